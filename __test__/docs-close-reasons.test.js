@@ -1,0 +1,91 @@
+'use strict';
+
+/**
+ * docs/close-reasons.md promises to list every cause. The causes live in src/protocol/cause.rs, so that is where this
+ * reads them: a cause that is added, renamed or reworded there fails here until the page follows.
+ */
+
+const { readFileSync } = require('node:fs');
+const { join } = require('node:path');
+
+const read = (...path) => readFileSync(join(__dirname, '..', ...path), 'utf8');
+
+/** What the constructors in cause.rs start from. */
+const BASES = {
+  peer: { initiator: 'peer', wasClean: true, code: '1006', wire: '–' },
+  frame: { initiator: 'peer', wasClean: false, code: '1006', wire: '1002' },
+  transport: { initiator: 'transport', wasClean: false, code: '1006', wire: '–' },
+  local: { initiator: 'local', wasClean: false, code: '1006', wire: '–' },
+};
+
+/** Where code and wire depend on what peer or application said, the page says so in words. */
+const IN_WORDS = {
+  CLOSED_BY_PEER: { code: 'the peer', wire: 'its own code' },
+  CLOSED_BY_PEER_WITHOUT_CODE: { wire: 'an empty Close frame' },
+  CLOSED_BY_END: { code: 'the code given to `ws.end()`, or 0', wire: 'that code and text' },
+};
+
+/** The arms of `CloseCause::verdict`, each as the row the page must have. */
+function causesOf(source) {
+  const body = source.match(/fn verdict\(self\) -> Verdict \{([\s\S]*?)\n {4}\}\n/)[1];
+  const arms = body.split(/Self::\w+ =>/).slice(1);
+  return arms.map((arm) => {
+    const [, base, name, text] = arm.match(/\b(peer|frame|transport|local)\(\s*"([A-Z0-9_]+)",\s*"([^"]+)",?\s*\)/);
+    const cause = { name, text, ...BASES[base] };
+    const told = arm.match(/told\([\s\S]*,\s*(\d{4}),?\s*\)/);
+    const wire = arm.match(/wire_code: (?:Some\((\d{4})\)|None)/);
+    const code = arm.match(/local_code: (\d+)/);
+    const clean = arm.match(/was_clean: (true|false)/);
+    if (told) cause.wire = told[1];
+    if (wire) cause.wire = wire[1] ?? '–';
+    if (code) cause.code = code[1];
+    if (clean) cause.wasClean = clean[1] === 'true';
+    return { ...cause, ...IN_WORDS[name] };
+  });
+}
+
+/** The rows of the tables under "All causes", by cause. */
+function rowsOf(page) {
+  const section = page.match(/\n## All causes\n([\s\S]*?)\n## /)[1];
+  const rows = [...section.matchAll(/^\| `([A-Z0-9_]+)` \| (.*) \|$/gm)];
+  return new Map(rows.map(([, name, cells]) => [name, cells.split(' | ')]));
+}
+
+const source = read('src', 'protocol', 'cause.rs');
+const causes = causesOf(source);
+const rows = rowsOf(read('docs', 'close-reasons.md'));
+
+test('every cause of cause.rs was understood', () => {
+  const count = Number(source.match(/const ALL: \[Self; (\d+)\]/)[1]);
+  expect(causes).toHaveLength(count);
+  expect(new Set(causes.map(({ name }) => name)).size).toBe(count);
+});
+
+test('the page lists no cause that cause.rs does not have', () => {
+  expect([...rows.keys()].sort()).toEqual(causes.map(({ name }) => name).sort());
+});
+
+test.each(causes)('the page tells $name as cause.rs does', ({ name, text, code, initiator, wasClean, wire }) => {
+  const [codeCell, reason, initiatorCell, clean, wireCell] = rows.get(name);
+  expect(reason).toContain(`\`${text}\``);
+  expect(codeCell).toContain(code);
+  expect(initiatorCell).toBe(initiator);
+  expect(clean).toBe(wasClean ? 'yes' : 'no');
+  expect(wireCell).toContain(wire);
+});
+
+test('every cause has a word on what it means', () => {
+  const page = read('docs', 'close-reasons.md');
+  for (const { name } of causes) {
+    const explanations = page.split('\n').filter((line) => line.includes(`\`${name}\``) && !line.startsWith('|'));
+    expect([name, explanations.length > 0]).toEqual([name, true]);
+  }
+});
+
+test('the table of close codes has the names of close.rs', () => {
+  const names = read('src', 'protocol', 'websocket', 'close.rs').match(/fn name\(code: u16\)[\s\S]*?\n\}/)[0];
+  const page = read('docs', 'close-reasons.md');
+  const pairs = [...names.matchAll(/^ +(\d{4}) => "([^"]+)"/gm)].map(([, code, name]) => [code, name]);
+  expect(pairs.length).toBeGreaterThanOrEqual(18);
+  for (const [code, name] of pairs) expect(page).toContain(`\n| ${code} | ${name} | `);
+});

@@ -1,0 +1,140 @@
+'use strict';
+
+// index.d.ts is the contract: what it declares exists at run time, and nothing else does.
+
+const { execFileSync } = require('node:child_process');
+const { once } = require('node:events');
+const { readdirSync, readFileSync } = require('node:fs');
+const { join } = require('node:path');
+const ts = require('typescript');
+const WebSocket = require('ws');
+
+const uWS = require('..');
+
+const ROOT = join(__dirname, '..');
+const declared = readDeclarations();
+
+describe('exports', () => {
+  test('require: the exported names are those of index.d.ts', () => {
+    expect(Object.keys(uWS).sort()).toEqual([...declared.values.keys()].sort());
+  });
+
+  test('require: constants have the values of index.d.ts', () => {
+    const constants = [...declared.values].filter(([, literal]) => literal !== undefined);
+    expect(constants.length).toBeGreaterThan(0);
+    expect(Object.fromEntries(constants.map(([name]) => [name, uWS[name]]))).toEqual(Object.fromEntries(constants));
+  });
+
+  test('import: the names are those of require, and the default export is the object of require', () => {
+    // Jest runs no native ES modules, so another process looks.
+    const script = `
+      import { createRequire } from 'node:module';
+      import * as namespace from 'ferrows';
+      const required = createRequire(import.meta.url)('ferrows');
+      const { default: main, ...named } = namespace;
+      const same = Object.keys(named).filter((name) => named[name] === required[name]);
+      console.log(JSON.stringify({ same, all: Object.keys(named), isDefault: main === required }));
+    `;
+    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', script], { cwd: ROOT });
+    const { same, all, isDefault } = JSON.parse(output);
+    expect(isDefault).toBe(true);
+    expect(same).toEqual(all);
+    expect(all.sort()).toEqual([...declared.values.keys()].sort());
+  });
+});
+
+describe('objects', () => {
+  const live = {};
+
+  beforeAll(async () => {
+    live.TemplatedApp = uWS.App()
+      .ws('/ws', { open: (ws) => { live.WebSocket = ws; } })
+      .any('/*', (res, req) => {
+        Object.assign(live, { HttpResponse: res, HttpRequest: req });
+        res.end();
+      });
+    const port = await new Promise((resolve, reject) => {
+      live.TemplatedApp.listen('127.0.0.1', 0, (token, error) => {
+        if (token) resolve(uWS.us_socket_local_port(token));
+        else reject(error);
+      });
+    });
+    await (await fetch(`http://127.0.0.1:${port}/`)).text();
+    const client = new WebSocket(`ws://127.0.0.1:${port}/ws`);
+    await once(client, 'open');
+    client.on('error', () => {}); // app.close() below may be felt as a reset.
+  });
+
+  afterAll(() => live.TemplatedApp.close());
+
+  test.each([
+    ['TemplatedApp', 'uWS.App'],
+    ['HttpRequest', 'uWS.HttpRequest'],
+    ['HttpResponse', 'uWS.HttpResponse'],
+    ['WebSocket', 'uWS.WebSocket'],
+  ])('%s: its members are those of index.d.ts, and its constructor is called %s', (name, constructorName) => {
+    expect(live[name].constructor.name).toBe(constructorName);
+    expect(inheritedNames(live[name])).toEqual([...declared.members.get(name)].sort());
+    expect(Object.keys(live[name])).toEqual([]);
+  });
+});
+
+describe('vocabulary', () => {
+  test('CloseCauseName lists the names of src/protocol/cause.rs', () => {
+    expect([...declared.unions.get('CloseCauseName')].sort()).toEqual(codesIn('src/protocol/cause.rs'));
+  });
+
+  test('ErrorCode lists the codes that src/node, index.js and binding.js use', () => {
+    const rust = readdirSync(join(ROOT, 'src/node'), { recursive: true }).filter((file) => file.endsWith('.rs'));
+    const files = ['index.js', 'binding.js', ...rust.map((file) => join('src/node', file))];
+    expect([...declared.unions.get('ErrorCode')].sort()).toEqual(codesIn(...files));
+  });
+});
+
+/**
+ * What index.d.ts declares: exported values with their literal types, interfaces with the names of their members,
+ * unions of string literals.
+ */
+function readDeclarations() {
+  const path = join(ROOT, 'index.d.ts');
+  const source = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest);
+  const values = new Map();
+  const members = new Map();
+  const unions = new Map();
+  for (const statement of source.statements) {
+    if (!statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) continue;
+    if (ts.isFunctionDeclaration(statement)) {
+      values.set(statement.name.text, undefined);
+    } else if (ts.isVariableStatement(statement)) {
+      for (const { name, type } of statement.declarationList.declarations) {
+        values.set(name.text, Number(type.literal.text));
+      }
+    } else if (ts.isInterfaceDeclaration(statement)) {
+      const named = statement.members.filter(({ name }) => name !== undefined && ts.isIdentifier(name));
+      members.set(statement.name.text, new Set(named.map(({ name }) => name.text)));
+    } else if (ts.isTypeAliasDeclaration(statement) && ts.isUnionTypeNode(statement.type)) {
+      const literals = statement.type.types.filter(ts.isLiteralTypeNode);
+      unions.set(statement.name.text, new Set(literals.map(({ literal }) => literal.text)));
+    }
+  }
+  return { values, members, unions };
+}
+
+/** The names an object inherits from its classes, sorted. */
+function inheritedNames(object) {
+  const names = new Set();
+  let prototype = Object.getPrototypeOf(object);
+  while (prototype !== Object.prototype) {
+    Object.getOwnPropertyNames(prototype).forEach((name) => names.add(name));
+    prototype = Object.getPrototypeOf(prototype);
+  }
+  names.delete('constructor');
+  return [...names].sort();
+}
+
+/** The codes that stand as string literals in source files, sorted. */
+function codesIn(...files) {
+  const texts = files.map((file) => readFileSync(join(ROOT, file), 'utf8'));
+  const found = texts.join('\n').matchAll(/["'`]((?:ERR|CLOSED)_[A-Z0-9_]+)["'`]/g);
+  return [...new Set(Array.from(found, ([, code]) => code))].sort();
+}

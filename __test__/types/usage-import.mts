@@ -1,0 +1,25 @@
+// The types of `import`: named, default and namespace, which are one and the same. Never run.
+
+import uWS, { App, LIBUS_LISTEN_EXCLUSIVE_PORT, SHARED_COMPRESSOR, us_socket_local_port } from 'ferrows';
+import type { CloseInfo, HttpRequest, HttpResponse, TemplatedApp, WebSocket, WebSocketBehavior } from 'ferrows';
+import * as everything from 'ferrows';
+
+const behavior: WebSocketBehavior<{ name: string }> = {
+  compression: SHARED_COMPRESSOR,
+  open: (ws: WebSocket<{ name: string }>) => ws.send(ws.getUserData().name),
+  close: (_ws, _code, _message, info: CloseInfo) => info.cause,
+};
+const app: TemplatedApp = App({ threads: 1 })
+  .get('/', (res: HttpResponse, req: HttpRequest) => res.end(req.getUrl()))
+  .ws('/', behavior)
+  .listen(0, LIBUS_LISTEN_EXCLUSIVE_PORT, (token) => token && us_socket_local_port(token));
+
+const sameFunction: typeof uWS.App = everything.App;
+const throughDefault: uWS.TemplatedApp = uWS.App();
+const disabled: 0 = uWS.DISABLED;
+// @ts-expect-error no such export
+void uWS.Server;
+// @ts-expect-error no such export
+void everything.Server;
+
+void [app, sameFunction, throughDefault, disabled];

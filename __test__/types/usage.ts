@@ -1,0 +1,254 @@
+// The types of `require`: everything that index.d.ts declares, used as a program would, and misused as one might.
+// Checked by `npm run test:types`; never run.
+
+import uWS = require('ferrows');
+
+// ------------------------------------------------------------------------------------------------------------- App
+
+const app: uWS.TemplatedApp = uWS.App();
+uWS.App({});
+uWS.App(null);
+uWS.App({ threads: 2, key_file_name: 'key.pem', ssl_prefer_low_memory_usage: true });
+// @ts-expect-error threads is a number
+uWS.App({ threads: '2' });
+// @ts-expect-error no such option
+uWS.App({ thread: 2 });
+// @ts-expect-error options are an object
+uWS.App('options');
+
+const answer: uWS.HttpHandler = (res) => res.end('ok');
+
+const chained: uWS.TemplatedApp = app
+  .get('/', answer)
+  .post('/', async (res, req) => {
+    res.onAborted(() => {});
+    await Promise.resolve();
+    if (!res.aborted) res.end(req.getUrl());
+  })
+  .options('/', answer)
+  .del('/', answer)
+  .patch('/', answer)
+  .put('/', answer)
+  .head('/', (res) => res.endWithoutBody(0))
+  .connect('/', answer)
+  .trace('/', answer)
+  .any(Buffer.from('/*'), answer)
+  .get('/', null);
+// @ts-expect-error a route needs a handler
+chained.get('/');
+// @ts-expect-error a pattern is text
+chained.get(/path/, answer);
+// @ts-expect-error a handler is a function or null
+chained.get('/', 'handler');
+
+const exclusive: uWS.ListenOptions = uWS.LIBUS_LISTEN_EXCLUSIVE_PORT;
+const listening = (token: uWS.ListenSocket | false, error?: uWS.ListenError): void => {
+  if (!token) {
+    const code: string | undefined = error?.code;
+    throw new Error(code);
+  }
+  const same: uWS.us_listen_socket = token;
+  const port: number = uWS.us_socket_local_port(same);
+  const closed: void = uWS.us_listen_socket_close(token);
+  void [port, closed];
+};
+app
+  .listen(0, listening)
+  .listen(0, exclusive, listening)
+  .listen(0, undefined, listening)
+  .listen('127.0.0.1', 0, listening)
+  .listen('127.0.0.1', 0, uWS.LIBUS_LISTEN_DEFAULT, listening)
+  .listen_unix(listening, '/run/ferrows.sock')
+  .listen(0, (token) => {
+    // @ts-expect-error the token may be false
+    uWS.us_socket_local_port(token);
+  })
+  .close();
+// @ts-expect-error listen needs a callback
+app.listen(9001);
+// @ts-expect-error the callback of listen_unix comes first
+app.listen_unix('/run/ferrows.sock', listening);
+// @ts-expect-error a token is made by listen only
+uWS.us_listen_socket_close({});
+
+const heard: boolean = app.publish('topic', new Uint8Array(1), true, false);
+const count: number = app.numSubscribers(new ArrayBuffer(1));
+// @ts-expect-error publish needs a message
+app.publish('topic');
+
+// ------------------------------------------------------------------------------------------------------------ HTTP
+
+app.any('/:name/*', (res, req) => {
+  const texts: string[] = [req.getHeader('host'), req.getUrl(), req.getMethod(), req.getCaseSensitiveMethod()];
+  texts.push(req.getParameter(0), req.getParameter('name'), req.getParameter(new DataView(new ArrayBuffer(1))));
+  const query: string | undefined = req.getQuery();
+  const value: string | undefined = req.getQuery('key');
+  // @ts-expect-error there may be no query
+  const always: string = req.getQuery();
+  const looped: void = req.forEach((key: string, header: string) => texts.push(key, header));
+  const sameRequest: uWS.HttpRequest = req.setYield(false);
+  // @ts-expect-error no such method
+  req.getBody();
+  // @ts-expect-error a name is text
+  req.getHeader(1);
+  void [query, value, always, looped, sameRequest];
+
+  const same: uWS.HttpResponse = res
+    .writeStatus('200 OK')
+    .writeHeader('Content-Type', 'text/plain')
+    .writeHeader(Buffer.from('X'), new SharedArrayBuffer(1))
+    .onAborted((reason, info) => {
+      const text: string = reason;
+      const told: uWS.CloseInfo = info;
+      void [text, told];
+    })
+    .onData((chunk, isLast) => {
+      const bytes: ArrayBuffer = chunk;
+      const last: boolean = isLast;
+      void [bytes, last];
+    })
+    .cork(() => {
+      const flowing: boolean = res.write('chunk');
+      void flowing;
+    });
+  // @ts-expect-error a value is text
+  res.writeHeader('X', 1);
+  // @ts-expect-error a body is text or data
+  res.end({ json: true });
+  // @ts-expect-error a handler is a function
+  res.onData('handler');
+  res.end().end('body').end(new Uint8Array(2).buffer, true).endWithoutBody().endWithoutBody(2, true);
+  res.endWithoutBody('2').close();
+  // @ts-expect-error a length is a number
+  res.endWithoutBody('two');
+
+  const addresses: ArrayBuffer[] = [
+    res.getRemoteAddress(),
+    res.getRemoteAddressAsText(),
+    res.getProxiedRemoteAddress(),
+    res.getProxiedRemoteAddressAsText(),
+  ];
+  const ports: number[] = [res.getRemotePort(), res.getProxiedRemotePort()];
+  // As programs do: the flag of uWebSockets.js idiom, and properties of their own.
+  res.aborted = true;
+  res.user = { id: 1 };
+  void [same, addresses, ports];
+});
+
+// ------------------------------------------------------------------------------------------------------- WebSocket
+
+interface Visitor {
+  name: string;
+}
+
+const behavior: uWS.WebSocketBehavior<Visitor> = {
+  compression: uWS.SHARED_COMPRESSOR | uWS.DEDICATED_DECOMPRESSOR_4KB,
+  maxPayloadLength: 16 * 1024,
+  idleTimeout: 120,
+  maxLifetime: 0,
+  maxBackpressure: undefined,
+  closeOnBackpressureLimit: false,
+  sendPingsAutomatically: true,
+  upgrade(res, req, context: uWS.us_socket_context_t) {
+    const key = req.getHeader('sec-websocket-key');
+    res.upgrade<Visitor>({ name: 'ali' }, key, new Uint8Array(), '', context);
+    // @ts-expect-error upgrade needs its context
+    res.upgrade({}, key, '', '');
+    // @ts-expect-error the user data is not of the type that was promised
+    res.upgrade<Visitor>({ nick: 'ali' }, key, '', '', context);
+  },
+  open(ws) {
+    const visitor: Visitor = ws.getUserData();
+    const subscribed: boolean = ws.subscribe('topic');
+    void [visitor, subscribed];
+  },
+  async message(ws, message, isBinary) {
+    const status: uWS.SendStatus = ws.send(message, isBinary, false);
+    // @ts-expect-error status is 0, 1 or 2
+    if (status === 3) return;
+    const pinged: uWS.SendStatus = ws.ping();
+    ws.ping(Buffer.from('?'));
+    const waiting: number = ws.getBufferedAmount();
+    const published: boolean = ws.publish('topic', message, isBinary, true);
+    const state: boolean[] = [ws.isSubscribed('topic'), ws.unsubscribe('topic')];
+    const topics: string[] = ws.getTopics();
+    const same: uWS.WebSocket<Visitor> = ws.cork(() => ws.end(1000, 'bye'));
+    const ended: void = ws.end();
+    const closed: void = ws.close();
+    const addresses: ArrayBuffer[] = [ws.getRemoteAddress(), ws.getRemoteAddressAsText()];
+    const port: number = ws.getRemotePort();
+    // @ts-expect-error a message is text or data
+    ws.send({ json: true });
+    // @ts-expect-error a code is a number
+    ws.end('bye');
+    void [pinged, waiting, published, state, topics, same, ended, closed, addresses, port];
+  },
+  dropped: (ws, message: ArrayBuffer, isBinary: boolean) => [ws, message, isBinary],
+  drain: (ws) => ws.getBufferedAmount(),
+  close(ws, code: number, message: ArrayBuffer, info) {
+    const initiator: 'peer' | 'local' | 'transport' = info.initiator;
+    const clean: boolean = info.wasClean;
+    if (info.cause === 'ERR_FRAME_FRAGMENTED_CONTROL') return;
+    // @ts-expect-error no such cause
+    if (info.cause === 'ERR_FRAME') return;
+    // @ts-expect-error read-only
+    info.wasClean = true;
+    void [ws.getUserData().name, code, message, initiator, clean];
+  },
+  ping: (ws, message: ArrayBuffer) => [ws, message],
+  pong: (ws, message: ArrayBuffer) => [ws, message],
+  subscription: (ws, topic: ArrayBuffer, newCount: number, oldCount: number) => [ws, topic, newCount - oldCount],
+};
+app.ws('/room', behavior).ws('/echo', {}).ws<Visitor>('/typed', { open: (ws) => ws.send(ws.getUserData().name) });
+// @ts-expect-error no such key
+app.ws('/', { onmessage() {} });
+// @ts-expect-error a limit is a number
+app.ws('/', { maxPayloadLength: '16k' });
+// @ts-expect-error no such property of the user data
+app.ws<Visitor>('/', { open: (ws) => ws.getUserData().nick });
+
+// --------------------------------------------------------------------------------------------------------- Process
+
+const level: uWS.LogLevel = 'debug';
+uWS.setLogger(level, (record: uWS.LogRecord) => {
+  const words: string[] = [record.level, record.target, record.message];
+  const field: string | number | boolean | undefined = record.fields.peer;
+  void [words, field];
+});
+uWS.setLogger('off');
+uWS.setLogger('off', null);
+// @ts-expect-error no such level
+uWS.setLogger('verbose', () => {});
+uWS._cfg('silent');
+
+const isClosed = (error: { code?: uWS.ErrorCode }): boolean => error.code === 'ERR_WEBSOCKET_CLOSED';
+const recognized: uWS.RecognizedString[] = ['', new ArrayBuffer(1), new SharedArrayBuffer(1), Buffer.from('')];
+
+const compression: uWS.CompressOptions[] = [
+  uWS.DISABLED,
+  uWS.SHARED_COMPRESSOR,
+  uWS.SHARED_DECOMPRESSOR,
+  uWS.DEDICATED_COMPRESSOR,
+  uWS.DEDICATED_COMPRESSOR_3KB,
+  uWS.DEDICATED_COMPRESSOR_4KB,
+  uWS.DEDICATED_COMPRESSOR_8KB,
+  uWS.DEDICATED_COMPRESSOR_16KB,
+  uWS.DEDICATED_COMPRESSOR_32KB,
+  uWS.DEDICATED_COMPRESSOR_64KB,
+  uWS.DEDICATED_COMPRESSOR_128KB,
+  uWS.DEDICATED_COMPRESSOR_256KB,
+  uWS.DEDICATED_DECOMPRESSOR,
+  uWS.DEDICATED_DECOMPRESSOR_512B,
+  uWS.DEDICATED_DECOMPRESSOR_1KB,
+  uWS.DEDICATED_DECOMPRESSOR_2KB,
+  uWS.DEDICATED_DECOMPRESSOR_4KB,
+  uWS.DEDICATED_DECOMPRESSOR_8KB,
+  uWS.DEDICATED_DECOMPRESSOR_16KB,
+  uWS.DEDICATED_DECOMPRESSOR_32KB,
+];
+// @ts-expect-error constants cannot be assigned
+uWS.DISABLED = 1;
+// @ts-expect-error a helper of the declarations, not an export
+void uWS.listenSocket;
+
+void [heard, count, isClosed, recognized, compression];

@@ -1,0 +1,306 @@
+//! The closed loop: every connection keeps a fixed number of requests going and sends the next one when an answer
+//! arrives, so the server sets the pace.
+//!
+//! ```text
+//! connect ─► warm-up ─► drain ─► [gate] ─► measured window ─► drain ─► result
+//! ```
+//!
+//! Before it waits for more, the client naps for a moment unless half of its connections had something last time.
+//! Answers pile up meanwhile, as they do behind a network card that moderates its interrupts, and are handled many
+//! per wake-up. Without this the server pays for waking a sleeping client with nearly every answer, and the client
+//! for being woken: on two cores both cost more than the echo itself.
+//!
+//! Both drains wait until every request is answered. Whoever reads the server's CPU counters at the gate and after
+//! the result therefore divides by exactly the messages in between (`answered`), not by an estimate.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::connect::{self, Opened};
+use crate::frame::{self, FrameScanner};
+use crate::histogram::Histogram;
+use crate::http::ResponseScanner;
+use crate::options::Options;
+use crate::report::{self, Line};
+
+/// Runs the WebSocket echo loop and prints its result.
+pub fn echo(options: &Options) -> Result<(), String> {
+    let payload: Vec<u8> = (b'a'..=b'z').cycle().take(options.size).collect();
+    let request = frame::masked_message(options.kind, &payload);
+    let answer = frame::unmasked_message(options.kind, &payload);
+    let mut opened = connect::open_all(options)?;
+    for (number, connection) in opened.iter_mut().enumerate() {
+        probe(connection, &request, &answer).map_err(|message| format!("connection {number}: {message}"))?;
+    }
+    let mut fleet = Fleet::<FrameScanner>::new(opened, &request, options.in_flight, options.nap)?;
+    fleet.run(options, "messages")
+}
+
+/// Runs the loop of GET requests and prints its result.
+pub fn http(options: &Options) -> Result<(), String> {
+    let request =
+        format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", options.target.path, options.target.authority);
+    let opened = connect::open_all(options)?;
+    let mut fleet = Fleet::<ResponseScanner>::new(opened, request.as_bytes(), 1, options.nap)?;
+    fleet.run(options, "requests")
+}
+
+/// One message there and back, compared byte by byte: the loop itself only counts.
+fn probe(connection: &mut Opened, request: &[u8], answer: &[u8]) -> Result<(), String> {
+    if !connection.early.is_empty() {
+        return Err("the echo server spoke first".to_owned());
+    }
+    let mut echoed = vec![0; answer.len()];
+    let exchanged =
+        connection.stream.write_all(request).and_then(|()| connection.stream.read_exact(&mut echoed));
+    exchanged.map_err(|error| format!("first echo: {error}"))?;
+    if echoed == answer { Ok(()) } else { Err("the first echo differs from what was sent".to_owned()) }
+}
+
+/// Counts complete answers in a byte stream.
+trait Scanner: Default {
+    fn answers(&mut self, bytes: &[u8]) -> Result<u64, String>;
+}
+
+impl Scanner for FrameScanner {
+    /// Pings stay without their pong: a connection under load has no idle timeout to miss.
+    fn answers(&mut self, bytes: &[u8]) -> Result<u64, String> {
+        self.scan(bytes).map(|found| found.messages)
+    }
+}
+
+impl Scanner for ResponseScanner {
+    fn answers(&mut self, bytes: &[u8]) -> Result<u64, String> {
+        self.scan(bytes)
+    }
+}
+
+struct Fleet<S> {
+    poll: Poll,
+    connections: Vec<Connection<S>>,
+    traffic: Traffic,
+    /// One buffer for all reads: no connection keeps bytes, only counts.
+    scratch: Vec<u8>,
+    /// How long to let answers pile up.
+    nap: Duration,
+    /// Connections that had something in the latest turn.
+    active: usize,
+}
+
+/// What the connections share.
+struct Traffic {
+    /// The request, repeated as often as one connection may have it in flight.
+    block: Vec<u8>,
+    /// Length of one request in bytes.
+    request: usize,
+    /// Zero of all times.
+    epoch: Instant,
+    /// Whether answers are followed by new requests.
+    sending: bool,
+    /// Requests without an answer, over all connections.
+    outstanding: u64,
+    /// Answers since the phase began.
+    answered: u64,
+    /// Nanoseconds from request to answer, since the phase began.
+    latencies: Histogram,
+}
+
+struct Connection<S> {
+    stream: TcpStream,
+    scanner: S,
+    /// Bytes of the request stream that are due and not yet written, at most the block's length.
+    unsent: usize,
+    /// When each outstanding request was sent (nanoseconds since the epoch), oldest first.
+    sent_at: VecDeque<u64>,
+}
+
+impl<S: Scanner> Fleet<S> {
+    fn new(opened: Vec<Opened>, request: &[u8], in_flight: usize, nap: Duration) -> Result<Self, String> {
+        let poll = Poll::new().map_err(|error| format!("epoll: {error}"))?;
+        let mut connections = Vec::with_capacity(opened.len());
+        for (number, Opened { stream, .. }) in opened.into_iter().enumerate() {
+            stream.set_nonblocking(true).map_err(|error| format!("connection {number}: {error}"))?;
+            let mut stream = TcpStream::from_std(stream);
+            poll.registry()
+                .register(&mut stream, Token(number), Interest::READABLE | Interest::WRITABLE)
+                .map_err(|error| format!("connection {number}: {error}"))?;
+            let sent_at = VecDeque::with_capacity(in_flight);
+            connections.push(Connection { stream, scanner: S::default(), unsent: 0, sent_at });
+        }
+        let traffic = Traffic {
+            block: request.repeat(in_flight),
+            request: request.len(),
+            epoch: Instant::now(),
+            sending: false,
+            outstanding: 0,
+            answered: 0,
+            latencies: Histogram::new(),
+        };
+        Ok(Self { poll, connections, traffic, scratch: vec![0; SCRATCH], nap, active: 0 })
+    }
+
+    fn run(&mut self, options: &Options, unit: &str) -> Result<(), String> {
+        self.load(options.warm_up)?;
+        self.drain()?;
+        Line::new("warm").number(unit, self.traffic.answered).print()?;
+        if options.gate {
+            report::wait_for_line()?;
+        }
+        self.traffic.answered = 0;
+        self.traffic.latencies.clear();
+        let cpu_before = report::cpu_time();
+        let window = self.load(options.seconds.unwrap_or_default())?;
+        let in_window = self.traffic.answered;
+        self.drain()?;
+        let cpu = report::cpu_time().saturating_sub(cpu_before);
+        let latencies = &self.traffic.latencies;
+        Line::new("done")
+            .number("connections", self.connections.len())
+            .number("in_flight", self.traffic.block.len() / self.traffic.request)
+            .seconds("seconds", window)
+            .number(unit, in_window)
+            .number(
+                &format!("{unit}_per_second"),
+                format_args!("{:.1}", in_window as f64 / window.as_secs_f64()),
+            )
+            .number("answered", self.traffic.answered)
+            .microseconds("p50_us", latencies.quantile(500))
+            .microseconds("p99_us", latencies.quantile(990))
+            .microseconds("p999_us", latencies.quantile(999))
+            .seconds("client_cpu_seconds", cpu)
+            .print()
+    }
+
+    /// Keeps the load up for `duration` and returns how long that really took.
+    fn load(&mut self, duration: Duration) -> Result<Duration, String> {
+        let start = Instant::now();
+        self.traffic.sending = true;
+        let now = self.traffic.now();
+        for (number, connection) in self.connections.iter_mut().enumerate() {
+            let most = self.traffic.block.len() / self.traffic.request;
+            connection.send(most, now, &mut self.traffic).map_err(|message| at(number, &message))?;
+        }
+        let mut events = Events::with_capacity(1024);
+        while let Some(left) = duration.checked_sub(start.elapsed()) {
+            self.turn(&mut events, left)?;
+        }
+        self.traffic.sending = false;
+        Ok(start.elapsed())
+    }
+
+    /// Waits until every request is answered.
+    fn drain(&mut self) -> Result<(), String> {
+        let start = Instant::now();
+        let mut events = Events::with_capacity(1024);
+        while self.traffic.outstanding > 0 {
+            let Some(left) = PATIENCE.checked_sub(start.elapsed()) else {
+                return Err(format!(
+                    "{} requests without an answer after {PATIENCE:?}",
+                    self.traffic.outstanding
+                ));
+            };
+            self.turn(&mut events, left)?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, events: &mut Events, timeout: Duration) -> Result<(), String> {
+        if self.active < self.connections.len() / 2 && !self.nap.is_zero() {
+            std::thread::sleep(self.nap);
+        }
+        self.active = 0;
+        match self.poll.poll(events, Some(timeout)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(format!("epoll: {error}")),
+        }
+        for event in events.iter() {
+            self.active += 1;
+            let number = event.token().0;
+            let connection = &mut self.connections[number];
+            let mut handled = Ok(());
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                handled = connection.receive(&mut self.scratch, event.is_read_closed(), &mut self.traffic);
+            }
+            if event.is_writable() && handled.is_ok() {
+                handled = connection.flush(&self.traffic);
+            }
+            handled.map_err(|message| at(number, &message))?;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Scanner> Connection<S> {
+    /// Reads all there is, counts the answers and sends as many new requests.
+    fn receive(&mut self, scratch: &mut [u8], ending: bool, traffic: &mut Traffic) -> Result<(), String> {
+        let mut answers = 0;
+        loop {
+            match self.stream.read(scratch) {
+                Ok(0) => return Err("closed by the server".to_owned()),
+                Ok(read) => {
+                    answers += self.scanner.answers(&scratch[..read])?;
+                    // A short read has emptied the socket: the next bytes are a new edge. Only a FIN that came
+                    // along with them has no edge of its own.
+                    if read < scratch.len() && !ending {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(format!("read: {error}")),
+            }
+        }
+        let now = traffic.now();
+        for _ in 0..answers {
+            let sent_at = self.sent_at.pop_front().ok_or("more answers than requests")?;
+            traffic.latencies.record(now - sent_at);
+        }
+        traffic.answered += answers;
+        traffic.outstanding -= answers;
+        if traffic.sending && answers > 0 {
+            self.send(answers as usize, now, traffic)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, requests: usize, now: u64, traffic: &mut Traffic) -> Result<(), String> {
+        self.unsent += requests * traffic.request;
+        self.sent_at.extend(std::iter::repeat_n(now, requests));
+        traffic.outstanding += requests as u64;
+        self.flush(traffic)
+    }
+
+    fn flush(&mut self, traffic: &Traffic) -> Result<(), String> {
+        while self.unsent > 0 {
+            // The stream is one request over and over, so what is due is a slice of the block that starts where
+            // the last write stopped within a request.
+            let begun = (traffic.request - self.unsent % traffic.request) % traffic.request;
+            match self.stream.write(&traffic.block[begun..begun + self.unsent]) {
+                Ok(written) => self.unsent -= written,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(format!("write: {error}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Traffic {
+    /// Nanoseconds since the epoch.
+    fn now(&self) -> u64 {
+        self.epoch.elapsed().as_nanos() as u64
+    }
+}
+
+fn at(number: usize, message: &str) -> String {
+    format!("connection {number}: {message}")
+}
+
+/// Longest wait for outstanding answers.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes per read: more than all answers of a connection with 20 small messages in flight.
+const SCRATCH: usize = 64 * 1024;

@@ -1,0 +1,185 @@
+//! Opening connections: file limit, source addresses, WebSocket handshake. Blocking and one after the other, so a
+//! server is never asked for more than one handshake at a time and its backlog does not matter.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Socket, Type};
+
+use crate::options::{Command, Options, Target};
+
+/// A connection ready for its load, still blocking.
+#[derive(Debug)]
+pub struct Opened {
+    /// The socket, `TCP_NODELAY` set.
+    pub stream: TcpStream,
+    /// What the server sent right behind its handshake.
+    pub early: Vec<u8>,
+}
+
+/// Opens all connections of a run.
+pub fn open_all(options: &Options) -> Result<Vec<Opened>, String> {
+    raise_file_limit(options.connections as u64 + SPARE_FILES)?;
+    let mut source = Source::Any;
+    let mut opened = Vec::with_capacity(options.connections);
+    for number in 0..options.connections {
+        let connection = open(options, &mut source);
+        opened.push(connection.map_err(|message| format!("connection {number}: {message}"))?);
+    }
+    Ok(opened)
+}
+
+fn open(options: &Options, source: &mut Source) -> Result<Opened, String> {
+    let mut stream = source.connect(options.target.address)?;
+    let prepared = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
+    prepared.map_err(|error| format!("socket option: {error}"))?;
+    let early = match options.command {
+        Command::Http => Vec::new(),
+        Command::Echo | Command::Idle | Command::Subscribe => upgrade(&mut stream, &options.target)?,
+    };
+    Ok(Opened { stream, early })
+}
+
+/// Where connections come from. One source address has some 28,000 ports towards one server address; past that the
+/// next loopback address takes over.
+#[derive(Debug)]
+enum Source {
+    /// Whatever the system picks.
+    Any,
+    /// 127.0.0.x, x from 2 to 254.
+    Loopback(u8),
+}
+
+impl Source {
+    fn connect(&mut self, target: SocketAddr) -> Result<TcpStream, String> {
+        loop {
+            match self.try_connect(target) {
+                Ok(stream) => return Ok(stream),
+                Err(error) if matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse) => {
+                    self.advance(target)
+                        .ok_or_else(|| format!("no free port left towards {target}: {error}"))?;
+                }
+                Err(error) => return Err(format!("cannot connect to {target}: {error}")),
+            }
+        }
+    }
+
+    fn try_connect(&self, target: SocketAddr) -> std::io::Result<TcpStream> {
+        let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
+        if let Self::Loopback(last) = *self {
+            socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)).into())?;
+        }
+        socket.connect_timeout(&target.into(), PATIENCE)?;
+        Ok(socket.into())
+    }
+
+    fn advance(&mut self, target: SocketAddr) -> Option<()> {
+        let loopback = matches!(target.ip(), IpAddr::V4(address) if address.is_loopback());
+        *self = match *self {
+            Self::Any if loopback => Self::Loopback(2),
+            Self::Loopback(last) if last < 254 => Self::Loopback(last + 1),
+            Self::Any | Self::Loopback(_) => return None,
+        };
+        Some(())
+    }
+}
+
+/// The client's half of the handshake (RFC 6455 §4.1). Returns what came behind the server's answer.
+fn upgrade(stream: &mut TcpStream, target: &Target) -> Result<Vec<u8>, String> {
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        target.path, target.authority
+    );
+    stream.write_all(request.as_bytes()).map_err(|error| format!("handshake: {error}"))?;
+    let mut answer = Vec::new();
+    let mut chunk = [0; 2048];
+    loop {
+        let read = stream.read(&mut chunk).map_err(|error| format!("handshake: {error}"))?;
+        if read == 0 {
+            return Err("the server closed the connection during the handshake".to_owned());
+        }
+        answer.extend_from_slice(&chunk[..read]);
+        if let Some(length) = check_answer(&answer)? {
+            return Ok(answer.split_off(length));
+        }
+        if answer.len() > LONGEST_ANSWER {
+            return Err(format!("the handshake's answer is longer than {LONGEST_ANSWER} bytes"));
+        }
+    }
+}
+
+/// Length of the server's answer once it is complete and right.
+fn check_answer(answer: &[u8]) -> Result<Option<usize>, String> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    let length = match response.parse(answer) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(error) => return Err(format!("bad handshake: not HTTP/1.1: {error}")),
+    };
+    if response.code != Some(101) {
+        return Err(format!("bad handshake: status {} instead of 101", response.code.unwrap_or(0)));
+    }
+    let accept =
+        response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("sec-websocket-accept"));
+    match accept {
+        Some(header) if header.value == ACCEPT => Ok(Some(length)),
+        Some(header) => Err(format!(
+            "bad handshake: wrong Sec-WebSocket-Accept {}",
+            String::from_utf8_lossy(header.value)
+        )),
+        None => Err("bad handshake: no Sec-WebSocket-Accept".to_owned()),
+    }
+}
+
+/// Lifts the soft limit of open files to what the run needs, as far as the hard limit allows.
+fn raise_file_limit(needed: u64) -> Result<(), String> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    if let Some(maximum) = limit.maximum.filter(|maximum| *maximum < needed) {
+        return Err(format!("{needed} open files needed, the hard limit is {maximum} (ulimit -Hn)"));
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum: limit.maximum })
+        .map_err(|error| format!("cannot raise the limit of open files to {needed}: {error}"))
+}
+
+/// Longest wait for a connect or for the handshake's answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Files besides the connections: standard streams, epoll, wake-up, with room to spare.
+const SPARE_FILES: u64 = 32;
+const LONGEST_ANSWER: usize = 16 * 1024;
+/// The key of RFC 6455 §1.3 and the answer to it: with one fixed key the client needs no SHA-1.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handshake_answers() {
+        let right =
+            "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+        assert_eq!(check_answer(right.as_bytes()).unwrap(), Some(right.len()));
+        assert_eq!(check_answer(&right.as_bytes()[..right.len() - 1]).unwrap(), None);
+        let wrong = right.replace("s3p", "s3q");
+        assert!(check_answer(wrong.as_bytes()).unwrap_err().contains("wrong Sec-WebSocket-Accept s3qPL"));
+        let refused = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        assert_eq!(check_answer(refused).unwrap_err(), "bad handshake: status 400 instead of 101");
+    }
+
+    #[test]
+    fn sources_move_through_the_loopback_network() {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut source = Source::Any;
+        let moves = std::iter::from_fn(|| source.advance(loopback)).count();
+        assert_eq!(moves, 253);
+        assert!(matches!(source, Source::Loopback(254)));
+        assert!(Source::Any.advance(SocketAddr::from(([10, 0, 0, 1], 1))).is_none());
+    }
+}

@@ -1,0 +1,51 @@
+//! `ferrows-load`: the load client of the benches.
+//!
+//! ```text
+//! ferrows-load echo      --url ws://127.0.0.1:9001/   [--connections 64] [--in-flight 1] [--size 20] [--text|--binary]
+//! ferrows-load http      --url http://127.0.0.1:9001/ [--connections 64] [--path /]
+//!                        both: [--warm-up 1] [--seconds 3] [--nap MICROSECONDS] [--gate]
+//! ferrows-load idle      --url ws://127.0.0.1:9001/   [--connections 10000]
+//! ferrows-load subscribe --url ws://127.0.0.1:9001/   [--connections 1000] [--count MESSAGES] [--seconds SECONDS]
+//! ```
+//!
+//! One thread and one epoll instance; in the closed loops one read and one write per wake-up of a connection, so
+//! that on a machine with few cores the server is what is measured. Every line on stdout is one JSON object with an
+//! `event`; a server that misbehaves ends the run with a sentence on stderr and exit code 1, wrong usage with 2.
+
+use std::process::ExitCode;
+
+mod closed_loop;
+mod connect;
+mod frame;
+mod histogram;
+mod http;
+mod options;
+mod receive;
+mod report;
+
+use options::{Command, Options};
+
+fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("ferrows-load: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("ferrows-load: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    match options.command {
+        Command::Echo => closed_loop::echo(options),
+        Command::Http => closed_loop::http(options),
+        Command::Idle | Command::Subscribe => receive::run(options),
+    }
+}

@@ -1,0 +1,200 @@
+//! The command line, parsed once into what the modes need.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use crate::frame::Kind;
+
+/// Everything one run needs to know.
+#[derive(Debug)]
+pub struct Options {
+    /// What to do.
+    pub command: Command,
+    /// Where the server is.
+    pub target: Target,
+    /// Connections to open, at least 1. Default 64 (`idle` 10,000, `subscribe` 1,000).
+    pub connections: usize,
+    /// Messages without an answer that each echo connection keeps going, at least 1. Default 1.
+    pub in_flight: usize,
+    /// Payload of an echoed message in bytes. Default 20.
+    pub size: usize,
+    /// Opcode of an echoed message. Default text.
+    pub kind: Kind,
+    /// Load before the measured window, not counted. Default 1 s.
+    pub warm_up: Duration,
+    /// How long a closed loop lets answers pile up (see closed_loop.rs); the system adds its timer slack, 50 µs on
+    /// Linux. Default 10 µs, 0 switches it off, and so do fewer than four connections.
+    pub nap: Duration,
+    /// Length of the measured window; for `subscribe` the longest time to listen (`None`: until stdin ends or
+    /// `count` is reached). Default 3 s for the closed loops.
+    pub seconds: Option<Duration>,
+    /// Wait for a line on stdin between warm-up and measured window, so that the caller can read the server's
+    /// counters while nothing is on its way.
+    pub gate: bool,
+    /// `subscribe` ends once this many messages arrived over all connections.
+    pub count: Option<u64>,
+}
+
+/// The four modes, see the crate's documentation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Command {
+    /// WebSocket echo in a closed loop.
+    Echo,
+    /// GET requests on keep-alive connections in a closed loop.
+    Http,
+    /// WebSockets that stay open and silent.
+    Idle,
+    /// WebSockets that count what they receive.
+    Subscribe,
+}
+
+/// A server address and the path to ask for.
+#[derive(Debug)]
+pub struct Target {
+    /// Resolved address; IPv4 first where the name has both.
+    pub address: SocketAddr,
+    /// `host:port` as it stands in the URL, for the Host header.
+    pub authority: String,
+    /// Origin-form target, starts with `/`.
+    pub path: String,
+}
+
+impl Options {
+    /// Reads the arguments behind the program's name.
+    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let command = match arguments.next().as_deref() {
+            Some("echo") => Command::Echo,
+            Some("http") => Command::Http,
+            Some("idle") => Command::Idle,
+            Some("subscribe") => Command::Subscribe,
+            other => {
+                return Err(format!(
+                    "expected echo, http, idle or subscribe, got {}",
+                    other.unwrap_or("nothing")
+                ));
+            }
+        };
+        let mut options = Self::defaults(command);
+        let mut url = None;
+        let mut path = None;
+        while let Some(flag) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{flag} needs a value"));
+            match flag.as_str() {
+                "--url" => url = Some(value()?),
+                "--path" => path = Some(value()?),
+                "--connections" => options.connections = positive(&flag, &value()?)?,
+                "--in-flight" => options.in_flight = positive(&flag, &value()?)?,
+                "--size" => options.size = number(&flag, &value()?)?,
+                "--count" => options.count = Some(number(&flag, &value()?)?),
+                "--seconds" => options.seconds = Some(seconds(&flag, &value()?)?),
+                "--warm-up" => options.warm_up = seconds(&flag, &value()?)?,
+                "--nap" => options.nap = Duration::from_micros(number(&flag, &value()?)?),
+                "--text" => options.kind = Kind::Text,
+                "--binary" => options.kind = Kind::Binary,
+                "--gate" => options.gate = true,
+                _ => return Err(format!("unknown option {flag}")),
+            }
+        }
+        let scheme = if command == Command::Http { "http://" } else { "ws://" };
+        options.target = Target::parse(&url.ok_or("--url is missing")?, scheme)?;
+        if let Some(path) = path {
+            options.target.path = path;
+        }
+        Ok(options)
+    }
+
+    fn defaults(command: Command) -> Self {
+        let (connections, seconds) = match command {
+            Command::Echo | Command::Http => (64, Some(Duration::from_secs(3))),
+            Command::Idle => (10_000, None),
+            Command::Subscribe => (1_000, None),
+        };
+        let target = Target {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            authority: String::new(),
+            path: String::new(),
+        };
+        Self {
+            command,
+            target,
+            connections,
+            in_flight: 1,
+            size: 20,
+            kind: Kind::Text,
+            warm_up: Duration::from_secs(1),
+            nap: Duration::from_micros(10),
+            seconds,
+            gate: false,
+            count: None,
+        }
+    }
+}
+
+impl Target {
+    fn parse(url: &str, scheme: &str) -> Result<Self, String> {
+        let rest =
+            url.strip_prefix(scheme).ok_or_else(|| format!("--url must start with {scheme}, got {url}"))?;
+        let split = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(split);
+        let mut addresses: Vec<_> = authority
+            .to_socket_addrs()
+            .map_err(|error| format!("cannot resolve {authority}: {error}"))?
+            .collect();
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+        let address = *addresses.first().ok_or_else(|| format!("{authority} has no address"))?;
+        let path = if path.is_empty() { "/" } else { path };
+        Ok(Self { address, authority: authority.to_owned(), path: path.to_owned() })
+    }
+}
+
+fn number<T: std::str::FromStr>(flag: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| format!("{flag} needs a whole number, got {value}"))
+}
+
+fn positive(flag: &str, value: &str) -> Result<usize, String> {
+    match number(flag, value)? {
+        0 => Err(format!("{flag} must be at least 1")),
+        count => Ok(count),
+    }
+}
+
+fn seconds(flag: &str, value: &str) -> Result<Duration, String> {
+    let seconds = value.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| format!("{flag} needs a number of seconds, got {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn modes_have_their_own_defaults() {
+        let echo = parse("echo --url ws://127.0.0.1:9001").unwrap();
+        assert_eq!((echo.connections, echo.in_flight, echo.size), (64, 1, 20));
+        assert_eq!(echo.seconds, Some(Duration::from_secs(3)));
+        assert_eq!(echo.target.path, "/");
+        let idle = parse("idle --url ws://127.0.0.1:9001/chat").unwrap();
+        assert_eq!((idle.connections, idle.seconds), (10_000, None));
+        assert_eq!((idle.target.authority.as_str(), idle.target.path.as_str()), ("127.0.0.1:9001", "/chat"));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (line, complaint) in [
+            ("", "expected echo, http, idle or subscribe, got nothing"),
+            ("echo", "--url is missing"),
+            ("echo --url", "--url needs a value"),
+            ("http --url ws://127.0.0.1:1/", "--url must start with http://, got ws://127.0.0.1:1/"),
+            ("echo --url ws://127.0.0.1:1/ --connections 0", "--connections must be at least 1"),
+            ("echo --url ws://127.0.0.1:1/ --size x", "--size needs a whole number, got x"),
+            ("echo --url ws://127.0.0.1:1/ --seconds -1", "--seconds needs a number of seconds, got -1"),
+            ("echo --url ws://127.0.0.1:1/ --fast", "unknown option --fast"),
+        ] {
+            assert_eq!(parse(line).unwrap_err(), complaint, "{line}");
+        }
+    }
+}

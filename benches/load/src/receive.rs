@@ -1,0 +1,142 @@
+//! `idle` and `subscribe`: WebSockets that send nothing but pongs, until stdin ends or enough has arrived.
+
+use std::io::{ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::connect::{self, Opened};
+use crate::frame::{FrameScanner, Scanned};
+use crate::options::Options;
+use crate::report::{self, Line};
+
+/// Opens the connections, prints `ready`, receives, prints the totals.
+pub fn run(options: &Options) -> Result<(), String> {
+    let opened = connect::open_all(options)?;
+    let mut audience = Audience::new(opened)?;
+    Line::new("ready").number("connections", audience.listeners.len()).print()?;
+    let start = Instant::now();
+    let cpu_before = report::cpu_time();
+    audience.listen(options, start)?;
+    Line::new("done")
+        .number("connections", audience.listeners.len())
+        .seconds("seconds", start.elapsed())
+        .number("messages", audience.total.messages)
+        .number("payload_bytes", audience.total.payload)
+        .seconds("client_cpu_seconds", report::cpu_time().saturating_sub(cpu_before))
+        .print()
+}
+
+struct Audience {
+    poll: Poll,
+    listeners: Vec<Listener>,
+    total: Scanned,
+    scratch: Vec<u8>,
+}
+
+struct Listener {
+    stream: TcpStream,
+    scanner: FrameScanner,
+}
+
+impl Audience {
+    fn new(opened: Vec<Opened>) -> Result<Self, String> {
+        let poll = Poll::new().map_err(|error| format!("epoll: {error}"))?;
+        let mut audience = Self {
+            poll,
+            listeners: Vec::with_capacity(opened.len()),
+            total: Scanned::default(),
+            scratch: vec![0; SCRATCH],
+        };
+        for (number, Opened { stream, early }) in opened.into_iter().enumerate() {
+            stream.set_nonblocking(true).map_err(|error| at(number, &error.to_string()))?;
+            let mut listener =
+                Listener { stream: TcpStream::from_std(stream), scanner: FrameScanner::default() };
+            audience
+                .poll
+                .registry()
+                .register(&mut listener.stream, Token(number), Interest::READABLE)
+                .map_err(|error| at(number, &error.to_string()))?;
+            listener.take(&early, &mut audience.total).map_err(|message| at(number, &message))?;
+            audience.listeners.push(listener);
+        }
+        Ok(audience)
+    }
+
+    fn listen(&mut self, options: &Options, start: Instant) -> Result<(), String> {
+        let waker = Waker::new(self.poll.registry(), STDIN).map_err(|error| format!("wake-up: {error}"))?;
+        wake_when_stdin_ends(Arc::new(waker));
+        let mut events = Events::with_capacity(1024);
+        while options.count.is_none_or(|count| self.total.messages < count) {
+            let left = options.seconds.map(|seconds| seconds.saturating_sub(start.elapsed()));
+            if left == Some(Duration::ZERO) {
+                break;
+            }
+            match self.poll.poll(&mut events, left) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(format!("epoll: {error}")),
+            }
+            for event in events.iter() {
+                let Token(number) = event.token();
+                if event.token() == STDIN {
+                    return Ok(());
+                }
+                let listener = &mut self.listeners[number];
+                let received = listener.receive(&mut self.scratch, event.is_read_closed(), &mut self.total);
+                received.map_err(|message| at(number, &message))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Listener {
+    fn receive(&mut self, scratch: &mut [u8], ending: bool, total: &mut Scanned) -> Result<(), String> {
+        loop {
+            match self.stream.read(scratch) {
+                Ok(0) => return Err("closed by the server".to_owned()),
+                Ok(read) => {
+                    self.take(&scratch[..read], total)?;
+                    // See closed_loop.rs: after a short read only a FIN can be left.
+                    if read < scratch.len() && !ending {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(format!("read: {error}")),
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], total: &mut Scanned) -> Result<(), String> {
+        let found = self.scanner.scan(bytes)?;
+        total.messages += found.messages;
+        total.payload += found.payload;
+        let pongs = self.scanner.take_pongs();
+        // Nothing else is ever written here, so a few bytes always fit into the socket's buffer.
+        self.stream.write_all(&pongs).map_err(|error| format!("pong: {error}"))
+    }
+}
+
+/// The thread ends with stdin or with the process.
+fn wake_when_stdin_ends(waker: Arc<Waker>) {
+    std::thread::spawn(move || {
+        let ended = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let woken = waker.wake();
+        if let Err(error) = ended.and(woken) {
+            eprintln!("ferrows-load: stdin: {error}");
+        }
+    });
+}
+
+fn at(number: usize, message: &str) -> String {
+    format!("connection {number}: {message}")
+}
+
+/// No connection has this number.
+const STDIN: Token = Token(usize::MAX);
+/// Bytes per read.
+const SCRATCH: usize = 64 * 1024;

@@ -1,0 +1,239 @@
+'use strict';
+
+// What is measured: each measure runs one server under one load and returns figures; its rows turn them into lines of
+// the table, with the targets to reach.
+
+const { Load, Server } = require('./processes.js');
+
+/**
+ * @typedef {object} Row
+ * @property {string} title
+ * @property {string} figure Which of the figures this line shows.
+ * @property {number} digits Decimals shown.
+ * @property {string} [target] The target in words.
+ * @property {(value: number, ratio: number) => boolean} [reached] Of the first contestant's median and of the median
+ *   ratio to the second.
+ *
+ * @typedef {object} Measure
+ * @property {string} key For `--only`; several measures may share one.
+ * @property {boolean} short Part of `--short`.
+ * @property {Contestant[]} contestants The first is what the ratios are about, the second what it is compared with.
+ * @property {(server: Server, settings: object) => Promise<object>} run
+ * @property {Row[]} rows
+ *
+ * @typedef {{ name: string, server: string, env?: object }} Contestant
+ */
+
+const RATE = 'per_second';
+const NODE_CPU = 'main_us';
+
+const ECHO = [
+  { name: 'ferrows', server: 'ferrows-echo.js' },
+  { name: 'ws', server: 'ws-echo.js' },
+];
+const PUBLISH = [
+  { name: 'ferrows', server: 'ferrows-publish.js' },
+  { name: 'ws', server: 'ws-publish.js' },
+];
+
+/** @type {Measure[]} */
+const measures = [
+  {
+    key: 'echo',
+    short: true,
+    contestants: ECHO,
+    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20 }),
+    rows: [
+      {
+        title: 'echo 20 B, 64 connections, one at a time: messages/s',
+        figure: RATE,
+        digits: 0,
+        target: '≥ 2.0× ws',
+        reached: (rate, ratio) => ratio >= 2.0,
+      },
+      nodeCpuPerMessage('64 connections, one at a time'),
+    ],
+  },
+  {
+    key: 'echo20',
+    short: true,
+    contestants: ECHO,
+    run: closedLoop('echo', { connections: 64, 'in-flight': 20, size: 20 }),
+    rows: [
+      {
+        title: 'echo 20 B, 64 connections, 20 in flight each: messages/s',
+        figure: RATE,
+        digits: 0,
+        target: '≥ 8× ws',
+        reached: (rate, ratio) => ratio >= 8,
+      },
+      nodeCpuPerMessage('64 connections, 20 in flight each'),
+    ],
+  },
+  {
+    key: 'http',
+    short: true,
+    contestants: [
+      { name: 'ferrows', server: 'ferrows-hello.js' },
+      { name: 'node:http', server: 'node-http.js' },
+    ],
+    run: closedLoop('http', { connections: 64 }),
+    rows: [
+      {
+        title: 'GET hello world, 64 connections: requests/s',
+        figure: RATE,
+        digits: 0,
+        target: '≥ 2.6× node:http',
+        reached: (rate, ratio) => ratio >= 2.6,
+      },
+      { title: 'Node-thread CPU per request, µs', figure: NODE_CPU, digits: 2 },
+    ],
+  },
+  publishing(10),
+  publishing(100),
+  { ...publishing(1000), short: true },
+  {
+    key: 'idle',
+    short: false,
+    contestants: ECHO,
+    run: idle,
+    rows: [
+      {
+        title: 'RSS per idle WebSocket, 10,000 open, bytes',
+        figure: 'bytes',
+        digits: 0,
+        target: '≤ 1,100 bytes',
+        reached: (bytes) => bytes <= 1100,
+      },
+    ],
+  },
+  {
+    key: 'pingpong',
+    short: false,
+    contestants: ECHO,
+    run: closedLoop('echo', { connections: 1, 'in-flight': 1, size: 20 }),
+    rows: [{ title: 'echo 20 B, one connection, one at a time: median latency, µs', figure: 'p50_us', digits: 1 }],
+  },
+  {
+    key: 'tracing',
+    short: false,
+    contestants: [
+      { name: 'off', server: 'ferrows-echo.js', env: { FERROWS_LOG: undefined } },
+      { name: 'FERROWS_LOG=error', server: 'ferrows-echo.js', env: { FERROWS_LOG: 'error' } },
+    ],
+    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20 }),
+    rows: [
+      { title: 'echo with tracing off, compared with level error: messages/s', figure: RATE, digits: 0 },
+      { title: 'the same, Node-thread CPU per message, µs', figure: NODE_CPU, digits: 2 },
+      { title: 'the same, I/O-thread CPU per message, µs', figure: 'workers_us', digits: 2 },
+    ],
+  },
+];
+
+function nodeCpuPerMessage(load) {
+  return {
+    title: `Node-thread CPU per echoed message, ${load}, µs`,
+    figure: NODE_CPU,
+    digits: 2,
+    target: '≤ 1.6 µs, or ≤ 0.17 of ws',
+    reached: (microseconds, ratio) => microseconds <= 1.6 || ratio <= 0.17,
+  };
+}
+
+function publishing(subscribers) {
+  const target = { target: '≤ 10 µs', reached: (microseconds) => microseconds <= 10 };
+  return {
+    key: 'publish',
+    short: false,
+    contestants: PUBLISH,
+    run: (server, settings) => publish(server, settings, subscribers),
+    rows: [
+      {
+        title: `one publish to ${subscribers.toLocaleString('en')} subscribers: Node-thread CPU, µs`,
+        figure: NODE_CPU,
+        digits: 1,
+        ...(subscribers === 1000 ? target : {}),
+      },
+    ],
+  };
+}
+
+/** Echo or GET in a closed loop; CPU per answered message, exact because nothing is on its way at either reading. */
+function closedLoop(mode, options) {
+  return async (server, { executable, seconds, warmUp }) => {
+    const load = new Load(executable, mode, server, { ...options, seconds, 'warm-up': warmUp, gate: true });
+    try {
+      await load.event('warm');
+      const before = await server.order('stats');
+      load.write('go');
+      const done = await load.event('done');
+      const after = await server.order('stats');
+      const each = (total) => (total === null ? null : total / done.answered);
+      return {
+        per_second: done.messages_per_second ?? done.requests_per_second,
+        main_us: each(difference(after.main, before.main)),
+        workers_us: each(difference(after.workers, before.workers)),
+        client_us: each(done.client_cpu_seconds * 1e6),
+        p50_us: done.p50_us,
+        p99_us: done.p99_us,
+        p999_us: done.p999_us,
+      };
+    } finally {
+      await load.end();
+    }
+  };
+}
+
+/** One publish at a time to so many subscribers, every delivery counted. */
+async function publish(server, { executable, publishBlocks }, subscribers) {
+  const order = { blocks: publishBlocks, turns: 10, every: 5, size: 20 };
+  const load = new Load(executable, 'subscribe', server, {
+    connections: subscribers,
+    count: (order.blocks + 1) * order.turns * subscribers,
+    seconds: 60,
+  });
+  try {
+    await load.event('ready');
+    const { published, main, workers } = await server.order('publish', order);
+    const { messages } = await load.event('done');
+    if (messages !== published * subscribers) {
+      throw new Error(`${published} publishes to ${subscribers} subscribers, but ${messages} messages arrived`);
+    }
+    return { main_us: main, workers_us: workers };
+  } finally {
+    await load.end();
+  }
+}
+
+/** Growth of RSS by 10,000 WebSockets; a hundred are there before, so that code and pools exist already. */
+async function idle(server, { executable }) {
+  const first = new Load(executable, 'idle', server, { connections: 100 });
+  let crowd;
+  try {
+    await first.event('ready');
+    const before = await server.order('stats', { settle: true });
+    crowd = new Load(executable, 'idle', server, { connections: 10_000 });
+    await crowd.event('ready');
+    const after = await server.order('stats', { settle: true });
+    const growth = difference(after.rss, before.rss);
+    return { bytes: growth === null ? null : growth / 10_000 };
+  } finally {
+    await Promise.all([first.end(), crowd?.end()]);
+  }
+}
+
+function difference(after, before) {
+  return after === null || before === null ? null : after - before;
+}
+
+/** Runs one contestant of a measure once, in a process of its own. */
+async function runOnce(measure, contestant, settings) {
+  const server = await Server.start(contestant.server, { ...settings.env, ...contestant.env });
+  try {
+    return await measure.run(server, settings);
+  } finally {
+    await server.end();
+  }
+}
+
+module.exports = { measures, runOnce };

@@ -1,0 +1,105 @@
+'use strict';
+
+// npm run bench -- [--short] [--rounds 5] [--seconds 3] [--only echo,http] [--contestants ferrows,ws]
+//                  [--env NAME=VALUE]… [--load PATH] [--json] [--write]
+//
+// Measures and prints; asserts nothing. Exit code 0 unless a server or the load client failed.
+
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+const { measures, runOnce } = require('./measures.js');
+const { buildLoad } = require('./processes.js');
+const { detailsTable, machine, resultsTable, summarise, writeResults } = require('./table.js');
+
+const OPTIONS = {
+  short: { type: 'boolean', default: false },
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  only: { type: 'string' },
+  contestants: { type: 'string' },
+  env: { type: 'string', multiple: true, default: [] },
+  load: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  write: { type: 'boolean', default: false },
+};
+
+async function main() {
+  const { values } = parseArgs({ options: OPTIONS });
+  const settings = settingsFrom(values);
+  const chosen = choose(values);
+  settings.executable = values.load ?? buildLoad();
+  const results = [];
+  let failures = 0;
+  for (const measure of chosen) {
+    const rounds = [];
+    for (let round = 0; round < settings.rounds; round += 1) {
+      const figures = {};
+      for (const contestant of measure.running) {
+        progress(`${measure.key}: round ${round + 1} of ${settings.rounds}, ${contestant.name}`);
+        try {
+          figures[contestant.name] = await runOnce(measure, contestant, settings);
+        } catch (error) {
+          failures += 1;
+          console.error(`\n${measure.key}, ${contestant.name}: ${error.message}`);
+        }
+      }
+      rounds.push(figures);
+    }
+    results.push({ measure, rounds });
+  }
+  progress('');
+  report(results, values);
+  process.exitCode = failures > 0 ? 1 : 0;
+}
+
+/** What the measures need to know; the short form fits into ten seconds. */
+function settingsFrom({ short, rounds, seconds, env }) {
+  return {
+    rounds: Number(rounds ?? (short ? 1 : 5)),
+    seconds: Number(seconds ?? (short ? 0.5 : 3)),
+    warmUp: short ? 0.3 : 1,
+    publishBlocks: short ? 5 : 20,
+    env: Object.fromEntries(env.map((pair) => [pair.split('=', 1)[0], pair.slice(pair.indexOf('=') + 1)])),
+  };
+}
+
+function choose({ short, only, contestants }) {
+  const keys = new Set(measures.map((measure) => measure.key));
+  const wanted = only?.split(',') ?? [...keys];
+  for (const key of wanted) {
+    if (!keys.has(key)) throw new Error(`--only: ${key} is none of ${[...keys].join(', ')}`);
+  }
+  const names = contestants?.split(',');
+  // Asked for by name, a measure takes part in the short form too.
+  return measures
+    .filter((measure) => wanted.includes(measure.key) && (measure.short || !short || only !== undefined))
+    .map((measure) => ({ ...measure, running: measure.contestants.filter(({ name }) => names?.includes(name) ?? true) }))
+    .filter((measure) => measure.running.length > 0);
+}
+
+function report(results, { json, write }) {
+  const lines = summarise(results);
+  const head = `${new Date().toISOString().slice(0, 10)}, ${machine()}.`;
+  if (json) {
+    const rounds = results.map(({ measure, rounds: figures }) => ({ measure: measure.key, rounds: figures }));
+    console.log(JSON.stringify({ machine: head, lines, rounds }, null, 2));
+  } else {
+    console.log(`${head}\n\n${resultsTable(lines)}\n\n${detailsTable(results)}`);
+  }
+  if (write) {
+    const rounds = results[0].rounds.length;
+    const basis = rounds === 1 ? 'One round.' : `Medians of ${rounds} rounds.`;
+    const text = `\n${head} ${basis}\n\n${resultsTable(lines)}\n\n${detailsTable(results)}\n`;
+    writeResults(path.join(__dirname, 'README.md'), text);
+  }
+}
+
+/** One line that overwrites itself, where somebody watches. */
+function progress(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+main().catch((error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});

@@ -1,0 +1,14 @@
+'use strict';
+
+// Echo on npm `ws` over node:http: what Ferrows is compared with.
+
+const { createServer } = require('node:http');
+const { WebSocketServer } = require('ws');
+const { obey } = require('./control.js');
+
+const http = createServer();
+const server = new WebSocketServer({ server: http, perMessageDeflate: false });
+server.on('connection', (socket) => {
+  socket.on('message', (message, isBinary) => socket.send(message, { binary: isBinary }));
+});
+http.listen(0, '127.0.0.1', () => obey(http.address().port));

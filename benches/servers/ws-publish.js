@@ -1,0 +1,19 @@
+'use strict';
+
+// One message to every client of npm `ws`: it has no topics, so the application loops.
+
+const { createServer } = require('node:http');
+const { WebSocket, WebSocketServer } = require('ws');
+const { obey } = require('./control.js');
+const { publishOrder } = require('./publishing.js');
+
+const http = createServer();
+const server = new WebSocketServer({ server: http, perMessageDeflate: false });
+
+function publish(message) {
+  for (const client of server.clients) {
+    if (client.readyState === WebSocket.OPEN) client.send(message);
+  }
+}
+
+http.listen(0, '127.0.0.1', () => obey(http.address().port, { publish: publishOrder(publish) }));

@@ -1,0 +1,115 @@
+'use strict';
+
+// From the figures of several rounds to medians, ratios and Markdown.
+
+const { readFileSync, writeFileSync } = require('node:fs');
+const os = require('node:os');
+
+const BEGIN = '<!-- results: written by `npm run bench -- --write` -->';
+const END = '<!-- end of results -->';
+
+/** Median of numbers; null if there are none. */
+function median(numbers) {
+  const sorted = numbers.filter((number) => number !== null).sort((a, b) => a - b);
+  if (sorted.length === 0) return null;
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/**
+ * The lines of the table.
+ * @param {Array<{ measure: object, rounds: Array<Record<string, object>> }>} results Per measure and round the
+ *   figures by contestant.
+ */
+function summarise(results) {
+  return results.flatMap(({ measure, rounds }) => measure.rows.map((row) => summariseRow(measure, rounds, row)));
+}
+
+function summariseRow({ contestants: [own, other] }, rounds, row) {
+  const values = (name) => rounds.map((round) => round[name]?.[row.figure] ?? null);
+  const [owns, others] = [values(own.name), values(other.name)];
+  // Round by round: neighbours in time had the same machine.
+  const ratios = owns.map((value, i) => (value === null || !others[i] ? null : value / others[i]));
+  const known = ratios.filter((ratio) => ratio !== null);
+  const [value, ratio] = [median(owns), median(ratios)];
+  return {
+    title: row.title,
+    digits: row.digits,
+    name: own.name,
+    value,
+    otherName: other.name,
+    other: median(others),
+    ratio,
+    ratioMin: known.length > 0 ? Math.min(...known) : null,
+    ratioMax: known.length > 0 ? Math.max(...known) : null,
+    target: row.target ?? null,
+    // A ratio that could not be measured reaches nothing; a value may reach its target alone.
+    reached: row.target && value !== null ? row.reached(value, ratio ?? NaN) : null,
+  };
+}
+
+/** The main table in Markdown. */
+function resultsTable(lines) {
+  const rows = lines.map((line) => [
+    line.title,
+    labelled(line.value, line.digits, line.name, 'ferrows'),
+    labelled(line.other, line.digits, line.otherName),
+    line.ratio === null ? '–' : `${ratio(line.ratio)} (${ratio(line.ratioMin)}–${ratio(line.ratioMax)})`,
+    line.target ?? '',
+    line.reached === null ? '' : line.reached ? 'yes' : 'no',
+  ]);
+  return markdown(['measure', 'ferrows', 'compared with', 'ratio (min–max)', 'target', 'reached'], rows);
+}
+
+/** What else the closed loops tell, where CPU time went and latencies; empty without closed loops. */
+function detailsTable(results) {
+  const rows = [];
+  for (const { measure, rounds } of results) {
+    for (const { name } of measure.contestants) {
+      const figure = (key, digits) => number(median(rounds.map((round) => round[name]?.[key] ?? null)), digits);
+      if (rounds.every((round) => round[name]?.client_us === undefined)) continue;
+      const cpu = ['main_us', 'workers_us', 'client_us'].map((key) => figure(key, 2));
+      const latency = ['p50_us', 'p99_us', 'p999_us'].map((key) => figure(key, 0));
+      rows.push([measure.key, name, figure('per_second', 0), ...cpu, ...latency]);
+    }
+  }
+  if (rows.length === 0) return '';
+  const cpu = ['Node thread', 'other threads', 'load client'].map((who) => `${who}, CPU µs`);
+  return markdown(['measure', 'server', 'per second', ...cpu, 'p50 µs', 'p99 µs', 'p99.9 µs'], rows);
+}
+
+function labelled(value, digits, name, usual) {
+  return value === null || name === usual ? number(value, digits) : `${number(value, digits)} (${name})`;
+}
+
+function number(value, digits) {
+  if (value === null) return '–';
+  return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+function ratio(value) {
+  return value.toFixed(value < 0.1 ? 3 : 2);
+}
+
+function markdown(head, rows) {
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map((_, column) => (column === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n');
+}
+
+/** One sentence that names the machine. */
+function machine() {
+  const cpus = os.cpus();
+  const memory = Math.round(os.totalmem() / 2 ** 30);
+  const system = `${os.type()} ${os.release().split('-')[0]}, ${os.arch()}`;
+  return `${cpus[0].model.trim()}, ${cpus.length} cores, ${memory} GiB; ${system}; Node ${process.versions.node}`;
+}
+
+/** Puts the results into the README between their two marks. */
+function writeResults(readme, text) {
+  const old = readFileSync(readme, 'utf8');
+  const [begin, end] = [old.indexOf(BEGIN), old.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`${readme} has no results section`);
+  writeFileSync(readme, `${old.slice(0, begin + BEGIN.length)}\n${text}\n${old.slice(end)}`);
+}
+
+module.exports = { detailsTable, machine, resultsTable, summarise, writeResults };

@@ -1,0 +1,58 @@
+'use strict';
+
+/**
+ * The example chat. One port serves the page, the chat (`/chat`) and an echo line (`/echo`).
+ * `npm start`, or `PORT=8080 node examples/chat/server.js`; `PORT=0` takes a free port and prints it.
+ */
+
+const uWS = require('../../index.js');
+const { chatRoute, roomTopic } = require('./chat-route.js');
+const { echoRoute } = require('./echo-route.js');
+const { servePages } = require('./pages.js');
+const { Rooms } = require('./rooms.js');
+
+/** How long a peer may take to answer our Close frame before its connection is dropped, in milliseconds. */
+const GRACE = 2000;
+
+/** What the routes share. */
+const house = {
+  app: uWS.App(),
+  rooms: new Rooms(),
+  /** Every open WebSocket of both routes; shutting down says goodbye to each. */
+  open: new Set(),
+  closing: false,
+  log: (line) => console.log(`${new Date().toISOString()} ${line}`),
+};
+const { app } = house;
+
+servePages(app);
+app.ws('/chat', chatRoute(house));
+app.ws('/echo', echoRoute(house));
+app.get('/rooms', (res) => {
+  const rooms = house.rooms.names().map((room) => ({ room, people: app.numSubscribers(roomTopic(room)) }));
+  res.writeHeader('Content-Type', 'application/json').writeHeader('Cache-Control', 'no-store');
+  res.end(JSON.stringify(rooms.filter(({ people }) => people > 0)), true);
+});
+app.any('/*', (res) => {
+  res.writeStatus('404 Not Found').writeHeader('Content-Type', 'text/plain; charset=utf-8');
+  res.end('There is nothing at this address.\n', true);
+});
+
+app.listen(Number(process.env.PORT ?? 9001), (token, error) => {
+  if (!token) throw error;
+  house.log(`listening on http://localhost:${uWS.us_socket_local_port(token)}`);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => shutDown(token, signal));
+});
+
+/**
+ * Takes no newcomers, tells everybody why, and lets the process end by itself when the last connection has gone.
+ * A second signal finds no handler of ours any more and ends the process at once.
+ */
+function shutDown(token, signal) {
+  house.closing = true;
+  house.log(`${signal}: closing ${house.open.size} connections`);
+  uWS.us_listen_socket_close(token);
+  for (const ws of [...house.open]) ws.end(1001, 'server is restarting');
+  // Unreferenced: it must not keep the process alive once the others have answered.
+  setTimeout(() => app.close(), GRACE).unref();
+}

@@ -1,0 +1,30 @@
+'use strict';
+
+/**
+ * The classical echo server: every message goes back as it came, text as text and binary as binary.
+ * The limits are those of a server for conformance suites, whose largest messages are 16 MiB.
+ */
+
+const uWS = require('../index.js');
+
+const MEBIBYTE = 1024 * 1024;
+const port = Number(process.env.PORT ?? 9001);
+
+uWS
+  .App()
+  .ws('/*', {
+    maxPayloadLength: 16 * MEBIBYTE,
+    maxBackpressure: 64 * MEBIBYTE,
+    idleTimeout: 60,
+
+    message(ws, message, isBinary) {
+      ws.send(message, isBinary);
+    },
+  })
+  .any('/*', (res) => {
+    res.end('This address speaks WebSocket only.\n');
+  })
+  .listen(port, (token, error) => {
+    if (!token) throw error;
+    console.log(`ws://localhost:${uWS.us_socket_local_port(token)}`);
+  });

@@ -1,0 +1,627 @@
+/**
+ * Ferrows: an HTTP and WebSocket server behind the uWebSockets.js API, with the socket work on its own threads.
+ *
+ * ```ts
+ * import { App } from 'ferrows';
+ *
+ * App()
+ *   .get('/', (res) => res.end('hello'))
+ *   .ws('/echo', { message: (ws, message, isBinary) => ws.send(message, isBinary) })
+ *   .listen(9001, (token, error) => { if (!token) throw error; });
+ * ```
+ *
+ * What holds everywhere:
+ * - Text is sent as UTF-8. Data is copied before a call returns, so a buffer may be reused at once.
+ * - No call can end the process. A call that cannot be carried out throws an `Error` with a `code` ({@link ErrorCode})
+ *   and has no effect. Besides what a member says, every member throws `ERR_MISSING_ARGS` when required arguments
+ *   are left out, `ERR_INVALID_ARG_TYPE` for arguments of another type than declared, and `ERR_INVALID_THIS` when
+ *   called on a foreign object.
+ * - Handlers run one at a time on the thread that created the app; microtasks and `process.nextTick` run between any
+ *   two of them. A handler that throws raises `uncaughtException`, and the events after it are still delivered. Of
+ *   what a handler returns only a promise has a meaning; its rejection raises `unhandledRejection`.
+ */
+
+// ---------------------------------------------------------------------------------------------------------- Shared
+
+/**
+ * Text or bytes. A string is taken as UTF-8, of a view exactly the part it shows. Where an argument of this type is
+ * optional, `undefined` means empty. Anything else throws `ERR_INVALID_ARG_TYPE`.
+ */
+export type RecognizedString = string | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
+
+/** The `code` of an error that a call throws. Stable; the texts are those of uWebSockets.js where it has one. */
+export type ErrorCode =
+  /** An `HttpResponse` was used after it ended, was aborted, closed or upgraded. */
+  | 'ERR_HTTP_RESPONSE_CLOSED'
+  /** An `HttpRequest` was read after its handler had returned and its response was over. */
+  | 'ERR_HTTP_REQUEST_CLOSED'
+  /** A `WebSocket` was used after it closed. */
+  | 'ERR_WEBSOCKET_CLOSED'
+  /** A listen token was used after its socket was closed. */
+  | 'ERR_LISTEN_SOCKET_CLOSED'
+  /** A header name that is no token, or a value with CR, LF or another control character (RFC 9110 §5). */
+  | 'ERR_HTTP_INVALID_HEADER'
+  /** A status that is not three digits, a space and a reason phrase without control characters (RFC 9112 §4). */
+  | 'ERR_HTTP_INVALID_STATUS'
+  /** An argument of the wrong type (a `TypeError`). */
+  | 'ERR_INVALID_ARG_TYPE'
+  /** A call at the wrong moment, such as `writeHeader` after the first `write`. */
+  | 'ERR_INVALID_STATE'
+  /** A method called on an object that is not of its class (a `TypeError`). */
+  | 'ERR_INVALID_THIS'
+  /** Fewer arguments than the function needs (a `TypeError`). */
+  | 'ERR_MISSING_ARGS'
+  /** A number outside its range (a `RangeError`). */
+  | 'ERR_OUT_OF_RANGE'
+  /** `require('ferrows')` found no native addon for this platform; the message says what to do. */
+  | 'ERR_ADDON_UNAVAILABLE'
+  /** A bug in Ferrows, caught before it could do harm. Please report it. */
+  | 'ERR_INTERNAL';
+
+/** Why a WebSocket closed or a response was aborted, for programs. docs/close-reasons.md says what to do about each. */
+export type CloseCauseName =
+  // The peer, in good order.
+  | 'CLOSED_BY_PEER'
+  | 'CLOSED_BY_PEER_WITHOUT_CODE'
+  // The peer broke a rule.
+  | 'ERR_FRAME_RESERVED_BITS'
+  | 'ERR_FRAME_RESERVED_OPCODE'
+  | 'ERR_FRAME_FRAGMENTED_CONTROL'
+  | 'ERR_FRAME_CONTROL_TOO_LONG'
+  | 'ERR_FRAME_UNEXPECTED_CONTINUATION'
+  | 'ERR_FRAME_EXPECTED_CONTINUATION'
+  | 'ERR_FRAME_UNMASKED'
+  | 'ERR_FRAME_NON_MINIMAL_LENGTH'
+  | 'ERR_FRAME_LENGTH_OVERFLOW'
+  | 'ERR_CLOSE_PAYLOAD_TRUNCATED'
+  | 'ERR_CLOSE_CODE'
+  | 'ERR_CLOSE_REASON_UTF8'
+  | 'ERR_FRAME_TOO_BIG'
+  | 'ERR_MESSAGE_TOO_BIG'
+  | 'ERR_INVALID_UTF8'
+  | 'ERR_HTTP_INVALID_BODY'
+  // The connection below went away.
+  | 'ERR_FIN_WITHOUT_CLOSE'
+  | 'ERR_FIN_BEFORE_RESPONSE'
+  | 'ERR_CONNECTION_RESET'
+  | 'ERR_TRANSPORT_TIMED_OUT'
+  | 'ERR_UNREACHABLE'
+  | 'ERR_TRANSPORT'
+  // A limit of time.
+  | 'ERR_IDLE_TIMEOUT'
+  | 'CLOSED_MAX_LIFETIME'
+  | 'ERR_HTTP_BODY_TIMEOUT'
+  | 'ERR_HTTP_RESPONSE_TIMEOUT'
+  // This program.
+  | 'CLOSED_BY_APPLICATION'
+  | 'CLOSED_BY_END'
+  | 'CLOSED_BY_APP_CLOSE';
+
+/** What goes with the code and reason of a close, and with the reason of an abort. */
+export interface CloseInfo {
+  /** The cause: `ERR_…` where something went wrong, `CLOSED_…` where somebody wanted it. */
+  readonly cause: CloseCauseName;
+  /**
+   * Who ended it: the peer (by a Close frame, or by breaking a rule), this server (`local`: the application or one of
+   * its limits), or neither (`transport`: the connection went away below them).
+   */
+  readonly initiator: 'peer' | 'local' | 'transport';
+  /** Whether Close frames were exchanged, or are being exchanged (RFC 6455 §7.1.4). */
+  readonly wasClean: boolean;
+}
+
+// ------------------------------------------------------------------------------------------------------------- App
+
+/** Options of {@link App}. A key given as `undefined` means its default. */
+export interface AppOptions {
+  /**
+   * Number of I/O threads, 1–64. They are shared by the apps of a process; the first app that serves decides.
+   * @default max(1, min(4, cores - 1))
+   */
+  threads?: number;
+  /** Accepted and ignored by `App`, as the other TLS options below: it serves plain TCP. */
+  key_file_name?: RecognizedString;
+  /** Accepted and ignored by `App`. */
+  cert_file_name?: RecognizedString;
+  /** Accepted and ignored by `App`. */
+  ca_file_name?: RecognizedString;
+  /** Accepted and ignored by `App`. */
+  passphrase?: RecognizedString;
+  /** Accepted and ignored by `App`. */
+  dh_params_file_name?: RecognizedString;
+  /** Accepted and ignored by `App`. */
+  ssl_ciphers?: RecognizedString;
+  /** Accepted and ignored by `App`. */
+  ssl_prefer_low_memory_usage?: boolean;
+}
+
+/**
+ * Makes an app: routes, and the sockets that serve them. Nothing is opened before `listen`.
+ *
+ * Throws `ERR_INVALID_ARG_TYPE` if `options` is neither an object nor null nor undefined, `ERR_OUT_OF_RANGE` for
+ * `threads`.
+ */
+export function App(options?: AppOptions | null): TemplatedApp;
+
+/** A handler of requests. It may be async: of what it returns, only a promise has a meaning. */
+export type HttpHandler = (res: HttpResponse, req: HttpRequest) => unknown;
+
+/** A listening socket; made by `listen`, for {@link us_listen_socket_close} and {@link us_socket_local_port} only. */
+export interface ListenSocket {
+  readonly [listenSocket]: never;
+}
+/** The name uWebSockets.js gives to {@link ListenSocket}. */
+export type us_listen_socket = ListenSocket;
+
+/** Why `listen` failed. */
+export interface ListenError extends Error {
+  /** The system's name for it: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, `ENOTFOUND` (no such host), … */
+  readonly code: string;
+}
+
+/**
+ * Told how `listen` went, before `listen` returns: a token, whose port can be read at once, or `false` and the reason.
+ * What it throws is thrown by `listen`.
+ */
+export type ListenCallback = (token: ListenSocket | false, error?: ListenError) => unknown;
+
+/** How to listen: {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT}. */
+export type ListenOptions = number;
+
+/** Share a fixed port with other listeners that also share it. A port taken as 0 is never shared. */
+export const LIBUS_LISTEN_DEFAULT: 0;
+/** Fail with `EADDRINUSE` if anybody else listens on the port, and keep others off it. */
+export const LIBUS_LISTEN_EXCLUSIVE_PORT: 1;
+
+/**
+ * An app. Its methods may be called at any time, inside handlers and after `listen` too; they take effect before they
+ * return. Methods that return the app can be chained.
+ *
+ * **Patterns** are paths of segments: literal (`/users`), parameter (`/:id`, exactly one non-empty segment) and, last,
+ * wildcard (`/*`, one or more segments, of which the first may be empty). Literals win over parameters, parameters
+ * over wildcards, whatever the order of registration; the routes of a method win over `any`, `ws` routes over both.
+ * Paths are matched as they arrive: case-sensitive, not percent-decoded, `/a/` is not `/a`. At most 100 segments.
+ * The same method and pattern (names of parameters ignored) replaces the route; `null` instead of a handler removes
+ * it. A request that no route takes is answered with 404, unless `any('/*')` is registered.
+ *
+ * A handler must answer before it returns, or attach `res.onAborted` and answer later. Where it does neither, a
+ * warning is emitted once per route (`process.on('warning')`).
+ *
+ * Routes throw `ERR_INVALID_ARG_TYPE` for patterns that are not text and handlers that are neither functions nor null.
+ */
+export interface TemplatedApp {
+  /** Routes GET requests. Returns the app. */
+  get(pattern: RecognizedString, handler: HttpHandler | null): this;
+  /** Routes POST requests. Returns the app. */
+  post(pattern: RecognizedString, handler: HttpHandler | null): this;
+  /** Routes OPTIONS requests. Returns the app. */
+  options(pattern: RecognizedString, handler: HttpHandler | null): this;
+  /** Routes DELETE requests. Returns the app. */
+  del(pattern: RecognizedString, handler: HttpHandler | null): this;
+  /** Routes PATCH requests. Returns the app. */
+  patch(pattern: RecognizedString, handler: HttpHandler | null): this;
+  /** Routes PUT requests. Returns the app. */
+  put(pattern: RecognizedString, handler: HttpHandler | null): this;
+  /** Routes HEAD requests; they are not derived from GET. Answer with `endWithoutBody`. Returns the app. */
+  head(pattern: RecognizedString, handler: HttpHandler | null): this;
+  /** Routes CONNECT requests. Returns the app. */
+  connect(pattern: RecognizedString, handler: HttpHandler | null): this;
+  /** Routes TRACE requests. Returns the app. */
+  trace(pattern: RecognizedString, handler: HttpHandler | null): this;
+  /** Routes requests of every method, known or not, after the routes of their own method. Returns the app. */
+  any(pattern: RecognizedString, handler: HttpHandler | null): this;
+
+  /**
+   * Routes WebSocket handshakes: GET requests with a `Sec-WebSocket-Key` of 24 characters. Other requests go on to
+   * the other routes. Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad settings.
+   */
+  ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this;
+
+  /**
+   * Starts listening; several times per app if wanted. `port` is 0–65535, where 0 takes a free one. Without `host`
+   * all IPv4 and IPv6 addresses are served, and IPv4 peers appear as IPv4-mapped IPv6. A host name is looked up
+   * before the call returns, and its first address taken. A failure is passed to the callback, not thrown.
+   *
+   * Returns the app. Throws `ERR_OUT_OF_RANGE` for the port, and what the callback throws.
+   */
+  listen(port: number, callback: ListenCallback): this;
+  /** The same, with {@link ListenOptions}. */
+  listen(port: number, options: ListenOptions | undefined, callback: ListenCallback): this;
+  /** The same, on one address: an IPv4 or IPv6 address or a host name. */
+  listen(host: RecognizedString, port: number, callback: ListenCallback): this;
+  /** The same, on one address and with {@link ListenOptions}. */
+  listen(host: RecognizedString, port: number, options: ListenOptions | undefined, callback: ListenCallback): this;
+  /**
+   * Starts listening on a Unix socket, readable and writable by its owner only. A file that lies at `path` already is
+   * removed. A failure is passed to the callback, not thrown. Mind the order of arguments: the callback comes first.
+   *
+   * Returns the app. Throws what the callback throws.
+   */
+  listen_unix(callback: ListenCallback, path: RecognizedString): this;
+
+  /**
+   * Sends one message to every WebSocket subscribed to exactly this topic. It is encoded once, whatever their number,
+   * and arrives in the order of `send` and `publish` calls.
+   *
+   * Returns whether there was a subscriber; `false` too while no `ws` route exists.
+   */
+  publish(topic: RecognizedString, message: RecognizedString, isBinary?: boolean, compress?: boolean): boolean;
+  /** The number of WebSockets subscribed to exactly this topic, at this moment. */
+  numSubscribers(topic: RecognizedString): number;
+
+  /**
+   * Closes the listening sockets and drops every connection. `onAborted` and `close` handlers run before it returns
+   * (cause `CLOSED_BY_APP_CLOSE`; peers of WebSockets are told 1001). The app may listen again afterwards. Returns
+   * the app; does nothing when nothing is open.
+   */
+  close(): this;
+}
+
+/**
+ * Stops accepting connections; those that exist live on, and the port is free on return.
+ *
+ * Throws `ERR_INVALID_ARG_TYPE` for anything but a token of `listen`, `ERR_LISTEN_SOCKET_CLOSED` if it is closed.
+ */
+export function us_listen_socket_close(token: ListenSocket): void;
+
+/**
+ * The port a socket listens on: inside the listen callback already, and until the socket is closed. -1 for a Unix
+ * socket and for a closed one.
+ *
+ * Throws `ERR_INVALID_ARG_TYPE` for anything but a token of `listen`.
+ */
+export function us_socket_local_port(token: ListenSocket): number;
+
+// ------------------------------------------------------------------------------------------------------------ HTTP
+
+/**
+ * A request. May be read until its handler has returned **and** its response is over (ended, aborted, closed or
+ * upgraded), so after an `await` too. From then on every method throws `ERR_HTTP_REQUEST_CLOSED`.
+ */
+export interface HttpRequest {
+  /**
+   * The first value of a header, without surrounding blanks, decoded as Latin-1; `''` if there is none. The name must
+   * be given in lower case.
+   */
+  getHeader(lowerCaseKey: RecognizedString): string;
+  /**
+   * Calls back with every header in the order of arrival, repeated ones repeatedly: name in lower case, value decoded
+   * as UTF-8. What the callback throws is thrown by `forEach`. Throws `ERR_INVALID_ARG_TYPE` if it is not a function.
+   */
+  forEach(callback: (key: string, value: string) => void): void;
+  /**
+   * The segment of the path that a `:parameter` of the pattern took, by position from 0 or by name (without the
+   * colon). Not percent-decoded; `''` if there is no such parameter.
+   */
+  getParameter(index: number | RecognizedString): string;
+  /** The path, without the query, as it arrived. */
+  getUrl(): string;
+  /** The method in lower case. */
+  getMethod(): string;
+  /** The method as it arrived. */
+  getCaseSensitiveMethod(): string;
+  /** Everything after the `?`, as it arrived; `undefined` if there is no `?`. */
+  getQuery(): string | undefined;
+  /**
+   * The first value of a key of the query, decoded (`+` is a blank, `%XX` a byte of UTF-8); `''` if it is empty,
+   * `undefined` if there is no such key.
+   */
+  getQuery(key: RecognizedString): string | undefined;
+  /**
+   * `true` says that this handler does not take the request: once it returns, the next matching route does. If none is
+   * left the connection is closed. May be called inside the handler only; afterwards it has no effect. Returns the
+   * request.
+   */
+  setYield(yields: boolean): this;
+}
+
+/**
+ * The response to one request. Valid until it is over: ended, upgraded, closed, or aborted because the connection went
+ * away. From then on every method throws `ERR_HTTP_RESPONSE_CLOSED` and only `aborted` can be read. A response kept
+ * too long can never reach a later response on the same connection.
+ *
+ * The order is: `writeStatus`, `writeHeader`s, then either one `end` or any number of `write`s and an `end`. `Date`,
+ * and `Content-Length` or `Transfer-Encoding`, are added.
+ */
+export interface HttpResponse {
+  /**
+   * Whether the connection went away, or was closed, before the response was complete. May be read at any time, after
+   * the response is over too. Programs written for uWebSockets.js set it in `onAborted`; that is allowed.
+   */
+  aborted: boolean;
+
+  /**
+   * Sets the status, such as `'404 Not Found'`; `'200 OK'` without it. Only the first call counts, and none after a
+   * header was written. Returns the response.
+   *
+   * Throws `ERR_HTTP_INVALID_STATUS`.
+   */
+  writeStatus(status: RecognizedString): this;
+  /**
+   * Adds a header. Repeated names are sent repeatedly. Returns the response.
+   *
+   * Throws `ERR_HTTP_INVALID_HEADER`; `ERR_INVALID_STATE` after the first `write`.
+   */
+  writeHeader(key: RecognizedString, value: RecognizedString): this;
+  /**
+   * Sends a piece of the body with chunked transfer coding; an empty piece sends nothing. Everything is accepted:
+   * `false` means that the peer reads more slowly than this program writes and what it has not read waits in memory.
+   */
+  write(chunk: RecognizedString): boolean;
+  /**
+   * Completes the response, with a last (or the only) piece of body. `closeConnection` adds `Connection: close` and
+   * closes the connection behind it. Returns the response, which is over.
+   */
+  end(body?: RecognizedString, closeConnection?: boolean): this;
+  /**
+   * Completes the response without a body, as for HEAD. `reportedContentLength`, in bytes, is sent as
+   * `Content-Length`; without it that header is left out. Returns the response, which is over.
+   *
+   * Throws `ERR_OUT_OF_RANGE` if the length is negative or no safe integer, `ERR_INVALID_ARG_TYPE` if it is no number.
+   */
+  endWithoutBody(reportedContentLength?: number | `${number}`, closeConnection?: boolean): this;
+  /**
+   * Drops the connection. `onAborted` runs before it returns (cause `CLOSED_BY_APPLICATION`). Returns the response,
+   * which is over.
+   */
+  close(): this;
+  /**
+   * Runs `callback` at once. Kept for programs written for uWebSockets.js: writes are gathered without it. What the
+   * callback throws is thrown by `cork`. Returns the response, also if the callback ended it.
+   */
+  cork(callback: () => void): this;
+
+  /**
+   * Registers what to do if the response does not complete. Runs exactly once, and only then; a later registration
+   * replaces an earlier one. If it is registered after the abort happened it still runs, asynchronously; that is why
+   * this one method may be called on an aborted response. Required in handlers that do not answer before they return.
+   *
+   * `reason` says in words what `info.cause` says to programs; it is never empty. Returns the response.
+   */
+  onAborted(handler: (reason: string, info: CloseInfo) => void): this;
+  /**
+   * Registers what takes the body of the request. Called with each piece, the last time with `isLast` set, for a
+   * request without a body once with an empty piece. Until it is registered the body waits, so it may be registered
+   * after an `await` too. `chunk` is detached when the handler returns; if it returned a promise, it stays.
+   * Returns the response.
+   */
+  onData(handler: (chunk: ArrayBuffer, isLast: boolean) => unknown): this;
+
+  /**
+   * Answers a handshake with 101 and makes the connection a WebSocket. Inside the `upgrade` handler or later (then
+   * with `onAborted` attached); `open` runs before it returns. The own properties of `userData` are copied onto the
+   * WebSocket. `secWebSocketKey` and `secWebSocketExtensions` are the headers of the request; of
+   * `secWebSocketProtocol` the part before the first comma is selected, `''` selects none. Headers may be written
+   * before (with `writeStatus('101 Switching Protocols')` first). The response is over.
+   *
+   * Throws `ERR_INVALID_ARG_TYPE` if `context` is not the one the handler was given, `ERR_INVALID_STATE` if the
+   * response has begun or the request was no handshake.
+   */
+  upgrade<UserData>(
+    userData: UserData,
+    secWebSocketKey: RecognizedString,
+    secWebSocketProtocol: RecognizedString,
+    secWebSocketExtensions: RecognizedString,
+    context: us_socket_context_t,
+  ): void;
+
+  /** The peer's address: 4 bytes (IPv4) or 16 (IPv6, and IPv4 on a dual-stack socket). Empty on a Unix socket. */
+  getRemoteAddress(): ArrayBuffer;
+  /** The peer's address as ASCII text: `127.0.0.1`, or IPv6 as eight groups of four digits. Empty on a Unix socket. */
+  getRemoteAddressAsText(): ArrayBuffer;
+  /** The peer's port; 0 on a Unix socket. */
+  getRemotePort(): number;
+  /** The address that a proxy reported by the PROXY protocol, as {@link getRemoteAddress}; empty if none did. */
+  getProxiedRemoteAddress(): ArrayBuffer;
+  /** The address that a proxy reported by the PROXY protocol, as text; empty if none did. */
+  getProxiedRemoteAddressAsText(): ArrayBuffer;
+  /** The port that a proxy reported by the PROXY protocol; 0 if none did. */
+  getProxiedRemotePort(): number;
+
+  /** A program may keep what it likes on the response. */
+  [property: string]: any;
+}
+
+// ------------------------------------------------------------------------------------------------------- WebSocket
+
+/** Stands for the `ws` route in `upgrade`; given to its handler, and of no use elsewhere. */
+export interface us_socket_context_t {
+  readonly [upgradeContext]: never;
+}
+
+/** What became of a message: 1 sent, 0 sent but it has to wait for the peer (`drain` will follow), 2 dropped. */
+export type SendStatus = 0 | 1 | 2;
+
+/**
+ * One connection: the same object from `open` to `close`. It is closed before its `close` handler runs; from then on
+ * every method but `getUserData` throws `ERR_WEBSOCKET_CLOSED`. The own properties of the `userData` that was given to
+ * `upgrade` are copied onto it, and a program may add others.
+ */
+export interface WebSocket<UserData> {
+  /**
+   * Sends one message. Text that is not given as a string is not checked to be UTF-8. Returns 1 if it was sent, 0 if
+   * it was accepted but has to wait for the peer (a `drain` event follows), 2 if it was dropped because more than
+   * `maxBackpressure` is waiting already (`dropped` has run). `compress` has no effect without compression.
+   */
+  send(message: RecognizedString, isBinary?: boolean, compress?: boolean): SendStatus;
+  /**
+   * Sends a ping, of at most 125 bytes. Never dropped. Returns as `send`. Throws `ERR_OUT_OF_RANGE` if it is longer.
+   */
+  ping(message?: RecognizedString): SendStatus;
+  /** Bytes accepted that wait for the peer, without what the system has taken. 0 again after `drain` at the latest. */
+  getBufferedAmount(): number;
+
+  /**
+   * Closes in good order: a Close frame behind everything sent so far, then the TCP connection. `close` runs before
+   * it returns, with this code and text (cause `CLOSED_BY_END`). `code` is 1000–1003, 1007–1014 or 3000–4999; 0 (the
+   * default), 1005 and 1006 send no code. The text is cut after at most 123 bytes, between characters.
+   *
+   * Throws `ERR_OUT_OF_RANGE` for codes outside 0–65535.
+   */
+  end(code?: number, shortMessage?: RecognizedString): void;
+  /** Drops the connection. `close` runs before it returns, with 1006 (cause `CLOSED_BY_APPLICATION`). */
+  close(): void;
+  /**
+   * Runs `callback` at once. Kept for programs written for uWebSockets.js: messages are gathered without it. What the
+   * callback throws is thrown by `cork`. Returns the WebSocket, also if the callback closed it.
+   */
+  cork(callback: () => void): this;
+
+  /** Subscribes to a topic, by its exact name. Returns true; `subscription` has run if it was not subscribed yet. */
+  subscribe(topic: RecognizedString): boolean;
+  /** Ends a subscription. Returns whether there was one; then `subscription` has run. */
+  unsubscribe(topic: RecognizedString): boolean;
+  /** Whether it is subscribed to this topic. */
+  isSubscribed(topic: RecognizedString): boolean;
+  /** The topics it is subscribed to. */
+  getTopics(): string[];
+  /**
+   * Sends a message to every other subscriber of a topic; it need not be subscribed itself. Returns whether there was
+   * one. See {@link TemplatedApp.publish}.
+   */
+  publish(topic: RecognizedString, message: RecognizedString, isBinary?: boolean, compress?: boolean): boolean;
+
+  /** The WebSocket itself, with the properties copied from `userData`. May be called after it closed. */
+  getUserData(): UserData;
+  /** As {@link HttpResponse.getRemoteAddress}. */
+  getRemoteAddress(): ArrayBuffer;
+  /** As {@link HttpResponse.getRemoteAddressAsText}. */
+  getRemoteAddressAsText(): ArrayBuffer;
+  /** As {@link HttpResponse.getRemotePort}. */
+  getRemotePort(): number;
+}
+
+/**
+ * Settings and handlers of a `ws` route. All are optional; a key given as `undefined` means its default. Settings are
+ * read once, by `ws`. Buffers given to `message` and `dropped`, and the reason given to `close`, are detached when the
+ * handler returns; if it returned a promise, they stay.
+ */
+export interface WebSocketBehavior<UserData> {
+  /** Compression of messages. Accepted; this release sends and receives uncompressed. @default DISABLED */
+  compression?: CompressOptions;
+  /** Longest message a peer may send, in bytes, 0 – 2^32-1. Longer ones close with 1009 to the peer. @default 16384 */
+  maxPayloadLength?: number;
+  /**
+   * Seconds a peer may stay silent, 8–960, or 0 for ever. Any byte from the peer counts, sending does not.
+   * @default 120
+   */
+  idleTimeout?: number;
+  /** Minutes after which a connection is asked to reconnect (1000), 1–240, or 0 for never. @default 0 */
+  maxLifetime?: number;
+  /** Bytes that may wait for a peer before messages to it are dropped; 0 is no limit. @default 65536 */
+  maxBackpressure?: number;
+  /** Whether a connection is closed when a message to it has to be dropped. @default false */
+  closeOnBackpressureLimit?: boolean;
+  /** Whether a silent peer is sent a ping in time to answer before `idleTimeout`. @default true */
+  sendPingsAutomatically?: boolean;
+
+  /**
+   * Decides about a handshake: calls `res.upgrade`, now or later, or answers otherwise. Without it every handshake is
+   * accepted and the first subprotocol offered is selected.
+   */
+  upgrade?: (res: HttpResponse, req: HttpRequest, context: us_socket_context_t) => unknown;
+  /** A WebSocket was opened. First event of a connection. */
+  open?: (ws: WebSocket<UserData>) => unknown;
+  /** A message arrived. Text (`isBinary` false) is checked to be UTF-8. */
+  message?: (ws: WebSocket<UserData>, message: ArrayBuffer, isBinary: boolean) => unknown;
+  /** A message to this peer was dropped because of `maxBackpressure`. Runs inside `send`. */
+  dropped?: (ws: WebSocket<UserData>, message: ArrayBuffer, isBinary: boolean) => unknown;
+  /** What was waiting was sent: follows every `send` that returned 0 and every `getBufferedAmount` above 0. */
+  drain?: (ws: WebSocket<UserData>) => unknown;
+  /**
+   * The WebSocket closed. Last event of a connection, exactly one for each `open`. `code` and `message` are the peer's
+   * or those given to `end`; where they said nothing, `code` is 1005, 1006 or 0 and `message` names the cause. It is
+   * UTF-8 and never empty.
+   */
+  close?: (ws: WebSocket<UserData>, code: number, message: ArrayBuffer, info: CloseInfo) => unknown;
+  /** A ping arrived; it is answered already. */
+  ping?: (ws: WebSocket<UserData>, message: ArrayBuffer) => unknown;
+  /** A pong arrived. */
+  pong?: (ws: WebSocket<UserData>, message: ArrayBuffer) => unknown;
+  /**
+   * The number of subscribers of a topic changed through this WebSocket. Runs inside `subscribe` and `unsubscribe`, and
+   * for each topic just before `close`.
+   */
+  subscription?: (ws: WebSocket<UserData>, topic: ArrayBuffer, newCount: number, oldCount: number) => unknown;
+}
+
+// ----------------------------------------------------------------------------------------------------- Compression
+
+/** A compressor, a decompressor, or one of each joined by `|`. */
+export type CompressOptions = number;
+
+/** No compression. */
+export const DISABLED: 0;
+/** One compressor for all: no memory per connection. */
+export const SHARED_COMPRESSOR: 1;
+/** One decompressor for all: no memory per connection. */
+export const SHARED_DECOMPRESSOR: 256;
+/** A compressor with a window of its own, 3 KiB per connection. */
+export const DEDICATED_COMPRESSOR_3KB: 145;
+/** A compressor with a window of its own, 4 KiB per connection. */
+export const DEDICATED_COMPRESSOR_4KB: 146;
+/** A compressor with a window of its own, 8 KiB per connection. */
+export const DEDICATED_COMPRESSOR_8KB: 163;
+/** A compressor with a window of its own, 16 KiB per connection. */
+export const DEDICATED_COMPRESSOR_16KB: 180;
+/** A compressor with a window of its own, 32 KiB per connection. */
+export const DEDICATED_COMPRESSOR_32KB: 197;
+/** A compressor with a window of its own, 64 KiB per connection. */
+export const DEDICATED_COMPRESSOR_64KB: 214;
+/** A compressor with a window of its own, 128 KiB per connection. */
+export const DEDICATED_COMPRESSOR_128KB: 231;
+/** A compressor with a window of its own, 256 KiB per connection. */
+export const DEDICATED_COMPRESSOR_256KB: 248;
+/** The largest dedicated compressor. */
+export const DEDICATED_COMPRESSOR: 248;
+/** A decompressor with a window of its own, 512 bytes per connection. */
+export const DEDICATED_DECOMPRESSOR_512B: 2304;
+/** A decompressor with a window of its own, 1 KiB per connection. */
+export const DEDICATED_DECOMPRESSOR_1KB: 2560;
+/** A decompressor with a window of its own, 2 KiB per connection. */
+export const DEDICATED_DECOMPRESSOR_2KB: 2816;
+/** A decompressor with a window of its own, 4 KiB per connection. */
+export const DEDICATED_DECOMPRESSOR_4KB: 3072;
+/** A decompressor with a window of its own, 8 KiB per connection. */
+export const DEDICATED_DECOMPRESSOR_8KB: 3328;
+/** A decompressor with a window of its own, 16 KiB per connection. */
+export const DEDICATED_DECOMPRESSOR_16KB: 3584;
+/** A decompressor with a window of its own, 32 KiB per connection. */
+export const DEDICATED_DECOMPRESSOR_32KB: 3840;
+/** The largest dedicated decompressor. */
+export const DEDICATED_DECOMPRESSOR: 3840;
+
+// --------------------------------------------------------------------------------------------------------- Process
+
+/** How much is told: `trace` bytes, `debug` transitions of connections, `warn` broken rules of peers, `error` bugs. */
+export type LogLevel = 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
+
+/** One record of what happened inside. */
+export interface LogRecord {
+  /** How important it is. */
+  readonly level: Exclude<LogLevel, 'off'>;
+  /** The part of Ferrows that speaks. */
+  readonly target: string;
+  /** What happened. */
+  readonly message: string;
+  /** The details of this record and of the connection it belongs to (`conn`, `worker`, `peer`). */
+  readonly fields: Readonly<Record<string, string | number | boolean>>;
+}
+
+/**
+ * Hands records up to `level` to `listener`, asynchronously, on this thread; the last call wins. `'off'`, or `null` as
+ * listener, ends it. Does not keep the process alive. Without it, the environment variable `FERROWS_LOG` (a level)
+ * makes the process write them to stderr; off by default, and then free of cost.
+ *
+ * Throws `ERR_INVALID_ARG_TYPE` for unknown levels and for listeners that are neither functions nor null.
+ */
+export function setLogger(level: LogLevel, listener?: ((record: LogRecord) => void) | null): void;
+
+/** Kept for programs written for uWebSockets.js; has no effect, as no header advertises this server. */
+export function _cfg(key: RecognizedString): void;
+
+declare const listenSocket: unique symbol;
+declare const upgradeContext: unique symbol;
+
+// Otherwise every declaration of this file would be exported, these two included.
+export {};

@@ -1,0 +1,882 @@
+'use strict';
+
+// The JavaScript side of Ferrows: the classes that programs see, and the loop that runs their handlers. Thin by
+// intention: every method is one native call, and what is valid is decided there (src/node). No protocol logic.
+
+const native = require('./binding.js');
+
+// ------------------------------------------------------------------------------------------------------ The border
+
+/** Numbers that come with an event; written by the addon, read here before anything else is called. */
+const registers = new Float64Array(8);
+
+/** What `native.next` asks for. The same numbers stand in src/node/dispatch.rs. */
+const SLEEP = 0;
+const YIELD = 1;
+const REQUEST = 2;
+const UPGRADE = 3;
+const OPEN = 4;
+const MESSAGE = 5;
+const PING = 6;
+const PONG = 7;
+const DRAIN = 8;
+const CLOSE = 9;
+const ABORT = 10;
+const DATA = 11;
+const UNANSWERED = 12;
+
+/** Which handlers a behavior has, as bits. The same numbers stand in src/node/behavior.rs. */
+const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32 };
+const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'close', 'ping', 'pong', 'subscription'];
+
+/** A handle is a slot and a generation in one number (src/node/handles.rs). */
+const SLOTS = 2 ** 24;
+
+/** Keeps constructors to this file: `new ws.constructor()` is refused. */
+const KEY = Symbol('ferrows');
+
+/** Handlers and behaviors by route number. */
+const targets = [];
+/** Responses that are not over, by slot. */
+const responses = [];
+/** Open WebSockets, by slot. */
+const sockets = [];
+/** `{ name, initiator, wasClean, text }` by cause number. */
+const causes = readCauses();
+
+// ------------------------------------------------------------------------------------------------------- Dispatcher
+
+/**
+ * Runs microtasks and `process.nextTick` callbacks, as Node does after every event of its own. All events of a batch
+ * arrive in one callback of Node, which would run them only at its end.
+ */
+const tick = process._tickCallback;
+
+/** The response and request of the handler that was called last; a yielded request goes on with the same objects. */
+let lastResponse;
+let lastRequest;
+
+/** Called when the bell rings: handles events until none is left or the turn's budget is used up. */
+function drain() {
+  let done;
+  for (;;) {
+    const payload = native.next(done);
+    done = undefined;
+    switch (registers[0]) {
+      case MESSAGE: {
+        const ws = sockets[registers[1]];
+        if (call(behaviorOf(ws).message, ws, payload, registers[2] === 1)) done = payload;
+        break;
+      }
+      case REQUEST:
+        handleRequest(targets[registers[2]]);
+        break;
+      case UPGRADE:
+        handleUpgrade(targets[registers[2]], registers[2]);
+        break;
+      case OPEN: {
+        const handle = registers[1];
+        openSocket(createSocket(targets[registers[2]]), handle);
+        break;
+      }
+      case CLOSE:
+        done = handleClose(payload);
+        break;
+      case DATA:
+        done = handleData(payload);
+        break;
+      case ABORT:
+        handleAbort(payload);
+        break;
+      case DRAIN: {
+        const ws = sockets[registers[1]];
+        call(behaviorOf(ws).drain, ws);
+        break;
+      }
+      case PING: {
+        const ws = sockets[registers[1]];
+        call(behaviorOf(ws).ping, ws, payload);
+        break;
+      }
+      case PONG: {
+        const ws = sockets[registers[1]];
+        call(behaviorOf(ws).pong, ws, payload);
+        break;
+      }
+      case UNANSWERED:
+        warnUnanswered(payload);
+        break;
+      case YIELD:
+        setImmediate(drain);
+        return;
+      case SLEEP:
+      default:
+        return;
+    }
+    if (tick === undefined) {
+      // A runtime without that function runs microtasks when this returns: one event at a time.
+      native.detach(done);
+      setImmediate(drain);
+      return;
+    }
+    runTicks();
+  }
+}
+
+function runTicks() {
+  for (;;) {
+    try {
+      tick.call(process);
+      return;
+    } catch (error) {
+      // Thrown by a nextTick callback; those behind it are still to be run.
+      native.reportUncaught(error);
+    }
+  }
+}
+
+/**
+ * Calls a handler, if there is one; what it throws becomes 'uncaughtException'. Returns whether the handler is done
+ * with its arguments, which it is not if it returned a promise.
+ */
+function call(handler, first, second, third, fourth) {
+  if (handler === undefined) return true;
+  try {
+    return !isPromise(handler(first, second, third, fourth));
+  } catch (error) {
+    native.reportUncaught(error);
+    return true;
+  }
+}
+
+function isPromise(value) {
+  return typeof value === 'object' && value !== null && typeof value.then === 'function';
+}
+
+function handleRequest(handler) {
+  takeRequest();
+  call(handler, lastResponse, lastRequest);
+}
+
+function handleUpgrade(behavior, route) {
+  takeRequest();
+  const context = new UpgradeContext(KEY, behavior, route);
+  call(behavior.upgrade, lastResponse, lastRequest, context);
+}
+
+/** Makes the objects of a new request; one that was yielded keeps its own. */
+function takeRequest() {
+  if (registers[3] === 1) return;
+  const handle = registers[1];
+  lastResponse = new HttpResponse(KEY, handle);
+  lastRequest = new HttpRequest(KEY, handle);
+  responses[handle % SLOTS] = lastResponse;
+}
+
+function handleData(chunk) {
+  return call(dataHandlerOf(responses[registers[1]]), chunk, registers[2] === 1) ? chunk : undefined;
+}
+
+function handleAbort(reason) {
+  const slot = registers[1];
+  const info = infoOf(registers[2]);
+  const response = responses[slot];
+  responses[slot] = undefined;
+  if (response !== undefined) abort(response, reason, info);
+}
+
+/** The close event of the WebSocket in the registers. Returns the reason, to be detached. */
+function handleClose(reason) {
+  const slot = registers[1];
+  const code = registers[2];
+  const info = infoOf(registers[3]);
+  const left = [];
+  // All of them first: a handler below may close another WebSocket.
+  for (let count = registers[4]; count > 0; count--) {
+    left.push({ topic: native.wsDeparture(), now: registers[1], before: registers[2] });
+  }
+  const ws = sockets[slot];
+  sockets[slot] = undefined;
+  const behavior = behaviorOf(ws);
+  for (const { topic, now, before } of left) call(behavior.subscription, ws, topic, now, before);
+  return call(behavior.close, ws, code, reason, info) ? reason : undefined;
+}
+
+function warnUnanswered(request) {
+  const text = `The handler of ${request} returned without answering and without an abort handler (res.onAborted)`;
+  process.emitWarning(text, { type: 'FerrowsWarning', code: 'FERROWS_UNANSWERED' });
+}
+
+function readCauses() {
+  const flat = native.causes();
+  const table = [];
+  for (let index = 0; index < flat.length; index += 4) {
+    const [name, initiator, wasClean, text] = flat.slice(index, index + 4);
+    table.push({ name, initiator, wasClean, text });
+  }
+  return table;
+}
+
+function infoOf(number) {
+  const { name, initiator, wasClean } = causes[number];
+  return { cause: name, initiator, wasClean };
+}
+
+// ----------------------------------------------------------------------------------------------------------- Errors
+
+function typeError(code, message) {
+  return Object.assign(new TypeError(message), { code });
+}
+
+function invalidThis(name) {
+  return typeError('ERR_INVALID_THIS', `Method called on an object that is no ${name}.`);
+}
+
+function illegalConstructor() {
+  return typeError('ERR_ILLEGAL_CONSTRUCTOR', 'Illegal constructor');
+}
+
+function missingArguments(count) {
+  return typeError('ERR_MISSING_ARGS', `Function requires at least ${count} arguments.`);
+}
+
+function checkFunction(value) {
+  if (typeof value !== 'function') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'Passed callback is not a valid function.');
+  }
+}
+
+/** Node-API does not read a bare SharedArrayBuffer; a view of it, it does. */
+function readable(data) {
+  return typeof data === 'object' && data instanceof SharedArrayBuffer ? new Uint8Array(data) : data;
+}
+
+// ------------------------------------------------------------------------------------------------------ HttpRequest
+
+let requestHandle;
+
+class HttpRequest {
+  #handle;
+
+  constructor(key, handle) {
+    if (key !== KEY) throw illegalConstructor();
+    this.#handle = handle;
+  }
+
+  static {
+    requestHandle = (request) => {
+      if (typeof request === 'object' && request !== null && #handle in request) return request.#handle;
+      throw invalidThis('uWS.HttpRequest');
+    };
+  }
+
+  getHeader(lowerCaseKey) {
+    return native.reqHeader(requestHandle(this), readable(lowerCaseKey));
+  }
+
+  forEach(callback) {
+    const flat = native.reqHeaders(requestHandle(this));
+    checkFunction(callback);
+    for (let index = 0; index < flat.length; index += 2) callback(flat[index], flat[index + 1]);
+  }
+
+  getParameter(index) {
+    return native.reqParameter(requestHandle(this), readable(index));
+  }
+
+  getUrl() {
+    return native.reqUrl(requestHandle(this));
+  }
+
+  getMethod() {
+    return native.reqMethod(requestHandle(this), false);
+  }
+
+  getCaseSensitiveMethod() {
+    return native.reqMethod(requestHandle(this), true);
+  }
+
+  getQuery(key) {
+    return native.reqQuery(requestHandle(this), readable(key));
+  }
+
+  setYield(isYielded) {
+    native.reqYield(requestHandle(this), isYielded);
+    return this;
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------- HttpResponse
+
+let responseHandle;
+let dataHandlerOf;
+let abort;
+
+class HttpResponse {
+  #handle;
+  #abortHandler;
+  #dataHandler;
+  /** What the getter `aborted` says; programs write to it too (`res.aborted = true`). */
+  #aborted = false;
+  /** `[reason, info]` once the response is aborted. */
+  #end;
+
+  constructor(key, handle) {
+    if (key !== KEY) throw illegalConstructor();
+    this.#handle = handle;
+  }
+
+  static {
+    responseHandle = (response) => {
+      if (typeof response === 'object' && response !== null && #handle in response) return response.#handle;
+      throw invalidThis('uWS.HttpResponse');
+    };
+    dataHandlerOf = (response) => response?.#dataHandler;
+    abort = (response, reason, info) => {
+      response.#aborted = true;
+      response.#end = [reason, info];
+      const handler = response.#abortHandler;
+      response.#abortHandler = undefined;
+      call(handler, reason, info);
+    };
+  }
+
+  get aborted() {
+    responseHandle(this);
+    return this.#aborted;
+  }
+
+  set aborted(value) {
+    responseHandle(this);
+    this.#aborted = value;
+  }
+
+  writeStatus(status) {
+    native.resStatus(responseHandle(this), readable(status));
+    return this;
+  }
+
+  writeHeader(key, value) {
+    native.resHeader(responseHandle(this), readable(key), readable(value));
+    return this;
+  }
+
+  write(chunk) {
+    return native.resWrite(responseHandle(this), readable(chunk));
+  }
+
+  end(body, closeConnection) {
+    const handle = responseHandle(this);
+    native.resEnd(handle, readable(body), closeConnection);
+    responses[handle % SLOTS] = undefined;
+    return this;
+  }
+
+  endWithoutBody(reportedContentLength, closeConnection) {
+    const handle = responseHandle(this);
+    native.resEndWithoutBody(handle, reportedContentLength, closeConnection);
+    responses[handle % SLOTS] = undefined;
+    return this;
+  }
+
+  close() {
+    const handle = responseHandle(this);
+    native.resClose(handle);
+    responses[handle % SLOTS] = undefined;
+    const { text } = causes[CLOSED_BY_APPLICATION];
+    abort(this, text, infoOf(CLOSED_BY_APPLICATION));
+    return this;
+  }
+
+  cork(callback) {
+    const handle = responseHandle(this);
+    native.resCheck(handle);
+    return gather(this, callback);
+  }
+
+  onAborted(handler) {
+    const handle = responseHandle(this);
+    checkFunction(handler);
+    if (this.#end !== undefined) {
+      const [reason, info] = this.#end;
+      queueMicrotask(() => handler(reason, info));
+      return this;
+    }
+    native.resAttachAbort(handle);
+    this.#abortHandler = handler;
+    return this;
+  }
+
+  onData(handler) {
+    const handle = responseHandle(this);
+    checkFunction(handler);
+    const isWaiting = native.resAttachData(handle);
+    this.#dataHandler = handler;
+    if (isWaiting) setImmediate(drain);
+    return this;
+  }
+
+  upgrade(userData, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, context) {
+    const handle = responseHandle(this);
+    if (arguments.length < 5) throw missingArguments(5);
+    const { behavior, route } = contextOf(context);
+    native.resCheck(handle);
+    const ws = createSocket(behavior);
+    // Before anything has happened: a getter among them may throw.
+    Object.assign(ws, userData);
+    native.hold();
+    try {
+      const key = readable(secWebSocketKey);
+      const socket = native.resUpgrade(handle, key, readable(secWebSocketProtocol), route);
+      responses[handle % SLOTS] = undefined;
+      openSocket(ws, socket);
+    } finally {
+      native.letGo();
+    }
+  }
+
+  getRemoteAddress() {
+    return native.resAddress(responseHandle(this));
+  }
+
+  getRemoteAddressAsText() {
+    return native.resAddressText(responseHandle(this));
+  }
+
+  getRemotePort() {
+    return native.resPort(responseHandle(this));
+  }
+
+  getProxiedRemoteAddress() {
+    native.resCheck(responseHandle(this));
+    return new ArrayBuffer(0);
+  }
+
+  getProxiedRemoteAddressAsText() {
+    native.resCheck(responseHandle(this));
+    return new ArrayBuffer(0);
+  }
+
+  getProxiedRemotePort() {
+    native.resCheck(responseHandle(this));
+    return 0;
+  }
+}
+
+/** Runs the callback of `cork`: what it sends leaves together. */
+function gather(subject, callback) {
+  checkFunction(callback);
+  native.hold();
+  try {
+    callback();
+  } finally {
+    native.letGo();
+  }
+  return subject;
+}
+
+// -------------------------------------------------------------------------------------------------------- WebSocket
+
+let socketHandle;
+let createSocket;
+let openSocket;
+let behaviorOf;
+
+class WebSocket {
+  #handle = -1;
+  #behavior;
+
+  constructor(key, behavior) {
+    if (key !== KEY) throw illegalConstructor();
+    this.#behavior = behavior;
+  }
+
+  static {
+    socketHandle = (ws) => {
+      if (typeof ws === 'object' && ws !== null && #handle in ws) return ws.#handle;
+      throw invalidThis('uWS.WebSocket');
+    };
+    createSocket = (behavior) => new WebSocket(KEY, behavior);
+    openSocket = (ws, handle) => {
+      ws.#handle = handle;
+      sockets[handle % SLOTS] = ws;
+      call(ws.#behavior.open, ws);
+    };
+    behaviorOf = (ws) => ws.#behavior;
+  }
+
+  send(message, isBinary, compress) {
+    const status = native.wsSend(socketHandle(this), readable(message), isBinary, compress);
+    if (status === DROPPED) reportDropped(this, message, isBinary);
+    return status;
+  }
+
+  ping(message) {
+    return native.wsPing(socketHandle(this), readable(message));
+  }
+
+  getBufferedAmount() {
+    return native.wsBuffered(socketHandle(this));
+  }
+
+  end(code, shortMessage) {
+    const reason = native.wsEnd(socketHandle(this), code, readable(shortMessage));
+    native.detach(handleClose(reason));
+  }
+
+  close() {
+    const reason = native.wsClose(socketHandle(this));
+    native.detach(handleClose(reason));
+  }
+
+  cork(callback) {
+    native.wsCheck(socketHandle(this));
+    return gather(this, callback);
+  }
+
+  subscribe(topic) {
+    if (native.wsSubscribe(socketHandle(this), readable(topic))) reportSubscription(this, topic);
+    return true;
+  }
+
+  unsubscribe(topic) {
+    const wasSubscribed = native.wsUnsubscribe(socketHandle(this), readable(topic));
+    if (wasSubscribed) reportSubscription(this, topic);
+    return wasSubscribed;
+  }
+
+  isSubscribed(topic) {
+    return native.wsIsSubscribed(socketHandle(this), readable(topic));
+  }
+
+  getTopics() {
+    return native.wsTopics(socketHandle(this));
+  }
+
+  publish(topic, message, isBinary, compress) {
+    const handle = socketHandle(this);
+    if (arguments.length < 2) throw missingArguments(2);
+    return native.wsPublish(handle, readable(topic), readable(message), isBinary, compress);
+  }
+
+  getUserData() {
+    socketHandle(this);
+    return this;
+  }
+
+  getRemoteAddress() {
+    return native.wsAddress(socketHandle(this));
+  }
+
+  getRemoteAddressAsText() {
+    return native.wsAddressText(socketHandle(this));
+  }
+
+  getRemotePort() {
+    return native.wsPort(socketHandle(this));
+  }
+}
+
+/** What `send` returns when `maxBackpressure` is exceeded. */
+const DROPPED = 2;
+
+function reportDropped(ws, message, isBinary) {
+  const { dropped } = behaviorOf(ws);
+  if (dropped === undefined) return;
+  const copy = copyOf(message);
+  if (call(dropped, ws, copy, Boolean(isBinary))) native.detach(copy);
+}
+
+/** The counts are in the registers. */
+function reportSubscription(ws, topic) {
+  const { subscription } = behaviorOf(ws);
+  if (subscription !== undefined) call(subscription, ws, copyOf(topic), registers[1], registers[2]);
+}
+
+/** The bytes of text or data, in an ArrayBuffer of their own. */
+function copyOf(data) {
+  if (data === undefined) return new ArrayBuffer(0);
+  if (typeof data === 'string') return new TextEncoder().encode(data).slice().buffer;
+  const view = ArrayBuffer.isView(data) ? data : new Uint8Array(data);
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice().buffer;
+}
+
+let contextOf;
+
+/** Stands for a `ws` route while an upgrade handler decides. */
+class UpgradeContext {
+  #target;
+
+  constructor(key, behavior, route) {
+    if (key !== KEY) throw illegalConstructor();
+    this.#target = { behavior, route };
+  }
+
+  static {
+    contextOf = (context) => {
+      if (typeof context === 'object' && context !== null && #target in context) return context.#target;
+      throw typeError('ERR_INVALID_ARG_TYPE', 'context must be the one that the upgrade handler was given');
+    };
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------------- App
+
+let listenerHandle;
+
+/** The token of a listening socket. */
+class ListenSocket {
+  #handle;
+
+  constructor(key, handle) {
+    if (key !== KEY) throw illegalConstructor();
+    this.#handle = handle;
+  }
+
+  static {
+    listenerHandle = (token) => {
+      if (typeof token === 'object' && token !== null && #handle in token) return token.#handle;
+      throw typeError('ERR_INVALID_ARG_TYPE', 'token must be one that listen has given');
+    };
+  }
+}
+
+let appNumber;
+
+class TemplatedApp {
+  #number;
+
+  constructor(key, options) {
+    if (key !== KEY) throw illegalConstructor();
+    if (options !== undefined && options !== null && typeof options !== 'object') {
+      throw typeError('ERR_INVALID_ARG_TYPE', 'Options must be an object.');
+    }
+    this.#number = native.appNew(options?.threads);
+  }
+
+  static {
+    appNumber = (app) => {
+      if (typeof app === 'object' && app !== null && #number in app) return app.#number;
+      throw invalidThis('uWS.App');
+    };
+  }
+
+  get(pattern, handler) {
+    return route(this, 'GET', pattern, handler, arguments.length);
+  }
+
+  post(pattern, handler) {
+    return route(this, 'POST', pattern, handler, arguments.length);
+  }
+
+  options(pattern, handler) {
+    return route(this, 'OPTIONS', pattern, handler, arguments.length);
+  }
+
+  del(pattern, handler) {
+    return route(this, 'DELETE', pattern, handler, arguments.length);
+  }
+
+  patch(pattern, handler) {
+    return route(this, 'PATCH', pattern, handler, arguments.length);
+  }
+
+  put(pattern, handler) {
+    return route(this, 'PUT', pattern, handler, arguments.length);
+  }
+
+  head(pattern, handler) {
+    return route(this, 'HEAD', pattern, handler, arguments.length);
+  }
+
+  connect(pattern, handler) {
+    return route(this, 'CONNECT', pattern, handler, arguments.length);
+  }
+
+  trace(pattern, handler) {
+    return route(this, 'TRACE', pattern, handler, arguments.length);
+  }
+
+  any(pattern, handler) {
+    return route(this, '', pattern, handler, arguments.length);
+  }
+
+  ws(pattern, behavior) {
+    const app = appNumber(this);
+    if (arguments.length < 2) throw missingArguments(2);
+    const { handlers, bits, settings } = readBehavior(behavior);
+    const number = native.appWebSocket(app, readable(pattern), ...settings, bits);
+    setTarget(number, handlers);
+    return this;
+  }
+
+  listen(...args) {
+    const app = appNumber(this);
+    if (args.length < 2) throw missingArguments(2);
+    const callback = args.pop();
+    checkFunction(callback);
+    const { host, port, options } = readListenArguments(args);
+    return listen(this, callback, () => native.appListen(app, host, port, options));
+  }
+
+  listen_unix(callback, path) {
+    const app = appNumber(this);
+    if (arguments.length < 2) throw missingArguments(2);
+    checkFunction(callback);
+    return listen(this, callback, () => native.appListenUnix(app, readable(path)));
+  }
+
+  publish(topic, message, isBinary, compress) {
+    const app = appNumber(this);
+    if (arguments.length < 2) throw missingArguments(2);
+    return native.appPublish(app, readable(topic), readable(message), isBinary, compress);
+  }
+
+  numSubscribers(topic) {
+    const app = appNumber(this);
+    if (arguments.length < 1) throw missingArguments(1);
+    return native.appSubscribers(app, readable(topic));
+  }
+
+  close() {
+    const app = appNumber(this);
+    native.appClose(app);
+    for (;;) {
+      const payload = native.appClosing(app);
+      if (registers[0] === SLEEP) return this;
+      if (registers[0] === CLOSE) native.detach(handleClose(payload));
+      else handleAbort(payload);
+    }
+  }
+}
+
+function route(app, method, pattern, handler, count) {
+  const number = appNumber(app);
+  if (count < 2) throw missingArguments(2);
+  if (handler === null) {
+    const removed = native.appUnroute(number, method, readable(pattern));
+    if (removed >= 0) targets[removed] = undefined;
+    return app;
+  }
+  checkFunction(handler);
+  setTarget(native.appRoute(number, method, readable(pattern)), handler);
+  return app;
+}
+
+/** The number of the route that this one replaces is in register 1. */
+function setTarget(number, target) {
+  const replaced = registers[1];
+  if (replaced >= 0) targets[replaced] = undefined;
+  targets[number] = target;
+}
+
+function readBehavior(behavior) {
+  if (typeof behavior !== 'object' || behavior === null) {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'behavior must be an object');
+  }
+  const handlers = {};
+  let bits = 0;
+  for (const name of HANDLERS) {
+    const handler = behavior[name] ?? undefined;
+    if (handler !== undefined && typeof handler !== 'function') {
+      throw typeError('ERR_INVALID_ARG_TYPE', `${name} must be a function`);
+    }
+    handlers[name] = handler;
+    if (handler !== undefined) bits |= HANDLER_BITS[name] ?? 0;
+  }
+  const { maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically } = behavior;
+  const settings = [maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically];
+  return { handlers, bits, settings };
+}
+
+/** `[port]`, `[port, options]`, `[host, port]` or `[host, port, options]`. A lone port may be a numeric string. */
+function readListenArguments(args) {
+  const hasHost = args.length > 1 && typeof args[0] !== 'number';
+  const [host, port, options] = hasHost ? args : [undefined, ...args];
+  return { host: readable(host), port: typeof port === 'string' && port !== '' ? Number(port) : port, options };
+}
+
+/** Calls back with a token, or with `false` and what the system said. A misuse is thrown instead. */
+function listen(app, callback, attempt) {
+  let handle;
+  try {
+    handle = attempt();
+  } catch (error) {
+    if (MISUSES.has(error.code)) throw error;
+    callback(false, Object.assign(error, { syscall: 'listen' }));
+    return app;
+  }
+  callback(new ListenSocket(KEY, handle));
+  return app;
+}
+
+const MISUSES = new Set(['ERR_INVALID_ARG_TYPE', 'ERR_OUT_OF_RANGE', 'ERR_INVALID_STATE', 'ERR_INTERNAL']);
+
+/** The cause of `res.close()`. */
+const CLOSED_BY_APPLICATION = causes.findIndex(({ name }) => name === 'CLOSED_BY_APPLICATION');
+
+function App(options) {
+  return new TemplatedApp(KEY, options);
+}
+
+function us_listen_socket_close(token) {
+  native.listenerClose(listenerHandle(token));
+}
+
+function us_socket_local_port(token) {
+  return native.listenerPort(listenerHandle(token));
+}
+
+function _cfg() {
+  // uWebSockets.js leaves out its advertising header when told so; there is none here.
+}
+
+// ---------------------------------------------------------------------------------------------------------- Process
+
+/** What was sent leaves the process before it ends, however often this file is loaded (S15). */
+function flushAtExit() {
+  const symbol = Symbol.for('ferrows.exit');
+  if (process[symbol] === undefined) {
+    const loads = new Set();
+    Object.defineProperty(process, symbol, { value: loads });
+    process.on('exit', () => loads.forEach((exit) => exit()));
+  }
+  process[symbol].add(() => native.exit());
+}
+
+for (const [name, type] of Object.entries({ App: TemplatedApp, HttpRequest, HttpResponse, WebSocket })) {
+  // Programs that log or compare `object.constructor.name` expect these.
+  Object.defineProperty(type, 'name', { value: `uWS.${name}` });
+}
+
+native.start(registers, drain);
+flushAtExit();
+
+module.exports = {
+  App,
+  us_listen_socket_close,
+  us_socket_local_port,
+  _cfg,
+  LIBUS_LISTEN_DEFAULT: 0,
+  LIBUS_LISTEN_EXCLUSIVE_PORT: 1,
+  DISABLED: 0,
+  SHARED_COMPRESSOR: 1,
+  SHARED_DECOMPRESSOR: 256,
+  DEDICATED_COMPRESSOR_3KB: 145,
+  DEDICATED_COMPRESSOR_4KB: 146,
+  DEDICATED_COMPRESSOR_8KB: 163,
+  DEDICATED_COMPRESSOR_16KB: 180,
+  DEDICATED_COMPRESSOR_32KB: 197,
+  DEDICATED_COMPRESSOR_64KB: 214,
+  DEDICATED_COMPRESSOR_128KB: 231,
+  DEDICATED_COMPRESSOR_256KB: 248,
+  DEDICATED_COMPRESSOR: 248,
+  DEDICATED_DECOMPRESSOR_512B: 2304,
+  DEDICATED_DECOMPRESSOR_1KB: 2560,
+  DEDICATED_DECOMPRESSOR_2KB: 2816,
+  DEDICATED_DECOMPRESSOR_4KB: 3072,
+  DEDICATED_DECOMPRESSOR_8KB: 3328,
+  DEDICATED_DECOMPRESSOR_16KB: 3584,
+  DEDICATED_DECOMPRESSOR_32KB: 3840,
+  DEDICATED_DECOMPRESSOR: 3840,
+};

@@ -1,0 +1,185 @@
+// npm run test:package: makes a release of the build that is here, serves it from a registry on this machine, and
+// installs it as a user would: `npm install ferrows` in an empty folder, with no Rust toolchain in reach.
+
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const TOOLS = join(ROOT, 'node_modules', '.bin');
+/** The npm that runs this script: the only one sure to be there. */
+const NPM = process.env.npm_execpath;
+/** For one step, in milliseconds. */
+const STEP_LIMIT = 120_000;
+
+/** Serves one request, asks it itself, and ends. Expects `uWS`. */
+const HELLO = `
+const app = uWS.App().get('/', (res) => res.end('hello'));
+app.listen('127.0.0.1', 0, (token, error) => {
+  if (!token) throw error;
+  fetch('http://127.0.0.1:' + uWS.us_socket_local_port(token))
+    .then((response) => response.text())
+    .then((text) => { console.log(text); app.close(); });
+});
+`;
+const PROGRAMS = {
+  'commonjs.cjs': `const uWS = require('ferrows');${HELLO}`,
+  'module.mjs': `import uWS, { App } from 'ferrows';\nif (App !== uWS.App) throw new Error('two Apps');${HELLO}`,
+};
+const TYPED = {
+  'typed.cts': "import uWS = require('ferrows');\nconst app: uWS.TemplatedApp = uWS.App();\napp.close();\n",
+  'typed.mts': "import uWS, { type TemplatedApp } from 'ferrows';\nconst app: TemplatedApp = uWS.App();\napp.close();\n",
+};
+
+await main();
+
+async function main() {
+  assert.ok(NPM, 'run this as `npm run test:package`');
+  const work = mkdtempSync(join(tmpdir(), 'ferrows-package-'));
+  try {
+    const packages = await makeRelease(join(work, 'release'), join(work, 'tarballs'));
+    const registry = await serve(packages);
+    const user = await install(work, registry);
+    registry.close();
+    await checkPrograms(user);
+    await checkTypes(user);
+    await checkMissingBinary(user);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** What a release does, in a copy: a package for each platform that was built, and the main one that names them all. */
+async function makeRelease(stage, tarballs) {
+  const { stdout } = await npm(['pack', '--dry-run', '--json'], { cwd: ROOT });
+  for (const { path } of JSON.parse(stdout)[0].files) cpSync(join(ROOT, path), join(stage, path));
+  const builds = readdirSync(ROOT).filter((file) => /^ferrows\..*\.node$/.test(file));
+  assert.notEqual(builds.length, 0, 'nothing is built: run `npm run build` first');
+  for (const build of builds) cpSync(join(ROOT, build), join(stage, 'artifacts', build));
+
+  await tool('napi', ['create-npm-dirs'], stage);
+  await tool('napi', ['artifacts'], stage);
+  // Here and not in the repository: `npm ci` would look for packages that are not published yet.
+  await tool('napi', ['pre-publish', '--tag-style', 'npm', '--skip-optional-publish', '--no-gh-release'], stage);
+  checkPlatforms(stage);
+
+  mkdirSync(tarballs);
+  const built = readdirSync(join(stage, 'npm')).filter((name) => builds.includes(`ferrows.${name}.node`));
+  const folders = [stage, ...built.map((name) => join(stage, 'npm', name))];
+  return Promise.all(folders.map((folder) => pack(folder, tarballs)));
+}
+
+/** The platforms that binding.js looks for are those of package.json. */
+function checkPlatforms(stage) {
+  const { optionalDependencies } = readJson(join(stage, 'package.json'));
+  const names = readFileSync(join(stage, 'binding.js'), 'utf8').matchAll(/'((?:linux|darwin|win32|freebsd)-[\w-]+)'/g);
+  const looked = Array.from(names, ([, name]) => `ferrows-${name}`);
+  assert.deepEqual(looked.sort(), Object.keys(optionalDependencies).sort());
+}
+
+async function pack(folder, tarballs) {
+  const { stdout } = await npm(['pack', '--json', '--pack-destination', tarballs], { cwd: folder });
+  const [{ filename, integrity, size }] = JSON.parse(stdout);
+  console.log(`packed ${filename}, ${Math.ceil(size / 1024)} KiB`);
+  return { manifest: readJson(join(folder, 'package.json')), integrity, tarball: readFileSync(join(tarballs, filename)) };
+}
+
+/** A registry that has these packages and no others. */
+async function serve(packages) {
+  const server = createServer((request, response) => {
+    const [, name, file] = request.url.split('/');
+    const found = packages.find(({ manifest }) => manifest.name === name);
+    if (!found) return response.writeHead(404).end();
+    if (file) return response.end(found.tarball);
+
+    const { manifest, integrity } = found;
+    const dist = { integrity, tarball: `http://${request.headers.host}/${name}/tarball.tgz` };
+    const versions = { [manifest.version]: { ...manifest, dist } };
+    return response.end(JSON.stringify({ name, versions, 'dist-tags': { latest: manifest.version } }));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+/** `npm install ferrows` in an empty folder. Returns where, and with which environment. */
+async function install(work, registry) {
+  const folder = join(work, 'user');
+  const bin = join(work, 'bin');
+  mkdirSync(folder);
+  mkdirSync(bin);
+  symlinkSync(process.execPath, join(bin, 'node'));
+  const env = {
+    PATH: bin,
+    HOME: work,
+    npm_config_registry: `http://127.0.0.1:${registry.address().port}`,
+    npm_config_cache: join(work, 'cache'),
+  };
+  for (const tool of ['cargo', 'rustc']) assert.equal(spawnSync(tool, { env }).error?.code, 'ENOENT', `${tool} is in reach`);
+
+  await npm(['install', 'ferrows', '--no-audit', '--no-fund'], { cwd: folder, env });
+  console.log(`installed ${installed(folder).join(' and ')}`);
+  assert.equal(installed(folder).length, 2);
+  return { folder, env };
+}
+
+async function checkPrograms({ folder, env }) {
+  for (const [name, text] of Object.entries(PROGRAMS)) {
+    writeFileSync(join(folder, name), text);
+    const { stdout } = await step(process.execPath, [name], { cwd: folder, env });
+    assert.equal(stdout, 'hello\n');
+    console.log(`${name}: served and ended`);
+  }
+}
+
+async function checkTypes({ folder }) {
+  for (const [name, text] of Object.entries(TYPED)) writeFileSync(join(folder, name), text);
+  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', ''];
+  await tool('tsc', [...options, ...Object.keys(TYPED)], folder);
+  console.log(`${Object.keys(TYPED).join(', ')}: compile`);
+}
+
+/** Without the platform's package the error says what is missing. */
+async function checkMissingBinary({ folder, env }) {
+  const [binary] = installed(folder).filter((name) => name !== 'ferrows');
+  rmSync(join(folder, 'node_modules', binary), { recursive: true });
+  const script = "try { require('ferrows'); } catch (error) { console.log(error.code, error.message); }";
+  const { stdout } = await step(process.execPath, ['--eval', script], { cwd: folder, env });
+  assert.match(stdout, /^ERR_ADDON_UNAVAILABLE /);
+  assert.ok(stdout.includes(binary), stdout);
+  assert.match(stdout, /--omit=optional/);
+  console.log('without its binary: the error says what to do');
+}
+
+function installed(folder) {
+  return readdirSync(join(folder, 'node_modules')).filter((name) => name.startsWith('ferrows'));
+}
+
+function npm(args, options) {
+  return step(process.execPath, [NPM, ...args], options);
+}
+
+function tool(name, args, cwd) {
+  return step(join(TOOLS, name), args, { cwd, env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` } });
+}
+
+/** Runs a command to its end; a failing one is reported with what it printed. */
+async function step(command, args, options) {
+  try {
+    return await run(command, args, { timeout: STEP_LIMIT, ...options });
+  } catch (error) {
+    throw new Error(`${error.message}\n${error.stdout}`, { cause: error });
+  }
+}
+
+function readJson(path) {
+  return JSON.parse(readFileSync(path, 'utf8'));
+}

@@ -1,0 +1,247 @@
+//! What Node's thread wants a worker to do. Commands are imperatives, with the names of the events they answer;
+//! their payloads lie in one arena per batch.
+
+use std::path::PathBuf;
+
+use socket2::Socket;
+
+use super::event::{KEPT_CAPACITY, Slice};
+use super::id::{AppId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerId};
+use super::latch::Latch;
+use super::ledger::Ledger;
+use super::sync::Arc;
+use crate::protocol::http::encode::{FieldFlags, Framing};
+use crate::protocol::websocket::{Limits, MessageKind};
+
+/// One thing to do. A command for a connection that is gone, or for an earlier request of it, does nothing.
+#[derive(Debug)]
+pub enum Command {
+    /// Accept connections from a socket that is bound and listening already.
+    Listen(Box<ListenOrder>),
+    /// Stop accepting; connections live on.
+    StopListening {
+        /// The listening socket.
+        listener: ListenerId,
+        /// Released when the socket is closed, because the caller promises a free port on return.
+        done: Arc<Latch>,
+    },
+    /// Take over a connection that another worker accepted.
+    AdoptConnection {
+        /// The accepted socket, non-blocking.
+        socket: Socket,
+        /// Whose connection it is.
+        app: AppId,
+    },
+    /// Close every listening socket and every connection of an app, as it was before `app.epoch` ended.
+    CloseApp {
+        /// The app and the epoch that ends.
+        app: AppId,
+        /// Released when they are closed.
+        done: Arc<Latch>,
+    },
+
+    /// Answer in one go: head, framing and whole body.
+    Respond {
+        /// Where to.
+        to: Exchange,
+        /// Status line text and field block.
+        head: HeadBytes,
+        /// The body.
+        body: Slice,
+        /// Whether the connection ends with this response.
+        close: bool,
+    },
+    /// Answer with a head; the body follows in pieces.
+    StartResponse {
+        /// Where to.
+        to: Exchange,
+        /// Status line text and field block.
+        head: HeadBytes,
+        /// How the end of the body is told.
+        framing: Framing,
+    },
+    /// A piece of the body.
+    WriteBody {
+        /// Where to.
+        to: Exchange,
+        /// The bytes.
+        data: Slice,
+    },
+    /// The response is complete.
+    FinishResponse {
+        /// Where to.
+        to: Exchange,
+        /// Whether the connection ends with this response.
+        close: bool,
+    },
+    /// Drop the connection of a response (`res.close()`).
+    AbortResponse {
+        /// Which one.
+        to: Exchange,
+    },
+    /// Stop reading a request body that nobody takes; the peer feels it as TCP back-pressure.
+    PauseReading {
+        /// Whose body.
+        to: Exchange,
+    },
+    /// Go on reading it.
+    ResumeReading {
+        /// Whose body.
+        to: Exchange,
+    },
+    /// Answer with 101 and speak WebSocket from here on.
+    Upgrade {
+        /// Where to.
+        to: Exchange,
+        /// The value of `Sec-WebSocket-Accept`.
+        accept: Slice,
+        /// The selected subprotocol; empty for none.
+        protocol: Slice,
+        /// Further complete `Name: value\r\n` lines.
+        fields: Slice,
+        /// The limits of the route.
+        limits: Arc<Limits>,
+        /// The books of the new WebSocket.
+        ledger: Arc<Ledger>,
+    },
+
+    /// Send a message.
+    SendMessage {
+        /// Where to.
+        connection: ConnectionId,
+        /// Text or binary.
+        kind: MessageKind,
+        /// The message.
+        payload: Slice,
+    },
+    /// Send a Ping.
+    SendPing {
+        /// Where to.
+        connection: ConnectionId,
+        /// At most 125 bytes.
+        payload: Slice,
+    },
+    /// Send a Close frame and wait for the peer's (`ws.end()`).
+    EndWebSocket {
+        /// Which one.
+        connection: ConnectionId,
+        /// Status code; 0, 1005 and 1006 send an empty Close.
+        code: u16,
+        /// Reason, UTF-8.
+        reason: Slice,
+    },
+    /// Say the last word: Node's thread knows that the WebSocket is closed, and what it sent before is in front of this.
+    ConcludeWebSocket {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Drop the TCP connection (`ws.close()`).
+    CloseWebSocket {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Tell (`Drained`) when nothing is queued any more, at once if that is so already.
+    NotifyDrain {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Add a subscriber to a topic.
+    Subscribe {
+        /// Who.
+        connection: ConnectionId,
+        /// To what.
+        topic: TopicId,
+    },
+    /// Remove a subscriber from a topic.
+    Unsubscribe {
+        /// Who.
+        connection: ConnectionId,
+        /// From what.
+        topic: TopicId,
+    },
+    /// Send one message to every subscriber that this worker has.
+    Publish {
+        /// The topic.
+        topic: TopicId,
+        /// The publishing WebSocket, which does not hear itself.
+        except: Option<ConnectionId>,
+        /// Text or binary.
+        kind: MessageKind,
+        /// The message.
+        payload: Slice,
+    },
+
+    /// Write out what is queued, then release the latch: the process is about to end.
+    Flush(Arc<Latch>),
+    /// End the thread.
+    Stop,
+}
+
+/// The address of one response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The request that is answered.
+    pub request: RequestNumber,
+}
+
+/// A response head as Node's thread has checked and laid it out.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadBytes {
+    /// Status code, a space and the reason phrase; empty means `200 OK`.
+    pub status: Slice,
+    /// Complete `Name: value\r\n` lines.
+    pub fields: Slice,
+    /// Which fields that matter to framing are among them.
+    pub flags: FieldFlags,
+}
+
+/// A listening socket on its way to the worker that accepts from it.
+#[derive(Debug)]
+pub struct ListenOrder {
+    /// Bound, listening, non-blocking.
+    pub socket: Socket,
+    /// Its name.
+    pub listener: ListenerId,
+    /// Who listens.
+    pub app: AppId,
+    /// The workers that share its connections, in turn.
+    pub share: Vec<WorkerId>,
+    /// The path of a Unix socket, which is removed again when the listener closes.
+    pub path: Option<PathBuf>,
+}
+
+/// Commands of one flush of Node's thread, and what they point to.
+#[derive(Debug, Default)]
+pub struct CommandBatch {
+    /// In the order of the calls.
+    pub commands: Vec<Command>,
+    /// The arena of all payloads.
+    pub bytes: Vec<u8>,
+}
+
+impl CommandBatch {
+    /// Whether there is nothing to hand over.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// Empties the batch for reuse, giving back what a large payload took.
+    pub fn clear(&mut self) {
+        self.commands.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_CAPACITY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_fits_a_cache_line() {
+        assert!(size_of::<Command>() <= 64, "{}", size_of::<Command>());
+    }
+}

@@ -1,0 +1,230 @@
+//! What happened on a worker, as told to Node's thread. Events are past facts; their payloads lie in one arena per
+//! batch, so an event costs no allocation.
+
+use std::net::SocketAddr;
+
+use super::id::{AppId, ConnectionId, RequestNumber};
+use crate::protocol::cause::CloseCause;
+use crate::protocol::http::head::{HeaderField, RequestHead, Span};
+use crate::protocol::websocket::MessageKind;
+
+/// A piece of a batch's arena.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slice {
+    /// First byte.
+    pub start: u32,
+    /// Number of bytes.
+    pub len: u32,
+}
+
+impl Slice {
+    /// The bytes it names in `arena`.
+    #[must_use]
+    pub fn of(self, arena: &[u8]) -> &[u8] {
+        &arena[self.start as usize..][..self.len as usize]
+    }
+
+    /// Appends `bytes` to `arena` and names them. A batch is handed over long before 4 GiB: the worker stops
+    /// reading at [`super::queue::HIGH_WATER`], and one message is at most `maxPayloadLength`, below 2^32.
+    #[must_use]
+    pub fn append(arena: &mut Vec<u8>, bytes: &[u8]) -> Self {
+        let start = arena.len();
+        arena.extend_from_slice(bytes);
+        Self::tail(arena, start)
+    }
+
+    /// Names everything in `arena` from `start` on.
+    #[must_use]
+    pub fn tail(arena: &[u8], start: usize) -> Self {
+        Self { start: narrow(start), len: narrow(arena.len() - start) }
+    }
+}
+
+/// A length inside an arena. Arenas stay below 4 GiB (see [`Slice::append`]).
+fn narrow(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// One fact about one connection. In order per connection; nothing follows a connection's last event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A complete, valid request head arrived. Its body events follow, at least one.
+    RequestReceived {
+        /// Where it came in.
+        connection: ConnectionId,
+        /// Which of that connection's requests it is.
+        request: RequestNumber,
+        /// Position of its [`RequestRecord`] in the batch.
+        record: u32,
+    },
+    /// A piece of a request body arrived.
+    BodyReceived {
+        /// Where it came in.
+        connection: ConnectionId,
+        /// Whose body it is.
+        request: RequestNumber,
+        /// The bytes; may be empty when `last`.
+        data: Slice,
+        /// Whether the body is complete.
+        last: bool,
+    },
+    /// The connection died before the response was complete. Last event of an HTTP connection.
+    ResponseAborted {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The request that stays without a complete response.
+        request: RequestNumber,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// A whole message arrived.
+    MessageReceived {
+        /// Where it came in.
+        connection: ConnectionId,
+        /// Text (checked UTF-8) or binary.
+        kind: MessageKind,
+        /// The message.
+        payload: Slice,
+    },
+    /// A Ping arrived, and its Pong is already queued.
+    PingReceived {
+        /// Where it came in.
+        connection: ConnectionId,
+        /// At most 125 bytes.
+        payload: Slice,
+    },
+    /// A Pong arrived.
+    PongReceived {
+        /// Where it came in.
+        connection: ConnectionId,
+        /// At most 125 bytes.
+        payload: Slice,
+    },
+    /// Everything queued for the socket was written, after Node's thread had asked to be told.
+    Drained {
+        /// Which connection.
+        connection: ConnectionId,
+    },
+    /// The peer's Close frame arrived, or the connection died without one. Last event of a WebSocket.
+    WebSocketClosed {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The code for the close handler.
+        code: u16,
+        /// Why.
+        cause: CloseCause,
+        /// UTF-8, never empty.
+        reason: Slice,
+    },
+}
+
+/// The parts of a request head: `head` holds its bytes, the spans point into them.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestRecord {
+    /// The app that listens where the connection came in.
+    pub app: AppId,
+    /// The request line and header fields as received, names in lower case.
+    pub head: Slice,
+    /// First of its header fields in [`EventBatch::fields`].
+    pub first_field: u32,
+    /// Number of its header fields.
+    pub field_count: u32,
+    /// Method as received.
+    pub method: Span,
+    /// Path, raw.
+    pub path: Span,
+    /// Text after `?`, raw.
+    pub query: Option<Span>,
+    /// The other end of the connection; `None` on a Unix socket.
+    pub peer: Option<SocketAddr>,
+}
+
+/// Events of one pass of a worker, and what they point to.
+#[derive(Debug, Default)]
+pub struct EventBatch {
+    /// In the order in which they happened.
+    pub events: Vec<Event>,
+    /// The arena of all payloads and heads.
+    pub bytes: Vec<u8>,
+    /// One record for each [`Event::RequestReceived`].
+    pub requests: Vec<RequestRecord>,
+    /// The header fields of all requests, in wire order.
+    pub fields: Vec<HeaderField>,
+}
+
+impl EventBatch {
+    /// Whether there is nothing to hand over.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// What the batch counts against [`super::queue::HIGH_WATER`]: its bytes, and its events at their own size.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.bytes.len()
+            + self.events.len() * size_of::<Event>()
+            + self.fields.len() * size_of::<HeaderField>()
+            + self.requests.len() * size_of::<RequestRecord>()
+    }
+
+    /// Adds a request and its head.
+    pub fn push_request(
+        &mut self,
+        connection: ConnectionId,
+        request: RequestNumber,
+        app: AppId,
+        peer: Option<SocketAddr>,
+        head: &RequestHead,
+        bytes: &[u8],
+    ) {
+        let record = RequestRecord {
+            app,
+            head: Slice::append(&mut self.bytes, bytes),
+            first_field: narrow(self.fields.len()),
+            field_count: narrow(head.fields.len()),
+            method: head.method,
+            path: head.path,
+            query: head.query,
+            peer,
+        };
+        self.fields.extend_from_slice(&head.fields);
+        self.events.push(Event::RequestReceived { connection, request, record: narrow(self.requests.len()) });
+        self.requests.push(record);
+    }
+
+    /// Empties the batch for reuse. Capacity beyond [`KEPT_CAPACITY`] goes back to the allocator, so that one
+    /// large message does not stay with the process for ever.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.requests.clear();
+        self.fields.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_CAPACITY);
+    }
+}
+
+/// Arena capacity, in bytes, that survives [`EventBatch::clear`] and its twin for commands. A batch of small
+/// messages stays far below it.
+pub const KEPT_CAPACITY: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_small() {
+        // 64×20 pipelined messages in one pass must fit the second-level cache with room to spare.
+        assert!(size_of::<Event>() <= 32, "{}", size_of::<Event>());
+    }
+
+    #[test]
+    fn clear_gives_back_what_a_large_message_took() {
+        let mut batch = EventBatch::default();
+        let big = vec![0; 8 * KEPT_CAPACITY];
+        let slice = Slice::append(&mut batch.bytes, &big);
+        assert_eq!(slice.of(&batch.bytes).len(), big.len());
+        batch.clear();
+        assert!(batch.bytes.capacity() <= 2 * KEPT_CAPACITY);
+    }
+}

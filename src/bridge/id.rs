@@ -1,0 +1,65 @@
+//! Names for things on the other side of the border. Every id is a newtype, so that two kinds cannot be mixed up.
+
+use std::fmt;
+
+/// One I/O thread, numbered from 0 in the order of their start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WorkerId(pub u8);
+
+impl WorkerId {
+    /// The position of this worker in per-worker tables.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One connection of one worker. A slot is reused after its connection is gone, with the next generation, so a
+/// late event or command for the earlier connection names nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId {
+    /// The worker that owns the socket.
+    pub worker: WorkerId,
+    /// Position in that worker's table of connections.
+    pub slot: u32,
+    /// How often the slot had been given out before. Wraps after 2^32 connections on one slot; an id lives at
+    /// most as long as the events already queued, so a collision would need that many accepts in one batch.
+    pub generation: u32,
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.worker.0, self.slot, self.generation)
+    }
+}
+
+/// The how-manieth request of its connection, from 1. Keeps a response for one request away from the next one on
+/// the same keep-alive connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RequestNumber(pub u32);
+
+impl RequestNumber {
+    /// The number of the following request.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+/// One `App`, and how often it had been closed when the connection was accepted: what was accepted before
+/// `app.close()` is not the business of the same app listening again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AppId {
+    /// Position in Node's table of apps.
+    pub app: u32,
+    /// Number of `app.close()` calls before.
+    pub epoch: u32,
+}
+
+/// One successful `listen`, never reused within a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(pub u32);
+
+/// One topic of one app, numbered by Node's thread; reused once nobody is subscribed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TopicId(pub u32);

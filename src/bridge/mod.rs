@@ -1,0 +1,19 @@
+//! What crosses the thread border, and nothing else: ids, events going up to Node's thread, commands going down to
+//! the workers, the two queues and the ledger between them. Data only: no runtime, no sockets of its own, no napi.
+//!
+//! Contract of the border:
+//! - A worker appends to its own [`event::EventBatch`] and hands the whole batch to its [`queue::Uplink`].
+//! - Node's thread appends to its own [`command::CommandBatch`] per worker and hands it to that worker's
+//!   [`queue::Downlink`]. A worker that hands a fresh connection to another worker uses the same downlink.
+//! - Each direction is first in, first out. That is what keeps `send`, `publish`, `ping`, `end` of one socket in
+//!   order (S9), and what fixes the recipients of a publish at the moment of the call (S8).
+//! - Whoever hands over rings the other side's bell, and only when that side sleeps.
+//! - Beside the queues the two sides share one [`ledger::Ledger`] per WebSocket, and a [`latch::Latch`] at exit.
+
+pub mod command;
+pub mod event;
+pub mod id;
+pub mod latch;
+pub mod ledger;
+pub mod queue;
+pub mod sync;

@@ -1,0 +1,357 @@
+//! The two queues of a worker and the bells that wake their readers. Batches are moved whole under a lock that is
+//! held for a few instructions; nothing is copied at the border.
+//!
+//! ```text
+//!   worker ── EventBatch ──► Uplink ──► Node's thread        Node's thread ── CommandBatch ──► Downlink ──► worker
+//!                               └ NodeBell (one per environment)                                  └ Waker (one per worker)
+//! ```
+//!
+//! A wake-up cannot be lost: a reader that finds its queue empty says so (`asleep`) before it looks a last time, a
+//! writer looks at `asleep` after its batch is in. Whichever comes second sees the other.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use super::command::CommandBatch;
+use super::event::EventBatch;
+use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, lock};
+
+/// Bytes of events that may wait for Node's thread, per worker, before the worker stops reading its sockets
+/// (S16). With one batch more being handled, twice this bounds what a blocked handler makes a worker hold.
+pub const HIGH_WATER: usize = 4 * 1024 * 1024;
+
+/// Batches kept for reuse in each direction.
+const SPARES: usize = 4;
+
+/// Wakes Node's thread, when it sleeps.
+pub struct NodeBell {
+    /// Set by Node's thread when it has found all uplinks empty and is about to look a last time.
+    asleep: AtomicBool,
+    /// Schedules a turn on Node's thread. Callable from any thread.
+    ring: Box<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for NodeBell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeBell").finish_non_exhaustive()
+    }
+}
+
+impl NodeBell {
+    /// A bell that calls `ring` when the sleeper has to be woken.
+    pub fn new(ring: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self { asleep: AtomicBool::new(true), ring }
+    }
+
+    /// Called by a writer after its batch is in the queue. Rings at most once per sleep.
+    pub fn wake(&self) {
+        // The plain load keeps the common case (Node is awake) free of a locked instruction. AcqRel on the swap:
+        // of several writers exactly one rings. That a stale `false` cannot lose a wake-up follows from the queue
+        // lock: see `sleep`.
+        if self.asleep.load(Ordering::Acquire) && self.asleep.swap(false, Ordering::AcqRel) {
+            (self.ring)();
+        }
+    }
+
+    /// Called by Node's thread when it found nothing. It must look into every queue once more afterwards, and call
+    /// [`Self::rise`] if there is something: a writer whose lock came before that last look is seen by it, and one
+    /// whose lock comes after it has, through the same lock, seen `asleep`.
+    pub fn sleep(&self) {
+        self.asleep.store(true, Ordering::Release);
+    }
+
+    /// Called by Node's thread when it is awake anyway.
+    pub fn rise(&self) {
+        self.asleep.store(false, Ordering::Release);
+    }
+}
+
+/// Events of one worker on their way up.
+#[derive(Debug)]
+pub struct Uplink {
+    state: Mutex<UplinkState>,
+    bell: Arc<NodeBell>,
+}
+
+#[derive(Debug, Default)]
+struct UplinkState {
+    /// Oldest first.
+    batches: VecDeque<EventBatch>,
+    /// Sum of the weights of `batches`.
+    weight: usize,
+    /// Emptied batches, for reuse by the worker.
+    spares: Vec<EventBatch>,
+    /// The worker has stopped reading because of `weight` and wants to be woken when it falls.
+    choked: bool,
+    /// Connections that the worker serves at the moment: as long as there are any, Node must not exit (S17).
+    population: usize,
+}
+
+impl Uplink {
+    /// An empty uplink that rings `bell`.
+    #[must_use]
+    pub fn new(bell: Arc<NodeBell>) -> Self {
+        Self { state: Mutex::new(UplinkState::default()), bell }
+    }
+
+    /// Worker: hands over `batch` and gets an empty one in its place.
+    pub fn push(&self, batch: &mut EventBatch) {
+        if batch.is_empty() {
+            return;
+        }
+        let mut state = lock(&self.state);
+        let empty = state.spares.pop().unwrap_or_default();
+        let full = std::mem::replace(batch, empty);
+        state.weight += full.weight();
+        state.batches.push_back(full);
+        drop(state);
+        // Ring after releasing the lock: Node's thread would otherwise wake only to block on it.
+        self.bell.wake();
+    }
+
+    /// Worker: whether too much is waiting to read any further. When it is, the worker's bell rings once Node's
+    /// thread has taken enough.
+    #[must_use]
+    pub fn is_choked(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.choked = state.weight >= HIGH_WATER;
+        state.choked
+    }
+
+    /// Worker: how many connections it serves now. Node's thread is woken when none is left, to let go of the process.
+    pub fn report_population(&self, population: usize) {
+        let mut state = lock(&self.state);
+        let before = std::mem::replace(&mut state.population, population);
+        drop(state);
+        if population == 0 && before > 0 {
+            self.bell.wake();
+        }
+    }
+
+    /// Node's thread: how many connections the worker serves.
+    #[must_use]
+    pub fn population(&self) -> usize {
+        lock(&self.state).population
+    }
+
+    /// Node's thread: takes the oldest batch. The second value tells whether the worker waits to read on.
+    pub fn take(&self) -> Option<(EventBatch, bool)> {
+        let mut state = lock(&self.state);
+        let batch = state.batches.pop_front()?;
+        state.weight -= batch.weight();
+        let resume = state.choked && state.weight < HIGH_WATER / 2;
+        if resume {
+            state.choked = false;
+        }
+        Some((batch, resume))
+    }
+
+    /// Node's thread: whether a batch is waiting.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        lock(&self.state).batches.is_empty()
+    }
+
+    /// Node's thread: gives a handled batch back for reuse.
+    pub fn recycle(&self, mut batch: EventBatch) {
+        batch.clear();
+        let mut state = lock(&self.state);
+        if state.spares.len() < SPARES {
+            state.spares.push(batch);
+        }
+    }
+}
+
+/// Commands on their way down to one worker.
+#[derive(Debug, Default)]
+pub struct Downlink {
+    state: Mutex<DownlinkState>,
+}
+
+#[derive(Debug, Default)]
+struct DownlinkState {
+    /// Oldest first.
+    batches: VecDeque<CommandBatch>,
+    /// Emptied batches, for reuse by Node's thread.
+    spares: Vec<CommandBatch>,
+    /// Wakes the worker; present from its first sleep on.
+    waker: Option<Waker>,
+    /// The worker found the queue empty and waits for its waker.
+    asleep: bool,
+}
+
+impl Downlink {
+    /// Hands over `batch` and gets an empty one in its place. Wakes the worker if it sleeps.
+    pub fn push(&self, batch: &mut CommandBatch) {
+        if batch.is_empty() {
+            return;
+        }
+        let mut state = lock(&self.state);
+        let empty = state.spares.pop().unwrap_or_default();
+        state.batches.push_back(std::mem::replace(batch, empty));
+        Self::wake_locked(state);
+    }
+
+    /// Wakes the worker if it sleeps.
+    pub fn wake(&self) {
+        Self::wake_locked(lock(&self.state));
+    }
+
+    fn wake_locked(mut state: MutexGuard<'_, DownlinkState>) {
+        let waker = if std::mem::take(&mut state.asleep) { state.waker.clone() } else { None };
+        drop(state);
+        // After releasing the lock, for the reason given in `Uplink::push`.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether the worker sleeps: a command handed over now is acted on at once, by a thread that has nothing
+    /// else to do.
+    #[must_use]
+    pub fn is_asleep(&self) -> bool {
+        lock(&self.state).asleep
+    }
+
+    /// Worker: takes the oldest batch.
+    pub fn take(&self) -> Option<CommandBatch> {
+        lock(&self.state).batches.pop_front()
+    }
+
+    /// Worker: gives an applied batch back for reuse.
+    pub fn recycle(&self, mut batch: CommandBatch) {
+        batch.clear();
+        let mut state = lock(&self.state);
+        if state.spares.len() < SPARES {
+            state.spares.push(batch);
+        }
+    }
+
+    /// Worker: about to sleep. Returns `false`, and does not count as asleep, when there is a batch after all.
+    pub fn sleep(&self, waker: &Waker) -> bool {
+        let mut state = lock(&self.state);
+        if !state.batches.is_empty() {
+            return false;
+        }
+        if !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            state.waker = Some(waker.clone());
+        }
+        state.asleep = true;
+        true
+    }
+
+    /// Worker: awake again, for whatever reason.
+    pub fn rise(&self) {
+        lock(&self.state).asleep = false;
+    }
+}
+
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::bridge::command::Command;
+    use crate::bridge::event::Event;
+    use crate::bridge::id::{ConnectionId, WorkerId};
+    use std::sync::atomic::AtomicUsize;
+
+    fn bell() -> (Arc<NodeBell>, Arc<AtomicUsize>) {
+        let rung = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&rung);
+        let ring = Box::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        (Arc::new(NodeBell::new(ring)), rung)
+    }
+
+    const SOMEBODY: ConnectionId = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
+
+    fn batch(weight: usize) -> EventBatch {
+        let mut batch = EventBatch { bytes: vec![0; weight], ..EventBatch::default() };
+        batch.events.push(Event::Drained { connection: SOMEBODY });
+        batch
+    }
+
+    #[test]
+    fn the_bell_rings_once_per_sleep() {
+        let (bell, rung) = bell();
+        let uplink = Uplink::new(Arc::clone(&bell));
+        uplink.push(&mut batch(1));
+        uplink.push(&mut batch(1));
+        assert_eq!(rung.load(Ordering::Relaxed), 1);
+        bell.sleep();
+        uplink.push(&mut batch(1));
+        assert_eq!(rung.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn an_empty_batch_rings_nobody() {
+        let (bell, rung) = bell();
+        Uplink::new(bell).push(&mut EventBatch::default());
+        assert_eq!(rung.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn batches_leave_in_order_and_a_choked_worker_is_resumed_at_half() {
+        let (bell, _) = bell();
+        let uplink = Uplink::new(bell);
+        for weight in [HIGH_WATER / 2, HIGH_WATER / 2, 10] {
+            uplink.push(&mut batch(weight));
+        }
+        assert!(uplink.is_choked());
+        let (first, resume) = uplink.take().unwrap();
+        assert_eq!((first.bytes.len(), resume), (HIGH_WATER / 2, false));
+        let (_, resume) = uplink.take().unwrap();
+        assert!(resume, "only ten bytes are left");
+        let (last, resume) = uplink.take().unwrap();
+        assert_eq!((last.bytes.len(), resume), (10, false));
+        assert!(uplink.take().is_none());
+    }
+
+    #[test]
+    fn a_worker_does_not_fall_asleep_over_a_batch() {
+        let downlink = Downlink::default();
+        assert!(downlink.sleep(Waker::noop()));
+        let mut batch = CommandBatch { commands: vec![Command::Stop], bytes: Vec::new() };
+        downlink.push(&mut batch);
+        assert!(!downlink.is_asleep());
+        assert!(!downlink.sleep(Waker::noop()));
+        assert!(downlink.take().is_some());
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::bridge::event::Event;
+    use crate::bridge::id::{ConnectionId, WorkerId};
+
+    const SOMEBODY: ConnectionId = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
+
+    /// Node's thread goes to sleep while a worker pushes: either the last look finds the batch, or the bell rang.
+    #[test]
+    fn no_wake_up_is_lost() {
+        loom::model(|| {
+            let rung = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&rung);
+            let bell = Arc::new(NodeBell::new(Box::new(move || flag.store(true, Ordering::SeqCst))));
+            bell.rise();
+            let uplink = Arc::new(Uplink::new(Arc::clone(&bell)));
+            let writer = {
+                let uplink = Arc::clone(&uplink);
+                loom::thread::spawn(move || {
+                    let mut batch = EventBatch::default();
+                    batch.events.push(Event::Drained { connection: SOMEBODY });
+                    uplink.push(&mut batch);
+                })
+            };
+            let mut found = uplink.take().is_some();
+            if !found {
+                bell.sleep();
+                found = uplink.take().is_some();
+            }
+            writer.join().unwrap();
+            assert!(found || rung.load(Ordering::SeqCst), "asleep with a batch in the queue and no bell");
+        });
+    }
+}

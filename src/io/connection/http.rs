@@ -1,0 +1,306 @@
+//! The HTTP side of a connection: feeds the exchange, keeps what it cannot take yet, and applies response commands.
+
+use std::net::SocketAddr;
+
+use super::sink::RequestSink;
+use super::websocket::WebSocketSide;
+use super::{Connection, Protocol, Stage};
+use crate::bridge::command::HeadBytes;
+use crate::bridge::event::{Event, Slice};
+use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
+use crate::bridge::ledger::Ledger;
+use crate::bridge::sync::Arc;
+use crate::io::context::Context;
+use crate::protocol::cause::CloseCause;
+use crate::protocol::http::error::HttpError;
+use crate::protocol::http::encode::{Framing, ResponseHead};
+use crate::protocol::http::exchange::Exchange;
+use crate::protocol::http::limits::{Limits, Moment};
+use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
+use crate::protocol::time::Timestamp;
+use crate::protocol::websocket::{self, handshake};
+
+/// State of an HTTP connection.
+#[derive(Debug)]
+pub struct HttpSide {
+    exchange: Exchange,
+    /// Input that the exchange did not take: an incomplete head, or requests behind one that is not answered yet.
+    pending: Vec<u8>,
+    /// The latest request.
+    request: RequestNumber,
+    peer: Option<SocketAddr>,
+    /// Nobody takes the body at the moment; nothing is read (`PauseReading`).
+    paused: bool,
+}
+
+/// What the answer 101 says.
+#[derive(Clone, Copy, Debug)]
+pub struct Upgrade<'a> {
+    /// The value of `Sec-WebSocket-Accept`.
+    pub accept: &'a [u8],
+    /// The selected subprotocol; empty for none.
+    pub protocol: &'a [u8],
+    /// Further complete `Name: value\r\n` lines.
+    pub fields: &'a [u8],
+}
+
+impl HttpSide {
+    /// A fresh connection that waits for its first request.
+    pub fn new(peer: Option<SocketAddr>, now: Timestamp) -> Self {
+        Self {
+            exchange: Exchange::new(now),
+            pending: Vec::new(),
+            request: RequestNumber::default(),
+            peer,
+            paused: false,
+        }
+    }
+
+    /// Reading goes on while a response is outstanding, in order to notice that the peer is gone, but only as far as
+    /// pipelined requests may be kept.
+    pub fn wants_input(&self) -> bool {
+        !self.paused && (self.exchange.can_read() || self.pending.len() < MOST_PIPELINED)
+    }
+
+    pub fn deadline(&self, limits: &Limits) -> Option<Timestamp> {
+        self.exchange.poll_deadline(limits)
+    }
+
+    pub fn after_flush(&mut self, before: usize, left: usize, now: Timestamp) {
+        let flush = match left {
+            0 => Flush::Drained,
+            left if left < before => Flush::Progressed,
+            _ => Flush::Stuck,
+        };
+        self.exchange.handle_flush(flush, now);
+    }
+
+    /// The connection is lost: tells the application if it still owes a response.
+    pub fn abort(&mut self, connection: ConnectionId, cause: CloseCause, context: &mut Context) {
+        if self.exchange.has_outstanding_response() {
+            self.abort_with(connection, cause, context);
+        }
+    }
+
+    fn abort_with(&self, connection: ConnectionId, cause: CloseCause, context: &mut Context) {
+        let request = self.request;
+        context.events.events.push(Event::ResponseAborted { connection, request, cause });
+    }
+
+    /// Lets the exchange take what it can of `input`, after what was left before.
+    fn feed(
+        &mut self,
+        input: &mut [u8],
+        connection: ConnectionId,
+        app: AppId,
+        out: &mut Vec<u8>,
+        context: &mut Context,
+    ) -> Result<(), HttpError> {
+        let Context { now, date, events, head, http_limits, .. } = context;
+        let moment = Moment { now: *now, date, limits: http_limits };
+        let mut sink = RequestSink { events, connection, app, peer: self.peer, request: &mut self.request };
+        if self.pending.is_empty() {
+            let taken = self.exchange.handle_bytes(input, moment, head, out, &mut sink)?;
+            self.pending.extend_from_slice(&input[taken..]);
+        } else {
+            self.pending.extend_from_slice(input);
+            let pending = &mut self.pending;
+            let taken = self.exchange.handle_bytes(pending, moment, head, out, &mut sink)?;
+            self.pending.drain(..taken);
+        }
+        if self.pending.is_empty() {
+            // A keep-alive connection that waits for its next request owns no buffer.
+            self.pending = Vec::new();
+        }
+        Ok(())
+    }
+}
+
+impl Connection {
+    pub(super) fn handle_http_input(&mut self, input: &mut [u8], context: &mut Context) {
+        let Protocol::Http(http) = &mut self.protocol else { return };
+        let mut pool = std::mem::take(&mut context.pool);
+        let out = self.outbox.tail(&mut pool);
+        let result = http.feed(input, self.id, self.app, out, context);
+        context.pool = pool;
+        if let Err(error) = result {
+            tracing::warn!(code = error.code(), %error, "peer broke a rule of HTTP");
+            http.abort(self.id, CloseCause::InvalidRequestBody, context);
+            self.drain(context);
+        }
+        self.close_if_done(context);
+        self.outbox.release(&mut context.pool);
+    }
+
+    pub(super) fn handle_http_deadline(&mut self, context: &mut Context) {
+        let Protocol::Http(http) = &mut self.protocol else { return };
+        let moment = Moment { now: context.now, date: &context.date, limits: &context.http_limits };
+        let outcome = http.exchange.handle_timeout(moment, self.outbox.tail(&mut context.pool));
+        if let Some(cause) = outcome.cause() {
+            http.abort_with(self.id, cause, context);
+        }
+        match outcome {
+            TimeoutOutcome::NotYet => {}
+            TimeoutOutcome::CloseSilently | TimeoutOutcome::Answered408 | TimeoutOutcome::BodyTimeout => {
+                self.drain(context);
+            }
+            TimeoutOutcome::ResponseTimeout => self.stage = Stage::Gone,
+        }
+        self.outbox.release(&mut context.pool);
+    }
+
+    /// Runs `act` on the exchange if `request` is the one that waits for a response.
+    fn with_exchange(
+        &mut self,
+        request: RequestNumber,
+        context: &mut Context,
+        act: impl FnOnce(&mut Exchange, Moment<'_>, &mut Vec<u8>),
+    ) {
+        if !self.is_serving() {
+            return;
+        }
+        let Protocol::Http(http) = &mut self.protocol else { return };
+        if http.request != request || !http.exchange.has_outstanding_response() {
+            return;
+        }
+        let out = self.outbox.tail(&mut context.pool);
+        let moment = Moment { now: context.now, date: &context.date, limits: &context.http_limits };
+        act(&mut http.exchange, moment, out);
+        let answered = !http.exchange.has_outstanding_response();
+        self.mark_dirty(context);
+        if answered {
+            self.go_on(context);
+        }
+    }
+
+    /// The response is complete: closes, or takes up the next request if it is here already.
+    fn go_on(&mut self, context: &mut Context) {
+        self.close_if_done(context);
+        if !self.is_serving() {
+            return;
+        }
+        let Protocol::Http(http) = &mut self.protocol else { return };
+        let could_not_read = http.paused || http.pending.len() >= MOST_PIPELINED;
+        http.paused = false;
+        http.exchange.resume(context.now);
+        if !http.pending.is_empty() {
+            self.handle_http_input(&mut [], context);
+        }
+        if could_not_read {
+            context.again.push(self.id);
+        }
+    }
+
+    fn close_if_done(&mut self, context: &mut Context) {
+        let Protocol::Http(http) = &self.protocol else { return };
+        if !http.exchange.has_outstanding_response() && http.exchange.disposition() == Disposition::Close {
+            self.drain(context);
+        }
+    }
+
+    /// `Command::Respond`.
+    pub fn respond(
+        &mut self,
+        request: RequestNumber,
+        head: HeadBytes,
+        body: Slice,
+        close: bool,
+        arena: &[u8],
+        context: &mut Context,
+    ) {
+        self.with_exchange(request, context, |exchange, moment, out| {
+            exchange.respond(&response_head(head, arena), body.of(arena), close, moment, out);
+        });
+    }
+
+    /// `Command::StartResponse`.
+    pub fn start_response(
+        &mut self,
+        request: RequestNumber,
+        head: HeadBytes,
+        framing: Framing,
+        arena: &[u8],
+        context: &mut Context,
+    ) {
+        self.with_exchange(request, context, |exchange, moment, out| {
+            exchange.start_response(&response_head(head, arena), framing, moment, out);
+        });
+    }
+
+    /// `Command::WriteBody`.
+    pub fn write_body(&mut self, request: RequestNumber, data: &[u8], context: &mut Context) {
+        self.with_exchange(request, context, |exchange, _, out| exchange.write_body(data, out));
+    }
+
+    /// `Command::FinishResponse`.
+    pub fn finish_response(&mut self, request: RequestNumber, close: bool, context: &mut Context) {
+        self.with_exchange(request, context, |exchange, moment, out| exchange.finish_response(close, moment, out));
+    }
+
+    /// `Command::AbortResponse`: the application knows.
+    pub fn abort_response(&mut self, request: RequestNumber, context: &mut Context) {
+        if let Protocol::Http(http) = &self.protocol
+            && http.request == request
+        {
+            self.drop_after_flush(context);
+        }
+    }
+
+    /// `Command::PauseReading` and `Command::ResumeReading`.
+    pub fn set_paused(&mut self, request: RequestNumber, paused: bool, context: &mut Context) {
+        if let Protocol::Http(http) = &mut self.protocol
+            && http.request == request
+        {
+            http.paused = paused;
+            if paused {
+                http.exchange.pause();
+            } else {
+                http.exchange.resume(context.now);
+                context.again.push(self.id);
+            }
+        }
+    }
+
+    /// `Command::Upgrade`: answers 101 and changes the protocol. Bytes that came behind the request are frames.
+    pub fn upgrade(
+        &mut self,
+        request: RequestNumber,
+        answer: Upgrade<'_>,
+        limits: Arc<websocket::Limits>,
+        ledger: Arc<Ledger>,
+        context: &mut Context,
+    ) {
+        if !self.is_serving() {
+            return;
+        }
+        let Protocol::Http(http) = &mut self.protocol else { return };
+        if http.request != request || !http.exchange.has_outstanding_response() {
+            return;
+        }
+        if !http.exchange.upgrade() {
+            // The request still has body to come: these bytes could not be told from frames.
+            http.abort_with(self.id, CloseCause::InvalidRequestBody, context);
+            return self.drain(context);
+        }
+        let mut pending = std::mem::take(&mut http.pending);
+        let out = self.outbox.tail(&mut context.pool);
+        // Node's thread has checked that both are ASCII.
+        let accept = String::from_utf8_lossy(answer.accept);
+        let protocol = String::from_utf8_lossy(answer.protocol);
+        let protocol = (!protocol.is_empty()).then_some(&*protocol);
+        handshake::encode_response(&accept, protocol, answer.fields, &context.date, out);
+        self.protocol = Protocol::WebSocket(WebSocketSide::new(limits, ledger, context.now));
+        tracing::debug!("upgraded to WebSocket");
+        self.handle_input(&mut pending, context);
+        self.mark_dirty(context);
+        context.again.push(self.id);
+    }
+}
+
+fn response_head(head: HeadBytes, arena: &[u8]) -> ResponseHead<'_> {
+    let status = if head.status.len == 0 { &b"200 OK"[..] } else { head.status.of(arena) };
+    ResponseHead { status, fields: head.fields.of(arena), flags: head.flags }
+}
+
+/// Bytes of further requests that may wait behind one that is not answered yet.
+const MOST_PIPELINED: usize = 64 * 1024;

@@ -1,0 +1,361 @@
+//! One connection: reads what arrives, lets the protocol decide, writes what it produced, and ends in good order.
+//!
+//! | stage     | reads            | writes | ends with |
+//! |-----------|------------------|--------|-----------|
+//! | Serving   | into the protocol | outbox | the protocol is finished → Draining; the socket breaks → Gone |
+//! | Draining  | nothing          | outbox | outbox empty: FIN → Lingering; no progress for [`STALL_TIMEOUT`] → Gone |
+//! | Lingering | and throws away  | –      | the peer's FIN, or [`LINGER_TIMEOUT`] → Gone |
+//! | Gone      | –                | –      | the worker drops the socket |
+//!
+//! Lingering exists because closing a socket with unread input makes the kernel send a reset, which can overtake
+//! and destroy the Close frame or error answer that was written just before (RFC 9112 §9.6).
+
+mod http;
+mod sink;
+mod websocket;
+
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use tokio::io::ReadBuf;
+
+pub use self::http::Upgrade;
+use self::http::HttpSide;
+use self::websocket::WebSocketSide;
+use super::context::Context;
+use super::outbox::Outbox;
+use super::timers::Entry;
+use super::topics::Memberships;
+use super::transport::{Transport, cause_of};
+use crate::bridge::id::{AppId, ConnectionId};
+use crate::protocol::cause::CloseCause;
+use crate::protocol::time::Timestamp;
+
+/// An accepted socket and all that is known of it.
+#[derive(Debug)]
+pub struct Connection {
+    id: ConnectionId,
+    app: AppId,
+    transport: Transport,
+    /// Puts this connection on the worker's list of things to look at.
+    waker: Waker,
+    outbox: Outbox,
+    protocol: Protocol,
+    stage: Stage,
+    /// When the wheel will ask this connection for its deadline; `None` when it has no entry there.
+    timer: Option<Timestamp>,
+    /// When the kernel last took a byte, or the outbox last was empty; looked at while draining.
+    progress: Timestamp,
+    /// Whether the connection is in [`Context::dirty`] already.
+    dirty: bool,
+    /// Present while logging is on; boxed because it nearly never is.
+    span: Option<Box<tracing::Span>>,
+}
+
+/// What is spoken on the connection.
+#[derive(Debug)]
+enum Protocol {
+    /// HTTP/1.1, as every connection starts.
+    Http(Box<HttpSide>),
+    /// WebSocket, after an upgrade.
+    WebSocket(WebSocketSide),
+}
+
+/// See the table at the top of this file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    Draining,
+    Lingering { until: Timestamp },
+    Gone,
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    #[must_use]
+    pub fn new(id: ConnectionId, app: AppId, transport: Transport, waker: Waker, context: &Context) -> Self {
+        let peer = transport.peer();
+        let span = tracing::debug_span!("connection", id = %id, peer = peer.map(tracing::field::display));
+        let span = (!span.is_disabled()).then(|| Box::new(span));
+        let connection = Self {
+            id,
+            app,
+            transport,
+            waker,
+            outbox: Outbox::default(),
+            protocol: Protocol::Http(Box::new(HttpSide::new(peer, context.now))),
+            stage: Stage::Serving,
+            timer: None,
+            progress: context.now,
+            dirty: false,
+            span,
+        };
+        connection.trace(|| tracing::debug!("accepted"));
+        connection
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Whose connection it is.
+    #[must_use]
+    pub const fn app(&self) -> AppId {
+        self.app
+    }
+
+    /// Whether the socket may be dropped.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.stage == Stage::Gone
+    }
+
+    /// Whether the connection still serves its peer, rather than only ending in good order.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        self.stage == Stage::Serving
+    }
+
+    /// Whether output waits that the kernel has not taken.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// The socket may have become readable or writable.
+    pub fn handle_ready(&mut self, context: &mut Context, scratch: &mut [u8]) {
+        let span = self.span.clone();
+        let _entered = span.as_ref().map(|span| span.enter());
+        self.read(context, scratch);
+        self.mark_dirty(context);
+    }
+
+    /// Reads until the socket is empty, the share of this pass is used up, or reading has to wait.
+    fn read(&mut self, context: &mut Context, scratch: &mut [u8]) {
+        for _ in 0..READS_PER_PASS {
+            match self.stage {
+                Stage::Serving if context.choked => {
+                    context.starved.push(self.id);
+                    return;
+                }
+                Stage::Serving if !self.wants_input() => return,
+                Stage::Serving | Stage::Lingering { .. } => {}
+                Stage::Draining | Stage::Gone => return,
+            }
+            let mut buffer = ReadBuf::new(scratch);
+            let mut task = std::task::Context::from_waker(&self.waker);
+            match self.transport.poll_read(&mut task, &mut buffer) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return self.handle_fin(context),
+                Poll::Ready(Ok(())) => {
+                    let count = buffer.filled().len();
+                    self.handle_input(&mut scratch[..count], context);
+                }
+                Poll::Ready(Err(error)) => return self.die(cause_of(&error), context),
+            }
+        }
+        context.again.push(self.id);
+    }
+
+    /// Whether more input would be of use now. When the answer turns to yes, the connection must be looked at again.
+    fn wants_input(&self) -> bool {
+        self.outbox.len() < UNREAD_OUTPUT
+            && match &self.protocol {
+                Protocol::Http(http) => http.wants_input(),
+                Protocol::WebSocket(socket) => socket.wants_input(),
+            }
+    }
+
+    fn handle_input(&mut self, input: &mut [u8], context: &mut Context) {
+        if self.stage != Stage::Serving {
+            return;
+        }
+        tracing::trace!(bytes = input.len(), "read");
+        match &mut self.protocol {
+            Protocol::Http(_) => self.handle_http_input(input, context),
+            Protocol::WebSocket(_) => self.handle_websocket_input(input, context),
+        }
+    }
+
+    fn handle_fin(&mut self, context: &mut Context) {
+        let cause = match (&self.stage, &self.protocol) {
+            (Stage::Serving, Protocol::Http(_)) => CloseCause::FinBeforeResponse,
+            (Stage::Serving | Stage::Draining | Stage::Lingering { .. } | Stage::Gone, _) => {
+                CloseCause::FinWithoutClose
+            }
+        };
+        self.die(cause, context);
+    }
+
+    /// The transport is of no use any more: tells the application if it does not know, and gives the socket up.
+    fn die(&mut self, cause: CloseCause, context: &mut Context) {
+        if self.stage == Stage::Serving {
+            tracing::debug!(cause = cause.verdict().name, "connection ended");
+            match &mut self.protocol {
+                Protocol::Http(http) => http.abort(self.id, cause, context),
+                Protocol::WebSocket(_) => self.end_websocket_transport(cause, context),
+            }
+        }
+        self.stage = Stage::Gone;
+    }
+
+    /// A bug in this server was found while serving the connection.
+    pub fn give_up(&mut self, cause: CloseCause, context: &mut Context) {
+        let serving = std::mem::replace(&mut self.stage, Stage::Gone) == Stage::Serving;
+        if serving {
+            self.stage = Stage::Serving;
+            self.die(cause, context);
+        }
+    }
+
+    /// Nothing more will be read: what is queued goes out, then FIN.
+    fn drain(&mut self, context: &mut Context) {
+        if self.stage == Stage::Serving {
+            self.stage = Stage::Draining;
+            self.progress = context.now;
+            self.mark_dirty(context);
+        }
+    }
+
+    /// Sends what is queued, as far as the kernel takes it at once, and gives the socket up (`close()`).
+    fn drop_after_flush(&mut self, context: &mut Context) {
+        let _ = self.outbox.flush(&self.transport, &mut context.pool);
+        self.stage = Stage::Gone;
+    }
+
+    /// The app was closed; the application knows and every handler has run.
+    pub fn handle_app_closed(&mut self, context: &mut Context) {
+        match &self.protocol {
+            Protocol::Http(_) => self.drop_after_flush(context),
+            Protocol::WebSocket(_) => self.abort_websocket(CloseCause::AppClosed, context),
+        }
+    }
+
+    /// Puts the connection on the list of those to flush at the end of the pass.
+    fn mark_dirty(&mut self, context: &mut Context) {
+        if !self.dirty {
+            self.dirty = true;
+            context.dirty.push(self.id);
+        }
+    }
+
+    /// End of the pass: writes, moves on to the next stage where writing was the last thing to do, and sees to the
+    /// timer.
+    pub fn flush(&mut self, context: &mut Context, scratch: &mut [u8]) {
+        self.dirty = false;
+        if self.stage == Stage::Gone {
+            return;
+        }
+        let before = self.outbox.len();
+        match self.outbox.flush(&self.transport, &mut context.pool) {
+            Ok(true) => {
+                self.progress = context.now;
+                if self.stage == Stage::Draining {
+                    self.transport.finish();
+                    self.stage = Stage::Lingering { until: context.now + LINGER_TIMEOUT };
+                    self.read(context, scratch);
+                }
+            }
+            Ok(false) => {
+                if self.outbox.len() < before {
+                    self.progress = context.now;
+                }
+                self.await_writable(context);
+            }
+            Err(error) => self.die(cause_of(&error), context),
+        }
+        self.after_flush(before, context);
+        self.arm(context);
+    }
+
+    fn await_writable(&mut self, context: &mut Context) {
+        let mut task = std::task::Context::from_waker(&self.waker);
+        match self.transport.poll_write_ready(&mut task) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => context.again.push(self.id),
+            Poll::Ready(Err(error)) => self.die(cause_of(&error), context),
+        }
+    }
+
+    /// What the two sides make of a flush.
+    fn after_flush(&mut self, before: usize, context: &mut Context) {
+        let left = self.outbox.len();
+        match &mut self.protocol {
+            Protocol::Http(http) => http.after_flush(before, left, context.now),
+            Protocol::WebSocket(socket) => socket.after_flush(self.id, before, left, context),
+        }
+        if before >= UNREAD_OUTPUT && left < UNREAD_OUTPUT {
+            context.again.push(self.id);
+        }
+    }
+
+    /// The moment by which something has to happen, or else [`Self::handle_deadline`] acts.
+    fn deadline(&self, context: &Context) -> Option<Timestamp> {
+        match (self.stage, &self.protocol) {
+            (Stage::Serving, Protocol::Http(http)) => http.deadline(&context.http_limits),
+            (Stage::Serving, Protocol::WebSocket(socket)) => socket.deadline(),
+            (Stage::Draining, _) => Some(self.progress + STALL_TIMEOUT),
+            (Stage::Lingering { until }, _) => Some(until),
+            (Stage::Gone, _) => None,
+        }
+    }
+
+    /// Enters the deadline into the wheel, unless an entry comes up before it anyway.
+    fn arm(&mut self, context: &mut Context) {
+        let Some(deadline) = self.deadline(context) else { return };
+        if self.timer.is_none_or(|timer| deadline < timer) {
+            let entry = Entry { slot: self.id.slot, generation: self.id.generation };
+            self.timer = Some(context.wheel.insert(entry, deadline));
+        }
+    }
+
+    /// The wheel came round.
+    pub fn handle_timer(&mut self, context: &mut Context) {
+        // An earlier entry may have been overtaken by a nearer deadline; the later one then comes up for nothing.
+        if self.timer.is_some_and(|timer| timer <= context.now) {
+            self.timer = None;
+        }
+        if self.deadline(context).is_some_and(|deadline| deadline <= context.now) {
+            let span = self.span.clone();
+            let _entered = span.as_ref().map(|span| span.enter());
+            self.handle_deadline(context);
+        }
+        self.mark_dirty(context);
+    }
+
+    fn handle_deadline(&mut self, context: &mut Context) {
+        match self.stage {
+            Stage::Draining | Stage::Lingering { .. } | Stage::Gone => self.stage = Stage::Gone,
+            Stage::Serving => match &self.protocol {
+                Protocol::Http(_) => self.handle_http_deadline(context),
+                Protocol::WebSocket(_) => self.handle_websocket_deadline(context),
+            },
+        }
+    }
+
+    /// Takes the subscriptions of a connection that goes away.
+    pub fn take_memberships(&mut self) -> Option<Box<Memberships>> {
+        match &mut self.protocol {
+            Protocol::Http(_) => None,
+            Protocol::WebSocket(socket) => socket.memberships.take(),
+        }
+    }
+
+    fn trace(&self, event: impl FnOnce()) {
+        if let Some(span) = &self.span {
+            span.in_scope(event);
+        }
+    }
+}
+
+/// Reads of one connection per pass, so that one that never runs dry does not keep the others waiting.
+const READS_PER_PASS: usize = 4;
+/// Bytes of output beyond which nothing more is read: a peer that sends pings and requests without reading the
+/// answers is stopped by TCP rather than answered into memory.
+const UNREAD_OUTPUT: usize = 4 * 1024 * 1024;
+/// How long the last output of a connection may wait without the kernel taking a byte (contract 2.4).
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait for the peer's FIN after ours. The peer needs one round trip; the longest are below 2 s.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,0 +1,58 @@
+//! What the connections of one worker share while one of them is being handled.
+
+use super::outbox::Pool;
+use super::timers::Wheel;
+use super::topics::Topics;
+use crate::bridge::event::EventBatch;
+use crate::bridge::id::ConnectionId;
+use crate::protocol::http::limits::Limits as HttpLimits;
+use crate::protocol::http::head::RequestHead;
+use crate::protocol::time::Timestamp;
+
+/// The shared part of a worker: everything but its sockets.
+#[derive(Debug)]
+pub struct Context {
+    /// The moment of this pass.
+    pub now: Timestamp,
+    /// Events of this pass, on their way to Node's thread.
+    pub events: EventBatch,
+    /// Empty output buffers.
+    pub pool: Pool,
+    /// Deadlines.
+    pub wheel: Wheel,
+    /// Reused for every request head.
+    pub head: RequestHead,
+    /// Limits of HTTP connections.
+    pub http_limits: HttpLimits,
+    /// The `Date` field value of the current second, as an IMF-fixdate (RFC 9110 §5.6.7).
+    pub date: [u8; 29],
+    /// Connections with output to flush at the end of the pass.
+    pub dirty: Vec<ConnectionId>,
+    /// Connections to look at again in the next pass, without waiting for their sockets.
+    pub again: Vec<ConnectionId>,
+    /// Connections with input that must wait until Node's thread has caught up.
+    pub starved: Vec<ConnectionId>,
+    /// Whether to leave input in the sockets: too many events are waiting already (S16).
+    pub choked: bool,
+    /// This worker's share of the topics.
+    pub topics: Topics,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self {
+            now: Timestamp::default(),
+            events: EventBatch::default(),
+            pool: Pool::default(),
+            wheel: Wheel::default(),
+            head: RequestHead::default(),
+            http_limits: HttpLimits::default(),
+            date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
+            dirty: Vec::new(),
+            again: Vec::new(),
+            starved: Vec::new(),
+            choked: false,
+            topics: Topics::default(),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Listening sockets: bound on Node's thread, so that `listen` can answer within the call (S4), served by a worker.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::task::{Context, Poll, Waker};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+
+use super::transport::Transport;
+use crate::bridge::command::ListenOrder;
+use crate::bridge::id::{AppId, ListenerId, WorkerId};
+
+/// Where to listen.
+#[derive(Clone, Debug)]
+pub enum Address {
+    /// A TCP port.
+    Tcp {
+        /// Name or address; `None` is every address of the machine, IPv6 and IPv4 (dual stack).
+        host: Option<String>,
+        /// 0 lets the system choose.
+        port: u16,
+        /// Refuse to share the port with other sockets.
+        exclusive: bool,
+    },
+    /// A path in the file system.
+    Unix(PathBuf),
+}
+
+/// Binds and listens. Returns the socket, non-blocking, and its port (0 for a Unix socket). Blocks while a host name
+/// is resolved, as in uWebSockets.js.
+///
+/// # Errors
+/// What the system says: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, a name that does not resolve, …
+pub fn bind(address: &Address) -> io::Result<(Socket, u16)> {
+    match address {
+        Address::Tcp { host, port, exclusive } => bind_tcp(host.as_deref(), *port, *exclusive),
+        Address::Unix(path) => Ok((bind_unix(path)?, 0)),
+    }
+}
+
+fn bind_tcp(host: Option<&str>, port: u16, exclusive: bool) -> io::Result<(Socket, u16)> {
+    let socket = match host {
+        Some(host) => {
+            let address = (host, port).to_socket_addrs()?.next();
+            listen_on(address.ok_or(io::ErrorKind::AddrNotAvailable)?, exclusive)?
+        }
+        // A machine without IPv6 has only the other family to offer.
+        None => listen_on((Ipv6Addr::UNSPECIFIED, port).into(), exclusive).or_else(|error| {
+            let family_missing = error.raw_os_error() == Some(NO_IPV6)
+                || error.kind() == io::ErrorKind::AddrNotAvailable
+                || error.kind() == io::ErrorKind::Unsupported;
+            if family_missing { listen_on((Ipv4Addr::UNSPECIFIED, port).into(), exclusive) } else { Err(error) }
+        })?,
+    };
+    let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
+    Ok((socket, port))
+}
+
+fn listen_on(address: SocketAddr, exclusive: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.ip().is_unspecified() && address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // Without it a restarted server could not bind while connections of the last one are in TIME_WAIT. On Windows the
+    // option means something else: sharing the port, which is what a non-exclusive listen asks for there.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    #[cfg(windows)]
+    socket.set_reuse_address(!exclusive)?;
+    // A port that the system chose is nobody else's to share (contract 7.12).
+    #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+    socket.set_reuse_port(!exclusive && address.port() != 0)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(unix)]
+fn bind_unix(path: &PathBuf) -> io::Result<Socket> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+
+    // A socket left behind by an earlier process is replaced; any other file was not ours to remove.
+    if std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
+        std::fs::remove_file(path)?;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(not(unix))]
+fn bind_unix(_path: &PathBuf) -> io::Result<Socket> {
+    let _: Option<SockAddr> = None;
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A listening socket in the hands of its worker.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its name.
+    pub id: ListenerId,
+    /// Who listens.
+    pub app: AppId,
+    /// The workers that share its connections.
+    share: Vec<WorkerId>,
+    /// Whose turn it is, as a position in `share`.
+    turn: usize,
+    socket: ListeningSocket,
+    waker: Waker,
+    path: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+enum ListeningSocket {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Takes over a bound socket. Must be called inside the worker's runtime.
+    ///
+    /// # Errors
+    /// When the runtime cannot take the socket.
+    pub fn new(order: ListenOrder, waker: Waker) -> io::Result<Self> {
+        let ListenOrder { socket, listener, app, share, path } = order;
+        let socket = match path {
+            None => ListeningSocket::Tcp(TcpListener::from_std(socket.into())?),
+            #[cfg(unix)]
+            Some(_) => ListeningSocket::Unix(UnixListener::from_std(socket.into())?),
+            #[cfg(not(unix))]
+            Some(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        Ok(Self { id: listener, app, share, turn: 0, socket, waker, path })
+    }
+
+    /// Accepts one connection and names the worker that shall serve it.
+    pub fn poll_accept(&mut self) -> Poll<io::Result<(Transport, WorkerId)>> {
+        let mut context = Context::from_waker(&self.waker);
+        let transport = match &self.socket {
+            ListeningSocket::Tcp(socket) => {
+                socket.poll_accept(&mut context).map_ok(|(stream, _)| Transport::from_tcp(stream))
+            }
+            #[cfg(unix)]
+            ListeningSocket::Unix(socket) => {
+                socket.poll_accept(&mut context).map_ok(|(stream, _)| Transport::Unix(stream))
+            }
+        };
+        transport.map_ok(|transport| {
+            self.turn = (self.turn + 1) % self.share.len();
+            (transport, self.share[self.turn])
+        })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // Nobody can be helped if it is gone already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Connections that may wait to be accepted; uWebSockets.js has the same number.
+const BACKLOG: i32 = 512;
+/// `EAFNOSUPPORT`: the machine has no IPv6.
+#[cfg(target_os = "linux")]
+const NO_IPV6: i32 = 97;
+#[cfg(any(target_os = "macos", target_os = "ios", target_os = "freebsd"))]
+const NO_IPV6: i32 = 47;
+#[cfg(windows)]
+const NO_IPV6: i32 = 10047;
+#[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "ios", target_os = "freebsd", windows)))]
+const NO_IPV6: i32 = i32::MIN;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(port: u16, exclusive: bool) -> io::Result<(Socket, u16)> {
+        bind(&Address::Tcp { host: Some("127.0.0.1".into()), port, exclusive })
+    }
+
+    #[test]
+    fn a_fixed_port_is_shared_unless_exclusive() {
+        let (_first, port) = tcp(0, true).unwrap();
+        assert_eq!(tcp(port, true).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(_first);
+        let (_first, _) = tcp(port, false).unwrap();
+        let (_second, _) = tcp(port, false).unwrap();
+    }
+
+    #[test]
+    fn without_a_host_both_families_are_served() {
+        let (_socket, port) = bind(&Address::Tcp { host: None, port: 0, exclusive: false }).unwrap();
+        std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_stale_unix_socket_is_replaced_and_a_file_is_not() {
+        let path = std::env::temp_dir().join(format!("ferrows-listener-{}.sock", std::process::id()));
+        let address = Address::Unix(path.clone());
+        drop(bind(&address).unwrap());
+        let second = bind(&address);
+        assert!(second.is_ok());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "precious").unwrap();
+        assert_eq!(bind(&address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        std::fs::remove_file(&path).unwrap();
+    }
+}

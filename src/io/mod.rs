@@ -1,0 +1,14 @@
+//! Sockets, timers and time: the I/O threads. No napi. Everything a worker learns leaves it as an event, everything
+//! it does was a command, and every rule of HTTP or WebSocket it obeys stands in `protocol/`.
+
+pub mod connection;
+pub mod context;
+pub mod listener;
+pub mod outbox;
+pub mod pool;
+pub mod ready;
+pub mod registry;
+pub mod timers;
+pub mod topics;
+pub mod transport;
+pub mod worker;

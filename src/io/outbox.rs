@@ -1,0 +1,213 @@
+//! Bytes on their way out of one connection.
+//!
+//! ```text
+//!   queue (rare)                                        tail
+//!   ┌──────────────┬───────────────┬──────────────┐ ┌────────────────────┐
+//!   │ Bytes (own)  │ Bytes, shared │ Bytes (own)  │ │ Vec being filled   │   ──► encoders append here
+//!   └──────────────┴───────────────┴──────────────┘ └────────────────────┘
+//!     ▲ `written` bytes of the first piece are in the kernel already
+//! ```
+//! A connection with nothing to write owns no buffer: the tail goes back to the worker's [`Pool`] once it is empty.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use bytes::Bytes;
+
+use super::transport::Transport;
+
+/// What is queued for one socket, in order.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// The newest bytes.
+    tail: Vec<u8>,
+    /// Bytes of the first piece that the kernel has taken.
+    written: usize,
+    /// Pieces older than `tail`; `None` while there are none, which is nearly always.
+    queue: Option<Box<VecDeque<Bytes>>>,
+}
+
+impl Outbox {
+    /// Bytes that the kernel has not taken yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let queued: usize = self.queue.iter().flat_map(|queue| queue.iter()).map(Bytes::len).sum();
+        queued + self.tail.len() - self.written
+    }
+
+    /// Whether everything is in the kernel.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_none() && self.tail.len() == self.written
+    }
+
+    /// Where encoders append.
+    pub fn tail(&mut self, pool: &mut Pool) -> &mut Vec<u8> {
+        if self.tail.capacity() == 0 {
+            self.tail = pool.take();
+        }
+        &mut self.tail
+    }
+
+    /// Queues a frame that other outboxes queue too. A large one is shared, not copied.
+    pub fn push_shared(&mut self, frame: &Bytes, pool: &mut Pool) {
+        if frame.len() < SHARE_FROM {
+            self.tail(pool).extend_from_slice(frame);
+            return;
+        }
+        let queue = self.queue.get_or_insert_default();
+        if !self.tail.is_empty() {
+            queue.push_back(std::mem::take(&mut self.tail).into());
+        }
+        queue.push_back(frame.clone());
+    }
+
+    /// Writes what the kernel takes. Returns whether that was everything.
+    ///
+    /// # Errors
+    /// The socket is broken.
+    pub fn flush(&mut self, transport: &Transport, pool: &mut Pool) -> io::Result<bool> {
+        while !self.is_empty() {
+            let result = match &self.queue {
+                None => transport.try_write(&self.tail[self.written..]),
+                Some(queue) => transport.try_write_vectored(&self.pieces(queue)),
+            };
+            match result {
+                Ok(count) => self.advance(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.release(pool);
+        Ok(true)
+    }
+
+    /// Gives the buffer of an empty outbox back.
+    pub fn release(&mut self, pool: &mut Pool) {
+        if self.is_empty() && self.tail.capacity() > 0 {
+            self.written = 0;
+            pool.give(std::mem::take(&mut self.tail));
+        }
+    }
+
+    fn pieces<'a>(&'a self, queue: &'a VecDeque<Bytes>) -> Vec<IoSlice<'a>> {
+        let mut skip = self.written;
+        let all = queue.iter().map(|piece| &piece[..]).chain([&self.tail[..]]);
+        let mut pieces = Vec::with_capacity(queue.len().min(MOST_PIECES) + 1);
+        for piece in all.take(MOST_PIECES) {
+            let rest = &piece[skip.min(piece.len())..];
+            skip = 0;
+            if !rest.is_empty() {
+                pieces.push(IoSlice::new(rest));
+            }
+        }
+        pieces
+    }
+
+    /// The kernel took `count` bytes.
+    fn advance(&mut self, count: usize) {
+        self.written += count;
+        if let Some(queue) = &mut self.queue {
+            while let Some(first) = queue.front()
+                && self.written >= first.len()
+            {
+                self.written -= first.len();
+                queue.pop_front();
+            }
+            if queue.is_empty() {
+                self.queue = None;
+            }
+        }
+        if self.queue.is_none() && self.written >= COMPACT_FROM && self.written * 2 >= self.tail.len() {
+            self.tail.drain(..self.written);
+            self.written = 0;
+        }
+    }
+}
+
+/// Empty buffers of a worker, for the next connections that have something to write.
+#[derive(Debug, Default)]
+pub struct Pool {
+    spares: Vec<Vec<u8>>,
+}
+
+impl Pool {
+    fn take(&mut self) -> Vec<u8> {
+        self.spares.pop().unwrap_or_else(|| Vec::with_capacity(FRESH_CAPACITY))
+    }
+
+    fn give(&mut self, mut buffer: Vec<u8>) {
+        if self.spares.len() < MOST_SPARES && buffer.capacity() <= LARGEST_SPARE {
+            buffer.clear();
+            self.spares.push(buffer);
+        }
+    }
+}
+
+/// Frame length, in bytes, from which sharing costs less than copying: a reference, a queue entry and a vectored
+/// write are worth about a page of memcpy.
+const SHARE_FROM: usize = 4096;
+/// Pieces per vectored write. The kernel takes up to 1024 (IOV_MAX); a few dozen fill any socket buffer.
+const MOST_PIECES: usize = 64;
+/// Written bytes, from which on the front of a long tail is given back while the rest still waits.
+const COMPACT_FROM: usize = 64 * 1024;
+/// Capacity of a new buffer, in bytes: a few small responses or messages.
+const FRESH_CAPACITY: usize = 1024;
+/// Buffers a worker keeps. More connections than this rarely have output between two flushes.
+const MOST_SPARES: usize = 128;
+/// Capacity, in bytes, above which a buffer is freed rather than kept.
+const LARGEST_SPARE: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(outbox: &Outbox) -> Vec<u8> {
+        match &outbox.queue {
+            None => outbox.tail[outbox.written..].to_vec(),
+            Some(queue) => outbox.pieces(queue).iter().flat_map(|piece| piece.to_vec()).collect(),
+        }
+    }
+
+    #[test]
+    fn shared_frames_keep_their_place() {
+        let mut pool = Pool::default();
+        let mut outbox = Outbox::default();
+        let big = Bytes::from(vec![b'x'; SHARE_FROM]);
+        outbox.tail(&mut pool).extend_from_slice(b"before");
+        outbox.push_shared(&big, &mut pool);
+        outbox.push_shared(&Bytes::from_static(b"small"), &mut pool);
+        let all = [b"before".as_slice(), &big, b"small"].concat();
+        assert_eq!(text(&outbox), all);
+        assert_eq!(outbox.len(), all.len());
+        for cut in [3, 3, SHARE_FROM - 1, 2] {
+            outbox.advance(cut);
+        }
+        assert_eq!(text(&outbox), b"mall");
+        assert_eq!(outbox.len(), 4);
+        outbox.advance(4);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn an_empty_outbox_owns_no_buffer() {
+        let mut pool = Pool::default();
+        let mut outbox = Outbox::default();
+        outbox.tail(&mut pool).extend_from_slice(b"bytes");
+        outbox.advance(5);
+        outbox.release(&mut pool);
+        assert_eq!(outbox.tail.capacity(), 0);
+        assert_eq!(pool.spares.len(), 1);
+    }
+
+    #[test]
+    fn the_written_front_of_a_long_tail_is_given_back() {
+        let mut pool = Pool::default();
+        let mut outbox = Outbox::default();
+        outbox.tail(&mut pool).resize(3 * COMPACT_FROM, 1);
+        outbox.advance(2 * COMPACT_FROM);
+        assert_eq!(outbox.written, 0);
+        assert_eq!(outbox.len(), COMPACT_FROM);
+    }
+}

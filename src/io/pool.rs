@@ -1,0 +1,119 @@
+//! The I/O threads of one Node environment: started when they are first needed, shared by all its apps.
+
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use super::worker::Worker;
+use crate::bridge::command::{Command, CommandBatch};
+use crate::bridge::id::WorkerId;
+use crate::bridge::queue::{Downlink, NodeBell, Uplink};
+
+/// The downlinks of all workers, for handing accepted connections round.
+#[derive(Debug, Default)]
+pub struct Peers {
+    downlinks: RwLock<Vec<Arc<Downlink>>>,
+}
+
+impl Peers {
+    /// Sends one command to a worker.
+    pub fn send(&self, worker: WorkerId, command: Command) {
+        let downlinks = self.downlinks.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(downlink) = downlinks.get(worker.index()) {
+            downlink.push(&mut CommandBatch { commands: vec![command], bytes: Vec::new() });
+        }
+    }
+}
+
+/// Node's handle on the workers.
+#[derive(Debug)]
+pub struct Pool {
+    bell: Arc<NodeBell>,
+    peers: Arc<Peers>,
+    workers: Vec<Handle>,
+}
+
+/// What Node's thread holds of one worker.
+#[derive(Debug)]
+pub struct Handle {
+    /// Its events.
+    pub uplink: Arc<Uplink>,
+    /// Its commands.
+    pub downlink: Arc<Downlink>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Pool {
+    /// A pool without threads, whose workers will ring `bell`.
+    #[must_use]
+    pub fn new(bell: Arc<NodeBell>) -> Self {
+        Self { bell, peers: Arc::default(), workers: Vec::new() }
+    }
+
+    /// Starts threads until there are `count`.
+    ///
+    /// # Errors
+    /// The system has no more threads or descriptors to give.
+    pub fn ensure(&mut self, count: usize) -> io::Result<()> {
+        while self.workers.len() < count.min(MOST_WORKERS) {
+            self.start()?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self) -> io::Result<()> {
+        let number = u8::try_from(self.workers.len()).map_err(io::Error::other)?;
+        let uplink = Arc::new(Uplink::new(Arc::clone(&self.bell)));
+        let downlink = Arc::new(Downlink::default());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            // There is one task; between two of its polls the sockets are looked at, always.
+            .event_interval(1)
+            .build()?;
+        let worker = {
+            let _inside = runtime.enter();
+            let (uplink, downlink) = (Arc::clone(&uplink), Arc::clone(&downlink));
+            Worker::new(WorkerId(number), uplink, downlink, Arc::clone(&self.peers))
+        };
+        let thread = std::thread::Builder::new().name(format!("ferrows-{number}")).spawn(move || {
+            // Spawned, not blocked on: a task woken by the runtime's own thread costs no system call. Unconstrained,
+            // because the worker shares its time among sockets by itself.
+            let task = runtime.spawn(tokio::task::unconstrained(worker));
+            if runtime.block_on(task).is_err() {
+                tracing::error!("an I/O thread ended by a bug in the server");
+            }
+        })?;
+        self.peers.downlinks.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&downlink));
+        self.workers.push(Handle { uplink, downlink, thread: Some(thread) });
+        Ok(())
+    }
+
+    /// The workers, by number.
+    #[must_use]
+    pub fn workers(&self) -> &[Handle] {
+        &self.workers
+    }
+
+    /// Ends every thread and waits for it. A worker never waits for anybody, so this takes one pass.
+    pub fn stop(&mut self) {
+        for worker in &self.workers {
+            worker.downlink.push(&mut CommandBatch { commands: vec![Command::Stop], bytes: Vec::new() });
+        }
+        for mut worker in self.workers.drain(..) {
+            if let Some(thread) = worker.thread.take() {
+                // An error means that the thread panicked, which it has reported itself.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The most threads a pool starts, which is also the largest value of the `threads` option.
+pub const MOST_WORKERS: usize = 64;

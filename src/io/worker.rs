@@ -1,0 +1,459 @@
+//! One I/O thread. A single task drives every socket of the worker, pass by pass:
+//!
+//! ```text
+//!   commands from Node's thread ─► sockets that are ready ─► timers that are due ─► flush ─► events to Node's thread
+//! ```
+//!
+//! All output that one pass produced for a socket leaves in one write, and all events of a pass cross the border in
+//! one batch. This is also the only file that looks at a clock.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use tokio::time::Sleep;
+
+use super::connection::{Connection, Upgrade};
+use super::context::Context;
+use super::listener::Listener;
+use super::pool::Peers;
+use super::ready::{Ready, Token};
+use super::registry::Registry;
+use super::timers::Entry;
+use super::topics::Subscriber;
+use super::transport::Transport;
+use crate::bridge::command::{Command, CommandBatch, ListenOrder};
+use crate::bridge::event::Slice;
+use crate::bridge::id::{AppId, ConnectionId, ListenerId, TopicId, WorkerId};
+use crate::bridge::latch::Latch;
+use crate::bridge::queue::{Downlink, Uplink};
+use crate::protocol::cause::CloseCause;
+use crate::protocol::http::date::DateCache;
+use crate::protocol::time::Timestamp;
+use crate::protocol::websocket::{MessageKind, encode_message};
+
+/// The task of one I/O thread. Ends when it is told to [`Command::Stop`].
+pub struct Worker {
+    id: WorkerId,
+    uplink: Arc<Uplink>,
+    downlink: Arc<Downlink>,
+    peers: Arc<Peers>,
+    registry: Registry<Connection>,
+    listeners: Vec<Listener>,
+    context: Context,
+    /// Every read goes here first; a connection keeps bytes only while something is incomplete.
+    scratch: Vec<u8>,
+    ready: Arc<Ready>,
+    /// The list taken from `ready`, kept for its capacity.
+    tokens: Vec<Token>,
+    /// Subscribers of the topic being published to, kept for its capacity.
+    recipients: Vec<Subscriber>,
+    /// Connections that still serve their peers.
+    population: usize,
+    /// Wait for everything to be written.
+    latches: Vec<Arc<Latch>>,
+    /// When this worker started: moment 0 of its timestamps.
+    started: Instant,
+    /// The date, made once a second.
+    date: DateCache,
+    /// The listeners that failed to accept are tried again at this moment.
+    retry: Option<(Timestamp, Vec<ListenerId>)>,
+    sleep: Pin<Box<Sleep>>,
+    /// What `sleep` is set to.
+    alarm: Option<Timestamp>,
+    stopped: bool,
+}
+
+impl Future for Worker {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
+        let worker = &mut *self;
+        worker.downlink.rise();
+        worker.ready.register(task.waker());
+        worker.pass();
+        if worker.stopped {
+            return Poll::Ready(());
+        }
+        let more = !worker.context.again.is_empty() || !worker.ready.is_empty();
+        if more || !worker.downlink.sleep(task.waker()) || worker.set_alarm(task) {
+            // Back of the queue, behind the runtime's look at the sockets.
+            task.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Worker {
+    /// A worker with nothing to do. Must be called inside its runtime.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
+    pub fn new(id: WorkerId, uplink: Arc<Uplink>, downlink: Arc<Downlink>, peers: Arc<Peers>) -> Self {
+        Self {
+            id,
+            uplink,
+            downlink,
+            peers,
+            registry: Registry::new(id),
+            listeners: Vec::new(),
+            context: Context::default(),
+            scratch: vec![0; SCRATCH],
+            ready: Arc::new(Ready::default()),
+            tokens: Vec::new(),
+            recipients: Vec::new(),
+            population: 0,
+            latches: Vec::new(),
+            started: Instant::now(),
+            date: DateCache::new(0),
+            retry: None,
+            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            alarm: None,
+            stopped: false,
+        }
+    }
+
+    fn pass(&mut self) {
+        self.look_at_the_clock();
+        let again = std::mem::take(&mut self.context.again);
+        for _ in 0..BATCHES_PER_PASS {
+            let Some(batch) = self.downlink.take() else { break };
+            self.apply_all(batch);
+        }
+        self.serve_ready(again);
+        self.serve_timers();
+        self.flush();
+        self.uplink.push(&mut self.context.events);
+        self.release_latches();
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
+    fn look_at_the_clock(&mut self) {
+        let elapsed = self.started.elapsed();
+        self.context.now = Timestamp(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        self.context.date = *self.date.text(since.map_or(0, |since| since.as_secs()));
+    }
+
+    /// Sockets with input, sockets that can be written again, new connections.
+    fn serve_ready(&mut self, again: Vec<ConnectionId>) {
+        self.context.choked = self.uplink.is_choked();
+        if !self.context.choked {
+            for id in std::mem::take(&mut self.context.starved) {
+                self.serve(id.slot, id.generation);
+            }
+        }
+        for id in again {
+            self.serve(id.slot, id.generation);
+        }
+        let mut tokens = std::mem::take(&mut self.tokens);
+        self.ready.take(&mut tokens);
+        for token in tokens.drain(..) {
+            match token {
+                Token::Connection { slot, generation } => self.serve(slot, generation),
+                Token::Listener(listener) => self.accept(listener),
+            }
+        }
+        self.tokens = tokens;
+    }
+
+    fn serve(&mut self, slot: u32, generation: u32) {
+        self.with(slot, generation, |connection, context, scratch| connection.handle_ready(context, scratch));
+        if self.context.events.weight() >= HAND_OVER {
+            // Node's thread can begin while the rest is read.
+            self.uplink.push(&mut self.context.events);
+            self.context.choked = self.uplink.is_choked();
+        }
+    }
+
+    /// Runs `act` on a connection. Should it panic, the fault costs that connection and nobody else.
+    fn with<R>(
+        &mut self,
+        slot: u32,
+        generation: u32,
+        act: impl FnOnce(&mut Connection, &mut Context, &mut [u8]) -> R,
+    ) -> Option<R> {
+        let connection = self.registry.get(slot, generation)?;
+        let (context, scratch) = (&mut self.context, &mut self.scratch[..]);
+        let serving = connection.is_serving();
+        let result = catch_unwind(AssertUnwindSafe(|| act(connection, context, scratch)));
+        if result.is_err() {
+            tracing::error!(id = %connection.id(), "a bug in the server ended this connection");
+            let _ = catch_unwind(AssertUnwindSafe(|| connection.give_up(CloseCause::TransportFailed, context)));
+        }
+        if serving && !connection.is_serving() {
+            self.population -= 1;
+            self.uplink.report_population(self.population);
+        }
+        if connection.is_gone() {
+            self.remove(slot, generation);
+        }
+        result.ok()
+    }
+
+    fn remove(&mut self, slot: u32, generation: u32) {
+        let Some(mut connection) = self.registry.remove(slot, generation) else { return };
+        if let Some(memberships) = connection.take_memberships() {
+            for moved in self.context.topics.unsubscribe_all(*memberships) {
+                if let Some(other) = self.registry.get(moved.who.slot, moved.who.generation) {
+                    other.moved(moved);
+                }
+            }
+        }
+    }
+
+    fn serve_timers(&mut self) {
+        if self.context.wheel.next().is_some_and(|next| next <= self.context.now) {
+            let mut due = Vec::new();
+            self.context.wheel.advance(self.context.now, &mut due);
+            for Entry { slot, generation } in due {
+                self.with(slot, generation, |connection, context, _| connection.handle_timer(context));
+            }
+        }
+        if self.retry.as_ref().is_some_and(|(at, _)| *at <= self.context.now)
+            && let Some((_, listeners)) = self.retry.take()
+        {
+            for listener in listeners {
+                self.accept(listener);
+            }
+        }
+    }
+
+    /// Writes all that the pass produced.
+    fn flush(&mut self) {
+        let mut dirty = std::mem::take(&mut self.context.dirty);
+        for id in dirty.drain(..) {
+            self.with(id.slot, id.generation, |connection, context, scratch| connection.flush(context, scratch));
+        }
+        if self.context.dirty.is_empty() {
+            self.context.dirty = dirty;
+        } else {
+            // What flushing itself made dirty (a connection that was found broken) is seen to in the next pass.
+            self.context.again.extend_from_slice(&self.context.dirty);
+        }
+    }
+
+    /// Sets the alarm to the next deadline. Returns whether that has passed already.
+    fn set_alarm(&mut self, task: &mut TaskContext<'_>) -> bool {
+        let retry = self.retry.as_ref().map(|(at, _)| *at);
+        let next = match (self.context.wheel.next(), retry) {
+            (Some(timer), Some(retry)) => Some(timer.min(retry)),
+            (timer, retry) => timer.or(retry),
+        };
+        let Some(next) = next else { return false };
+        if self.alarm != Some(next) {
+            self.alarm = Some(next);
+            let moment = self.started + Duration::from_millis(next.0);
+            self.sleep.as_mut().reset(moment.into());
+        }
+        let passed = self.sleep.as_mut().poll(task).is_ready();
+        if passed {
+            self.alarm = None;
+        }
+        passed
+    }
+
+    fn accept(&mut self, id: ListenerId) {
+        for _ in 0..ACCEPTS_PER_PASS {
+            let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
+            let app = listener.app;
+            match listener.poll_accept() {
+                Poll::Pending => return,
+                Poll::Ready(Ok((transport, worker))) if worker == self.id => self.enter(transport, app),
+                Poll::Ready(Ok((transport, worker))) => {
+                    if let Ok(socket) = transport.into_socket() {
+                        self.peers.send(worker, Command::AdoptConnection { socket, app });
+                    }
+                }
+                Poll::Ready(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Poll::Ready(Err(error)) => {
+                    // Out of descriptors, mostly. Trying again at once would spin until somebody closes one.
+                    tracing::error!(%error, "accepting connections pauses");
+                    let at = self.context.now + ACCEPT_PAUSE;
+                    self.retry.get_or_insert_with(|| (at, Vec::new())).1.push(id);
+                    return;
+                }
+            }
+        }
+        self.retry.get_or_insert_with(|| (self.context.now, Vec::new())).1.push(id);
+    }
+
+    /// Begins to serve a connection.
+    fn enter(&mut self, transport: Transport, app: AppId) {
+        let (ready, context) = (&self.ready, &self.context);
+        let connection = self.registry.insert(|id| {
+            let token = Token::Connection { slot: id.slot, generation: id.generation };
+            Connection::new(id, app, transport, ready.waker(token), context)
+        });
+        let id = connection.id();
+        self.population += 1;
+        self.uplink.report_population(self.population);
+        // The request often is there already.
+        self.serve(id.slot, id.generation);
+    }
+
+    fn apply_all(&mut self, mut batch: CommandBatch) {
+        for command in std::mem::take(&mut batch.commands) {
+            self.apply(command, &batch.bytes);
+        }
+        self.downlink.recycle(batch);
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one line for each command, and the compiler checks that none is missing")]
+    fn apply(&mut self, command: Command, arena: &[u8]) {
+        match command {
+            Command::Listen(order) => self.listen(*order),
+            Command::StopListening { listener, done } => {
+                self.listeners.retain(|known| known.id != listener);
+                done.release();
+            }
+            Command::AdoptConnection { socket, app } => match Transport::adopt(socket) {
+                Ok(transport) => self.enter(transport, app),
+                Err(error) => tracing::error!(%error, "a connection could not be taken over"),
+            },
+            Command::CloseApp { app, done } => {
+                self.close_app(app);
+                done.release();
+            }
+
+            Command::Respond { to, head, body, close } => {
+                self.on(to.connection, |it, context| it.respond(to.request, head, body, close, arena, context));
+            }
+            Command::StartResponse { to, head, framing } => {
+                self.on(to.connection, |it, context| it.start_response(to.request, head, framing, arena, context));
+            }
+            Command::WriteBody { to, data } => {
+                self.on(to.connection, |it, context| it.write_body(to.request, data.of(arena), context));
+            }
+            Command::FinishResponse { to, close } => {
+                self.on(to.connection, |it, context| it.finish_response(to.request, close, context));
+            }
+            Command::AbortResponse { to } => {
+                self.on(to.connection, |it, context| it.abort_response(to.request, context));
+            }
+            Command::PauseReading { to } => {
+                self.on(to.connection, |it, context| it.set_paused(to.request, true, context));
+            }
+            Command::ResumeReading { to } => {
+                self.on(to.connection, |it, context| it.set_paused(to.request, false, context));
+            }
+            Command::Upgrade { to, accept, protocol, fields, limits, ledger } => {
+                let answer = Upgrade { accept: accept.of(arena), protocol: protocol.of(arena), fields: fields.of(arena) };
+                self.on(to.connection, |it, context| it.upgrade(to.request, answer, limits, ledger, context));
+            }
+
+            Command::SendMessage { connection, kind, payload } => {
+                self.on(connection, |it, context| it.send_message(kind, payload.of(arena), context));
+            }
+            Command::SendPing { connection, payload } => {
+                self.on(connection, |it, context| it.send_ping(payload.of(arena), context));
+            }
+            Command::EndWebSocket { connection, code, reason } => {
+                self.on(connection, |it, context| it.end_websocket(code, reason.of(arena), context));
+            }
+            Command::ConcludeWebSocket { connection } => self.on(connection, Connection::conclude_websocket),
+            Command::CloseWebSocket { connection } => self.on(connection, Connection::close_websocket),
+            Command::NotifyDrain { connection } => self.on(connection, Connection::notify_drain),
+            Command::Subscribe { connection, topic } => {
+                self.on(connection, |it, context| it.subscribe(topic, context));
+            }
+            Command::Unsubscribe { connection, topic } => self.unsubscribe(connection, topic),
+            Command::Publish { topic, except, kind, payload } => {
+                self.publish(topic, except, kind, payload, arena);
+            }
+
+            Command::Flush(latch) => self.latches.push(latch),
+            Command::Stop => self.stopped = true,
+        }
+    }
+
+    /// Applies a command to its connection, if that is still there.
+    fn on(&mut self, id: ConnectionId, act: impl FnOnce(&mut Connection, &mut Context)) {
+        self.with(id.slot, id.generation, |connection, context, _| act(connection, context));
+    }
+
+    fn listen(&mut self, order: ListenOrder) {
+        let id = order.listener;
+        let waker = self.ready.waker(Token::Listener(id));
+        match Listener::new(order, waker) {
+            Ok(listener) => {
+                self.listeners.push(listener);
+                self.accept(id);
+            }
+            Err(error) => tracing::error!(%error, "a listening socket could not be taken over"),
+        }
+    }
+
+    fn close_app(&mut self, app: AppId) {
+        self.listeners.retain(|listener| listener.app != app);
+        let keys: Vec<_> = self.registry.keys().collect();
+        for (slot, generation) in keys {
+            self.with(slot, generation, |connection, context, _| {
+                if connection.app() == app {
+                    connection.handle_app_closed(context);
+                }
+            });
+        }
+        // The caller waits: what closes now shall be on the wire when it goes on.
+        self.flush();
+    }
+
+    fn unsubscribe(&mut self, id: ConnectionId, topic: TopicId) {
+        let moved = self.with(id.slot, id.generation, |it, context, _| it.unsubscribe(topic, context));
+        if let Some(moved) = moved.flatten() {
+            self.with(moved.who.slot, moved.who.generation, |it, _, _| it.moved(moved));
+        }
+    }
+
+    /// Encodes once, queues for every subscriber.
+    fn publish(
+        &mut self,
+        topic: TopicId,
+        except: Option<ConnectionId>,
+        kind: MessageKind,
+        payload: Slice,
+        arena: &[u8],
+    ) {
+        let mut frame = Vec::with_capacity(payload.len as usize + LONGEST_HEADER);
+        encode_message(kind, payload.of(arena), &mut frame);
+        let frame = Bytes::from(frame);
+        let mut recipients = std::mem::take(&mut self.recipients);
+        recipients.extend_from_slice(self.context.topics.members(topic));
+        for Subscriber { slot, generation } in recipients.drain(..) {
+            if except.is_none_or(|id| (id.slot, id.generation) != (slot, generation)) {
+                self.with(slot, generation, |connection, context, _| connection.send_encoded(&frame, context));
+            }
+        }
+        self.recipients = recipients;
+    }
+
+    /// Answers those who wait for everything to be written.
+    fn release_latches(&mut self) {
+        if self.latches.is_empty() {
+            return;
+        }
+        let keys: Vec<_> = self.registry.keys().collect();
+        let written = keys
+            .into_iter()
+            .all(|(slot, generation)| self.registry.get(slot, generation).is_none_or(|it| !it.has_output()));
+        if written {
+            self.latches.drain(..).for_each(|latch| latch.release());
+        }
+    }
+}
+
+/// Size of the read buffer, in bytes. Large enough for a burst of small messages or a good part of a large one, small
+/// enough to stay in the second-level cache.
+const SCRATCH: usize = 128 * 1024;
+/// Weight of events, in bytes, that cross to Node's thread before the pass is over.
+const HAND_OVER: usize = 256 * 1024;
+/// Command batches applied before the sockets are looked at again.
+const BATCHES_PER_PASS: usize = 32;
+/// Connections accepted from one socket before the others are served.
+const ACCEPTS_PER_PASS: usize = 64;
+/// How long to wait after accepting failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of the longest frame header a server sends (RFC 6455 §5.2).
+const LONGEST_HEADER: usize = 10;

@@ -1,0 +1,35 @@
+//! Ferrows: HTTP and WebSockets for Node.js behind the uWebSockets.js API, with the socket work on I/O threads.
+//!
+//! The path of one message, in the order in which it meets the modules:
+//!
+//! ```text
+//!  bytes in                                                                       bytes out
+//!     │ 1 io/listener     accept                                                     ▲
+//!     ▼ 2 io/connection   read                                 io/outbox   flush  12 │
+//!     │ 3 protocol/http/exchange, protocol/websocket/session          … encode    11 │
+//!     │ 4 bridge/event                      io/worker drain → io/connection       10 │
+//!  ═══╪═══ bridge/queue (5 up) ══════════════ bridge/queue (9 down) ═════════════════╪═══ thread border
+//!     │ 6 node/dispatch   next → check handle → node/router                          │
+//!     └──────► 7 index.js, handler ──► 8 node/http_response, node/websocket → bridge/command → node/outgoing
+//! ```
+//!
+//! Laws: `protocol` is pure. `io` owns sockets, TLS, timers and time, and knows no napi. `bridge` is data only. `node`
+//! runs on Node's thread only, is the only importer of napi, and touches no socket. Why it is cut this way stands in
+//! docs/decisions.
+
+pub mod io;
+pub mod protocol;
+pub mod bridge;
+pub mod node;
+
+#[cfg(test)]
+mod testing;
+
+use napi::bindgen_prelude::{Env, JsValue, Object};
+
+/// Node loads the addon: once per environment, and again for each of Jest's module registries.
+#[napi_derive::napi(module_exports)]
+fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
+    node::raw::register(env.raw(), exports.raw(), node::exports::ALL);
+    Ok(())
+}

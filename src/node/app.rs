@@ -1,0 +1,344 @@
+//! `App`: routes, listening sockets, and closing all of it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+
+use super::behavior::{Behavior, BehaviorValues, Route, Target};
+use super::environment::{Environment, Listener};
+use super::error::Misuse;
+use super::handles::Handle;
+use super::raw::{Call, Env, Type, Value};
+use super::router::{HandlerId, Priority, Router, Verb};
+use crate::bridge::command::{Command, ListenOrder};
+use crate::bridge::id::{AppId, ListenerId, WorkerId};
+use crate::bridge::latch::Latch;
+use crate::bridge::sync::Arc;
+use crate::io::listener::{Address, bind};
+use crate::io::pool::MOST_WORKERS;
+
+/// One app.
+pub struct App {
+    /// Its routes.
+    pub router: Router,
+    /// How often it was closed.
+    pub epoch: u32,
+    /// I/O threads that share its connections.
+    threads: usize,
+    /// A WebSocket route was registered at some time: only then does `publish` do anything.
+    has_websocket_route: bool,
+    /// What `close` has still to tell JavaScript.
+    closing: VecDeque<Closing>,
+}
+
+/// Something that `app.close()` closes.
+#[derive(Clone, Copy, Debug)]
+pub enum Closing {
+    /// A response without an end.
+    Exchange(Handle),
+    /// An open WebSocket.
+    Socket(Handle),
+}
+
+impl Environment {
+    /// The app of a number that `index.js` passes.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn app(&mut self, number: f64) -> Result<(u32, &mut App), Misuse> {
+        let index = if number >= 0.0 { number as usize } else { usize::MAX };
+        let app = self.apps.get_mut(index).ok_or_else(Misuse::bug)?;
+        // There are fewer apps than handles.
+        Ok((u32::try_from(index).unwrap_or(u32::MAX), app))
+    }
+
+    /// Routes, and returns the number of the handler that this replaces.
+    fn insert_route(&mut self, app: f64, at: RoutePlace<'_>, target: Target) -> Result<(usize, Option<usize>), Misuse> {
+        self.app(app)?;
+        let id = self.routes.insert(Route { target, warned: false });
+        let handler = HandlerId(u32::try_from(id).map_err(|_| Misuse::bug())?);
+        let (_, app) = self.app(app)?;
+        let replaced = app.router.insert(at.verb, at.pattern, at.priority, handler);
+        Ok((id, replaced.map(|replaced| self.drop_route(replaced))))
+    }
+
+    /// Forgets a replaced route. One of a WebSocket stays: its sockets, and upgrades under way, go on using it.
+    fn drop_route(&mut self, handler: HandlerId) -> usize {
+        let id = handler.0 as usize;
+        if self.routes.get(id).is_some_and(|route| !matches!(route.target, Target::WebSocket(_))) {
+            self.routes.remove(id);
+        }
+        id
+    }
+
+    /// Closes every listening socket of an app and every connection that it accepted, and waits until the workers have.
+    fn close_app(&mut self, number: u32) {
+        let Some(app) = self.apps.get_mut(number as usize) else { return };
+        let ended = AppId { app: number, epoch: app.epoch };
+        app.epoch = app.epoch.wrapping_add(1);
+        let responses = self.exchanges.iter().filter(|(_, it)| it.app == ended).map(|(handle, _)| Closing::Exchange(handle));
+        let sockets = self.sockets.iter().filter(|(_, it)| it.app == ended).map(|(handle, _)| Closing::Socket(handle));
+        app.closing.extend(responses.chain(sockets));
+        let listeners: Vec<Handle> =
+            self.listeners.iter().filter(|(_, it)| it.app == ended).map(|(handle, _)| handle).collect();
+        for listener in listeners {
+            self.listeners.remove(listener);
+        }
+        let Some(threads) = &self.threads else { return };
+        let done = Arc::new(Latch::new(threads.pool.workers().len()));
+        self.outgoing.to_all(&threads.pool, || Command::CloseApp { app: ended, done: Arc::clone(&done) });
+        if !threads.pool.workers().is_empty() {
+            done.wait(PATIENCE);
+        }
+    }
+
+    fn listen(&mut self, env: Env<'_>, app: f64, address: Address) -> Result<Handle, Misuse> {
+        let (number, it) = self.app(app)?;
+        let (app, threads) = (AppId { app: number, epoch: it.epoch }, it.threads);
+        let (socket, port) = bind(&address).map_err(|error| refused(&address, &error))?;
+        let pool = &mut self.threads()?.pool;
+        pool.ensure(threads).map_err(|error| Misuse::system(code_of(&error), format!("listen: no I/O thread: {error}")))?;
+        let share: Vec<WorkerId> = (0..threads.min(pool.workers().len()))
+            // There are at most 64 workers.
+            .map(|number| WorkerId(u8::try_from(number).unwrap_or(0)))
+            .collect();
+        let id = ListenerId(self.next_listener);
+        self.next_listener = self.next_listener.wrapping_add(1);
+        // Accepting goes round, so that several listening sockets do not all burden the first worker.
+        let worker = share[id.0 as usize % share.len()];
+        let path = match address {
+            Address::Tcp { .. } => None,
+            Address::Unix(path) => Some(path),
+        };
+        let handle = self
+            .listeners
+            .insert(Listener { id, app, worker, port })
+            .map_err(|_| Misuse::invalid_state("too many sockets are listening"))?;
+        let order = ListenOrder { socket, listener: id, app, share, path };
+        self.outgoing.push(worker, Command::Listen(Box::new(order)));
+        self.settle();
+        self.update_liveness(env);
+        Ok(handle)
+    }
+}
+
+/// Where a route goes.
+struct RoutePlace<'a> {
+    verb: Verb<'a>,
+    pattern: &'a str,
+    priority: Priority,
+}
+
+/// `appNew(threads)`: returns the app's number.
+pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    let threads = match (env.type_of(call.argument(0)), env.number(call.argument(0))) {
+        (Type::Nothing, _) => default_threads(),
+        (_, Some(count)) if count.fract() == 0.0 && (1.0..=MOST_WORKERS as f64).contains(&count) => count as usize,
+        (_, Some(count)) => {
+            let text = format!("threads must be an integer from 1 to {MOST_WORKERS}, got {count}");
+            return Err(Misuse::out_of_range(text));
+        }
+        (_, None) => return Err(Misuse::invalid_type("threads must be a number")),
+    };
+    let mut environment = call.environment()?;
+    environment.apps.push(App {
+        router: Router::new(),
+        epoch: 0,
+        threads,
+        has_websocket_route: false,
+        closing: VecDeque::new(),
+    });
+    let app = (environment.apps.len() - 1) as f64;
+    // A route of the application for any('/*') replaces it (contract 2.1).
+    let place = RoutePlace { verb: Verb::Any, pattern: "/*", priority: Priority::Normal };
+    environment.insert_route(app, place, Target::NotFound)?;
+    Ok(env.from_number(app))
+}
+
+/// One thread for a machine of one or two cores, at most four: Node's thread needs a core too (design.md §5).
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, 4))
+}
+
+/// `appRoute(app, method, pattern)`: returns the handler's number; register 1 holds the number of the handler that it
+/// replaces, or −1.
+pub fn route<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (method, pattern) = (text_argument(call, 1)?, text_argument(call, 2)?);
+    let mut environment = call.environment()?;
+    let place = RoutePlace { verb: verb(&method), pattern: &pattern, priority: Priority::Normal };
+    let (id, replaced) = environment.insert_route(call.number(0), place, Target::Handler)?;
+    environment.registers.set(1, replaced.map_or(-1.0, |id| id as f64));
+    Ok(call.env().from_number(id as f64))
+}
+
+/// `appUnroute(app, method, pattern)`: returns the number of the handler that this removes, or −1.
+pub fn unroute<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (method, pattern) = (text_argument(call, 1)?, text_argument(call, 2)?);
+    let mut environment = call.environment()?;
+    let (_, app) = environment.app(call.number(0))?;
+    let removed = app.router.remove(verb(&method), &pattern, Priority::Normal);
+    let removed = removed.map_or(-1.0, |handler| environment.drop_route(handler) as f64);
+    Ok(call.env().from_number(removed))
+}
+
+/// `appWebSocket(app, pattern, …options)`: as `appRoute`, for a WebSocket route.
+pub fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let pattern = text_argument(call, 1)?;
+    let values = BehaviorValues {
+        max_payload_length: call.argument(2),
+        idle_timeout: call.argument(3),
+        max_lifetime: call.argument(4),
+        max_backpressure: call.argument(5),
+        send_pings: call.argument(6),
+        handlers: call.argument(7),
+    };
+    let behavior = Behavior::parse(call.env(), values)?;
+    let mut environment = call.environment()?;
+    let place = RoutePlace { verb: Verb::Method("GET"), pattern: &pattern, priority: Priority::WebSocket };
+    let target = Target::WebSocket(Box::new(behavior));
+    let (id, replaced) = environment.insert_route(call.number(0), place, target)?;
+    environment.app(call.number(0))?.1.has_websocket_route = true;
+    environment.registers.set(1, replaced.map_or(-1.0, |id| id as f64));
+    Ok(call.env().from_number(id as f64))
+}
+
+fn verb(method: &str) -> Verb<'_> {
+    if method.is_empty() { Verb::Any } else { Verb::Method(method) }
+}
+
+fn text_argument(call: &Call<'_>, index: usize) -> Result<String, Misuse> {
+    let mut text = Vec::new();
+    call.env().append_text_or_data(call.argument(index), &mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// `appListen(app, host, port, options)`: returns the handle of the listening socket.
+pub fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    let host = match env.type_of(call.argument(1)) {
+        Type::Nothing => None,
+        Type::Number | Type::String | Type::Boolean | Type::Other => Some(text_argument(call, 1)?).filter(|it| !it.is_empty()),
+    };
+    let port = match env.number(call.argument(2)) {
+        Some(port) if port.fract() == 0.0 && (0.0..=65_535.0).contains(&port) => port as u16,
+        Some(port) => return Err(Misuse::out_of_range(format!("port must be an integer from 0 to 65535, got {port}"))),
+        None => return Err(Misuse::invalid_type("port must be a number")),
+    };
+    let exclusive = env.number(call.argument(3)).is_some_and(|options| options as u32 & EXCLUSIVE_PORT != 0);
+    let address = Address::Tcp { host, port, exclusive };
+    let handle = call.environment()?.listen(env, call.number(0), address)?;
+    Ok(env.from_number(handle.to_number()))
+}
+
+/// `appListenUnix(app, path)`: returns the handle of the listening socket.
+pub fn listen_unix<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let path = text_argument(call, 1)?;
+    if path.is_empty() || path.contains('\0') {
+        return Err(Misuse::invalid_type("path must be a non-empty string without NUL"));
+    }
+    let address = Address::Unix(PathBuf::from(path));
+    let handle = call.environment()?.listen(call.env(), call.number(0), address)?;
+    Ok(call.env().from_number(handle.to_number()))
+}
+
+/// `listenerClose(listener)`: the port is free on return.
+pub fn close_listener<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut guard = call.environment()?;
+    let environment = &mut *guard;
+    let handle = Handle::from_number(call.number(0));
+    let Some(listener) = handle.and_then(|handle| environment.listeners.remove(handle)) else {
+        return Err(Misuse::system("ERR_LISTEN_SOCKET_CLOSED", "The listen socket is closed already."));
+    };
+    let done = Arc::new(Latch::new(1));
+    let command = Command::StopListening { listener: listener.id, done: Arc::clone(&done) };
+    environment.outgoing.push(listener.worker, command);
+    environment.flush();
+    done.wait(PATIENCE);
+    environment.update_liveness(call.env());
+    Ok(Value::UNDEFINED)
+}
+
+/// `listenerPort(listener)`: −1 if it is closed.
+pub fn listener_port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let environment = call.environment()?;
+    let listener = Handle::from_number(call.number(0)).and_then(|handle| environment.listeners.get(handle).copied());
+    Ok(call.env().from_number(listener.map_or(-1.0, |listener| f64::from(listener.port))))
+}
+
+/// `appClose(app)`: closes; `appClosing` then tells for which objects handlers have to run.
+pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (number, _) = environment.app(call.number(0))?;
+    environment.close_app(number);
+    environment.update_liveness(call.env());
+    Ok(Value::UNDEFINED)
+}
+
+/// `appClosing(app)`: the next object, as an event like those of `next`.
+pub fn closing<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.environment()?.next_closing(call.env(), call.number(0))
+}
+
+impl App {
+    /// The next object that `close` has not told JavaScript about.
+    pub fn next_closing(&mut self) -> Option<Closing> {
+        self.closing.pop_front()
+    }
+}
+
+/// `appPublish(app, topic, message, isBinary)`
+pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    if call.count() < 3 {
+        return Err(Misuse::missing_args(2));
+    }
+    let mut environment = call.environment()?;
+    let (number, app) = environment.app(call.number(0))?;
+    let published = app.has_websocket_route && environment.publish(call, number, None, 1)?;
+    Ok(call.env().from_bool(published))
+}
+
+/// `appSubscribers(app, topic)`
+pub fn subscribers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut topic = Vec::new();
+    call.env().append_text_or_data(call.argument(1), &mut topic)?;
+    let mut environment = call.environment()?;
+    let (number, _) = environment.app(call.number(0))?;
+    let count = environment.topics.find(number, &topic).map_or(0, |id| environment.topics.count(id));
+    Ok(call.env().from_number(f64::from(count)))
+}
+
+fn refused(address: &Address, error: &io::Error) -> Misuse {
+    let place = match address {
+        Address::Tcp { host, port, .. } => format!("{}:{port}", host.as_deref().unwrap_or("*")),
+        Address::Unix(path) => path.display().to_string(),
+    };
+    let code = code_of(error);
+    Misuse::system(code, format!("listen {code}: {error}: {place}"))
+}
+
+/// The code that Node uses for the same error.
+fn code_of(error: &io::Error) -> &'static str {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::AddrInUse => "EADDRINUSE",
+        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
+        Kind::PermissionDenied => "EACCES",
+        Kind::NotFound => "ENOENT",
+        Kind::NotADirectory => "ENOTDIR",
+        Kind::InvalidInput => "EINVAL",
+        Kind::Unsupported => "ENOTSUP",
+        // Resolving a name fails without a number of the system.
+        _ if error.raw_os_error().is_none() => "ENOTFOUND",
+        _ => match error.raw_os_error() {
+            Some(23 | 24) => "EMFILE",
+            Some(36 | 63) => "ENAMETOOLONG",
+            _ => "ERR_LISTEN",
+        },
+    }
+}
+
+/// `LIBUS_LISTEN_EXCLUSIVE_PORT`
+const EXCLUSIVE_PORT: u32 = 1;
+/// How long to wait for a worker to close its sockets. A pass takes microseconds; a second means that the machine hangs.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);

@@ -1,0 +1,127 @@
+//! What a route does with a request: the options of `app.ws`, and which handlers JavaScript has.
+
+use std::time::Duration;
+
+use super::error::Misuse;
+use super::raw::{Env, Type, Value};
+use crate::bridge::sync::Arc;
+use crate::protocol::websocket::Limits;
+
+/// One registered route.
+#[derive(Debug)]
+pub struct Route {
+    /// What it leads to.
+    pub target: Target,
+    /// Whether it has been reported that its handler neither answered nor attached an abort handler.
+    pub warned: bool,
+}
+
+/// What a route leads to.
+#[derive(Debug)]
+pub enum Target {
+    /// A JavaScript handler `(res, req)`.
+    Handler,
+    /// `app.ws`.
+    WebSocket(Box<Behavior>),
+    /// The answer 404 to what no other route takes. Needs no JavaScript.
+    NotFound,
+}
+
+/// The options of `app.ws` (contract 1.7).
+#[derive(Debug)]
+pub struct Behavior {
+    /// Rules for the worker.
+    pub limits: Arc<Limits>,
+    /// Bytes of backlog beyond which `send` drops; 0 is no limit.
+    pub max_backpressure: u64,
+    /// Which handlers there are.
+    pub handlers: Handlers,
+}
+
+/// Which handlers JavaScript has: an event without one is not even turned into JavaScript values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handlers(u32);
+
+impl Handlers {
+    /// `upgrade`
+    pub const UPGRADE: u32 = 1;
+    /// `message`
+    pub const MESSAGE: u32 = 2;
+    /// `ping`
+    pub const PING: u32 = 4;
+    /// `pong`
+    pub const PONG: u32 = 8;
+    /// `drain`
+    pub const DRAIN: u32 = 16;
+    /// `subscription`
+    pub const SUBSCRIPTION: u32 = 32;
+
+    /// Whether there is this handler.
+    #[must_use]
+    pub const fn has(self, handler: u32) -> bool {
+        self.0 & handler != 0
+    }
+}
+
+/// The numeric options of `app.ws`, in the order in which `index.js` passes them.
+#[derive(Clone, Copy)]
+pub struct BehaviorValues<'c> {
+    /// `maxPayloadLength`
+    pub max_payload_length: Value<'c>,
+    /// `idleTimeout`
+    pub idle_timeout: Value<'c>,
+    /// `maxLifetime`
+    pub max_lifetime: Value<'c>,
+    /// `maxBackpressure`
+    pub max_backpressure: Value<'c>,
+    /// `sendPingsAutomatically`
+    pub send_pings: Value<'c>,
+    /// Bits of [`Handlers`].
+    pub handlers: Value<'c>,
+}
+
+impl Behavior {
+    /// Checks the options; `undefined` means the default (contract 7.9).
+    ///
+    /// # Errors
+    /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
+    pub fn parse(env: Env<'_>, values: BehaviorValues<'_>) -> Result<Self, Misuse> {
+        let max_payload_length =
+            option(env, values.max_payload_length, "maxPayloadLength", 16 * 1024, u64::from(u32::MAX >> 1))?;
+        let idle = option(env, values.idle_timeout, "idleTimeout", 120, 960)?;
+        if (1..8).contains(&idle) {
+            return Err(Misuse::out_of_range(format!("idleTimeout must be 0 or between 8 and 960 seconds, got {idle}")));
+        }
+        let lifetime = option(env, values.max_lifetime, "maxLifetime", 0, 240)?;
+        let max_backpressure =
+            option(env, values.max_backpressure, "maxBackpressure", 64 * 1024, u64::from(u32::MAX))?;
+        let send_pings = env.type_of(values.send_pings) == Type::Nothing || env.truthy(values.send_pings);
+        let limits = Limits {
+            max_payload_length: u32::try_from(max_payload_length).unwrap_or(u32::MAX),
+            idle_timeout: (idle > 0).then(|| Duration::from_secs(idle)),
+            send_pings,
+            max_lifetime: (lifetime > 0).then(|| Duration::from_secs(lifetime * 60)),
+            close_timeout: CLOSE_TIMEOUT,
+        };
+        let handlers = Handlers(env.number(values.handlers).unwrap_or(0.0) as u32);
+        Ok(Self { limits: Arc::new(limits), max_backpressure, handlers })
+    }
+}
+
+/// An integer option from 0 to `most`.
+fn option(env: Env<'_>, value: Value<'_>, name: &str, default: u64, most: u64) -> Result<u64, Misuse> {
+    if env.type_of(value) == Type::Nothing {
+        return Ok(default);
+    }
+    let Some(number) = env.number(value) else {
+        return Err(Misuse::invalid_type(format!("{name} must be a number")));
+    };
+    // `most` is far below 2^53, so the comparison is exact.
+    if number.fract() != 0.0 || !(0.0..=most as f64).contains(&number) {
+        return Err(Misuse::out_of_range(format!("{name} must be an integer between 0 and {most}, got {number}")));
+    }
+    Ok(number as u64)
+}
+
+/// How long to wait for the peer's Close frame after ours. uWebSockets.js waits for the ping margin, 4 to 16 s.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);

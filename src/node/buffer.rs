@@ -1,0 +1,172 @@
+//! Memory shared with JavaScript: ArrayBuffers in and out, and the registers of the dispatcher.
+
+#![expect(unsafe_code, reason = "reads and writes memory that belongs to JavaScript; each use says why it may")]
+
+use std::ffi::c_void;
+use std::ptr;
+use std::slice;
+
+use napi::sys;
+
+use super::error::Misuse;
+use super::raw::{Call, Env, Value};
+
+impl<'c> Env<'c> {
+    /// A fresh ArrayBuffer with a copy of `bytes`. The buffer owns its memory: a handler may keep or transfer it.
+    #[must_use]
+    pub fn array_buffer(self, bytes: &[u8]) -> Value<'c> {
+        let mut data = ptr::null_mut();
+        let mut value = ptr::null_mut();
+        // SAFETY: the out-pointers point to live locals.
+        let status =
+            unsafe { sys::napi_create_arraybuffer(self.raw(), bytes.len(), &raw mut data, &raw mut value) };
+        if status == sys::Status::napi_ok && !data.is_null() && !bytes.is_empty() {
+            // SAFETY: `data` is the start of `bytes.len()` fresh bytes that nobody else knows yet.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.cast::<u8>(), bytes.len()) };
+        }
+        Value::from_raw(value)
+    }
+
+    /// Takes the memory away from an ArrayBuffer, as uWebSockets.js does when a handler returns. Anything else, or one
+    /// that is detached already, is left alone.
+    pub fn detach(self, value: Value<'_>) {
+        if !value.is_absent() {
+            // SAFETY: `value` is a live value of this callback.
+            unsafe { sys::napi_detach_arraybuffer(self.raw(), value.raw()) };
+        }
+    }
+
+    /// Appends text (as UTF-8) or data to `target`: string, ArrayBuffer, SharedArrayBuffer, typed array, DataView, or
+    /// `undefined` for nothing (contract 1.2).
+    ///
+    /// # Errors
+    /// [`Misuse::not_text_or_data`]
+    pub fn append_text_or_data(self, value: Value<'_>, target: &mut Vec<u8>) -> Result<(), Misuse> {
+        if self.append_string(value, target) {
+            return Ok(());
+        }
+        match self.memory_of(value) {
+            Some(Memory { data, length }) => {
+                if length > 0 && !data.is_null() {
+                    // SAFETY: Node-API gave this range for a live buffer, and no JavaScript runs until it is copied, so
+                    // it can be neither detached nor resized meanwhile. Another thread may write to shared memory at
+                    // the same time; then the copied bytes are some mixture, as they would be in any reader.
+                    target.extend_from_slice(unsafe { slice::from_raw_parts(data.cast::<u8>(), length) });
+                }
+                Ok(())
+            }
+            None if self.type_of(value) == super::raw::Type::Nothing && !self.is_null(value) => Ok(()),
+            None => Err(Misuse::not_text_or_data()),
+        }
+    }
+
+    fn is_null(self, value: Value<'_>) -> bool {
+        let mut kind = sys::ValueType::napi_undefined;
+        if !value.is_absent() {
+            // SAFETY: `value` is a live value of this callback, the out-pointer points to a live local.
+            unsafe { sys::napi_typeof(self.raw(), value.raw(), &raw mut kind) };
+        }
+        kind == sys::ValueType::napi_null
+    }
+
+    /// Where the bytes of an ArrayBuffer or of a view of any buffer lie.
+    fn memory_of(self, value: Value<'_>) -> Option<Memory> {
+        if value.is_absent() {
+            return None;
+        }
+        let env = self.raw();
+        let mut memory = Memory { data: ptr::null_mut(), length: 0 };
+        let (data, length) = (&raw mut memory.data, &raw mut memory.length);
+        // SAFETY: `value` is a live value of this callback, the out-pointers point to live locals.
+        if unsafe { sys::napi_get_arraybuffer_info(env, value.raw(), data, length) } == sys::Status::napi_ok {
+            return Some(memory);
+        }
+        let mut kind = UNKNOWN_KIND;
+        let (none, offset) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: as above; the last two results are optional.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(env, value.raw(), &raw mut kind, length, data, none, offset)
+        };
+        if status == sys::Status::napi_ok {
+            memory.length *= element_size(kind);
+            return Some(memory);
+        }
+        // SAFETY: as above.
+        let status = unsafe { sys::napi_get_dataview_info(env, value.raw(), length, data, none, offset) };
+        (status == sys::Status::napi_ok).then_some(memory)
+    }
+}
+
+struct Memory {
+    data: *mut c_void,
+    length: usize,
+}
+
+/// Bytes per element of a typed array.
+fn element_size(kind: sys::napi_typedarray_type) -> usize {
+    use sys::TypedarrayType as T;
+    match kind {
+        T::int16_array | T::uint16_array => 2,
+        T::int32_array | T::uint32_array | T::float32_array => 4,
+        T::float64_array | T::bigint64_array | T::biguint64_array => 8,
+        T::int8_array | T::uint8_array | T::uint8_clamped_array => 1,
+        // Float16Array, the one kind that Node-API has no number for, or a newer one than this file.
+        _ => 2,
+    }
+}
+
+/// What the kind of a typed array reads as where Node-API does not know it.
+const UNKNOWN_KIND: sys::napi_typedarray_type = 99;
+
+/// Numbers that accompany an event on its way to JavaScript: a `Float64Array` that `index.js` made and both sides
+/// use. Writing to it costs a store, where a JavaScript number costs a call.
+#[derive(Debug)]
+pub struct Registers {
+    data: *mut f64,
+}
+
+impl Default for Registers {
+    fn default() -> Self {
+        Self { data: ptr::null_mut() }
+    }
+}
+
+impl Registers {
+    /// Takes the array over: it is referenced for ever, and `index.js` neither transfers nor detaches it.
+    ///
+    /// # Errors
+    /// When it is no `Float64Array` of [`REGISTERS`] elements.
+    pub fn new(env: Env<'_>, value: Value<'_>) -> Result<Self, Misuse> {
+        let memory = env.memory_of(value);
+        let Some(Memory { data, .. }) = memory.filter(|memory| memory.length == REGISTERS * size_of::<f64>())
+        else {
+            return Err(Misuse::invalid_type("registers must be a Float64Array"));
+        };
+        let mut reference = ptr::null_mut();
+        // SAFETY: `value` is a live value of this callback, the out-pointer points to a live local. The reference is
+        // never deleted, so the memory lives as long as the environment.
+        unsafe { sys::napi_create_reference(env.raw(), value.raw(), 1, &raw mut reference) };
+        Ok(Self { data: data.cast() })
+    }
+
+    /// Sets one register.
+    pub fn set(&mut self, index: usize, value: f64) {
+        assert!(index < REGISTERS, "there are {REGISTERS} registers");
+        if !self.data.is_null() {
+            // SAFETY: the array has `REGISTERS` elements, stays alive (see `new`), is 8-byte aligned as every
+            // Float64Array, and is used on this thread alone.
+            let register = unsafe { self.data.add(index) };
+            // SAFETY: as above.
+            unsafe { register.write(value) };
+        }
+    }
+}
+
+/// `detach(buffer)`
+pub fn detach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.env().detach(call.argument(0));
+    Ok(Value::UNDEFINED)
+}
+
+/// Number of registers.
+pub const REGISTERS: usize = 8;

@@ -1,0 +1,521 @@
+//! Hands events to JavaScript, one by one. `index.js` runs the loop: it asks for the next event, calls the handler, lets
+//! microtasks and `process.nextTick` run (S11), and asks again. Asking also means that the last handler has returned.
+//!
+//! Events of a batch are taken in their order, batches of several workers in turn. A turn of Node's loop has a budget,
+//! so that timers and other I/O of the application never starve.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::app::Closing;
+use super::behavior::{Handlers, Target};
+use super::environment::{Environment, Occupant};
+use super::error::Misuse;
+use super::handles::Handle;
+use super::http_response::{Exchange, Stage};
+use super::raw::{Call, Env, Value};
+use crate::bridge::command::{Command, Exchange as Address};
+use crate::bridge::event::{Event, EventBatch, RequestRecord};
+use crate::bridge::id::{ConnectionId, RequestNumber, WorkerId};
+use crate::protocol::cause::CloseCause;
+use crate::protocol::websocket::handshake::check_upgrade;
+use crate::protocol::websocket::MessageKind;
+
+/// What JavaScript has to do, in register 0. The other registers and the returned value belong to it. The same numbers
+/// stand in `index.js`.
+mod step {
+    /// Nothing is left; the bell will ring.
+    pub const SLEEP: f64 = 0.0;
+    /// The budget is used up: come again after other work of the loop.
+    pub const YIELD: f64 = 1.0;
+    /// Call a route handler: response, route, 1 if the last handler yielded the same response.
+    pub const REQUEST: f64 = 2.0;
+    /// Call an upgrade handler: response, route, 1 as above.
+    pub const UPGRADE: f64 = 3.0;
+    /// A WebSocket opened without an upgrade handler: WebSocket, route.
+    pub const OPEN: f64 = 4.0;
+    /// A message: slot, is binary; returns the message.
+    pub const MESSAGE: f64 = 5.0;
+    /// A Ping: slot; returns its payload.
+    pub const PING: f64 = 6.0;
+    /// A Pong: slot; returns its payload.
+    pub const PONG: f64 = 7.0;
+    /// Back-pressure is over: slot.
+    pub const DRAIN: f64 = 8.0;
+    /// A WebSocket is closed: slot, code, cause, number of topics left; returns the reason.
+    pub const CLOSE: f64 = 9.0;
+    /// A response is aborted: slot, cause; returns the reason.
+    pub const ABORT: f64 = 10.0;
+    /// A piece of a request body: slot, is last; returns the bytes.
+    pub const DATA: f64 = 11.0;
+    /// A handler returned and nobody can answer or be told: response slot; returns method and path.
+    pub const UNANSWERED: f64 = 12.0;
+}
+
+/// The events being handled.
+#[derive(Debug, Default)]
+pub struct Dispatcher {
+    /// The current batch, its worker, and the position of the next event.
+    batch: Option<(WorkerId, EventBatch, usize)>,
+    /// The worker to ask first for the next batch.
+    turn: usize,
+    /// The response whose handler is running.
+    serving: Option<Handle>,
+    /// Responses with body that arrived before its handler was attached.
+    late_bodies: VecDeque<Handle>,
+    /// What this turn of the loop may still do; `None` between turns.
+    budget: Option<Budget>,
+    /// Events since commands were handed over.
+    unflushed: u32,
+}
+
+#[derive(Debug)]
+struct Budget {
+    events: u32,
+    started: Instant,
+}
+
+impl Dispatcher {
+    /// The body of this response is to be delivered. Returns whether the loop has to be started for it.
+    pub fn deliver_body(&mut self, handle: Handle) -> bool {
+        self.late_bodies.push_back(handle);
+        self.budget.is_none()
+    }
+
+    /// The next event, with a copy of nothing: payloads are read from the batch by the caller.
+    fn next_event(&mut self) -> Option<Event> {
+        let (_, batch, position) = self.batch.as_mut()?;
+        let event = batch.events.get(*position).copied()?;
+        *position += 1;
+        Some(event)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.batch.as_ref().map_or(&[], |(_, batch, _)| &batch.bytes)
+    }
+}
+
+/// What came of one event: something for JavaScript to do, or nothing.
+enum Outcome<'c> {
+    Step(f64, Value<'c>),
+    Nothing,
+}
+
+/// `next(buffer)`: detaches the buffer of the last event, if the handler is done with it, and returns the next event.
+pub fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    env.detach(call.argument(0));
+    let mut environment = call.environment()?;
+    let (step, value) = environment.next_step(env)?;
+    environment.registers.set(0, step);
+    Ok(value)
+}
+
+impl Environment {
+    fn next_step<'c>(&mut self, env: Env<'c>) -> Result<(f64, Value<'c>), Misuse> {
+        self.begin_turn();
+        if let Outcome::Step(step, value) = self.conclude_handler(env) {
+            return Ok((step, value));
+        }
+        loop {
+            if self.is_budget_used_up() {
+                self.end_turn();
+                return Ok((step::YIELD, Value::UNDEFINED));
+            }
+            let outcome = if let Some(handle) = self.dispatcher.late_bodies.pop_front() {
+                self.late_body(env, handle)
+            } else if let Some(event) = self.dispatcher.next_event() {
+                self.handle(env, event)
+            } else if self.take_batch()? {
+                continue;
+            } else {
+                self.end_turn();
+                self.update_liveness(env);
+                return Ok((step::SLEEP, Value::UNDEFINED));
+            };
+            if let Outcome::Step(step, value) = outcome {
+                return Ok((step, value));
+            }
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the budget of a turn is time on Node's thread, not of the engine")]
+    fn begin_turn(&mut self) {
+        if self.dispatcher.budget.is_none() {
+            self.dispatcher.budget = Some(Budget { events: EVENTS_PER_TURN, started: Instant::now() });
+            self.outgoing.hold();
+        }
+    }
+
+    fn end_turn(&mut self) {
+        self.dispatcher.budget = None;
+        self.dispatcher.unflushed = 0;
+        self.outgoing.let_go();
+        self.settle();
+    }
+
+    /// Counts one event. Looks at the clock now and then only.
+    fn is_budget_used_up(&mut self) -> bool {
+        self.dispatcher.unflushed += 1;
+        if self.dispatcher.unflushed > EVENTS_PER_FLUSH {
+            self.dispatcher.unflushed = 0;
+            self.flush();
+        }
+        let Some(budget) = &mut self.dispatcher.budget else { return false };
+        budget.events -= 1;
+        budget.events == 0 || (budget.events % EVENTS_PER_LOOK == 0 && budget.started.elapsed() > TIME_PER_TURN)
+    }
+
+    /// Gets the next batch. When there is none, goes to sleep, and looks once more.
+    fn take_batch(&mut self) -> Result<bool, Misuse> {
+        let threads = self.threads.as_ref().ok_or_else(Misuse::bug)?;
+        let workers = threads.pool.workers();
+        if let Some((worker, batch, _)) = self.dispatcher.batch.take()
+            && let Some(handle) = workers.get(worker.index())
+        {
+            handle.uplink.recycle(batch);
+        }
+        for asleep in [false, true] {
+            if asleep {
+                threads.bell.sleep();
+            }
+            for offset in 0..workers.len() {
+                let number = (self.dispatcher.turn + offset) % workers.len();
+                if let Some((batch, resume)) = workers[number].uplink.take() {
+                    if asleep {
+                        threads.bell.rise();
+                    }
+                    if resume {
+                        workers[number].downlink.wake();
+                    }
+                    self.dispatcher.turn = number + 1;
+                    // There are at most 64 workers.
+                    let worker = WorkerId(u8::try_from(number).unwrap_or(0));
+                    self.dispatcher.batch = Some((worker, batch, 0));
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn handle<'c>(&mut self, env: Env<'c>, event: Event) -> Outcome<'c> {
+        match event {
+            Event::RequestReceived { connection, request, record } => {
+                self.handle_request(env, connection, request, record as usize)
+            }
+            Event::BodyReceived { connection, request, data, last } => match self.occupants.exchange(connection, request) {
+                Some(handle) => self.handle_body(env, handle, data.start as usize, data.len as usize, last),
+                None => Outcome::Nothing,
+            },
+            Event::ResponseAborted { connection, request, cause } => self.handle_abort(env, connection, request, cause),
+            Event::MessageReceived { connection, kind, payload } => {
+                let Some(handle) = self.handler_for(connection, Handlers::MESSAGE) else { return Outcome::Nothing };
+                self.registers.set(1, f64::from(handle.slot));
+                self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
+                Outcome::Step(step::MESSAGE, env.array_buffer(payload.of(self.dispatcher.bytes())))
+            }
+            Event::PingReceived { connection, payload } => {
+                let Some(handle) = self.handler_for(connection, Handlers::PING) else { return Outcome::Nothing };
+                self.registers.set(1, f64::from(handle.slot));
+                Outcome::Step(step::PING, env.array_buffer(payload.of(self.dispatcher.bytes())))
+            }
+            Event::PongReceived { connection, payload } => {
+                let Some(handle) = self.handler_for(connection, Handlers::PONG) else { return Outcome::Nothing };
+                self.registers.set(1, f64::from(handle.slot));
+                Outcome::Step(step::PONG, env.array_buffer(payload.of(self.dispatcher.bytes())))
+            }
+            Event::Drained { connection } => {
+                let Some(handle) = self.occupants.socket(connection) else { return Outcome::Nothing };
+                if !self.take_drain(handle) || self.handler_for(connection, Handlers::DRAIN).is_none() {
+                    return Outcome::Nothing;
+                }
+                self.registers.set(1, f64::from(handle.slot));
+                Outcome::Step(step::DRAIN, Value::UNDEFINED)
+            }
+            Event::WebSocketClosed { connection, code, cause, reason } => {
+                // What the handlers sent in answer to earlier messages is in front of this: the session may now say
+                // its last word.
+                self.outgoing.push(connection.worker, Command::ConcludeWebSocket { connection });
+                let Some(handle) = self.occupants.socket(connection) else { return Outcome::Nothing };
+                self.close_socket(handle, code, cause);
+                Outcome::Step(step::CLOSE, env.array_buffer(reason.of(self.dispatcher.bytes())))
+            }
+        }
+    }
+
+    /// The WebSocket of a connection, if JavaScript has a handler for the event.
+    fn handler_for(&self, connection: ConnectionId, handler: u32) -> Option<Handle> {
+        let handle = self.occupants.socket(connection)?;
+        let behavior = self.behavior(self.sockets.get(handle)?.route)?;
+        behavior.handlers.has(handler).then_some(handle)
+    }
+
+    fn handle_request<'c>(
+        &mut self,
+        env: Env<'c>,
+        connection: ConnectionId,
+        request: RequestNumber,
+        record: usize,
+    ) -> Outcome<'c> {
+        let Some((_, batch, _)) = &self.dispatcher.batch else { return Outcome::Nothing };
+        let record: RequestRecord = batch.requests[record];
+        let current = self.apps.get(record.app.app as usize).is_some_and(|app| app.epoch == record.app.epoch);
+        if !current {
+            // The app was closed while this was under way, and so was the connection.
+            return Outcome::Nothing;
+        }
+        let to = Address { connection, request };
+        let mut exchange = match self.spare_exchanges.pop() {
+            Some(mut spare) => {
+                spare.reset(to, record.app);
+                spare
+            }
+            None => Box::new(Exchange::empty(to, record.app)),
+        };
+        let fields = &batch.fields[record.first_field as usize..][..record.field_count as usize];
+        exchange.head.extend_from_slice(record.head.of(&batch.bytes));
+        exchange.request_fields.extend_from_slice(fields);
+        (exchange.method, exchange.path, exchange.query) = (record.method, record.path, record.query);
+        exchange.peer = record.peer;
+        match self.exchanges.insert(exchange) {
+            Ok(handle) => {
+                self.occupants.set(connection, Occupant::Exchange { request, handle });
+                self.route(env, handle, false)
+            }
+            Err(_) => {
+                // 16.7 million responses are outstanding; this one cannot be served.
+                self.outgoing.push(connection.worker, Command::AbortResponse { to });
+                Outcome::Nothing
+            }
+        }
+    }
+
+    /// Finds the next candidate for a request: the first one, or the one after those that yielded.
+    fn route<'c>(&mut self, env: Env<'c>, handle: Handle, again: bool) -> Outcome<'c> {
+        loop {
+            let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
+            let Some(app) = self.apps.get(exchange.app.app as usize) else { return Outcome::Nothing };
+            let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
+            let found = app.router.find(method, path, exchange.nth, &mut exchange.params);
+            let Some(route) = found.map(|handler| handler.0 as usize) else {
+                // Everybody yielded: contract 2.1.
+                self.abort_exchange(handle);
+                return Outcome::Nothing;
+            };
+            exchange.route = route;
+            let step = match self.routes.get(route).map(|route| &route.target) {
+                Some(Target::Handler) => step::REQUEST,
+                Some(Target::NotFound) => {
+                    self.answer(handle, "404 File Not Found", HTML, NOT_FOUND, false);
+                    return Outcome::Nothing;
+                }
+                Some(Target::WebSocket(behavior)) => match is_upgrade(exchange) {
+                    Handshake::Absent => {
+                        exchange.nth += 1;
+                        continue;
+                    }
+                    Handshake::Refused { status, text } => {
+                        self.refuse_handshake(handle, status, &text);
+                        return Outcome::Nothing;
+                    }
+                    Handshake::Valid if behavior.handlers.has(Handlers::UPGRADE) => step::UPGRADE,
+                    Handshake::Valid => return self.upgrade_without_handler(env, handle, route),
+                },
+                None => return Outcome::Nothing,
+            };
+            exchange.in_handler = true;
+            self.dispatcher.serving = Some(handle);
+            self.registers.set(1, handle.to_number());
+            self.registers.set(2, route as f64);
+            self.registers.set(3, f64::from(u8::from(again)));
+            return Outcome::Step(step, Value::UNDEFINED);
+        }
+    }
+
+    fn refuse_handshake(&mut self, handle: Handle, status: &str, text: &str) {
+        let mut fields = b"Content-Type: text/plain\r\n".to_vec();
+        if status.starts_with("426") {
+            fields.extend_from_slice(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+        }
+        self.answer(handle, status, &fields, text.as_bytes(), true);
+    }
+
+    /// Contract 2.6: without an upgrade handler the first subprotocol is selected.
+    fn upgrade_without_handler<'c>(&mut self, env: Env<'c>, handle: Handle, route: usize) -> Outcome<'c> {
+        let Some(exchange) = self.exchanges.get(handle) else { return Outcome::Nothing };
+        let key = exchange.request_field(b"sec-websocket-key").unwrap_or_default().to_vec();
+        let protocol = exchange.request_field(b"sec-websocket-protocol").unwrap_or_default();
+        let protocol = String::from_utf8_lossy(protocol).into_owned();
+        match self.upgrade_exchange(handle, &key, &protocol, route) {
+            Ok(socket) => {
+                self.registers.set(1, socket.to_number());
+                self.registers.set(2, route as f64);
+                Outcome::Step(step::OPEN, Value::UNDEFINED)
+            }
+            Err(misuse) => {
+                // Here the arguments come from the peer.
+                self.refuse_handshake(handle, "400 Bad Request", &misuse.message);
+                let _ = env;
+                Outcome::Nothing
+            }
+        }
+    }
+
+    /// The handler that was called last has returned, and its microtasks have run.
+    fn conclude_handler<'c>(&mut self, env: Env<'c>) -> Outcome<'c> {
+        let Some(handle) = self.dispatcher.serving.take() else { return Outcome::Nothing };
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
+        exchange.in_handler = false;
+        if exchange.stage == Stage::Over {
+            self.drop_exchange(handle);
+            return Outcome::Nothing;
+        }
+        if std::mem::take(&mut exchange.yielded) {
+            exchange.nth += 1;
+            return self.route(env, handle, true);
+        }
+        if exchange.abort_attached {
+            return Outcome::Nothing;
+        }
+        let Some(route) = self.routes.get_mut(exchange.route) else { return Outcome::Nothing };
+        if std::mem::replace(&mut route.warned, true) {
+            return Outcome::Nothing;
+        }
+        let method = String::from_utf8_lossy(exchange.method.of(&exchange.head));
+        let path = String::from_utf8_lossy(exchange.path.of(&exchange.head));
+        self.registers.set(1, f64::from(handle.slot));
+        Outcome::Step(step::UNANSWERED, env.string(format!("{method} {path}").as_bytes()))
+    }
+
+    fn handle_body<'c>(&mut self, env: Env<'c>, handle: Handle, start: usize, len: usize, last: bool) -> Outcome<'c> {
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
+        let data = &self.dispatcher.bytes()[start..][..len];
+        if exchange.data_attached && exchange.body.is_empty() {
+            exchange.body_complete = last;
+            self.registers.set(1, f64::from(handle.slot));
+            self.registers.set(2, f64::from(u8::from(last)));
+            return Outcome::Step(step::DATA, env.array_buffer(data));
+        }
+        exchange.body.extend_from_slice(data);
+        exchange.body_complete = last;
+        if exchange.body.len() > UNCLAIMED_BODY && !last && !exchange.paused {
+            exchange.paused = true;
+            let to = exchange.to;
+            self.outgoing.push(to.connection.worker, Command::PauseReading { to });
+        }
+        Outcome::Nothing
+    }
+
+    /// Delivers body that arrived before its handler was attached, in one piece.
+    fn late_body<'c>(&mut self, env: Env<'c>, handle: Handle) -> Outcome<'c> {
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
+        if exchange.stage == Stage::Over {
+            return Outcome::Nothing;
+        }
+        let body = std::mem::take(&mut exchange.body);
+        let last = exchange.body_complete;
+        if body.is_empty() && !last {
+            return Outcome::Nothing;
+        }
+        self.registers.set(1, f64::from(handle.slot));
+        self.registers.set(2, f64::from(u8::from(last)));
+        Outcome::Step(step::DATA, env.array_buffer(&body))
+    }
+
+    fn handle_abort<'c>(
+        &mut self,
+        env: Env<'c>,
+        connection: ConnectionId,
+        request: RequestNumber,
+        cause: CloseCause,
+    ) -> Outcome<'c> {
+        if let Some(handle) = self.occupants.exchange(connection, request) {
+            return self.abort_step(env, handle, cause);
+        }
+        // The response became a WebSocket in the meantime: its connection was dead before the 101 could be written.
+        let Some(handle) = self.occupants.socket(connection) else { return Outcome::Nothing };
+        let cause = if cause == CloseCause::FinBeforeResponse { CloseCause::FinWithoutClose } else { cause };
+        self.close_step(env, handle, cause)
+    }
+
+    fn abort_step<'c>(&mut self, env: Env<'c>, handle: Handle, cause: CloseCause) -> Outcome<'c> {
+        self.finish_exchange(handle);
+        self.registers.set(1, f64::from(handle.slot));
+        self.registers.set(2, f64::from(cause.number()));
+        Outcome::Step(step::ABORT, env.string(cause.verdict().text.as_bytes()))
+    }
+
+    fn close_step<'c>(&mut self, env: Env<'c>, handle: Handle, cause: CloseCause) -> Outcome<'c> {
+        let verdict = cause.verdict();
+        self.close_socket(handle, verdict.local_code, cause);
+        Outcome::Step(step::CLOSE, env.array_buffer(verdict.text.as_bytes()))
+    }
+
+    /// The next object that `app.close()` has closed, as an event.
+    ///
+    /// # Errors
+    /// There is no such app.
+    pub fn next_closing<'c>(&mut self, env: Env<'c>, app: f64) -> Result<Value<'c>, Misuse> {
+        loop {
+            let outcome = match self.app(app)?.1.next_closing() {
+                Some(Closing::Exchange(handle)) if self.is_unanswered(handle) => {
+                    self.abort_step(env, handle, CloseCause::AppClosed)
+                }
+                Some(Closing::Socket(handle)) if self.sockets.get(handle).is_some() => {
+                    self.close_step(env, handle, CloseCause::AppClosed)
+                }
+                Some(Closing::Exchange(_) | Closing::Socket(_)) => continue,
+                None => Outcome::Step(step::SLEEP, Value::UNDEFINED),
+            };
+            if let Outcome::Step(step, value) = outcome {
+                self.registers.set(0, step);
+                return Ok(value);
+            }
+        }
+    }
+
+    fn is_unanswered(&self, handle: Handle) -> bool {
+        self.exchanges.get(handle).is_some_and(|exchange| exchange.stage != Stage::Over)
+    }
+}
+
+/// What a request for a WebSocket route is.
+enum Handshake {
+    /// No request for a WebSocket: the route does not apply (contract 2.1).
+    Absent,
+    /// It breaks a rule of RFC 6455 §4.2.1.
+    Refused { status: &'static str, text: String },
+    /// A valid opening handshake.
+    Valid,
+}
+
+fn is_upgrade(exchange: &Exchange) -> Handshake {
+    let key = exchange.request_field(b"sec-websocket-key");
+    if key.is_none_or(|key| key.len() != 24) {
+        return Handshake::Absent;
+    }
+    let version = exchange.request_field(b"sec-websocket-version");
+    let upgrade = exchange.request_field(b"upgrade");
+    let connection = exchange.request_field(b"connection");
+    match check_upgrade(version, upgrade, connection, key) {
+        Ok(()) => Handshake::Valid,
+        Err(error) => {
+            let status = if error.status() == 426 { "426 Upgrade Required" } else { "400 Bad Request" };
+            Handshake::Refused { status, text: error.to_string() }
+        }
+    }
+}
+
+/// Events per turn of Node's loop.
+const EVENTS_PER_TURN: u32 = 4096;
+/// Time per turn of Node's loop; looked at every [`EVENTS_PER_LOOK`] events.
+const TIME_PER_TURN: Duration = Duration::from_millis(4);
+/// Events between two looks at the clock.
+const EVENTS_PER_LOOK: u32 = 16;
+/// Events after which commands are handed over, so that the workers write while the next handlers run.
+const EVENTS_PER_FLUSH: u32 = 32;
+/// Bytes of a request body that are kept for a handler that is not attached yet.
+const UNCLAIMED_BODY: usize = 256 * 1024;
+const HTML: &[u8] = b"Content-Type: text/html\r\n";
+const NOT_FOUND: &[u8] = b"<!DOCTYPE html><title>404</title><h1>File Not Found</h1>";

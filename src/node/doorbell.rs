@@ -1,0 +1,54 @@
+//! How other threads get Node's attention, and whether Node may exit meanwhile.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::raw::{Env, ThreadsafeFunction, Value};
+
+/// Schedules a turn of the dispatcher on Node's thread.
+#[derive(Default)]
+pub struct Doorbell {
+    /// `None` before the first use and after the environment's end. Ringing holds the read lock, so the function cannot
+    /// be released under somebody's hands.
+    function: Arc<RwLock<Option<ThreadsafeFunction>>>,
+    /// Whether Node is kept alive.
+    alive: bool,
+}
+
+impl Doorbell {
+    /// Installs the function to be called. Returns whether that worked.
+    pub fn install(&mut self, env: Env<'_>, function: Value<'_>) -> bool {
+        let made = ThreadsafeFunction::new(env, function);
+        let installed = made.is_some();
+        *self.function.write().unwrap_or_else(PoisonError::into_inner) = made;
+        installed
+    }
+
+    /// What a thread calls to ring.
+    #[must_use]
+    pub fn ringer(&self) -> Box<dyn Fn() + Send + Sync> {
+        let function = Arc::clone(&self.function);
+        Box::new(move || {
+            if let Some(function) = &*function.read().unwrap_or_else(PoisonError::into_inner) {
+                function.call();
+            }
+        })
+    }
+
+    /// Keeps Node alive, or lets it go (S17).
+    pub fn keep_alive(&mut self, env: Env<'_>, alive: bool) {
+        if self.alive != alive {
+            self.alive = alive;
+            if let Some(function) = &*self.function.read().unwrap_or_else(PoisonError::into_inner) {
+                function.keep_alive(env, alive);
+            }
+        }
+    }
+
+    /// Silences the bell for good.
+    pub fn remove(&mut self) {
+        let function = self.function.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(function) = function {
+            function.release();
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The state of one load of the addon: all that Node's thread owns.
+
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::app::App;
+use super::behavior::Route;
+use super::buffer::Registers;
+use super::dispatch::Dispatcher;
+use super::doorbell::Doorbell;
+use super::error::Misuse;
+use super::handles::{Handle, Table};
+use super::http_response::Exchange;
+use super::outgoing::Outgoing;
+use super::raw::Env;
+use super::topics::{Change, Topics};
+use super::websocket::Socket;
+use crate::bridge::id::{AppId, ConnectionId, ListenerId, RequestNumber, WorkerId};
+use crate::bridge::queue::NodeBell;
+use crate::bridge::sync::Arc;
+use crate::io::pool::Pool;
+
+/// See the top of the file.
+#[derive(Default)]
+pub struct Environment {
+    /// Numbers that accompany an event to JavaScript.
+    pub registers: Registers,
+    /// How workers get attention.
+    pub doorbell: Doorbell,
+    /// The I/O threads; `None` before `start`.
+    pub threads: Option<Threads>,
+    /// Commands being gathered.
+    pub outgoing: Outgoing,
+    /// Events being handled.
+    pub dispatcher: Dispatcher,
+    /// All apps ever made; there are few.
+    pub apps: Vec<App>,
+    /// All routes of all apps, by handler number.
+    pub routes: Slab<Route>,
+    /// Responses that JavaScript may use.
+    pub exchanges: Table<Box<Exchange>>,
+    /// Emptied exchanges, for reuse.
+    pub spare_exchanges: Vec<Box<Exchange>>,
+    /// WebSockets that JavaScript may use.
+    pub sockets: Table<Socket>,
+    /// Listening sockets that JavaScript may use.
+    pub listeners: Table<Listener>,
+    /// What each connection is to JavaScript at the moment, by worker and slot.
+    pub occupants: Occupants,
+    /// Subscriptions.
+    pub topics: Topics,
+    /// Topics left by the last closed WebSocket, for its `subscription` handler; last one first.
+    pub departures: Vec<Change>,
+    /// Names for listening sockets.
+    pub next_listener: u32,
+    /// The process is about to end: whatever is sent from now on is waited for.
+    pub exiting: bool,
+}
+
+/// The I/O threads and their bell.
+pub struct Threads {
+    /// The workers.
+    pub pool: Pool,
+    /// Rung by them.
+    pub bell: Arc<NodeBell>,
+}
+
+/// A listening socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Listener {
+    /// Its name for the worker.
+    pub id: ListenerId,
+    /// Who listens.
+    pub app: AppId,
+    /// The worker that accepts.
+    pub worker: WorkerId,
+    /// Local port; 0 for a Unix socket.
+    pub port: u16,
+}
+
+impl Environment {
+    /// The I/O threads.
+    ///
+    /// # Errors
+    /// `index.js` has not called `start` yet.
+    pub fn threads(&mut self) -> Result<&mut Threads, Misuse> {
+        self.threads.as_mut().ok_or_else(Misuse::bug)
+    }
+
+    /// Hands commands over, unless they are to gather.
+    pub fn settle(&mut self) {
+        let Some(threads) = &self.threads else { return };
+        if self.exiting {
+            self.outgoing.flush_and_wait(&threads.pool, EXIT_PATIENCE);
+        } else {
+            self.outgoing.settle(&threads.pool);
+        }
+    }
+
+    /// Hands commands over now.
+    pub fn flush(&mut self) {
+        if let Some(threads) = &self.threads {
+            self.outgoing.flush(&threads.pool);
+        }
+    }
+
+    /// Keeps Node alive as long as somebody listens or is connected (S17).
+    pub fn update_liveness(&mut self, env: Env<'_>) {
+        let connected =
+            self.threads.iter().any(|it| it.pool.workers().iter().any(|worker| worker.uplink.population() > 0));
+        self.doorbell.keep_alive(env, connected || !self.listeners.is_empty());
+    }
+
+    /// The process exits: what was sent leaves it first (S15).
+    pub fn prepare_exit(&mut self) {
+        self.exiting = true;
+        self.settle();
+    }
+
+    /// The environment ends: sends what is queued, stops the threads.
+    pub fn tear_down(&mut self) {
+        if let Some(mut threads) = self.threads.take() {
+            self.outgoing.flush_and_wait(&threads.pool, EXIT_PATIENCE);
+            threads.pool.stop();
+        }
+        self.doorbell.remove();
+    }
+}
+
+/// What a connection is to JavaScript.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Occupant {
+    /// Nothing: between requests, or closed as far as JavaScript is concerned.
+    #[default]
+    Nobody,
+    /// A response.
+    Exchange {
+        /// Which request of the connection it answers.
+        request: RequestNumber,
+        /// Its handle.
+        handle: Handle,
+    },
+    /// A WebSocket.
+    Socket(Handle),
+}
+
+/// The occupant of every connection. An event for a connection whose occupant is another one, or gone, is dropped here:
+/// nothing after `close` (S10).
+#[derive(Debug, Default)]
+pub struct Occupants {
+    by_worker: Vec<Vec<(u32, Occupant)>>,
+}
+
+impl Occupants {
+    /// The occupant of a connection.
+    #[must_use]
+    pub fn get(&self, id: ConnectionId) -> Occupant {
+        let place = self.by_worker.get(id.worker.index()).and_then(|slots| slots.get(id.slot as usize));
+        match place {
+            Some((generation, occupant)) if *generation == id.generation => *occupant,
+            Some(_) | None => Occupant::Nobody,
+        }
+    }
+
+    /// Sets the occupant of a connection.
+    pub fn set(&mut self, id: ConnectionId, occupant: Occupant) {
+        let (worker, slot) = (id.worker.index(), id.slot as usize);
+        if self.by_worker.len() <= worker {
+            self.by_worker.resize_with(worker + 1, Vec::new);
+        }
+        let slots = &mut self.by_worker[worker];
+        if slots.len() <= slot {
+            slots.resize(slot + 1, (0, Occupant::Nobody));
+        }
+        slots[slot] = (id.generation, occupant);
+    }
+
+    /// The handle of the response to one request, if JavaScript may still use it.
+    #[must_use]
+    pub fn exchange(&self, id: ConnectionId, number: RequestNumber) -> Option<Handle> {
+        match self.get(id) {
+            Occupant::Exchange { request, handle } if request == number => Some(handle),
+            Occupant::Exchange { .. } | Occupant::Socket(_) | Occupant::Nobody => None,
+        }
+    }
+
+    /// The handle of the WebSocket, if JavaScript may still use it.
+    #[must_use]
+    pub fn socket(&self, id: ConnectionId) -> Option<Handle> {
+        match self.get(id) {
+            Occupant::Socket(handle) => Some(handle),
+            Occupant::Exchange { .. } | Occupant::Nobody => None,
+        }
+    }
+}
+
+/// How long the end of the process may wait for sockets that do not take what is queued.
+const EXIT_PATIENCE: Duration = Duration::from_secs(1);

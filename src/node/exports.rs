@@ -1,0 +1,133 @@
+//! The native functions by the names under which `index.js` calls them.
+
+use super::raw::{Call, Native, Value};
+use super::environment::Threads;
+use super::buffer::Registers;
+use super::error::Misuse;
+use super::{app, buffer, dispatch, http_request, http_response, websocket};
+use crate::bridge::queue::NodeBell;
+use crate::bridge::sync::Arc;
+use crate::io::pool::Pool;
+use crate::protocol::cause::{CloseCause, Initiator};
+
+/// Every native function.
+pub const ALL: &[(&str, Native)] = &[
+    ("start", start),
+    ("exit", exit),
+    ("causes", causes),
+    ("reportUncaught", report_uncaught),
+    ("hold", hold),
+    ("letGo", let_go),
+    ("detach", buffer::detach),
+    ("next", dispatch::next),
+    ("appNew", app::new),
+    ("appRoute", app::route),
+    ("appUnroute", app::unroute),
+    ("appWebSocket", app::websocket),
+    ("appListen", app::listen),
+    ("appListenUnix", app::listen_unix),
+    ("appClose", app::close),
+    ("appClosing", app::closing),
+    ("appPublish", app::publish),
+    ("appSubscribers", app::subscribers),
+    ("listenerClose", app::close_listener),
+    ("listenerPort", app::listener_port),
+    ("reqMethod", http_request::method),
+    ("reqUrl", http_request::url),
+    ("reqQuery", http_request::query),
+    ("reqHeader", http_request::header),
+    ("reqHeaders", http_request::headers),
+    ("reqParameter", http_request::parameter),
+    ("reqYield", http_request::set_yield),
+    ("resCheck", http_response::check),
+    ("resAttachAbort", http_response::attach_abort),
+    ("resAttachData", http_response::attach_data),
+    ("resStatus", http_response::status),
+    ("resHeader", http_response::header),
+    ("resWrite", http_response::write),
+    ("resOffset", http_response::write_offset),
+    ("resEnd", http_response::end),
+    ("resEndWithoutBody", http_response::end_without_body),
+    ("resClose", http_response::close),
+    ("resUpgrade", http_response::upgrade),
+    ("resAddress", http_response::address),
+    ("resAddressText", http_response::address_text),
+    ("resPort", http_response::port),
+    ("wsCheck", websocket::check),
+    ("wsSend", websocket::send),
+    ("wsPing", websocket::ping),
+    ("wsEnd", websocket::end),
+    ("wsClose", websocket::close),
+    ("wsBuffered", websocket::buffered_amount),
+    ("wsSubscribe", websocket::subscribe),
+    ("wsUnsubscribe", websocket::unsubscribe),
+    ("wsIsSubscribed", websocket::is_subscribed),
+    ("wsTopics", websocket::topics),
+    ("wsDeparture", websocket::departure),
+    ("wsPublish", websocket::publish),
+    ("wsAddress", websocket::address),
+    ("wsAddressText", websocket::address_text),
+    ("wsPort", websocket::port),
+];
+
+/// `start(registers, onBell)`: once per load.
+fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let registers = Registers::new(call.env(), call.argument(0))?;
+    let mut environment = call.environment()?;
+    if environment.threads.is_some() {
+        return Err(Misuse::invalid_state("the addon has been started"));
+    }
+    if !environment.doorbell.install(call.env(), call.argument(1)) {
+        return Err(Misuse::bug());
+    }
+    environment.registers = registers;
+    let bell = Arc::new(NodeBell::new(environment.doorbell.ringer()));
+    environment.threads = Some(Threads { pool: Pool::new(Arc::clone(&bell)), bell });
+    Ok(Value::UNDEFINED)
+}
+
+/// `exit()`: the process is about to end; what was sent leaves it first.
+fn exit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.environment()?.prepare_exit();
+    Ok(Value::UNDEFINED)
+}
+
+/// `causes()`: name, initiator, whether clean, and text of every close cause, in turn, by number.
+fn causes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    let items = CloseCause::ALL.into_iter().flat_map(|cause| {
+        let verdict = cause.verdict();
+        let initiator = match verdict.initiator {
+            Initiator::Peer => "peer",
+            Initiator::Local => "local",
+            Initiator::Transport => "transport",
+        };
+        [
+            env.string(verdict.name.as_bytes()),
+            env.string(initiator.as_bytes()),
+            env.from_bool(verdict.was_clean),
+            env.string(verdict.text.as_bytes()),
+        ]
+    });
+    Ok(env.array(items))
+}
+
+/// `reportUncaught(error)`: 'uncaughtException', as for any event handler of Node that throws.
+fn report_uncaught<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.env().report_uncaught(call.argument(0));
+    Ok(Value::UNDEFINED)
+}
+
+/// `hold()`: commands gather until `letGo`.
+fn hold<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.environment()?.outgoing.hold();
+    Ok(Value::UNDEFINED)
+}
+
+/// `letGo()`: the end of `hold`.
+fn let_go<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    environment.outgoing.let_go();
+    environment.settle();
+    Ok(Value::UNDEFINED)
+}

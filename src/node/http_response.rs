@@ -1,0 +1,552 @@
+//! `HttpResponse`: one response, from the moment its request arrived until it is complete or aborted.
+
+use std::net::SocketAddr;
+
+use super::environment::{Environment, Occupant};
+use super::error::Misuse;
+use super::handles::Handle;
+use super::raw::{Call, Type, Value};
+use super::router::Params;
+use super::websocket::Socket;
+use crate::bridge::command::{Command, Exchange as Address, HeadBytes};
+use crate::bridge::event::Slice;
+use crate::bridge::id::AppId;
+use crate::bridge::ledger::Ledger;
+use crate::bridge::sync::Arc;
+use crate::protocol::http::encode::{FieldFlags, Framing};
+use crate::protocol::http::head::{HeaderField, Span, is_field_value, is_token};
+use crate::protocol::websocket::handshake;
+
+/// A request and its response. Reused, so that a request costs no allocation.
+#[derive(Debug)]
+pub struct Exchange {
+    /// Where the response goes.
+    pub to: Address,
+    /// Whose request it is.
+    pub app: AppId,
+    /// The other end; `None` on a Unix socket.
+    pub peer: Option<SocketAddr>,
+    /// The bytes of the request head.
+    pub head: Vec<u8>,
+    /// Its header fields.
+    pub request_fields: Vec<HeaderField>,
+    /// Its method, as received.
+    pub method: Span,
+    /// Its path, raw.
+    pub path: Span,
+    /// Its query, raw.
+    pub query: Option<Span>,
+    /// Parameters of the matched route.
+    pub params: Params,
+    /// The matched route.
+    pub route: usize,
+    /// How many candidates of the router have yielded.
+    pub nth: usize,
+    /// The handler called `setYield(true)`.
+    pub yielded: bool,
+    /// The handler has not returned yet, or its microtasks have not run.
+    pub in_handler: bool,
+    /// What has been sent.
+    pub stage: Stage,
+    /// An abort handler is attached.
+    pub abort_attached: bool,
+    /// A body handler is attached.
+    pub data_attached: bool,
+    /// Body that arrived before a handler was attached.
+    pub body: Vec<u8>,
+    /// Whether that is all of it.
+    pub body_complete: bool,
+    /// The worker was told to stop reading the body.
+    pub paused: bool,
+    status: Vec<u8>,
+    fields: Vec<u8>,
+    flags: FieldFlags,
+    written: u64,
+}
+
+/// What has been sent of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing.
+    Waiting,
+    /// The head, and perhaps some of the body.
+    Started,
+    /// Everything, or nothing more can be: complete, aborted, closed or upgraded.
+    Over,
+}
+
+impl Exchange {
+    /// An exchange without content, to be filled by the dispatcher.
+    #[must_use]
+    pub fn empty(to: Address, app: AppId) -> Self {
+        Self {
+            to,
+            app,
+            peer: None,
+            head: Vec::new(),
+            request_fields: Vec::new(),
+            method: Span::default(),
+            path: Span::default(),
+            query: None,
+            params: Params::default(),
+            route: 0,
+            nth: 0,
+            yielded: false,
+            in_handler: false,
+            stage: Stage::Waiting,
+            abort_attached: false,
+            data_attached: false,
+            body: Vec::new(),
+            body_complete: false,
+            paused: false,
+            status: Vec::new(),
+            fields: Vec::new(),
+            flags: FieldFlags::NONE,
+            written: 0,
+        }
+    }
+
+    /// Forgets the last request but keeps the buffers, unless one of them grew large.
+    pub fn reset(&mut self, to: Address, app: AppId) {
+        let mut fresh = Self::empty(to, app);
+        for (new, old) in [
+            (&mut fresh.head, &mut self.head),
+            (&mut fresh.status, &mut self.status),
+            (&mut fresh.fields, &mut self.fields),
+        ] {
+            *new = std::mem::take(old);
+            new.clear();
+            new.shrink_to(KEPT_CAPACITY);
+        }
+        fresh.request_fields = std::mem::take(&mut self.request_fields);
+        fresh.request_fields.clear();
+        fresh.params = std::mem::take(&mut self.params);
+        *self = fresh;
+    }
+
+    /// A header field of the request, by its lower-case name.
+    #[must_use]
+    pub fn request_field(&self, name: &[u8]) -> Option<&[u8]> {
+        let field = self.request_fields.iter().find(|field| field.name.of(&self.head) == name)?;
+        Some(field.value.of(&self.head))
+    }
+}
+
+impl Environment {
+    /// The response of a handle, if it may still be used.
+    ///
+    /// # Errors
+    /// [`Misuse::response_closed`]
+    pub fn response(&mut self, number: f64) -> Result<(Handle, &mut Exchange), Misuse> {
+        let handle = Handle::from_number(number).ok_or_else(Misuse::response_closed)?;
+        match self.exchanges.get_mut(handle) {
+            Some(exchange) if exchange.stage != Stage::Over => Ok((handle, exchange)),
+            Some(_) | None => Err(Misuse::response_closed()),
+        }
+    }
+
+    /// The response is over: nothing that arrives for it is of interest any more, and nothing of JavaScript reaches it.
+    /// Its request may be read until the handler has returned.
+    pub fn finish_exchange(&mut self, handle: Handle) {
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
+        exchange.stage = Stage::Over;
+        if let Occupant::Exchange { handle: occupant, .. } = self.occupants.get(exchange.to.connection)
+            && occupant == handle
+        {
+            self.occupants.set(exchange.to.connection, Occupant::Nobody);
+        }
+        if !exchange.in_handler {
+            self.drop_exchange(handle);
+        }
+    }
+
+    /// Refuses the handle from now on.
+    pub fn drop_exchange(&mut self, handle: Handle) {
+        if let Some(exchange) = self.exchanges.remove(handle)
+            && self.spare_exchanges.len() < MOST_SPARES
+        {
+            self.spare_exchanges.push(exchange);
+        }
+    }
+
+    /// Lays out what has been written of the head for the worker.
+    fn take_head(&mut self, handle: Handle) -> Option<(Address, HeadBytes)> {
+        let exchange = self.exchanges.get_mut(handle)?;
+        let worker = exchange.to.connection.worker;
+        let status = self.outgoing.copy(worker, &exchange.status);
+        let fields = self.outgoing.copy(worker, &exchange.fields);
+        Some((exchange.to, HeadBytes { status, fields, flags: exchange.flags }))
+    }
+
+    /// Answers without JavaScript.
+    pub fn answer(&mut self, handle: Handle, status: &str, fields: &[u8], body: &[u8], close: bool) {
+        let Some(exchange) = self.exchanges.get(handle) else { return };
+        let (to, worker) = (exchange.to, exchange.to.connection.worker);
+        let head = HeadBytes {
+            status: self.outgoing.copy(worker, status.as_bytes()),
+            fields: self.outgoing.copy(worker, fields),
+            flags: FieldFlags::NONE,
+        };
+        let body = self.outgoing.copy(worker, body);
+        self.outgoing.push(worker, Command::Respond { to, head, body, close });
+        self.finish_exchange(handle);
+    }
+
+    /// Drops the connection without an answer.
+    pub fn abort_exchange(&mut self, handle: Handle) {
+        let Some(exchange) = self.exchanges.get(handle) else { return };
+        let to = exchange.to;
+        self.outgoing.push(to.connection.worker, Command::AbortResponse { to });
+        self.finish_exchange(handle);
+    }
+
+    /// Turns a response into a WebSocket of the route `route`.
+    ///
+    /// # Errors
+    /// A key or subprotocol that must not be answered; more than 2^24 WebSockets.
+    pub fn upgrade_exchange(
+        &mut self,
+        handle: Handle,
+        key: &[u8],
+        protocol: &str,
+        route: usize,
+    ) -> Result<Handle, Misuse> {
+        let target = self.routes.get(route).map(|route| &route.target);
+        let Some(super::behavior::Target::WebSocket(behavior)) = target else {
+            return Err(Misuse::invalid_type("context must be the one that the upgrade handler got"));
+        };
+        let limits = Arc::clone(&behavior.limits);
+        let accept = handshake::accept_key(key).ok_or_else(|| {
+            Misuse::invalid_http("ERR_INVALID_ARG_VALUE", "secWebSocketKey must be 24 characters of base64 (RFC 6455 §4.1)")
+        })?;
+        let protocol = handshake::first_subprotocol(protocol).map_err(|_| {
+            Misuse::invalid_http("ERR_INVALID_ARG_VALUE", "secWebSocketProtocol must be a token (RFC 6455 §4.1)")
+        })?;
+        let exchange = self.exchanges.get(handle).ok_or_else(Misuse::response_closed)?;
+        if exchange.stage != Stage::Waiting {
+            return Err(Misuse::invalid_state("upgrade must come before the first write"));
+        }
+        let (to, app, peer) = (exchange.to, exchange.app, exchange.peer);
+        let worker = to.connection.worker;
+        let ledger = Arc::new(Ledger::default());
+        let socket = Socket::new(to.connection, app, route, Arc::clone(&ledger), peer);
+        let socket = self.sockets.insert(socket).map_err(|_| Misuse::invalid_state("too many WebSockets are open"))?;
+        let accept = self.outgoing.copy(worker, accept.as_bytes());
+        let protocol = self.outgoing.copy(worker, protocol.unwrap_or_default().as_bytes());
+        let fields = self.outgoing.copy(worker, &exchange.fields);
+        self.outgoing.push(worker, Command::Upgrade { to, accept, protocol, fields, limits, ledger });
+        self.finish_exchange(handle);
+        self.occupants.set(to.connection, Occupant::Socket(socket));
+        Ok(socket)
+    }
+}
+
+/// `resCheck(response)`: throws if it is over.
+pub fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.environment()?.response(call.number(0))?;
+    Ok(Value::UNDEFINED)
+}
+
+/// `resAttachAbort(response)`: an abort handler is attached.
+pub fn attach_abort<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.environment()?.response(call.number(0))?.1.abort_attached = true;
+    Ok(Value::UNDEFINED)
+}
+
+/// `resAttachData(response)`: a body handler is attached. Returns whether the dispatcher has to be called for what
+/// arrived before.
+pub fn attach_data<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    let waiting = !exchange.data_attached && (!exchange.body.is_empty() || exchange.body_complete);
+    exchange.data_attached = true;
+    let to = exchange.to;
+    if std::mem::take(&mut exchange.paused) {
+        environment.outgoing.push(to.connection.worker, Command::ResumeReading { to });
+        environment.settle();
+    }
+    let call_needed = waiting && environment.dispatcher.deliver_body(handle);
+    Ok(call.env().from_bool(call_needed))
+}
+
+/// `resStatus(response, status)`: the first call counts, and only before the first header (contract 7.10).
+pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (_, exchange) = environment.response(call.number(0))?;
+    if exchange.stage != Stage::Waiting || !exchange.status.is_empty() || !exchange.fields.is_empty() {
+        call.env().append_text_or_data(call.argument(1), &mut Vec::new())?;
+        return Ok(Value::UNDEFINED);
+    }
+    let result = call.env().append_text_or_data(call.argument(1), &mut exchange.status).and_then(|()| {
+        if is_status(&exchange.status) { Ok(()) } else { Err(invalid_status(&exchange.status)) }
+    });
+    if result.is_err() {
+        exchange.status.clear();
+    }
+    result.map(|()| Value::UNDEFINED)
+}
+
+/// RFC 9112 §4: three digits, then a space and a reason phrase, which may be empty. 101 and 200 to 999: the other
+/// informational statuses are no end of a request.
+fn is_status(status: &[u8]) -> bool {
+    match status {
+        [b'1', b'0', b'1'] => true,
+        [b'1', b'0', b'1', b' ', phrase @ ..] => is_field_value(phrase),
+        [b'2'..=b'9', b'0'..=b'9', b'0'..=b'9'] => true,
+        [b'2'..=b'9', b'0'..=b'9', b'0'..=b'9', b' ', phrase @ ..] => is_field_value(phrase),
+        _ => false,
+    }
+}
+
+fn invalid_status(status: &[u8]) -> Misuse {
+    let shown = String::from_utf8_lossy(&status[..status.len().min(40)]).into_owned();
+    Misuse::invalid_http(
+        "ERR_HTTP_INVALID_STATUS",
+        format!("status must be three digits and a reason phrase without control characters, got {shown:?}"),
+    )
+}
+
+/// `resHeader(response, name, value)`
+pub fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (_, exchange) = environment.response(call.number(0))?;
+    if exchange.stage != Stage::Waiting {
+        return Err(Misuse::invalid_state("headers must be written before the first piece of the body"));
+    }
+    let start = exchange.fields.len();
+    let result = append_field(call, exchange);
+    if result.is_err() {
+        exchange.fields.truncate(start);
+    }
+    result.map(|()| Value::UNDEFINED)
+}
+
+fn append_field(call: &Call<'_>, exchange: &mut Exchange) -> Result<(), Misuse> {
+    let fields = &mut exchange.fields;
+    let start = fields.len();
+    call.env().append_text_or_data(call.argument(1), fields)?;
+    if !is_token(&fields[start..]) {
+        let shown = String::from_utf8_lossy(&fields[start..]).chars().take(40).collect::<String>();
+        let text = format!("header name must be a token (RFC 9110 §5.6.2), got {shown:?}");
+        return Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text));
+    }
+    let flags = FieldFlags::of(&fields[start..]);
+    fields.extend_from_slice(b": ");
+    let value = fields.len();
+    match call.env().number(call.argument(2)) {
+        // Not in the contract, but `writeHeader('Age', 5)` can only mean one thing.
+        Some(number) => fields.extend_from_slice(number.to_string().as_bytes()),
+        None => call.env().append_text_or_data(call.argument(2), fields)?,
+    }
+    if !is_field_value(&fields[value..]) {
+        let name = String::from_utf8_lossy(&fields[start..value - 2]).into_owned();
+        let text = format!("value of header {name} must not contain CR, LF or other control characters (RFC 9110 §5.5)");
+        return Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text));
+    }
+    fields.extend_from_slice(b"\r\n");
+    exchange.flags = exchange.flags | flags;
+    Ok(())
+}
+
+/// `resWrite(response, chunk)`: returns `true`, as long as back-pressure is not reported for responses.
+pub fn write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    let (to, worker) = (exchange.to, exchange.to.connection.worker);
+    let data = append_payload(call, &mut environment, worker, 1)?;
+    if data.len > 0 {
+        start(&mut environment, handle, Framing::Chunked);
+        environment.outgoing.push(worker, Command::WriteBody { to, data });
+        if let Some(exchange) = environment.exchanges.get_mut(handle) {
+            exchange.written += u64::from(data.len);
+        }
+        environment.settle();
+    }
+    Ok(call.env().from_bool(true))
+}
+
+/// Sends the head, unless that has happened.
+fn start(environment: &mut Environment, handle: Handle, framing: Framing) {
+    let Some(exchange) = environment.exchanges.get_mut(handle) else { return };
+    if exchange.stage == Stage::Waiting {
+        exchange.stage = Stage::Started;
+        if let Some((to, head)) = environment.take_head(handle) {
+            environment.outgoing.push(to.connection.worker, Command::StartResponse { to, head, framing });
+        }
+    }
+}
+
+/// `resEnd(response, body, closeConnection)`
+pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    let (to, stage, worker) = (exchange.to, exchange.stage, exchange.to.connection.worker);
+    let body = append_payload(call, &mut environment, worker, 1)?;
+    let close = call.truthy(2);
+    if stage == Stage::Waiting {
+        if let Some((to, head)) = environment.take_head(handle) {
+            environment.outgoing.push(worker, Command::Respond { to, head, body, close });
+        }
+    } else {
+        if body.len > 0 {
+            environment.outgoing.push(worker, Command::WriteBody { to, data: body });
+        }
+        environment.outgoing.push(worker, Command::FinishResponse { to, close });
+    }
+    environment.finish_exchange(handle);
+    environment.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// `resEndWithoutBody(response, reportedContentLength, closeConnection)`
+pub fn end_without_body<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let framing = match reported_length(call)? {
+        Some(length) => Framing::Length(length),
+        None => Framing::None,
+    };
+    let close = call.truthy(2);
+    let mut environment = call.environment()?;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    let to = exchange.to;
+    start(&mut environment, handle, framing);
+    environment.outgoing.push(to.connection.worker, Command::FinishResponse { to, close });
+    environment.finish_exchange(handle);
+    environment.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// A number or a numeric string (contract 7.9).
+fn reported_length(call: &Call<'_>) -> Result<Option<u64>, Misuse> {
+    let (env, value) = (call.env(), call.argument(1));
+    let number = match env.type_of(value) {
+        Type::Nothing => return Ok(None),
+        Type::Number => env.number(value),
+        Type::String => {
+            let mut text = Vec::new();
+            env.append_string(value, &mut text);
+            std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok())
+        }
+        Type::Boolean | Type::Other => None,
+    };
+    match number {
+        // Integers up to 2^53 are exact.
+        Some(number) if (0.0..=9_007_199_254_740_991.0).contains(&number) && number.fract() == 0.0 => {
+            Ok(Some(number as u64))
+        }
+        Some(_) => Err(Misuse::out_of_range("reportedContentLength must be an integer from 0 to 2^53-1")),
+        None => Err(Misuse::invalid_type("reportedContentLength must be a number")),
+    }
+}
+
+/// `resClose(response)`: drops the connection. `index.js` runs the abort handler.
+pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, _) = environment.response(call.number(0))?;
+    environment.abort_exchange(handle);
+    environment.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// `resUpgrade(response, secWebSocketKey, secWebSocketProtocol, route)`: returns the handle of the WebSocket.
+pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (env, mut key, mut protocol) = (call.env(), Vec::new(), Vec::new());
+    env.append_text_or_data(call.argument(1), &mut key)?;
+    env.append_text_or_data(call.argument(2), &mut protocol)?;
+    let mut environment = call.environment()?;
+    let (handle, _) = environment.response(call.number(0))?;
+    let protocol = String::from_utf8_lossy(&protocol);
+    let route = call.number(3);
+    let route = if route >= 0.0 { route as usize } else { usize::MAX };
+    let socket = environment.upgrade_exchange(handle, &key, &protocol, route)?;
+    // The 101 leaves with what `open` sends: `index.js` runs it next, and settles afterwards.
+    Ok(env.from_number(socket.to_number()))
+}
+
+/// `resOffset(response)`: body bytes accepted so far.
+pub fn write_offset<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let written = environment.response(call.number(0))?.1.written;
+    Ok(call.env().from_number(written as f64))
+}
+
+/// `resAddress(response)`
+pub fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let peer = call.environment()?.response(call.number(0))?.1.peer;
+    Ok(call.env().array_buffer(&address_bytes(peer)))
+}
+
+/// `resAddressText(response)`
+pub fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let peer = call.environment()?.response(call.number(0))?.1.peer;
+    Ok(call.env().array_buffer(address_as_text(peer).as_bytes()))
+}
+
+/// `resPort(response)`
+pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let peer = call.environment()?.response(call.number(0))?.1.peer;
+    Ok(call.env().from_number(peer.map_or(0.0, |peer| f64::from(peer.port()))))
+}
+
+/// 4 or 16 bytes, none on a Unix socket.
+#[must_use]
+pub fn address_bytes(peer: Option<SocketAddr>) -> Vec<u8> {
+    match peer {
+        Some(SocketAddr::V4(peer)) => peer.ip().octets().to_vec(),
+        Some(SocketAddr::V6(peer)) => peer.ip().octets().to_vec(),
+        None => Vec::new(),
+    }
+}
+
+/// Dotted for IPv4; eight zero-padded groups for IPv6 (contract 1.6).
+#[must_use]
+pub fn address_as_text(peer: Option<SocketAddr>) -> String {
+    match peer {
+        Some(SocketAddr::V4(peer)) => peer.ip().to_string(),
+        Some(SocketAddr::V6(peer)) => peer.ip().segments().map(|group| format!("{group:04x}")).join(":"),
+        None => String::new(),
+    }
+}
+
+/// Copies a text-or-data argument into the arena of the next command to `worker`.
+pub fn append_payload(
+    call: &Call<'_>,
+    environment: &mut Environment,
+    worker: crate::bridge::id::WorkerId,
+    index: usize,
+) -> Result<Slice, Misuse> {
+    let arena = environment.outgoing.arena(worker);
+    let start = arena.len();
+    call.env().append_text_or_data(call.argument(index), arena)?;
+    Ok(Slice::tail(arena, start))
+}
+
+/// Capacity of a request's buffers that is kept for the next one, in bytes.
+const KEPT_CAPACITY: usize = 4096;
+/// Exchanges kept for reuse: more are rarely under way at once, and one is a few hundred bytes.
+const MOST_SPARES: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_three_digits_and_a_phrase() {
+        for status in ["200 OK", "404 Not Found", "204", "101 Switching Protocols", "599 \u{e9}", "200 "] {
+            assert!(is_status(status.as_bytes()), "{status}");
+        }
+        for status in ["", "OK", "20 OK", "2000", "200OK", "100 Continue", "200 OK\r\nX: y", "099 X", "200\nOK"] {
+            assert!(!is_status(status.as_bytes()), "{status:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_the_form_of_uwebsockets() {
+        let peer = Some("[::ffff:127.0.0.1]:80".parse().unwrap());
+        assert_eq!(address_as_text(peer), "0000:0000:0000:0000:0000:ffff:7f00:0001");
+        assert_eq!(address_bytes(peer).len(), 16);
+        let peer = Some("127.0.0.1:80".parse().unwrap());
+        assert_eq!(address_as_text(peer), "127.0.0.1");
+        assert_eq!(address_bytes(peer), [127, 0, 0, 1]);
+        assert_eq!(address_as_text(None), "");
+    }
+}

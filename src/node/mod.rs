@@ -1,0 +1,24 @@
+//! Node's thread: everything JavaScript can see, and the only code that calls Node-API. Touches no socket.
+//!
+//! JavaScript calls in, nothing here calls out: `index.js` asks for the next event and runs the handler itself, and
+//! `ws.end()` returns what its handlers need. So no function here is ever entered while another one is at work, and
+//! whether a handle is valid is decided in one place, on one thread, without a lock.
+//!
+//! `raw` and `buffer` are the only files with `unsafe`.
+
+pub mod app;
+pub mod behavior;
+pub mod buffer;
+pub mod dispatch;
+pub mod doorbell;
+pub mod environment;
+pub mod error;
+pub mod exports;
+pub mod handles;
+pub mod http_request;
+pub mod http_response;
+pub mod outgoing;
+pub mod raw;
+pub mod router;
+pub mod topics;
+pub mod websocket;

@@ -1,0 +1,90 @@
+//! Commands on their way to the workers: one batch per worker, handed over whole.
+//!
+//! While handlers run, commands gather: what a turn of Node's loop produced for a worker crosses the border at once, and
+//! a publish in front of a send still leaves in front of it. Outside of handlers every call hands over at once, so
+//! that its bytes leave although JavaScript goes on computing.
+
+use std::time::Duration;
+
+use crate::bridge::command::{Command, CommandBatch};
+use crate::bridge::event::Slice;
+use crate::bridge::id::WorkerId;
+use crate::bridge::latch::Latch;
+use crate::bridge::sync::Arc;
+use crate::io::pool::Pool;
+
+/// The batches being filled.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    batches: Vec<CommandBatch>,
+    /// Whether commands gather until the dispatcher hands them over, or `cork` ends.
+    holding: u32,
+}
+
+impl Outgoing {
+    /// The arena for the payload of the next command to `worker`.
+    pub fn arena(&mut self, worker: WorkerId) -> &mut Vec<u8> {
+        &mut self.batch(worker).bytes
+    }
+
+    /// Copies `bytes` for the next command to `worker`.
+    pub fn copy(&mut self, worker: WorkerId, bytes: &[u8]) -> Slice {
+        Slice::append(self.arena(worker), bytes)
+    }
+
+    /// Adds a command.
+    pub fn push(&mut self, worker: WorkerId, command: Command) {
+        self.batch(worker).commands.push(command);
+    }
+
+    fn batch(&mut self, worker: WorkerId) -> &mut CommandBatch {
+        if self.batches.len() <= worker.index() {
+            self.batches.resize_with(worker.index() + 1, CommandBatch::default);
+        }
+        &mut self.batches[worker.index()]
+    }
+
+    /// From now on commands gather. Calls nest.
+    pub const fn hold(&mut self) {
+        self.holding += 1;
+    }
+
+    /// Ends one [`Self::hold`].
+    pub const fn let_go(&mut self) {
+        self.holding = self.holding.saturating_sub(1);
+    }
+
+    /// Hands over, unless commands are to gather.
+    pub fn settle(&mut self, pool: &Pool) {
+        if self.holding == 0 {
+            self.flush(pool);
+        }
+    }
+
+    /// Hands everything over.
+    pub fn flush(&mut self, pool: &Pool) {
+        for (batch, worker) in self.batches.iter_mut().zip(pool.workers()) {
+            worker.downlink.push(batch);
+        }
+    }
+
+    /// Hands everything over and waits until it is written, at most `patience`: the process is about to end (S15).
+    pub fn flush_and_wait(&mut self, pool: &Pool, patience: Duration) {
+        let count = pool.workers().len();
+        if count == 0 {
+            return;
+        }
+        let latch = Arc::new(Latch::new(count));
+        self.to_all(pool, || Command::Flush(Arc::clone(&latch)));
+        latch.wait(patience);
+    }
+
+    /// Hands everything over, a last command for each worker included.
+    pub fn to_all(&mut self, pool: &Pool, make: impl Fn() -> Command) {
+        for number in 0..pool.workers().len() {
+            // There are at most 64 workers.
+            self.push(WorkerId(u8::try_from(number).unwrap_or(u8::MAX)), make());
+        }
+        self.flush(pool);
+    }
+}

@@ -1,0 +1,427 @@
+//! Node-API, made safe. Hot calls cost a third of what generated bindings cost (docs/decisions/0001-plain-functions.md),
+//! so every native function is a plain one: `fn(&Call) -> Result<Value, Misuse>`.
+//!
+//! The obligations that recur below, each kept by construction:
+//! - `env` is the one Node-API gave to the running callback, on its own thread: [`Call`] and [`Env`] are `!Send` and
+//!   only made here.
+//! - A [`Value`] is not kept beyond its callback: it borrows the [`Env`].
+//! - Out-pointers point to live locals.
+
+#![expect(unsafe_code, reason = "the border itself: see above")]
+
+use std::cell::RefCell;
+use std::ffi::{CString, c_char, c_void};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+
+use napi::sys;
+
+use super::environment::Environment;
+use super::error::{Class, Misuse};
+
+/// A native function.
+pub type Native = for<'c> fn(&Call<'c>) -> Result<Value<'c>, Misuse>;
+
+/// The most arguments a native function takes.
+pub const MOST_ARGUMENTS: usize = 12;
+
+/// Calls one Node-API function with the environment of the running callback.
+macro_rules! call {
+    ($name:ident($($argument:expr),* $(,)?)) => {{
+        // SAFETY: see the obligations at the top of this file; pointers among the arguments point to live locals or
+        // to memory that the caller of the macro holds for the duration of the call.
+        unsafe { sys::$name($($argument),*) }
+    }};
+}
+
+/// The running callback's environment.
+#[derive(Clone, Copy)]
+pub struct Env<'c> {
+    raw: sys::napi_env,
+    /// Bound to the callback, and to its thread.
+    callback: PhantomData<(&'c (), *mut ())>,
+}
+
+/// A JavaScript value that lives as long as the running callback.
+#[derive(Clone, Copy)]
+pub struct Value<'c> {
+    raw: sys::napi_value,
+    callback: PhantomData<(&'c (), *mut ())>,
+}
+
+impl Value<'_> {
+    /// `undefined`, as a return value.
+    pub const UNDEFINED: Self = Self { raw: ptr::null_mut(), callback: PhantomData };
+
+    const fn of(raw: sys::napi_value) -> Self {
+        Self { raw, callback: PhantomData }
+    }
+
+    /// For `buffer.rs`.
+    pub(super) const fn raw(self) -> sys::napi_value {
+        self.raw
+    }
+
+    /// For `buffer.rs`.
+    pub(super) const fn from_raw(raw: sys::napi_value) -> Self {
+        Self::of(raw)
+    }
+
+    /// Whether the argument was not passed at all.
+    #[must_use]
+    pub const fn is_absent(self) -> bool {
+        self.raw.is_null()
+    }
+}
+
+/// One call from JavaScript.
+pub struct Call<'c> {
+    env: Env<'c>,
+    arguments: [sys::napi_value; MOST_ARGUMENTS],
+    count: usize,
+    environment: &'c RefCell<Environment>,
+}
+
+impl<'c> Call<'c> {
+    /// The Node-API environment.
+    #[must_use]
+    pub const fn env(&self) -> Env<'c> {
+        self.env
+    }
+
+    /// The addon's state in this environment. Must not be held while JavaScript runs.
+    ///
+    /// # Errors
+    /// [`Misuse::bug`] if it is held already.
+    pub fn environment(&self) -> Result<std::cell::RefMut<'c, Environment>, Misuse> {
+        self.environment.try_borrow_mut().map_err(|_| Misuse::bug())
+    }
+
+    /// Number of arguments passed.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// An argument; absent ones read as `undefined`.
+    #[must_use]
+    pub fn argument(&self, index: usize) -> Value<'c> {
+        Value::of(if index < self.count { self.arguments[index] } else { ptr::null_mut() })
+    }
+
+    /// A number argument that `index.js` vouches for; NaN if it is none.
+    #[must_use]
+    pub fn number(&self, index: usize) -> f64 {
+        self.env.number(self.argument(index)).unwrap_or(f64::NAN)
+    }
+
+    /// Whether an argument is truthy.
+    #[must_use]
+    pub fn truthy(&self, index: usize) -> bool {
+        self.env.truthy(self.argument(index))
+    }
+}
+
+/// What `typeof` says, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// Absent, `undefined` or `null`.
+    Nothing,
+    /// `number`
+    Number,
+    /// `string`
+    String,
+    /// `boolean`
+    Boolean,
+    /// Everything else.
+    Other,
+}
+
+impl<'c> Env<'c> {
+    pub(super) const fn raw(self) -> sys::napi_env {
+        self.raw
+    }
+
+    /// The type of a value.
+    #[must_use]
+    pub fn type_of(self, value: Value<'_>) -> Type {
+        if value.is_absent() {
+            return Type::Nothing;
+        }
+        let mut kind = sys::ValueType::napi_undefined;
+        call!(napi_typeof(self.raw, value.raw, &raw mut kind));
+        match kind {
+            sys::ValueType::napi_undefined | sys::ValueType::napi_null => Type::Nothing,
+            sys::ValueType::napi_number => Type::Number,
+            sys::ValueType::napi_string => Type::String,
+            sys::ValueType::napi_boolean => Type::Boolean,
+            _ => Type::Other,
+        }
+    }
+
+    /// The value as a number, if it is one.
+    #[must_use]
+    pub fn number(self, value: Value<'_>) -> Option<f64> {
+        let mut number = 0.0;
+        let status = call!(napi_get_value_double(self.raw, value.raw, &raw mut number));
+        (status == sys::Status::napi_ok).then_some(number)
+    }
+
+    /// Whether a value is truthy. Runs no JavaScript.
+    #[must_use]
+    pub fn truthy(self, value: Value<'_>) -> bool {
+        let mut truth = false;
+        if value.is_absent() || call!(napi_get_value_bool(self.raw, value.raw, &raw mut truth)) == sys::Status::napi_ok {
+            return truth;
+        }
+        let mut coerced = ptr::null_mut();
+        if call!(napi_coerce_to_bool(self.raw, value.raw, &raw mut coerced)) == sys::Status::napi_ok {
+            call!(napi_get_value_bool(self.raw, coerced, &raw mut truth));
+        }
+        truth
+    }
+
+    /// Appends a string as UTF-8 to `target`. Returns whether the value is a string.
+    pub fn append_string(self, value: Value<'_>, target: &mut Vec<u8>) -> bool {
+        if value.is_absent() {
+            return false;
+        }
+        target.reserve(GUESS);
+        if self.read_string(value, target) {
+            return true;
+        }
+        let mut needed = 0;
+        let status = call!(napi_get_value_string_utf8(self.raw, value.raw, ptr::null_mut(), 0, &raw mut needed));
+        if status != sys::Status::napi_ok {
+            return false;
+        }
+        target.reserve(needed + SLACK);
+        self.read_string(value, target)
+    }
+
+    /// One attempt with the room that there is. Returns whether the whole string fitted.
+    fn read_string(self, value: Value<'_>, target: &mut Vec<u8>) -> bool {
+        let room = target.spare_capacity_mut();
+        let (pointer, size) = (room.as_mut_ptr().cast::<c_char>(), room.len());
+        let mut written = 0;
+        let status = call!(napi_get_value_string_utf8(self.raw, value.raw, pointer, size, &raw mut written));
+        // Node-API stops before a character that does not fit, and keeps a byte for the final NUL: with this much room
+        // left, nothing was cut off.
+        if status != sys::Status::napi_ok || written + SLACK > size {
+            return false;
+        }
+        let length = target.len() + written;
+        // SAFETY: Node-API initialised `written` bytes of the spare capacity, which holds more than that.
+        unsafe { target.set_len(length) };
+        true
+    }
+
+    /// A string from UTF-8. Invalid sequences become U+FFFD.
+    #[must_use]
+    pub fn string(self, text: &[u8]) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        let pointer = text.as_ptr().cast::<c_char>();
+        call!(napi_create_string_utf8(self.raw, pointer, length_of(text), &raw mut value));
+        Value::of(value)
+    }
+
+    /// A string from ISO 8859-1.
+    #[must_use]
+    pub fn latin1(self, text: &[u8]) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        let pointer = text.as_ptr().cast::<c_char>();
+        call!(napi_create_string_latin1(self.raw, pointer, length_of(text), &raw mut value));
+        Value::of(value)
+    }
+
+    /// A number.
+    #[must_use]
+    pub fn from_number(self, number: f64) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        call!(napi_create_double(self.raw, number, &raw mut value));
+        Value::of(value)
+    }
+
+    /// A boolean.
+    #[must_use]
+    pub fn from_bool(self, truth: bool) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        call!(napi_get_boolean(self.raw, truth, &raw mut value));
+        Value::of(value)
+    }
+
+    /// An array.
+    #[must_use]
+    pub fn array(self, items: impl IntoIterator<Item = Value<'c>>) -> Value<'c> {
+        let mut array = ptr::null_mut();
+        call!(napi_create_array(self.raw, &raw mut array));
+        for (index, item) in (0..).zip(items) {
+            // A fresh array has no setters: this runs no JavaScript.
+            call!(napi_set_element(self.raw, array, index, item.raw));
+        }
+        Value::of(array)
+    }
+
+    /// Reports an exception that nobody caught: 'uncaughtException', as Node does for a throwing event handler. Runs
+    /// JavaScript.
+    pub fn report_uncaught(self, error: Value<'_>) {
+        call!(napi_fatal_exception(self.raw, error.raw));
+    }
+
+    fn throw(self, misuse: &Misuse) {
+        // Neither text contains NUL; if one did, an exception with an empty text is still an exception.
+        let code = CString::new(misuse.code).unwrap_or_default();
+        let message = CString::new(&*misuse.message).unwrap_or_default();
+        let (code, message) = (code.as_ptr(), message.as_ptr());
+        match misuse.class {
+            Class::Error => call!(napi_throw_error(self.raw, code, message)),
+            Class::TypeError => call!(napi_throw_type_error(self.raw, code, message)),
+            Class::RangeError => call!(napi_throw_range_error(self.raw, code, message)),
+        };
+    }
+}
+
+fn length_of(text: &[u8]) -> isize {
+    // A slice is never longer than isize::MAX bytes.
+    isize::try_from(text.len()).unwrap_or(isize::MAX)
+}
+
+/// What the `data` pointer of a native function points to.
+struct Binding {
+    native: Native,
+    environment: Rc<RefCell<Environment>>,
+}
+
+/// Makes a state for this load of the addon and puts its functions on `exports`.
+pub fn register(env: sys::napi_env, exports: sys::napi_value, natives: &[(&str, Native)]) {
+    let environment = Rc::new(RefCell::new(Environment::default()));
+    let mut bindings = Vec::with_capacity(natives.len());
+    for (name, native) in natives {
+        let binding = Box::new(Binding { native: *native, environment: Rc::clone(&environment) });
+        let data = ptr::from_ref(&*binding).cast_mut().cast::<c_void>();
+        let mut function = ptr::null_mut();
+        let text = name.as_ptr().cast::<c_char>();
+        let length = length_of(name.as_bytes());
+        call!(napi_create_function(env, text, length, Some(trampoline), data, &raw mut function));
+        let mut key = ptr::null_mut();
+        call!(napi_create_string_utf8(env, text, length, &raw mut key));
+        call!(napi_set_property(env, exports, key, function));
+        bindings.push(binding);
+    }
+    let load = Box::into_raw(Box::new(Load { environment, _bindings: bindings }));
+    call!(napi_add_env_cleanup_hook(env, Some(unload), load.cast()));
+}
+
+/// Everything of one load, until its environment ends.
+struct Load {
+    environment: Rc<RefCell<Environment>>,
+    /// Pointed to by the functions.
+    _bindings: Vec<Box<Binding>>,
+}
+
+/// The environment ends (process exit, `worker.terminate()`): JavaScript will not run any more.
+unsafe extern "C" fn unload(load: *mut c_void) {
+    // SAFETY: `load` came from `Box::into_raw` in `register`, and Node-API calls this hook once.
+    let load = unsafe { Box::from_raw(load.cast::<Load>()) };
+    // A panic must not unwind into Node.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        if let Ok(mut environment) = load.environment.try_borrow_mut() {
+            environment.tear_down();
+        }
+    }));
+    drop(catch_unwind(AssertUnwindSafe(move || drop(load))));
+}
+
+/// Every native function is entered here.
+unsafe extern "C" fn trampoline(raw: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    let env = Env { raw, callback: PhantomData };
+    let mut arguments = [ptr::null_mut(); MOST_ARGUMENTS];
+    let mut count = MOST_ARGUMENTS;
+    let mut data = ptr::null_mut();
+    let (argv, this) = (arguments.as_mut_ptr(), ptr::null_mut());
+    let status = call!(napi_get_cb_info(raw, info, &raw mut count, argv, this, &raw mut data));
+    if status != sys::Status::napi_ok || data.is_null() {
+        return ptr::null_mut();
+    }
+    // SAFETY: `data` is the binding that `register` gave to this function; it is freed only when the environment ends,
+    // after which no JavaScript runs.
+    let binding = unsafe { &*data.cast::<Binding>() };
+    let count = count.min(MOST_ARGUMENTS);
+    let call = Call { env, arguments, count, environment: &binding.environment };
+    let result = catch_unwind(AssertUnwindSafe(|| (binding.native)(&call).map(Value::raw)));
+    match result {
+        Ok(Ok(value)) => value,
+        Ok(Err(misuse)) => {
+            env.throw(&misuse);
+            ptr::null_mut()
+        }
+        Err(_) => {
+            env.throw(&Misuse::bug());
+            ptr::null_mut()
+        }
+    }
+}
+
+/// A thread-safe function: schedules a turn of Node's loop from any thread.
+pub struct ThreadsafeFunction(sys::napi_threadsafe_function);
+
+// SAFETY: Node-API defines thread-safe functions to be called from any thread. The handle is only used while it is not
+// released: `doorbell.rs` guards it with a lock.
+unsafe impl Send for ThreadsafeFunction {}
+// SAFETY: as above; calls from several threads at once are allowed.
+unsafe impl Sync for ThreadsafeFunction {}
+
+impl ThreadsafeFunction {
+    /// Makes one that calls `function` without arguments. It does not keep Node alive.
+    #[must_use]
+    pub fn new(env: Env<'_>, function: Value<'_>) -> Option<Self> {
+        let name = env.string(b"ferrows");
+        let mut raw = ptr::null_mut();
+        let status = call!(napi_create_threadsafe_function(
+            env.raw,
+            function.raw,
+            ptr::null_mut(),
+            name.raw,
+            0,
+            1,
+            ptr::null_mut(),
+            None,
+            ptr::null_mut(),
+            None,
+            &raw mut raw,
+        ));
+        if status != sys::Status::napi_ok {
+            return None;
+        }
+        call!(napi_unref_threadsafe_function(env.raw, raw));
+        Some(Self(raw))
+    }
+
+    /// Schedules the call.
+    pub fn call(&self) {
+        let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
+        call!(napi_call_threadsafe_function(self.0, ptr::null_mut(), mode));
+    }
+
+    /// Whether Node stays alive for it.
+    pub fn keep_alive(&self, env: Env<'_>, alive: bool) {
+        if alive {
+            call!(napi_ref_threadsafe_function(env.raw, self.0));
+        } else {
+            call!(napi_unref_threadsafe_function(env.raw, self.0));
+        }
+    }
+
+    /// Gives it up.
+    pub fn release(self) {
+        let mode = sys::ThreadsafeFunctionReleaseMode::abort;
+        call!(napi_release_threadsafe_function(self.0, mode));
+    }
+}
+
+/// Bytes that a string is first given room for: most messages, paths and header values fit.
+const GUESS: usize = 512;
+/// Room that tells a string which fitted from one that was cut: the longest UTF-8 sequence and the final NUL.
+const SLACK: usize = 5;

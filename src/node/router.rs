@@ -1,0 +1,680 @@
+//! Which handler a request reaches. Patterns are `/`-separated segments: a literal, `:name` (one segment that is not
+//! empty) or `*` (one or more remaining segments, which may be empty). Nothing is decoded, normalised or folded to
+//! lower case, and `/a`, `/a/` and `//a` are three different paths.
+//!
+//! The candidates for a request, in order: the routes of its method, then those of `any`; in each, WebSocket routes, then
+//! the others; in each, segment by segment from the left, literal before parameter before wildcard. The order of
+//! registration never matters.
+//!
+//! Every verb has two trees, one per priority, with one level per segment:
+//!
+//! ```text
+//!  GET, Normal  ──┬─ "user" ─┬─ "me"            /user/me
+//!                 │          └─ :  ─── "posts"  /user/:id/posts
+//!                 ├─ :  ───────────             /:page
+//!                 └─ *                          /*
+//! ```
+//!
+//! A search goes through them depth first. A node can be reached in one way only (its own path from the root), so a
+//! search visits no node twice: however long and many-slashed the path of a request is, it costs at most the number of
+//! registered segments, and no more than [`MAX_SEGMENTS`] levels of recursion. It allocates nothing.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+/// A handler, as its owner numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HandlerId(pub u32);
+
+/// The requests a route is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb<'a> {
+    /// All of them, after the routes of their own method.
+    Any,
+    /// Those of one method, spelt as on the wire (`GET`): methods are case-sensitive.
+    Method(&'a str),
+}
+
+/// Which routes of a verb come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// `app.ws()`: before all others.
+    WebSocket,
+    /// Everything else.
+    Normal,
+}
+
+/// All routes of an app.
+#[derive(Debug, Default)]
+pub struct Router {
+    /// The routes of the methods that have any. There are few methods, so they are searched one by one.
+    methods: Vec<(Box<str>, Trees)>,
+    /// The routes of [`Verb::Any`].
+    any: Trees,
+}
+
+/// The parameters of the last match. Reused from one request to the next; the path they lie in is the caller's.
+#[derive(Clone, Debug, Default)]
+pub struct Params {
+    /// Where each parameter lies in the path, from left to right.
+    values: Vec<Range<usize>>,
+    /// The names of the parameters of the route, at the same positions; `None` after a search that found nothing.
+    names: Option<Rc<[Box<str>]>>,
+}
+
+/// The routes of one verb.
+#[derive(Debug, Default)]
+struct Trees {
+    /// Those of [`Priority::WebSocket`].
+    websocket: Node,
+    /// Those of [`Priority::Normal`].
+    normal: Node,
+}
+
+/// What the segments up to here lead to.
+#[derive(Debug, Default)]
+struct Node {
+    /// The route that ends here.
+    route: Option<Route>,
+    /// A further segment that is this literal; sorted by it. Sorted rather than hashed, so that no choice of paths
+    /// makes the search slow.
+    literals: Vec<(Box<str>, Node)>,
+    /// A further segment that is not empty.
+    parameter: Option<Box<Node>>,
+    /// All further segments.
+    wildcard: Option<Route>,
+}
+
+/// The end of a pattern.
+#[derive(Debug)]
+struct Route {
+    /// Its handler.
+    handler: HandlerId,
+    /// Names of its parameters from left to right, without their `:`. They belong to the route and not to the nodes,
+    /// because `/:a` and `/:b/c` share one.
+    names: Rc<[Box<str>]>,
+}
+
+impl Router {
+    /// A router without routes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a route, and returns the handler that no request can reach any more: that of the route it replaces, which
+    /// has the same verb, priority and pattern, whatever its parameters and wildcards are called; or `handler` itself,
+    /// if the pattern has segments after its wildcard or more than [`MAX_SEGMENTS`] of them, and so matches nothing.
+    ///
+    /// A `/` missing at the start is supplied, so `*` means `/*`; only the empty pattern stays what it is: the pattern
+    /// of no path.
+    pub fn insert(
+        &mut self,
+        verb: Verb<'_>,
+        pattern: &str,
+        priority: Priority,
+        handler: HandlerId,
+    ) -> Option<HandlerId> {
+        let Some(segments) = parse(pattern) else { return Some(handler) };
+        let route = Route { handler, names: names(&segments) };
+        self.trees(verb).root(priority).insert(&segments, route).map(|replaced| replaced.handler)
+    }
+
+    /// Removes a route, and returns its handler. The pattern is compared as by [`Self::insert`].
+    pub fn remove(&mut self, verb: Verb<'_>, pattern: &str, priority: Priority) -> Option<HandlerId> {
+        let removed = self.trees(verb).root(priority).remove(&parse(pattern)?);
+        self.methods.retain(|(_, trees)| !trees.is_empty());
+        removed.map(|route| route.handler)
+    }
+
+    /// The `nth` candidate, counted from 0, for a request of this method and path; `params` then holds its parameters.
+    /// A handler that yields is followed by the next `nth`.
+    ///
+    /// `path` is what [`crate::protocol::http::head::RequestHead::path`] says, without the query. One that has no `/`
+    /// at the start (`*`, or the authority of a CONNECT) is one segment.
+    pub fn find(&self, method: &[u8], path: &[u8], nth: usize, params: &mut Params) -> Option<HandlerId> {
+        params.values.clear();
+        params.names = None;
+        let own = self.methods.iter().find(|(name, _)| name.as_bytes() == method).map(|(_, trees)| trees);
+        let trees = own.into_iter().chain([&self.any]);
+
+        let start = usize::from(path.first() == Some(&b'/'));
+        let first = (!path.is_empty()).then_some(start);
+        let mut search = Search { path, to_skip: nth, values: &mut params.values };
+        let route = trees
+            .flat_map(|trees| [&trees.websocket, &trees.normal])
+            .find_map(|root| search.visit(root, first))?;
+        params.names = Some(Rc::clone(&route.names));
+        Some(route.handler)
+    }
+
+    /// The routes of this verb.
+    fn trees(&mut self, verb: Verb<'_>) -> &mut Trees {
+        let Verb::Method(method) = verb else { return &mut self.any };
+        let position = self.methods.iter().position(|(name, _)| **name == *method).unwrap_or_else(|| {
+            self.methods.push((method.into(), Trees::default()));
+            self.methods.len() - 1
+        });
+        &mut self.methods[position].1
+    }
+}
+
+impl Params {
+    /// Where the parameter at this position lies in the path.
+    #[must_use]
+    pub fn get(&self, position: usize) -> Option<Range<usize>> {
+        self.values.get(position).cloned()
+    }
+
+    /// Where the parameter of this name lies in the path. If a pattern has a name twice, the last one counts.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<Range<usize>> {
+        let position = self.names.as_ref()?.iter().rposition(|known| **known == *name)?;
+        self.get(position)
+    }
+
+    /// Number of parameters.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether the route has no parameters.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+}
+
+/// A search under way.
+struct Search<'a> {
+    /// The path of the request.
+    path: &'a [u8],
+    /// Candidates to pass over before the one wanted.
+    to_skip: usize,
+    /// The parameters on the way from the root to here.
+    values: &'a mut Vec<Range<usize>>,
+}
+
+impl Search<'_> {
+    /// Looks for the wanted route at `node` and below, for the part of the path that starts at `rest`; `None` if the
+    /// path ended before.
+    fn visit<'n>(&mut self, node: &'n Node, rest: Option<usize>) -> Option<&'n Route> {
+        let Some(start) = rest else { return self.take(node.route.as_ref()) };
+        let (end, next) = match memchr::memchr(b'/', &self.path[start..]) {
+            Some(len) => (start + len, Some(start + len + 1)),
+            None => (self.path.len(), None),
+        };
+
+        if let Some(child) = node.literal(&self.path[start..end])
+            && let Some(route) = self.visit(child, next)
+        {
+            return Some(route);
+        }
+        if let Some(child) = &node.parameter
+            && start < end
+        {
+            self.values.push(start..end);
+            if let Some(route) = self.visit(child, next) {
+                return Some(route);
+            }
+            self.values.pop();
+        }
+        self.take(node.wildcard.as_ref())
+    }
+
+    /// The next candidate, if there is one here and it is the one wanted.
+    fn take<'n>(&mut self, candidate: Option<&'n Route>) -> Option<&'n Route> {
+        let route = candidate?;
+        if self.to_skip == 0 {
+            return Some(route);
+        }
+        self.to_skip -= 1;
+        None
+    }
+}
+
+impl Trees {
+    /// The tree of this priority.
+    const fn root(&mut self, priority: Priority) -> &mut Node {
+        match priority {
+            Priority::WebSocket => &mut self.websocket,
+            Priority::Normal => &mut self.normal,
+        }
+    }
+
+    /// Whether there is no route in either.
+    const fn is_empty(&self) -> bool {
+        self.websocket.is_empty() && self.normal.is_empty()
+    }
+}
+
+impl Node {
+    /// The child for this segment of a path, if there is a literal one.
+    fn literal(&self, segment: &[u8]) -> Option<&Self> {
+        let position = self.literals.binary_search_by(|(literal, _)| literal.as_bytes().cmp(segment)).ok()?;
+        Some(&self.literals[position].1)
+    }
+
+    /// Puts a route at the end of these segments; returns the one that was there.
+    fn insert(&mut self, segments: &[Segment<'_>], route: Route) -> Option<Route> {
+        match segments {
+            [] => self.route.replace(route),
+            [Segment::Wildcard, ..] => self.wildcard.replace(route),
+            [Segment::Parameter(_), rest @ ..] => self.parameter.get_or_insert_default().insert(rest, route),
+            [Segment::Literal(literal), rest @ ..] => {
+                let position = self.position_of(literal).unwrap_or_else(|position| {
+                    self.literals.insert(position, ((*literal).into(), Self::default()));
+                    position
+                });
+                self.literals[position].1.insert(rest, route)
+            }
+        }
+    }
+
+    /// Takes the route at the end of these segments away, and the nodes that nothing needs without it.
+    fn remove(&mut self, segments: &[Segment<'_>]) -> Option<Route> {
+        match segments {
+            [] => self.route.take(),
+            [Segment::Wildcard, ..] => self.wildcard.take(),
+            [Segment::Parameter(_), rest @ ..] => {
+                let removed = self.parameter.as_mut()?.remove(rest);
+                self.parameter.take_if(|child| child.is_empty());
+                removed
+            }
+            [Segment::Literal(literal), rest @ ..] => {
+                let position = self.position_of(literal).ok()?;
+                let removed = self.literals[position].1.remove(rest);
+                if self.literals[position].1.is_empty() {
+                    self.literals.remove(position);
+                }
+                removed
+            }
+        }
+    }
+
+    /// Where the child for this literal is, or belongs.
+    fn position_of(&self, literal: &str) -> Result<usize, usize> {
+        self.literals.binary_search_by(|(known, _)| (**known).cmp(literal))
+    }
+
+    /// Whether no route ends here or below, as [`Self::remove`] leaves no child without one.
+    const fn is_empty(&self) -> bool {
+        self.route.is_none()
+            && self.literals.is_empty()
+            && self.parameter.is_none()
+            && self.wildcard.is_none()
+    }
+}
+
+/// One segment of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Segment<'a> {
+    /// Itself.
+    Literal(&'a str),
+    /// `:name`.
+    Parameter(&'a str),
+    /// `*`, or whatever else begins with it.
+    Wildcard,
+}
+
+/// The segments of a pattern; none of the empty pattern. `None` if it matches nothing.
+fn parse(pattern: &str) -> Option<Vec<Segment<'_>>> {
+    if pattern.is_empty() {
+        return Some(Vec::new());
+    }
+    let mut segments = Vec::new();
+    for text in pattern.strip_prefix('/').unwrap_or(pattern).split('/') {
+        if segments.len() == MAX_SEGMENTS || segments.last() == Some(&Segment::Wildcard) {
+            return None;
+        }
+        segments.push(match text.as_bytes() {
+            [b'*', ..] => Segment::Wildcard,
+            [b':', ..] => Segment::Parameter(&text[1..]),
+            _ => Segment::Literal(text),
+        });
+    }
+    Some(segments)
+}
+
+/// The names of the parameters of a pattern.
+fn names(segments: &[Segment<'_>]) -> Rc<[Box<str>]> {
+    let name = |segment: &Segment<'_>| match *segment {
+        Segment::Parameter(name) => Some(name.into()),
+        Segment::Literal(_) | Segment::Wildcard => None,
+    };
+    segments.iter().filter_map(name).collect()
+}
+
+/// Segments of a pattern, and of a path that are looked at; uWebSockets.js has the same limit. A deeper path is still
+/// found by a wildcard among the first of them. Also what bounds the recursion over a tree.
+pub const MAX_SEGMENTS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    use Priority::{Normal, WebSocket};
+
+    /// A router with these GET patterns, numbered from 0.
+    fn router(patterns: &[&str]) -> Router {
+        let mut router = Router::new();
+        for (number, pattern) in patterns.iter().enumerate() {
+            let handler = HandlerId(u32::try_from(number).expect("few patterns"));
+            assert_eq!(router.insert(Verb::Method("GET"), pattern, Normal, handler), None, "{pattern}");
+        }
+        router
+    }
+
+    /// All candidates for a path, in order, with their parameters.
+    fn candidates(router: &Router, method: &str, path: &str) -> Vec<(u32, Vec<String>)> {
+        let mut params = Params::default();
+        (0..)
+            .map_while(|nth| {
+                let handler = router.find(method.as_bytes(), path.as_bytes(), nth, &mut params)?;
+                let values = (0..params.len()).filter_map(|position| params.get(position));
+                Some((handler.0, values.map(|value| path[value].to_owned()).collect()))
+            })
+            .collect()
+    }
+
+    /// The same without parameters, for GET.
+    fn handlers(router: &Router, path: &str) -> Vec<u32> {
+        candidates(router, "GET", path).into_iter().map(|(handler, _)| handler).collect()
+    }
+
+    #[test]
+    fn slashes_are_told_apart() {
+        let router = router(&["/", "", "/a", "/a/", "//a", "/a//b"]);
+        for (path, expected) in [("/", 0), ("", 1), ("/a", 2), ("/a/", 3), ("//a", 4), ("/a//b", 5)]
+            .map(|(path, id)| (path, vec![id]))
+        {
+            assert_eq!(handlers(&router, path), expected, "{path:?}");
+        }
+        assert_eq!(handlers(&router, "/A"), []);
+        assert_eq!(handlers(&router, "/%61"), []);
+        assert_eq!(handlers(&router, "/a/b"), []);
+    }
+
+    #[test]
+    fn a_wildcard_takes_one_or_more_segments_that_may_be_empty() {
+        let router = router(&["/*", "/a/*"]);
+        assert_eq!(handlers(&router, "/"), [0]);
+        assert_eq!(handlers(&router, "/a"), [0]);
+        assert_eq!(handlers(&router, "/a/"), [1, 0]);
+        assert_eq!(handlers(&router, "/a/b"), [1, 0]);
+        assert_eq!(handlers(&router, "/a/b/c/"), [1, 0]);
+        assert_eq!(handlers(&router, "*"), [0]);
+        assert_eq!(handlers(&router, "example.org:443"), [0]);
+    }
+
+    #[test]
+    fn a_parameter_takes_one_segment_that_is_not_empty() {
+        let router = router(&["/:a", "/:a/b", "/a/:b/c"]);
+        assert_eq!(candidates(&router, "GET", "/x"), [(0, vec!["x".to_owned()])]);
+        assert_eq!(handlers(&router, "/"), []);
+        assert_eq!(handlers(&router, "//b"), []);
+        assert_eq!(candidates(&router, "GET", "/x%2F/b"), [(1, vec!["x%2F".to_owned()])]);
+        assert_eq!(handlers(&router, "/a//c"), []);
+    }
+
+    #[test]
+    fn literal_before_parameter_before_wildcard_with_backtracking() {
+        let router = router(&["/*", "/:x/*", "/:x/:y", "/:x/b", "/a/*", "/a/:y", "/a/b"]);
+        assert_eq!(handlers(&router, "/a/b"), [6, 5, 4, 3, 2, 1, 0]);
+        assert_eq!(handlers(&router, "/a/c"), [5, 4, 2, 1, 0]);
+        assert_eq!(handlers(&router, "/c/b"), [3, 2, 1, 0]);
+        // A character that sorts before `*` or `:` changes nothing.
+        let router = self::router(&["/:x", "/*", "/!"]);
+        assert_eq!(handlers(&router, "/!"), [2, 0, 1]);
+    }
+
+    #[test]
+    fn websocket_routes_come_first_and_the_method_before_any() {
+        let mut router = Router::new();
+        let get = Verb::Method("GET");
+        router.insert(Verb::Any, "/a", WebSocket, HandlerId(5));
+        router.insert(Verb::Any, "/a", Normal, HandlerId(6));
+        router.insert(get, "/*", Normal, HandlerId(4));
+        router.insert(get, "/a", Normal, HandlerId(3));
+        router.insert(get, "/*", WebSocket, HandlerId(2));
+        router.insert(get, "/a", WebSocket, HandlerId(1));
+        assert_eq!(handlers(&router, "/a"), [1, 2, 3, 4, 5, 6]);
+        for other in ["POST", "get", "PROPFIND", ""] {
+            let found: Vec<u32> = candidates(&router, other, "/a").into_iter().map(|(id, _)| id).collect();
+            assert_eq!(found, [5, 6], "{other}");
+        }
+    }
+
+    #[test]
+    fn the_same_pattern_replaces_whatever_its_parameters_are_called() {
+        let mut router = Router::new();
+        let get = Verb::Method("GET");
+        assert_eq!(router.insert(get, "/:a/*", Normal, HandlerId(1)), None);
+        assert_eq!(router.insert(get, "/:b/*rest", Normal, HandlerId(2)), Some(HandlerId(1)));
+        assert_eq!(router.insert(get, "/:b/*", WebSocket, HandlerId(3)), None);
+        assert_eq!(router.insert(Verb::Any, "/:b/*", Normal, HandlerId(4)), None);
+        assert_eq!(router.insert(Verb::Method("POST"), "/:b/*", Normal, HandlerId(5)), None);
+
+        let mut params = Params::default();
+        assert_eq!(router.find(b"GET", b"/x/y", 1, &mut params), Some(HandlerId(2)));
+        assert_eq!((params.by_name("a"), params.by_name("b")), (None, Some(1..2)));
+
+        assert_eq!(router.remove(get, "/:c/*", Normal), Some(HandlerId(2)));
+        assert_eq!(router.remove(get, "/:c/*", Normal), None);
+        assert_eq!(router.remove(get, "/:c", Normal), None);
+        assert_eq!(router.remove(Verb::Method("PUT"), "/:c/*", Normal), None);
+        assert_eq!(handlers(&router, "/x/y"), [3, 4]);
+    }
+
+    #[test]
+    fn parameters_are_found_by_position_and_by_name() {
+        let router = router(&["/:a/x/:b/:a", "/:c/y", "/:/z"]);
+        let mut params = Params::default();
+        assert!(router.find(b"GET", b"/1/x/22/333", 0, &mut params).is_some());
+        assert_eq!([0, 1, 2].map(|position| params.get(position)), [Some(1..2), Some(5..7), Some(8..11)]);
+        assert_eq!((params.len(), params.get(3)), (3, None));
+        assert_eq!((params.by_name("a"), params.by_name("b")), (Some(8..11), Some(5..7)));
+        assert_eq!((params.by_name("c"), params.by_name(":a"), params.by_name("")), (None, None, None));
+
+        assert!(router.find(b"GET", b"/1/y", 0, &mut params).is_some());
+        assert_eq!((params.by_name("c"), params.by_name("a")), (Some(1..2), None));
+        assert!(router.find(b"GET", b"/1/z", 0, &mut params).is_some());
+        assert_eq!(params.by_name(""), Some(1..2));
+
+        assert_eq!(router.find(b"GET", b"/1", 0, &mut params), None);
+        assert!(params.is_empty() && params.by_name("c").is_none());
+    }
+
+    #[test]
+    fn nothing_deeper_than_a_hundred_segments_is_kept_or_found_but_by_a_wildcard_above() {
+        let deep = |segments: usize| "/a".repeat(segments);
+        let with_wildcard = |segments: usize| format!("{}/*", deep(segments - 1));
+        let mut router = router(&[&deep(100), &with_wildcard(100)]);
+        assert_eq!(handlers(&router, &deep(100)), [0, 1]);
+        assert_eq!(handlers(&router, &deep(101)), [1]);
+        assert_eq!(handlers(&router, &deep(30_000)), [1]);
+        for too_deep in [deep(101), with_wildcard(101), deep(1_000_000)] {
+            let added = router.insert(Verb::Any, &too_deep, Normal, HandlerId(2));
+            assert_eq!(added, Some(HandlerId(2)), "handed back");
+            assert_eq!(router.remove(Verb::Any, &too_deep, Normal), None);
+        }
+        assert_eq!(handlers(&router, &deep(101)), [1]);
+    }
+
+    #[test]
+    fn a_pattern_that_goes_on_after_its_wildcard_matches_nothing_and_is_handed_back() {
+        let mut router = router(&["/a/*"]);
+        let get = Verb::Method("GET");
+        assert_eq!(router.insert(get, "/a/*/b", Normal, HandlerId(1)), Some(HandlerId(1)));
+        assert_eq!(router.remove(get, "/a/*/b", Normal), None);
+        assert_eq!(handlers(&router, "/a/x/b"), [0]);
+    }
+
+    #[test]
+    fn a_missing_first_slash_is_supplied() {
+        let mut router = router(&["*", "a"]);
+        assert_eq!(handlers(&router, "/a"), [1, 0]);
+        assert_eq!(router.insert(Verb::Method("GET"), "/a", Normal, HandlerId(2)), Some(HandlerId(1)));
+    }
+
+    #[test]
+    fn a_router_whose_routes_were_removed_is_as_new() {
+        let mut router = Router::new();
+        let patterns = ["/a/:b/c", "/a/:b", "/a/*", "/*", "", "/a/b/*", "/a"];
+        for pattern in patterns {
+            router.insert(Verb::Method("GET"), pattern, Normal, HandlerId(0));
+        }
+        for pattern in patterns {
+            assert_eq!(router.remove(Verb::Method("GET"), pattern, Normal), Some(HandlerId(0)), "{pattern}");
+        }
+        assert!(router.methods.is_empty() && router.any.is_empty());
+    }
+
+    #[test]
+    fn of_a_thousand_ways_to_match_every_one_is_found_in_order() {
+        let mut router = Router::new();
+        // The first segment is the highest bit, so that the numbers count in the order of the rule.
+        let pattern = |mask: u32| -> String {
+            (0..10).rev().map(|bit| if mask >> bit & 1 == 0 { "/a" } else { "/:p" }).collect()
+        };
+        for mask in (0..1024).rev() {
+            router.insert(Verb::Any, &pattern(mask), Normal, HandlerId(mask));
+        }
+        let mut params = Params::default();
+        let path = "/a".repeat(10);
+        for nth in 0..1024 {
+            let found = router.find(b"GET", path.as_bytes(), nth, &mut params);
+            assert_eq!(found.map(|handler| handler.0 as usize), Some(nth));
+            assert_eq!(params.len(), nth.count_ones() as usize);
+        }
+        assert_eq!(router.find(b"GET", path.as_bytes(), 1024, &mut params), None);
+    }
+
+    /// The rule itself, without a tree: all routes in a list, sorted for every request.
+    #[derive(Default)]
+    struct Twin(Vec<(Option<&'static str>, Priority, String, HandlerId)>);
+
+    /// What a segment of a pattern is compared by: kind first, so that kinds sort as the rule has it.
+    fn kind(segment: &str) -> (u8, &str) {
+        match segment.as_bytes().first() {
+            Some(b'*') => (2, ""),
+            Some(b':') => (1, ""),
+            _ => (0, segment),
+        }
+    }
+
+    impl Twin {
+        fn kinds(pattern: &str) -> Vec<(u8, &str)> {
+            pattern.split('/').skip(1).map(kind).collect()
+        }
+
+        fn matches_nothing(pattern: &str) -> bool {
+            Self::kinds(pattern).iter().rev().skip(1).any(|(kind, _)| *kind == 2)
+        }
+
+        fn position(&self, method: Option<&str>, priority: Priority, pattern: &str) -> Option<usize> {
+            self.0.iter().position(|(known_method, known_priority, known, _)| {
+                (*known_method, *known_priority) == (method, priority)
+                    && Self::kinds(known) == Self::kinds(pattern)
+            })
+        }
+
+        /// The parameters of `path` under `pattern`, if it matches.
+        fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
+            let (pattern, path) = (Self::kinds(pattern), path.split('/').skip(1).collect::<Vec<_>>());
+            let mut values = Vec::new();
+            for (position, (kind, literal)) in pattern.iter().enumerate() {
+                let segment = path.get(position)?;
+                match kind {
+                    2 => return Some(values),
+                    1 if segment.is_empty() => return None,
+                    1 => values.push((*segment).to_owned()),
+                    _ if segment != literal => return None,
+                    _ => {}
+                }
+            }
+            (pattern.len() == path.len()).then_some(values)
+        }
+
+        fn candidates(&self, method: &str, path: &str) -> Vec<(u32, Vec<String>)> {
+            let mut found: Vec<_> = self
+                .0
+                .iter()
+                .filter(|(known, ..)| known.is_none_or(|known| known == method))
+                .filter_map(|(known, priority, pattern, handler)| {
+                    let values = Self::matches(pattern, path)?;
+                    let kinds: Vec<u8> = Self::kinds(pattern).iter().map(|(kind, _)| *kind).collect();
+                    Some(((known.is_none(), *priority == Normal, kinds), (handler.0, values)))
+                })
+                .collect();
+            found.sort();
+            found.into_iter().map(|(_, candidate)| candidate).collect()
+        }
+    }
+
+    /// One step in the life of a router.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert(Option<&'static str>, Priority, String),
+        Remove(Option<&'static str>, Priority, String),
+        Find(&'static str, String),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let route = || {
+            let segment = prop_oneof![4 => Just("a"), 2 => Just("b"), 1 => Just(""), 3 => Just(":x"), 1 => Just(":y"),
+                2 => Just("*"), 1 => Just("*x")];
+            let pattern = proptest::collection::vec(segment, 1..5)
+                .prop_map(|segments| format!("/{}", segments.join("/")));
+            let method = prop_oneof![Just(None), Just(Some("GET")), Just(Some("POST"))];
+            (method, prop_oneof![Just(WebSocket), Just(Normal)], pattern)
+        };
+        let segment =
+            prop_oneof![4 => Just("a"), 2 => Just("b"), 1 => Just(""), 1 => Just("c"), 1 => Just(":x")];
+        let path =
+            proptest::collection::vec(segment, 1..6).prop_map(|segments| format!("/{}", segments.join("/")));
+        let step = prop_oneof![
+            4 => route().prop_map(|(method, priority, pattern)| Step::Insert(method, priority, pattern)),
+            2 => route().prop_map(|(method, priority, pattern)| Step::Remove(method, priority, pattern)),
+            3 => (prop_oneof![Just("GET"), Just("POST"), Just("get")], path)
+                .prop_map(|(method, path)| Step::Find(method, path)),
+        ];
+        proptest::collection::vec(step, 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn the_router_finds_what_the_rule_says(steps in steps()) {
+            let verb = |method: Option<&'static str>| method.map_or(Verb::Any, Verb::Method);
+            let (mut router, mut twin) = (Router::new(), Twin::default());
+            for (number, step) in (0..).zip(steps) {
+                match step {
+                    Step::Insert(method, priority, pattern) if Twin::matches_nothing(&pattern) => {
+                        let handler = HandlerId(number);
+                        let added = router.insert(verb(method), &pattern, priority, handler);
+                        prop_assert_eq!(added, Some(handler));
+                    }
+                    Step::Insert(method, priority, pattern) => {
+                        let replaced = twin
+                            .position(method, priority, &pattern)
+                            .map(|position| twin.0.remove(position).3);
+                        let handler = HandlerId(number);
+                        prop_assert_eq!(router.insert(verb(method), &pattern, priority, handler), replaced);
+                        twin.0.push((method, priority, pattern, handler));
+                    }
+                    Step::Remove(method, priority, pattern) => {
+                        let removed = twin
+                            .position(method, priority, &pattern)
+                            .map(|position| twin.0.remove(position).3);
+                        prop_assert_eq!(router.remove(verb(method), &pattern, priority), removed);
+                    }
+                    Step::Find(method, path) => {
+                        prop_assert_eq!(candidates(&router, method, &path), twin.candidates(method, &path));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! `WebSocket`: one open WebSocket, as Node's thread sees it.
+
+use std::net::SocketAddr;
+
+use super::behavior::{Behavior, Handlers, Target};
+use super::environment::{Environment, Occupant};
+use super::error::Misuse;
+use super::handles::Handle;
+use super::http_response::{address_as_text, address_bytes, append_payload};
+use super::raw::{Call, Type, Value};
+use super::topics::Change;
+use crate::bridge::command::Command;
+use crate::bridge::id::{AppId, ConnectionId, TopicId};
+use crate::bridge::ledger::Ledger;
+use crate::bridge::sync::Arc;
+use crate::protocol::cause::CloseCause;
+use crate::protocol::websocket::MessageKind;
+
+/// One open WebSocket.
+#[derive(Debug)]
+pub struct Socket {
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// Whose it is.
+    pub app: AppId,
+    /// Its route.
+    pub route: usize,
+    /// What the worker has done of what was accepted.
+    ledger: Arc<Ledger>,
+    /// Payload bytes accepted by `send` and `ping`.
+    accepted: u64,
+    /// The application has seen back-pressure and a `Drained` is under way to it (S5).
+    drain_requested: bool,
+    /// Its topics. Short, mostly; searched linearly.
+    topics: Vec<TopicId>,
+    peer: Option<SocketAddr>,
+}
+
+impl Socket {
+    /// A WebSocket that has just been opened.
+    #[must_use]
+    pub const fn new(
+        connection: ConnectionId,
+        app: AppId,
+        route: usize,
+        ledger: Arc<Ledger>,
+        peer: Option<SocketAddr>,
+    ) -> Self {
+        Self { connection, app, route, ledger, accepted: 0, drain_requested: false, topics: Vec::new(), peer }
+    }
+}
+
+/// The results of `send` (contract 1.8).
+mod sent {
+    /// Sent, or as good as.
+    pub const NOW: f64 = 1.0;
+    /// Accepted, but there is back-pressure: `drain` will follow.
+    pub const QUEUED: f64 = 0.0;
+    /// Not accepted: the backlog exceeds `maxBackpressure`.
+    pub const DROPPED: f64 = 2.0;
+}
+
+impl Environment {
+    /// The WebSocket of a handle, if it is open.
+    ///
+    /// # Errors
+    /// [`Misuse::websocket_closed`]
+    pub fn socket(&mut self, number: f64) -> Result<(Handle, &mut Socket), Misuse> {
+        let handle = Handle::from_number(number).ok_or_else(Misuse::websocket_closed)?;
+        self.sockets.get_mut(handle).map(|socket| (handle, socket)).ok_or_else(Misuse::websocket_closed)
+    }
+
+    /// The options of a WebSocket's route.
+    #[must_use]
+    pub fn behavior(&self, route: usize) -> Option<&Behavior> {
+        match &self.routes.get(route)?.target {
+            Target::WebSocket(behavior) => Some(behavior),
+            Target::Handler | Target::NotFound => None,
+        }
+    }
+
+    /// The WebSocket is closed as far as JavaScript is concerned: its handle is refused from now on, and nothing that
+    /// arrives for it is of interest. What its topics lost is left in `departures`. Fills the registers for the close
+    /// handler.
+    pub fn close_socket(&mut self, handle: Handle, code: u16, cause: CloseCause) {
+        let Some(socket) = self.sockets.remove(handle) else { return };
+        if self.occupants.get(socket.connection) == Occupant::Socket(handle) {
+            self.occupants.set(socket.connection, Occupant::Nobody);
+        }
+        let wanted = self.behavior(socket.route).is_some_and(|it| it.handlers.has(Handlers::SUBSCRIPTION));
+        self.departures.clear();
+        for topic in socket.topics.iter().rev() {
+            // The worker forgets the subscriptions together with the connection.
+            let change = self.topics.unsubscribe(*topic, socket.connection.worker);
+            if wanted {
+                self.departures.push(change);
+            }
+        }
+        self.registers.set(1, f64::from(handle.slot));
+        self.registers.set(2, f64::from(code));
+        self.registers.set(3, f64::from(cause.number()));
+        self.registers.set(4, self.departures.len() as f64);
+    }
+
+    /// Asks the worker to say when everything is written, once.
+    fn request_drain(&mut self, handle: Handle) {
+        let Some(socket) = self.sockets.get_mut(handle) else { return };
+        if !socket.drain_requested {
+            socket.drain_requested = true;
+            let connection = socket.connection;
+            self.outgoing.push(connection.worker, Command::NotifyDrain { connection });
+        }
+    }
+
+    /// A `Drained` has arrived. Returns whether it is the answer to a request of this WebSocket.
+    pub fn take_drain(&mut self, handle: Handle) -> bool {
+        self.sockets.get_mut(handle).is_some_and(|socket| std::mem::take(&mut socket.drain_requested))
+    }
+
+    /// Publishes to everybody but `except`. Returns whether there was anybody.
+    pub fn publish(
+        &mut self,
+        call: &Call<'_>,
+        app: u32,
+        except: Option<(Handle, ConnectionId)>,
+        first: usize,
+    ) -> Result<bool, Misuse> {
+        let (mut topic, mut message) = (Vec::new(), Vec::new());
+        call.env().append_text_or_data(call.argument(first), &mut topic)?;
+        let Some(id) = self.topics.find(app, &topic) else {
+            // The message is checked all the same: a mistake shall not wait for the first subscriber to show.
+            call.env().append_text_or_data(call.argument(first + 1), &mut message)?;
+            return Ok(false);
+        };
+        let kind = kind_of(call.truthy(first + 2));
+        let subscribed = except.filter(|(handle, _)| {
+            self.sockets.get(*handle).is_some_and(|socket| socket.topics.contains(&id))
+        });
+        if self.topics.count(id) == u32::from(subscribed.is_some()) {
+            call.env().append_text_or_data(call.argument(first + 1), &mut message)?;
+            return Ok(false);
+        }
+        call.env().append_text_or_data(call.argument(first + 1), &mut message)?;
+        for worker in self.topics.workers(id) {
+            let payload = self.outgoing.copy(worker, &message);
+            let except = except.map(|(_, connection)| connection).filter(|it| it.worker == worker);
+            self.outgoing.push(worker, Command::Publish { topic: id, except, kind, payload });
+        }
+        self.settle();
+        Ok(true)
+    }
+}
+
+const fn kind_of(is_binary: bool) -> MessageKind {
+    if is_binary { MessageKind::Binary } else { MessageKind::Text }
+}
+
+/// `wsSend(socket, message, isBinary)`: 1, 0 or 2.
+pub fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let kind = kind_of(call.truthy(2));
+    transmit(call, |connection, payload| Command::SendMessage { connection, kind, payload })
+}
+
+/// `wsPing(socket, message)`: as `wsSend`, but never dropped.
+pub fn ping<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut payload = Vec::new();
+    call.env().append_text_or_data(call.argument(1), &mut payload)?;
+    if payload.len() > 125 {
+        return Err(Misuse::out_of_range("ping payload must not exceed 125 bytes (RFC 6455 §5.5)"));
+    }
+    transmit(call, |connection, payload| Command::SendPing { connection, payload })
+}
+
+fn transmit<'c>(
+    call: &Call<'c>,
+    command: impl FnOnce(ConnectionId, crate::bridge::event::Slice) -> Command,
+) -> Result<Value<'c>, Misuse> {
+    let mut guard = call.environment()?;
+    let environment = &mut *guard;
+    let (handle, socket) = environment.socket(call.number(0))?;
+    let (connection, route) = (socket.connection, socket.route);
+    let outstanding = socket.ledger.outstanding(socket.accepted);
+    let payload = append_payload(call, environment, connection.worker, 1)?;
+    let command = command(connection, payload);
+    if outstanding > 0 && matches!(command, Command::SendMessage { .. }) {
+        let limit = environment.behavior(route).map_or(0, |behavior| behavior.max_backpressure);
+        if limit > 0 && outstanding > limit {
+            // The bytes stay in the arena unused.
+            environment.request_drain(handle);
+            environment.settle();
+            return Ok(call.env().from_number(sent::DROPPED));
+        }
+    }
+    environment.outgoing.push(connection.worker, command);
+    let (_, socket) = environment.socket(call.number(0))?;
+    socket.accepted += u64::from(payload.len);
+    let queued = socket.ledger.outstanding(socket.accepted) > 0;
+    if queued {
+        environment.request_drain(handle);
+    }
+    environment.settle();
+    Ok(call.env().from_number(if queued { sent::QUEUED } else { sent::NOW }))
+}
+
+/// `wsBuffered(socket)`: bytes of back-pressure.
+pub fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, socket) = environment.socket(call.number(0))?;
+    let amount = socket.ledger.outstanding(socket.accepted);
+    if amount > 0 {
+        environment.request_drain(handle);
+        environment.settle();
+    }
+    Ok(call.env().from_number(amount as f64))
+}
+
+/// `wsEnd(socket, code, message)`: returns the reason for the close handler.
+pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (env, mut reason) = (call.env(), Vec::new());
+    let code = match (env.type_of(call.argument(1)), env.number(call.argument(1))) {
+        (Type::Nothing, _) => 0,
+        (_, Some(code)) if code == 0.0 || (code.fract() == 0.0 && (1000.0..5000.0).contains(&code)) => code as u16,
+        (_, Some(code)) => {
+            return Err(Misuse::out_of_range(format!("code must be 0 or an integer from 1000 to 4999, got {code}")));
+        }
+        (_, None) => return Err(Misuse::invalid_type("code must be a number")),
+    };
+    env.append_text_or_data(call.argument(2), &mut reason)?;
+    let mut environment = call.environment()?;
+    let (handle, socket) = environment.socket(call.number(0))?;
+    let connection = socket.connection;
+    let slice = environment.outgoing.copy(connection.worker, &reason);
+    environment.outgoing.push(connection.worker, Command::EndWebSocket { connection, code, reason: slice });
+    environment.close_socket(handle, code, CloseCause::ApplicationEnded);
+    environment.settle();
+    if reason.is_empty() {
+        reason.extend_from_slice(CloseCause::ApplicationEnded.verdict().text.as_bytes());
+    }
+    Ok(env.array_buffer(&reason))
+}
+
+/// `wsClose(socket)`: returns the reason for the close handler.
+pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, socket) = environment.socket(call.number(0))?;
+    let connection = socket.connection;
+    environment.outgoing.push(connection.worker, Command::CloseWebSocket { connection });
+    let verdict = CloseCause::ApplicationClosed.verdict();
+    environment.close_socket(handle, verdict.local_code, CloseCause::ApplicationClosed);
+    environment.settle();
+    Ok(call.env().array_buffer(verdict.text.as_bytes()))
+}
+
+/// `wsSubscribe(socket, topic)`: returns whether that is new; then the registers hold the new and the old count.
+pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let name = topic_argument(call)?;
+    let mut guard = call.environment()?;
+    let environment = &mut *guard;
+    let (handle, socket) = environment.socket(call.number(0))?;
+    let (connection, app) = (socket.connection, socket.app.app);
+    if let Some(id) = environment.topics.find(app, &name)
+        && environment.sockets.get(handle).is_some_and(|socket| socket.topics.contains(&id))
+    {
+        return Ok(call.env().from_bool(false));
+    }
+    let (topic, old) = environment.topics.subscribe(app, &name, connection.worker);
+    if let Some(socket) = environment.sockets.get_mut(handle) {
+        socket.topics.push(topic);
+    }
+    environment.outgoing.push(connection.worker, Command::Subscribe { connection, topic });
+    environment.settle();
+    environment.registers.set(1, f64::from(old + 1));
+    environment.registers.set(2, f64::from(old));
+    Ok(call.env().from_bool(true))
+}
+
+/// `wsUnsubscribe(socket, topic)`: returns whether it was subscribed; then the registers hold the counts.
+pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let name = topic_argument(call)?;
+    let mut guard = call.environment()?;
+    let environment = &mut *guard;
+    let (handle, socket) = environment.socket(call.number(0))?;
+    let (connection, app) = (socket.connection, socket.app.app);
+    let Some(topic) = environment.topics.find(app, &name) else { return Ok(call.env().from_bool(false)) };
+    let Some(socket) = environment.sockets.get_mut(handle) else { return Err(Misuse::websocket_closed()) };
+    let Some(place) = socket.topics.iter().position(|known| *known == topic) else {
+        return Ok(call.env().from_bool(false));
+    };
+    socket.topics.swap_remove(place);
+    let change = environment.topics.unsubscribe(topic, connection.worker);
+    environment.outgoing.push(connection.worker, Command::Unsubscribe { connection, topic });
+    environment.settle();
+    environment.registers.set(1, f64::from(change.new));
+    environment.registers.set(2, f64::from(change.old));
+    Ok(call.env().from_bool(true))
+}
+
+/// `wsIsSubscribed(socket, topic)`
+pub fn is_subscribed<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let name = topic_argument(call)?;
+    let mut environment = call.environment()?;
+    let (handle, socket) = environment.socket(call.number(0))?;
+    let app = socket.app.app;
+    let topic = environment.topics.find(app, &name);
+    let socket = environment.sockets.get(handle);
+    let subscribed = topic.is_some_and(|id| socket.is_some_and(|socket| socket.topics.contains(&id)));
+    Ok(call.env().from_bool(subscribed))
+}
+
+/// `wsTopics(socket)`
+pub fn topics<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, _) = environment.socket(call.number(0))?;
+    let env = call.env();
+    let socket = environment.sockets.get(handle);
+    let names = socket.iter().flat_map(|socket| &socket.topics).map(|id| env.string(environment.topics.name(*id)));
+    Ok(env.array(names))
+}
+
+/// `wsDeparture()`: the name of the next topic that the WebSocket closed last has left; the registers hold the counts.
+pub fn departure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let Some(Change { name, new, old }) = environment.departures.pop() else { return Ok(Value::UNDEFINED) };
+    environment.registers.set(1, f64::from(new));
+    environment.registers.set(2, f64::from(old));
+    Ok(call.env().array_buffer(&name))
+}
+
+/// `wsPublish(socket, topic, message, isBinary)`
+pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, socket) = environment.socket(call.number(0))?;
+    let (connection, app) = (socket.connection, socket.app.app);
+    if call.count() < 3 {
+        return Err(Misuse::missing_args(2));
+    }
+    if socket.topics.is_empty() {
+        // Contract 2.9: a socket that is subscribed to nothing publishes to nobody.
+        call.env().append_text_or_data(call.argument(2), &mut Vec::new())?;
+        return Ok(call.env().from_bool(false));
+    }
+    let published = environment.publish(call, app, Some((handle, connection)), 1)?;
+    Ok(call.env().from_bool(published))
+}
+
+/// `wsAddress(socket)`
+pub fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let peer = call.environment()?.socket(call.number(0))?.1.peer;
+    Ok(call.env().array_buffer(&address_bytes(peer)))
+}
+
+/// `wsAddressText(socket)`
+pub fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let peer = call.environment()?.socket(call.number(0))?.1.peer;
+    Ok(call.env().array_buffer(address_as_text(peer).as_bytes()))
+}
+
+/// `wsPort(socket)`
+pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let peer = call.environment()?.socket(call.number(0))?.1.peer;
+    Ok(call.env().from_number(peer.map_or(0.0, |peer| f64::from(peer.port()))))
+}
+
+/// `wsCheck(socket)`: throws if it is closed.
+pub fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.environment()?.socket(call.number(0))?;
+    Ok(Value::UNDEFINED)
+}
+
+fn topic_argument(call: &Call<'_>) -> Result<Vec<u8>, Misuse> {
+    let mut name = Vec::new();
+    call.env().append_text_or_data(call.argument(1), &mut name)?;
+    Ok(name)
+}

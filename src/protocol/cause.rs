@@ -1,0 +1,343 @@
+//! Why a connection ended. [`CloseCause`] is the one type that carries the answer from the socket to JavaScript;
+//! [`CloseCause::verdict`] is the one place that turns it into codes and words.
+
+/// Why a WebSocket closed or an HTTP response was aborted.
+///
+/// Ordered by blame: the peer in good order, the peer breaking a rule, the transport, time, and our own side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseCause {
+    /// The peer sent a Close frame with a status code (RFC 6455 §7.1.5).
+    PeerClosed,
+    /// The peer sent a Close frame without a status code; reported as 1005 (RFC 6455 §7.1.5).
+    PeerClosedWithoutCode,
+
+    /// RSV1, RSV2 or RSV3 was set and no negotiated extension gives it a meaning (RFC 6455 §5.2).
+    ReservedBits,
+    /// The opcode is one of 3–7 or 11–15 (RFC 6455 §5.2).
+    ReservedOpcode,
+    /// A control frame without FIN (RFC 6455 §5.5).
+    FragmentedControl,
+    /// A control frame whose payload exceeds 125 bytes (RFC 6455 §5.5).
+    ControlTooLong,
+    /// A continuation frame while no message was in progress (RFC 6455 §5.4).
+    UnexpectedContinuation,
+    /// A new text or binary frame while a fragmented message was in progress (RFC 6455 §5.4).
+    ExpectedContinuation,
+    /// A client frame without a mask (RFC 6455 §5.1).
+    UnmaskedFrame,
+    /// A payload length that would have fitted a shorter form (RFC 6455 §5.2).
+    NonMinimalLength,
+    /// A 64-bit payload length with its most significant bit set (RFC 6455 §5.2).
+    LengthOverflow,
+    /// A Close frame with a payload of one byte, which cannot hold a status code (RFC 6455 §5.5.1).
+    ClosePayloadTruncated,
+    /// A Close frame with a status code that must not be sent (RFC 6455 §7.4).
+    CloseCodeInvalid,
+    /// A Close frame whose reason is not UTF-8 (RFC 6455 §5.5.1).
+    CloseReasonNotUtf8,
+    /// A frame declared more bytes than `maxPayloadLength`.
+    FrameTooBig,
+    /// The fragments of a message together exceed `maxPayloadLength`.
+    MessageTooBig,
+    /// A text message that is not UTF-8 (RFC 6455 §8.1).
+    InvalidUtf8,
+    /// The peer broke a rule of HTTP/1.1 while sending a request body (RFC 9112 §6, §7).
+    InvalidRequestBody,
+
+    /// The TCP stream ended without a Close frame.
+    FinWithoutClose,
+    /// The TCP stream ended while an HTTP response was outstanding.
+    FinBeforeResponse,
+    /// The peer reset the TCP connection (ECONNRESET, EPIPE).
+    Reset,
+    /// The kernel gave up on the peer: nothing was acknowledged in time (ETIMEDOUT).
+    TransportTimedOut,
+    /// The network said that the peer cannot be reached (EHOSTUNREACH, ENETUNREACH, ENETDOWN).
+    Unreachable,
+    /// Reading or writing the socket failed in another way.
+    TransportFailed,
+
+    /// No bytes from the peer for `idleTimeout`, automatic pings unanswered.
+    IdleTimeout,
+    /// The WebSocket reached `maxLifetime`.
+    MaxLifetime,
+    /// The request body arrived too slowly.
+    BodyTimeout,
+    /// The response could not be delivered: the peer stopped reading.
+    ResponseTimeout,
+
+    /// The application called `ws.close()` or `res.close()`.
+    ApplicationClosed,
+    /// The application called `ws.end()`.
+    ApplicationEnded,
+    /// The application called `app.close()`.
+    AppClosed,
+}
+
+/// Which side ended a connection: the `initiator` of a close event's `info`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initiator {
+    /// The peer said so, or broke a rule.
+    Peer,
+    /// This server decided it.
+    Local,
+    /// Neither said anything: the connection below them went away.
+    Transport,
+}
+
+/// What a [`CloseCause`] means to each of its readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// `info.cause`: stable, for programs. `ERR_…` where something went wrong, `CLOSED_…` where it did not.
+    pub name: &'static str,
+    /// `info.initiator`.
+    pub initiator: Initiator,
+    /// `info.wasClean`: Close frames were exchanged or are being exchanged, in the sense of RFC 6455 §7.1.4.
+    pub was_clean: bool,
+    /// The code the local close handler gets, unless a Close frame or `ws.end()` gave one: 1005, 1006 or 1000.
+    pub local_code: u16,
+    /// The status code of the Close frame sent to the peer; `None` where no frame of our own can or should go out.
+    pub wire_code: Option<u16>,
+    /// The reason text, where neither peer nor application gave one. Never empty.
+    pub text: &'static str,
+}
+
+impl CloseCause {
+    /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
+    pub const ALL: [Self; 31] = [
+        Self::PeerClosed,
+        Self::PeerClosedWithoutCode,
+        Self::ReservedBits,
+        Self::ReservedOpcode,
+        Self::FragmentedControl,
+        Self::ControlTooLong,
+        Self::UnexpectedContinuation,
+        Self::ExpectedContinuation,
+        Self::UnmaskedFrame,
+        Self::NonMinimalLength,
+        Self::LengthOverflow,
+        Self::ClosePayloadTruncated,
+        Self::CloseCodeInvalid,
+        Self::CloseReasonNotUtf8,
+        Self::FrameTooBig,
+        Self::MessageTooBig,
+        Self::InvalidUtf8,
+        Self::InvalidRequestBody,
+        Self::FinWithoutClose,
+        Self::FinBeforeResponse,
+        Self::Reset,
+        Self::TransportTimedOut,
+        Self::Unreachable,
+        Self::TransportFailed,
+        Self::IdleTimeout,
+        Self::MaxLifetime,
+        Self::BodyTimeout,
+        Self::ResponseTimeout,
+        Self::ApplicationClosed,
+        Self::ApplicationEnded,
+        Self::AppClosed,
+    ];
+
+    /// The cause's position in [`Self::ALL`].
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The meaning of this cause to the application, to the peer and to a person.
+    #[must_use]
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::PeerClosed => peer("CLOSED_BY_PEER", "Peer closed without a reason"),
+            Self::PeerClosedWithoutCode => {
+                Verdict { local_code: 1005, ..peer("CLOSED_BY_PEER_WITHOUT_CODE", "Peer closed without a code") }
+            }
+
+            Self::ReservedBits => frame(
+                "ERR_FRAME_RESERVED_BITS",
+                "Received invalid WebSocket frame: RSV bits must be 0 unless an extension was negotiated",
+            ),
+            Self::ReservedOpcode => {
+                frame("ERR_FRAME_RESERVED_OPCODE", "Received invalid WebSocket frame: opcode is reserved")
+            }
+            Self::FragmentedControl => frame(
+                "ERR_FRAME_FRAGMENTED_CONTROL",
+                "Received invalid WebSocket frame: FIN must be set on control frames",
+            ),
+            Self::ControlTooLong => frame(
+                "ERR_FRAME_CONTROL_TOO_LONG",
+                "Received invalid WebSocket frame: control frame payload must not exceed 125 bytes",
+            ),
+            Self::UnexpectedContinuation => frame(
+                "ERR_FRAME_UNEXPECTED_CONTINUATION",
+                "Received invalid WebSocket frame: continuation without a message to continue",
+            ),
+            Self::ExpectedContinuation => frame(
+                "ERR_FRAME_EXPECTED_CONTINUATION",
+                "Received invalid WebSocket frame: expected a continuation of the fragmented message",
+            ),
+            Self::UnmaskedFrame => {
+                frame("ERR_FRAME_UNMASKED", "Received invalid WebSocket frame: MASK must be set on client frames")
+            }
+            Self::NonMinimalLength => frame(
+                "ERR_FRAME_NON_MINIMAL_LENGTH",
+                "Received invalid WebSocket frame: payload length must be encoded minimally",
+            ),
+            Self::LengthOverflow => frame(
+                "ERR_FRAME_LENGTH_OVERFLOW",
+                "Received invalid WebSocket frame: 64-bit payload length must not exceed 2^63-1",
+            ),
+            Self::ClosePayloadTruncated => frame(
+                "ERR_CLOSE_PAYLOAD_TRUNCATED",
+                "Received invalid close payload: one byte cannot hold a status code",
+            ),
+            Self::CloseCodeInvalid => {
+                frame("ERR_CLOSE_CODE", "Received invalid close payload: status code must not be sent")
+            }
+            Self::CloseReasonNotUtf8 => told(
+                frame("ERR_CLOSE_REASON_UTF8", "Received invalid close payload: reason must be UTF-8"),
+                1007,
+            ),
+            Self::FrameTooBig => told(
+                frame("ERR_FRAME_TOO_BIG", "Received too big message: declared length exceeds maxPayloadLength"),
+                1009,
+            ),
+            Self::MessageTooBig => told(
+                frame("ERR_MESSAGE_TOO_BIG", "Received too big message: fragments exceed maxPayloadLength"),
+                1009,
+            ),
+            Self::InvalidUtf8 => {
+                told(frame("ERR_INVALID_UTF8", "Received invalid UTF-8: text messages must be UTF-8"), 1007)
+            }
+            Self::InvalidRequestBody => Verdict {
+                wire_code: None,
+                ..frame("ERR_HTTP_INVALID_BODY", "Received invalid HTTP request body")
+            },
+
+            Self::FinWithoutClose => {
+                transport("ERR_FIN_WITHOUT_CLOSE", "Received TCP FIN before WebSocket close frame")
+            }
+            Self::FinBeforeResponse => {
+                transport("ERR_FIN_BEFORE_RESPONSE", "Received TCP FIN before the response was complete")
+            }
+            Self::Reset => transport("ERR_CONNECTION_RESET", "Connection reset by peer"),
+            Self::TransportTimedOut => {
+                transport("ERR_TRANSPORT_TIMED_OUT", "Connection timed out: peer stopped acknowledging")
+            }
+            Self::Unreachable => transport("ERR_UNREACHABLE", "Peer became unreachable"),
+            Self::TransportFailed => transport("ERR_TRANSPORT", "Transport error"),
+
+            Self::IdleTimeout => {
+                told(local("ERR_IDLE_TIMEOUT", "WebSocket timed out from inactivity"), 1001)
+            }
+            Self::MaxLifetime => Verdict {
+                local_code: 1000,
+                was_clean: true,
+                ..told(local("CLOSED_MAX_LIFETIME", "please reconnect"), 1000)
+            },
+            Self::BodyTimeout => local("ERR_HTTP_BODY_TIMEOUT", "HTTP request body timed out"),
+            Self::ResponseTimeout => {
+                local("ERR_HTTP_RESPONSE_TIMEOUT", "HTTP response timed out: peer stopped reading")
+            }
+
+            Self::ApplicationClosed => local("CLOSED_BY_APPLICATION", "Application called close()"),
+            Self::ApplicationEnded => Verdict {
+                was_clean: true,
+                local_code: 0,
+                ..local("CLOSED_BY_END", "Application called end() without a reason")
+            },
+            Self::AppClosed => told(local("CLOSED_BY_APP_CLOSE", "Application called app.close()"), 1001),
+        }
+    }
+}
+
+/// The peer closed in good order: its frame is echoed.
+const fn peer(name: &'static str, text: &'static str) -> Verdict {
+    Verdict { name, initiator: Initiator::Peer, was_clean: true, local_code: 1006, wire_code: None, text }
+}
+
+/// The peer broke a rule of the frame layer: it is told 1002 (RFC 6455 §7.4.1).
+const fn frame(name: &'static str, text: &'static str) -> Verdict {
+    Verdict {
+        name,
+        initiator: Initiator::Peer,
+        was_clean: false,
+        local_code: 1006,
+        wire_code: Some(1002),
+        text,
+    }
+}
+
+/// The connection went away below the protocol: nobody is left to be told.
+const fn transport(name: &'static str, text: &'static str) -> Verdict {
+    Verdict {
+        name,
+        initiator: Initiator::Transport,
+        was_clean: false,
+        local_code: 1006,
+        wire_code: None,
+        text,
+    }
+}
+
+/// This side decided; no Close frame unless [`told`] adds one.
+const fn local(name: &'static str, text: &'static str) -> Verdict {
+    Verdict { name, initiator: Initiator::Local, was_clean: false, local_code: 1006, wire_code: None, text }
+}
+
+/// The same verdict with another status code for the peer.
+const fn told(verdict: Verdict, wire_code: u16) -> Verdict {
+    Verdict { wire_code: Some(wire_code), ..verdict }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn a_number_is_the_position_in_all() {
+        for (position, cause) in CloseCause::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(cause.number()), position, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn no_cause_is_without_words_and_no_two_share_a_name() {
+        let mut names = HashSet::new();
+        for cause in CloseCause::ALL {
+            let verdict = cause.verdict();
+            assert!(!verdict.text.is_empty(), "{cause:?}");
+            assert!(verdict.text.len() <= 123, "{cause:?}: the text must fit a Close frame (RFC 6455 §5.5)");
+            assert!(verdict.name.starts_with("ERR_") || verdict.name.starts_with("CLOSED_"), "{cause:?}");
+            assert!(names.insert(verdict.name), "{} is used twice", verdict.name);
+        }
+    }
+
+    #[test]
+    fn the_fixed_texts_of_uwebsockets_are_kept_to_the_letter() {
+        let starts = [
+            (CloseCause::CloseCodeInvalid, "Received invalid close payload"),
+            (CloseCause::FrameTooBig, "Received too big message"),
+            (CloseCause::MessageTooBig, "Received too big message"),
+            (CloseCause::InvalidUtf8, "Received invalid UTF-8"),
+            (CloseCause::FragmentedControl, "Received invalid WebSocket frame"),
+            (CloseCause::IdleTimeout, "WebSocket timed out from inactivity"),
+            (CloseCause::FinWithoutClose, "Received TCP FIN before WebSocket close frame"),
+            (CloseCause::MaxLifetime, "please reconnect"),
+        ];
+        for (cause, start) in starts {
+            assert!(cause.verdict().text.starts_with(start), "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn only_clean_ends_are_called_closed_and_clean() {
+        for cause in CloseCause::ALL {
+            let verdict = cause.verdict();
+            if verdict.was_clean {
+                assert!(verdict.name.starts_with("CLOSED_"), "{cause:?}");
+            }
+        }
+    }
+}

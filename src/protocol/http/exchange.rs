@@ -1,0 +1,421 @@
+//! The state of one HTTP connection: one request and its response at a time, pipelined requests in turn
+//! (RFC 9112 §9.3.2).
+//!
+//! | `Reading` | `Writing` | what goes on |
+//! |---|---|---|
+//! | `Head` | `Nothing` | between two requests, or within a head |
+//! | `Body` | `Owed`, `Started` | the body arrives; the response may have begun |
+//! | `Complete` | `Owed`, `Started` | the handler thinks or streams: nothing is read, nothing times out |
+//! | `Discard` | `Nothing` | the response is over, the rest of the body is read and dropped |
+//! | `Left`, `Closed` | `Nothing` | no longer HTTP, or over |
+//!
+//! The caller owns the socket and the bytes. Call order: [`Exchange::handle_bytes`] with what was read and
+//! not consumed, the response calls in the order the application made them, [`Exchange::handle_flush`] whenever output
+//! was written or could not be, [`Exchange::poll_deadline`] after any of these and [`Exchange::handle_timeout`] when it
+//! is due; [`Exchange::disposition`] says whether to go on once all output is written. After a response completed,
+//! present the unconsumed bytes again: they may hold the next request.
+//!
+//! A response call that does not fit the state does nothing: it left Node's thread before the news reached it that
+//! the request is over.
+
+use super::body::BodyDecoder;
+use super::encode::{
+    Asked, AskedMethod, BodyEncoding, Framing, Plan, ResponseHead, encode_chunk, encode_head,
+};
+use super::error::HttpError;
+use super::head::{RequestHead, parse_head};
+use super::limits::{Limits, Moment};
+use super::outcome::{Disposition, Flush, TimeoutOutcome};
+use super::reading::{Opening, Pace, Phase, Reading};
+use crate::protocol::time::Timestamp;
+
+/// Where requests go. The calls of one request: `request` once, then `body` until `last`, which comes exactly once
+/// unless the request breaks off or its response is complete before.
+pub trait Sink {
+    /// A request head arrived and every rule of it holds. `bytes` is what the spans of `head` refer to.
+    fn request(&mut self, head: &RequestHead, bytes: &[u8]);
+    /// A piece of the body arrived. Empty only with `last`: always for a request without a body.
+    fn body(&mut self, chunk: &[u8], last: bool);
+}
+
+/// One HTTP connection. See the top of the file for the order of calls.
+#[derive(Debug)]
+pub struct Exchange {
+    /// What the next byte of the client belongs to.
+    reading: Reading,
+    /// What is due to the client.
+    writing: Writing,
+    /// Since when output has been waiting without progress; `None` if none waits.
+    blocked_since: Option<Timestamp>,
+    /// The caller does not read for reasons of its own, so the client is not late.
+    is_paused: bool,
+}
+
+/// What is due to the client.
+#[derive(Clone, Copy, Debug)]
+enum Writing {
+    /// Nothing.
+    Nothing,
+    /// A response to this.
+    Owed(Asked),
+    /// The rest of a response. `close`: the connection ends after it.
+    Started { body: BodyEncoding, close: bool },
+}
+
+impl Exchange {
+    /// A connection accepted at `now`.
+    #[must_use]
+    pub const fn new(now: Timestamp) -> Self {
+        Self {
+            reading: Reading::Head(Opening::new(Phase::New, now)),
+            writing: Writing::Nothing,
+            blocked_since: None,
+            is_paused: false,
+        }
+    }
+
+    /// Whether [`Self::handle_bytes`] can consume anything: false while a complete request awaits its response, and
+    /// after [`Self::upgrade`]. The caller should not read meanwhile, else it has to keep what it reads.
+    #[must_use]
+    pub const fn can_read(&self) -> bool {
+        !matches!(self.reading, Reading::Complete | Reading::Left)
+    }
+
+    /// Whether nothing would be lost by closing: no request under way, no output waiting.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        let is_between =
+            matches!(self.reading, Reading::Head(Opening { phase: Phase::New | Phase::Idle, .. }));
+        is_between && self.blocked_since.is_none()
+    }
+
+    /// Whether a request was told to the sink whose response has not been completed.
+    #[must_use]
+    pub const fn has_outstanding_response(&self) -> bool {
+        matches!(self.writing, Writing::Owed(_) | Writing::Started { .. })
+    }
+
+    /// What to do with the connection once all output is written.
+    #[must_use]
+    pub const fn disposition(&self) -> Disposition {
+        match self.reading {
+            Reading::Closed => Disposition::Close,
+            Reading::Head(_)
+            | Reading::Body { .. }
+            | Reading::Discard { .. }
+            | Reading::Complete
+            | Reading::Left => Disposition::KeepAlive,
+        }
+    }
+
+    /// Reads on in `input`: what was received and not consumed, in order, longer each time. Returns how much of it was
+    /// consumed. At most one unanswered request is told to `sink`; those behind it stay unconsumed until its response
+    /// is complete. `scratch` may be shared by all connections.
+    ///
+    /// `Expect: 100-continue` is met with `100 Continue` in `out` before the request is told.
+    ///
+    /// # Errors
+    /// The rule that the client broke. The answer that names it is in `out` unless a response has begun, and the
+    /// disposition is to close. If a response was outstanding, abort it with
+    /// [`CloseCause::InvalidRequestBody`](crate::protocol::cause::CloseCause::InvalidRequestBody): only the body of a
+    /// request can go wrong once the request has been told.
+    pub fn handle_bytes(
+        &mut self,
+        input: &mut [u8],
+        moment: Moment<'_>,
+        scratch: &mut RequestHead,
+        out: &mut Vec<u8>,
+        sink: &mut impl Sink,
+    ) -> Result<usize, HttpError> {
+        let mut consumed = 0;
+        loop {
+            let rest = &mut input[consumed..];
+            let step = match &self.reading {
+                Reading::Head(_) => self.read_head(rest, moment, scratch, out, sink),
+                Reading::Body { .. } => self.read_body(rest, moment, sink),
+                Reading::Discard { .. } => self.discard_body(rest, moment),
+                Reading::Complete | Reading::Left => Ok(0),
+                Reading::Closed => return Ok(input.len()),
+            };
+            match step {
+                Ok(0) => return Ok(consumed),
+                Ok(len) => consumed += len,
+                Err(error) => {
+                    self.refuse(error, moment, out);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Writes the head of a response whose body follows by [`Self::write_body`] and [`Self::finish_response`].
+    pub fn start_response(
+        &mut self,
+        head: &ResponseHead<'_>,
+        framing: Framing,
+        moment: Moment<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let Writing::Owed(asked) = self.writing else { return };
+        let Plan { body, close, .. } = encode_head(head, asked, framing, false, moment.date, out);
+        self.writing = Writing::Started { body, close };
+    }
+
+    /// Writes a piece of the body: as it is, or as one chunk. Bytes beyond the announced length are dropped, as are
+    /// those that the response must not have (HEAD, 204, 304). An empty piece does nothing.
+    pub fn write_body(&mut self, data: &[u8], out: &mut Vec<u8>) {
+        let Writing::Started { body, .. } = &mut self.writing else { return };
+        if data.is_empty() {
+            return;
+        }
+        match body {
+            BodyEncoding::Dropped => {}
+            BodyEncoding::Length(remaining) => {
+                let len =
+                    usize::try_from(*remaining).map_or(data.len(), |remaining| remaining.min(data.len()));
+                *remaining -= len as u64;
+                out.extend_from_slice(&data[..len]);
+            }
+            BodyEncoding::Chunked => encode_chunk(data, out),
+            BodyEncoding::UntilClose => out.extend_from_slice(data),
+        }
+    }
+
+    /// Ends a response that was started; `close`: the connection is to end with it. A response that is shorter than
+    /// announced ends the connection too, as the client can notice it in no other way.
+    pub fn finish_response(&mut self, close: bool, moment: Moment<'_>, out: &mut Vec<u8>) {
+        let Writing::Started { body, close: planned } = self.writing else { return };
+        let is_short = match body {
+            BodyEncoding::Length(remaining) => remaining > 0,
+            BodyEncoding::Chunked => {
+                out.extend_from_slice(b"0\r\n\r\n");
+                false
+            }
+            BodyEncoding::Dropped | BodyEncoding::UntilClose => false,
+        };
+        self.complete_response(close || planned || is_short, moment);
+    }
+
+    /// Writes a whole response.
+    pub fn respond(
+        &mut self,
+        head: &ResponseHead<'_>,
+        body: &[u8],
+        close: bool,
+        moment: Moment<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let Writing::Owed(asked) = self.writing else { return };
+        let close = close || !self.reading.can_discard(moment.limits);
+        let framing = Framing::Length(body.len() as u64);
+        let plan = encode_head(head, asked, framing, close, moment.date, out);
+        if let BodyEncoding::Length(_) = plan.body {
+            out.extend_from_slice(body);
+        }
+        self.complete_response(plan.close, moment);
+    }
+
+    /// The connection leaves HTTP: somebody else writes the `101` and owns all bytes that are not consumed. Does nothing
+    /// and returns false unless a complete request awaits its response.
+    #[must_use]
+    pub const fn upgrade(&mut self) -> bool {
+        let may_leave = matches!((&self.reading, &self.writing), (Reading::Complete, Writing::Owed(_)));
+        if may_leave {
+            self.reading = Reading::Left;
+            self.writing = Writing::Nothing;
+        }
+        may_leave
+    }
+
+    /// The caller stops reading for reasons of its own (`res.pause()`, Node's thread lags): the client is not late
+    /// while nobody listens. Lasts until [`Self::resume`], also beyond the end of a response.
+    pub const fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// The caller reads again; the timer of what is being read starts anew.
+    pub const fn resume(&mut self, now: Timestamp) {
+        if self.is_paused {
+            self.is_paused = false;
+            self.reading.restart(now);
+        }
+    }
+
+    /// The caller tried to write the output.
+    pub fn handle_flush(&mut self, flush: Flush, now: Timestamp) {
+        match flush {
+            Flush::Drained if self.blocked_since.take().is_some() => {
+                // The client could not see the end of the response before, so it is idle only from now on.
+                if let Reading::Head(Opening { phase: Phase::Idle, since, .. }) = &mut self.reading {
+                    *since = now;
+                }
+            }
+            Flush::Drained => {}
+            Flush::Progressed => self.blocked_since = Some(now),
+            Flush::Stuck => self.blocked_since = self.blocked_since.or(Some(now)),
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is due; `None` while nothing can time out, as while a handler thinks.
+    #[must_use]
+    pub fn poll_deadline(&self, limits: &Limits) -> Option<Timestamp> {
+        match (self.writing_deadline(limits), self.reading_deadline(limits)) {
+            (Some(writing), Some(reading)) => Some(writing.min(reading)),
+            (writing, reading) => writing.or(reading),
+        }
+    }
+
+    /// Ends the connection if a deadline has passed. The caller flushes `out`, and closes.
+    pub fn handle_timeout(&mut self, moment: Moment<'_>, out: &mut Vec<u8>) -> TimeoutOutcome {
+        let has_passed =
+            |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline <= moment.now);
+        if has_passed(self.writing_deadline(moment.limits)) {
+            self.close();
+            self.blocked_since = None;
+            return TimeoutOutcome::ResponseTimeout;
+        }
+        if !has_passed(self.reading_deadline(moment.limits)) {
+            return TimeoutOutcome::NotYet;
+        }
+        match &self.reading {
+            Reading::Head(Opening { phase: Phase::Partial, .. }) => {
+                self.refuse(HttpError::RequestTimeout, moment, out);
+                TimeoutOutcome::Answered408
+            }
+            Reading::Body { .. } => {
+                self.refuse(HttpError::RequestTimeout, moment, out);
+                TimeoutOutcome::BodyTimeout
+            }
+            Reading::Head(_)
+            | Reading::Discard { .. }
+            | Reading::Complete
+            | Reading::Left
+            | Reading::Closed => {
+                self.close();
+                TimeoutOutcome::CloseSilently
+            }
+        }
+    }
+
+    /// Reads one empty line, or one head and tells it.
+    fn read_head(
+        &mut self,
+        input: &mut [u8],
+        moment: Moment<'_>,
+        scratch: &mut RequestHead,
+        out: &mut Vec<u8>,
+        sink: &mut impl Sink,
+    ) -> Result<usize, HttpError> {
+        let Reading::Head(opening) = &mut self.reading else { return Ok(0) };
+        match input {
+            [] | [b'\r'] => return Ok(0),
+            [b'\r', b'\n', ..] => return opening.skip_empty_line(),
+            [b'\r', ..] => return Err(HttpError::BareCr),
+            [b'\n', ..] => return Err(HttpError::BareLf),
+            _ => {}
+        }
+        let scanned = usize::from(opening.scanned);
+        let Some(len) = parse_head(input, scanned, &moment.limits.head, scratch)? else {
+            opening.wait_for_more(input.len(), moment.now);
+            return Ok(0);
+        };
+
+        let bytes = &input[..len];
+        let method = AskedMethod::of(scratch.method.of(bytes));
+        self.writing =
+            Writing::Owed(Asked { method, version: scratch.version, keep_alive: scratch.keep_alive });
+        if scratch.expects_continue {
+            out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        sink.request(scratch, bytes);
+        self.reading = if let Some(decoder) = BodyDecoder::new(scratch.body) {
+            Reading::Body { decoder, pace: Pace::new(moment.now) }
+        } else {
+            sink.body(b"", true);
+            Reading::Complete
+        };
+        Ok(len)
+    }
+
+    /// Tells the next piece of the body.
+    fn read_body(
+        &mut self,
+        input: &[u8],
+        moment: Moment<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<usize, HttpError> {
+        let Reading::Body { decoder, pace } = &mut self.reading else { return Ok(0) };
+        let step = decoder.decode(input)?;
+        let data = &input[step.data];
+        if !data.is_empty() || step.done {
+            sink.body(data, step.done);
+        }
+        pace.count(data.len(), moment);
+        if step.done {
+            self.reading = Reading::Complete;
+        }
+        Ok(step.consumed)
+    }
+
+    /// Drops the next piece of the body.
+    fn discard_body(&mut self, input: &[u8], moment: Moment<'_>) -> Result<usize, HttpError> {
+        let Reading::Discard { decoder, pace, budget } = &mut self.reading else { return Ok(0) };
+        let step = decoder.decode(input)?;
+        pace.count(step.data.len(), moment);
+        if step.done {
+            self.reading = Reading::Head(Opening::new(Phase::Idle, moment.now));
+        } else {
+            match u32::try_from(step.consumed).ok().and_then(|consumed| budget.checked_sub(consumed)) {
+                Some(left) => *budget = left,
+                None => self.close(),
+            }
+        }
+        Ok(step.consumed)
+    }
+
+    /// Answers what broke a rule, if nothing else is being answered, and ends the connection.
+    fn refuse(&mut self, error: HttpError, moment: Moment<'_>, out: &mut Vec<u8>) {
+        let may_answer = match (&self.reading, &self.writing) {
+            (Reading::Head(_), _) | (_, Writing::Owed(_)) => true,
+            (_, Writing::Started { .. } | Writing::Nothing) => false,
+        };
+        if may_answer {
+            error.encode_answer(moment.date, out);
+        }
+        self.close();
+    }
+
+    /// The response is written: the next request may come, or the connection ends.
+    fn complete_response(&mut self, close: bool, moment: Moment<'_>) {
+        if close || !self.reading.can_discard(moment.limits) {
+            self.close();
+            return;
+        }
+        self.writing = Writing::Nothing;
+        let idle = Reading::Head(Opening::new(Phase::Idle, moment.now));
+        self.reading = match std::mem::replace(&mut self.reading, idle) {
+            Reading::Body { decoder, pace } => {
+                Reading::Discard { decoder, pace, budget: moment.limits.max_discard }
+            }
+            Reading::Complete => return,
+            other @ (Reading::Head(_) | Reading::Discard { .. } | Reading::Left | Reading::Closed) => other,
+        };
+    }
+
+    /// Nothing is read and nothing is owed any more.
+    const fn close(&mut self) {
+        self.reading = Reading::Closed;
+        self.writing = Writing::Nothing;
+    }
+
+    /// When the client has been given long enough to take output.
+    fn writing_deadline(&self, limits: &Limits) -> Option<Timestamp> {
+        self.blocked_since.map(|since| since + limits.response_timeout)
+    }
+
+    /// When the client has been given long enough to send what is expected of it.
+    fn reading_deadline(&self, limits: &Limits) -> Option<Timestamp> {
+        let is_taking_output = self.blocked_since.is_some();
+        if self.is_paused { None } else { self.reading.deadline(limits, is_taking_output) }
+    }
+}

@@ -1,0 +1,183 @@
+//! Deadlines, in simulated time.
+
+use super::super::encode::Framing;
+use super::*;
+use crate::protocol::cause::CloseCause;
+
+const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+const POST: &str = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n";
+
+#[test]
+fn a_new_connection_has_ten_seconds_for_its_first_head() {
+    let mut connection = Connection::new();
+    assert_eq!(connection.deadline(), Some(10_000));
+    assert_eq!(connection.wait(9_999), TimeoutOutcome::NotYet);
+    assert!(!connection.is_closing());
+    assert_eq!(connection.wait(1), TimeoutOutcome::CloseSilently);
+    assert!(connection.is_closing() && connection.out.is_empty());
+}
+
+#[test]
+fn a_slow_head_is_answered_with_408_however_its_bytes_trickle() {
+    let mut connection = Connection::new();
+    for byte in "GET / HTTP".bytes() {
+        connection.receive([byte]).expect("a part");
+        assert_eq!(connection.wait(999), TimeoutOutcome::NotYet);
+    }
+    assert_eq!(connection.deadline(), Some(10));
+    assert_eq!(connection.wait(10), TimeoutOutcome::Answered408);
+    assert_eq!(String::from_utf8_lossy(&connection.out), answer(HttpError::RequestTimeout));
+    assert!(connection.is_closing());
+    assert_eq!(connection.deadline(), None);
+}
+
+#[test]
+fn a_handler_may_think_as_long_as_it_likes() {
+    let mut connection = Connection::new();
+    connection.receive(GET).expect("a request");
+    assert_eq!(connection.deadline(), None);
+    assert_eq!(connection.wait(1_000_000_000), TimeoutOutcome::NotYet);
+    connection.act(|exchange, moment, out| exchange.start_response(&OK, Framing::Chunked, moment, out));
+    assert_eq!(connection.deadline(), None);
+}
+
+#[test]
+fn an_idle_connection_is_closed_without_a_word() {
+    let mut connection = Connection::new();
+    connection.limits.keep_alive_timeout = std::time::Duration::from_secs(5);
+    connection.receive(GET).expect("a request");
+    connection.wait(3_000);
+    connection.respond(b"");
+    let written = connection.out.len();
+    assert_eq!(connection.deadline(), Some(5_000));
+    // An empty line is not yet a request.
+    connection.wait(1_000);
+    connection.receive("\r\n").expect("an empty line");
+    assert_eq!(connection.deadline(), Some(4_000));
+    assert_eq!(connection.wait(4_000), TimeoutOutcome::CloseSilently);
+    assert_eq!(connection.out.len(), written);
+}
+
+#[test]
+fn the_head_of_a_later_request_has_its_own_ten_seconds() {
+    let mut connection = Connection::new();
+    connection.receive(GET).expect("a request");
+    connection.respond(b"");
+    connection.wait(9_000);
+    connection.receive("G").expect("a part");
+    assert_eq!(connection.deadline(), Some(10_000));
+    connection.wait(9_000);
+    connection.receive("E").expect("a part");
+    assert_eq!(connection.deadline(), Some(1_000));
+    assert_eq!(connection.wait(1_000), TimeoutOutcome::Answered408);
+}
+
+#[test]
+fn a_body_has_ten_seconds_for_every_160_kib() {
+    let mut connection = Connection::new();
+    connection.receive(POST).expect("a head");
+    assert_eq!(connection.deadline(), Some(10_000));
+    connection.wait(9_000);
+    connection.receive(vec![b'x'; 160 * 1024 - 1]).expect("a part");
+    assert_eq!(connection.deadline(), Some(1_000));
+    connection.receive("x").expect("the last byte of the step");
+    assert_eq!(connection.deadline(), Some(10_000));
+    assert_eq!(connection.wait(10_000), TimeoutOutcome::BodyTimeout);
+    assert_eq!(TimeoutOutcome::BodyTimeout.cause(), Some(CloseCause::BodyTimeout));
+    assert_eq!(String::from_utf8_lossy(&connection.out), answer(HttpError::RequestTimeout));
+    assert!(connection.is_closing() && !connection.exchange.has_outstanding_response());
+}
+
+#[test]
+fn a_slow_body_is_not_answered_once_the_response_has_begun() {
+    let mut connection = Connection::new();
+    connection.receive(POST).expect("a head");
+    let started =
+        connection.act(|exchange, moment, out| exchange.start_response(&OK, Framing::Chunked, moment, out));
+    assert_eq!(connection.wait(10_000), TimeoutOutcome::BodyTimeout);
+    assert_eq!(String::from_utf8_lossy(&connection.out), started);
+}
+
+#[test]
+fn a_slow_rest_of_a_body_ends_the_connection_without_a_word() {
+    let mut connection = Connection::new();
+    connection.receive("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n").expect("a head");
+    let response = connection.respond(b"");
+    assert_eq!(connection.deadline(), Some(10_000));
+    assert_eq!(connection.wait(10_000), TimeoutOutcome::CloseSilently);
+    assert_eq!(String::from_utf8_lossy(&connection.out), response);
+}
+
+#[test]
+fn nobody_is_late_while_the_caller_does_not_read() {
+    for (input, fresh) in [("", 10_000), ("GET", 10_000), (POST, 10_000)] {
+        let mut connection = Connection::new();
+        connection.receive(input).expect("a part");
+        connection.exchange.pause();
+        assert_eq!(connection.deadline(), None);
+        assert_eq!(connection.wait(1_000_000), TimeoutOutcome::NotYet);
+        connection.exchange.resume(connection.now);
+        assert_eq!(connection.deadline(), Some(fresh));
+        // Only the first resume after a pause restarts the timer.
+        connection.wait(1_000);
+        connection.exchange.resume(connection.now);
+        assert_eq!(connection.deadline(), Some(fresh - 1_000));
+    }
+}
+
+#[test]
+fn output_that_nobody_takes_for_ten_seconds_ends_the_connection() {
+    let mut connection = Connection::new();
+    connection.receive(GET).expect("a request");
+    connection.act(|exchange, moment, out| exchange.start_response(&OK, Framing::Chunked, moment, out));
+    connection.flush(Flush::Stuck);
+    assert_eq!(connection.deadline(), Some(10_000));
+    connection.wait(6_000);
+    connection.flush(Flush::Stuck);
+    assert_eq!(connection.deadline(), Some(4_000), "being stuck again is no progress");
+    connection.flush(Flush::Progressed);
+    assert_eq!(connection.deadline(), Some(10_000));
+    connection.flush(Flush::Drained);
+    assert_eq!(connection.deadline(), None);
+
+    connection.flush(Flush::Stuck);
+    assert!(connection.exchange.has_outstanding_response());
+    assert_eq!(connection.wait(10_000), TimeoutOutcome::ResponseTimeout);
+    assert_eq!(TimeoutOutcome::ResponseTimeout.cause(), Some(CloseCause::ResponseTimeout));
+    assert!(connection.is_closing());
+    assert_eq!(connection.deadline(), None, "nothing is left to wait for");
+}
+
+#[test]
+fn a_client_is_idle_only_once_it_has_taken_the_whole_response() {
+    let mut connection = Connection::new();
+    connection.receive(GET).expect("a request");
+    connection.respond(b"hello");
+    connection.flush(Flush::Stuck);
+    assert!(!connection.exchange.is_idle());
+    for _ in 0..5 {
+        assert_eq!(connection.wait(9_000), TimeoutOutcome::NotYet);
+        connection.flush(Flush::Progressed);
+    }
+    connection.flush(Flush::Drained);
+    assert!(connection.exchange.is_idle());
+    assert_eq!(connection.deadline(), Some(10_000));
+    assert_eq!(connection.wait(10_000), TimeoutOutcome::CloseSilently);
+    assert_eq!(TimeoutOutcome::CloseSilently.cause(), None);
+}
+
+#[test]
+fn the_earlier_of_two_deadlines_counts() {
+    let mut connection = Connection::new();
+    connection.receive(POST).expect("a head");
+    connection.act(|exchange, moment, out| exchange.start_response(&OK, Framing::Chunked, moment, out));
+    connection.wait(4_000);
+    connection.flush(Flush::Stuck);
+    assert_eq!(connection.deadline(), Some(6_000));
+    connection.receive(vec![b'x'; 160 * 1024]).expect("a part");
+    assert_eq!(connection.deadline(), Some(10_000));
+    connection.flush(Flush::Drained);
+    connection.wait(1_000);
+    connection.flush(Flush::Stuck);
+    assert_eq!(connection.deadline(), Some(9_000));
+}

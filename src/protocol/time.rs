@@ -1,0 +1,44 @@
+//! The engine's idea of time: milliseconds of a monotonic clock, handed in by the caller.
+
+use std::ops::Add;
+use std::time::Duration;
+
+/// A moment, in milliseconds since the worker started. Monotonic; 64 bits never wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// How long ago `earlier` was; zero if it lies in the future.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    /// The moment `delay` later, rounded up to whole milliseconds so that a deadline never fires early.
+    fn add(self, delay: Duration) -> Self {
+        let millis = u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_rounded_up() {
+        assert_eq!(Timestamp(5) + Duration::from_micros(1), Timestamp(6));
+        assert_eq!(Timestamp(5) + Duration::from_millis(2), Timestamp(7));
+        assert_eq!(Timestamp(u64::MAX) + Duration::from_secs(1), Timestamp(u64::MAX));
+    }
+
+    #[test]
+    fn the_future_is_zero_ago() {
+        assert_eq!(Timestamp(5).since(Timestamp(9)), Duration::ZERO);
+        assert_eq!(Timestamp(9).since(Timestamp(5)), Duration::from_millis(4));
+    }
+}

@@ -1,0 +1,412 @@
+//! One frame on the wire: every rule about its header, and the encoder of our own.
+//!
+//! ```text
+//!    byte 0              byte 1            0, 2 or 8 bytes      4 bytes      length bytes
+//!   ┌───┬───────┬──────┐┌──────┬──────────┐┌──────────────────┐┌──────────┐┌─ ─ ─ ─ ─ ─
+//!   │FIN│RSV 1-3│opcode││ MASK │length, or││ length, if 126   ││ mask key ││ payload …
+//!   │   │  000  │      ││  1   │126 or 127││ or 127 stood here││          ││
+//!   └───┴───────┴──────┘└──────┴──────────┘└──────────────────┘└──────────┘└─ ─ ─ ─ ─ ─
+//! ```
+//! (RFC 6455 §5.2; frames of the server have no mask.)
+
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use crate::protocol::cause::CloseCause;
+
+/// The largest header of a client: two bytes, a length of eight, the mask key.
+pub const MAX_HEADER_SIZE: usize = 14;
+/// The largest payload of a control frame (RFC 6455 §5.5).
+pub const MAX_CONTROL_LENGTH: usize = 125;
+
+/// Byte 0: the last frame of a message.
+const FIN: u8 = 0x80;
+/// Byte 0: RSV1, RSV2 and RSV3.
+const RESERVED_BITS: u8 = 0x70;
+/// Byte 0: the opcode.
+const OPCODE: u8 = 0x0f;
+/// Byte 1: a mask key follows.
+const MASK: u8 = 0x80;
+/// Byte 1: the length, or how many bytes it has.
+const LENGTH: u8 = 0x7f;
+/// In place of a length: the next two bytes are the length.
+const LENGTH_OF_TWO: u8 = 126;
+/// In place of a length: the next eight bytes are the length.
+const LENGTH_OF_EIGHT: u8 = 127;
+
+/// What a message consists of: the opcode of its first frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+impl From<MessageKind> for OpCode {
+    fn from(kind: MessageKind) -> Self {
+        match kind {
+            MessageKind::Text => Self::Data(Data::Text),
+            MessageKind::Binary => Self::Data(Data::Binary),
+        }
+    }
+}
+
+/// A control frame, once the reserved opcodes are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlKind {
+    /// The peer says that it is closing.
+    Close,
+    /// The peer wants a pong.
+    Ping,
+    /// An answer to our ping, or a sign of life on the peer's own account.
+    Pong,
+}
+
+/// What the frame headers of a message have announced so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// Said by the first frame.
+    pub kind: MessageKind,
+    /// The declared lengths of its frames together, in bytes; at most `max_payload_length`.
+    pub length: u32,
+}
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// A message or a fragment of one: the message as announced by this frame and those before it.
+    Data(Announced),
+    /// A control frame.
+    Control(ControlKind),
+}
+
+/// The header of a client's frame that breaks no rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What the payload is.
+    pub kind: FrameKind,
+    /// Whether this is the last frame of its message. Always set on control frames.
+    pub is_final: bool,
+    /// Bytes of payload, at most `max_payload_length` (data) or [`MAX_CONTROL_LENGTH`] (control).
+    pub length: usize,
+    /// The mask key.
+    pub key: [u8; 4],
+    /// Bytes of the header itself, 6–14.
+    pub size: usize,
+}
+
+impl Header {
+    /// Reads the header at the start of `bytes`; `None` while it is incomplete and breaks no rule so far.
+    ///
+    /// `in_progress` is the fragmented message this frame arrives in, if there is one. `max_payload_length` limits
+    /// frames and messages, in bytes; control frames have a limit of their own.
+    ///
+    /// The rules are applied in the order of the bytes that decide them, each as soon as those bytes are there, so
+    /// that a broken one has the same verdict however the header is cut. Only the order of fragments is judged later
+    /// than it could be, with the length.
+    pub fn parse(
+        bytes: &[u8],
+        in_progress: Option<Announced>,
+        max_payload_length: u32,
+    ) -> Result<Option<Self>, CloseCause> {
+        let Some(&first) = bytes.first() else { return Ok(None) };
+        let opcode = parse_first_byte(first)?;
+        let Some(&second) = bytes.get(1) else { return Ok(None) };
+        // RFC 6455 §5.1: "a server MUST close the connection upon receiving a frame that is not masked".
+        if second & MASK == 0 {
+            return Err(CloseCause::UnmaskedFrame);
+        }
+        // Before the length is read: an extended length is too long for a control frame whatever it says.
+        if matches!(opcode, Opcode::Control(_)) && usize::from(second & LENGTH) > MAX_CONTROL_LENGTH {
+            return Err(CloseCause::ControlTooLong);
+        }
+        let Some((length, key_at)) = parse_length(second & LENGTH, bytes)? else { return Ok(None) };
+        let kind = announce(opcode, length, in_progress, max_payload_length)?;
+        let Some(&key) = bytes.get(key_at..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+        // Lossless: `announce` held the length against a limit of 32 bits.
+        let length = length as usize;
+        Ok(Some(Self { kind, is_final: first & FIN != 0, length, key, size: key_at + key.len() }))
+    }
+}
+
+/// An opcode that is not reserved.
+enum Opcode {
+    /// A further fragment of a message.
+    Continuation,
+    /// A message or its first fragment.
+    Message(MessageKind),
+    /// A control frame.
+    Control(ControlKind),
+}
+
+/// The rules that the first byte decides.
+fn parse_first_byte(byte: u8) -> Result<Opcode, CloseCause> {
+    // RFC 6455 §5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values".
+    if byte & RESERVED_BITS != 0 {
+        return Err(CloseCause::ReservedBits);
+    }
+    let control = match OpCode::from(byte & OPCODE) {
+        OpCode::Data(Data::Reserved(_)) | OpCode::Control(Control::Reserved(_)) => {
+            return Err(CloseCause::ReservedOpcode);
+        }
+        OpCode::Data(Data::Continue) => return Ok(Opcode::Continuation),
+        OpCode::Data(Data::Text) => return Ok(Opcode::Message(MessageKind::Text)),
+        OpCode::Data(Data::Binary) => return Ok(Opcode::Message(MessageKind::Binary)),
+        OpCode::Control(Control::Close) => ControlKind::Close,
+        OpCode::Control(Control::Ping) => ControlKind::Ping,
+        OpCode::Control(Control::Pong) => ControlKind::Pong,
+    };
+    // RFC 6455 §5.5: control frames are never fragmented. Checked before the length, so a hostile length is not
+    // even read.
+    if byte & FIN == 0 {
+        return Err(CloseCause::FragmentedControl);
+    }
+    Ok(Opcode::Control(control))
+}
+
+/// The payload length and where the header goes on behind it; `None` while its bytes are incomplete.
+/// `short` is the seven-bit field.
+fn parse_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, CloseCause> {
+    // RFC 6455 §5.2: "the minimal number of bytes MUST be used to encode the length".
+    match short {
+        LENGTH_OF_TWO => {
+            let Some(&field) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+            let length = u16::from_be_bytes(field);
+            if length < u16::from(LENGTH_OF_TWO) {
+                return Err(CloseCause::NonMinimalLength);
+            }
+            Ok(Some((length.into(), 4)))
+        }
+        LENGTH_OF_EIGHT => {
+            // RFC 6455 §5.2: "the most significant bit MUST be 0". The first byte tells.
+            if bytes.get(2).is_some_and(|&byte| byte & 0x80 != 0) {
+                return Err(CloseCause::LengthOverflow);
+            }
+            let Some(&field) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+            let length = u64::from_be_bytes(field);
+            if length <= u16::MAX.into() {
+                return Err(CloseCause::NonMinimalLength);
+            }
+            Ok(Some((length, 10)))
+        }
+        length => Ok(Some((length.into(), 2))),
+    }
+}
+
+/// The rules that need to know what came before: the order of fragments (RFC 6455 §5.4) and the sizes. Applied to
+/// what the frame declares, before any of its payload is waited for.
+fn announce(
+    opcode: Opcode,
+    length: u64,
+    in_progress: Option<Announced>,
+    max_payload_length: u32,
+) -> Result<FrameKind, CloseCause> {
+    let (kind, before) = match (opcode, in_progress) {
+        (Opcode::Control(control), _) => return Ok(FrameKind::Control(control)),
+        (Opcode::Continuation, None) => return Err(CloseCause::UnexpectedContinuation),
+        (Opcode::Message(_), Some(_)) => return Err(CloseCause::ExpectedContinuation),
+        (Opcode::Continuation, Some(message)) => (message.kind, message.length),
+        (Opcode::Message(kind), None) => (kind, 0),
+    };
+    let length = match u32::try_from(length) {
+        Ok(length) if length <= max_payload_length => length,
+        _ => return Err(CloseCause::FrameTooBig),
+    };
+    match before.checked_add(length) {
+        Some(length) if length <= max_payload_length => Ok(FrameKind::Data(Announced { kind, length })),
+        _ => Err(CloseCause::MessageTooBig),
+    }
+}
+
+/// Appends the frame of an unfragmented message of the server. The same bytes fit every connection, so a message for
+/// many is encoded once.
+pub fn encode_message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
+    encode(kind.into(), payload, out);
+}
+
+/// Appends an unmasked frame with FIN set. The caller keeps control payloads within [`MAX_CONTROL_LENGTH`].
+pub fn encode(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
+    out.reserve(payload.len() + MAX_HEADER_SIZE);
+    let first = FIN | u8::from(opcode);
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(short), _) if short < LENGTH_OF_TWO => out.extend_from_slice(&[first, short]),
+        (_, Ok(medium)) => {
+            let [high, low] = medium.to_be_bytes();
+            out.extend_from_slice(&[first, LENGTH_OF_TWO, high, low]);
+        }
+        (_, Err(_)) => {
+            out.extend_from_slice(&[first, LENGTH_OF_EIGHT]);
+            out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(payload);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+    use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+
+    /// Header bytes of the cases below, which need no limit in particular.
+    fn parse(bytes: &[u8]) -> Result<Option<Header>, CloseCause> {
+        Header::parse(bytes, None, 1 << 20)
+    }
+
+    fn text(length: u32) -> Announced {
+        Announced { kind: MessageKind::Text, length }
+    }
+
+    /// The cause must come with exactly `decided_by` bytes: not with one fewer, and the same with any more.
+    fn assert_refused(bytes: &[u8], in_progress: Option<Announced>, decided_by: usize, cause: CloseCause) {
+        for length in 0..bytes.len() {
+            let expected = if length < decided_by { Ok(None) } else { Err(cause) };
+            assert_eq!(
+                Header::parse(&bytes[..length], in_progress, 1000),
+                expected,
+                "{length} of {bytes:x?}"
+            );
+        }
+        assert_eq!(Header::parse(bytes, in_progress, 1000), Err(cause), "{bytes:x?}");
+    }
+
+    #[test]
+    fn a_short_header() {
+        let header = parse(b"\x81\x85\x01\x02\x03\x04hello");
+        let kind = FrameKind::Data(text(5));
+        assert_eq!(header, Ok(Some(Header { kind, is_final: true, length: 5, key: [1, 2, 3, 4], size: 6 })));
+    }
+
+    #[test]
+    fn a_header_is_incomplete_until_its_last_byte() {
+        let headers: [&[u8]; 4] = [
+            b"\x82\x80\x01\x02\x03\x04",
+            b"\x89\xfd\x01\x02\x03\x04",
+            b"\x02\xfe\x00\x7e\x01\x02\x03\x04",
+            b"\x82\xff\x00\x00\x00\x00\x00\x01\x00\x00\x01\x02\x03\x04",
+        ];
+        for bytes in headers {
+            for length in 0..bytes.len() {
+                assert_eq!(parse(&bytes[..length]), Ok(None), "{length} of {bytes:x?}");
+            }
+            let header = parse(bytes).unwrap().unwrap();
+            assert_eq!(header.size, bytes.len());
+            assert_eq!(header.key, [1, 2, 3, 4]);
+        }
+    }
+
+    #[test]
+    fn lengths_at_the_borders_of_their_forms() {
+        for length in [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 70_000, 1 << 20] {
+            let header = FrameHeader {
+                opcode: OpCode::Data(Data::Binary),
+                mask: Some([9, 8, 7, 6]),
+                ..FrameHeader::default()
+            };
+            let mut bytes = Vec::new();
+            header.format(length, &mut bytes).unwrap();
+            let parsed = parse(&bytes).unwrap().unwrap();
+            assert_eq!(parsed.length as u64, length);
+            assert_eq!(parsed.size, bytes.len());
+        }
+    }
+
+    #[test]
+    fn the_first_byte_decides() {
+        for byte in 0..=255u8 {
+            let (reserved, is_final, opcode) = (byte & 0x70 != 0, byte & 0x80 != 0, byte & 0x0f);
+            let expected = match opcode {
+                _ if reserved => Some(CloseCause::ReservedBits),
+                3..=7 | 11..=15 => Some(CloseCause::ReservedOpcode),
+                8..=10 if !is_final => Some(CloseCause::FragmentedControl),
+                _ => None,
+            };
+            match expected {
+                Some(cause) => assert_refused(&[byte, 0x7f, 0xff, 0xff], None, 1, cause),
+                None => assert_eq!(parse(&[byte]), Ok(None)),
+            }
+        }
+    }
+
+    #[test]
+    fn the_second_byte_decides() {
+        assert_refused(b"\x81\x05hello", None, 2, CloseCause::UnmaskedFrame);
+        assert_refused(b"\x89\x7f\xff", None, 2, CloseCause::UnmaskedFrame);
+        assert_refused(b"\x89\xfe\x00\x05", None, 2, CloseCause::ControlTooLong);
+        assert_refused(b"\x88\xff\xff\xff", None, 2, CloseCause::ControlTooLong);
+    }
+
+    #[test]
+    fn lengths_must_be_minimal() {
+        assert_refused(b"\x82\xfe\x00\x7d\x00\x00\x00\x00", None, 4, CloseCause::NonMinimalLength);
+        assert_refused(b"\x82\xfe\x00\x00\x00\x00\x00\x00", None, 4, CloseCause::NonMinimalLength);
+        assert_refused(b"\x82\xff\0\0\0\0\0\0\xff\xff\x00\x00", None, 10, CloseCause::NonMinimalLength);
+    }
+
+    #[test]
+    fn a_length_has_63_bits() {
+        assert_refused(b"\x82\xff\x80\0\0\0\0\0\0\0", None, 3, CloseCause::LengthOverflow);
+        assert_refused(b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff", None, 3, CloseCause::LengthOverflow);
+        assert_refused(b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff", None, 10, CloseCause::FrameTooBig);
+    }
+
+    #[test]
+    fn fragments_come_in_order() {
+        assert_refused(b"\x80\x81\0\0\0\0", None, 2, CloseCause::UnexpectedContinuation);
+        assert_refused(b"\x00\x81\0\0\0\0", None, 2, CloseCause::UnexpectedContinuation);
+        assert_refused(b"\x81\x81\0\0\0\0", Some(text(1)), 2, CloseCause::ExpectedContinuation);
+        assert_refused(b"\x02\x81\0\0\0\0", Some(text(1)), 2, CloseCause::ExpectedContinuation);
+        let ping = Header::parse(b"\x89\x80\0\0\0\0", Some(text(1)), 1000).unwrap().unwrap();
+        assert_eq!(ping.kind, FrameKind::Control(ControlKind::Ping));
+    }
+
+    #[test]
+    fn sizes_are_judged_by_what_is_declared() {
+        assert_refused(b"\x82\xfe\x03\xe9\0\0\0\0", None, 4, CloseCause::FrameTooBig);
+        assert_refused(b"\x80\xfe\x03\xe9\0\0\0\0", Some(text(1)), 4, CloseCause::FrameTooBig);
+        assert_refused(b"\x80\x82\0\0\0\0", Some(text(999)), 2, CloseCause::MessageTooBig);
+        let full = Header::parse(b"\x80\x81\0\0\0\0", Some(text(999)), 1000).unwrap().unwrap();
+        assert_eq!(full.kind, FrameKind::Data(text(1000)));
+        let most = Some(text(u32::MAX));
+        assert_eq!(Header::parse(b"\x80\x81", most, u32::MAX), Err(CloseCause::MessageTooBig));
+    }
+
+    #[test]
+    fn control_frames_are_exempt_from_the_payload_limit() {
+        let close = Header::parse(b"\x88\xfd\0\0\0\0", None, 16).unwrap().unwrap();
+        assert_eq!((close.kind, close.length), (FrameKind::Control(ControlKind::Close), 125));
+    }
+
+    #[test]
+    fn the_first_broken_rule_wins() {
+        // Each case breaks the named rule and every one that comes after it.
+        let cases: [(&[u8], CloseCause); 6] = [
+            (b"\x7b\x7f\xff", CloseCause::ReservedBits),
+            (b"\x0b\x7f\xff", CloseCause::ReservedOpcode),
+            (b"\x08\x7f\xff", CloseCause::FragmentedControl),
+            (b"\x88\x7f\xff", CloseCause::UnmaskedFrame),
+            (b"\x88\xff\xff", CloseCause::ControlTooLong),
+            (b"\x80\xfe\x00\x01", CloseCause::NonMinimalLength),
+        ];
+        for (bytes, cause) in cases {
+            assert_eq!(parse(bytes), Err(cause), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn encoded_frames_are_what_tungstenite_reads() {
+        for length in [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 100_000] {
+            for kind in [MessageKind::Text, MessageKind::Binary] {
+                let mut bytes = vec![0xaa];
+                encode_message(kind, &vec![7; length], &mut bytes);
+                let mut cursor = Cursor::new(&bytes[1..]);
+                let (header, parsed) = FrameHeader::parse(&mut cursor).unwrap().unwrap();
+                assert_eq!(header, FrameHeader { opcode: kind.into(), ..FrameHeader::default() });
+                assert_eq!(parsed, length as u64);
+                assert_eq!(cursor.position(), header.len(parsed) as u64);
+                assert!(bytes[1 + header.len(parsed)..].iter().all(|&byte| byte == 7));
+                assert_eq!(bytes.len(), 1 + header.len(parsed) + length);
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The opening handshake (RFC 6455 §4.2): is a request an upgrade to WebSocket, and what answers it.
+
+use std::str;
+
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+/// Characters of a `Sec-WebSocket-Key`: 16 bytes in base64.
+const KEY_LENGTH: usize = 24;
+
+/// Why a request cannot be upgraded. [`Self::status`] and [`Self::headers`] say how it is to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    /// No `Upgrade` header names `websocket` (RFC 6455 §4.2.1, item 3).
+    #[error("Upgrade header must contain websocket")]
+    MissingUpgrade,
+    /// No `Connection` header names `Upgrade` (RFC 6455 §4.2.1, item 4).
+    #[error("Connection header must contain Upgrade")]
+    MissingConnectionUpgrade,
+    /// No `Sec-WebSocket-Key` (RFC 6455 §4.2.1, item 5).
+    #[error("Sec-WebSocket-Key header is missing")]
+    MissingKey,
+    /// The `Sec-WebSocket-Key` is not 16 bytes in base64 (RFC 6455 §4.2.1, item 5).
+    #[error("Sec-WebSocket-Key header must be 16 bytes in base64")]
+    InvalidKey,
+    /// No `Sec-WebSocket-Version` (RFC 6455 §4.2.1, item 6).
+    #[error("Sec-WebSocket-Version header is missing")]
+    MissingVersion,
+    /// A `Sec-WebSocket-Version` other than 13 (RFC 6455 §4.2.2, item 4).
+    #[error("Sec-WebSocket-Version header must be 13")]
+    UnsupportedVersion,
+}
+
+impl HandshakeError {
+    /// The status code of the answer: 426 Upgrade Required where another version would do, else 400 Bad Request.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::UnsupportedVersion => 426,
+            Self::MissingUpgrade
+            | Self::MissingConnectionUpgrade
+            | Self::MissingKey
+            | Self::InvalidKey
+            | Self::MissingVersion => 400,
+        }
+    }
+
+    /// Headers the answer must have: the version we speak (RFC 6455 §4.4), and what a 426 always says
+    /// (RFC 9110 §15.5.22, §7.8).
+    #[must_use]
+    pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::UnsupportedVersion => {
+                &[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")]
+            }
+            Self::MissingUpgrade
+            | Self::MissingConnectionUpgrade
+            | Self::MissingKey
+            | Self::InvalidKey
+            | Self::MissingVersion => &[],
+        }
+    }
+}
+
+/// The application chose a subprotocol that is no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a subprotocol must be a token: letters, digits and !#$%&'*+-.^_`|~")]
+pub struct InvalidSubprotocol;
+
+/// Checks the headers of a GET request of HTTP/1.1 (the caller saw to both). A header that is there several times is
+/// passed as one value, joined by commas.
+pub fn check_upgrade(
+    version: Option<&[u8]>,
+    upgrade: Option<&[u8]>,
+    connection: Option<&[u8]>,
+    key: Option<&[u8]>,
+) -> Result<(), HandshakeError> {
+    if !upgrade.is_some_and(|value| lists(value, b"websocket")) {
+        return Err(HandshakeError::MissingUpgrade);
+    }
+    if !connection.is_some_and(|value| lists(value, b"upgrade")) {
+        return Err(HandshakeError::MissingConnectionUpgrade);
+    }
+    // Before the key: a client of another version may use the key differently.
+    match version.map(<[u8]>::trim_ascii) {
+        None => return Err(HandshakeError::MissingVersion),
+        Some(b"13") => {}
+        Some(_) => return Err(HandshakeError::UnsupportedVersion),
+    }
+    match key.map(<[u8]>::trim_ascii) {
+        None => Err(HandshakeError::MissingKey),
+        Some(key) if is_key(key) => Ok(()),
+        Some(_) => Err(HandshakeError::InvalidKey),
+    }
+}
+
+/// The `Sec-WebSocket-Accept` that answers a key (RFC 6455 §4.2.2, item 5.4); `None` if it is not a key.
+///
+/// A key is 22 characters of the base64 alphabet of RFC 4648 §4 and `==`. The four bits of the last character that
+/// encode nothing may have any value: decoders ignore them.
+#[must_use]
+pub fn accept_key(sec_websocket_key: &[u8]) -> Option<String> {
+    is_key(sec_websocket_key).then(|| derive_accept_key(sec_websocket_key))
+}
+
+/// The subprotocol to answer with: what stands before the first comma of `list`, `None` if that is nothing. It must be
+/// a token (RFC 6455 §4.1, item 10; RFC 9110 §5.6.2).
+pub fn first_subprotocol(list: &str) -> Result<Option<&str>, InvalidSubprotocol> {
+    let first = list.split(',').next().unwrap_or_default().trim_matches([' ', '\t']);
+    match first {
+        "" => Ok(None),
+        _ if first.bytes().all(is_token_byte) => Ok(Some(first)),
+        _ => Err(InvalidSubprotocol),
+    }
+}
+
+/// Appends the 101 response. `headers` are whole lines, each `name: value` and CRLF, which the caller has checked;
+/// `date` is the value of the `Date` header.
+pub fn encode_response(
+    accept: &str,
+    subprotocol: Option<&str>,
+    headers: &[u8],
+    date: &[u8],
+    out: &mut Vec<u8>,
+) {
+    const START: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
+        Upgrade: websocket\r\n\
+        Connection: Upgrade\r\n\
+        Sec-WebSocket-Accept: ";
+    out.extend_from_slice(START);
+    out.extend_from_slice(accept.as_bytes());
+    if let Some(subprotocol) = subprotocol {
+        out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
+        out.extend_from_slice(subprotocol.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(headers);
+    out.extend_from_slice(b"Date: ");
+    out.extend_from_slice(date);
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
+/// Whether `name` is one of the comma-separated elements of a header value, in any case of letters.
+fn lists(value: &[u8], name: &[u8]) -> bool {
+    value.split(|&byte| byte == b',').any(|element| element.trim_ascii().eq_ignore_ascii_case(name))
+}
+
+/// Whether `key` has the form of 16 bytes in base64.
+fn is_key(key: &[u8]) -> bool {
+    key.len() == KEY_LENGTH
+        && key.strip_suffix(b"==").is_some_and(|digits| {
+            digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+        })
+}
+
+/// `tchar` of RFC 9110 §5.6.2:
+/// "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
+
+    /// Checks the four headers, a usual request but for what the case changes.
+    fn check(change: impl FnOnce(&mut [Option<&'static [u8]>; 4])) -> Result<(), HandshakeError> {
+        let mut headers: [Option<&[u8]>; 4] = [Some(b"13"), Some(b"websocket"), Some(b"Upgrade"), Some(KEY)];
+        change(&mut headers);
+        let [version, upgrade, connection, key] = headers;
+        check_upgrade(version, upgrade, connection, key)
+    }
+
+    #[test]
+    fn the_headers_of_a_usual_request() {
+        assert_eq!(check(|_| {}), Ok(()));
+    }
+
+    #[test]
+    fn versions() {
+        assert_eq!(check(|headers| headers[0] = None), Err(HandshakeError::MissingVersion));
+        assert_eq!(check(|headers| headers[0] = Some(b" 13\t")), Ok(()));
+        for version in ["", "8", "14", "130", "13, 8", "013", "13a"] {
+            let result = check(|headers| headers[0] = Some(version.as_bytes()));
+            assert_eq!(result, Err(HandshakeError::UnsupportedVersion), "{version}");
+        }
+    }
+
+    #[test]
+    fn upgrade_and_connection_are_lists_in_any_case() {
+        for value in ["WebSocket", "h2c, websocket", "websocket,h2c", "x,\twebSOCKET "] {
+            assert_eq!(check(|headers| headers[1] = Some(value.as_bytes())), Ok(()), "{value}");
+        }
+        for value in ["", "web socket", "websockets", "xwebsocket", "h2c", "websocket/13"] {
+            let result = check(|headers| headers[1] = Some(value.as_bytes()));
+            assert_eq!(result, Err(HandshakeError::MissingUpgrade), "{value}");
+        }
+        assert_eq!(check(|headers| headers[1] = None), Err(HandshakeError::MissingUpgrade));
+        for value in ["upgrade", "keep-alive, Upgrade", "UPGRADE,close"] {
+            assert_eq!(check(|headers| headers[2] = Some(value.as_bytes())), Ok(()), "{value}");
+        }
+        for value in ["", "keep-alive", "upgraded", "up grade"] {
+            let result = check(|headers| headers[2] = Some(value.as_bytes()));
+            assert_eq!(result, Err(HandshakeError::MissingConnectionUpgrade), "{value}");
+        }
+        assert_eq!(check(|headers| headers[2] = None), Err(HandshakeError::MissingConnectionUpgrade));
+    }
+
+    #[test]
+    fn the_key_is_16_bytes_in_base64() {
+        assert_eq!(check(|headers| headers[3] = None), Err(HandshakeError::MissingKey));
+        for key in ["AAAAAAAAAAAAAAAAAAAAAA==", "+/+/+/+/+/+/+/+/+/+/+/==", "zzzzzzzzzzzzzzzzzzzzzz=="] {
+            assert_eq!(check(|headers| headers[3] = Some(key.as_bytes())), Ok(()), "{key}");
+            assert!(accept_key(key.as_bytes()).is_some(), "{key}");
+        }
+        let wrong = [
+            "",
+            "AAAAAAAAAAAAAAAAAAAAA==",
+            "AAAAAAAAAAAAAAAAAAAAAAA==",
+            "AAAAAAAAAAAAAAAAAAAAAAA=",
+            "AAAAAAAAAAAAAAAAAAAAAAAA",
+            "AAAAAAAAAAA=AAAAAAAAAA==",
+            "AAAAAAAAAAAAAAAAAAAAA-==",
+            "AAAAAAAAAA AAAAAAAAAAA==",
+            "AAAAAAAAAAAAAAAAAAAAé==",
+        ];
+        for key in wrong {
+            assert_eq!(
+                check(|headers| headers[3] = Some(key.as_bytes())),
+                Err(HandshakeError::InvalidKey),
+                "{key}"
+            );
+            assert_eq!(accept_key(key.as_bytes()), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn only_a_wrong_version_is_answered_with_the_right_one() {
+        let errors = [
+            (HandshakeError::MissingUpgrade, 400),
+            (HandshakeError::MissingConnectionUpgrade, 400),
+            (HandshakeError::MissingKey, 400),
+            (HandshakeError::InvalidKey, 400),
+            (HandshakeError::MissingVersion, 400),
+            (HandshakeError::UnsupportedVersion, 426),
+        ];
+        for (error, status) in errors {
+            assert_eq!(error.status(), status, "{error}");
+            assert_eq!(error.headers().contains(&("Sec-WebSocket-Version", "13")), status == 426, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_accept_of_the_rfc() {
+        // RFC 6455 §1.3.
+        assert_eq!(accept_key(KEY).as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    }
+
+    #[test]
+    fn the_first_subprotocol_is_selected() {
+        assert_eq!(first_subprotocol(""), Ok(None));
+        assert_eq!(first_subprotocol("  "), Ok(None));
+        assert_eq!(first_subprotocol(" ,chat"), Ok(None));
+        assert_eq!(first_subprotocol("chat"), Ok(Some("chat")));
+        assert_eq!(first_subprotocol(" graphql-transport-ws , chat"), Ok(Some("graphql-transport-ws")));
+        assert_eq!(first_subprotocol("v1.json+x,"), Ok(Some("v1.json+x")));
+        assert_eq!(first_subprotocol("!#$%&'*+-.^_`|~09azAZ"), Ok(Some("!#$%&'*+-.^_`|~09azAZ")));
+        for list in ["a b", "a/b", "a\r\nSet-Cookie: x", "é", "a\0", "\"a\"", "a=b", "a\u{b}"] {
+            assert_eq!(first_subprotocol(list), Err(InvalidSubprotocol), "{list:?}");
+        }
+    }
+
+    #[test]
+    fn the_response() {
+        let mut out = b"before ".to_vec();
+        let headers = b"Set-Cookie: a=b\r\nX-Y: z\r\n";
+        encode_response("ACCEPT=", Some("chat"), headers, b"Thu, 01 Jan 1970 00:00:00 GMT", &mut out);
+        let expected = "before HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Accept: ACCEPT=\r\nSec-WebSocket-Protocol: chat\r\nSet-Cookie: a=b\r\nX-Y: z\r\n\
+            Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
+        assert_eq!(str::from_utf8(&out), Ok(expected));
+        out.clear();
+        encode_response("ACCEPT=", None, b"", b"D", &mut out);
+        let expected = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Accept: ACCEPT=\r\nDate: D\r\n\r\n";
+        assert_eq!(str::from_utf8(&out), Ok(expected));
+    }
+}

@@ -1,0 +1,24 @@
+//! Rules of RFC 6455. Takes bytes and the current time, returns what happened and the bytes to answer with. Never
+//! waits, never buffers more than `max_payload_length` of a message, and keeps no memory while nothing is incomplete.
+//!
+//! ```text
+//!   request head ── handshake ──► 101
+//!
+//!   bytes in ─► assembler ───────────────► session ──► Sink: message, ping, pong, closed
+//!               │ frame   header rules       │
+//!               │ mask    unmask in place    ├ close   Close payloads, both ways
+//!               └ utf8    text rules         └ frame   encode ──► bytes out
+//! ```
+//!
+//! No extension is negotiated, so every RSV bit is refused ([`frame::Header::parse`]).
+
+pub mod assembler;
+pub mod close;
+pub mod frame;
+pub mod handshake;
+pub mod mask;
+pub mod session;
+pub mod utf8;
+
+pub use frame::{MessageKind, encode_message};
+pub use session::{Closure, Limits, Phase, Session, Sink};

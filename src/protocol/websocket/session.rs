@@ -1,0 +1,383 @@
+//! The life of one WebSocket, from the 101 to the last Close frame.
+//!
+//! Four families of methods (times must not go backwards):
+//! - `handle_*`: something happened. Bytes arrived, time passed, the transport ended.
+//! - `send`, `ping`, `end`, `abort`, `conclude`: the application wants something, or has finished something.
+//! - `poll_deadline`: when [`Session::handle_timeout`] is to be called next. Ask again after every other call.
+//! - `phase`, `can_send`: what the caller may still do with the transport.
+//!
+//! What is to be sent is appended to `out`, which is never read.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
+
+use super::assembler::{Assembler, Received};
+use super::close::{self, PeerClose};
+use super::frame::{self, ControlKind, MAX_CONTROL_LENGTH, MessageKind};
+use crate::protocol::cause::CloseCause;
+use crate::protocol::time::Timestamp;
+
+/// What the application allows the connections of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest message, in bytes; holds for single frames and for their sum. Control frames are exempt.
+    pub max_payload_length: u32,
+    /// How long the peer may be silent. `None`: for ever, and no automatic pings.
+    pub idle_timeout: Option<Duration>,
+    /// Whether a silent peer is sent a ping in time to answer before `idle_timeout`.
+    pub send_pings: bool,
+    /// How long a connection may live before it is asked to reconnect.
+    pub max_lifetime: Option<Duration>,
+    /// How long a Close frame may be owed, by us or by the peer.
+    pub close_timeout: Duration,
+}
+
+/// How a connection ended, for the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closure<'a> {
+    /// Why.
+    pub cause: CloseCause,
+    /// The peer's code, 1005 if it gave none, else the verdict's local code.
+    pub code: u16,
+    /// The peer's reason or else the verdict's text. Never empty.
+    pub reason: &'a str,
+}
+
+impl Closure<'static> {
+    /// A closure of which there is no more to say than the cause.
+    fn by(cause: CloseCause) -> Self {
+        let verdict = cause.verdict();
+        Self { cause, code: verdict.local_code, reason: verdict.text }
+    }
+}
+
+/// Where a session tells what the peer did.
+pub trait Sink {
+    /// A whole message. A text is valid UTF-8.
+    fn message(&mut self, kind: MessageKind, payload: &[u8]);
+    /// A ping, already answered.
+    fn ping(&mut self, payload: &[u8]);
+    /// A pong, asked for or not.
+    fn pong(&mut self, payload: &[u8]);
+    /// The end of the connection. The last call, and at most one; none at all once [`Session::end`] or
+    /// [`Session::abort`] ended an open session, because the application knows.
+    fn closed(&mut self, closure: Closure<'_>);
+}
+
+/// What is left to be done on a connection.
+///
+/// ```text
+///                 peer's Close, broken rule         conclude, end, abort, close_timeout
+///        Open ─────────────────────► Concluding ────────────────────────────────► Finished
+///         │                            Close frame owed by us, then written          ▲
+///         │  end, max_lifetime                                                       │
+///         ├────────────────────────► Closing ────────────────────────────────────────┤
+///         │  Close frame written       peer's Close, broken rule, close_timeout      │
+///         │                                                                          │
+///         └──────────────────────────────────────────────────────────────────────────┘
+///            idle timeout, abort; in any phase: transport end
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Messages travel both ways.
+    Open,
+    /// Nothing more is read, and the application has been told of the end. What it sends until it has heard (the
+    /// answers to messages that came before) still goes out; our Close frame, if the verdict has one, follows when
+    /// [`Session::conclude`] is called.
+    Concluding,
+    /// Our Close frame is written and the peer's is awaited. Messages are read and dropped.
+    Closing,
+    /// Nothing more to read or to add: flush, then shut the transport down.
+    Finished,
+}
+
+/// One WebSocket on the server's side. Small; memory is allocated only while a frame or message is incomplete.
+#[derive(Debug)]
+pub struct Session {
+    /// The phase and what belongs to it.
+    state: State,
+    /// Frames and messages that are incomplete.
+    assembler: Assembler,
+}
+
+/// [`Phase`], with the data valid only then.
+#[derive(Debug)]
+enum State {
+    /// See [`Phase::Open`].
+    Open {
+        /// When the WebSocket was opened.
+        opened: Timestamp,
+        /// When bytes last came from the peer, at first `opened`.
+        heard: Timestamp,
+        /// Whether an automatic ping has gone out since `heard`.
+        pinged: bool,
+    },
+    /// See [`Phase::Concluding`].
+    Concluding {
+        /// Our Close frame, complete.
+        farewell: Box<[u8]>,
+        /// When it is written even if the application has not reacted.
+        deadline: Timestamp,
+    },
+    /// See [`Phase::Closing`].
+    Closing {
+        /// When the peer's Close is no longer waited for.
+        deadline: Timestamp,
+    },
+    /// See [`Phase::Finished`].
+    Finished,
+}
+
+impl Session {
+    /// A WebSocket whose handshake has just been answered.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            state: State::Open { opened: now, heard: now, pinged: false },
+            assembler: Assembler::default(),
+        }
+    }
+
+    /// What is left to be done.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.state {
+            State::Open { .. } => Phase::Open,
+            State::Concluding { .. } => Phase::Concluding,
+            State::Closing { .. } => Phase::Closing,
+            State::Finished => Phase::Finished,
+        }
+    }
+
+    /// Whether messages may still be written: no Close frame of ours has been (RFC 6455 §5.5.1).
+    #[must_use]
+    pub fn can_send(&self) -> bool {
+        match self.state {
+            State::Open { .. } | State::Concluding { .. } => true,
+            State::Closing { .. } | State::Finished => false,
+        }
+    }
+
+    /// Takes all of `input`, which is unmasked in place. Ignored in [`Phase::Concluding`] and [`Phase::Finished`].
+    ///
+    /// Pongs are appended to `out` without a bound of their own: a caller whose `out` does not drain stops reading.
+    pub fn handle_bytes(
+        &mut self,
+        mut input: &mut [u8],
+        now: Timestamp,
+        limits: &Limits,
+        out: &mut Vec<u8>,
+        sink: &mut impl Sink,
+    ) {
+        if let State::Open { heard, pinged, .. } = &mut self.state
+            && !input.is_empty()
+        {
+            (*heard, *pinged) = (now, false);
+        }
+        loop {
+            let is_open = match self.state {
+                State::Open { .. } => true,
+                State::Closing { .. } => false,
+                State::Concluding { .. } | State::Finished => return,
+            };
+            match self.assembler.next(&mut input, limits.max_payload_length) {
+                Ok(None) => return,
+                Ok(Some(Received::Control(ControlKind::Close, payload))) => {
+                    self.handle_last_frame(close::parse(&payload), now + limits.close_timeout, sink);
+                }
+                Err(cause) => self.handle_last_frame(Err(cause), now + limits.close_timeout, sink),
+                // The application knows of the end already: nothing but the peer's Close is of interest.
+                Ok(Some(_)) if !is_open => {}
+                Ok(Some(Received::Message(kind, payload))) => sink.message(kind, &payload),
+                Ok(Some(Received::Control(ControlKind::Ping, payload))) => {
+                    frame::encode(OpCode::Control(Control::Pong), &payload, out);
+                    sink.ping(&payload);
+                }
+                Ok(Some(Received::Control(ControlKind::Pong, payload))) => sink.pong(&payload),
+            }
+        }
+    }
+
+    /// The transport has taken bytes that waited: the peer is alive, although it may be too busy reading to send
+    /// and so does not count as idle.
+    pub fn handle_progress(&mut self, now: Timestamp) {
+        if let State::Open { heard, .. } = &mut self.state {
+            *heard = now;
+        }
+    }
+
+    /// Acts on what is due at `now`. To be called once [`Self::poll_deadline`] has passed; harmless at other times.
+    pub fn handle_timeout(
+        &mut self,
+        now: Timestamp,
+        limits: &Limits,
+        out: &mut Vec<u8>,
+        sink: &mut impl Sink,
+    ) {
+        match &mut self.state {
+            State::Open { opened, heard, pinged } => {
+                if limits.idle_timeout.is_some_and(|idle| now >= *heard + idle) {
+                    close_for(CloseCause::IdleTimeout, out);
+                    sink.closed(Closure::by(CloseCause::IdleTimeout));
+                    self.finish();
+                } else if limits.max_lifetime.is_some_and(|lifetime| now >= *opened + lifetime) {
+                    close_for(CloseCause::MaxLifetime, out);
+                    sink.closed(Closure::by(CloseCause::MaxLifetime));
+                    self.state = State::Closing { deadline: now + limits.close_timeout };
+                } else if !*pinged && ping_delay(limits).is_some_and(|delay| now >= *heard + delay) {
+                    *pinged = true;
+                    frame::encode(OpCode::Control(Control::Ping), b"", out);
+                }
+            }
+            State::Concluding { deadline, .. } if now >= *deadline => self.conclude(out),
+            State::Closing { deadline } if now >= *deadline => self.finish(),
+            State::Concluding { .. } | State::Closing { .. } | State::Finished => {}
+        }
+    }
+
+    /// The transport can no longer be read, for `cause`. A peer that closed its direction only may still be owed the
+    /// rest of [`Phase::Concluding`]; in any other case the session is finished.
+    pub fn handle_transport_end(&mut self, cause: CloseCause, sink: &mut impl Sink) {
+        match self.state {
+            State::Open { .. } => sink.closed(Closure::by(cause)),
+            State::Concluding { .. } if cause == CloseCause::FinWithoutClose => return,
+            State::Concluding { .. } | State::Closing { .. } | State::Finished => {}
+        }
+        self.finish();
+    }
+
+    /// Sends a message as one frame. Without effect unless [`Self::can_send`].
+    pub fn send(&mut self, kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
+        if self.can_send() {
+            frame::encode_message(kind, payload, out);
+        }
+    }
+
+    /// Sends a ping; of a payload beyond 125 bytes only the first 125. Without effect unless [`Self::can_send`].
+    pub fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+        if self.can_send() {
+            let payload = &payload[..payload.len().min(MAX_CONTROL_LENGTH)];
+            frame::encode(OpCode::Control(Control::Ping), payload, out);
+        }
+    }
+
+    /// The application ends the connection, and has been told so: sends a Close frame ([`close::encode`] says how
+    /// code and reason are written) and waits for the peer's. If an end was under way already, that one stands.
+    pub fn end(&mut self, code: u16, reason: &str, now: Timestamp, limits: &Limits, out: &mut Vec<u8>) {
+        match self.state {
+            State::Open { .. } => {
+                close::encode(code, reason, out);
+                self.state = State::Closing { deadline: now + limits.close_timeout };
+            }
+            State::Concluding { .. } => self.conclude(out),
+            State::Closing { .. } | State::Finished => {}
+        }
+    }
+
+    /// This side ends the connection for `cause`, and the application has been told so: sends a Close frame if the
+    /// verdict has a code for the wire, and waits for nothing.
+    pub fn abort(&mut self, cause: CloseCause, out: &mut Vec<u8>) {
+        match self.state {
+            State::Open { .. } => close_for(cause, out),
+            State::Concluding { .. } => self.conclude(out),
+            State::Closing { .. } | State::Finished => {}
+        }
+        self.finish();
+    }
+
+    /// The application has handled everything up to and including [`Sink::closed`], and what it sent meanwhile has
+    /// been passed on: the Close frame owed in [`Phase::Concluding`] is written. Without effect in any other phase.
+    pub fn conclude(&mut self, out: &mut Vec<u8>) {
+        if let State::Concluding { farewell, .. } = &self.state {
+            out.extend_from_slice(farewell);
+            self.finish();
+        }
+    }
+
+    /// When [`Self::handle_timeout`] has something to do, if nothing happens before.
+    #[must_use]
+    pub fn poll_deadline(&self, limits: &Limits) -> Option<Timestamp> {
+        match self.state {
+            State::Open { opened, heard, pinged } => {
+                let delay = if pinged { None } else { ping_delay(limits) };
+                let silence = delay.or(limits.idle_timeout).map(|delay| heard + delay);
+                let lifetime = limits.max_lifetime.map(|lifetime| opened + lifetime);
+                silence.into_iter().chain(lifetime).min()
+            }
+            State::Concluding { deadline, .. } | State::Closing { deadline } => Some(deadline),
+            State::Finished => None,
+        }
+    }
+
+    /// The peer sent its Close frame or broke a rule; either way, nothing after it is read. Tells the application,
+    /// unless it knows of an end already, and has our Close frame ready: the same code and reason (RFC 6455
+    /// §5.5.1), or which rule was broken.
+    fn handle_last_frame(
+        &mut self,
+        said: Result<PeerClose<'_>, CloseCause>,
+        deadline: Timestamp,
+        sink: &mut impl Sink,
+    ) {
+        if self.phase() != Phase::Open {
+            return self.finish();
+        }
+        let mut farewell = Vec::new();
+        match said {
+            Ok(PeerClose::WithCode(code, reason)) => {
+                let told = if reason.is_empty() { unexplained(code) } else { Cow::Borrowed(reason) };
+                sink.closed(Closure { cause: CloseCause::PeerClosed, code, reason: &told });
+                close::encode(code, reason, &mut farewell);
+            }
+            Ok(PeerClose::WithoutCode) => {
+                sink.closed(Closure::by(CloseCause::PeerClosedWithoutCode));
+                close::encode_empty(&mut farewell);
+            }
+            Err(cause) => {
+                sink.closed(Closure::by(cause));
+                close_for(cause, &mut farewell);
+            }
+        }
+        self.assembler = Assembler::default();
+        self.state = State::Concluding { farewell: farewell.into_boxed_slice(), deadline };
+    }
+
+    /// Nothing more is read or written.
+    fn finish(&mut self) {
+        self.assembler = Assembler::default();
+        self.state = State::Finished;
+    }
+}
+
+/// The reason for the application where the peer gave only a code.
+fn unexplained(code: u16) -> Cow<'static, str> {
+    let text = CloseCause::PeerClosed.verdict().text;
+    Cow::Owned(format!("{text} ({code} {})", close::name(code)))
+}
+
+/// Appends the Close frame with which the peer is told of `cause`, if it is to be told.
+fn close_for(cause: CloseCause, out: &mut Vec<u8>) {
+    let verdict = cause.verdict();
+    if let Some(code) = verdict.wire_code {
+        close::encode(code, verdict.text, out);
+    }
+}
+
+/// How long the peer may be silent before it is sent an automatic ping.
+///
+/// It has a margin to answer: 4 s, or 8 s of an idle timeout from 16 s on, or 16 s from 32 s on, as in uWebSockets.js,
+/// where a route's timeout is at least 8 s. The margin is half the timeout at most, so that a shorter timeout does not
+/// turn into a stream of pings.
+fn ping_delay(limits: &Limits) -> Option<Duration> {
+    let idle = limits.idle_timeout.filter(|_| limits.send_pings)?;
+    let margin = Duration::from_secs(match idle.as_secs() {
+        0..16 => 4,
+        16..32 => 8,
+        32.. => 16,
+    });
+    Some(idle.saturating_sub(margin.min(idle / 2)))
+}
+
+#[cfg(test)]
+mod tests;

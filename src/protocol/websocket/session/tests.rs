@@ -1,0 +1,209 @@
+//! What the tests of a session share: frames of a client, a sink that remembers, a run from bytes to outcome.
+
+use std::time::Duration;
+
+use super::*;
+
+mod closing;
+mod oracle;
+mod rules;
+mod timers;
+
+/// A mask key for frames whose key does not matter.
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// Limits without timers; `max_payload_length` is small enough to exceed in a test.
+const LIMITS: Limits = Limits {
+    max_payload_length: 1000,
+    idle_timeout: None,
+    send_pings: true,
+    max_lifetime: None,
+    close_timeout: Duration::from_secs(5),
+};
+
+/// A call of the sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Event {
+    Message(MessageKind, Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Closed(CloseCause, u16, String),
+}
+
+/// Remembers what it is told, and insists that `closed` is the last call.
+#[derive(Debug, Default)]
+struct Recorder {
+    events: Vec<Event>,
+}
+
+impl Recorder {
+    fn record(&mut self, event: Event) {
+        assert!(!matches!(self.events.last(), Some(Event::Closed(..))), "{event:?} after closed");
+        self.events.push(event);
+    }
+
+    /// The events since the last call.
+    fn take(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+impl Sink for Recorder {
+    fn message(&mut self, kind: MessageKind, payload: &[u8]) {
+        self.record(Event::Message(kind, payload.to_vec()));
+    }
+
+    fn ping(&mut self, payload: &[u8]) {
+        self.record(Event::Ping(payload.to_vec()));
+    }
+
+    fn pong(&mut self, payload: &[u8]) {
+        self.record(Event::Pong(payload.to_vec()));
+    }
+
+    fn closed(&mut self, closure: Closure<'_>) {
+        assert!(!closure.reason.is_empty());
+        self.record(Event::Closed(closure.cause, closure.code, closure.reason.to_owned()));
+    }
+}
+
+/// A session with the world around it.
+struct Fixture {
+    session: Session,
+    limits: Limits,
+    now: Timestamp,
+    out: Vec<u8>,
+    sink: Recorder,
+}
+
+impl Fixture {
+    fn new(limits: &Limits) -> Self {
+        let now = Timestamp(1_000_000);
+        Self {
+            session: Session::new(now),
+            limits: limits.clone(),
+            now,
+            out: Vec::new(),
+            sink: Recorder::default(),
+        }
+    }
+
+    fn handle_bytes(&mut self, bytes: &[u8]) {
+        let mut bytes = bytes.to_vec();
+        self.session.handle_bytes(&mut bytes, self.now, &self.limits, &mut self.out, &mut self.sink);
+    }
+
+    fn handle_timeout(&mut self) {
+        self.session.handle_timeout(self.now, &self.limits, &mut self.out, &mut self.sink);
+    }
+
+    fn end(&mut self, code: u16, reason: &str) {
+        self.session.end(code, reason, self.now, &self.limits, &mut self.out);
+    }
+
+    fn conclude(&mut self) {
+        self.session.conclude(&mut self.out);
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.session.poll_deadline(&self.limits)
+    }
+
+    /// What was written since the last call.
+    fn take_out(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Nothing was written or told since the last look.
+    fn assert_quiet(&self) {
+        assert_eq!(self.out, b"");
+        assert_eq!(self.sink.events, []);
+    }
+}
+
+/// What a client's bytes lead to, once the application has heard of the end.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    events: Vec<Event>,
+    out: Vec<u8>,
+    phase: Phase,
+}
+
+/// Gives a fresh session the pieces.
+fn run(pieces: &[&[u8]]) -> Outcome {
+    let mut fixture = Fixture::new(&LIMITS);
+    for piece in pieces {
+        fixture.handle_bytes(piece);
+    }
+    fixture.conclude();
+    Outcome { events: fixture.sink.events, out: fixture.out, phase: fixture.session.phase() }
+}
+
+/// A masked frame of a client, with the shortest form of its length.
+fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match payload.len() {
+        short @ 0..=125 => frame.push(0x80 | short as u8),
+        medium @ 126..=0xffff => {
+            frame.push(0xfe);
+            frame.extend((medium as u16).to_be_bytes());
+        }
+        long => {
+            frame.push(0xff);
+            frame.extend((long as u64).to_be_bytes());
+        }
+    }
+    frame.extend(KEY);
+    frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
+    frame
+}
+
+/// The server's Close frame.
+fn close_out(code: u16, reason: &str) -> Vec<u8> {
+    [&[0x88, 2 + reason.len() as u8][..], &code.to_be_bytes(), reason.as_bytes()].concat()
+}
+
+/// The client's Close frame.
+fn close_in(code: u16, reason: &str) -> Vec<u8> {
+    client_frame(0x88, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+}
+
+/// A text message, as the sink is told of it.
+fn text(payload: &str) -> Event {
+    Event::Message(MessageKind::Text, payload.as_bytes().to_vec())
+}
+
+/// The end, where there is nothing to say but the cause.
+fn closed_by(cause: CloseCause) -> Event {
+    let verdict = cause.verdict();
+    Event::Closed(cause, verdict.local_code, verdict.text.to_owned())
+}
+
+#[test]
+fn an_idle_session_is_small_and_owns_no_memory() {
+    assert!(size_of::<Session>() <= 40, "{}", size_of::<Session>());
+    let mut fixture = Fixture::new(&LIMITS);
+    fixture.handle_bytes(&client_frame(0x81, &[b'x'; 900]));
+    fixture.handle_bytes(&client_frame(0x01, b"a"));
+    assert!(!fixture.session.assembler.is_vacant());
+    fixture.handle_bytes(&client_frame(0x80, b"b"));
+    assert!(fixture.session.assembler.is_vacant());
+}
+
+#[test]
+fn an_end_frees_what_was_incomplete() {
+    let incomplete = client_frame(0x02, &[7; 900]);
+    let ends: [fn(&mut Fixture); 4] = [
+        |fixture| fixture.handle_bytes(&close_in(1000, "")),
+        |fixture| fixture.handle_bytes(b"\x83"),
+        |fixture| fixture.session.handle_transport_end(CloseCause::Reset, &mut fixture.sink),
+        |fixture| fixture.session.abort(CloseCause::ApplicationClosed, &mut fixture.out),
+    ];
+    for end in ends {
+        let mut fixture = Fixture::new(&LIMITS);
+        fixture.handle_bytes(&incomplete);
+        assert!(!fixture.session.assembler.is_vacant());
+        end(&mut fixture);
+        assert!(fixture.session.assembler.is_vacant());
+    }
+}

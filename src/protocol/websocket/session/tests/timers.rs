@@ -1,0 +1,207 @@
+//! Everything that happens because time passes, in simulated time.
+
+use super::*;
+
+const PING: &[u8] = b"\x89\x00";
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn idle(timeout: u64) -> Limits {
+    Limits { idle_timeout: Some(seconds(timeout)), ..LIMITS }
+}
+
+impl Fixture {
+    /// Lets time pass, calling `handle_timeout` at every deadline on the way and, as callers may, at every other
+    /// moment that `step` gives. Returns what was written, with the seconds since the start of the session.
+    fn pass(&mut self, duration: Duration, step: Duration) -> Vec<(u64, Vec<u8>)> {
+        let until = self.now + duration;
+        let mut written = Vec::new();
+        while self.now < until {
+            let next = (self.now + step).min(until);
+            self.now = self.deadline().map_or(next, |deadline| deadline.min(next).max(self.now));
+            self.handle_timeout();
+            assert!(self.deadline().is_none_or(|deadline| deadline > self.now), "a deadline is acted on");
+            if !self.out.is_empty() {
+                written.push((self.age(), self.take_out()));
+            }
+        }
+        written
+    }
+
+    /// Seconds since the start of the session.
+    fn age(&self) -> u64 {
+        self.now.since(Timestamp(1_000_000)).as_secs()
+    }
+}
+
+/// Spurious calls every 250 ms, calls at the deadlines only.
+const STEPS: [Duration; 2] = [Duration::from_millis(250), seconds(100_000)];
+
+#[test]
+fn a_silent_peer_is_pinged_then_told_1001() {
+    let text = "WebSocket timed out from inactivity";
+    let cases = [(8, 4), (15, 11), (16, 8), (31, 23), (32, 16), (120, 104), (960, 944)];
+    for ((timeout, ping_at), step) in cases.into_iter().flat_map(|case| STEPS.map(|step| (case, step))) {
+        let mut fixture = Fixture::new(&idle(timeout));
+        let written = fixture.pass(seconds(2000), step);
+        assert_eq!(written, [(ping_at, PING.to_vec()), (timeout, close_out(1001, text))], "{timeout}");
+        assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
+        assert_eq!(CloseCause::IdleTimeout.verdict().local_code, 1006);
+        assert_eq!((fixture.session.phase(), fixture.deadline()), (Phase::Finished, None));
+    }
+}
+
+#[test]
+fn a_peer_that_answers_lives_on() {
+    let mut fixture = Fixture::new(&idle(120));
+    for round in 1..=20 {
+        let written = fixture.pass(seconds(105), STEPS[0]);
+        // Asked 104 s after the last sign of life, which came a second after the question.
+        assert_eq!(written, [(105 * round - 1, PING.to_vec())]);
+        fixture.handle_bytes(&client_frame(0x8a, b""));
+        assert_eq!(fixture.sink.take(), [Event::Pong(vec![])]);
+    }
+}
+
+#[test]
+fn any_byte_is_a_sign_of_life() {
+    let mut fixture = Fixture::new(&idle(10));
+    for byte in client_frame(0x81, b"dribbled") {
+        assert_eq!(fixture.pass(seconds(5), STEPS[0]), []);
+        fixture.handle_bytes(&[byte]);
+    }
+    assert_eq!(fixture.sink.take(), [text("dribbled")]);
+}
+
+#[test]
+fn an_empty_read_is_no_sign_of_life() {
+    let mut fixture = Fixture::new(&idle(10));
+    fixture.pass(seconds(9), STEPS[0]);
+    fixture.handle_bytes(b"");
+    fixture.pass(seconds(1), STEPS[0]);
+    assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
+}
+
+#[test]
+fn sending_is_no_sign_of_life() {
+    let mut fixture = Fixture::new(&idle(10));
+    for _ in 0..10 {
+        fixture.session.send(MessageKind::Text, b"anyone?", &mut fixture.out);
+        fixture.session.ping(b"", &mut fixture.out);
+        fixture.pass(seconds(1), STEPS[0]);
+    }
+    assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
+}
+
+#[test]
+fn without_automatic_pings_silence_ends_all_the_same() {
+    let mut fixture = Fixture::new(&Limits { send_pings: false, ..idle(120) });
+    let text = CloseCause::IdleTimeout.verdict().text;
+    assert_eq!(fixture.pass(seconds(500), STEPS[0]), [(120, close_out(1001, text))]);
+    assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
+}
+
+#[test]
+fn without_an_idle_timeout_nothing_ever_happens() {
+    let mut fixture = Fixture::new(&LIMITS);
+    assert_eq!(fixture.deadline(), None);
+    assert_eq!(fixture.pass(seconds(1_000_000), STEPS[1]), []);
+    fixture.assert_quiet();
+}
+
+#[test]
+fn a_timeout_shorter_than_any_margin_is_no_stream_of_pings() {
+    let mut fixture = Fixture::new(&idle(2));
+    let written = fixture.pass(seconds(1), STEPS[0]);
+    assert_eq!(written, [(1, PING.to_vec())]);
+    fixture.handle_bytes(&client_frame(0x8a, b""));
+    assert_eq!(fixture.deadline(), Some(fixture.now + seconds(1)));
+}
+
+#[test]
+fn a_late_timer_ends_without_a_ping() {
+    let mut fixture = Fixture::new(&idle(120));
+    fixture.now = fixture.now + seconds(300);
+    fixture.handle_timeout();
+    assert_eq!(fixture.take_out(), close_out(1001, CloseCause::IdleTimeout.verdict().text));
+    assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
+}
+
+#[test]
+fn a_lifetime_ends_with_a_request_to_reconnect() {
+    let limits = Limits { max_lifetime: Some(seconds(3600)), ..LIMITS };
+    for step in STEPS {
+        let mut fixture = Fixture::new(&limits);
+        fixture.pass(seconds(1800), step);
+        fixture.handle_bytes(&client_frame(0x81, b"busy"));
+        assert_eq!(fixture.sink.take(), [text("busy")]);
+        let written = fixture.pass(seconds(1801), step);
+        assert_eq!(written, [(3600, close_out(1000, "please reconnect"))]);
+        let told = Event::Closed(CloseCause::MaxLifetime, 1000, "please reconnect".to_owned());
+        assert_eq!(fixture.sink.take(), [told]);
+        assert_eq!(fixture.session.phase(), Phase::Closing);
+        fixture.handle_bytes(&close_in(1000, "please reconnect"));
+        assert_eq!(fixture.session.phase(), Phase::Finished);
+        fixture.assert_quiet();
+    }
+}
+
+#[test]
+fn a_lifetime_waits_for_the_peer_no_longer_than_the_close_timeout() {
+    let mut fixture = Fixture::new(&Limits { max_lifetime: Some(seconds(60)), ..LIMITS });
+    fixture.pass(seconds(60), STEPS[1]);
+    fixture.take_out();
+    fixture.sink.take();
+    assert_eq!(fixture.deadline(), Some(fixture.now + seconds(5)));
+    fixture.pass(seconds(5), STEPS[0]);
+    assert_eq!((fixture.session.phase(), fixture.age()), (Phase::Finished, 65));
+    fixture.assert_quiet();
+}
+
+#[test]
+fn the_earlier_of_silence_and_lifetime_ends_and_silence_if_both_are_due() {
+    let limits = Limits { max_lifetime: Some(seconds(60)), ..idle(120) };
+    let mut fixture = Fixture::new(&limits);
+    assert_eq!(fixture.deadline(), Some(fixture.now + seconds(60)));
+    fixture.pass(seconds(60), STEPS[1]);
+    assert_eq!(fixture.sink.take(), [closed_by(CloseCause::MaxLifetime)]);
+
+    let mut fixture = Fixture::new(&limits);
+    fixture.now = fixture.now + seconds(120);
+    fixture.handle_timeout();
+    assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
+}
+
+#[test]
+fn a_peer_that_does_not_answer_end_is_not_waited_for_longer_than_the_close_timeout() {
+    for step in STEPS {
+        let mut fixture = Fixture::new(&idle(120));
+        fixture.pass(seconds(100), step);
+        fixture.end(1000, "bye");
+        assert_eq!(fixture.take_out(), close_out(1000, "bye"));
+        assert_eq!(fixture.deadline(), Some(fixture.now + seconds(5)));
+        fixture.pass(seconds(4), step);
+        // Data does not extend the wait.
+        fixture.handle_bytes(&client_frame(0x81, b"still talking"));
+        assert_eq!(fixture.session.phase(), Phase::Closing);
+        fixture.pass(seconds(1), step);
+        assert_eq!((fixture.session.phase(), fixture.deadline()), (Phase::Finished, None));
+        fixture.assert_quiet();
+    }
+}
+
+#[test]
+fn an_application_that_is_busy_delays_the_close_frame_by_the_close_timeout_at_most() {
+    for step in STEPS {
+        let mut fixture = Fixture::new(&idle(120));
+        fixture.handle_bytes(&close_in(1000, "x"));
+        fixture.sink.take();
+        assert_eq!(fixture.deadline(), Some(fixture.now + seconds(5)));
+        assert_eq!(fixture.pass(seconds(10), step), [(5, close_out(1000, "x"))]);
+        assert_eq!(fixture.session.phase(), Phase::Finished);
+        fixture.conclude();
+        fixture.assert_quiet();
+    }
+}
