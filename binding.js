@@ -32,13 +32,23 @@ function load() {
   const file = join(__dirname, `ferrows.${name}.node`);
   const local = existsSync(file);
   try {
-    return require(local ? file : `ferrows-${name}`);
+    return open(local ? file : require.resolve(`ferrows-${name}`));
   } catch (cause) {
     const [reason] = cause.message.split('\n');
     throw local
       ? failure(libc, `${file} exists but does not load: ${reason}`, BUILD_IT, cause)
       : failure(libc, `Neither ${file} nor the package ferrows-${name} loads: ${reason}`, INSTALL_IT, cause);
   }
+}
+
+/**
+ * Loads an addon afresh. `require` would not: Jest's module registries share Node's cache of addons, so that a second
+ * test file would get what belongs to the first.
+ */
+function open(file) {
+  const addon = { exports: {} };
+  process.dlopen(addon, file);
+  return addon.exports;
 }
 
 /**

@@ -43,8 +43,12 @@ export type ErrorCode =
   | 'ERR_HTTP_INVALID_HEADER'
   /** A status that is not three digits, a space and a reason phrase without control characters (RFC 9112 §4). */
   | 'ERR_HTTP_INVALID_STATUS'
+  /** A class of Ferrows called with `new`; only Ferrows makes its objects (a `TypeError`). */
+  | 'ERR_ILLEGAL_CONSTRUCTOR'
   /** An argument of the wrong type (a `TypeError`). */
   | 'ERR_INVALID_ARG_TYPE'
+  /** An argument of the right type that makes no sense (a `TypeError`). */
+  | 'ERR_INVALID_ARG_VALUE'
   /** A call at the wrong moment, such as `writeHeader` after the first `write`. */
   | 'ERR_INVALID_STATE'
   /** A method called on an object that is not of its class (a `TypeError`). */
@@ -115,7 +119,8 @@ export interface CloseInfo {
 /** Options of {@link App}. A key given as `undefined` means its default. */
 export interface AppOptions {
   /**
-   * Number of I/O threads, 1–64. They are shared by the apps of a process; the first app that serves decides.
+   * Number of I/O threads that share the connections of this app, 1–64. Apps share threads, too: two apps with 2 and 3
+   * use 3 in all.
    * @default max(1, min(4, cores - 1))
    */
   threads?: number;
@@ -153,10 +158,33 @@ export interface ListenSocket {
 /** The name uWebSockets.js gives to {@link ListenSocket}. */
 export type us_listen_socket = ListenSocket;
 
+/** The `code` of a {@link ListenError}: what Node calls the same error. */
+export type ListenErrorCode =
+  /** Somebody else listens there. */
+  | 'EADDRINUSE'
+  /** This machine does not have that address. */
+  | 'EADDRNOTAVAIL'
+  /** Not allowed to: ports below 1024, or the folder of a Unix socket. */
+  | 'EACCES'
+  /** There is no such host. */
+  | 'ENOTFOUND'
+  /** The path of a Unix socket: its folder is missing. */
+  | 'ENOENT'
+  /** The path of a Unix socket: a part of it is no folder. */
+  | 'ENOTDIR'
+  /** The path of a Unix socket is too long. */
+  | 'ENAMETOOLONG'
+  | 'EINVAL'
+  | 'ENOTSUP'
+  /** Too many open files. */
+  | 'EMFILE'
+  /** Another error of the system; the message names it. */
+  | 'ERR_LISTEN';
+
 /** Why `listen` failed. */
 export interface ListenError extends Error {
-  /** The system's name for it: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, `ENOTFOUND` (no such host), … */
-  readonly code: string;
+  readonly code: ListenErrorCode;
+  readonly syscall: 'listen';
 }
 
 /**
@@ -342,10 +370,10 @@ export interface HttpResponse {
    *
    * Throws `ERR_HTTP_INVALID_HEADER`; `ERR_INVALID_STATE` after the first `write`.
    */
-  writeHeader(key: RecognizedString, value: RecognizedString): this;
+  writeHeader(key: RecognizedString, value: RecognizedString | number): this;
   /**
-   * Sends a piece of the body with chunked transfer coding; an empty piece sends nothing. Everything is accepted:
-   * `false` means that the peer reads more slowly than this program writes and what it has not read waits in memory.
+   * Sends a piece of the body with chunked transfer coding; an empty piece sends nothing. Everything is accepted.
+   * Returns true: this release does not report the back-pressure of responses.
    */
   write(chunk: RecognizedString): boolean;
   /**
@@ -394,8 +422,8 @@ export interface HttpResponse {
    * `secWebSocketProtocol` the part before the first comma is selected, `''` selects none. Headers may be written
    * before (with `writeStatus('101 Switching Protocols')` first). The response is over.
    *
-   * Throws `ERR_INVALID_ARG_TYPE` if `context` is not the one the handler was given, `ERR_INVALID_STATE` if the
-   * response has begun or the request was no handshake.
+   * Throws `ERR_INVALID_ARG_TYPE` if `context` is not one that an upgrade handler was given, `ERR_INVALID_ARG_VALUE`
+   * if the key is not 24 characters of base64 or the protocol no token, `ERR_INVALID_STATE` after the first `write`.
    */
   upgrade<UserData>(
     userData: UserData,
@@ -453,10 +481,11 @@ export interface WebSocket<UserData> {
 
   /**
    * Closes in good order: a Close frame behind everything sent so far, then the TCP connection. `close` runs before
-   * it returns, with this code and text (cause `CLOSED_BY_END`). `code` is 1000–1003, 1007–1014 or 3000–4999; 0 (the
-   * default), 1005 and 1006 send no code. The text is cut after at most 123 bytes, between characters.
+   * it returns, with this code and text (cause `CLOSED_BY_END`). `code` is 0, the default, or 1000–4999; what must not
+   * stand in a Close frame (0, 1004–1006, 1015–2999) sends none. The peer gets at most 123 bytes of the text, cut
+   * between characters.
    *
-   * Throws `ERR_OUT_OF_RANGE` for codes outside 0–65535.
+   * Throws `ERR_OUT_OF_RANGE` for other codes.
    */
   end(code?: number, shortMessage?: RecognizedString): void;
   /** Drops the connection. `close` runs before it returns, with 1006 (cause `CLOSED_BY_APPLICATION`). */
@@ -476,8 +505,8 @@ export interface WebSocket<UserData> {
   /** The topics it is subscribed to. */
   getTopics(): string[];
   /**
-   * Sends a message to every other subscriber of a topic; it need not be subscribed itself. Returns whether there was
-   * one. See {@link TemplatedApp.publish}.
+   * Sends a message to every other subscriber of a topic. It need not be subscribed to that topic itself, but to some.
+   * Returns whether there was one. See {@link TemplatedApp.publish}.
    */
   publish(topic: RecognizedString, message: RecognizedString, isBinary?: boolean, compress?: boolean): boolean;
 
@@ -492,14 +521,14 @@ export interface WebSocket<UserData> {
 }
 
 /**
- * Settings and handlers of a `ws` route. All are optional; a key given as `undefined` means its default. Settings are
- * read once, by `ws`. Buffers given to `message` and `dropped`, and the reason given to `close`, are detached when the
+ * Settings and handlers of a `ws` route. All are optional; a key given as `undefined` means its default. They are read
+ * once, by `ws`; settings must be integers. Buffers given to `message` and `dropped`, and the reason given to `close`, are detached when the
  * handler returns; if it returned a promise, they stay.
  */
 export interface WebSocketBehavior<UserData> {
   /** Compression of messages. Accepted; this release sends and receives uncompressed. @default DISABLED */
   compression?: CompressOptions;
-  /** Longest message a peer may send, in bytes, 0 – 2^32-1. Longer ones close with 1009 to the peer. @default 16384 */
+  /** Longest message a peer may send, in bytes, 0 – 2^31-1. Longer ones close with 1009 to the peer. @default 16384 */
   maxPayloadLength?: number;
   /**
    * Seconds a peer may stay silent, 8–960, or 0 for ever. Any byte from the peer counts, sending does not.
@@ -508,9 +537,9 @@ export interface WebSocketBehavior<UserData> {
   idleTimeout?: number;
   /** Minutes after which a connection is asked to reconnect (1000), 1–240, or 0 for never. @default 0 */
   maxLifetime?: number;
-  /** Bytes that may wait for a peer before messages to it are dropped; 0 is no limit. @default 65536 */
+  /** Bytes that may wait for a peer before messages to it are dropped, 0 – 2^32-1; 0 is no limit. @default 65536 */
   maxBackpressure?: number;
-  /** Whether a connection is closed when a message to it has to be dropped. @default false */
+  /** Whether a connection is closed when a message to it is dropped. Accepted; without effect as yet. @default false */
   closeOnBackpressureLimit?: boolean;
   /** Whether a silent peer is sent a ping in time to answer before `idleTimeout`. @default true */
   sendPingsAutomatically?: boolean;

@@ -24,6 +24,7 @@ const CLOSE = 9;
 const ABORT = 10;
 const DATA = 11;
 const UNANSWERED = 12;
+const LOG = 13;
 
 /** Which handlers a behavior has, as bits. The same numbers stand in src/node/behavior.rs. */
 const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32 };
@@ -105,6 +106,9 @@ function drain() {
       }
       case UNANSWERED:
         warnUnanswered(payload);
+        break;
+      case LOG:
+        call(logger, readRecord(payload));
         break;
       case YIELD:
         setImmediate(drain);
@@ -831,6 +835,44 @@ function _cfg() {
   // uWebSockets.js leaves out its advertising header when told so; there is none here.
 }
 
+// -------------------------------------------------------------------------------------------------------------- Log
+
+/** The levels by number. The same numbers stand in src/bridge/record.rs. */
+const LEVELS = ['off', 'error', 'warn', 'info', 'debug', 'trace'];
+
+/** The listener of `setLogger`. */
+let logger;
+
+function setLogger(level, listener) {
+  if (typeof level !== 'string') throw typeError('ERR_INVALID_ARG_TYPE', 'level must be a string');
+  const number = LEVELS.indexOf(level);
+  if (number === -1) throw typeError('ERR_INVALID_ARG_VALUE', `level must be one of ${LEVELS.join(', ')}`);
+  const isOptional = level === 'off';
+  if (typeof listener !== 'function' && listener !== null && !(isOptional && listener === undefined)) {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'listener must be a function or null');
+  }
+  logger = level === 'off' ? undefined : listener ?? undefined;
+  native.setLogger(logger === undefined ? 0 : number);
+}
+
+/** A record comes as level, target, message, and then name and value of each field. */
+function readRecord([level, target, message, ...details]) {
+  const fields = {};
+  for (let index = 0; index < details.length; index += 2) fields[details[index]] = details[index + 1];
+  return { level: LEVELS[level], target, message, fields };
+}
+
+/** What the environment variable says: the records that go to stderr. */
+function levelOfProcess() {
+  const level = process.env.FERROWS_LOG ?? '';
+  if (level === '') return 0;
+  const number = LEVELS.indexOf(level.toLowerCase());
+  if (number >= 0) return number;
+  const text = `FERROWS_LOG must be one of ${LEVELS.join(', ')}; it is ${JSON.stringify(level)}, so nothing is logged`;
+  process.emitWarning(text, { type: 'FerrowsWarning', code: 'FERROWS_LOG' });
+  return 0;
+}
+
 // ---------------------------------------------------------------------------------------------------------- Process
 
 /** What was sent leaves the process before it ends, however often this file is loaded (S15). */
@@ -849,13 +891,14 @@ for (const [name, type] of Object.entries({ App: TemplatedApp, HttpRequest, Http
   Object.defineProperty(type, 'name', { value: `uWS.${name}` });
 }
 
-native.start(registers, drain);
+native.start(registers, drain, levelOfProcess());
 flushAtExit();
 
 module.exports = {
   App,
   us_listen_socket_close,
   us_socket_local_port,
+  setLogger,
   _cfg,
   LIBUS_LISTEN_DEFAULT: 0,
   LIBUS_LISTEN_EXCLUSIVE_PORT: 1,

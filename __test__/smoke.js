@@ -12,11 +12,6 @@ const uWS = require('..');
 /** How long all of it may take, in milliseconds. Far beyond what it needs: it only keeps a hang from lasting. */
 const PATIENCE = 30_000;
 
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
-
 async function main() {
   // Unreferenced: the process must end by itself, without waiting for this.
   setTimeout(() => {
@@ -122,3 +117,8 @@ async function speakWebSocket(origin, { closes }) {
   assert.notEqual(message, '');
   assert.equal(initiator, 'transport');
 }
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

@@ -205,9 +205,9 @@ async function publish(server, { executable, publishBlocks }, subscribers) {
   }
 }
 
-/** Growth of RSS by 10,000 WebSockets; a hundred are there before, so that code and pools exist already. */
+/** Growth of RSS by 10,000 WebSockets; a thousand are there before, so that code and pools exist already. */
 async function idle(server, { executable }) {
-  const first = new Load(executable, 'idle', server, { connections: 100 });
+  const first = new Load(executable, 'idle', server, { connections: 1_000 });
   let crowd;
   try {
     await first.event('ready');

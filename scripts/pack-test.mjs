@@ -142,7 +142,7 @@ async function checkPrograms({ folder, env }) {
 
 async function checkTypes({ folder }) {
   for (const [name, text] of Object.entries(TYPED)) writeFileSync(join(folder, name), text);
-  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', ''];
+  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022'];
   await tool('tsc', [...options, ...Object.keys(TYPED)], folder);
   console.log(`${Object.keys(TYPED).join(', ')}: compile`);
 }

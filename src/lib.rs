@@ -14,22 +14,24 @@
 //! ```
 //!
 //! Laws: `protocol` is pure. `io` owns sockets, TLS, timers and time, and knows no napi. `bridge` is data only. `node`
-//! runs on Node's thread only, is the only importer of napi, and touches no socket. Why it is cut this way stands in
-//! docs/decisions.
+//! runs on Node's thread only, is the only importer of napi, and touches no socket. `log`, beside the path, takes what
+//! all of them tell through `tracing` to stderr and to JavaScript. Why it is cut this way stands in docs/decisions.
 
 pub mod io;
 pub mod protocol;
 pub mod bridge;
 pub mod node;
+pub mod log;
 
 #[cfg(test)]
 mod testing;
 
-use napi::bindgen_prelude::{Env, JsValue, Object};
+use napi::bindgen_prelude::{Env, Object};
 
 /// Node loads the addon: once per environment, and again for each of Jest's module registries.
 #[napi_derive::napi(module_exports)]
+#[cfg_attr(test, expect(dead_code, reason = "the test harness loads no addon"))]
 fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
-    node::raw::register(env.raw(), exports.raw(), node::exports::ALL);
+    node::raw::register(&env, &exports, node::exports::ALL);
     Ok(())
 }

@@ -208,8 +208,17 @@ pub struct ListenOrder {
     pub app: AppId,
     /// The workers that share its connections, in turn.
     pub share: Vec<WorkerId>,
-    /// The path of a Unix socket, which is removed again when the listener closes.
-    pub path: Option<PathBuf>,
+    /// The file of a Unix socket, which is removed again when the listener closes.
+    pub file: Option<SocketFile>,
+}
+
+/// The file of a Unix socket.
+#[derive(Debug)]
+pub struct SocketFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its device and inode, where there are such. Another file at the path is a successor's, and not ours to remove.
+    pub identity: Option<(u64, u64)>,
 }
 
 /// Commands of one flush of Node's thread, and what they point to.

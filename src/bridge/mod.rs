@@ -8,6 +8,7 @@
 //! - Each direction is first in, first out. That is what keeps `send`, `publish`, `ping`, `end` of one socket in
 //!   order (S9), and what fixes the recipients of a publish at the moment of the call (S8).
 //! - Whoever hands over rings the other side's bell, and only when that side sleeps.
+//! - Records for the log go up in a queue of their own, which rings the same bell and may lose some.
 //! - Beside the queues the two sides share one [`ledger::Ledger`] per WebSocket, and a [`latch::Latch`] at exit.
 
 pub mod command;
@@ -16,4 +17,6 @@ pub mod id;
 pub mod latch;
 pub mod ledger;
 pub mod queue;
+pub mod record;
+pub mod record_queue;
 pub mod sync;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, Waker};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::net::UnixListener;
 
 use super::transport::Transport;
-use crate::bridge::command::ListenOrder;
+use crate::bridge::command::{ListenOrder, SocketFile};
 use crate::bridge::id::{AppId, ListenerId, WorkerId};
 
 /// Where to listen.
@@ -115,7 +115,7 @@ pub struct Listener {
     turn: usize,
     socket: ListeningSocket,
     waker: Waker,
-    path: Option<PathBuf>,
+    file: Option<SocketFile>,
 }
 
 #[derive(Debug)]
@@ -131,15 +131,29 @@ impl Listener {
     /// # Errors
     /// When the runtime cannot take the socket.
     pub fn new(order: ListenOrder, waker: Waker) -> io::Result<Self> {
-        let ListenOrder { socket, listener, app, share, path } = order;
-        let socket = match path {
+        let ListenOrder { socket, listener, app, share, file } = order;
+        let socket = match file {
             None => ListeningSocket::Tcp(TcpListener::from_std(socket.into())?),
             #[cfg(unix)]
             Some(_) => ListeningSocket::Unix(UnixListener::from_std(socket.into())?),
             #[cfg(not(unix))]
             Some(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
-        Ok(Self { id: listener, app, share, turn: 0, socket, waker, path })
+        let listener = Self { id: listener, app, share, turn: 0, socket, waker, file };
+        tracing::info!(address = %listener.address(), "listening");
+        Ok(listener)
+    }
+
+    /// Where it listens, for the log.
+    fn address(&self) -> String {
+        match (&self.socket, &self.file) {
+            (_, Some(file)) => file.path.display().to_string(),
+            (ListeningSocket::Tcp(socket), None) => {
+                socket.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string())
+            }
+            #[cfg(unix)]
+            (ListeningSocket::Unix(_), None) => String::new(),
+        }
     }
 
     /// Accepts one connection and names the worker that shall serve it.
@@ -163,11 +177,30 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
+        tracing::info!(address = %self.address(), "stopped listening");
+        if let Some(SocketFile { path, identity }) = &self.file
+            && identify(path) == *identity
+        {
             // Nobody can be helped if it is gone already.
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// Device and inode of the file at `path`. Those of a bound socket are not given out again while it is open.
+#[cfg(unix)]
+#[must_use]
+pub fn identify(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+
+    std::fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Files have no such identity here.
+#[cfg(not(unix))]
+#[must_use]
+pub fn identify(_path: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 /// Connections that may wait to be accepted; uWebSockets.js has the same number.

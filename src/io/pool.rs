@@ -8,6 +8,7 @@ use super::worker::Worker;
 use crate::bridge::command::{Command, CommandBatch};
 use crate::bridge::id::WorkerId;
 use crate::bridge::queue::{Downlink, NodeBell, Uplink};
+use crate::log::journal::Journal;
 
 /// The downlinks of all workers, for handing accepted connections round.
 #[derive(Debug, Default)]
@@ -29,6 +30,7 @@ impl Peers {
 #[derive(Debug)]
 pub struct Pool {
     bell: Arc<NodeBell>,
+    journal: Arc<Journal>,
     peers: Arc<Peers>,
     workers: Vec<Handle>,
 }
@@ -44,10 +46,10 @@ pub struct Handle {
 }
 
 impl Pool {
-    /// A pool without threads, whose workers will ring `bell`.
+    /// A pool without threads, whose workers will ring `bell` and be heard by `journal`.
     #[must_use]
-    pub fn new(bell: Arc<NodeBell>) -> Self {
-        Self { bell, peers: Arc::default(), workers: Vec::new() }
+    pub fn new(bell: Arc<NodeBell>, journal: Arc<Journal>) -> Self {
+        Self { bell, journal, peers: Arc::default(), workers: Vec::new() }
     }
 
     /// Starts threads until there are `count`.
@@ -76,12 +78,14 @@ impl Pool {
             let (uplink, downlink) = (Arc::clone(&uplink), Arc::clone(&downlink));
             Worker::new(WorkerId(number), uplink, downlink, Arc::clone(&self.peers))
         };
+        let journal = Arc::clone(&self.journal);
         let thread = std::thread::Builder::new().name(format!("ferrows-{number}")).spawn(move || {
+            journal.attach();
             // Spawned, not blocked on: a task woken by the runtime's own thread costs no system call. Unconstrained,
             // because the worker shares its time among sockets by itself.
             let task = runtime.spawn(tokio::task::unconstrained(worker));
             if runtime.block_on(task).is_err() {
-                tracing::error!("an I/O thread ended by a bug in the server");
+                tracing::error!(worker = number, "an I/O thread ended by a bug in the server");
             }
         })?;
         self.peers.downlinks.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&downlink));

@@ -7,6 +7,7 @@
 //! All output that one pass produced for a socket leaves in one write, and all events of a pass cross the border in
 //! one batch. This is also the only file that looks at a clock.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -44,6 +45,8 @@ pub struct Worker {
     peers: Arc<Peers>,
     registry: Registry<Connection>,
     listeners: Vec<Listener>,
+    /// The epoch that ended last, of every app that was closed.
+    ended: HashMap<u32, u32>,
     context: Context,
     /// Every read goes here first; a connection keeps bytes only while something is incomplete.
     scratch: Vec<u8>,
@@ -99,6 +102,7 @@ impl Worker {
             peers,
             registry: Registry::new(id),
             listeners: Vec::new(),
+            ended: HashMap::new(),
             context: Context::default(),
             scratch: vec![0; SCRATCH],
             ready: Arc::new(Ready::default()),
@@ -178,9 +182,10 @@ impl Worker {
         let connection = self.registry.get(slot, generation)?;
         let (context, scratch) = (&mut self.context, &mut self.scratch[..]);
         let serving = connection.is_serving();
+        let _entered = connection.enter_span();
         let result = catch_unwind(AssertUnwindSafe(|| act(connection, context, scratch)));
         if result.is_err() {
-            tracing::error!(id = %connection.id(), "a bug in the server ended this connection");
+            tracing::error!("a bug in the server ended this connection");
             let _ = catch_unwind(AssertUnwindSafe(|| connection.give_up(CloseCause::TransportFailed, context)));
         }
         if serving && !connection.is_serving() {
@@ -270,7 +275,7 @@ impl Worker {
                 Poll::Ready(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
                 Poll::Ready(Err(error)) => {
                     // Out of descriptors, mostly. Trying again at once would spin until somebody closes one.
-                    tracing::error!(%error, "accepting connections pauses");
+                    tracing::error!(worker = self.id.0, %error, "accepting connections pauses");
                     let at = self.context.now + ACCEPT_PAUSE;
                     self.retry.get_or_insert_with(|| (at, Vec::new())).1.push(id);
                     return;
@@ -301,7 +306,6 @@ impl Worker {
         self.downlink.recycle(batch);
     }
 
-    #[expect(clippy::too_many_lines, reason = "one line for each command, and the compiler checks that none is missing")]
     fn apply(&mut self, command: Command, arena: &[u8]) {
         match command {
             Command::Listen(order) => self.listen(*order),
@@ -309,9 +313,11 @@ impl Worker {
                 self.listeners.retain(|known| known.id != listener);
                 done.release();
             }
+            // It was on its way from the worker that accepted it when the app was closed, and nobody else will close it.
+            Command::AdoptConnection { app, .. } if self.has_ended(app) => {}
             Command::AdoptConnection { socket, app } => match Transport::adopt(socket) {
                 Ok(transport) => self.enter(transport, app),
-                Err(error) => tracing::error!(%error, "a connection could not be taken over"),
+                Err(error) => tracing::error!(worker = self.id.0, %error, "a connection could not be taken over"),
             },
             Command::CloseApp { app, done } => {
                 self.close_app(app);
@@ -382,11 +388,16 @@ impl Worker {
                 self.listeners.push(listener);
                 self.accept(id);
             }
-            Err(error) => tracing::error!(%error, "a listening socket could not be taken over"),
+            Err(error) => tracing::error!(worker = self.id.0, %error, "a listening socket could not be taken over"),
         }
     }
 
+    fn has_ended(&self, app: AppId) -> bool {
+        self.ended.get(&app.app).is_some_and(|ended| app.epoch <= *ended)
+    }
+
     fn close_app(&mut self, app: AppId) {
+        self.ended.insert(app.app, app.epoch);
         self.listeners.retain(|listener| listener.app != app);
         let keys: Vec<_> = self.registry.keys().collect();
         for (slot, generation) in keys {

@@ -10,11 +10,11 @@ use super::error::Misuse;
 use super::handles::Handle;
 use super::raw::{Call, Env, Type, Value};
 use super::router::{HandlerId, Priority, Router, Verb};
-use crate::bridge::command::{Command, ListenOrder};
+use crate::bridge::command::{Command, ListenOrder, SocketFile};
 use crate::bridge::id::{AppId, ListenerId, WorkerId};
 use crate::bridge::latch::Latch;
 use crate::bridge::sync::Arc;
-use crate::io::listener::{Address, bind};
+use crate::io::listener::{Address, bind, identify};
 use crate::io::pool::MOST_WORKERS;
 
 /// One app.
@@ -67,6 +67,7 @@ impl Environment {
         let id = handler.0 as usize;
         if self.routes.get(id).is_some_and(|route| !matches!(route.target, Target::WebSocket(_))) {
             self.routes.remove(id);
+            self.forget_route(id);
         }
         id
     }
@@ -106,15 +107,15 @@ impl Environment {
         self.next_listener = self.next_listener.wrapping_add(1);
         // Accepting goes round, so that several listening sockets do not all burden the first worker.
         let worker = share[id.0 as usize % share.len()];
-        let path = match address {
+        let file = match address {
             Address::Tcp { .. } => None,
-            Address::Unix(path) => Some(path),
+            Address::Unix(path) => Some(SocketFile { identity: identify(&path), path }),
         };
         let handle = self
             .listeners
             .insert(Listener { id, app, worker, port })
             .map_err(|_| Misuse::invalid_state("too many sockets are listening"))?;
-        let order = ListenOrder { socket, listener: id, app, share, path };
+        let order = ListenOrder { socket, listener: id, app, share, file };
         self.outgoing.push(worker, Command::Listen(Box::new(order)));
         self.settle();
         self.update_liveness(env);
@@ -259,11 +260,12 @@ pub fn close_listener<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `listenerPort(listener)`: −1 if it is closed.
+/// `listenerPort(listener)`: −1 if it is closed, and for a Unix socket.
 pub fn listener_port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = call.environment()?;
     let listener = Handle::from_number(call.number(0)).and_then(|handle| environment.listeners.get(handle).copied());
-    Ok(call.env().from_number(listener.map_or(-1.0, |listener| f64::from(listener.port))))
+    let port = listener.map(|listener| listener.port).filter(|port| *port != 0);
+    Ok(call.env().from_number(port.map_or(-1.0, f64::from)))
 }
 
 /// `appClose(app)`: closes; `appClosing` then tells for which objects handlers have to run.

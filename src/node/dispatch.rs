@@ -12,7 +12,7 @@ use super::behavior::{Handlers, Target};
 use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
-use super::http_response::{Exchange, Stage};
+use super::http_response::{Exchange, HandlerState, Stage};
 use super::raw::{Call, Env, Value};
 use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::{Event, EventBatch, RequestRecord};
@@ -50,6 +50,8 @@ mod step {
     pub const DATA: f64 = 11.0;
     /// A handler returned and nobody can answer or be told: response slot; returns method and path.
     pub const UNANSWERED: f64 = 12.0;
+    /// A record for the listener of `setLogger`: returns it.
+    pub const LOG: f64 = 13.0;
 }
 
 /// The events being handled.
@@ -65,6 +67,8 @@ pub struct Dispatcher {
     late_bodies: VecDeque<Handle>,
     /// What this turn of the loop may still do; `None` between turns.
     budget: Option<Budget>,
+    /// Records for the listener of `setLogger` that are to be handed over before the next batch.
+    pub records: usize,
     /// Events since commands were handed over.
     unflushed: u32,
 }
@@ -126,6 +130,8 @@ impl Environment {
                 self.late_body(env, handle)
             } else if let Some(event) = self.dispatcher.next_event() {
                 self.handle(env, event)
+            } else if let Some(record) = self.next_record(env) {
+                Outcome::Step(step::LOG, record)
             } else if self.take_batch()? {
                 continue;
             } else {
@@ -166,7 +172,7 @@ impl Environment {
         budget.events == 0 || (budget.events % EVENTS_PER_LOOK == 0 && budget.started.elapsed() > TIME_PER_TURN)
     }
 
-    /// Gets the next batch. When there is none, goes to sleep, and looks once more.
+    /// Gets the next batch, and counts the records that wait. When there is nothing, goes to sleep, and looks once more.
     fn take_batch(&mut self) -> Result<bool, Misuse> {
         let threads = self.threads.as_ref().ok_or_else(Misuse::bug)?;
         let workers = threads.pool.workers();
@@ -179,6 +185,7 @@ impl Environment {
             if asleep {
                 threads.bell.sleep();
             }
+            self.dispatcher.records = threads.journal.waiting();
             for offset in 0..workers.len() {
                 let number = (self.dispatcher.turn + offset) % workers.len();
                 if let Some((batch, resume)) = workers[number].uplink.take() {
@@ -194,6 +201,12 @@ impl Environment {
                     self.dispatcher.batch = Some((worker, batch, 0));
                     return Ok(true);
                 }
+            }
+            if self.dispatcher.records > 0 {
+                if asleep {
+                    threads.bell.rise();
+                }
+                return Ok(true);
             }
         }
         Ok(false)
@@ -324,7 +337,7 @@ impl Environment {
                 },
                 None => return Outcome::Nothing,
             };
-            exchange.in_handler = true;
+            exchange.handler = HandlerState::Running;
             self.dispatcher.serving = Some(handle);
             self.registers.set(1, handle.to_number());
             self.registers.set(2, route as f64);
@@ -334,11 +347,20 @@ impl Environment {
     }
 
     fn refuse_handshake(&mut self, handle: Handle, status: &str, text: &str) {
+        self.tell_refused(handle, text);
         let mut fields = b"Content-Type: text/plain\r\n".to_vec();
         if status.starts_with("426") {
             fields.extend_from_slice(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
         }
         self.answer(handle, status, &fields, text.as_bytes(), true);
+    }
+
+    /// The worker saw a valid request; that it is no valid handshake is found here. For the log it is the same.
+    fn tell_refused(&self, handle: Handle, rule: &str) {
+        let (Some(threads), Some(exchange)) = (&self.threads, self.exchanges.get(handle)) else { return };
+        let (conn, peer) = (exchange.to.connection, exchange.peer.map(tracing::field::display));
+        let worker = conn.worker.0;
+        threads.journal.hear(|| tracing::warn!(rule, %conn, worker, peer, "peer broke a rule of WebSocket"));
     }
 
     /// Contract 2.6: without an upgrade handler the first subprotocol is selected.
@@ -366,13 +388,13 @@ impl Environment {
     fn conclude_handler<'c>(&mut self, env: Env<'c>) -> Outcome<'c> {
         let Some(handle) = self.dispatcher.serving.take() else { return Outcome::Nothing };
         let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
-        exchange.in_handler = false;
+        let handler_state = std::mem::replace(&mut exchange.handler, HandlerState::Returned);
         if exchange.stage == Stage::Over {
             self.drop_exchange(handle);
             return Outcome::Nothing;
         }
-        if std::mem::take(&mut exchange.yielded) {
-            exchange.nth += 1;
+        if handler_state == HandlerState::Yielding {
+            self.pass_over(handle);
             return self.route(env, handle, true);
         }
         if exchange.abort_attached {
@@ -388,19 +410,47 @@ impl Environment {
         Outcome::Step(step::UNANSWERED, env.string(format!("{method} {path}").as_bytes()))
     }
 
+    /// Moves on behind the candidate that yielded. Its handler may have changed the routes, so its place is looked up; if
+    /// it is gone, the next candidate has taken its place.
+    fn pass_over(&mut self, handle: Handle) {
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
+        let Some(app) = self.apps.get(exchange.app.app as usize) else { return };
+        let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
+        let (route, nth, params) = (exchange.route, exchange.nth, &mut exchange.params);
+        let mut candidate = |nth| app.router.find(method, path, nth, params).map(|handler| handler.0 as usize);
+        let place = match candidate(nth) {
+            // Nothing changed, as nearly always.
+            Some(found) if found == route => Some(nth),
+            Some(_) | None => (0..).map_while(candidate).position(|found| found == route),
+        };
+        if let Some(place) = place {
+            exchange.nth = place + 1;
+        }
+    }
+
+    /// This number may be given to another route, which the running handler is not the handler of.
+    pub fn forget_route(&mut self, route: usize) {
+        if let Some(handle) = self.dispatcher.serving
+            && let Some(exchange) = self.exchanges.get_mut(handle)
+            && exchange.route == route
+        {
+            exchange.route = usize::MAX;
+        }
+    }
+
     fn handle_body<'c>(&mut self, env: Env<'c>, handle: Handle, start: usize, len: usize, last: bool) -> Outcome<'c> {
         let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
         let data = &self.dispatcher.bytes()[start..][..len];
-        if exchange.data_attached && exchange.body.is_empty() {
-            exchange.body_complete = last;
+        if exchange.body.attached && exchange.body.waiting.is_empty() {
+            exchange.body.complete = last;
             self.registers.set(1, f64::from(handle.slot));
             self.registers.set(2, f64::from(u8::from(last)));
             return Outcome::Step(step::DATA, env.array_buffer(data));
         }
-        exchange.body.extend_from_slice(data);
-        exchange.body_complete = last;
-        if exchange.body.len() > UNCLAIMED_BODY && !last && !exchange.paused {
-            exchange.paused = true;
+        exchange.body.waiting.extend_from_slice(data);
+        exchange.body.complete = last;
+        if exchange.body.waiting.len() > UNCLAIMED_BODY && !last && !exchange.body.paused {
+            exchange.body.paused = true;
             let to = exchange.to;
             self.outgoing.push(to.connection.worker, Command::PauseReading { to });
         }
@@ -413,8 +463,8 @@ impl Environment {
         if exchange.stage == Stage::Over {
             return Outcome::Nothing;
         }
-        let body = std::mem::take(&mut exchange.body);
-        let last = exchange.body_complete;
+        let body = std::mem::take(&mut exchange.body.waiting);
+        let last = exchange.body.complete;
         if body.is_empty() && !last {
             return Outcome::Nothing;
         }
@@ -495,10 +545,10 @@ fn is_upgrade(exchange: &Exchange) -> Handshake {
     if key.is_none_or(|key| key.len() != 24) {
         return Handshake::Absent;
     }
-    let version = exchange.request_field(b"sec-websocket-version");
-    let upgrade = exchange.request_field(b"upgrade");
-    let connection = exchange.request_field(b"connection");
-    match check_upgrade(version, upgrade, connection, key) {
+    let joined = |name: &[u8]| exchange.joined_request_field(name);
+    let (version, key) = (joined(b"sec-websocket-version"), joined(b"sec-websocket-key"));
+    let (upgrade, connection) = (joined(b"upgrade"), joined(b"connection"));
+    match check_upgrade(version.as_deref(), upgrade.as_deref(), connection.as_deref(), key.as_deref()) {
         Ok(()) => Handshake::Valid,
         Err(error) => {
             let status = if error.status() == 426 { "426 Upgrade Required" } else { "400 Bad Request" };

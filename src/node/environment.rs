@@ -20,6 +20,7 @@ use crate::bridge::id::{AppId, ConnectionId, ListenerId, RequestNumber, WorkerId
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
 use crate::io::pool::Pool;
+use crate::log::journal::Journal;
 
 /// See the top of the file.
 #[derive(Default)]
@@ -64,6 +65,8 @@ pub struct Threads {
     pub pool: Pool,
     /// Rung by them.
     pub bell: Arc<NodeBell>,
+    /// What they tell of themselves.
+    pub journal: Arc<Journal>,
 }
 
 /// A listening socket.
@@ -123,6 +126,7 @@ impl Environment {
         if let Some(mut threads) = self.threads.take() {
             self.outgoing.flush_and_wait(&threads.pool, EXIT_PATIENCE);
             threads.pool.stop();
+            threads.journal.close();
         }
         self.doorbell.remove();
     }

@@ -4,10 +4,11 @@ use super::raw::{Call, Native, Value};
 use super::environment::Threads;
 use super::buffer::Registers;
 use super::error::Misuse;
-use super::{app, buffer, dispatch, http_request, http_response, websocket};
+use super::{app, buffer, dispatch, http_request, http_response, logger, websocket};
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
 use crate::io::pool::Pool;
+use crate::log::journal::Journal;
 use crate::protocol::cause::{CloseCause, Initiator};
 
 /// Every native function.
@@ -18,6 +19,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("reportUncaught", report_uncaught),
     ("hold", hold),
     ("letGo", let_go),
+    ("setLogger", logger::set),
     ("detach", buffer::detach),
     ("next", dispatch::next),
     ("appNew", app::new),
@@ -70,7 +72,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("wsPort", websocket::port),
 ];
 
-/// `start(registers, onBell)`: once per load.
+/// `start(registers, onBell, level)`: once per load. Records up to `level` go to stderr; none with 0.
 fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let registers = Registers::new(call.env(), call.argument(0))?;
     let mut environment = call.environment()?;
@@ -82,7 +84,9 @@ fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     }
     environment.registers = registers;
     let bell = Arc::new(NodeBell::new(environment.doorbell.ringer()));
-    environment.threads = Some(Threads { pool: Pool::new(Arc::clone(&bell)), bell });
+    let journal = Journal::open(logger::level_argument(call, 2), Arc::clone(&bell));
+    let pool = Pool::new(Arc::clone(&bell), Arc::clone(&journal));
+    environment.threads = Some(Threads { pool, bell, journal });
     Ok(Value::UNDEFINED)
 }
 

@@ -3,7 +3,7 @@
 use super::environment::Environment;
 use super::error::Misuse;
 use super::handles::Handle;
-use super::http_response::Exchange;
+use super::http_response::{Exchange, HandlerState};
 use super::raw::{Call, Type, Value};
 
 impl Environment {
@@ -126,8 +126,13 @@ pub fn parameter<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `reqYield(request, flag)`
 pub fn set_yield<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let yielded = call.truthy(1);
-    call.environment()?.request(call.number(0))?.yielded = yielded;
+    let handler = if call.truthy(1) { HandlerState::Yielding } else { HandlerState::Running };
+    let mut environment = call.environment()?;
+    let exchange = environment.request(call.number(0))?;
+    // Once the handler has returned it is too late (S13).
+    if exchange.handler != HandlerState::Returned {
+        exchange.handler = handler;
+    }
     Ok(Value::UNDEFINED)
 }
 

@@ -1,5 +1,6 @@
 //! `HttpResponse`: one response, from the moment its request arrived until it is complete or aborted.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use super::environment::{Environment, Occupant};
@@ -42,26 +43,43 @@ pub struct Exchange {
     pub route: usize,
     /// How many candidates of the router have yielded.
     pub nth: usize,
-    /// The handler called `setYield(true)`.
-    pub yielded: bool,
-    /// The handler has not returned yet, or its microtasks have not run.
-    pub in_handler: bool,
+    /// What the route handler is doing.
+    pub handler: HandlerState,
     /// What has been sent.
     pub stage: Stage,
     /// An abort handler is attached.
     pub abort_attached: bool,
-    /// A body handler is attached.
-    pub data_attached: bool,
-    /// Body that arrived before a handler was attached.
-    pub body: Vec<u8>,
-    /// Whether that is all of it.
-    pub body_complete: bool,
-    /// The worker was told to stop reading the body.
-    pub paused: bool,
+    /// The request body.
+    pub body: Body,
     status: Vec<u8>,
     fields: Vec<u8>,
     flags: FieldFlags,
     written: u64,
+}
+
+/// What the route handler of a request is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandlerState {
+    /// It has not returned yet, or its microtasks have not run: the request may be read, whatever became of the
+    /// response.
+    Running,
+    /// The same, and it called `setYield(true)`.
+    Yielding,
+    /// It was not called, or has returned.
+    Returned,
+}
+
+/// The body of a request, as far as it has arrived.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// What arrived before a handler was attached.
+    pub waiting: Vec<u8>,
+    /// Everything has arrived.
+    pub complete: bool,
+    /// A handler is attached.
+    pub attached: bool,
+    /// The worker was told to stop reading.
+    pub paused: bool,
 }
 
 /// What has been sent of a response.
@@ -91,14 +109,10 @@ impl Exchange {
             params: Params::default(),
             route: 0,
             nth: 0,
-            yielded: false,
-            in_handler: false,
+            handler: HandlerState::Returned,
             stage: Stage::Waiting,
             abort_attached: false,
-            data_attached: false,
-            body: Vec::new(),
-            body_complete: false,
-            paused: false,
+            body: Body::default(),
             status: Vec::new(),
             fields: Vec::new(),
             flags: FieldFlags::NONE,
@@ -130,6 +144,15 @@ impl Exchange {
         let field = self.request_fields.iter().find(|field| field.name.of(&self.head) == name)?;
         Some(field.value.of(&self.head))
     }
+
+    /// The values of a header field that may be repeated, as one list (RFC 9110 §5.2).
+    #[must_use]
+    pub fn joined_request_field(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let fields = self.request_fields.iter().filter(|field| field.name.of(&self.head) == name);
+        fields.map(|field| Cow::Borrowed(field.value.of(&self.head))).reduce(|list, value| {
+            Cow::Owned([&list[..], b", ", &value].concat())
+        })
+    }
 }
 
 impl Environment {
@@ -155,7 +178,7 @@ impl Environment {
         {
             self.occupants.set(exchange.to.connection, Occupant::Nobody);
         }
-        if !exchange.in_handler {
+        if exchange.handler == HandlerState::Returned {
             self.drop_exchange(handle);
         }
     }
@@ -219,9 +242,9 @@ impl Environment {
         let accept = handshake::accept_key(key).ok_or_else(|| {
             Misuse::invalid_http("ERR_INVALID_ARG_VALUE", "secWebSocketKey must be 24 characters of base64 (RFC 6455 §4.1)")
         })?;
-        let protocol = handshake::first_subprotocol(protocol).map_err(|_| {
-            Misuse::invalid_http("ERR_INVALID_ARG_VALUE", "secWebSocketProtocol must be a token (RFC 6455 §4.1)")
-        })?;
+        // Programs pass the client's list as it is: one that cannot be answered selects nothing, rather than letting
+        // a client make the handler throw.
+        let protocol = handshake::first_subprotocol(protocol).unwrap_or_default();
         let exchange = self.exchanges.get(handle).ok_or_else(Misuse::response_closed)?;
         if exchange.stage != Stage::Waiting {
             return Err(Misuse::invalid_state("upgrade must come before the first write"));
@@ -258,10 +281,11 @@ pub fn attach_abort<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn attach_data<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, exchange) = environment.response(call.number(0))?;
-    let waiting = !exchange.data_attached && (!exchange.body.is_empty() || exchange.body_complete);
-    exchange.data_attached = true;
+    let body = &mut exchange.body;
+    let waiting = !body.attached && (!body.waiting.is_empty() || body.complete);
+    body.attached = true;
     let to = exchange.to;
-    if std::mem::take(&mut exchange.paused) {
+    if std::mem::take(&mut body.paused) {
         environment.outgoing.push(to.connection.worker, Command::ResumeReading { to });
         environment.settle();
     }
@@ -522,8 +546,8 @@ pub fn append_payload(
 
 /// Capacity of a request's buffers that is kept for the next one, in bytes.
 const KEPT_CAPACITY: usize = 4096;
-/// Exchanges kept for reuse: more are rarely under way at once, and one is a few hundred bytes.
-const MOST_SPARES: usize = 1024;
+/// Exchanges kept for reuse: those of one batch, mostly. One keeps about a kilobyte of buffers.
+const MOST_SPARES: usize = 64;
 
 #[cfg(test)]
 mod tests {

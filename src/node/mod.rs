@@ -17,6 +17,7 @@ pub mod exports;
 pub mod handles;
 pub mod http_request;
 pub mod http_response;
+pub mod logger;
 pub mod outgoing;
 pub mod raw;
 pub mod router;

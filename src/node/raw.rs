@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 
+use napi::bindgen_prelude::{JsValue, Object};
 use napi::sys;
 
 use super::environment::Environment;
@@ -295,7 +296,8 @@ struct Binding {
 }
 
 /// Makes a state for this load of the addon and puts its functions on `exports`.
-pub fn register(env: sys::napi_env, exports: sys::napi_value, natives: &[(&str, Native)]) {
+pub fn register(env: &napi::Env, exports: &Object<'_>, natives: &[(&str, Native)]) {
+    let (env, exports) = (env.raw(), exports.raw());
     let environment = Rc::new(RefCell::new(Environment::default()));
     let mut bindings = Vec::with_capacity(natives.len());
     for (name, native) in natives {
@@ -318,6 +320,7 @@ pub fn register(env: sys::napi_env, exports: sys::napi_value, natives: &[(&str, 
 struct Load {
     environment: Rc<RefCell<Environment>>,
     /// Pointed to by the functions.
+    #[expect(clippy::vec_box, reason = "the functions point to them, so they must not move")]
     _bindings: Vec<Box<Binding>>,
 }
 

@@ -146,6 +146,7 @@ impl CloseCause {
 
     /// The meaning of this cause to the application, to the peer and to a person.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one table, read as one")]
     pub const fn verdict(self) -> Verdict {
         match self {
             Self::PeerClosed => peer("CLOSED_BY_PEER", "Peer closed without a reason"),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::sink::RequestSink;
 use super::websocket::WebSocketSide;
-use super::{Connection, Protocol, Stage};
+use super::{AFTER_RESPONSE, Connection, NO_REQUEST, Protocol, Stage};
 use crate::bridge::command::HeadBytes;
 use crate::bridge::event::{Event, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
@@ -75,9 +75,14 @@ impl HttpSide {
         self.exchange.handle_flush(flush, now);
     }
 
+    /// Whether a request waits for the end of its response.
+    pub fn owes_response(&self) -> bool {
+        self.exchange.has_outstanding_response()
+    }
+
     /// The connection is lost: tells the application if it still owes a response.
     pub fn abort(&mut self, connection: ConnectionId, cause: CloseCause, context: &mut Context) {
-        if self.exchange.has_outstanding_response() {
+        if self.owes_response() {
             self.abort_with(connection, cause, context);
         }
     }
@@ -119,14 +124,18 @@ impl HttpSide {
 impl Connection {
     pub(super) fn handle_http_input(&mut self, input: &mut [u8], context: &mut Context) {
         let Protocol::Http(http) = &mut self.protocol else { return };
+        let (request, owed) = (http.request, http.exchange.has_outstanding_response());
         let mut pool = std::mem::take(&mut context.pool);
         let out = self.outbox.tail(&mut pool);
         let result = http.feed(input, self.id, self.app, out, context);
         context.pool = pool;
         if let Err(error) = result {
-            tracing::warn!(code = error.code(), %error, "peer broke a rule of HTTP");
-            http.abort(self.id, CloseCause::InvalidRequestBody, context);
-            self.drain(context);
+            tracing::warn!(cause = error.code(), rule = %error, "peer broke a rule of HTTP");
+            // The exchange has given up, and so owes nothing by now.
+            if owed || http.request != request {
+                http.abort_with(self.id, CloseCause::InvalidRequestBody, context);
+            }
+            self.drain(error.code(), context);
         }
         self.close_if_done(context);
         self.outbox.release(&mut context.pool);
@@ -141,10 +150,10 @@ impl Connection {
         }
         match outcome {
             TimeoutOutcome::NotYet => {}
-            TimeoutOutcome::CloseSilently | TimeoutOutcome::Answered408 | TimeoutOutcome::BodyTimeout => {
-                self.drain(context);
-            }
-            TimeoutOutcome::ResponseTimeout => self.stage = Stage::Gone,
+            TimeoutOutcome::CloseSilently => self.drain(NO_REQUEST, context),
+            TimeoutOutcome::Answered408 => self.drain(HttpError::RequestTimeout.code(), context),
+            TimeoutOutcome::BodyTimeout => self.drain(CloseCause::BodyTimeout.verdict().name, context),
+            TimeoutOutcome::ResponseTimeout => self.leave(Stage::Gone, CloseCause::ResponseTimeout.verdict().name),
         }
         self.outbox.release(&mut context.pool);
     }
@@ -194,7 +203,7 @@ impl Connection {
     fn close_if_done(&mut self, context: &mut Context) {
         let Protocol::Http(http) = &self.protocol else { return };
         if !http.exchange.has_outstanding_response() && http.exchange.disposition() == Disposition::Close {
-            self.drain(context);
+            self.drain(AFTER_RESPONSE, context);
         }
     }
 
@@ -242,7 +251,7 @@ impl Connection {
         if let Protocol::Http(http) = &self.protocol
             && http.request == request
         {
-            self.drop_after_flush(context);
+            self.drop_after_flush(CloseCause::ApplicationClosed, context);
         }
     }
 
@@ -280,7 +289,7 @@ impl Connection {
         if !http.exchange.upgrade() {
             // The request still has body to come: these bytes could not be told from frames.
             http.abort_with(self.id, CloseCause::InvalidRequestBody, context);
-            return self.drain(context);
+            return self.drain(CloseCause::InvalidRequestBody.verdict().name, context);
         }
         let mut pending = std::mem::take(&mut http.pending);
         let out = self.outbox.tail(&mut context.pool);

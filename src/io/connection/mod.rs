@@ -18,6 +18,8 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::ReadBuf;
+use tracing::level_filters::LevelFilter;
+use tracing::span::EnteredSpan;
 
 pub use self::http::Upgrade;
 use self::http::HttpSide;
@@ -48,7 +50,7 @@ pub struct Connection {
     progress: Timestamp,
     /// Whether the connection is in [`Context::dirty`] already.
     dirty: bool,
-    /// Present while logging is on; boxed because it nearly never is.
+    /// Present once somebody wants records; boxed because nearly never anybody does.
     span: Option<Box<tracing::Span>>,
 }
 
@@ -75,9 +77,7 @@ impl Connection {
     #[must_use]
     pub fn new(id: ConnectionId, app: AppId, transport: Transport, waker: Waker, context: &Context) -> Self {
         let peer = transport.peer();
-        let span = tracing::debug_span!("connection", id = %id, peer = peer.map(tracing::field::display));
-        let span = (!span.is_disabled()).then(|| Box::new(span));
-        let connection = Self {
+        let mut connection = Self {
             id,
             app,
             transport,
@@ -88,10 +88,31 @@ impl Connection {
             timer: None,
             progress: context.now,
             dirty: false,
-            span,
+            span: None,
         };
-        connection.trace(|| tracing::debug!("accepted"));
+        let entered = connection.enter_span();
+        tracing::debug!("accepted");
+        drop(entered);
         connection
+    }
+
+    /// What is told from now on is told of this connection, until the result is dropped. Free of cost while nobody
+    /// wants records.
+    pub fn enter_span(&mut self) -> Option<EnteredSpan> {
+        if LevelFilter::current() == LevelFilter::OFF { None } else { self.enter_wanted_span() }
+    }
+
+    /// Makes the span when it is first wanted, so that connections older than the wish have one, too.
+    #[cold]
+    fn enter_wanted_span(&mut self) -> Option<EnteredSpan> {
+        if self.span.is_none() {
+            let (worker, peer) = (self.id.worker.0, self.transport.peer().map(tracing::field::display));
+            // Of the most important level: whatever is wanted, the connection belongs to it.
+            let span = tracing::error_span!("connection", conn = %self.id, worker, peer);
+            // Otherwise somebody else wants records, of another environment.
+            self.span = (!span.is_disabled()).then(|| Box::new(span));
+        }
+        self.span.as_deref().map(|span| span.clone().entered())
     }
 
     /// Its name.
@@ -126,8 +147,6 @@ impl Connection {
 
     /// The socket may have become readable or writable.
     pub fn handle_ready(&mut self, context: &mut Context, scratch: &mut [u8]) {
-        let span = self.span.clone();
-        let _entered = span.as_ref().map(|span| span.enter());
         self.read(context, scratch);
         self.mark_dirty(context);
     }
@@ -151,6 +170,7 @@ impl Connection {
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => return self.handle_fin(context),
                 Poll::Ready(Ok(())) => {
                     let count = buffer.filled().len();
+                    tracing::trace!(bytes = count, "read");
                     self.handle_input(&mut scratch[..count], context);
                 }
                 Poll::Ready(Err(error)) => return self.die(cause_of(&error), context),
@@ -172,7 +192,6 @@ impl Connection {
         if self.stage != Stage::Serving {
             return;
         }
-        tracing::trace!(bytes = input.len(), "read");
         match &mut self.protocol {
             Protocol::Http(_) => self.handle_http_input(input, context),
             Protocol::WebSocket(_) => self.handle_websocket_input(input, context),
@@ -191,14 +210,28 @@ impl Connection {
 
     /// The transport is of no use any more: tells the application if it does not know, and gives the socket up.
     fn die(&mut self, cause: CloseCause, context: &mut Context) {
+        let mut told = cause;
         if self.stage == Stage::Serving {
-            tracing::debug!(cause = cause.verdict().name, "connection ended");
             match &mut self.protocol {
-                Protocol::Http(http) => http.abort(self.id, cause, context),
+                Protocol::Http(http) => {
+                    if cause == CloseCause::FinBeforeResponse && !http.owes_response() {
+                        told = CloseCause::PeerClosed;
+                    }
+                    http.abort(self.id, cause, context);
+                }
                 Protocol::WebSocket(_) => self.end_websocket_transport(cause, context),
             }
         }
-        self.stage = Stage::Gone;
+        self.leave(Stage::Gone, told.verdict().name);
+    }
+
+    /// Goes on to a later stage. `cause` says why the connection serves its peer no more: the name of a
+    /// [`CloseCause`] or of a rule of HTTP, or one of those at the end of this file.
+    fn leave(&mut self, stage: Stage, cause: &'static str) {
+        if self.stage == Stage::Serving {
+            tracing::debug!(cause, "connection ended");
+        }
+        self.stage = stage;
     }
 
     /// A bug in this server was found while serving the connection.
@@ -211,24 +244,24 @@ impl Connection {
     }
 
     /// Nothing more will be read: what is queued goes out, then FIN.
-    fn drain(&mut self, context: &mut Context) {
+    fn drain(&mut self, cause: &'static str, context: &mut Context) {
         if self.stage == Stage::Serving {
-            self.stage = Stage::Draining;
+            self.leave(Stage::Draining, cause);
             self.progress = context.now;
             self.mark_dirty(context);
         }
     }
 
     /// Sends what is queued, as far as the kernel takes it at once, and gives the socket up (`close()`).
-    fn drop_after_flush(&mut self, context: &mut Context) {
+    fn drop_after_flush(&mut self, cause: CloseCause, context: &mut Context) {
         let _ = self.outbox.flush(&self.transport, &mut context.pool);
-        self.stage = Stage::Gone;
+        self.leave(Stage::Gone, cause.verdict().name);
     }
 
     /// The app was closed; the application knows and every handler has run.
     pub fn handle_app_closed(&mut self, context: &mut Context) {
         match &self.protocol {
-            Protocol::Http(_) => self.drop_after_flush(context),
+            Protocol::Http(_) => self.drop_after_flush(CloseCause::AppClosed, context),
             Protocol::WebSocket(_) => self.abort_websocket(CloseCause::AppClosed, context),
         }
     }
@@ -318,8 +351,6 @@ impl Connection {
             self.timer = None;
         }
         if self.deadline(context).is_some_and(|deadline| deadline <= context.now) {
-            let span = self.span.clone();
-            let _entered = span.as_ref().map(|span| span.enter());
             self.handle_deadline(context);
         }
         self.mark_dirty(context);
@@ -342,12 +373,6 @@ impl Connection {
             Protocol::WebSocket(socket) => socket.memberships.take(),
         }
     }
-
-    fn trace(&self, event: impl FnOnce()) {
-        if let Some(span) = &self.span {
-            span.in_scope(event);
-        }
-    }
 }
 
 /// Reads of one connection per pass, so that one that never runs dry does not keep the others waiting.
@@ -359,3 +384,8 @@ const UNREAD_OUTPUT: usize = 4 * 1024 * 1024;
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for the peer's FIN after ours. The peer needs one round trip; the longest are below 2 s.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An HTTP connection ended as peer or application had asked for, after its last response.
+const AFTER_RESPONSE: &str = "CLOSED_AFTER_RESPONSE";
+/// No further request came on an HTTP connection in time.
+const NO_REQUEST: &str = "CLOSED_WITHOUT_REQUEST";

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::bridge::event::{Event, EventBatch, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
+use crate::protocol::cause::{CloseCause, Initiator, Verdict};
 use crate::protocol::http::exchange;
 use crate::protocol::http::head::RequestHead;
 use crate::protocol::websocket::{self, Closure, MessageKind};
@@ -21,7 +22,12 @@ pub struct RequestSink<'a> {
 impl exchange::Sink for RequestSink<'_> {
     fn request(&mut self, head: &RequestHead, bytes: &[u8]) {
         *self.request = self.request.next();
-        tracing::debug!(request = self.request.0, "request received");
+        tracing::debug!(
+            request = self.request.0,
+            method = %String::from_utf8_lossy(head.method.of(bytes)),
+            path = %String::from_utf8_lossy(head.path.of(bytes)),
+            "request received"
+        );
         self.events.push_request(self.connection, *self.request, self.app, self.peer, head, bytes);
     }
 
@@ -36,6 +42,8 @@ impl exchange::Sink for RequestSink<'_> {
 pub struct MessageSink<'a> {
     pub events: &'a mut EventBatch,
     pub connection: ConnectionId,
+    /// Why the WebSocket is closed, once it is.
+    pub closed: Option<CloseCause>,
 }
 
 impl websocket::Sink for MessageSink<'_> {
@@ -55,14 +63,19 @@ impl websocket::Sink for MessageSink<'_> {
     }
 
     fn closed(&mut self, closure: Closure<'_>) {
-        tracing::debug!(
-            cause = closure.cause.verdict().name,
-            code = closure.code,
-            reason = closure.reason,
-            "WebSocket closed"
-        );
+        let Verdict { name, initiator, was_clean, text, .. } = closure.cause.verdict();
+        if initiator == Initiator::Peer && !was_clean {
+            tracing::warn!(cause = name, rule = text, "peer broke a rule of WebSocket");
+        }
+        tell_closed(closure.cause, closure.code, closure.reason);
+        self.closed = Some(closure.cause);
         let reason = Slice::append(&mut self.events.bytes, closure.reason.as_bytes());
         let (connection, code, cause) = (self.connection, closure.code, closure.cause);
         self.events.events.push(Event::WebSocketClosed { connection, code, cause, reason });
     }
+}
+
+/// Tells the log of the end of a WebSocket, whoever brought it about.
+pub fn tell_closed(cause: CloseCause, code: u16, reason: &str) {
+    tracing::debug!(cause = cause.verdict().name, code, reason, "WebSocket closed");
 }

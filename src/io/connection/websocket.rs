@@ -1,6 +1,6 @@
 //! The WebSocket side of a connection: feeds the session, applies commands, keeps the ledger.
 
-use super::sink::MessageSink;
+use super::sink::{MessageSink, tell_closed};
 use super::{Connection, Protocol};
 use crate::bridge::event::Event;
 use crate::bridge::id::{ConnectionId, TopicId};
@@ -24,12 +24,14 @@ pub struct WebSocketSide {
     pub(super) memberships: Option<Box<Memberships>>,
     /// Node's thread waits to hear that the outbox is empty.
     notify: bool,
+    /// Why the WebSocket is closed, once it is.
+    closed: Option<CloseCause>,
 }
 
 impl WebSocketSide {
     /// An open WebSocket.
     pub fn new(limits: Arc<Limits>, ledger: Arc<Ledger>, now: Timestamp) -> Self {
-        Self { session: Session::new(now), limits, ledger, applied: 0, memberships: None, notify: false }
+        Self { session: Session::new(now), limits, ledger, applied: 0, memberships: None, notify: false, closed: None }
     }
 
     /// Once the peer has said its last word, its bytes are left alone until ours is said.
@@ -42,6 +44,14 @@ impl WebSocketSide {
 
     pub fn deadline(&self) -> Option<Timestamp> {
         self.session.poll_deadline(&self.limits)
+    }
+
+    /// This side closes, and the application knows. If the WebSocket was closed already, that is what counts.
+    fn close_locally(&mut self, cause: CloseCause, code: u16, reason: &str) {
+        if self.closed.is_none() {
+            self.closed = Some(cause);
+            tell_closed(cause, code, reason);
+        }
     }
 
     /// Brings the ledger up to date, and says `Drained` if somebody waits for it.
@@ -69,10 +79,12 @@ impl Connection {
         }
         let Protocol::WebSocket(socket) = &mut self.protocol else { return };
         let out = self.outbox.tail(&mut context.pool);
-        let mut sink = MessageSink { events: &mut context.events, connection: self.id };
+        let mut sink = MessageSink { events: &mut context.events, connection: self.id, closed: None };
         act(socket, out, &mut sink, context.now);
+        socket.closed = socket.closed.or(sink.closed);
         if socket.session.phase() == Phase::Finished {
-            self.drain(context);
+            let cause = socket.closed.unwrap_or(CloseCause::TransportFailed);
+            self.drain(cause.verdict().name, context);
         }
         if self.outbox.is_empty() {
             self.outbox.release(&mut context.pool);
@@ -98,7 +110,11 @@ impl Connection {
     }
 
     pub(super) fn abort_websocket(&mut self, cause: CloseCause, context: &mut Context) {
-        self.with_session(context, |socket, out, _, _| socket.session.abort(cause, out));
+        let verdict = cause.verdict();
+        self.with_session(context, |socket, out, _, _| {
+            socket.close_locally(cause, verdict.local_code, verdict.text);
+            socket.session.abort(cause, out);
+        });
     }
 
     /// `Command::SendMessage`.
@@ -133,8 +149,9 @@ impl Connection {
     /// `Command::EndWebSocket`: the application knows and its handler has run.
     pub fn end_websocket(&mut self, code: u16, reason: &[u8], context: &mut Context) {
         let reason = String::from_utf8_lossy(reason);
-        tracing::debug!(code, reason = &*reason, "application ended the WebSocket");
         self.with_session(context, |socket, out, _, now| {
+            let told = if reason.is_empty() { CloseCause::ApplicationEnded.verdict().text } else { &*reason };
+            socket.close_locally(CloseCause::ApplicationEnded, code, told);
             socket.session.end(code, &reason, now, &socket.limits, out);
         });
     }
@@ -146,7 +163,11 @@ impl Connection {
 
     /// `Command::CloseWebSocket`: the application knows and its handler has run.
     pub fn close_websocket(&mut self, context: &mut Context) {
-        self.drop_after_flush(context);
+        let verdict = CloseCause::ApplicationClosed.verdict();
+        if let Protocol::WebSocket(socket) = &mut self.protocol {
+            socket.close_locally(CloseCause::ApplicationClosed, verdict.local_code, verdict.text);
+        }
+        self.drop_after_flush(CloseCause::ApplicationClosed, context);
     }
 
     /// `Command::NotifyDrain`.

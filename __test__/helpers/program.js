@@ -1,0 +1,59 @@
+'use strict';
+
+const { spawn } = require('node:child_process');
+const { once } = require('node:events');
+const { join } = require('node:path');
+
+const { afterTest } = require('./cleanup.js');
+const { Mailbox } = require('./mailbox.js');
+
+const ROOT = join(__dirname, '../..');
+
+/** What lies behind the last value of a program. */
+const END = Symbol('end');
+
+/**
+ * A Node process of its own that runs `source`, for what concerns a whole process: its exit, its warnings, its uncaught
+ * exceptions. `uWS` is defined in it, and `say(value)` sends a value to {@link Program#hear}. Killed after the test.
+ */
+class Program {
+  #child;
+  #said = new Mailbox();
+  #stderr = '';
+  #exit;
+
+  constructor(source, { module = false } = {}) {
+    const prelude = module ? '' : "const uWS = require('ferrows');";
+    const say = "const say = (value) => process.stdout.write(JSON.stringify(value) + '\\n');";
+    const args = [...(module ? ['--input-type=module'] : []), '--eval', `${prelude}${say}${source}`];
+    this.#child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    let rest = '';
+    this.#child.stdout.setEncoding('utf8').on('data', (text) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop();
+      lines.forEach((line) => this.#said.put(JSON.parse(line)));
+    });
+    this.#child.stderr.setEncoding('utf8').on('data', (text) => {
+      this.#stderr += text;
+    });
+    this.#exit = once(this.#child, 'close');
+    this.#exit.then(() => this.#said.put(END));
+    afterTest(() => this.#child.kill('SIGKILL'));
+  }
+
+  /** The next value that the program says; an error if it ends before. */
+  async hear() {
+    const value = await this.#said.take();
+    if (value !== END) return value;
+    this.#said.put(END);
+    throw new Error(`the program ended without another word: ${this.#stderr}`);
+  }
+
+  /** How the program ended, once it has: exit code, signal and what it wrote to stderr. */
+  async end() {
+    const [code, signal] = await this.#exit;
+    return { code, signal, stderr: this.#stderr };
+  }
+}
+
+module.exports = { Program };

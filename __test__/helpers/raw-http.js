@@ -1,0 +1,229 @@
+'use strict';
+
+const { once } = require('node:events');
+const net = require('node:net');
+
+const { afterTest } = require('./cleanup.js');
+
+/**
+ * An HTTP/1.1 client that sends exactly the bytes it is given, and accepts only responses whose every byte is as
+ * RFC 9112 wants it: CRLF everywhere, one space where one belongs, one way to find the end of the body.
+ */
+class RawClient {
+  #socket;
+  #received = Buffer.alloc(0);
+  #ended = false;
+  #error;
+  #wake = () => {};
+
+  /** Connects to a port of 127.0.0.1, or to where `net.connect` options say. Closed after the test. */
+  static async connect(target) {
+    const options = typeof target === 'number' ? { port: target, host: '127.0.0.1' } : target;
+    // Half-open, so that a test sees the server's FIN and decides about its own.
+    const socket = net.connect({ ...options, allowHalfOpen: true });
+    afterTest(() => socket.destroy());
+    const client = new RawClient(socket);
+    await once(socket, 'connect');
+    return client;
+  }
+
+  constructor(socket) {
+    this.#socket = socket;
+    socket.on('data', (data) => {
+      this.#received = this.#received.length === 0 ? data : Buffer.concat([this.#received, data]);
+      this.#wake();
+    });
+    socket.on('end', () => {
+      this.#ended = true;
+      this.#wake();
+    });
+    socket.on('error', (error) => {
+      this.#error = error;
+      this.#wake();
+    });
+    socket.on('close', () => this.#wake());
+  }
+
+  /** The socket below, for its addresses and for reading slowly. */
+  get socket() {
+    return this.#socket;
+  }
+
+  /** Sends bytes or text (as Latin-1: one byte per character). Resolves when the system has taken them. */
+  send(data) {
+    const bytes = typeof data === 'string' ? Buffer.from(data, 'latin1') : data;
+    return new Promise((resolve, reject) => {
+      this.#socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** Sends a GET and returns its response. */
+  async get(path, ...fields) {
+    await this.send(request('GET', path, fields));
+    return this.response();
+  }
+
+  /** Sends a FIN. */
+  finish() {
+    this.#socket.end();
+  }
+
+  /** Ends the connection with a reset. */
+  reset() {
+    this.#socket.resetAndDestroy();
+  }
+
+  /** Stops taking bytes from the system, until {@link resume}. */
+  pause() {
+    this.#socket.pause();
+  }
+
+  /** Takes bytes again. */
+  resume() {
+    this.#socket.resume();
+  }
+
+  /** The next response; `method` is that of its request, because a response to HEAD has no body. */
+  async response(method = 'GET') {
+    const head = parseHead((await this.#takeThrough('\r\n\r\n')).toString('latin1'));
+    const { chunks, body } = await this.#readBody(head, method);
+    return new Response(head, body, chunks);
+  }
+
+  /** The next `count` bytes, as Latin-1. */
+  async bytes(count) {
+    return (await this.#take(count)).toString('latin1');
+  }
+
+  /** All bytes up to the server's FIN, as Latin-1. A reset is an error. */
+  async rest() {
+    while (!this.#ended) await this.#more();
+    return this.#take(this.#received.length).then((bytes) => bytes.toString('latin1'));
+  }
+
+  /** Waits until the connection is over, in whatever way; what arrived before is still to be read. */
+  async over() {
+    while (!this.#ended && this.#error === undefined && !this.#socket.closed) {
+      await new Promise((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async #readBody({ status, values }, method) {
+    const lengths = values('content-length');
+    const codings = values('transfer-encoding');
+    must(lengths.length + codings.length <= 1, 'at most one field frames the body');
+    must(lengths.every((length) => /^(0|[1-9][0-9]*)$/.test(length)), 'Content-Length is a number');
+    must(codings.every((coding) => coding === 'chunked'), 'Transfer-Encoding is chunked');
+    if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return { body: Buffer.alloc(0) };
+    if (codings.length > 0) return this.#readChunks();
+    if (lengths.length > 0) return { body: await this.#take(Number(lengths[0])) };
+    must(values('connection').includes('close'), 'a body without length ends with the connection');
+    return { body: Buffer.from(await this.rest(), 'latin1') };
+  }
+
+  async #readChunks() {
+    const chunks = [];
+    for (;;) {
+      const line = (await this.#takeThrough('\r\n')).toString('latin1');
+      must(/^(0|[1-9a-f][0-9a-f]*)\r\n$/.test(line), `a chunk size is hexadecimal, not ${JSON.stringify(line)}`);
+      const size = parseInt(line, 16);
+      const data = await this.#take(size);
+      must((await this.#take(2)).toString('latin1') === '\r\n', 'the data of a chunk is followed by CRLF');
+      if (size === 0) return { chunks, body: Buffer.concat(chunks) };
+      chunks.push(data);
+    }
+  }
+
+  async #takeThrough(mark) {
+    let searched = 0;
+    for (;;) {
+      const position = this.#received.indexOf(mark, searched, 'latin1');
+      if (position >= 0) return this.#take(position + mark.length);
+      searched = Math.max(0, this.#received.length - mark.length);
+      await this.#more();
+    }
+  }
+
+  async #take(count) {
+    while (this.#received.length < count) await this.#more();
+    const bytes = this.#received.subarray(0, count);
+    this.#received = this.#received.subarray(count);
+    return bytes;
+  }
+
+  async #more() {
+    if (this.#error !== undefined) throw this.#error;
+    if (this.#ended) {
+      throw new Error(`the connection ended behind ${JSON.stringify(this.#received.toString('latin1'))}`);
+    }
+    if (this.#socket.closed) throw new Error('the connection was closed');
+    await new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}
+
+/** A response, as it was on the wire. */
+class Response {
+  #head;
+
+  constructor(head, body, chunks) {
+    this.#head = head;
+    /** The number. */
+    this.status = head.status;
+    /** What stands behind `HTTP/1.1 `. */
+    this.statusLine = head.statusLine;
+    /** `[name, value]` in the order of the wire. */
+    this.fields = head.fields;
+    /** The bytes of the body, without transfer coding. */
+    this.body = body;
+    /** The pieces it came in, if it was chunked. */
+    this.chunks = chunks;
+  }
+
+  /** The names of the fields in the order of the wire. */
+  get names() {
+    return this.fields.map(([name]) => name);
+  }
+
+  /** The values of a field; the name is given in lower case. */
+  values(name) {
+    return this.#head.values(name);
+  }
+
+  /** The body as UTF-8. */
+  get text() {
+    return this.body.toString();
+  }
+}
+
+/** Status line and fields of a response head, which ends with an empty line. */
+function parseHead(text) {
+  const lines = text.split('\r\n');
+  must(lines.splice(-2).join('') === '', 'the head ends with an empty line');
+  must(lines.every((line) => !/[\r\n\0]/.test(line)), 'no line of the head has a bare CR or LF');
+  // RFC 9112 §4: the second space belongs there even if no reason follows.
+  const line = /^HTTP\/1\.1 ([0-9]{3}) .*$/.exec(lines.shift());
+  must(line !== null, `the status line is well-formed in ${JSON.stringify(text)}`);
+  const fields = lines.map((field) => {
+    const parts = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+): (.*)$/.exec(field);
+    must(parts !== null, `${JSON.stringify(field)} is a field`);
+    return [parts[1], parts[2]];
+  });
+  const values = (name) => fields.filter(([known]) => known.toLowerCase() === name).map(([, value]) => value);
+  return { status: Number(line[1]), statusLine: line[0].slice('HTTP/1.1 '.length), fields, values };
+}
+
+/** The text of a request with a Host field. `fields` are lines without CRLF; a body gets its Content-Length. */
+function request(method, path, fields = [], body = undefined) {
+  const length = body === undefined ? [] : [`Content-Length: ${Buffer.byteLength(body, 'latin1')}`];
+  return [`${method} ${path} HTTP/1.1`, 'Host: test', ...fields, ...length, '', body ?? ''].join('\r\n');
+}
+
+function must(holds, what) {
+  if (!holds) throw new Error(`malformed response: ${what}`);
+}
+
+module.exports = { RawClient, request };

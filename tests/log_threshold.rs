@@ -1,0 +1,35 @@
+//! What logging costs while nobody wants it. A process of its own, because `tracing` keeps its state per process.
+
+use std::sync::Arc;
+
+use ferrows::bridge::queue::NodeBell;
+use ferrows::bridge::record::Level;
+use ferrows::log::journal::Journal;
+use tracing::dispatcher::has_been_set;
+use tracing::level_filters::LevelFilter;
+
+fn journal(stderr: Option<Level>) -> Arc<Journal> {
+    Journal::open(stderr, Arc::new(NodeBell::new(Box::new(|| {}))))
+}
+
+#[test]
+fn nothing_is_installed_before_somebody_wants_records_and_the_level_follows_the_wishes() {
+    let (one, other) = (journal(None), journal(None));
+    one.hear(|| tracing::error!("nobody listens"));
+    assert!(!has_been_set());
+    assert_eq!(LevelFilter::current(), LevelFilter::OFF);
+
+    one.set_listener(Some(Level::Warn));
+    assert!(has_been_set());
+    assert_eq!(LevelFilter::current(), LevelFilter::WARN);
+    other.set_listener(Some(Level::Trace));
+    assert_eq!(LevelFilter::current(), LevelFilter::TRACE);
+    other.close();
+    assert_eq!(LevelFilter::current(), LevelFilter::WARN);
+
+    let talkative = journal(Some(Level::Debug));
+    assert_eq!(LevelFilter::current(), LevelFilter::DEBUG);
+    talkative.close();
+    one.set_listener(None);
+    assert_eq!(LevelFilter::current(), LevelFilter::OFF);
+}
