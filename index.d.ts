@@ -642,9 +642,11 @@ export interface LogRecord {
  * listener, ends it. Does not keep the process alive. Without it, the environment variable `FERROWS_LOG` (a level)
  * makes the process write them to stderr; off by default, and then free of cost.
  *
- * Throws `ERR_INVALID_ARG_TYPE` for unknown levels and for listeners that are neither functions nor null.
+ * Throws `ERR_INVALID_ARG_VALUE` for unknown levels, `ERR_INVALID_ARG_TYPE` for listeners that are neither functions nor
+ * null; only with `'off'` the listener may be left out.
  */
-export function setLogger(level: LogLevel, listener?: ((record: LogRecord) => void) | null): void;
+export function setLogger(level: LogLevel, listener: ((record: LogRecord) => void) | null): void;
+export function setLogger(level: 'off', listener?: ((record: LogRecord) => void) | null): void;
 
 /** Kept for programs written for uWebSockets.js; has no effect, as no header advertises this server. */
 export function _cfg(key: RecognizedString): void;

@@ -3,7 +3,13 @@
 // The JavaScript side of Ferrows: the classes that programs see, and the loop that runs their handlers. Thin by
 // intention: every method is one native call, and what is valid is decided there (src/node). No protocol logic.
 
+const { AsyncResource } = require('node:async_hooks');
+const { setImmediate } = require('node:timers');
+
 const native = require('./binding.js');
+
+// Kept, as `setImmediate` is: test frameworks replace the global ones by clocks that stand still.
+const { queueMicrotask } = globalThis;
 
 // ------------------------------------------------------------------------------------------------------ The border
 
@@ -105,13 +111,13 @@ function drain() {
         break;
       }
       case UNANSWERED:
-        warnUnanswered(payload);
+        call(warnUnanswered, payload);
         break;
       case LOG:
         call(logger, readRecord(payload));
         break;
       case YIELD:
-        setImmediate(drain);
+        setImmediate(drainOutside);
         return;
       case SLEEP:
       default:
@@ -120,12 +126,18 @@ function drain() {
     if (tick === undefined) {
       // A runtime without that function runs microtasks when this returns: one event at a time.
       native.detach(done);
-      setImmediate(drain);
+      setImmediate(drainOutside);
       return;
     }
     runTicks();
   }
 }
+
+/**
+ * `drain` outside of the async context in which it was asked for: handlers must not see the `AsyncLocalStorage` stores
+ * of each other.
+ */
+const drainOutside = AsyncResource.bind(drain, 'FERROWS');
 
 function runTicks() {
   for (;;) {
@@ -416,7 +428,7 @@ class HttpResponse {
     checkFunction(handler);
     const isWaiting = native.resAttachData(handle);
     this.#dataHandler = handler;
-    if (isWaiting) setImmediate(drain);
+    if (isWaiting) setImmediate(drainOutside);
     return this;
   }
 

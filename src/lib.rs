@@ -26,12 +26,11 @@ pub mod log;
 #[cfg(test)]
 mod testing;
 
-use napi::bindgen_prelude::{Env, Object};
-
-/// Node loads the addon: once per environment, and again for each of Jest's module registries.
+/// Node loads the addon: once per environment, and again for each of Jest's module registries. The tests of the crate
+/// load none.
+#[cfg(not(test))]
 #[napi_derive::napi(module_exports)]
-#[cfg_attr(test, expect(dead_code, reason = "the test harness loads no addon"))]
-fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
+fn init(exports: napi::bindgen_prelude::Object<'_>, env: napi::Env) -> napi::Result<()> {
     node::raw::register(&env, &exports, node::exports::ALL);
     Ok(())
 }

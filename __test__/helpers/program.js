@@ -15,6 +15,8 @@ const END = Symbol('end');
 /**
  * A Node process of its own that runs `source`, for what concerns a whole process: its exit, its warnings, its uncaught
  * exceptions. `uWS` is defined in it, and `say(value)` sends a value to {@link Program#hear}. Killed after the test.
+ *
+ * `module` makes it an ES module, `env` are further environment variables, `descriptors` is how many it may have open.
  */
 class Program {
   #child;
@@ -22,15 +24,18 @@ class Program {
   #stderr = '';
   #exit;
 
-  constructor(source, { module = false } = {}) {
+  constructor(source, { module = false, env = {}, descriptors } = {}) {
     const prelude = module ? '' : "const uWS = require('ferrows');";
     const say = "const say = (value) => process.stdout.write(JSON.stringify(value) + '\\n');";
     const args = [...(module ? ['--input-type=module'] : []), '--eval', `${prelude}${say}${source}`];
-    this.#child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
-    let rest = '';
+    const limit = descriptors === undefined ? [] : ['/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`];
+    const [command, ...rest] = [...limit, process.execPath, ...args];
+    const options = { cwd: ROOT, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] };
+    this.#child = spawn(command, rest, options);
+    let unfinished = '';
     this.#child.stdout.setEncoding('utf8').on('data', (text) => {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop();
+      const lines = (unfinished + text).split('\n');
+      unfinished = lines.pop();
       lines.forEach((line) => this.#said.put(JSON.parse(line)));
     });
     this.#child.stderr.setEncoding('utf8').on('data', (text) => {

@@ -171,6 +171,8 @@ class Response {
 
   constructor(head, body, chunks) {
     this.#head = head;
+    /** Its text up to the empty line and with it. */
+    this.headText = head.text;
     /** The number. */
     this.status = head.status;
     /** What stands behind `HTTP/1.1 `. */
@@ -213,7 +215,7 @@ function parseHead(text) {
     return [parts[1], parts[2]];
   });
   const values = (name) => fields.filter(([known]) => known.toLowerCase() === name).map(([, value]) => value);
-  return { status: Number(line[1]), statusLine: line[0].slice('HTTP/1.1 '.length), fields, values };
+  return { text, status: Number(line[1]), statusLine: line[0].slice('HTTP/1.1 '.length), fields, values };
 }
 
 /** The text of a request with a Host field. `fields` are lines without CRLF; a body gets its Content-Length. */

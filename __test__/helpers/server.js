@@ -2,6 +2,7 @@
 
 const uWS = require('../..');
 const { afterTest } = require('./cleanup.js');
+const { RawClient } = require('./raw-http.js');
 
 /**
  * An app that is closed after the current test. One thread is enough for most promises, and makes the order of events
@@ -31,4 +32,27 @@ function listenToken(app, ...args) {
   return outcome.token;
 }
 
-module.exports = { createApp, listen, listenToken };
+/** An app with this one handler of all requests, and a client that is connected to it. */
+async function serve(handler) {
+  return RawClient.connect(listen(createApp().any('/*', guarded(handler))));
+}
+
+/** The same handler, but what it throws fails the test, and drops the connection so that no test waits for it. */
+function guarded(handler) {
+  return async (res, req, context) => {
+    try {
+      await handler(res, req, context);
+    } catch (error) {
+      afterTest(() => {
+        throw error;
+      });
+      try {
+        res.close();
+      } catch {
+        // It was over already.
+      }
+    }
+  };
+}
+
+module.exports = { createApp, guarded, listen, listenToken, serve };

@@ -222,6 +222,8 @@ uWS.setLogger('off');
 uWS.setLogger('off', null);
 // @ts-expect-error no such level
 uWS.setLogger('verbose', () => {});
+// @ts-expect-error who listens?
+uWS.setLogger('debug');
 uWS._cfg('silent');
 
 const isClosed = (error: { code?: uWS.ErrorCode }): boolean => error.code === 'ERR_WEBSOCKET_CLOSED';

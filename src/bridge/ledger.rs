@@ -41,7 +41,7 @@ impl Ledger {
 /// of a kernel's send buffer, so that a burst which uWebSockets.js would have handed to the kernel returns 1 here too.
 pub const IN_FLIGHT_ALLOWANCE: u64 = 256 * 1024;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 

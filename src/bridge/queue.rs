@@ -178,6 +178,9 @@ struct DownlinkState {
     waker: Option<Waker>,
     /// The worker found the queue empty and waits for its waker.
     asleep: bool,
+    /// Node's thread wanted to wake the worker while it was awake: what it wanted may have come too late for the pass
+    /// under way, so there has to be another one.
+    nudged: bool,
 }
 
 impl Downlink {
@@ -192,9 +195,11 @@ impl Downlink {
         Self::wake_locked(state);
     }
 
-    /// Wakes the worker if it sleeps.
+    /// Wakes the worker if it sleeps; else keeps it from falling asleep once.
     pub fn wake(&self) {
-        Self::wake_locked(lock(&self.state));
+        let mut state = lock(&self.state);
+        state.nudged = true;
+        Self::wake_locked(state);
     }
 
     fn wake_locked(mut state: MutexGuard<'_, DownlinkState>) {
@@ -227,10 +232,11 @@ impl Downlink {
         }
     }
 
-    /// Worker: about to sleep. Returns `false`, and does not count as asleep, when there is a batch after all.
+    /// Worker: about to sleep. Returns `false`, and does not count as asleep, when there is a batch after all, or
+    /// [`Self::wake`] was called since [`Self::rise`].
     pub fn sleep(&self, waker: &Waker) -> bool {
         let mut state = lock(&self.state);
-        if !state.batches.is_empty() {
+        if !state.batches.is_empty() || state.nudged {
             return false;
         }
         if !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -240,14 +246,16 @@ impl Downlink {
         true
     }
 
-    /// Worker: awake again, for whatever reason.
+    /// Worker: awake again, for whatever reason, and about to look at everything.
     pub fn rise(&self) {
-        lock(&self.state).asleep = false;
+        let mut state = lock(&self.state);
+        state.asleep = false;
+        state.nudged = false;
     }
 }
 
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
     use crate::bridge::command::Command;
@@ -318,9 +326,20 @@ mod tests {
         assert!(!downlink.sleep(Waker::noop()));
         assert!(downlink.take().is_some());
     }
+
+    /// A choked worker that is told to read on before it sleeps would otherwise leave its sockets alone for good.
+    #[test]
+    fn a_worker_does_not_fall_asleep_over_a_wake_up() {
+        let downlink = Downlink::default();
+        downlink.rise();
+        downlink.wake();
+        assert!(!downlink.sleep(Waker::noop()), "it was told to look once more");
+        downlink.rise();
+        assert!(downlink.sleep(Waker::noop()));
+    }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, feature = "loom"))]
 mod loom_tests {
     use super::*;
     use crate::bridge::event::Event;
@@ -352,6 +371,34 @@ mod loom_tests {
             }
             writer.join().unwrap();
             assert!(found || rung.load(Ordering::SeqCst), "asleep with a batch in the queue and no bell");
+        });
+    }
+
+    /// A worker goes to sleep while Node's thread pushes: either it notices in time, or its waker is called.
+    #[test]
+    fn no_command_is_left_lying() {
+        struct Flag(AtomicBool);
+
+        impl std::task::Wake for Flag {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+
+        loom::model(|| {
+            let flag = Arc::new(Flag(AtomicBool::new(false)));
+            let waker = Waker::from(Arc::clone(&flag));
+            let downlink = Arc::new(Downlink::default());
+            let writer = {
+                let downlink = Arc::clone(&downlink);
+                loom::thread::spawn(move || {
+                    let commands = vec![crate::bridge::command::Command::Stop];
+                    downlink.push(&mut CommandBatch { commands, bytes: Vec::new() });
+                })
+            };
+            let sleeps = downlink.take().is_none() && downlink.sleep(&waker);
+            writer.join().unwrap();
+            assert!(!sleeps || flag.0.load(Ordering::SeqCst), "asleep with a command in the queue and no wake-up");
         });
     }
 }

@@ -85,7 +85,7 @@ impl RecordQueue {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
     use crate::bridge::record::{Field, Value};

@@ -1,14 +1,16 @@
 //! The locks and atomics of the border, swapped for loom's when the interleavings are model-checked
 //! (`npm run loom`).
 
-#[cfg(loom)]
+pub use std::sync::Arc;
+
+#[cfg(feature = "loom")]
 pub use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-#[cfg(loom)]
-pub use loom::sync::{Arc, Mutex, MutexGuard};
-#[cfg(not(loom))]
+#[cfg(feature = "loom")]
+pub use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(feature = "loom"))]
 pub use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-#[cfg(not(loom))]
-pub use std::sync::{Arc, Mutex, MutexGuard};
+#[cfg(not(feature = "loom"))]
+pub use std::sync::{Mutex, MutexGuard};
 
 /// Locks, and goes on with the data of a holder that panicked: every critical section of the border only moves
 /// whole batches, so the data is in order even then, and one caught panic must not stop every later event.

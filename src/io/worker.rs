@@ -82,7 +82,10 @@ impl Future for Worker {
         if worker.stopped {
             return Poll::Ready(());
         }
-        let more = !worker.context.again.is_empty() || !worker.ready.is_empty();
+        // Starved connections are served at the begin of a pass; if Node's thread caught up during this one, nobody wakes
+        // the worker for them.
+        let is_fed = worker.context.choked || worker.context.starved.is_empty();
+        let more = !is_fed || !worker.context.again.is_empty() || !worker.ready.is_empty();
         if more || !worker.downlink.sleep(task.waker()) || worker.set_alarm(task) {
             // Back of the queue, behind the runtime's look at the sockets.
             task.waker().wake_by_ref();

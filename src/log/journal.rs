@@ -110,7 +110,7 @@ pub fn with_current<R>(act: impl FnOnce(&Journal) -> R) -> Option<R> {
     CURRENT.try_with(|current| current.borrow().as_deref().map(act)).ok().flatten()
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
     use crate::bridge::record::{Field, Value};
@@ -187,7 +187,15 @@ mod tests {
             let absent: Option<u64> = None;
             let outer = tracing::error_span!("worker", worker = 3_u8).entered();
             let _inner = tracing::error_span!("connection", conn = %"3.1.0", absent).entered();
-            tracing::info!(code = 1006_u16, left = -2, share = 0.5, clean = false, reason = "a\nb", "closed {}", "now");
+            tracing::info!(
+                code = 1006_u16,
+                left = -2,
+                share = 0.5,
+                clean = false,
+                reason = "a\nb",
+                "closed {}",
+                "now"
+            );
             drop(outer);
         });
         let record = journal.take().unwrap();

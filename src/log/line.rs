@@ -51,7 +51,8 @@ const fn upper_case(level: Level) -> &'static str {
 
 /// Whether text can do without quotes.
 fn is_plain(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'='))
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'='))
 }
 
 /// Appends text without double quotes and without characters that do something rather than being seen.
@@ -76,7 +77,8 @@ fn timestamp(since_1970: Duration) -> String {
 
 /// Year, month and day of the Gregorian calendar.
 fn date(days_since_1970: u64) -> (u64, u64, u64) {
-    let (mut year, mut day) = (1970 + days_since_1970 / DAYS_OF_400_YEARS * 400, days_since_1970 % DAYS_OF_400_YEARS);
+    let (mut year, mut day) =
+        (1970 + days_since_1970 / DAYS_OF_400_YEARS * 400, days_since_1970 % DAYS_OF_400_YEARS);
     while day >= 365 + u64::from(is_leap(year)) {
         day -= 365 + u64::from(is_leap(year));
         year += 1;
@@ -109,7 +111,8 @@ mod tests {
 
     fn line(fields: &[(&'static str, Value)]) -> String {
         let fields = fields.iter().map(|(name, value)| Field { name, value: value.clone() }).collect();
-        let record = Record { level: Level::Warn, target: "ferrows::io", message: "it happened".into(), fields };
+        let record =
+            Record { level: Level::Warn, target: "ferrows::io", message: "it happened".into(), fields };
         format(&record, Duration::from_millis(1_763_696_340_123))
     }
 
@@ -137,8 +140,13 @@ mod tests {
 
     #[test]
     fn text_that_could_be_misread_is_quoted() {
-        for (value, shown) in [("", "\"\""), ("two words", "\"two words\""), ("a=b", "\"a=b\""), ("can't help", "\"can't help\""), ("grüße", "\"grüße\"")]
-        {
+        for (value, shown) in [
+            ("", "\"\""),
+            ("two words", "\"two words\""),
+            ("a=b", "\"a=b\""),
+            ("can't help", "\"can't help\""),
+            ("grüße", "\"grüße\""),
+        ] {
             assert!(line(&[("reason", text(value))]).ends_with(&format!(" reason={shown}\n")), "{value}");
         }
     }

@@ -34,7 +34,8 @@ impl Sink {
         // Whoever did not read for so long is not waited for again, until he reads.
         let patience = if self.lost == 0 { PATIENCE } else { 0 };
         if self.lost > 0 {
-            let notice = Record::of_loss(module_path!(), "records were lost, because nobody reads them", self.lost);
+            let notice =
+                Record::of_loss(module_path!(), "records were lost, because nobody reads them", self.lost);
             if self.send(&line::format(&notice, since_1970), out, patience) {
                 self.lost = 0;
             }
@@ -126,8 +127,12 @@ mod tests {
 
     impl Sink {
         fn say(&mut self, message: &str, out: &mut impl Write) {
-            let record =
-                Record { level: Level::Error, target: "test", message: message.to_owned(), fields: Vec::new() };
+            let record = Record {
+                level: Level::Error,
+                target: "test",
+                message: message.to_owned(),
+                fields: Vec::new(),
+            };
             self.write(&record, Duration::ZERO, out);
         }
     }

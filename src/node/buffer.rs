@@ -40,12 +40,15 @@ impl<'c> Env<'c> {
     /// `undefined` for nothing (contract 1.2).
     ///
     /// # Errors
-    /// [`Misuse::not_text_or_data`]
+    /// [`Misuse::not_text_or_data`]; `ERR_OUT_OF_RANGE` if it is longer than [`LONGEST`].
     pub fn append_text_or_data(self, value: Value<'_>, target: &mut Vec<u8>) -> Result<(), Misuse> {
         if self.append_string(value, target) {
             return Ok(());
         }
         match self.memory_of(value) {
+            Some(Memory { length, .. }) if length > LONGEST => {
+                Err(Misuse::out_of_range(format!("text and data must not exceed {LONGEST} bytes")))
+            }
             Some(Memory { data, length }) => {
                 if length > 0 && !data.is_null() {
                     // SAFETY: Node-API gave this range for a live buffer, and no JavaScript runs until it is copied, so
@@ -168,5 +171,8 @@ pub fn detach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
+/// Bytes of one payload. More cannot be named in an arena (`bridge/event.rs`), with room for what lies in front of it.
+/// JavaScript has buffers of that size, but no strings.
+const LONGEST: usize = i32::MAX as usize;
 /// Number of registers.
 pub const REGISTERS: usize = 8;

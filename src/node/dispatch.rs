@@ -481,6 +481,9 @@ impl Environment {
         cause: CloseCause,
     ) -> Outcome<'c> {
         if let Some(handle) = self.occupants.exchange(connection, request) {
+            // A worker that has seen FIN keeps the connection for answers that were under way; there will be none.
+            let to = Address { connection, request };
+            self.outgoing.push(connection.worker, Command::AbortResponse { to });
             return self.abort_step(env, handle, cause);
         }
         // The response became a WebSocket in the meantime: its connection was dead before the 101 could be written.

@@ -1,6 +1,6 @@
 //! The state of one load of the addon: all that Node's thread owns.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
@@ -55,8 +55,8 @@ pub struct Environment {
     pub departures: Vec<Change>,
     /// Names for listening sockets.
     pub next_listener: u32,
-    /// The process is about to end: whatever is sent from now on is waited for.
-    pub exiting: bool,
+    /// The process is about to end: whatever is sent from now on is waited for, in all no longer than this.
+    pub farewell: Option<Duration>,
 }
 
 /// The I/O threads and their bell.
@@ -94,10 +94,9 @@ impl Environment {
     /// Hands commands over, unless they are to gather.
     pub fn settle(&mut self) {
         let Some(threads) = &self.threads else { return };
-        if self.exiting {
-            self.outgoing.flush_and_wait(&threads.pool, EXIT_PATIENCE);
-        } else {
-            self.outgoing.settle(&threads.pool);
+        match self.farewell {
+            None => self.outgoing.settle(&threads.pool),
+            Some(left) => self.farewell = Some(left.saturating_sub(self.wait(left.min(CALL_PATIENCE)))),
         }
     }
 
@@ -106,6 +105,23 @@ impl Environment {
         if let Some(threads) = &self.threads {
             self.outgoing.flush(&threads.pool);
         }
+    }
+
+    /// Hands commands over before they are too many, whether or not they are to gather.
+    pub fn flush_if_long(&mut self) {
+        if self.outgoing.is_long() {
+            self.flush();
+        }
+    }
+
+    /// Hands commands over and waits until they are written, at most `patience`. Returns how long that took.
+    #[expect(clippy::disallowed_methods, reason = "how long Node's thread waits is no time of the engine")]
+    fn wait(&mut self, patience: Duration) -> Duration {
+        let started = Instant::now();
+        if let Some(threads) = &self.threads {
+            self.outgoing.flush_and_wait(&threads.pool, patience);
+        }
+        started.elapsed()
     }
 
     /// Keeps Node alive as long as somebody listens or is connected (S17).
@@ -117,14 +133,14 @@ impl Environment {
 
     /// The process exits: what was sent leaves it first (S15).
     pub fn prepare_exit(&mut self) {
-        self.exiting = true;
-        self.settle();
+        self.wait(EXIT_PATIENCE);
+        self.farewell = Some(EXIT_PATIENCE);
     }
 
     /// The environment ends: sends what is queued, stops the threads.
     pub fn tear_down(&mut self) {
+        self.wait(self.farewell.unwrap_or(EXIT_PATIENCE));
         if let Some(mut threads) = self.threads.take() {
-            self.outgoing.flush_and_wait(&threads.pool, EXIT_PATIENCE);
             threads.pool.stop();
             threads.journal.close();
         }
@@ -199,5 +215,8 @@ impl Occupants {
     }
 }
 
-/// How long the end of the process may wait for sockets that do not take what is queued.
+/// How long the end of the process may wait for peers that do not take what is queued; and how long, in all, for what is
+/// sent after that.
 const EXIT_PATIENCE: Duration = Duration::from_secs(1);
+/// How much of it a single call may take: one such peer shall not use up the patience for all others.
+const CALL_PATIENCE: Duration = Duration::from_millis(50);

@@ -538,6 +538,7 @@ pub fn append_payload(
     worker: crate::bridge::id::WorkerId,
     index: usize,
 ) -> Result<Slice, Misuse> {
+    environment.flush_if_long();
     let arena = environment.outgoing.arena(worker);
     let start = arena.len();
     call.env().append_text_or_data(call.argument(index), arena)?;

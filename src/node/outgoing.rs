@@ -54,6 +54,13 @@ impl Outgoing {
         self.holding = self.holding.saturating_sub(1);
     }
 
+    /// Whether more payload has gathered for a worker than is worth keeping together. Bounds what a handler that never
+    /// stops sending holds here, and keeps every arena far below the 4 GiB that a slice can name.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        self.batches.iter().any(|batch| batch.bytes.len() >= LONG)
+    }
+
     /// Hands over, unless commands are to gather.
     pub fn settle(&mut self, pool: &Pool) {
         if self.holding == 0 {
@@ -88,3 +95,6 @@ impl Outgoing {
         self.flush(pool);
     }
 }
+
+/// Bytes of payload, from which on commands do not gather any longer.
+const LONG: usize = 16 * 1024 * 1024;

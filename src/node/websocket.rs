@@ -141,6 +141,7 @@ impl Environment {
             return Ok(false);
         }
         call.env().append_text_or_data(call.argument(first + 1), &mut message)?;
+        self.flush_if_long();
         for worker in self.topics.workers(id) {
             let payload = self.outgoing.copy(worker, &message);
             let except = except.map(|(_, connection)| connection).filter(|it| it.worker == worker);
@@ -185,7 +186,8 @@ fn transmit<'c>(
     if outstanding > 0 && matches!(command, Command::SendMessage { .. }) {
         let limit = environment.behavior(route).map_or(0, |behavior| behavior.max_backpressure);
         if limit > 0 && outstanding > limit {
-            // The bytes stay in the arena unused.
+            // Otherwise a loop that goes on sending would fill the memory with what it was told is dropped.
+            environment.outgoing.arena(connection.worker).truncate(payload.start as usize);
             environment.request_drain(handle);
             environment.settle();
             return Ok(call.env().from_number(sent::DROPPED));

@@ -31,6 +31,8 @@ pub struct HttpSide {
     peer: Option<SocketAddr>,
     /// Nobody takes the body at the moment; nothing is read (`PauseReading`).
     paused: bool,
+    /// The client has sent FIN: it may still read an answer that is under way, and nothing more will come.
+    finished: bool,
 }
 
 /// What the answer 101 says.
@@ -53,17 +55,26 @@ impl HttpSide {
             request: RequestNumber::default(),
             peer,
             paused: false,
+            finished: false,
         }
     }
 
     /// Reading goes on while a response is outstanding, in order to notice that the peer is gone, but only as far as
     /// pipelined requests may be kept.
     pub fn wants_input(&self) -> bool {
-        !self.paused && (self.exchange.can_read() || self.pending.len() < MOST_PIPELINED)
+        !self.paused && !self.finished && (self.exchange.can_read() || self.pending.len() < MOST_PIPELINED)
     }
 
     pub fn deadline(&self, limits: &Limits) -> Option<Timestamp> {
         self.exchange.poll_deadline(limits)
+    }
+
+    /// What the client sent had to wait on this side: it gets the time for it anew.
+    pub fn restart_clock(&mut self, now: Timestamp) {
+        if !self.paused {
+            self.exchange.pause();
+            self.exchange.resume(now);
+        }
     }
 
     pub fn after_flush(&mut self, before: usize, left: usize, now: Timestamp) {
@@ -85,6 +96,14 @@ impl HttpSide {
         if self.owes_response() {
             self.abort_with(connection, cause, context);
         }
+    }
+
+    /// The client has sent FIN while it is owed a response. To the application that is the end of it, but an answer that
+    /// is on its way from Node's thread already still reaches a client that only closed its own direction: the
+    /// connection is given up when Node's thread has heard, or has answered.
+    pub fn handle_fin(&mut self, connection: ConnectionId, context: &mut Context) {
+        self.finished = true;
+        self.abort_with(connection, CloseCause::FinBeforeResponse, context);
     }
 
     fn abort_with(&self, connection: ConnectionId, cause: CloseCause, context: &mut Context) {
@@ -195,8 +214,12 @@ impl Connection {
         if !http.pending.is_empty() {
             self.handle_http_input(&mut [], context);
         }
-        if could_not_read {
-            context.again.push(self.id);
+        let id = self.id;
+        match &mut self.protocol {
+            Protocol::Http(http) if http.finished && http.owes_response() => http.handle_fin(id, context),
+            Protocol::Http(http) if http.finished => self.drain(AFTER_RESPONSE, context),
+            Protocol::Http(_) | Protocol::WebSocket(_) if could_not_read => context.again.push(id),
+            Protocol::Http(_) | Protocol::WebSocket(_) => {}
         }
     }
 

@@ -50,6 +50,8 @@ pub struct Connection {
     progress: Timestamp,
     /// Whether the connection is in [`Context::dirty`] already.
     dirty: bool,
+    /// Whether input was left in the socket because Node's thread lags (S16). The peer is not late meanwhile.
+    starved: bool,
     /// Present once somebody wants records; boxed because nearly never anybody does.
     span: Option<Box<tracing::Span>>,
 }
@@ -88,6 +90,7 @@ impl Connection {
             timer: None,
             progress: context.now,
             dirty: false,
+            starved: false,
             span: None,
         };
         let entered = connection.enter_span();
@@ -147,6 +150,11 @@ impl Connection {
 
     /// The socket may have become readable or writable.
     pub fn handle_ready(&mut self, context: &mut Context, scratch: &mut [u8]) {
+        if std::mem::take(&mut self.starved)
+            && let Protocol::Http(http) = &mut self.protocol
+        {
+            http.restart_clock(context.now);
+        }
         self.read(context, scratch);
         self.mark_dirty(context);
     }
@@ -156,6 +164,7 @@ impl Connection {
         for _ in 0..READS_PER_PASS {
             match self.stage {
                 Stage::Serving if context.choked => {
+                    self.starved = true;
                     context.starved.push(self.id);
                     return;
                 }
@@ -199,6 +208,12 @@ impl Connection {
     }
 
     fn handle_fin(&mut self, context: &mut Context) {
+        if self.stage == Stage::Serving
+            && let Protocol::Http(http) = &mut self.protocol
+            && http.owes_response()
+        {
+            return http.handle_fin(self.id, context);
+        }
         let cause = match (&self.stage, &self.protocol) {
             (Stage::Serving, Protocol::Http(_)) => CloseCause::FinBeforeResponse,
             (Stage::Serving | Stage::Draining | Stage::Lingering { .. } | Stage::Gone, _) => {
@@ -327,6 +342,8 @@ impl Connection {
     /// The moment by which something has to happen, or else [`Self::handle_deadline`] acts.
     fn deadline(&self, context: &Context) -> Option<Timestamp> {
         match (self.stage, &self.protocol) {
+            // What the peer owes may be among the input that waits.
+            (Stage::Serving, _) if self.starved => None,
             (Stage::Serving, Protocol::Http(http)) => http.deadline(&context.http_limits),
             (Stage::Serving, Protocol::WebSocket(socket)) => socket.deadline(),
             (Stage::Draining, _) => Some(self.progress + STALL_TIMEOUT),
