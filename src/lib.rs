@@ -17,11 +17,11 @@
 //! runs on Node's thread only, is the only importer of napi, and touches no socket. `log`, beside the path, takes what
 //! all of them tell through `tracing` to stderr and to JavaScript. Why it is cut this way stands in docs/decisions.
 
-pub mod io;
-pub mod protocol;
 pub mod bridge;
-pub mod node;
+pub mod io;
 pub mod log;
+pub mod node;
+pub mod protocol;
 
 #[cfg(test)]
 mod testing;

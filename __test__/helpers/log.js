@@ -1,9 +1,15 @@
 'use strict';
 
+const { tmpdir } = require('node:os');
+const { join } = require('node:path');
+
 const uWS = require('../..');
 const { afterTest } = require('./cleanup.js');
 const { Mailbox } = require('./mailbox.js');
-const { createApp, listen } = require('./server.js');
+const { createApp } = require('./server.js');
+
+/** How many ends of logs were marked. */
+let marks = 0;
 
 /**
  * A listener for `uWS.setLogger`, and what it heard. Records of one I/O thread come in order, and the apps of
@@ -47,7 +53,9 @@ class Log {
   /** All records of what has happened so far. Listens to `info` afterwards. */
   async rest() {
     this.listenTo('info');
-    const address = `127.0.0.1:${listen(createApp())}`;
+    // Not a port: the system may have given the same to a socket that is closed by now.
+    const address = join(tmpdir(), `ferrows-log-${process.pid}-${(marks += 1)}.sock`);
+    createApp().listen_unix(() => {}, address);
     const records = await this.until('listening', ({ fields }) => fields.address === address);
     return records.slice(0, -1);
   }

@@ -254,7 +254,6 @@ impl Downlink {
     }
 }
 
-
 #[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
@@ -398,7 +397,10 @@ mod loom_tests {
             };
             let sleeps = downlink.take().is_none() && downlink.sleep(&waker);
             writer.join().unwrap();
-            assert!(!sleeps || flag.0.load(Ordering::SeqCst), "asleep with a command in the queue and no wake-up");
+            assert!(
+                !sleeps || flag.0.load(Ordering::SeqCst),
+                "asleep with a command in the queue and no wake-up"
+            );
         });
     }
 }

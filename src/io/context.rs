@@ -5,8 +5,8 @@ use super::timers::Wheel;
 use super::topics::Topics;
 use crate::bridge::event::EventBatch;
 use crate::bridge::id::ConnectionId;
-use crate::protocol::http::limits::Limits as HttpLimits;
 use crate::protocol::http::head::RequestHead;
+use crate::protocol::http::limits::Limits as HttpLimits;
 use crate::protocol::time::Timestamp;
 
 /// The shared part of a worker: everything but its sockets.

@@ -53,7 +53,11 @@ fn bind_tcp(host: Option<&str>, port: u16, exclusive: bool) -> io::Result<(Socke
             let family_missing = error.raw_os_error() == Some(NO_IPV6)
                 || error.kind() == io::ErrorKind::AddrNotAvailable
                 || error.kind() == io::ErrorKind::Unsupported;
-            if family_missing { listen_on((Ipv4Addr::UNSPECIFIED, port).into(), exclusive) } else { Err(error) }
+            if family_missing {
+                listen_on((Ipv4Addr::UNSPECIFIED, port).into(), exclusive)
+            } else {
+                Err(error)
+            }
         })?,
     };
     let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
@@ -212,7 +216,13 @@ const NO_IPV6: i32 = 97;
 const NO_IPV6: i32 = 47;
 #[cfg(windows)]
 const NO_IPV6: i32 = 10047;
-#[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "ios", target_os = "freebsd", windows)))]
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "macos",
+    target_os = "ios",
+    target_os = "freebsd",
+    windows
+)))]
 const NO_IPV6: i32 = i32::MIN;
 
 #[cfg(test)]

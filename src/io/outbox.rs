@@ -24,7 +24,10 @@ pub struct Outbox {
     /// Bytes of the first piece that the kernel has taken.
     written: usize,
     /// Pieces older than `tail`; `None` while there are none, which is nearly always.
-    #[expect(clippy::box_collection, reason = "an idle connection shall pay a pointer for it, not a whole queue")]
+    #[expect(
+        clippy::box_collection,
+        reason = "an idle connection shall pay a pointer for it, not a whole queue"
+    )]
     queue: Option<Box<VecDeque<Bytes>>>,
 }
 

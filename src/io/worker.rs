@@ -189,7 +189,8 @@ impl Worker {
         let result = catch_unwind(AssertUnwindSafe(|| act(connection, context, scratch)));
         if result.is_err() {
             tracing::error!("a bug in the server ended this connection");
-            let _ = catch_unwind(AssertUnwindSafe(|| connection.give_up(CloseCause::TransportFailed, context)));
+            let _ =
+                catch_unwind(AssertUnwindSafe(|| connection.give_up(CloseCause::TransportFailed, context)));
         }
         if serving && !connection.is_serving() {
             self.population -= 1;
@@ -233,7 +234,9 @@ impl Worker {
     fn flush(&mut self) {
         let mut dirty = std::mem::take(&mut self.context.dirty);
         for id in dirty.drain(..) {
-            self.with(id.slot, id.generation, |connection, context, scratch| connection.flush(context, scratch));
+            self.with(id.slot, id.generation, |connection, context, scratch| {
+                connection.flush(context, scratch)
+            });
         }
         if self.context.dirty.is_empty() {
             self.context.dirty = dirty;
@@ -320,7 +323,9 @@ impl Worker {
             Command::AdoptConnection { app, .. } if self.has_ended(app) => {}
             Command::AdoptConnection { socket, app } => match Transport::adopt(socket) {
                 Ok(transport) => self.enter(transport, app),
-                Err(error) => tracing::error!(worker = self.id.0, %error, "a connection could not be taken over"),
+                Err(error) => {
+                    tracing::error!(worker = self.id.0, %error, "a connection could not be taken over")
+                }
             },
             Command::CloseApp { app, done } => {
                 self.close_app(app);
@@ -328,10 +333,14 @@ impl Worker {
             }
 
             Command::Respond { to, head, body, close } => {
-                self.on(to.connection, |it, context| it.respond(to.request, head, body, close, arena, context));
+                self.on(to.connection, |it, context| {
+                    it.respond(to.request, head, body, close, arena, context)
+                });
             }
             Command::StartResponse { to, head, framing } => {
-                self.on(to.connection, |it, context| it.start_response(to.request, head, framing, arena, context));
+                self.on(to.connection, |it, context| {
+                    it.start_response(to.request, head, framing, arena, context)
+                });
             }
             Command::WriteBody { to, data } => {
                 self.on(to.connection, |it, context| it.write_body(to.request, data.of(arena), context));
@@ -349,7 +358,11 @@ impl Worker {
                 self.on(to.connection, |it, context| it.set_paused(to.request, false, context));
             }
             Command::Upgrade { to, accept, protocol, fields, limits, ledger } => {
-                let answer = Upgrade { accept: accept.of(arena), protocol: protocol.of(arena), fields: fields.of(arena) };
+                let answer = Upgrade {
+                    accept: accept.of(arena),
+                    protocol: protocol.of(arena),
+                    fields: fields.of(arena),
+                };
                 self.on(to.connection, |it, context| it.upgrade(to.request, answer, limits, ledger, context));
             }
 
@@ -391,7 +404,9 @@ impl Worker {
                 self.listeners.push(listener);
                 self.accept(id);
             }
-            Err(error) => tracing::error!(worker = self.id.0, %error, "a listening socket could not be taken over"),
+            Err(error) => {
+                tracing::error!(worker = self.id.0, %error, "a listening socket could not be taken over")
+            }
         }
     }
 
@@ -437,7 +452,9 @@ impl Worker {
         recipients.extend_from_slice(self.context.topics.members(topic));
         for Subscriber { slot, generation } in recipients.drain(..) {
             if except.is_none_or(|id| (id.slot, id.generation) != (slot, generation)) {
-                self.with(slot, generation, |connection, context, _| connection.send_encoded(&frame, context));
+                self.with(slot, generation, |connection, context, _| {
+                    connection.send_encoded(&frame, context)
+                });
             }
         }
         self.recipients = recipients;

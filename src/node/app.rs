@@ -53,7 +53,12 @@ impl Environment {
     }
 
     /// Routes, and returns the number of the handler that this replaces.
-    fn insert_route(&mut self, app: f64, at: RoutePlace<'_>, target: Target) -> Result<(usize, Option<usize>), Misuse> {
+    fn insert_route(
+        &mut self,
+        app: f64,
+        at: RoutePlace<'_>,
+        target: Target,
+    ) -> Result<(usize, Option<usize>), Misuse> {
         self.app(app)?;
         let id = self.routes.insert(Route { target, warned: false });
         let handler = HandlerId(u32::try_from(id).map_err(|_| Misuse::bug())?);
@@ -77,8 +82,13 @@ impl Environment {
         let Some(app) = self.apps.get_mut(number as usize) else { return };
         let ended = AppId { app: number, epoch: app.epoch };
         app.epoch = app.epoch.wrapping_add(1);
-        let responses = self.exchanges.iter().filter(|(_, it)| it.app == ended).map(|(handle, _)| Closing::Exchange(handle));
-        let sockets = self.sockets.iter().filter(|(_, it)| it.app == ended).map(|(handle, _)| Closing::Socket(handle));
+        let responses = self
+            .exchanges
+            .iter()
+            .filter(|(_, it)| it.app == ended)
+            .map(|(handle, _)| Closing::Exchange(handle));
+        let sockets =
+            self.sockets.iter().filter(|(_, it)| it.app == ended).map(|(handle, _)| Closing::Socket(handle));
         app.closing.extend(responses.chain(sockets));
         let listeners: Vec<Handle> =
             self.listeners.iter().filter(|(_, it)| it.app == ended).map(|(handle, _)| handle).collect();
@@ -98,7 +108,8 @@ impl Environment {
         let (app, threads) = (AppId { app: number, epoch: it.epoch }, it.threads);
         let (socket, port) = bind(&address).map_err(|error| refused(&address, &error))?;
         let pool = &mut self.threads()?.pool;
-        pool.ensure(threads).map_err(|error| Misuse::system(code_of(&error), format!("listen: no I/O thread: {error}")))?;
+        pool.ensure(threads)
+            .map_err(|error| Misuse::system(code_of(&error), format!("listen: no I/O thread: {error}")))?;
         let share: Vec<WorkerId> = (0..threads.min(pool.workers().len()))
             // There are at most 64 workers.
             .map(|number| WorkerId(u8::try_from(number).unwrap_or(0)))
@@ -135,7 +146,9 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let threads = match (env.type_of(call.argument(0)), env.number(call.argument(0))) {
         (Type::Nothing, _) => default_threads(),
-        (_, Some(count)) if count.fract() == 0.0 && (1.0..=MOST_WORKERS as f64).contains(&count) => count as usize,
+        (_, Some(count)) if count.fract() == 0.0 && (1.0..=MOST_WORKERS as f64).contains(&count) => {
+            count as usize
+        }
         (_, Some(count)) => {
             let text = format!("threads must be an integer from 1 to {MOST_WORKERS}, got {count}");
             return Err(Misuse::out_of_range(text));
@@ -219,11 +232,15 @@ pub fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let host = match env.type_of(call.argument(1)) {
         Type::Nothing => None,
-        Type::Number | Type::String | Type::Boolean | Type::Other => Some(text_argument(call, 1)?).filter(|it| !it.is_empty()),
+        Type::Number | Type::String | Type::Boolean | Type::Other => {
+            Some(text_argument(call, 1)?).filter(|it| !it.is_empty())
+        }
     };
     let port = match env.number(call.argument(2)) {
         Some(port) if port.fract() == 0.0 && (0.0..=65_535.0).contains(&port) => port as u16,
-        Some(port) => return Err(Misuse::out_of_range(format!("port must be an integer from 0 to 65535, got {port}"))),
+        Some(port) => {
+            return Err(Misuse::out_of_range(format!("port must be an integer from 0 to 65535, got {port}")));
+        }
         None => return Err(Misuse::invalid_type("port must be a number")),
     };
     let exclusive = env.number(call.argument(3)).is_some_and(|options| options as u32 & EXCLUSIVE_PORT != 0);
@@ -263,7 +280,8 @@ pub fn close_listener<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `listenerPort(listener)`: −1 if it is closed, and for a Unix socket.
 pub fn listener_port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = call.environment()?;
-    let listener = Handle::from_number(call.number(0)).and_then(|handle| environment.listeners.get(handle).copied());
+    let listener =
+        Handle::from_number(call.number(0)).and_then(|handle| environment.listeners.get(handle).copied());
     let port = listener.map(|listener| listener.port).filter(|port| *port != 0);
     Ok(call.env().from_number(port.map_or(-1.0, f64::from)))
 }

@@ -90,7 +90,9 @@ impl Behavior {
             option(env, values.max_payload_length, "maxPayloadLength", 16 * 1024, u64::from(u32::MAX >> 1))?;
         let idle = option(env, values.idle_timeout, "idleTimeout", 120, 960)?;
         if (1..8).contains(&idle) {
-            return Err(Misuse::out_of_range(format!("idleTimeout must be 0 or between 8 and 960 seconds, got {idle}")));
+            return Err(Misuse::out_of_range(format!(
+                "idleTimeout must be 0 or between 8 and 960 seconds, got {idle}"
+            )));
         }
         let lifetime = option(env, values.max_lifetime, "maxLifetime", 0, 240)?;
         let max_backpressure =
@@ -118,7 +120,9 @@ fn option(env: Env<'_>, value: Value<'_>, name: &str, default: u64, most: u64) -
     };
     // `most` is far below 2^53, so the comparison is exact.
     if number.fract() != 0.0 || !(0.0..=most as f64).contains(&number) {
-        return Err(Misuse::out_of_range(format!("{name} must be an integer between 0 and {most}, got {number}")));
+        return Err(Misuse::out_of_range(format!(
+            "{name} must be an integer between 0 and {most}, got {number}"
+        )));
     }
     Ok(number as u64)
 }

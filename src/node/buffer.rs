@@ -1,6 +1,9 @@
 //! Memory shared with JavaScript: ArrayBuffers in and out, and the registers of the dispatcher.
 
-#![expect(unsafe_code, reason = "reads and writes memory that belongs to JavaScript; each use says why it may")]
+#![expect(
+    unsafe_code,
+    reason = "reads and writes memory that belongs to JavaScript; each use says why it may"
+)]
 
 use std::ffi::c_void;
 use std::ptr;

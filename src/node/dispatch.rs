@@ -18,8 +18,8 @@ use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::{Event, EventBatch, RequestRecord};
 use crate::bridge::id::{ConnectionId, RequestNumber, WorkerId};
 use crate::protocol::cause::CloseCause;
-use crate::protocol::websocket::handshake::check_upgrade;
 use crate::protocol::websocket::MessageKind;
+use crate::protocol::websocket::handshake::check_upgrade;
 
 /// What JavaScript has to do, in register 0. The other registers and the returned value belong to it. The same numbers
 /// stand in `index.js`.
@@ -145,7 +145,10 @@ impl Environment {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the budget of a turn is time on Node's thread, not of the engine")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the budget of a turn is time on Node's thread, not of the engine"
+    )]
     fn begin_turn(&mut self) {
         if self.dispatcher.budget.is_none() {
             self.dispatcher.budget = Some(Budget { events: EVENTS_PER_TURN, started: Instant::now() });
@@ -169,7 +172,8 @@ impl Environment {
         }
         let Some(budget) = &mut self.dispatcher.budget else { return false };
         budget.events -= 1;
-        budget.events == 0 || (budget.events % EVENTS_PER_LOOK == 0 && budget.started.elapsed() > TIME_PER_TURN)
+        budget.events == 0
+            || (budget.events % EVENTS_PER_LOOK == 0 && budget.started.elapsed() > TIME_PER_TURN)
     }
 
     /// Gets the next batch, and counts the records that wait. When there is nothing, goes to sleep, and looks once more.
@@ -217,24 +221,35 @@ impl Environment {
             Event::RequestReceived { connection, request, record } => {
                 self.handle_request(env, connection, request, record as usize)
             }
-            Event::BodyReceived { connection, request, data, last } => match self.occupants.exchange(connection, request) {
+            Event::BodyReceived { connection, request, data, last } => match self
+                .occupants
+                .exchange(connection, request)
+            {
                 Some(handle) => self.handle_body(env, handle, data.start as usize, data.len as usize, last),
                 None => Outcome::Nothing,
             },
-            Event::ResponseAborted { connection, request, cause } => self.handle_abort(env, connection, request, cause),
+            Event::ResponseAborted { connection, request, cause } => {
+                self.handle_abort(env, connection, request, cause)
+            }
             Event::MessageReceived { connection, kind, payload } => {
-                let Some(handle) = self.handler_for(connection, Handlers::MESSAGE) else { return Outcome::Nothing };
+                let Some(handle) = self.handler_for(connection, Handlers::MESSAGE) else {
+                    return Outcome::Nothing;
+                };
                 self.registers.set(1, f64::from(handle.slot));
                 self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
                 Outcome::Step(step::MESSAGE, env.array_buffer(payload.of(self.dispatcher.bytes())))
             }
             Event::PingReceived { connection, payload } => {
-                let Some(handle) = self.handler_for(connection, Handlers::PING) else { return Outcome::Nothing };
+                let Some(handle) = self.handler_for(connection, Handlers::PING) else {
+                    return Outcome::Nothing;
+                };
                 self.registers.set(1, f64::from(handle.slot));
                 Outcome::Step(step::PING, env.array_buffer(payload.of(self.dispatcher.bytes())))
             }
             Event::PongReceived { connection, payload } => {
-                let Some(handle) = self.handler_for(connection, Handlers::PONG) else { return Outcome::Nothing };
+                let Some(handle) = self.handler_for(connection, Handlers::PONG) else {
+                    return Outcome::Nothing;
+                };
                 self.registers.set(1, f64::from(handle.slot));
                 Outcome::Step(step::PONG, env.array_buffer(payload.of(self.dispatcher.bytes())))
             }
@@ -417,7 +432,8 @@ impl Environment {
         let Some(app) = self.apps.get(exchange.app.app as usize) else { return };
         let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
         let (route, nth, params) = (exchange.route, exchange.nth, &mut exchange.params);
-        let mut candidate = |nth| app.router.find(method, path, nth, params).map(|handler| handler.0 as usize);
+        let mut candidate =
+            |nth| app.router.find(method, path, nth, params).map(|handler| handler.0 as usize);
         let place = match candidate(nth) {
             // Nothing changed, as nearly always.
             Some(found) if found == route => Some(nth),
@@ -438,7 +454,14 @@ impl Environment {
         }
     }
 
-    fn handle_body<'c>(&mut self, env: Env<'c>, handle: Handle, start: usize, len: usize, last: bool) -> Outcome<'c> {
+    fn handle_body<'c>(
+        &mut self,
+        env: Env<'c>,
+        handle: Handle,
+        start: usize,
+        len: usize,
+        last: bool,
+    ) -> Outcome<'c> {
         let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
         let data = &self.dispatcher.bytes()[start..][..len];
         if exchange.body.attached && exchange.body.waiting.is_empty() {

@@ -126,8 +126,10 @@ impl Environment {
 
     /// Keeps Node alive as long as somebody listens or is connected (S17).
     pub fn update_liveness(&mut self, env: Env<'_>) {
-        let connected =
-            self.threads.iter().any(|it| it.pool.workers().iter().any(|worker| worker.uplink.population() > 0));
+        let connected = self
+            .threads
+            .iter()
+            .any(|it| it.pool.workers().iter().any(|worker| worker.uplink.population() > 0));
         self.doorbell.keep_alive(env, connected || !self.listeners.is_empty());
     }
 

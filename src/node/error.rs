@@ -44,7 +44,11 @@ impl Misuse {
     /// A WebSocket that is closed (S22).
     #[must_use]
     pub const fn websocket_closed() -> Self {
-        Self::fixed(Class::Error, "ERR_WEBSOCKET_CLOSED", "Invalid access of closed uWS.WebSocket/SSLWebSocket.")
+        Self::fixed(
+            Class::Error,
+            "ERR_WEBSOCKET_CLOSED",
+            "Invalid access of closed uWS.WebSocket/SSLWebSocket.",
+        )
     }
 
     /// An argument that is neither text nor data.

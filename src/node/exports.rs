@@ -1,9 +1,9 @@
 //! The native functions by the names under which `index.js` calls them.
 
-use super::raw::{Call, Native, Value};
-use super::environment::Threads;
 use super::buffer::Registers;
+use super::environment::Threads;
 use super::error::Misuse;
+use super::raw::{Call, Native, Value};
 use super::{app, buffer, dispatch, http_request, http_response, logger, websocket};
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;

@@ -22,7 +22,11 @@ pub fn method<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let exchange = environment.request(call.number(0))?;
     let method = exchange.method.of(&exchange.head);
-    if call.truthy(1) { Ok(call.env().latin1(method)) } else { Ok(call.env().latin1(&method.to_ascii_lowercase())) }
+    if call.truthy(1) {
+        Ok(call.env().latin1(method))
+    } else {
+        Ok(call.env().latin1(&method.to_ascii_lowercase()))
+    }
 }
 
 /// `reqUrl(request)`: the path, raw.

@@ -149,9 +149,9 @@ impl Exchange {
     #[must_use]
     pub fn joined_request_field(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         let fields = self.request_fields.iter().filter(|field| field.name.of(&self.head) == name);
-        fields.map(|field| Cow::Borrowed(field.value.of(&self.head))).reduce(|list, value| {
-            Cow::Owned([&list[..], b", ", &value].concat())
-        })
+        fields
+            .map(|field| Cow::Borrowed(field.value.of(&self.head)))
+            .reduce(|list, value| Cow::Owned([&list[..], b", ", &value].concat()))
     }
 }
 
@@ -240,7 +240,10 @@ impl Environment {
         };
         let limits = Arc::clone(&behavior.limits);
         let accept = handshake::accept_key(key).ok_or_else(|| {
-            Misuse::invalid_http("ERR_INVALID_ARG_VALUE", "secWebSocketKey must be 24 characters of base64 (RFC 6455 §4.1)")
+            Misuse::invalid_http(
+                "ERR_INVALID_ARG_VALUE",
+                "secWebSocketKey must be 24 characters of base64 (RFC 6455 §4.1)",
+            )
         })?;
         // Programs pass the client's list as it is: one that cannot be answered selects nothing, rather than letting
         // a client make the handler throw.
@@ -253,7 +256,8 @@ impl Environment {
         let worker = to.connection.worker;
         let ledger = Arc::new(Ledger::default());
         let socket = Socket::new(to.connection, app, route, Arc::clone(&ledger), peer);
-        let socket = self.sockets.insert(socket).map_err(|_| Misuse::invalid_state("too many WebSockets are open"))?;
+        let socket =
+            self.sockets.insert(socket).map_err(|_| Misuse::invalid_state("too many WebSockets are open"))?;
         let accept = self.outgoing.copy(worker, accept.as_bytes());
         let protocol = self.outgoing.copy(worker, protocol.unwrap_or_default().as_bytes());
         let fields = self.outgoing.copy(worker, &exchange.fields);
@@ -364,7 +368,9 @@ fn append_field(call: &Call<'_>, exchange: &mut Exchange) -> Result<(), Misuse> 
     }
     if !is_field_value(&fields[value..]) {
         let name = String::from_utf8_lossy(&fields[start..value - 2]).into_owned();
-        let text = format!("value of header {name} must not contain CR, LF or other control characters (RFC 9110 §5.5)");
+        let text = format!(
+            "value of header {name} must not contain CR, LF or other control characters (RFC 9110 §5.5)"
+        );
         return Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text));
     }
     fields.extend_from_slice(b"\r\n");
@@ -559,7 +565,9 @@ mod tests {
         for status in ["200 OK", "404 Not Found", "204", "101 Switching Protocols", "599 \u{e9}", "200 "] {
             assert!(is_status(status.as_bytes()), "{status}");
         }
-        for status in ["", "OK", "20 OK", "2000", "200OK", "100 Continue", "200 OK\r\nX: y", "099 X", "200\nOK"] {
+        for status in
+            ["", "OK", "20 OK", "2000", "200OK", "100 Continue", "200 OK\r\nX: y", "099 X", "200\nOK"]
+        {
             assert!(!is_status(status.as_bytes()), "{status:?}");
         }
     }

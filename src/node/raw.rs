@@ -174,7 +174,9 @@ impl<'c> Env<'c> {
     #[must_use]
     pub fn truthy(self, value: Value<'_>) -> bool {
         let mut truth = false;
-        if value.is_absent() || call!(napi_get_value_bool(self.raw, value.raw, &raw mut truth)) == sys::Status::napi_ok {
+        if value.is_absent()
+            || call!(napi_get_value_bool(self.raw, value.raw, &raw mut truth)) == sys::Status::napi_ok
+        {
             return truth;
         }
         let mut coerced = ptr::null_mut();
@@ -194,7 +196,8 @@ impl<'c> Env<'c> {
             return true;
         }
         let mut needed = 0;
-        let status = call!(napi_get_value_string_utf8(self.raw, value.raw, ptr::null_mut(), 0, &raw mut needed));
+        let status =
+            call!(napi_get_value_string_utf8(self.raw, value.raw, ptr::null_mut(), 0, &raw mut needed));
         if status != sys::Status::napi_ok {
             return false;
         }

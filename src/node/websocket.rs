@@ -221,9 +221,13 @@ pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut reason) = (call.env(), Vec::new());
     let code = match (env.type_of(call.argument(1)), env.number(call.argument(1))) {
         (Type::Nothing, _) => 0,
-        (_, Some(code)) if code == 0.0 || (code.fract() == 0.0 && (1000.0..5000.0).contains(&code)) => code as u16,
+        (_, Some(code)) if code == 0.0 || (code.fract() == 0.0 && (1000.0..5000.0).contains(&code)) => {
+            code as u16
+        }
         (_, Some(code)) => {
-            return Err(Misuse::out_of_range(format!("code must be 0 or an integer from 1000 to 4999, got {code}")));
+            return Err(Misuse::out_of_range(format!(
+                "code must be 0 or an integer from 1000 to 4999, got {code}"
+            )));
         }
         (_, None) => return Err(Misuse::invalid_type("code must be a number")),
     };
@@ -315,7 +319,8 @@ pub fn topics<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (handle, _) = environment.socket(call.number(0))?;
     let env = call.env();
     let socket = environment.sockets.get(handle);
-    let names = socket.iter().flat_map(|socket| &socket.topics).map(|id| env.string(environment.topics.name(*id)));
+    let names =
+        socket.iter().flat_map(|socket| &socket.topics).map(|id| env.string(environment.topics.name(*id)));
     Ok(env.array(names))
 }
 

@@ -150,9 +150,10 @@ impl CloseCause {
     pub const fn verdict(self) -> Verdict {
         match self {
             Self::PeerClosed => peer("CLOSED_BY_PEER", "Peer closed without a reason"),
-            Self::PeerClosedWithoutCode => {
-                Verdict { local_code: 1005, ..peer("CLOSED_BY_PEER_WITHOUT_CODE", "Peer closed without a code") }
-            }
+            Self::PeerClosedWithoutCode => Verdict {
+                local_code: 1005,
+                ..peer("CLOSED_BY_PEER_WITHOUT_CODE", "Peer closed without a code")
+            },
 
             Self::ReservedBits => frame(
                 "ERR_FRAME_RESERVED_BITS",
@@ -177,9 +178,10 @@ impl CloseCause {
                 "ERR_FRAME_EXPECTED_CONTINUATION",
                 "Received invalid WebSocket frame: expected a continuation of the fragmented message",
             ),
-            Self::UnmaskedFrame => {
-                frame("ERR_FRAME_UNMASKED", "Received invalid WebSocket frame: MASK must be set on client frames")
-            }
+            Self::UnmaskedFrame => frame(
+                "ERR_FRAME_UNMASKED",
+                "Received invalid WebSocket frame: MASK must be set on client frames",
+            ),
             Self::NonMinimalLength => frame(
                 "ERR_FRAME_NON_MINIMAL_LENGTH",
                 "Received invalid WebSocket frame: payload length must be encoded minimally",
@@ -200,7 +202,10 @@ impl CloseCause {
                 1007,
             ),
             Self::FrameTooBig => told(
-                frame("ERR_FRAME_TOO_BIG", "Received too big message: declared length exceeds maxPayloadLength"),
+                frame(
+                    "ERR_FRAME_TOO_BIG",
+                    "Received too big message: declared length exceeds maxPayloadLength",
+                ),
                 1009,
             ),
             Self::MessageTooBig => told(
@@ -228,9 +233,7 @@ impl CloseCause {
             Self::Unreachable => transport("ERR_UNREACHABLE", "Peer became unreachable"),
             Self::TransportFailed => transport("ERR_TRANSPORT", "Transport error"),
 
-            Self::IdleTimeout => {
-                told(local("ERR_IDLE_TIMEOUT", "WebSocket timed out from inactivity"), 1001)
-            }
+            Self::IdleTimeout => told(local("ERR_IDLE_TIMEOUT", "WebSocket timed out from inactivity"), 1001),
             Self::MaxLifetime => Verdict {
                 local_code: 1000,
                 was_clean: true,

@@ -12,8 +12,8 @@ use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
 use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
-use crate::protocol::http::error::HttpError;
 use crate::protocol::http::encode::{Framing, ResponseHead};
+use crate::protocol::http::error::HttpError;
 use crate::protocol::http::exchange::Exchange;
 use crate::protocol::http::limits::{Limits, Moment};
 use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
@@ -172,7 +172,9 @@ impl Connection {
             TimeoutOutcome::CloseSilently => self.drain(NO_REQUEST, context),
             TimeoutOutcome::Answered408 => self.drain(HttpError::RequestTimeout.code(), context),
             TimeoutOutcome::BodyTimeout => self.drain(CloseCause::BodyTimeout.verdict().name, context),
-            TimeoutOutcome::ResponseTimeout => self.leave(Stage::Gone, CloseCause::ResponseTimeout.verdict().name),
+            TimeoutOutcome::ResponseTimeout => {
+                self.leave(Stage::Gone, CloseCause::ResponseTimeout.verdict().name)
+            }
         }
         self.outbox.release(&mut context.pool);
     }
@@ -266,7 +268,9 @@ impl Connection {
 
     /// `Command::FinishResponse`.
     pub fn finish_response(&mut self, request: RequestNumber, close: bool, context: &mut Context) {
-        self.with_exchange(request, context, |exchange, moment, out| exchange.finish_response(close, moment, out));
+        self.with_exchange(request, context, |exchange, moment, out| {
+            exchange.finish_response(close, moment, out)
+        });
     }
 
     /// `Command::AbortResponse`: the application knows.

@@ -21,8 +21,8 @@ use tokio::io::ReadBuf;
 use tracing::level_filters::LevelFilter;
 use tracing::span::EnteredSpan;
 
-pub use self::http::Upgrade;
 use self::http::HttpSide;
+pub use self::http::Upgrade;
 use self::websocket::WebSocketSide;
 use super::context::Context;
 use super::outbox::Outbox;

@@ -31,7 +31,15 @@ pub struct WebSocketSide {
 impl WebSocketSide {
     /// An open WebSocket.
     pub fn new(limits: Arc<Limits>, ledger: Arc<Ledger>, now: Timestamp) -> Self {
-        Self { session: Session::new(now), limits, ledger, applied: 0, memberships: None, notify: false, closed: None }
+        Self {
+            session: Session::new(now),
+            limits,
+            ledger,
+            applied: 0,
+            memberships: None,
+            notify: false,
+            closed: None,
+        }
     }
 
     /// Once the peer has said its last word, its bytes are left alone until ours is said.
@@ -55,7 +63,13 @@ impl WebSocketSide {
     }
 
     /// Brings the ledger up to date, and says `Drained` if somebody waits for it.
-    pub fn after_flush(&mut self, connection: ConnectionId, before: usize, left: usize, context: &mut Context) {
+    pub fn after_flush(
+        &mut self,
+        connection: ConnectionId,
+        before: usize,
+        left: usize,
+        context: &mut Context,
+    ) {
         self.ledger.record(self.applied, left as u64);
         if left < before && left > 0 {
             self.session.handle_progress(context.now);

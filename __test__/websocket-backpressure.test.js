@@ -1,0 +1,243 @@
+'use strict';
+
+// A peer that reads more slowly than this side sends: what `send` and `getBufferedAmount` say, when `dropped` and `drain`
+// run, and that everything that was accepted arrives, in order.
+
+const { failureOf } = require('./helpers/failure.js');
+const { Mailbox } = require('./helpers/mailbox.js');
+const { RawWebSocket, closeFrame } = require('./helpers/raw-websocket.js');
+const { createApp, listen } = require('./helpers/server.js');
+
+const [QUEUED, SENT, DROPPED] = [0, 1, 2];
+const MEGABYTE = 1024 * 1024;
+
+/** Opens a connection whose client does not read, and returns it together with the server's WebSocket. */
+async function openPaused(behavior) {
+  const { app, opened } = serve(behavior);
+  const port = listen(app);
+  const client = await RawWebSocket.open(port);
+  client.pause();
+  return { app, client, port, ws: await opened.take() };
+}
+
+function serve(behavior) {
+  const opened = new Mailbox();
+  const app = createApp();
+  app.ws('/*', { ...behavior, open: (ws) => opened.put(ws) });
+  return { app, opened };
+}
+
+/** A message of a length that names its number. */
+function numbered(number, length = 64 * 1024) {
+  return `${number}:`.padEnd(length, '.');
+}
+
+/** Sends numbered messages until one of them is not taken as `status`; returns the statuses of all. */
+function sendWhile(ws, isWanted, length) {
+  const statuses = [];
+  do statuses.push(ws.send(numbered(statuses.length, length))); while (isWanted(statuses.at(-1)));
+  return statuses;
+}
+
+/** The numbers of the next messages that a client receives. */
+async function numbersOf(client, count) {
+  const numbers = [];
+  while (numbers.length < count) {
+    const [name, message] = await client.frame();
+    if (name === 'text') numbers.push(Number(message.split(':')[0]));
+  }
+  return numbers;
+}
+
+describe('a peer that does not read', () => {
+  test('send returns 1, then 0, and 2 once more than maxBackpressure waits; what was not dropped arrives in order', async () => {
+    const drained = new Mailbox();
+    const { client, ws } = await openPaused({ maxBackpressure: MEGABYTE, drain: (socket) => drained.put(socket) });
+    const statuses = sendWhile(ws, (status) => status !== DROPPED);
+    expect(statuses[0]).toBe(SENT);
+    expect(statuses).toContain(QUEUED);
+    expect(ws.getBufferedAmount()).toBeGreaterThan(MEGABYTE);
+    // It stays that way as long as nothing is read.
+    expect(ws.send('no')).toBe(DROPPED);
+
+    client.resume();
+    expect(await drained.take()).toBe(ws);
+    expect(ws.getBufferedAmount()).toBe(0);
+    expect(ws.send(numbered(-1))).toBe(SENT);
+    const accepted = [...statuses.keys()].filter((number) => statuses[number] !== DROPPED);
+    expect(await numbersOf(client, accepted.length + 1)).toEqual([...accepted, -1]);
+  });
+
+  test('maxBackpressure is 64 KiB if it is not given', async () => {
+    const { ws } = await openPaused({});
+    sendWhile(ws, (status) => status !== DROPPED, 1000);
+    expect(ws.getBufferedAmount()).toBeGreaterThan(64 * 1024);
+    expect(ws.getBufferedAmount()).toBeLessThanOrEqual(64 * 1024 + 1000 + 10);
+  });
+
+  test('maxBackpressure: 0 never drops', async () => {
+    const drained = new Mailbox();
+    const dropped = [];
+    const { client, ws } = await openPaused({
+      maxBackpressure: 0,
+      drain: () => drained.put('drain'),
+      dropped: (socket, message) => dropped.push(message),
+    });
+    const count = 20 * 16;
+    const statuses = Array.from({ length: count }, (_, number) => ws.send(numbered(number)));
+    expect(statuses.at(-1)).toBe(QUEUED);
+    expect(statuses).not.toContain(DROPPED);
+    client.resume();
+    expect(await numbersOf(client, count)).toEqual([...statuses.keys()]);
+    await drained.take();
+    expect(ws.getBufferedAmount()).toBe(0);
+    expect(dropped).toEqual([]);
+  });
+
+  test('pings are never dropped, and neither is the Close frame', async () => {
+    const dropped = [];
+    const { client, ws } = await openPaused({ dropped: () => dropped.push('dropped') });
+    sendWhile(ws, (status) => status !== DROPPED);
+    expect(dropped).toHaveLength(1);
+    expect(ws.ping('still there?')).toBe(QUEUED);
+    ws.end(4000, 'too slow');
+    expect(dropped).toHaveLength(1);
+    client.resume();
+    const frames = [];
+    do frames.push(await client.frame()); while (frames.at(-1)[0] !== 'close');
+    expect(frames.slice(-2)).toEqual([['ping', 'still there?'], ['close', 4000, 'too slow']]);
+    client.send(closeFrame(4000));
+    expect(await client.rest()).toEqual({ frames: [], end: 'FIN' });
+  });
+
+  test('does not hold up another one', async () => {
+    const { app, opened } = serve({ maxBackpressure: 0, message: (ws, message) => ws.send(message) });
+    const port = listen(app);
+    const slow = await RawWebSocket.open(port);
+    slow.pause();
+    const socket = await opened.take();
+    for (let number = 0; number < 200; number++) socket.send(numbered(number));
+    const quick = await RawWebSocket.open(port);
+    for (const word of ['one', 'two', 'three']) {
+      quick.sendText(word);
+      expect(await quick.frame()).toEqual(['text', word]);
+    }
+    expect(socket.getBufferedAmount()).toBeGreaterThan(0);
+  });
+
+  test('that resets: close runs once, with its reason, and no drain', async () => {
+    const events = new Mailbox();
+    const { client, ws } = await openPaused({
+      maxBackpressure: 0,
+      drain: () => events.put('drain'),
+      close: (socket, code, message, { cause }) => events.put([code, cause]),
+    });
+    sendWhile(ws, (status) => status === SENT);
+    client.reset();
+    expect(await events.take()).toEqual([1006, 'ERR_CONNECTION_RESET']);
+    await new Promise(setImmediate);
+    expect(events.size).toBe(0);
+  });
+});
+
+describe('dropped', () => {
+  test('runs inside send, with the message and its kind', async () => {
+    const seen = [];
+    const { ws } = await openPaused({
+      dropped: (socket, message, isBinary) => seen.push([socket, Buffer.from(message.slice(0)), isBinary]),
+    });
+    sendWhile(ws, (status) => status !== DROPPED);
+    seen.length = 0;
+    expect(ws.send('grüße')).toBe(DROPPED);
+    expect(ws.send(Buffer.from('xyz').subarray(1), true)).toBe(DROPPED);
+    expect(ws.send(undefined)).toBe(DROPPED);
+    expect(seen.map(([, message, isBinary]) => [message.toString(), isBinary])).toEqual([
+      ['grüße', false], ['yz', true], ['', false],
+    ]);
+    expect(seen.every(([socket]) => socket === ws)).toBe(true);
+  });
+
+  test('its buffer is detached when it returns, unless it returned a promise', async () => {
+    const kept = [];
+    let isAsync = false;
+    const { ws } = await openPaused({
+      dropped(socket, message) {
+        kept.push(message);
+        return isAsync ? Promise.resolve() : undefined;
+      },
+    });
+    sendWhile(ws, (status) => status !== DROPPED);
+    isAsync = true;
+    ws.send('stays');
+    expect(kept.map(({ byteLength }) => byteLength)).toEqual([0, 5]);
+  });
+
+  test('may close the WebSocket: send returns 2, and later calls throw', async () => {
+    const events = [];
+    const { ws } = await openPaused({
+      dropped: (socket) => socket.close(),
+      close: (socket, code, message, { cause }) => events.push(cause),
+    });
+    sendWhile(ws, (status) => status !== DROPPED);
+    expect(events).toEqual(['CLOSED_BY_APPLICATION']);
+    expect(failureOf(() => ws.send('x')).code).toBe('ERR_WEBSOCKET_CLOSED');
+  });
+});
+
+describe('drain', () => {
+  test('follows every amount above 0: the loop of the uWebSockets.js example sends on for ever', async () => {
+    const ROUNDS = 20;
+    const rounds = new Mailbox();
+    let sent = 0;
+    function fill(ws) {
+      rounds.put(sent);
+      if (rounds.size < ROUNDS) while (ws.getBufferedAmount() < MEGABYTE) ws.send(numbered(sent++));
+    }
+    const { client, ws } = await openPaused({ maxBackpressure: 0, drain: fill });
+    fill(ws);
+    client.resume();
+    let received = 0;
+    while (rounds.size < ROUNDS || received < sent) {
+      expect(await numbersOf(client, 1)).toEqual([received]);
+      received++;
+    }
+  });
+
+  test('follows every 0 of send: a producer that awaits it delivers everything', async () => {
+    let wake = () => {};
+    const { client, ws } = await openPaused({ maxBackpressure: 0, drain: () => wake() });
+    const COUNT = 500;
+    let waits = 0;
+    const producing = (async () => {
+      for (let number = 0; number < COUNT; number++) {
+        if (ws.send(numbered(number)) === SENT) continue;
+        waits++;
+        await new Promise((resolve) => { wake = resolve; });
+      }
+    })();
+    client.resume();
+    expect(await numbersOf(client, COUNT)).toEqual([...Array(COUNT).keys()]);
+    await producing;
+    // What a paused client leaves unread is more than the system takes at once.
+    expect(waits).toBeGreaterThan(0);
+  });
+
+  test('follows a ping that returned 0', async () => {
+    const drained = new Mailbox();
+    const { client, ws } = await openPaused({ maxBackpressure: 0, drain: () => drained.put('drain') });
+    sendWhile(ws, (status) => status === SENT);
+    expect(ws.ping()).toBe(QUEUED);
+    client.resume();
+    await drained.take();
+    expect(ws.getBufferedAmount()).toBe(0);
+    expect(ws.ping()).toBe(SENT);
+  });
+
+  test('a large backlog costs no message of a busy peer: both directions at once', async () => {
+    const COUNT = 300;
+    const { app } = serve({ maxPayloadLength: MEGABYTE, maxBackpressure: 0, message: (ws, message) => ws.send(message) });
+    const client = await RawWebSocket.open(listen(app));
+    for (let number = 0; number < COUNT; number++) client.sendText(numbered(number));
+    expect(await numbersOf(client, COUNT)).toEqual([...Array(COUNT).keys()]);
+  });
+});
