@@ -21,6 +21,9 @@ const BUILDS = {
   freebsd: { x64: 'freebsd-x64' },
 };
 
+/**
+ * A fresh load of the addon, for each evaluation of index.js: programs drop that from `require.cache` and not this file.
+ */
 function load() {
   const libc = process.platform === 'linux' ? linuxLibc() : undefined;
   const build = BUILDS[process.platform]?.[process.arch];
@@ -77,4 +80,4 @@ const BUILD_IT = 'To build it for this machine: in a checkout of Ferrows, with a
 const INSTALL_IT = 'Binaries are optional dependencies. If they were left out (`--omit=optional`) or node_modules was '
   + 'copied from a machine of another kind, delete node_modules and run `npm install` here.\n' + BUILD_IT;
 
-module.exports = load();
+module.exports = load;

@@ -622,28 +622,44 @@ export const DEDICATED_DECOMPRESSOR: 3840;
 
 // --------------------------------------------------------------------------------------------------------- Process
 
-/** How much is told: `trace` bytes, `debug` transitions of connections, `warn` broken rules of peers, `error` bugs. */
+/**
+ * How much is told, each level with those before it: `error` what keeps Ferrows from serving, `warn` broken rules of
+ * peers, `info` sockets that listen, `debug` transitions of connections, `trace` bytes.
+ */
 export type LogLevel = 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 
 /** One record of what happened inside. */
 export interface LogRecord {
   /** How important it is. */
   readonly level: Exclude<LogLevel, 'off'>;
-  /** The part of Ferrows that speaks. */
+  /** The module of Ferrows that speaks, such as `ferrows::io::listener`. Modules may move; do not rely on it. */
   readonly target: string;
-  /** What happened. */
+  /** What happened: a fixed text without anything of a peer, such as `connection ended`. */
   readonly message: string;
-  /** The details of this record and of the connection it belongs to (`conn`, `worker`, `peer`). */
+  /**
+   * The details of this record, such as `cause`, and those of the connection it belongs to: `conn`, its name within
+   * this thread of Node (a string); `worker`, its I/O thread (a number from 0); `peer`, address and port of the other end
+   * (absent on Unix sockets).
+   *
+   * Texts may come from a peer and hold anything; they are cut at 256 characters.
+   */
   readonly fields: Readonly<Record<string, string | number | boolean>>;
 }
 
 /**
- * Hands records up to `level` to `listener`, asynchronously, on this thread; the last call wins. `'off'`, or `null` as
- * listener, ends it. Does not keep the process alive. Without it, the environment variable `FERROWS_LOG` (a level)
- * makes the process write them to stderr; off by default, and then free of cost.
+ * Hands records up to `level` to `listener`, asynchronously, on this thread; the last call wins, also for records that
+ * wait. `'off'`, or `null` as listener, ends it. May be called at any time. Off by default, and then free of cost.
  *
- * Throws `ERR_INVALID_ARG_VALUE` for unknown levels, `ERR_INVALID_ARG_TYPE` for listeners that are neither functions nor
- * null; only with `'off'` the listener may be left out.
+ * - The records are those of the apps of this thread: each of `worker_threads` has a listener of its own.
+ * - Does not keep the process alive: when it ends, what waits is not told any more.
+ * - At most 10,000 records wait. Then the oldest are lost, and a record of level `error` tells how many (`count`).
+ * - What the listener throws becomes an `uncaughtException`.
+ *
+ * The environment variable `FERROWS_LOG` (a level), read when Ferrows is loaded, makes this thread write its records to
+ * stderr, one line each, whether or not there is a listener.
+ *
+ * Throws `ERR_INVALID_ARG_VALUE` for unknown levels, and `ERR_INVALID_ARG_TYPE` for levels that are no strings and for
+ * listeners that are neither functions nor null; only with `'off'` the listener may be left out.
  */
 export function setLogger(level: LogLevel, listener: ((record: LogRecord) => void) | null): void;
 export function setLogger(level: 'off', listener?: ((record: LogRecord) => void) | null): void;

@@ -5,8 +5,9 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { setImmediate } = require('node:timers');
+const { isSharedArrayBuffer } = require('node:util').types;
 
-const native = require('./binding.js');
+const native = require('./binding.js')();
 
 // Kept, as `setImmediate` is: test frameworks replace the global ones by clocks that stand still.
 const { queueMicrotask } = globalThis;
@@ -58,6 +59,8 @@ const causes = readCauses();
  * arrive in one callback of Node, which would run them only at its end.
  */
 const tick = process._tickCallback;
+/** Reading the global each time would cost a getter call per event. */
+const thisProcess = process;
 
 /** The response and request of the handler that was called last; a yielded request goes on with the same objects. */
 let lastResponse;
@@ -142,7 +145,7 @@ const drainOutside = AsyncResource.bind(drain, 'FERROWS');
 function runTicks() {
   for (;;) {
     try {
-      tick.call(process);
+      tick.call(thisProcess);
       return;
     } catch (error) {
       // Thrown by a nextTick callback; those behind it are still to be run.
@@ -264,7 +267,7 @@ function checkFunction(value) {
 
 /** Node-API does not read a bare SharedArrayBuffer; a view of it, it does. */
 function readable(data) {
-  return typeof data === 'object' && data instanceof SharedArrayBuffer ? new Uint8Array(data) : data;
+  return typeof data === 'object' && isSharedArrayBuffer(data) ? new Uint8Array(data) : data;
 }
 
 // ------------------------------------------------------------------------------------------------------ HttpRequest
@@ -373,7 +376,9 @@ class HttpResponse {
   }
 
   writeHeader(key, value) {
-    native.resHeader(responseHandle(this), readable(key), readable(value));
+    // Not in the contract, but `writeHeader('Age', 5)` can only mean one thing.
+    const text = typeof value === 'number' ? String(value) : readable(value);
+    native.resHeader(responseHandle(this), readable(key), text);
     return this;
   }
 
@@ -412,12 +417,13 @@ class HttpResponse {
 
   onAborted(handler) {
     const handle = responseHandle(this);
-    checkFunction(handler);
     if (this.#end !== undefined) {
+      checkFunction(handler);
       const [reason, info] = this.#end;
       queueMicrotask(() => handler(reason, info));
       return this;
     }
+    checkHandler(handle, handler);
     native.resAttachAbort(handle);
     this.#abortHandler = handler;
     return this;
@@ -425,7 +431,7 @@ class HttpResponse {
 
   onData(handler) {
     const handle = responseHandle(this);
-    checkFunction(handler);
+    checkHandler(handle, handler);
     const isWaiting = native.resAttachData(handle);
     this.#dataHandler = handler;
     if (isWaiting) setImmediate(drainOutside);
@@ -434,9 +440,9 @@ class HttpResponse {
 
   upgrade(userData, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, context) {
     const handle = responseHandle(this);
+    native.resCheck(handle);
     if (arguments.length < 5) throw missingArguments(5);
     const { behavior, route } = contextOf(context);
-    native.resCheck(handle);
     const ws = createSocket(behavior);
     // Before anything has happened: a getter among them may throw.
     Object.assign(ws, userData);
@@ -477,6 +483,13 @@ class HttpResponse {
     native.resCheck(responseHandle(this));
     return 0;
   }
+}
+
+/** A response that is over says so, whatever it is given. */
+function checkHandler(response, handler) {
+  if (typeof handler === 'function') return;
+  native.resCheck(response);
+  checkFunction(handler);
 }
 
 /** Runs the callback of `cork`: what it sends leaves together. */

@@ -14,7 +14,7 @@ class RawClient {
   #received = Buffer.alloc(0);
   #ended = false;
   #error;
-  #wake = () => {};
+  #waiters = [];
 
   /** Connects to a port of 127.0.0.1, or to where `net.connect` options say. Closed after the test. */
   static async connect(target) {
@@ -31,17 +31,17 @@ class RawClient {
     this.#socket = socket;
     socket.on('data', (data) => {
       this.#received = this.#received.length === 0 ? data : Buffer.concat([this.#received, data]);
-      this.#wake();
+      this.#wakeAll();
     });
     socket.on('end', () => {
       this.#ended = true;
-      this.#wake();
+      this.#wakeAll();
     });
     socket.on('error', (error) => {
       this.#error = error;
-      this.#wake();
+      this.#wakeAll();
     });
-    socket.on('close', () => this.#wake());
+    socket.on('close', () => this.#wakeAll());
   }
 
   /** The socket below, for its addresses and for reading slowly. */
@@ -104,9 +104,7 @@ class RawClient {
   /** Waits until the connection is over, in whatever way; what arrived before is still to be read. */
   async over() {
     while (!this.#ended && this.#error === undefined && !this.#socket.closed) {
-      await new Promise((resolve) => {
-        this.#wake = resolve;
-      });
+      await this.#change();
     }
   }
 
@@ -159,9 +157,18 @@ class RawClient {
       throw new Error(`the connection ended behind ${JSON.stringify(this.#received.toString('latin1'))}`);
     }
     if (this.#socket.closed) throw new Error('the connection was closed');
-    await new Promise((resolve) => {
-      this.#wake = resolve;
+    await this.#change();
+  }
+
+  /** Waits until something happens to the socket. */
+  #change() {
+    return new Promise((resolve) => {
+      this.#waiters.push(resolve);
     });
+  }
+
+  #wakeAll() {
+    this.#waiters.splice(0).forEach((resolve) => resolve());
   }
 }
 

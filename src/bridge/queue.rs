@@ -21,7 +21,7 @@ use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, lock};
 pub const HIGH_WATER: usize = 4 * 1024 * 1024;
 
 /// Batches kept for reuse in each direction.
-const SPARES: usize = 4;
+const SPARES: usize = 8;
 
 /// Wakes Node's thread, when it sleeps.
 pub struct NodeBell {

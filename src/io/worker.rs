@@ -16,6 +16,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use socket2::Socket;
 use tokio::time::Sleep;
 
 use super::connection::{Connection, Upgrade};
@@ -319,14 +320,7 @@ impl Worker {
                 self.listeners.retain(|known| known.id != listener);
                 done.release();
             }
-            // It was on its way from the worker that accepted it when the app was closed, and nobody else will close it.
-            Command::AdoptConnection { app, .. } if self.has_ended(app) => {}
-            Command::AdoptConnection { socket, app } => match Transport::adopt(socket) {
-                Ok(transport) => self.enter(transport, app),
-                Err(error) => {
-                    tracing::error!(worker = self.id.0, %error, "a connection could not be taken over")
-                }
-            },
+            Command::AdoptConnection { socket, app } => self.adopt(socket, app),
             Command::CloseApp { app, done } => {
                 self.close_app(app);
                 done.release();
@@ -407,6 +401,18 @@ impl Worker {
             Err(error) => {
                 tracing::error!(worker = self.id.0, %error, "a listening socket could not be taken over")
             }
+        }
+    }
+
+    /// Begins to serve a connection that another worker accepted.
+    fn adopt(&mut self, socket: Socket, app: AppId) {
+        if self.has_ended(app) {
+            // It was on its way when the app was closed, and nobody else will close it.
+            return;
+        }
+        match Transport::adopt(socket) {
+            Ok(transport) => self.enter(transport, app),
+            Err(error) => tracing::error!(worker = self.id.0, %error, "a connection could not be taken over"),
         }
     }
 

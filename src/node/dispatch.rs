@@ -589,8 +589,9 @@ const EVENTS_PER_TURN: u32 = 4096;
 const TIME_PER_TURN: Duration = Duration::from_millis(4);
 /// Events between two looks at the clock.
 const EVENTS_PER_LOOK: u32 = 16;
-/// Events after which commands are handed over, so that the workers write while the next handlers run.
-const EVENTS_PER_FLUSH: u32 = 32;
+/// Events after which commands are handed over, so that the workers write while the next handlers run. Fewer make
+/// smaller batches and more wake-ups; more would only delay, as a turn ends after [`TIME_PER_TURN`] anyway.
+const EVENTS_PER_FLUSH: u32 = 256;
 /// Bytes of a request body that are kept for a handler that is not attached yet.
 const UNCLAIMED_BODY: usize = 256 * 1024;
 const HTML: &[u8] = b"Content-Type: text/html\r\n";

@@ -21,10 +21,12 @@ impl Handle {
     /// The handle of a number, `None` if no handle has it.
     #[must_use]
     pub fn from_number(number: f64) -> Option<Self> {
-        if !(0.0..=LARGEST).contains(&number) || number.fract() != 0.0 {
+        // The cast saturates and cuts off; what it does not give back unchanged is no handle. (`fract` is a library call
+        // on the processors that releases are built for.)
+        let bits = number as u64;
+        if bits as f64 != number || bits > LARGEST {
             return None;
         }
-        let bits = number as u64;
         let slot = (bits & u64::from(SLOTS - 1)) as u32;
         let generation = (bits >> SLOT_BITS) as u32;
         Some(Self { slot, generation })
@@ -128,7 +130,7 @@ const SLOTS: u32 = 1 << SLOT_BITS;
 /// Generations of a slot: 2^29, so that a handle has 53 bits.
 const GENERATIONS: u32 = 1 << 29;
 /// The largest handle, 2^53 − 1.
-const LARGEST: f64 = 9_007_199_254_740_991.0;
+const LARGEST: u64 = (1 << 53) - 1;
 
 #[cfg(test)]
 mod tests {

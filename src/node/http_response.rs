@@ -308,8 +308,11 @@ pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let result = call.env().append_text_or_data(call.argument(1), &mut exchange.status).and_then(|()| {
         if is_status(&exchange.status) { Ok(()) } else { Err(invalid_status(&exchange.status)) }
     });
-    if result.is_err() {
-        exchange.status.clear();
+    match result {
+        Err(_) => exchange.status.clear(),
+        // RFC 9112 §4: the space is sent even if no reason phrase follows.
+        Ok(()) if exchange.status.len() == 3 => exchange.status.push(b' '),
+        Ok(()) => {}
     }
     result.map(|()| Value::UNDEFINED)
 }
@@ -361,11 +364,7 @@ fn append_field(call: &Call<'_>, exchange: &mut Exchange) -> Result<(), Misuse> 
     let flags = FieldFlags::of(&fields[start..]);
     fields.extend_from_slice(b": ");
     let value = fields.len();
-    match call.env().number(call.argument(2)) {
-        // Not in the contract, but `writeHeader('Age', 5)` can only mean one thing.
-        Some(number) => fields.extend_from_slice(number.to_string().as_bytes()),
-        None => call.env().append_text_or_data(call.argument(2), fields)?,
-    }
+    call.env().append_text_or_data(call.argument(2), fields)?;
     if !is_field_value(&fields[value..]) {
         let name = String::from_utf8_lossy(&fields[start..value - 2]).into_owned();
         let text = format!(
@@ -430,14 +429,18 @@ pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `resEndWithoutBody(response, reportedContentLength, closeConnection)`
 pub fn end_without_body<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, exchange) = environment.response(call.number(0))?;
     let framing = match reported_length(call)? {
         Some(length) => Framing::Length(length),
         None => Framing::None,
     };
     let close = call.truthy(2);
-    let mut environment = call.environment()?;
-    let (handle, exchange) = environment.response(call.number(0))?;
     let to = exchange.to;
+    if close && exchange.stage == Stage::Waiting && !exchange.flags.has(FieldFlags::CONNECTION) {
+        exchange.fields.extend_from_slice(b"Connection: close\r\n");
+        exchange.flags = exchange.flags | FieldFlags::CONNECTION;
+    }
     start(&mut environment, handle, framing);
     environment.outgoing.push(to.connection.worker, Command::FinishResponse { to, close });
     environment.finish_exchange(handle);

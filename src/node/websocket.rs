@@ -112,9 +112,18 @@ impl Environment {
         }
     }
 
-    /// A `Drained` has arrived. Returns whether it is the answer to a request of this WebSocket.
+    /// A `Drained` has arrived. Returns whether it answers a request of this WebSocket and is still true. Where more was
+    /// accepted since the worker said it, asks again, so that the `drain` handler always finds nothing waiting.
     pub fn take_drain(&mut self, handle: Handle) -> bool {
-        self.sockets.get_mut(handle).is_some_and(|socket| std::mem::take(&mut socket.drain_requested))
+        let Some(socket) = self.sockets.get_mut(handle) else { return false };
+        if !std::mem::take(&mut socket.drain_requested) {
+            return false;
+        }
+        let is_empty = socket.ledger.outstanding(socket.accepted) == 0;
+        if !is_empty {
+            self.request_drain(handle);
+        }
+        is_empty
     }
 
     /// Publishes to everybody but `except`. Returns whether there was anybody.

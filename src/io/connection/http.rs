@@ -278,7 +278,9 @@ impl Connection {
         if let Protocol::Http(http) = &self.protocol
             && http.request == request
         {
-            self.drop_after_flush(CloseCause::ApplicationClosed, context);
+            let is_over = http.finished;
+            let cause = if is_over { CloseCause::FinBeforeResponse } else { CloseCause::ApplicationClosed };
+            self.drop_after_flush(cause, context);
         }
     }
 
