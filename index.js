@@ -624,10 +624,7 @@ function reportSubscription(ws, topic) {
 
 /** The bytes of text or data, in an ArrayBuffer of their own. */
 function copyOf(data) {
-  if (data === undefined) return new ArrayBuffer(0);
-  if (typeof data === 'string') return new TextEncoder().encode(data).slice().buffer;
-  const view = ArrayBuffer.isView(data) ? data : new Uint8Array(data);
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice().buffer;
+  return native.copy(readable(data));
 }
 
 let contextOf;

@@ -763,6 +763,44 @@ describe('the process', () => {
     expect(await program.end()).toEqual({ code: 0, signal: null, stderr: '' });
   });
 
+  test('the last event of the last connection is delivered before it ends by itself', async () => {
+    // Each thread is a process in this respect, and cheaper. Many, because losing the event would be a matter of luck.
+    const program = new Program(`
+      const { Worker } = require('node:worker_threads');
+      const net = require('node:net');
+      const source = \`
+        const uWS = require('ferrows');
+        const { parentPort } = require('node:worker_threads');
+        let token;
+        uWS.App({ threads: 1 }).get('/', (res) => {
+          uWS.us_listen_socket_close(token);
+          res.onAborted(() => parentPort.postMessage('aborted')).write('begun');
+        }).listen('127.0.0.1', 0, (it) => {
+          token = it;
+          parentPort.postMessage(uWS.us_socket_local_port(it));
+        });
+      \`;
+      function run() {
+        return new Promise((resolve) => {
+          const worker = new Worker(source, { eval: true });
+          const heard = [];
+          worker.on('message', (message) => heard.push(message));
+          worker.once('message', (port) => {
+            const socket = net.connect(port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n'));
+            socket.once('data', () => socket.resetAndDestroy());
+          });
+          worker.on('exit', (code) => resolve([code, heard[1]]));
+        });
+      }
+      (async () => {
+        const ends = [];
+        for (let round = 0; round < 40; round++) ends.push(await run());
+        say(ends);
+      })();
+    `);
+    expect(await program.hear()).toEqual(Array(40).fill([0, 'aborted']));
+  });
+
   test('an app that does not listen does not keep it alive', async () => {
     const program = new Program(`
       uWS.App().get('/', (res) => res.end()).listen('192.0.2.1', 0, (token) => say(token));

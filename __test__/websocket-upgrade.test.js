@@ -3,7 +3,9 @@
 // From a handshake to an open WebSocket: what `upgrade` handlers may do, when, and what the peer is answered.
 
 const { promisify } = require('node:util');
+const { Worker } = require('node:worker_threads');
 
+const { afterTest } = require('./helpers/cleanup.js');
 const { failureOf } = require('./helpers/failure.js');
 const { Mailbox } = require('./helpers/mailbox.js');
 const { RawClient } = require('./helpers/raw-http.js');
@@ -213,29 +215,43 @@ describe('upgrade later', () => {
     expect(opened).toEqual([]);
   });
 
-  test('to a peer whose reset has not been noticed: open, then close once, with a reason', async () => {
+  test.each([
+    ['RST', 'Connection reset by peer', 'ERR_CONNECTION_RESET'],
+    ['FIN', 'Received TCP FIN before WebSocket close frame', 'ERR_FIN_WITHOUT_CLOSE'],
+  ])('after a %s that this thread cannot have heard of: open, then close once, with a reason', async (how, reason, cause) => {
     const events = new Mailbox();
-    const requests = new Mailbox();
+    const flag = new Int32Array(new SharedArrayBuffer(4));
     const { app, port } = serve({
       upgrade(res, req, context) {
         res.onAborted(() => events.put('aborted'));
-        requests.put(() => res.upgrade({}, KEY, '', '', context));
+        Atomics.store(flag, 0, 1);
+        Atomics.notify(flag, 0);
+        Atomics.wait(flag, 0, 1);
+        accept(res, req, context);
       },
       open: () => events.put('open'),
-      close: (ws, code, message, { cause }) => events.put(['close', code, Buffer.from(message).toString(), cause]),
+      close: (ws, code, message, info) => events.put(['close', code, Buffer.from(message).toString(), info.cause]),
     });
     app.get('/barrier', (res) => res.end());
-    const client = await RawClient.connect(port);
-    await client.send(handshake('/ws'));
-    const upgrade = await requests.take();
-    client.reset();
-    // The event is on its way at best: no turn of the loop has passed since.
-    upgrade();
-    const closed = ['close', 1006, 'Connection reset by peer', 'ERR_CONNECTION_RESET'];
-    expect([await events.take(), await events.take()]).toEqual(['open', closed]);
+    const worker = new Worker(LEAVING_CLIENT, { eval: true, workerData: { port, flag, how, request: handshake('/ws') } });
+    afterTest(() => worker.terminate());
+    expect([await events.take(), await events.take()]).toEqual(['open', ['close', 1006, reason, cause]]);
     await ask(port, 'GET /barrier HTTP/1.1\r\nHost: test\r\n\r\n');
     expect(events.size).toBe(0);
   });
+
+  /** Leaves while the upgrade handler runs, which waits for it: 1 says that it has begun, 2 that the client is gone. */
+  const LEAVING_CLIENT = `
+    const { connect } = require('node:net');
+    const { port, flag, how, request } = require('node:worker_threads').workerData;
+    const gone = () => { Atomics.store(flag, 0, 2); Atomics.notify(flag, 0); };
+    const socket = connect(port, '127.0.0.1', () => socket.write(request, () => {
+      Atomics.wait(flag, 0, 0);
+      if (how === 'RST') socket.once('close', gone).resetAndDestroy();
+      else socket.end(gone);
+    }));
+    socket.resume();
+  `;
 });
 
 describe('user data', () => {

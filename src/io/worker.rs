@@ -58,6 +58,8 @@ pub struct Worker {
     recipients: Vec<Subscriber>,
     /// Connections that still serve their peers.
     population: usize,
+    /// What Node's thread knows of it.
+    reported: usize,
     /// Wait for everything to be written.
     latches: Vec<Arc<Latch>>,
     /// When this worker started: moment 0 of its timestamps.
@@ -113,6 +115,7 @@ impl Worker {
             tokens: Vec::new(),
             recipients: Vec::new(),
             population: 0,
+            reported: 0,
             latches: Vec::new(),
             started: Instant::now(),
             date: DateCache::new(0),
@@ -134,6 +137,8 @@ impl Worker {
         self.serve_timers();
         self.flush();
         self.uplink.push(&mut self.context.events);
+        // Behind the events: Node would otherwise take leave before it has heard of the end of the last connection.
+        self.report_population();
         self.release_latches();
     }
 
@@ -195,7 +200,6 @@ impl Worker {
         }
         if serving && !connection.is_serving() {
             self.population -= 1;
-            self.uplink.report_population(self.population);
         }
         if connection.is_gone() {
             self.remove(slot, generation);
@@ -301,15 +305,25 @@ impl Worker {
         });
         let id = connection.id();
         self.population += 1;
-        self.uplink.report_population(self.population);
+        self.report_population();
         // The request often is there already.
         self.serve(id.slot, id.generation);
     }
 
+    fn report_population(&mut self) {
+        if self.reported != self.population {
+            self.reported = self.population;
+            self.uplink.report_population(self.population);
+        }
+    }
+
     fn apply_all(&mut self, mut batch: CommandBatch) {
-        for command in std::mem::take(&mut batch.commands) {
+        // Taken out and put back, so that the batch keeps its capacity for the next commands.
+        let mut commands = std::mem::take(&mut batch.commands);
+        for command in commands.drain(..) {
             self.apply(command, &batch.bytes);
         }
+        batch.commands = commands;
         self.downlink.recycle(batch);
     }
 

@@ -168,6 +168,13 @@ impl Registers {
     }
 }
 
+/// `copy(data)`: text or data in an ArrayBuffer of its own.
+pub fn copy<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut bytes = Vec::new();
+    call.env().append_text_or_data(call.argument(0), &mut bytes)?;
+    Ok(call.env().array_buffer(&bytes))
+}
+
 /// `detach(buffer)`
 pub fn detach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.env().detach(call.argument(0));

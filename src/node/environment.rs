@@ -124,13 +124,13 @@ impl Environment {
         started.elapsed()
     }
 
-    /// Keeps Node alive as long as somebody listens or is connected (S17).
+    /// Keeps Node alive as long as somebody listens or is connected, or events wait to be handled (S17).
     pub fn update_liveness(&mut self, env: Env<'_>) {
-        let connected = self
-            .threads
-            .iter()
-            .any(|it| it.pool.workers().iter().any(|worker| worker.uplink.population() > 0));
-        self.doorbell.keep_alive(env, connected || !self.listeners.is_empty());
+        let workers = || self.threads.iter().flat_map(|it| it.pool.workers());
+        // In this order, because a worker hands over the last event of a connection before it reports it gone.
+        let connected = workers().any(|worker| worker.uplink.population() > 0);
+        let waiting = workers().any(|worker| !worker.uplink.is_empty());
+        self.doorbell.keep_alive(env, connected || waiting || !self.listeners.is_empty());
     }
 
     /// The process exits: what was sent leaves it first (S15).

@@ -21,6 +21,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("letGo", let_go),
     ("setLogger", logger::set),
     ("detach", buffer::detach),
+    ("copy", buffer::copy),
     ("next", dispatch::next),
     ("appNew", app::new),
     ("appRoute", app::route),

@@ -351,8 +351,10 @@ pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         return Err(Misuse::missing_args(2));
     }
     if socket.topics.is_empty() {
-        // Contract 2.9: a socket that is subscribed to nothing publishes to nobody.
-        call.env().append_text_or_data(call.argument(2), &mut Vec::new())?;
+        // Contract 2.9: a socket that is subscribed to nothing publishes to nobody. A mistake shows all the same.
+        for index in [1, 2] {
+            call.env().append_text_or_data(call.argument(index), &mut Vec::new())?;
+        }
         return Ok(call.env().from_bool(false));
     }
     let published = environment.publish(call, app, Some((handle, connection)), 1)?;

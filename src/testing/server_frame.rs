@@ -1,0 +1,55 @@
+//! The frames of the server, as a strict client reads them.
+
+/// A frame. Always a whole message: the server does not fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFrame {
+    /// Its first byte: FIN and opcode.
+    pub first: u8,
+    /// Its payload.
+    pub payload: Vec<u8>,
+}
+
+impl ServerFrame {
+    /// Whether this is a Close frame.
+    #[must_use]
+    pub const fn is_close(&self) -> bool {
+        self.first == 0x88
+    }
+}
+
+/// Reads all of `bytes`.
+///
+/// # Panics
+/// Unless they are whole frames, each as RFC 6455 §5 wants it from a server without extensions: FIN set, a known
+/// opcode, no mask, the shortest form of the length, at most 125 bytes in a control frame, UTF-8 in a text.
+#[must_use]
+pub fn read_frames(mut bytes: &[u8]) -> Vec<ServerFrame> {
+    let mut frames = Vec::new();
+    while let [first, second, rest @ ..] = bytes {
+        let (length, rest) = match second {
+            0..126 => (usize::from(*second), rest),
+            126 => extended::<2>(rest, 126),
+            127 => extended::<8>(rest, 0x1_0000),
+            _ => panic!("a masked frame"),
+        };
+        let Some((payload, rest)) = rest.split_at_checked(length) else { panic!("half a frame") };
+        match first {
+            0x81 => assert!(str::from_utf8(payload).is_ok(), "a text that is no UTF-8"),
+            0x82 => {}
+            0x88..=0x8a => assert!(length <= 125, "a control frame of {length} bytes"),
+            _ => panic!("a frame that begins with {first:#x}"),
+        }
+        frames.push(ServerFrame { first: *first, payload: payload.to_vec() });
+        bytes = rest;
+    }
+    assert!(bytes.is_empty(), "half a header");
+    frames
+}
+
+/// A length of `N` bytes and what follows it.
+fn extended<const N: usize>(bytes: &[u8], least: usize) -> (usize, &[u8]) {
+    let Some((field, rest)) = bytes.split_first_chunk::<N>() else { panic!("half a header") };
+    let length = field.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+    assert!(length >= least, "a length of {length} in {N} bytes");
+    (length, rest)
+}
