@@ -267,7 +267,9 @@ function checkFunction(value) {
 
 /** Node-API does not read a bare SharedArrayBuffer; a view of it, it does. */
 function readable(data) {
-  return typeof data === 'object' && isSharedArrayBuffer(data) ? new Uint8Array(data) : data;
+  // Two common kinds first: asking Node costs a native call. Nothing here may be observed by a Proxy.
+  if (typeof data !== 'object' || ArrayBuffer.isView(data)) return data;
+  return isSharedArrayBuffer(data) ? new Uint8Array(data) : data;
 }
 
 // ------------------------------------------------------------------------------------------------------ HttpRequest

@@ -1,7 +1,7 @@
 'use strict';
 
-// Every way in which an HTTP response is aborted, driven by raw bytes: `onAborted` is told once, with a reason that is never
-// empty and the info of it.
+// Every way in which an HTTP response is aborted, driven by raw bytes: `onAborted` is told once, with a reason that is
+// never empty and the info that belongs to it.
 
 const { passBarrier } = require('./helpers/closing-server.js');
 const { Mailbox } = require('./helpers/mailbox.js');

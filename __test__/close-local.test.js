@@ -1,7 +1,7 @@
 'use strict';
 
-// Every way in which this side ends a WebSocket: the application, its app, a limit of time. What the close handler is told
-// (code, reason, info), when, that it is told once, and what the peer receives before the TCP connection ends.
+// Every way in which this side ends a WebSocket: the application, its app, a limit of time. What the close handler is
+// told (code, reason, info), when, that it is told once, and what the peer receives before the TCP connection ends.
 //
 // Not here: `maxLifetime`, whose shortest value is a minute. src/protocol/websocket/session/tests/timers.rs lets that
 // minute pass in simulated time.
@@ -77,7 +77,7 @@ describe('ws.end: the handler runs inside the call, with the full text; the peer
   test.each([
     ['a Close frame', closeFrame(1000, 'mine'), ['close', 1000, 'mine']],
     ['a broken frame', frame(3), ['close', 1002, 'Received invalid WebSocket frame: opcode is reserved']],
-  ])('%s that is on its way already changes nothing for the handler; one Close frame answers', async (title, bytes, other) => {
+  ])('%s on its way already changes nothing for the handler; one Close frame answers', async (title, bytes, other) => {
     const server = new ClosingServer({ message: (ws) => ws.end(4001, 'enough') });
     const client = await RawWebSocket.open(server.port);
     client.send(frame('text', 'go'), bytes);
@@ -107,7 +107,9 @@ describe('ws.end: the handler runs inside the call, with the full text; the peer
     await server.expectOneClose(closed(4003, 'not you', 'CLOSED_BY_END', 'local', true));
   });
 
-  test.each([-1, 1, 999, 5000, 65536, 1000.5, NaN, Infinity])('throws a RangeError for %d, and nothing happens', async (code) => {
+  const NO_CODES = [-1, 1, 999, 5000, 65536, 1000.5, NaN, Infinity];
+
+  test.each(NO_CODES)('throws a RangeError for %d, and nothing happens', async (code) => {
     const thrown = [];
     const server = new ClosingServer({
       message(ws, message) {

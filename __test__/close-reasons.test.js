@@ -2,7 +2,7 @@
 
 // Every way in which a peer or the network ends a WebSocket, driven by raw bytes: what the close handler is told (code,
 // reason, info), that it is told once, and what the peer receives before the TCP connection ends. docs/close-reasons.md
-// is the page for users. Ends that begin on this side are in close-local.test.js, those of HTTP in abort-reasons.test.js.
+// is the page for users. Ends that begin on this side are in close-local.test.js, HTTP is in abort-reasons.test.js.
 
 const { ClosingServer, LIMIT, closed, textOf } = require('./helpers/closing-server.js');
 const { Mailbox } = require('./helpers/mailbox.js');
@@ -10,6 +10,7 @@ const { RawWebSocket, closeFrame, frame, header } = require('./helpers/raw-webso
 
 /** A mask of zeros, so that the payload behind it reads as it is. */
 const MASK = '00000000';
+const NO_FIN = { fin: false };
 
 const FRAME = 'Received invalid WebSocket frame: ';
 const PAYLOAD = 'Received invalid close payload: ';
@@ -19,7 +20,7 @@ const BROKEN_FRAMES = [
   ['RSV2 is set on a binary frame', `a2 80 ${MASK}`, 'ERR_FRAME_RESERVED_BITS'],
   ['RSV3 is set on a ping', `99 80 ${MASK}`, 'ERR_FRAME_RESERVED_BITS'],
   ['RSV1 is set on a Close frame', `c8 80 ${MASK}`, 'ERR_FRAME_RESERVED_BITS'],
-  ['a proxy writes an HTTP request into the stream', Buffer.from('GET /health HTTP/1.1\r\n\r\n'), 'ERR_FRAME_RESERVED_BITS'],
+  ['a proxy writes a request into the stream', Buffer.from('GET /health HTTP/1.1\r\n\r\n'), 'ERR_FRAME_RESERVED_BITS'],
   ...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map((opcode) => {
     return [`the opcode is ${opcode}`, frame(opcode), 'ERR_FRAME_RESERVED_OPCODE'];
   }),
@@ -33,18 +34,18 @@ const BROKEN_FRAMES = [
   ['a continuation has nothing to continue', `80 80 ${MASK}`, 'ERR_FRAME_UNEXPECTED_CONTINUATION'],
   [
     'a continuation follows a whole fragmented message',
-    Buffer.concat([frame('text', 'a', { fin: false }), frame('continuation', 'b'), frame('continuation', 'c')]),
+    Buffer.concat([frame('text', 'a', NO_FIN), frame('continuation', 'b'), frame('continuation', 'c')]),
     'ERR_FRAME_UNEXPECTED_CONTINUATION',
     [['text', 'ab']],
   ],
   [
     'a text begins inside a fragmented message',
-    Buffer.concat([frame('binary', 'a', { fin: false }), frame('text', 'b')]),
+    Buffer.concat([frame('binary', 'a', NO_FIN), frame('text', 'b')]),
     'ERR_FRAME_EXPECTED_CONTINUATION',
   ],
   [
     'a binary message begins inside a fragmented message',
-    Buffer.concat([frame('text', 'a', { fin: false }), frame('continuation', 'b', { fin: false }), frame('binary', 'c')]),
+    Buffer.concat([frame('text', 'a', NO_FIN), frame('continuation', 'b', NO_FIN), frame('binary', 'c')]),
     'ERR_FRAME_EXPECTED_CONTINUATION',
   ],
   ['a text is not masked', '81 02 6869', 'ERR_FRAME_UNMASKED'],
@@ -78,15 +79,15 @@ const TEXTS = {
 const TOO_BIG = [
   ['a text announces one byte too many', header('text', LIMIT + 1), 'ERR_FRAME_TOO_BIG'],
   ['a binary message announces 2^62 bytes', '82 ff 4000000000000000', 'ERR_FRAME_TOO_BIG'],
-  ['a first fragment announces one byte too many', header('text', LIMIT + 1, { fin: false }), 'ERR_FRAME_TOO_BIG'],
+  ['a first fragment announces one byte too many', header('text', LIMIT + 1, NO_FIN), 'ERR_FRAME_TOO_BIG'],
   [
     'fragments are one byte too many together, which the second one announces',
-    Buffer.concat([frame('binary', 'x'.repeat(600), { fin: false }), header('continuation', LIMIT - 600 + 1)]),
+    Buffer.concat([frame('binary', 'x'.repeat(600), NO_FIN), header('continuation', LIMIT - 600 + 1)]),
     'ERR_MESSAGE_TOO_BIG',
   ],
   [
     'many small fragments are too many together',
-    Buffer.concat([frame('text', '', { fin: false }), ...Array(LIMIT + 1).fill(frame('continuation', 'x', { fin: false }))]),
+    Buffer.concat([frame('text', '', NO_FIN), ...Array(LIMIT + 1).fill(frame('continuation', 'x', NO_FIN))]),
     'ERR_MESSAGE_TOO_BIG',
   ],
 ];
@@ -99,9 +100,9 @@ const BAD_UTF8 = [
   ['a text ends inside a character', `81 82 ${MASK} e282`, 'ERR_INVALID_UTF8'],
   ['a masked text is not UTF-8', frame('text', Buffer.from('6162ff63', 'hex')), 'ERR_INVALID_UTF8'],
   ['the second fragment is not UTF-8', `01 81 ${MASK} 61  80 81 ${MASK} ff`, 'ERR_INVALID_UTF8'],
-  ['a character begun in one fragment goes wrong in the next', `01 82 ${MASK} e282  00 81 ${MASK} 41`, 'ERR_INVALID_UTF8'],
+  ['a character goes wrong in the second fragment', `01 82 ${MASK} e282  00 81 ${MASK} 41`, 'ERR_INVALID_UTF8'],
   ['a fragmented text ends inside a character', `01 82 ${MASK} e282  80 80 ${MASK}`, 'ERR_INVALID_UTF8'],
-  ['a pong comes between the fragments of such a text', `01 82 ${MASK} e282  8a 80 ${MASK}  80 81 ${MASK} 41`, 'ERR_INVALID_UTF8'],
+  ['with a pong between the two', `01 82 ${MASK} e282  8a 80 ${MASK}  80 81 ${MASK} 41`, 'ERR_INVALID_UTF8'],
   ['a fragment is wrong, and the message is not over', `01 81 ${MASK} ff`, 'ERR_INVALID_UTF8'],
   ['the second of 100 announced bytes is wrong, and the others never come', `81 e4 ${MASK} 61ff`, 'ERR_INVALID_UTF8'],
 ];
@@ -116,7 +117,12 @@ const BAD_CLOSES = [
 ];
 
 /** The code of the Close frame with which a peer is told; for all others it is 1002. */
-const WIRE_CODES = { ERR_FRAME_TOO_BIG: 1009, ERR_MESSAGE_TOO_BIG: 1009, ERR_INVALID_UTF8: 1007, ERR_CLOSE_REASON_UTF8: 1007 };
+const WIRE_CODES = {
+  ERR_FRAME_TOO_BIG: 1009,
+  ERR_MESSAGE_TOO_BIG: 1009,
+  ERR_INVALID_UTF8: 1007,
+  ERR_CLOSE_REASON_UTF8: 1007,
+};
 
 describe.each([
   ['broken frame', BROKEN_FRAMES],
@@ -153,21 +159,23 @@ describe.each([
 });
 
 describe('a peer that broke a rule', () => {
+  const TEXT = TEXTS.ERR_FRAME_RESERVED_OPCODE;
+  const TOLD = ['close', 1002, TEXT];
+  const BLAMED = closed(1006, TEXT, 'ERR_FRAME_RESERVED_OPCODE', 'peer', false);
+
   test('goes on sending: the Close frame reaches it all the same', async () => {
     const server = new ClosingServer();
     const client = await RawWebSocket.open(server.port);
     client.send(frame(3), Buffer.alloc(1024 * 1024));
-    const told = ['close', 1002, TEXTS.ERR_FRAME_RESERVED_OPCODE];
-    expect(await client.rest()).toEqual({ frames: [told], end: 'FIN' });
-    await server.expectOneClose(closed(1006, TEXTS.ERR_FRAME_RESERVED_OPCODE, 'ERR_FRAME_RESERVED_OPCODE', 'peer', false));
+    expect(await client.rest()).toEqual({ frames: [TOLD], end: 'FIN' });
+    await server.expectOneClose(BLAMED);
   });
 
   test('sent valid messages behind it: they are not delivered', async () => {
     const server = new ClosingServer();
     const client = await RawWebSocket.open(server.port);
     client.send(frame(3), frame('text', 'too late'));
-    const told = ['close', 1002, TEXTS.ERR_FRAME_RESERVED_OPCODE];
-    expect(await client.rest()).toEqual({ frames: [told], end: 'FIN' });
+    expect(await client.rest()).toEqual({ frames: [TOLD], end: 'FIN' });
   });
 
   test('ended at once: the handler is still told of the rule', async () => {
@@ -175,9 +183,8 @@ describe('a peer that broke a rule', () => {
     const client = await RawWebSocket.open(server.port);
     client.send(frame(3));
     client.finish();
-    await server.expectOneClose(closed(1006, TEXTS.ERR_FRAME_RESERVED_OPCODE, 'ERR_FRAME_RESERVED_OPCODE', 'peer', false));
-    const told = ['close', 1002, TEXTS.ERR_FRAME_RESERVED_OPCODE];
-    expect(await client.rest()).toEqual({ frames: [told], end: 'FIN' });
+    await server.expectOneClose(BLAMED);
+    expect(await client.rest()).toEqual({ frames: [TOLD], end: 'FIN' });
   });
 });
 
@@ -225,7 +232,8 @@ describe('peer closes: its code and reason reach the handler and are echoed', ()
     const client = await RawWebSocket.open(server.port);
     client.send(frame('close'));
     expect(await client.rest()).toEqual({ frames: [['close']], end: 'FIN' });
-    await server.expectOneClose(closed(1005, 'Peer closed without a code', 'CLOSED_BY_PEER_WITHOUT_CODE', 'peer', true));
+    const expected = closed(1005, 'Peer closed without a code', 'CLOSED_BY_PEER_WITHOUT_CODE', 'peer', true);
+    await server.expectOneClose(expected);
   });
 
   test('with the longest reason, 123 bytes', async () => {
@@ -248,7 +256,7 @@ describe('peer closes: its code and reason reach the handler and are echoed', ()
   test('inside a fragmented message, which is never delivered', async () => {
     const server = new ClosingServer();
     const client = await RawWebSocket.open(server.port);
-    client.send(frame('text', 'half', { fin: false }), closeFrame(1000, 'done'), frame('continuation', 'whole'));
+    client.send(frame('text', 'half', NO_FIN), closeFrame(1000, 'done'), frame('continuation', 'whole'));
     expect(await client.rest()).toEqual({ frames: [['close', 1000, 'done']], end: 'FIN' });
     await server.expectOneClose(closed(1000, 'done', 'CLOSED_BY_PEER', 'peer', true));
   });
@@ -272,7 +280,8 @@ describe('peer closes: its code and reason reach the handler and are echoed', ()
 });
 
 describe('the connection goes away: nobody is told but the handler', () => {
-  const FIN = closed(1006, 'Received TCP FIN before WebSocket close frame', 'ERR_FIN_WITHOUT_CLOSE', 'transport', false);
+  const FIN_TEXT = 'Received TCP FIN before WebSocket close frame';
+  const FIN = closed(1006, FIN_TEXT, 'ERR_FIN_WITHOUT_CLOSE', 'transport', false);
   const RST = closed(1006, 'Connection reset by peer', 'ERR_CONNECTION_RESET', 'transport', false);
   const moments = [
     ['between messages', ''],
@@ -302,7 +311,8 @@ describe('the connection goes away: nobody is told but the handler', () => {
 
   test('messages in front of a FIN are delivered before the close', async () => {
     const events = new Mailbox();
-    const server = new ClosingServer({ message: (ws, message) => events.put(textOf(message)), close: () => events.put('close') });
+    const message = (ws, bytes) => events.put(textOf(bytes));
+    const server = new ClosingServer({ message, close: () => events.put('close') });
     const client = await RawWebSocket.open(server.port);
     client.send(frame('text', 'one'), frame('text', 'two'));
     client.finish();

@@ -345,7 +345,9 @@ describe('large messages, which subscribers share', () => {
     const room = new Room({ maxBackpressure: 0, drain: (ws) => ws === slow.ws && drained.put('drain') });
     const [slow, quick, other] = await room.enterAll(3, 'news');
     slow.client.pause();
-    const messages = Array.from({ length: COUNT }, (_, number) => `${number}:`.padEnd(number % 2 === 0 ? 60_000 : 10, '.'));
+    const messages = Array.from({ length: COUNT }, (_, number) => {
+      return `${number}:`.padEnd(number % 2 === 0 ? 60_000 : 10, '.');
+    });
     for (const [number, message] of messages.entries()) {
       room.app.publish('news', message);
       if (number % 50 === 0) slow.ws.send(`to slow ${number}`);
@@ -449,7 +451,11 @@ describe('the subscription handler', () => {
 
   test('finds the WebSocket closed when it runs because of a close', async () => {
     const failures = [];
-    const room = new Room({ subscription: (ws, topic, now) => now === 0 && failures.push(failureOf(() => ws.send('x')).code) });
+    const room = new Room({
+      subscription(ws, topic, now) {
+        if (now === 0) failures.push(failureOf(() => ws.send('x')).code);
+      },
+    });
     const { ws } = await room.enter('news');
     ws.end();
     expect(failures).toEqual(['ERR_WEBSOCKET_CLOSED']);

@@ -386,7 +386,9 @@ describe('onAborted', () => {
 describe('a response that was kept', () => {
   /** Calls a method of a response that must be over. */
   function disturb(res, name) {
-    expect(failureOf(() => res[name](...CALLS[name]))).toEqual(CLOSED);
+    const { code, message } = failureOf(() => res[name](...CALLS[name]));
+    // Without `expect`, which is slow: this happens tens of thousands of times.
+    if (code !== CLOSED.code || message !== CLOSED.message) throw new Error(`${name} of a kept response: ${message}`);
   }
 
   /** What the client must get for `path`, if nobody disturbs its response; the date is cut out. */
@@ -423,7 +425,7 @@ describe('a response that was kept', () => {
         }
         client.socket.destroy();
       },
-    ), { numRuns: 20 });
+    ), { numRuns: 20, endOnFailure: true });
   });
 
   test('never reaches a chunked response that is under way', async () => {

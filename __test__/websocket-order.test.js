@@ -30,8 +30,8 @@ describe('order', () => {
       pong: (ws, message) => events.put(`pong ${text(message)}`),
       close: (ws, code) => events.put(`close ${code}`),
     });
-    const behind = Buffer.concat([frame('text', 'a'), frame('ping', 'b'), frame('binary', 'c'), frame('pong', 'd'), closeFrame(4000)]);
-    const client = await RawWebSocket.open(port, { behind });
+    const frames = [['text', 'a'], ['ping', 'b'], ['binary', 'c'], ['pong', 'd']].map((args) => frame(...args));
+    const client = await RawWebSocket.open(port, { behind: Buffer.concat([...frames, closeFrame(4000)]) });
     await client.rest();
     const seen = [];
     while (events.size > 0) seen.push(await events.take());
@@ -206,7 +206,8 @@ describe('a handler that throws', () => {
         open(ws) { ws.subscribe('topic'); ws.send('opened'); throw new Error('in open'); },
         close() { throw new Error('in close'); },
       };
-      const app = uWS.App({ threads: 1 }).ws('/*', handlers).get('/throw', (res) => { res.end('x'); throw new Error('in get'); });
+      const app = uWS.App({ threads: 1 }).ws('/*', handlers);
+      app.get('/throw', (res) => { res.end('x'); throw new Error('in get'); });
       app.listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
     `);
     const port = await program.hear();

@@ -28,8 +28,10 @@ function serve(behavior, path = '/ws') {
 
 /** Upgrades with what the request says, and this user data. */
 function accept(res, req, context, userData = {}) {
-  const key = req.getHeader('sec-websocket-key');
-  res.upgrade(userData, key, req.getHeader('sec-websocket-protocol'), req.getHeader('sec-websocket-extensions'), context);
+  const [key, protocol, extensions] = ['key', 'protocol', 'extensions'].map((name) => {
+    return req.getHeader(`sec-websocket-${name}`);
+  });
+  res.upgrade(userData, key, protocol, extensions, context);
 }
 
 /** Sends bytes and returns the response to them, and the connection. */
@@ -84,7 +86,8 @@ describe('upgrade inside the handler', () => {
       open: () => order.put('open'),
     });
     await RawWebSocket.open(port, { path: '/ws' });
-    expect([await order.take(), await order.take(), await order.take()]).toEqual(['before', 'open', ['after', undefined]]);
+    const seen = [await order.take(), await order.take(), await order.take()];
+    expect(seen).toEqual(['before', 'open', ['after', undefined]]);
   });
 
   test('afterwards the response is over and every method of it throws', async () => {
@@ -110,7 +113,7 @@ describe('upgrade inside the handler', () => {
   });
 
   test('what open sends comes right behind the 101', async () => {
-    const { port } = serve({ upgrade: (res, req, context) => accept(res, req, context), open: (ws) => ws.send('welcome') });
+    const { port } = serve({ upgrade: accept, open: (ws) => ws.send('welcome') });
     const client = await RawWebSocket.open(port, { path: '/ws' });
     expect(await client.frame()).toEqual(['text', 'welcome']);
   });
@@ -118,7 +121,7 @@ describe('upgrade inside the handler', () => {
   test('frames that came in one piece with the handshake are delivered, after open', async () => {
     const events = new Mailbox();
     const { port } = serve({
-      upgrade: (res, req, context) => accept(res, req, context),
+      upgrade: accept,
       open: () => events.put('open'),
       message: (ws, message) => events.put(Buffer.from(message).toString()),
     });
@@ -218,7 +221,7 @@ describe('upgrade later', () => {
   test.each([
     ['RST', 'Connection reset by peer', 'ERR_CONNECTION_RESET'],
     ['FIN', 'Received TCP FIN before WebSocket close frame', 'ERR_FIN_WITHOUT_CLOSE'],
-  ])('after a %s that this thread cannot have heard of: open, then close once, with a reason', async (how, reason, cause) => {
+  ])('after a %s that this thread cannot have heard of: open, then close once', async (how, reason, cause) => {
     const events = new Mailbox();
     const flag = new Int32Array(new SharedArrayBuffer(4));
     const { app, port } = serve({
@@ -233,7 +236,8 @@ describe('upgrade later', () => {
       close: (ws, code, message, info) => events.put(['close', code, Buffer.from(message).toString(), info.cause]),
     });
     app.get('/barrier', (res) => res.end());
-    const worker = new Worker(LEAVING_CLIENT, { eval: true, workerData: { port, flag, how, request: handshake('/ws') } });
+    const workerData = { port, flag, how, request: handshake('/ws') };
+    const worker = new Worker(LEAVING_CLIENT, { eval: true, workerData });
     afterTest(() => worker.terminate());
     expect([await events.take(), await events.take()]).toEqual(['open', ['close', 1006, reason, cause]]);
     await ask(port, 'GET /barrier HTTP/1.1\r\nHost: test\r\n\r\n');
@@ -264,7 +268,8 @@ describe('user data', () => {
     }
     const seen = new Mailbox();
     const user = new User();
-    const { port } = serve({ upgrade: (res, req, context) => accept(res, req, context, user), open: (ws) => seen.put(ws) });
+    const upgrade = (res, req, context) => accept(res, req, context, user);
+    const { port } = serve({ upgrade, open: (ws) => seen.put(ws) });
     await RawWebSocket.open(port, { path: '/ws' });
     const ws = await seen.take();
     expect([ws.name, ws[SECRET], ws.greet]).toEqual(['ali', 42, undefined]);
@@ -317,7 +322,9 @@ describe('subprotocol passed to upgrade', () => {
     expect(valuesIn(client, 'sec-websocket-protocol')).toEqual(expected);
   });
 
-  test.each(['a b', 'a\r\nSet-Cookie: stolen=1', 'ä', '/chat'])('%j, which is no token, as a client may send it: none', async (protocol) => {
+  const NO_TOKENS = ['a b', 'a\r\nSet-Cookie: stolen=1', 'ä', '/chat'];
+
+  test.each(NO_TOKENS)('%j, which is no token, as a client may send it: none', async (protocol) => {
     const { port } = serve({ upgrade: (res, req, context) => res.upgrade({}, KEY, protocol, '', context) });
     const client = await RawWebSocket.open(port, { path: '/ws' });
     expect(valuesIn(client, 'sec-websocket-protocol')).toEqual([]);
@@ -404,11 +411,13 @@ describe('misuse of res.upgrade throws and leaves the response usable', () => {
   }
 
   test.each([undefined, null, 7, 'context', {}, Object.create(null), []])('a foreign context: %p', async (context) => {
-    await expectFailure((res) => res.upgrade({}, KEY, '', '', context), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
+    const expected = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+    await expectFailure((res) => res.upgrade({}, KEY, '', '', context), expected);
   });
 
   test.each([0, 1, 2, 3, 4])('only %i arguments', async (count) => {
-    const expected = { name: 'TypeError', code: 'ERR_MISSING_ARGS', message: 'Function requires at least 5 arguments.' };
+    const message = 'Function requires at least 5 arguments.';
+    const expected = { name: 'TypeError', code: 'ERR_MISSING_ARGS', message };
     await expectFailure((res) => res.upgrade(...[{}, KEY, '', ''].slice(0, count)), expected);
   });
 
@@ -444,6 +453,8 @@ describe('requests that are no handshake', () => {
     expect(response.status).toBe(426);
     expect(response.values('sec-websocket-version')).toEqual(['13']);
     expect(response.values('upgrade')).toEqual(['websocket']);
+    // RFC 9110 §7.8: whoever sends Upgrade sends this as well.
+    expect(response.values('connection')).toEqual(['Upgrade', 'close']);
     expect(response.text).toBe('Sec-WebSocket-Version header must be 13');
     expect(await client.rest()).toBe('');
   });

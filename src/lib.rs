@@ -23,12 +23,12 @@ pub mod log;
 pub mod node;
 pub mod protocol;
 
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, fuzzing))]
+pub mod testing;
 
 /// Node loads the addon: once per environment, and again for each of Jest's module registries. The tests of the crate
-/// load none.
-#[cfg(not(test))]
+/// and its fuzz targets load none.
+#[cfg(not(any(test, fuzzing)))]
 #[napi_derive::napi(module_exports)]
 fn init(exports: napi::bindgen_prelude::Object<'_>, env: napi::Env) -> napi::Result<()> {
     node::raw::register(&env, &exports, node::exports::ALL);

@@ -26,9 +26,9 @@ class RawWebSocket {
   #end;
 
   /**
-   * Opens a WebSocket on a port of 127.0.0.1, or where `net.connect` options say. `behind` are bytes that leave together
-   * with the request. Resolves once the server has answered 101; any other answer is an error. Closed after the test,
-   * unless `closeLater` takes care of that.
+   * Opens a WebSocket on a port of 127.0.0.1, or where `net.connect` options say. `behind` are bytes that leave
+   * together with the request. Resolves once the server has answered 101; any other answer is an error. Closed after
+   * the test, unless `closeLater` takes care of that.
    */
   static async open(target, { path = '/', fields = [], behind = '', closeLater = afterTest } = {}) {
     const options = typeof target === 'number' ? { port: target, host: '127.0.0.1' } : target;

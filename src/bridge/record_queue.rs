@@ -169,3 +169,33 @@ mod tests {
         assert_eq!((queue.waiting(), queue.take()), (0, None));
     }
 }
+
+#[cfg(all(test, feature = "loom"))]
+mod loom_tests {
+    use super::*;
+    use crate::bridge::sync::{AtomicBool, Ordering};
+
+    /// Node's thread goes to sleep while a worker tells something: either the last look finds it, or the bell rang.
+    #[test]
+    fn no_wake_up_is_lost() {
+        loom::model(|| {
+            let rung = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&rung);
+            let bell = Arc::new(NodeBell::new(Box::new(move || flag.store(true, Ordering::SeqCst))));
+            bell.rise();
+            let queue = Arc::new(RecordQueue::new(Arc::clone(&bell)));
+            queue.set_wanted(Some(Level::Warn));
+            let writer = {
+                let queue = Arc::clone(&queue);
+                loom::thread::spawn(move || queue.push(Record::of_loss("test", "happened", 1)))
+            };
+            let mut found = queue.waiting() > 0;
+            if !found {
+                bell.sleep();
+                found = queue.waiting() > 0;
+            }
+            writer.join().unwrap();
+            assert!(found || rung.load(Ordering::SeqCst), "asleep with a record in the queue and no bell");
+        });
+    }
+}

@@ -30,7 +30,7 @@ impl Journal {
     /// A journal without a listener, which writes records up to `stderr` to stderr. `bell` will be rung for the
     /// listener.
     #[must_use]
-    pub fn open(stderr: Option<Level>, bell: crate::bridge::sync::Arc<NodeBell>) -> Arc<Self> {
+    pub fn open(stderr: Option<Level>, bell: Arc<NodeBell>) -> Arc<Self> {
         let journal = Arc::new(Self { stderr, listener: AtomicU8::new(0), queue: RecordQueue::new(bell) });
         threshold::add(&journal);
         journal
@@ -116,7 +116,7 @@ mod tests {
     use crate::bridge::record::{Field, Value};
 
     fn journal(stderr: Option<Level>) -> Arc<Journal> {
-        Journal::open(stderr, crate::bridge::sync::Arc::new(NodeBell::new(Box::new(|| {}))))
+        Journal::open(stderr, Arc::new(NodeBell::new(Box::new(|| {}))))
     }
 
     fn messages(journal: &Journal) -> Vec<String> {

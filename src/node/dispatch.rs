@@ -365,7 +365,9 @@ impl Environment {
         self.tell_refused(handle, text);
         let mut fields = b"Content-Type: text/plain\r\n".to_vec();
         if status.starts_with("426") {
-            fields.extend_from_slice(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+            fields.extend_from_slice(
+                b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n",
+            );
         }
         self.answer(handle, status, &fields, text.as_bytes(), true);
     }

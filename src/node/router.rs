@@ -353,6 +353,7 @@ pub const MAX_SEGMENTS: usize = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::router_twin::{RouterStep, RouterTwin};
     use proptest::prelude::*;
 
     use Priority::{Normal, WebSocket};
@@ -552,69 +553,7 @@ mod tests {
         assert_eq!(router.find(b"GET", path.as_bytes(), 1024, &mut params), None);
     }
 
-    /// The rule itself, without a tree: all routes in a list, sorted for every request.
-    #[derive(Default)]
-    struct Twin(Vec<(Option<&'static str>, Priority, String, HandlerId)>);
-
-    /// What a segment of a pattern is compared by: kind first, so that kinds sort as the rule has it.
-    fn kind(segment: &str) -> (u8, &str) {
-        match segment.as_bytes().first() {
-            Some(b'*') => (2, ""),
-            Some(b':') => (1, ""),
-            _ => (0, segment),
-        }
-    }
-
-    impl Twin {
-        fn kinds(pattern: &str) -> Vec<(u8, &str)> {
-            pattern.split('/').skip(1).map(kind).collect()
-        }
-
-        fn matches_nothing(pattern: &str) -> bool {
-            Self::kinds(pattern).iter().rev().skip(1).any(|(kind, _)| *kind == 2)
-        }
-
-        fn position(&self, method: Option<&str>, priority: Priority, pattern: &str) -> Option<usize> {
-            self.0.iter().position(|(known_method, known_priority, known, _)| {
-                (*known_method, *known_priority) == (method, priority)
-                    && Self::kinds(known) == Self::kinds(pattern)
-            })
-        }
-
-        /// The parameters of `path` under `pattern`, if it matches.
-        fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
-            let (pattern, path) = (Self::kinds(pattern), path.split('/').skip(1).collect::<Vec<_>>());
-            let mut values = Vec::new();
-            for (position, (kind, literal)) in pattern.iter().enumerate() {
-                let segment = path.get(position)?;
-                match kind {
-                    2 => return Some(values),
-                    1 if segment.is_empty() => return None,
-                    1 => values.push((*segment).to_owned()),
-                    _ if segment != literal => return None,
-                    _ => {}
-                }
-            }
-            (pattern.len() == path.len()).then_some(values)
-        }
-
-        fn candidates(&self, method: &str, path: &str) -> Vec<(u32, Vec<String>)> {
-            let mut found: Vec<_> = self
-                .0
-                .iter()
-                .filter(|(known, ..)| known.is_none_or(|known| known == method))
-                .filter_map(|(known, priority, pattern, handler)| {
-                    let values = Self::matches(pattern, path)?;
-                    let kinds: Vec<u8> = Self::kinds(pattern).iter().map(|(kind, _)| *kind).collect();
-                    Some(((known.is_none(), *priority == Normal, kinds), (handler.0, values)))
-                })
-                .collect();
-            found.sort();
-            found.into_iter().map(|(_, candidate)| candidate).collect()
-        }
-    }
-
-    /// One step in the life of a router.
+    /// A [`RouterStep`] that owns its strings.
     #[derive(Clone, Debug)]
     enum Step {
         Insert(Option<&'static str>, Priority, String),
@@ -647,34 +586,16 @@ mod tests {
     proptest! {
         #[test]
         fn the_router_finds_what_the_rule_says(steps in steps()) {
-            let verb = |method: Option<&'static str>| method.map_or(Verb::Any, Verb::Method);
-            let (mut router, mut twin) = (Router::new(), Twin::default());
-            for (number, step) in (0..).zip(steps) {
-                match step {
-                    Step::Insert(method, priority, pattern) if Twin::matches_nothing(&pattern) => {
-                        let handler = HandlerId(number);
-                        let added = router.insert(verb(method), &pattern, priority, handler);
-                        prop_assert_eq!(added, Some(handler));
-                    }
-                    Step::Insert(method, priority, pattern) => {
-                        let replaced = twin
-                            .position(method, priority, &pattern)
-                            .map(|position| twin.0.remove(position).3);
-                        let handler = HandlerId(number);
-                        prop_assert_eq!(router.insert(verb(method), &pattern, priority, handler), replaced);
-                        twin.0.push((method, priority, pattern, handler));
-                    }
-                    Step::Remove(method, priority, pattern) => {
-                        let removed = twin
-                            .position(method, priority, &pattern)
-                            .map(|position| twin.0.remove(position).3);
-                        prop_assert_eq!(router.remove(verb(method), &pattern, priority), removed);
-                    }
-                    Step::Find(method, path) => {
-                        prop_assert_eq!(candidates(&router, method, &path), twin.candidates(method, &path));
-                    }
+            let verb = |method: &Option<&'static str>| method.map_or(Verb::Any, Verb::Method);
+            RouterTwin::live_the_same(steps.iter().map(|step| match step {
+                Step::Insert(method, priority, pattern) => {
+                    RouterStep::Insert(verb(method), *priority, pattern)
                 }
-            }
+                Step::Remove(method, priority, pattern) => {
+                    RouterStep::Remove(verb(method), *priority, pattern)
+                }
+                Step::Find(method, path) => RouterStep::Find(method.as_bytes(), path.as_bytes()),
+            }));
         }
     }
 }

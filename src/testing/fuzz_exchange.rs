@@ -1,0 +1,95 @@
+//! Target `exchange`: a whole HTTP connection, the input being a [`Scenario`] whose steps are those of
+//! [`HttpApplication::play`].
+
+use std::time::Duration;
+
+use super::fuzz_head::reading;
+use super::http_application::{DATE, HttpApplication};
+use super::http_told::{Recorder, Told};
+use super::opinion::{Ask, Opinion};
+use super::scenario::Scenario;
+use crate::protocol::http::encode::{FieldFlags, ResponseHead};
+use crate::protocol::http::error::HttpError;
+use crate::protocol::http::exchange::Exchange;
+use crate::protocol::http::head::{HeadLimits, RequestHead};
+use crate::protocol::http::limits::{Limits, Moment};
+use crate::protocol::http::outcome::Disposition;
+use crate::protocol::time::Timestamp;
+
+/// Asserts of the connection in `data`:
+/// - what is told, written and left unread is the same however the bytes were cut, if every complete request is
+///   answered at once;
+/// - every head that is told reads the same to another parser;
+/// - an application that answers as the steps say meets the same requests, or the first of them: whatever it does, it
+///   cannot move the border between two requests;
+/// - what it wrote is what a strict client reads, and the other promises of [`HttpApplication`].
+///
+/// # Panics
+/// If one of them does not hold.
+pub fn exchange(data: &[u8], ask: Ask) {
+    let scenario = Scenario::of(data);
+    let limits = tight_limits();
+    let whole = answer_at_once(&[scenario.wire], &limits);
+    assert_eq!(answer_at_once(&scenario.pieces(), &limits), whole, "cut by {:?}", scenario.steps);
+    let single: Vec<&[u8]> = scenario.wire.chunks(1).collect();
+    assert_eq!(answer_at_once(&single, &limits), whole, "byte by byte");
+
+    for told in &whole.told {
+        assert_eq!(ask(&told.bytes), Opinion::Head(reading(&told.head, &told.bytes)));
+    }
+    let Recorder(told) = HttpApplication::play(scenario, &limits);
+    assert!(told.len() <= whole.told.len(), "a request that is none");
+    for (told, expected) in told.iter().zip(&whole.told) {
+        assert!(told.begins(expected), "{told:?}\nis not the begin of\n{expected:?}");
+    }
+}
+
+/// What became of a connection.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    told: Vec<Told>,
+    out: Vec<u8>,
+    error: Option<HttpError>,
+    /// Bytes that were left unread; 0 after an error, because that depends on the cuts and nobody reads them.
+    unread: usize,
+}
+
+/// Small enough for the fuzzer to reach every one of them.
+fn tight_limits() -> Limits {
+    Limits {
+        head: HeadLimits { max_head_bytes: 512, max_headers: 12 },
+        header_timeout: Duration::from_secs(3),
+        keep_alive_timeout: Duration::from_secs(4),
+        body_timeout: Duration::from_secs(5),
+        body_step: 16,
+        response_timeout: Duration::from_secs(6),
+        max_discard: 64,
+    }
+}
+
+/// A connection on which the pieces arrive, and every complete request is answered at once with its path.
+fn answer_at_once(pieces: &[&[u8]], limits: &Limits) -> Outcome {
+    let moment = Moment { now: Timestamp(1_000), date: DATE, limits };
+    let ok = ResponseHead { status: b"200 OK", fields: b"", flags: FieldFlags::NONE };
+    let mut exchange = Exchange::new(moment.now);
+    let (mut unread, mut scratch) = (Vec::new(), RequestHead::default());
+    let (mut out, mut told) = (Vec::new(), Recorder::default());
+    for piece in pieces {
+        unread.extend_from_slice(piece);
+        loop {
+            match exchange.handle_bytes(&mut unread, moment, &mut scratch, &mut out, &mut told) {
+                Ok(consumed) => drop(unread.drain(..consumed)),
+                Err(error) => {
+                    assert_eq!(exchange.disposition(), Disposition::Close);
+                    return Outcome { told: told.0, out, error: Some(error), unread: 0 };
+                }
+            }
+            if exchange.can_read() {
+                break;
+            }
+            let path = told.0.last().map(|told| told.path().to_vec()).unwrap_or_default();
+            exchange.respond(&ok, &path, false, moment, &mut out);
+        }
+    }
+    Outcome { told: told.0, out, error: None, unread: unread.len() }
+}

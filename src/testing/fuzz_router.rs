@@ -1,0 +1,50 @@
+//! Target `router`: the life of a router, one step per line.
+
+use super::router_twin::{RouterStep, RouterTwin};
+use crate::node::router::{Priority, Verb};
+
+/// Asserts that a router does what its naive twin does. A line of `data` is one step, any byte of it meaning something:
+///
+/// ```text
+///   +Gn/user/:id      add a route: GET (P: POST, others: any), w: a WebSocket route, others: none
+///   -Gn/user/:id      remove it
+///   ?G/user/7         find all candidates, in order, with their parameters
+/// ```
+///
+/// # Panics
+/// If they do not agree.
+pub fn router(data: &[u8]) {
+    RouterTwin::live_the_same(data.split(|&byte| byte == b'\n').take(MAX_STEPS).filter_map(step));
+}
+
+/// The step that a line says; `None` if it is no step.
+fn step(line: &[u8]) -> Option<RouterStep<'_>> {
+    match line {
+        [b'?', method, path @ ..] => Some(RouterStep::Find(name(*method).as_bytes(), path)),
+        [kind, method, priority, pattern @ ..] => {
+            let verb = match method {
+                b'G' | b'P' => Verb::Method(name(*method)),
+                _ => Verb::Any,
+            };
+            let priority = if *priority == b'w' { Priority::WebSocket } else { Priority::Normal };
+            let pattern = str::from_utf8(pattern).ok()?;
+            Some(match kind {
+                b'-' => RouterStep::Remove(verb, priority, pattern),
+                _ => RouterStep::Insert(verb, priority, pattern),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The method that a byte stands for.
+const fn name(byte: u8) -> &'static str {
+    match byte {
+        b'G' => "GET",
+        b'P' => "POST",
+        _ => "get",
+    }
+}
+
+/// The twin is quadratic.
+const MAX_STEPS: usize = 200;

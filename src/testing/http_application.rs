@@ -1,0 +1,396 @@
+//! An application that answers at the wrong moment, in the wrong order, or not at all, on a connection whose socket
+//! and clock are no better. An exchange has to cope, and to keep its promises to the client meanwhile.
+
+use super::http_response::{Ending, take_response};
+use super::http_told::Recorder;
+use super::scenario::Scenario;
+use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead};
+use crate::protocol::http::error::HttpError;
+use crate::protocol::http::exchange::Exchange;
+use crate::protocol::http::head::RequestHead;
+use crate::protocol::http::limits::{Limits, Moment};
+use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
+use crate::protocol::time::Timestamp;
+
+/// The date of every response.
+pub const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
+
+/// One connection, and what is known of it from the outside.
+pub struct HttpApplication<'a> {
+    /// What the client has still to send.
+    wire: &'a [u8],
+    /// What arrived and was not consumed.
+    unconsumed: Vec<u8>,
+    exchange: Exchange,
+    limits: &'a Limits,
+    now: Timestamp,
+    scratch: RequestHead,
+    /// Everything that was written.
+    out: Vec<u8>,
+    told: Recorder,
+    /// Of each request that was told, what the application did about it.
+    replies: Vec<Reply>,
+    /// What ended the connection, and whether the client is told of it.
+    refusal: Option<(HttpError, Answered)>,
+}
+
+/// What the application did about one request.
+#[derive(Clone, Debug, Default)]
+struct Reply {
+    /// It wrote the head.
+    is_started: bool,
+    /// It wrote the end.
+    is_finished: bool,
+    /// The length it announced, if it announced one.
+    length: Option<u64>,
+    /// What it wrote as body.
+    written: Vec<u8>,
+    /// The connection was to close when the response was complete.
+    is_last: bool,
+}
+
+/// Whether a refusal has an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answered {
+    /// It must have one.
+    Yes,
+    /// It must not: a response had begun.
+    No,
+    /// It must not if the rest of an answered request was being dropped, which cannot be seen from here.
+    Perhaps,
+}
+
+impl<'a> HttpApplication<'a> {
+    /// Plays the steps, then sends the rest and answers it, and asserts that the output is what the client is owed.
+    /// Returns what was told.
+    ///
+    /// | step | argument | |
+    /// |---|---|---|
+    /// | `r` | status line and fields | a whole response; `R` closes the connection |
+    /// | `s` | the same, and the framing | the head of a response |
+    /// | `w` | its length | a piece of the body |
+    /// | `f`, `F` | | the end of the response; `F` closes the connection |
+    /// | `U` | | the connection leaves HTTP |
+    /// | `p`, `u` | | the caller stops reading, goes on reading |
+    /// | `d`, `g`, `k` | | output was written, partly written, could not be written |
+    /// | `t` | tenths of a second | time passes |
+    /// | `T` | | time passes up to the deadline |
+    /// | any other | | so many bytes arrive |
+    ///
+    /// # Panics
+    /// If a promise of [`Exchange`] does not hold.
+    #[must_use]
+    pub fn play(scenario: Scenario<'a>, limits: &'a Limits) -> Recorder {
+        let mut application = Self {
+            wire: scenario.wire,
+            unconsumed: Vec::new(),
+            exchange: Exchange::new(Timestamp(1_000)),
+            limits,
+            now: Timestamp(1_000),
+            scratch: RequestHead::default(),
+            out: Vec::new(),
+            told: Recorder::default(),
+            replies: Vec::new(),
+            refusal: None,
+        };
+        let mut steps = scenario.steps.iter().copied();
+        while let Some(step) = steps.next() {
+            application.step(step, &mut steps);
+        }
+        application.receive(application.wire.len());
+        while application.exchange.has_outstanding_response() {
+            if application.is_started() {
+                application.finish(false);
+            } else {
+                application.respond(0, false);
+            }
+        }
+        application.assert_output();
+        application.told
+    }
+
+    /// Plays one step, which may take its argument from those behind it.
+    fn step(&mut self, step: u8, steps: &mut impl Iterator<Item = u8>) {
+        let mut argument = || steps.next().unwrap_or_default();
+        match step {
+            b'r' => self.respond(argument(), false),
+            b'R' => self.respond(argument(), true),
+            b's' => self.start(argument()),
+            b'w' => self.write(argument()),
+            b'f' => self.finish(false),
+            b'F' => self.finish(true),
+            b'U' => self.upgrade(),
+            b'p' => self.exchange.pause(),
+            b'u' => self.exchange.resume(self.now),
+            b'd' => self.exchange.handle_flush(Flush::Drained, self.now),
+            b'g' => self.exchange.handle_flush(Flush::Progressed, self.now),
+            b'k' => self.exchange.handle_flush(Flush::Stuck, self.now),
+            b't' => self.wait(Timestamp(self.now.0 + 100 * u64::from(argument()))),
+            b'T' => self.wait(self.exchange.poll_deadline(self.limits).unwrap_or(self.now).max(self.now)),
+            len => self.receive(len.into()),
+        }
+    }
+
+    /// The next `len` bytes of the client arrive.
+    fn receive(&mut self, len: usize) {
+        let (arrived, rest) = self.wire.split_at(len.min(self.wire.len()));
+        self.unconsumed.extend_from_slice(arrived);
+        self.wire = rest;
+        self.read();
+    }
+
+    /// Presents what is not consumed.
+    fn read(&mut self) {
+        let could_read = self.exchange.can_read();
+        let had_outstanding = self.exchange.has_outstanding_response();
+        let answered = if had_outstanding {
+            if self.is_started() { Answered::No } else { Answered::Yes }
+        } else if self.told.0.last().is_none_or(|told| told.is_whole) {
+            Answered::Yes
+        } else {
+            Answered::Perhaps
+        };
+        let (requests, body_bytes) = (self.told.0.len(), self.told.body_bytes());
+        let mut input = std::mem::take(&mut self.unconsumed);
+
+        let growth_before = self.out.len();
+        let result = self.act(|exchange, moment, scratch, out, told| {
+            exchange.handle_bytes(&mut input, moment, scratch, out, told)
+        });
+        assert!(self.out.len() - growth_before <= MAX_GROWTH, "what a client sends is not amplified");
+        match self.told.0.len() - requests {
+            0 => assert!(had_outstanding || self.told.body_bytes() == body_bytes, "a body nobody waits for"),
+            1 => {
+                assert!(!had_outstanding, "a request while another one is being answered");
+                self.replies.push(Reply::default());
+            }
+            more => panic!("{more} requests at once"),
+        }
+        match result {
+            Ok(consumed) => {
+                assert!(could_read || consumed == 0, "consumed what it could not read");
+                input.drain(..consumed);
+                self.unconsumed = input;
+            }
+            Err(error) => {
+                assert_eq!(self.exchange.disposition(), Disposition::Close);
+                // If a request was told by the same call, it is the one whose body went wrong.
+                let answered = if self.told.0.len() > requests { Answered::Yes } else { answered };
+                self.refusal = Some((error, answered));
+            }
+        }
+    }
+
+    /// A whole response.
+    fn respond(&mut self, argument: u8, close: bool) {
+        let is_due = self.exchange.has_outstanding_response() && !self.is_started();
+        let (head, body) = (&HEADS[usize::from(argument) % HEADS.len()], &BODY[..usize::from(argument / 8)]);
+        self.change(is_due, |exchange, moment, out| exchange.respond(head, body, close, moment, out));
+        let closes = self.exchange.disposition() == Disposition::Close;
+        if let (true, Some(reply)) = (is_due, self.replies.last_mut()) {
+            let length = Some(body.len() as u64);
+            *reply =
+                Reply { is_started: true, is_finished: true, length, written: body.to_vec(), is_last: closes };
+            assert!(closes || !close, "the application wanted to close");
+        }
+        self.read();
+    }
+
+    /// The head of a response.
+    fn start(&mut self, argument: u8) {
+        let is_due = self.exchange.has_outstanding_response() && !self.is_started();
+        let head = &HEADS[usize::from(argument) % HEADS.len()];
+        let framing = match argument / 8 {
+            0..8 => Framing::Chunked,
+            8..16 => Framing::None,
+            length => Framing::Length(u64::from(length) - 16),
+        };
+        self.change(is_due, |exchange, moment, out| exchange.start_response(head, framing, moment, out));
+        if let (true, Some(reply)) = (is_due, self.replies.last_mut()) {
+            let length = match framing {
+                Framing::Length(length) => Some(length),
+                // Nobody writes a body behind `endWithoutBody()`, and what is written is dropped.
+                Framing::None => Some(0),
+                Framing::Chunked => None,
+            };
+            *reply = Reply { is_started: true, length, ..Reply::default() };
+        }
+    }
+
+    /// A piece of the body.
+    fn write(&mut self, len: u8) {
+        let is_due = self.exchange.has_outstanding_response() && self.is_started();
+        let data = &BODY[..usize::from(len)];
+        self.change(is_due, |exchange, _, out| exchange.write_body(data, out));
+        if let (true, Some(reply)) = (is_due, self.replies.last_mut()) {
+            reply.written.extend_from_slice(data);
+        }
+    }
+
+    /// The end of a response.
+    fn finish(&mut self, close: bool) {
+        let is_due = self.exchange.has_outstanding_response() && self.is_started();
+        self.change(is_due, |exchange, moment, out| exchange.finish_response(close, moment, out));
+        let closes = self.exchange.disposition() == Disposition::Close;
+        if let (true, Some(reply)) = (is_due, self.replies.last_mut()) {
+            reply.is_finished = true;
+            reply.is_last = closes;
+            assert!(closes || !close, "the application wanted to close");
+        }
+        self.read();
+    }
+
+    /// The connection leaves HTTP.
+    fn upgrade(&mut self) {
+        let is_whole = self.told.0.last().is_some_and(|told| told.is_whole);
+        let may_leave = self.exchange.has_outstanding_response() && !self.is_started() && is_whole;
+        assert_eq!(self.exchange.upgrade(), may_leave);
+        if may_leave {
+            assert!(!self.exchange.can_read() && !self.exchange.has_outstanding_response());
+        }
+    }
+
+    /// The timer fires at `now`, which is its time or not.
+    fn wait(&mut self, now: Timestamp) {
+        self.now = now;
+        let is_due = self.exchange.poll_deadline(self.limits).is_some_and(|deadline| deadline <= now);
+        let is_started = self.is_started();
+        let before = self.out.len();
+        let outcome = self.act(|exchange, moment, _, out, _| exchange.handle_timeout(moment, out));
+        assert_eq!(outcome != TimeoutOutcome::NotYet, is_due, "{outcome:?}");
+        assert!(!is_due || self.exchange.disposition() == Disposition::Close);
+        match outcome {
+            TimeoutOutcome::NotYet | TimeoutOutcome::CloseSilently | TimeoutOutcome::ResponseTimeout => {
+                assert_eq!(self.out.len(), before);
+            }
+            TimeoutOutcome::Answered408 => {
+                self.refusal = Some((HttpError::RequestTimeout, Answered::Yes));
+            }
+            TimeoutOutcome::BodyTimeout => {
+                let answered = if is_started { Answered::No } else { Answered::Yes };
+                self.refusal = Some((HttpError::RequestTimeout, answered));
+            }
+        }
+    }
+
+    /// Whether the response to the last request has begun and is not finished.
+    fn is_started(&self) -> bool {
+        self.replies.last().is_some_and(|reply| reply.is_started && !reply.is_finished)
+    }
+
+    /// A call of the application, which must do nothing unless it is due.
+    fn change(&mut self, is_due: bool, call: impl FnOnce(&mut Exchange, Moment<'_>, &mut Vec<u8>)) {
+        let state = |application: &Self| (application.out.len(), format!("{:?}", application.exchange));
+        let before = (!is_due).then(|| state(self));
+        self.act(|exchange, moment, _, out, _| call(exchange, moment, out));
+        if let Some(before) = before {
+            assert_eq!(state(self), before, "a call out of order");
+        }
+    }
+
+    /// Any call, after which nothing is owed or written any more if the connection was closing before.
+    fn act<R>(
+        &mut self,
+        call: impl FnOnce(&mut Exchange, Moment<'_>, &mut RequestHead, &mut Vec<u8>, &mut Recorder) -> R,
+    ) -> R {
+        let was_closing = self.exchange.disposition() == Disposition::Close;
+        let (len, requests) = (self.out.len(), self.told.0.len());
+        let moment = Moment { now: self.now, date: DATE, limits: self.limits };
+        let result = call(&mut self.exchange, moment, &mut self.scratch, &mut self.out, &mut self.told);
+        let is_closing = self.exchange.disposition() == Disposition::Close;
+        assert!(is_closing || !was_closing, "closed, and open again");
+        assert!(!is_closing || !self.exchange.has_outstanding_response(), "closed, and a response is owed");
+        if was_closing {
+            assert_eq!((self.out.len(), self.told.0.len()), (len, requests), "closed, and it goes on");
+        }
+        result
+    }
+
+    /// The client reads for each request what the application answered, then the refusal if there is one, then nothing.
+    fn assert_output(&self) {
+        let mut rest = &self.out[..];
+        for (told, reply) in self.told.0.iter().zip(&self.replies) {
+            if told.head.expects_continue {
+                let Some(following) = rest.strip_prefix(CONTINUE) else { panic!("no 100 Continue") };
+                rest = following;
+            }
+            if reply.is_started {
+                reply.assert_read(&mut rest, told.method());
+            }
+        }
+        let Some((error, answered)) = self.refusal else {
+            assert_eq!(rest, b"", "output that nobody owes");
+            return;
+        };
+        let mut answer = Vec::new();
+        error.encode_answer(DATE, &mut answer);
+        match answered {
+            Answered::Yes => assert_eq!(rest.escape_ascii().to_string(), answer.escape_ascii().to_string()),
+            Answered::No => assert_eq!(rest, b""),
+            Answered::Perhaps => assert!(rest.is_empty() || rest == answer),
+        }
+    }
+}
+
+impl Reply {
+    /// Takes what this is to the client from the front of `rest`.
+    fn assert_read(&self, rest: &mut &[u8], method: &[u8]) {
+        let response = take_response(rest, method);
+        let announced = self.length.map_or(self.written.len(), |length| {
+            usize::try_from(length).map_or(self.written.len(), |length| length.min(self.written.len()))
+        });
+        let expected = match response.ending {
+            Ending::NoBody => b"",
+            Ending::Length | Ending::LastChunk | Ending::WithConnection => &self.written[..announced],
+        };
+        assert_eq!(response.body, expected);
+        let is_short = self.length.is_some_and(|length| length > self.written.len() as u64);
+        match response.ending {
+            Ending::NoBody => {}
+            Ending::Length => assert_eq!(response.is_complete, !is_short),
+            Ending::LastChunk => assert_eq!(response.is_complete, self.is_finished),
+            Ending::WithConnection => assert!(response.says_close),
+        }
+        if self.is_finished {
+            assert!(self.is_last || !response.says_close, "said close and did not");
+            assert!(self.is_last || response.is_complete, "the client cannot know where the next one begins");
+        }
+    }
+}
+
+/// What comes before the response to a request that expects it.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// What the bytes of a client may add to the output at once: a 100 and the answer to a broken rule.
+const MAX_GROWTH: usize = 512;
+
+/// What the application writes.
+const BODY: &[u8; 255] = &[b'x'; 255];
+
+/// Status lines and fields that the application answers with, among them those that are not its business.
+const HEADS: [ResponseHead<'static>; 8] = [
+    ResponseHead { status: b"200 OK", fields: b"", flags: FieldFlags::NONE },
+    ResponseHead { status: b"404 Not Found", fields: b"X: y\r\nZ: \r\n", flags: FieldFlags::NONE },
+    ResponseHead { status: b"204 No Content", fields: b"", flags: FieldFlags::NONE },
+    ResponseHead {
+        status: b"304 Not Modified",
+        fields: b"Content-Length: 7\r\n",
+        flags: FieldFlags::CONTENT_LENGTH,
+    },
+    ResponseHead {
+        status: b"200 OK",
+        fields: b"transfer-encoding: gzip\r\nA: b\r\nTransfer-Encoding: identity\r\n",
+        flags: FieldFlags::TRANSFER_ENCODING,
+    },
+    ResponseHead {
+        status: b"500 Oh",
+        fields: b"Connection: close\r\nContent-Length: 99\r\n",
+        flags: FieldFlags::from_bits(FieldFlags::CONNECTION.bits() | FieldFlags::CONTENT_LENGTH.bits()),
+    },
+    ResponseHead {
+        status: b"200 OK",
+        fields: b"Date: yesterday\r\nConnection: keep-alive\r\n",
+        flags: FieldFlags::from_bits(FieldFlags::CONNECTION.bits() | FieldFlags::DATE.bits()),
+    },
+    ResponseHead { status: b"103 Early Hints", fields: b"", flags: FieldFlags::NONE },
+];

@@ -1,0 +1,181 @@
+//! The rule of [`Router`] itself, without a tree: all routes in a list, sorted for every request.
+
+use crate::node::router::{HandlerId, MAX_SEGMENTS, Params, Priority, Router, Verb};
+
+/// A router that is slow and plain.
+#[derive(Debug, Default)]
+pub struct RouterTwin(Vec<Route>);
+
+/// A route that was added and not taken away.
+#[derive(Debug)]
+struct Route {
+    /// `None`: any.
+    method: Option<String>,
+    priority: Priority,
+    pattern: String,
+    handler: HandlerId,
+}
+
+/// A handler that a request may reach.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate {
+    /// Its number.
+    pub handler: u32,
+    /// The parameters, from left to right.
+    pub values: Vec<Vec<u8>>,
+}
+
+/// One step in the life of a router.
+#[derive(Clone, Copy, Debug)]
+pub enum RouterStep<'a> {
+    /// [`Router::insert`].
+    Insert(Verb<'a>, Priority, &'a str),
+    /// [`Router::remove`].
+    Remove(Verb<'a>, Priority, &'a str),
+    /// [`Router::find`] of all candidates for this method and path.
+    Find(&'a [u8], &'a [u8]),
+}
+
+impl RouterTwin {
+    /// Does the same with a router and with its twin.
+    ///
+    /// # Panics
+    /// If they do not agree.
+    pub fn live_the_same<'a>(steps: impl IntoIterator<Item = RouterStep<'a>>) {
+        let (mut router, mut twin) = (Router::new(), Self::default());
+        for (number, step) in (0..).zip(steps) {
+            match step {
+                RouterStep::Insert(verb, priority, pattern) => {
+                    let added = router.insert(verb, pattern, priority, HandlerId(number));
+                    assert_eq!(added, twin.insert(verb, pattern, priority, HandlerId(number)), "{step:?}");
+                }
+                RouterStep::Remove(verb, priority, pattern) => {
+                    let removed = router.remove(verb, pattern, priority);
+                    assert_eq!(removed, twin.remove(verb, pattern, priority), "{step:?}");
+                }
+                RouterStep::Find(method, path) => twin.assert_candidates(&router, method, path),
+            }
+        }
+    }
+
+    /// See [`Router::insert`].
+    pub fn insert(
+        &mut self,
+        verb: Verb<'_>,
+        pattern: &str,
+        priority: Priority,
+        handler: HandlerId,
+    ) -> Option<HandlerId> {
+        if matches_nothing(pattern) {
+            return Some(handler);
+        }
+        let replaced = self.remove(verb, pattern, priority);
+        self.0.push(Route { method: method(verb), priority, pattern: pattern.to_owned(), handler });
+        replaced
+    }
+
+    /// See [`Router::remove`].
+    pub fn remove(&mut self, verb: Verb<'_>, pattern: &str, priority: Priority) -> Option<HandlerId> {
+        let position = self.0.iter().position(|route| {
+            (&route.method, route.priority) == (&method(verb), priority)
+                && kinds(&route.pattern) == kinds(pattern)
+        })?;
+        Some(self.0.remove(position).handler)
+    }
+
+    /// Everything that a request may reach, in order.
+    #[must_use]
+    pub fn candidates(&self, method: &[u8], path: &[u8]) -> Vec<Candidate> {
+        let mut found: Vec<_> = self
+            .0
+            .iter()
+            .filter(|route| route.method.as_ref().is_none_or(|known| known.as_bytes() == method))
+            .filter_map(|route| {
+                let candidate =
+                    Candidate { handler: route.handler.0, values: values(&route.pattern, path)? };
+                let kinds: Vec<u8> = kinds(&route.pattern).iter().map(|(kind, _)| *kind).collect();
+                Some(((route.method.is_none(), route.priority == Priority::Normal, kinds), candidate))
+            })
+            .collect();
+        found.sort();
+        found.into_iter().map(|(_, candidate)| candidate).collect()
+    }
+
+    /// The router finds the same, in the same order, and each parameter by position and by name.
+    fn assert_candidates(&self, router: &Router, method: &[u8], path: &[u8]) {
+        let expected = self.candidates(method, path);
+        let mut params = Params::default();
+        for (nth, candidate) in expected.iter().enumerate() {
+            let handler = router.find(method, path, nth, &mut params);
+            assert_eq!(handler, Some(HandlerId(candidate.handler)), "{nth} of {}", path.escape_ascii());
+            let found: Vec<_> = (0..params.len()).filter_map(|position| params.get(position)).collect();
+            let values: Vec<_> = found.iter().map(|range| path[range.clone()].to_vec()).collect();
+            assert_eq!(values, candidate.values, "{nth} of {}", path.escape_ascii());
+
+            let route = self.0.iter().find(|route| route.handler.0 == candidate.handler);
+            let pattern = route.map_or("", |route| &route.pattern);
+            let names: Vec<_> =
+                segments(pattern.as_bytes()).into_iter().filter(|segment| segment.starts_with(b":")).collect();
+            for (name, range) in names.iter().zip(&found) {
+                let is_last = names.iter().zip(&found).rfind(|(other, _)| *other == name);
+                let by_name = str::from_utf8(&name[1..]).ok().and_then(|name| params.by_name(name));
+                assert_eq!(by_name.as_ref(), is_last.map(|(_, last)| last), "{range:?} of {pattern}");
+            }
+        }
+        assert_eq!(router.find(method, path, expected.len(), &mut params), None);
+        assert!(params.is_empty());
+    }
+}
+
+/// The method of a verb.
+fn method(verb: Verb<'_>) -> Option<String> {
+    match verb {
+        Verb::Any => None,
+        Verb::Method(method) => Some(method.to_owned()),
+    }
+}
+
+/// What is between the slashes of a pattern or a path, which may lack the first one.
+fn segments(text: &[u8]) -> Vec<&[u8]> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    text.strip_prefix(b"/").unwrap_or(text).split(|&byte| byte == b'/').collect()
+}
+
+/// What the segments of a pattern are compared by: the kind first, so that kinds sort as the rule has it.
+fn kinds(pattern: &str) -> Vec<(u8, &[u8])> {
+    segments(pattern.as_bytes()).into_iter().map(kind).collect()
+}
+
+/// Kind and, of a literal, the text.
+const fn kind(segment: &[u8]) -> (u8, &[u8]) {
+    match segment {
+        [b'*', ..] => (2, b""),
+        [b':', ..] => (1, b""),
+        literal => (0, literal),
+    }
+}
+
+/// Whether something follows a wildcard, or the pattern is too deep.
+fn matches_nothing(pattern: &str) -> bool {
+    let kinds = kinds(pattern);
+    kinds.len() > MAX_SEGMENTS || kinds.iter().rev().skip(1).any(|(kind, _)| *kind == 2)
+}
+
+/// The parameters of `path` under `pattern`, if it matches.
+fn values(pattern: &str, path: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (kinds, path) = (kinds(pattern), segments(path));
+    let mut values = Vec::new();
+    for (position, (kind, literal)) in kinds.iter().enumerate() {
+        let segment = path.get(position)?;
+        match kind {
+            2 => return Some(values),
+            1 if segment.is_empty() => return None,
+            1 => values.push(segment.to_vec()),
+            _ if segment != literal => return None,
+            _ => {}
+        }
+    }
+    (kinds.len() == path.len()).then_some(values)
+}
