@@ -269,7 +269,8 @@ export interface TemplatedApp {
 
   /**
    * Sends one message to every WebSocket subscribed to exactly this topic. It is encoded once, whatever their number,
-   * and arrives in the order of `send` and `publish` calls.
+   * and arrives in the order of `send` and `publish` calls. A subscriber for whom more than `maxBackpressure` is waiting
+   * already misses it.
    *
    * Returns whether there was a subscriber; `false` too while no `ws` route exists.
    */

@@ -9,9 +9,10 @@ use super::event::{KEPT_CAPACITY, Slice};
 use super::id::{AppId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerId};
 use super::latch::Latch;
 use super::ledger::Ledger;
+use super::rules::Rules;
 use super::sync::Arc;
 use crate::protocol::http::encode::{FieldFlags, Framing};
-use crate::protocol::websocket::{Limits, MessageKind};
+use crate::protocol::websocket::MessageKind;
 
 /// One thing to do. A command for a connection that is gone, or for an earlier request of it, does nothing.
 #[derive(Debug)]
@@ -99,8 +100,8 @@ pub enum Command {
         protocol: Slice,
         /// Further complete `Name: value\r\n` lines.
         fields: Slice,
-        /// The limits of the route.
-        limits: Arc<Limits>,
+        /// The rules of the route.
+        rules: Arc<Rules>,
         /// The books of the new WebSocket.
         ledger: Arc<Ledger>,
     },

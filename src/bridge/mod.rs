@@ -19,4 +19,5 @@ pub mod ledger;
 pub mod queue;
 pub mod record;
 pub mod record_queue;
+pub mod rules;
 pub mod sync;

@@ -365,13 +365,13 @@ impl Worker {
             Command::ResumeReading { to } => {
                 self.on(to.connection, |it, context| it.set_paused(to.request, false, context));
             }
-            Command::Upgrade { to, accept, protocol, fields, limits, ledger } => {
+            Command::Upgrade { to, accept, protocol, fields, rules, ledger } => {
                 let answer = Upgrade {
                     accept: accept.of(arena),
                     protocol: protocol.of(arena),
                     fields: fields.of(arena),
                 };
-                self.on(to.connection, |it, context| it.upgrade(to.request, answer, limits, ledger, context));
+                self.on(to.connection, |it, context| it.upgrade(to.request, answer, rules, ledger, context));
             }
 
             Command::SendMessage { connection, kind, payload } => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::Misuse;
 use super::raw::{Env, Type, Value};
+use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::protocol::websocket::Limits;
 
@@ -30,10 +31,8 @@ pub enum Target {
 /// The options of `app.ws` (contract 1.7).
 #[derive(Debug)]
 pub struct Behavior {
-    /// Rules for the worker.
-    pub limits: Arc<Limits>,
-    /// Bytes of backlog beyond which `send` drops; 0 is no limit.
-    pub max_backpressure: u64,
+    /// What the worker obeys.
+    pub rules: Arc<Rules>,
     /// Which handlers there are.
     pub handlers: Handlers,
 }
@@ -106,7 +105,7 @@ impl Behavior {
             close_timeout: CLOSE_TIMEOUT,
         };
         let handlers = Handlers(env.number(values.handlers).unwrap_or(0.0) as u32);
-        Ok(Self { limits: Arc::new(limits), max_backpressure, handlers })
+        Ok(Self { rules: Arc::new(Rules { limits, max_backpressure }), handlers })
     }
 }
 

@@ -238,7 +238,7 @@ impl Environment {
         let Some(super::behavior::Target::WebSocket(behavior)) = target else {
             return Err(Misuse::invalid_type("context must be the one that the upgrade handler got"));
         };
-        let limits = Arc::clone(&behavior.limits);
+        let rules = Arc::clone(&behavior.rules);
         let accept = handshake::accept_key(key).ok_or_else(|| {
             Misuse::invalid_http(
                 "ERR_INVALID_ARG_VALUE",
@@ -261,7 +261,7 @@ impl Environment {
         let accept = self.outgoing.copy(worker, accept.as_bytes());
         let protocol = self.outgoing.copy(worker, protocol.unwrap_or_default().as_bytes());
         let fields = self.outgoing.copy(worker, &exchange.fields);
-        self.outgoing.push(worker, Command::Upgrade { to, accept, protocol, fields, limits, ledger });
+        self.outgoing.push(worker, Command::Upgrade { to, accept, protocol, fields, rules, ledger });
         self.finish_exchange(handle);
         self.occupants.set(to.connection, Occupant::Socket(socket));
         Ok(socket)

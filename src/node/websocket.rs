@@ -192,15 +192,15 @@ fn transmit<'c>(
     let outstanding = socket.ledger.outstanding(socket.accepted);
     let payload = append_payload(call, environment, connection.worker, 1)?;
     let command = command(connection, payload);
-    if outstanding > 0 && matches!(command, Command::SendMessage { .. }) {
-        let limit = environment.behavior(route).map_or(0, |behavior| behavior.max_backpressure);
-        if limit > 0 && outstanding > limit {
-            // Otherwise a loop that goes on sending would fill the memory with what it was told is dropped.
-            environment.outgoing.arena(connection.worker).truncate(payload.start as usize);
-            environment.request_drain(handle);
-            environment.settle();
-            return Ok(call.env().from_number(sent::DROPPED));
-        }
+    let must_drop = outstanding > 0
+        && matches!(command, Command::SendMessage { .. })
+        && environment.behavior(route).is_some_and(|behavior| behavior.rules.must_drop(outstanding));
+    if must_drop {
+        // Otherwise a loop that goes on sending would fill the memory with what it was told is dropped.
+        environment.outgoing.arena(connection.worker).truncate(payload.start as usize);
+        environment.request_drain(handle);
+        environment.settle();
+        return Ok(call.env().from_number(sent::DROPPED));
     }
     environment.outgoing.push(connection.worker, command);
     let (_, socket) = environment.socket(call.number(0))?;
@@ -208,6 +208,9 @@ fn transmit<'c>(
     let queued = socket.ledger.outstanding(socket.accepted) > 0;
     if queued {
         environment.request_drain(handle);
+        // A handler that sends this much shall not find everything further dropped only because its own commands
+        // gather: let the worker write while it goes on.
+        environment.flush();
     }
     environment.settle();
     Ok(call.env().from_number(if queued { sent::QUEUED } else { sent::NOW }))

@@ -61,7 +61,11 @@ pub fn reading(head: &RequestHead, bytes: &[u8]) -> Reading {
 fn judge(data: &[u8], limits: &HeadLimits) -> Verdict {
     let (mut bytes, mut head) = (data.to_vec(), RequestHead::default());
     let Some(len) = parse_head(&mut bytes, 0, limits, &mut head)? else {
-        assert_eq!((bytes.as_slice(), head), (data, RequestHead::default()), "an incomplete head is left alone");
+        assert_eq!(
+            (bytes.as_slice(), head),
+            (data, RequestHead::default()),
+            "an incomplete head is left alone"
+        );
         return Ok(None);
     };
     assert_eq!(bytes[len..], data[len..], "what follows the head is left alone");
@@ -103,7 +107,8 @@ fn assert_sound(head: &RequestHead, bytes: &[u8]) {
         assert!(is_field_value(value) && trim(value) == value);
         assert_eq!(usize::from(field.name.start), end, "no byte between two fields");
         let value_end = usize::from(field.value.start + field.value.len);
-        let line_end = memchr::memmem::find(&bytes[value_end..], b"\r\n").map_or(0, |len| value_end + len + 2);
+        let line_end =
+            memchr::memmem::find(&bytes[value_end..], b"\r\n").map_or(0, |len| value_end + len + 2);
         assert!(trim(&bytes[value_end..line_end - 2]).is_empty());
         end = line_end;
     }

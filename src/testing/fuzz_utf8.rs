@@ -38,8 +38,7 @@ fn takes(pieces: &[&[u8]]) -> bool {
 /// The position of the first byte with which it is certain that `text` is not valid; its length if there is none.
 fn certainly_wrong_at(text: &[u8]) -> usize {
     let valid = str::from_utf8(text).map_or_else(|error| error.valid_up_to(), str::len);
-    let is_wrong = |end: &usize| {
-        str::from_utf8(&text[valid..*end]).is_err_and(|error| error.error_len().is_some())
-    };
+    let is_wrong =
+        |end: &usize| str::from_utf8(&text[valid..*end]).is_err_and(|error| error.error_len().is_some());
     (valid..=text.len()).find(is_wrong).map_or(text.len(), |end| end - 1)
 }

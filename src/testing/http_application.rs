@@ -189,8 +189,13 @@ impl<'a> HttpApplication<'a> {
         let closes = self.exchange.disposition() == Disposition::Close;
         if let (true, Some(reply)) = (is_due, self.replies.last_mut()) {
             let length = Some(body.len() as u64);
-            *reply =
-                Reply { is_started: true, is_finished: true, length, written: body.to_vec(), is_last: closes };
+            *reply = Reply {
+                is_started: true,
+                is_finished: true,
+                length,
+                written: body.to_vec(),
+                is_last: closes,
+            };
             assert!(closes || !close, "the application wanted to close");
         }
         self.read();

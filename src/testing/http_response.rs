@@ -51,7 +51,8 @@ pub fn take_response(bytes: &mut &[u8], method: &[u8]) -> Response {
     let has_no_body = method == b"HEAD" || matches!(status, 100..200 | 204 | 304);
     let is_tunnel = method == b"CONNECT" && matches!(status, 200..300);
     let is_unframed = matches!(status, 100..200 | 204) || is_tunnel;
-    let (ending, body, is_complete) = match (&values("content-length")[..], &values("transfer-encoding")[..]) {
+    let (ending, body, is_complete) = match (&values("content-length")[..], &values("transfer-encoding")[..])
+    {
         ([], []) if has_no_body || is_tunnel => (Ending::NoBody, Vec::new(), true),
         ([_], []) | ([], ["chunked"]) if has_no_body && !is_unframed => (Ending::NoBody, Vec::new(), true),
         ([], []) => (Ending::WithConnection, std::mem::take(bytes).to_vec(), true),

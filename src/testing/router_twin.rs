@@ -91,8 +91,7 @@ impl RouterTwin {
             .iter()
             .filter(|route| route.method.as_ref().is_none_or(|known| known.as_bytes() == method))
             .filter_map(|route| {
-                let candidate =
-                    Candidate { handler: route.handler.0, values: values(&route.pattern, path)? };
+                let candidate = Candidate { handler: route.handler.0, values: values(&route.pattern, path)? };
                 let kinds: Vec<u8> = kinds(&route.pattern).iter().map(|(kind, _)| *kind).collect();
                 Some(((route.method.is_none(), route.priority == Priority::Normal, kinds), candidate))
             })
@@ -114,8 +113,10 @@ impl RouterTwin {
 
             let route = self.0.iter().find(|route| route.handler.0 == candidate.handler);
             let pattern = route.map_or("", |route| &route.pattern);
-            let names: Vec<_> =
-                segments(pattern.as_bytes()).into_iter().filter(|segment| segment.starts_with(b":")).collect();
+            let names: Vec<_> = segments(pattern.as_bytes())
+                .into_iter()
+                .filter(|segment| segment.starts_with(b":"))
+                .collect();
             for (name, range) in names.iter().zip(&found) {
                 let is_last = names.iter().zip(&found).rfind(|(other, _)| *other == name);
                 let by_name = str::from_utf8(&name[1..]).ok().and_then(|name| params.by_name(name));

@@ -294,7 +294,9 @@ impl<'a> WebSocketApplication<'a> {
                 effect.assert_says(CloseCause::MaxLifetime);
             }
             (Phase::Concluding, Phase::Finished) => self.assert_farewell(&effect),
-            (Phase::Closing, Phase::Finished) => assert_eq!((&effect.frames[..], &effect.events[..]), (&[][..], &[][..])),
+            (Phase::Closing, Phase::Finished) => {
+                assert_eq!((&effect.frames[..], &effect.events[..]), (&[][..], &[][..]))
+            }
             (from, to) => panic!("from {from:?} to {to:?}"),
         }
     }
@@ -368,7 +370,9 @@ impl Effect {
         let verdict = cause.verdict();
         let PeerClose::WithCode(code, reason) = self.close() else { panic!("a Close frame without a code") };
         assert_eq!(Some(code), verdict.wire_code);
-        assert!(verdict.text.starts_with(reason) && reason.len() >= verdict.text.len().min(MAX_REASON_LENGTH));
+        assert!(
+            verdict.text.starts_with(reason) && reason.len() >= verdict.text.len().min(MAX_REASON_LENGTH)
+        );
     }
 }
 

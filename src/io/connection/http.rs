@@ -9,6 +9,7 @@ use crate::bridge::command::HeadBytes;
 use crate::bridge::event::{Event, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
 use crate::bridge::ledger::Ledger;
+use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
@@ -18,7 +19,7 @@ use crate::protocol::http::exchange::Exchange;
 use crate::protocol::http::limits::{Limits, Moment};
 use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::{self, handshake};
+use crate::protocol::websocket::handshake;
 
 /// State of an HTTP connection.
 #[derive(Debug)]
@@ -304,7 +305,7 @@ impl Connection {
         &mut self,
         request: RequestNumber,
         answer: Upgrade<'_>,
-        limits: Arc<websocket::Limits>,
+        rules: Arc<Rules>,
         ledger: Arc<Ledger>,
         context: &mut Context,
     ) {
@@ -327,7 +328,7 @@ impl Connection {
         let protocol = String::from_utf8_lossy(answer.protocol);
         let protocol = (!protocol.is_empty()).then_some(&*protocol);
         handshake::encode_response(&accept, protocol, answer.fields, &context.date, out);
-        self.protocol = Protocol::WebSocket(WebSocketSide::new(limits, ledger, context.now));
+        self.protocol = Protocol::WebSocket(WebSocketSide::new(rules, ledger, context.now));
         tracing::debug!("upgraded to WebSocket");
         self.handle_input(&mut pending, context);
         self.mark_dirty(context);

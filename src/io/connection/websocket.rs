@@ -5,18 +5,19 @@ use super::{Connection, Protocol};
 use crate::bridge::event::Event;
 use crate::bridge::id::{ConnectionId, TopicId};
 use crate::bridge::ledger::Ledger;
+use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::io::context::Context;
 use crate::io::topics::{Memberships, Moved, Subscriber};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::{Limits, MessageKind, Phase, Session};
+use crate::protocol::websocket::{MessageKind, Phase, Session};
 
 /// State of a WebSocket connection.
 #[derive(Debug)]
 pub struct WebSocketSide {
     session: Session,
-    limits: Arc<Limits>,
+    rules: Arc<Rules>,
     ledger: Arc<Ledger>,
     /// Payload bytes of the applied send and ping commands, for the ledger.
     applied: u64,
@@ -30,10 +31,10 @@ pub struct WebSocketSide {
 
 impl WebSocketSide {
     /// An open WebSocket.
-    pub fn new(limits: Arc<Limits>, ledger: Arc<Ledger>, now: Timestamp) -> Self {
+    pub fn new(rules: Arc<Rules>, ledger: Arc<Ledger>, now: Timestamp) -> Self {
         Self {
             session: Session::new(now),
-            limits,
+            rules,
             ledger,
             applied: 0,
             memberships: None,
@@ -51,7 +52,7 @@ impl WebSocketSide {
     }
 
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.session.poll_deadline(&self.limits)
+        self.session.poll_deadline(&self.rules.limits)
     }
 
     /// This side closes, and the application knows. If the WebSocket was closed already, that is what counts.
@@ -108,13 +109,13 @@ impl Connection {
 
     pub(super) fn handle_websocket_input(&mut self, input: &mut [u8], context: &mut Context) {
         self.with_session(context, |socket, out, sink, now| {
-            socket.session.handle_bytes(input, now, &socket.limits, out, sink);
+            socket.session.handle_bytes(input, now, &socket.rules.limits, out, sink);
         });
     }
 
     pub(super) fn handle_websocket_deadline(&mut self, context: &mut Context) {
         self.with_session(context, |socket, out, sink, now| {
-            socket.session.handle_timeout(now, &socket.limits, out, sink);
+            socket.session.handle_timeout(now, &socket.rules.limits, out, sink);
         });
     }
 
@@ -147,13 +148,14 @@ impl Connection {
         });
     }
 
-    /// A message published to a topic, encoded already.
+    /// A message published to a topic, encoded already. A subscriber that does not keep up misses it.
     pub fn send_encoded(&mut self, frame: &bytes::Bytes, context: &mut Context) {
         if !self.is_serving() {
             return;
         }
         if let Protocol::WebSocket(socket) = &self.protocol
             && socket.session.can_send()
+            && !socket.rules.must_drop(self.outbox.len() as u64)
         {
             self.outbox.push_shared(frame, &mut context.pool);
             self.mark_dirty(context);
@@ -166,7 +168,7 @@ impl Connection {
         self.with_session(context, |socket, out, _, now| {
             let told = if reason.is_empty() { CloseCause::ApplicationEnded.verdict().text } else { &*reason };
             socket.close_locally(CloseCause::ApplicationEnded, code, told);
-            socket.session.end(code, &reason, now, &socket.limits, out);
+            socket.session.end(code, &reason, now, &socket.rules.limits, out);
         });
     }
 

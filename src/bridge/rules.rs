@@ -1,0 +1,21 @@
+//! What a `ws` route allows its WebSockets, shared by all of them.
+
+use crate::protocol::websocket::Limits;
+
+/// The options of `app.ws` that a worker obeys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Sizes and times.
+    pub limits: Limits,
+    /// Bytes of backlog beyond which a message is dropped (`maxBackpressure`); 0 is no limit.
+    pub max_backpressure: u64,
+}
+
+impl Rules {
+    /// Whether a message must be dropped because `backlog` bytes are waiting already. One message may therefore exceed
+    /// the limit by any size (contract 2.9).
+    #[must_use]
+    pub const fn must_drop(&self, backlog: u64) -> bool {
+        self.max_backpressure > 0 && backlog > self.max_backpressure
+    }
+}
