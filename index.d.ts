@@ -13,8 +13,9 @@
  * What holds everywhere:
  * - Text is sent as UTF-8. Data is copied before a call returns, so a buffer may be reused at once.
  * - No call can end the process. A call that cannot be carried out throws an `Error` with a `code` ({@link ErrorCode})
- *   and has no effect. Besides what a member says, every member throws `ERR_MISSING_ARGS` when required arguments
- *   are left out, `ERR_INVALID_ARG_TYPE` for arguments of another type than declared, and `ERR_INVALID_THIS` when
+ *   and has no effect. Besides what a member says, the members of the app, `upgrade` and `publish`
+ *   throw `ERR_MISSING_ARGS` when required arguments are left out (elsewhere what is left out is `undefined`), and every
+ *   member `ERR_INVALID_ARG_TYPE` for arguments of another type than declared, and `ERR_INVALID_THIS` when
  *   called on a foreign object.
  * - Handlers run one at a time on the thread that created the app; microtasks and `process.nextTick` run between any
  *   two of them. A handler that throws raises `uncaughtException`, and the events after it are still delivered. Of
@@ -260,8 +261,8 @@ export interface TemplatedApp {
   /** The same, on one address and with {@link ListenOptions}. */
   listen(host: RecognizedString, port: number, options: ListenOptions | undefined, callback: ListenCallback): this;
   /**
-   * Starts listening on a Unix socket, readable and writable by its owner only. A file that lies at `path` already is
-   * removed. A failure is passed to the callback, not thrown. Mind the order of arguments: the callback comes first.
+   * Starts listening on a Unix socket, readable and writable by its owner only. A socket that lies at `path` already
+   * is replaced; any other file is left alone (`EADDRINUSE`). A failure is passed to the callback, not thrown. Mind the order of arguments: the callback comes first.
    *
    * Returns the app. Throws what the callback throws.
    */

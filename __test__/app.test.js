@@ -433,6 +433,17 @@ describe('us_listen_socket_close', () => {
     }
   });
 
+  test('may be called inside the listen callback, where the port is free afterwards, too', () => {
+    const port = freePort();
+    for (let round = 0; round < 10; round++) {
+      createApp().listen('127.0.0.1', port, LIBUS_LISTEN_EXCLUSIVE_PORT, (token) => {
+        expect(uWS.us_socket_local_port(token)).toBe(port);
+        uWS.us_listen_socket_close(token);
+        expect(uWS.us_socket_local_port(token)).toBe(-1);
+      });
+    }
+  });
+
   test('connections that exist live on, new ones are refused', async () => {
     const token = listenToken(answering('hi'));
     const port = uWS.us_socket_local_port(token);

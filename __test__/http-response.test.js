@@ -295,6 +295,17 @@ describe('end', () => {
     expect(response.text).toBe('answer');
   });
 
+  test('more than 2^31 - 1 bytes are refused, and the response can still be answered', async () => {
+    const failures = [];
+    const response = await answer((res) => {
+      const body = new ArrayBuffer(2 ** 31);
+      failures.push(failureOf(() => res.end(body)), failureOf(() => res.write(body)));
+      res.end('answer');
+    });
+    expect(failures.map(({ code }) => code)).toEqual(['ERR_OUT_OF_RANGE', 'ERR_OUT_OF_RANGE']);
+    expect(response.text).toBe('answer');
+  });
+
   test('closeConnection adds Connection: close and closes behind the body', async () => {
     for (const close of [true, 1, 'yes', {}]) {
       expect(await wire((res) => res.end('x', close), request('GET', '/')))
@@ -633,6 +644,22 @@ describe('late and pipelined answers', () => {
     const paths = Array.from({ length: 50 }, (_, number) => `/${number}`);
     await client.send(paths.map((path) => request('GET', path)).join(''));
     for (const path of paths) expect((await client.response()).text).toBe(path);
+  });
+
+  test('thousands of requests in one piece are answered in order, though the first one is slow', async () => {
+    const client = await serve(async (res, req) => {
+      res.onAborted(() => {});
+      if (req.getUrl() === '/0') {
+        for (let round = 0; round < 10; round++) await turn();
+      }
+      res.end(req.getUrl());
+    });
+    const paths = Array.from({ length: 5000 }, (_, number) => `/${number}`);
+    const sent = client.send(paths.map((path) => request('GET', path)).join(''));
+    const answers = [];
+    for (let number = 0; number < paths.length; number++) answers.push((await client.response()).text);
+    expect(answers).toEqual(paths);
+    await sent;
   });
 
   test('a handler is not called before the request in front of it is answered', async () => {

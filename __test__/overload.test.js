@@ -67,6 +67,8 @@ async function pour(socket, make) {
   for (let piece = make(); piece !== undefined; piece = make()) {
     bytes += piece.length;
     await new Promise((resolve) => { socket.write(piece, resolve); });
+    // What the system takes at once would keep this loop from turning.
+    await new Promise(setImmediate);
   }
   return bytes;
 }
@@ -163,9 +165,11 @@ describe("while a handler blocks Node's thread for more than five seconds", () =
 
     pinging.send(frame('ping', 'hello'));
     const found = { pong: await pinging.frame() };
+    const echo = nextText(pinging);
     const answered = dribble(slow, 'GET / HTTP/1.1\r\nHost: test\r\nX-Slow: ');
     found.ping = await pinged.frame();
     pinged.send(frame('pong'));
+    const otherEcho = nextText(pinged);
     found.close = await silent.frame();
     pinging.sendText('still there?');
     found.refusal = await answered;
@@ -173,10 +177,18 @@ describe("while a handler blocks Node's thread for more than five seconds", () =
     release();
     found.unblocked = (await server.program.hear()).unblocked !== undefined;
     found.told = await server.program.hear();
-    found.echo = await pinging.frame();
     pinged.sendText('and you?');
-    found.echoes = [found.echo, await pinged.frame()];
+    found.echoes = [await echo, await otherEcho];
     return found;
+  }
+
+  /** The next frame that is no ping; pings are answered. */
+  async function nextText(client) {
+    for (;;) {
+      const received = await client.frame();
+      if (received[0] !== 'ping') return received;
+      client.send(frame('pong'));
+    }
   }
 
   /** Sends a head that never ends, a byte at a time. Resolves to the status line with which the server loses patience. */

@@ -1,7 +1,7 @@
 //! An application that answers at the wrong moment, in the wrong order, or not at all, on a connection whose socket
 //! and clock are no better. An exchange has to cope, and to keep its promises to the client meanwhile.
 
-use super::http_response::{Ending, take_response};
+use super::http_reply::Reply;
 use super::http_told::Recorder;
 use super::scenario::Scenario;
 use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead};
@@ -32,21 +32,6 @@ pub struct HttpApplication<'a> {
     replies: Vec<Reply>,
     /// What ended the connection, and whether the client is told of it.
     refusal: Option<(HttpError, Answered)>,
-}
-
-/// What the application did about one request.
-#[derive(Clone, Debug, Default)]
-struct Reply {
-    /// It wrote the head.
-    is_started: bool,
-    /// It wrote the end.
-    is_finished: bool,
-    /// The length it announced, if it announced one.
-    length: Option<u64>,
-    /// What it wrote as body.
-    written: Vec<u8>,
-    /// The connection was to close when the response was complete.
-    is_last: bool,
 }
 
 /// Whether a refusal has an answer.
@@ -333,32 +318,6 @@ impl<'a> HttpApplication<'a> {
             Answered::Yes => assert_eq!(rest.escape_ascii().to_string(), answer.escape_ascii().to_string()),
             Answered::No => assert_eq!(rest, b""),
             Answered::Perhaps => assert!(rest.is_empty() || rest == answer),
-        }
-    }
-}
-
-impl Reply {
-    /// Takes what this is to the client from the front of `rest`.
-    fn assert_read(&self, rest: &mut &[u8], method: &[u8]) {
-        let response = take_response(rest, method);
-        let announced = self.length.map_or(self.written.len(), |length| {
-            usize::try_from(length).map_or(self.written.len(), |length| length.min(self.written.len()))
-        });
-        let expected = match response.ending {
-            Ending::NoBody => b"",
-            Ending::Length | Ending::LastChunk | Ending::WithConnection => &self.written[..announced],
-        };
-        assert_eq!(response.body, expected);
-        let is_short = self.length.is_some_and(|length| length > self.written.len() as u64);
-        match response.ending {
-            Ending::NoBody => {}
-            Ending::Length => assert_eq!(response.is_complete, !is_short),
-            Ending::LastChunk => assert_eq!(response.is_complete, self.is_finished),
-            Ending::WithConnection => assert!(response.says_close),
-        }
-        if self.is_finished {
-            assert!(self.is_last || !response.says_close, "said close and did not");
-            assert!(self.is_last || response.is_complete, "the client cannot know where the next one begins");
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod fuzz_router;
 pub mod fuzz_session;
 pub mod fuzz_utf8;
 pub mod http_application;
+pub mod http_reply;
 pub mod http_response;
 pub mod http_told;
 pub mod opinion;

@@ -7,14 +7,22 @@ use std::path::{Path, PathBuf};
 use super::httparse_opinion::ask;
 use super::{fuzz_close_payload, fuzz_exchange, fuzz_head, fuzz_router, fuzz_session, fuzz_utf8};
 
-/// Every target: its name, and what it runs.
-const TARGETS: [(&str, fn(&[u8])); 6] = [
-    ("close_payload", fuzz_close_payload::close_payload),
-    ("exchange", |data| fuzz_exchange::exchange(data, ask)),
-    ("head", |data| fuzz_head::head(data, ask)),
-    ("router", fuzz_router::router),
-    ("session", fuzz_session::session),
-    ("utf8", fuzz_utf8::utf8),
+/// One target.
+struct Target {
+    /// Its name, and that of its folder of seeds.
+    name: &'static str,
+    /// What it runs.
+    run: fn(&[u8]),
+}
+
+/// Every target.
+const TARGETS: [Target; 6] = [
+    Target { name: "close_payload", run: fuzz_close_payload::close_payload },
+    Target { name: "exchange", run: |data| fuzz_exchange::exchange(data, ask) },
+    Target { name: "head", run: |data| fuzz_head::head(data, ask) },
+    Target { name: "router", run: fuzz_router::router },
+    Target { name: "session", run: fuzz_session::session },
+    Target { name: "utf8", run: fuzz_utf8::utf8 },
 ];
 
 /// A folder of the fuzz package.
@@ -30,14 +38,14 @@ fn names(folder: &Path) -> BTreeSet<String> {
 
 /// Runs a target on all its seeds.
 fn run(name: &str) {
-    let (_, target) = TARGETS.into_iter().find(|(known, _)| *known == name).unwrap();
+    let target = TARGETS.into_iter().find(|target| target.name == name).unwrap();
     let seeds = folder("seeds").join(name);
     let mut count = 0;
     for entry in fs::read_dir(&seeds).unwrap_or_else(|error| panic!("{}: {error}", seeds.display())) {
         let path = entry.unwrap().path();
         // Only shown if the target panics.
         println!("seed {}", path.display());
-        target(&fs::read(&path).unwrap());
+        (target.run)(&fs::read(&path).unwrap());
         count += 1;
     }
     assert!(count > 0, "{name} has no seeds");
@@ -45,7 +53,7 @@ fn run(name: &str) {
 
 #[test]
 fn every_target_is_run_here_and_has_a_folder_of_seeds() {
-    let known: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let known: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(names(&folder("fuzz_targets")), known);
     assert_eq!(names(&folder("seeds")), known);
 }

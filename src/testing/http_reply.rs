@@ -1,0 +1,47 @@
+//! What an application did about one request, and what its client has to make of that.
+
+use super::http_response::{Ending, take_response};
+
+/// What the application did about one request.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    /// It wrote the head.
+    pub is_started: bool,
+    /// It wrote the end.
+    pub is_finished: bool,
+    /// The length it announced, if it announced one.
+    pub length: Option<u64>,
+    /// What it wrote as body.
+    pub written: Vec<u8>,
+    /// The connection was to close when the response was complete.
+    pub is_last: bool,
+}
+
+impl Reply {
+    /// Takes what this is to the client from the front of `rest`, the bytes that answer a request of this method.
+    ///
+    /// # Panics
+    /// If the client reads anything else than what was written.
+    pub fn assert_read(&self, rest: &mut &[u8], method: &[u8]) {
+        let response = take_response(rest, method);
+        let announced = self.length.map_or(self.written.len(), |length| {
+            usize::try_from(length).map_or(self.written.len(), |length| length.min(self.written.len()))
+        });
+        let expected = match response.ending {
+            Ending::NoBody => b"",
+            Ending::Length | Ending::LastChunk | Ending::WithConnection => &self.written[..announced],
+        };
+        assert_eq!(response.body, expected);
+        let is_short = self.length.is_some_and(|length| length > self.written.len() as u64);
+        match response.ending {
+            Ending::NoBody => {}
+            Ending::Length => assert_eq!(response.is_complete, !is_short),
+            Ending::LastChunk => assert_eq!(response.is_complete, self.is_finished),
+            Ending::WithConnection => assert!(response.says_close),
+        }
+        if self.is_finished {
+            assert!(self.is_last || !response.says_close, "said close and did not");
+            assert!(self.is_last || response.is_complete, "the client cannot know where the next one begins");
+        }
+    }
+}
