@@ -13,10 +13,9 @@
  * What holds everywhere:
  * - Text is sent as UTF-8. Data is copied before a call returns, so a buffer may be reused at once.
  * - No call can end the process. A call that cannot be carried out throws an `Error` with a `code` ({@link ErrorCode})
- *   and has no effect. Besides what a member says, the members of the app, `upgrade` and `publish`
- *   throw `ERR_MISSING_ARGS` when required arguments are left out (elsewhere what is left out is `undefined`), and every
- *   member `ERR_INVALID_ARG_TYPE` for arguments of another type than declared, and `ERR_INVALID_THIS` when
- *   called on a foreign object.
+ *   and has no effect. Besides what a member says, every member throws `ERR_INVALID_ARG_TYPE` for arguments of another
+ *   type than declared and `ERR_INVALID_THIS` when called on a foreign object; the members of the app, `upgrade` and
+ *   `publish` throw `ERR_MISSING_ARGS` when required arguments are left out (elsewhere they are then `undefined`).
  * - Handlers run one at a time on the thread that created the app; microtasks and `process.nextTick` run between any
  *   two of them. A handler that throws raises `uncaughtException`, and the events after it are still delivered. Of
  *   what a handler returns only a promise has a meaning; its rejection raises `unhandledRejection`.
@@ -425,7 +424,8 @@ export interface HttpResponse {
    * before (with `writeStatus('101 Switching Protocols')` first). The response is over.
    *
    * Throws `ERR_INVALID_ARG_TYPE` if `context` is not one that an upgrade handler was given, `ERR_INVALID_ARG_VALUE`
-   * if the key is not 24 characters of base64 or the protocol no token, `ERR_INVALID_STATE` after the first `write`.
+   * if the key is not 24 characters of base64, `ERR_INVALID_STATE` after the first `write`. A list of protocols whose
+   * first is no token (it comes from the client) selects none.
    */
   upgrade<UserData>(
     userData: UserData,

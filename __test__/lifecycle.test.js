@@ -351,7 +351,7 @@ describe('an exception that nobody catches', () => {
   });
 });
 
-describe('signals and clocks', () => {
+describe('what the program makes of its surroundings', () => {
   test('SIGTERM: a program that stops listening and ends its WebSockets ends by itself', async () => {
     const { program, port } = await serve("const all = new Set();"
       + "app.ws('/*', { open: (ws) => all.add(ws), close: (ws) => all.delete(ws) });"
@@ -371,6 +371,16 @@ describe('signals and clocks', () => {
     await program.hear();
     process.kill(pid, 'SIGTERM');
     expect(await program.end()).toEqual({ code: null, signal: 'SIGTERM', stderr: '' });
+  });
+
+  test('a process.emitWarning that throws costs one exception, and no request', async () => {
+    const { program, port } = await serve("process.on('uncaughtException', (error) => say(error.message));"
+      + "process.emitWarning = () => { throw new Error('no warnings here'); };"
+      + "app.get('/forgotten', () => {}).get('/', (res) => { res.end('served'); app.close(); })");
+    await (await RawClient.connect(port)).send(request('GET', '/forgotten'));
+    expect(await program.hear()).toBe('no warnings here');
+    expect(await ask(port)).toBe('served');
+    expect(await program.end()).toEqual(BY_ITSELF);
   });
 
   test("a framework's fake timers do not stop the server", async () => {

@@ -12,6 +12,9 @@ const fc = require('fast-check');
 
 const uWS = require('..');
 const { afterTest } = require('./helpers/cleanup.js');
+const { failureOf } = require('./helpers/failure.js');
+const { RawClient } = require('./helpers/raw-http.js');
+const { createApp, listen } = require('./helpers/server.js');
 
 const MAIN = join(__dirname, 'fixtures', 'misuse', 'main.js');
 const LONG = Number(process.env.FERROWS_MISUSE_SECONDS ?? 0);
@@ -64,10 +67,25 @@ test('misuse: every throw is an Error with a code, the process survives, serves 
   // Shrinking would only try other seeds.
   await fc.assert(property, { numRuns, examples, endOnFailure: true });
 
-  // Everything was called, and got beyond the check of its arguments; but constructors never do.
+  // Everything was called, and got beyond the check of its arguments.
   const exported = Object.keys(uWS).filter((name) => typeof uWS[name] === 'function');
   expect(exported).toContain('App');
   expect(Object.keys(total)).toEqual(expect.arrayContaining(exported));
   expect(without(total, 'called')).toEqual([]);
+  // Only constructors never do.
   expect(without(total, 'returned')).toEqual(['app.constructor', 'req.constructor', 'res.constructor', 'ws.constructor']);
 }, (RUNS.numRuns * RUNS.seconds + PATIENCE) * 1000);
+
+test('misuse: data of 2^31 bytes is refused before it is copied, and the call has no effect', async () => {
+  const huge = new Uint8Array(2 ** 31);
+  const failures = [];
+  const app = createApp().get('/', (res) => {
+    for (const call of [() => res.end(huge), () => res.write(huge.buffer), () => res.writeHeader('X', huge)]) {
+      failures.push(failureOf(call).code);
+    }
+    res.end('still here');
+  });
+  const client = await RawClient.connect(listen(app));
+  expect((await client.get('/')).text).toBe('still here');
+  expect(failures).toEqual(Array(3).fill('ERR_OUT_OF_RANGE'));
+});

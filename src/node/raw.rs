@@ -275,9 +275,9 @@ impl<'c> Env<'c> {
     }
 
     fn throw(self, misuse: &Misuse) {
-        // Neither text contains NUL; if one did, an exception with an empty text is still an exception.
+        // Node-API wants a final NUL, and so none before it. What was passed to `listen` may contain one.
         let code = CString::new(misuse.code).unwrap_or_default();
-        let message = CString::new(&*misuse.message).unwrap_or_default();
+        let message = CString::new(misuse.message.replace('\0', "\u{fffd}")).unwrap_or_default();
         let (code, message) = (code.as_ptr(), message.as_ptr());
         match misuse.class {
             Class::Error => call!(napi_throw_error(self.raw, code, message)),
