@@ -144,7 +144,9 @@ impl Registers {
     /// When it is no `Float64Array` of [`REGISTERS`] elements.
     pub fn new(env: Env<'_>, value: Value<'_>) -> Result<Self, Misuse> {
         let memory = env.memory_of(value);
-        let fits = |memory: &Memory| memory.length == REGISTERS * size_of::<f64>() && memory.data.cast::<f64>().is_aligned();
+        let fits = |memory: &Memory| {
+            memory.length == REGISTERS * size_of::<f64>() && memory.data.cast::<f64>().is_aligned()
+        };
         let Some(Memory { data, .. }) = memory.filter(fits) else {
             return Err(Misuse::invalid_type("registers must be a Float64Array"));
         };
