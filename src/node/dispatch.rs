@@ -219,7 +219,7 @@ impl Environment {
     fn handle<'c>(&mut self, env: Env<'c>, event: Event) -> Outcome<'c> {
         match event {
             Event::RequestReceived { connection, request, record } => {
-                self.handle_request(env, connection, request, record as usize)
+                self.handle_request(connection, request, record as usize)
             }
             Event::BodyReceived { connection, request, data, last } => match self
                 .occupants
@@ -281,7 +281,6 @@ impl Environment {
 
     fn handle_request<'c>(
         &mut self,
-        env: Env<'c>,
         connection: ConnectionId,
         request: RequestNumber,
         record: usize,
@@ -309,7 +308,7 @@ impl Environment {
         match self.exchanges.insert(exchange) {
             Ok(handle) => {
                 self.occupants.set(connection, Occupant::Exchange { request, handle });
-                self.route(env, handle, false)
+                self.route(handle, false)
             }
             Err(_) => {
                 // 16.7 million responses are outstanding; this one cannot be served.
@@ -320,7 +319,7 @@ impl Environment {
     }
 
     /// Finds the next candidate for a request: the first one, or the one after those that yielded.
-    fn route<'c>(&mut self, env: Env<'c>, handle: Handle, again: bool) -> Outcome<'c> {
+    fn route<'c>(&mut self, handle: Handle, again: bool) -> Outcome<'c> {
         loop {
             let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
             let Some(app) = self.apps.get(exchange.app.app as usize) else { return Outcome::Nothing };
@@ -348,7 +347,7 @@ impl Environment {
                         return Outcome::Nothing;
                     }
                     Handshake::Valid if behavior.handlers.has(Handlers::UPGRADE) => step::UPGRADE,
-                    Handshake::Valid => return self.upgrade_without_handler(env, handle, route),
+                    Handshake::Valid => return self.upgrade_without_handler(handle, route),
                 },
                 None => return Outcome::Nothing,
             };
@@ -381,7 +380,7 @@ impl Environment {
     }
 
     /// Contract 2.6: without an upgrade handler the first subprotocol is selected.
-    fn upgrade_without_handler<'c>(&mut self, env: Env<'c>, handle: Handle, route: usize) -> Outcome<'c> {
+    fn upgrade_without_handler<'c>(&mut self, handle: Handle, route: usize) -> Outcome<'c> {
         let Some(exchange) = self.exchanges.get(handle) else { return Outcome::Nothing };
         let key = exchange.request_field(b"sec-websocket-key").unwrap_or_default().to_vec();
         let protocol = exchange.request_field(b"sec-websocket-protocol").unwrap_or_default();
@@ -395,7 +394,6 @@ impl Environment {
             Err(misuse) => {
                 // Here the arguments come from the peer.
                 self.refuse_handshake(handle, "400 Bad Request", &misuse.message);
-                let _ = env;
                 Outcome::Nothing
             }
         }
@@ -412,7 +410,7 @@ impl Environment {
         }
         if handler_state == HandlerState::Yielding {
             self.pass_over(handle);
-            return self.route(env, handle, true);
+            return self.route(handle, true);
         }
         if exchange.abort_attached {
             return Outcome::Nothing;
