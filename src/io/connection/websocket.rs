@@ -153,10 +153,12 @@ impl Connection {
         if !self.is_serving() {
             return;
         }
-        if let Protocol::WebSocket(socket) = &self.protocol
-            && socket.session.can_send()
-            && !socket.rules.must_drop(self.outbox.len() as u64)
-        {
+        let Protocol::WebSocket(socket) = &self.protocol else { return };
+        if socket.rules.must_drop(self.outbox.len() as u64) {
+            // Only what the kernel refuses is a backlog. That the socket may be broken is found at the end of the pass.
+            let _ = self.outbox.flush(&self.transport, &mut context.pool);
+        }
+        if socket.session.can_send() && !socket.rules.must_drop(self.outbox.len() as u64) {
             self.outbox.push_shared(frame, &mut context.pool);
             self.mark_dirty(context);
         }
