@@ -262,7 +262,8 @@ impl<'c> Env<'c> {
         let mut array = ptr::null_mut();
         call!(napi_create_array(self.raw, &raw mut array));
         for (index, item) in (0..).zip(items) {
-            // A fresh array has no setters: this runs no JavaScript.
+            // Runs JavaScript only where somebody has put a setter on `Array.prototype`. Should that call us, it finds the
+            // state held (`Call::environment`), and gets an exception.
             call!(napi_set_element(self.raw, array, index, item.raw));
         }
         Value::of(array)

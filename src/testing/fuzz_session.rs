@@ -3,13 +3,18 @@
 
 use std::time::Duration;
 
+use super::client_stream::{StreamEnd, read_stream};
 use super::scenario::Scenario;
+use super::server_frame::{ServerFrame, read_frames};
 use super::websocket_application::{Event, Recorder, WebSocketApplication};
+use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
+use crate::protocol::websocket::close::{self, PeerClose};
 use crate::protocol::websocket::{Limits, Phase, Session};
 
 /// Asserts of the WebSocket in `data`:
 /// - what is told and written, and where it ends, is the same however the bytes were cut;
+/// - it is what a plain reading of RFC 6455 makes of the whole stream, to the broken rule if there is one;
 /// - the promises of [`WebSocketApplication`], with timers and without.
 ///
 /// # Panics
@@ -20,10 +25,78 @@ pub fn session(data: &[u8]) {
     assert_eq!(listen(&scenario.pieces()), whole, "cut by {:?}", scenario.steps);
     let single: Vec<&[u8]> = scenario.wire.chunks(1).collect();
     assert_eq!(listen(&single), whole, "byte by byte");
+    whole.assert_read_from(scenario.wire);
 
     for limits in [PATIENT, WATCHFUL, QUIET] {
         WebSocketApplication::play(scenario, &limits);
     }
+}
+
+/// What became of a WebSocket.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    events: Vec<Event>,
+    out: Vec<u8>,
+    phase: Phase,
+}
+
+/// A WebSocket to which these pieces come, and on which the application only reacts to the end.
+fn listen(pieces: &[&[u8]]) -> Outcome {
+    let now = Timestamp(1_000);
+    let (mut session, mut out, mut recorder) = (Session::new(now), Vec::new(), Recorder::default());
+    for piece in pieces {
+        session.handle_bytes(&mut piece.to_vec(), now, &PATIENT, &mut out, &mut recorder);
+    }
+    session.conclude(&mut out);
+    Outcome { events: recorder.into_events(), out, phase: session.phase() }
+}
+
+impl Outcome {
+    /// This is what the twin makes of `wire`.
+    fn assert_read_from(&self, wire: &[u8]) {
+        let (mut events, end) = read_stream(wire, PATIENT.max_payload_length as usize);
+        let pongs = events.iter().filter_map(|event| match event {
+            Event::Ping(payload) => Some(ServerFrame { first: 0x8a, payload: payload.clone() }),
+            Event::Message(..) | Event::Pong(_) | Event::Closed(..) => None,
+        });
+        let mut frames: Vec<ServerFrame> = pongs.collect();
+        let said = match &end {
+            StreamEnd::Open => None,
+            StreamEnd::Close(payload) => Some(close::parse(payload)),
+            StreamEnd::Broken(cause) => Some(Err(*cause)),
+        };
+        if let Some(said) = said {
+            let (cause, code, reason) = match said {
+                Ok(PeerClose::WithCode(code, reason)) => (CloseCause::PeerClosed, code, reason),
+                Ok(PeerClose::WithoutCode) => (CloseCause::PeerClosedWithoutCode, 1005, ""),
+                Err(cause) => (cause, 1006, ""),
+            };
+            events.push(Event::Closed(cause, code, self.reason_or(reason)));
+            frames.push(ServerFrame { first: 0x88, payload: farewell(said) });
+        }
+        assert_eq!(self.events, events);
+        assert_eq!(read_frames(&self.out), frames);
+        assert_eq!(self.phase, if end == StreamEnd::Open { Phase::Open } else { Phase::Finished });
+    }
+
+    /// The reason the peer gave, or, as it gave none, the one that is told in its place.
+    fn reason_or(&self, reason: &str) -> String {
+        match self.events.last() {
+            Some(Event::Closed(.., told)) if reason.is_empty() => told.clone(),
+            _ => reason.to_owned(),
+        }
+    }
+}
+
+/// The payload of the Close frame that answers what the peer said, or which rule it broke.
+fn farewell(said: Result<PeerClose<'_>, CloseCause>) -> Vec<u8> {
+    let (code, reason) = match said {
+        Ok(PeerClose::WithoutCode) => return Vec::new(),
+        Ok(PeerClose::WithCode(code, reason)) => (Some(code), reason),
+        Err(cause) => (cause.verdict().wire_code, cause.verdict().text),
+    };
+    let code = code.map(u16::to_be_bytes).unwrap_or_default();
+    [&code, reason.as_bytes()].concat()
 }
 
 /// No timers but that of the Close frame.
@@ -45,14 +118,3 @@ const WATCHFUL: Limits = Limits {
 /// Hears nothing for a while, and ends.
 const QUIET: Limits =
     Limits { idle_timeout: Some(Duration::from_millis(1_500)), send_pings: false, ..PATIENT };
-
-/// What becomes of a WebSocket to which these pieces come, and on which the application only reacts to the end.
-fn listen(pieces: &[&[u8]]) -> (Vec<Event>, Vec<u8>, Phase) {
-    let now = Timestamp(1_000);
-    let (mut session, mut out, mut recorder) = (Session::new(now), Vec::new(), Recorder::default());
-    for piece in pieces {
-        session.handle_bytes(&mut piece.to_vec(), now, &PATIENT, &mut out, &mut recorder);
-    }
-    session.conclude(&mut out);
-    (recorder.into_events(), out, session.phase())
-}

@@ -3,6 +3,7 @@
 //! A `fuzz_…` file holds the body of the target of that name: it takes any bytes and panics where a promise does not
 //! hold. `cargo test` runs each on its seeds.
 
+pub mod client_stream;
 pub mod fuzz_close_payload;
 pub mod fuzz_exchange;
 pub mod fuzz_head;
