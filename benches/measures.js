@@ -76,6 +76,7 @@ const measures = [
     contestants: [
       { name: 'ferrows', server: 'ferrows-hello.js' },
       { name: 'node:http', server: 'node-http.js' },
+      { name: 'bare', server: 'bare' },
     ],
     run: closedLoop('http', { connections: 64 }),
     rows: [
@@ -228,7 +229,7 @@ function difference(after, before) {
 
 /** Runs one contestant of a measure once, in a process of its own. */
 async function runOnce(measure, contestant, settings) {
-  const server = await Server.start(contestant.server, { ...settings.env, ...contestant.env });
+  const server = await Server.start(contestant.server, { ...settings.env, ...contestant.env }, settings.executable);
   try {
     return await measure.run(server, settings);
   } finally {

@@ -81,8 +81,12 @@ class Child {
 class Server extends Child {
   port = 0;
 
-  static async start(file, env) {
-    const server = new Server(file, process.execPath, ['--expose-gc', path.join(__dirname, 'servers', file)], env);
+  /** Starts one for Node, or `bare`, the one that is a mode of the load client. */
+  static async start(file, env, executable) {
+    const server =
+      file === 'bare'
+        ? new Server(file, executable, [file], env)
+        : new Server(file, process.execPath, ['--expose-gc', path.join(__dirname, 'servers', file)], env);
     try {
       ({ port: server.port } = await server.next());
       return server;

@@ -36,7 +36,7 @@ fn open(options: &Options, source: &mut Source) -> Result<Opened, String> {
     let prepared = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
     prepared.map_err(|error| format!("socket option: {error}"))?;
     let early = match options.command {
-        Command::Http => Vec::new(),
+        Command::Http | Command::Bare => Vec::new(),
         Command::Echo | Command::Idle | Command::Subscribe => upgrade(&mut stream, &options.target)?,
     };
     Ok(Opened { stream, early })

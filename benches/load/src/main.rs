@@ -6,6 +6,7 @@
 //!                        both: [--warm-up 1] [--seconds 3] [--nap MICROSECONDS] [--gate]
 //! ferrows-load idle      --url ws://127.0.0.1:9001/   [--connections 10000]
 //! ferrows-load subscribe --url ws://127.0.0.1:9001/   [--connections 1000] [--count MESSAGES] [--seconds SECONDS]
+//! ferrows-load bare      serves instead: the least that an HTTP server can cost on this machine
 //! ```
 //!
 //! One thread and one epoll instance; in the closed loops one read and one write per wake-up of a connection, so
@@ -14,6 +15,7 @@
 
 use std::process::ExitCode;
 
+mod bare;
 mod closed_loop;
 mod connect;
 mod frame;
@@ -46,6 +48,7 @@ fn run(options: &Options) -> Result<(), String> {
     match options.command {
         Command::Echo => closed_loop::echo(options),
         Command::Http => closed_loop::http(options),
+        Command::Bare => bare::run(),
         Command::Idle | Command::Subscribe => receive::run(options),
     }
 }

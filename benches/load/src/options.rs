@@ -35,7 +35,7 @@ pub struct Options {
     pub count: Option<u64>,
 }
 
-/// The four modes, see the crate's documentation.
+/// The modes, see the crate's documentation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Command {
     /// WebSocket echo in a closed loop.
@@ -46,6 +46,8 @@ pub enum Command {
     Idle,
     /// WebSockets that count what they receive.
     Subscribe,
+    /// A server, for comparison. Takes no options.
+    Bare,
 }
 
 /// A server address and the path to ask for.
@@ -67,9 +69,10 @@ impl Options {
             Some("http") => Command::Http,
             Some("idle") => Command::Idle,
             Some("subscribe") => Command::Subscribe,
+            Some("bare") => Command::Bare,
             other => {
                 return Err(format!(
-                    "expected echo, http, idle or subscribe, got {}",
+                    "expected echo, http, idle, subscribe or bare, got {}",
                     other.unwrap_or("nothing")
                 ));
             }
@@ -95,6 +98,9 @@ impl Options {
                 _ => return Err(format!("unknown option {flag}")),
             }
         }
+        if command == Command::Bare {
+            return Ok(options);
+        }
         let scheme = if command == Command::Http { "http://" } else { "ws://" };
         options.target = Target::parse(&url.ok_or("--url is missing")?, scheme)?;
         if let Some(path) = path {
@@ -108,6 +114,7 @@ impl Options {
             Command::Echo | Command::Http => (64, Some(Duration::from_secs(3))),
             Command::Idle => (10_000, None),
             Command::Subscribe => (1_000, None),
+            Command::Bare => (0, None),
         };
         let target = Target {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -185,7 +192,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (line, complaint) in [
-            ("", "expected echo, http, idle or subscribe, got nothing"),
+            ("", "expected echo, http, idle, subscribe or bare, got nothing"),
             ("echo", "--url is missing"),
             ("echo --url", "--url needs a value"),
             ("http --url ws://127.0.0.1:1/", "--url must start with http://, got ws://127.0.0.1:1/"),

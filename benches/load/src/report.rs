@@ -35,11 +35,14 @@ impl Line {
 
     /// Writes the object as one line; whoever reads it may be waiting, so nothing stays buffered.
     pub fn print(self) -> Result<(), String> {
-        let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "{}}}", self.0)
-            .and_then(|()| stdout.flush())
-            .map_err(|error| format!("stdout: {error}"))
+        print(&(self.0 + "}")).map_err(|error| format!("stdout: {error}"))
     }
+}
+
+/// Writes one line, at once.
+pub fn print(line: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush())
 }
 
 /// Waits for one line on stdin.
