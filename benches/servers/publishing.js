@@ -8,14 +8,17 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { cpuMicroseconds } = require('./counters.js');
 
 /**
- * The `publish` order: `{ blocks, turns, every, size }`, that is `blocks` times `turns` publishes of `size` bytes,
- * and one block more to warm up. A turn begins `every` milliseconds after the end of the one before.
+ * The `publish` order: `{ blocks, turns, together, every, size }`, that is `blocks` times `turns` times `together`
+ * publishes of `size` bytes, and one block more to warm up. A turn begins `every` milliseconds after the end of the one
+ * before.
  * @param {(message: string) => void} publish Sends to all subscribers.
  */
 function publishOrder(publish) {
-  return async ({ blocks, turns, every, size }) => {
+  return async ({ blocks, turns, together, every, size }) => {
     const message = 'm'.repeat(size);
-    const busy = () => publish(message);
+    const busy = () => {
+      for (let count = 0; count < together; count += 1) publish(message);
+    };
     const idle = () => {};
     await run(turns, every, busy);
     const differences = [];
@@ -24,10 +27,10 @@ function publishOrder(publish) {
       const including = await cpuOf(() => run(turns, every, busy));
       differences.push(less(including, without));
     }
-    const each = (thread) => median(differences.map((difference) => difference[thread])) / turns;
+    const each = (thread) => median(differences.map((difference) => difference[thread])) / (turns * together);
     const known = differences[0].main !== null;
     return {
-      published: (blocks + 1) * turns,
+      published: (blocks + 1) * turns * together,
       main: known ? each('main') : null,
       workers: known ? each('workers') : null,
     };
