@@ -369,14 +369,38 @@ export interface HttpResponse {
   /**
    * Adds a header. Repeated names are sent repeatedly. Returns the response.
    *
-   * Throws `ERR_HTTP_INVALID_HEADER`; `ERR_INVALID_STATE` after the first `write`.
+   * Throws `ERR_HTTP_INVALID_HEADER`; `ERR_INVALID_STATE` after the first `write` or `tryEnd`.
    */
   writeHeader(key: RecognizedString, value: RecognizedString | number): this;
   /**
+   * Sends status and headers now, for a body that will come by `write`. Returns the response.
+   *
+   * Throws `ERR_INVALID_STATE` after `tryEnd`.
+   */
+  beginWrite(): this;
+  /**
    * Sends a piece of the body with chunked transfer coding; an empty piece sends nothing. Everything is accepted.
-   * Returns true: this release does not report the back-pressure of responses.
+   * Returns whether to go on: after `false`, which means that 256 KiB or more wait for the peer, a program should wait
+   * for `onWritable`.
+   *
+   * Throws `ERR_INVALID_STATE` after `tryEnd`.
    */
   write(chunk: RecognizedString): boolean;
+  /**
+   * Sends a piece of a body of `totalSize` bytes in all, as far as there is room: up to 256 KiB wait for the peer. The
+   * first call announces the size, as `Content-Length`; 0 or nothing means that of the chunk. The piece begins at
+   * {@link getWriteOffset}; what was not taken is not kept, and has to be offered again.
+   *
+   * Returns `[ok, done]`: whether all of the piece was taken, and whether the response is complete, and so over. After
+   * `ok === false` an `onWritable` event follows. An empty piece completes nothing but a body of 0 bytes. `end` may
+   * complete what `tryEnd` has begun; it closes the connection if bytes are missing.
+   *
+   * Throws `ERR_OUT_OF_RANGE` for a chunk that goes beyond the size and for a size that is negative or no safe integer,
+   * `ERR_INVALID_STATE` after `write`.
+   */
+  tryEnd(chunk: RecognizedString, totalSize?: number): [ok: boolean, done: boolean];
+  /** Bytes of body accepted so far by `write` and `tryEnd`, without chunk framing. */
+  getWriteOffset(): number;
   /**
    * Completes the response, with a last (or the only) piece of body. `closeConnection` adds `Connection: close` and
    * closes the connection behind it. Returns the response, which is over.
@@ -390,6 +414,14 @@ export interface HttpResponse {
    */
   endWithoutBody(reportedContentLength?: number | `${number}`, closeConnection?: boolean): this;
   /**
+   * Reads no more of the connection until {@link resume}, and calls no `onWritable`. Body that had been read may still be
+   * handed over, and output goes on. The client is not late meanwhile; that it has gone is noticed only after `resume`.
+   * May be called repeatedly, and needs one `resume`. The end of the response ends it too. Returns the response.
+   */
+  pause(): this;
+  /** Ends {@link pause}; without one, does nothing. Returns the response. */
+  resume(): this;
+  /**
    * Drops the connection. `onAborted` runs before it returns (cause `CLOSED_BY_APPLICATION`). Returns the response,
    * which is over.
    */
@@ -399,7 +431,21 @@ export interface HttpResponse {
    * callback throws is thrown by `cork`. Returns the response, also if the callback ended it.
    */
   cork(callback: () => void): this;
+  /** Another name of {@link cork}. */
+  collect(callback: () => void): this;
 
+  /**
+   * Registers what to do when there is room again, after `write` returned `false` or `tryEnd` did not take everything; a
+   * refusal that went before the registration counts. Called with {@link getWriteOffset}, once for each time there was no
+   * room. A later registration replaces an earlier one, also from inside the handler. What the handler returns is ignored;
+   * uWebSockets.js wants `true` if everything was taken. Returns the response.
+   */
+  onWritable(handler: (offset: number) => unknown): this;
+  /**
+   * The same, but the handler also takes the place of `onAborted`, behind which it runs if both are there: it is called
+   * with the response and the offset, or with `null` and the offset when the response is aborted. Returns the response.
+   */
+  onWritableOrAborted(handler: (res: HttpResponse | null, offset: number) => unknown): this;
   /**
    * Registers what to do if the response does not complete. Runs exactly once, and only then; a later registration
    * replaces an earlier one. If it is registered after the abort happened it still runs, asynchronously; that is why

@@ -32,6 +32,7 @@ const ABORT = 10;
 const DATA = 11;
 const UNANSWERED = 12;
 const LOG = 13;
+const WRITABLE = 14;
 
 /** Which handlers a behavior has, as bits. The same numbers stand in src/node/behavior.rs. */
 const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32 };
@@ -97,6 +98,9 @@ function drain() {
         break;
       case ABORT:
         handleAbort(payload);
+        break;
+      case WRITABLE:
+        call(writableHandlerOf(responses[registers[1]]), registers[2]);
         break;
       case DRAIN: {
         const ws = sockets[registers[1]];
@@ -199,9 +203,10 @@ function handleData(chunk) {
 function handleAbort(reason) {
   const slot = registers[1];
   const info = infoOf(registers[2]);
+  const offset = registers[3];
   const response = responses[slot];
   responses[slot] = undefined;
-  if (response !== undefined) abort(response, reason, info);
+  if (response !== undefined) abort(response, reason, info, offset);
 }
 
 /** The close event of the WebSocket in the registers. Returns the reason, to be detached. */
@@ -331,12 +336,16 @@ class HttpRequest {
 
 let responseHandle;
 let dataHandlerOf;
+let writableHandlerOf;
 let abort;
 
 class HttpResponse {
   #handle;
   #abortHandler;
   #dataHandler;
+  #writableHandler;
+  /** The handler of `onWritableOrAborted`. */
+  #writableAbortHandler;
   /** What the getter `aborted` says; programs write to it too (`res.aborted = true`). */
   #aborted = false;
   /** `[reason, info]` once the response is aborted. */
@@ -353,12 +362,16 @@ class HttpResponse {
       throw invalidThis('uWS.HttpResponse');
     };
     dataHandlerOf = (response) => response?.#dataHandler;
-    abort = (response, reason, info) => {
+    writableHandlerOf = (response) => response?.#writableHandler;
+    abort = (response, reason, info, offset) => {
       response.#aborted = true;
       response.#end = [reason, info];
       const handler = response.#abortHandler;
+      const writableHandler = response.#writableAbortHandler;
       response.#abortHandler = undefined;
+      response.#writableAbortHandler = undefined;
       call(handler, reason, info);
+      call(writableHandler, null, offset);
     };
   }
 
@@ -384,8 +397,25 @@ class HttpResponse {
     return this;
   }
 
+  beginWrite() {
+    native.resBeginWrite(responseHandle(this));
+    return this;
+  }
+
   write(chunk) {
     return native.resWrite(responseHandle(this), readable(chunk));
+  }
+
+  tryEnd(chunk, totalSize) {
+    const handle = responseHandle(this);
+    const bits = native.resTryEnd(handle, readable(chunk), totalSize);
+    const isComplete = bits >= COMPLETE;
+    if (isComplete) responses[handle % SLOTS] = undefined;
+    return [bits % COMPLETE === 1, isComplete];
+  }
+
+  getWriteOffset() {
+    return native.resOffset(responseHandle(this));
   }
 
   end(body, closeConnection) {
@@ -404,14 +434,32 @@ class HttpResponse {
 
   close() {
     const handle = responseHandle(this);
+    const offset = native.resOffset(handle);
     native.resClose(handle);
     responses[handle % SLOTS] = undefined;
     const { text } = causes[CLOSED_BY_APPLICATION];
-    abort(this, text, infoOf(CLOSED_BY_APPLICATION));
+    abort(this, text, infoOf(CLOSED_BY_APPLICATION), offset);
+    return this;
+  }
+
+  pause() {
+    native.resPause(responseHandle(this));
+    return this;
+  }
+
+  resume() {
+    native.resResume(responseHandle(this));
     return this;
   }
 
   cork(callback) {
+    const handle = responseHandle(this);
+    native.resCheck(handle);
+    return gather(this, callback);
+  }
+
+  /** Another name of `cork`. */
+  collect(callback) {
     const handle = responseHandle(this);
     native.resCheck(handle);
     return gather(this, callback);
@@ -428,6 +476,25 @@ class HttpResponse {
     checkHandler(handle, handler);
     native.resAttachAbort(handle);
     this.#abortHandler = handler;
+    return this;
+  }
+
+  onWritable(handler) {
+    const handle = responseHandle(this);
+    checkHandler(handle, handler);
+    native.resAttachWritable(handle);
+    this.#writableHandler = handler;
+    this.#writableAbortHandler = undefined;
+    return this;
+  }
+
+  onWritableOrAborted(handler) {
+    const handle = responseHandle(this);
+    checkHandler(handle, handler);
+    native.resAttachAbort(handle);
+    native.resAttachWritable(handle);
+    this.#writableHandler = (offset) => handler(this, offset);
+    this.#writableAbortHandler = handler;
     return this;
   }
 
@@ -486,6 +553,9 @@ class HttpResponse {
     return 0;
   }
 }
+
+/** Bit of the result of `native.resTryEnd`: the response is complete. */
+const COMPLETE = 2;
 
 /** A response that is over says so, whatever it is given. */
 function checkHandler(response, handler) {

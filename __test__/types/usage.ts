@@ -112,7 +112,21 @@ app.any('/:name/*', (res, req) => {
     .cork(() => {
       const flowing: boolean = res.write('chunk');
       void flowing;
-    });
+    })
+    .collect(() => {})
+    .onWritable((offset) => offset > 5)
+    .onWritableOrAborted((response, offset) => {
+      const whole: uWS.HttpResponse | null = response;
+      const taken: number = offset;
+      void [whole, taken];
+    })
+    .pause()
+    .resume()
+    .beginWrite();
+  const [ok, done]: [boolean, boolean] = res.tryEnd('chunk', 5);
+  const offset: number = res.getWriteOffset();
+  res.tryEnd(new Uint8Array(1));
+  void [ok, done, offset];
   res.writeHeader('Age', 5);
   // @ts-expect-error a value is text or a number
   res.writeHeader('X', true);

@@ -61,6 +61,18 @@ pub enum Command {
         /// How the end of the body is told.
         framing: Framing,
     },
+    /// Keep books of the body that follows.
+    MeterResponse {
+        /// Whose body.
+        to: Exchange,
+        /// The books.
+        ledger: Arc<Ledger>,
+    },
+    /// Tell (`ResponseWritable`) when little is queued any more, at once if that is so already.
+    NotifyWritable {
+        /// Whose body.
+        to: Exchange,
+    },
     /// A piece of the body.
     WriteBody {
         /// Where to.
@@ -80,12 +92,12 @@ pub enum Command {
         /// Which one.
         to: Exchange,
     },
-    /// Stop reading a request body that nobody takes; the peer feels it as TCP back-pressure.
+    /// Stop reading: nobody takes the request body, or `res.pause()`. The peer feels it as TCP back-pressure.
     PauseReading {
         /// Whose body.
         to: Exchange,
     },
-    /// Go on reading it.
+    /// Go on reading.
     ResumeReading {
         /// Whose body.
         to: Exchange,

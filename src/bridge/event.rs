@@ -68,6 +68,13 @@ pub enum Event {
         /// Whether the body is complete.
         last: bool,
     },
+    /// Most of what was queued of a response is written, after Node's thread had asked to be told.
+    ResponseWritable {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Whose response.
+        request: RequestNumber,
+    },
     /// The connection died before the response was complete. Last event of an HTTP connection.
     ResponseAborted {
         /// Which connection.

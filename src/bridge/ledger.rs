@@ -1,12 +1,13 @@
-//! The books of one WebSocket's output, shared by the two threads: what `getBufferedAmount()` reads.
+//! The books of the output of one WebSocket or one response, shared by the two threads: what `getBufferedAmount()` reads,
+//! and what `tryEnd` is guided by.
 
 use super::sync::{AtomicU64, Ordering};
 
-/// What a worker has done with the bytes that Node's thread accepted for one WebSocket.
+/// What a worker has done with the bytes that Node's thread accepted for one WebSocket or response.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// Bytes of `send` and `ping` payloads whose commands the worker has applied, since the upgrade. Written by
-    /// the worker alone.
+    /// Bytes of payload (`send` and `ping` since the upgrade, or the body of the response) whose commands the worker has
+    /// applied. Written by the worker alone.
     applied: AtomicU64,
     /// Bytes that the worker holds for the socket because the kernel would not take them. Written by the worker
     /// alone.
@@ -30,10 +31,22 @@ impl Ledger {
     /// Of the bytes still under way to the worker, the first [`IN_FLIGHT_ALLOWANCE`] do not count: they stand for
     /// the kernel buffer that uWebSockets.js would have written them to within the call (S5).
     pub fn outstanding(&self, accepted: u64) -> u64 {
+        let (under_way, backlog) = self.read(accepted);
+        under_way.saturating_sub(IN_FLIGHT_ALLOWANCE) + backlog
+    }
+
+    /// Bytes not yet in the kernel, those under way to the worker included.
+    pub fn held(&self, accepted: u64) -> u64 {
+        let (under_way, backlog) = self.read(accepted);
+        under_way + backlog
+    }
+
+    /// Bytes under way to the worker, and its backlog.
+    fn read(&self, accepted: u64) -> (u64, u64) {
         // Acquire (both): the backlog read afterwards is at least as new as this `applied`.
         let applied = self.applied.load(Ordering::Acquire);
         let backlog = self.backlog.load(Ordering::Acquire);
-        accepted.saturating_sub(applied).saturating_sub(IN_FLIGHT_ALLOWANCE) + backlog
+        (accepted.saturating_sub(applied), backlog)
     }
 }
 
@@ -50,13 +63,14 @@ mod tests {
         let ledger = Ledger::default();
         assert_eq!(ledger.outstanding(IN_FLIGHT_ALLOWANCE), 0);
         assert_eq!(ledger.outstanding(IN_FLIGHT_ALLOWANCE + 5), 5);
+        assert_eq!(ledger.held(IN_FLIGHT_ALLOWANCE + 5), IN_FLIGHT_ALLOWANCE + 5);
     }
 
     #[test]
     fn a_backlog_counts_in_full() {
         let ledger = Ledger::default();
         ledger.record(100, 7);
-        assert_eq!(ledger.outstanding(100), 7);
+        assert_eq!((ledger.outstanding(100), ledger.held(100)), (7, 7));
         ledger.record(100, 0);
         assert_eq!(ledger.outstanding(100), 0);
     }

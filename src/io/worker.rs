@@ -327,6 +327,7 @@ impl Worker {
         self.downlink.recycle(batch);
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: one entry per command")]
     fn apply(&mut self, command: Command, arena: &[u8]) {
         match command {
             Command::Listen(order) => self.listen(*order),
@@ -349,6 +350,12 @@ impl Worker {
                 self.on(to.connection, |it, context| {
                     it.start_response(to.request, head, framing, arena, context)
                 });
+            }
+            Command::MeterResponse { to, ledger } => {
+                self.on(to.connection, |it, context| it.meter_response(to.request, ledger, context));
+            }
+            Command::NotifyWritable { to } => {
+                self.on(to.connection, |it, context| it.notify_writable(to.request, context));
             }
             Command::WriteBody { to, data } => {
                 self.on(to.connection, |it, context| it.write_body(to.request, data.of(arena), context));

@@ -45,23 +45,49 @@ impl<'c> Env<'c> {
     /// # Errors
     /// [`Misuse::not_text_or_data`]; `ERR_OUT_OF_RANGE` if it is longer than [`LONGEST`].
     pub fn append_text_or_data(self, value: Value<'_>, target: &mut Vec<u8>) -> Result<(), Misuse> {
-        if self.append_string(value, target) {
-            return Ok(());
-        }
-        match self.memory_of(value) {
-            Some(Memory { length, .. }) if length > LONGEST => {
+        let all = |length| match length {
+            length if length > LONGEST => {
                 Err(Misuse::out_of_range(format!("text and data must not exceed {LONGEST} bytes")))
             }
+            length => Ok(length),
+        };
+        self.append_part(value, target, all).map(|_| ())
+    }
+
+    /// Appends at most the first `most` bytes of text or data to `target`. Returns how many there are in all.
+    ///
+    /// # Errors
+    /// [`Misuse::not_text_or_data`]
+    pub fn append_first(self, value: Value<'_>, most: usize, target: &mut Vec<u8>) -> Result<usize, Misuse> {
+        self.append_part(value, target, |length| Ok(length.min(most)))
+    }
+
+    /// Appends as many bytes of text or data as `part` says, which is told how many there are. Returns that number.
+    fn append_part(
+        self,
+        value: Value<'_>,
+        target: &mut Vec<u8>,
+        part: impl Fn(usize) -> Result<usize, Misuse>,
+    ) -> Result<usize, Misuse> {
+        let start = target.len();
+        if self.append_string(value, target) {
+            let length = target.len() - start;
+            // The longest string of V8 is shorter than the limit.
+            target.truncate(start + part(length)?);
+            return Ok(length);
+        }
+        match self.memory_of(value) {
             Some(Memory { data, length }) => {
-                if length > 0 && !data.is_null() {
+                let taken = part(length)?;
+                if taken > 0 && !data.is_null() {
                     // SAFETY: Node-API gave this range for a live buffer, and no JavaScript runs until it is copied, so
                     // it can be neither detached nor resized meanwhile. Another thread may write to shared memory at
                     // the same time; then the copied bytes are some mixture, as they would be in any reader.
-                    target.extend_from_slice(unsafe { slice::from_raw_parts(data.cast::<u8>(), length) });
+                    target.extend_from_slice(unsafe { slice::from_raw_parts(data.cast::<u8>(), taken) });
                 }
-                Ok(())
+                Ok(length)
             }
-            None if self.type_of(value) == super::raw::Type::Nothing && !self.is_null(value) => Ok(()),
+            None if self.type_of(value) == super::raw::Type::Nothing && !self.is_null(value) => Ok(0),
             None => Err(Misuse::not_text_or_data()),
         }
     }

@@ -44,7 +44,7 @@ mod step {
     pub const DRAIN: f64 = 8.0;
     /// A WebSocket is closed: slot, code, cause, number of topics left; returns the reason.
     pub const CLOSE: f64 = 9.0;
-    /// A response is aborted: slot, cause; returns the reason.
+    /// A response is aborted: slot, cause, body bytes accepted; returns the reason.
     pub const ABORT: f64 = 10.0;
     /// A piece of a request body: slot, is last; returns the bytes.
     pub const DATA: f64 = 11.0;
@@ -52,6 +52,8 @@ mod step {
     pub const UNANSWERED: f64 = 12.0;
     /// A record for the listener of `setLogger`: returns it.
     pub const LOG: f64 = 13.0;
+    /// A response that had to wait may go on: slot, body bytes accepted.
+    pub const WRITABLE: f64 = 14.0;
 }
 
 /// The events being handled.
@@ -228,6 +230,7 @@ impl Environment {
                 Some(handle) => self.handle_body(env, handle, data.start as usize, data.len as usize, last),
                 None => Outcome::Nothing,
             },
+            Event::ResponseWritable { connection, request } => self.handle_writable(connection, request),
             Event::ResponseAborted { connection, request, cause } => {
                 self.handle_abort(env, connection, request, cause)
             }
@@ -496,6 +499,17 @@ impl Environment {
         Outcome::Step(step::DATA, env.array_buffer(&body))
     }
 
+    fn handle_writable<'c>(&mut self, connection: ConnectionId, request: RequestNumber) -> Outcome<'c> {
+        let Some(handle) = self.occupants.exchange(connection, request) else { return Outcome::Nothing };
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
+        if !exchange.output.take_writable() {
+            return Outcome::Nothing;
+        }
+        self.registers.set(1, f64::from(handle.slot));
+        self.registers.set(2, exchange.output.written as f64);
+        Outcome::Step(step::WRITABLE, Value::UNDEFINED)
+    }
+
     fn handle_abort<'c>(
         &mut self,
         env: Env<'c>,
@@ -516,7 +530,9 @@ impl Environment {
     }
 
     fn abort_step<'c>(&mut self, env: Env<'c>, handle: Handle, cause: CloseCause) -> Outcome<'c> {
+        let written = self.exchanges.get(handle).map_or(0, |exchange| exchange.output.written);
         self.finish_exchange(handle);
+        self.registers.set(3, written as f64);
         self.registers.set(1, f64::from(handle.slot));
         self.registers.set(2, f64::from(cause.number()));
         Outcome::Step(step::ABORT, env.string(cause.verdict().text.as_bytes()))

@@ -4,7 +4,7 @@ use super::buffer::Registers;
 use super::environment::Threads;
 use super::error::Misuse;
 use super::raw::{Call, Native, Value};
-use super::{app, buffer, dispatch, http_request, http_response, logger, websocket};
+use super::{app, buffer, dispatch, http_request, http_response, logger, response_body, websocket};
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
 use crate::io::pool::Pool;
@@ -47,10 +47,15 @@ pub const ALL: &[(&str, Native)] = &[
     ("resAttachData", http_response::attach_data),
     ("resStatus", http_response::status),
     ("resHeader", http_response::header),
-    ("resWrite", http_response::write),
-    ("resOffset", http_response::write_offset),
-    ("resEnd", http_response::end),
-    ("resEndWithoutBody", http_response::end_without_body),
+    ("resBeginWrite", response_body::begin_write),
+    ("resWrite", response_body::write),
+    ("resTryEnd", response_body::try_end),
+    ("resOffset", response_body::write_offset),
+    ("resAttachWritable", response_body::attach_writable),
+    ("resEnd", response_body::end),
+    ("resEndWithoutBody", response_body::end_without_body),
+    ("resPause", response_body::pause),
+    ("resResume", response_body::resume),
     ("resClose", http_response::close),
     ("resUpgrade", http_response::upgrade),
     ("resAddress", http_response::address),

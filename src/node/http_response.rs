@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
-use super::raw::{Call, Type, Value};
+use super::raw::{Call, Value};
+use super::response_body::Output;
 use super::router::Params;
 use super::websocket::Socket;
 use crate::bridge::command::{Command, Exchange as Address, HeadBytes};
@@ -14,7 +15,7 @@ use crate::bridge::event::Slice;
 use crate::bridge::id::AppId;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
-use crate::protocol::http::encode::{FieldFlags, Framing};
+use crate::protocol::http::encode::FieldFlags;
 use crate::protocol::http::head::{HeaderField, Span, is_field_value, is_token};
 use crate::protocol::websocket::handshake;
 
@@ -52,9 +53,10 @@ pub struct Exchange {
     /// The request body.
     pub body: Body,
     status: Vec<u8>,
-    fields: Vec<u8>,
-    flags: FieldFlags,
-    written: u64,
+    pub(super) fields: Vec<u8>,
+    pub(super) flags: FieldFlags,
+    /// The body of the response.
+    pub output: Output,
 }
 
 /// What the route handler of a request is doing.
@@ -116,7 +118,7 @@ impl Exchange {
             status: Vec::new(),
             fields: Vec::new(),
             flags: FieldFlags::NONE,
-            written: 0,
+            output: Output::default(),
         }
     }
 
@@ -193,7 +195,7 @@ impl Environment {
     }
 
     /// Lays out what has been written of the head for the worker.
-    fn take_head(&mut self, handle: Handle) -> Option<(Address, HeadBytes)> {
+    pub(super) fn take_head(&mut self, handle: Handle) -> Option<(Address, HeadBytes)> {
         let exchange = self.exchanges.get_mut(handle)?;
         let worker = exchange.to.connection.worker;
         let status = self.outgoing.copy(worker, &exchange.status);
@@ -289,7 +291,7 @@ pub fn attach_data<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let waiting = !body.attached && (!body.waiting.is_empty() || body.complete);
     body.attached = true;
     let to = exchange.to;
-    if std::mem::take(&mut body.paused) {
+    if std::mem::take(&mut body.paused) && !exchange.output.is_paused {
         environment.outgoing.push(to.connection.worker, Command::ResumeReading { to });
         environment.settle();
     }
@@ -377,100 +379,6 @@ fn append_field(call: &Call<'_>, exchange: &mut Exchange) -> Result<(), Misuse> 
     Ok(())
 }
 
-/// `resWrite(response, chunk)`: returns `true`, as long as back-pressure is not reported for responses.
-pub fn write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut environment = call.environment()?;
-    let (handle, exchange) = environment.response(call.number(0))?;
-    let (to, worker) = (exchange.to, exchange.to.connection.worker);
-    let data = append_payload(call, &mut environment, worker, 1)?;
-    if data.len > 0 {
-        start(&mut environment, handle, Framing::Chunked);
-        environment.outgoing.push(worker, Command::WriteBody { to, data });
-        if let Some(exchange) = environment.exchanges.get_mut(handle) {
-            exchange.written += u64::from(data.len);
-        }
-        environment.settle();
-    }
-    Ok(call.env().from_bool(true))
-}
-
-/// Sends the head, unless that has happened.
-fn start(environment: &mut Environment, handle: Handle, framing: Framing) {
-    let Some(exchange) = environment.exchanges.get_mut(handle) else { return };
-    if exchange.stage == Stage::Waiting {
-        exchange.stage = Stage::Started;
-        if let Some((to, head)) = environment.take_head(handle) {
-            environment.outgoing.push(to.connection.worker, Command::StartResponse { to, head, framing });
-        }
-    }
-}
-
-/// `resEnd(response, body, closeConnection)`
-pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut environment = call.environment()?;
-    let (handle, exchange) = environment.response(call.number(0))?;
-    let (to, stage, worker) = (exchange.to, exchange.stage, exchange.to.connection.worker);
-    let body = append_payload(call, &mut environment, worker, 1)?;
-    let close = call.truthy(2);
-    if stage == Stage::Waiting {
-        if let Some((to, head)) = environment.take_head(handle) {
-            environment.outgoing.push(worker, Command::Respond { to, head, body, close });
-        }
-    } else {
-        if body.len > 0 {
-            environment.outgoing.push(worker, Command::WriteBody { to, data: body });
-        }
-        environment.outgoing.push(worker, Command::FinishResponse { to, close });
-    }
-    environment.finish_exchange(handle);
-    environment.settle();
-    Ok(Value::UNDEFINED)
-}
-
-/// `resEndWithoutBody(response, reportedContentLength, closeConnection)`
-pub fn end_without_body<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut environment = call.environment()?;
-    let (handle, exchange) = environment.response(call.number(0))?;
-    let framing = match reported_length(call)? {
-        Some(length) => Framing::Length(length),
-        None => Framing::None,
-    };
-    let close = call.truthy(2);
-    let to = exchange.to;
-    if close && exchange.stage == Stage::Waiting && !exchange.flags.has(FieldFlags::CONNECTION) {
-        exchange.fields.extend_from_slice(b"Connection: close\r\n");
-        exchange.flags = exchange.flags | FieldFlags::CONNECTION;
-    }
-    start(&mut environment, handle, framing);
-    environment.outgoing.push(to.connection.worker, Command::FinishResponse { to, close });
-    environment.finish_exchange(handle);
-    environment.settle();
-    Ok(Value::UNDEFINED)
-}
-
-/// A number or a numeric string (contract 7.9).
-fn reported_length(call: &Call<'_>) -> Result<Option<u64>, Misuse> {
-    let (env, value) = (call.env(), call.argument(1));
-    let number = match env.type_of(value) {
-        Type::Nothing => return Ok(None),
-        Type::Number => env.number(value),
-        Type::String => {
-            let mut text = Vec::new();
-            env.append_string(value, &mut text);
-            std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok())
-        }
-        Type::Boolean | Type::Other => None,
-    };
-    match number {
-        // Integers up to 2^53 are exact.
-        Some(number) if (0.0..=9_007_199_254_740_991.0).contains(&number) && number.fract() == 0.0 => {
-            Ok(Some(number as u64))
-        }
-        Some(_) => Err(Misuse::out_of_range("reportedContentLength must be an integer from 0 to 2^53-1")),
-        None => Err(Misuse::invalid_type("reportedContentLength must be a number")),
-    }
-}
-
 /// `resClose(response)`: drops the connection. `index.js` runs the abort handler.
 pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
@@ -493,13 +401,6 @@ pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let socket = environment.upgrade_exchange(handle, &key, &protocol, route)?;
     // The 101 leaves with what `open` sends: `index.js` runs it next, and settles afterwards.
     Ok(env.from_number(socket.to_number()))
-}
-
-/// `resOffset(response)`: body bytes accepted so far.
-pub fn write_offset<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut environment = call.environment()?;
-    let written = environment.response(call.number(0))?.1.written;
-    Ok(call.env().from_number(written as f64))
 }
 
 /// `resAddress(response)`

@@ -20,6 +20,7 @@ pub mod http_response;
 pub mod logger;
 pub mod outgoing;
 pub mod raw;
+pub mod response_body;
 pub mod router;
 pub mod topics;
 pub mod websocket;

@@ -30,10 +30,22 @@ pub struct HttpSide {
     /// The latest request.
     request: RequestNumber,
     peer: Option<SocketAddr>,
+    /// The books of the response, if its body comes in pieces.
+    meter: Option<Meter>,
     /// Nobody takes the body at the moment; nothing is read (`PauseReading`).
     paused: bool,
     /// The client has sent FIN: it may still read an answer that is under way, and nothing more will come.
     finished: bool,
+}
+
+/// The worker's part in the books of a response.
+#[derive(Debug)]
+struct Meter {
+    ledger: Arc<Ledger>,
+    /// Body bytes of the commands applied so far.
+    applied: u64,
+    /// Node's thread waits to hear that most of it is written.
+    notify: bool,
 }
 
 /// What the answer 101 says.
@@ -55,6 +67,7 @@ impl HttpSide {
             pending: Vec::new(),
             request: RequestNumber::default(),
             peer,
+            meter: None,
             paused: false,
             finished: false,
         }
@@ -78,13 +91,27 @@ impl HttpSide {
         }
     }
 
-    pub fn after_flush(&mut self, before: usize, left: usize, now: Timestamp) {
+    pub fn after_flush(
+        &mut self,
+        connection: ConnectionId,
+        before: usize,
+        left: usize,
+        context: &mut Context,
+    ) {
         let flush = match left {
             0 => Flush::Drained,
             left if left < before => Flush::Progressed,
             _ => Flush::Stuck,
         };
-        self.exchange.handle_flush(flush, now);
+        self.exchange.handle_flush(flush, context.now);
+        if let Some(meter) = &mut self.meter {
+            meter.ledger.record(meter.applied, left as u64);
+            if meter.notify && left <= WRITABLE_BELOW {
+                meter.notify = false;
+                let request = self.request;
+                context.events.events.push(Event::ResponseWritable { connection, request });
+            }
+        }
     }
 
     /// Whether a request waits for the end of its response.
@@ -213,6 +240,7 @@ impl Connection {
         let Protocol::Http(http) = &mut self.protocol else { return };
         let could_not_read = http.paused || http.pending.len() >= MOST_PIPELINED;
         http.paused = false;
+        http.meter = None;
         http.exchange.resume(context.now);
         if !http.pending.is_empty() {
             self.handle_http_input(&mut [], context);
@@ -265,6 +293,35 @@ impl Connection {
     /// `Command::WriteBody`.
     pub fn write_body(&mut self, request: RequestNumber, data: &[u8], context: &mut Context) {
         self.with_exchange(request, context, |exchange, _, out| exchange.write_body(data, out));
+        if let Some(meter) = self.meter(request) {
+            meter.applied += data.len() as u64;
+        }
+    }
+
+    /// `Command::MeterResponse`.
+    pub fn meter_response(&mut self, request: RequestNumber, ledger: Arc<Ledger>, context: &mut Context) {
+        if let Protocol::Http(http) = &mut self.protocol
+            && http.request == request
+        {
+            http.meter = Some(Meter { ledger, applied: 0, notify: false });
+            self.mark_dirty(context);
+        }
+    }
+
+    /// `Command::NotifyWritable`.
+    pub fn notify_writable(&mut self, request: RequestNumber, context: &mut Context) {
+        if let Some(meter) = self.meter(request) {
+            meter.notify = true;
+            self.mark_dirty(context);
+        }
+    }
+
+    /// The books of the response to `request`, if it is under way.
+    fn meter(&mut self, request: RequestNumber) -> Option<&mut Meter> {
+        match &mut self.protocol {
+            Protocol::Http(http) if http.request == request => http.meter.as_mut(),
+            Protocol::Http(_) | Protocol::WebSocket(_) => None,
+        }
     }
 
     /// `Command::FinishResponse`.
@@ -341,5 +398,7 @@ fn response_head(head: HeadBytes, arena: &[u8]) -> ResponseHead<'_> {
     ResponseHead { status, fields: head.fields.of(arena), flags: head.flags }
 }
 
+/// Bytes of output at which a response that waits for it may go on: enough to keep the socket busy until more comes.
+const WRITABLE_BELOW: usize = 64 * 1024;
 /// Bytes of further requests that may wait behind one that is not answered yet.
 const MOST_PIPELINED: usize = 64 * 1024;

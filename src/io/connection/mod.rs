@@ -331,7 +331,7 @@ impl Connection {
     fn after_flush(&mut self, before: usize, context: &mut Context) {
         let left = self.outbox.len();
         match &mut self.protocol {
-            Protocol::Http(http) => http.after_flush(before, left, context.now),
+            Protocol::Http(http) => http.after_flush(self.id, before, left, context),
             Protocol::WebSocket(socket) => socket.after_flush(self.id, before, left, context),
         }
         if before >= UNREAD_OUTPUT && left < UNREAD_OUTPUT {

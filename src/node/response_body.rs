@@ -1,0 +1,322 @@
+//! The body of a response: whole (`end`), in pieces of any length (`write`), or in pieces up to an announced length of
+//! which only as much is taken as there is room for (`tryEnd`).
+
+use super::environment::Environment;
+use super::error::Misuse;
+use super::handles::Handle;
+use super::http_response::{Exchange, Stage, append_payload};
+use super::raw::{Call, Env, Type, Value};
+use crate::bridge::command::Command;
+use crate::bridge::event::Slice;
+use crate::bridge::ledger::Ledger;
+use crate::bridge::sync::Arc;
+use crate::protocol::http::encode::{FieldFlags, Framing};
+
+/// What has been accepted of the body of a response.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Body bytes.
+    pub written: u64,
+    /// The application wants nothing read and nothing asked for (`res.pause()`).
+    pub is_paused: bool,
+    /// What the worker has done of it; `None` unless the body comes in pieces.
+    ledger: Option<Arc<Ledger>>,
+    /// The length that the first `tryEnd` announced.
+    total: Option<u64>,
+    /// Whether the application has to wait.
+    wait: Wait,
+    /// An `onWritable` handler is attached.
+    is_attached: bool,
+}
+
+/// Whether the application has been told that there is no room. Whoever has been told so hears of it when there is room
+/// again, if it wants to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Wait {
+    /// It has not.
+    #[default]
+    None,
+    /// It has, and the worker will say when there is room.
+    Asked,
+    /// It has, and there is room, but there was no handler to tell, or it is paused.
+    Untold,
+}
+
+impl Output {
+    /// Bytes that may be accepted now.
+    fn room(&self) -> u64 {
+        let held = self.ledger.as_ref().map_or(0, |ledger| ledger.held(self.written));
+        WINDOW.saturating_sub(held)
+    }
+
+    /// The worker says that there is room. Returns whether a handler is to be told.
+    pub fn take_writable(&mut self) -> bool {
+        let tell = self.wait != Wait::None && self.can_tell();
+        self.wait = match self.wait {
+            Wait::Asked if !tell => Wait::Untold,
+            Wait::Untold if !tell => Wait::Untold,
+            Wait::None | Wait::Asked | Wait::Untold => Wait::None,
+        };
+        tell
+    }
+
+    const fn can_tell(&self) -> bool {
+        self.is_attached && !self.is_paused
+    }
+}
+
+impl Environment {
+    /// Sends the head, unless that has happened.
+    fn start_response(&mut self, handle: Handle, framing: Framing) {
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
+        if exchange.stage == Stage::Waiting {
+            exchange.stage = Stage::Started;
+            if let Some((to, head)) = self.take_head(handle) {
+                self.outgoing.push(to.connection.worker, Command::StartResponse { to, head, framing });
+            }
+        }
+    }
+
+    /// The same, for a body that follows in pieces.
+    fn start_body(&mut self, handle: Handle, framing: Framing) {
+        self.start_response(handle, framing);
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
+        if exchange.output.ledger.is_none() {
+            let ledger = Arc::new(Ledger::default());
+            exchange.output.ledger = Some(Arc::clone(&ledger));
+            let to = exchange.to;
+            self.outgoing.push(to.connection.worker, Command::MeterResponse { to, ledger });
+        }
+    }
+
+    /// Accepts a piece of the body.
+    fn write_piece(&mut self, handle: Handle, data: Slice) {
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
+        let to = exchange.to;
+        exchange.output.written += u64::from(data.len);
+        self.outgoing.push(to.connection.worker, Command::WriteBody { to, data });
+    }
+
+    /// The application is about to learn that there is no room: it will learn when there is.
+    fn await_room(&mut self, handle: Handle) {
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
+        if exchange.output.wait != Wait::Asked {
+            exchange.output.wait = Wait::Asked;
+            let to = exchange.to;
+            self.outgoing.push(to.connection.worker, Command::NotifyWritable { to });
+        }
+    }
+
+    /// Somebody can be told now: makes up for what could not be told before.
+    fn make_up(&mut self, handle: Handle) {
+        let is_due = self
+            .exchanges
+            .get(handle)
+            .is_some_and(|exchange| exchange.output.wait == Wait::Untold && exchange.output.can_tell());
+        if is_due {
+            self.await_room(handle);
+        }
+    }
+}
+
+/// `resBeginWrite(response)`: sends the head of a response whose body will come by `write`.
+pub fn begin_write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    refuse_announced(exchange, "beginWrite")?;
+    environment.start_body(handle, Framing::Chunked);
+    environment.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// `resWrite(response, chunk)`: accepts all of it. Returns `false` if the application should wait for `onWritable`.
+pub fn write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    refuse_announced(exchange, "write")?;
+    let worker = exchange.to.connection.worker;
+    let data = append_payload(call, &mut environment, worker, 1)?;
+    if data.len == 0 {
+        return Ok(call.env().from_bool(true));
+    }
+    environment.start_body(handle, Framing::Chunked);
+    environment.write_piece(handle, data);
+    let has_room = environment.exchanges.get(handle).is_some_and(|exchange| exchange.output.room() > 0);
+    if !has_room {
+        environment.await_room(handle);
+    }
+    environment.settle();
+    Ok(call.env().from_bool(has_room))
+}
+
+/// After `tryEnd` has announced a length there are no chunks.
+fn refuse_announced(exchange: &Exchange, method: &str) -> Result<(), Misuse> {
+    match exchange.output.total {
+        Some(_) => Err(Misuse::invalid_state(format!("{method} cannot follow tryEnd"))),
+        None => Ok(()),
+    }
+}
+
+/// `resTryEnd(response, chunk, totalSize)`: accepts what there is room for. Returns 1 if that is all of the chunk, plus 2
+/// if the response is complete.
+pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    let announced = whole_number(env, call.argument(2), "totalSize")?.filter(|total| *total > 0);
+    let mut guard = call.environment()?;
+    let environment = &mut *guard;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    let (to, worker, total) = (exchange.to, exchange.to.connection.worker, exchange.output.total);
+    let stage = exchange.stage;
+    if stage == Stage::Started && total.is_none() {
+        return Err(Misuse::invalid_state("tryEnd cannot follow write"));
+    }
+    let (written, room) = (exchange.output.written, exchange.output.room());
+    environment.flush_if_long();
+    let arena = environment.outgoing.arena(worker);
+    let start = arena.len();
+    let length = env.append_first(call.argument(1), usize::try_from(room).unwrap_or(usize::MAX), arena)?;
+    let data = Slice::tail(arena, start);
+    let total = total.or(announced).unwrap_or(length as u64);
+    if length as u64 > total - written {
+        arena.truncate(start);
+        let text = format!("chunk has {length} bytes, but only {} of totalSize are left", total - written);
+        return Err(Misuse::out_of_range(text));
+    }
+
+    let is_all = data.len as usize == length;
+    let is_complete = written + u64::from(data.len) == total;
+    if is_complete && stage == Stage::Waiting {
+        if let Some((to, head)) = environment.take_head(handle) {
+            environment.outgoing.push(worker, Command::Respond { to, head, body: data, close: false });
+        }
+    } else {
+        environment.start_body(handle, Framing::Length(total));
+        if let Some(exchange) = environment.exchanges.get_mut(handle) {
+            exchange.output.total = Some(total);
+        }
+        if data.len > 0 {
+            environment.write_piece(handle, data);
+        }
+        if is_complete {
+            environment.outgoing.push(worker, Command::FinishResponse { to, close: false });
+        }
+    }
+    if is_complete {
+        environment.finish_exchange(handle);
+    } else if !is_all {
+        environment.await_room(handle);
+    }
+    environment.settle();
+    Ok(env.from_number(f64::from(u8::from(is_all) + 2 * u8::from(is_complete))))
+}
+
+/// `resOffset(response)`: body bytes accepted so far.
+pub fn write_offset<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let written = environment.response(call.number(0))?.1.output.written;
+    Ok(call.env().from_number(written as f64))
+}
+
+/// `resAttachWritable(response)`: an `onWritable` handler is attached.
+pub fn attach_writable<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    exchange.output.is_attached = true;
+    environment.make_up(handle);
+    environment.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// `resPause(response)`: reads no more, and asks for no more.
+pub fn pause<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (_, exchange) = environment.response(call.number(0))?;
+    let to = exchange.to;
+    if !std::mem::replace(&mut exchange.output.is_paused, true) && !exchange.body.paused {
+        environment.outgoing.push(to.connection.worker, Command::PauseReading { to });
+        environment.settle();
+    }
+    Ok(Value::UNDEFINED)
+}
+
+/// `resResume(response)`
+pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    let to = exchange.to;
+    if std::mem::take(&mut exchange.output.is_paused) && !exchange.body.paused {
+        environment.outgoing.push(to.connection.worker, Command::ResumeReading { to });
+    }
+    environment.make_up(handle);
+    environment.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// `resEnd(response, body, closeConnection)`
+pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    let (to, stage, worker) = (exchange.to, exchange.stage, exchange.to.connection.worker);
+    let body = append_payload(call, &mut environment, worker, 1)?;
+    let close = call.truthy(2);
+    if stage == Stage::Waiting {
+        if let Some((to, head)) = environment.take_head(handle) {
+            environment.outgoing.push(worker, Command::Respond { to, head, body, close });
+        }
+    } else {
+        if body.len > 0 {
+            environment.write_piece(handle, body);
+        }
+        environment.outgoing.push(worker, Command::FinishResponse { to, close });
+    }
+    environment.finish_exchange(handle);
+    environment.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// `resEndWithoutBody(response, reportedContentLength, closeConnection)`
+pub fn end_without_body<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    let framing = match whole_number(call.env(), call.argument(1), "reportedContentLength")? {
+        Some(length) => Framing::Length(length),
+        None => Framing::None,
+    };
+    let close = call.truthy(2);
+    let to = exchange.to;
+    if close && exchange.stage == Stage::Waiting && !exchange.flags.has(FieldFlags::CONNECTION) {
+        exchange.fields.extend_from_slice(b"Connection: close\r\n");
+        exchange.flags = exchange.flags | FieldFlags::CONNECTION;
+    }
+    environment.start_response(handle, framing);
+    environment.outgoing.push(to.connection.worker, Command::FinishResponse { to, close });
+    environment.finish_exchange(handle);
+    environment.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// A number or a numeric string (contract 7.9); `None` for nothing.
+fn whole_number(env: Env<'_>, value: Value<'_>, name: &str) -> Result<Option<u64>, Misuse> {
+    let number = match env.type_of(value) {
+        Type::Nothing => return Ok(None),
+        Type::Number => env.number(value),
+        Type::String => {
+            let mut text = Vec::new();
+            env.append_string(value, &mut text);
+            std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok())
+        }
+        Type::Boolean | Type::Other => None,
+    };
+    match number {
+        // Integers up to 2^53 are exact.
+        Some(number) if (0.0..=9_007_199_254_740_991.0).contains(&number) && number.fract() == 0.0 => {
+            Ok(Some(number as u64))
+        }
+        Some(_) => Err(Misuse::out_of_range(format!("{name} must be an integer from 0 to 2^53-1"))),
+        None => Err(Misuse::invalid_type(format!("{name} must be a number"))),
+    }
+}
+
+/// Bytes of a body in pieces that may be on their way to the kernel: `tryEnd` accepts no more, and `write` asks to wait.
+/// Enough to keep a fast client busy while Node's thread prepares the next piece.
+const WINDOW: u64 = 256 * 1024;
