@@ -1,0 +1,69 @@
+'use strict';
+
+// The examples, each run as a user would run it.
+
+const { createHash, randomBytes } = require('node:crypto');
+const { once } = require('node:events');
+const { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } = require('node:fs');
+const http = require('node:http');
+const { tmpdir } = require('node:os');
+const { join } = require('node:path');
+
+const { afterTest } = require('./helpers/cleanup.js');
+const { Example } = require('./helpers/example.js');
+const { RawClient, request } = require('./helpers/raw-http.js');
+
+const MIB = 1024 * 1024;
+
+/** A file of `length` bytes in a folder of its own, which begins and ends with random bytes and is sparse between. */
+function largeFile(length) {
+  const folder = mkdtempSync(join(tmpdir(), 'ferrows-'));
+  afterTest(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'large');
+  writeFileSync(path, randomBytes(MIB));
+  truncateSync(path, length - MIB);
+  writeFileSync(path, randomBytes(MIB), { flag: 'a' });
+  return path;
+}
+
+/** Downloads `/`, pausing for a moment after every `pauseEach` bytes. */
+async function download(port, pauseEach = Infinity) {
+  const [response] = await once(http.get({ port, host: '127.0.0.1', agent: false }), 'response');
+  const hash = createHash('sha256');
+  let left = pauseEach;
+  for await (const chunk of response) {
+    hash.update(chunk);
+    left -= chunk.length;
+    if (left < 0) {
+      left = pauseEach;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  return hash.digest('hex');
+}
+
+function hashOf(path) {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}
+
+describe('stream-file', () => {
+  test('sends a file of a gigabyte to slow and fast readers in little memory', async () => {
+    const path = largeFile(1024 * MIB);
+    const example = await Example.start('stream-file.js', { FILE: path });
+    const { peak } = example;
+    const hashes = await Promise.all([download(example.port), download(example.port, 64 * MIB)]);
+    const expected = hashOf(path);
+    expect(hashes).toEqual([expected, expected]);
+    // Some of it is the garbage of Node's file streams.
+    expect(example.peak - peak).toBeLessThan(100 * MIB);
+  });
+
+  test('reads no further for a reader that went away', async () => {
+    const example = await Example.start('stream-file.js', { FILE: largeFile(64 * MIB) });
+    const client = await RawClient.connect(example.port);
+    await client.send(request('GET', '/'));
+    await client.bytes(5 * MIB);
+    client.reset();
+    expect((await download(example.port)).length).toBe(64);
+  });
+});
