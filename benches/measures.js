@@ -36,6 +36,11 @@ const PUBLISH = [
   { name: 'ws', server: 'ws-publish.js' },
 ];
 
+const BODIES = [
+  { name: 'ferrows', server: 'ferrows-bodies.js' },
+  { name: 'node:http', server: 'node-bodies.js' },
+];
+
 /** @type {Measure[]} */
 const measures = [
   {
@@ -90,6 +95,10 @@ const measures = [
       { title: 'Node-thread CPU per request, µs', figure: NODE_CPU, digits: 2 },
     ],
   },
+  requests('100 headers, 64 connections: requests/s', 'headers', { connections: 64, fields: 97 }, 2.5),
+  requests('POST 1 KB, 64 connections: requests/s', 'post', { connections: 64, body: 1024 }, 2.5),
+  requests('POST 1 MB, 8 connections: requests/s', 'upload', { connections: 8, body: 1_000_000 }, 1, 0.5),
+  requests('a response of 100 MB in pieces, 4 connections: responses/s', 'stream', { connections: 4, path: '/stream' }, 1, 0.5),
   publishing(10),
   publishing(100),
   { ...publishing(1000), short: true },
@@ -139,6 +148,21 @@ function nodeCpuPerMessage(load) {
     digits: 2,
     target: '≤ 1.6 µs, or ≤ 0.17 of ws',
     reached: (microseconds, ratio) => microseconds <= 1.6 || ratio <= 0.17,
+  };
+}
+
+/** Requests in a closed loop: the least ratio of their rates, and the largest of the CPU time on Node's thread. */
+function requests(title, key, load, rate, cpu) {
+  const target = cpu === undefined ? {} : { target: `≤ ${cpu} of node:http`, reached: (value, ratio) => ratio <= cpu };
+  return {
+    key,
+    short: false,
+    contestants: BODIES,
+    run: closedLoop('http', load),
+    rows: [
+      { title, figure: RATE, digits: 0, target: `≥ ${rate}× node:http`, reached: (value, ratio) => ratio >= rate },
+      { title: `the same, Node-thread CPU, µs`, figure: NODE_CPU, digits: 2, ...target },
+    ],
   };
 }
 

@@ -23,7 +23,7 @@ use mio::{Events, Interest, Poll, Token};
 use crate::connect::{self, Opened};
 use crate::frame::{self, FrameScanner};
 use crate::histogram::Histogram;
-use crate::http::ResponseScanner;
+use crate::http::{self, ResponseScanner};
 use crate::options::Options;
 use crate::report::{self, Line};
 
@@ -40,12 +40,10 @@ pub fn echo(options: &Options) -> Result<(), String> {
     fleet.run(options, "messages")
 }
 
-/// Runs the loop of GET requests and prints its result.
+/// Runs the loop of HTTP requests and prints its result.
 pub fn http(options: &Options) -> Result<(), String> {
-    let request =
-        format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", options.target.path, options.target.authority);
     let opened = connect::open_all(options)?;
-    let mut fleet = Fleet::<ResponseScanner>::new(opened, request.as_bytes(), 1, options.nap)?;
+    let mut fleet = Fleet::<ResponseScanner>::new(opened, &http::request(options), 1, options.nap)?;
     fleet.run(options, "requests")
 }
 

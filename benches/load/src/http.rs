@@ -1,9 +1,27 @@
-//! Counts whole HTTP responses in a server's byte stream.
+//! The HTTP request that is sent, and how whole responses are counted in a server's byte stream.
+
+use crate::options::Options;
 
 /// Header fields read per response; a hello world has three to six.
 const MOST_HEADERS: usize = 32;
 /// A longer head means that something other than the bench server answers.
 const LONGEST_HEAD: usize = 16 * 1024;
+
+/// The bytes of the request.
+pub fn request(options: &Options) -> Vec<u8> {
+    let method = if options.body.is_some() { "POST" } else { "GET" };
+    let mut request =
+        format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", options.target.path, options.target.authority);
+    for number in 0..options.fields {
+        request += &format!("X-Field-{number}: value-{number}\r\n");
+    }
+    if let Some(length) = options.body {
+        request += &format!("Content-Length: {length}\r\n");
+    }
+    let mut request = (request + "\r\n").into_bytes();
+    request.resize(request.len() + options.body.unwrap_or(0), b'x');
+    request
+}
 
 /// Takes the bytes of one keep-alive connection; understands responses with a Content-Length.
 #[derive(Debug, Default)]
@@ -85,6 +103,19 @@ mod tests {
 
     const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 5\r\n\r\nHello";
     const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+    #[test]
+    fn a_request_has_the_body_and_the_fields_asked_for() {
+        let text = |line: &str| {
+            let options = Options::parse(line.split_whitespace().map(str::to_owned)).unwrap();
+            String::from_utf8(request(&options)).unwrap()
+        };
+        assert_eq!(text("http --url http://127.0.0.1:9/a"), "GET /a HTTP/1.1\r\nHost: 127.0.0.1:9\r\n\r\n");
+        assert_eq!(
+            text("http --url http://127.0.0.1:9 --body 3 --fields 1"),
+            "POST / HTTP/1.1\r\nHost: 127.0.0.1:9\r\nX-Field-0: value-0\r\nContent-Length: 3\r\n\r\nxxx"
+        );
+    }
 
     #[test]
     fn counts_are_the_same_at_every_split() {

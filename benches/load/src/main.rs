@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ferrows-load echo      --url ws://127.0.0.1:9001/   [--connections 64] [--in-flight 1] [--size 20] [--text|--binary]
-//! ferrows-load http      --url http://127.0.0.1:9001/ [--connections 64] [--path /]
+//! ferrows-load http      --url http://127.0.0.1:9001/ [--connections 64] [--path /] [--body BYTES] [--fields COUNT]
 //!                        both: [--warm-up 1] [--seconds 3] [--nap MICROSECONDS] [--gate]
 //! ferrows-load idle      --url ws://127.0.0.1:9001/   [--connections 10000]
 //! ferrows-load subscribe --url ws://127.0.0.1:9001/   [--connections 1000] [--count MESSAGES] [--seconds SECONDS]

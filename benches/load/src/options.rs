@@ -20,6 +20,10 @@ pub struct Options {
     pub size: usize,
     /// Opcode of an echoed message. Default text.
     pub kind: Kind,
+    /// Body of an HTTP request in bytes, sent with POST. Default none, and GET.
+    pub body: Option<usize>,
+    /// Header fields of an HTTP request besides Host. Default 0.
+    pub fields: usize,
     /// Load before the measured window, not counted. Default 1 s.
     pub warm_up: Duration,
     /// How long a closed loop lets answers pile up (see closed_loop.rs); the system adds its timer slack, 50 µs on
@@ -92,6 +96,8 @@ impl Options {
                 "--seconds" => options.seconds = Some(seconds(&flag, &value()?)?),
                 "--warm-up" => options.warm_up = seconds(&flag, &value()?)?,
                 "--nap" => options.nap = Duration::from_micros(number(&flag, &value()?)?),
+                "--body" => options.body = Some(number(&flag, &value()?)?),
+                "--fields" => options.fields = number(&flag, &value()?)?,
                 "--text" => options.kind = Kind::Text,
                 "--binary" => options.kind = Kind::Binary,
                 "--gate" => options.gate = true,
@@ -128,6 +134,8 @@ impl Options {
             in_flight: 1,
             size: 20,
             kind: Kind::Text,
+            body: None,
+            fields: 0,
             warm_up: Duration::from_secs(1),
             nap: Duration::from_micros(10),
             seconds,

@@ -1,0 +1,37 @@
+'use strict';
+
+// Request bodies that are counted, and a response of 100 MB in pieces, with Ferrows.
+
+const uWS = require('../../index.js');
+const { obey } = require('./control.js');
+const { CONTENT, PIECE } = require('./content.js');
+
+uWS
+  .App()
+  .post('/*', (response) => {
+    let length = 0;
+    response.onAborted(() => {});
+    response.onData((chunk, isLast) => {
+      length += chunk.byteLength;
+      if (isLast) response.end(String(length));
+    });
+  })
+  .get('/stream', (response) => {
+    const send = () => {
+      for (;;) {
+        const offset = response.getWriteOffset();
+        const [ok, done] = response.tryEnd(CONTENT.subarray(offset, offset + PIECE), CONTENT.length);
+        if (done || !ok) return ok;
+      }
+    };
+    response.onAborted(() => {});
+    response.onWritable(send);
+    send();
+  })
+  .get('/*', (response) => {
+    response.end('Hello World!');
+  })
+  .listen('127.0.0.1', 0, (token, error) => {
+    if (!token) throw error;
+    obey(uWS.us_socket_local_port(token));
+  });
