@@ -380,15 +380,15 @@ export interface HttpResponse {
   beginWrite(): this;
   /**
    * Sends a piece of the body with chunked transfer coding; an empty piece sends nothing. Everything is accepted.
-   * Returns whether to go on: after `false`, which means that 256 KiB or more wait for the peer, a program should wait
-   * for `onWritable`.
+   * Returns whether to go on: after `false`, which means that 128 KiB to 1 MiB wait for the peer, depending on how
+   * it kept up so far, a program should wait for `onWritable`.
    *
    * Throws `ERR_INVALID_STATE` after `tryEnd`.
    */
   write(chunk: RecognizedString): boolean;
   /**
-   * Sends a piece of a body of `totalSize` bytes in all, as far as there is room: up to 256 KiB wait for the peer. The
-   * first call announces the size, as `Content-Length`; 0 or nothing means that of the chunk. The piece begins at
+   * Sends a piece of a body of `totalSize` bytes in all, as far as there is room: 128 KiB to 1 MiB may wait for the peer,
+   * depending on how it kept up so far. The first call announces the size, as `Content-Length`; 0 or nothing means that of the chunk. The piece begins at
    * {@link getWriteOffset}; what was not taken is not kept, and has to be offered again.
    *
    * Returns `[ok, done]`: whether all of the piece was taken, and whether the response is complete, and so over. After

@@ -16,7 +16,7 @@ const { request } = require('./helpers/raw-http.js');
 const { createApp, guarded, listen, serve } = require('./helpers/server.js');
 
 const MIB = 1024 * 1024;
-/** Bytes of a body in pieces that are accepted before the worker has written any (`WINDOW`). */
+/** Bytes of a body in pieces that are accepted before the worker has written any (`FIRST_WINDOW`). */
 const WINDOW = 256 * 1024;
 const CONTENT = randomBytes(24 * MIB);
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use socket2::Socket;
 
-use super::event::{KEPT_CAPACITY, Slice};
+use super::event::Slice;
+use super::habit::Habit;
 use super::id::{AppId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerId};
 use super::latch::Latch;
 use super::ledger::Ledger;
@@ -241,20 +242,26 @@ pub struct CommandBatch {
     pub commands: Vec<Command>,
     /// The arena of all payloads.
     pub bytes: Vec<u8>,
+    habit: Habit,
 }
 
 impl CommandBatch {
+    /// A batch of one command without payload.
+    #[must_use]
+    pub fn of(command: Command) -> Self {
+        Self { commands: vec![command], ..Self::default() }
+    }
+
     /// Whether there is nothing to hand over.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty()
     }
 
-    /// Empties the batch for reuse, giving back what a large payload took.
+    /// Empties the batch for reuse.
     pub fn clear(&mut self) {
         self.commands.clear();
-        self.bytes.clear();
-        self.bytes.shrink_to(KEPT_CAPACITY);
+        self.habit.clear(&mut self.bytes);
     }
 }
 

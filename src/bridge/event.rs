@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use super::habit::Habit;
 use super::id::{AppId, ConnectionId, RequestNumber};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::head::{HeaderField, RequestHead, Span};
@@ -157,6 +158,7 @@ pub struct EventBatch {
     pub requests: Vec<RequestRecord>,
     /// The header fields of all requests, in wire order.
     pub fields: Vec<HeaderField>,
+    habit: Habit,
 }
 
 impl EventBatch {
@@ -200,20 +202,14 @@ impl EventBatch {
         self.requests.push(record);
     }
 
-    /// Empties the batch for reuse. Capacity beyond [`KEPT_CAPACITY`] goes back to the allocator, so that one
-    /// large message does not stay with the process for ever.
+    /// Empties the batch for reuse.
     pub fn clear(&mut self) {
         self.events.clear();
         self.requests.clear();
         self.fields.clear();
-        self.bytes.clear();
-        self.bytes.shrink_to(KEPT_CAPACITY);
+        self.habit.clear(&mut self.bytes);
     }
 }
-
-/// Arena capacity, in bytes, that survives [`EventBatch::clear`] and its twin for commands. A batch of small
-/// messages stays far below it.
-pub const KEPT_CAPACITY: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -223,15 +219,5 @@ mod tests {
     fn an_event_is_small() {
         // 64×20 pipelined messages in one pass must fit the second-level cache with room to spare.
         assert!(size_of::<Event>() <= 32, "{}", size_of::<Event>());
-    }
-
-    #[test]
-    fn clear_gives_back_what_a_large_message_took() {
-        let mut batch = EventBatch::default();
-        let big = vec![0; 8 * KEPT_CAPACITY];
-        let slice = Slice::append(&mut batch.bytes, &big);
-        assert_eq!(slice.of(&batch.bytes).len(), big.len());
-        batch.clear();
-        assert!(batch.bytes.capacity() <= 2 * KEPT_CAPACITY);
     }
 }

@@ -41,6 +41,11 @@ impl Ledger {
         under_way + backlog
     }
 
+    /// Bytes that the worker holds because the kernel would not take them.
+    pub fn backlog(&self) -> u64 {
+        self.read(0).1
+    }
+
     /// Bytes under way to the worker, and its backlog.
     fn read(&self, accepted: u64) -> (u64, u64) {
         // Acquire (both): the backlog read afterwards is at least as new as this `applied`.

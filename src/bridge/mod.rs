@@ -13,6 +13,7 @@
 
 pub mod command;
 pub mod event;
+pub mod habit;
 pub mod id;
 pub mod latch;
 pub mod ledger;

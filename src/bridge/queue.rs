@@ -274,7 +274,8 @@ mod tests {
     const SOMEBODY: ConnectionId = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
 
     fn batch(weight: usize) -> EventBatch {
-        let mut batch = EventBatch { bytes: vec![0; weight], ..EventBatch::default() };
+        let mut batch = EventBatch::default();
+        batch.bytes.resize(weight, 0);
         batch.events.push(Event::Drained { connection: SOMEBODY });
         batch
     }
@@ -319,7 +320,7 @@ mod tests {
     fn a_worker_does_not_fall_asleep_over_a_batch() {
         let downlink = Downlink::default();
         assert!(downlink.sleep(Waker::noop()));
-        let mut batch = CommandBatch { commands: vec![Command::Stop], bytes: Vec::new() };
+        let mut batch = CommandBatch::of(Command::Stop);
         downlink.push(&mut batch);
         assert!(!downlink.is_asleep());
         assert!(!downlink.sleep(Waker::noop()));

@@ -53,6 +53,23 @@ impl Outbox {
         &mut self.tail
     }
 
+    /// Queues bytes. Much of it is written at once, as far as the kernel takes it, rather than copied first.
+    pub fn append(&mut self, data: &[u8], transport: &Transport, pool: &mut Pool) {
+        let mut rest = data;
+        let before = self.tail.len() - self.written;
+        if data.len() >= THROUGH_FROM && self.queue.is_none() && before <= MOST_BEFORE {
+            let pieces = [IoSlice::new(&self.tail[self.written..]), IoSlice::new(data)];
+            // A failure is met again by the next flush.
+            let count = transport.try_write_vectored(&pieces).unwrap_or(0);
+            self.written += count.min(before);
+            rest = &data[count.saturating_sub(before)..];
+        }
+        if rest.is_empty() {
+            return self.release(pool);
+        }
+        self.tail(pool).extend_from_slice(rest);
+    }
+
     /// Queues a frame that other outboxes queue too. A large one is shared, not copied.
     pub fn push_shared(&mut self, frame: &Bytes, pool: &mut Pool) {
         if frame.len() < SHARE_FROM {
@@ -149,6 +166,10 @@ impl Pool {
     }
 }
 
+/// Bytes, from which on a system call of its own costs less than copying them, now and perhaps again.
+const THROUGH_FROM: usize = 16 * 1024;
+/// Bytes in front of them that a socket which takes more may still have: the head of the response, mostly.
+const MOST_BEFORE: usize = 4096;
 /// Frame length, in bytes, from which sharing costs less than copying: a reference, a queue entry and a vectored
 /// write are worth about a page of memcpy.
 const SHARE_FROM: usize = 4096;

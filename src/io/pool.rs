@@ -21,7 +21,7 @@ impl Peers {
     pub fn send(&self, worker: WorkerId, command: Command) {
         let downlinks = self.downlinks.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(downlink) = downlinks.get(worker.index()) {
-            downlink.push(&mut CommandBatch { commands: vec![command], bytes: Vec::new() });
+            downlink.push(&mut CommandBatch::of(command));
         }
     }
 }
@@ -102,7 +102,7 @@ impl Pool {
     /// Ends every thread and waits for it. A worker never waits for anybody, so this takes one pass.
     pub fn stop(&mut self) {
         for worker in &self.workers {
-            worker.downlink.push(&mut CommandBatch { commands: vec![Command::Stop], bytes: Vec::new() });
+            worker.downlink.push(&mut CommandBatch::of(Command::Stop));
         }
         for mut worker in self.workers.drain(..) {
             if let Some(thread) = worker.thread.take() {

@@ -13,7 +13,7 @@ use crate::bridge::sync::Arc;
 use crate::protocol::http::encode::{FieldFlags, Framing};
 
 /// What has been accepted of the body of a response.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Output {
     /// Body bytes.
     pub written: u64,
@@ -21,12 +21,29 @@ pub struct Output {
     pub is_paused: bool,
     /// What the worker has done of it; `None` unless the body comes in pieces.
     ledger: Option<Arc<Ledger>>,
+    /// Bytes that may be on their way to the kernel. Grows while the client keeps up, so that it never waits for the next
+    /// piece, and shrinks while it does not.
+    window: u64,
     /// The length that the first `tryEnd` announced.
     total: Option<u64>,
     /// Whether the application has to wait.
     wait: Wait,
     /// An `onWritable` handler is attached.
     is_attached: bool,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self {
+            written: 0,
+            is_paused: false,
+            ledger: None,
+            window: FIRST_WINDOW,
+            total: None,
+            wait: Wait::None,
+            is_attached: false,
+        }
+    }
 }
 
 /// Whether the application has been told that there is no room. Whoever has been told so hears of it when there is room
@@ -46,11 +63,22 @@ impl Output {
     /// Bytes that may be accepted now.
     fn room(&self) -> u64 {
         let held = self.ledger.as_ref().map_or(0, |ledger| ledger.held(self.written));
-        WINDOW.saturating_sub(held)
+        self.window.saturating_sub(held)
+    }
+
+    /// The worker says that there is room.
+    fn adapt(&mut self) {
+        let Some(ledger) = &self.ledger else { return };
+        self.window = if ledger.backlog() == 0 {
+            (self.window * 2).min(WIDEST_WINDOW)
+        } else {
+            (self.window / 2).max(NARROWEST_WINDOW)
+        };
     }
 
     /// The worker says that there is room. Returns whether a handler is to be told.
     pub fn take_writable(&mut self) -> bool {
+        self.adapt();
         let tell = self.wait != Wait::None && self.can_tell();
         self.wait = match self.wait {
             Wait::Asked if !tell => Wait::Untold,
@@ -318,5 +346,8 @@ fn whole_number(env: Env<'_>, value: Value<'_>, name: &str) -> Result<Option<u64
 }
 
 /// Bytes of a body in pieces that may be on their way to the kernel: `tryEnd` accepts no more, and `write` asks to wait.
-/// Enough to keep a fast client busy while Node's thread prepares the next piece.
-const WINDOW: u64 = 256 * 1024;
+const FIRST_WINDOW: u64 = 256 * 1024;
+/// The same for a client that has kept up for a while: of the order of the kernel's own largest buffers.
+const WIDEST_WINDOW: u64 = 1024 * 1024;
+/// The same for a client that has not. Twice what the worker still has when it says that there is room.
+const NARROWEST_WINDOW: u64 = 128 * 1024;

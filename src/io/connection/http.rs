@@ -15,7 +15,7 @@ use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::{Framing, ResponseHead};
 use crate::protocol::http::error::HttpError;
-use crate::protocol::http::exchange::Exchange;
+use crate::protocol::http::exchange::{Exchange, Piece};
 use crate::protocol::http::limits::{Limits, Moment};
 use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
 use crate::protocol::time::Timestamp;
@@ -292,7 +292,10 @@ impl Connection {
 
     /// `Command::WriteBody`.
     pub fn write_body(&mut self, request: RequestNumber, data: &[u8], context: &mut Context) {
-        self.with_exchange(request, context, |exchange, _, out| exchange.write_body(data, out));
+        let mut piece = Piece::NOTHING;
+        self.with_exchange(request, context, |exchange, _, out| piece = exchange.frame_body(data.len(), out));
+        self.outbox.append(&data[..piece.length], &self.transport, &mut context.pool);
+        self.outbox.append(piece.after, &self.transport, &mut context.pool);
         if let Some(meter) = self.meter(request) {
             meter.applied += data.len() as u64;
         }

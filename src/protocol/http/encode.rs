@@ -220,22 +220,23 @@ pub(super) fn encode_head(
     plan
 }
 
-/// Appends one chunk (RFC 9112 §7.1). An empty one would end the body, so `data` is never empty.
-pub(super) fn encode_chunk(data: &[u8], out: &mut Vec<u8>) {
+/// Appends what precedes `length` bytes of data in a chunk (RFC 9112 §7.1); [`AFTER_CHUNK`] follows them. An empty chunk
+/// would end the body, so `length` is never 0.
+pub(super) fn begin_chunk(length: usize, out: &mut Vec<u8>) {
     let mut digits = [0; 16];
     let mut start = digits.len();
-    let mut rest = data.len();
+    let mut rest = length;
     while rest > 0 {
         start -= 1;
         digits[start] = b"0123456789abcdef"[rest & 15];
         rest >>= 4;
     }
-    out.reserve(digits.len() + data.len() + 4);
     out.extend_from_slice(&digits[start..]);
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"\r\n");
 }
+
+/// What follows the data of a chunk.
+pub(super) const AFTER_CHUNK: &[u8] = b"\r\n";
 
 impl Plan {
     /// The table at the top of this file.
@@ -490,11 +491,9 @@ mod tests {
     #[test]
     fn a_chunk_is_its_size_in_hexadecimal_and_its_data() {
         for (len, size) in [(1, "1"), (15, "f"), (16, "10"), (255, "ff"), (4096, "1000"), (70_000, "11170")] {
-            let data = vec![b'x'; len];
             let mut out = b"before".to_vec();
-            encode_chunk(&data, &mut out);
-            let expected = [b"before", size.as_bytes(), b"\r\n", &data, b"\r\n"].concat();
-            assert!(out == expected, "{len}");
+            begin_chunk(len, &mut out);
+            assert_eq!(out, [b"before", size.as_bytes(), b"\r\n"].concat());
         }
     }
 }

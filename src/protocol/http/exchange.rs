@@ -20,7 +20,7 @@
 
 use super::body::BodyDecoder;
 use super::encode::{
-    Asked, AskedMethod, BodyEncoding, Framing, Plan, ResponseHead, encode_chunk, encode_head,
+    AFTER_CHUNK, Asked, AskedMethod, BodyEncoding, Framing, Plan, ResponseHead, begin_chunk, encode_head,
 };
 use super::error::HttpError;
 use super::head::{RequestHead, parse_head};
@@ -49,6 +49,20 @@ pub struct Exchange {
     blocked_since: Option<Timestamp>,
     /// The caller does not read for reasons of its own, so the client is not late.
     is_paused: bool,
+}
+
+/// How a piece of a body goes on, see [`Exchange::frame_body`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Bytes of the piece to write.
+    pub length: usize,
+    /// What to write behind them.
+    pub after: &'static [u8],
+}
+
+impl Piece {
+    /// Nothing is to be written.
+    pub const NOTHING: Self = Self { length: 0, after: b"" };
 }
 
 /// What is due to the client.
@@ -164,20 +178,28 @@ impl Exchange {
     /// Writes a piece of the body: as it is, or as one chunk. Bytes beyond the announced length are dropped, as are
     /// those that the response must not have (HEAD, 204, 304). An empty piece does nothing.
     pub fn write_body(&mut self, data: &[u8], out: &mut Vec<u8>) {
-        let Writing::Started { body, .. } = &mut self.writing else { return };
-        if data.is_empty() {
-            return;
-        }
+        let piece = self.frame_body(data.len(), out);
+        out.extend_from_slice(&data[..piece.length]);
+        out.extend_from_slice(piece.after);
+    }
+
+    /// The same for a caller that writes the data itself: writes what precedes a piece of `length` bytes. Its first bytes
+    /// are to follow, as many as the result says, and then what it says.
+    pub fn frame_body(&mut self, length: usize, out: &mut Vec<u8>) -> Piece {
+        let Writing::Started { body, .. } = &mut self.writing else { return Piece::NOTHING };
         match body {
-            BodyEncoding::Dropped => {}
+            _ if length == 0 => Piece::NOTHING,
+            BodyEncoding::Dropped => Piece::NOTHING,
             BodyEncoding::Length(remaining) => {
-                let len =
-                    usize::try_from(*remaining).map_or(data.len(), |remaining| remaining.min(data.len()));
-                *remaining -= len as u64;
-                out.extend_from_slice(&data[..len]);
+                let length = usize::try_from(*remaining).map_or(length, |remaining| remaining.min(length));
+                *remaining -= length as u64;
+                Piece { length, after: b"" }
             }
-            BodyEncoding::Chunked => encode_chunk(data, out),
-            BodyEncoding::UntilClose => out.extend_from_slice(data),
+            BodyEncoding::Chunked => {
+                begin_chunk(length, out);
+                Piece { length, after: AFTER_CHUNK }
+            }
+            BodyEncoding::UntilClose => Piece { length, after: b"" },
         }
     }
 

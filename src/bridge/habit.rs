@@ -1,0 +1,51 @@
+//! How much memory a buffer that is used again and again keeps in between: as much as it has needed lately.
+
+/// What a buffer has needed lately, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Habit(usize);
+
+impl Habit {
+    /// Empties `buffer` for its next use. Capacity beyond what is needed as a rule goes back to the allocator, so that one
+    /// large message does not stay with the process; but a stream of large ones does not pay for fresh memory each time,
+    /// which costs more than copying them.
+    pub fn clear(&mut self, buffer: &mut Vec<u8>) {
+        self.0 = buffer.len().max(self.0 - self.0 / 8);
+        buffer.clear();
+        buffer.shrink_to((2 * self.0).clamp(LEAST, MOST));
+    }
+}
+
+/// Kept in any case. A batch of small messages stays far below it.
+pub const LEAST: usize = 256 * 1024;
+/// Never kept more. Holds what a worker hands over in one pass while several large bodies arrive.
+pub const MOST: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn use_once(habit: &mut Habit, buffer: &mut Vec<u8>, length: usize) -> usize {
+        buffer.resize(length, 0);
+        habit.clear(buffer);
+        buffer.capacity()
+    }
+
+    #[test]
+    fn what_a_large_message_took_is_given_back() {
+        let (mut habit, mut buffer) = (Habit::default(), Vec::new());
+        assert!(use_once(&mut habit, &mut buffer, 8 * MOST) <= MOST);
+        let capacity = (0..40).map(|_| use_once(&mut habit, &mut buffer, 100)).last();
+        assert!(capacity <= Some(LEAST));
+    }
+
+    #[test]
+    fn what_is_needed_again_is_kept() {
+        let (mut habit, mut buffer) = (Habit::default(), Vec::new());
+        for _ in 0..3 {
+            use_once(&mut habit, &mut buffer, MOST / 2);
+        }
+        for _ in 0..3 {
+            assert!(use_once(&mut habit, &mut buffer, 10) >= MOST / 2);
+        }
+    }
+}
