@@ -34,7 +34,7 @@ mod tests {
     fn what_a_large_message_took_is_given_back() {
         let (mut habit, mut buffer) = (Habit::default(), Vec::new());
         assert!(use_once(&mut habit, &mut buffer, 8 * MOST) <= MOST);
-        let capacity = (0..40).map(|_| use_once(&mut habit, &mut buffer, 100)).last();
+        let capacity = (0..60).map(|_| use_once(&mut habit, &mut buffer, 100)).last();
         assert!(capacity <= Some(LEAST));
     }
 
