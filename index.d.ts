@@ -213,31 +213,33 @@ export const LIBUS_LISTEN_EXCLUSIVE_PORT: 1;
  * it. A request that no route takes is answered with 404, unless `any('/*')` is registered.
  *
  * A handler must answer before it returns, or attach `res.onAborted` and answer later. Where it does neither, a
- * warning is emitted once per route (`process.on('warning')`).
+ * warning is emitted once per route (`process.on('warning')`). An `ArrayBuffer` instead of a handler is a response that
+ * is the same for every request, or nearly so: see {@link DeclarativeResponse}.
  *
- * Routes throw `ERR_INVALID_ARG_TYPE` for patterns that are not text and handlers that are neither functions nor null.
+ * Routes throw `ERR_INVALID_ARG_TYPE` for patterns that are not text and handlers that are neither functions nor
+ * ArrayBuffers nor null, and `ERR_INVALID_ARG_VALUE` for an ArrayBuffer that `DeclarativeResponse` did not make.
  */
 export interface TemplatedApp {
   /** Routes GET requests. Returns the app. */
-  get(pattern: RecognizedString, handler: HttpHandler | null): this;
+  get(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes POST requests. Returns the app. */
-  post(pattern: RecognizedString, handler: HttpHandler | null): this;
+  post(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes OPTIONS requests. Returns the app. */
-  options(pattern: RecognizedString, handler: HttpHandler | null): this;
+  options(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes DELETE requests. Returns the app. */
-  del(pattern: RecognizedString, handler: HttpHandler | null): this;
+  del(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes PATCH requests. Returns the app. */
-  patch(pattern: RecognizedString, handler: HttpHandler | null): this;
+  patch(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes PUT requests. Returns the app. */
-  put(pattern: RecognizedString, handler: HttpHandler | null): this;
+  put(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes HEAD requests; they are not derived from GET. Answer with `endWithoutBody`. Returns the app. */
-  head(pattern: RecognizedString, handler: HttpHandler | null): this;
+  head(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes CONNECT requests. Returns the app. */
-  connect(pattern: RecognizedString, handler: HttpHandler | null): this;
+  connect(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes TRACE requests. Returns the app. */
-  trace(pattern: RecognizedString, handler: HttpHandler | null): this;
+  trace(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes requests of every method, known or not, after the routes of their own method. Returns the app. */
-  any(pattern: RecognizedString, handler: HttpHandler | null): this;
+  any(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
 
   /**
    * Routes WebSocket handshakes: GET requests with a `Sec-WebSocket-Key` of 24 characters. Other requests go on to
@@ -496,6 +498,46 @@ export interface HttpResponse {
 
   /** A program may keep what it likes on the response. */
   [property: string]: any;
+}
+
+/**
+ * Writes a response down once, for a route to answer with it without calling JavaScript:
+ *
+ * ```ts
+ * app.get('/hello/:name', new DeclarativeResponse()
+ *   .writeHeader('Content-Type', 'text/plain')
+ *   .write('Hello, ')
+ *   .writeParameterValue('name')
+ *   .end());
+ * ```
+ *
+ * The body is sent whole, with its `Content-Length`. Values of the request can be put into the body only, and are put
+ * there as they are: in HTML, a query value can hold a script. The methods check their arguments at once, are chained,
+ * and throw `ERR_OUT_OF_RANGE` where a status, name, key or value of a header exceeds 255 bytes, or a piece of the body
+ * 65,535 (write several then), and `ERR_INVALID_STATE` after `end`.
+ */
+export class DeclarativeResponse {
+  /** A response without a status, headers or body: `200 OK`. */
+  constructor();
+  /** As {@link HttpResponse.writeStatus}. */
+  writeStatus(status: RecognizedString): this;
+  /** As {@link HttpResponse.writeHeader}; `ERR_INVALID_STATE` after the first piece of the body. */
+  writeHeader(key: RecognizedString, value: RecognizedString | number): this;
+  /** Adds a piece of the body. */
+  write(chunk: RecognizedString): this;
+  /** Does nothing; programs written for uWebSockets.js call it. */
+  writeBody(): this;
+  /** Adds what {@link HttpRequest.getQuery} gives for this key; nothing where the query does not have it. */
+  writeQueryValue(key: RecognizedString): this;
+  /** Adds the first value of this header of the request, in whatever case; nothing where it has none. */
+  writeHeaderValue(key: RecognizedString): this;
+  /** Adds what the `:parameter` of this name took of the path, not percent-decoded; nothing where there is none. */
+  writeParameterValue(name: RecognizedString): this;
+  /**
+   * Adds a last piece of the body and returns the response, for a route. It takes at most 1000 values of the request.
+   * Its bytes are checked when it is registered, and are good for this version of Ferrows.
+   */
+  end(chunk?: RecognizedString): ArrayBuffer;
 }
 
 // ------------------------------------------------------------------------------------------------------- WebSocket

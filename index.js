@@ -5,7 +5,9 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { setImmediate } = require('node:timers');
-const { isSharedArrayBuffer } = require('node:util').types;
+const { isAnyArrayBuffer, isSharedArrayBuffer } = require('node:util').types;
+
+const makeDeclarativeResponse = require('./declarative-response.js');
 
 const native = require('./binding.js')();
 
@@ -856,6 +858,10 @@ function route(app, method, pattern, handler, count) {
     if (removed >= 0) targets[removed] = undefined;
     return app;
   }
+  if (isAnyArrayBuffer(handler)) {
+    setTarget(native.appDeclarative(number, method, readable(pattern), readable(handler)), undefined);
+    return app;
+  }
   checkFunction(handler);
   setTarget(native.appRoute(number, method, readable(pattern)), handler);
   return app;
@@ -985,6 +991,8 @@ for (const [name, type] of Object.entries({ App: TemplatedApp, HttpRequest, Http
   Object.defineProperty(type, 'name', { value: `uWS.${name}` });
 }
 
+const DeclarativeResponse = makeDeclarativeResponse({ native, readable, invalidThis });
+
 native.start(registers, drain, levelOfProcess());
 flushAtExit();
 
@@ -992,6 +1000,7 @@ module.exports = {
   App,
   us_listen_socket_close,
   us_socket_local_port,
+  DeclarativeResponse,
   setLogger,
   _cfg,
   LIBUS_LISTEN_DEFAULT: 0,

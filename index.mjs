@@ -7,6 +7,7 @@ export const {
   App,
   us_listen_socket_close,
   us_socket_local_port,
+  DeclarativeResponse,
   setLogger,
   _cfg,
   LIBUS_LISTEN_DEFAULT,

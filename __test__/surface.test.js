@@ -61,6 +61,7 @@ describe('objects', () => {
       });
     });
     await (await fetch(`http://127.0.0.1:${port}/`)).text();
+    live.DeclarativeResponse = new uWS.DeclarativeResponse();
     client = new WebSocket(`ws://127.0.0.1:${port}/ws`);
     await once(client, 'open');
   });
@@ -75,6 +76,7 @@ describe('objects', () => {
     ['HttpRequest', 'uWS.HttpRequest'],
     ['HttpResponse', 'uWS.HttpResponse'],
     ['WebSocket', 'uWS.WebSocket'],
+    ['DeclarativeResponse', 'DeclarativeResponse'],
   ])('%s: its members are those of index.d.ts, and its constructor is called %s', (name, constructorName) => {
     expect(live[name].constructor.name).toBe(constructorName);
     expect(inheritedNames(live[name])).toEqual([...declared.members.get(name)].sort());
@@ -88,9 +90,9 @@ describe('vocabulary', () => {
     expect([...names].sort()).toEqual(codesIn(/["']((?:ERR|CLOSED)_[A-Z0-9_]+)["']/g, ['src/protocol/cause.rs']));
   });
 
-  test('ErrorCode and ListenErrorCode list the codes that src/node, index.js and binding.js use', () => {
+  test('ErrorCode and ListenErrorCode list the codes that src/node and the JavaScript files use', () => {
     const rust = readdirSync(join(ROOT, 'src/node'), { recursive: true }).filter((file) => file.endsWith('.rs'));
-    const files = ['index.js', 'binding.js', ...rust.map((file) => join('src/node', file))];
+    const files = ['index.js', 'binding.js', 'declarative-response.js', ...rust.map((file) => join('src/node', file))];
     const codes = [...declared.unions.get('ErrorCode'), ...declared.unions.get('ListenErrorCode')];
     expect(codes.sort()).toEqual(codesIn(/["'](E(?:RR_)?[A-Z0-9_]+)["']/g, files));
   });
@@ -114,7 +116,8 @@ function readDeclarations() {
       for (const { name, type } of statement.declarationList.declarations) {
         values.set(name.text, Number(type.literal.text));
       }
-    } else if (ts.isInterfaceDeclaration(statement)) {
+    } else if (ts.isInterfaceDeclaration(statement) || ts.isClassDeclaration(statement)) {
+      if (ts.isClassDeclaration(statement)) values.set(statement.name.text, undefined);
       const named = statement.members.filter(({ name }) => name !== undefined && ts.isIdentifier(name));
       members.set(statement.name.text, new Set(named.map(({ name }) => name.text)));
     } else if (ts.isTypeAliasDeclaration(statement) && ts.isUnionTypeNode(statement.type)) {

@@ -1,6 +1,6 @@
 // The types of `import`: named, default and namespace, which are one and the same. Never run.
 
-import uWS, { App, LIBUS_LISTEN_EXCLUSIVE_PORT, SHARED_COMPRESSOR, us_socket_local_port } from 'ferrows';
+import uWS, { App, DeclarativeResponse, LIBUS_LISTEN_EXCLUSIVE_PORT, SHARED_COMPRESSOR, us_socket_local_port } from 'ferrows';
 import type { CloseInfo, HttpRequest, HttpResponse, TemplatedApp, WebSocket, WebSocketBehavior } from 'ferrows';
 import * as everything from 'ferrows';
 
@@ -14,6 +14,8 @@ const app: TemplatedApp = App({ threads: 1 })
   .ws('/', behavior)
   .listen(0, LIBUS_LISTEN_EXCLUSIVE_PORT, (token) => token && us_socket_local_port(token));
 
+const sameClass: typeof uWS.DeclarativeResponse = everything.DeclarativeResponse;
+const bytes: ArrayBuffer = new DeclarativeResponse().end();
 const sameFunction: typeof uWS.App = everything.App;
 const throughDefault: uWS.TemplatedApp = uWS.App();
 const disabled: 0 = uWS.DISABLED;
@@ -22,4 +24,4 @@ void uWS.Server;
 // @ts-expect-error no such export
 void everything.Server;
 
-void [app, sameFunction, throughDefault, disabled];
+void [app, sameClass, bytes, sameFunction, throughDefault, disabled];

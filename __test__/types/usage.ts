@@ -33,13 +33,31 @@ const chained: uWS.TemplatedApp = app
   .connect('/', answer)
   .trace('/', answer)
   .any(Buffer.from('/*'), answer)
-  .get('/', null);
+  .get('/', null)
+  .get('/declared', new uWS.DeclarativeResponse().end('ok'));
 // @ts-expect-error a route needs a handler
 chained.get('/');
 // @ts-expect-error a pattern is text
 chained.get(/path/, answer);
 // @ts-expect-error a handler is a function or null
 chained.get('/', 'handler');
+
+const declared: ArrayBuffer = new uWS.DeclarativeResponse()
+  .writeStatus('200 OK')
+  .writeHeader('Age', 5)
+  .write(new Uint8Array(3))
+  .writeBody()
+  .writeQueryValue('key')
+  .writeHeaderValue('accept')
+  .writeParameterValue('id')
+  .end();
+app.post('/', declared).any('/*', declared);
+// @ts-expect-error its end comes last
+new uWS.DeclarativeResponse().end().write('x');
+// @ts-expect-error the response is what `end` returns
+app.get('/', new uWS.DeclarativeResponse());
+// @ts-expect-error text or data
+new uWS.DeclarativeResponse().write(5);
 
 const exclusive: uWS.ListenOptions = uWS.LIBUS_LISTEN_EXCLUSIVE_PORT;
 const listening = (token: uWS.ListenSocket | false, error?: uWS.ListenError): void => {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::behavior::{Behavior, BehaviorValues, Route, Target};
+use super::declarative::Declarative;
 use super::environment::{Environment, Listener};
 use super::error::Misuse;
 use super::handles::Handle;
@@ -182,6 +183,19 @@ pub fn route<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let place = RoutePlace { verb: verb(&method), pattern: &pattern, priority: Priority::Normal };
     let (id, replaced) = environment.insert_route(call.number(0), place, Target::Handler)?;
+    environment.registers.set(1, replaced.map_or(-1.0, |id| id as f64));
+    Ok(call.env().from_number(id as f64))
+}
+
+/// `appDeclarative(app, method, pattern, response)`: as `appRoute`, for a response that needs no handler.
+pub fn declarative<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (method, pattern) = (text_argument(call, 1)?, text_argument(call, 2)?);
+    let mut bytes = Vec::new();
+    call.env().append_text_or_data(call.argument(3), &mut bytes)?;
+    let target = Target::Declarative(Box::new(Declarative::parse(&bytes)?));
+    let mut environment = call.environment()?;
+    let place = RoutePlace { verb: verb(&method), pattern: &pattern, priority: Priority::Normal };
+    let (id, replaced) = environment.insert_route(call.number(0), place, target)?;
     environment.registers.set(1, replaced.map_or(-1.0, |id| id as f64));
     Ok(call.env().from_number(id as f64))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::declarative::Declarative;
 use super::error::Misuse;
 use super::raw::{Env, Type, Value};
 use crate::bridge::rules::Rules;
@@ -22,6 +23,8 @@ pub struct Route {
 pub enum Target {
     /// A JavaScript handler `(res, req)`.
     Handler,
+    /// A response that is known beforehand. Needs no JavaScript.
+    Declarative(Box<Declarative>),
     /// `app.ws`.
     WebSocket(Box<Behavior>),
     /// The answer 404 to what no other route takes. Needs no JavaScript.

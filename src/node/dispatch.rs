@@ -336,6 +336,10 @@ impl Environment {
             exchange.route = route;
             let step = match self.routes.get(route).map(|route| &route.target) {
                 Some(Target::Handler) => step::REQUEST,
+                Some(Target::Declarative(_)) => {
+                    self.answer_declaratively(handle, route);
+                    return Outcome::Nothing;
+                }
                 Some(Target::NotFound) => {
                     self.answer(handle, "404 File Not Found", HTML, NOT_FOUND, false);
                     return Outcome::Nothing;

@@ -4,7 +4,9 @@ use super::buffer::Registers;
 use super::environment::Threads;
 use super::error::Misuse;
 use super::raw::{Call, Native, Value};
-use super::{app, buffer, dispatch, http_request, http_response, logger, response_body, websocket};
+use super::{
+    app, buffer, declarative, dispatch, http_request, http_response, logger, response_body, websocket,
+};
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
 use crate::io::pool::Pool;
@@ -23,8 +25,11 @@ pub const ALL: &[(&str, Native)] = &[
     ("detach", buffer::detach),
     ("copy", buffer::copy),
     ("next", dispatch::next),
+    ("checkStatus", declarative::status),
+    ("checkHeader", declarative::header),
     ("appNew", app::new),
     ("appRoute", app::route),
+    ("appDeclarative", app::declarative),
     ("appUnroute", app::unroute),
     ("appWebSocket", app::websocket),
     ("appListen", app::listen),

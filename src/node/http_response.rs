@@ -307,9 +307,10 @@ pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         call.env().append_text_or_data(call.argument(1), &mut Vec::new())?;
         return Ok(Value::UNDEFINED);
     }
-    let result = call.env().append_text_or_data(call.argument(1), &mut exchange.status).and_then(|()| {
-        if is_status(&exchange.status) { Ok(()) } else { Err(invalid_status(&exchange.status)) }
-    });
+    let result = call
+        .env()
+        .append_text_or_data(call.argument(1), &mut exchange.status)
+        .and_then(|()| check_status(&exchange.status));
     match result {
         Err(_) => exchange.status.clear(),
         // RFC 9112 §4: the space is sent even if no reason phrase follows.
@@ -321,7 +322,7 @@ pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// RFC 9112 §4: three digits, then a space and a reason phrase, which may be empty. 101 and 200 to 999: the other
 /// informational statuses are no end of a request.
-fn is_status(status: &[u8]) -> bool {
+pub(super) fn is_status(status: &[u8]) -> bool {
     match status {
         [b'1', b'0', b'1'] => true,
         [b'1', b'0', b'1', b' ', phrase @ ..] => is_field_value(phrase),
@@ -331,12 +332,16 @@ fn is_status(status: &[u8]) -> bool {
     }
 }
 
-fn invalid_status(status: &[u8]) -> Misuse {
+/// Refuses what is no status.
+pub(super) fn check_status(status: &[u8]) -> Result<(), Misuse> {
+    if is_status(status) {
+        return Ok(());
+    }
     let shown = String::from_utf8_lossy(&status[..status.len().min(40)]).into_owned();
-    Misuse::invalid_http(
+    Err(Misuse::invalid_http(
         "ERR_HTTP_INVALID_STATUS",
         format!("status must be three digits and a reason phrase without control characters, got {shown:?}"),
-    )
+    ))
 }
 
 /// `resHeader(response, name, value)`
@@ -358,25 +363,36 @@ fn append_field(call: &Call<'_>, exchange: &mut Exchange) -> Result<(), Misuse> 
     let fields = &mut exchange.fields;
     let start = fields.len();
     call.env().append_text_or_data(call.argument(1), fields)?;
-    if !is_token(&fields[start..]) {
-        let shown = String::from_utf8_lossy(&fields[start..]).chars().take(40).collect::<String>();
-        let text = format!("header name must be a token (RFC 9110 §5.6.2), got {shown:?}");
-        return Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text));
-    }
+    check_field_name(&fields[start..])?;
     let flags = FieldFlags::of(&fields[start..]);
     fields.extend_from_slice(b": ");
     let value = fields.len();
     call.env().append_text_or_data(call.argument(2), fields)?;
-    if !is_field_value(&fields[value..]) {
-        let name = String::from_utf8_lossy(&fields[start..value - 2]).into_owned();
-        let text = format!(
-            "value of header {name} must not contain CR, LF or other control characters (RFC 9110 §5.5)"
-        );
-        return Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text));
-    }
+    check_field_value(&fields[start..value - 2], &fields[value..])?;
     fields.extend_from_slice(b"\r\n");
     exchange.flags = exchange.flags | flags;
     Ok(())
+}
+
+/// Refuses what is no name of a header.
+pub(super) fn check_field_name(name: &[u8]) -> Result<(), Misuse> {
+    if is_token(name) {
+        return Ok(());
+    }
+    let shown = String::from_utf8_lossy(name).chars().take(40).collect::<String>();
+    let text = format!("header name must be a token (RFC 9110 §5.6.2), got {shown:?}");
+    Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text))
+}
+
+/// Refuses what is no value of a header; `name` is a token.
+pub(super) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse> {
+    if is_field_value(value) {
+        return Ok(());
+    }
+    let name = String::from_utf8_lossy(name).into_owned();
+    let text =
+        format!("value of header {name} must not contain CR, LF or other control characters (RFC 9110 §5.5)");
+    Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text))
 }
 
 /// `resClose(response)`: drops the connection. `index.js` runs the abort handler.

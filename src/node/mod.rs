@@ -9,6 +9,7 @@
 pub mod app;
 pub mod behavior;
 pub mod buffer;
+pub mod declarative;
 pub mod dispatch;
 pub mod doorbell;
 pub mod environment;
@@ -19,6 +20,7 @@ pub mod http_request;
 pub mod http_response;
 pub mod logger;
 pub mod outgoing;
+pub mod prepared_head;
 pub mod raw;
 pub mod response_body;
 pub mod router;

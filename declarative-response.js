@@ -1,0 +1,141 @@
+'use strict';
+
+// `DeclarativeResponse`: a response that is written down once and then given to every request without calling
+// JavaScript. Made of bytes whose layout stands in src/node/declarative.rs, which checks them when a route is made.
+
+/** Mark and version. */
+const BEGINNING = [0x46, 0x44, 0x52, 1];
+
+/** Instructions. The same numbers stand in src/node/declarative.rs. */
+const END = 0;
+const STATUS = 1;
+const HEADER = 2;
+const LITERAL = 3;
+const QUERY = 4;
+const REQUEST_HEADER = 5;
+const PARAMETER = 6;
+
+/** What may still be written. */
+const HEAD = 'head';
+const BODY = 'body';
+const NOTHING = 'nothing';
+
+/**
+ * The class. `native` is the addon, `readable` makes what Node-API does not read into what it does, `invalidThis` makes
+ * an error.
+ */
+module.exports = ({ native, readable, invalidThis }) => {
+  /** The bytes of text or data. */
+  function bytesOf(value) {
+    return new Uint8Array(native.copy(readable(value)));
+  }
+
+  /** Bytes behind their length, which takes one byte. */
+  function short(bytes) {
+    if (bytes.length > 0xff) throw tooLong(0xff);
+    return [Uint8Array.of(bytes.length), bytes];
+  }
+
+  return class DeclarativeResponse {
+    /** The instructions so far. */
+    #parts = [Uint8Array.from(BEGINNING)];
+    #left = HEAD;
+
+    /** Whose methods are called, if it may still be written. */
+    static #open(response) {
+      if (typeof response !== 'object' || response === null || !(#left in response)) {
+        throw invalidThis('DeclarativeResponse');
+      }
+      if (response.#left === NOTHING) throw invalidState('a declarative response must not be used after end');
+      return response;
+    }
+
+    #isEmpty() {
+      return this.#parts.length === 1;
+    }
+
+    #append(instruction, ...operands) {
+      this.#parts.push(Uint8Array.of(instruction), ...operands);
+    }
+
+    #appendToBody(instruction, ...operands) {
+      this.#append(instruction, ...operands);
+      this.#left = BODY;
+    }
+
+    #appendLiteral(value) {
+      const bytes = bytesOf(value);
+      if (bytes.length > 0xffff) throw tooLong(0xffff);
+      if (bytes.length > 0) this.#appendToBody(LITERAL, Uint8Array.of(bytes.length & 0xff, bytes.length >> 8), bytes);
+    }
+
+    writeStatus(status) {
+      const response = DeclarativeResponse.#open(this);
+      const bytes = bytesOf(status);
+      const operand = short(bytes);
+      native.checkStatus(bytes);
+      if (response.#isEmpty()) response.#append(STATUS, ...operand);
+      return this;
+    }
+
+    writeHeader(key, value) {
+      const response = DeclarativeResponse.#open(this);
+      const name = bytesOf(key);
+      const content = bytesOf(typeof value === 'number' ? String(value) : value);
+      const operands = [...short(name), ...short(content)];
+      native.checkHeader(name, content);
+      if (response.#left !== HEAD) throw invalidState('headers must be written before the first piece of the body');
+      response.#append(HEADER, ...operands);
+      return this;
+    }
+
+    write(value) {
+      DeclarativeResponse.#open(this).#appendLiteral(value);
+      return this;
+    }
+
+    writeBody() {
+      DeclarativeResponse.#open(this);
+      return this;
+    }
+
+    writeQueryValue(key) {
+      DeclarativeResponse.#open(this).#appendToBody(QUERY, ...short(bytesOf(key)));
+      return this;
+    }
+
+    writeHeaderValue(key) {
+      DeclarativeResponse.#open(this).#appendToBody(REQUEST_HEADER, ...short(bytesOf(key)));
+      return this;
+    }
+
+    writeParameterValue(key) {
+      DeclarativeResponse.#open(this).#appendToBody(PARAMETER, ...short(bytesOf(key)));
+      return this;
+    }
+
+    end(value) {
+      const response = DeclarativeResponse.#open(this);
+      response.#appendLiteral(value);
+      response.#append(END);
+      response.#left = NOTHING;
+      const bytes = new Uint8Array(response.#parts.reduce((length, part) => length + part.length, 0));
+      let offset = 0;
+      for (const part of response.#parts) {
+        bytes.set(part, offset);
+        offset += part.length;
+      }
+      response.#parts = [];
+      return bytes.buffer;
+    }
+  };
+};
+
+function invalidState(message) {
+  return Object.assign(new Error(message), { code: 'ERR_INVALID_STATE' });
+}
+
+/** The text is that of uWebSockets.js. */
+function tooLong(most) {
+  return Object.assign(new RangeError(`Data length exceeds ${most}`), { code: 'ERR_OUT_OF_RANGE' });
+}

@@ -1,0 +1,38 @@
+//! A response head that was checked before its request came: of a declarative response, and of a cached one.
+
+use super::outgoing::Outgoing;
+use crate::bridge::command::HeadBytes;
+use crate::bridge::id::WorkerId;
+use crate::protocol::http::encode::FieldFlags;
+
+/// Status and fields, as [`HeadBytes`] has them, with bytes of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PreparedHead {
+    /// Status code, a space and the reason phrase; empty means `200 OK`.
+    pub status: Vec<u8>,
+    /// Complete `Name: value\r\n` lines.
+    pub fields: Vec<u8>,
+    /// Which fields that matter to framing are among them.
+    pub flags: FieldFlags,
+}
+
+impl PreparedHead {
+    /// Copies it for the next command to `worker`.
+    pub fn lay_out(&self, outgoing: &mut Outgoing, worker: WorkerId) -> HeadBytes {
+        let status = outgoing.copy(worker, &self.status);
+        let fields = outgoing.copy(worker, &self.fields);
+        HeadBytes { status, fields, flags: self.flags }
+    }
+
+    /// Bytes it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.status.len() + self.fields.len()
+    }
+
+    /// Whether there is neither a status nor a field.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
