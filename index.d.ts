@@ -57,6 +57,8 @@ export type ErrorCode =
   | 'ERR_MISSING_ARGS'
   /** A number outside its range (a `RangeError`). */
   | 'ERR_OUT_OF_RANGE'
+  /** The lock of the key-value store was not released in time by another thread. */
+  | 'ERR_LOCK_TIMEOUT'
   /** `require('ferrows')` found no native addon for this platform; the message says what to do. */
   | 'ERR_ADDON_UNAVAILABLE'
   /** A bug in Ferrows, caught before it could do harm. Please report it. */
@@ -710,6 +712,56 @@ export const DEDICATED_DECOMPRESSOR_32KB: 3840;
 /** The largest dedicated decompressor. */
 export const DEDICATED_DECOMPRESSOR: 3840;
 
+// -------------------------------------------------------------------------------------------------- Key-value store
+
+// Strings and integers by collection and key, shared by all threads of the process (`worker_threads`) that load
+// Ferrows from the same files, and kept until the process ends. Every function is atomic: what two threads do at the
+// same time happens in one order or the other. Strings and integers are apart: the same key may have both. Keys,
+// collections and strings have at most 2^28-16 bytes (`ERR_OUT_OF_RANGE`); nothing bounds their number.
+
+/** The string of a key; `''` if there is none. Data that is not UTF-8 comes back with U+FFFD in it. */
+export function getString(key: RecognizedString, collection: RecognizedString): string;
+/** Sets the string of a key. Mind the order of arguments: the collection comes last. */
+export function setString(key: RecognizedString, value: RecognizedString, collection: RecognizedString): void;
+/** Forgets the string of a key, if there is one. */
+export function deleteString(key: RecognizedString, collection: RecognizedString): void;
+/** Forgets all strings of a collection. */
+export function deleteStringCollection(collection: RecognizedString): void;
+/** The keys that have a string in this collection, in no particular order. */
+export function getStringKeys(collection: RecognizedString): string[];
+
+/** The integer of a key, 0 – 2^32-1; 0 if there is none. */
+export function getInteger(key: RecognizedString, collection: RecognizedString): number;
+/**
+ * Sets the integer of a key, modulo 2^32: -1 is 4294967295. Throws `ERR_OUT_OF_RANGE` for numbers that are no safe
+ * integers.
+ */
+export function setInteger(key: RecognizedString, value: number, collection: RecognizedString): void;
+/**
+ * Adds to the integer of a key, 0 if there is none, and returns the sum. Modulo 2^32, and throws, as
+ * {@link setInteger}.
+ */
+export function incInteger(key: RecognizedString, change: number, collection: RecognizedString): number;
+/** Forgets the integer of a key, if there is one. */
+export function deleteInteger(key: RecognizedString, collection: RecognizedString): void;
+/** Forgets all integers of a collection. */
+export function deleteIntegerCollection(collection: RecognizedString): void;
+/** The keys that have an integer in this collection, in no particular order. */
+export function getIntegerKeys(collection: RecognizedString): string[];
+
+/**
+ * Begins a section that no other thread is in at the same time, for what takes more than one of the functions above.
+ * Blocks this thread, its event loop included, until the other thread calls {@link unlock}; so keep sections short,
+ * without `await`, and end them in `finally`. It keeps other threads out of their sections, not from calling single
+ * functions outside of one. A thread that ends, or is terminated, leaves its section.
+ *
+ * Throws `ERR_INVALID_STATE` if this thread is in a section already, and `ERR_LOCK_TIMEOUT` if the other thread has not
+ * left its own after 5 seconds.
+ */
+export function lock(): void;
+/** Ends the section that {@link lock} began. Throws `ERR_INVALID_STATE` if this thread is in none. */
+export function unlock(): void;
+
 // --------------------------------------------------------------------------------------------------------- Process
 
 /**
@@ -754,7 +806,10 @@ export interface LogRecord {
 export function setLogger(level: LogLevel, listener: ((record: LogRecord) => void) | null): void;
 export function setLogger(level: 'off', listener?: ((record: LogRecord) => void) | null): void;
 
-/** Kept for programs written for uWebSockets.js; has no effect, as no header advertises this server. */
+/**
+ * Kept for programs written for uWebSockets.js; has no effect, as no header advertises this server. (Its `setTimeout`,
+ * `clearTimeout` and `arm`, which do nothing there, do not exist here.)
+ */
 export function _cfg(key: RecognizedString): void;
 
 declare const listenSocket: unique symbol;

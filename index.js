@@ -8,6 +8,7 @@ const { setImmediate } = require('node:timers');
 const { isAnyArrayBuffer, isSharedArrayBuffer } = require('node:util').types;
 
 const makeDeclarativeResponse = require('./declarative-response.js');
+const makeKeyValueStore = require('./key-value-store.js');
 
 const native = require('./binding.js')();
 
@@ -1001,6 +1002,7 @@ module.exports = {
   us_listen_socket_close,
   us_socket_local_port,
   DeclarativeResponse,
+  ...makeKeyValueStore({ native, readable }),
   setLogger,
   _cfg,
   LIBUS_LISTEN_DEFAULT: 0,

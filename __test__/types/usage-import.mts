@@ -1,6 +1,6 @@
 // The types of `import`: named, default and namespace, which are one and the same. Never run.
 
-import uWS, { App, DeclarativeResponse, LIBUS_LISTEN_EXCLUSIVE_PORT, SHARED_COMPRESSOR, us_socket_local_port } from 'ferrows';
+import uWS, { App, DeclarativeResponse, LIBUS_LISTEN_EXCLUSIVE_PORT, SHARED_COMPRESSOR, getString, us_socket_local_port } from 'ferrows';
 import type { CloseInfo, HttpRequest, HttpResponse, TemplatedApp, WebSocket, WebSocketBehavior } from 'ferrows';
 import * as everything from 'ferrows';
 
@@ -24,4 +24,5 @@ void uWS.Server;
 // @ts-expect-error no such export
 void everything.Server;
 
-void [app, sameClass, bytes, sameFunction, throughDefault, disabled];
+const text: string = getString('key', 'collection');
+void [app, text, sameClass, bytes, sameFunction, throughDefault, disabled];

@@ -59,6 +59,23 @@ app.get('/', new uWS.DeclarativeResponse());
 // @ts-expect-error text or data
 new uWS.DeclarativeResponse().write(5);
 
+const text: string = uWS.getString('key', Buffer.from('collection'));
+const sum: number = uWS.incInteger('key', uWS.getInteger('key', 'collection'), 'collection');
+const keys: string[] = [...uWS.getStringKeys('collection'), ...uWS.getIntegerKeys('collection')];
+uWS.lock();
+uWS.setString('key', new ArrayBuffer(1), 'collection');
+uWS.setInteger('key', 5, 'collection');
+uWS.deleteString('key', 'collection');
+uWS.deleteInteger('key', 'collection');
+uWS.deleteStringCollection('collection');
+uWS.deleteIntegerCollection('collection');
+uWS.unlock();
+// @ts-expect-error an integer is a number
+uWS.setInteger('key', '5', 'collection');
+// @ts-expect-error a key is in a collection
+uWS.getString('key');
+void [text, sum, keys];
+
 const exclusive: uWS.ListenOptions = uWS.LIBUS_LISTEN_EXCLUSIVE_PORT;
 const listening = (token: uWS.ListenSocket | false, error?: uWS.ListenError): void => {
   if (!token) {

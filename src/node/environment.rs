@@ -14,6 +14,7 @@ use super::handles::{Handle, Table};
 use super::http_response::Exchange;
 use super::outgoing::Outgoing;
 use super::raw::Env;
+use super::store;
 use super::topics::{Change, Topics};
 use super::websocket::Socket;
 use crate::bridge::id::{AppId, ConnectionId, ListenerId, RequestNumber, WorkerId};
@@ -135,12 +136,14 @@ impl Environment {
 
     /// The process exits: what was sent leaves it first (S15).
     pub fn prepare_exit(&mut self) {
+        store::abandon_lock();
         self.wait(EXIT_PATIENCE);
         self.farewell = Some(EXIT_PATIENCE);
     }
 
     /// The environment ends: sends what is queued, stops the threads.
     pub fn tear_down(&mut self) {
+        store::abandon_lock();
         self.wait(self.farewell.unwrap_or(EXIT_PATIENCE));
         if let Some(mut threads) = self.threads.take() {
             threads.pool.stop();

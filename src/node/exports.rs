@@ -5,7 +5,7 @@ use super::environment::Threads;
 use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
-    app, buffer, declarative, dispatch, http_request, http_response, logger, response_body, websocket,
+    app, buffer, declarative, dispatch, http_request, http_response, logger, response_body, store, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -81,6 +81,19 @@ pub const ALL: &[(&str, Native)] = &[
     ("wsAddress", websocket::address),
     ("wsAddressText", websocket::address_text),
     ("wsPort", websocket::port),
+    ("kvGetString", store::get_string),
+    ("kvSetString", store::set_string),
+    ("kvDeleteString", store::delete_string),
+    ("kvDeleteStrings", store::delete_strings),
+    ("kvStringKeys", store::string_keys),
+    ("kvGetInteger", store::get_integer),
+    ("kvSetInteger", store::set_integer),
+    ("kvIncInteger", store::inc_integer),
+    ("kvDeleteInteger", store::delete_integer),
+    ("kvDeleteIntegers", store::delete_integers),
+    ("kvIntegerKeys", store::integer_keys),
+    ("kvLock", store::lock),
+    ("kvUnlock", store::unlock),
 ];
 
 /// `start(registers, onBell, level)`: once per load. Records up to `level` go to stderr; none with 0.

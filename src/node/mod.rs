@@ -24,5 +24,7 @@ pub mod prepared_head;
 pub mod raw;
 pub mod response_body;
 pub mod router;
+pub mod store;
+pub mod store_lock;
 pub mod topics;
 pub mod websocket;
