@@ -153,6 +153,32 @@ export function App(options?: AppOptions | null): TemplatedApp;
 /** A handler of requests. It may be async: of what it returns, only a promise has a meaning. */
 export type HttpHandler = (res: HttpResponse, req: HttpRequest) => unknown;
 
+/**
+ * For how long `get` keeps answers, in seconds, with fractions, at most a year.
+ *
+ * An answer is given to requests with the same path, query and `Host` as the one it was made for, all as they arrived.
+ * Nothing else of a request counts: **a handler must not look at other headers, such as cookies**, or others see what
+ * it made of them. Requests with `Authorization` or with a body go to the handler, and what it answers them is not kept.
+ * Clients cannot ask for a new answer (`Cache-Control` of a request has no effect).
+ *
+ * Kept are answers completed by `end` or `tryEnd` with status 200, 203, 204, 300, 301, 302, 307, 308, 404 or 410; not
+ * those with `Set-Cookie`, `Vary`, or a `Cache-Control` of `no-store`, `private` or `no-cache`, nor those above 1 MiB.
+ * A thread keeps at most 10,000 answers and 64 MiB in all; beyond that, what was not asked for the longest time goes.
+ * Requests that come before there is an answer all go to the handler.
+ */
+export interface CacheOptions {
+  /** Age below which everybody gets the kept answer. @default 0 */
+  lowerExpiry?: number;
+  /**
+   * Age from which nobody gets it any more. In between, one request goes to the handler, for a new answer; the others
+   * get the old one until that is there. At least `lowerExpiry`. @default lowerExpiry
+   */
+  upperExpiry?: number;
+}
+
+/** A handler whose answers are kept. */
+export type CachedHandler = (res: CachedHttpResponse, req: HttpRequest) => unknown;
+
 /** A listening socket; made by `listen`, for {@link us_listen_socket_close} and {@link us_socket_local_port} only. */
 export interface ListenSocket {
   readonly [listenSocket]: never;
@@ -224,6 +250,14 @@ export const LIBUS_LISTEN_EXCLUSIVE_PORT: 1;
 export interface TemplatedApp {
   /** Routes GET requests. Returns the app. */
   get(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
+  /**
+   * Routes GET requests, and keeps what is answered for a while: the handler is not called as long as a kept answer can
+   * be given. See {@link CacheOptions} for how long, and for what is never kept. Answers end with the route: replacing
+   * it forgets them. Returns the app.
+   *
+   * Throws `ERR_INVALID_ARG_TYPE` if `options` is no object or an expiry no number, `ERR_OUT_OF_RANGE` for expiries.
+   */
+  get(pattern: RecognizedString, handler: CachedHandler | ArrayBuffer | null, options: CacheOptions | undefined): this;
   /** Routes POST requests. Returns the app. */
   post(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes OPTIONS requests. Returns the app. */
@@ -501,6 +535,9 @@ export interface HttpResponse {
   /** A program may keep what it likes on the response. */
   [property: string]: any;
 }
+
+/** The response that handlers of `get` with {@link CacheOptions} are given: as any other. */
+export interface CachedHttpResponse extends HttpResponse {}
 
 /**
  * Writes a response down once, for a route to answer with it without calling JavaScript:

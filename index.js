@@ -190,11 +190,16 @@ function handleUpgrade(behavior, route) {
   call(behavior.upgrade, lastResponse, lastRequest, context);
 }
 
+/** What a request is, if not new to a usual route. The same numbers stand in src/node/dispatch.rs. */
+const YIELDED = 1;
+const CACHED = 2;
+
 /** Makes the objects of a new request; one that was yielded keeps its own. */
 function takeRequest() {
-  if (registers[3] === 1) return;
+  const kind = registers[3];
+  if (kind === YIELDED) return;
   const handle = registers[1];
-  lastResponse = new HttpResponse(KEY, handle);
+  lastResponse = kind === CACHED ? new CachedHttpResponse(KEY, handle) : new HttpResponse(KEY, handle);
   lastRequest = new HttpRequest(KEY, handle);
   responses[handle % SLOTS] = lastResponse;
 }
@@ -560,6 +565,9 @@ class HttpResponse {
 /** Bit of the result of `native.resTryEnd`: the response is complete. */
 const COMPLETE = 2;
 
+/** The response of a route whose answers are kept: the same, under the name that uWebSockets.js has for it. */
+class CachedHttpResponse extends HttpResponse {}
+
 /** A response that is over says so, whatever it is given. */
 function checkHandler(response, handler) {
   if (typeof handler === 'function') return;
@@ -762,7 +770,8 @@ class TemplatedApp {
     };
   }
 
-  get(pattern, handler) {
+  get(pattern, handler, options) {
+    if (options !== undefined) return cachedRoute(this, pattern, handler, options);
     return route(this, 'GET', pattern, handler, arguments.length);
   }
 
@@ -865,6 +874,18 @@ function route(app, method, pattern, handler, count) {
   }
   checkFunction(handler);
   setTarget(native.appRoute(number, method, readable(pattern)), handler);
+  return app;
+}
+
+/** A GET route whose answers are kept for a while. What needs no handler needs no keeping. */
+function cachedRoute(app, pattern, handler, options) {
+  const number = appNumber(app);
+  if (typeof options !== 'object' || options === null) {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'Cache options must be an object');
+  }
+  const { lowerExpiry, upperExpiry } = options;
+  if (typeof handler !== 'function') return route(app, 'GET', pattern, handler, 2);
+  setTarget(native.appCached(number, readable(pattern), lowerExpiry, upperExpiry), handler);
   return app;
 }
 
@@ -987,7 +1008,8 @@ function flushAtExit() {
   process[symbol].add(() => native.exit());
 }
 
-for (const [name, type] of Object.entries({ App: TemplatedApp, HttpRequest, HttpResponse, WebSocket })) {
+const CLASSES = { App: TemplatedApp, HttpRequest, HttpResponse, CachedHttpResponse, WebSocket };
+for (const [name, type] of Object.entries(CLASSES)) {
   // Programs that log or compare `object.constructor.name` expect these.
   Object.defineProperty(type, 'name', { value: `uWS.${name}` });
 }

@@ -50,6 +50,10 @@ describe('objects', () => {
   beforeAll(async () => {
     live.TemplatedApp = uWS.App()
       .ws('/ws', { open: (ws) => { live.WebSocket = ws; } })
+      .get('/cached', (res) => {
+        live.CachedHttpResponse = res;
+        res.end();
+      }, { upperExpiry: 1 })
       .any('/*', (res, req) => {
         Object.assign(live, { HttpResponse: res, HttpRequest: req });
         res.end();
@@ -60,7 +64,7 @@ describe('objects', () => {
         else reject(error);
       });
     });
-    await (await fetch(`http://127.0.0.1:${port}/`)).text();
+    for (const path of ['/', '/cached']) await (await fetch(`http://127.0.0.1:${port}${path}`)).text();
     live.DeclarativeResponse = new uWS.DeclarativeResponse();
     client = new WebSocket(`ws://127.0.0.1:${port}/ws`);
     await once(client, 'open');
@@ -75,6 +79,7 @@ describe('objects', () => {
     ['TemplatedApp', 'uWS.App'],
     ['HttpRequest', 'uWS.HttpRequest'],
     ['HttpResponse', 'uWS.HttpResponse'],
+    ['CachedHttpResponse', 'uWS.CachedHttpResponse'],
     ['WebSocket', 'uWS.WebSocket'],
     ['DeclarativeResponse', 'DeclarativeResponse'],
   ])('%s: its members are those of index.d.ts, and its constructor is called %s', (name, constructorName) => {
@@ -92,14 +97,16 @@ describe('vocabulary', () => {
 
   test('ErrorCode and ListenErrorCode list the codes that src/node and the JavaScript files use', () => {
     const rust = readdirSync(join(ROOT, 'src/node'), { recursive: true }).filter((file) => file.endsWith('.rs'));
-    const files = ['index.js', 'binding.js', 'declarative-response.js', 'key-value-store.js', ...rust.map((file) => join('src/node', file))];
+    const scripts = ['index.js', 'binding.js', 'declarative-response.js', 'key-value-store.js'];
+    const files = [...scripts, ...rust.map((file) => join('src/node', file))];
     const codes = [...declared.unions.get('ErrorCode'), ...declared.unions.get('ListenErrorCode')];
     expect(codes.sort()).toEqual(codesIn(/["'](E(?:RR_)?[A-Z0-9_]+)["']/g, files));
   });
 });
 
 /**
- * What index.d.ts declares: exported values with their literal types, interfaces with the names of their members,
+ * What index.d.ts declares: exported values with their literal types, interfaces and classes with the names of their
+ * members, those of interfaces above them included,
  * unions of string literals.
  */
 function readDeclarations() {
@@ -119,7 +126,9 @@ function readDeclarations() {
     } else if (ts.isInterfaceDeclaration(statement) || ts.isClassDeclaration(statement)) {
       if (ts.isClassDeclaration(statement)) values.set(statement.name.text, undefined);
       const named = statement.members.filter(({ name }) => name !== undefined && ts.isIdentifier(name));
-      members.set(statement.name.text, new Set(named.map(({ name }) => name.text)));
+      const bases = (statement.heritageClauses ?? []).flatMap(({ types }) => [...types]);
+      const inherited = bases.flatMap(({ expression }) => [...members.get(expression.text) ?? []]);
+      members.set(statement.name.text, new Set([...inherited, ...named.map(({ name }) => name.text)]));
     } else if (ts.isTypeAliasDeclaration(statement) && ts.isUnionTypeNode(statement.type)) {
       const literals = statement.type.types.filter(ts.isLiteralTypeNode);
       unions.set(statement.name.text, new Set(literals.map(({ literal }) => literal.text)));

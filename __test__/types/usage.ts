@@ -42,6 +42,15 @@ chained.get(/path/, answer);
 // @ts-expect-error a handler is a function or null
 chained.get('/', 'handler');
 
+app
+  .get('/kept', (res: uWS.CachedHttpResponse, req) => res.end(req.getUrl()), { lowerExpiry: 0.5, upperExpiry: 5 })
+  .get('/kept', null, {})
+  .get('/kept', answer, undefined);
+// @ts-expect-error options are an object
+app.get('/kept', answer, 5);
+// @ts-expect-error only answers to GET are kept
+app.post('/kept', answer, { lowerExpiry: 1 });
+
 const declared: ArrayBuffer = new uWS.DeclarativeResponse()
   .writeStatus('200 OK')
   .writeHeader('Age', 5)

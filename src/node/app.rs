@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::behavior::{Behavior, BehaviorValues, Route, Target};
+use super::cache::Expiry;
+use super::cached_route::CachedRoute;
 use super::declarative::Declarative;
 use super::environment::{Environment, Listener};
 use super::error::Misuse;
@@ -71,6 +73,9 @@ impl Environment {
     /// Forgets a replaced route. One of a WebSocket stays: its sockets, and upgrades under way, go on using it.
     fn drop_route(&mut self, handler: HandlerId) -> usize {
         let id = handler.0 as usize;
+        if let Some(Route { target: Target::Cached(route), .. }) = self.routes.get(id) {
+            self.forget_answers(*route);
+        }
         if self.routes.get(id).is_some_and(|route| !matches!(route.target, Target::WebSocket(_))) {
             self.routes.remove(id);
             self.forget_route(id);
@@ -183,6 +188,19 @@ pub fn route<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let place = RoutePlace { verb: verb(&method), pattern: &pattern, priority: Priority::Normal };
     let (id, replaced) = environment.insert_route(call.number(0), place, Target::Handler)?;
+    environment.registers.set(1, replaced.map_or(-1.0, |id| id as f64));
+    Ok(call.env().from_number(id as f64))
+}
+
+/// `appCached(app, pattern, lowerExpiry, upperExpiry)`: as `appRoute` for GET, but what is answered is kept for a while.
+pub fn cached<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let pattern = text_argument(call, 1)?;
+    let expiry = Expiry::parse(call.env(), call.argument(2), call.argument(3))?;
+    let mut environment = call.environment()?;
+    environment.cached_routes += 1;
+    let target = Target::Cached(CachedRoute { serial: environment.cached_routes, expiry });
+    let place = RoutePlace { verb: Verb::Method("GET"), pattern: &pattern, priority: Priority::Normal };
+    let (id, replaced) = environment.insert_route(call.number(0), place, target)?;
     environment.registers.set(1, replaced.map_or(-1.0, |id| id as f64));
     Ok(call.env().from_number(id as f64))
 }

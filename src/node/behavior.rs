@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cached_route::CachedRoute;
 use super::declarative::Declarative;
 use super::error::Misuse;
 use super::raw::{Env, Type, Value};
@@ -23,6 +24,8 @@ pub struct Route {
 pub enum Target {
     /// A JavaScript handler `(res, req)`.
     Handler,
+    /// The same, but what it answers is kept for a while.
+    Cached(CachedRoute),
     /// A response that is known beforehand. Needs no JavaScript.
     Declarative(Box<Declarative>),
     /// `app.ws`.

@@ -28,9 +28,9 @@ mod step {
     pub const SLEEP: f64 = 0.0;
     /// The budget is used up: come again after other work of the loop.
     pub const YIELD: f64 = 1.0;
-    /// Call a route handler: response, route, 1 if the last handler yielded the same response.
+    /// Call a route handler: response, route, kind ([`super::kind`]).
     pub const REQUEST: f64 = 2.0;
-    /// Call an upgrade handler: response, route, 1 as above.
+    /// Call an upgrade handler: response, route, kind.
     pub const UPGRADE: f64 = 3.0;
     /// A WebSocket opened without an upgrade handler: WebSocket, route.
     pub const OPEN: f64 = 4.0;
@@ -54,6 +54,16 @@ mod step {
     pub const LOG: f64 = 13.0;
     /// A response that had to wait may go on: slot, body bytes accepted.
     pub const WRITABLE: f64 = 14.0;
+}
+
+/// What a request is to JavaScript. The same numbers stand in `index.js`.
+mod kind {
+    /// A new one.
+    pub const NEW: f64 = 0.0;
+    /// The one that the last handler yielded.
+    pub const YIELDED: f64 = 1.0;
+    /// A new one for a route whose answers are kept.
+    pub const CACHED: f64 = 2.0;
 }
 
 /// The events being handled.
@@ -334,8 +344,18 @@ impl Environment {
                 return Outcome::Nothing;
             };
             exchange.route = route;
+            exchange.recording = None;
+            let mut kind = if again { kind::YIELDED } else { kind::NEW };
             let step = match self.routes.get(route).map(|route| &route.target) {
                 Some(Target::Handler) => step::REQUEST,
+                Some(Target::Cached(cached)) => {
+                    let cached = *cached;
+                    if self.answer_from_cache(handle, cached) {
+                        return Outcome::Nothing;
+                    }
+                    kind = if again { kind::YIELDED } else { kind::CACHED };
+                    step::REQUEST
+                }
                 Some(Target::Declarative(_)) => {
                     self.answer_declaratively(handle, route);
                     return Outcome::Nothing;
@@ -358,11 +378,13 @@ impl Environment {
                 },
                 None => return Outcome::Nothing,
             };
-            exchange.handler = HandlerState::Running;
+            if let Some(exchange) = self.exchanges.get_mut(handle) {
+                exchange.handler = HandlerState::Running;
+            }
             self.dispatcher.serving = Some(handle);
             self.registers.set(1, handle.to_number());
             self.registers.set(2, route as f64);
-            self.registers.set(3, f64::from(u8::from(again)));
+            self.registers.set(3, kind);
             return Outcome::Step(step, Value::UNDEFINED);
         }
     }

@@ -7,6 +7,7 @@ use slab::Slab;
 use super::app::App;
 use super::behavior::Route;
 use super::buffer::Registers;
+use super::cache::Cache;
 use super::dispatch::Dispatcher;
 use super::doorbell::Doorbell;
 use super::error::Misuse;
@@ -40,6 +41,10 @@ pub struct Environment {
     pub apps: Vec<App>,
     /// All routes of all apps, by handler number.
     pub routes: Slab<Route>,
+    /// Answers that are kept.
+    pub cache: Cache,
+    /// Cached routes that there have been.
+    pub cached_routes: u64,
     /// Responses that JavaScript may use.
     pub exchanges: Table<Box<Exchange>>,
     /// Emptied exchanges, for reuse.

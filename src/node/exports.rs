@@ -29,6 +29,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("checkHeader", declarative::header),
     ("appNew", app::new),
     ("appRoute", app::route),
+    ("appCached", app::cached),
     ("appDeclarative", app::declarative),
     ("appUnroute", app::unroute),
     ("appWebSocket", app::websocket),

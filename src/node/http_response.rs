@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
+use super::cached_route::Recording;
 use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
@@ -52,7 +53,9 @@ pub struct Exchange {
     pub abort_attached: bool,
     /// The request body.
     pub body: Body,
-    status: Vec<u8>,
+    /// Written down to be kept, if it is for a cached route.
+    pub recording: Option<Recording>,
+    pub(super) status: Vec<u8>,
     pub(super) fields: Vec<u8>,
     pub(super) flags: FieldFlags,
     /// The body of the response.
@@ -115,6 +118,7 @@ impl Exchange {
             stage: Stage::Waiting,
             abort_attached: false,
             body: Body::default(),
+            recording: None,
             status: Vec::new(),
             fields: Vec::new(),
             flags: FieldFlags::NONE,
@@ -187,9 +191,10 @@ impl Environment {
 
     /// Refuses the handle from now on.
     pub fn drop_exchange(&mut self, handle: Handle) {
-        if let Some(exchange) = self.exchanges.remove(handle)
+        if let Some(mut exchange) = self.exchanges.remove(handle)
             && self.spare_exchanges.len() < MOST_SPARES
         {
+            exchange.recording = None;
             self.spare_exchanges.push(exchange);
         }
     }

@@ -9,6 +9,8 @@
 pub mod app;
 pub mod behavior;
 pub mod buffer;
+pub mod cache;
+pub mod cached_route;
 pub mod declarative;
 pub mod dispatch;
 pub mod doorbell;

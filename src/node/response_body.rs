@@ -122,6 +122,7 @@ impl Environment {
         let Some(exchange) = self.exchanges.get_mut(handle) else { return };
         let to = exchange.to;
         exchange.output.written += u64::from(data.len);
+        self.record(handle, data);
         self.outgoing.push(to.connection.worker, Command::WriteBody { to, data });
     }
 
@@ -214,6 +215,7 @@ pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let is_all = data.len as usize == length;
     let is_complete = written + u64::from(data.len) == total;
     if is_complete && stage == Stage::Waiting {
+        environment.record(handle, data);
         if let Some((to, head)) = environment.take_head(handle) {
             environment.outgoing.push(worker, Command::Respond { to, head, body: data, close: false });
         }
@@ -230,6 +232,7 @@ pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         }
     }
     if is_complete {
+        environment.keep_recording(handle);
         environment.finish_exchange(handle);
     } else if !is_all {
         environment.await_room(handle);
@@ -288,6 +291,7 @@ pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let body = append_payload(call, &mut environment, worker, 1)?;
     let close = call.truthy(2);
     if stage == Stage::Waiting {
+        environment.record(handle, body);
         if let Some((to, head)) = environment.take_head(handle) {
             environment.outgoing.push(worker, Command::Respond { to, head, body, close });
         }
@@ -297,6 +301,7 @@ pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         }
         environment.outgoing.push(worker, Command::FinishResponse { to, close });
     }
+    environment.keep_recording(handle);
     environment.finish_exchange(handle);
     environment.settle();
     Ok(Value::UNDEFINED)

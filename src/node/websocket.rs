@@ -75,7 +75,7 @@ impl Environment {
     pub fn behavior(&self, route: usize) -> Option<&Behavior> {
         match &self.routes.get(route)?.target {
             Target::WebSocket(behavior) => Some(behavior),
-            Target::Handler | Target::Declarative(_) | Target::NotFound => None,
+            Target::Handler | Target::Cached(_) | Target::Declarative(_) | Target::NotFound => None,
         }
     }
 

@@ -1,0 +1,216 @@
+//! Answers that are kept for a while: those of routes with `{ lowerExpiry, upperExpiry }`. Bounded in number and bytes;
+//! what was not asked for the longest time goes first. Knows no clock: it is told what time it is.
+
+use std::collections::hash_map::RandomState;
+use std::time::Duration;
+
+use lru::LruCache;
+
+use super::handles::Handle;
+use super::prepared_head::PreparedHead;
+use crate::protocol::time::Timestamp;
+
+/// All answers that are kept, of all routes, by keys that [`super::cached_route`] makes.
+pub struct Cache {
+    /// Last used first. Keys come from peers, so they are hashed with the keyed hash of the standard library.
+    entries: LruCache<Vec<u8>, Entry, RandomState>,
+    /// The weight of all entries, at most [`MOST_BYTES`].
+    bytes: usize,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Status and fields.
+    pub head: PreparedHead,
+    /// The whole body.
+    pub body: Vec<u8>,
+    /// When it was made.
+    pub made: Timestamp,
+    /// The response that is to replace it; perhaps over by now.
+    pub successor: Option<Handle>,
+}
+
+/// How long an answer is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// Below this age everybody gets it.
+    pub lower: Duration,
+    /// From here to `upper`, those get it who come while somebody else asks for a new one.
+    pub upper: Duration,
+}
+
+/// What is known under a key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Finding<'a> {
+    /// An answer for everybody.
+    Fresh(&'a Entry),
+    /// An answer for those who come while it is being replaced.
+    Stale(&'a mut Entry),
+    /// Nothing.
+    Nothing,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { entries: LruCache::unbounded_with_hasher(RandomState::new()), bytes: 0 }
+    }
+}
+
+impl Cache {
+    /// What is known under `key`. Forgets what nobody gets any more.
+    pub fn find(&mut self, key: &[u8], expiry: Expiry, now: Timestamp) -> Finding<'_> {
+        let Some(entry) = self.entries.peek(key) else { return Finding::Nothing };
+        let age = now.since(entry.made);
+        if age >= expiry.upper {
+            self.remove(key);
+            return Finding::Nothing;
+        }
+        match self.entries.get_mut(key) {
+            Some(entry) if age < expiry.lower => Finding::Fresh(entry),
+            Some(entry) => Finding::Stale(entry),
+            None => Finding::Nothing,
+        }
+    }
+
+    /// Keeps an answer in place of the one that was there, and forgets others if it is too much. One that is too large
+    /// by itself is not kept.
+    pub fn insert(&mut self, key: Vec<u8>, entry: Entry) {
+        self.remove(&key);
+        let weight = weight(&key, &entry);
+        if weight > MOST_ENTRY_BYTES {
+            return;
+        }
+        self.bytes += weight;
+        self.entries.put(key, entry);
+        while self.entries.len() > MOST_ENTRIES || self.bytes > MOST_BYTES {
+            let Some((key, entry)) = self.entries.pop_lru() else { break };
+            self.bytes -= self::weight(&key, &entry);
+        }
+    }
+
+    /// Forgets all answers whose key begins so.
+    pub fn forget(&mut self, prefix: &[u8]) {
+        let bytes = &mut self.bytes;
+        self.entries.retain(|key, entry| {
+            let is_kept = !key.starts_with(prefix);
+            if !is_kept {
+                *bytes -= weight(key, entry);
+            }
+            is_kept
+        });
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        if let Some((key, entry)) = self.entries.pop_entry(key) {
+            self.bytes -= weight(&key, &entry);
+        }
+    }
+}
+
+/// Bytes that an entry takes, and what comes with it, roughly.
+fn weight(key: &[u8], entry: &Entry) -> usize {
+    key.len() + entry.head.len() + entry.body.len() + OVERHEAD
+}
+
+/// Answers.
+const MOST_ENTRIES: usize = 10_000;
+/// Bytes of all answers.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of one answer with its key. Larger ones would push out many others, and are copied for every client anyway.
+pub const MOST_ENTRY_BYTES: usize = 1024 * 1024;
+/// The table's share of an entry.
+const OVERHEAD: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPIRY: Expiry = Expiry { lower: Duration::from_secs(1), upper: Duration::from_secs(3) };
+
+    fn entry(body: &[u8], made: u64) -> Entry {
+        Entry { head: PreparedHead::default(), body: body.to_vec(), made: Timestamp(made), successor: None }
+    }
+
+    /// What is found, in a word.
+    fn found(cache: &mut Cache, key: &[u8], now: u64) -> &'static str {
+        match cache.find(key, EXPIRY, Timestamp(now)) {
+            Finding::Fresh(_) => "fresh",
+            Finding::Stale(_) => "stale",
+            Finding::Nothing => "nothing",
+        }
+    }
+
+    #[test]
+    fn an_answer_is_fresh_then_stale_then_gone() {
+        let mut cache = Cache::default();
+        cache.insert(b"key".to_vec(), entry(b"body", 10_000));
+        for (now, expected) in
+            [(10_000, "fresh"), (10_999, "fresh"), (11_000, "stale"), (12_999, "stale"), (13_000, "nothing")]
+        {
+            assert_eq!(found(&mut cache, b"key", now), expected, "{now}");
+        }
+        assert_eq!(found(&mut cache, b"key", 10_000), "nothing");
+        assert_eq!((cache.entries.len(), cache.bytes), (0, 0));
+    }
+
+    #[test]
+    fn equal_expiries_leave_nothing_stale() {
+        let mut cache = Cache::default();
+        cache.insert(b"key".to_vec(), entry(b"body", 0));
+        let expiry = Expiry { lower: EXPIRY.lower, upper: EXPIRY.lower };
+        assert!(matches!(cache.find(b"key", expiry, Timestamp(999)), Finding::Fresh(_)));
+        assert_eq!(cache.find(b"key", expiry, Timestamp(1000)), Finding::Nothing);
+    }
+
+    #[test]
+    fn a_new_answer_takes_the_place_of_the_old_one() {
+        let mut cache = Cache::default();
+        cache.insert(b"key".to_vec(), entry(b"old", 0));
+        let Finding::Stale(old) = cache.find(b"key", EXPIRY, Timestamp(1500)) else { panic!("stale") };
+        old.successor = Some(Handle { slot: 1, generation: 1 });
+        cache.insert(b"key".to_vec(), entry(b"newer", 1500));
+        let expected = entry(b"newer", 1500);
+        assert_eq!(cache.find(b"key", EXPIRY, Timestamp(1500)), Finding::Fresh(&expected));
+        assert_eq!(cache.bytes, 3 + 5 + OVERHEAD);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_the_longest_time_goes_first() {
+        let mut cache = Cache::default();
+        for number in 0..MOST_ENTRIES {
+            cache.insert(number.to_be_bytes().to_vec(), entry(b"", 0));
+        }
+        assert_eq!(found(&mut cache, &0_usize.to_be_bytes(), 0), "fresh");
+        cache.insert(b"one more".to_vec(), entry(b"", 0));
+        assert_eq!(cache.entries.len(), MOST_ENTRIES);
+        assert_eq!(found(&mut cache, &0_usize.to_be_bytes(), 0), "fresh");
+        assert_eq!(found(&mut cache, &1_usize.to_be_bytes(), 0), "nothing");
+    }
+
+    #[test]
+    fn bytes_are_bounded() {
+        let mut cache = Cache::default();
+        let body = vec![b'x'; MOST_ENTRY_BYTES - 8 - OVERHEAD];
+        for number in 0..100_u64 {
+            cache.insert(number.to_be_bytes().to_vec(), entry(&body, 0));
+            assert!(cache.bytes <= MOST_BYTES);
+        }
+        assert_eq!(cache.entries.len(), 64);
+        cache.insert(b"too long".to_vec(), entry(&[&body[..], b"x"].concat(), 0));
+        assert_eq!(found(&mut cache, b"too long", 0), "nothing");
+        assert_eq!(found(&mut cache, &99_u64.to_be_bytes(), 0), "fresh");
+    }
+
+    #[test]
+    fn the_answers_of_a_route_are_forgotten_together() {
+        let mut cache = Cache::default();
+        for key in [&b"1/a"[..], b"1/b", b"2/a"] {
+            cache.insert(key.to_vec(), entry(key, 0));
+        }
+        cache.forget(b"1");
+        assert_eq!(found(&mut cache, b"1/a", 0), "nothing");
+        assert_eq!(found(&mut cache, b"2/a", 0), "fresh");
+        assert_eq!(cache.bytes, 6 + OVERHEAD);
+    }
+}

@@ -1,0 +1,322 @@
+//! Routes whose answers are kept (`get(pattern, handler, { lowerExpiry, upperExpiry })`): which requests may be answered
+//! by what another one was, and which answers may be kept. A hit is answered without entering JavaScript.
+//!
+//! ```text
+//!  age      0 ────────────── lowerExpiry ─────────────────────────── upperExpiry ──────────
+//!  request  kept answer      one goes to the handler,                goes to the handler
+//!                            others meanwhile: kept answer
+//! ```
+//!
+//! The key is the route, the Host field, and path and query as they arrived. Other fields are not part of it; so what
+//! depends on them is left alone, as far as they say so: see [`may_be_shared`] and [`keepable_head`].
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use super::behavior::Target;
+use super::cache::{Entry, Expiry, Finding, MOST_ENTRY_BYTES};
+use super::environment::Environment;
+use super::error::Misuse;
+use super::handles::Handle;
+use super::http_response::{Exchange, Stage};
+use super::prepared_head::PreparedHead;
+use super::raw::{Env, Type, Value};
+use crate::bridge::command::Command;
+use crate::bridge::event::Slice;
+use crate::protocol::http::encode::FieldFlags;
+use crate::protocol::http::head::{members, trim};
+use crate::protocol::time::Timestamp;
+
+/// A route whose answers are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachedRoute {
+    /// Which one, in keys: unlike the numbers of handlers it is not given to another route later.
+    pub serial: u64,
+    /// For how long.
+    pub expiry: Expiry,
+}
+
+/// An answer that is being written down while the handler sends it.
+#[derive(Debug)]
+pub struct Recording {
+    /// The [`CachedRoute::serial`] of its route.
+    serial: u64,
+    /// Where it will be kept.
+    key: Vec<u8>,
+    /// The body so far; `None` once it is too long to be kept.
+    body: Option<Vec<u8>>,
+}
+
+impl Expiry {
+    /// Checks the options of `get`.
+    ///
+    /// # Errors
+    /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
+    pub fn parse(env: Env<'_>, lower: Value<'_>, upper: Value<'_>) -> Result<Self, Misuse> {
+        let lower = seconds(env, lower, "lowerExpiry", Duration::ZERO)?;
+        let upper = seconds(env, upper, "upperExpiry", lower)?;
+        if upper < lower {
+            return Err(Misuse::out_of_range("upperExpiry must not be less than lowerExpiry"));
+        }
+        Ok(Self { lower, upper })
+    }
+}
+
+fn seconds(env: Env<'_>, value: Value<'_>, name: &str, default: Duration) -> Result<Duration, Misuse> {
+    if env.type_of(value) == Type::Nothing {
+        return Ok(default);
+    }
+    let Some(number) = env.number(value) else {
+        return Err(Misuse::invalid_type(format!("{name} must be a number")));
+    };
+    if !(0.0..=MOST_SECONDS).contains(&number) {
+        let text = format!("{name} must be a number of seconds from 0 to {MOST_SECONDS}, got {number}");
+        return Err(Misuse::out_of_range(text));
+    }
+    Ok(Duration::from_secs_f64(number))
+}
+
+impl Environment {
+    /// Answers a request of a cached route, if an answer is kept for it. Otherwise its handler is to be called, and what
+    /// it answers may be kept.
+    pub fn answer_from_cache(&mut self, handle: Handle, route: CachedRoute) -> bool {
+        // So that however many long answers a turn produces, little of them waits here.
+        self.flush_if_long();
+        let Some(exchange) = self.exchanges.get(handle) else { return false };
+        if !may_be_shared(exchange) {
+            return false;
+        }
+        let (to, worker) = (exchange.to, exchange.to.connection.worker);
+        let key = key(route.serial, exchange);
+        let is_under_way = |response: Handle| {
+            let exchange = self.exchanges.get(response);
+            exchange.is_some_and(|it| it.stage != Stage::Over && it.recording.is_some())
+        };
+        let kept = match self.cache.find(&key, route.expiry, now()) {
+            Finding::Fresh(entry) => Some(entry),
+            Finding::Stale(entry) if entry.successor.is_some_and(is_under_way) => Some(&*entry),
+            Finding::Stale(entry) => {
+                entry.successor = Some(handle);
+                None
+            }
+            Finding::Nothing => None,
+        };
+        if let Some(Entry { head, body, .. }) = kept {
+            let head = head.lay_out(&mut self.outgoing, worker);
+            let body = self.outgoing.copy(worker, body);
+            self.outgoing.push(worker, Command::Respond { to, head, body, close: false });
+            self.finish_exchange(handle);
+            return true;
+        }
+        if let Some(exchange) = self.exchanges.get_mut(handle) {
+            exchange.recording = Some(Recording { serial: route.serial, key, body: Some(Vec::new()) });
+        }
+        false
+    }
+
+    /// A piece of a body is being sent.
+    pub fn record(&mut self, handle: Handle, data: Slice) {
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
+        let Some(Recording { body: recorded @ Some(_), .. }) = &mut exchange.recording else { return };
+        let Some(body) = recorded else { return };
+        if body.len() + data.len as usize > MOST_ENTRY_BYTES {
+            *recorded = None;
+            return;
+        }
+        body.extend_from_slice(data.of(self.outgoing.arena(exchange.to.connection.worker)));
+    }
+
+    /// A response is complete: keeps what was recorded of it.
+    pub fn keep_recording(&mut self, handle: Handle) {
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
+        let Some(Recording { serial, key, body: Some(body) }) = exchange.recording.take() else { return };
+        // The handler may have taken its time, and the route may be another one's by now.
+        let route = self.routes.get(exchange.route).map(|route| &route.target);
+        let is_current = matches!(route, Some(Target::Cached(route)) if route.serial == serial);
+        if is_current && let Some(head) = keepable_head(&exchange.status, &exchange.fields) {
+            self.cache.insert(key, Entry { head, body, made: now(), successor: None });
+        }
+    }
+
+    /// Forgets the answers of a route that is no more.
+    pub fn forget_answers(&mut self, route: CachedRoute) {
+        self.cache.forget(&route.serial.to_be_bytes());
+    }
+}
+
+/// The key of a request: no two of different meaning have the same, because a Host field has no NUL.
+fn key(serial: u64, request: &Exchange) -> Vec<u8> {
+    let host = request.request_field(b"host").unwrap_or_default();
+    let path = request.path.of(&request.head);
+    let mut key = Vec::with_capacity(8 + host.len() + 1 + path.len() + 1);
+    key.extend_from_slice(&serial.to_be_bytes());
+    key.extend(host.iter().map(u8::to_ascii_lowercase));
+    key.push(0);
+    key.extend_from_slice(path);
+    if let Some(query) = request.query {
+        key.push(b'?');
+        key.extend_from_slice(query.of(&request.head));
+    }
+    key
+}
+
+/// Whether a request may be given the answer to another one, and others the answer to it. Not one that says who is
+/// asking (RFC 9111 §3.5), and not one with a body, which the answer may depend on.
+fn may_be_shared(request: &Exchange) -> bool {
+    let length = request.request_field(b"content-length");
+    request.request_field(b"authorization").is_none()
+        && request.request_field(b"transfer-encoding").is_none()
+        && length.is_none_or(|length| length.iter().all(|&digit| digit == b'0'))
+}
+
+/// The head of an answer without what concerns one connection only; `None` if it is not for everybody, or may be
+/// different next time:
+///
+/// - a status that is no success, redirection, 404 or 410: an error is not kept, and 206 and 304 answer one request;
+/// - `Set-Cookie`;
+/// - `Vary`, because the key has no fields;
+/// - `Cache-Control` with `no-store`, `private` or `no-cache` (RFC 9111 §5.2.2).
+fn keepable_head(status: &[u8], fields: &[u8]) -> Option<PreparedHead> {
+    let code = status.get(..3).unwrap_or(b"200");
+    if !KEPT_STATUSES.contains(&code) {
+        return None;
+    }
+    let mut head = PreparedHead { status: status.to_vec(), ..PreparedHead::default() };
+    // Names and values hold neither CR nor LF, and every line ends with both.
+    for line in fields.split_inclusive(|&byte| byte == b'\n') {
+        let colon = line.iter().position(|&byte| byte == b':')?;
+        let (name, value) = (line[..colon].to_ascii_lowercase(), &line[colon + 1..line.len() - 2]);
+        match &name[..] {
+            b"set-cookie" | b"vary" => return None,
+            b"cache-control" if members(value).any(forbids) => return None,
+            b"connection" | b"keep-alive" | b"proxy-connection" | b"te" | b"upgrade" => continue,
+            _ => {}
+        }
+        head.flags = head.flags | FieldFlags::of(&name);
+        head.fields.extend_from_slice(line);
+    }
+    Some(head)
+}
+
+/// Whether a directive of Cache-Control forbids to keep the answer for everybody.
+fn forbids(directive: &[u8]) -> bool {
+    let name = directive.split(|&byte| byte == b'=').next().map_or(directive, trim);
+    [&b"no-store"[..], b"private", b"no-cache"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// The time for the cache, in milliseconds since it was first asked for.
+fn now() -> Timestamp {
+    // Milliseconds do not fill 64 bits.
+    Timestamp(u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long an answer was kept is time on Node's thread, not of the engine"
+)]
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Statuses of answers that are kept.
+const KEPT_STATUSES: [&[u8]; 10] =
+    [b"200", b"203", b"204", b"300", b"301", b"302", b"307", b"308", b"404", b"410"];
+/// The longest expiry: a year.
+const MOST_SECONDS: f64 = 31_536_000.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::command::Exchange as Address;
+    use crate::bridge::id::{AppId, ConnectionId, RequestNumber, WorkerId};
+    use crate::protocol::http::head::{HeadLimits, RequestHead, parse_head};
+
+    fn request(target: &str, fields: &str) -> Exchange {
+        let connection = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
+        let to = Address { connection, request: RequestNumber::default() };
+        let mut exchange = Exchange::empty(to, AppId { app: 0, epoch: 0 });
+        let mut bytes = format!("GET {target} HTTP/1.1\r\n{fields}\r\n").into_bytes();
+        let mut head = RequestHead::default();
+        parse_head(&mut bytes, 0, &HeadLimits::default(), &mut head).unwrap();
+        (exchange.method, exchange.path, exchange.query) = (head.method, head.path, head.query);
+        exchange.request_fields = head.fields;
+        exchange.head = bytes;
+        exchange
+    }
+
+    /// The fields that are kept; `None` if the answer is not.
+    fn kept(status: &str, fields: &str) -> Option<String> {
+        let head = keepable_head(status.as_bytes(), fields.as_bytes())?;
+        Some(String::from_utf8(head.fields).unwrap())
+    }
+
+    #[test]
+    fn the_key_is_route_host_path_and_query() {
+        let one =
+            |serial, target: &str, host: &str| key(serial, &request(target, &format!("Host: {host}\r\n")));
+        let all = [
+            one(1, "/a", "h"),
+            one(2, "/a", "h"),
+            one(1, "/a", "i"),
+            one(1, "/b", "h"),
+            one(1, "/A", "h"),
+            one(1, "/a/", "h"),
+            one(1, "/a?", "h"),
+            one(1, "/a?b", "h"),
+            one(1, "/a?b&c", "h"),
+            one(1, "/a?c&b", "h"),
+        ];
+        for (position, key) in all.iter().enumerate() {
+            assert!(!all[..position].contains(key), "{position}");
+        }
+        assert_eq!(one(1, "/a", "EXAMPLE.org"), one(1, "/a", "example.ORG"));
+        assert_eq!(key(1, &request("/a", "Host: h\r\nCookie: a\r\nAccept: b\r\n")), all[0]);
+        assert!(all[0].starts_with(&1_u64.to_be_bytes()));
+    }
+
+    #[test]
+    fn requests_that_say_who_is_asking_or_have_a_body_are_left_alone() {
+        for fields in ["", "Cookie: a=b\r\n", "Content-Length: 0\r\n", "Cache-Control: no-cache\r\n"] {
+            assert!(may_be_shared(&request("/", &format!("Host: h\r\n{fields}"))), "{fields}");
+        }
+        for fields in
+            ["authorization: Basic x\r\n", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"]
+        {
+            assert!(!may_be_shared(&request("/", &format!("Host: h\r\n{fields}"))), "{fields}");
+        }
+    }
+
+    #[test]
+    fn answers_for_everybody_are_kept() {
+        for status in ["", "200 OK", "200 ", "301 Moved", "404 Not Found", "204 No Content"] {
+            assert_eq!(kept(status, "A: b\r\n").as_deref(), Some("A: b\r\n"), "{status}");
+        }
+        let fields = "Cache-Control: public, max-age=5\r\nX: private\r\n";
+        assert_eq!(kept("200 OK", fields).as_deref(), Some(fields));
+        assert_eq!(kept("", "").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn other_answers_are_not() {
+        for status in
+            ["500 Oops", "503 ", "206 Partial Content", "304 Not Modified", "101 Switching", "401 ", "429 "]
+        {
+            assert_eq!(kept(status, ""), None, "{status}");
+        }
+        for fields in [
+            "Set-Cookie: a=b\r\n",
+            "A: b\r\nVARY: Accept\r\n",
+            "Cache-Control: no-store\r\n",
+            "cache-control: max-age=5 , Private=\"x\"\r\n",
+            "Cache-Control: No-Cache\r\n",
+        ] {
+            assert_eq!(kept("200 OK", fields), None, "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_concerns_one_connection_is_left_out() {
+        let fields = "Connection: close\r\nDate: now\r\nKeep-Alive: timeout=5\r\nB: c\r\n";
+        let head = keepable_head(b"200 OK", fields.as_bytes()).unwrap();
+        assert_eq!(head.fields, b"Date: now\r\nB: c\r\n");
+        assert_eq!(head.flags, FieldFlags::DATE);
+    }
+}
