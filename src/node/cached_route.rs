@@ -9,6 +9,9 @@
 //!
 //! The key is the route, the Host field, and path and query as they arrived. Other fields are not part of it; so what
 //! depends on them is left alone, as far as they say so: see [`may_be_shared`] and [`keepable_head`].
+//!
+//! Nobody waits for the answer to somebody else: a client that reads slowly, or whose handler never answers, would hold
+//! up all others. So where nothing is kept, every request goes to the handler.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};

@@ -4,6 +4,8 @@
 //! `ws.end()` returns what its handlers need. So no function here is ever entered while another one is at work, and
 //! whether a handle is valid is decided in one place, on one thread, without a lock.
 //!
+//! Every thread of Node has all of this for itself; they share the key-value `store` alone.
+//!
 //! `raw` and `buffer` are the only files with `unsafe`.
 
 pub mod app;
