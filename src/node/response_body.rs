@@ -265,7 +265,8 @@ pub fn pause<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let to = exchange.to;
     if !std::mem::replace(&mut exchange.output.is_paused, true) && !exchange.body.paused {
         environment.outgoing.push(to.connection.worker, Command::PauseReading { to });
-        environment.settle();
+        // At once: the worker goes on reading until it knows.
+        environment.flush();
     }
     Ok(Value::UNDEFINED)
 }
