@@ -86,6 +86,7 @@ export type CloseCauseName =
   | 'ERR_MESSAGE_TOO_BIG'
   | 'ERR_INVALID_UTF8'
   | 'ERR_HTTP_INVALID_BODY'
+  | 'ERR_HTTP_BODY_TOO_LARGE'
   // The connection below went away.
   | 'ERR_FIN_WITHOUT_CLOSE'
   | 'ERR_FIN_BEFORE_RESPONSE'
@@ -126,6 +127,66 @@ export interface AppOptions {
    * @default max(1, min(4, cores - 1))
    */
   threads?: number;
+
+  // Limits of HTTP: integers, fixed for the life of the app. Times are milliseconds up to 2^31-1, noticed up to 0.1 s late;
+  // none runs while this server does not read (`res.pause()`, a busy event loop), and none applies to a WebSocket. What a
+  // client sees of each stands in docs/limits.md.
+
+  /**
+   * Longest request head, in bytes: request line, headers and the empty line. 256–65,535. More is answered with 431, or
+   * with 414 if the request line alone exceeds it.
+   * @default 16384
+   */
+  maxHeaderSize?: number;
+  /** Most headers of a request, 0–65,535; 0 leaves it to `maxHeaderSize`. More are answered with 431. @default 100 */
+  maxHeadersCount?: number;
+  /**
+   * Longest request body, in bytes without the framing of chunks, up to 2^53-1; 0 is no limit. A `Content-Length` above
+   * it is answered with 413 before a handler runs, a chunk that exceeds it when its size arrives: unless a response
+   * has begun, with 413, and `onAborted` is told `ERR_HTTP_BODY_TOO_LARGE`. @default 0
+   */
+  maxBodySize?: number;
+  /**
+   * Time for a request head, from the accept or from the first byte of a later request; 0 is for ever. Then 408, or no
+   * answer if nothing had arrived. @default 10000
+   */
+  headersTimeout?: number;
+  /**
+   * Time for a whole request, head and body, from the same moment; 0 is for ever. Then as `headersTimeout`, or as
+   * `bodyTimeout`. Off by default, unlike in Node: `minBodyRate` bounds a body too, and lets a large one take its time.
+   * @default 0
+   */
+  requestTimeout?: number;
+  /** Time between the end of a response and the next request; 0 is for ever. Then the connection closes. @default 10000 */
+  keepAliveTimeout?: number;
+  /**
+   * Time in which `bodyTimeout` × `minBodyRate` bytes of a request body have to arrive, again and again until it ends;
+   * 0 is for ever. Then 408 unless a response has begun, and `onAborted` is told `ERR_HTTP_BODY_TIMEOUT`.
+   * @default 10000
+   */
+  bodyTimeout?: number;
+  /** Bytes of a request body per second, 0 – 2^32-1; with 0 one byte in `bodyTimeout` will do. @default 16384 */
+  minBodyRate?: number;
+  /**
+   * Time in which a client has to take `responseTimeout` × `minResponseRate` bytes of what is waiting for it, again and
+   * again while some is; 0 is for ever. Then the connection is dropped, and `onAborted` told
+   * `ERR_HTTP_RESPONSE_TIMEOUT`. How long a handler thinks has no limit. @default 10000
+   */
+  responseTimeout?: number;
+  /** Bytes of a response per second, 0 – 2^32-1; with 0 one byte in `responseTimeout` will do. @default 1024 */
+  minResponseRate?: number;
+  /**
+   * Bytes of a request body that are read and dropped after its response, 0 – 2^32-1, so that the connection can be used
+   * again. It is closed if more are missing. @default 262144
+   */
+  maxDiscardedBody?: number;
+  /**
+   * Bytes of pipelined requests that may wait behind an unanswered one, 1 – 2^32-1; one read of at most 128 KiB may exceed
+   * it. Then nothing more is read, and TCP stops the client; nor is it noticed that the client goes away.
+   * @default 65536
+   */
+  maxPipelinedBytes?: number;
+
   /** Accepted and ignored by `App`, as the other TLS options below: it serves plain TCP. */
   key_file_name?: RecognizedString;
   /** Accepted and ignored by `App`. */
@@ -145,8 +206,8 @@ export interface AppOptions {
 /**
  * Makes an app: routes, and the sockets that serve them. Nothing is opened before `listen`.
  *
- * Throws `ERR_INVALID_ARG_TYPE` if `options` is neither an object nor null nor undefined, `ERR_OUT_OF_RANGE` for
- * `threads`.
+ * Throws `ERR_INVALID_ARG_TYPE` if `options` is neither an object nor null nor undefined, and for an option that is no
+ * number; `ERR_OUT_OF_RANGE` for one that is no integer in its range. The message names the option.
  */
 export function App(options?: AppOptions | null): TemplatedApp;
 

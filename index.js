@@ -750,6 +750,12 @@ class ListenSocket {
   }
 }
 
+/** Options of an app, in this order in src/node/limits.rs. */
+const LIMITS = [
+  'maxHeaderSize', 'maxHeadersCount', 'maxBodySize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout', 'bodyTimeout',
+  'minBodyRate', 'responseTimeout', 'minResponseRate', 'maxDiscardedBody', 'maxPipelinedBytes',
+];
+
 let appNumber;
 
 class TemplatedApp {
@@ -760,7 +766,7 @@ class TemplatedApp {
     if (options !== undefined && options !== null && typeof options !== 'object') {
       throw typeError('ERR_INVALID_ARG_TYPE', 'Options must be an object.');
     }
-    this.#number = native.appNew(options?.threads);
+    this.#number = native.appNew(options?.threads, LIMITS.map((name) => options?.[name]));
   }
 
   static {

@@ -11,6 +11,13 @@ uWS.App(null);
 uWS.App({ threads: 2, key_file_name: 'key.pem', ssl_prefer_low_memory_usage: true });
 // @ts-expect-error threads is a number
 uWS.App({ threads: '2' });
+uWS.App({
+  maxHeaderSize: 16_384, maxHeadersCount: 100, maxBodySize: 0, headersTimeout: 10_000, requestTimeout: 0,
+  keepAliveTimeout: 10_000, bodyTimeout: 10_000, minBodyRate: 16_384, responseTimeout: 10_000, minResponseRate: 1_024,
+  maxDiscardedBody: 262_144, maxPipelinedBytes: undefined,
+});
+// @ts-expect-error a limit is a number
+uWS.App({ maxBodySize: '1 MB' });
 // @ts-expect-error no such option
 uWS.App({ thread: 2 });
 // @ts-expect-error options are an object

@@ -13,6 +13,7 @@ use super::ledger::Ledger;
 use super::rules::Rules;
 use super::sync::Arc;
 use crate::protocol::http::encode::{FieldFlags, Framing};
+use crate::protocol::http::limits::Limits;
 use crate::protocol::websocket::MessageKind;
 
 /// One thing to do. A command for a connection that is gone, or for an earlier request of it, does nothing.
@@ -33,6 +34,8 @@ pub enum Command {
         socket: Socket,
         /// Whose connection it is.
         app: AppId,
+        /// What that app allows its clients.
+        limits: Arc<Limits>,
     },
     /// Close every listening socket and every connection of an app, as it was before `app.epoch` ended.
     CloseApp {
@@ -220,6 +223,8 @@ pub struct ListenOrder {
     pub listener: ListenerId,
     /// Who listens.
     pub app: AppId,
+    /// What that app allows its clients.
+    pub limits: Arc<Limits>,
     /// The workers that share its connections, in turn.
     pub share: Vec<WorkerId>,
     /// The file of a Unix socket, which is removed again when the listener closes.

@@ -6,7 +6,6 @@ use super::topics::Topics;
 use crate::bridge::event::EventBatch;
 use crate::bridge::id::ConnectionId;
 use crate::protocol::http::head::RequestHead;
-use crate::protocol::http::limits::Limits as HttpLimits;
 use crate::protocol::time::Timestamp;
 
 /// The shared part of a worker: everything but its sockets.
@@ -22,8 +21,6 @@ pub struct Context {
     pub wheel: Wheel,
     /// Reused for every request head.
     pub head: RequestHead,
-    /// Limits of HTTP connections.
-    pub http_limits: HttpLimits,
     /// The `Date` field value of the current second, as an IMF-fixdate (RFC 9110 §5.6.7).
     pub date: [u8; 29],
     /// Connections with output to flush at the end of the pass.
@@ -46,7 +43,6 @@ impl Default for Context {
             pool: Pool::default(),
             wheel: Wheel::default(),
             head: RequestHead::default(),
-            http_limits: HttpLimits::default(),
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
             dirty: Vec::new(),
             again: Vec::new(),

@@ -35,6 +35,7 @@ use crate::bridge::latch::Latch;
 use crate::bridge::queue::{Downlink, Uplink};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::date::DateCache;
+use crate::protocol::http::limits::Limits;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::{MessageKind, encode_message};
 
@@ -274,13 +275,14 @@ impl Worker {
     fn accept(&mut self, id: ListenerId) {
         for _ in 0..ACCEPTS_PER_PASS {
             let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
-            let app = listener.app;
             match listener.poll_accept() {
                 Poll::Pending => return,
-                Poll::Ready(Ok((transport, worker))) if worker == self.id => self.enter(transport, app),
                 Poll::Ready(Ok((transport, worker))) => {
-                    if let Ok(socket) = transport.into_socket() {
-                        self.peers.send(worker, Command::AdoptConnection { socket, app });
+                    let (app, limits) = (listener.app, Arc::clone(&listener.limits));
+                    if worker == self.id {
+                        self.enter(transport, app, limits);
+                    } else if let Ok(socket) = transport.into_socket() {
+                        self.peers.send(worker, Command::AdoptConnection { socket, app, limits });
                     }
                 }
                 Poll::Ready(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
@@ -297,11 +299,11 @@ impl Worker {
     }
 
     /// Begins to serve a connection.
-    fn enter(&mut self, transport: Transport, app: AppId) {
+    fn enter(&mut self, transport: Transport, app: AppId, limits: Arc<Limits>) {
         let (ready, context) = (&self.ready, &self.context);
         let connection = self.registry.insert(|id| {
             let token = Token::Connection { slot: id.slot, generation: id.generation };
-            Connection::new(id, app, transport, ready.waker(token), context)
+            Connection::new(id, app, limits, transport, ready.waker(token), context)
         });
         let id = connection.id();
         self.population += 1;
@@ -335,7 +337,7 @@ impl Worker {
                 self.listeners.retain(|known| known.id != listener);
                 done.release();
             }
-            Command::AdoptConnection { socket, app } => self.adopt(socket, app),
+            Command::AdoptConnection { socket, app, limits } => self.adopt(socket, app, limits),
             Command::CloseApp { app, done } => {
                 self.close_app(app);
                 done.release();
@@ -426,13 +428,13 @@ impl Worker {
     }
 
     /// Begins to serve a connection that another worker accepted.
-    fn adopt(&mut self, socket: Socket, app: AppId) {
+    fn adopt(&mut self, socket: Socket, app: AppId, limits: Arc<Limits>) {
         if self.has_ended(app) {
             // It was on its way when the app was closed, and nobody else will close it.
             return;
         }
         match Transport::adopt(socket) {
-            Ok(transport) => self.enter(transport, app),
+            Ok(transport) => self.enter(transport, app, limits),
             Err(error) => tracing::error!(worker = self.id.0, %error, "a connection could not be taken over"),
         }
     }

@@ -11,6 +11,7 @@ use super::declarative::Declarative;
 use super::environment::{Environment, Listener};
 use super::error::Misuse;
 use super::handles::Handle;
+use super::limits;
 use super::raw::{Call, Env, Type, Value};
 use super::router::{HandlerId, Priority, Router, Verb};
 use crate::bridge::command::{Command, ListenOrder, SocketFile};
@@ -19,6 +20,7 @@ use crate::bridge::latch::Latch;
 use crate::bridge::sync::Arc;
 use crate::io::listener::{Address, bind, identify};
 use crate::io::pool::MOST_WORKERS;
+use crate::protocol::http::limits::Limits;
 
 /// One app.
 pub struct App {
@@ -28,6 +30,8 @@ pub struct App {
     pub epoch: u32,
     /// I/O threads that share its connections.
     threads: usize,
+    /// What it allows its clients.
+    limits: Arc<Limits>,
     /// A WebSocket route was registered at some time: only then does `publish` do anything.
     has_websocket_route: bool,
     /// What `close` has still to tell JavaScript.
@@ -112,6 +116,7 @@ impl Environment {
     fn listen(&mut self, env: Env<'_>, app: f64, address: Address) -> Result<Handle, Misuse> {
         let (number, it) = self.app(app)?;
         let (app, threads) = (AppId { app: number, epoch: it.epoch }, it.threads);
+        let limits = Arc::clone(&it.limits);
         let (socket, port) = bind(&address).map_err(|error| refused(&address, &error))?;
         let pool = &mut self.threads()?.pool;
         pool.ensure(threads)
@@ -132,7 +137,7 @@ impl Environment {
             .listeners
             .insert(Listener { id, app, worker, port })
             .map_err(|_| Misuse::invalid_state("too many sockets are listening"))?;
-        let order = ListenOrder { socket, listener: id, app, share, file };
+        let order = ListenOrder { socket, listener: id, app, limits, share, file };
         self.outgoing.push(worker, Command::Listen(Box::new(order)));
         self.settle();
         self.update_liveness(env);
@@ -147,7 +152,7 @@ struct RoutePlace<'a> {
     priority: Priority,
 }
 
-/// `appNew(threads)`: returns the app's number.
+/// `appNew(threads, limits)`: returns the app's number.
 pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let threads = match (env.type_of(call.argument(0)), env.number(call.argument(0))) {
@@ -161,11 +166,13 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         }
         (_, None) => return Err(Misuse::invalid_type("threads must be a number")),
     };
+    let limits = Arc::new(limits::parse(env, call.argument(1))?);
     let mut environment = call.environment()?;
     environment.apps.push(App {
         router: Router::new(),
         epoch: 0,
         threads,
+        limits,
         has_websocket_route: false,
         closing: VecDeque::new(),
     });

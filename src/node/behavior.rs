@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::cached_route::CachedRoute;
 use super::declarative::Declarative;
 use super::error::Misuse;
+use super::option::{Range, integer};
 use super::raw::{Env, Type, Value};
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
@@ -117,19 +118,7 @@ impl Behavior {
 
 /// An integer option from 0 to `most`.
 fn option(env: Env<'_>, value: Value<'_>, name: &str, default: u64, most: u64) -> Result<u64, Misuse> {
-    if env.type_of(value) == Type::Nothing {
-        return Ok(default);
-    }
-    let Some(number) = env.number(value) else {
-        return Err(Misuse::invalid_type(format!("{name} must be a number")));
-    };
-    // `most` is far below 2^53, so the comparison is exact.
-    if number.fract() != 0.0 || !(0.0..=most as f64).contains(&number) {
-        return Err(Misuse::out_of_range(format!(
-            "{name} must be an integer between 0 and {most}, got {number}"
-        )));
-    }
-    Ok(number as u64)
+    integer(env, value, name, Range { least: 0, most, default })
 }
 
 /// How long to wait for the peer's Close frame after ours. uWebSockets.js waits for the ping margin, 4 to 16 s.

@@ -269,6 +269,16 @@ impl<'c> Env<'c> {
         Value::of(array)
     }
 
+    /// The element of an array that `index.js` made; absent if there is none.
+    #[must_use]
+    pub fn element(self, array: Value<'_>, index: u32) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        if !array.is_absent() {
+            call!(napi_get_element(self.raw, array.raw, index, &raw mut value));
+        }
+        Value::of(value)
+    }
+
     /// Reports an exception that nobody caught: 'uncaughtException', as Node does for a throwing event handler. Runs
     /// JavaScript.
     pub fn report_uncaught(self, error: Value<'_>) {

@@ -43,6 +43,8 @@ pub enum CloseCause {
     InvalidUtf8,
     /// The peer broke a rule of HTTP/1.1 while sending a request body (RFC 9112 §6, §7).
     InvalidRequestBody,
+    /// The body of an HTTP request exceeds `maxBodySize`.
+    BodyTooLarge,
 
     /// The TCP stream ended without a Close frame.
     FinWithoutClose,
@@ -104,7 +106,7 @@ pub struct Verdict {
 
 impl CloseCause {
     /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::PeerClosed,
         Self::PeerClosedWithoutCode,
         Self::ReservedBits,
@@ -123,6 +125,7 @@ impl CloseCause {
         Self::MessageTooBig,
         Self::InvalidUtf8,
         Self::InvalidRequestBody,
+        Self::BodyTooLarge,
         Self::FinWithoutClose,
         Self::FinBeforeResponse,
         Self::Reset,
@@ -218,6 +221,10 @@ impl CloseCause {
             Self::InvalidRequestBody => Verdict {
                 wire_code: None,
                 ..frame("ERR_HTTP_INVALID_BODY", "Received invalid HTTP request body")
+            },
+            Self::BodyTooLarge => Verdict {
+                wire_code: None,
+                ..frame("ERR_HTTP_BODY_TOO_LARGE", "HTTP request body exceeds maxBodySize")
             },
 
             Self::FinWithoutClose => {

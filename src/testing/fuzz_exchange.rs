@@ -14,6 +14,7 @@ use crate::protocol::http::exchange::Exchange;
 use crate::protocol::http::head::{BodyLength, HeadLimits, RequestHead};
 use crate::protocol::http::limits::{Limits, Moment};
 use crate::protocol::http::outcome::Disposition;
+use crate::protocol::http::pace::PaceLimit;
 use crate::protocol::time::Timestamp;
 
 /// Asserts of the connection in `data`:
@@ -62,12 +63,14 @@ struct Outcome {
 fn tight_limits() -> Limits {
     Limits {
         head: HeadLimits { max_head_bytes: 512, max_headers: 12 },
-        header_timeout: Duration::from_secs(3),
-        keep_alive_timeout: Duration::from_secs(4),
-        body_timeout: Duration::from_secs(5),
-        body_step: 16,
-        response_timeout: Duration::from_secs(6),
+        max_body: 300,
+        headers_timeout: Some(Duration::from_secs(3)),
+        request_timeout: Some(Duration::from_secs(7)),
+        keep_alive_timeout: Some(Duration::from_secs(4)),
+        body_pace: Some(PaceLimit { every: Duration::from_secs(5), bytes: 16 }),
+        response_pace: Some(PaceLimit { every: Duration::from_secs(6), bytes: 2 }),
         max_discard: 64,
+        max_pipelined: 64,
     }
 }
 

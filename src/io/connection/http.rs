@@ -25,6 +25,8 @@ use crate::protocol::websocket::handshake;
 #[derive(Debug)]
 pub struct HttpSide {
     exchange: Exchange,
+    /// What the app allows its clients. Dropped with the rest by an upgrade.
+    limits: Arc<Limits>,
     /// Input that the exchange did not take: an incomplete head, or requests behind one that is not answered yet.
     pending: Vec<u8>,
     /// The latest request.
@@ -61,9 +63,10 @@ pub struct Upgrade<'a> {
 
 impl HttpSide {
     /// A fresh connection that waits for its first request.
-    pub fn new(peer: Option<SocketAddr>, now: Timestamp) -> Self {
+    pub fn new(limits: Arc<Limits>, peer: Option<SocketAddr>, now: Timestamp) -> Self {
         Self {
             exchange: Exchange::new(now),
+            limits,
             pending: Vec::new(),
             request: RequestNumber::default(),
             peer,
@@ -73,20 +76,36 @@ impl HttpSide {
         }
     }
 
-    /// Reading goes on while a response is outstanding, in order to notice that the peer is gone, but only as far as
-    /// pipelined requests may be kept.
-    pub fn wants_input(&self) -> bool {
-        !self.paused && !self.finished && (self.exchange.can_read() || self.pending.len() < MOST_PIPELINED)
+    /// Bytes that may be read. Reading goes on while a response is outstanding, in order to notice that the peer is gone,
+    /// but only as far as pipelined requests may be kept.
+    pub fn room(&self) -> usize {
+        if self.paused || self.finished {
+            0
+        } else if self.exchange.can_read() {
+            usize::MAX
+        } else {
+            self.most_pipelined().saturating_sub(self.pending.len())
+        }
     }
 
-    pub fn deadline(&self, limits: &Limits) -> Option<Timestamp> {
-        self.exchange.poll_deadline(limits)
+    /// `max_pipelined`, as a length.
+    fn most_pipelined(&self) -> usize {
+        usize::try_from(self.limits.max_pipelined).unwrap_or(usize::MAX)
+    }
+
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.exchange.poll_deadline(&self.limits)
+    }
+
+    /// The part of it that remains once the last response is in the outbox.
+    pub fn writing_deadline(&self) -> Option<Timestamp> {
+        self.exchange.writing_deadline(&self.limits)
     }
 
     /// What the client sent had to wait on this side: it gets the time for it anew.
     pub fn restart_clock(&mut self, now: Timestamp) {
         if !self.paused {
-            self.exchange.pause();
+            self.exchange.pause(now);
             self.exchange.resume(now);
         }
     }
@@ -100,10 +119,11 @@ impl HttpSide {
     ) {
         let flush = match left {
             0 => Flush::Drained,
-            left if left < before => Flush::Progressed,
+            left if left < before => Flush::Progressed((before - left) as u64),
             _ => Flush::Stuck,
         };
-        self.exchange.handle_flush(flush, context.now);
+        let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
+        self.exchange.handle_flush(flush, moment);
         if let Some(meter) = &mut self.meter {
             meter.ledger.record(meter.applied, left as u64);
             if meter.notify && left <= WRITABLE_BELOW {
@@ -148,8 +168,8 @@ impl HttpSide {
         out: &mut Vec<u8>,
         context: &mut Context,
     ) -> Result<(), HttpError> {
-        let Context { now, date, events, head, http_limits, .. } = context;
-        let moment = Moment { now: *now, date, limits: http_limits };
+        let Context { now, date, events, head, .. } = context;
+        let moment = Moment { now: *now, date, limits: &self.limits };
         let mut sink = RequestSink { events, connection, app, peer: self.peer, request: &mut self.request };
         if self.pending.is_empty() {
             let taken = self.exchange.handle_bytes(input, moment, head, out, &mut sink)?;
@@ -180,7 +200,7 @@ impl Connection {
             tracing::warn!(cause = error.code(), rule = %error, "peer broke a rule of HTTP");
             // The exchange has given up, and so owes nothing by now.
             if owed || http.request != request {
-                http.abort_with(self.id, CloseCause::InvalidRequestBody, context);
+                http.abort_with(self.id, error.cause(), context);
             }
             self.drain(error.code(), context);
         }
@@ -190,7 +210,7 @@ impl Connection {
 
     pub(super) fn handle_http_deadline(&mut self, context: &mut Context) {
         let Protocol::Http(http) = &mut self.protocol else { return };
-        let moment = Moment { now: context.now, date: &context.date, limits: &context.http_limits };
+        let moment = Moment { now: context.now, date: &context.date, limits: &http.limits };
         let outcome = http.exchange.handle_timeout(moment, self.outbox.tail(&mut context.pool));
         if let Some(cause) = outcome.cause() {
             http.abort_with(self.id, cause, context);
@@ -222,7 +242,7 @@ impl Connection {
             return;
         }
         let out = self.outbox.tail(&mut context.pool);
-        let moment = Moment { now: context.now, date: &context.date, limits: &context.http_limits };
+        let moment = Moment { now: context.now, date: &context.date, limits: &http.limits };
         act(&mut http.exchange, moment, out);
         let answered = !http.exchange.has_outstanding_response();
         self.mark_dirty(context);
@@ -238,7 +258,7 @@ impl Connection {
             return;
         }
         let Protocol::Http(http) = &mut self.protocol else { return };
-        let could_not_read = http.paused || http.pending.len() >= MOST_PIPELINED;
+        let could_not_read = http.paused || http.pending.len() >= http.most_pipelined();
         http.paused = false;
         http.meter = None;
         http.exchange.resume(context.now);
@@ -352,7 +372,7 @@ impl Connection {
         {
             http.paused = paused;
             if paused {
-                http.exchange.pause();
+                http.exchange.pause(context.now);
             } else {
                 http.exchange.resume(context.now);
                 context.again.push(self.id);
@@ -403,5 +423,3 @@ fn response_head(head: HeadBytes, arena: &[u8]) -> ResponseHead<'_> {
 
 /// Bytes of output at which a response that waits for it may go on: enough to keep the socket busy until more comes.
 const WRITABLE_BELOW: usize = 64 * 1024;
-/// Bytes of further requests that may wait behind one that is not answered yet.
-const MOST_PIPELINED: usize = 64 * 1024;

@@ -3,7 +3,7 @@
 //! | stage     | reads            | writes | ends with |
 //! |-----------|------------------|--------|-----------|
 //! | Serving   | into the protocol | outbox | the protocol is finished → Draining; the socket breaks → Gone |
-//! | Draining  | nothing          | outbox | outbox empty: FIN → Lingering; no progress for [`STALL_TIMEOUT`] → Gone |
+//! | Draining  | nothing          | outbox | outbox empty: FIN → Lingering; the peer takes it too slowly → Gone |
 //! | Lingering | and throws away  | –      | the peer's FIN, or [`LINGER_TIMEOUT`] → Gone |
 //! | Gone      | –                | –      | the worker drops the socket |
 //!
@@ -30,7 +30,9 @@ use super::timers::Entry;
 use super::topics::Memberships;
 use super::transport::{Transport, cause_of};
 use crate::bridge::id::{AppId, ConnectionId};
+use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
+use crate::protocol::http::limits::Limits;
 use crate::protocol::time::Timestamp;
 
 /// An accepted socket and all that is known of it.
@@ -77,7 +79,14 @@ enum Stage {
 impl Connection {
     /// A connection that was just accepted.
     #[must_use]
-    pub fn new(id: ConnectionId, app: AppId, transport: Transport, waker: Waker, context: &Context) -> Self {
+    pub fn new(
+        id: ConnectionId,
+        app: AppId,
+        limits: Arc<Limits>,
+        transport: Transport,
+        waker: Waker,
+        context: &Context,
+    ) -> Self {
         let peer = transport.peer();
         let mut connection = Self {
             id,
@@ -85,7 +94,7 @@ impl Connection {
             transport,
             waker,
             outbox: Outbox::default(),
-            protocol: Protocol::Http(Box::new(HttpSide::new(peer, context.now))),
+            protocol: Protocol::Http(Box::new(HttpSide::new(limits, peer, context.now))),
             stage: Stage::Serving,
             timer: None,
             progress: context.now,
@@ -162,17 +171,19 @@ impl Connection {
     /// Reads until the socket is empty, the share of this pass is used up, or reading has to wait.
     fn read(&mut self, context: &mut Context, scratch: &mut [u8]) {
         for _ in 0..READS_PER_PASS {
+            let room = self.room();
             match self.stage {
                 Stage::Serving if context.choked => {
                     self.starved = true;
                     context.starved.push(self.id);
                     return;
                 }
-                Stage::Serving if !self.wants_input() => return,
+                Stage::Serving if room == 0 => return,
                 Stage::Serving | Stage::Lingering { .. } => {}
                 Stage::Draining | Stage::Gone => return,
             }
-            let mut buffer = ReadBuf::new(scratch);
+            let len = scratch.len().min(if self.is_serving() { room } else { usize::MAX });
+            let mut buffer = ReadBuf::new(&mut scratch[..len]);
             let mut task = std::task::Context::from_waker(&self.waker);
             match self.transport.poll_read(&mut task, &mut buffer) {
                 Poll::Pending => return,
@@ -188,13 +199,14 @@ impl Connection {
         context.again.push(self.id);
     }
 
-    /// Whether more input would be of use now. When the answer turns to yes, the connection must be looked at again.
-    fn wants_input(&self) -> bool {
-        self.outbox.len() < UNREAD_OUTPUT
-            && match &self.protocol {
-                Protocol::Http(http) => http.wants_input(),
-                Protocol::WebSocket(socket) => socket.wants_input(),
-            }
+    /// Bytes of input that would be of use now. When this is no longer 0, the connection must be looked at again.
+    fn room(&self) -> usize {
+        match &self.protocol {
+            _ if self.outbox.len() >= UNREAD_OUTPUT => 0,
+            Protocol::Http(http) => http.room(),
+            Protocol::WebSocket(socket) if socket.wants_input() => usize::MAX,
+            Protocol::WebSocket(_) => 0,
+        }
     }
 
     fn handle_input(&mut self, input: &mut [u8], context: &mut Context) {
@@ -340,13 +352,14 @@ impl Connection {
     }
 
     /// The moment by which something has to happen, or else [`Self::handle_deadline`] acts.
-    fn deadline(&self, context: &Context) -> Option<Timestamp> {
+    fn deadline(&self) -> Option<Timestamp> {
         match (self.stage, &self.protocol) {
             // What the peer owes may be among the input that waits.
             (Stage::Serving, _) if self.starved => None,
-            (Stage::Serving, Protocol::Http(http)) => http.deadline(&context.http_limits),
+            (Stage::Serving, Protocol::Http(http)) => http.deadline(),
             (Stage::Serving, Protocol::WebSocket(socket)) => socket.deadline(),
-            (Stage::Draining, _) => Some(self.progress + STALL_TIMEOUT),
+            (Stage::Draining, Protocol::Http(http)) => http.writing_deadline(),
+            (Stage::Draining, Protocol::WebSocket(_)) => Some(self.progress + STALL_TIMEOUT),
             (Stage::Lingering { until }, _) => Some(until),
             (Stage::Gone, _) => None,
         }
@@ -354,7 +367,7 @@ impl Connection {
 
     /// Enters the deadline into the wheel, unless an entry comes up before it anyway.
     fn arm(&mut self, context: &mut Context) {
-        let Some(deadline) = self.deadline(context) else { return };
+        let Some(deadline) = self.deadline() else { return };
         if self.timer.is_none_or(|timer| deadline < timer) {
             let entry = Entry { slot: self.id.slot, generation: self.id.generation };
             self.timer = Some(context.wheel.insert(entry, deadline));
@@ -367,7 +380,7 @@ impl Connection {
         if self.timer.is_some_and(|timer| timer <= context.now) {
             self.timer = None;
         }
-        if self.deadline(context).is_some_and(|deadline| deadline <= context.now) {
+        if self.deadline().is_some_and(|deadline| deadline <= context.now) {
             self.handle_deadline(context);
         }
         self.mark_dirty(context);
@@ -397,7 +410,7 @@ const READS_PER_PASS: usize = 4;
 /// Bytes of output beyond which nothing more is read: a peer that sends pings and requests without reading the
 /// answers is stopped by TCP rather than answered into memory.
 const UNREAD_OUTPUT: usize = 4 * 1024 * 1024;
-/// How long the last output of a connection may wait without the kernel taking a byte (contract 2.4).
+/// How long the last output of a WebSocket may wait without the kernel taking a byte (contract 2.4).
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for the peer's FIN after ours. The peer needs one round trip; the longest are below 2 s.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);

@@ -35,8 +35,8 @@ pub struct Decoded {
 enum Kind {
     /// This many bytes are still to come.
     Fixed(u64),
-    /// The coding itself says when it ends.
-    Chunked(Chunk),
+    /// The coding itself says when it ends. The chunks to come may hold `allowance` bytes.
+    Chunked { chunk: Chunk, allowance: u64 },
 }
 
 /// What the next byte of a chunked body is part of.
@@ -99,13 +99,17 @@ enum Trailer {
 }
 
 impl BodyDecoder {
-    /// A decoder for a body of this length; `None` if there is no body to decode.
-    #[must_use]
-    pub const fn new(length: BodyLength) -> Option<Self> {
+    /// A decoder for a body of this length, of which at most `max` bytes are accepted; `None` if there is no body to
+    /// decode.
+    ///
+    /// # Errors
+    /// [`HttpError::BodyTooLarge`] if the length is known to be above `max`.
+    pub const fn new(length: BodyLength, max: u64) -> Result<Option<Self>, HttpError> {
         match length {
-            BodyLength::None | BodyLength::Fixed(0) => None,
-            BodyLength::Fixed(length) => Some(Self(Kind::Fixed(length))),
-            BodyLength::Chunked => Some(Self(Kind::Chunked(Chunk::START))),
+            BodyLength::None | BodyLength::Fixed(0) => Ok(None),
+            BodyLength::Fixed(length) if length > max => Err(HttpError::BodyTooLarge),
+            BodyLength::Fixed(length) => Ok(Some(Self(Kind::Fixed(length)))),
+            BodyLength::Chunked => Ok(Some(Self(Kind::Chunked { chunk: Chunk::START, allowance: max }))),
         }
     }
 
@@ -114,7 +118,7 @@ impl BodyDecoder {
     pub const fn remaining(&self) -> Option<u64> {
         match self.0 {
             Kind::Fixed(remaining) => Some(remaining),
-            Kind::Chunked(_) => None,
+            Kind::Chunked { .. } => None,
         }
     }
 
@@ -130,13 +134,13 @@ impl BodyDecoder {
                 let len = take(remaining, input.len());
                 Ok(Decoded { consumed: len, data: 0..len, done: *remaining == 0 })
             }
-            Kind::Chunked(chunk) => decode_chunked(chunk, input),
+            Kind::Chunked { chunk, allowance } => decode_chunked(chunk, allowance, input),
         }
     }
 }
 
 /// [`BodyDecoder::decode`] of a chunked body.
-fn decode_chunked(chunk: &mut Chunk, input: &[u8]) -> Result<Decoded, HttpError> {
+fn decode_chunked(chunk: &mut Chunk, allowance: &mut u64, input: &[u8]) -> Result<Decoded, HttpError> {
     let mut at = 0;
     while *chunk != Chunk::Done && at < input.len() {
         if let Chunk::Data { mut remaining } = *chunk {
@@ -146,6 +150,10 @@ fn decode_chunked(chunk: &mut Chunk, input: &[u8]) -> Result<Decoded, HttpError>
         }
         *chunk = chunk.step(input[at])?;
         at += 1;
+        if let Chunk::Data { remaining } = *chunk {
+            // Refused by what the chunk declares, before any of it is taken.
+            *allowance = allowance.checked_sub(remaining).ok_or(HttpError::BodyTooLarge)?;
+        }
     }
     Ok(Decoded { consumed: at, data: at..at, done: *chunk == Chunk::Done })
 }
@@ -296,7 +304,17 @@ mod tests {
 
     /// What comes out when `input` arrives in pieces that end at `cuts`: body, bytes consumed, whether it is complete.
     fn decode(length: BodyLength, input: &[u8], cuts: &[usize]) -> Result<(Vec<u8>, usize, bool), HttpError> {
-        let mut decoder = BodyDecoder::new(length).expect("a body");
+        decode_at_most(u64::MAX, length, input, cuts)
+    }
+
+    /// The same, of a body that may have `max` bytes.
+    fn decode_at_most(
+        max: u64,
+        length: BodyLength,
+        input: &[u8],
+        cuts: &[usize],
+    ) -> Result<(Vec<u8>, usize, bool), HttpError> {
+        let mut decoder = BodyDecoder::new(length, max)?.expect("a body");
         let (mut body, mut at) = (Vec::new(), 0);
         for &cut in cuts.iter().chain([&input.len()]) {
             while at < cut {
@@ -331,8 +349,8 @@ mod tests {
     fn a_fixed_body_ends_after_its_length() {
         assert_eq!(decode_all_ways(BodyLength::Fixed(5), b"helloGET"), Ok((b"hello".to_vec(), 5, true)));
         assert_eq!(decode_all_ways(BodyLength::Fixed(5), b"hell"), Ok((b"hell".to_vec(), 4, false)));
-        assert_eq!(BodyDecoder::new(BodyLength::Fixed(0)), None);
-        assert_eq!(BodyDecoder::new(BodyLength::None), None);
+        assert_eq!(BodyDecoder::new(BodyLength::Fixed(0), 0), Ok(None));
+        assert_eq!(BodyDecoder::new(BodyLength::None, 0), Ok(None));
     }
 
     #[test]
@@ -407,6 +425,23 @@ mod tests {
         ];
         for (input, error) in cases {
             assert_eq!(decode_all_ways(BodyLength::Chunked, input.as_bytes()), Err(error), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_above_its_limit_is_refused_by_what_it_declares() {
+        let fixed = |length| BodyDecoder::new(BodyLength::Fixed(length), 5).map(|decoder| decoder.is_some());
+        assert_eq!((fixed(5), fixed(6)), (Ok(true), Err(HttpError::BodyTooLarge)));
+
+        let chunked = |input: &str| decode_at_most(5, BodyLength::Chunked, input.as_bytes(), &[]);
+        let exact = "2;a=b\r\nab\r\n3\r\ncde\r\n0\r\nx: y\r\n\r\n";
+        assert_eq!(chunked(exact), Ok((b"abcde".to_vec(), exact.len(), true)));
+        assert_eq!(chunked("2\r\nab\r\n3\r\ncde\r\n1\r"), Ok((b"abcde".to_vec(), 17, false)));
+        for input in ["6\r\n", "2\r\nab\r\n4\r\n", "2\r\nab\r\n3\r\ncde\r\n1\r\n", "fffffffffffffff\r\n"] {
+            for cut in 0..=input.len() {
+                let refused = decode_at_most(5, BodyLength::Chunked, input.as_bytes(), &[cut]);
+                assert_eq!(refused, Err(HttpError::BodyTooLarge), "{input:?} cut at {cut}");
+            }
         }
     }
 

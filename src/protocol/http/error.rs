@@ -1,5 +1,7 @@
 //! What a peer did wrong, and the answer that tells it so.
 
+use crate::protocol::cause::CloseCause;
+
 /// A rule of HTTP that the peer broke, or a limit it exceeded. The connection ends after any of them.
 ///
 /// Ordered as the bytes arrive: request line, fields, what the fields mean together, body, time.
@@ -92,6 +94,9 @@ pub enum HttpError {
     /// RFC 9110 §8.6, RFC 9112 §7.1: a Content-Length of more than 18 digits, a chunk size of more than 15.
     #[error("the declared content is larger than this server can count (RFC 9110 section 15.5.14)")]
     ContentTooLarge,
+    /// RFC 9110 §15.5.14: the body is declared to be larger than `max_body`, or a chunk of it makes it so.
+    #[error("the body is larger than this server accepts (RFC 9110 section 15.5.14)")]
+    BodyTooLarge,
 
     /// RFC 9112 §7.1: a chunk starts with its size in hexadecimal digits.
     #[error("a chunk size must be hexadecimal digits (RFC 9112 section 7.1)")]
@@ -116,7 +121,7 @@ pub enum HttpError {
 
 impl HttpError {
     /// Every error, in the order of declaration.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::TooManyEmptyLines,
         Self::InvalidMethod,
         Self::InvalidRequestLine,
@@ -144,6 +149,7 @@ impl HttpError {
         Self::UnknownTransferCoding,
         Self::UnknownExpectation,
         Self::ContentTooLarge,
+        Self::BodyTooLarge,
         Self::InvalidChunkSize,
         Self::InvalidChunkExtension,
         Self::ChunkExtensionTooLong,
@@ -166,6 +172,12 @@ impl HttpError {
 
     /// Appends the whole answer: it names the rule, and says that the connection closes.
     pub fn encode_answer(self, date: &[u8; 29], out: &mut Vec<u8>) {
+        let body = self.encode_answer_head(date, out);
+        out.extend_from_slice(body.as_bytes());
+    }
+
+    /// Appends the answer to a HEAD, which has no body (RFC 9110 §9.3.2). Returns the one that it would have.
+    pub fn encode_answer_head(self, date: &[u8; 29], out: &mut Vec<u8>) -> String {
         let body = format!("{}: {self}\n", self.code());
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(self.status_line().as_bytes());
@@ -174,7 +186,17 @@ impl HttpError {
         out.extend_from_slice(b"\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ");
         out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
         out.extend_from_slice(b"\r\n\r\n");
-        out.extend_from_slice(body.as_bytes());
+        body
+    }
+
+    /// The cause that the response to a request is aborted with whose body did this.
+    #[must_use]
+    pub const fn cause(self) -> CloseCause {
+        if matches!(self, Self::BodyTooLarge) {
+            CloseCause::BodyTooLarge
+        } else {
+            CloseCause::InvalidRequestBody
+        }
     }
 
     /// Status and name of every rule.
@@ -209,6 +231,7 @@ impl HttpError {
             Self::UnknownTransferCoding => (501, "ERR_HTTP_UNKNOWN_TRANSFER_CODING"),
             Self::UnknownExpectation => (417, "ERR_HTTP_EXPECTATION"),
             Self::ContentTooLarge => (413, "ERR_HTTP_CONTENT_TOO_LARGE"),
+            Self::BodyTooLarge => (413, "ERR_HTTP_BODY_TOO_LARGE"),
             Self::InvalidChunkSize => (400, "ERR_HTTP_CHUNK_SIZE"),
             Self::InvalidChunkExtension => (400, "ERR_HTTP_CHUNK_EXTENSION"),
             Self::ChunkExtensionTooLong => (400, "ERR_HTTP_CHUNK_EXTENSION_TOO_LONG"),

@@ -26,7 +26,8 @@ use super::error::HttpError;
 use super::head::{RequestHead, parse_head};
 use super::limits::{Limits, Moment};
 use super::outcome::{Disposition, Flush, TimeoutOutcome};
-use super::reading::{Opening, Pace, Phase, Reading};
+use super::pace::Pace;
+use super::reading::{BodySpan, Opening, Phase, Reading, earlier};
 use crate::protocol::time::Timestamp;
 
 /// Where requests go. The calls of one request: `request` once, then `body` until `last`, which comes exactly once
@@ -45,10 +46,10 @@ pub struct Exchange {
     reading: Reading,
     /// What is due to the client.
     writing: Writing,
-    /// Since when output has been waiting without progress; `None` if none waits.
-    blocked_since: Option<Timestamp>,
-    /// The caller does not read for reasons of its own, so the client is not late.
-    is_paused: bool,
+    /// Whether output that waits is taken fast enough; `None` if none waits.
+    taking: Option<Pace>,
+    /// Since when the caller does not read, for reasons of its own: the client is not late.
+    paused: Option<Timestamp>,
 }
 
 /// How a piece of a body goes on, see [`Exchange::frame_body`].
@@ -83,8 +84,8 @@ impl Exchange {
         Self {
             reading: Reading::Head(Opening::new(Phase::New, now)),
             writing: Writing::Nothing,
-            blocked_since: None,
-            is_paused: false,
+            taking: None,
+            paused: None,
         }
     }
 
@@ -100,7 +101,7 @@ impl Exchange {
     pub const fn is_idle(&self) -> bool {
         let is_between =
             matches!(self.reading, Reading::Head(Opening { phase: Phase::New | Phase::Idle, .. }));
-        is_between && self.blocked_since.is_none()
+        is_between && self.taking.is_none()
     }
 
     /// Whether a request was told to the sink whose response has not been completed.
@@ -130,8 +131,7 @@ impl Exchange {
     ///
     /// # Errors
     /// The rule that the client broke. The answer that names it is in `out` unless a response has begun, and the
-    /// disposition is to close. If a response was outstanding, abort it with
-    /// [`CloseCause::InvalidRequestBody`](crate::protocol::cause::CloseCause::InvalidRequestBody): only the body of a
+    /// disposition is to close. If a response was outstanding, abort it with [`HttpError::cause`]: only the body of a
     /// request can go wrong once the request has been told.
     pub fn handle_bytes(
         &mut self,
@@ -155,7 +155,7 @@ impl Exchange {
                 Ok(0) => return Ok(consumed),
                 Ok(len) => consumed += len,
                 Err(error) => {
-                    self.refuse(error, moment, out);
+                    self.refuse(error, &input[consumed..], moment, out);
                     return Err(error);
                 }
             }
@@ -251,40 +251,49 @@ impl Exchange {
 
     /// The caller stops reading for reasons of its own (`res.pause()`, Node's thread lags): the client is not late
     /// while nobody listens. Lasts until [`Self::resume`], also beyond the end of a response.
-    pub const fn pause(&mut self) {
-        self.is_paused = true;
+    pub fn pause(&mut self, now: Timestamp) {
+        self.paused.get_or_insert(now);
     }
 
     /// The caller reads again; the timer of what is being read starts anew.
-    pub const fn resume(&mut self, now: Timestamp) {
-        if self.is_paused {
-            self.is_paused = false;
-            self.reading.restart(now);
+    pub fn resume(&mut self, now: Timestamp) {
+        if let Some(paused) = self.paused.take() {
+            self.reading.restart(paused, now);
         }
     }
 
     /// The caller tried to write the output.
-    pub fn handle_flush(&mut self, flush: Flush, now: Timestamp) {
+    pub fn handle_flush(&mut self, flush: Flush, moment: Moment<'_>) {
+        let now = moment.now;
         match flush {
-            Flush::Drained if self.blocked_since.take().is_some() => {
+            Flush::Drained if self.taking.take().is_some() => {
                 // The client could not see the end of the response before, so it is idle only from now on.
                 if let Reading::Head(Opening { phase: Phase::Idle, since, .. }) = &mut self.reading {
                     *since = now;
                 }
             }
             Flush::Drained => {}
-            Flush::Progressed => self.blocked_since = Some(now),
-            Flush::Stuck => self.blocked_since = self.blocked_since.or(Some(now)),
+            Flush::Progressed(len) => {
+                let pace = self.taking.get_or_insert(Pace::new(now));
+                pace.count(len, moment.limits.response_pace, now);
+            }
+            Flush::Stuck => {
+                self.taking.get_or_insert(Pace::new(now));
+            }
         }
     }
 
     /// When [`Self::handle_timeout`] is due; `None` while nothing can time out, as while a handler thinks.
     #[must_use]
     pub fn poll_deadline(&self, limits: &Limits) -> Option<Timestamp> {
-        match (self.writing_deadline(limits), self.reading_deadline(limits)) {
-            (Some(writing), Some(reading)) => Some(writing.min(reading)),
-            (writing, reading) => writing.or(reading),
-        }
+        earlier(self.writing_deadline(limits), self.reading_deadline(limits))
+    }
+
+    /// When the client has been given long enough to take output: as long as some waits, also beyond the end of
+    /// everything else.
+    #[must_use]
+    pub fn writing_deadline(&self, limits: &Limits) -> Option<Timestamp> {
+        self.taking.and_then(|pace| pace.deadline(limits.response_pace))
     }
 
     /// Ends the connection if a deadline has passed. The caller flushes `out`, and closes.
@@ -293,7 +302,7 @@ impl Exchange {
             |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline <= moment.now);
         if has_passed(self.writing_deadline(moment.limits)) {
             self.close();
-            self.blocked_since = None;
+            self.taking = None;
             return TimeoutOutcome::ResponseTimeout;
         }
         if !has_passed(self.reading_deadline(moment.limits)) {
@@ -301,11 +310,11 @@ impl Exchange {
         }
         match &self.reading {
             Reading::Head(Opening { phase: Phase::Partial, .. }) => {
-                self.refuse(HttpError::RequestTimeout, moment, out);
+                self.refuse(HttpError::RequestTimeout, b"", moment, out);
                 TimeoutOutcome::Answered408
             }
             Reading::Body { .. } => {
-                self.refuse(HttpError::RequestTimeout, moment, out);
+                self.refuse(HttpError::RequestTimeout, b"", moment, out);
                 TimeoutOutcome::BodyTimeout
             }
             Reading::Head(_)
@@ -342,6 +351,8 @@ impl Exchange {
             return Ok(0);
         };
 
+        let decoder = BodyDecoder::new(scratch.body, moment.limits.max_body)?;
+        let begun = opening.begun(moment.now);
         let bytes = &input[..len];
         let method = AskedMethod::of(scratch.method.of(bytes));
         self.writing =
@@ -350,8 +361,8 @@ impl Exchange {
             out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         sink.request(scratch, bytes);
-        self.reading = if let Some(decoder) = BodyDecoder::new(scratch.body) {
-            Reading::Body { decoder, pace: Pace::new(moment.now) }
+        self.reading = if let Some(decoder) = decoder {
+            Reading::Body { decoder, span: BodySpan { begun, pace: Pace::new(moment.now) } }
         } else {
             sink.body(b"", true);
             Reading::Complete
@@ -366,13 +377,13 @@ impl Exchange {
         moment: Moment<'_>,
         sink: &mut impl Sink,
     ) -> Result<usize, HttpError> {
-        let Reading::Body { decoder, pace } = &mut self.reading else { return Ok(0) };
+        let Reading::Body { decoder, span } = &mut self.reading else { return Ok(0) };
         let step = decoder.decode(input)?;
         let data = &input[step.data];
         if !data.is_empty() || step.done {
             sink.body(data, step.done);
         }
-        pace.count(data.len(), moment);
+        span.count(data.len(), moment.limits, moment.now);
         if step.done {
             self.reading = Reading::Complete;
         }
@@ -381,9 +392,9 @@ impl Exchange {
 
     /// Drops the next piece of the body.
     fn discard_body(&mut self, input: &[u8], moment: Moment<'_>) -> Result<usize, HttpError> {
-        let Reading::Discard { decoder, pace, budget } = &mut self.reading else { return Ok(0) };
+        let Reading::Discard { decoder, span, budget } = &mut self.reading else { return Ok(0) };
         let step = decoder.decode(input)?;
-        pace.count(step.data.len(), moment);
+        span.count(step.data.len(), moment.limits, moment.now);
         if step.done {
             self.reading = Reading::Head(Opening::new(Phase::Idle, moment.now));
         } else {
@@ -395,14 +406,18 @@ impl Exchange {
         Ok(step.consumed)
     }
 
-    /// Answers what broke a rule, if nothing else is being answered, and ends the connection.
-    fn refuse(&mut self, error: HttpError, moment: Moment<'_>, out: &mut Vec<u8>) {
-        let may_answer = match (&self.reading, &self.writing) {
-            (Reading::Head(_), _) | (_, Writing::Owed(_)) => true,
-            (_, Writing::Started { .. } | Writing::Nothing) => false,
+    /// Answers what broke a rule, if nothing else is being answered, and ends the connection. `input` is what broke it
+    /// and what follows, as far as it is known.
+    fn refuse(&mut self, error: HttpError, input: &[u8], moment: Moment<'_>, out: &mut Vec<u8>) {
+        let method = match (&self.reading, &self.writing) {
+            (Reading::Head(_), _) => input.split(|&byte| byte == b' ').next().map(AskedMethod::of),
+            (_, Writing::Owed(asked)) => Some(asked.method),
+            (_, Writing::Started { .. } | Writing::Nothing) => None,
         };
-        if may_answer {
-            error.encode_answer(moment.date, out);
+        match method {
+            Some(AskedMethod::Head) => drop(error.encode_answer_head(moment.date, out)),
+            Some(AskedMethod::Connect | AskedMethod::Other) => error.encode_answer(moment.date, out),
+            None => {}
         }
         self.close();
     }
@@ -416,8 +431,8 @@ impl Exchange {
         self.writing = Writing::Nothing;
         let idle = Reading::Head(Opening::new(Phase::Idle, moment.now));
         self.reading = match std::mem::replace(&mut self.reading, idle) {
-            Reading::Body { decoder, pace } => {
-                Reading::Discard { decoder, pace, budget: moment.limits.max_discard }
+            Reading::Body { decoder, span } => {
+                Reading::Discard { decoder, span, budget: moment.limits.max_discard }
             }
             Reading::Complete => return,
             other @ (Reading::Head(_) | Reading::Discard { .. } | Reading::Left | Reading::Closed) => other,
@@ -430,14 +445,9 @@ impl Exchange {
         self.writing = Writing::Nothing;
     }
 
-    /// When the client has been given long enough to take output.
-    fn writing_deadline(&self, limits: &Limits) -> Option<Timestamp> {
-        self.blocked_since.map(|since| since + limits.response_timeout)
-    }
-
     /// When the client has been given long enough to send what is expected of it.
     fn reading_deadline(&self, limits: &Limits) -> Option<Timestamp> {
-        let is_taking_output = self.blocked_since.is_some();
-        if self.is_paused { None } else { self.reading.deadline(limits, is_taking_output) }
+        let is_taking_output = self.taking.is_some();
+        if self.paused.is_some() { None } else { self.reading.deadline(limits, is_taking_output) }
     }
 }

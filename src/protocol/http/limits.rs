@@ -3,26 +3,33 @@
 use std::time::Duration;
 
 use super::head::HeadLimits;
+use super::pace::PaceLimit;
 use crate::protocol::time::Timestamp;
 
-/// How much and how long a client may take.
+/// How much and how long a client may take. A time that is `None` never runs out. The options of `App` that set these
+/// stand in `docs/limits.md`, with what client and application see of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Size of a request head.
     pub head: HeadLimits,
+    /// Bytes of a request body, without the framing of chunks; `u64::MAX`, the default, is no limit.
+    pub max_body: u64,
     /// From the accept, or from the first byte of a later request, to the end of the head. Default 10 s.
-    pub header_timeout: Duration,
+    pub headers_timeout: Option<Duration>,
+    /// From the same moment to the end of the body. Default none: `body_pace` bounds it, too, and lets a large body take
+    /// its time.
+    pub request_timeout: Option<Duration>,
     /// From the end of a response to the first byte of the next request. Default 10 s.
-    pub keep_alive_timeout: Duration,
-    /// For every `body_step` bytes of a request body. Default 10 s.
-    pub body_timeout: Duration,
-    /// Body bytes that have to arrive within `body_timeout`, unless the body ends before. Default 160 KiB, which makes
-    /// 16 KiB/s.
-    pub body_step: u32,
-    /// How long output may wait without a byte of it being written. Default 10 s.
-    pub response_timeout: Duration,
+    pub keep_alive_timeout: Option<Duration>,
+    /// How fast a request body has to arrive. Default 160 KiB every 10 s.
+    pub body_pace: Option<PaceLimit>,
+    /// How fast output that waits has to be taken. Default 10 KiB every 10 s.
+    pub response_pace: Option<PaceLimit>,
     /// Bytes of a request body that are read and dropped after its response, to keep the connection. Default 256 KiB.
     pub max_discard: u32,
+    /// Bytes of further requests behind one that is not answered beyond which nothing more is read. At least 1, default
+    /// 64 KiB.
+    pub max_pipelined: u32,
 }
 
 impl Default for Limits {
@@ -30,12 +37,14 @@ impl Default for Limits {
         let ten_seconds = Duration::from_secs(10);
         Self {
             head: HeadLimits::default(),
-            header_timeout: ten_seconds,
-            keep_alive_timeout: ten_seconds,
-            body_timeout: ten_seconds,
-            body_step: 160 * 1024,
-            response_timeout: ten_seconds,
+            max_body: u64::MAX,
+            headers_timeout: Some(ten_seconds),
+            request_timeout: None,
+            keep_alive_timeout: Some(ten_seconds),
+            body_pace: Some(PaceLimit { every: ten_seconds, bytes: 160 * 1024 }),
+            response_pace: Some(PaceLimit { every: ten_seconds, bytes: 10 * 1024 }),
             max_discard: 256 * 1024,
+            max_pipelined: 64 * 1024,
         }
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! * [`exchange`]: the state of one connection: whose turn it is, what may be read, what times out.
 //!   Its receiving half is `reading`; [`limits`] is what the caller brings along,
-//!   [`outcome`] what it gets back.
+//!   [`outcome`] what it gets back, [`pace`] what is too slow.
 //! * [`head`]: the request line and the fields, as spans of the received bytes.
 //!   Its parts: `field`, one field line and the character sets; `framing`, what the fields mean to the server itself.
 //! * [`body`]: where the request body lies within the received bytes.
@@ -28,6 +28,7 @@ mod framing;
 pub mod head;
 pub mod limits;
 pub mod outcome;
+pub mod pace;
 mod reading;
 
 #[cfg(test)]

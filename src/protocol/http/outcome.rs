@@ -44,8 +44,8 @@ impl TimeoutOutcome {
 pub enum Flush {
     /// Nothing is left to write.
     Drained,
-    /// Some of it was written, some is left.
-    Progressed,
+    /// So many bytes of it were written, some are left.
+    Progressed(u64),
     /// Nothing could be written, some is left.
     Stuck,
 }

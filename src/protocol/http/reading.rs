@@ -2,7 +2,8 @@
 
 use super::body::BodyDecoder;
 use super::error::HttpError;
-use super::limits::{Limits, Moment};
+use super::limits::Limits;
+use super::pace::Pace;
 use crate::protocol::time::Timestamp;
 
 /// What the next byte of the client belongs to.
@@ -11,9 +12,9 @@ pub(super) enum Reading {
     /// A request head.
     Head(Opening),
     /// The body of a request that is being handled.
-    Body { decoder: BodyDecoder, pace: Pace },
+    Body { decoder: BodyDecoder, span: BodySpan },
     /// The body of a request that has been answered; `budget` further bytes of input are put up with.
-    Discard { decoder: BodyDecoder, pace: Pace, budget: u32 },
+    Discard { decoder: BodyDecoder, span: BodySpan, budget: u32 },
     /// The next request, whose turn has not come.
     Complete,
     /// Another protocol.
@@ -46,13 +47,13 @@ pub(super) enum Phase {
     Partial,
 }
 
-/// Whether a body comes fast enough.
+/// The time a body takes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
-    /// When the current step began.
-    pub since: Timestamp,
-    /// Body bytes of the current step.
-    pub bytes: u32,
+pub(super) struct BodySpan {
+    /// When its request began. Moved by the time in which nobody read.
+    pub begun: Timestamp,
+    /// Whether it comes fast enough.
+    pub pace: Pace,
 }
 
 impl Reading {
@@ -66,11 +67,14 @@ impl Reading {
         }
     }
 
-    /// Starts the timer of what is being read anew.
-    pub(super) const fn restart(&mut self, now: Timestamp) {
+    /// Nothing was read since `paused`: the timer of what is being read starts anew, and that of the whole request leaves
+    /// the pause out.
+    pub(super) fn restart(&mut self, paused: Timestamp, now: Timestamp) {
         match self {
             Self::Head(opening) => opening.since = now,
-            Self::Body { pace, .. } | Self::Discard { pace, .. } => *pace = Pace::new(now),
+            Self::Body { span, .. } | Self::Discard { span, .. } => {
+                *span = BodySpan { begun: span.begun + now.since(paused), pace: Pace::new(now) };
+            }
             Self::Complete | Self::Left | Self::Closed => {}
         }
     }
@@ -78,13 +82,19 @@ impl Reading {
     /// When the client has been given long enough to send what is expected of it.
     pub(super) fn deadline(&self, limits: &Limits, is_taking_output: bool) -> Option<Timestamp> {
         match self {
-            Self::Head(Opening { phase: Phase::New | Phase::Partial, since, .. }) => {
-                Some(*since + limits.header_timeout)
-            }
+            Self::Head(Opening { phase: Phase::New | Phase::Partial, since, .. }) => earlier(
+                limits.headers_timeout.map(|timeout| *since + timeout),
+                limits.request_timeout.map(|timeout| *since + timeout),
+            ),
             // The client is not idle while it still takes the last response.
             Self::Head(Opening { phase: Phase::Idle, .. }) if is_taking_output => None,
-            Self::Head(Opening { phase: Phase::Idle, since, .. }) => Some(*since + limits.keep_alive_timeout),
-            Self::Body { pace, .. } | Self::Discard { pace, .. } => Some(pace.since + limits.body_timeout),
+            Self::Head(Opening { phase: Phase::Idle, since, .. }) => {
+                limits.keep_alive_timeout.map(|timeout| *since + timeout)
+            }
+            Self::Body { span, .. } | Self::Discard { span, .. } => earlier(
+                span.pace.deadline(limits.body_pace),
+                limits.request_timeout.map(|timeout| span.begun + timeout),
+            ),
             Self::Complete | Self::Left | Self::Closed => None,
         }
     }
@@ -114,21 +124,26 @@ impl Opening {
         }
         self.phase = Phase::Partial;
     }
-}
 
-impl Pace {
-    /// A step that begins at `now`.
-    pub(super) const fn new(now: Timestamp) -> Self {
-        Self { since: now, bytes: 0 }
-    }
-
-    /// `len` more body bytes arrived; enough of them begin a new step.
-    pub(super) fn count(&mut self, len: usize, moment: Moment<'_>) {
-        self.bytes = self.bytes.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-        if self.bytes >= moment.limits.body_step {
-            *self = Self::new(moment.now);
+    /// When the request began whose head is complete at `now`.
+    pub(super) const fn begun(&self, now: Timestamp) -> Timestamp {
+        match self.phase {
+            Phase::New | Phase::Partial => self.since,
+            Phase::Idle => now,
         }
     }
+}
+
+impl BodySpan {
+    /// `len` more bytes of the body arrived.
+    pub(super) fn count(&mut self, len: usize, limits: &Limits, now: Timestamp) {
+        self.pace.count(len as u64, limits.body_pace, now);
+    }
+}
+
+/// The earlier of two deadlines that there may be.
+pub(super) fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }
 
 /// Old clients send one after a POST body; more than a few are no accident.

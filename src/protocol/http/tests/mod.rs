@@ -130,7 +130,8 @@ impl Connection {
     }
 
     fn flush(&mut self, flush: Flush) {
-        self.exchange.handle_flush(flush, self.now);
+        let moment = Moment { now: self.now, date: DATE, limits: &self.limits };
+        self.exchange.handle_flush(flush, moment);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::encode::Framing;
 use super::*;
+use crate::protocol::cause::CloseCause;
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 const DATE_LINE: &str = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
@@ -15,7 +16,7 @@ fn after(input: &str) -> Connection {
 
 #[test]
 fn a_connection_is_small() {
-    assert!(size_of::<Exchange>() <= 104, "{}", size_of::<Exchange>());
+    assert!(size_of::<Exchange>() <= 120, "{}", size_of::<Exchange>());
 }
 
 #[test]
@@ -268,4 +269,60 @@ fn an_upgrade_is_refused_while_the_body_is_missing_or_the_response_has_begun() {
     let mut connection = after(GET);
     connection.act(|exchange, moment, out| exchange.start_response(&OK, Framing::Chunked, moment, out));
     assert!(!connection.exchange.upgrade());
+}
+
+#[test]
+fn a_body_above_the_limit_is_refused_by_its_length_before_the_request_is_told() {
+    for expect in ["", "Expect: 100-continue\r\n"] {
+        let mut connection = Connection::new();
+        connection.limits.max_body = 5;
+        let head = |length| format!("POST / HTTP/1.1\r\nHost: h\r\n{expect}Content-Length: {length}\r\n\r\n");
+        connection.receive(head(5) + "12345").expect("a body of the limit");
+        connection.respond(b"");
+        let before = connection.out.len();
+        assert_eq!(connection.receive(head(6)), Err(HttpError::BodyTooLarge));
+        assert_eq!(String::from_utf8_lossy(&connection.out[before..]), answer(HttpError::BodyTooLarge));
+        assert!(connection.is_closing());
+        assert_eq!(connection.told.0.len(), 1);
+    }
+}
+
+#[test]
+fn a_chunked_body_above_the_limit_is_refused_at_the_chunk_that_exceeds_it() {
+    let mut connection = Connection::new();
+    connection.limits.max_body = 5;
+    connection
+        .receive("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        .expect("a part");
+    assert_eq!(connection.receive("3\r\nd"), Err(HttpError::BodyTooLarge));
+    assert_eq!(HttpError::BodyTooLarge.cause(), CloseCause::BodyTooLarge);
+    assert_eq!(HttpError::BareLf.cause(), CloseCause::InvalidRequestBody);
+    assert_eq!(String::from_utf8_lossy(&connection.out), answer(HttpError::BodyTooLarge));
+    assert_eq!((&*connection.told.0[0].body, connection.told.0[0].lasts), (b"abc".as_slice(), 0));
+    assert!(connection.is_closing());
+}
+
+#[test]
+fn an_error_of_a_head_request_is_answered_without_a_body() {
+    let head_only = |error: HttpError| {
+        let mut out = Vec::new();
+        assert!(error.encode_answer_head(DATE, &mut out).starts_with(error.code()));
+        String::from_utf8(out).expect("ASCII")
+    };
+    let cases = [
+        ("HEAD / HTTP/1.1\r\n\r\n", HttpError::MissingHost),
+        ("HEAD / HTTP/3.0\r\nHost: h\r\n\r\n", HttpError::VersionNotSupported),
+        ("HEAD / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n", HttpError::BareLf),
+        (
+            "HEAD / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+            HttpError::InvalidChunkSize,
+        ),
+    ];
+    for (input, error) in cases {
+        let outcome = run_all_ways(input);
+        assert_eq!((outcome.error, outcome.out), (Some(error), head_only(error)), "{input:?}");
+    }
+    for input in ["HEADER / HTTP/1.1\r\n\r\n", "head / HTTP/1.1\r\n\r\n", "HEAD\n"] {
+        assert!(run_all_ways(input).out.ends_with(")\n"), "{input:?}");
+    }
 }

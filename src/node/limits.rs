@@ -1,0 +1,120 @@
+//! The options of `App` that say how much and how long a client may take (docs/limits.md).
+
+use std::time::Duration;
+
+use super::error::Misuse;
+use super::option::{Range, integer};
+use super::raw::{Env, Value};
+use crate::protocol::http::head::HeadLimits;
+use crate::protocol::http::limits::Limits;
+use crate::protocol::http::pace::PaceLimit;
+
+/// One option: its name in JavaScript, what it may be, and what it is if nothing is said.
+struct Limit {
+    name: &'static str,
+    range: Range,
+}
+
+/// The options, in the order in which `index.js` passes them.
+const OPTIONS: [Limit; 12] = [
+    Limit { name: "maxHeaderSize", range: Range { least: 256, most: u16::MAX as u64, default: 16 * 1024 } },
+    Limit { name: "maxHeadersCount", range: Range { least: 0, most: u16::MAX as u64, default: 100 } },
+    Limit { name: "maxBodySize", range: Range { least: 0, most: MAX_SAFE_INTEGER, default: 0 } },
+    Limit { name: "headersTimeout", range: milliseconds(10_000) },
+    Limit { name: "requestTimeout", range: milliseconds(0) },
+    Limit { name: "keepAliveTimeout", range: milliseconds(10_000) },
+    Limit { name: "bodyTimeout", range: milliseconds(10_000) },
+    Limit { name: "minBodyRate", range: Range { least: 0, most: u32::MAX as u64, default: 16 * 1024 } },
+    Limit { name: "responseTimeout", range: milliseconds(10_000) },
+    Limit { name: "minResponseRate", range: Range { least: 0, most: u32::MAX as u64, default: 1024 } },
+    Limit { name: "maxDiscardedBody", range: Range { least: 0, most: u32::MAX as u64, default: 256 * 1024 } },
+    Limit { name: "maxPipelinedBytes", range: Range { least: 1, most: u32::MAX as u64, default: 64 * 1024 } },
+];
+
+/// A time, 0 being for ever. Timers of Node have the same limit.
+const fn milliseconds(default: u64) -> Range {
+    Range { least: 0, most: (1 << 31) - 1, default }
+}
+
+/// Checks the options; `undefined` means the default. `values` is an array.
+///
+/// # Errors
+/// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
+pub fn parse(env: Env<'_>, values: Value<'_>) -> Result<Limits, Misuse> {
+    let mut numbers = [0; OPTIONS.len()];
+    for ((number, option), index) in numbers.iter_mut().zip(&OPTIONS).zip(0..) {
+        *number = integer(env, env.element(values, index), option.name, option.range)?;
+    }
+    Ok(limits(numbers))
+}
+
+/// What the numbers mean.
+fn limits(numbers: [u64; OPTIONS.len()]) -> Limits {
+    let [
+        max_header_size,
+        max_headers_count,
+        max_body_size,
+        headers_timeout,
+        request_timeout,
+        keep_alive_timeout,
+        body_timeout,
+        min_body_rate,
+        response_timeout,
+        min_response_rate,
+        max_discarded_body,
+        max_pipelined_bytes,
+    ] = numbers;
+    Limits {
+        head: HeadLimits {
+            max_head_bytes: length(max_header_size),
+            max_headers: if max_headers_count == 0 { usize::MAX } else { length(max_headers_count) },
+        },
+        max_body: if max_body_size == 0 { u64::MAX } else { max_body_size },
+        headers_timeout: time(headers_timeout),
+        request_timeout: time(request_timeout),
+        keep_alive_timeout: time(keep_alive_timeout),
+        body_pace: time(body_timeout).map(|every| PaceLimit::of_rate(min_body_rate, every)),
+        response_pace: time(response_timeout).map(|every| PaceLimit::of_rate(min_response_rate, every)),
+        max_discard: u32::try_from(max_discarded_body).unwrap_or(u32::MAX),
+        max_pipelined: u32::try_from(max_pipelined_bytes).unwrap_or(u32::MAX),
+    }
+}
+
+/// A time of so many milliseconds; none if it is to last for ever.
+fn time(milliseconds: u64) -> Option<Duration> {
+    (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
+}
+
+/// A number of bytes or fields.
+fn length(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// `Number.MAX_SAFE_INTEGER`
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_word_the_limits_are_those_of_the_protocol() {
+        assert_eq!(limits(OPTIONS.each_ref().map(|option| option.range.default)), Limits::default());
+    }
+
+    #[test]
+    fn every_default_lies_in_its_range_under_a_name_of_its_own() {
+        for (position, Limit { name, range }) in OPTIONS.iter().enumerate() {
+            assert!((range.least..=range.most).contains(&range.default), "{name}");
+            assert!(OPTIONS[..position].iter().all(|other| other.name != *name), "{name}");
+        }
+    }
+
+    #[test]
+    fn zero_switches_off_what_can_be_off() {
+        let Limits { head, max_body, headers_timeout, body_pace, response_pace, max_discard, .. } =
+            limits([0; OPTIONS.len()]);
+        assert_eq!((head.max_headers, max_body, max_discard), (usize::MAX, u64::MAX, 0));
+        assert_eq!((headers_timeout, body_pace, response_pace), (None, None, None));
+    }
+}
