@@ -134,7 +134,7 @@ export interface AppOptions {
 
   /**
    * Longest request head, in bytes: request line, headers and the empty line. 256–65,535. More is answered with 431, or
-   * with 414 if the request line alone exceeds it.
+   * with 414 if the request line alone exceeds it, 501 if its method does.
    * @default 16384
    */
   maxHeaderSize?: number;

@@ -29,6 +29,9 @@ pub enum HttpError {
     /// RFC 9110 §15.6.6: a well-formed version other than 1.0 and 1.1.
     #[error("only HTTP/1.0 and HTTP/1.1 are spoken here (RFC 9110 section 15.6.6)")]
     VersionNotSupported,
+    /// RFC 9112 §3: the method alone exceeds `max_head_bytes`.
+    #[error("the method is longer than any that this server knows (RFC 9112 section 3)")]
+    MethodTooLong,
     /// RFC 9112 §3: the request line alone exceeds `max_head_bytes`.
     #[error("the request line is longer than this server accepts (RFC 9112 section 3)")]
     TargetTooLong,
@@ -121,13 +124,14 @@ pub enum HttpError {
 
 impl HttpError {
     /// Every error, in the order of declaration.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::TooManyEmptyLines,
         Self::InvalidMethod,
         Self::InvalidRequestLine,
         Self::InvalidTarget,
         Self::InvalidVersion,
         Self::VersionNotSupported,
+        Self::MethodTooLong,
         Self::TargetTooLong,
         Self::HeadTooLong,
         Self::TooManyFields,
@@ -208,6 +212,7 @@ impl HttpError {
             Self::InvalidTarget => (400, "ERR_HTTP_TARGET"),
             Self::InvalidVersion => (400, "ERR_HTTP_VERSION"),
             Self::VersionNotSupported => (505, "ERR_HTTP_VERSION_NOT_SUPPORTED"),
+            Self::MethodTooLong => (501, "ERR_HTTP_METHOD_TOO_LONG"),
             Self::TargetTooLong => (414, "ERR_HTTP_TARGET_TOO_LONG"),
             Self::HeadTooLong => (431, "ERR_HTTP_HEAD_TOO_LONG"),
             Self::TooManyFields => (431, "ERR_HTTP_TOO_MANY_FIELDS"),

@@ -125,9 +125,10 @@ fn find_end(input: &[u8], from: usize, limits: &HeadLimits) -> Result<Option<usi
     if input.len() < max {
         return Ok(None);
     }
-    match memchr::memchr(b'\n', window) {
+    match memchr::memchr2(b'\n', b' ', window).map(|found| window[found]) {
+        Some(b' ') if !window.contains(&b'\n') => Err(HttpError::TargetTooLong),
         Some(_) => Err(HttpError::HeadTooLong),
-        None => Err(HttpError::TargetTooLong),
+        None => Err(HttpError::MethodTooLong),
     }
 }
 
@@ -370,7 +371,9 @@ mod tests {
         assert_eq!(judge(&text[..20], &limits(20)), Err(HttpError::HeadTooLong));
         assert_eq!(judge(text, &limits(19)), Err(HttpError::HeadTooLong));
         assert_eq!(judge(text, &limits(18)), Err(HttpError::TargetTooLong));
-        assert_eq!(judge(&vec![b'a'; 70_000], &limits(usize::MAX)), Err(HttpError::TargetTooLong));
+        assert_eq!(judge(&vec![b'a'; 70_000], &limits(usize::MAX)), Err(HttpError::MethodTooLong));
+        assert_eq!(judge(b"GET /", &limits(3)), Err(HttpError::MethodTooLong));
+        assert_eq!(judge(b"GET /", &limits(4)), Err(HttpError::TargetTooLong));
     }
 
     #[test]

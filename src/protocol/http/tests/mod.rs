@@ -1,5 +1,6 @@
 //! The HTTP layer as its caller sees it: bytes in at every split point, requests and bytes out.
 
+mod every_rule;
 mod properties;
 mod responses;
 mod rules;
@@ -147,7 +148,12 @@ struct Outcome {
 /// A connection on which `input` arrives in pieces that end at `cuts`. Every complete request is answered at once, with
 /// its path as body.
 fn run(input: &[u8], cuts: &[usize]) -> Outcome {
-    let mut connection = Connection::new();
+    run_within(Limits::default(), input, cuts)
+}
+
+/// [`run`], under these limits.
+fn run_within(limits: Limits, input: &[u8], cuts: &[usize]) -> Outcome {
+    let mut connection = Connection::with(limits);
     let mut error = None;
     let mut start = 0;
     'pieces: for &end in cuts.iter().chain([&input.len()]) {
