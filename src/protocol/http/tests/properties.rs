@@ -137,6 +137,18 @@ proptest! {
     }
 
     #[test]
+    fn limits_are_exceeded_by_the_same_byte_however_they_are_cut(
+        input in input(),
+        seeds in vec(any::<prop::sample::Index>(), 0..30),
+        (max_head_bytes, max_headers, max_body) in (1_usize..200, 0_usize..6, 0_u64..60),
+    ) {
+        let head = HeadLimits { max_head_bytes, max_headers };
+        let limits = Limits { head, max_body, ..Limits::default() };
+        let cut = run_within(limits.clone(), &input, &cuts_within(input.len(), &seeds));
+        prop_assert_eq!(cut, run_within(limits, &input, &[]));
+    }
+
+    #[test]
     fn whatever_we_accept_httparse_reads_alike(mut input in input()) {
         let mut head = RequestHead::default();
         let original = input.clone();
