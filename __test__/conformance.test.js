@@ -361,6 +361,22 @@ test.each([
   expect((await client.get('/a')).text).toBe('a');
 });
 
+test('ten thousand chunks of one byte are a few calls of the handler', async () => {
+  let calls = 0;
+  let length = 0;
+  const app = createApp().post('/', (res) => {
+    res.onAborted(() => {}).onData((piece, isLast) => {
+      calls += 1;
+      length += piece.byteLength;
+      if (isLast) res.end(`${length}`);
+    });
+  });
+  const client = await RawClient.connect(listen(app));
+  await client.send(`POST / HTTP/1.1\r\nHost: a\r\n${CHUNKED}\r\n\r\n${'1\r\nx\r\n'.repeat(10_000)}0\r\n\r\n`);
+  expect((await client.response()).text).toBe('10000');
+  expect(calls).toBeLessThan(100);
+});
+
 test('every answer has a Date, of this second or the last ones, in the format of RFC 9110 §5.6.7', async () => {
   const { port } = serve();
   const client = await RawClient.connect(port);
