@@ -409,7 +409,7 @@ export function us_socket_local_port(token: ListenSocket): number;
 export interface HttpRequest {
   /**
    * The first value of a header, without surrounding blanks, decoded as Latin-1; `''` if there is none. The name must
-   * be given in lower case.
+   * be given in lower case. `host` is that of the target, if the target is absolute (RFC 9112 §3.2.2).
    */
   getHeader(lowerCaseKey: RecognizedString): string;
   /**

@@ -74,6 +74,8 @@ const TABLE = {
     'absolute-form of another case, with a port': served(line('GET HTTP://a:80/b HTTP/1.1'), 'GET /b '),
     'absolute-form without a path': served(line('GET http://a HTTP/1.1'), 'GET / '),
     'absolute-form without a path, with a query': served(line('GET http://a?b HTTP/1.1'), 'GET / b'),
+    'absolute-form: its host outranks Host': served('GET http://b:80/host HTTP/1.1\r\nHost: a\r\n\r\n', 'b:80'),
+    'origin-form: Host is what it says': served(line('GET /host HTTP/1.1'), 'a'),
     'absolute-form without Host': refused('GET http://a/ HTTP/1.1\r\n\r\n', 400, 'ERR_HTTP_MISSING_HOST'),
     'absolute-form with a user': refused(line('GET http://u:p@a/ HTTP/1.1'), 400, 'ERR_HTTP_TARGET'),
     'absolute-form without a host': refused(line('GET http:///a HTTP/1.1'), 400, 'ERR_HTTP_TARGET'),
@@ -274,6 +276,7 @@ function serve() {
       case '/accept':
       case '/empty': return res.end();
       case '/early': return res.end('early');
+      case '/host': return res.end(req.getHeader('host'));
       case '/close': return res.end('closing', true);
       case '/stream':
         res.write('a');

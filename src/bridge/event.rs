@@ -197,7 +197,13 @@ impl EventBatch {
             query: head.query,
             peer,
         };
+        let fields = self.fields.len();
         self.fields.extend_from_slice(&head.fields);
+        if let Some(authority) = head.authority {
+            // RFC 9112 §3.2.2: the host of an absolute-form replaces what the Host field says.
+            let host = self.fields[fields..].iter_mut().find(|field| field.name.of(bytes) == b"host");
+            host.into_iter().for_each(|host| host.value = authority);
+        }
         self.events.push(Event::RequestReceived { connection, request, record: narrow(self.requests.len()) });
         self.requests.push(record);
     }

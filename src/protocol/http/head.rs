@@ -44,6 +44,8 @@ pub struct RequestHead {
     pub path: Span,
     /// The query, not decoded and without its `?`; `None` if there is no `?`.
     pub query: Option<Span>,
+    /// Host and port of an absolute-form target, which outrank the Host field (RFC 9112 §3.2.2).
+    pub authority: Option<Span>,
     /// The fields in the order of arrival.
     pub fields: Vec<HeaderField>,
     /// The version of the request.
@@ -189,6 +191,7 @@ fn parse_target(bytes: &[u8], head: &mut RequestHead) -> Result<(), HttpError> {
     let start = usize::from(head.target.start);
     let target = head.target.of(bytes);
     let method = head.method.of(bytes);
+    head.authority = None;
     if memchr::memchr(b'#', target).is_some() || std::str::from_utf8(target).is_err() {
         return Err(HttpError::InvalidTarget);
     }
@@ -222,8 +225,7 @@ fn split_query(target: &[u8], start: usize, head: &mut RequestHead) {
     head.query = (path_end < end).then(|| Span::new(path_end + 1, end));
 }
 
-/// RFC 9112 §3.2.2: `http://` authority, then path and query. The authority outranks Host; here neither chooses
-/// anything, so they are not compared.
+/// RFC 9112 §3.2.2: `http://` authority, then path and query.
 fn split_absolute(target: &[u8], start: usize, head: &mut RequestHead) -> Result<(), HttpError> {
     let scheme = memchr::memmem::find(target, b"://").ok_or(HttpError::InvalidTarget)?;
     let authority = scheme + 3;
@@ -232,6 +234,7 @@ fn split_absolute(target: &[u8], start: usize, head: &mut RequestHead) -> Result
     if !is_http(&target[..scheme]) || !is_authority(&target[authority..authority_end]) {
         return Err(HttpError::InvalidTarget);
     }
+    head.authority = Some(Span::new(start + authority, start + authority_end));
     split_query(&target[authority_end..], start + authority_end, head);
     if head.path.len == 0 {
         // RFC 9110 §4.2.3: an empty path means `/`, and the scheme happens to hold one.
@@ -288,6 +291,24 @@ mod tests {
             let method = text.split(' ').next().unwrap_or_default();
             let expected = (method.to_owned(), path.to_owned(), query.map(str::to_owned));
             assert_eq!(line(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_an_absolute_form_has_an_authority() {
+        let mut head = RequestHead::default();
+        for (target, authority) in [
+            ("GET http://a.b:80/c?d", Some("a.b:80")),
+            ("GET HTTPS://[::1]?d", Some("[::1]")),
+            ("GET /http://a/", None),
+            ("OPTIONS *", None),
+            ("GET http://a", Some("a")),
+            ("CONNECT a:1", None),
+        ] {
+            let mut bytes = format!("{target} HTTP/1.1\r\nHost: h\r\n\r\n").into_bytes();
+            assert!(parse_head(&mut bytes, 0, &HeadLimits::default(), &mut head).is_ok());
+            let found = head.authority.map(|span| String::from_utf8_lossy(span.of(&bytes)).into_owned());
+            assert_eq!(found.as_deref(), authority, "{target}");
         }
     }
 
