@@ -548,18 +548,63 @@ export interface HttpResponse {
   /**
    * Registers what to do if the response does not complete. Runs exactly once, and only then; a later registration
    * replaces an earlier one. If it is registered after the abort happened it still runs, asynchronously; that is why
-   * this one method may be called on an aborted response. Required in handlers that do not answer before they return.
+   * this method and `onDataOrAborted` may be called on an aborted response. Required in handlers that do not answer
+   * before they return, unless `onDataOrAborted` is used.
    *
    * `reason` says in words what `info.cause` says to programs; it is never empty. Returns the response.
    */
   onAborted(handler: (reason: string, info: CloseInfo) => void): this;
   /**
-   * Registers what takes the body of the request. Called with each piece, the last time with `isLast` set, for a
-   * request without a body once with an empty piece. Until it is registered the body waits, so it may be registered
-   * after an `await` too. `chunk` is detached when the handler returns; if it returned a promise, it stays.
-   * Returns the response.
+   * Registers what takes the body of the request. Called with each piece, the last time with `isLast` set; that one
+   * may be empty, and is for a request without a body. `chunk` is detached when the handler returns; if it returned a
+   * promise, it stays. Returns the response.
+   *
+   * What holds for this method and for `onDataV2`, `onDataOrAborted` and `collectBody` (docs/request-bodies.md):
+   * - Until one of them is called the body waits, so that may be after an `await` too. Of a large body only the
+   *   beginning waits here, the rest with the client.
+   * - A later call of any of them replaces the earlier handler, and the new one gets what no handler has been given.
+   * - No handler is called once the response is over. Up to 256 KiB of body that are still to come are then read and
+   *   dropped; if there is more, the connection is closed behind the response.
+   * - Chunked bodies come decoded. Trailer fields are checked as header fields are, and dropped.
    */
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => unknown): this;
+  /**
+   * As `onData`, but says how much is still to come: `maxRemainingBodyLength` is `0n` with the last piece, 2^64−1 before
+   * the end of a chunked body, and otherwise the number of bytes behind this piece. Returns the response.
+   */
+  onDataV2(handler: (chunk: ArrayBuffer, maxRemainingBodyLength: bigint) => unknown): this;
+  /**
+   * As `onDataV2`, and the abort handler in one: if the response does not complete, the handler is called a last time,
+   * behind that of `onAborted`, with `null` for the response, an empty piece, 2^64−1, and what `onAborted` is told.
+   * As with `onAborted`, it may be registered on an aborted response, and is then called asynchronously. While it is
+   * registered no other abort handler is required. Returns the response.
+   */
+  onDataOrAborted(
+    handler: (
+      res: HttpResponse | null,
+      chunk: ArrayBuffer,
+      maxRemainingBodyLength: bigint,
+      reason?: string,
+      info?: CloseInfo,
+    ) => unknown,
+  ): this;
+  /**
+   * Collects the body, and calls back once: with all of it when it is complete (empty for a request without a body), or
+   * with `null` as soon as it is known to have more than `maxSize` bytes, which is before any of them arrives where the
+   * request declares its length. Behind `null` what still comes is read and dropped until the response is over.
+   * The buffer is detached when the handler returns; if it returned a promise, it stays. Not called if the response is
+   * aborted before. Returns the response.
+   *
+   * Throws `ERR_OUT_OF_RANGE` if `maxSize` is negative or no safe integer. More than 2^31−1 bytes are never collected.
+   */
+  collectBody(maxSize: number, handler: (body: ArrayBuffer | null) => unknown): this;
+  /** Another name of `collectBody`, which some versions of uWebSockets.js have. */
+  onFullData(maxSize: number, handler: (body: ArrayBuffer | null) => unknown): this;
+  /**
+   * The number of bytes of the body that no handler has been given yet: at first the length that the request declares,
+   * `0n` at its end or without a body, 2^64−1 before the end of a chunked body.
+   */
+  maxRemainingBodyLength(): bigint;
 
   /**
    * Answers a handshake with 101 and makes the connection a WebSocket. Inside the `upgrade` handler or later (then

@@ -41,6 +41,18 @@ const WRITABLE = 14;
 const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32 };
 const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'close', 'ping', 'pong', 'subscription'];
 
+/** What a DATA event brings. The same numbers stand in src/node/request_body.rs. */
+const LAST_PIECE = 1;
+const TOO_LONG = 2;
+
+/** How a handler takes the body of a request. The same numbers stand in src/node/request_body.rs. */
+const PIECES = 0;
+const PIECES_OR_ABORT = 1;
+const WHOLE = 2;
+
+/** Stands for the length of a body that is not known (contract 7.9). */
+const UNKNOWN_LENGTH = 2n ** 64n - 1n;
+
 /** A handle is a slot and a generation in one number (src/node/handles.rs). */
 const SLOTS = 2 ** 24;
 
@@ -165,10 +177,10 @@ function runTicks() {
  * Calls a handler, if there is one; what it throws becomes 'uncaughtException'. Returns whether the handler is done
  * with its arguments, which it is not if it returned a promise.
  */
-function call(handler, first, second, third, fourth) {
+function call(handler, first, second, third, fourth, fifth) {
   if (handler === undefined) return true;
   try {
-    return !isPromise(handler(first, second, third, fourth));
+    return !isPromise(handler(first, second, third, fourth, fifth));
   } catch (error) {
     native.reportUncaught(error);
     return true;
@@ -205,7 +217,9 @@ function takeRequest() {
 }
 
 function handleData(chunk) {
-  return call(dataHandlerOf(responses[registers[1]]), chunk, registers[2] === 1) ? chunk : undefined;
+  const kind = registers[2];
+  const piece = kind === TOO_LONG ? null : chunk;
+  return call(dataHandlerOf(responses[registers[1]]), piece, kind === LAST_PIECE) ? chunk : undefined;
 }
 
 function handleAbort(reason) {
@@ -345,12 +359,16 @@ class HttpRequest {
 let responseHandle;
 let dataHandlerOf;
 let writableHandlerOf;
+let attachDataHandler;
 let abort;
 
 class HttpResponse {
   #handle;
   #abortHandler;
+  /** Called with a piece of the body, or `null` where it is too long, and whether it is the last one. */
   #dataHandler;
+  /** The handler of `onDataOrAborted`, while it is the one that takes the body. */
+  #dataAbortHandler;
   #writableHandler;
   /** The handler of `onWritableOrAborted`. */
   #writableAbortHandler;
@@ -371,14 +389,25 @@ class HttpResponse {
     };
     dataHandlerOf = (response) => response?.#dataHandler;
     writableHandlerOf = (response) => response?.#writableHandler;
+    attachDataHandler = (response, handle, taker, handler, maxSize) => {
+      const isWaiting = native.resAttachData(handle, taker, maxSize);
+      response.#dataHandler = handler;
+      response.#dataAbortHandler = undefined;
+      if (isWaiting) setImmediate(drainOutside);
+      return response;
+    };
     abort = (response, reason, info, offset) => {
       response.#aborted = true;
       response.#end = [reason, info];
       const handler = response.#abortHandler;
+      const dataHandler = response.#dataAbortHandler;
       const writableHandler = response.#writableAbortHandler;
       response.#abortHandler = undefined;
+      response.#dataHandler = undefined;
+      response.#dataAbortHandler = undefined;
       response.#writableAbortHandler = undefined;
       call(handler, reason, info);
+      if (dataHandler !== undefined) call(dataHandler, null, new ArrayBuffer(0), UNKNOWN_LENGTH, reason, info);
       call(writableHandler, null, offset);
     };
   }
@@ -509,10 +538,40 @@ class HttpResponse {
   onData(handler) {
     const handle = responseHandle(this);
     checkHandler(handle, handler);
-    const isWaiting = native.resAttachData(handle);
-    this.#dataHandler = handler;
-    if (isWaiting) setImmediate(drainOutside);
+    return attachDataHandler(this, handle, PIECES, handler);
+  }
+
+  onDataV2(handler) {
+    const handle = responseHandle(this);
+    checkHandler(handle, handler);
+    return attachDataHandler(this, handle, PIECES, (chunk) => handler(chunk, native.resRemaining(handle)));
+  }
+
+  onDataOrAborted(handler) {
+    const handle = responseHandle(this);
+    if (this.#end !== undefined) {
+      checkFunction(handler);
+      const [reason, info] = this.#end;
+      queueMicrotask(() => handler(null, new ArrayBuffer(0), UNKNOWN_LENGTH, reason, info));
+      return this;
+    }
+    checkHandler(handle, handler);
+    attachDataHandler(this, handle, PIECES_OR_ABORT, (chunk) => handler(this, chunk, native.resRemaining(handle)));
+    this.#dataAbortHandler = handler;
     return this;
+  }
+
+  collectBody(maxSize, handler) {
+    return collectBody(this, maxSize, handler);
+  }
+
+  /** What `collectBody` was called for some months. */
+  onFullData(maxSize, handler) {
+    return collectBody(this, maxSize, handler);
+  }
+
+  maxRemainingBodyLength() {
+    return native.resRemaining(responseHandle(this));
   }
 
   upgrade(userData, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, context) {
@@ -573,6 +632,12 @@ function checkHandler(response, handler) {
   if (typeof handler === 'function') return;
   native.resCheck(response);
   checkFunction(handler);
+}
+
+function collectBody(response, maxSize, handler) {
+  const handle = responseHandle(response);
+  checkHandler(handle, handler);
+  return attachDataHandler(response, handle, WHOLE, (body) => handler(body), maxSize);
 }
 
 /** Runs the callback of `cork`: what it sends leaves together. */

@@ -18,7 +18,7 @@ const HIGH_WATER = constant('bridge/queue.rs', 'HIGH_WATER');
 /** Output beyond which a peer is not read any more. */
 const UNREAD_OUTPUT = constant('io/connection/mod.rs', 'UNREAD_OUTPUT');
 /** Body that waits for its handler. */
-const UNCLAIMED_BODY = constant('node/dispatch.rs', 'UNCLAIMED_BODY');
+const UNCLAIMED_BODY = constant('node/request_body.rs', 'UNCLAIMED_BODY');
 const EVENTS_PER_TURN = constant('node/dispatch.rs', 'EVENTS_PER_TURN');
 /** What the memory of a process grows by under any load: the heap of JavaScript, arenas of the allocator, code. */
 const SLACK = 32 * MIB;

@@ -44,6 +44,11 @@ const CALLS = {
   onData: [() => {}],
   onWritable: [() => {}],
   onWritableOrAborted: [() => {}],
+  onDataV2: [() => {}],
+  onDataOrAborted: [() => {}],
+  collectBody: [5, () => {}],
+  onFullData: [5, () => {}],
+  maxRemainingBodyLength: [],
   upgrade: [{}, 'dGhlIHNhbXBsZSBub25jZQ==', '', '', {}],
   getRemoteAddress: [],
   getRemoteAddressAsText: [],
@@ -53,6 +58,9 @@ const CALLS = {
   getProxiedRemotePort: [],
 };
 const NAMES = Object.keys(CALLS);
+/** Those that an aborted response still takes: they tell of the abort. */
+const ABORT_HANDLERS = ['onAborted', 'onDataOrAborted'];
+const OTHER_NAMES = NAMES.filter((name) => !ABORT_HANDLERS.includes(name));
 
 /** A response that waits for its answer, with its client, its app, and the calls of its abort handler. */
 async function waiting(app = createApp()) {
@@ -128,10 +136,10 @@ describe('a response that is over', () => {
     expect(it.calls).toEqual([]);
   });
 
-  test.each(Object.entries(aborts))('%s: every method but onAborted throws, whatever it is given', async (_, abort) => {
+  test.each(Object.entries(aborts))('%s: every method but the abort handlers throws, whatever it is given', async (_, abort) => {
     const it = await waiting();
     await abort(it);
-    for (const failure of failuresOf(it.res, NAMES.filter((name) => name !== 'onAborted'))) {
+    for (const failure of failuresOf(it.res, OTHER_NAMES)) {
       expect(failure).toEqual(CLOSED);
     }
     expect(it.res.aborted).toBe(true);
@@ -164,7 +172,7 @@ describe('a response that is over', () => {
   test('already throws within its own abort handler', async () => {
     const seen = new Mailbox();
     const client = await serve((res) => {
-      res.onAborted(() => seen.put([res.aborted, failuresOf(res, NAMES.filter((name) => name !== 'onAborted'))]));
+      res.onAborted(() => seen.put([res.aborted, failuresOf(res, OTHER_NAMES)]));
       res.close();
     });
     await client.send(request('GET', '/'));
@@ -474,7 +482,7 @@ describe('a response that was kept', () => {
     const app = createApp().any('/*', guarded((res, req) => {
       const path = req.getUrl();
       for (const old of kept) {
-        NAMES.filter((name) => !(name === 'onAborted' && old.aborted)).forEach((name) => disturb(old, name));
+        (old.aborted ? OTHER_NAMES : NAMES).forEach((name) => disturb(old, name));
       }
       kept.push(res);
       if (path === '/closed') {

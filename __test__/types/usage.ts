@@ -160,6 +160,28 @@ app.any('/:name/*', (res, req) => {
       const last: boolean = isLast;
       void [bytes, last];
     })
+    .onDataV2((chunk, maxRemainingBodyLength) => {
+      const bytes: ArrayBuffer = chunk;
+      const remaining: bigint = maxRemainingBodyLength;
+      void [bytes, remaining];
+    })
+    .onDataOrAborted((sameOrNull, chunk, maxRemainingBodyLength, reason, info) => {
+      const response: uWS.HttpResponse | null = sameOrNull;
+      const bytes: ArrayBuffer = chunk;
+      const remaining: bigint = maxRemainingBodyLength;
+      const why: [string | undefined, uWS.CloseInfo | undefined] = [reason, info];
+      // @ts-expect-error the response may be null
+      sameOrNull.end();
+      void [response, bytes, remaining, why];
+    })
+    .collectBody(1024, async (body) => {
+      const bytes: ArrayBuffer | null = body;
+      // @ts-expect-error the body may be too long
+      void body.byteLength;
+      if (body === null) return;
+      void bytes;
+    })
+    .onFullData(1024, (body) => body?.byteLength)
     .cork(() => {
       const flowing: boolean = res.write('chunk');
       void flowing;
@@ -178,6 +200,12 @@ app.any('/:name/*', (res, req) => {
   const offset: number = res.getWriteOffset();
   res.tryEnd(new Uint8Array(1));
   void [ok, done, offset];
+  const left: bigint = res.maxRemainingBodyLength();
+  // @ts-expect-error a body is collected up to a limit
+  res.collectBody((body) => body);
+  // @ts-expect-error a limit is a number
+  res.collectBody('1024', () => {});
+  void left;
   res.writeHeader('Age', 5);
   // @ts-expect-error a value is text or a number
   res.writeHeader('X', true);

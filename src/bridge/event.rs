@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::habit::Habit;
 use super::id::{AppId, ConnectionId, RequestNumber};
 use crate::protocol::cause::CloseCause;
-use crate::protocol::http::head::{HeaderField, RequestHead, Span};
+use crate::protocol::http::head::{BodyLength, HeaderField, RequestHead, Span};
 use crate::protocol::websocket::MessageKind;
 
 /// A piece of a batch's arena.
@@ -22,7 +22,14 @@ impl Slice {
     /// The bytes it names in `arena`.
     #[must_use]
     pub fn of(self, arena: &[u8]) -> &[u8] {
-        &arena[self.start as usize..][..self.len as usize]
+        &arena[self.range()]
+    }
+
+    /// Where they lie.
+    #[must_use]
+    pub const fn range(self) -> std::ops::Range<usize> {
+        let start = self.start as usize;
+        start..start + self.len as usize
     }
 
     /// Appends `bytes` to `arena` and names them. A batch is handed over long before 4 GiB: the worker stops
@@ -143,6 +150,8 @@ pub struct RequestRecord {
     pub path: Span,
     /// Text after `?`, raw.
     pub query: Option<Span>,
+    /// How long the body is.
+    pub body: BodyLength,
     /// The other end of the connection; `None` on a Unix socket.
     pub peer: Option<SocketAddr>,
 }
@@ -195,6 +204,7 @@ impl EventBatch {
             method: head.method,
             path: head.path,
             query: head.query,
+            body: head.body,
             peer,
         };
         let fields = self.fields.len();

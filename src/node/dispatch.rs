@@ -14,6 +14,7 @@ use super::error::Misuse;
 use super::handles::Handle;
 use super::http_response::{Exchange, HandlerState, Stage};
 use super::raw::{Call, Env, Value};
+use super::request_body::RequestBody;
 use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::{Event, EventBatch, RequestRecord};
 use crate::bridge::id::{ConnectionId, RequestNumber, WorkerId};
@@ -46,7 +47,7 @@ mod step {
     pub const CLOSE: f64 = 9.0;
     /// A response is aborted: slot, cause, body bytes accepted; returns the reason.
     pub const ABORT: f64 = 10.0;
-    /// A piece of a request body: slot, is last; returns the bytes.
+    /// Request body for its handler: slot, what it is (`request_body.rs`); returns the bytes.
     pub const DATA: f64 = 11.0;
     /// A handler returned and nobody can answer or be told: response slot; returns method and path.
     pub const UNANSWERED: f64 = 12.0;
@@ -106,7 +107,8 @@ impl Dispatcher {
         Some(event)
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// What the spans and slices of the current batch refer to.
+    pub fn bytes(&self) -> &[u8] {
         self.batch.as_ref().map_or(&[], |(_, batch, _)| &batch.bytes)
     }
 }
@@ -139,7 +141,7 @@ impl Environment {
                 return Ok((step::YIELD, Value::UNDEFINED));
             }
             let outcome = if let Some(handle) = self.dispatcher.late_bodies.pop_front() {
-                self.late_body(env, handle)
+                data_step(self.late_body(env, handle))
             } else if let Some(event) = self.dispatcher.next_event() {
                 self.handle(env, event)
             } else if let Some(record) = self.next_record(env) {
@@ -233,13 +235,12 @@ impl Environment {
             Event::RequestReceived { connection, request, record } => {
                 self.handle_request(connection, request, record as usize)
             }
-            Event::BodyReceived { connection, request, data, last } => match self
-                .occupants
-                .exchange(connection, request)
-            {
-                Some(handle) => self.handle_body(env, handle, data.start as usize, data.len as usize, last),
-                None => Outcome::Nothing,
-            },
+            Event::BodyReceived { connection, request, data, last } => {
+                let Some(handle) = self.occupants.exchange(connection, request) else {
+                    return Outcome::Nothing;
+                };
+                data_step(self.receive_body(env, handle, data.range(), last))
+            }
             Event::ResponseWritable { connection, request } => self.handle_writable(connection, request),
             Event::ResponseAborted { connection, request, cause } => {
                 self.handle_abort(env, connection, request, cause)
@@ -318,6 +319,7 @@ impl Environment {
         exchange.request_fields.extend_from_slice(fields);
         (exchange.method, exchange.path, exchange.query) = (record.method, record.path, record.query);
         exchange.peer = record.peer;
+        exchange.body = RequestBody::new(record.body);
         match self.exchanges.insert(exchange) {
             Ok(handle) => {
                 self.occupants.set(connection, Occupant::Exchange { request, handle });
@@ -441,7 +443,7 @@ impl Environment {
             self.pass_over(handle);
             return self.route(handle, true);
         }
-        if exchange.abort_attached {
+        if exchange.abort_attached || exchange.body.hears_abort() {
             return Outcome::Nothing;
         }
         let Some(route) = self.routes.get_mut(exchange.route) else { return Outcome::Nothing };
@@ -481,48 +483,6 @@ impl Environment {
         {
             exchange.route = usize::MAX;
         }
-    }
-
-    fn handle_body<'c>(
-        &mut self,
-        env: Env<'c>,
-        handle: Handle,
-        start: usize,
-        len: usize,
-        last: bool,
-    ) -> Outcome<'c> {
-        let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
-        let data = &self.dispatcher.bytes()[start..][..len];
-        if exchange.body.attached && exchange.body.waiting.is_empty() {
-            exchange.body.complete = last;
-            self.registers.set(1, f64::from(handle.slot));
-            self.registers.set(2, f64::from(u8::from(last)));
-            return Outcome::Step(step::DATA, env.array_buffer(data));
-        }
-        exchange.body.waiting.extend_from_slice(data);
-        exchange.body.complete = last;
-        if exchange.body.waiting.len() > UNCLAIMED_BODY && !last && !exchange.body.paused {
-            exchange.body.paused = true;
-            let to = exchange.to;
-            self.outgoing.push(to.connection.worker, Command::PauseReading { to });
-        }
-        Outcome::Nothing
-    }
-
-    /// Delivers body that arrived before its handler was attached, in one piece.
-    fn late_body<'c>(&mut self, env: Env<'c>, handle: Handle) -> Outcome<'c> {
-        let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
-        if exchange.stage == Stage::Over {
-            return Outcome::Nothing;
-        }
-        let body = std::mem::take(&mut exchange.body.waiting);
-        let last = exchange.body.complete;
-        if body.is_empty() && !last {
-            return Outcome::Nothing;
-        }
-        self.registers.set(1, f64::from(handle.slot));
-        self.registers.set(2, f64::from(u8::from(last)));
-        Outcome::Step(step::DATA, env.array_buffer(&body))
     }
 
     fn handle_writable<'c>(&mut self, connection: ConnectionId, request: RequestNumber) -> Outcome<'c> {
@@ -598,6 +558,11 @@ impl Environment {
     }
 }
 
+/// What there is for a body handler, if anything, as an event.
+fn data_step(chunk: Option<Value<'_>>) -> Outcome<'_> {
+    chunk.map_or(Outcome::Nothing, |chunk| Outcome::Step(step::DATA, chunk))
+}
+
 /// What a request for a WebSocket route is.
 enum Handshake {
     /// No request for a WebSocket: the route does not apply (contract 2.1).
@@ -634,7 +599,5 @@ const EVENTS_PER_LOOK: u32 = 16;
 /// Events after which commands are handed over, so that the workers write while the next handlers run. Fewer make
 /// smaller batches and more wake-ups; more would only delay, as a turn ends after [`TIME_PER_TURN`] anyway.
 const EVENTS_PER_FLUSH: u32 = 256;
-/// Bytes of a request body that are kept for a handler that is not attached yet.
-const UNCLAIMED_BODY: usize = 256 * 1024;
 const HTML: &[u8] = b"Content-Type: text/html\r\n";
 const NOT_FOUND: &[u8] = b"<!DOCTYPE html><title>404</title><h1>File Not Found</h1>";

@@ -5,7 +5,8 @@ use super::environment::Threads;
 use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
-    app, buffer, declarative, dispatch, http_request, http_response, logger, response_body, store, websocket,
+    app, buffer, declarative, dispatch, http_request, http_response, logger, request_body, response_body,
+    store, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -50,7 +51,8 @@ pub const ALL: &[(&str, Native)] = &[
     ("reqYield", http_request::set_yield),
     ("resCheck", http_response::check),
     ("resAttachAbort", http_response::attach_abort),
-    ("resAttachData", http_response::attach_data),
+    ("resAttachData", request_body::attach),
+    ("resRemaining", request_body::remaining),
     ("resStatus", http_response::status),
     ("resHeader", http_response::header),
     ("resBeginWrite", response_body::begin_write),

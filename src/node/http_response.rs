@@ -8,6 +8,7 @@ use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
 use super::raw::{Call, Value};
+use super::request_body::RequestBody;
 use super::response_body::Output;
 use super::router::Params;
 use super::websocket::Socket;
@@ -17,7 +18,7 @@ use crate::bridge::id::AppId;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
 use crate::protocol::http::encode::FieldFlags;
-use crate::protocol::http::head::{HeaderField, Span, is_field_value, is_token};
+use crate::protocol::http::head::{BodyLength, HeaderField, Span, is_field_value, is_token};
 use crate::protocol::websocket::handshake;
 
 /// A request and its response. Reused, so that a request costs no allocation.
@@ -52,7 +53,7 @@ pub struct Exchange {
     /// An abort handler is attached.
     pub abort_attached: bool,
     /// The request body.
-    pub body: Body,
+    pub body: RequestBody,
     /// Written down to be kept, if it is for a cached route.
     pub recording: Option<Recording>,
     pub(super) status: Vec<u8>,
@@ -72,19 +73,6 @@ pub enum HandlerState {
     Yielding,
     /// It was not called, or has returned.
     Returned,
-}
-
-/// The body of a request, as far as it has arrived.
-#[derive(Debug, Default)]
-pub struct Body {
-    /// What arrived before a handler was attached.
-    pub waiting: Vec<u8>,
-    /// Everything has arrived.
-    pub complete: bool,
-    /// A handler is attached.
-    pub attached: bool,
-    /// The worker was told to stop reading.
-    pub paused: bool,
 }
 
 /// What has been sent of a response.
@@ -117,7 +105,7 @@ impl Exchange {
             handler: HandlerState::Returned,
             stage: Stage::Waiting,
             abort_attached: false,
-            body: Body::default(),
+            body: RequestBody::new(BodyLength::None),
             recording: None,
             status: Vec::new(),
             fields: Vec::new(),
@@ -285,23 +273,6 @@ pub fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn attach_abort<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.environment()?.response(call.number(0))?.1.abort_attached = true;
     Ok(Value::UNDEFINED)
-}
-
-/// `resAttachData(response)`: a body handler is attached. Returns whether the dispatcher has to be called for what
-/// arrived before.
-pub fn attach_data<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut environment = call.environment()?;
-    let (handle, exchange) = environment.response(call.number(0))?;
-    let body = &mut exchange.body;
-    let waiting = !body.attached && (!body.waiting.is_empty() || body.complete);
-    body.attached = true;
-    let to = exchange.to;
-    if std::mem::take(&mut body.paused) && !exchange.output.is_paused {
-        environment.outgoing.push(to.connection.worker, Command::ResumeReading { to });
-        environment.settle();
-    }
-    let call_needed = waiting && environment.dispatcher.deliver_body(handle);
-    Ok(call.env().from_bool(call_needed))
 }
 
 /// `resStatus(response, status)`: the first call counts, and only before the first header (contract 7.10).

@@ -28,6 +28,7 @@ pub mod option;
 pub mod outgoing;
 pub mod prepared_head;
 pub mod raw;
+pub mod request_body;
 pub mod response_body;
 pub mod router;
 pub mod store;

@@ -248,6 +248,14 @@ impl<'c> Env<'c> {
         Value::of(value)
     }
 
+    /// A BigInt.
+    #[must_use]
+    pub fn from_u64(self, number: u64) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        call!(napi_create_bigint_uint64(self.raw, number, &raw mut value));
+        Value::of(value)
+    }
+
     /// A boolean.
     #[must_use]
     pub fn from_bool(self, truth: bool) -> Value<'c> {

@@ -263,7 +263,7 @@ pub fn pause<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (_, exchange) = environment.response(call.number(0))?;
     let to = exchange.to;
-    if !std::mem::replace(&mut exchange.output.is_paused, true) && !exchange.body.paused {
+    if !std::mem::replace(&mut exchange.output.is_paused, true) && !exchange.body.is_paused() {
         environment.outgoing.push(to.connection.worker, Command::PauseReading { to });
         // At once: the worker goes on reading until it knows.
         environment.flush();
@@ -276,7 +276,7 @@ pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, exchange) = environment.response(call.number(0))?;
     let to = exchange.to;
-    if std::mem::take(&mut exchange.output.is_paused) && !exchange.body.paused {
+    if std::mem::take(&mut exchange.output.is_paused) && !exchange.body.is_paused() {
         environment.outgoing.push(to.connection.worker, Command::ResumeReading { to });
     }
     environment.make_up(handle);
