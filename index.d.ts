@@ -402,6 +402,28 @@ export function us_socket_local_port(token: ListenSocket): number;
 
 // ------------------------------------------------------------------------------------------------------------ HTTP
 
+/** One field of a form, as {@link getParts} finds it. The texts are as the client sent them: check before you trust. */
+export interface MultipartField {
+  /** The content, in a buffer of its own. */
+  data: ArrayBuffer;
+  /** The name of the field; several may have the same. Browsers write `"`, CR and LF as `%22`, `%0D` and `%0A`. */
+  name: string;
+  /** The `Content-Type`; missing if there is none, as with text. */
+  type?: string;
+  /** The name of the file, which may be empty and may look like a path; missing if it is no file. */
+  filename?: string;
+}
+
+/**
+ * The fields of a form with files (`multipart/form-data`, RFC 7578), in their order. `body` is the whole body, for
+ * instance of `collectBody`, and is left as it is; `contentType` is the header of the request.
+ *
+ * Returns `undefined` if `contentType` is not `multipart/…`, and if the body is malformed or incomplete: without a
+ * valid boundary, without its last boundary, with a part that has no name or more than 10 headers. A client can cause
+ * either, so this is the one check that is needed.
+ */
+export function getParts(body: RecognizedString, contentType: RecognizedString): MultipartField[] | undefined;
+
 /**
  * A request. May be read until its handler has returned **and** its response is over (ended, aborted, closed or
  * upgraded), so after an `await` too. From then on every method throws `ERR_HTTP_REQUEST_CLOSED`.

@@ -1016,6 +1016,21 @@ function App(options) {
   return new TemplatedApp(KEY, options);
 }
 
+/** A part comes as name, type, filename and data; what it does not have is `false`. */
+function getParts(body, contentType) {
+  const flat = native.getParts(readable(body), readable(contentType));
+  if (flat === undefined) return undefined;
+  const fields = [];
+  for (let index = 0; index < flat.length; index += 4) {
+    const [name, type, filename, data] = flat.slice(index, index + 4);
+    const field = { data, name };
+    if (type !== false) field.type = type;
+    if (filename !== false) field.filename = filename;
+    fields.push(field);
+  }
+  return fields;
+}
+
 function us_listen_socket_close(token) {
   native.listenerClose(listenerHandle(token));
 }
@@ -1094,6 +1109,7 @@ module.exports = {
   App,
   us_listen_socket_close,
   us_socket_local_port,
+  getParts,
   DeclarativeResponse,
   ...makeKeyValueStore({ native, readable }),
   setLogger,

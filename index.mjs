@@ -7,6 +7,7 @@ export const {
   App,
   us_listen_socket_close,
   us_socket_local_port,
+  getParts,
   DeclarativeResponse,
   getString,
   setString,

@@ -179,6 +179,14 @@ app.any('/:name/*', (res, req) => {
       // @ts-expect-error the body may be too long
       void body.byteLength;
       if (body === null) return;
+      const fields: uWS.MultipartField[] | undefined = uWS.getParts(body, Buffer.from('multipart/form-data'));
+      // @ts-expect-error it may be no form
+      void fields.length;
+      for (const { name, type, filename, data } of uWS.getParts(Buffer.from(body), 'type') ?? []) {
+        const texts: [string, string | undefined, string | undefined] = [name, type, filename];
+        const content: ArrayBuffer = data;
+        void [texts, content];
+      }
       void bytes;
     })
     .onFullData(1024, (body) => body?.byteLength)
@@ -205,6 +213,8 @@ app.any('/:name/*', (res, req) => {
   res.collectBody((body) => body);
   // @ts-expect-error a limit is a number
   res.collectBody('1024', () => {});
+  // @ts-expect-error a form has a content type
+  uWS.getParts('body');
   void left;
   res.writeHeader('Age', 5);
   // @ts-expect-error a value is text or a number

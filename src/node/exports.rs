@@ -5,8 +5,8 @@ use super::environment::Threads;
 use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
-    app, buffer, declarative, dispatch, http_request, http_response, logger, request_body, response_body,
-    store, websocket,
+    app, buffer, declarative, dispatch, http_request, http_response, logger, multipart, request_body,
+    response_body, store, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -25,6 +25,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("setLogger", logger::set),
     ("detach", buffer::detach),
     ("copy", buffer::copy),
+    ("getParts", multipart::parts),
     ("next", dispatch::next),
     ("checkStatus", declarative::status),
     ("checkHeader", declarative::header),

@@ -24,6 +24,7 @@ pub mod http_request;
 pub mod http_response;
 pub mod limits;
 pub mod logger;
+pub mod multipart;
 pub mod option;
 pub mod outgoing;
 pub mod prepared_head;

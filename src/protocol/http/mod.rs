@@ -14,6 +14,7 @@
 //! * [`head`]: the request line and the fields, as spans of the received bytes.
 //!   Its parts: `field`, one field line and the character sets; `framing`, what the fields mean to the server itself.
 //! * [`body`]: where the request body lies within the received bytes.
+//! * [`multipart`]: what lies within a body that is a form with files.
 //! * [`encode`]: the response head, and how the body of the response is framed.
 //! * [`error`]: one variant per broken rule, and the answer that names it.
 //! * [`date`]: the text of the `Date` field, made once a second.
@@ -27,6 +28,7 @@ mod field;
 mod framing;
 pub mod head;
 pub mod limits;
+pub mod multipart;
 pub mod outcome;
 pub mod pace;
 mod reading;

@@ -1,0 +1,31 @@
+//! `getParts` of JavaScript.
+
+use bytes::Bytes;
+
+use super::error::Misuse;
+use super::raw::{Call, Env, Value};
+use crate::protocol::http::multipart::{self, Part};
+
+/// `getParts(body, contentType)`: name, type, filename and data of each part, in turn, with `false` for what a part does
+/// not have; `undefined` if this is no multipart body.
+pub fn parts<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (env, mut body, mut content_type) = (call.env(), Vec::new(), Vec::new());
+    env.append_text_or_data(call.argument(1), &mut content_type)?;
+    env.append_text_or_data(call.argument(0), &mut body)?;
+    Ok(match multipart::parse(Bytes::from(body), &content_type) {
+        Ok(parts) => env.array(parts.iter().flat_map(|part| members(env, part))),
+        Err(_) => Value::UNDEFINED,
+    })
+}
+
+fn members<'c>(env: Env<'c>, part: &Part) -> [Value<'c>; 4] {
+    let optional = |text: &Option<Vec<u8>>| {
+        text.as_deref().map_or_else(|| env.from_bool(false), |text| env.string(text))
+    };
+    [
+        env.string(&part.name),
+        optional(&part.content_type),
+        optional(&part.filename),
+        env.array_buffer(&part.data),
+    ]
+}
