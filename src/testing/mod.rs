@@ -7,6 +7,7 @@ pub mod client_stream;
 pub mod fuzz_close_payload;
 pub mod fuzz_exchange;
 pub mod fuzz_head;
+pub mod fuzz_multipart;
 pub mod fuzz_router;
 pub mod fuzz_session;
 pub mod fuzz_utf8;

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::httparse_opinion::ask;
-use super::{fuzz_close_payload, fuzz_exchange, fuzz_head, fuzz_router, fuzz_session, fuzz_utf8};
+use super::{
+    fuzz_close_payload, fuzz_exchange, fuzz_head, fuzz_multipart, fuzz_router, fuzz_session, fuzz_utf8,
+};
 
 /// One target.
 struct Target {
@@ -16,10 +18,11 @@ struct Target {
 }
 
 /// Every target.
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     Target { name: "close_payload", run: fuzz_close_payload::close_payload },
     Target { name: "exchange", run: |data| fuzz_exchange::exchange(data, ask) },
     Target { name: "head", run: |data| fuzz_head::head(data, ask) },
+    Target { name: "multipart", run: fuzz_multipart::multipart },
     Target { name: "router", run: fuzz_router::router },
     Target { name: "session", run: fuzz_session::session },
     Target { name: "utf8", run: fuzz_utf8::utf8 },
@@ -71,6 +74,11 @@ fn exchange_holds_for_its_seeds() {
 #[test]
 fn head_holds_for_its_seeds() {
     run("head");
+}
+
+#[test]
+fn multipart_holds_for_its_seeds() {
+    run("multipart");
 }
 
 #[test]

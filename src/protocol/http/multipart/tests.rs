@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::testing::fuzz_multipart::{multipart, write};
 
 const BROWSER: &[u8] = b"multipart/form-data; boundary=----WebKitFormBoundaryzuW5nPZQFQCwQtg4";
 
@@ -263,35 +264,6 @@ fn header_lines_are_counted() {
     );
 }
 
-/// Writes a form as RFC 7578 wants it.
-fn encode(parts: &[Part], boundary: &str) -> Vec<u8> {
-    let mut body = Vec::new();
-    for part in parts {
-        let quoted = |text: &[u8]| {
-            let escape =
-                |&byte: &u8| if matches!(byte, b'"' | b'\\') { vec![b'\\', byte] } else { vec![byte] };
-            text.iter().flat_map(escape).collect::<Vec<u8>>()
-        };
-        body.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: form-data; name=\"").as_bytes());
-        body.extend_from_slice(&quoted(&part.name));
-        if let Some(filename) = &part.filename {
-            body.extend_from_slice(b"\"; filename=\"");
-            body.extend_from_slice(&quoted(filename));
-        }
-        body.extend_from_slice(b"\"\r\n");
-        if let Some(content_type) = &part.content_type {
-            body.extend_from_slice(b"Content-Type: ");
-            body.extend_from_slice(content_type);
-            body.extend_from_slice(b"\r\n");
-        }
-        body.extend_from_slice(b"\r\n");
-        body.extend_from_slice(&part.data);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    body
-}
-
 fn any_part() -> impl Strategy<Value = Part> {
     let data =
         proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'-'), any::<u8>()], 0..40);
@@ -325,16 +297,12 @@ proptest! {
         // No data contains it: it is longer than any.
         let boundary = "-".repeat(60) + "x";
         let content_type = format!("multipart/form-data; boundary={boundary}");
-        prop_assert_eq!(parse(encode(&parts, &boundary).into(), content_type.as_bytes()), Ok(parts));
+        prop_assert_eq!(parse(write(&parts, &boundary).into(), content_type.as_bytes()), Ok(parts));
     }
 
     #[test]
     fn no_bytes_are_too_strange(body in any_form(), content_type in proptest::collection::vec(any::<u8>(), 0..40)) {
-        let _ = parse(body.clone().into(), &[b"multipart/", &content_type[..]].concat());
-        let Ok(parts) = parse(body.clone().into(), b"multipart/form-data; boundary=b") else { return Ok(()) };
-        for part in parts {
-            prop_assert!(memchr::memmem::find(&part.data, b"\r\n--b").is_none());
-            prop_assert!(part.data.is_empty() || memchr::memmem::find(&body, &part.data).is_some());
-        }
+        multipart(&[b"multipart/form-data; boundary=b\n", &body[..]].concat());
+        multipart(&[b"multipart/", &content_type[..], b"\n", &body].concat());
     }
 }
