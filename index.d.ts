@@ -187,6 +187,8 @@ export interface AppOptions {
    */
   maxPipelinedBytes?: number;
 
+  /** Reads the PROXY protocol, version 2, from trusted peers. Off by default: whoever may send it can claim any address. */
+  proxyProtocol?: ProxyProtocolOptions | null;
   /** Accepted and ignored by `App`, as the other TLS options below: it serves plain TCP. */
   key_file_name?: RecognizedString;
   /** Accepted and ignored by `App`. */
@@ -204,10 +206,33 @@ export interface AppOptions {
 }
 
 /**
+ * Whom to believe for whom they speak. A proxy in front of this server sends the client's address before the client's
+ * first byte, in a header of the PROXY protocol, version 2 (`send-proxy-v2` of HAProxy, Envoy, the network load balancers
+ * of the clouds). `getProxiedRemoteAddress` and its kin then tell it, for every request of the connection and for its
+ * WebSocket.
+ *
+ * - From a peer that is not listed such a header is what it is in HTTP: a broken request, answered with 400.
+ * - A header that breaks a rule, or is longer than 4112 bytes, is answered with 400 too, and the connection closes. It has
+ *   to arrive in the time for a request head, counted from the accept.
+ * - `LOCAL` connections (health checks of the proxy), UDP and Unix addresses tell no address. TLVs are skipped.
+ * - Version 1, the one in text, is not read.
+ */
+export interface ProxyProtocolOptions {
+  /**
+   * Addresses (`'192.0.2.1'`), networks in CIDR notation (`'10.0.0.0/8'`, `'fd00::/8'`), and `'unix'` for peers on Unix
+   * sockets; at least one. An IPv4 entry also means IPv4 peers of a dual-stack socket.
+   */
+  trust: readonly string[];
+  /** Whether a listed peer that sends no header is refused (400). @default false */
+  required?: boolean;
+}
+
+/**
  * Makes an app: routes, and the sockets that serve them. Nothing is opened before `listen`.
  *
  * Throws `ERR_INVALID_ARG_TYPE` if `options` is neither an object nor null nor undefined, and for an option that is no
- * number; `ERR_OUT_OF_RANGE` for one that is no integer in its range. The message names the option.
+ * number; `ERR_OUT_OF_RANGE` for one that is no integer in its range, `ERR_INVALID_ARG_VALUE` for an entry of
+ * `proxyProtocol.trust` that names nobody. The message names the option.
  */
 export function App(options?: AppOptions | null): TemplatedApp;
 
@@ -653,11 +678,14 @@ export interface HttpResponse {
   getRemoteAddressAsText(): ArrayBuffer;
   /** The peer's port; 0 on a Unix socket. */
   getRemotePort(): number;
-  /** The address that a proxy reported by the PROXY protocol, as {@link getRemoteAddress}; empty if none did. */
+  /**
+   * The client's address as a trusted proxy reported it ({@link AppOptions.proxyProtocol}), in the form of
+   * {@link getRemoteAddress}; empty if none did.
+   */
   getProxiedRemoteAddress(): ArrayBuffer;
-  /** The address that a proxy reported by the PROXY protocol, as text; empty if none did. */
+  /** The same as text, in the form of {@link getRemoteAddressAsText}; empty if no proxy reported one. */
   getProxiedRemoteAddressAsText(): ArrayBuffer;
-  /** The port that a proxy reported by the PROXY protocol; 0 if none did. */
+  /** The client's port as a trusted proxy reported it; 0 if none did. */
   getProxiedRemotePort(): number;
 
   /** A program may keep what it likes on the response. */
@@ -775,6 +803,12 @@ export interface WebSocket<UserData> {
   getRemoteAddressAsText(): ArrayBuffer;
   /** As {@link HttpResponse.getRemotePort}. */
   getRemotePort(): number;
+  /** As {@link HttpResponse.getProxiedRemoteAddress}. */
+  getProxiedRemoteAddress(): ArrayBuffer;
+  /** As {@link HttpResponse.getProxiedRemoteAddressAsText}. */
+  getProxiedRemoteAddressAsText(): ArrayBuffer;
+  /** As {@link HttpResponse.getProxiedRemotePort}. */
+  getProxiedRemotePort(): number;
 }
 
 /**

@@ -606,18 +606,15 @@ class HttpResponse {
   }
 
   getProxiedRemoteAddress() {
-    native.resCheck(responseHandle(this));
-    return new ArrayBuffer(0);
+    return native.resAddress(responseHandle(this), true);
   }
 
   getProxiedRemoteAddressAsText() {
-    native.resCheck(responseHandle(this));
-    return new ArrayBuffer(0);
+    return native.resAddressText(responseHandle(this), true);
   }
 
   getProxiedRemotePort() {
-    native.resCheck(responseHandle(this));
-    return 0;
+    return native.resPort(responseHandle(this), true);
   }
 }
 
@@ -752,6 +749,18 @@ class WebSocket {
   getRemotePort() {
     return native.wsPort(socketHandle(this));
   }
+
+  getProxiedRemoteAddress() {
+    return native.wsAddress(socketHandle(this), true);
+  }
+
+  getProxiedRemoteAddressAsText() {
+    return native.wsAddressText(socketHandle(this), true);
+  }
+
+  getProxiedRemotePort() {
+    return native.wsPort(socketHandle(this), true);
+  }
 }
 
 /** What `send` returns when `maxBackpressure` is exceeded. */
@@ -831,7 +840,9 @@ class TemplatedApp {
     if (options !== undefined && options !== null && typeof options !== 'object') {
       throw typeError('ERR_INVALID_ARG_TYPE', 'Options must be an object.');
     }
+    const proxies = readProxies(options?.proxyProtocol);
     this.#number = native.appNew(options?.threads, LIMITS.map((name) => options?.[name]));
+    if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join());
   }
 
   static {
@@ -929,6 +940,21 @@ class TemplatedApp {
       else handleAbort(payload);
     }
   }
+}
+
+/** The option `proxyProtocol`: `{ trust, required }`. */
+function readProxies(option) {
+  if (option === undefined || option === null) return undefined;
+  if (typeof option !== 'object') throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol must be an object');
+  const { required = false } = option;
+  const trust = Array.isArray(option.trust) ? [...option.trust] : [];
+  if (trust.length === 0 || !trust.every((entry) => typeof entry === 'string')) {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol.trust must be an array of one string or more');
+  }
+  if (typeof required !== 'boolean') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol.required must be a boolean');
+  }
+  return { trust, required };
 }
 
 function route(app, method, pattern, handler, count) {

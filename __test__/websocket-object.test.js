@@ -184,6 +184,9 @@ describe('a closed WebSocket', () => {
     getRemoteAddress: (ws) => ws.getRemoteAddress(),
     getRemoteAddressAsText: (ws) => ws.getRemoteAddressAsText(),
     getRemotePort: (ws) => ws.getRemotePort(),
+    getProxiedRemoteAddress: (ws) => ws.getProxiedRemoteAddress(),
+    getProxiedRemoteAddressAsText: (ws) => ws.getProxiedRemoteAddressAsText(),
+    getProxiedRemotePort: (ws) => ws.getProxiedRemotePort(),
   };
   const ENDS = {
     'ended here': (ws) => ws.end(),

@@ -9,6 +9,12 @@ const app: uWS.TemplatedApp = uWS.App();
 uWS.App({});
 uWS.App(null);
 uWS.App({ threads: 2, key_file_name: 'key.pem', ssl_prefer_low_memory_usage: true });
+uWS.App({ proxyProtocol: { trust: ['10.0.0.0/8', '::1', 'unix'], required: true } });
+uWS.App({ proxyProtocol: null });
+// @ts-expect-error nobody is trusted by default
+uWS.App({ proxyProtocol: {} });
+// @ts-expect-error the list holds text
+uWS.App({ proxyProtocol: { trust: [10] } });
 // @ts-expect-error threads is a number
 uWS.App({ threads: '2' });
 uWS.App({

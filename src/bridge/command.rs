@@ -11,14 +11,16 @@ use super::id::{AppId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerI
 use super::latch::Latch;
 use super::ledger::Ledger;
 use super::rules::Rules;
+use super::setup::SetupOrder;
 use super::sync::Arc;
 use crate::protocol::http::encode::{FieldFlags, Framing};
-use crate::protocol::http::limits::Limits;
 use crate::protocol::websocket::MessageKind;
 
 /// One thing to do. A command for a connection that is gone, or for an earlier request of it, does nothing.
 #[derive(Debug)]
 pub enum Command {
+    /// Serve the connections of an app this way from now on.
+    SetUpApp(Box<SetupOrder>),
     /// Accept connections from a socket that is bound and listening already.
     Listen(Box<ListenOrder>),
     /// Stop accepting; connections live on.
@@ -34,8 +36,6 @@ pub enum Command {
         socket: Socket,
         /// Whose connection it is.
         app: AppId,
-        /// What that app allows its clients.
-        limits: Arc<Limits>,
     },
     /// Close every listening socket and every connection of an app, as it was before `app.epoch` ended.
     CloseApp {
@@ -223,8 +223,6 @@ pub struct ListenOrder {
     pub listener: ListenerId,
     /// Who listens.
     pub app: AppId,
-    /// What that app allows its clients.
-    pub limits: Arc<Limits>,
     /// The workers that share its connections, in turn.
     pub share: Vec<WorkerId>,
     /// The file of a Unix socket, which is removed again when the listener closes.

@@ -1,10 +1,9 @@
 //! What happened on a worker, as told to Node's thread. Events are past facts; their payloads lie in one arena per
 //! batch, so an event costs no allocation.
 
-use std::net::SocketAddr;
-
 use super::habit::Habit;
 use super::id::{AppId, ConnectionId, RequestNumber};
+use super::peer::Peer;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::head::{BodyLength, HeaderField, RequestHead, Span};
 use crate::protocol::websocket::MessageKind;
@@ -152,8 +151,8 @@ pub struct RequestRecord {
     pub query: Option<Span>,
     /// How long the body is.
     pub body: BodyLength,
-    /// The other end of the connection; `None` on a Unix socket.
-    pub peer: Option<SocketAddr>,
+    /// The other end of the connection.
+    pub peer: Peer,
 }
 
 /// Events of one pass of a worker, and what they point to.
@@ -192,7 +191,7 @@ impl EventBatch {
         connection: ConnectionId,
         request: RequestNumber,
         app: AppId,
-        peer: Option<SocketAddr>,
+        peer: Peer,
         head: &RequestHead,
         bytes: &[u8],
     ) {

@@ -13,8 +13,6 @@ use tokio::net::UnixListener;
 use super::transport::Transport;
 use crate::bridge::command::{ListenOrder, SocketFile};
 use crate::bridge::id::{AppId, ListenerId, WorkerId};
-use crate::bridge::sync::Arc;
-use crate::protocol::http::limits::Limits;
 
 /// Where to listen.
 #[derive(Clone, Debug)]
@@ -115,8 +113,6 @@ pub struct Listener {
     pub id: ListenerId,
     /// Who listens.
     pub app: AppId,
-    /// What that app allows its clients.
-    pub limits: Arc<Limits>,
     /// The workers that share its connections.
     share: Vec<WorkerId>,
     /// Whose turn it is, as a position in `share`.
@@ -139,7 +135,7 @@ impl Listener {
     /// # Errors
     /// When the runtime cannot take the socket.
     pub fn new(order: ListenOrder, waker: Waker) -> io::Result<Self> {
-        let ListenOrder { socket, listener, app, limits, share, file } = order;
+        let ListenOrder { socket, listener, app, share, file } = order;
         let socket = match file {
             None => ListeningSocket::Tcp(TcpListener::from_std(socket.into())?),
             #[cfg(unix)]
@@ -147,7 +143,7 @@ impl Listener {
             #[cfg(not(unix))]
             Some(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
-        let listener = Self { id: listener, app, limits, share, turn: 0, socket, waker, file };
+        let listener = Self { id: listener, app, share, turn: 0, socket, waker, file };
         tracing::info!(address = %listener.address(), "listening");
         Ok(listener)
     }

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use crate::protocol::cause::CloseCause;
+use crate::protocol::proxy::Origin;
 
 /// An open socket, registered with the worker's runtime.
 #[derive(Debug)]
@@ -66,6 +67,17 @@ impl Transport {
             Self::Tcp(stream) => stream.peer_addr().ok(),
             #[cfg(unix)]
             Self::Unix(_) => None,
+        }
+    }
+
+    /// Where the connection comes from, if `address` is the other end.
+    #[must_use]
+    pub fn origin(&self, address: Option<SocketAddr>) -> Origin {
+        match (address, self) {
+            (Some(address), _) => Origin::Address(address.ip()),
+            (None, Self::Tcp(_)) => Origin::Unknown,
+            #[cfg(unix)]
+            (None, Self::Unix(_)) => Origin::Unix,
         }
     }
 

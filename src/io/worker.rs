@@ -19,7 +19,7 @@ use bytes::Bytes;
 use socket2::Socket;
 use tokio::time::Sleep;
 
-use super::connection::{Connection, Upgrade};
+use super::connection::{Connection, Terms, Upgrade};
 use super::context::Context;
 use super::listener::Listener;
 use super::pool::Peers;
@@ -33,9 +33,9 @@ use crate::bridge::event::Slice;
 use crate::bridge::id::{AppId, ConnectionId, ListenerId, TopicId, WorkerId};
 use crate::bridge::latch::Latch;
 use crate::bridge::queue::{Downlink, Uplink};
+use crate::bridge::setup::AppSetup;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::date::DateCache;
-use crate::protocol::http::limits::Limits;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::{MessageKind, encode_message};
 
@@ -49,6 +49,8 @@ pub struct Worker {
     listeners: Vec<Listener>,
     /// The epoch that ended last, of every app that was closed.
     ended: HashMap<u32, u32>,
+    /// How to serve the connections of each app.
+    setups: HashMap<u32, AppSetup>,
     context: Context,
     /// Every read goes here first; a connection keeps bytes only while something is incomplete.
     scratch: Vec<u8>,
@@ -110,6 +112,7 @@ impl Worker {
             registry: Registry::new(id),
             listeners: Vec::new(),
             ended: HashMap::new(),
+            setups: HashMap::new(),
             context: Context::default(),
             scratch: vec![0; SCRATCH],
             ready: Arc::new(Ready::default()),
@@ -275,14 +278,13 @@ impl Worker {
     fn accept(&mut self, id: ListenerId) {
         for _ in 0..ACCEPTS_PER_PASS {
             let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
+            let app = listener.app;
             match listener.poll_accept() {
                 Poll::Pending => return,
+                Poll::Ready(Ok((transport, worker))) if worker == self.id => self.enter(transport, app),
                 Poll::Ready(Ok((transport, worker))) => {
-                    let (app, limits) = (listener.app, Arc::clone(&listener.limits));
-                    if worker == self.id {
-                        self.enter(transport, app, limits);
-                    } else if let Ok(socket) = transport.into_socket() {
-                        self.peers.send(worker, Command::AdoptConnection { socket, app, limits });
+                    if let Ok(socket) = transport.into_socket() {
+                        self.peers.send(worker, Command::AdoptConnection { socket, app });
                     }
                 }
                 Poll::Ready(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
@@ -299,11 +301,12 @@ impl Worker {
     }
 
     /// Begins to serve a connection.
-    fn enter(&mut self, transport: Transport, app: AppId, limits: Arc<Limits>) {
+    fn enter(&mut self, transport: Transport, app: AppId) {
         let (ready, context) = (&self.ready, &self.context);
+        let terms = Terms::new(&transport, None, self.setups.get(&app.app));
         let connection = self.registry.insert(|id| {
             let token = Token::Connection { slot: id.slot, generation: id.generation };
-            Connection::new(id, app, limits, transport, ready.waker(token), context)
+            Connection::new(id, app, transport, terms, ready.waker(token), context)
         });
         let id = connection.id();
         self.population += 1;
@@ -332,12 +335,15 @@ impl Worker {
     #[expect(clippy::too_many_lines, reason = "a table: one entry per command")]
     fn apply(&mut self, command: Command, arena: &[u8]) {
         match command {
+            Command::SetUpApp(order) => {
+                self.setups.insert(order.app.app, order.setup);
+            }
             Command::Listen(order) => self.listen(*order),
             Command::StopListening { listener, done } => {
                 self.listeners.retain(|known| known.id != listener);
                 done.release();
             }
-            Command::AdoptConnection { socket, app, limits } => self.adopt(socket, app, limits),
+            Command::AdoptConnection { socket, app } => self.adopt(socket, app),
             Command::CloseApp { app, done } => {
                 self.close_app(app);
                 done.release();
@@ -428,13 +434,13 @@ impl Worker {
     }
 
     /// Begins to serve a connection that another worker accepted.
-    fn adopt(&mut self, socket: Socket, app: AppId, limits: Arc<Limits>) {
+    fn adopt(&mut self, socket: Socket, app: AppId) {
         if self.has_ended(app) {
             // It was on its way when the app was closed, and nobody else will close it.
             return;
         }
         match Transport::adopt(socket) {
-            Ok(transport) => self.enter(transport, app, limits),
+            Ok(transport) => self.enter(transport, app),
             Err(error) => tracing::error!(worker = self.id.0, %error, "a connection could not be taken over"),
         }
     }

@@ -17,10 +17,11 @@ use super::router::{HandlerId, Priority, Router, Verb};
 use crate::bridge::command::{Command, ListenOrder, SocketFile};
 use crate::bridge::id::{AppId, ListenerId, WorkerId};
 use crate::bridge::latch::Latch;
+use crate::bridge::setup::{AppSetup, ProxySetup, SetupOrder};
 use crate::bridge::sync::Arc;
 use crate::io::listener::{Address, bind, identify};
 use crate::io::pool::MOST_WORKERS;
-use crate::protocol::http::limits::Limits;
+use crate::protocol::proxy::{Presence, Trust};
 
 /// One app.
 pub struct App {
@@ -30,8 +31,8 @@ pub struct App {
     pub epoch: u32,
     /// I/O threads that share its connections.
     threads: usize,
-    /// What it allows its clients.
-    limits: Arc<Limits>,
+    /// What the workers know of it.
+    pub setup: AppSetup,
     /// A WebSocket route was registered at some time: only then does `publish` do anything.
     has_websocket_route: bool,
     /// What `close` has still to tell JavaScript.
@@ -113,18 +114,33 @@ impl Environment {
         }
     }
 
-    fn listen(&mut self, env: Env<'_>, app: f64, address: Address) -> Result<Handle, Misuse> {
+    /// Starts the threads that share the connections of an app, and tells every worker how to serve them: from here on
+    /// connections may come, to whichever worker.
+    fn prepare(&mut self, app: f64) -> Result<(AppId, Vec<WorkerId>), Misuse> {
         let (number, it) = self.app(app)?;
         let (app, threads) = (AppId { app: number, epoch: it.epoch }, it.threads);
-        let limits = Arc::clone(&it.limits);
-        let (socket, port) = bind(&address).map_err(|error| refused(&address, &error))?;
         let pool = &mut self.threads()?.pool;
         pool.ensure(threads)
-            .map_err(|error| Misuse::system(code_of(&error), format!("listen: no I/O thread: {error}")))?;
-        let share: Vec<WorkerId> = (0..threads.min(pool.workers().len()))
+            .map_err(|error| Misuse::system(code_of(&error), format!("no I/O thread: {error}")))?;
+        let share = (0..threads.min(pool.workers().len()))
             // There are at most 64 workers.
             .map(|number| WorkerId(u8::try_from(number).unwrap_or(0)))
             .collect();
+        self.announce(app);
+        Ok((app, share))
+    }
+
+    /// Tells every worker how to serve the connections of an app.
+    fn announce(&mut self, app: AppId) {
+        let (Some(threads), Some(it)) = (&self.threads, self.apps.get(app.app as usize)) else { return };
+        let order = || Command::SetUpApp(Box::new(SetupOrder { app, setup: it.setup.clone() }));
+        self.outgoing.to_all(&threads.pool, order);
+    }
+
+    fn listen(&mut self, env: Env<'_>, app: f64, address: Address) -> Result<Handle, Misuse> {
+        self.app(app)?;
+        let (socket, port) = bind(&address).map_err(|error| refused(&address, &error))?;
+        let (app, share) = self.prepare(app)?;
         let id = ListenerId(self.next_listener);
         self.next_listener = self.next_listener.wrapping_add(1);
         // Accepting goes round, so that several listening sockets do not all burden the first worker.
@@ -137,7 +153,7 @@ impl Environment {
             .listeners
             .insert(Listener { id, app, worker, port })
             .map_err(|_| Misuse::invalid_state("too many sockets are listening"))?;
-        let order = ListenOrder { socket, listener: id, app, limits, share, file };
+        let order = ListenOrder { socket, listener: id, app, share, file };
         self.outgoing.push(worker, Command::Listen(Box::new(order)));
         self.settle();
         self.update_liveness(env);
@@ -172,7 +188,7 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         router: Router::new(),
         epoch: 0,
         threads,
-        limits,
+        setup: AppSetup { limits, ..AppSetup::default() },
         has_websocket_route: false,
         closing: VecDeque::new(),
     });
@@ -254,6 +270,24 @@ pub fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     environment.app(call.number(0))?.1.has_websocket_route = true;
     environment.registers.set(1, replaced.map_or(-1.0, |id| id as f64));
     Ok(call.env().from_number(id as f64))
+}
+
+/// `appProxy(app, required, entries)`: reads headers of the PROXY protocol from the peers that these entries, separated
+/// by commas, name.
+pub fn trust_proxies<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let presence = if call.truthy(1) { Presence::Required } else { Presence::Optional };
+    let (entries, mut trust) = (text_argument(call, 2)?, Trust::default());
+    for entry in entries.split(',') {
+        if !trust.add(entry) {
+            let text = format!(
+                "proxyProtocol.trust must hold addresses, networks in CIDR notation, or 'unix'; it holds {entry:?}"
+            );
+            return Err(Misuse::invalid_value(text));
+        }
+    }
+    let mut environment = call.environment()?;
+    environment.app(call.number(0))?.1.setup.proxy = Some(ProxySetup { trust, presence });
+    Ok(Value::UNDEFINED)
 }
 
 fn verb(method: &str) -> Verb<'_> {

@@ -405,7 +405,7 @@ impl Environment {
     /// The worker saw a valid request; that it is no valid handshake is found here. For the log it is the same.
     fn tell_refused(&self, handle: Handle, rule: &str) {
         let (Some(threads), Some(exchange)) = (&self.threads, self.exchanges.get(handle)) else { return };
-        let (conn, peer) = (exchange.to.connection, exchange.peer.map(tracing::field::display));
+        let (conn, peer) = (exchange.to.connection, exchange.peer.address.map(tracing::field::display));
         let worker = conn.worker.0;
         threads.journal.hear(|| tracing::warn!(rule, %conn, worker, peer, "peer broke a rule of WebSocket"));
     }

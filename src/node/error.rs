@@ -77,6 +77,12 @@ impl Misuse {
         Self { class: Class::TypeError, code: "ERR_INVALID_ARG_TYPE", message: what.into() }
     }
 
+    /// An argument of the right type that makes no sense; `what` says which and why.
+    #[must_use]
+    pub fn invalid_value(what: impl Into<Cow<'static, str>>) -> Self {
+        Self { class: Class::TypeError, code: "ERR_INVALID_ARG_VALUE", message: what.into() }
+    }
+
     /// A number outside its range; `what` says which and what the range is.
     #[must_use]
     pub fn out_of_range(what: impl Into<Cow<'static, str>>) -> Self {

@@ -30,6 +30,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("checkStatus", declarative::status),
     ("checkHeader", declarative::header),
     ("appNew", app::new),
+    ("appProxy", app::trust_proxies),
     ("appRoute", app::route),
     ("appCached", app::cached),
     ("appDeclarative", app::declarative),

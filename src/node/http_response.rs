@@ -16,6 +16,7 @@ use crate::bridge::command::{Command, Exchange as Address, HeadBytes};
 use crate::bridge::event::Slice;
 use crate::bridge::id::AppId;
 use crate::bridge::ledger::Ledger;
+use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
 use crate::protocol::http::encode::FieldFlags;
 use crate::protocol::http::head::{BodyLength, HeaderField, Span, is_field_value, is_token};
@@ -28,8 +29,8 @@ pub struct Exchange {
     pub to: Address,
     /// Whose request it is.
     pub app: AppId,
-    /// The other end; `None` on a Unix socket.
-    pub peer: Option<SocketAddr>,
+    /// The other end.
+    pub peer: Peer,
     /// The bytes of the request head.
     pub head: Vec<u8>,
     /// Its header fields.
@@ -93,7 +94,7 @@ impl Exchange {
         Self {
             to,
             app,
-            peer: None,
+            peer: Peer::default(),
             head: Vec::new(),
             request_fields: Vec::new(),
             method: Span::default(),
@@ -395,22 +396,33 @@ pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.from_number(socket.to_number()))
 }
 
-/// `resAddress(response)`
+/// `resAddress(response, proxied)`
 pub fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = call.environment()?.response(call.number(0))?.1.peer;
+    let peer = asked_address(call, call.environment()?.response(call.number(0))?.1.peer);
     Ok(call.env().array_buffer(&address_bytes(peer)))
 }
 
-/// `resAddressText(response)`
+/// `resAddressText(response, proxied)`
 pub fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = call.environment()?.response(call.number(0))?.1.peer;
+    let peer = asked_address(call, call.environment()?.response(call.number(0))?.1.peer);
     Ok(call.env().array_buffer(address_as_text(peer).as_bytes()))
 }
 
-/// `resPort(response)`
+/// `resPort(response, proxied)`
 pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = call.environment()?.response(call.number(0))?.1.peer;
-    Ok(call.env().from_number(peer.map_or(0.0, |peer| f64::from(peer.port()))))
+    let peer = asked_address(call, call.environment()?.response(call.number(0))?.1.peer);
+    Ok(call.env().from_number(port_number(peer)))
+}
+
+/// The address that argument 1 asks for: that of the socket, or the one that a proxy reported.
+pub fn asked_address(call: &Call<'_>, peer: Peer) -> Option<SocketAddr> {
+    if call.truthy(1) { peer.proxied } else { peer.address }
+}
+
+/// 0 where there is no address.
+#[must_use]
+pub fn port_number(peer: Option<SocketAddr>) -> f64 {
+    peer.map_or(0.0, |peer| f64::from(peer.port()))
 }
 
 /// 4 or 16 bytes, none on a Unix socket.

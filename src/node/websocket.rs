@@ -1,17 +1,16 @@
 //! `WebSocket`: one open WebSocket, as Node's thread sees it.
 
-use std::net::SocketAddr;
-
 use super::behavior::{Behavior, Handlers, Target};
 use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
-use super::http_response::{address_as_text, address_bytes, append_payload};
+use super::http_response::{address_as_text, address_bytes, append_payload, asked_address, port_number};
 use super::raw::{Call, Type, Value};
 use super::topics::Change;
 use crate::bridge::command::Command;
 use crate::bridge::id::{AppId, ConnectionId, TopicId};
 use crate::bridge::ledger::Ledger;
+use crate::bridge::peer::{KeptPeer, Peer};
 use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
@@ -33,20 +32,23 @@ pub struct Socket {
     drain_requested: bool,
     /// Its topics. Short, mostly; searched linearly.
     topics: Vec<TopicId>,
-    peer: Option<SocketAddr>,
+    peer: KeptPeer,
 }
 
 impl Socket {
     /// A WebSocket that has just been opened.
     #[must_use]
-    pub const fn new(
-        connection: ConnectionId,
-        app: AppId,
-        route: usize,
-        ledger: Arc<Ledger>,
-        peer: Option<SocketAddr>,
-    ) -> Self {
-        Self { connection, app, route, ledger, accepted: 0, drain_requested: false, topics: Vec::new(), peer }
+    pub fn new(connection: ConnectionId, app: AppId, route: usize, ledger: Arc<Ledger>, peer: Peer) -> Self {
+        Self {
+            connection,
+            app,
+            route,
+            ledger,
+            accepted: 0,
+            drain_requested: false,
+            topics: Vec::new(),
+            peer: peer.into(),
+        }
     }
 }
 
@@ -364,22 +366,22 @@ pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_bool(published))
 }
 
-/// `wsAddress(socket)`
+/// `wsAddress(socket, proxied)`
 pub fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = call.environment()?.socket(call.number(0))?.1.peer;
+    let peer = asked_address(call, call.environment()?.socket(call.number(0))?.1.peer.peer());
     Ok(call.env().array_buffer(&address_bytes(peer)))
 }
 
-/// `wsAddressText(socket)`
+/// `wsAddressText(socket, proxied)`
 pub fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = call.environment()?.socket(call.number(0))?.1.peer;
+    let peer = asked_address(call, call.environment()?.socket(call.number(0))?.1.peer.peer());
     Ok(call.env().array_buffer(address_as_text(peer).as_bytes()))
 }
 
-/// `wsPort(socket)`
+/// `wsPort(socket, proxied)`
 pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = call.environment()?.socket(call.number(0))?.1.peer;
-    Ok(call.env().from_number(peer.map_or(0.0, |peer| f64::from(peer.port()))))
+    let peer = asked_address(call, call.environment()?.socket(call.number(0))?.1.peer.peer());
+    Ok(call.env().from_number(port_number(peer)))
 }
 
 /// `wsCheck(socket)`: throws if it is closed.

@@ -3,5 +3,6 @@
 
 pub mod cause;
 pub mod http;
+pub mod proxy;
 pub mod time;
 pub mod websocket;

@@ -1,7 +1,5 @@
 //! The HTTP side of a connection: feeds the exchange, keeps what it cannot take yet, and applies response commands.
 
-use std::net::SocketAddr;
-
 use super::sink::RequestSink;
 use super::websocket::WebSocketSide;
 use super::{AFTER_RESPONSE, Connection, NO_REQUEST, Protocol, Stage};
@@ -9,6 +7,7 @@ use crate::bridge::command::HeadBytes;
 use crate::bridge::event::{Event, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
 use crate::bridge::ledger::Ledger;
+use crate::bridge::peer::Peer;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::io::context::Context;
@@ -18,6 +17,7 @@ use crate::protocol::http::error::HttpError;
 use crate::protocol::http::exchange::{Exchange, Piece};
 use crate::protocol::http::limits::{Limits, Moment};
 use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
+use crate::protocol::proxy::Presence;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::handshake;
 
@@ -28,12 +28,14 @@ pub struct HttpSide {
     /// What the app allows its clients. Dropped with the rest by an upgrade.
     limits: Arc<Limits>,
     /// Input that the exchange did not take: an incomplete head, or requests behind one that is not answered yet.
-    pending: Vec<u8>,
+    pub(super) pending: Vec<u8>,
     /// The latest request.
     request: RequestNumber,
-    peer: Option<SocketAddr>,
+    pub(super) peer: Peer,
     /// The books of the response, if its body comes in pieces.
     meter: Option<Meter>,
+    /// Present while the peer may, or has to, send a header of the PROXY protocol first. `pending` holds what came of it.
+    pub(super) preface: Option<Presence>,
     /// Nobody takes the body at the moment; nothing is read (`PauseReading`).
     paused: bool,
     /// The client has sent FIN: it may still read an answer that is under way, and nothing more will come.
@@ -63,7 +65,7 @@ pub struct Upgrade<'a> {
 
 impl HttpSide {
     /// A fresh connection that waits for its first request.
-    pub fn new(limits: Arc<Limits>, peer: Option<SocketAddr>, now: Timestamp) -> Self {
+    pub fn new(limits: Arc<Limits>, peer: Peer, preface: Option<Presence>, now: Timestamp) -> Self {
         Self {
             exchange: Exchange::new(now),
             limits,
@@ -71,6 +73,7 @@ impl HttpSide {
             request: RequestNumber::default(),
             peer,
             meter: None,
+            preface,
             paused: false,
             finished: false,
         }
@@ -191,6 +194,9 @@ impl HttpSide {
 impl Connection {
     pub(super) fn handle_http_input(&mut self, input: &mut [u8], context: &mut Context) {
         let Protocol::Http(http) = &mut self.protocol else { return };
+        if let Some(presence) = http.preface {
+            return self.handle_preface(presence, input, context);
+        }
         let (request, owed) = (http.request, http.exchange.has_outstanding_response());
         let mut pool = std::mem::take(&mut context.pool);
         let out = self.outbox.tail(&mut pool);

@@ -11,7 +11,9 @@
 //! and destroy the Close frame or error answer that was written just before (RFC 9112 §9.6).
 
 mod http;
+mod preface;
 mod sink;
+mod terms;
 mod websocket;
 
 use std::task::{Poll, Waker};
@@ -23,6 +25,7 @@ use tracing::span::EnteredSpan;
 
 use self::http::HttpSide;
 pub use self::http::Upgrade;
+pub use self::terms::Terms;
 use self::websocket::WebSocketSide;
 use super::context::Context;
 use super::outbox::Outbox;
@@ -30,9 +33,8 @@ use super::timers::Entry;
 use super::topics::Memberships;
 use super::transport::{Transport, cause_of};
 use crate::bridge::id::{AppId, ConnectionId};
-use crate::bridge::sync::Arc;
+use crate::bridge::peer::Peer;
 use crate::protocol::cause::CloseCause;
-use crate::protocol::http::limits::Limits;
 use crate::protocol::time::Timestamp;
 
 /// An accepted socket and all that is known of it.
@@ -82,19 +84,19 @@ impl Connection {
     pub fn new(
         id: ConnectionId,
         app: AppId,
-        limits: Arc<Limits>,
         transport: Transport,
+        terms: Terms,
         waker: Waker,
         context: &Context,
     ) -> Self {
-        let peer = transport.peer();
+        let peer = Peer { address: terms.address, proxied: None };
         let mut connection = Self {
             id,
             app,
             transport,
             waker,
             outbox: Outbox::default(),
-            protocol: Protocol::Http(Box::new(HttpSide::new(limits, peer, context.now))),
+            protocol: Protocol::Http(Box::new(HttpSide::new(terms.limits, peer, terms.preface, context.now))),
             stage: Stage::Serving,
             timer: None,
             progress: context.now,

@@ -1,9 +1,8 @@
 //! Turns what the protocols found into events.
 
-use std::net::SocketAddr;
-
 use crate::bridge::event::{Event, EventBatch, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
+use crate::bridge::peer::Peer;
 use crate::protocol::cause::{CloseCause, Initiator, Verdict};
 use crate::protocol::http::exchange;
 use crate::protocol::http::head::RequestHead;
@@ -14,7 +13,7 @@ pub struct RequestSink<'a> {
     pub events: &'a mut EventBatch,
     pub connection: ConnectionId,
     pub app: AppId,
-    pub peer: Option<SocketAddr>,
+    pub peer: Peer,
     /// The latest request of the connection; counts up with each one.
     pub request: &'a mut RequestNumber,
 }

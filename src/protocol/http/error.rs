@@ -183,13 +183,7 @@ impl HttpError {
     /// Appends the answer to a HEAD, which has no body (RFC 9110 §9.3.2). Returns the one that it would have.
     pub fn encode_answer_head(self, date: &[u8; 29], out: &mut Vec<u8>) -> String {
         let body = format!("{}: {self}\n", self.code());
-        out.extend_from_slice(b"HTTP/1.1 ");
-        out.extend_from_slice(self.status_line().as_bytes());
-        out.extend_from_slice(b"\r\nDate: ");
-        out.extend_from_slice(date);
-        out.extend_from_slice(b"\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ");
-        out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
-        out.extend_from_slice(b"\r\n\r\n");
+        encode_refusal_head(self.status_line(), body.len(), date, out);
         body
     }
 
@@ -259,6 +253,23 @@ impl HttpError {
             _ => "400 Bad Request",
         }
     }
+}
+
+/// Appends a whole answer with a text for its body, after which the connection closes.
+pub fn encode_refusal(status_line: &str, body: &str, date: &[u8; 29], out: &mut Vec<u8>) {
+    encode_refusal_head(status_line, body.len(), date, out);
+    out.extend_from_slice(body.as_bytes());
+}
+
+/// Appends the head of such an answer.
+fn encode_refusal_head(status_line: &str, length: usize, date: &[u8; 29], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status_line.as_bytes());
+    out.extend_from_slice(b"\r\nDate: ");
+    out.extend_from_slice(date);
+    out.extend_from_slice(b"\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(b"\r\n\r\n");
 }
 
 #[cfg(test)]

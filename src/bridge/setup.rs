@@ -1,0 +1,36 @@
+//! What a worker has to know of an app before it serves a connection of it.
+
+use super::id::AppId;
+use super::sync::Arc;
+use crate::protocol::http::limits::Limits;
+use crate::protocol::proxy::{Presence, Trust};
+
+/// Told to every worker before the first connection of the app can reach it, and again when it changes; connections
+/// that are open by then stay as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppSetup {
+    /// Whether Node's thread wants to hear when connections open and close.
+    pub watched: bool,
+    /// What it allows its clients.
+    pub limits: Arc<Limits>,
+    /// Who may send a header of the PROXY protocol; nobody, mostly.
+    pub proxy: Option<ProxySetup>,
+}
+
+/// The option `proxyProtocol` of an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxySetup {
+    /// Whose headers are read.
+    pub trust: Trust,
+    /// Whether they have to send one.
+    pub presence: Presence,
+}
+
+/// The setup of one app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetupOrder {
+    /// Whose it is. Holds for all epochs.
+    pub app: AppId,
+    /// From now on.
+    pub setup: AppSetup,
+}

@@ -1,0 +1,44 @@
+//! The first bytes of a trusted peer, which may say for whom it speaks. Nothing of the connection reaches the exchange
+//! before, so the time for the first request, counted from the accept, is the time for the header, too.
+
+use super::{Connection, Protocol};
+use crate::io::context::Context;
+use crate::protocol::proxy::{Preface, Presence, ProxyError, read_preface};
+
+impl Connection {
+    pub(super) fn handle_preface(&mut self, presence: Presence, input: &[u8], context: &mut Context) {
+        let Protocol::Http(http) = &mut self.protocol else { return };
+        http.pending.extend_from_slice(input);
+        match read_preface(&http.pending) {
+            Ok(Preface::Partial) => {}
+            Ok(Preface::Absent) => match presence {
+                Presence::Optional => self.begin(context),
+                Presence::Required => self.refuse_preface(ProxyError::Missing, context),
+            },
+            Ok(Preface::Header { len, client }) => {
+                http.pending.drain(..len);
+                http.peer.proxied = client;
+                tracing::debug!(client = client.map(tracing::field::display), "PROXY header received");
+                self.begin(context);
+            }
+            Err(error) => self.refuse_preface(error, context),
+        }
+    }
+
+    /// What is pending, and what comes from now on, is the client's own.
+    fn begin(&mut self, context: &mut Context) {
+        let Protocol::Http(http) = &mut self.protocol else { return };
+        http.preface = None;
+        if http.pending.is_empty() {
+            http.pending = Vec::new();
+        } else {
+            self.handle_http_input(&mut [], context);
+        }
+    }
+
+    fn refuse_preface(&mut self, error: ProxyError, context: &mut Context) {
+        tracing::warn!(cause = error.code(), rule = %error, "peer broke a rule of the PROXY protocol");
+        error.encode_answer(&context.date, self.outbox.tail(&mut context.pool));
+        self.drain(error.code(), context);
+    }
+}

@@ -1,0 +1,33 @@
+//! What is settled about a connection before its first byte.
+
+use std::net::SocketAddr;
+
+use crate::bridge::setup::AppSetup;
+use crate::bridge::sync::Arc;
+use crate::io::transport::Transport;
+use crate::protocol::http::limits::Limits;
+use crate::protocol::proxy::Presence;
+
+/// See the top of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// The other end; `None` on a Unix socket.
+    pub address: Option<SocketAddr>,
+    /// Whether the peer is trusted to say for whom it speaks.
+    pub preface: Option<Presence>,
+    /// What the app allows its clients.
+    pub limits: Arc<Limits>,
+}
+
+impl Terms {
+    /// The terms of a connection of an app that is set up like this. `address` is the peer's, where it is known better
+    /// than the socket knows it.
+    #[must_use]
+    pub fn new(transport: &Transport, address: Option<SocketAddr>, setup: Option<&AppSetup>) -> Self {
+        let address = address.or_else(|| transport.peer());
+        let proxy = setup.and_then(|setup| setup.proxy.as_ref());
+        let trusted = proxy.filter(|proxy| proxy.trust.includes(transport.origin(address)));
+        let limits = setup.map(|setup| Arc::clone(&setup.limits)).unwrap_or_default();
+        Self { address, preface: trusted.map(|proxy| proxy.presence), limits }
+    }
+}

@@ -1,0 +1,365 @@
+//! The header of the PROXY protocol, version 2: what a proxy says of the client whose connection it passes on, in front
+//! of the client's first byte (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, section 2.2).
+//!
+//! ```text
+//!   0               12          13            14       16
+//!   ├── signature ──┼ ver │ cmd ┼ fam │ trans ┼ length ┼── addresses ──┬── TLVs, skipped ──┤
+//!                                                      └───────────── length ──────────────┘
+//! ```
+//! Whoever may send one can claim any address, so it is read from trusted peers only ([`Trust`]). To everybody else it
+//! is a broken request: its first byte that HTTP could not begin with is a NUL.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
+
+use super::http::error::encode_refusal;
+
+/// What the first bytes of a connection turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preface {
+    /// A header, or something else: more bytes have to come.
+    Partial,
+    /// No header: the bytes are the client's own.
+    Absent,
+    /// A complete header.
+    Header {
+        /// Its bytes; the client's own follow.
+        len: usize,
+        /// The client. `None` if the proxy speaks for itself (`LOCAL`), or names no address of TCP.
+        client: Option<SocketAddr>,
+    },
+}
+
+/// A rule that a header broke. The connection ends: what follows cannot be told from the rest of the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProxyError {
+    /// §2.2, byte 13: the version is 2.
+    #[error("the version must be 2 (PROXY protocol section 2.2)")]
+    Version,
+    /// §2.2, byte 13: the command is LOCAL or PROXY; receivers must drop others.
+    #[error("the command must be LOCAL or PROXY (PROXY protocol section 2.2)")]
+    Command,
+    /// §2.2, byte 14: family and transport are known ones; receivers must reject others.
+    #[error("address family and transport must be known ones (PROXY protocol section 2.2)")]
+    Family,
+    /// §2.2, bytes 15 and 16: the length covers the addresses of the family.
+    #[error("the length must cover the addresses of the family (PROXY protocol section 2.2)")]
+    TooShort,
+    /// More than [`MAX_LENGTH`] bytes of addresses and TLVs.
+    #[error("the header is longer than this server accepts (PROXY protocol section 2.2)")]
+    TooLong,
+    /// The app requires a header, and the first bytes are none.
+    #[error("a header of version 2 must come first (PROXY protocol section 2)")]
+    Missing,
+}
+
+impl ProxyError {
+    /// A stable name for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Version => "ERR_PROXY_VERSION",
+            Self::Command => "ERR_PROXY_COMMAND",
+            Self::Family => "ERR_PROXY_FAMILY",
+            Self::TooShort => "ERR_PROXY_TOO_SHORT",
+            Self::TooLong => "ERR_PROXY_TOO_LONG",
+            Self::Missing => "ERR_PROXY_MISSING",
+        }
+    }
+
+    /// Appends an answer for a client of HTTP that came without a proxy, or whose proxy broke the rule.
+    pub fn encode_answer(self, date: &[u8; 29], out: &mut Vec<u8>) {
+        encode_refusal("400 Bad Request", &format!("{}: {self}\n", self.code()), date, out);
+    }
+}
+
+/// Looks at all bytes of a connection so far.
+///
+/// # Errors
+/// A header that breaks a rule; as soon as its first 16 bytes are there.
+pub fn read_preface(input: &[u8]) -> Result<Preface, ProxyError> {
+    let common = input.len().min(SIGNATURE.len());
+    if input[..common] != SIGNATURE[..common] {
+        return Ok(Preface::Absent);
+    }
+    let Some((fixed, rest)) = input.split_first_chunk::<FIXED>() else { return Ok(Preface::Partial) };
+    let [.., command, family, high, low] = *fixed;
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if command >> 4 != 2 {
+        return Err(ProxyError::Version);
+    }
+    if length > MAX_LENGTH {
+        return Err(ProxyError::TooLong);
+    }
+    let addresses = match command & 0xf {
+        // The proxy speaks for itself; what it says of addresses is to be ignored.
+        LOCAL => Addresses::Other(0),
+        PROXY => Addresses::of(family)?,
+        _ => return Err(ProxyError::Command),
+    };
+    if length < addresses.len() {
+        return Err(ProxyError::TooShort);
+    }
+    match rest.get(..length) {
+        Some(rest) => Ok(Preface::Header { len: FIXED + length, client: addresses.source(rest) }),
+        None => Ok(Preface::Partial),
+    }
+}
+
+/// What the addresses of a header are.
+#[derive(Clone, Copy)]
+enum Addresses {
+    Tcp4,
+    Tcp6,
+    /// So many bytes that say nothing of a TCP connection: unspecified, UDP, Unix sockets. Receivers fall back to the
+    /// addresses of the connection itself (section 2.2).
+    Other(usize),
+}
+
+impl Addresses {
+    fn of(family: u8) -> Result<Self, ProxyError> {
+        match (family >> 4, family & 0xf) {
+            (1, 1) => Ok(Self::Tcp4),
+            (2, 1) => Ok(Self::Tcp6),
+            (0, 0..=2) => Ok(Self::Other(0)),
+            (1, 0 | 2) => Ok(Self::Other(12)),
+            (2, 0 | 2) => Ok(Self::Other(36)),
+            (3, 0..=2) => Ok(Self::Other(216)),
+            _ => Err(ProxyError::Family),
+        }
+    }
+
+    /// Bytes of both addresses and ports.
+    const fn len(self) -> usize {
+        match self {
+            Self::Tcp4 => 12,
+            Self::Tcp6 => 36,
+            Self::Other(len) => len,
+        }
+    }
+
+    /// Source address, destination address, source port, destination port, in network byte order.
+    fn source(self, bytes: &[u8]) -> Option<SocketAddr> {
+        let (ip, port) = match self {
+            Self::Tcp4 => (IpAddr::V4(Ipv4Addr::from(*bytes.first_chunk::<4>()?)), bytes.get(8..10)?),
+            Self::Tcp6 => (IpAddr::V6(Ipv6Addr::from(*bytes.first_chunk::<16>()?)), bytes.get(32..34)?),
+            Self::Other(_) => return None,
+        };
+        Some(SocketAddr::new(ip, u16::from_be_bytes(port.try_into().ok()?)))
+    }
+}
+
+/// Whether a header has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Trusted peers may also connect without.
+    Optional,
+    /// A trusted peer without one is refused.
+    Required,
+}
+
+/// Who may say for whom it speaks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    networks: Vec<IpNet>,
+    /// Peers on Unix sockets.
+    unix: bool,
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An address.
+    Address(IpAddr),
+    /// A Unix socket.
+    Unix,
+    /// A TCP peer that was gone when it was asked for.
+    Unknown,
+}
+
+impl Trust {
+    /// Adds an address (`192.0.2.1`, `::1`), a network in CIDR notation (`10.0.0.0/8`, `fd00::/8`), or `unix`. Returns
+    /// whether it is one.
+    #[must_use]
+    pub fn add(&mut self, entry: &str) -> bool {
+        if entry == "unix" {
+            self.unix = true;
+            return true;
+        }
+        let network = entry.parse().or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
+        network.map(|network: IpNet| self.networks.push(network)).is_ok()
+    }
+
+    /// Whether the list names this peer. An IPv4 peer of a dual-stack socket is meant by its IPv4 address, too.
+    #[must_use]
+    pub fn includes(&self, origin: Origin) -> bool {
+        match origin {
+            Origin::Address(ip) => {
+                let plain = ip.to_canonical();
+                self.networks.iter().any(|network| network.contains(&ip) || network.contains(&plain))
+            }
+            Origin::Unix => self.unix,
+            Origin::Unknown => false,
+        }
+    }
+}
+
+/// Chosen by the authors of the protocol to be refused by every other one.
+const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
+/// Bytes in front of the addresses.
+const FIXED: usize = 16;
+/// Addresses take at most 216 bytes; TLVs of proxies and cloud load balancers some hundred more.
+pub const MAX_LENGTH: usize = 4096;
+const LOCAL: u8 = 0;
+const PROXY: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::split::same_at_every_split;
+    use proptest::prelude::*;
+
+    /// A header of these fields, its length corrected by `surplus` bytes of TLVs.
+    fn header(command: u8, family: u8, addresses: &[u8], tlvs: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(addresses.len() + tlvs.len()).unwrap().to_be_bytes();
+        [&SIGNATURE[..], &[command, family], &length, addresses, tlvs].concat()
+    }
+
+    fn tcp4() -> Vec<u8> {
+        [&[203, 0, 113, 7][..], &[192, 0, 2, 1], &51_966_u16.to_be_bytes(), &443_u16.to_be_bytes()].concat()
+    }
+
+    fn tcp6() -> Vec<u8> {
+        let (from, to): (Ipv6Addr, Ipv6Addr) = ("2001:db8::7".parse().unwrap(), "::1".parse().unwrap());
+        [&from.octets()[..], &to.octets(), &51_966_u16.to_be_bytes(), &443_u16.to_be_bytes()].concat()
+    }
+
+    /// What a connection that brings these bytes piece by piece is found to be, and at which byte at the earliest.
+    fn verdict(bytes: &[u8]) -> Result<Preface, ProxyError> {
+        same_at_every_split(bytes, |pieces| {
+            let mut seen = Vec::new();
+            let mut verdict = Ok(Preface::Partial);
+            for piece in pieces {
+                seen.extend_from_slice(piece);
+                if verdict == Ok(Preface::Partial) {
+                    verdict = read_preface(&seen);
+                }
+            }
+            verdict
+        })
+    }
+
+    #[test]
+    fn the_client_is_told_at_every_split() {
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        for (family, addresses, client) in [
+            (0x11, tcp4(), Some("203.0.113.7:51966")),
+            (0x21, tcp6(), Some("[2001:db8::7]:51966")),
+            (0x00, vec![], None),
+            (0x02, vec![], None),
+            (0x12, tcp4(), None),
+            (0x22, tcp6(), None),
+            (0x31, vec![b'x'; 216], None),
+            (0x32, vec![0; 216], None),
+        ] {
+            for tlvs in [&b""[..], b"\x04\0\0", &[0xEE; 700]] {
+                let bytes = header(0x21, family, &addresses, tlvs);
+                let expected = Preface::Header {
+                    len: bytes.len(),
+                    client: client.map(|client| client.parse().unwrap()),
+                };
+                assert_eq!(verdict(&[&bytes[..], request].concat()), Ok(expected), "family {family:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_local_connection_speaks_for_itself_whatever_else_it_says() {
+        for (family, addresses) in [(0x00, vec![]), (0x11, tcp4()), (0xff, vec![1, 2, 3])] {
+            let bytes = header(0x20, family, &addresses, b"");
+            assert_eq!(verdict(&bytes), Ok(Preface::Header { len: bytes.len(), client: None }));
+        }
+    }
+
+    #[test]
+    fn every_broken_rule_is_found_at_every_split() {
+        let long = vec![0; MAX_LENGTH + 1];
+        for (bytes, error) in [
+            (header(0x11, 0x11, &tcp4(), b""), ProxyError::Version),
+            (header(0x31, 0x11, &tcp4(), b""), ProxyError::Version),
+            (header(0x22, 0x11, &tcp4(), b""), ProxyError::Command),
+            (header(0x2f, 0x11, &tcp4(), b""), ProxyError::Command),
+            (header(0x21, 0x41, &tcp4(), b""), ProxyError::Family),
+            (header(0x21, 0x13, &tcp4(), b""), ProxyError::Family),
+            (header(0x21, 0x11, &tcp4()[..11], b""), ProxyError::TooShort),
+            (header(0x21, 0x21, &tcp6()[..35], b""), ProxyError::TooShort),
+            (header(0x21, 0x31, &[0; 215], b""), ProxyError::TooShort),
+            (header(0x21, 0x11, &long, b""), ProxyError::TooLong),
+            (header(0x20, 0x00, &long, b""), ProxyError::TooLong),
+        ] {
+            let shown = &bytes[..bytes.len().min(40)];
+            assert_eq!(verdict(shown), Err(error), "{shown:?}");
+            assert!(error.code().starts_with("ERR_PROXY_"));
+        }
+        assert!(read_preface(&header(0x21, 0x11, &[0; MAX_LENGTH], b"")).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_header_is_the_clients_own() {
+        for bytes in
+            ["GET / HTTP/1.1\r\n", "\r\nGET /", "\r\n\r\nGET /", "PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n"]
+        {
+            assert_eq!(verdict(bytes.as_bytes()), Ok(Preface::Absent), "{bytes:?}");
+        }
+        assert_eq!(verdict(b"\r\n\r\n\0\r\nQUIT"), Ok(Preface::Partial));
+        assert_eq!(verdict(b""), Ok(Preface::Partial));
+    }
+
+    #[test]
+    fn trust_is_by_address_network_and_kind_of_socket() {
+        let mut trust = Trust::default();
+        for entry in ["10.0.0.0/8", "::1", "fd00::/8", "192.0.2.1"] {
+            assert!(trust.add(entry), "{entry}");
+        }
+        let includes = |ip: &str| trust.includes(Origin::Address(ip.parse().unwrap()));
+        for ip in ["10.1.2.3", "::ffff:10.1.2.3", "::1", "fdff::1", "192.0.2.1", "::ffff:192.0.2.1"] {
+            assert!(includes(ip), "{ip}");
+        }
+        for ip in ["11.0.0.1", "::ffff:11.0.0.1", "::2", "fe00::1", "192.0.2.2", "127.0.0.1"] {
+            assert!(!includes(ip), "{ip}");
+        }
+        assert!(!trust.includes(Origin::Unix));
+        assert!(!trust.includes(Origin::Unknown));
+        assert!(trust.add("unix"));
+        assert!(trust.includes(Origin::Unix));
+        assert!(!trust.includes(Origin::Unknown));
+    }
+
+    #[test]
+    fn what_names_nobody_is_refused() {
+        for entry in
+            ["", "10.0.0.0/33", "10.0.0", "::1/129", "localhost", "*", "10.0.0.0/", "UNIX", " ::1", "0x7f.1"]
+        {
+            assert!(!Trust::default().add(entry), "{entry:?}");
+        }
+    }
+
+    proptest! {
+        /// A header is either taken whole or refused for good: more bytes never change what was found.
+        #[test]
+        fn what_was_found_stays(mut bytes in prop::collection::vec(any::<u8>(), 0..64), more in prop::collection::vec(any::<u8>(), 0..64), signed in any::<bool>()) {
+            if signed {
+                bytes.splice(0..0, SIGNATURE);
+            }
+            let found = read_preface(&bytes);
+            bytes.extend_from_slice(&more);
+            if found != Ok(Preface::Partial) {
+                prop_assert_eq!(read_preface(&bytes), found);
+            }
+            if let Ok(Preface::Header { len, .. }) = found {
+                prop_assert!((FIXED..=FIXED + MAX_LENGTH).contains(&len));
+            }
+        }
+    }
+}
