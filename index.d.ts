@@ -265,6 +265,12 @@ export interface CacheOptions {
 /** A handler whose answers are kept. */
 export type CachedHandler = (res: CachedHttpResponse, req: HttpRequest) => unknown;
 
+/**
+ * What {@link TemplatedApp.filter} calls: `count` is 1 when the connection opens, -1 when it is over. A handler that
+ * declares `res` as {@link HttpResponse}, as for uWebSockets.js, fits too; but there is no response yet that it could write.
+ */
+export type ConnectionFilter = { filter(res: HttpConnection, count: 1 | -1): unknown }['filter'];
+
 /** A listening socket; made by `listen`, for {@link us_listen_socket_close} and {@link us_socket_local_port} only. */
 export interface ListenSocket {
   readonly [listenSocket]: never;
@@ -390,6 +396,19 @@ export interface TemplatedApp {
    * Returns the app. Throws what the callback throws.
    */
   listen_unix(callback: ListenCallback, path: RecognizedString): this;
+
+  /**
+   * Has `handler` told of every connection of this app that is accepted from now on: with 1 before its first request, and
+   * with -1 when it is over, whatever became of it. So the sum of the counts is the number of open connections; a
+   * WebSocket counts until it closes. Several filters are told in the order of their registration. Apps without
+   * filters pay nothing. Returns the app.
+   *
+   * - 1 comes as soon as it is known who the client is: on accept, or with {@link AppOptions.proxyProtocol}, from a
+   *   trusted peer, with the PROXY header or the first byte of something else. A peer that sends neither is not told.
+   * - -1 comes behind `onAborted` and `close` of the connection, and inside of {@link close}.
+   * - Connections that a child app took over are told to the filters of the child.
+   */
+  filter(handler: ConnectionFilter): this;
 
   /**
    * Sends one message to every WebSocket subscribed to exactly this topic. It is encoded once, whatever their number,
@@ -733,6 +752,34 @@ export class DeclarativeResponse {
    * Its bytes are checked when it is registered, and are good for this version of Ferrows.
    */
   end(chunk?: RecognizedString): ArrayBuffer;
+}
+
+/**
+ * One connection, as filters see it: the same object when it opens and when it is over, so it may be the key of a Map. It
+ * is no response: there is nothing to answer. Its addresses may be asked for at any time, also when it is over.
+ */
+export interface HttpConnection {
+  /**
+   * Drops the connection, at once and without an answer; none of its requests reaches a handler any more. For what is
+   * going on there it is the `close` of the {@link HttpResponse} or {@link WebSocket}: `onAborted` or `close` runs before
+   * it returns. Filters are told -1 later. Does nothing if the connection is over. Returns the connection.
+   */
+  close(): this;
+  /** As {@link HttpResponse.getRemoteAddress}. */
+  getRemoteAddress(): ArrayBuffer;
+  /** As {@link HttpResponse.getRemoteAddressAsText}. */
+  getRemoteAddressAsText(): ArrayBuffer;
+  /** As {@link HttpResponse.getRemotePort}. */
+  getRemotePort(): number;
+  /** As {@link HttpResponse.getProxiedRemoteAddress}. */
+  getProxiedRemoteAddress(): ArrayBuffer;
+  /** As {@link HttpResponse.getProxiedRemoteAddressAsText}. */
+  getProxiedRemoteAddressAsText(): ArrayBuffer;
+  /** As {@link HttpResponse.getProxiedRemotePort}. */
+  getProxiedRemotePort(): number;
+
+  /** A program may keep what it likes on the connection. */
+  [property: string]: any;
 }
 
 // ------------------------------------------------------------------------------------------------------- WebSocket

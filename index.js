@@ -36,6 +36,8 @@ const DATA = 11;
 const UNANSWERED = 12;
 const LOG = 13;
 const WRITABLE = 14;
+const OPENED = 18;
+const CLOSED = 19;
 
 /** Which handlers a behavior has, as bits. The same numbers stand in src/node/behavior.rs. */
 const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32 };
@@ -65,6 +67,10 @@ const targets = [];
 const responses = [];
 /** Open WebSockets, by slot. */
 const sockets = [];
+/** Filters by app number; they are never removed. */
+const filters = [];
+/** Connections that filters were told of, by slot. */
+const connections = [];
 /** `{ name, initiator, wasClean, text }` by cause number. */
 const causes = readCauses();
 
@@ -137,6 +143,12 @@ function drain() {
         break;
       case LOG:
         call(logger, readRecord(payload));
+        break;
+      case OPENED:
+        handleOpened(payload);
+        break;
+      case CLOSED:
+        handleClosed();
         break;
       case YIELD:
         setImmediate(drainOutside);
@@ -246,6 +258,27 @@ function handleClose(reason) {
   const behavior = behaviorOf(ws);
   for (const { topic, now, before } of left) call(behavior.subscription, ws, topic, now, before);
   return call(behavior.close, ws, code, reason, info) ? reason : undefined;
+}
+
+/** A connection was accepted. It is told to the filters that there are now, and its end to the same ones. */
+function handleOpened(addresses) {
+  const handle = registers[1];
+  const list = filters[registers[2]];
+  const connection = createConnection(handle, addresses, list.slice());
+  connections[handle % SLOTS] = connection;
+  report(connection, 1);
+}
+
+/** The connection in the registers is over. */
+function handleClosed() {
+  const slot = registers[1] % SLOTS;
+  const connection = connections[slot];
+  connections[slot] = undefined;
+  report(connection, -1);
+}
+
+function report(connection, count) {
+  for (const filter of filtersOf(connection)) call(filter, connection, count);
 }
 
 function warnUnanswered(request) {
@@ -624,6 +657,9 @@ const COMPLETE = 2;
 /** The response of a route whose answers are kept: the same, under the name that uWebSockets.js has for it. */
 class CachedHttpResponse extends HttpResponse {}
 
+/** Closing as the methods do it, whatever a program made of them. */
+const { close: closeResponse } = HttpResponse.prototype;
+
 /** A response that is over says so, whatever it is given. */
 function checkHandler(response, handler) {
   if (typeof handler === 'function') return;
@@ -803,6 +839,79 @@ class UpgradeContext {
   }
 }
 
+const { close: closeSocket } = WebSocket.prototype;
+
+// ------------------------------------------------------------------------------------------------------- Connection
+
+let createConnection;
+let filtersOf;
+let addressOf;
+
+/** What a filter is given: one connection, the same object when it opens and when it closes. */
+class HttpConnection {
+  #handle;
+  /** Address, its text and port of the socket's other end, and of the client that a proxy reported. */
+  #addresses;
+  /** The filters that were told of it. */
+  #filters;
+
+  constructor(key, handle, addresses, list) {
+    if (key !== KEY) throw illegalConstructor();
+    this.#handle = handle;
+    this.#addresses = addresses;
+    this.#filters = list;
+  }
+
+  static {
+    createConnection = (handle, addresses, list) => new HttpConnection(KEY, handle, addresses, list);
+    filtersOf = (connection) => connection.#filters;
+    addressOf = (connection, index) => {
+      if (typeof connection !== 'object' || connection === null || !(#handle in connection)) {
+        throw invalidThis('uWS.HttpConnection');
+      }
+      const address = connection.#addresses[index];
+      // A copy: programs may transfer what they are given.
+      return typeof address === 'number' ? address : address.slice(0);
+    };
+  }
+
+  close() {
+    addressOf(this, 0);
+    native.connectionClose(this.#handle);
+    if (registers[1] === RESPONSE) closeResponse.call(responses[registers[2]]);
+    else if (registers[1] === SOCKET) closeSocket.call(sockets[registers[2]]);
+    return this;
+  }
+
+  getRemoteAddress() {
+    return addressOf(this, 0);
+  }
+
+  getRemoteAddressAsText() {
+    return addressOf(this, 1);
+  }
+
+  getRemotePort() {
+    return addressOf(this, 2);
+  }
+
+  getProxiedRemoteAddress() {
+    return addressOf(this, 3);
+  }
+
+  getProxiedRemoteAddressAsText() {
+    return addressOf(this, 4);
+  }
+
+  getProxiedRemotePort() {
+    return addressOf(this, 5);
+  }
+}
+
+/** What is going on on a connection. The same numbers stand in src/node/connections.rs. */
+const RESPONSE = 1;
+const SOCKET = 2;
+
 // -------------------------------------------------------------------------------------------------------------- App
 
 let listenerHandle;
@@ -893,6 +1002,14 @@ class TemplatedApp {
     return route(this, '', pattern, handler, arguments.length);
   }
 
+  filter(handler) {
+    const app = appNumber(this);
+    checkFunction(handler);
+    (filters[app] ??= []).push(handler);
+    native.appWatch(app);
+    return this;
+  }
+
   ws(pattern, behavior) {
     const app = appNumber(this);
     if (arguments.length < 2) throw missingArguments(2);
@@ -937,6 +1054,7 @@ class TemplatedApp {
       const payload = native.appClosing(app);
       if (registers[0] === SLEEP) return this;
       if (registers[0] === CLOSE) native.detach(handleClose(payload));
+      else if (registers[0] === CLOSED) handleClosed();
       else handleAbort(payload);
     }
   }
@@ -1120,7 +1238,7 @@ function flushAtExit() {
   process[symbol].add(() => native.exit());
 }
 
-const CLASSES = { App: TemplatedApp, HttpRequest, HttpResponse, CachedHttpResponse, WebSocket };
+const CLASSES = { App: TemplatedApp, HttpConnection, HttpRequest, HttpResponse, CachedHttpResponse, WebSocket };
 for (const [name, type] of Object.entries(CLASSES)) {
   // Programs that log or compare `object.constructor.name` expect these.
   Object.defineProperty(type, 'name', { value: `uWS.${name}` });

@@ -49,6 +49,7 @@ describe('objects', () => {
 
   beforeAll(async () => {
     live.TemplatedApp = uWS.App()
+      .filter((connection) => { live.HttpConnection = connection; })
       .ws('/ws', { open: (ws) => { live.WebSocket = ws; } })
       .get('/cached', (res) => {
         live.CachedHttpResponse = res;
@@ -77,6 +78,7 @@ describe('objects', () => {
 
   test.each([
     ['TemplatedApp', 'uWS.App'],
+    ['HttpConnection', 'uWS.HttpConnection'],
     ['HttpRequest', 'uWS.HttpRequest'],
     ['HttpResponse', 'uWS.HttpResponse'],
     ['CachedHttpResponse', 'uWS.CachedHttpResponse'],

@@ -123,6 +123,18 @@ app
     uWS.us_socket_local_port(token);
   })
   .close();
+app
+  .filter((connection, change) => {
+    const step: 1 | -1 = change;
+    if (connection.getProxiedRemotePort() + connection.getRemotePort() > step) connection.close().seenBefore = true;
+    // @ts-expect-error addresses are bytes
+    const address: string = connection.getRemoteAddressAsText();
+    return address;
+  })
+  // As for uWebSockets.js.
+  .filter(async (res: uWS.HttpResponse, change: number) => void [res.getRemoteAddress(), change]);
+// @ts-expect-error a filter is a function
+app.filter(null);
 // @ts-expect-error listen needs a callback
 app.listen(9001);
 // @ts-expect-error the callback of listen_unix comes first

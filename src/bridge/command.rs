@@ -37,6 +37,11 @@ pub enum Command {
         /// Whose connection it is.
         app: AppId,
     },
+    /// Drop a connection, whatever goes on there; the application knows and its handlers have run.
+    CloseConnection {
+        /// Which one.
+        connection: ConnectionId,
+    },
     /// Close every listening socket and every connection of an app, as it was before `app.epoch` ended.
     CloseApp {
         /// The app and the epoch that ends.

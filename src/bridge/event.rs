@@ -55,6 +55,19 @@ fn narrow(length: usize) -> u32 {
 /// One fact about one connection. In order per connection; nothing follows a connection's last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// A connection was accepted, of an app that wants to know; if a header of the PROXY protocol may come first, once it
+    /// is known whether it did. First event of the connection.
+    ConnectionOpened {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Position of its [`OpeningRecord`] in the batch.
+        record: u32,
+    },
+    /// A connection that had been told as opened serves its peer no more. Behind every other event of it.
+    ConnectionClosed {
+        /// Which connection.
+        connection: ConnectionId,
+    },
     /// A complete, valid request head arrived. Its body events follow, at least one.
     RequestReceived {
         /// Where it came in.
@@ -132,6 +145,15 @@ pub enum Event {
     },
 }
 
+/// Whose connection was opened, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct OpeningRecord {
+    /// The app that listens where the connection came in.
+    pub app: AppId,
+    /// The other end.
+    pub peer: Peer,
+}
+
 /// The parts of a request head: `head` holds its bytes, the spans point into them.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestRecord {
@@ -162,6 +184,8 @@ pub struct EventBatch {
     pub events: Vec<Event>,
     /// The arena of all payloads and heads.
     pub bytes: Vec<u8>,
+    /// One record for each [`Event::ConnectionOpened`].
+    pub openings: Vec<OpeningRecord>,
     /// One record for each [`Event::RequestReceived`].
     pub requests: Vec<RequestRecord>,
     /// The header fields of all requests, in wire order.
@@ -183,6 +207,13 @@ impl EventBatch {
             + self.events.len() * size_of::<Event>()
             + self.fields.len() * size_of::<HeaderField>()
             + self.requests.len() * size_of::<RequestRecord>()
+            + self.openings.len() * size_of::<OpeningRecord>()
+    }
+
+    /// Adds the begin of a connection.
+    pub fn push_opening(&mut self, connection: ConnectionId, app: AppId, peer: Peer) {
+        self.events.push(Event::ConnectionOpened { connection, record: narrow(self.openings.len()) });
+        self.openings.push(OpeningRecord { app, peer });
     }
 
     /// Adds a request and its head.
@@ -221,6 +252,7 @@ impl EventBatch {
     pub fn clear(&mut self) {
         self.events.clear();
         self.requests.clear();
+        self.openings.clear();
         self.fields.clear();
         self.habit.clear(&mut self.bytes);
     }

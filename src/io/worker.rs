@@ -204,6 +204,7 @@ impl Worker {
         }
         if serving && !connection.is_serving() {
             self.population -= 1;
+            connection.tell_closed(context);
         }
         if connection.is_gone() {
             self.remove(slot, generation);
@@ -308,6 +309,7 @@ impl Worker {
             let token = Token::Connection { slot: id.slot, generation: id.generation };
             Connection::new(id, app, transport, terms, ready.waker(token), context)
         });
+        connection.tell_opened(&mut self.context);
         let id = connection.id();
         self.population += 1;
         self.report_population();
@@ -344,6 +346,7 @@ impl Worker {
                 done.release();
             }
             Command::AdoptConnection { socket, app } => self.adopt(socket, app),
+            Command::CloseConnection { connection } => self.on(connection, Connection::close),
             Command::CloseApp { app, done } => {
                 self.close_app(app);
                 done.release();

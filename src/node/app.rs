@@ -46,6 +46,8 @@ pub enum Closing {
     Exchange(Handle),
     /// An open WebSocket.
     Socket(Handle),
+    /// A connection that filters were told of.
+    Connection(Handle),
 }
 
 impl Environment {
@@ -100,7 +102,8 @@ impl Environment {
             .map(|(handle, _)| Closing::Exchange(handle));
         let sockets =
             self.sockets.iter().filter(|(_, it)| it.app == ended).map(|(handle, _)| Closing::Socket(handle));
-        app.closing.extend(responses.chain(sockets));
+        let connections = self.connections.of(ended).map(Closing::Connection);
+        app.closing.extend(responses.chain(sockets).chain(connections));
         let listeners: Vec<Handle> =
             self.listeners.iter().filter(|(_, it)| it.app == ended).map(|(handle, _)| handle).collect();
         for listener in listeners {
@@ -131,7 +134,7 @@ impl Environment {
     }
 
     /// Tells every worker how to serve the connections of an app.
-    fn announce(&mut self, app: AppId) {
+    pub fn announce(&mut self, app: AppId) {
         let (Some(threads), Some(it)) = (&self.threads, self.apps.get(app.app as usize)) else { return };
         let order = || Command::SetUpApp(Box::new(SetupOrder { app, setup: it.setup.clone() }));
         self.outgoing.to_all(&threads.pool, order);

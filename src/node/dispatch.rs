@@ -24,7 +24,7 @@ use crate::protocol::websocket::handshake::check_upgrade;
 
 /// What JavaScript has to do, in register 0. The other registers and the returned value belong to it. The same numbers
 /// stand in `index.js`.
-mod step {
+pub mod step {
     /// Nothing is left; the bell will ring.
     pub const SLEEP: f64 = 0.0;
     /// The budget is used up: come again after other work of the loop.
@@ -55,6 +55,10 @@ mod step {
     pub const LOG: f64 = 13.0;
     /// A response that had to wait may go on: slot, body bytes accepted.
     pub const WRITABLE: f64 = 14.0;
+    /// A connection was opened: its handle, app; returns its addresses.
+    pub const OPENED: f64 = 18.0;
+    /// A connection was closed: its handle.
+    pub const CLOSED: f64 = 19.0;
 }
 
 /// What a request is to JavaScript. The same numbers stand in `index.js`.
@@ -117,6 +121,12 @@ impl Dispatcher {
 enum Outcome<'c> {
     Step(f64, Value<'c>),
     Nothing,
+}
+
+impl<'c> From<Option<(f64, Value<'c>)>> for Outcome<'c> {
+    fn from(step: Option<(f64, Value<'c>)>) -> Self {
+        step.map_or(Self::Nothing, |(step, value)| Self::Step(step, value))
+    }
 }
 
 /// `next(buffer)`: detaches the buffer of the last event, if the handler is done with it, and returns the next event.
@@ -232,6 +242,12 @@ impl Environment {
 
     fn handle<'c>(&mut self, env: Env<'c>, event: Event) -> Outcome<'c> {
         match event {
+            Event::ConnectionOpened { connection, record } => {
+                let Some((_, batch, _)) = &self.dispatcher.batch else { return Outcome::Nothing };
+                let record = batch.openings[record as usize];
+                self.handle_opened(env, connection, record).into()
+            }
+            Event::ConnectionClosed { connection } => self.handle_closed(connection).into(),
             Event::RequestReceived { connection, request, record } => {
                 self.handle_request(connection, request, record as usize)
             }
@@ -302,8 +318,8 @@ impl Environment {
         let Some((_, batch, _)) = &self.dispatcher.batch else { return Outcome::Nothing };
         let record: RequestRecord = batch.requests[record];
         let current = self.apps.get(record.app.app as usize).is_some_and(|app| app.epoch == record.app.epoch);
-        if !current {
-            // The app was closed while this was under way, and so was the connection.
+        if !current || self.connections.refuses(connection) {
+            // The app or this connection was closed while the request was under way.
             return Outcome::Nothing;
         }
         let to = Address { connection, request };
@@ -543,6 +559,7 @@ impl Environment {
                 Some(Closing::Socket(handle)) if self.sockets.get(handle).is_some() => {
                     self.close_step(env, handle, CloseCause::AppClosed)
                 }
+                Some(Closing::Connection(handle)) => self.forget_connection(handle).into(),
                 Some(Closing::Exchange(_) | Closing::Socket(_)) => continue,
                 None => Outcome::Step(step::SLEEP, Value::UNDEFINED),
             };

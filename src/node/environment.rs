@@ -8,6 +8,7 @@ use super::app::App;
 use super::behavior::Route;
 use super::buffer::Registers;
 use super::cache::Cache;
+use super::connections::Connections;
 use super::dispatch::Dispatcher;
 use super::doorbell::Doorbell;
 use super::error::Misuse;
@@ -55,6 +56,8 @@ pub struct Environment {
     pub listeners: Table<Listener>,
     /// What each connection is to JavaScript at the moment, by worker and slot.
     pub occupants: Occupants,
+    /// Connections that filters were told of.
+    pub connections: Connections,
     /// Subscriptions.
     pub topics: Topics,
     /// Topics left by the last closed WebSocket, for its `subscription` handler; last one first.

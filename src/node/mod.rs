@@ -13,6 +13,7 @@ pub mod behavior;
 pub mod buffer;
 pub mod cache;
 pub mod cached_route;
+pub mod connections;
 pub mod declarative;
 pub mod dispatch;
 pub mod doorbell;

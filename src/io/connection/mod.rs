@@ -26,12 +26,14 @@ use tracing::span::EnteredSpan;
 use self::http::HttpSide;
 pub use self::http::Upgrade;
 pub use self::terms::Terms;
+use self::terms::Watch;
 use self::websocket::WebSocketSide;
 use super::context::Context;
 use super::outbox::Outbox;
 use super::timers::Entry;
 use super::topics::Memberships;
 use super::transport::{Transport, cause_of};
+use crate::bridge::event::Event;
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::peer::Peer;
 use crate::protocol::cause::CloseCause;
@@ -48,6 +50,7 @@ pub struct Connection {
     outbox: Outbox,
     protocol: Protocol,
     stage: Stage,
+    watch: Watch,
     /// When the wheel will ask this connection for its deadline; `None` when it has no entry there.
     timer: Option<Timestamp>,
     /// When the kernel last took a byte, or the outbox last was empty; looked at while draining.
@@ -98,6 +101,7 @@ impl Connection {
             outbox: Outbox::default(),
             protocol: Protocol::Http(Box::new(HttpSide::new(terms.limits, peer, terms.preface, context.now))),
             stage: Stage::Serving,
+            watch: terms.watch,
             timer: None,
             progress: context.now,
             dirty: false,
@@ -108,6 +112,24 @@ impl Connection {
         tracing::debug!("accepted");
         drop(entered);
         connection
+    }
+
+    /// Tells Node's thread that the connection has begun, if it wants to know and it is known who the client is.
+    pub fn tell_opened(&mut self, context: &mut Context) {
+        if self.watch == Watch::Wanted
+            && let Protocol::Http(http) = &self.protocol
+            && http.preface.is_none()
+        {
+            self.watch = Watch::Begun;
+            context.events.push_opening(self.id, self.app, http.peer);
+        }
+    }
+
+    /// Tells Node's thread that the connection serves nobody any more, if it has heard of the begin.
+    pub fn tell_closed(&mut self, context: &mut Context) {
+        if std::mem::take(&mut self.watch) == Watch::Begun {
+            context.events.events.push(Event::ConnectionClosed { connection: self.id });
+        }
     }
 
     /// What is told from now on is told of this connection, until the result is dropped. Free of cost while nobody
@@ -285,6 +307,14 @@ impl Connection {
     fn drop_after_flush(&mut self, cause: CloseCause, context: &mut Context) {
         let _ = self.outbox.flush(&self.transport, &mut context.pool);
         self.leave(Stage::Gone, cause.verdict().name);
+    }
+
+    /// `Command::CloseConnection`: the application knows and every handler has run.
+    pub fn close(&mut self, context: &mut Context) {
+        match &self.protocol {
+            Protocol::Http(_) => self.drop_after_flush(CloseCause::ApplicationClosed, context),
+            Protocol::WebSocket(_) => self.close_websocket(context),
+        }
     }
 
     /// The app was closed; the application knows and every handler has run.

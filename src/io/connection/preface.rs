@@ -29,9 +29,12 @@ impl Connection {
     fn begin(&mut self, context: &mut Context) {
         let Protocol::Http(http) = &mut self.protocol else { return };
         http.preface = None;
-        if http.pending.is_empty() {
+        let is_empty = http.pending.is_empty();
+        if is_empty {
             http.pending = Vec::new();
-        } else {
+        }
+        self.tell_opened(context);
+        if !is_empty {
             self.handle_http_input(&mut [], context);
         }
     }

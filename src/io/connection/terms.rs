@@ -17,6 +17,20 @@ pub struct Terms {
     pub preface: Option<Presence>,
     /// What the app allows its clients.
     pub limits: Arc<Limits>,
+    /// Whether Node's thread wants to hear of its begin and its end.
+    pub watch: Watch,
+}
+
+/// What Node's thread hears of the connection as such.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Watch {
+    /// Nothing: its app has no filter, or had none when the connection was accepted.
+    #[default]
+    Unwanted,
+    /// Its begin, as soon as it is known who the client is.
+    Wanted,
+    /// Its end: the begin has been told.
+    Begun,
 }
 
 impl Terms {
@@ -28,6 +42,8 @@ impl Terms {
         let proxy = setup.and_then(|setup| setup.proxy.as_ref());
         let trusted = proxy.filter(|proxy| proxy.trust.includes(transport.origin(address)));
         let limits = setup.map(|setup| Arc::clone(&setup.limits)).unwrap_or_default();
-        Self { address, preface: trusted.map(|proxy| proxy.presence), limits }
+        let watched = setup.is_some_and(|setup| setup.watched);
+        let watch = if watched { Watch::Wanted } else { Watch::Unwanted };
+        Self { address, preface: trusted.map(|proxy| proxy.presence), limits, watch }
     }
 }
