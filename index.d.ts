@@ -61,6 +61,12 @@ export type ErrorCode =
   | 'ERR_LOCK_TIMEOUT'
   /** `require('ferrows')` found no native addon for this platform; the message says what to do. */
   | 'ERR_ADDON_UNAVAILABLE'
+  /** `adoptSocket`: no descriptor of this process has that number. */
+  | 'EBADF'
+  /** `adoptSocket`: the descriptor is no socket. */
+  | 'ENOTSOCK'
+  /** `adoptSocket`: the socket listens, or is not connected. */
+  | 'ENOTCONN'
   /** A bug in Ferrows, caught before it could do harm. Please report it. */
   | 'ERR_INTERNAL';
 
@@ -409,6 +415,20 @@ export interface TemplatedApp {
    * - Connections that a child app took over are told to the filters of the child.
    */
   filter(handler: ConnectionFilter): this;
+
+  /**
+   * Serves a connection that was accepted elsewhere: `fd` is the number of a descriptor of this process, of a connected TCP
+   * or Unix stream socket. `ip` is the peer's address, where it is known better than the socket knows it: text, or its 4
+   * or 16 bytes. The connection is then like any other of this app: it keeps the process alive, filters are told of it,
+   * `close` closes it. Returns the app.
+   *
+   * The app takes a copy of the descriptor. Yours stays yours: close it without reading or writing, right after the call
+   * (`socket.destroy()` of a `net.Socket` that was never read, `fs.closeSync(fd)`), or the connection ends only with it.
+   *
+   * Throws `ERR_OUT_OF_RANGE` for `fd`, `EBADF`, `ENOTSOCK`, `ENOTCONN`; `ERR_INVALID_ARG_VALUE` for sockets of another kind
+   * and for `ip`; `EMFILE`; `ENOTSUP` on Windows, where sockets have no descriptors.
+   */
+  adoptSocket(fd: number, ip?: RecognizedString): this;
 
   /**
    * Sends one message to every WebSocket subscribed to exactly this topic. It is encoded once, whatever their number,

@@ -1035,6 +1035,11 @@ class TemplatedApp {
     return listen(this, callback, () => native.appListenUnix(app, readable(path)));
   }
 
+  adoptSocket(fd, ip) {
+    native.appAdopt(appNumber(this), fd, readable(ip));
+    return this;
+  }
+
   publish(topic, message, isBinary, compress) {
     const app = appNumber(this);
     if (arguments.length < 2) throw missingArguments(2);

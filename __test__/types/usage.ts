@@ -133,6 +133,9 @@ app
   })
   // As for uWebSockets.js.
   .filter(async (res: uWS.HttpResponse, change: number) => void [res.getRemoteAddress(), change]);
+app.adoptSocket(3).adoptSocket(4, '192.0.2.1').adoptSocket(5, new Uint8Array(4));
+// @ts-expect-error a descriptor is a number
+app.adoptSocket('3');
 // @ts-expect-error a filter is a function
 app.filter(null);
 // @ts-expect-error listen needs a callback

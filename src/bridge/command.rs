@@ -1,6 +1,7 @@
 //! What Node's thread wants a worker to do. Commands are imperatives, with the names of the events they answer;
 //! their payloads lie in one arena per batch.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use socket2::Socket;
@@ -30,13 +31,8 @@ pub enum Command {
         /// Released when the socket is closed, because the caller promises a free port on return.
         done: Arc<Latch>,
     },
-    /// Take over a connection that another worker accepted.
-    AdoptConnection {
-        /// The accepted socket, non-blocking.
-        socket: Socket,
-        /// Whose connection it is.
-        app: AppId,
-    },
+    /// Take over a connection that was accepted elsewhere.
+    AdoptConnection(Box<Adoption>),
     /// Drop a connection, whatever goes on there; the application knows and its handlers have run.
     CloseConnection {
         /// Which one.
@@ -232,6 +228,19 @@ pub struct ListenOrder {
     pub share: Vec<WorkerId>,
     /// The file of a Unix socket, which is removed again when the listener closes.
     pub file: Option<SocketFile>,
+}
+
+/// A connection on its way to the worker that is to serve it.
+#[derive(Debug)]
+pub struct Adoption {
+    /// Connected, non-blocking.
+    pub socket: Socket,
+    /// Whose connection it is.
+    pub app: AppId,
+    /// The peer's address, where it is known better than the socket knows it.
+    pub address: Option<SocketAddr>,
+    /// Released when the connection counts as one of the worker's.
+    pub done: Option<Arc<Latch>>,
 }
 
 /// The file of a Unix socket.

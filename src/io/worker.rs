@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,6 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use socket2::Socket;
 use tokio::time::Sleep;
 
 use super::connection::{Connection, Terms, Upgrade};
@@ -28,7 +28,7 @@ use super::registry::Registry;
 use super::timers::Entry;
 use super::topics::Subscriber;
 use super::transport::Transport;
-use crate::bridge::command::{Command, CommandBatch, ListenOrder};
+use crate::bridge::command::{Adoption, Command, CommandBatch, ListenOrder};
 use crate::bridge::event::Slice;
 use crate::bridge::id::{AppId, ConnectionId, ListenerId, TopicId, WorkerId};
 use crate::bridge::latch::Latch;
@@ -282,10 +282,11 @@ impl Worker {
             let app = listener.app;
             match listener.poll_accept() {
                 Poll::Pending => return,
-                Poll::Ready(Ok((transport, worker))) if worker == self.id => self.enter(transport, app),
+                Poll::Ready(Ok((transport, worker))) if worker == self.id => self.enter(transport, app, None),
                 Poll::Ready(Ok((transport, worker))) => {
                     if let Ok(socket) = transport.into_socket() {
-                        self.peers.send(worker, Command::AdoptConnection { socket, app });
+                        let adoption = Adoption { socket, app, address: None, done: None };
+                        self.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));
                     }
                 }
                 Poll::Ready(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
@@ -302,9 +303,9 @@ impl Worker {
     }
 
     /// Begins to serve a connection.
-    fn enter(&mut self, transport: Transport, app: AppId) {
+    fn enter(&mut self, transport: Transport, app: AppId, address: Option<SocketAddr>) {
         let (ready, context) = (&self.ready, &self.context);
-        let terms = Terms::new(&transport, None, self.setups.get(&app.app));
+        let terms = Terms::new(&transport, address, self.setups.get(&app.app));
         let connection = self.registry.insert(|id| {
             let token = Token::Connection { slot: id.slot, generation: id.generation };
             Connection::new(id, app, transport, terms, ready.waker(token), context)
@@ -345,7 +346,7 @@ impl Worker {
                 self.listeners.retain(|known| known.id != listener);
                 done.release();
             }
-            Command::AdoptConnection { socket, app } => self.adopt(socket, app),
+            Command::AdoptConnection(adoption) => self.adopt(*adoption),
             Command::CloseConnection { connection } => self.on(connection, Connection::close),
             Command::CloseApp { app, done } => {
                 self.close_app(app);
@@ -436,15 +437,22 @@ impl Worker {
         }
     }
 
-    /// Begins to serve a connection that another worker accepted.
-    fn adopt(&mut self, socket: Socket, app: AppId) {
-        if self.has_ended(app) {
-            // It was on its way when the app was closed, and nobody else will close it.
-            return;
+    /// Begins to serve a connection that was accepted elsewhere.
+    fn adopt(&mut self, adoption: Adoption) {
+        let Adoption { socket, app, address, done } = adoption;
+        // Otherwise it was on its way when the app was closed, and nobody else will close it.
+        if !self.has_ended(app) {
+            match Transport::adopt(socket) {
+                Ok(transport) => self.enter(transport, app, address),
+                Err(error) => {
+                    tracing::error!(worker = self.id.0, %error, "a connection could not be taken over")
+                }
+            }
         }
-        match Transport::adopt(socket) {
-            Ok(transport) => self.enter(transport, app),
-            Err(error) => tracing::error!(worker = self.id.0, %error, "a connection could not be taken over"),
+        if let Some(done) = done {
+            // At once, because whoever waits may otherwise find that nobody is connected.
+            self.report_population();
+            done.release();
         }
     }
 

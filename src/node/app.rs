@@ -33,6 +33,10 @@ pub struct App {
     threads: usize,
     /// What the workers know of it.
     pub setup: AppSetup,
+    /// The workers that share its connections; empty until the first can come.
+    share: Vec<WorkerId>,
+    /// Sockets that it was given, to spread them over the workers.
+    pub adopted: usize,
     /// A WebSocket route was registered at some time: only then does `publish` do anything.
     has_websocket_route: bool,
     /// What `close` has still to tell JavaScript.
@@ -118,17 +122,21 @@ impl Environment {
     }
 
     /// Starts the threads that share the connections of an app, and tells every worker how to serve them: from here on
-    /// connections may come, to whichever worker.
-    fn prepare(&mut self, app: f64) -> Result<(AppId, Vec<WorkerId>), Misuse> {
+    /// connections may come, to whichever of these.
+    pub fn prepare(&mut self, app: f64) -> Result<(AppId, Vec<WorkerId>), Misuse> {
         let (number, it) = self.app(app)?;
         let (app, threads) = (AppId { app: number, epoch: it.epoch }, it.threads);
+        if !it.share.is_empty() {
+            return Ok((app, it.share.clone()));
+        }
         let pool = &mut self.threads()?.pool;
         pool.ensure(threads)
             .map_err(|error| Misuse::system(code_of(&error), format!("no I/O thread: {error}")))?;
-        let share = (0..threads.min(pool.workers().len()))
+        let share: Vec<WorkerId> = (0..threads.min(pool.workers().len()))
             // There are at most 64 workers.
             .map(|number| WorkerId(u8::try_from(number).unwrap_or(0)))
             .collect();
+        self.apps[number as usize].share.clone_from(&share);
         self.announce(app);
         Ok((app, share))
     }
@@ -192,6 +200,8 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         epoch: 0,
         threads,
         setup: AppSetup { limits, ..AppSetup::default() },
+        share: Vec::new(),
+        adopted: 0,
         has_websocket_route: false,
         closing: VecDeque::new(),
     });
@@ -414,7 +424,7 @@ fn refused(address: &Address, error: &io::Error) -> Misuse {
 }
 
 /// The code that Node uses for the same error.
-fn code_of(error: &io::Error) -> &'static str {
+pub fn code_of(error: &io::Error) -> &'static str {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::AddrInUse => "EADDRINUSE",
@@ -437,4 +447,4 @@ fn code_of(error: &io::Error) -> &'static str {
 /// `LIBUS_LISTEN_EXCLUSIVE_PORT`
 const EXCLUSIVE_PORT: u32 = 1;
 /// How long to wait for a worker to close its sockets. A pass takes microseconds; a second means that the machine hangs.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);

@@ -5,8 +5,8 @@ use super::environment::Threads;
 use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
-    app, buffer, connections, declarative, dispatch, http_request, http_response, logger, multipart,
-    request_body, response_body, store, websocket,
+    adoption, app, buffer, connections, declarative, dispatch, http_request, http_response, logger,
+    multipart, request_body, response_body, store, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -31,6 +31,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("checkHeader", declarative::header),
     ("appNew", app::new),
     ("appProxy", app::trust_proxies),
+    ("appAdopt", adoption::adopt),
     ("appWatch", connections::watch),
     ("appRoute", app::route),
     ("appCached", app::cached),

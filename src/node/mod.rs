@@ -8,6 +8,7 @@
 //!
 //! `raw` and `buffer` are the only files with `unsafe`.
 
+pub mod adoption;
 pub mod app;
 pub mod behavior;
 pub mod buffer;

@@ -446,6 +446,20 @@ impl ThreadsafeFunction {
     }
 }
 
+/// A descriptor of our own for what `number` names. The caller's stays as it is.
+///
+/// # Errors
+/// `EBADF` if it names nothing, `EMFILE` if there are too many.
+#[cfg(unix)]
+pub fn duplicate(number: u32) -> std::io::Result<std::os::fd::OwnedFd> {
+    let bad = |_| std::io::Error::from(std::io::ErrorKind::InvalidInput);
+    let number = i32::try_from(number).map_err(bad)?;
+    // SAFETY: it is not -1. That it is open nobody can promise of a number of JavaScript, and nobody relies on it: all that
+    // is done with the borrowed descriptor is to ask the kernel for a copy, and the kernel answers EBADF.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+    borrowed.try_clone_to_owned()
+}
+
 /// Bytes that a string is first given room for: most messages, paths and header values fit.
 const GUESS: usize = 512;
 /// Room that tells a string which fitted from one that was cut: the longest UTF-8 sequence and the final NUL.
