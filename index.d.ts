@@ -417,6 +417,24 @@ export interface TemplatedApp {
   filter(handler: ConnectionFilter): this;
 
   /**
+   * The number by which other apps of this process, in this thread or in others (`worker_threads`), may hand connections to
+   * this one: see {@link addChildAppDescriptor}. The same number until `close`; from the first call until then it keeps
+   * the thread alive, as a listening socket does.
+   */
+  getDescriptor(): number;
+  /**
+   * Hands the connections that this app accepts from now on to the app with this descriptor: to all its children in turn.
+   * An app without children serves its connections itself; to have its share beside them it may be its own child. Adding
+   * a child again changes nothing. A child that is closed, or whose thread ends, is passed over and forgotten; what it was
+   * serving ends with it. Returns the app.
+   *
+   * Throws `ERR_INVALID_STATE` for numbers that are not the descriptor of an app that is there.
+   */
+  addChildAppDescriptor(descriptor: number): this;
+  /** Hands no more connections to this child; it keeps those that it has. Does nothing if it is none. Returns the app. */
+  removeChildAppDescriptor(descriptor: number): this;
+
+  /**
    * Serves a connection that was accepted elsewhere: `fd` is the number of a descriptor of this process, of a connected TCP
    * or Unix stream socket. `ip` is the peer's address, where it is known better than the socket knows it: text, or its 4
    * or 16 bytes. The connection is then like any other of this app: it keeps the process alive, filters are told of it,

@@ -1035,6 +1035,20 @@ class TemplatedApp {
     return listen(this, callback, () => native.appListenUnix(app, readable(path)));
   }
 
+  getDescriptor() {
+    return native.appDescriptor(appNumber(this));
+  }
+
+  addChildAppDescriptor(descriptor) {
+    native.appAddChild(appNumber(this), descriptor);
+    return this;
+  }
+
+  removeChildAppDescriptor(descriptor) {
+    native.appRemoveChild(appNumber(this), descriptor);
+    return this;
+  }
+
   adoptSocket(fd, ip) {
     native.appAdopt(appNumber(this), fd, readable(ip));
     return this;

@@ -136,6 +136,10 @@ app
 app.adoptSocket(3).adoptSocket(4, '192.0.2.1').adoptSocket(5, new Uint8Array(4));
 // @ts-expect-error a descriptor is a number
 app.adoptSocket('3');
+const descriptor: number = app.getDescriptor();
+app.addChildAppDescriptor(descriptor).removeChildAppDescriptor(descriptor);
+// @ts-expect-error a child is named by its descriptor
+app.addChildAppDescriptor(app);
 // @ts-expect-error a filter is a function
 app.filter(null);
 // @ts-expect-error listen needs a callback

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use socket2::Socket;
 
+use super::children::Children;
 use super::event::Slice;
 use super::habit::Habit;
 use super::id::{AppId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerId};
@@ -226,6 +227,8 @@ pub struct ListenOrder {
     pub app: AppId,
     /// The workers that share its connections, in turn.
     pub share: Vec<WorkerId>,
+    /// The apps that take its connections over.
+    pub children: Arc<Children>,
     /// The file of a Unix socket, which is removed again when the listener closes.
     pub file: Option<SocketFile>,
 }

@@ -56,6 +56,11 @@ pub struct AppId {
     pub epoch: u32,
 }
 
+/// An app as other environments know it. Given out once in a process, and not to be guessed: a number that was meant to
+/// name something else names nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Descriptor(pub u64);
+
 /// One successful `listen`, never reused within a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub u32);

@@ -11,6 +11,7 @@
 //! - Records for the log go up in a queue of their own, which rings the same bell and may lose some.
 //! - Beside the queues the two sides share one [`ledger::Ledger`] per WebSocket, and a [`latch::Latch`] at exit.
 
+pub mod children;
 pub mod command;
 pub mod event;
 pub mod habit;

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -10,7 +11,9 @@ use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
 
+use super::descriptor::hand_over;
 use super::transport::Transport;
+use crate::bridge::children::Children;
 use crate::bridge::command::{ListenOrder, SocketFile};
 use crate::bridge::id::{AppId, ListenerId, WorkerId};
 
@@ -117,9 +120,25 @@ pub struct Listener {
     share: Vec<WorkerId>,
     /// Whose turn it is, as a position in `share`.
     turn: usize,
+    /// The apps that take its connections over.
+    children: Arc<Children>,
     socket: ListeningSocket,
     waker: Waker,
     file: Option<SocketFile>,
+}
+
+/// An accepted connection.
+#[derive(Debug)]
+pub enum Accepted {
+    /// This app serves it.
+    Kept {
+        /// The connection.
+        transport: Transport,
+        /// Who serves it.
+        worker: WorkerId,
+    },
+    /// A child app serves it.
+    HandedOver,
 }
 
 #[derive(Debug)]
@@ -135,7 +154,7 @@ impl Listener {
     /// # Errors
     /// When the runtime cannot take the socket.
     pub fn new(order: ListenOrder, waker: Waker) -> io::Result<Self> {
-        let ListenOrder { socket, listener, app, share, file } = order;
+        let ListenOrder { socket, listener, app, share, children, file } = order;
         let socket = match file {
             None => ListeningSocket::Tcp(TcpListener::from_std(socket.into())?),
             #[cfg(unix)]
@@ -143,7 +162,7 @@ impl Listener {
             #[cfg(not(unix))]
             Some(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
-        let listener = Self { id: listener, app, share, turn: 0, socket, waker, file };
+        let listener = Self { id: listener, app, share, turn: 0, children, socket, waker, file };
         tracing::info!(address = %listener.address(), "listening");
         Ok(listener)
     }
@@ -160,8 +179,8 @@ impl Listener {
         }
     }
 
-    /// Accepts one connection and names the worker that shall serve it.
-    pub fn poll_accept(&mut self) -> Poll<io::Result<(Transport, WorkerId)>> {
+    /// Accepts one connection and says who shall serve it.
+    pub fn poll_accept(&mut self) -> Poll<io::Result<Accepted>> {
         let mut context = Context::from_waker(&self.waker);
         let transport = match &self.socket {
             ListeningSocket::Tcp(socket) => {
@@ -172,10 +191,20 @@ impl Listener {
                 socket.poll_accept(&mut context).map_ok(|(stream, _)| Transport::Unix(stream))
             }
         };
-        transport.map_ok(|transport| {
-            self.turn = (self.turn + 1) % self.share.len();
-            (transport, self.share[self.turn])
-        })
+        transport.map(|accepted| self.place(accepted?))
+    }
+
+    fn place(&mut self, transport: Transport) -> io::Result<Accepted> {
+        let transport = if self.children.is_empty() {
+            transport
+        } else {
+            match hand_over(&self.children, transport.into_socket()?) {
+                Ok(()) => return Ok(Accepted::HandedOver),
+                Err(socket) => Transport::adopt(socket)?,
+            }
+        };
+        self.turn = (self.turn + 1) % self.share.len();
+        Ok(Accepted::Kept { transport, worker: self.share[self.turn] })
     }
 }
 

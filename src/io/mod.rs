@@ -4,6 +4,7 @@
 pub mod adoption;
 pub mod connection;
 pub mod context;
+pub mod descriptor;
 pub mod listener;
 pub mod outbox;
 pub mod pool;

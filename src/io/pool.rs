@@ -17,6 +17,11 @@ pub struct Peers {
 }
 
 impl Peers {
+    /// Adds the next worker.
+    pub fn add(&self, downlink: Arc<Downlink>) {
+        self.downlinks.write().unwrap_or_else(PoisonError::into_inner).push(downlink);
+    }
+
     /// Sends one command to a worker.
     pub fn send(&self, worker: WorkerId, command: Command) {
         let downlinks = self.downlinks.read().unwrap_or_else(PoisonError::into_inner);
@@ -88,9 +93,15 @@ impl Pool {
                 tracing::error!(worker = number, "an I/O thread ended by a bug in the server");
             }
         })?;
-        self.peers.downlinks.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&downlink));
+        self.peers.add(Arc::clone(&downlink));
         self.workers.push(Handle { uplink, downlink, thread: Some(thread) });
         Ok(())
+    }
+
+    /// The downlinks of all workers, also of those that are still to come.
+    #[must_use]
+    pub const fn peers(&self) -> &Arc<Peers> {
+        &self.peers
     }
 
     /// The workers, by number.

@@ -21,7 +21,7 @@ use tokio::time::Sleep;
 
 use super::connection::{Connection, Terms, Upgrade};
 use super::context::Context;
-use super::listener::Listener;
+use super::listener::{Accepted, Listener};
 use super::pool::Peers;
 use super::ready::{Ready, Token};
 use super::registry::Registry;
@@ -282,8 +282,11 @@ impl Worker {
             let app = listener.app;
             match listener.poll_accept() {
                 Poll::Pending => return,
-                Poll::Ready(Ok((transport, worker))) if worker == self.id => self.enter(transport, app, None),
-                Poll::Ready(Ok((transport, worker))) => {
+                Poll::Ready(Ok(Accepted::HandedOver)) => {}
+                Poll::Ready(Ok(Accepted::Kept { transport, worker })) if worker == self.id => {
+                    self.enter(transport, app, None);
+                }
+                Poll::Ready(Ok(Accepted::Kept { transport, worker })) => {
                     if let Ok(socket) = transport.into_socket() {
                         let adoption = Adoption { socket, app, address: None, done: None };
                         self.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicUsize;
 
 use socket2::Socket;
 
@@ -10,8 +11,10 @@ use super::environment::Environment;
 use super::error::Misuse;
 use super::raw::{Call, Env, Type, Value};
 use crate::bridge::command::{Adoption, Command};
+use crate::bridge::id::Descriptor;
 use crate::bridge::latch::Latch;
 use crate::bridge::sync::Arc;
+use crate::io::descriptor::{Home, Registration, is_known};
 
 /// `appAdopt(app, fd, ip)`: serves a copy of a connected socket. The caller's descriptor stays the caller's.
 pub fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
@@ -78,7 +81,63 @@ fn address_argument(call: &Call<'_>, index: usize) -> Result<Option<IpAddr>, Mis
         .ok_or_else(|| Misuse::invalid_value("ip must be an IP address: text, or the 4 or 16 bytes of one"))
 }
 
+/// `appDescriptor(app)`: the number under which apps of other environments may hand it connections, until it is closed.
+pub fn descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let descriptor = environment.register(call.number(0))?;
+    environment.update_liveness(call.env());
+    // It has 53 bits.
+    Ok(call.env().from_number(descriptor.0 as f64))
+}
+
+/// `appAddChild(app, descriptor)`: hands connections to another app, in turn with its other children.
+pub fn add_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let child = descriptor_argument(call, 1)?.filter(|child| is_known(*child));
+    let mut environment = call.environment()?;
+    let (_, app) = environment.app(call.number(0))?;
+    let child = child.ok_or_else(|| {
+        Misuse::invalid_state(
+            "no app has this descriptor: it is foreign, or its app or thread has been closed",
+        )
+    })?;
+    app.children.add(child);
+    Ok(Value::UNDEFINED)
+}
+
+/// `appRemoveChild(app, descriptor)`: nothing if it is none of its children, as when it has been closed.
+pub fn remove_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let child = descriptor_argument(call, 1)?;
+    let mut environment = call.environment()?;
+    let (_, app) = environment.app(call.number(0))?;
+    if let Some(child) = child {
+        app.children.remove(child);
+    }
+    Ok(Value::UNDEFINED)
+}
+
+/// `None` for numbers that are no descriptors.
+fn descriptor_argument(call: &Call<'_>, index: usize) -> Result<Option<Descriptor>, Misuse> {
+    let number = call.env().number(call.argument(index));
+    let number = number.ok_or_else(|| Misuse::invalid_type("descriptor must be a number"))?;
+    // The cast saturates and cuts off; what it does not give back unchanged was none.
+    let bits = number as u64;
+    Ok((bits as f64 == number && bits <= MOST).then_some(Descriptor(bits)))
+}
+
 impl Environment {
+    /// Makes an app known to others, unless it is.
+    fn register(&mut self, number: f64) -> Result<Descriptor, Misuse> {
+        if let Some(registration) = &self.app(number)?.1.registration {
+            return Ok(registration.descriptor());
+        }
+        let (app, share) = self.prepare(number)?;
+        let peers = Arc::clone(self.threads()?.pool.peers());
+        let registration = Registration::new(Home { peers, app, share, turn: AtomicUsize::new(0) });
+        let descriptor = registration.descriptor();
+        self.app(number)?.1.registration = Some(registration);
+        Ok(descriptor)
+    }
+
     /// Gives a socket to the next worker of an app, and waits until that counts it: nobody may be listening, and Node
     /// would otherwise take leave.
     fn adopt(
@@ -104,5 +163,7 @@ impl Environment {
 
 /// The largest number that a descriptor may have.
 const LARGEST: f64 = 2_147_483_647.0;
+/// The largest number that an app may have for others.
+const MOST: u64 = (1 << 53) - 1;
 /// `ENOTSOCK`, on Linux and on the systems from Berkeley.
 const NOT_SOCKET: i32 = if cfg!(target_os = "linux") { 88 } else { 38 };

@@ -14,11 +14,13 @@ use super::handles::Handle;
 use super::limits;
 use super::raw::{Call, Env, Type, Value};
 use super::router::{HandlerId, Priority, Router, Verb};
+use crate::bridge::children::Children;
 use crate::bridge::command::{Command, ListenOrder, SocketFile};
 use crate::bridge::id::{AppId, ListenerId, WorkerId};
 use crate::bridge::latch::Latch;
 use crate::bridge::setup::{AppSetup, ProxySetup, SetupOrder};
 use crate::bridge::sync::Arc;
+use crate::io::descriptor::Registration;
 use crate::io::listener::{Address, bind, identify};
 use crate::io::pool::MOST_WORKERS;
 use crate::protocol::proxy::{Presence, Trust};
@@ -35,6 +37,10 @@ pub struct App {
     pub setup: AppSetup,
     /// The workers that share its connections; empty until the first can come.
     share: Vec<WorkerId>,
+    /// Who takes over what it accepts.
+    pub children: Arc<Children>,
+    /// Present while it may be the child of another app.
+    pub registration: Option<Registration>,
     /// Sockets that it was given, to spread them over the workers.
     pub adopted: usize,
     /// A WebSocket route was registered at some time: only then does `publish` do anything.
@@ -99,6 +105,8 @@ impl Environment {
         let Some(app) = self.apps.get_mut(number as usize) else { return };
         let ended = AppId { app: number, epoch: app.epoch };
         app.epoch = app.epoch.wrapping_add(1);
+        // First: nobody hands it connections any more that it would not close.
+        app.registration = None;
         let responses = self
             .exchanges
             .iter()
@@ -148,10 +156,10 @@ impl Environment {
         self.outgoing.to_all(&threads.pool, order);
     }
 
-    fn listen(&mut self, env: Env<'_>, app: f64, address: Address) -> Result<Handle, Misuse> {
-        self.app(app)?;
+    fn listen(&mut self, env: Env<'_>, number: f64, address: Address) -> Result<Handle, Misuse> {
+        self.app(number)?;
         let (socket, port) = bind(&address).map_err(|error| refused(&address, &error))?;
-        let (app, share) = self.prepare(app)?;
+        let (app, share) = self.prepare(number)?;
         let id = ListenerId(self.next_listener);
         self.next_listener = self.next_listener.wrapping_add(1);
         // Accepting goes round, so that several listening sockets do not all burden the first worker.
@@ -164,7 +172,8 @@ impl Environment {
             .listeners
             .insert(Listener { id, app, worker, port })
             .map_err(|_| Misuse::invalid_state("too many sockets are listening"))?;
-        let order = ListenOrder { socket, listener: id, app, share, file };
+        let children = Arc::clone(&self.app(number)?.1.children);
+        let order = ListenOrder { socket, listener: id, app, share, children, file };
         self.outgoing.push(worker, Command::Listen(Box::new(order)));
         self.settle();
         self.update_liveness(env);
@@ -201,6 +210,8 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         threads,
         setup: AppSetup { limits, ..AppSetup::default() },
         share: Vec::new(),
+        children: Arc::default(),
+        registration: None,
         adopted: 0,
         has_websocket_route: false,
         closing: VecDeque::new(),

@@ -139,7 +139,12 @@ impl Environment {
         // In this order, because a worker hands over the last event of a connection before it reports it gone.
         let connected = workers().any(|worker| worker.uplink.population() > 0);
         let waiting = workers().any(|worker| !worker.uplink.is_empty());
-        self.doorbell.keep_alive(env, connected || waiting || !self.listeners.is_empty());
+        self.doorbell.keep_alive(env, connected || waiting || self.awaits_connections());
+    }
+
+    /// Whether connections may come: somebody listens, or other apps may hand some over.
+    fn awaits_connections(&self) -> bool {
+        !self.listeners.is_empty() || self.apps.iter().any(|app| app.registration.is_some())
     }
 
     /// The process exits: what was sent leaves it first (S15).
@@ -152,6 +157,8 @@ impl Environment {
     /// The environment ends: sends what is queued, stops the threads.
     pub fn tear_down(&mut self) {
         store::abandon_lock();
+        // From now on other environments hand their connections to somebody else.
+        self.apps.iter_mut().for_each(|app| app.registration = None);
         self.wait(self.farewell.unwrap_or(EXIT_PATIENCE));
         if let Some(mut threads) = self.threads.take() {
             threads.pool.stop();

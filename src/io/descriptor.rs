@@ -1,0 +1,157 @@
+//! The apps of the process that others may hand connections to, by [`Descriptor`]. They live in other environments
+//! (`worker_threads`), come and go, and may go while a connection is on its way.
+//!
+//! ```text
+//!   acceptor's worker ── accept ──► Children: whose turn? ──► this registry: where is that? ──► downlink of a worker there
+//! ```
+//! An app leaves the registry before its connections are closed. Handing over happens under the registry's lock, so what
+//! was handed over before is closed with the rest, and afterwards nothing comes any more: the next child gets it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+use socket2::Socket;
+
+use super::pool::Peers;
+use crate::bridge::children::Children;
+use crate::bridge::command::{Adoption, Command};
+use crate::bridge::id::{AppId, Descriptor, WorkerId};
+
+/// Where the connections of an app go.
+#[derive(Debug)]
+pub struct Home {
+    /// The workers of its environment.
+    pub peers: Arc<Peers>,
+    /// The app.
+    pub app: AppId,
+    /// Those of the workers that share its connections; at least one.
+    pub share: Vec<WorkerId>,
+    /// Connections so far, to spread them.
+    pub turn: AtomicUsize,
+}
+
+static HOMES: LazyLock<RwLock<HashMap<Descriptor, Home>>> = LazyLock::new(RwLock::default);
+
+/// Keeps an app known to others, until it is dropped.
+#[derive(Debug)]
+pub struct Registration(Descriptor);
+
+impl Registration {
+    /// Makes an app known.
+    #[must_use]
+    pub fn new(home: Home) -> Self {
+        let mut homes = HOMES.write().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            // Random: keyed by the system's entropy. 53 bits, so that a number of JavaScript is exact.
+            let descriptor = Descriptor(RandomState::new().build_hasher().finish() >> 11);
+            if descriptor.0 != 0 && !homes.contains_key(&descriptor) {
+                homes.insert(descriptor, home);
+                return Self(descriptor);
+            }
+        }
+    }
+
+    /// The number for others.
+    #[must_use]
+    pub const fn descriptor(&self) -> Descriptor {
+        self.0
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let home = HOMES.write().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        // Behind the lock: what still waits there is closed with it.
+        drop(home);
+    }
+}
+
+/// Whether an app is known by this number now.
+#[must_use]
+pub fn is_known(descriptor: Descriptor) -> bool {
+    HOMES.read().unwrap_or_else(PoisonError::into_inner).contains_key(&descriptor)
+}
+
+/// Hands a connection to the next child that is there; those that are gone are forgotten.
+///
+/// # Errors
+/// The socket, if there is none.
+pub fn hand_over(children: &Children, mut socket: Socket) -> Result<(), Socket> {
+    while let Some(child) = children.next() {
+        match send(child, socket) {
+            Ok(()) => return Ok(()),
+            Err(returned) => socket = returned,
+        }
+        children.remove(child);
+    }
+    Err(socket)
+}
+
+fn send(child: Descriptor, socket: Socket) -> Result<(), Socket> {
+    let homes = HOMES.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(home) = homes.get(&child) else { return Err(socket) };
+    // Relaxed: it only spreads.
+    let turn = home.turn.fetch_add(1, Ordering::Relaxed);
+    let worker = home.share[turn % home.share.len()];
+    let adoption = Adoption { socket, app: home.app, address: None, done: None };
+    home.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::queue::Downlink;
+    use socket2::{Domain, Type};
+
+    /// An app with one worker that does nothing.
+    fn app() -> (Registration, Arc<Downlink>) {
+        let (peers, downlink) = (Peers::default(), Arc::new(Downlink::default()));
+        peers.add(Arc::clone(&downlink));
+        let app = AppId { app: 0, epoch: 0 };
+        let home = Home { peers: Arc::new(peers), app, share: vec![WorkerId(0)], turn: AtomicUsize::new(0) };
+        (Registration::new(home), downlink)
+    }
+
+    fn socket() -> Socket {
+        Socket::new(Domain::IPV4, Type::STREAM, None).unwrap()
+    }
+
+    fn waiting(downlink: &Downlink) -> usize {
+        std::iter::from_fn(|| downlink.take()).map(|batch| batch.commands.len()).sum()
+    }
+
+    #[test]
+    fn children_that_are_gone_are_passed_over_and_forgotten() {
+        let ((first, first_link), (second, second_link)) = (app(), app());
+        let children = Children::default();
+        children.add(first.descriptor());
+        children.add(second.descriptor());
+        for _ in 0..4 {
+            assert!(hand_over(&children, socket()).is_ok());
+        }
+        assert_eq!((waiting(&first_link), waiting(&second_link)), (2, 2));
+        let gone = first.descriptor();
+        drop(first);
+        assert!(!is_known(gone));
+        for _ in 0..4 {
+            assert!(hand_over(&children, socket()).is_ok());
+        }
+        assert_eq!((waiting(&first_link), waiting(&second_link)), (0, 4));
+        drop(second);
+        assert!(hand_over(&children, socket()).is_err());
+        assert_eq!(children.next(), None);
+    }
+
+    #[test]
+    fn numbers_are_exact_in_javascript_and_not_given_twice() {
+        let registrations: Vec<_> = (0..1000).map(|_| app().0).collect();
+        let mut numbers: Vec<u64> = registrations.iter().map(|it| it.descriptor().0).collect();
+        assert!(numbers.iter().all(|number| (1..1 << 53).contains(number)));
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), 1000);
+    }
+}
