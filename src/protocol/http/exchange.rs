@@ -13,10 +13,13 @@
 //! not consumed, the response calls in the order the application made them, [`Exchange::handle_flush`] whenever output
 //! was written or could not be, [`Exchange::poll_deadline`] after any of these and [`Exchange::handle_timeout`] when it
 //! is due; [`Exchange::disposition`] says whether to go on once all output is written. After a response completed,
-//! present the unconsumed bytes again: they may hold the next request.
+//! present the unconsumed bytes again: they may hold the next request. To end the connection without cutting anything
+//! off: [`Exchange::wind_down`], and [`Exchange::close_if_idle`] whenever all input there is has been presented.
 //!
 //! A response call that does not fit the state does nothing: it left Node's thread before the news reached it that
 //! the request is over.
+
+use std::time::Duration;
 
 use super::body::BodyDecoder;
 use super::encode::{
@@ -50,6 +53,8 @@ pub struct Exchange {
     taking: Option<Pace>,
     /// Since when the caller does not read, for reasons of its own: the client is not late.
     paused: Option<Timestamp>,
+    /// The next response to begin is the last one.
+    is_winding_down: bool,
 }
 
 /// How a piece of a body goes on, see [`Exchange::frame_body`].
@@ -86,6 +91,7 @@ impl Exchange {
             writing: Writing::Nothing,
             taking: None,
             paused: None,
+            is_winding_down: false,
         }
     }
 
@@ -171,7 +177,8 @@ impl Exchange {
         out: &mut Vec<u8>,
     ) {
         let Writing::Owed(asked) = self.writing else { return };
-        let Plan { body, close, .. } = encode_head(head, asked, framing, false, moment.date, out);
+        let Plan { body, close, .. } =
+            encode_head(head, asked, framing, self.is_winding_down, moment.date, out);
         self.writing = Writing::Started { body, close };
     }
 
@@ -228,7 +235,7 @@ impl Exchange {
         out: &mut Vec<u8>,
     ) {
         let Writing::Owed(asked) = self.writing else { return };
-        let close = close || !self.reading.can_discard(moment.limits);
+        let close = close || self.is_winding_down || !self.reading.can_discard(moment.limits);
         let framing = Framing::Length(body.len() as u64);
         let plan = encode_head(head, asked, framing, close, moment.date, out);
         if let BodyEncoding::Length(_) = plan.body {
@@ -247,6 +254,31 @@ impl Exchange {
             self.writing = Writing::Nothing;
         }
         may_leave
+    }
+
+    /// The connection is to end as soon as nothing is cut off by it. The next response to begin says so and is the last
+    /// one: requests behind it are not processed (RFC 9112 §9.6). One that has begun without saying so is completed, and
+    /// then [`Self::close_if_idle`] decides. Of a new connection the first request is waited for only briefly.
+    pub const fn wind_down(&mut self) {
+        self.is_winding_down = true;
+    }
+
+    /// Whether [`Self::wind_down`] was called.
+    #[must_use]
+    pub const fn is_winding_down(&self) -> bool {
+        self.is_winding_down
+    }
+
+    /// Closes a connection that is winding down if it waits for a further request. To be called when everything that
+    /// the client has sent was presented: it may send more all the same, and has to try again then (RFC 9112 §9.5).
+    /// Returns whether it closed.
+    pub const fn close_if_idle(&mut self) -> bool {
+        let waits = matches!(self.reading, Reading::Head(Opening { phase: Phase::Idle, .. }));
+        let closes = self.is_winding_down && waits;
+        if closes {
+            self.close();
+        }
+        closes
     }
 
     /// The caller stops reading for reasons of its own (`res.pause()`, Node's thread lags): the client is not late
@@ -447,7 +479,20 @@ impl Exchange {
 
     /// When the client has been given long enough to send what is expected of it.
     fn reading_deadline(&self, limits: &Limits) -> Option<Timestamp> {
-        let is_taking_output = self.taking.is_some();
-        if self.paused.is_some() { None } else { self.reading.deadline(limits, is_taking_output) }
+        if self.paused.is_some() {
+            return None;
+        }
+        let deadline = self.reading.deadline(limits, self.taking.is_some());
+        match &self.reading {
+            Reading::Head(Opening { phase: Phase::New, since, .. }) if self.is_winding_down => {
+                let grace = *since + FIRST_REQUEST_GRACE;
+                Some(deadline.map_or(grace, |deadline| deadline.min(grace)))
+            }
+            _ => deadline,
+        }
     }
 }
+
+/// How long after its accept a connection that is winding down may bring its first request: a client that has just
+/// connected is about to send one, and knows of nothing else to do with it. The longest round trips are below 1 s.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@ mod properties;
 mod responses;
 mod rules;
 mod timeouts;
+mod winding_down;
 
 use super::encode::{FieldFlags, ResponseHead};
 use super::error::HttpError;
