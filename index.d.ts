@@ -108,7 +108,8 @@ export type CloseCauseName =
   // This program.
   | 'CLOSED_BY_APPLICATION'
   | 'CLOSED_BY_END'
-  | 'CLOSED_BY_APP_CLOSE';
+  | 'CLOSED_BY_APP_CLOSE'
+  | 'CLOSED_BY_SHUTDOWN';
 
 /** What goes with the code and reason of a close, and with the reason of an abort. */
 export interface CloseInfo {
@@ -119,7 +120,7 @@ export interface CloseInfo {
    * its limits), or neither (`transport`: the connection went away below them).
    */
   readonly initiator: 'peer' | 'local' | 'transport';
-  /** Whether Close frames were exchanged, or are being exchanged (RFC 6455 §7.1.4). */
+  /** Whether Close frames were exchanged, or are being exchanged (RFC 6455 §7.1.4). Never so for a response. */
   readonly wasClean: boolean;
 }
 
@@ -465,6 +466,47 @@ export interface TemplatedApp {
    * the app; does nothing when nothing is open.
    */
   close(): this;
+
+  /**
+   * Ends everything in good order. Resolves when the last connection is gone; nothing of the app keeps the process alive
+   * then. For `process.once('SIGTERM', …)`; examples/graceful-shutdown.js is a whole program.
+   *
+   * - Before it returns the ports are free (who was connected by then is still accepted), and every WebSocket has been
+   *   told `code` and `reason` as by `ws.end`: its `close` handler has run (cause `CLOSED_BY_SHUTDOWN`). One that opens
+   *   later, from a handshake under way, is told when its `open` handler has returned.
+   * - Requests that have arrived, were it only with their first byte, are served. The next response to begin on each
+   *   connection says `Connection: close` and is the last one there: requests pipelined behind it are not processed, which
+   *   tells the client to send them again elsewhere (RFC 9112 §9.6).
+   * - Idle connections are closed, new ones that have sent nothing a second after they were accepted. A client that sends
+   *   its next request at that very moment finds the connection closed and has to try again (RFC 9112 §9.5).
+   * - After `timeout` what is left is dropped: `onAborted` runs (cause `CLOSED_BY_SHUTDOWN`, with `reason`).
+   *
+   * Other apps are not touched. The app may listen again, also before this one is over: those connections are not part of
+   * it. A further call has a promise and a deadline of its own, so that a second signal can shorten the first; what was
+   * told before is not told again. `close` ends it at once. Without anything open it resolves soon.
+   *
+   * Rejects, without effect, with `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad options.
+   */
+  shutdown(options?: ShutdownOptions | null): Promise<ShutdownSummary>;
+}
+
+/** Options of {@link TemplatedApp.shutdown}. A key given as `undefined` means its default. */
+export interface ShutdownOptions {
+  /** Milliseconds until what has not ended is dropped, 0 – 2^31-1; 0 is at once. @default 10000 */
+  timeout?: number;
+  /** Close code for WebSockets, as for {@link WebSocket.end}. @default 1001 */
+  code?: number;
+  /** Reason for WebSockets and for `onAborted`; empty means the default. @default 'Server is shutting down' */
+  reason?: RecognizedString;
+}
+
+/** What a shutdown came to. */
+export interface ShutdownSummary {
+  /**
+   * Connections that had to be dropped before they were finished, by the timeout or by `close`: with a request that was
+   * not answered, a response that the client had not taken, or a WebSocket whose peer did not answer the Close frame.
+   */
+  forced: number;
 }
 
 /**

@@ -38,6 +38,7 @@ const LOG = 13;
 const WRITABLE = 14;
 const OPENED = 18;
 const CLOSED = 19;
+const SHUT_DOWN = 20;
 
 /** Which handlers a behavior has, as bits. The same numbers stand in src/node/behavior.rs. */
 const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32 };
@@ -150,6 +151,9 @@ function drain() {
       case CLOSED:
         handleClosed();
         break;
+      case SHUT_DOWN:
+        concludeShutdown(registers[1], registers[2]);
+        break;
       case YIELD:
         setImmediate(drainOutside);
         return;
@@ -236,7 +240,8 @@ function handleData(chunk) {
 
 function handleAbort(reason) {
   const slot = registers[1];
-  const info = infoOf(registers[2]);
+  // A response has no Close handshake, whatever became of the WebSockets that the cause has ended too.
+  const info = { ...infoOf(registers[2]), wasClean: false };
   const offset = registers[3];
   const response = responses[slot];
   responses[slot] = undefined;
@@ -711,6 +716,7 @@ class WebSocket {
       ws.#handle = handle;
       sockets[handle % SLOTS] = ws;
       call(ws.#behavior.open, ws);
+      if (shutdowns.size > 0) tellLatecomer(handle);
     };
     behaviorOf = (ws) => ws.#behavior;
   }
@@ -1069,14 +1075,47 @@ class TemplatedApp {
   close() {
     const app = appNumber(this);
     native.appClose(app);
-    for (;;) {
-      const payload = native.appClosing(app);
-      if (registers[0] === SLEEP) return this;
-      if (registers[0] === CLOSE) native.detach(handleClose(payload));
-      else if (registers[0] === CLOSED) handleClosed();
-      else handleAbort(payload);
-    }
+    tellClosing(app);
+    return this;
   }
+
+  async shutdown(options) {
+    const app = appNumber(this);
+    if (options !== undefined && options !== null && typeof options !== 'object') {
+      throw typeError('ERR_INVALID_ARG_TYPE', 'options must be an object');
+    }
+    const { timeout, code, reason } = options ?? {};
+    const number = native.appShutdown(app, timeout, code, readable(reason));
+    const forced = number < 0 ? 0 : new Promise((resolve) => { shutdowns.set(number, resolve); });
+    tellClosing(app);
+    return { forced: await forced };
+  }
+}
+
+/** Runs the handlers of what `close` or `shutdown` has closed. */
+function tellClosing(app) {
+  for (;;) {
+    const payload = native.appClosing(app);
+    if (registers[0] === SLEEP) return;
+    if (registers[0] === CLOSE) native.detach(handleClose(payload));
+    else if (registers[0] === CLOSED) handleClosed();
+    else handleAbort(payload);
+  }
+}
+
+/** What resolves the promises of `shutdown`, by number. */
+const shutdowns = new Map();
+
+function concludeShutdown(number, forced) {
+  const resolve = shutdowns.get(number);
+  shutdowns.delete(number);
+  resolve(forced);
+}
+
+/** Closes a WebSocket that has opened while its app shuts down. */
+function tellLatecomer(socket) {
+  const reason = native.wsShutDown(socket);
+  if (reason !== undefined) native.detach(handleClose(reason));
 }
 
 /** The option `proxyProtocol`: `{ trust, required }`. */

@@ -98,6 +98,17 @@ uWS.setInteger('key', '5', 'collection');
 uWS.getString('key');
 void [text, sum, keys];
 
+const summary: Promise<uWS.ShutdownSummary> = app.shutdown();
+summary.then(({ forced }: { forced: number }) => forced);
+const patience: uWS.ShutdownOptions = { timeout: 8000, code: 1012, reason: Buffer.from('restart') };
+app.shutdown(patience);
+app.shutdown(null);
+app.shutdown({ timeout: undefined });
+// @ts-expect-error a timeout is a number
+app.shutdown({ timeout: '10s' });
+// @ts-expect-error no such option
+app.shutdown({ grace: 10 });
+
 const exclusive: uWS.ListenOptions = uWS.LIBUS_LISTEN_EXCLUSIVE_PORT;
 const listening = (token: uWS.ListenSocket | false, error?: uWS.ListenError): void => {
   if (!token) {

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use socket2::Socket;
 
@@ -15,6 +16,7 @@ use super::ledger::Ledger;
 use super::rules::Rules;
 use super::setup::SetupOrder;
 use super::sync::Arc;
+use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::{FieldFlags, Framing};
 use crate::protocol::websocket::MessageKind;
 
@@ -32,6 +34,13 @@ pub enum Command {
         /// Released when the socket is closed, because the caller promises a free port on return.
         done: Arc<Latch>,
     },
+    /// Close every listening socket of an app. Who is connected already, and waits to be accepted, is accepted before.
+    StopAccepting {
+        /// The app and the epoch that ends.
+        app: AppId,
+        /// Released when the sockets are closed and all that was accepted is on its way to its worker.
+        done: Arc<Latch>,
+    },
     /// Take over a connection that was accepted elsewhere.
     AdoptConnection(Box<Adoption>),
     /// Drop a connection, whatever goes on there; the application knows and its handlers have run.
@@ -46,6 +55,9 @@ pub enum Command {
         /// Released when they are closed.
         done: Arc<Latch>,
     },
+    /// End every connection of an app in good order, and by force what is left in the end (`app.shutdown()`). Comes
+    /// behind [`Self::StopAccepting`], so there will be no further ones.
+    ShutDownApp(Arc<ShutdownOrder>),
 
     /// Answer in one go: head, framing and whole body.
     Respond {
@@ -144,6 +156,8 @@ pub enum Command {
     EndWebSocket {
         /// Which one.
         connection: ConnectionId,
+        /// Why.
+        cause: CloseCause,
         /// Status code; 0, 1005 and 1006 send an empty Close.
         code: u16,
         /// Reason, UTF-8.
@@ -244,6 +258,19 @@ pub struct Adoption {
     pub address: Option<SocketAddr>,
     /// Released when the connection counts as one of the worker's.
     pub done: Option<Arc<Latch>>,
+}
+
+/// What `app.shutdown()` asks for.
+#[derive(Debug)]
+pub struct ShutdownOrder {
+    /// The app and the epoch that ends.
+    pub app: AppId,
+    /// Status code for WebSockets, as in [`Command::EndWebSocket`].
+    pub code: u16,
+    /// Reason for WebSockets. Never empty.
+    pub reason: String,
+    /// How long connections may take to end.
+    pub timeout: Duration,
 }
 
 /// The file of a Unix socket.

@@ -52,7 +52,8 @@ fn narrow(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// One fact about one connection. In order per connection; nothing follows a connection's last event.
+/// One fact about one connection, or about all of an app. In order per connection; nothing follows a connection's last
+/// event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A connection was accepted, of an app that wants to know; if a header of the PROXY protocol may come first, once it
@@ -142,6 +143,13 @@ pub enum Event {
         cause: CloseCause,
         /// UTF-8, never empty.
         reason: Slice,
+    },
+    /// The last connection of an app on this worker is gone, after `ShutDownApp`.
+    AppShutDown {
+        /// The app and the epoch that has ended.
+        app: AppId,
+        /// How many of its connections had to be dropped before they were finished.
+        forced: u32,
     },
 }
 

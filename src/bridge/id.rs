@@ -46,14 +46,23 @@ impl RequestNumber {
     }
 }
 
-/// One `App`, and how often it had been closed when the connection was accepted: what was accepted before
+/// One `App`, and how often it had been closed or shut down when the connection was accepted: what was accepted before
 /// `app.close()` is not the business of the same app listening again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AppId {
     /// Position in Node's table of apps.
     pub app: u32,
-    /// Number of `app.close()` calls before.
+    /// Number of `app.close()` and `app.shutdown()` calls before.
     pub epoch: u32,
+}
+
+impl AppId {
+    /// Whether what belongs to `other` ends together with this epoch: earlier epochs of the same app do, because an app
+    /// that was shut down may listen again, and be closed, before its last connection is gone.
+    #[must_use]
+    pub const fn covers(self, other: Self) -> bool {
+        self.app == other.app && other.epoch <= self.epoch
+    }
 }
 
 /// An app as other environments know it. Given out once in a process, and not to be guessed: a number that was meant to

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
@@ -206,6 +206,30 @@ impl Listener {
         self.turn = (self.turn + 1) % self.share.len();
         Ok(Accepted::Kept { transport, worker: self.share[self.turn] })
     }
+
+    /// Accepts everybody who is connected at this moment, whether or not the runtime has noticed. Meant for the last
+    /// moment before the socket closes: the system resets those who are still waiting then.
+    pub fn accept_waiting(&mut self) -> Vec<Accepted> {
+        let mut accepted = Vec::new();
+        for _ in 0..MOST_WAITING {
+            let socket = match &self.socket {
+                ListeningSocket::Tcp(socket) => SockRef::from(socket).accept(),
+                #[cfg(unix)]
+                ListeningSocket::Unix(socket) => SockRef::from(socket).accept(),
+            };
+            match socket {
+                Ok((socket, _)) => {
+                    let placed = socket.set_nonblocking(true).and_then(|()| Transport::adopt(socket));
+                    // What fails is gone already.
+                    accepted.extend(placed.and_then(|transport| self.place(transport)));
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        accepted
+    }
 }
 
 impl Drop for Listener {
@@ -238,6 +262,9 @@ pub fn identify(_path: &Path) -> Option<(u64, u64)> {
 
 /// Connections that may wait to be accepted; uWebSockets.js has the same number.
 const BACKLOG: i32 = 512;
+/// Connections taken by [`Listener::accept_waiting`]. More than wait; less than somebody who goes on connecting would
+/// like.
+const MOST_WAITING: usize = 2 * BACKLOG as usize;
 /// `EAFNOSUPPORT`: the machine has no IPv6.
 #[cfg(target_os = "linux")]
 const NO_IPV6: i32 = 97;

@@ -7,6 +7,8 @@
 //! All output that one pass produced for a socket leaves in one write, and all events of a pass cross the border in
 //! one batch. This is also the only file that looks at a clock.
 
+mod shutdown;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use tokio::time::Sleep;
 
+use self::shutdown::Shutdowns;
 use super::connection::{Connection, Terms, Upgrade};
 use super::context::Context;
 use super::listener::{Accepted, Listener};
@@ -47,10 +50,12 @@ pub struct Worker {
     peers: Arc<Peers>,
     registry: Registry<Connection>,
     listeners: Vec<Listener>,
-    /// The epoch that ended last, of every app that was closed.
+    /// The epoch that ended last, of every app that was closed or has shut down.
     ended: HashMap<u32, u32>,
     /// How to serve the connections of each app.
     setups: HashMap<u32, AppSetup>,
+    /// Apps that are being shut down.
+    shutdowns: Shutdowns,
     context: Context,
     /// Every read goes here first; a connection keeps bytes only while something is incomplete.
     scratch: Vec<u8>,
@@ -113,6 +118,7 @@ impl Worker {
             listeners: Vec::new(),
             ended: HashMap::new(),
             setups: HashMap::new(),
+            shutdowns: Shutdowns::default(),
             context: Context::default(),
             scratch: vec![0; SCRATCH],
             ready: Arc::new(Ready::default()),
@@ -140,6 +146,7 @@ impl Worker {
         self.serve_ready(again);
         self.serve_timers();
         self.flush();
+        self.conclude_shutdowns();
         self.uplink.push(&mut self.context.events);
         // Behind the events: Node would otherwise take leave before it has heard of the end of the last connection.
         self.report_population();
@@ -214,6 +221,7 @@ impl Worker {
 
     fn remove(&mut self, slot: u32, generation: u32) {
         let Some(mut connection) = self.registry.remove(slot, generation) else { return };
+        self.shutdowns.note_gone(connection.app());
         if let Some(memberships) = connection.take_memberships() {
             for moved in self.context.topics.unsubscribe_all(*memberships) {
                 if let Some(other) = self.registry.get(moved.who.slot, moved.who.generation) {
@@ -238,6 +246,7 @@ impl Worker {
                 self.accept(listener);
             }
         }
+        self.force_due();
     }
 
     /// Writes all that the pass produced.
@@ -259,11 +268,8 @@ impl Worker {
     /// Sets the alarm to the next deadline. Returns whether that has passed already.
     fn set_alarm(&mut self, task: &mut TaskContext<'_>) -> bool {
         let retry = self.retry.as_ref().map(|(at, _)| *at);
-        let next = match (self.context.wheel.next(), retry) {
-            (Some(timer), Some(retry)) => Some(timer.min(retry)),
-            (timer, retry) => timer.or(retry),
-        };
-        let Some(next) = next else { return false };
+        let deadlines = [self.context.wheel.next(), retry, self.shutdowns.next_deadline()];
+        let Some(next) = deadlines.into_iter().flatten().min() else { return false };
         if self.alarm != Some(next) {
             self.alarm = Some(next);
             let moment = self.started + Duration::from_millis(next.0);
@@ -282,16 +288,7 @@ impl Worker {
             let app = listener.app;
             match listener.poll_accept() {
                 Poll::Pending => return,
-                Poll::Ready(Ok(Accepted::HandedOver)) => {}
-                Poll::Ready(Ok(Accepted::Kept { transport, worker })) if worker == self.id => {
-                    self.enter(transport, app, None);
-                }
-                Poll::Ready(Ok(Accepted::Kept { transport, worker })) => {
-                    if let Ok(socket) = transport.into_socket() {
-                        let adoption = Adoption { socket, app, address: None, done: None };
-                        self.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));
-                    }
-                }
+                Poll::Ready(Ok(accepted)) => self.place(accepted, app),
                 Poll::Ready(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
                 Poll::Ready(Err(error)) => {
                     // Out of descriptors, mostly. Trying again at once would spin until somebody closes one.
@@ -303,6 +300,20 @@ impl Worker {
             }
         }
         self.retry.get_or_insert_with(|| (self.context.now, Vec::new())).1.push(id);
+    }
+
+    /// Sees to it that an accepted connection is served.
+    fn place(&mut self, accepted: Accepted, app: AppId) {
+        match accepted {
+            Accepted::HandedOver => {}
+            Accepted::Kept { transport, worker } if worker == self.id => self.enter(transport, app, None),
+            Accepted::Kept { transport, worker } => {
+                if let Ok(socket) = transport.into_socket() {
+                    let adoption = Adoption { socket, app, address: None, done: None };
+                    self.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));
+                }
+            }
+        }
     }
 
     /// Begins to serve a connection.
@@ -349,6 +360,8 @@ impl Worker {
                 self.listeners.retain(|known| known.id != listener);
                 done.release();
             }
+            Command::StopAccepting { app, done } => self.stop_accepting(app, &done),
+            Command::ShutDownApp(order) => self.shut_down_app(&order),
             Command::AdoptConnection(adoption) => self.adopt(*adoption),
             Command::CloseConnection { connection } => self.on(connection, Connection::close),
             Command::CloseApp { app, done } => {
@@ -402,8 +415,8 @@ impl Worker {
             Command::SendPing { connection, payload } => {
                 self.on(connection, |it, context| it.send_ping(payload.of(arena), context));
             }
-            Command::EndWebSocket { connection, code, reason } => {
-                self.on(connection, |it, context| it.end_websocket(code, reason.of(arena), context));
+            Command::EndWebSocket { connection, cause, code, reason } => {
+                self.on(connection, |it, context| it.end_websocket(cause, code, reason.of(arena), context));
             }
             Command::ConcludeWebSocket { connection } => self.on(connection, Connection::conclude_websocket),
             Command::CloseWebSocket { connection } => self.on(connection, Connection::close_websocket),
@@ -443,7 +456,7 @@ impl Worker {
     /// Begins to serve a connection that was accepted elsewhere.
     fn adopt(&mut self, adoption: Adoption) {
         let Adoption { socket, app, address, done } = adoption;
-        // Otherwise it was on its way when the app was closed, and nobody else will close it.
+        // Otherwise it was on its way when the app was closed or had shut down, and nobody else will close it.
         if !self.has_ended(app) {
             match Transport::adopt(socket) {
                 Ok(transport) => self.enter(transport, app, address),
@@ -463,16 +476,16 @@ impl Worker {
         self.ended.get(&app.app).is_some_and(|ended| app.epoch <= *ended)
     }
 
+    fn note_ended(&mut self, app: AppId) {
+        let ended = self.ended.entry(app.app).or_insert(app.epoch);
+        *ended = app.epoch.max(*ended);
+    }
+
     fn close_app(&mut self, app: AppId) {
-        self.ended.insert(app.app, app.epoch);
-        self.listeners.retain(|listener| listener.app != app);
-        let keys: Vec<_> = self.registry.keys().collect();
-        for (slot, generation) in keys {
-            self.with(slot, generation, |connection, context, _| {
-                if connection.app() == app {
-                    connection.handle_app_closed(context);
-                }
-            });
+        self.note_ended(app);
+        self.listeners.retain(|listener| !app.covers(listener.app));
+        for (slot, generation) in self.connections_of(app) {
+            self.force(slot, generation, Connection::handle_app_closed);
         }
         // The caller waits: what closes now shall be on the wire when it goes on.
         self.flush();

@@ -23,14 +23,17 @@ use crate::bridge::sync::Arc;
 use crate::io::descriptor::Registration;
 use crate::io::listener::{Address, bind, identify};
 use crate::io::pool::MOST_WORKERS;
+use crate::protocol::cause::CloseCause;
 use crate::protocol::proxy::{Presence, Trust};
 
 /// One app.
 pub struct App {
     /// Its routes.
     pub router: Router,
-    /// How often it was closed.
+    /// How often it was closed or shut down.
     pub epoch: u32,
+    /// The first epoch whose requests are served: later than those that were closed.
+    first_served: u32,
     /// I/O threads that share its connections.
     threads: usize,
     /// What the workers know of it.
@@ -49,13 +52,13 @@ pub struct App {
     closing: VecDeque<Closing>,
 }
 
-/// Something that `app.close()` closes.
+/// Something that `app.close()` or `app.shutdown()` closes within the call.
 #[derive(Clone, Copy, Debug)]
 pub enum Closing {
     /// A response without an end.
-    Exchange(Handle),
+    Exchange(Handle, CloseCause),
     /// An open WebSocket.
-    Socket(Handle),
+    Socket(Handle, CloseCause),
     /// A connection that filters were told of.
     Connection(Handle),
 }
@@ -103,29 +106,30 @@ impl Environment {
     /// Closes every listening socket of an app and every connection that it accepted, and waits until the workers have.
     fn close_app(&mut self, number: u32) {
         let Some(app) = self.apps.get_mut(number as usize) else { return };
-        let ended = AppId { app: number, epoch: app.epoch };
-        app.epoch = app.epoch.wrapping_add(1);
-        // First: nobody hands it connections any more that it would not close.
-        app.registration = None;
-        let responses = self
-            .exchanges
-            .iter()
-            .filter(|(_, it)| it.app == ended)
-            .map(|(handle, _)| Closing::Exchange(handle));
-        let sockets =
-            self.sockets.iter().filter(|(_, it)| it.app == ended).map(|(handle, _)| Closing::Socket(handle));
+        let ended = app.end_epoch(number);
+        app.first_served = app.epoch;
+        let cause = CloseCause::AppClosed;
+        let responses = self.exchanges.iter().filter(|(_, it)| ended.covers(it.app));
+        let responses = responses.map(|(handle, _)| Closing::Exchange(handle, cause));
+        let sockets = self.sockets.iter().filter(|(_, it)| ended.covers(it.app));
+        let sockets = sockets.map(|(handle, _)| Closing::Socket(handle, cause));
         let connections = self.connections.of(ended).map(Closing::Connection);
-        app.closing.extend(responses.chain(sockets).chain(connections));
-        let listeners: Vec<Handle> =
-            self.listeners.iter().filter(|(_, it)| it.app == ended).map(|(handle, _)| handle).collect();
-        for listener in listeners {
-            self.listeners.remove(listener);
-        }
+        app.close_later(responses.chain(sockets).chain(connections));
+        self.forget_listeners(ended);
         let Some(threads) = &self.threads else { return };
         let done = Arc::new(Latch::new(threads.pool.workers().len()));
         self.outgoing.to_all(&threads.pool, || Command::CloseApp { app: ended, done: Arc::clone(&done) });
         if !threads.pool.workers().is_empty() {
             done.wait(PATIENCE);
+        }
+    }
+
+    /// The listening sockets of an app are closed as far as JavaScript is concerned.
+    pub fn forget_listeners(&mut self, app: AppId) {
+        let listeners = self.listeners.iter().filter(|(_, it)| app.covers(it.app));
+        let listeners: Vec<Handle> = listeners.map(|(handle, _)| handle).collect();
+        for listener in listeners {
+            self.listeners.remove(listener);
         }
     }
 
@@ -207,6 +211,7 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     environment.apps.push(App {
         router: Router::new(),
         epoch: 0,
+        first_served: 0,
         threads,
         setup: AppSetup { limits, ..AppSetup::default() },
         share: Vec::new(),
@@ -398,6 +403,27 @@ pub fn closing<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 impl App {
+    /// Whether requests of connections that were accepted in this epoch are served.
+    #[must_use]
+    pub const fn serves(&self, epoch: u32) -> bool {
+        epoch >= self.first_served && epoch <= self.epoch
+    }
+
+    /// What is accepted from now on is not the business of the `close` or `shutdown` under way, which is about what is
+    /// returned.
+    pub fn end_epoch(&mut self, number: u32) -> AppId {
+        // First: nobody hands it connections any more that would not end with this epoch.
+        self.registration = None;
+        let ended = AppId { app: number, epoch: self.epoch };
+        self.epoch = self.epoch.wrapping_add(1);
+        ended
+    }
+
+    /// These are to be told to JavaScript.
+    pub fn close_later(&mut self, these: impl IntoIterator<Item = Closing>) {
+        self.closing.extend(these);
+    }
+
     /// The next object that `close` has not told JavaScript about.
     pub fn next_closing(&mut self) -> Option<Closing> {
         self.closing.pop_front()

@@ -36,9 +36,9 @@ impl Connections {
         !self.refused.is_empty() && self.refused.contains(&id)
     }
 
-    /// Those of an app.
+    /// Those that end together with an app.
     pub fn of(&self, app: AppId) -> impl Iterator<Item = Handle> {
-        self.table.iter().filter(move |(_, it)| it.app == app).map(|(handle, _)| handle)
+        self.table.iter().filter(move |(_, it)| app.covers(it.app)).map(|(handle, _)| handle)
     }
 
     fn insert(&mut self, id: ConnectionId, app: AppId) -> Option<Handle> {
@@ -65,7 +65,7 @@ impl Environment {
     ) -> Option<(f64, Value<'c>)> {
         let OpeningRecord { app, peer } = record;
         // Otherwise the app was closed while this was under way, and so was the connection.
-        let is_current = self.apps.get(app.app as usize).is_some_and(|it| it.epoch == app.epoch);
+        let is_current = self.apps.get(app.app as usize).is_some_and(|it| it.serves(app.epoch));
         let handle = if is_current { self.connections.insert(id, app)? } else { return None };
         self.registers.set(1, handle.to_number());
         self.registers.set(2, f64::from(app.app));

@@ -59,6 +59,8 @@ pub mod step {
     pub const OPENED: f64 = 18.0;
     /// A connection was closed: its handle.
     pub const CLOSED: f64 = 19.0;
+    /// The last connection of an app that shuts down is gone: shutdown, forced connections.
+    pub const SHUT_DOWN: f64 = 20.0;
 }
 
 /// What a request is to JavaScript. The same numbers stand in `index.js`.
@@ -299,6 +301,14 @@ impl Environment {
                 self.close_socket(handle, code, cause);
                 Outcome::Step(step::CLOSE, env.array_buffer(reason.of(self.dispatcher.bytes())))
             }
+            Event::AppShutDown { app, forced } => {
+                let Some((shutdown, forced)) = self.shutdowns.note_worker(app, forced) else {
+                    return Outcome::Nothing;
+                };
+                self.registers.set(1, shutdown);
+                self.registers.set(2, f64::from(forced));
+                Outcome::Step(step::SHUT_DOWN, Value::UNDEFINED)
+            }
         }
     }
 
@@ -317,8 +327,9 @@ impl Environment {
     ) -> Outcome<'c> {
         let Some((_, batch, _)) = &self.dispatcher.batch else { return Outcome::Nothing };
         let record: RequestRecord = batch.requests[record];
-        let current = self.apps.get(record.app.app as usize).is_some_and(|app| app.epoch == record.app.epoch);
-        if !current || self.connections.refuses(connection) {
+        let app = self.apps.get(record.app.app as usize);
+        let is_served = app.is_some_and(|app| app.serves(record.app.epoch));
+        if !is_served || self.connections.refuses(connection) {
             // The app or this connection was closed while the request was under way.
             return Outcome::Nothing;
         }
@@ -532,35 +543,37 @@ impl Environment {
     }
 
     fn abort_step<'c>(&mut self, env: Env<'c>, handle: Handle, cause: CloseCause) -> Outcome<'c> {
-        let written = self.exchanges.get(handle).map_or(0, |exchange| exchange.output.written);
+        let Some(exchange) = self.exchanges.get(handle) else { return Outcome::Nothing };
+        let (written, (_, reason)) = (exchange.output.written, self.farewell(exchange.app, cause));
         self.finish_exchange(handle);
         self.registers.set(3, written as f64);
         self.registers.set(1, f64::from(handle.slot));
         self.registers.set(2, f64::from(cause.number()));
-        Outcome::Step(step::ABORT, env.string(cause.verdict().text.as_bytes()))
+        Outcome::Step(step::ABORT, env.string(reason.as_bytes()))
     }
 
     fn close_step<'c>(&mut self, env: Env<'c>, handle: Handle, cause: CloseCause) -> Outcome<'c> {
-        let verdict = cause.verdict();
-        self.close_socket(handle, verdict.local_code, cause);
-        Outcome::Step(step::CLOSE, env.array_buffer(verdict.text.as_bytes()))
+        let Some(socket) = self.sockets.get(handle) else { return Outcome::Nothing };
+        let (code, reason) = self.farewell(socket.app, cause);
+        self.close_socket(handle, code, cause);
+        Outcome::Step(step::CLOSE, env.array_buffer(reason.as_bytes()))
     }
 
-    /// The next object that `app.close()` has closed, as an event.
+    /// The next object that `app.close()` or `app.shutdown()` has closed, as an event.
     ///
     /// # Errors
     /// There is no such app.
     pub fn next_closing<'c>(&mut self, env: Env<'c>, app: f64) -> Result<Value<'c>, Misuse> {
         loop {
             let outcome = match self.app(app)?.1.next_closing() {
-                Some(Closing::Exchange(handle)) if self.is_unanswered(handle) => {
-                    self.abort_step(env, handle, CloseCause::AppClosed)
+                Some(Closing::Exchange(handle, cause)) if self.is_unanswered(handle) => {
+                    self.abort_step(env, handle, cause)
                 }
-                Some(Closing::Socket(handle)) if self.sockets.get(handle).is_some() => {
-                    self.close_step(env, handle, CloseCause::AppClosed)
+                Some(Closing::Socket(handle, cause)) if self.sockets.get(handle).is_some() => {
+                    self.close_step(env, handle, cause)
                 }
                 Some(Closing::Connection(handle)) => self.forget_connection(handle).into(),
-                Some(Closing::Exchange(_) | Closing::Socket(_)) => continue,
+                Some(Closing::Exchange(..) | Closing::Socket(..)) => continue,
                 None => Outcome::Step(step::SLEEP, Value::UNDEFINED),
             };
             if let Outcome::Step(step, value) = outcome {

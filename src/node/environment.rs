@@ -16,6 +16,7 @@ use super::handles::{Handle, Table};
 use super::http_response::Exchange;
 use super::outgoing::Outgoing;
 use super::raw::Env;
+use super::shutdown::Shutdowns;
 use super::store;
 use super::topics::{Change, Topics};
 use super::websocket::Socket;
@@ -62,6 +63,8 @@ pub struct Environment {
     pub topics: Topics,
     /// Topics left by the last closed WebSocket, for its `subscription` handler; last one first.
     pub departures: Vec<Change>,
+    /// Apps that are being shut down.
+    pub shutdowns: Shutdowns,
     /// Names for listening sockets.
     pub next_listener: u32,
     /// The process is about to end: whatever is sent from now on is waited for, in all no longer than this.
@@ -133,13 +136,15 @@ impl Environment {
         started.elapsed()
     }
 
-    /// Keeps Node alive as long as somebody listens or is connected, or events wait to be handled (S17).
+    /// Keeps Node alive as long as somebody listens or is connected, events wait to be handled, or a shutdown is waited
+    /// for (S17).
     pub fn update_liveness(&mut self, env: Env<'_>) {
         let workers = || self.threads.iter().flat_map(|it| it.pool.workers());
         // In this order, because a worker hands over the last event of a connection before it reports it gone.
         let connected = workers().any(|worker| worker.uplink.population() > 0);
         let waiting = workers().any(|worker| !worker.uplink.is_empty());
-        self.doorbell.keep_alive(env, connected || waiting || self.awaits_connections());
+        self.doorbell
+            .keep_alive(env, connected || waiting || self.awaits_connections() || !self.shutdowns.is_empty());
     }
 
     /// Whether connections may come: somebody listens, or other apps may hand some over.

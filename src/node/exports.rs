@@ -6,7 +6,7 @@ use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
     adoption, app, buffer, connections, declarative, dispatch, http_request, http_response, logger,
-    multipart, request_body, response_body, store, websocket,
+    multipart, request_body, response_body, shutdown, store, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -45,6 +45,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("appListenUnix", app::listen_unix),
     ("appClose", app::close),
     ("appClosing", app::closing),
+    ("appShutdown", shutdown::shut_down),
     ("appPublish", app::publish),
     ("appSubscribers", app::subscribers),
     ("listenerClose", app::close_listener),
@@ -82,6 +83,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("wsPing", websocket::ping),
     ("wsEnd", websocket::end),
     ("wsClose", websocket::close),
+    ("wsShutDown", shutdown::tell_latecomer),
     ("wsBuffered", websocket::buffered_amount),
     ("wsSubscribe", websocket::subscribe),
     ("wsUnsubscribe", websocket::unsubscribe),

@@ -34,6 +34,7 @@ pub mod raw;
 pub mod request_body;
 pub mod response_body;
 pub mod router;
+pub mod shutdown;
 pub mod store;
 pub mod store_lock;
 pub mod topics;

@@ -233,30 +233,35 @@ pub fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `wsEnd(socket, code, message)`: returns the reason for the close handler.
 pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut reason) = (call.env(), Vec::new());
-    let code = match (env.type_of(call.argument(1)), env.number(call.argument(1))) {
-        (Type::Nothing, _) => 0,
-        (_, Some(code)) if code == 0.0 || (code.fract() == 0.0 && (1000.0..5000.0).contains(&code)) => {
-            code as u16
-        }
-        (_, Some(code)) => {
-            return Err(Misuse::out_of_range(format!(
-                "code must be 0 or an integer from 1000 to 4999, got {code}"
-            )));
-        }
-        (_, None) => return Err(Misuse::invalid_type("code must be a number")),
-    };
+    let code = close_code(call, 1)?.unwrap_or(0);
     env.append_text_or_data(call.argument(2), &mut reason)?;
     let mut environment = call.environment()?;
     let (handle, socket) = environment.socket(call.number(0))?;
     let connection = socket.connection;
-    let slice = environment.outgoing.copy(connection.worker, &reason);
-    environment.outgoing.push(connection.worker, Command::EndWebSocket { connection, code, reason: slice });
-    environment.close_socket(handle, code, CloseCause::ApplicationEnded);
-    environment.settle();
+    environment.push_end(handle, connection, CloseCause::ApplicationEnded, code, &reason);
     if reason.is_empty() {
         reason.extend_from_slice(CloseCause::ApplicationEnded.verdict().text.as_bytes());
     }
     Ok(env.array_buffer(&reason))
+}
+
+/// An argument that is a close code; `None` if it is left out.
+///
+/// # Errors
+/// It is no number, or neither 0 nor an integer from 1000 to 4999.
+pub fn close_code(call: &Call<'_>, index: usize) -> Result<Option<u16>, Misuse> {
+    let env = call.env();
+    match (env.type_of(call.argument(index)), env.number(call.argument(index))) {
+        (Type::Nothing, _) => Ok(None),
+        (_, Some(code)) if code == 0.0 || (code.fract() == 0.0 && (1000.0..5000.0).contains(&code)) => {
+            Ok(Some(code as u16))
+        }
+        (_, Some(code)) => {
+            let text = format!("code must be 0 or an integer from 1000 to 4999, got {code}");
+            Err(Misuse::out_of_range(text))
+        }
+        (_, None) => Err(Misuse::invalid_type("code must be a number")),
+    }
 }
 
 /// `wsClose(socket)`: returns the reason for the close handler.

@@ -74,6 +74,8 @@ pub enum CloseCause {
     ApplicationEnded,
     /// The application called `app.close()`.
     AppClosed,
+    /// The application called `app.shutdown()`.
+    ServerShutdown,
 }
 
 /// Which side ended a connection: the `initiator` of a close event's `info`.
@@ -96,7 +98,7 @@ pub struct Verdict {
     pub initiator: Initiator,
     /// `info.wasClean`: Close frames were exchanged or are being exchanged, in the sense of RFC 6455 §7.1.4.
     pub was_clean: bool,
-    /// The code the local close handler gets, unless a Close frame or `ws.end()` gave one: 1005, 1006 or 1000.
+    /// The code the local close handler gets, unless a Close frame, `ws.end()` or `app.shutdown()` gave one.
     pub local_code: u16,
     /// The status code of the Close frame sent to the peer; `None` where no frame of our own can or should go out.
     pub wire_code: Option<u16>,
@@ -106,7 +108,7 @@ pub struct Verdict {
 
 impl CloseCause {
     /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::PeerClosed,
         Self::PeerClosedWithoutCode,
         Self::ReservedBits,
@@ -139,6 +141,7 @@ impl CloseCause {
         Self::ApplicationClosed,
         Self::ApplicationEnded,
         Self::AppClosed,
+        Self::ServerShutdown,
     ];
 
     /// The cause's position in [`Self::ALL`].
@@ -258,6 +261,11 @@ impl CloseCause {
                 ..local("CLOSED_BY_END", "Application called end() without a reason")
             },
             Self::AppClosed => told(local("CLOSED_BY_APP_CLOSE", "Application called app.close()"), 1001),
+            Self::ServerShutdown => Verdict {
+                was_clean: true,
+                local_code: 1001,
+                ..told(local("CLOSED_BY_SHUTDOWN", "Server is shutting down"), 1001)
+            },
         }
     }
 }

@@ -137,6 +137,16 @@ impl HttpSide {
         }
     }
 
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.exchange.is_idle() && self.pending.is_empty()
+    }
+
+    /// The next response to begin is the last one.
+    pub fn wind_down(&mut self) {
+        self.exchange.wind_down();
+    }
+
     /// Whether a request waits for the end of its response.
     pub fn owes_response(&self) -> bool {
         self.exchange.has_outstanding_response()
@@ -275,8 +285,21 @@ impl Connection {
         match &mut self.protocol {
             Protocol::Http(http) if http.finished && http.owes_response() => http.handle_fin(id, context),
             Protocol::Http(http) if http.finished => self.drain(AFTER_RESPONSE, context),
-            Protocol::Http(_) | Protocol::WebSocket(_) if could_not_read => context.again.push(id),
+            Protocol::Http(http) if could_not_read || http.exchange.is_winding_down() => {
+                context.again.push(id)
+            }
             Protocol::Http(_) | Protocol::WebSocket(_) => {}
+        }
+    }
+
+    /// Ends a connection that is winding down if nothing is under way, once the socket has been looked at.
+    pub(super) fn leave_if_idle(&mut self, context: &mut Context) {
+        if !self.is_serving() || self.starved {
+            return;
+        }
+        let Protocol::Http(http) = &mut self.protocol else { return };
+        if http.exchange.close_if_idle() {
+            self.drain(CloseCause::ServerShutdown.verdict().name, context);
         }
     }
 

@@ -175,6 +175,18 @@ impl Connection {
         self.stage == Stage::Serving
     }
 
+    /// Whether nothing would be lost by dropping the connection: nothing is under way, or peer and kernel have all that
+    /// they are to get.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        match (self.stage, &self.protocol) {
+            (Stage::Serving, Protocol::Http(http)) => http.is_idle() && !self.has_output(),
+            (Stage::Serving, Protocol::WebSocket(_)) => false,
+            (Stage::Draining, _) => !self.has_output(),
+            (Stage::Lingering { .. } | Stage::Gone, _) => true,
+        }
+    }
+
     /// Whether output waits that the kernel has not taken.
     #[must_use]
     pub fn has_output(&self) -> bool {
@@ -189,6 +201,7 @@ impl Connection {
             http.restart_clock(context.now);
         }
         self.read(context, scratch);
+        self.leave_if_idle(context);
         self.mark_dirty(context);
     }
 
@@ -323,6 +336,27 @@ impl Connection {
             Protocol::Http(_) => self.drop_after_flush(CloseCause::AppClosed, context),
             Protocol::WebSocket(_) => self.abort_websocket(CloseCause::AppClosed, context),
         }
+    }
+
+    /// `app.shutdown()`: the connection is to end in good order. A WebSocket is told, and the application knows.
+    pub fn shut_down(&mut self, code: u16, reason: &str, context: &mut Context) {
+        match &mut self.protocol {
+            Protocol::Http(http) => {
+                http.wind_down();
+                // In the next pass, behind the runtime's look at the sockets: a request that has arrived is served.
+                context.again.push(self.id);
+            }
+            Protocol::WebSocket(_) => {
+                self.end_websocket(CloseCause::ServerShutdown, code, reason.as_bytes(), context);
+            }
+        }
+    }
+
+    /// The time that `app.shutdown()` gave is up.
+    pub fn handle_shutdown_timeout(&mut self, context: &mut Context) {
+        // A Close frame or the rest of a response may be all that is missing.
+        let _ = self.outbox.flush(&self.transport, &mut context.pool);
+        self.die(CloseCause::ServerShutdown, context);
     }
 
     /// Puts the connection on the list of those to flush at the end of the pass.

@@ -165,11 +165,11 @@ impl Connection {
     }
 
     /// `Command::EndWebSocket`: the application knows and its handler has run.
-    pub fn end_websocket(&mut self, code: u16, reason: &[u8], context: &mut Context) {
+    pub fn end_websocket(&mut self, cause: CloseCause, code: u16, reason: &[u8], context: &mut Context) {
         let reason = String::from_utf8_lossy(reason);
         self.with_session(context, |socket, out, _, now| {
-            let told = if reason.is_empty() { CloseCause::ApplicationEnded.verdict().text } else { &*reason };
-            socket.close_locally(CloseCause::ApplicationEnded, code, told);
+            let told = if reason.is_empty() { cause.verdict().text } else { &*reason };
+            socket.close_locally(cause, code, told);
             socket.session.end(code, &reason, now, &socket.rules.limits, out);
         });
     }

@@ -1,0 +1,211 @@
+//! `app.shutdown()`: Node's part of it. What has to happen within the call happens here: the port is free, every open
+//! WebSocket is told and its handler runs. The workers do the rest, and tell when they are done.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::app::Closing;
+use super::environment::Environment;
+use super::error::Misuse;
+use super::handles::Handle;
+use super::raw::{Call, Type, Value};
+use super::websocket::close_code;
+use crate::bridge::command::{Command, ShutdownOrder};
+use crate::bridge::id::{AppId, ConnectionId};
+use crate::bridge::latch::Latch;
+use crate::bridge::sync::Arc;
+use crate::protocol::cause::CloseCause;
+
+/// A shutdown whose last connection is not gone.
+#[derive(Debug)]
+pub struct Shutdown {
+    /// What the workers were told.
+    order: Arc<ShutdownOrder>,
+    /// The name under which JavaScript keeps the promise.
+    number: f64,
+    /// Workers that still have connections.
+    workers: usize,
+    /// Connections that were dropped before they were finished.
+    forced: u32,
+}
+
+/// The shutdowns that are under way.
+#[derive(Debug, Default)]
+pub struct Shutdowns {
+    under_way: Vec<Shutdown>,
+    /// The number of the latest one.
+    latest: f64,
+}
+
+impl Shutdowns {
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// What the connections of `app` are told, if they are to end; the first word counts.
+    #[must_use]
+    pub fn order(&self, app: AppId) -> Option<&Arc<ShutdownOrder>> {
+        self.under_way.iter().map(|it| &it.order).find(|order| order.app.covers(app))
+    }
+
+    fn begin(&mut self, order: Arc<ShutdownOrder>, workers: usize) -> f64 {
+        self.latest += 1.0;
+        self.under_way.push(Shutdown { order, number: self.latest, workers, forced: 0 });
+        self.latest
+    }
+
+    /// A worker has no connection of `app` left. Returns number and forced connections of the shutdown if it was the
+    /// last worker.
+    pub fn note_worker(&mut self, app: AppId, forced: u32) -> Option<(f64, u32)> {
+        let position = self.under_way.iter().position(|it| it.order.app == app)?;
+        let shutdown = &mut self.under_way[position];
+        shutdown.forced += forced;
+        shutdown.workers -= 1;
+        if shutdown.workers > 0 {
+            return None;
+        }
+        let Shutdown { number, forced, .. } = self.under_way.remove(position);
+        Some((number, forced))
+    }
+}
+
+impl Environment {
+    /// Ends the current epoch of an app in good order. Returns the number of the shutdown; `None` if there are no
+    /// workers, and so no connections.
+    fn shut_down_app(&mut self, number: u32, code: u16, reason: String, timeout: Duration) -> Option<f64> {
+        let app = self.apps.get_mut(number as usize)?.end_epoch(number);
+        self.forget_listeners(app);
+        let sockets = self.sockets.iter().filter(|(_, socket)| app.covers(socket.app));
+        let sockets: Vec<_> =
+            sockets.map(|(handle, _)| Closing::Socket(handle, CloseCause::ServerShutdown)).collect();
+        self.apps.get_mut(number as usize)?.close_later(sockets);
+        let threads = self.threads.as_ref()?;
+        let workers = threads.pool.workers().len();
+        if workers == 0 {
+            return None;
+        }
+        // First of all no worker accepts any more. What they have accepted is then on its way to the worker that is to
+        // serve it, in front of the second command.
+        let done = Arc::new(Latch::new(workers));
+        self.outgoing.to_all(&threads.pool, || Command::StopAccepting { app, done: Arc::clone(&done) });
+        done.wait(super::app::PATIENCE);
+        let order = Arc::new(ShutdownOrder { app, code, reason, timeout });
+        self.outgoing.to_all(&threads.pool, || Command::ShutDownApp(Arc::clone(&order)));
+        Some(self.shutdowns.begin(order, workers))
+    }
+
+    /// Code and reason for the handlers of what `cause` has ended.
+    #[must_use]
+    pub fn farewell(&self, app: AppId, cause: CloseCause) -> (u16, Cow<'static, str>) {
+        let verdict = cause.verdict();
+        match self.shutdowns.order(app) {
+            Some(order) if cause == CloseCause::ServerShutdown => (order.code, order.reason.clone().into()),
+            Some(_) | None => (verdict.local_code, verdict.text.into()),
+        }
+    }
+
+    /// A WebSocket that has opened while its app shuts down is told. Returns the reason for its close handler.
+    fn tell_latecomer(&mut self, number: f64) -> Option<Cow<'static, str>> {
+        let (handle, socket) = self.socket(number).ok()?;
+        let (app, connection) = (socket.app, socket.connection);
+        self.shutdowns.order(app)?;
+        let (code, reason) = self.farewell(app, CloseCause::ServerShutdown);
+        self.push_end(handle, connection, CloseCause::ServerShutdown, code, reason.as_bytes());
+        Some(reason)
+    }
+
+    /// Has the worker send a Close frame, and closes the WebSocket as far as JavaScript is concerned.
+    pub fn push_end(
+        &mut self,
+        handle: Handle,
+        connection: ConnectionId,
+        cause: CloseCause,
+        code: u16,
+        reason: &[u8],
+    ) {
+        let reason = self.outgoing.copy(connection.worker, reason);
+        self.outgoing.push(connection.worker, Command::EndWebSocket { connection, cause, code, reason });
+        self.close_socket(handle, code, cause);
+        self.settle();
+    }
+}
+
+/// `appShutdown(app, timeout, code, reason)`: returns the number under which `next` will tell of its end, or −1 if there
+/// is nothing to wait for. `appClosing` then tells for which objects handlers have to run.
+pub fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    let timeout = match (env.type_of(call.argument(1)), env.number(call.argument(1))) {
+        (Type::Nothing, _) => DEFAULT_TIMEOUT,
+        (_, Some(millis)) if millis.fract() == 0.0 && (0.0..=LONGEST_TIMEOUT).contains(&millis) => {
+            Duration::from_millis(millis as u64)
+        }
+        (_, Some(millis)) => {
+            let text = format!("timeout must be an integer from 0 to {LONGEST_TIMEOUT}, got {millis}");
+            return Err(Misuse::out_of_range(text));
+        }
+        (_, None) => return Err(Misuse::invalid_type("timeout must be a number")),
+    };
+    let verdict = CloseCause::ServerShutdown.verdict();
+    let code = close_code(call, 2)?.unwrap_or(verdict.local_code);
+    let mut reason = Vec::new();
+    env.append_text_or_data(call.argument(3), &mut reason)?;
+    let reason = match reason.is_empty() {
+        true => verdict.text.to_owned(),
+        false => String::from_utf8_lossy(&reason).into_owned(),
+    };
+    let mut environment = call.environment()?;
+    let (number, _) = environment.app(call.number(0))?;
+    let shutdown = environment.shut_down_app(number, code, reason, timeout);
+    environment.update_liveness(env);
+    Ok(env.from_number(shutdown.unwrap_or(-1.0)))
+}
+
+/// `wsShutDown(socket)`: to be called when its `open` handler has returned. Returns the reason for the close handler, or
+/// nothing if the WebSocket stays.
+pub fn tell_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let reason = call.environment()?.tell_latecomer(call.number(0));
+    Ok(reason.map_or(Value::UNDEFINED, |reason| call.env().array_buffer(reason.as_bytes())))
+}
+
+/// How long connections may take to end, unless the call says otherwise. Less than the time for which process managers
+/// wait before they kill: 30 s in Kubernetes, 10 s in Docker, 90 s in systemd.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// In milliseconds: the longest time that a timer of Node can be set to.
+const LONGEST_TIMEOUT: f64 = 2_147_483_647.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(app: u32, epoch: u32) -> Arc<ShutdownOrder> {
+        let app = AppId { app, epoch };
+        Arc::new(ShutdownOrder { app, code: 1001, reason: epoch.to_string(), timeout: Duration::ZERO })
+    }
+
+    #[test]
+    fn over_when_the_last_worker_says_so() {
+        let mut shutdowns = Shutdowns::default();
+        let first = shutdowns.begin(order(0, 0), 2);
+        let second = shutdowns.begin(order(0, 1), 1);
+        let app = |epoch| AppId { app: 0, epoch };
+        assert_eq!(shutdowns.note_worker(app(0), 3), None);
+        assert_eq!(shutdowns.note_worker(app(1), 0), Some((second, 0)));
+        assert_eq!(shutdowns.note_worker(app(0), 4), Some((first, 7)));
+        assert!(shutdowns.is_empty());
+        assert_eq!(shutdowns.note_worker(app(0), 0), None);
+    }
+
+    #[test]
+    fn the_first_word_counts_and_later_connections_of_the_app_are_not_meant() {
+        let mut shutdowns = Shutdowns::default();
+        shutdowns.begin(order(0, 0), 1);
+        shutdowns.begin(order(0, 1), 1);
+        let reason = |app, epoch| shutdowns.order(AppId { app, epoch }).map(|order| order.reason.as_str());
+        assert_eq!(reason(0, 0), Some("0"));
+        assert_eq!(reason(0, 1), Some("1"));
+        assert_eq!(reason(0, 2), None);
+        assert_eq!(reason(1, 0), None);
+    }
+}
