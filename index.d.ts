@@ -377,6 +377,24 @@ export interface TemplatedApp {
   any(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
 
   /**
+   * Routes GET and HEAD requests to the files below a folder. `pattern` consists of literal segments and ends with `/*`;
+   * what the wildcard stands for is the path of the file: with `app.serveFiles('/assets/*', 'public')`, `/assets/a/b.css`
+   * is `public/a/b.css`. Returns the app. {@link ServeFilesOptions} tells what can be changed.
+   *
+   * - Files are read as the client takes them, 64 KiB at a time, and are closed however the response ends.
+   * - `ETag`, `Last-Modified`, and the answers that go with them: 304, 412 (RFC 9110 §13). One range (206, 416, `If-Range`);
+   *   for several ranges the whole file is sent (RFC 9110 §14).
+   * - A path with a slash at its end is the `index` of that folder; a folder without it is redirected there (301). What is
+   *   no file is answered with 404, one that this process may not read with 403, and with 503 while it has too many open.
+   * - No path leads out of the folder: `..`, empty names, and names that contain `/`, `\` or NUL after decoding are not
+   *   found. Neither are names that begin with a dot, nor, after symbolic links were followed, files elsewhere.
+   *
+   * Throws `ERR_INVALID_ARG_VALUE` if the pattern is another one, or `directory` is none or cannot be read;
+   * `ERR_INVALID_ARG_TYPE` or `ERR_HTTP_INVALID_HEADER` for bad options.
+   */
+  serveFiles(pattern: string, directory: string, options?: ServeFilesOptions | null): this;
+
+  /**
    * Routes WebSocket handshakes: GET requests with a `Sec-WebSocket-Key` of 24 characters. Other requests go on to
    * the other routes. Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad settings.
    */
@@ -488,6 +506,32 @@ export interface TemplatedApp {
    * Rejects, without effect, with `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad options.
    */
   shutdown(options?: ShutdownOptions | null): Promise<ShutdownSummary>;
+}
+
+/** Options of {@link TemplatedApp.serveFiles}. Read once. A key given as `undefined` means its default. */
+export interface ServeFilesOptions {
+  /** The file that stands for its folder; `false` for none. @default 'index.html' */
+  index?: string | false;
+  /**
+   * The file that is sent, with 200, where there is none and the client accepts `text/html`: for pages that make sense of
+   * their address by themselves. A path below the folder. @default undefined
+   */
+  fallback?: string;
+  /**
+   * The value of `Cache-Control`, `null` for none, or a function that returns either, given the path of the file below the
+   * folder. What it throws becomes an `unhandledRejection`, and the answer is 500. @default 'no-cache'
+   */
+  cacheControl?: string | null | ((path: string) => string | null | undefined);
+  /** Further header fields, for all answers with a file and for 304 and 416. @default {} */
+  headers?: Record<string, string>;
+  /** Content types by file extension, which win over the built-in ones. Others are `application/octet-stream`. @default {} */
+  contentTypes?: Record<string, string>;
+  /** Whether names that begin with a dot are served, such as `.well-known`, but `.git` too. @default false */
+  dotFiles?: boolean;
+  /**
+   * Whether symbolic links may lead out of the folder. Those that stay inside are always followed. @default false
+   */
+  followSymlinks?: boolean;
 }
 
 /** Options of {@link TemplatedApp.shutdown}. A key given as `undefined` means its default. */

@@ -11,6 +11,7 @@ const makeDeclarativeResponse = require('./declarative-response.js');
 const makeKeyValueStore = require('./key-value-store.js');
 
 const native = require('./binding.js')();
+const { FileRoute } = require('./static/file-route.js');
 
 // Kept, as `setImmediate` is: test frameworks replace the global ones by clocks that stand still.
 const { queueMicrotask } = globalThis;
@@ -1013,6 +1014,15 @@ class TemplatedApp {
     checkFunction(handler);
     (filters[app] ??= []).push(handler);
     native.appWatch(app);
+    return this;
+  }
+
+  serveFiles(pattern, directory, options) {
+    appNumber(this);
+    if (arguments.length < 2) throw missingArguments(2);
+    const files = new FileRoute(pattern, directory, options);
+    const handler = (res, req) => files.handle(res, req);
+    for (const method of ['GET', 'HEAD']) route(this, method, pattern, handler, 2);
     return this;
   }
 

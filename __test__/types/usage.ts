@@ -98,6 +98,21 @@ uWS.setInteger('key', '5', 'collection');
 uWS.getString('key');
 void [text, sum, keys];
 
+const files: uWS.ServeFilesOptions = {
+  index: false,
+  fallback: 'app.html',
+  cacheControl: (path: string) => (path.endsWith('.html') ? null : 'max-age=60'),
+  headers: { 'X-Content-Type-Options': 'nosniff' },
+  contentTypes: { gcode: 'text/x.gcode' },
+  dotFiles: true,
+  followSymlinks: true,
+};
+app.serveFiles('/files/*', 'public').serveFiles('/*', 'site', files).serveFiles('/more/*', 'more', null);
+// @ts-expect-error a directory is needed
+app.serveFiles('/files/*');
+// @ts-expect-error index is a name or false
+app.serveFiles('/files/*', 'public', { index: true });
+
 const summary: Promise<uWS.ShutdownSummary> = app.shutdown();
 summary.then(({ forced }: { forced: number }) => forced);
 const patience: uWS.ShutdownOptions = { timeout: 8000, code: 1012, reason: Buffer.from('restart') };

@@ -1,0 +1,271 @@
+'use strict';
+
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { decide } = require('./conditions.js');
+const { contentTypeOf } = require('./content-types.js');
+const { readNames } = require('./location.js');
+const { Transfer } = require('./transfer.js');
+
+/** Without O_NONBLOCK, opening a FIFO would wait for somebody to write to it. Windows has neither flag. */
+const OPEN_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0) | (fs.constants.O_NOFOLLOW ?? 0);
+
+/** What the system says when there is no such file. */
+const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'EINVAL', 'ENXIO']);
+
+/** What is said about a file. */
+const STATUSES = {
+  200: '200 OK',
+  206: '206 Partial Content',
+  301: '301 Moved Permanently',
+  304: '304 Not Modified',
+  403: '403 Forbidden',
+  404: '404 Not Found',
+  412: '412 Precondition Failed',
+  416: '416 Range Not Satisfiable',
+  500: '500 Internal Server Error',
+  503: '503 Service Unavailable',
+};
+
+/** Serves the files below a folder: the handler of the GET and HEAD routes that `app.serveFiles` makes. */
+class FileRoute {
+  #prefix;
+  #root;
+  #options;
+
+  /** Throws for what cannot be served. */
+  constructor(pattern, directory, options) {
+    if (typeof pattern !== 'string') throw invalidType('pattern must be a string');
+    if (!/^(?:\/[^/:*]+)*\/\*$/.test(pattern)) {
+      throw invalidValue('pattern must consist of literal segments and end with /*');
+    }
+    if (typeof directory !== 'string') throw invalidType('directory must be a string');
+    this.#options = readOptions(options);
+    this.#prefix = pattern.length - 1;
+    this.#root = realFolder(directory);
+  }
+
+  /** The handler. Never rejects but for what a function of the application throws. */
+  async handle(res, req) {
+    const transfer = new Transfer(res);
+    const request = readRequest(req);
+    let opened;
+    try {
+      opened = await this.#find(request);
+      if (transfer.isOver) return;
+      if (typeof opened === 'number') return void refuse(res, opened, request);
+      await this.#serve(opened, request, res, transfer);
+    } catch (error) {
+      if (!transfer.isOver) fail(res);
+      if (error?.syscall === undefined) throw error;
+      // The disk, mostly. Whoever runs the server should know; who asked does not.
+      process.emitWarning(`a file could not be served: ${error.message}`, { type: 'FerrowsWarning', code: 'FERROWS_FILE' });
+    } finally {
+      await opened?.file?.close();
+    }
+  }
+
+  /** The file that a request means, open, or the status that says why there is none. */
+  async #find(request) {
+    const { index, fallback } = this.#options;
+    const names = readNames(request.path.slice(this.#prefix), this.#options);
+    if (names === undefined) return 404;
+    const found = await this.#open(names, index);
+    if (found !== 404 || fallback === undefined || !request.acceptsPages) return found;
+    return this.#open(fallback, undefined);
+  }
+
+  /** Opens a file by its names, or the index of a folder. */
+  async #open(names, index) {
+    const isFolder = names.at(-1) === '';
+    if (isFolder && index === undefined) return 404;
+    const relative = [...names.slice(0, isFolder ? -1 : undefined), ...(isFolder ? [index] : [])];
+    let file;
+    try {
+      const real = await fs.promises.realpath(path.join(this.#root, ...relative));
+      if (!this.#options.followSymlinks && !real.startsWith(this.#root + path.sep)) return 404;
+      file = await fs.promises.open(real, OPEN_FLAGS);
+      const stats = await file.stat({ bigint: true });
+      if (stats.isFile()) {
+        const opened = { file, stats, name: relative.join('/') };
+        file = undefined;
+        return opened;
+      }
+      return stats.isDirectory() && !isFolder && index !== undefined ? 301 : 404;
+    } catch (error) {
+      if (MISSING.has(error.code)) return 404;
+      if (error.code === 'EACCES' || error.code === 'EPERM') return 403;
+      if (error.code === 'EMFILE' || error.code === 'ENFILE') return 503;
+      throw error;
+    } finally {
+      await file?.close();
+    }
+  }
+
+  async #serve({ file, stats, name }, request, res, transfer) {
+    const description = describe(stats);
+    const { status, start, length } = decide(request, description);
+    if (status === 412) return void refuse(res, status, request);
+    const { size, etag, modified } = description;
+    const fields = this.#fieldsOf(name, status);
+    res.cork(() => {
+      res.writeStatus(STATUSES[status]);
+      for (const [field, value] of fields) res.writeHeader(field, value);
+      res.writeHeader('ETag', etag).writeHeader('Last-Modified', new Date(modified * 1000).toUTCString());
+      if (status === 206) res.writeHeader('Content-Range', `bytes ${start}-${start + length - 1}/${size}`);
+      if (status === 416) res.writeHeader('Content-Range', `bytes */${size}`).end();
+      else if (status === 304) res.endWithoutBody();
+      else if (request.method === 'HEAD') res.endWithoutBody(length);
+      else if (length === 0) res.end();
+    });
+    if (request.method === 'GET' && length > 0) await transfer.send(file, start, length);
+  }
+
+  /** The fields that do not depend on the state of the file. */
+  #fieldsOf(name, status) {
+    const { cacheControl, contentTypes, headers } = this.#options;
+    const fields = [...headers];
+    const caching = typeof cacheControl === 'function' ? cacheControl(name) : cacheControl;
+    if (caching !== undefined && caching !== null) {
+      check('what cacheControl returns', caching, ['string']);
+      fields.push(checkField('Cache-Control', caching));
+    }
+    if (status === 200 || status === 206) {
+      fields.push(['Content-Type', contentTypeOf(name, contentTypes)], ['Accept-Ranges', 'bytes']);
+    }
+    return fields;
+  }
+}
+
+/** What is needed of a request, read while it can be. */
+function readRequest(req) {
+  const header = (name) => fields.get(name) ?? '';
+  const fields = new Map();
+  req.forEach((name, value) => fields.set(name, fields.has(name) ? `${fields.get(name)}, ${value}` : value));
+  const query = req.getQuery();
+  return {
+    method: req.getCaseSensitiveMethod(),
+    path: req.getUrl(),
+    query: query === undefined ? '' : `?${query}`,
+    header,
+    acceptsPages: header('accept').includes('text/html'),
+  };
+}
+
+/** What the protocol wants to know of a file. */
+function describe({ size, mtimeMs, mtimeNs }) {
+  return {
+    size: Number(size),
+    // Both change with every write that the clock of the file system can tell from the last one.
+    etag: `"${size.toString(16)}-${mtimeNs.toString(16)}"`,
+    // RFC 9110 §8.8.2.1: never later than the response.
+    modified: Math.floor(Math.min(Number(mtimeMs), Date.now()) / 1000),
+  };
+}
+
+/** Answers without a file. */
+function refuse(res, status, { method, path: from, query }) {
+  res.cork(() => {
+    res.writeStatus(STATUSES[status]);
+    if (status === 301) res.writeHeader('Location', `${from}/${query}`);
+    if (status === 503) res.writeHeader('Retry-After', '1');
+    const text = `${STATUSES[status].slice(4)}\n`;
+    res.writeHeader('Content-Type', 'text/plain; charset=utf-8');
+    if (method === 'HEAD') res.endWithoutBody(text.length);
+    else res.end(text);
+  });
+}
+
+/** Something went wrong that should not. A response that has begun can only be broken off. */
+function fail(res) {
+  try {
+    res.writeStatus(STATUSES[500]).writeHeader('Content-Type', 'text/plain; charset=utf-8');
+    res.end(`${STATUSES[500].slice(4)}\n`);
+  } catch {
+    closeIfOpen(res);
+  }
+}
+
+function closeIfOpen(res) {
+  try {
+    res.close();
+  } catch {
+    // It was over.
+  }
+}
+
+function readOptions(options) {
+  if (options !== undefined && options !== null && (typeof options !== 'object')) {
+    throw invalidType('options must be an object');
+  }
+  const { index = 'index.html', dotFiles = false, followSymlinks = false, fallback } = options ?? {};
+  const { cacheControl = 'no-cache', headers = {}, contentTypes = {} } = options ?? {};
+  if (index !== false) checkName('index', index, dotFiles);
+  check('dotFiles', dotFiles, ['boolean']);
+  check('followSymlinks', followSymlinks, ['boolean']);
+  if (cacheControl !== null) check('cacheControl', cacheControl, ['string', 'function']);
+  if (typeof cacheControl === 'string') checkField('Cache-Control', cacheControl);
+  return {
+    index: index === false ? undefined : index,
+    dotFiles,
+    followSymlinks,
+    cacheControl,
+    fallback: fallback === undefined ? undefined : checkName('fallback', fallback, dotFiles),
+    headers: readTable('headers', headers).map(([name, value]) => checkField(name, value)),
+    contentTypes: new Map(readTable('contentTypes', contentTypes).map(([extension, type]) => {
+      return [extension.replace(/^\./, '').toLowerCase(), checkField('Content-Type', type)[1]];
+    })),
+  };
+}
+
+function check(name, value, types) {
+  if (!types.includes(typeof value)) throw invalidType(`${name} must be a ${types.join(' or a ')}`);
+}
+
+/** The names on the way to a file that an option names. */
+function checkName(option, value, dotFiles) {
+  check(option, value, ['string']);
+  const names = value.includes('%') ? undefined : readNames(value, { dotFiles });
+  if (names === undefined || names.at(-1) === '') {
+    throw invalidValue(`${option} must be the path of a file below the directory, without leading slash`);
+  }
+  return names;
+}
+
+function readTable(option, table) {
+  if (typeof table !== 'object' || table === null) throw invalidType(`${option} must be an object`);
+  const entries = Object.entries(table);
+  for (const [key, value] of entries) check(`${option}[${JSON.stringify(key)}]`, value, ['string']);
+  return entries;
+}
+
+/** RFC 9110 §5.1, §5.5. Here rather than with the first request. */
+function checkField(name, value) {
+  if (/^[!#$%&'*+\-.^_`|~\w]+$/.test(name) && !/[\0-\x08\x0a-\x1f\x7f]/.test(value)) return [name, value];
+  throw Object.assign(new TypeError(`${name} must be a token, and its value without line breaks`), { code: 'ERR_HTTP_INVALID_HEADER' });
+}
+
+/** The folder without symbolic links on the way, because that is what files are compared with. */
+function realFolder(directory) {
+  if (directory.includes('\0')) throw invalidValue('directory must not contain NUL');
+  let real;
+  try {
+    real = fs.realpathSync(directory);
+  } catch (error) {
+    throw invalidValue(`directory cannot be served: ${error.message}`);
+  }
+  if (!fs.statSync(real).isDirectory()) throw invalidValue(`directory is no directory: ${directory}`);
+  // The root of a file system ends with a separator already.
+  return real.endsWith(path.sep) ? real.slice(0, -1) : real;
+}
+
+function invalidType(message) {
+  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+function invalidValue(message) {
+  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
+}
+
+module.exports = { FileRoute };
