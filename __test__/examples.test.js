@@ -46,6 +46,21 @@ function hashOf(path) {
   return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
+describe('static-files', () => {
+  test('serves a folder, and lets files with a hash in their names be kept', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ferrows-'));
+    afterTest(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'index.html'), 'hello');
+    writeFileSync(join(folder, 'app.0123abcd.js'), 'script');
+    const { port } = await Example.start('static-files.js', { FOLDER: folder });
+    const client = await RawClient.connect(port);
+    const page = await client.get('/');
+    expect([page.text, page.values('cache-control')]).toEqual(['hello', ['no-cache']]);
+    const script = await client.get('/app.0123abcd.js');
+    expect([script.text, script.values('cache-control')]).toEqual(['script', ['public, max-age=31536000, immutable']]);
+  });
+});
+
 describe('stream-file', () => {
   test('sends a file of a gigabyte to slow and fast readers in little memory', async () => {
     const path = largeFile(1024 * MIB);
