@@ -38,8 +38,7 @@ function servePages(app) {
         .writeHeader('Cache-Control', 'no-cache')
         .writeHeader('Content-Security-Policy', POLICY)
         .writeHeader('X-Content-Type-Options', 'nosniff')
-        // Closing afterwards: an idle keep-alive connection would delay the end of a server that shuts down.
-        .end(content, true);
+        .end(content);
     });
   }
 }

@@ -18,7 +18,7 @@ const GRACE = 2000;
 const house = {
   app: uWS.App(),
   rooms: new Rooms(),
-  /** Every open WebSocket of both routes; shutting down says goodbye to each. */
+  /** Every open WebSocket of both routes. */
   open: new Set(),
   closing: false,
   log: (line) => console.log(`${new Date().toISOString()} ${line}`),
@@ -31,28 +31,25 @@ app.ws('/echo', echoRoute(house));
 app.get('/rooms', (res) => {
   const rooms = house.rooms.names().map((room) => ({ room, people: app.numSubscribers(roomTopic(room)) }));
   res.writeHeader('Content-Type', 'application/json').writeHeader('Cache-Control', 'no-store');
-  res.end(JSON.stringify(rooms.filter(({ people }) => people > 0)), true);
+  res.end(JSON.stringify(rooms.filter(({ people }) => people > 0)));
 });
 app.any('/*', (res) => {
   res.writeStatus('404 Not Found').writeHeader('Content-Type', 'text/plain; charset=utf-8');
-  res.end('There is nothing at this address.\n', true);
+  res.end('There is nothing at this address.\n');
 });
 
 app.listen(Number(process.env.PORT ?? 9001), (token, error) => {
   if (!token) throw error;
   house.log(`listening on http://localhost:${uWS.us_socket_local_port(token)}`);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => shutDown(token, signal));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => shutDown(signal));
 });
 
 /**
  * Takes no newcomers, tells everybody why, and lets the process end by itself when the last connection has gone.
  * A second signal finds no handler of ours any more and ends the process at once.
  */
-function shutDown(token, signal) {
+function shutDown(signal) {
   house.closing = true;
   house.log(`${signal}: closing ${house.open.size} connections`);
-  uWS.us_listen_socket_close(token);
-  for (const ws of [...house.open]) ws.end(1001, 'server is restarting');
-  // Unreferenced: it must not keep the process alive once the others have answered.
-  setTimeout(() => app.close(), GRACE).unref();
+  app.shutdown({ timeout: GRACE, reason: 'server is restarting' });
 }
