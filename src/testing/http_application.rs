@@ -1,7 +1,7 @@
 //! An application that answers at the wrong moment, in the wrong order, or not at all, on a connection whose socket
 //! and clock are no better. An exchange has to cope, and to keep its promises to the client meanwhile.
 
-use super::http_reply::Reply;
+use super::http_reply::{Outlook, Reply};
 use super::http_told::Recorder;
 use super::scenario::Scenario;
 use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead};
@@ -57,6 +57,7 @@ impl<'a> HttpApplication<'a> {
     /// | `f`, `F` | | the end of the response; `F` closes the connection |
     /// | `U` | | the connection leaves HTTP |
     /// | `p`, `u` | | the caller stops reading, goes on reading |
+    /// | `W`, `i` | | the connection winds down; ends if it is idle |
     /// | `d`, `g`, `k` | | output was written, partly written, could not be written |
     /// | `t` | tenths of a second | time passes |
     /// | `T` | | time passes up to the deadline |
@@ -107,6 +108,8 @@ impl<'a> HttpApplication<'a> {
             b'U' => self.upgrade(),
             b'p' => self.exchange.pause(self.now),
             b'u' => self.exchange.resume(self.now),
+            b'W' => self.exchange.wind_down(),
+            b'i' => self.leave_if_idle(),
             b'd' => self.flush(Flush::Drained),
             b'g' => self.flush(Flush::Progressed(1)),
             b'k' => self.flush(Flush::Stuck),
@@ -172,8 +175,18 @@ impl<'a> HttpApplication<'a> {
         }
     }
 
+    /// Everything that has arrived was presented.
+    fn leave_if_idle(&mut self) {
+        let may_leave = self.exchange.is_winding_down() && !self.exchange.has_outstanding_response();
+        let was_closing = self.exchange.disposition() == Disposition::Close;
+        let closes = self.act(|exchange, _, _, _, _| exchange.close_if_idle());
+        assert!(!closes || (may_leave && !was_closing), "something is under way");
+        assert_eq!(closes || was_closing, self.exchange.disposition() == Disposition::Close);
+    }
+
     /// A whole response.
     fn respond(&mut self, argument: u8, close: bool) {
+        let outlook = self.outlook();
         let is_due = self.exchange.has_outstanding_response() && !self.is_started();
         let (head, body) = (&HEADS[usize::from(argument) % HEADS.len()], &BODY[..usize::from(argument / 8)]);
         self.change(is_due, |exchange, moment, out| exchange.respond(head, body, close, moment, out));
@@ -186,6 +199,7 @@ impl<'a> HttpApplication<'a> {
                 length,
                 written: body.to_vec(),
                 is_last: closes,
+                outlook,
             };
             assert!(closes || !close, "the application wanted to close");
         }
@@ -194,6 +208,7 @@ impl<'a> HttpApplication<'a> {
 
     /// The head of a response.
     fn start(&mut self, argument: u8) {
+        let outlook = self.outlook();
         let is_due = self.exchange.has_outstanding_response() && !self.is_started();
         let head = &HEADS[usize::from(argument) % HEADS.len()];
         let framing = match argument / 8 {
@@ -209,7 +224,7 @@ impl<'a> HttpApplication<'a> {
                 Framing::None => Some(0),
                 Framing::Chunked => None,
             };
-            *reply = Reply { is_started: true, length, ..Reply::default() };
+            *reply = Reply { is_started: true, length, outlook, ..Reply::default() };
         }
     }
 
@@ -267,6 +282,11 @@ impl<'a> HttpApplication<'a> {
                 self.refusal = Some((HttpError::RequestTimeout, answered));
             }
         }
+    }
+
+    /// What is to become of the connection.
+    const fn outlook(&self) -> Outlook {
+        if self.exchange.is_winding_down() { Outlook::Ending } else { Outlook::Open }
     }
 
     /// Whether the response to the last request has begun and is not finished.

@@ -15,6 +15,18 @@ pub struct Reply {
     pub written: Vec<u8>,
     /// The connection was to close when the response was complete.
     pub is_last: bool,
+    /// What was to become of the connection when the head was written.
+    pub outlook: Outlook,
+}
+
+/// Whether further requests may follow a response, as far as its server is concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outlook {
+    /// They may.
+    #[default]
+    Open,
+    /// The connection winds down.
+    Ending,
 }
 
 impl Reply {
@@ -39,7 +51,10 @@ impl Reply {
             Ending::LastChunk => assert_eq!(response.is_complete, self.is_finished),
             Ending::WithConnection => assert!(response.says_close),
         }
+        let must_be_last = self.outlook == Outlook::Ending;
+        assert!(response.says_close || !must_be_last, "the client cannot know that it is the last one");
         if self.is_finished {
+            assert!(self.is_last || !must_be_last, "no request may follow the last response");
             assert!(self.is_last || !response.says_close, "said close and did not");
             assert!(self.is_last || response.is_complete, "the client cannot know where the next one begins");
         }
