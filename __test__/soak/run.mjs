@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { play } from './clients.mjs';
 
 const MIB = 1024 * 1024;
-/** What the resident set may grow by: arenas of the allocator, mostly. */
+/** glibc is told to give freed memory back: what it keeps otherwise goes up and down by thirty megabytes. */
+const ALLOCATOR = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_MMAP_THRESHOLD_: '65536' };
+/** What the resident set may grow by. It goes up and down by half of that. */
 const GROWTH = 24 * MIB;
 const WIDTH = 60;
 
@@ -17,7 +19,10 @@ const { values } = parseArgs({ options: { seconds: { type: 'string', default: '6
 const seconds = Number(values.seconds);
 if (!(seconds > 0)) throw new Error(`--seconds must be a positive number: ${values.seconds}`);
 
-const server = fork(fileURLToPath(new URL('server.mjs', import.meta.url)), { execArgv: ['--expose-gc'] });
+const server = fork(fileURLToPath(new URL('server.mjs', import.meta.url)), {
+  execArgv: ['--expose-gc'],
+  env: { ...process.env, ...ALLOCATOR },
+});
 const exit = once(server, 'exit');
 const [{ port }] = await once(server, 'message');
 
