@@ -98,7 +98,8 @@ impl<'a> WebSocketApplication<'a> {
     /// | `e` | which code and reason | `ws.end()` |
     /// | `a` | which cause | the server ends the connection |
     /// | `c` | | the application has heard of the end |
-    /// | `x` | which cause | the transport ends |
+    /// | `x` | which cause | the transport ends; with FIN, as `f` |
+    /// | `f` | | the peer sends FIN |
     /// | `d` | | output was written |
     /// | `t` | tenths of a second | time passes |
     /// | `T` | | time passes up to the deadline |
@@ -140,7 +141,11 @@ impl<'a> WebSocketApplication<'a> {
             b'e' => self.end(argument()),
             b'a' => self.abort(cause(argument())),
             b'c' => self.conclude(),
-            b'x' => self.end_transport(cause(argument())),
+            b'x' => match cause(argument()) {
+                CloseCause::FinWithoutClose => self.finish_peer(),
+                cause => self.end_transport(cause),
+            },
+            b'f' => self.finish_peer(),
             b'd' => self.progress(),
             b't' => self.wait(Timestamp(self.now.0 + 100 * argument() as u64)),
             b'T' => self.wait(self.session.poll_deadline(self.limits).unwrap_or(self.now).max(self.now)),
@@ -259,8 +264,27 @@ impl<'a> WebSocketApplication<'a> {
             Phase::Open => assert_eq!(effect.events, [closed_by(cause)]),
             Phase::Concluding | Phase::Closing | Phase::Finished => assert_eq!(effect.events, []),
         }
-        let waits_for_farewell = effect.from == Phase::Concluding && cause == CloseCause::FinWithoutClose;
-        assert_eq!(effect.to, if waits_for_farewell { Phase::Concluding } else { Phase::Finished });
+        assert_eq!(effect.to, Phase::Finished);
+    }
+
+    /// The peer sends FIN, which it does once, behind all it had to say.
+    fn finish_peer(&mut self) {
+        self.wire = &[];
+        let effect = self.act(|this| {
+            let Self { session, limits, now, recorder, .. } = this;
+            session.handle_fin(*now, limits, recorder);
+        });
+        assert_eq!(effect.frames, []);
+        match effect.from {
+            Phase::Open => {
+                assert_eq!(effect.events, [closed_by(CloseCause::FinWithoutClose)]);
+                assert_eq!(effect.to, Phase::Concluding);
+            }
+            Phase::Concluding => assert_eq!((effect.to, effect.events.len()), (Phase::Concluding, 0)),
+            Phase::Closing | Phase::Finished => {
+                assert_eq!((effect.to, effect.events.len()), (Phase::Finished, 0));
+            }
+        }
     }
 
     /// Output was written.
@@ -332,6 +356,9 @@ impl<'a> WebSocketApplication<'a> {
         let Some(Event::Closed(cause, code, reason)) = self.recorder.0.last() else {
             panic!("nobody was told of the end");
         };
+        if *cause == CloseCause::FinWithoutClose {
+            return assert_eq!(effect.frames, []);
+        }
         match (cause, effect.close()) {
             (CloseCause::PeerClosed, PeerClose::WithCode(echoed, words)) => {
                 assert_eq!(echoed, *code);

@@ -257,19 +257,14 @@ impl Connection {
     }
 
     fn handle_fin(&mut self, context: &mut Context) {
-        if self.stage == Stage::Serving
-            && let Protocol::Http(http) = &mut self.protocol
-            && http.owes_response()
-        {
-            return http.handle_fin(self.id, context);
-        }
-        let cause = match (&self.stage, &self.protocol) {
-            (Stage::Serving, Protocol::Http(_)) => CloseCause::FinBeforeResponse,
-            (Stage::Serving | Stage::Draining | Stage::Lingering { .. } | Stage::Gone, _) => {
-                CloseCause::FinWithoutClose
+        match &mut self.protocol {
+            Protocol::Http(http) if self.stage == Stage::Serving && http.owes_response() => {
+                http.handle_fin(self.id, context);
             }
-        };
-        self.die(cause, context);
+            Protocol::Http(_) => self.die(CloseCause::FinBeforeResponse, context),
+            Protocol::WebSocket(_) if self.stage == Stage::Serving => self.handle_websocket_fin(context),
+            Protocol::WebSocket(_) => self.die(CloseCause::FinWithoutClose, context),
+        }
     }
 
     /// The transport is of no use any more: tells the application if it does not know, and gives the socket up.

@@ -119,7 +119,15 @@ impl Connection {
         });
     }
 
-    /// The socket is broken or at its end.
+    /// The peer has sent FIN. Answers that are on their way from Node's thread still reach one that only closed its own
+    /// direction: the connection is given up when Node's thread has heard.
+    pub(super) fn handle_websocket_fin(&mut self, context: &mut Context) {
+        self.with_session(context, |socket, _, sink, now| {
+            socket.session.handle_fin(now, &socket.rules.limits, sink);
+        });
+    }
+
+    /// The socket is broken.
     pub(super) fn end_websocket_transport(&mut self, cause: CloseCause, context: &mut Context) {
         self.with_session(context, |socket, _, sink, _| socket.session.handle_transport_end(cause, sink));
     }

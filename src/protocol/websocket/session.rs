@@ -1,7 +1,7 @@
 //! The life of one WebSocket, from the 101 to the last Close frame.
 //!
 //! Four families of methods (times must not go backwards):
-//! - `handle_*`: something happened. Bytes arrived, time passed, the transport ended.
+//! - `handle_*`: something happened. Bytes arrived, time passed, the peer sent FIN, the transport ended.
 //! - `send`, `ping`, `end`, `abort`, `conclude`: the application wants something, or has finished something.
 //! - `poll_deadline`: when [`Session::handle_timeout`] is to be called next. Ask again after every other call.
 //! - `phase`, `can_send`: what the caller may still do with the transport.
@@ -69,12 +69,12 @@ pub trait Sink {
 /// What is left to be done on a connection.
 ///
 /// ```text
-///                 peer's Close, broken rule         conclude, end, abort, close_timeout
+///          peer's Close or FIN, broken rule         conclude, end, abort, close_timeout
 ///        Open ─────────────────────► Concluding ────────────────────────────────► Finished
 ///         │                            Close frame owed by us, then written          ▲
 ///         │  end, max_lifetime                                                       │
 ///         ├────────────────────────► Closing ────────────────────────────────────────┤
-///         │  Close frame written       peer's Close, broken rule, close_timeout      │
+///         │  Close frame written    peer's Close or FIN, broken rule, close_timeout  │
 ///         │                                                                          │
 ///         └──────────────────────────────────────────────────────────────────────────┘
 ///            idle timeout, abort; in any phase: transport end
@@ -116,7 +116,7 @@ enum State {
     },
     /// See [`Phase::Concluding`].
     Concluding {
-        /// Our Close frame, complete.
+        /// Our Close frame, complete; empty where the peer is sent none.
         farewell: Box<[u8]>,
         /// When it is written even if the application has not reacted.
         deadline: Timestamp,
@@ -237,12 +237,26 @@ impl Session {
         }
     }
 
-    /// The transport can no longer be read, for `cause`. A peer that closed its direction only may still be owed the
-    /// rest of [`Phase::Concluding`]; in any other case the session is finished.
+    /// The peer sent FIN: nothing more will come from it, but one that closed its own direction only still reads. So it
+    /// is owed the answers to the messages that came before, and the Close frame of a close that is under way, but no
+    /// Close frame for this: it has sent none.
+    pub fn handle_fin(&mut self, now: Timestamp, limits: &Limits, sink: &mut impl Sink) {
+        match self.state {
+            State::Open { .. } => {
+                sink.closed(Closure::by(CloseCause::FinWithoutClose));
+                self.assembler = Assembler::default();
+                let deadline = now + limits.close_timeout;
+                self.state = State::Concluding { farewell: Box::default(), deadline };
+            }
+            State::Concluding { .. } => {}
+            State::Closing { .. } | State::Finished => self.finish(),
+        }
+    }
+
+    /// The transport is of no use any more, for `cause`.
     pub fn handle_transport_end(&mut self, cause: CloseCause, sink: &mut impl Sink) {
         match self.state {
             State::Open { .. } => sink.closed(Closure::by(cause)),
-            State::Concluding { .. } if cause == CloseCause::FinWithoutClose => return,
             State::Concluding { .. } | State::Closing { .. } | State::Finished => {}
         }
         self.finish();

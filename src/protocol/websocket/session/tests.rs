@@ -97,6 +97,10 @@ impl Fixture {
         self.session.handle_timeout(self.now, &self.limits, &mut self.out, &mut self.sink);
     }
 
+    fn handle_fin(&mut self) {
+        self.session.handle_fin(self.now, &self.limits, &mut self.sink);
+    }
+
     fn end(&mut self, code: u16, reason: &str) {
         self.session.end(code, reason, self.now, &self.limits, &mut self.out);
     }
@@ -193,10 +197,11 @@ fn an_idle_session_is_small_and_owns_no_memory() {
 #[test]
 fn an_end_frees_what_was_incomplete() {
     let incomplete = client_frame(0x02, &[7; 900]);
-    let ends: [fn(&mut Fixture); 4] = [
+    let ends: [fn(&mut Fixture); 5] = [
         |fixture| fixture.handle_bytes(&close_in(1000, "")),
         |fixture| fixture.handle_bytes(b"\x83"),
         |fixture| fixture.session.handle_transport_end(CloseCause::Reset, &mut fixture.sink),
+        Fixture::handle_fin,
         |fixture| fixture.session.abort(CloseCause::ApplicationClosed, &mut fixture.out),
     ];
     for end in ends {

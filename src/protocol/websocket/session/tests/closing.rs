@@ -218,7 +218,6 @@ fn abort_after_end_adds_no_second_close_frame() {
 #[test]
 fn the_end_of_the_transport_is_told_once_with_its_cause() {
     let causes = [
-        CloseCause::FinWithoutClose,
         CloseCause::Reset,
         CloseCause::TransportTimedOut,
         CloseCause::Unreachable,
@@ -243,9 +242,36 @@ fn the_end_of_the_transport_after_end_is_not_told() {
     let mut fixture = Fixture::new(&LIMITS);
     fixture.end(1000, "");
     fixture.take_out();
-    fixture.session.handle_transport_end(CloseCause::FinWithoutClose, &mut fixture.sink);
+    fixture.handle_fin();
     assert_eq!(fixture.session.phase(), Phase::Finished);
     fixture.assert_quiet();
+}
+
+#[test]
+fn a_peer_that_shuts_its_direction_is_told_what_was_on_its_way_and_no_close_frame() {
+    let mut fixture = Fixture::new(&LIMITS);
+    fixture.handle_bytes(&[client_frame(0x81, b"hi"), client_frame(0x01, b"half")].concat());
+    fixture.handle_fin();
+    assert_eq!(fixture.sink.take(), [text("hi"), closed_by(CloseCause::FinWithoutClose)]);
+    assert_eq!(fixture.session.phase(), Phase::Concluding);
+    assert_eq!(fixture.deadline(), Some(fixture.now + LIMITS.close_timeout));
+    assert!(fixture.session.assembler.is_vacant());
+    fixture.handle_fin();
+    fixture.session.send(MessageKind::Text, b"hi", &mut fixture.out);
+    fixture.conclude();
+    assert_eq!(fixture.take_out(), b"\x81\x02hi");
+    assert_eq!(fixture.session.phase(), Phase::Finished);
+    fixture.assert_quiet();
+}
+
+#[test]
+fn a_peer_that_shuts_its_direction_does_not_wait_for_ever_for_the_application() {
+    let mut fixture = Fixture::new(&LIMITS);
+    fixture.handle_fin();
+    fixture.now = fixture.deadline().unwrap();
+    fixture.handle_timeout();
+    assert_eq!(fixture.session.phase(), Phase::Finished);
+    assert_eq!(fixture.take_out(), b"");
 }
 
 #[test]
@@ -253,7 +279,7 @@ fn a_peer_that_shuts_its_direction_after_its_close_frame_is_still_answered() {
     let mut fixture = Fixture::new(&LIMITS);
     fixture.handle_bytes(&close_in(1000, "x"));
     fixture.sink.take();
-    fixture.session.handle_transport_end(CloseCause::FinWithoutClose, &mut fixture.sink);
+    fixture.handle_fin();
     assert_eq!(fixture.session.phase(), Phase::Concluding);
     fixture.conclude();
     assert_eq!(fixture.take_out(), close_out(1000, "x"));
