@@ -23,19 +23,33 @@ pub struct Outbox {
     tail: Vec<u8>,
     /// Bytes of the first piece that the kernel has taken.
     written: usize,
-    /// Pieces older than `tail`; `None` while there are none, which is nearly always.
-    #[expect(
-        clippy::box_collection,
-        reason = "an idle connection shall pay a pointer for it, not a whole queue"
-    )]
-    queue: Option<Box<VecDeque<Bytes>>>,
+    /// Pieces older than `tail`; `None` while there are none, which is nearly always. Boxed, because an idle connection
+    /// shall pay a pointer for it, not a whole queue.
+    queue: Option<Box<Queue>>,
+}
+
+/// Pieces that are not filled any more.
+#[derive(Debug, Default)]
+struct Queue {
+    /// Oldest first.
+    pieces: VecDeque<Bytes>,
+    /// Sum of their lengths, `written` bytes of the first one included. Kept because a slow subscriber may have thousands
+    /// of pieces, and its backlog is asked for with each one more.
+    length: usize,
+}
+
+impl Queue {
+    fn push(&mut self, piece: Bytes) {
+        self.length += piece.len();
+        self.pieces.push_back(piece);
+    }
 }
 
 impl Outbox {
     /// Bytes that the kernel has not taken yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        let queued: usize = self.queue.iter().flat_map(|queue| queue.iter()).map(Bytes::len).sum();
+        let queued = self.queue.as_ref().map_or(0, |queue| queue.length);
         queued + self.tail.len() - self.written
     }
 
@@ -78,9 +92,9 @@ impl Outbox {
         }
         let queue = self.queue.get_or_insert_default();
         if !self.tail.is_empty() {
-            queue.push_back(std::mem::take(&mut self.tail).into());
+            queue.push(std::mem::take(&mut self.tail).into());
         }
-        queue.push_back(frame.clone());
+        queue.push(frame.clone());
     }
 
     /// Writes what the kernel takes. Returns whether that was everything.
@@ -91,7 +105,7 @@ impl Outbox {
         while !self.is_empty() {
             let result = match &self.queue {
                 None => transport.try_write(&self.tail[self.written..]),
-                Some(queue) => transport.try_write_vectored(&self.pieces(queue)),
+                Some(queue) => transport.try_write_vectored(&self.pieces(&queue.pieces)),
             };
             match result {
                 Ok(count) => self.advance(count),
@@ -130,13 +144,14 @@ impl Outbox {
     fn advance(&mut self, count: usize) {
         self.written += count;
         if let Some(queue) = &mut self.queue {
-            while let Some(first) = queue.front()
+            while let Some(first) = queue.pieces.front()
                 && self.written >= first.len()
             {
                 self.written -= first.len();
-                queue.pop_front();
+                queue.length -= first.len();
+                queue.pieces.pop_front();
             }
-            if queue.is_empty() {
+            if queue.pieces.is_empty() {
                 self.queue = None;
             }
         }
@@ -191,7 +206,7 @@ mod tests {
     fn text(outbox: &Outbox) -> Vec<u8> {
         match &outbox.queue {
             None => outbox.tail[outbox.written..].to_vec(),
-            Some(queue) => outbox.pieces(queue).iter().flat_map(|piece| piece.to_vec()).collect(),
+            Some(queue) => outbox.pieces(&queue.pieces).iter().flat_map(|piece| piece.to_vec()).collect(),
         }
     }
 

@@ -19,10 +19,11 @@ pub struct Topics {
     subscribers: HashMap<TopicId, Vec<Subscriber>>,
 }
 
-/// The subscriptions of one connection, with its position in each topic, so that leaving costs no search there.
+/// The subscriptions of one connection, with its position in each topic, so that leaving costs no search, neither there
+/// nor here.
 #[derive(Debug, Default)]
 pub struct Memberships {
-    places: Vec<(TopicId, u32)>,
+    places: HashMap<TopicId, u32>,
 }
 
 /// Somebody left a topic, and its last subscriber took the free place: [`Memberships::moved`] must be told.
@@ -42,13 +43,12 @@ impl Topics {
         let members = self.subscribers.entry(topic).or_default();
         let place = u32::try_from(members.len()).unwrap_or(u32::MAX);
         members.push(who);
-        memberships.places.push((topic, place));
+        memberships.places.insert(topic, place);
     }
 
     /// Removes a subscriber from one topic.
     pub fn unsubscribe(&mut self, memberships: &mut Memberships, topic: TopicId) -> Option<Moved> {
-        let index = memberships.places.iter().position(|(known, _)| *known == topic)?;
-        let (_, place) = memberships.places.swap_remove(index);
+        let place = memberships.places.remove(&topic)?;
         self.leave(topic, place)
     }
 
@@ -77,8 +77,8 @@ impl Topics {
 impl Memberships {
     /// Another subscriber left, and this one took its place.
     pub fn moved(&mut self, moved: Moved) {
-        if let Some(entry) = self.places.iter_mut().find(|(known, _)| *known == moved.topic) {
-            entry.1 = moved.place;
+        if let Some(place) = self.places.get_mut(&moved.topic) {
+            *place = moved.place;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `WebSocket`: one open WebSocket, as Node's thread sees it.
 
+use indexmap::IndexSet;
+
 use super::behavior::{Behavior, Handlers, Target};
 use super::environment::{Environment, Occupant};
 use super::error::Misuse;
@@ -30,8 +32,8 @@ pub struct Socket {
     accepted: u64,
     /// The application has seen back-pressure and a `Drained` is under way to it (S5).
     drain_requested: bool,
-    /// Its topics. Short, mostly; searched linearly.
-    topics: Vec<TopicId>,
+    /// Its topics, in the order of the calls until one is left.
+    topics: IndexSet<TopicId>,
     peer: KeptPeer,
 }
 
@@ -46,7 +48,7 @@ impl Socket {
             ledger,
             accepted: 0,
             drain_requested: false,
-            topics: Vec::new(),
+            topics: IndexSet::new(),
             peer: peer.into(),
         }
     }
@@ -290,7 +292,7 @@ pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     }
     let (topic, old) = environment.topics.subscribe(app, &name, connection.worker);
     if let Some(socket) = environment.sockets.get_mut(handle) {
-        socket.topics.push(topic);
+        socket.topics.insert(topic);
     }
     environment.outgoing.push(connection.worker, Command::Subscribe { connection, topic });
     environment.settle();
@@ -308,10 +310,9 @@ pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (connection, app) = (socket.connection, socket.app.app);
     let Some(topic) = environment.topics.find(app, &name) else { return Ok(call.env().from_bool(false)) };
     let Some(socket) = environment.sockets.get_mut(handle) else { return Err(Misuse::websocket_closed()) };
-    let Some(place) = socket.topics.iter().position(|known| *known == topic) else {
+    if !socket.topics.swap_remove(&topic) {
         return Ok(call.env().from_bool(false));
-    };
-    socket.topics.swap_remove(place);
+    }
     let change = environment.topics.unsubscribe(topic, connection.worker);
     environment.outgoing.push(connection.worker, Command::Unsubscribe { connection, topic });
     environment.settle();
