@@ -105,6 +105,8 @@ export type CloseCauseName =
   | 'CLOSED_MAX_LIFETIME'
   | 'ERR_HTTP_BODY_TIMEOUT'
   | 'ERR_HTTP_RESPONSE_TIMEOUT'
+  // A limit of this program.
+  | 'ERR_BACKPRESSURE_LIMIT'
   // This program.
   | 'CLOSED_BY_APPLICATION'
   | 'CLOSED_BY_END'
@@ -999,9 +1001,18 @@ export interface WebSocketBehavior<UserData> {
   idleTimeout?: number;
   /** Minutes after which a connection is asked to reconnect (1000), 1–240, or 0 for never. @default 0 */
   maxLifetime?: number;
-  /** Bytes that may wait for a peer before messages to it are dropped, 0 – 2^32-1; 0 is no limit. @default 65536 */
+  /**
+   * Bytes that may wait for a peer before messages to it are dropped, 0 – 2^32-1; 0 is no limit. A message that finds no
+   * more than this waiting is taken, whatever its length. Pings, pongs and the Close frame are never dropped.
+   * @default 65536
+   */
   maxBackpressure?: number;
-  /** Whether a connection is closed when a message to it is dropped. Accepted; without effect as yet. @default false */
+  /**
+   * Whether a WebSocket is closed when a message to it is dropped (cause `ERR_BACKPRESSURE_LIMIT`). After `dropped`,
+   * `close` follows in an event of its own; until then whatever is sent is dropped as well. The peer is told 1008 behind
+   * what it has not read, if it reads that within 10 seconds.
+   * @default false
+   */
   closeOnBackpressureLimit?: boolean;
   /** Whether a silent peer is sent a ping in time to answer before `idleTimeout`. @default true */
   sendPingsAutomatically?: boolean;
@@ -1015,8 +1026,14 @@ export interface WebSocketBehavior<UserData> {
   open?: (ws: WebSocket<UserData>) => unknown;
   /** A message arrived. Text (`isBinary` false) is checked to be UTF-8. */
   message?: (ws: WebSocket<UserData>, message: ArrayBuffer, isBinary: boolean) => unknown;
-  /** A message to this peer was dropped because of `maxBackpressure`. Runs inside `send`. */
-  dropped?: (ws: WebSocket<UserData>, message: ArrayBuffer, isBinary: boolean) => unknown;
+  /**
+   * A message to this peer was dropped because of `maxBackpressure`. Runs inside `send`, and soon after `publish`, once
+   * for each subscriber that misses the message.
+   *
+   * When this thread is so far behind that 4 MiB of events wait for it, published messages are dropped without an event;
+   * `unreported` says how many this peer has missed that way since the last event. Else it is 0.
+   */
+  dropped?: (ws: WebSocket<UserData>, message: ArrayBuffer, isBinary: boolean, unreported: number) => unknown;
   /** What was waiting was sent: follows every `send` that returned 0 and every `getBufferedAmount` above 0. */
   drain?: (ws: WebSocket<UserData>) => unknown;
   /**

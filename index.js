@@ -40,9 +40,10 @@ const WRITABLE = 14;
 const OPENED = 18;
 const CLOSED = 19;
 const SHUT_DOWN = 20;
+const MISSED = 21;
 
 /** Which handlers a behavior has, as bits. The same numbers stand in src/node/behavior.rs. */
-const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32 };
+const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32, dropped: 64 };
 const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'close', 'ping', 'pong', 'subscription'];
 
 /** What a DATA event brings. The same numbers stand in src/node/request_body.rs. */
@@ -125,6 +126,11 @@ function drain() {
       case WRITABLE:
         call(writableHandlerOf(responses[registers[1]]), registers[2]);
         break;
+      case MISSED: {
+        const ws = sockets[registers[1]];
+        if (call(behaviorOf(ws).dropped, ws, payload, registers[2] === 1, registers[3])) done = payload;
+        break;
+      }
       case DRAIN: {
         const ws = sockets[registers[1]];
         call(behaviorOf(ws).drain, ws);
@@ -813,7 +819,7 @@ function reportDropped(ws, message, isBinary) {
   const { dropped } = behaviorOf(ws);
   if (dropped === undefined) return;
   const copy = copyOf(message);
-  if (call(dropped, ws, copy, Boolean(isBinary))) native.detach(copy);
+  if (call(dropped, ws, copy, Boolean(isBinary), 0)) native.detach(copy);
 }
 
 /** The counts are in the registers. */
@@ -1194,7 +1200,10 @@ function readBehavior(behavior) {
     if (handler !== undefined) bits |= HANDLER_BITS[name] ?? 0;
   }
   const { maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically } = behavior;
-  const settings = [maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically];
+  const { closeOnBackpressureLimit } = behavior;
+  const settings = [
+    maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically, closeOnBackpressureLimit,
+  ];
   return { handlers, bits, settings };
 }
 

@@ -340,7 +340,7 @@ const behavior: uWS.WebSocketBehavior<Visitor> = {
     ws.end('bye');
     void [pinged, waiting, published, state, topics, same, ended, closed, addresses, port];
   },
-  dropped: (ws, message: ArrayBuffer, isBinary: boolean) => [ws, message, isBinary],
+  dropped: (ws, message: ArrayBuffer, isBinary: boolean, unreported: number) => [ws, message, isBinary, unreported],
   drain: (ws) => ws.getBufferedAmount(),
   close(ws, code: number, message: ArrayBuffer, info) {
     const initiator: 'peer' | 'local' | 'transport' = info.initiator;

@@ -173,6 +173,11 @@ pub enum Command {
         /// Which one.
         connection: ConnectionId,
     },
+    /// Close it, because its backlog exceeds `maxBackpressure`. Node's thread hears of it (`WebSocketClosed`).
+    LimitWebSocket {
+        /// Which one.
+        connection: ConnectionId,
+    },
     /// Tell (`Drained`) when nothing is queued any more, at once if that is so already.
     NotifyDrain {
         /// Which one.
@@ -204,6 +209,8 @@ pub enum Command {
         payload: Slice,
     },
 
+    /// Write what the kernel takes, then release the latch: Node's thread wants to know how much that is.
+    Write(Arc<Latch>),
     /// Write out what is queued, then release the latch: the process is about to end.
     Flush(Arc<Latch>),
     /// End the thread.

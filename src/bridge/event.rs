@@ -128,6 +128,18 @@ pub enum Event {
         /// At most 125 bytes.
         payload: Slice,
     },
+    /// A published message was not sent to this subscriber, because its backlog exceeds `maxBackpressure`. Only told
+    /// where there is a `dropped` handler, and only while Node's thread keeps up.
+    MessageDropped {
+        /// Who missed it.
+        connection: ConnectionId,
+        /// Text or binary.
+        kind: MessageKind,
+        /// The message. Shared by all who missed it.
+        payload: Slice,
+        /// How many more this subscriber has missed since it was told last.
+        unreported: u32,
+    },
     /// Everything queued for the socket was written, after Node's thread had asked to be told.
     Drained {
         /// Which connection.

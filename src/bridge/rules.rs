@@ -9,6 +9,19 @@ pub struct Rules {
     pub limits: Limits,
     /// Bytes of backlog beyond which a message is dropped (`maxBackpressure`); 0 is no limit.
     pub max_backpressure: u64,
+    /// What becomes of a WebSocket whose message is dropped.
+    pub on_limit: OnLimit,
+    /// Whether Node's thread wants to hear of published messages that are dropped: there is a `dropped` handler.
+    pub reports_drops: bool,
+}
+
+/// What becomes of a WebSocket whose backlog exceeds `maxBackpressure` (`closeOnBackpressureLimit`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLimit {
+    /// It misses messages until its peer has caught up.
+    Drop,
+    /// It is closed.
+    Close,
 }
 
 impl Rules {

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use tokio::time::Sleep;
 
 use self::shutdown::Shutdowns;
-use super::connection::{Connection, Terms, Upgrade};
+use super::connection::{Connection, Delivery, Terms, Upgrade};
 use super::context::Context;
 use super::listener::{Accepted, Listener};
 use super::pool::Peers;
@@ -35,7 +35,7 @@ use crate::bridge::command::{Adoption, Command, CommandBatch, ListenOrder};
 use crate::bridge::event::Slice;
 use crate::bridge::id::{AppId, ConnectionId, ListenerId, TopicId, WorkerId};
 use crate::bridge::latch::Latch;
-use crate::bridge::queue::{Downlink, Uplink};
+use crate::bridge::queue::{Downlink, HIGH_WATER, Uplink};
 use crate::bridge::setup::AppSetup;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::date::DateCache;
@@ -420,6 +420,7 @@ impl Worker {
             }
             Command::ConcludeWebSocket { connection } => self.on(connection, Connection::conclude_websocket),
             Command::CloseWebSocket { connection } => self.on(connection, Connection::close_websocket),
+            Command::LimitWebSocket { connection } => self.on(connection, Connection::limit_websocket),
             Command::NotifyDrain { connection } => self.on(connection, Connection::notify_drain),
             Command::Subscribe { connection, topic } => {
                 self.on(connection, |it, context| it.subscribe(topic, context));
@@ -429,6 +430,10 @@ impl Worker {
                 self.publish(topic, except, kind, payload, arena);
             }
 
+            Command::Write(latch) => {
+                self.flush();
+                latch.release();
+            }
             Command::Flush(latch) => self.latches.push(latch),
             Command::Stop => self.stopped = true,
         }
@@ -510,16 +515,46 @@ impl Worker {
         let mut frame = Vec::with_capacity(payload.len as usize + LONGEST_HEADER);
         encode_message(kind, payload.of(arena), &mut frame);
         let frame = Bytes::from(frame);
+        let mut told = None;
         let mut recipients = std::mem::take(&mut self.recipients);
         recipients.extend_from_slice(self.context.topics.members(topic));
         for Subscriber { slot, generation } in recipients.drain(..) {
             if except.is_none_or(|id| (id.slot, id.generation) != (slot, generation)) {
-                self.with(slot, generation, |connection, context, _| {
+                let delivery = self.with(slot, generation, |connection, context, _| {
                     connection.send_encoded(&frame, context)
                 });
+                if let Some(Delivery::Missed { report }) = delivery {
+                    let told = report.then(|| *told.get_or_insert_with(|| self.tell(payload.of(arena))));
+                    self.handle_missed((slot, generation), kind, told);
+                }
             }
         }
         self.recipients = recipients;
+    }
+
+    /// Hands the payload of a message that was dropped to Node's thread, unless that is too far behind: what is dropped
+    /// shall not fill the memory that dropping it is to spare.
+    fn tell(&mut self, payload: &[u8]) -> Option<Slice> {
+        let events = &mut self.context.events;
+        let has_room = events.weight() < HIGH_WATER && !self.uplink.is_choked();
+        has_room.then(|| Slice::append(&mut events.bytes, payload))
+    }
+
+    /// A subscriber has missed a message: tells Node's thread, if it wants to know, and then closes the WebSocket, if that
+    /// is the rule.
+    fn handle_missed(
+        &mut self,
+        (slot, generation): (u32, u32),
+        kind: MessageKind,
+        told: Option<Option<Slice>>,
+    ) {
+        self.with(slot, generation, |connection, context, _| {
+            if let Some(payload) = told {
+                let room = context.events.weight() < HIGH_WATER;
+                connection.report_missed(kind, payload.filter(|_| room), context);
+            }
+            connection.act_on_limit(context);
+        });
     }
 
     /// Answers those who wait for everything to be written.

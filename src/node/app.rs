@@ -289,7 +289,8 @@ pub fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         max_lifetime: call.argument(4),
         max_backpressure: call.argument(5),
         send_pings: call.argument(6),
-        handlers: call.argument(7),
+        close_on_limit: call.argument(7),
+        handlers: call.argument(8),
     };
     let behavior = Behavior::parse(call.env(), values)?;
     let mut environment = call.environment()?;

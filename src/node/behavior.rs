@@ -7,7 +7,7 @@ use super::declarative::Declarative;
 use super::error::Misuse;
 use super::option::{Range, integer};
 use super::raw::{Env, Type, Value};
-use crate::bridge::rules::Rules;
+use crate::bridge::rules::{OnLimit, Rules};
 use crate::bridge::sync::Arc;
 use crate::protocol::websocket::Limits;
 
@@ -61,6 +61,8 @@ impl Handlers {
     pub const DRAIN: u32 = 16;
     /// `subscription`
     pub const SUBSCRIPTION: u32 = 32;
+    /// `dropped`
+    pub const DROPPED: u32 = 64;
 
     /// Whether there is this handler.
     #[must_use]
@@ -82,6 +84,8 @@ pub struct BehaviorValues<'c> {
     pub max_backpressure: Value<'c>,
     /// `sendPingsAutomatically`
     pub send_pings: Value<'c>,
+    /// `closeOnBackpressureLimit`
+    pub close_on_limit: Value<'c>,
     /// Bits of [`Handlers`].
     pub handlers: Value<'c>,
 }
@@ -112,7 +116,10 @@ impl Behavior {
             close_timeout: CLOSE_TIMEOUT,
         };
         let handlers = Handlers(env.number(values.handlers).unwrap_or(0.0) as u32);
-        Ok(Self { rules: Arc::new(Rules { limits, max_backpressure }), handlers })
+        let on_limit = if env.truthy(values.close_on_limit) { OnLimit::Close } else { OnLimit::Drop };
+        let reports_drops = handlers.has(Handlers::DROPPED);
+        let rules = Rules { limits, max_backpressure, on_limit, reports_drops };
+        Ok(Self { rules: Arc::new(rules), handlers })
     }
 }
 

@@ -61,6 +61,9 @@ pub mod step {
     pub const CLOSED: f64 = 19.0;
     /// The last connection of an app that shuts down is gone: shutdown, forced connections.
     pub const SHUT_DOWN: f64 = 20.0;
+    /// A published message was dropped: slot, is binary, number of further ones that were not told of; returns the
+    /// message.
+    pub const DROPPED: f64 = 21.0;
 }
 
 /// What a request is to JavaScript. The same numbers stand in `index.js`.
@@ -284,6 +287,15 @@ impl Environment {
                 };
                 self.registers.set(1, f64::from(handle.slot));
                 Outcome::Step(step::PONG, env.array_buffer(payload.of(self.dispatcher.bytes())))
+            }
+            Event::MessageDropped { connection, kind, payload, unreported } => {
+                let Some(handle) = self.handler_for(connection, Handlers::DROPPED) else {
+                    return Outcome::Nothing;
+                };
+                self.registers.set(1, f64::from(handle.slot));
+                self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
+                self.registers.set(3, f64::from(unreported));
+                Outcome::Step(step::DROPPED, env.array_buffer(payload.of(self.dispatcher.bytes())))
             }
             Event::Drained { connection } => {
                 let Some(handle) = self.occupants.socket(connection) else { return Outcome::Nothing };

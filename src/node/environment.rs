@@ -119,6 +119,14 @@ impl Environment {
         }
     }
 
+    /// Hands commands over and waits until `worker` has written what the kernel takes of them: from then on it is known
+    /// what the peers really leave waiting. Costs two thread hand-overs, as much as uWebSockets.js pays for a few writes.
+    pub fn flush_and_look(&mut self, worker: WorkerId) {
+        if let Some(threads) = &self.threads {
+            self.outgoing.flush_and_look(&threads.pool, worker, LOOK_PATIENCE);
+        }
+    }
+
     /// Hands commands over before they are too many, whether or not they are to gather.
     pub fn flush_if_long(&mut self) {
         if self.outgoing.is_long() {
@@ -240,6 +248,8 @@ impl Occupants {
     }
 }
 
+/// How long to wait for a worker to write. A pass takes microseconds; a second means that the machine hangs.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the end of the process may wait for peers that do not take what is queued; and how long, in all, for what is
 /// sent after that.
 const EXIT_PATIENCE: Duration = Duration::from_secs(1);

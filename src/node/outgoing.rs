@@ -17,6 +17,8 @@ use crate::io::pool::Pool;
 #[derive(Debug, Default)]
 pub struct Outgoing {
     batches: Vec<CommandBatch>,
+    /// Bytes published to each worker since it was last waited for, its commands included.
+    published: Vec<usize>,
     /// Whether commands gather until the dispatcher hands them over, or `cork` ends.
     holding: u32,
 }
@@ -35,6 +37,21 @@ impl Outgoing {
     /// Adds a command.
     pub fn push(&mut self, worker: WorkerId, command: Command) {
         self.batch(worker).commands.push(command);
+    }
+
+    /// Counts a message published to `worker`. Returns whether it is time to wait for that worker: what a handler that
+    /// never stops publishing makes is multiplied over there, so the worker may be the slower of the two.
+    pub fn count_published(&mut self, worker: WorkerId, length: usize) -> bool {
+        if self.published.len() <= worker.index() {
+            self.published.resize(worker.index() + 1, 0);
+        }
+        let published = &mut self.published[worker.index()];
+        *published += length + size_of::<Command>();
+        let is_much = *published >= MOST_PUBLISHED;
+        if is_much {
+            *published = 0;
+        }
+        is_much
     }
 
     fn batch(&mut self, worker: WorkerId) -> &mut CommandBatch {
@@ -75,6 +92,14 @@ impl Outgoing {
         }
     }
 
+    /// Hands everything over and waits until `worker` has written what the kernel takes of it, at most `patience`.
+    pub fn flush_and_look(&mut self, pool: &Pool, worker: WorkerId, patience: Duration) {
+        let latch = Arc::new(Latch::new(1));
+        self.push(worker, Command::Write(Arc::clone(&latch)));
+        self.flush(pool);
+        latch.wait(patience);
+    }
+
     /// Hands everything over and waits until it is written, at most `patience`: the process is about to end (S15).
     pub fn flush_and_wait(&mut self, pool: &Pool, patience: Duration) {
         let count = pool.workers().len();
@@ -96,5 +121,7 @@ impl Outgoing {
     }
 }
 
+/// Bytes that may be published to a worker before it is waited for.
+const MOST_PUBLISHED: usize = 16 * 1024 * 1024;
 /// Bytes of payload, from which on commands do not gather any longer.
 const LONG: usize = 16 * 1024 * 1024;

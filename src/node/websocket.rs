@@ -10,9 +10,10 @@ use super::http_response::{address_as_text, address_bytes, append_payload, asked
 use super::raw::{Call, Type, Value};
 use super::topics::Change;
 use crate::bridge::command::Command;
-use crate::bridge::id::{AppId, ConnectionId, TopicId};
+use crate::bridge::id::{AppId, ConnectionId, TopicId, WorkerId};
 use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::{KeptPeer, Peer};
+use crate::bridge::rules::OnLimit;
 use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
@@ -32,6 +33,8 @@ pub struct Socket {
     accepted: u64,
     /// The application has seen back-pressure and a `Drained` is under way to it (S5).
     drain_requested: bool,
+    /// It was told to close because of its backlog; nothing more is sent.
+    limited: bool,
     /// Its topics, in the order of the calls until one is left.
     topics: IndexSet<TopicId>,
     peer: KeptPeer,
@@ -48,6 +51,7 @@ impl Socket {
             ledger,
             accepted: 0,
             drain_requested: false,
+            limited: false,
             topics: IndexSet::new(),
             peer: peer.into(),
         }
@@ -116,6 +120,41 @@ impl Environment {
         }
     }
 
+    /// Whether a message to this WebSocket must be dropped. What is merely on its way to the worker may well be taken by
+    /// the kernel at once; before that costs a message, the worker is given the time to find out.
+    fn is_over_limit(&mut self, handle: Handle) -> bool {
+        let Some(socket) = self.sockets.get(handle) else { return false };
+        if socket.limited {
+            return true;
+        }
+        let outstanding = socket.ledger.outstanding(socket.accepted);
+        let Some(behavior) = self.behavior(socket.route) else { return false };
+        if !behavior.rules.must_drop(outstanding) {
+            return false;
+        }
+        if behavior.rules.must_drop(socket.ledger.backlog()) {
+            return true;
+        }
+        let (rules, worker) = (Arc::clone(&behavior.rules), socket.connection.worker);
+        self.flush_and_look(worker);
+        let socket = self.sockets.get(handle);
+        socket.is_some_and(|socket| rules.must_drop(socket.ledger.outstanding(socket.accepted)))
+    }
+
+    /// A message was dropped: closes the WebSocket, if that is the rule; else says when it may go on.
+    fn act_on_limit(&mut self, handle: Handle) {
+        let Some(socket) = self.sockets.get(handle) else { return };
+        let closes = self.behavior(socket.route).is_some_and(|it| it.rules.on_limit == OnLimit::Close);
+        if !closes {
+            return self.request_drain(handle);
+        }
+        let Some(socket) = self.sockets.get_mut(handle) else { return };
+        if !std::mem::replace(&mut socket.limited, true) {
+            let connection = socket.connection;
+            self.outgoing.push(connection.worker, Command::LimitWebSocket { connection });
+        }
+    }
+
     /// A `Drained` has arrived. Returns whether it answers a request of this WebSocket and is still true. Where more was
     /// accepted since the worker said it, asks again, so that the `drain` handler always finds nothing waiting.
     pub fn take_drain(&mut self, handle: Handle) -> bool {
@@ -155,10 +194,14 @@ impl Environment {
         }
         call.env().append_text_or_data(call.argument(first + 1), &mut message)?;
         self.flush_if_long();
-        for worker in self.topics.workers(id) {
+        let workers: Vec<WorkerId> = self.topics.workers(id).collect();
+        for worker in workers {
             let payload = self.outgoing.copy(worker, &message);
             let except = except.map(|(_, connection)| connection).filter(|it| it.worker == worker);
             self.outgoing.push(worker, Command::Publish { topic: id, except, kind, payload });
+            if self.outgoing.count_published(worker, message.len()) {
+                self.flush_and_look(worker);
+            }
         }
         self.settle();
         Ok(true)
@@ -172,7 +215,7 @@ const fn kind_of(is_binary: bool) -> MessageKind {
 /// `wsSend(socket, message, isBinary)`: 1, 0 or 2.
 pub fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let kind = kind_of(call.truthy(2));
-    transmit(call, |connection, payload| Command::SendMessage { connection, kind, payload })
+    transmit(call, Droppable::Yes, |connection, payload| Command::SendMessage { connection, kind, payload })
 }
 
 /// `wsPing(socket, message)`: as `wsSend`, but never dropped.
@@ -182,31 +225,38 @@ pub fn ping<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     if payload.len() > 125 {
         return Err(Misuse::out_of_range("ping payload must not exceed 125 bytes (RFC 6455 §5.5)"));
     }
-    transmit(call, |connection, payload| Command::SendPing { connection, payload })
+    transmit(call, Droppable::No, |connection, payload| Command::SendPing { connection, payload })
+}
+
+/// Whether a frame is subject to `maxBackpressure`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Droppable {
+    /// It is.
+    Yes,
+    /// It is a control frame.
+    No,
 }
 
 fn transmit<'c>(
     call: &Call<'c>,
+    droppable: Droppable,
     command: impl FnOnce(ConnectionId, crate::bridge::event::Slice) -> Command,
 ) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let (handle, socket) = environment.socket(call.number(0))?;
-    let (connection, route) = (socket.connection, socket.route);
-    let outstanding = socket.ledger.outstanding(socket.accepted);
+    let connection = socket.connection;
+    // Before anything is added to the batch, which this may hand over.
+    let must_drop = droppable == Droppable::Yes && environment.is_over_limit(handle);
     let payload = append_payload(call, environment, connection.worker, 1)?;
-    let command = command(connection, payload);
-    let must_drop = outstanding > 0
-        && matches!(command, Command::SendMessage { .. })
-        && environment.behavior(route).is_some_and(|behavior| behavior.rules.must_drop(outstanding));
     if must_drop {
         // Otherwise a loop that goes on sending would fill the memory with what it was told is dropped.
         environment.outgoing.arena(connection.worker).truncate(payload.start as usize);
-        environment.request_drain(handle);
+        environment.act_on_limit(handle);
         environment.settle();
         return Ok(call.env().from_number(sent::DROPPED));
     }
-    environment.outgoing.push(connection.worker, command);
+    environment.outgoing.push(connection.worker, command(connection, payload));
     let (_, socket) = environment.socket(call.number(0))?;
     socket.accepted += u64::from(payload.len);
     let queued = socket.ledger.outstanding(socket.accepted) > 0;

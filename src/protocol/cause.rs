@@ -68,6 +68,9 @@ pub enum CloseCause {
     /// The response could not be delivered: the peer stopped reading.
     ResponseTimeout,
 
+    /// More than `maxBackpressure` waited for the peer, and `closeOnBackpressureLimit` is set.
+    BackpressureLimit,
+
     /// The application called `ws.close()` or `res.close()`.
     ApplicationClosed,
     /// The application called `ws.end()`.
@@ -108,7 +111,7 @@ pub struct Verdict {
 
 impl CloseCause {
     /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::PeerClosed,
         Self::PeerClosedWithoutCode,
         Self::ReservedBits,
@@ -138,6 +141,7 @@ impl CloseCause {
         Self::MaxLifetime,
         Self::BodyTimeout,
         Self::ResponseTimeout,
+        Self::BackpressureLimit,
         Self::ApplicationClosed,
         Self::ApplicationEnded,
         Self::AppClosed,
@@ -254,6 +258,10 @@ impl CloseCause {
                 local("ERR_HTTP_RESPONSE_TIMEOUT", "HTTP response timed out: peer stopped reading")
             }
 
+            Self::BackpressureLimit => told(
+                local("ERR_BACKPRESSURE_LIMIT", "Back-pressure limit exceeded: peer reads too slowly"),
+                1008,
+            ),
             Self::ApplicationClosed => local("CLOSED_BY_APPLICATION", "Application called close()"),
             Self::ApplicationEnded => Verdict {
                 was_clean: true,

@@ -27,6 +27,7 @@ use self::http::HttpSide;
 pub use self::http::Upgrade;
 pub use self::terms::Terms;
 use self::terms::Watch;
+pub use self::websocket::Delivery;
 use self::websocket::WebSocketSide;
 use super::context::Context;
 use super::outbox::Outbox;
@@ -380,7 +381,7 @@ impl Connection {
                 }
             }
             Ok(false) => {
-                if self.outbox.len() < before {
+                if self.outbox.len() < before && self.may_take_its_time() {
                     self.progress = context.now;
                 }
                 self.await_writable(context);
@@ -389,6 +390,15 @@ impl Connection {
         }
         self.after_flush(before, context);
         self.arm(context);
+    }
+
+    /// Whether a peer that takes a byte now and then is waited for. One that was closed for reading too slowly has used up
+    /// our patience: what it does not take within [`STALL_TIMEOUT`] is thrown away.
+    fn may_take_its_time(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http(_) => true,
+            Protocol::WebSocket(socket) => !socket.is_limited(),
+        }
     }
 
     fn await_writable(&mut self, context: &mut Context) {

@@ -2,16 +2,16 @@
 
 use super::sink::{MessageSink, tell_closed};
 use super::{Connection, Protocol};
-use crate::bridge::event::Event;
+use crate::bridge::event::{Event, Slice};
 use crate::bridge::id::{ConnectionId, TopicId};
 use crate::bridge::ledger::Ledger;
-use crate::bridge::rules::Rules;
+use crate::bridge::rules::{OnLimit, Rules};
 use crate::bridge::sync::Arc;
 use crate::io::context::Context;
 use crate::io::topics::{Memberships, Moved, Subscriber};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::{MessageKind, Phase, Session};
+use crate::protocol::websocket::{Closure, MessageKind, Phase, Session, Sink};
 
 /// State of a WebSocket connection.
 #[derive(Debug)]
@@ -27,6 +27,20 @@ pub struct WebSocketSide {
     notify: bool,
     /// Why the WebSocket is closed, once it is.
     closed: Option<CloseCause>,
+    /// Published messages that it missed since Node's thread was told of one.
+    unreported: u32,
+}
+
+/// What became of a published message at one of its subscribers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is queued, or the WebSocket is about to close.
+    Done,
+    /// It was dropped, because the backlog exceeds `maxBackpressure`.
+    Missed {
+        /// Whether Node's thread wants to hear of it.
+        report: bool,
+    },
 }
 
 impl WebSocketSide {
@@ -40,6 +54,7 @@ impl WebSocketSide {
             memberships: None,
             notify: false,
             closed: None,
+            unreported: 0,
         }
     }
 
@@ -49,6 +64,11 @@ impl WebSocketSide {
             Phase::Open | Phase::Closing => true,
             Phase::Concluding | Phase::Finished => false,
         }
+    }
+
+    /// Whether it was closed because its peer reads too slowly.
+    pub fn is_limited(&self) -> bool {
+        self.closed == Some(CloseCause::BackpressureLimit)
     }
 
     pub fn deadline(&self) -> Option<Timestamp> {
@@ -157,19 +177,57 @@ impl Connection {
     }
 
     /// A message published to a topic, encoded already. A subscriber that does not keep up misses it.
-    pub fn send_encoded(&mut self, frame: &bytes::Bytes, context: &mut Context) {
-        if !self.is_serving() {
-            return;
+    pub fn send_encoded(&mut self, frame: &bytes::Bytes, context: &mut Context) -> Delivery {
+        let Protocol::WebSocket(socket) = &self.protocol else { return Delivery::Done };
+        if !self.is_serving() || !socket.session.can_send() {
+            return Delivery::Done;
         }
-        let Protocol::WebSocket(socket) = &self.protocol else { return };
         if socket.rules.must_drop(self.outbox.len() as u64) {
             // Only what the kernel refuses is a backlog. That the socket may be broken is found at the end of the pass.
             let _ = self.outbox.flush(&self.transport, &mut context.pool);
         }
-        if socket.session.can_send() && !socket.rules.must_drop(self.outbox.len() as u64) {
-            self.outbox.push_shared(frame, &mut context.pool);
-            self.mark_dirty(context);
+        if socket.rules.must_drop(self.outbox.len() as u64) {
+            return Delivery::Missed { report: socket.rules.reports_drops };
         }
+        self.outbox.push_shared(frame, &mut context.pool);
+        self.mark_dirty(context);
+        Delivery::Done
+    }
+
+    /// A published message was missed, and Node's thread is to be told: now, or, where `payload` is `None`, with the next
+    /// one, as it is too far behind.
+    pub fn report_missed(&mut self, kind: MessageKind, payload: Option<Slice>, context: &mut Context) {
+        let Protocol::WebSocket(socket) = &mut self.protocol else { return };
+        match payload {
+            None => socket.unreported = socket.unreported.saturating_add(1),
+            Some(payload) => {
+                let unreported = std::mem::take(&mut socket.unreported);
+                let connection = self.id;
+                context.events.events.push(Event::MessageDropped { connection, kind, payload, unreported });
+            }
+        }
+    }
+
+    /// A message was dropped: closes the WebSocket, if that is the rule.
+    pub fn act_on_limit(&mut self, context: &mut Context) {
+        if let Protocol::WebSocket(socket) = &self.protocol
+            && socket.rules.on_limit == OnLimit::Close
+        {
+            self.limit_websocket(context);
+        }
+    }
+
+    /// `Command::LimitWebSocket`: the peer reads too slowly. What it has not read by now waits in front of the Close frame
+    /// that says so, but not for long: see `Connection::may_take_its_time`.
+    pub fn limit_websocket(&mut self, context: &mut Context) {
+        let cause = CloseCause::BackpressureLimit;
+        self.with_session(context, |socket, out, sink, _| {
+            if socket.session.phase() == Phase::Open {
+                let verdict = cause.verdict();
+                sink.closed(Closure { cause, code: verdict.local_code, reason: verdict.text });
+            }
+            socket.session.abort(cause, out);
+        });
     }
 
     /// `Command::EndWebSocket`: the application knows and its handler has run.
