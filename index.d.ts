@@ -928,8 +928,27 @@ export interface WebSocket<UserData> {
    * Sends one message. Text that is not given as a string is not checked to be UTF-8. Returns 1 if it was sent, 0 if
    * it was accepted but has to wait for the peer (a `drain` event follows), 2 if it was dropped because more than
    * `maxBackpressure` is waiting already (`dropped` has run). `compress` has no effect without compression.
+   *
+   * Throws `ERR_INVALID_STATE` between the fragments of another message ({@link sendFirstFragment}).
    */
   send(message: RecognizedString, isBinary?: boolean, compress?: boolean): SendStatus;
+  /**
+   * Begins a message that is sent in several calls: this, any number of `sendFragment`, and `sendLastFragment`. Returns
+   * as `send`.
+   *
+   * - `maxBackpressure` decides about this first fragment. If it is dropped, so are the others, each with 2 and a
+   *   `dropped` of its own; else they are all accepted (unless `closeOnBackpressureLimit` closes the WebSocket), and who
+   *   sends much waits for `drain` where one returned 0.
+   * - Pings may be sent in between, and `end` and `close` may be called. What is published to the WebSocket meanwhile
+   *   follows the last fragment; if there never is one, it is not sent.
+   *
+   * Throws `ERR_INVALID_STATE` before the last fragment of another message; `send` does, too.
+   */
+  sendFirstFragment(message: RecognizedString, isBinary?: boolean, compress?: boolean): SendStatus;
+  /** Goes on with a message. Throws `ERR_INVALID_STATE` if none was begun. See {@link sendFirstFragment}. */
+  sendFragment(message: RecognizedString, compress?: boolean): SendStatus;
+  /** Ends a message. Throws `ERR_INVALID_STATE` if none was begun. See {@link sendFirstFragment}. */
+  sendLastFragment(message: RecognizedString, compress?: boolean): SendStatus;
   /**
    * Sends a ping, of at most 125 bytes. Never dropped. Returns as `send`. Throws `ERR_OUT_OF_RANGE` if it is longer.
    */

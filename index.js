@@ -734,6 +734,24 @@ class WebSocket {
     return status;
   }
 
+  sendFirstFragment(message, isBinary, compress) {
+    const status = native.wsFirstFragment(socketHandle(this), readable(message), isBinary, compress);
+    if (status === DROPPED) reportDropped(this, message, isBinary);
+    return status;
+  }
+
+  sendFragment(message, compress) {
+    const status = native.wsFragment(socketHandle(this), readable(message), false, compress);
+    if (status === DROPPED) reportDropped(this, message, registers[1] === 1);
+    return status;
+  }
+
+  sendLastFragment(message, compress) {
+    const status = native.wsFragment(socketHandle(this), readable(message), true, compress);
+    if (status === DROPPED) reportDropped(this, message, registers[1] === 1);
+    return status;
+  }
+
   ping(message) {
     return native.wsPing(socketHandle(this), readable(message));
   }

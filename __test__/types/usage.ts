@@ -323,6 +323,12 @@ const behavior: uWS.WebSocketBehavior<Visitor> = {
     const status: uWS.SendStatus = ws.send(message, isBinary, false);
     // @ts-expect-error status is 0, 1 or 2
     if (status === 3) return;
+    const begun: uWS.SendStatus = ws.sendFirstFragment('a', true, true);
+    const going: uWS.SendStatus = ws.sendFragment(new Uint8Array(1), false);
+    const done: uWS.SendStatus = ws.sendLastFragment('');
+    // @ts-expect-error what a message is was said by its first fragment
+    ws.sendLastFragment('', true, true);
+    void [begun, going, done];
     const pinged: uWS.SendStatus = ws.ping();
     ws.ping(Buffer.from('?'));
     const waiting: number = ws.getBufferedAmount();

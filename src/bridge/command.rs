@@ -19,6 +19,7 @@ use super::sync::Arc;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::{FieldFlags, Framing};
 use crate::protocol::websocket::MessageKind;
+use crate::protocol::websocket::fragment::Fragment;
 
 /// One thing to do. A command for a connection that is gone, or for an earlier request of it, does nothing.
 #[derive(Debug)]
@@ -143,6 +144,15 @@ pub enum Command {
         /// Text or binary.
         kind: MessageKind,
         /// The message.
+        payload: Slice,
+    },
+    /// Send a part of a message. In between come no other messages of Node's thread but those that are published.
+    SendFragment {
+        /// Where to.
+        connection: ConnectionId,
+        /// Which part.
+        fragment: Fragment,
+        /// Its bytes.
         payload: Slice,
     },
     /// Send a Ping.

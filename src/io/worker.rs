@@ -412,6 +412,9 @@ impl Worker {
             Command::SendMessage { connection, kind, payload } => {
                 self.on(connection, |it, context| it.send_message(kind, payload.of(arena), context));
             }
+            Command::SendFragment { connection, fragment, payload } => {
+                self.on(connection, |it, context| it.send_fragment(fragment, payload.of(arena), context));
+            }
             Command::SendPing { connection, payload } => {
                 self.on(connection, |it, context| it.send_ping(payload.of(arena), context));
             }

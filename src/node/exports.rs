@@ -80,6 +80,8 @@ pub const ALL: &[(&str, Native)] = &[
     ("resPort", http_response::port),
     ("wsCheck", websocket::check),
     ("wsSend", websocket::send),
+    ("wsFirstFragment", websocket::first_fragment),
+    ("wsFragment", websocket::fragment),
     ("wsPing", websocket::ping),
     ("wsEnd", websocket::end),
     ("wsClose", websocket::close),

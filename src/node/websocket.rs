@@ -17,6 +17,7 @@ use crate::bridge::rules::OnLimit;
 use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
+use crate::protocol::websocket::fragment::Fragment;
 
 /// One open WebSocket.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Socket {
     accepted: u64,
     /// The application has seen back-pressure and a `Drained` is under way to it (S5).
     drain_requested: bool,
+    /// The message that is being sent in fragments.
+    fragments: Fragments,
     /// It was told to close because of its backlog; nothing more is sent.
     limited: bool,
     /// Its topics, in the order of the calls until one is left.
@@ -51,11 +54,23 @@ impl Socket {
             ledger,
             accepted: 0,
             drain_requested: false,
+            fragments: Fragments::None,
             limited: false,
             topics: IndexSet::new(),
             peer: peer.into(),
         }
     }
+}
+
+/// How far a message in fragments has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fragments {
+    /// There is none.
+    None,
+    /// The first fragment has been accepted, so all others are, whatever waits for the peer.
+    Sent(MessageKind),
+    /// The first fragment was dropped, and all others are: a message is lost as a whole or not at all.
+    Dropped(MessageKind),
 }
 
 /// The results of `send` (contract 1.8).
@@ -141,11 +156,15 @@ impl Environment {
         socket.is_some_and(|socket| rules.must_drop(socket.ledger.outstanding(socket.accepted)))
     }
 
+    /// Whether `closeOnBackpressureLimit` is set.
+    fn closes_at_limit(&self, handle: Handle) -> bool {
+        let behavior = self.sockets.get(handle).and_then(|socket| self.behavior(socket.route));
+        behavior.is_some_and(|behavior| behavior.rules.on_limit == OnLimit::Close)
+    }
+
     /// A message was dropped: closes the WebSocket, if that is the rule; else says when it may go on.
     fn act_on_limit(&mut self, handle: Handle) {
-        let Some(socket) = self.sockets.get(handle) else { return };
-        let closes = self.behavior(socket.route).is_some_and(|it| it.rules.on_limit == OnLimit::Close);
-        if !closes {
+        if !self.closes_at_limit(handle) {
             return self.request_drain(handle);
         }
         let Some(socket) = self.sockets.get_mut(handle) else { return };
@@ -215,7 +234,64 @@ const fn kind_of(is_binary: bool) -> MessageKind {
 /// `wsSend(socket, message, isBinary)`: 1, 0 or 2.
 pub fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let kind = kind_of(call.truthy(2));
+    require_no_fragments(call)?;
     transmit(call, Droppable::Yes, |connection, payload| Command::SendMessage { connection, kind, payload })
+}
+
+/// Refuses a message while another one is incomplete: the peer would take it for a broken one (RFC 6455 §5.4).
+fn require_no_fragments(call: &Call<'_>) -> Result<(), Misuse> {
+    match call.environment()?.socket(call.number(0))?.1.fragments {
+        Fragments::None => Ok(()),
+        Fragments::Sent(_) | Fragments::Dropped(_) => Err(Misuse::invalid_state(
+            "a message is being sent in fragments: sendLastFragment must come before the next message",
+        )),
+    }
+}
+
+/// `wsFirstFragment(socket, message, isBinary)`: as `wsSend`.
+pub fn first_fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let kind = kind_of(call.truthy(2));
+    require_no_fragments(call)?;
+    let status = transmit(call, Droppable::Yes, |connection, payload| Command::SendFragment {
+        connection,
+        fragment: Fragment::First(kind),
+        payload,
+    })?;
+    let is_dropped = call.env().number(status) == Some(sent::DROPPED);
+    let fragments = if is_dropped { Fragments::Dropped(kind) } else { Fragments::Sent(kind) };
+    call.environment()?.socket(call.number(0))?.1.fragments = fragments;
+    Ok(status)
+}
+
+/// `wsFragment(socket, message, isLast)`: as `wsSend`. Register 1 says whether the message is binary.
+pub fn fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let is_last = call.truthy(2);
+    let fragment = if is_last { Fragment::Last } else { Fragment::Middle };
+    let (handle, before) = {
+        let mut environment = call.environment()?;
+        let (handle, socket) = environment.socket(call.number(0))?;
+        (handle, socket.fragments)
+    };
+    let (droppable, kind) = match before {
+        Fragments::None => {
+            return Err(Misuse::invalid_state("no message is being sent: sendFirstFragment must come first"));
+        }
+        // To be closed is no worse in the middle of a message than elsewhere; to miss a part of it would be.
+        Fragments::Sent(kind) if call.environment()?.closes_at_limit(handle) => (Droppable::Yes, kind),
+        Fragments::Sent(kind) => (Droppable::No, kind),
+        Fragments::Dropped(kind) => (Droppable::Already, kind),
+    };
+    let status = transmit(call, droppable, |connection, payload| Command::SendFragment {
+        connection,
+        fragment,
+        payload,
+    })?;
+    let mut environment = call.environment()?;
+    if is_last {
+        environment.socket(call.number(0))?.1.fragments = Fragments::None;
+    }
+    environment.registers.set(1, f64::from(u8::from(kind == MessageKind::Binary)));
+    Ok(status)
 }
 
 /// `wsPing(socket, message)`: as `wsSend`, but never dropped.
@@ -233,8 +309,10 @@ pub fn ping<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 enum Droppable {
     /// It is.
     Yes,
-    /// It is a control frame.
+    /// It is a control frame, or belongs to a message that has begun.
     No,
+    /// It belongs to a message whose begin was dropped.
+    Already,
 }
 
 fn transmit<'c>(
@@ -247,7 +325,11 @@ fn transmit<'c>(
     let (handle, socket) = environment.socket(call.number(0))?;
     let connection = socket.connection;
     // Before anything is added to the batch, which this may hand over.
-    let must_drop = droppable == Droppable::Yes && environment.is_over_limit(handle);
+    let must_drop = match droppable {
+        Droppable::Yes => environment.is_over_limit(handle),
+        Droppable::No => false,
+        Droppable::Already => true,
+    };
     let payload = append_payload(call, environment, connection.worker, 1)?;
     if must_drop {
         // Otherwise a loop that goes on sending would fill the memory with what it was told is dropped.

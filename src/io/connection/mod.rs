@@ -10,6 +10,7 @@
 //! Lingering exists because closing a socket with unread input makes the kernel send a reset, which can overtake
 //! and destroy the Close frame or error answer that was written just before (RFC 9112 §9.6).
 
+mod fragments;
 mod http;
 mod preface;
 mod sink;

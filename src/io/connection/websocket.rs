@@ -1,5 +1,6 @@
 //! The WebSocket side of a connection: feeds the session, applies commands, keeps the ledger.
 
+use super::fragments::Held;
 use super::sink::{MessageSink, tell_closed};
 use super::{Connection, Protocol};
 use crate::bridge::event::{Event, Slice};
@@ -29,6 +30,8 @@ pub struct WebSocketSide {
     closed: Option<CloseCause>,
     /// Published messages that it missed since Node's thread was told of one.
     unreported: u32,
+    /// What was published since the first fragment of a message went out; `None` while no message is incomplete.
+    pub(super) held: Option<Box<Held>>,
 }
 
 /// What became of a published message at one of its subscribers.
@@ -55,6 +58,7 @@ impl WebSocketSide {
             notify: false,
             closed: None,
             unreported: 0,
+            held: None,
         }
     }
 
@@ -64,6 +68,22 @@ impl WebSocketSide {
             Phase::Open | Phase::Closing => true,
             Phase::Concluding | Phase::Finished => false,
         }
+    }
+
+    /// Whether messages may still be sent.
+    pub(super) fn can_send(&self) -> bool {
+        self.session.can_send()
+    }
+
+    /// Payload of a command has arrived.
+    pub(super) const fn count_applied(&mut self, length: usize) {
+        self.applied += length as u64;
+    }
+
+    /// Whether a published message must be dropped.
+    fn must_drop(&self, backlog: usize) -> bool {
+        let held = self.held.as_ref().map_or(0, |held| held.len());
+        self.rules.must_drop((backlog + held) as u64)
     }
 
     /// Whether it was closed because its peer reads too slowly.
@@ -104,7 +124,7 @@ impl WebSocketSide {
 
 impl Connection {
     /// Runs `act` on the open WebSocket, and sees to what it led to.
-    fn with_session(
+    pub(super) fn with_session(
         &mut self,
         context: &mut Context,
         act: impl FnOnce(&mut WebSocketSide, &mut Vec<u8>, &mut MessageSink<'_>, Timestamp),
@@ -182,16 +202,14 @@ impl Connection {
         if !self.is_serving() || !socket.session.can_send() {
             return Delivery::Done;
         }
-        if socket.rules.must_drop(self.outbox.len() as u64) {
+        if socket.must_drop(self.outbox.len()) {
             // Only what the kernel refuses is a backlog. That the socket may be broken is found at the end of the pass.
             let _ = self.outbox.flush(&self.transport, &mut context.pool);
         }
-        if socket.rules.must_drop(self.outbox.len() as u64) {
+        if socket.must_drop(self.outbox.len()) {
             return Delivery::Missed { report: socket.rules.reports_drops };
         }
-        self.outbox.push_shared(frame, &mut context.pool);
-        self.mark_dirty(context);
-        Delivery::Done
+        self.queue_encoded(frame, context)
     }
 
     /// A published message was missed, and Node's thread is to be told: now, or, where `payload` is `None`, with the next

@@ -1,0 +1,47 @@
+//! Messages of the server that go out in several frames (RFC 6455 §5.4).
+
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use super::frame::{self, MessageKind};
+
+/// Which part of a message a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fragment {
+    /// The first one, which says what the message is.
+    First(MessageKind),
+    /// One that others follow.
+    Middle,
+    /// The last one.
+    Last,
+}
+
+/// Appends an unmasked frame with one part of a message. Only control frames may stand between the parts.
+pub fn encode_fragment(fragment: Fragment, payload: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    match fragment {
+        Fragment::First(kind) => frame::encode(kind.into(), payload, out),
+        Fragment::Middle | Fragment::Last => frame::encode(OpCode::Data(Data::Continue), payload, out),
+    }
+    if fragment != Fragment::Last {
+        out[start] &= !FIN;
+    }
+}
+
+/// Byte 0: the last frame of a message.
+const FIN: u8 = 0x80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_says_the_kind_and_the_last_the_end() {
+        let mut out = b"before".to_vec();
+        encode_fragment(Fragment::First(MessageKind::Text), b"a", &mut out);
+        encode_fragment(Fragment::Middle, b"", &mut out);
+        encode_fragment(Fragment::Last, b"b", &mut out);
+        encode_fragment(Fragment::First(MessageKind::Binary), &[7; 126], &mut out);
+        let expected = [&b"before\x01\x01a\x00\x00\x80\x01b\x02\x7e\x00\x7e"[..], &[7; 126]].concat();
+        assert_eq!(out, expected);
+    }
+}
