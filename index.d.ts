@@ -401,6 +401,10 @@ export interface TemplatedApp {
    * the other routes. Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad settings.
    */
   ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this;
+  ws<UserData = unknown>(
+    pattern: RecognizedString,
+    behavior: WebSocketBehavior<UserData, 'string'> & { text: 'string' },
+  ): this;
 
   /**
    * Starts listening; several times per app if wanted. `port` is 0–65535, where 0 takes a free one. Without `host`
@@ -1003,12 +1007,20 @@ export interface WebSocket<UserData> {
   getProxiedRemotePort(): number;
 }
 
+/** What text messages are given to a program as. */
+export type TextForm = 'arraybuffer' | 'string';
+
+/** What `message` is given, by the option `text`. */
+export type ReceivedMessage<Text extends TextForm = 'arraybuffer'> = Text extends 'string'
+  ? string | ArrayBuffer
+  : ArrayBuffer;
+
 /**
  * Settings and handlers of a `ws` route. All are optional; a key given as `undefined` means its default. They are read
  * once, by `ws`; settings must be integers. Buffers given to `message` and `dropped`, and the reason given to `close`, are detached when the
  * handler returns; if it returned a promise, they stay.
  */
-export interface WebSocketBehavior<UserData> {
+export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffer'> {
   /** Compression of messages. Accepted; this release sends and receives uncompressed. @default DISABLED */
   compression?: CompressOptions;
   /** Longest message a peer may send, in bytes, 0 – 2^31-1. Longer ones close with 1009 to the peer. @default 16384 */
@@ -1033,6 +1045,13 @@ export interface WebSocketBehavior<UserData> {
    * @default false
    */
   closeOnBackpressureLimit?: boolean;
+  /**
+   * What text messages are given to `message` as. `'string'` is several times cheaper than an `ArrayBuffer` that is then
+   * decoded; binary messages stay what they are. Throws `ERR_INVALID_ARG_VALUE` for anything else, and
+   * `ERR_OUT_OF_RANGE` if `maxPayloadLength` exceeds the longest string.
+   * @default 'arraybuffer'
+   */
+  text?: Text;
   /** Whether a silent peer is sent a ping in time to answer before `idleTimeout`. @default true */
   sendPingsAutomatically?: boolean;
 
@@ -1043,8 +1062,11 @@ export interface WebSocketBehavior<UserData> {
   upgrade?: (res: HttpResponse, req: HttpRequest, context: us_socket_context_t) => unknown;
   /** A WebSocket was opened. First event of a connection. */
   open?: (ws: WebSocket<UserData>) => unknown;
-  /** A message arrived. Text (`isBinary` false) is checked to be UTF-8. */
-  message?: (ws: WebSocket<UserData>, message: ArrayBuffer, isBinary: boolean) => unknown;
+  /**
+   * A message arrived. Text (`isBinary` false) is checked to be UTF-8. With `text: 'string'` it is a string, and binary
+   * messages are what they always are.
+   */
+  message?: (ws: WebSocket<UserData>, message: ReceivedMessage<Text>, isBinary: boolean) => unknown;
   /**
    * A message to this peer was dropped because of `maxBackpressure`. Runs inside `send`, and soon after `publish`, once
    * for each subscriber that misses the message.

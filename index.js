@@ -4,6 +4,7 @@
 // intention: every method is one native call, and what is valid is decided there (src/node). No protocol logic.
 
 const { AsyncResource } = require('node:async_hooks');
+const { MAX_STRING_LENGTH } = require('node:buffer').constants;
 const { setImmediate } = require('node:timers');
 const { isAnyArrayBuffer, isSharedArrayBuffer } = require('node:util').types;
 
@@ -44,6 +45,8 @@ const MISSED = 21;
 
 /** Which handlers a behavior has, as bits. The same numbers stand in src/node/behavior.rs. */
 const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32, dropped: 64 };
+/** One more: text messages are handed to `message` as strings. */
+const MESSAGE_STRINGS = 128;
 const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'close', 'ping', 'pong', 'subscription'];
 
 /** What a DATA event brings. The same numbers stand in src/node/request_body.rs. */
@@ -100,7 +103,8 @@ function drain() {
     switch (registers[0]) {
       case MESSAGE: {
         const ws = sockets[registers[1]];
-        if (call(behaviorOf(ws).message, ws, payload, registers[2] === 1)) done = payload;
+        const isDone = call(behaviorOf(ws).message, ws, payload, registers[2] === 1);
+        if (isDone && typeof payload !== 'string') done = payload;
         break;
       }
       case REQUEST:
@@ -1218,11 +1222,24 @@ function readBehavior(behavior) {
     if (handler !== undefined) bits |= HANDLER_BITS[name] ?? 0;
   }
   const { maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically } = behavior;
-  const { closeOnBackpressureLimit } = behavior;
+  const { closeOnBackpressureLimit, text } = behavior;
+  if (wantsStrings(text, maxPayloadLength)) bits |= MESSAGE_STRINGS;
   const settings = [
     maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically, closeOnBackpressureLimit,
   ];
   return { handlers, bits, settings };
+}
+
+/** What the option `text` says. */
+function wantsStrings(text, maxPayloadLength) {
+  if (text === undefined || text === 'arraybuffer') return false;
+  if (typeof text !== 'string') throw typeError('ERR_INVALID_ARG_TYPE', 'text must be a string');
+  if (text !== 'string') throw typeError('ERR_INVALID_ARG_VALUE', "text must be 'arraybuffer' or 'string'");
+  if (maxPayloadLength > MAX_STRING_LENGTH) {
+    const message = `maxPayloadLength must not exceed ${MAX_STRING_LENGTH}, the longest string, with text: 'string'`;
+    throw Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' });
+  }
+  return true;
 }
 
 /** `[port]`, `[port, options]`, `[host, port]` or `[host, port, options]`. A lone port may be a numeric string. */

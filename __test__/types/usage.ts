@@ -363,6 +363,34 @@ const behavior: uWS.WebSocketBehavior<Visitor> = {
   subscription: (ws, topic: ArrayBuffer, newCount: number, oldCount: number) => [ws, topic, newCount - oldCount],
 };
 app.ws('/room', behavior).ws('/echo', {}).ws<Visitor>('/typed', { open: (ws) => ws.send(ws.getUserData().name) });
+
+const asStrings: uWS.WebSocketBehavior<Visitor, 'string'> & { text: 'string' } = {
+  text: 'string',
+  message(ws, message, isBinary) {
+    const either: uWS.ReceivedMessage<'string'> = message;
+    const name: string = ws.getUserData().name;
+    if (typeof message === 'string') void message.toUpperCase();
+    else void message.byteLength;
+    ws.send(message, isBinary);
+    // @ts-expect-error it may be binary
+    message.toUpperCase();
+    void [either, name];
+  },
+};
+app.ws('/strings', asStrings).ws<Visitor>('/strings', {
+  text: 'string',
+  message: (ws, message, isBinary) => ws.send(typeof message === 'string' ? message.trim() : message, isBinary),
+  dropped: (ws, message) => message.byteLength,
+});
+app.ws('/buffers', { text: 'arraybuffer', message: (ws, message) => ws.send(new Uint8Array(message)) });
+app.ws('/buffers', { text: undefined, message: (ws, message) => ws.send(new Uint8Array(message)) });
+// @ts-expect-error text comes as a buffer unless it is asked for as a string
+app.ws('/', { message: (ws, message) => ws.send(message.trim()) });
+// @ts-expect-error no such form
+app.ws('/', { text: 'utf8' });
+const forgotten: uWS.WebSocketBehavior<Visitor, 'string'> = { message: (ws, message) => ws.send(message) };
+// @ts-expect-error `text` is missing
+app.ws('/', forgotten);
 // @ts-expect-error no such key
 app.ws('/', { onmessage() {} });
 // @ts-expect-error a limit is a number

@@ -63,6 +63,8 @@ impl Handlers {
     pub const SUBSCRIPTION: u32 = 32;
     /// `dropped`
     pub const DROPPED: u32 = 64;
+    /// `message`, and it takes text as a string (`text: 'string'`)
+    pub const MESSAGE_STRINGS: u32 = 128;
 
     /// Whether there is this handler.
     #[must_use]

@@ -16,7 +16,7 @@ use super::http_response::{Exchange, HandlerState, Stage};
 use super::raw::{Call, Env, Value};
 use super::request_body::RequestBody;
 use crate::bridge::command::{Command, Exchange as Address};
-use crate::bridge::event::{Event, EventBatch, RequestRecord};
+use crate::bridge::event::{Event, EventBatch, RequestRecord, Slice};
 use crate::bridge::id::{ConnectionId, RequestNumber, WorkerId};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
@@ -35,7 +35,7 @@ pub mod step {
     pub const UPGRADE: f64 = 3.0;
     /// A WebSocket opened without an upgrade handler: WebSocket, route.
     pub const OPEN: f64 = 4.0;
-    /// A message: slot, is binary; returns the message.
+    /// A message: slot, is binary; returns the message, as a string where it is text and the route wants that.
     pub const MESSAGE: f64 = 5.0;
     /// A Ping: slot; returns its payload.
     pub const PING: f64 = 6.0;
@@ -267,12 +267,7 @@ impl Environment {
                 self.handle_abort(env, connection, request, cause)
             }
             Event::MessageReceived { connection, kind, payload } => {
-                let Some(handle) = self.handler_for(connection, Handlers::MESSAGE) else {
-                    return Outcome::Nothing;
-                };
-                self.registers.set(1, f64::from(handle.slot));
-                self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
-                Outcome::Step(step::MESSAGE, env.array_buffer(payload.of(self.dispatcher.bytes())))
+                self.handle_message(env, connection, kind, payload)
             }
             Event::PingReceived { connection, payload } => {
                 let Some(handle) = self.handler_for(connection, Handlers::PING) else {
@@ -289,13 +284,8 @@ impl Environment {
                 Outcome::Step(step::PONG, env.array_buffer(payload.of(self.dispatcher.bytes())))
             }
             Event::MessageDropped { connection, kind, payload, unreported } => {
-                let Some(handle) = self.handler_for(connection, Handlers::DROPPED) else {
-                    return Outcome::Nothing;
-                };
-                self.registers.set(1, f64::from(handle.slot));
-                self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
                 self.registers.set(3, f64::from(unreported));
-                Outcome::Step(step::DROPPED, env.array_buffer(payload.of(self.dispatcher.bytes())))
+                self.handle_dropped(env, connection, kind, payload)
             }
             Event::Drained { connection } => {
                 let Some(handle) = self.occupants.socket(connection) else { return Outcome::Nothing };
@@ -322,6 +312,36 @@ impl Environment {
                 Outcome::Step(step::SHUT_DOWN, Value::UNDEFINED)
             }
         }
+    }
+
+    fn handle_message<'c>(
+        &mut self,
+        env: Env<'c>,
+        connection: ConnectionId,
+        kind: MessageKind,
+        payload: Slice,
+    ) -> Outcome<'c> {
+        let Some(handle) = self.handler_for(connection, Handlers::MESSAGE) else { return Outcome::Nothing };
+        self.registers.set(1, f64::from(handle.slot));
+        self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
+        let payload = payload.of(self.dispatcher.bytes());
+        let wants_string =
+            kind == MessageKind::Text && self.handler_for(connection, Handlers::MESSAGE_STRINGS).is_some();
+        let message = if wants_string { env.string(payload) } else { env.array_buffer(payload) };
+        Outcome::Step(step::MESSAGE, message)
+    }
+
+    fn handle_dropped<'c>(
+        &mut self,
+        env: Env<'c>,
+        connection: ConnectionId,
+        kind: MessageKind,
+        payload: Slice,
+    ) -> Outcome<'c> {
+        let Some(handle) = self.handler_for(connection, Handlers::DROPPED) else { return Outcome::Nothing };
+        self.registers.set(1, f64::from(handle.slot));
+        self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
+        Outcome::Step(step::DROPPED, env.array_buffer(payload.of(self.dispatcher.bytes())))
     }
 
     /// The WebSocket of a connection, if JavaScript has a handler for the event.
