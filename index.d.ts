@@ -957,7 +957,12 @@ export interface WebSocket<UserData> {
    * Sends a ping, of at most 125 bytes. Never dropped. Returns as `send`. Throws `ERR_OUT_OF_RANGE` if it is longer.
    */
   ping(message?: RecognizedString): SendStatus;
-  /** Bytes accepted that wait for the peer, without what the system has taken. 0 again after `drain` at the latest. */
+  /**
+   * Bytes accepted that wait for the peer, without what the system has taken. 0 again after `drain` at the latest.
+   *
+   * What one handler sends beyond a mebibyte counts until it returns, even if the system has taken it by then: loops
+   * that send until something waits come to an end.
+   */
   getBufferedAmount(): number;
 
   /**

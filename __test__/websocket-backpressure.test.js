@@ -3,10 +3,14 @@
 // A peer that reads more slowly than this side sends: what `send` and `getBufferedAmount` say, when `dropped` and
 // `drain` run, and that everything that was accepted arrives, in order.
 
+const net = require('node:net');
+
+const { afterTest } = require('./helpers/cleanup.js');
 const { passBarrier } = require('./helpers/closing-server.js');
 const { failureOf } = require('./helpers/failure.js');
 const { Mailbox } = require('./helpers/mailbox.js');
-const { RawWebSocket, closeFrame } = require('./helpers/raw-websocket.js');
+const { Program } = require('./helpers/program.js');
+const { RawWebSocket, closeFrame, frame, handshake } = require('./helpers/raw-websocket.js');
 const { createApp, listen } = require('./helpers/server.js');
 
 const [QUEUED, SENT, DROPPED] = [0, 1, 2];
@@ -232,6 +236,38 @@ describe('drain', () => {
       }
       expect(message.split(':')[0]).toBe(`${received}`);
     }
+  });
+
+  test('the same loop with a peer that keeps up: each call of it ends, and others get their turn', async () => {
+    const program = new Program(`
+      const calls = [];
+      let sent = 0;
+      function fill(ws) {
+        const before = sent;
+        while (ws.getBufferedAmount() < 1024) {
+          ws.send('message number ' + sent);
+          sent++;
+        }
+        calls.push(sent - before);
+      }
+      uWS.App({ threads: 1 })
+        .ws('/*', { open: fill, drain: fill, message: (ws) => say({ calls, sent }) })
+        .listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
+    `);
+    const client = net.connect(await program.hear(), '127.0.0.1');
+    afterTest(() => client.destroy());
+    client.write(handshake());
+    let received = 0;
+    await new Promise((resolve) => {
+      client.on('data', ({ length }) => {
+        received += length;
+        if (received > 20 * MEGABYTE) resolve();
+      });
+    });
+    client.write(frame('text', 'enough'));
+    const { calls, sent } = await program.hear();
+    expect(sent).toBeGreaterThan(20 * MEGABYTE / 'message number 1000000'.length / 2);
+    for (const count of calls) expect(count * 'message number '.length).toBeLessThan(MEGABYTE + 2048);
   });
 
   test('follows every 0 of send: a producer that awaits it delivers everything', async () => {

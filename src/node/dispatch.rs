@@ -89,6 +89,8 @@ pub struct Dispatcher {
     late_bodies: VecDeque<Handle>,
     /// What this turn of the loop may still do; `None` between turns.
     budget: Option<Budget>,
+    /// How often JavaScript has asked for an event.
+    pub asked: u64,
     /// Records for the listener of `setLogger` that are to be handed over before the next batch.
     pub records: usize,
     /// Events since commands were handed over.
@@ -139,6 +141,7 @@ pub fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     env.detach(call.argument(0));
     let mut environment = call.environment()?;
+    environment.dispatcher.asked += 1;
     let (step, value) = environment.next_step(env)?;
     environment.registers.set(0, step);
     Ok(value)

@@ -32,6 +32,8 @@ pub struct Socket {
     ledger: Arc<Ledger>,
     /// Payload bytes accepted by `send` and `ping`.
     accepted: u64,
+    /// Those before the handler that sent last.
+    burst: Burst,
     /// The application has seen back-pressure and a `Drained` is under way to it (S5).
     drain_requested: bool,
     /// The message that is being sent in fragments.
@@ -53,6 +55,7 @@ impl Socket {
             route,
             ledger,
             accepted: 0,
+            burst: Burst::default(),
             drain_requested: false,
             fragments: Fragments::None,
             limited: false,
@@ -61,6 +64,37 @@ impl Socket {
         }
     }
 }
+
+/// When a handler sends much: where it began.
+#[derive(Clone, Copy, Debug, Default)]
+struct Burst {
+    /// [`Dispatcher::asked`](super::dispatch::Dispatcher::asked) at that time: the same as long as the handler runs.
+    asked: u64,
+    /// Bytes that had been accepted before.
+    begin: u64,
+}
+
+impl Socket {
+    /// Counts payload that is accepted now.
+    fn accept(&mut self, length: u32, asked: u64) {
+        if self.burst.asked != asked {
+            self.burst = Burst { asked, begin: self.accepted };
+        }
+        self.accepted += u64::from(length);
+    }
+
+    /// Bytes that the application is told are waiting: those that really are, and what one handler has sent beyond
+    /// [`BURST_ALLOWANCE`]. Otherwise a loop that sends until something waits might never end, as worker and peer go on
+    /// while it runs.
+    fn waiting(&self, asked: u64) -> u64 {
+        let sent = if self.burst.asked == asked { self.accepted - self.burst.begin } else { 0 };
+        self.ledger.outstanding(self.accepted) + sent.saturating_sub(BURST_ALLOWANCE)
+    }
+}
+
+/// Bytes that one handler may send to one WebSocket before they count as waiting whatever has become of them. About what
+/// the kernel would take of it.
+const BURST_ALLOWANCE: u64 = 1024 * 1024;
 
 /// How far a message in fragments has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -339,11 +373,14 @@ fn transmit<'c>(
         return Ok(call.env().from_number(sent::DROPPED));
     }
     environment.outgoing.push(connection.worker, command(connection, payload));
+    let asked = environment.dispatcher.asked;
     let (_, socket) = environment.socket(call.number(0))?;
-    socket.accepted += u64::from(payload.len);
-    let queued = socket.ledger.outstanding(socket.accepted) > 0;
+    socket.accept(payload.len, asked);
+    let (queued, under_way) = (socket.waiting(asked) > 0, socket.ledger.outstanding(socket.accepted) > 0);
     if queued {
         environment.request_drain(handle);
+    }
+    if under_way {
         // A handler that sends this much shall not find everything further dropped only because its own commands
         // gather: let the worker write while it goes on.
         environment.flush();
@@ -355,8 +392,9 @@ fn transmit<'c>(
 /// `wsBuffered(socket)`: bytes of back-pressure.
 pub fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
+    let asked = environment.dispatcher.asked;
     let (handle, socket) = environment.socket(call.number(0))?;
-    let amount = socket.ledger.outstanding(socket.accepted);
+    let amount = socket.waiting(asked);
     if amount > 0 {
         environment.request_drain(handle);
         environment.settle();
@@ -532,4 +570,29 @@ fn topic_argument(call: &Call<'_>) -> Result<Vec<u8>, Misuse> {
     let mut name = Vec::new();
     call.env().append_text_or_data(call.argument(1), &mut name)?;
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::id::WorkerId;
+
+    #[test]
+    fn what_one_handler_sends_counts_as_waiting_from_some_amount_on_and_no_longer_than_it_runs() {
+        let connection = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
+        let ledger = Arc::new(Ledger::default());
+        let mut socket =
+            Socket::new(connection, AppId { app: 0, epoch: 0 }, 0, Arc::clone(&ledger), Peer::default());
+        for asked in [1, 2, 3] {
+            for _ in 0..16 {
+                socket.accept(64 * 1024, asked);
+                // The worker has written it at once.
+                ledger.record(socket.accepted, 0);
+                assert_eq!(socket.waiting(asked), 0);
+            }
+            socket.accept(7, asked);
+            ledger.record(socket.accepted, 0);
+            assert_eq!((socket.waiting(asked), socket.waiting(asked + 1)), (7, 0));
+        }
+    }
 }
