@@ -977,8 +977,9 @@ export interface WebSocket<UserData> {
   /** Drops the connection. `close` runs before it returns, with 1006 (cause `CLOSED_BY_APPLICATION`). */
   close(): void;
   /**
-   * Runs `callback` at once. Kept for programs written for uWebSockets.js: messages are gathered without it. What the
-   * callback throws is thrown by `cork`. Returns the WebSocket, also if the callback closed it.
+   * Runs `callback` at once; what it sends, to whomever, leaves together when it returns. In handlers that is so anyway, so
+   * this is of use outside of them, after an `await` for instance. What the callback throws is thrown by `cork`, and what
+   * it sent before leaves all the same. Returns the WebSocket, also if the callback closed it.
    */
   cork(callback: () => void): this;
 

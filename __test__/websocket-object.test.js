@@ -144,6 +144,30 @@ describe('ws.cork', () => {
     expect(await client.frame()).toEqual(['ping', 'three']);
   });
 
+  test('what is sent leaves in one piece, however many messages it is', async () => {
+    const { client, ws } = await open({});
+    let pieces = 0;
+    client.socket.on('data', () => { pieces++; });
+    ws.subscribe('topic');
+    ws.cork(() => {
+      for (let count = 0; count < 5; count++) ws.send('message');
+      ws.publish('topic', 'not to myself');
+      for (let count = 0; count < 5; count++) ws.send('message');
+    });
+    for (let count = 0; count < 10; count++) expect(await client.frame()).toEqual(['text', 'message']);
+    expect(pieces).toBe(1);
+  });
+
+  test('send returns 1 and getBufferedAmount 0 in it, as long as no more waits than the system would take', async () => {
+    const { client, ws } = await open({ maxBackpressure: 1 });
+    const seen = [];
+    ws.cork(() => {
+      for (let count = 0; count < 16; count++) seen.push(ws.send('x'.repeat(16 * 1024)), ws.getBufferedAmount());
+    });
+    expect(new Set(seen)).toEqual(new Set([1, 0]));
+    for (let count = 0; count < 16; count++) expect((await client.frame())[1].length).toBe(16 * 1024);
+  });
+
   test('throws what the callback throws, and what was sent before leaves all the same', async () => {
     const { client, ws } = await open({});
     expect(failureOf(() => ws.cork(() => {
