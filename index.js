@@ -166,6 +166,7 @@ function drain() {
         concludeShutdown(registers[1], registers[2]);
         break;
       case YIELD:
+        isYielding = true;
         setImmediate(drainOutside);
         return;
       case SLEEP:
@@ -186,7 +187,18 @@ function drain() {
  * `drain` outside of the async context in which it was asked for: handlers must not see the `AsyncLocalStorage` stores
  * of each other.
  */
-const drainOutside = AsyncResource.bind(drain, 'FERROWS');
+const drainOutside = AsyncResource.bind(() => {
+  isYielding = false;
+  drain();
+}, 'FERROWS');
+
+/** Whether the budget was used up, and the loop has not had its turn yet. */
+let isYielding = false;
+
+/** The bell may have been rung before, and be heard only now. */
+function handleBell() {
+  if (!isYielding) drain();
+}
 
 function runTicks() {
   for (;;) {
@@ -1358,7 +1370,7 @@ for (const [name, type] of Object.entries(CLASSES)) {
 
 const DeclarativeResponse = makeDeclarativeResponse({ native, readable, invalidThis });
 
-native.start(registers, drain, levelOfProcess());
+native.start(registers, handleBell, levelOfProcess());
 flushAtExit();
 
 module.exports = {

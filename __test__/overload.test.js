@@ -20,6 +20,7 @@ const UNREAD_OUTPUT = constant('io/connection/mod.rs', 'UNREAD_OUTPUT');
 /** Body that waits for its handler. */
 const UNCLAIMED_BODY = constant('node/request_body.rs', 'UNCLAIMED_BODY');
 const EVENTS_PER_TURN = constant('node/dispatch.rs', 'EVENTS_PER_TURN');
+const EVENTS_PER_LOOK = constant('node/dispatch.rs', 'EVENTS_PER_LOOK');
 /** What the memory of a process grows by under any load: the heap of JavaScript, arenas of the allocator, code. */
 const SLACK = 32 * MIB;
 
@@ -261,6 +262,41 @@ describe('a flood', () => {
     const { mostPerTurn } = await read(port, '/counts');
     expect(mostPerTurn).toBeGreaterThan(1);
     expect(mostPerTurn).toBeLessThanOrEqual(EVENTS_PER_TURN);
+  });
+
+  test('from many connections leaves the loop its turns, however often it is asleep in between', async () => {
+    const program = new Program(`
+      let turn = 0;
+      let most = 0;
+      const startTurn = () => { turn = 0; setImmediate(startTurn); };
+      startTurn();
+      const app = uWS.App({ threads: 1 }).get('/', (res) => {
+        turn += 1;
+        most = Math.max(most, turn);
+        // A two-hundredth of the time that a turn may take, and long enough for the next requests to arrive.
+        const until = process.hrtime.bigint() + 20_000n;
+        while (process.hrtime.bigint() < until);
+        res.end();
+      });
+      app.get('/most', (res) => { res.end(JSON.stringify(most)); });
+      app.listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
+    `);
+    const port = await program.hear();
+    let left = 50_000;
+    await new Promise((resolve, reject) => {
+      for (let count = 0; count < 64; count++) {
+        const socket = net.connect(port, '127.0.0.1', () => socket.write(request('GET', '/')));
+        afterTest(() => socket.destroy());
+        socket.on('error', reject);
+        socket.on('data', () => {
+          left -= 1;
+          if (left > 0) socket.write(request('GET', '/'));
+          else resolve();
+        });
+      }
+    });
+    // The clock is looked at every so often.
+    expect(await read(port, '/most')).toBeLessThanOrEqual(200 + EVENTS_PER_LOOK);
   });
 
   test('of pings whose answers are not read is stopped, and all of them are answered in the end', async () => {

@@ -87,7 +87,10 @@ pub struct Dispatcher {
     serving: Option<Handle>,
     /// Responses with body that arrived before its handler was attached.
     late_bodies: VecDeque<Handle>,
-    /// What this turn of the loop may still do; `None` between turns.
+    /// Whether a turn goes on.
+    is_turning: bool,
+    /// What may still be done before the loop gets a turn of its own; `None` once it had one. A turn that ends asleep may
+    /// be rung again before, and does not begin anew.
     budget: Option<Budget>,
     /// How often JavaScript has asked for an event.
     pub asked: u64,
@@ -103,11 +106,21 @@ struct Budget {
     started: Instant,
 }
 
+impl Budget {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the budget of a turn is time on Node's thread, not of the engine"
+    )]
+    fn new() -> Self {
+        Self { events: EVENTS_PER_TURN, started: Instant::now() }
+    }
+}
+
 impl Dispatcher {
     /// The body of this response is to be delivered. Returns whether the loop has to be started for it.
     pub fn deliver_body(&mut self, handle: Handle) -> bool {
         self.late_bodies.push_back(handle);
-        self.budget.is_none()
+        !self.is_turning
     }
 
     /// The next event, with a copy of nothing: payloads are read from the batch by the caller.
@@ -155,6 +168,7 @@ impl Environment {
         }
         loop {
             if self.is_budget_used_up() {
+                self.dispatcher.budget = None;
                 self.end_turn();
                 return Ok((step::YIELD, Value::UNDEFINED));
             }
@@ -177,19 +191,14 @@ impl Environment {
         }
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the budget of a turn is time on Node's thread, not of the engine"
-    )]
     fn begin_turn(&mut self) {
-        if self.dispatcher.budget.is_none() {
-            self.dispatcher.budget = Some(Budget { events: EVENTS_PER_TURN, started: Instant::now() });
+        if !std::mem::replace(&mut self.dispatcher.is_turning, true) {
             self.outgoing.hold();
         }
     }
 
     fn end_turn(&mut self) {
-        self.dispatcher.budget = None;
+        self.dispatcher.is_turning = false;
         self.dispatcher.unflushed = 0;
         self.outgoing.let_go();
         self.settle();
@@ -202,10 +211,10 @@ impl Environment {
             self.dispatcher.unflushed = 0;
             self.flush();
         }
-        let Some(budget) = &mut self.dispatcher.budget else { return false };
+        let budget = self.dispatcher.budget.get_or_insert_with(Budget::new);
         budget.events -= 1;
         budget.events == 0
-            || (budget.events % EVENTS_PER_LOOK == 0 && budget.started.elapsed() > TIME_PER_TURN)
+            || (budget.events.is_multiple_of(EVENTS_PER_LOOK) && budget.started.elapsed() > TIME_PER_TURN)
     }
 
     /// Gets the next batch, and counts the records that wait. When there is nothing, goes to sleep, and looks once more.
