@@ -15,7 +15,7 @@
 
 use std::ops::BitOr;
 
-use super::field::members;
+use super::field::{members, trim};
 use super::framing::Version;
 
 /// Status and fields of a response, both checked by the caller.
@@ -34,7 +34,8 @@ pub struct ResponseHead<'a> {
 /// Fields of a response that the application may write and that this layer would write too.
 ///
 /// * Content-Length, Transfer-Encoding: left out, because a length that does not fit the body makes the client read
-///   the next response wrongly. Only where no body follows (HEAD, 304) the application's Content-Length replaces ours.
+///   the next response wrongly. Only where no body follows (HEAD, 304) the application's Content-Length replaces ours:
+///   the first one that is a number, because clients refuse a response with several or with something else.
 /// * Connection: sent as it is; `close` in it closes the connection after the response.
 /// * Date: sent instead of ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -242,7 +243,7 @@ impl Plan {
     /// The table at the top of this file.
     fn new(head: &ResponseHead<'_>, asked: Asked, framing: Framing) -> Self {
         let close = !asked.keep_alive;
-        let has_own_length = head.flags.has(FieldFlags::CONTENT_LENGTH);
+        let has_own_length = head.flags.has(FieldFlags::CONTENT_LENGTH) && lines(head.fields).any(is_length);
         let bodiless = |field, close| Self { body: BodyEncoding::Dropped, close, field };
 
         match (head.status, asked.method) {
@@ -293,12 +294,21 @@ fn has_close_option(fields: &[u8]) -> bool {
     })
 }
 
-/// Copies the fields without those that frame a body; Content-Length stays if `keep_length`.
-fn copy_unframed(fields: &[u8], keep_length: bool, out: &mut Vec<u8>) {
+/// Whether a line is `Content-Length` with a number (RFC 9110 §8.6).
+fn is_length((name, line): (&[u8], &[u8])) -> bool {
+    let value = trim(&line[name.len() + 1..]);
+    FieldFlags::of(name) == FieldFlags::CONTENT_LENGTH
+        && !value.is_empty()
+        && value.iter().all(u8::is_ascii_digit)
+}
+
+/// Copies the fields without those that frame a body; the first valid Content-Length stays if `keep_length`.
+fn copy_unframed(fields: &[u8], mut keep_length: bool, out: &mut Vec<u8>) {
     for (name, line) in lines(fields) {
         let flag = FieldFlags::of(name);
         let is_kept = match flag {
-            FieldFlags::CONTENT_LENGTH => keep_length,
+            FieldFlags::CONTENT_LENGTH if is_length((name, line)) => std::mem::take(&mut keep_length),
+            FieldFlags::CONTENT_LENGTH => false,
             FieldFlags::TRANSFER_ENCODING => false,
             _ => true,
         };
@@ -458,6 +468,18 @@ mod tests {
         }
         let (text, ..) = encode_11("GET", "204 No Content", "Content-Length: 99\r\n", Framing::None);
         assert_eq!(text, "HTTP/1.1 204 No Content\r\nD\r\n");
+    }
+
+    #[test]
+    fn of_several_lengths_of_the_application_the_first_number_stands() {
+        let own = "Content-Length: many\r\nContent-Length:  7 \r\na: 1\r\nContent-Length: 8\r\n";
+        for (method, status) in [("HEAD", "200 OK"), ("GET", "304 Not Modified")] {
+            let (text, ..) = encode_11(method, status, own, Framing::Length(5));
+            assert!(text.contains("Content-Length:  7 \r\na: 1\r\n"), "{text}");
+            assert_eq!(text.matches("Content-Length").count(), 1, "{text}");
+            let (text, ..) = encode_11(method, status, "Content-Length: -1\r\n", Framing::Length(5));
+            assert!(text.ends_with("Content-Length: 5\r\n") && !text.contains("-1"), "{text}");
+        }
     }
 
     #[test]
