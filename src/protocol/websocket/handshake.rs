@@ -114,7 +114,10 @@ pub fn first_subprotocol(list: &str) -> Result<Option<&str>, InvalidSubprotocol>
 }
 
 /// Appends the 101 response. `headers` are whole lines, each `name: value` and CRLF, which the caller has checked;
-/// `date` is the value of the `Date` header.
+/// `date` is the value of the `Date` header, unless it is among them.
+///
+/// Headers that the handshake itself consists of are left out: a client refuses a second one. So are those that frame a
+/// body (RFC 9110 §8.6, RFC 9112 §6.1), because a proxy might look for it.
 pub fn encode_response(
     accept: &str,
     subprotocol: Option<&str>,
@@ -133,11 +136,28 @@ pub fn encode_response(
         out.extend_from_slice(subprotocol.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(headers);
-    out.extend_from_slice(b"Date: ");
-    out.extend_from_slice(date);
-    out.extend_from_slice(b"\r\n\r\n");
+    let mut has_date = false;
+    for line in headers.split_inclusive(|&byte| byte == b'\n') {
+        let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        has_date |= is("date");
+        let is_own = OWN_HEADERS.iter().any(|known| is(known));
+        let is_second = subprotocol.is_some() && is("sec-websocket-protocol");
+        if !is_own && !is_second {
+            out.extend_from_slice(line);
+        }
+    }
+    if !has_date {
+        out.extend_from_slice(b"Date: ");
+        out.extend_from_slice(date);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
 }
+
+/// What an application must not add to a 101 response.
+const OWN_HEADERS: [&str; 5] =
+    ["connection", "content-length", "sec-websocket-accept", "transfer-encoding", "upgrade"];
 
 /// Whether `name` is one of the comma-separated elements of a header value, in any case of letters.
 fn lists(value: &[u8], name: &[u8]) -> bool {
@@ -178,6 +198,35 @@ const fn is_token_byte(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_of_the_application_do_not_change_the_handshake() {
+        let answer = |subprotocol, headers: &[u8]| {
+            let mut out = Vec::new();
+            encode_response("accept", subprotocol, headers, b"now", &mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        let plain = answer(None, b"A: b\r\n");
+        assert!(plain.ends_with("\r\nSec-WebSocket-Accept: accept\r\nA: b\r\nDate: now\r\n\r\n"), "{plain}");
+        for line in [
+            "Content-Length: 5",
+            "transfer-encoding: chunked",
+            "Connection: close",
+            "UPGRADE: h2c",
+            "Sec-WebSocket-Accept: x",
+        ] {
+            assert_eq!(answer(None, format!("{line}\r\nA: b\r\n").as_bytes()), plain, "{line}");
+        }
+        let dated = answer(None, b"date: then\r\n");
+        assert!(dated.ends_with("accept\r\ndate: then\r\n\r\n"), "{dated}");
+        let protocol = b"Sec-WebSocket-Protocol: a\r\n";
+        assert_eq!(
+            answer(Some("b"), protocol).matches("Protocol").count(),
+            2,
+            "Switching Protocols, and one"
+        );
+        assert!(answer(None, protocol).contains("Sec-WebSocket-Protocol: a\r\n"));
+    }
 
     const KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
 
