@@ -257,7 +257,8 @@ export type HttpHandler = (res: HttpResponse, req: HttpRequest) => unknown;
  * Clients cannot ask for a new answer (`Cache-Control` of a request has no effect).
  *
  * Kept are answers completed by `end` or `tryEnd` with status 200, 203, 204, 300, 301, 302, 307, 308, 404 or 410; not
- * those with `Set-Cookie`, `Vary`, or a `Cache-Control` of `no-store`, `private` or `no-cache`, nor those above 1 MiB.
+ * those with `Set-Cookie`, `Vary`, or a `Cache-Control` of `no-store`, `private` or `no-cache`, nor those above 1 MiB or
+ * with another length than `tryEnd` announced.
  * A thread keeps at most 10,000 answers and 64 MiB in all; beyond that, what was not asked for the longest time goes.
  * Requests that come before there is an answer all go to the handler.
  */

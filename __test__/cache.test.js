@@ -154,6 +154,22 @@ describe('what is not kept', () => {
     expect((await served.client.get('/')).text).toBe('call 2');
   });
 
+  test.each([
+    ['less', ''],
+    ['more', ' and so on'],
+  ])('an answer with %s than tryEnd announced', async (name, rest) => {
+    const served = await serve((res, req, calls) => {
+      res.tryEnd('call', 7);
+      res.end(calls === 1 ? rest : ` ${calls}.`);
+    });
+    const first = await RawClient.connect(served.port);
+    await first.send(request('GET', '/'));
+    await first.bytes('HTTP/1.1 200 OK'.length);
+    expect((await served.client.get('/')).text).toBe('call 2.');
+    expect((await served.client.get('/')).text).toBe('call 2.');
+    expect(served.calls).toBe(2);
+  });
+
   test('what a client that left was not told', async () => {
     const begun = new Mailbox();
     const served = await serve((res, req, calls) => {

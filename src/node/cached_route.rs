@@ -129,9 +129,12 @@ impl Environment {
         body.extend_from_slice(data.of(self.outgoing.arena(exchange.to.connection.worker)));
     }
 
-    /// A response is complete: keeps what was recorded of it.
+    /// A response is complete: keeps what was recorded of it, unless that is not what its first `tryEnd` announced.
     pub fn keep_recording(&mut self, handle: Handle) {
         let Some(exchange) = self.exchanges.get_mut(handle) else { return };
+        if !exchange.output.is_as_announced() {
+            exchange.recording = None;
+        }
         let Some(Recording { serial, key, body: Some(body) }) = exchange.recording.take() else { return };
         // The handler may have taken its time, and the route may be another one's by now.
         let route = self.routes.get(exchange.route).map(|route| &route.target);

@@ -88,6 +88,12 @@ impl Output {
         tell
     }
 
+    /// Whether the accepted body has the length that was announced, if one was.
+    #[must_use]
+    pub fn is_as_announced(&self) -> bool {
+        self.total.is_none_or(|total| total == self.written)
+    }
+
     const fn can_tell(&self) -> bool {
         self.is_attached && !self.is_paused
     }
