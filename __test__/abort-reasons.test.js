@@ -67,6 +67,20 @@ test.each([
   await expectOneAbort(server, aborted('Connection reset by peer', 'ERR_CONNECTION_RESET', 'transport'));
 });
 
+test.each([
+  ['while the request is paused', (res) => res.pause(), ''],
+  ['behind more pipelined requests than are read', () => {}, 'GET / HTTP/1.1\r\nHost: test\r\n\r\n'.repeat(4000)],
+])('RST %s', async (title, act, more) => {
+  const server = serveWaiting(act);
+  const client = await RawClient.connect(server.port);
+  await client.send('GET /wait HTTP/1.1\r\nHost: test\r\n\r\n');
+  await server.begun.take();
+  await client.send(more);
+  await passBarrier(server.port);
+  client.reset();
+  await expectOneAbort(server, aborted('Connection reset by peer', 'ERR_CONNECTION_RESET', 'transport'));
+});
+
 test('res.close: the handler runs inside the call', async () => {
   const server = serveWaiting((res, aborts) => {
     res.close();

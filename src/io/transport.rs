@@ -123,6 +123,18 @@ impl Transport {
         }
     }
 
+    /// What the system has found wrong with the connection since it was last asked, by this or by a read or write: that
+    /// the peer has reset it, above all. Costs one system call and reads nothing.
+    #[must_use]
+    pub fn take_error(&self) -> Option<io::Error> {
+        match self {
+            Self::Tcp(stream) => stream.take_error(),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.take_error(),
+        }
+        .unwrap_or_else(Some)
+    }
+
     /// Sends FIN. The read side stays open, so that what the peer still sends does not turn into a reset that would
     /// overtake our last bytes.
     pub fn finish(&self) {

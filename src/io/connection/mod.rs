@@ -437,9 +437,15 @@ impl Connection {
         }
     }
 
+    /// Whether reading waits for the application, so that nothing tells when the peer is gone.
+    fn is_deaf(&self) -> bool {
+        self.is_serving() && self.room() == 0
+    }
+
     /// Enters the deadline into the wheel, unless an entry comes up before it anyway.
     fn arm(&mut self, context: &mut Context) {
-        let Some(deadline) = self.deadline() else { return };
+        let look = self.is_deaf().then(|| context.now + LOOK_EVERY);
+        let Some(deadline) = look.into_iter().chain(self.deadline()).min() else { return };
         if self.timer.is_none_or(|timer| deadline < timer) {
             let entry = Entry { slot: self.id.slot, generation: self.id.generation };
             self.timer = Some(context.wheel.insert(entry, deadline));
@@ -454,6 +460,11 @@ impl Connection {
         }
         if self.deadline().is_some_and(|deadline| deadline <= context.now) {
             self.handle_deadline(context);
+        }
+        if self.is_deaf()
+            && let Some(error) = self.transport.take_error()
+        {
+            self.die(cause_of(&error), context);
         }
         self.mark_dirty(context);
     }
@@ -482,6 +493,9 @@ const READS_PER_PASS: usize = 4;
 /// Bytes of output beyond which nothing more is read: a peer that sends pings and requests without reading the
 /// answers is stopped by TCP rather than answered into memory.
 const UNREAD_OUTPUT: usize = 4 * 1024 * 1024;
+/// How often to look whether a peer that is not read has reset the connection. It would otherwise keep its socket for as
+/// long as the application thinks, without anybody at the other end.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the last output of a WebSocket may wait without the kernel taking a byte (contract 2.4).
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for the peer's FIN after ours. The peer needs one round trip; the longest are below 2 s.
