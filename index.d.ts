@@ -809,7 +809,8 @@ export interface HttpResponse {
    * with `onAborted` attached); `open` runs before it returns. The own properties of `userData` are copied onto the
    * WebSocket. `secWebSocketKey` and `secWebSocketExtensions` are the headers of the request; of
    * `secWebSocketProtocol` the part before the first comma is selected, `''` selects none. Headers may be written
-   * before (with `writeStatus('101 Switching Protocols')` first). The response is over.
+   * before (with `writeStatus('101 Switching Protocols')` first); those of the handshake itself (`Connection`, `Upgrade`,
+   * `Sec-WebSocket-Accept`) and those that frame a body are left out. The response is over.
    *
    * Throws `ERR_INVALID_ARG_TYPE` if `context` is not one that an upgrade handler was given, `ERR_INVALID_ARG_VALUE`
    * if the key is not 24 characters of base64, `ERR_INVALID_STATE` after the first `write`. A list of protocols whose
