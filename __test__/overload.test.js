@@ -299,6 +299,36 @@ describe('a flood', () => {
     expect(await read(port, '/most')).toBeLessThanOrEqual(200 + EVENTS_PER_LOOK);
   });
 
+  test('of pipelined requests whose long answers are not read is answered at the pace of its reader', async () => {
+    const program = new Program(`
+      const answer = Buffer.alloc(${MIB});
+      let count = 0;
+      const app = uWS.App({ threads: 1 }).get('/', (res) => { count += 1; res.end(answer); });
+      app.get('/count', (res) => { res.end(JSON.stringify(count)); });
+      app.listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
+    `);
+    const port = await program.hear();
+    const client = net.connect(port, '127.0.0.1').pause();
+    afterTest(() => client.destroy());
+    client.write(request('GET', '/').repeat(200));
+    let count = 0;
+    for (let last = -1; last !== count;) {
+      last = count;
+      await new Promise((resolve) => { setTimeout(resolve, 300); });
+      count = await read(port, '/count');
+    }
+    // What waits in the server, and in the system's buffers of both sides.
+    expect(count).toBeLessThan(UNREAD_OUTPUT / MIB + 20);
+    let bytes = 0;
+    await new Promise((resolve) => {
+      client.on('data', (data) => {
+        bytes += data.length;
+        if (bytes > 200 * MIB) resolve();
+      }).resume();
+    });
+    expect(await read(port, '/count')).toBe(200);
+  });
+
   test('of pings whose answers are not read is stopped, and all of them are answered in the end', async () => {
     const { port } = await start();
     const before = await read(port, '/memory');

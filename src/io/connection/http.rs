@@ -2,7 +2,7 @@
 
 use super::sink::RequestSink;
 use super::websocket::WebSocketSide;
-use super::{AFTER_RESPONSE, Connection, NO_REQUEST, Protocol, Stage};
+use super::{AFTER_RESPONSE, Connection, NO_REQUEST, Protocol, Stage, UNREAD_OUTPUT};
 use crate::bridge::command::HeadBytes;
 use crate::bridge::event::{Event, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
@@ -278,16 +278,33 @@ impl Connection {
         http.paused = false;
         http.meter = None;
         http.exchange.resume(context.now);
+        self.take_up_pending(context);
+        let is_winding_down =
+            matches!(&self.protocol, Protocol::Http(http) if http.exchange.is_winding_down());
+        if could_not_read || is_winding_down {
+            context.again.push(self.id);
+        }
+    }
+
+    /// Takes up the next request if it is here already: not before the client has taken most of the earlier answers, or
+    /// a few bytes of pipelined requests would be answered into memory at their full length. To be called again when the
+    /// outbox has become short enough.
+    pub(super) fn take_up_pending(&mut self, context: &mut Context) {
+        let Protocol::Http(http) = &mut self.protocol else { return };
+        if http.owes_response() {
+            return;
+        }
         if !http.pending.is_empty() {
+            if self.outbox.len() >= UNREAD_OUTPUT {
+                return;
+            }
             self.handle_http_input(&mut [], context);
+            self.mark_dirty(context);
         }
         let id = self.id;
         match &mut self.protocol {
             Protocol::Http(http) if http.finished && http.owes_response() => http.handle_fin(id, context),
             Protocol::Http(http) if http.finished => self.drain(AFTER_RESPONSE, context),
-            Protocol::Http(http) if could_not_read || http.exchange.is_winding_down() => {
-                context.again.push(id)
-            }
             Protocol::Http(_) | Protocol::WebSocket(_) => {}
         }
     }

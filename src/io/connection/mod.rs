@@ -419,6 +419,9 @@ impl Connection {
             Protocol::WebSocket(socket) => socket.after_flush(self.id, before, left, context),
         }
         if before >= UNREAD_OUTPUT && left < UNREAD_OUTPUT {
+            if self.is_serving() {
+                self.take_up_pending(context);
+            }
             context.again.push(self.id);
         }
     }
