@@ -14,6 +14,7 @@
 
 pub mod assembler;
 pub mod close;
+pub mod extensions;
 pub mod fragment;
 pub mod frame;
 pub mod handshake;

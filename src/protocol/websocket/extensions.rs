@@ -1,0 +1,558 @@
+//! The negotiation of permessage-deflate (RFC 7692 §7.1): what a client offers in `Sec-WebSocket-Extensions`, what the
+//! `compression` option of a route allows, and what both agree upon.
+//!
+//! | the client offers | the answer |
+//! |---|---|
+//! | several times `permessage-deflate` | takes the first offer that is acceptable |
+//! | another extension | skips it |
+//! | an unknown parameter, one twice, a value where none belongs, a bad or missing value | declines that offer |
+//! | `server_no_context_takeover` | our compressor forgets |
+//! | `server_max_window_bits=n` | our window is at most `n` |
+//! | `client_no_context_takeover` | holds the client to it |
+//! | `client_max_window_bits[=n]` | holds the client to our window, or to `n` if that is smaller |
+//! | no `client_max_window_bits`, while our window is below 15 | `client_no_context_takeover`: it cannot be held to it |
+//! | something that is no list of extensions | refuses the handshake ([`Malformed`]) |
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use super::handshake::is_token_byte;
+
+/// The largest window of deflate: 2^15 bytes.
+pub const LARGEST_WINDOW: u8 = 15;
+/// The smallest window that can be agreed upon (RFC 7692 §7.1.2).
+const SMALLEST_WINDOW: u8 = 8;
+
+/// What the `compression` option of a route allows: not at all ([`None`] of it), or how much may be remembered in each
+/// direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression {
+    /// What we send.
+    outgoing: Direction,
+    /// What the client sends.
+    incoming: Direction,
+}
+
+/// One direction of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Direction {
+    /// Messages may refer to the last `2^window_bits` bytes, 8–15.
+    pub window_bits: u8,
+    /// Whether a message may refer to those before it.
+    pub takeover: bool,
+}
+
+/// What client and server agreed upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// What we send.
+    pub outgoing: Direction,
+    /// What the client sends.
+    pub incoming: Direction,
+}
+
+/// The value is not what RFC 6455 §9.1 calls an `extension-list`; the handshake must fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Sec-WebSocket-Extensions header must be a list of extensions")]
+pub struct Malformed;
+
+impl Direction {
+    /// Each message on its own.
+    const SHARED: Self = Self { window_bits: LARGEST_WINDOW, takeover: false };
+
+    /// The same, with no more than `bits` of window.
+    fn within(self, bits: Option<u8>) -> Self {
+        Self { window_bits: bits.map_or(self.window_bits, |bits| self.window_bits.min(bits)), ..self }
+    }
+}
+
+impl Compression {
+    /// Reads a `compression` option: a compressor (its window bits in bits 4–7, its memory level in bits 0–3; 1 is the
+    /// shared one), a decompressor (its window bits in bits 8–11; 1 is the shared one), or one of each. What is not
+    /// given is shared. `Some(None)` is no compression; `None`, that there is no such option.
+    #[must_use]
+    pub fn from_option(option: u32) -> Option<Option<Self>> {
+        // Lossless: masked.
+        let (compressor, decompressor) = ((option & 0xff) as u8, (option >> 8 & 0xf) as u8);
+        let outgoing = match (compressor >> 4, compressor & 0xf) {
+            (0, 0 | 1) => Direction::SHARED,
+            (window_bits @ 9..=LARGEST_WINDOW, 1..=9) => Direction { window_bits, takeover: true },
+            _ => return None,
+        };
+        let incoming = match decompressor {
+            0 | 1 => Direction::SHARED,
+            window_bits @ 9..=LARGEST_WINDOW => Direction { window_bits, takeover: true },
+            _ => return None,
+        };
+        match option {
+            0 => Some(None),
+            1..=0xfff => Some(Some(Self { outgoing, incoming })),
+            _ => None,
+        }
+    }
+
+    /// The first offer in a `Sec-WebSocket-Extensions` value that is acceptable, as agreed upon. `None` if there is none.
+    /// A header that is there several times is passed as one value, joined by commas.
+    pub fn negotiate(self, offers: &[u8]) -> Result<Option<Agreement>, Malformed> {
+        let offers = parse(offers)?;
+        let known = offers.iter().filter(|offer| offer.name == b"permessage-deflate");
+        Ok(known.filter_map(Terms::of).map(|terms| self.agree(terms)).next())
+    }
+
+    fn agree(self, terms: Terms) -> Agreement {
+        let mut outgoing = self.outgoing.within(terms.server_max_window_bits);
+        outgoing.takeover &= !terms.server_no_context_takeover;
+        let mut incoming = self.incoming;
+        match terms.client_max_window_bits {
+            Some(most) => incoming = incoming.within(Some(most)),
+            None if incoming.window_bits < LARGEST_WINDOW => incoming = Direction::SHARED,
+            None => {}
+        }
+        incoming.takeover &= !terms.client_no_context_takeover;
+        if !incoming.takeover {
+            // Whatever window the client uses, it ends with the message.
+            incoming = Direction::SHARED;
+        }
+        Agreement { outgoing, incoming }
+    }
+}
+
+impl Agreement {
+    /// The `Sec-WebSocket-Extensions` value of the answer. Names what is agreed beyond the defaults (RFC 7692 §7.1).
+    #[must_use]
+    pub fn answer(self) -> String {
+        let mut answer = "permessage-deflate".to_owned();
+        if !self.outgoing.takeover {
+            answer.push_str("; server_no_context_takeover");
+        }
+        if !self.incoming.takeover {
+            answer.push_str("; client_no_context_takeover");
+        }
+        let sides = [("server", self.outgoing), ("client", self.incoming)];
+        for (side, direction) in sides.into_iter().filter(|(_, it)| it.window_bits < LARGEST_WINDOW) {
+            // Writing to a string does not fail.
+            let _ = write!(answer, "; {side}_max_window_bits={}", direction.window_bits);
+        }
+        answer
+    }
+}
+
+/// Whether this `User-Agent` is Safari 15.0–15.3, whose permessage-deflate is broken (contract 2.6). It says
+/// `Version/15.n`, and later in the text `Safari/`.
+#[must_use]
+pub fn has_broken_compression(user_agent: &[u8]) -> bool {
+    const VERSION: &[u8] = b" Version/15.";
+    let Some(at) = memchr::memmem::find(user_agent, VERSION) else { return false };
+    matches!(&user_agent[at + VERSION.len()..], [b'0'..=b'3', b' ', rest @ ..]
+        if rest.starts_with(b"Safari/") || memchr::memmem::find(rest, b" Safari/").is_some())
+}
+
+/// The parameters of one acceptable offer (RFC 7692 §7.1).
+#[derive(Clone, Copy, Debug, Default)]
+struct Terms {
+    server_no_context_takeover: bool,
+    client_no_context_takeover: bool,
+    server_max_window_bits: Option<u8>,
+    /// 15 if it was offered without a value: any window will do.
+    client_max_window_bits: Option<u8>,
+}
+
+impl Terms {
+    /// `None` if an offer must be declined for one of its parameters (RFC 7692 §7).
+    fn of(offer: &Offer<'_>) -> Option<Self> {
+        let mut terms = Self::default();
+        for Parameter { name, value } in &offer.parameters {
+            let value = value.as_deref();
+            let is_first = match *name {
+                b"server_no_context_takeover" if value.is_none() => {
+                    !std::mem::replace(&mut terms.server_no_context_takeover, true)
+                }
+                b"client_no_context_takeover" if value.is_none() => {
+                    !std::mem::replace(&mut terms.client_no_context_takeover, true)
+                }
+                b"server_max_window_bits" => {
+                    terms.server_max_window_bits.replace(window_bits(value?)?).is_none()
+                }
+                b"client_max_window_bits" => {
+                    let bits = value.map_or(Some(LARGEST_WINDOW), window_bits)?;
+                    terms.client_max_window_bits.replace(bits).is_none()
+                }
+                _ => return None,
+            };
+            if !is_first {
+                return None;
+            }
+        }
+        Some(terms)
+    }
+}
+
+/// A decimal number from 8 to 15 without leading zeros (RFC 7692 §7.1.2).
+fn window_bits(value: &[u8]) -> Option<u8> {
+    let bits = match value {
+        [digit @ b'8'..=b'9'] => digit - b'0',
+        [b'1', digit @ b'0'..=b'5'] => 10 + digit - b'0',
+        _ => return None,
+    };
+    debug_assert!((SMALLEST_WINDOW..=LARGEST_WINDOW).contains(&bits));
+    Some(bits)
+}
+
+/// One element of an `extension-list`.
+#[derive(Debug, PartialEq, Eq)]
+struct Offer<'a> {
+    name: &'a [u8],
+    /// In the order of the header.
+    parameters: Vec<Parameter<'a>>,
+}
+
+/// One `extension-param`.
+#[derive(Debug, PartialEq, Eq)]
+struct Parameter<'a> {
+    name: &'a [u8],
+    /// May have been quoted.
+    value: Option<Cow<'a, [u8]>>,
+}
+
+/// Reads an `extension-list` (RFC 6455 §9.1):
+///
+/// ```text
+/// extension-list  = 1#extension
+/// extension       = extension-token *( ";" extension-param )
+/// extension-param = token [ "=" (token | quoted-string) ]
+/// ```
+///
+/// Empty elements are skipped, as RFC 9110 §5.6.1.2 has it for every list.
+fn parse(header: &[u8]) -> Result<Vec<Offer<'_>>, Malformed> {
+    let mut scanner = Scanner { rest: header };
+    let mut offers = Vec::new();
+    loop {
+        scanner.skip_spaces();
+        match scanner.rest.first() {
+            None => return Ok(offers),
+            Some(b',') => scanner.rest = &scanner.rest[1..],
+            Some(_) => {
+                offers.push(scanner.offer()?);
+                if !scanner.rest.is_empty() && !scanner.take(b',') {
+                    return Err(Malformed);
+                }
+            }
+        }
+    }
+}
+
+/// What is left of a header.
+struct Scanner<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Scanner<'a> {
+    fn offer(&mut self) -> Result<Offer<'a>, Malformed> {
+        let name = self.token()?;
+        let mut parameters = Vec::new();
+        self.skip_spaces();
+        while self.take(b';') {
+            self.skip_spaces();
+            let name = self.token()?;
+            let value = if self.take(b'=') { Some(self.value()?) } else { None };
+            parameters.push(Parameter { name, value });
+            self.skip_spaces();
+        }
+        Ok(Offer { name, parameters })
+    }
+
+    fn value(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
+        if !self.take(b'"') {
+            return self.token().map(Cow::Borrowed);
+        }
+        let mut value = Vec::new();
+        while !self.take(b'"') {
+            self.take(b'\\');
+            let (&byte, rest) = self.rest.split_first().ok_or(Malformed)?;
+            value.push(byte);
+            self.rest = rest;
+        }
+        // RFC 6455 §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
+        if value.is_empty() || !value.iter().copied().all(is_token_byte) {
+            return Err(Malformed);
+        }
+        Ok(Cow::Owned(value))
+    }
+
+    fn token(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = self.rest.iter().take_while(|&&byte| is_token_byte(byte)).count();
+        if length == 0 {
+            return Err(Malformed);
+        }
+        let (token, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        Ok(token)
+    }
+
+    /// Takes `byte` if it comes next.
+    fn take(&mut self, byte: u8) -> bool {
+        let is_next = self.rest.first() == Some(&byte);
+        if is_next {
+            self.rest = &self.rest[1..];
+        }
+        is_next
+    }
+
+    fn skip_spaces(&mut self) {
+        self.rest = self.rest.trim_ascii_start();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SHARED: u32 = 1;
+    const SHARED_DECOMPRESSOR: u32 = 1 << 8;
+    const DEDICATED: u32 = 248 | 15 << 8;
+    const SMALL: u32 = 163 | 9 << 8;
+
+    /// The answer of a route with this `compression` to this header.
+    fn answer(option: u32, offers: &str) -> Option<String> {
+        let compression = Compression::from_option(option).unwrap().unwrap();
+        compression.negotiate(offers.as_bytes()).unwrap().map(Agreement::answer)
+    }
+
+    #[test]
+    fn every_constant_has_its_window_and_its_memory() {
+        assert_eq!(Compression::from_option(0), Some(None));
+        let shared = Direction { window_bits: 15, takeover: false };
+        for option in [SHARED, SHARED_DECOMPRESSOR, SHARED | SHARED_DECOMPRESSOR] {
+            let expected = Compression { outgoing: shared, incoming: shared };
+            assert_eq!(Compression::from_option(option), Some(Some(expected)), "{option}");
+        }
+        // DEDICATED_COMPRESSOR_3KB … DEDICATED_COMPRESSOR_256KB
+        let compressors =
+            [(145, 9), (146, 9), (163, 10), (180, 11), (197, 12), (214, 13), (231, 14), (248, 15)];
+        for (option, window_bits) in compressors {
+            let compression = Compression::from_option(option).unwrap().unwrap();
+            assert_eq!(compression.outgoing, Direction { window_bits, takeover: true }, "{option}");
+            assert_eq!(compression.incoming, shared, "{option}");
+        }
+        // DEDICATED_DECOMPRESSOR_512B … DEDICATED_DECOMPRESSOR_32KB
+        for (option, window_bits) in
+            [(2304, 9), (2560, 10), (2816, 11), (3072, 12), (3328, 13), (3584, 14), (3840, 15)]
+        {
+            let compression = Compression::from_option(option).unwrap().unwrap();
+            assert_eq!(compression.incoming, Direction { window_bits, takeover: true }, "{option}");
+            assert_eq!(compression.outgoing, shared, "{option}");
+        }
+        for option in [2, 15, 16, 128, 144, 154, 255, 2 << 8, 8 << 8, 4096, 4096 + 248, u32::MAX] {
+            assert_eq!(Compression::from_option(option), None, "{option}");
+        }
+    }
+
+    #[test]
+    fn what_is_agreed_upon() {
+        let both = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        let client_only = "permessage-deflate; client_no_context_takeover";
+        let server_only = "permessage-deflate; server_no_context_takeover";
+        let small = "permessage-deflate; server_max_window_bits=10; client_max_window_bits=9";
+        let cases = [
+            // A browser's offer.
+            (SHARED, "permessage-deflate; client_max_window_bits", both),
+            (DEDICATED, "permessage-deflate; client_max_window_bits", "permessage-deflate"),
+            (DEDICATED, "permessage-deflate", "permessage-deflate"),
+            (248, "permessage-deflate", client_only),
+            (15 << 8, "permessage-deflate", server_only),
+            (DEDICATED, "permessage-deflate; server_no_context_takeover", server_only),
+            (DEDICATED, "permessage-deflate; client_no_context_takeover", client_only),
+            (
+                DEDICATED,
+                "permessage-deflate; client_no_context_takeover; client_max_window_bits=9",
+                client_only,
+            ),
+            (SMALL, "permessage-deflate; client_max_window_bits", small),
+            (
+                SMALL,
+                "permessage-deflate; client_max_window_bits=8",
+                "permessage-deflate; server_max_window_bits=10; client_max_window_bits=8",
+            ),
+            (
+                SMALL,
+                "permessage-deflate",
+                "permessage-deflate; client_no_context_takeover; server_max_window_bits=10",
+            ),
+            (
+                SMALL,
+                "permessage-deflate; server_max_window_bits=8; client_max_window_bits=12",
+                "permessage-deflate; server_max_window_bits=8; client_max_window_bits=9",
+            ),
+            (
+                DEDICATED,
+                "permessage-deflate;server_max_window_bits=\"1\\0\" ;\tclient_max_window_bits=14",
+                "permessage-deflate; server_max_window_bits=10; client_max_window_bits=14",
+            ),
+            (
+                SHARED,
+                "permessage-deflate; server_max_window_bits=12",
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12",
+            ),
+            (DEDICATED, "permessage-deflate; server_max_window_bits=15", "permessage-deflate"),
+        ];
+        for (option, offers, expected) in cases {
+            assert_eq!(answer(option, offers).as_deref(), Some(expected), "{option}: {offers}");
+        }
+    }
+
+    #[test]
+    fn the_first_acceptable_offer_wins() {
+        let offers = "x-webkit-deflate-frame, ,permessage-deflate; mystery, permessage-deflate;\
+            server_max_window_bits=11, permessage-deflate";
+        let expected = Some("permessage-deflate; server_max_window_bits=11".to_owned());
+        assert_eq!(answer(DEDICATED, offers), expected);
+        // As one asks for most and falls back, in RFC 7692 §7.1.3.
+        let offers = "permessage-deflate; client_max_window_bits; server_max_window_bits=10, \
+            permessage-deflate; client_max_window_bits";
+        let expected = Some("permessage-deflate; server_max_window_bits=10".to_owned());
+        assert_eq!(answer(DEDICATED, offers), expected);
+    }
+
+    #[test]
+    fn an_offer_with_a_wrong_parameter_is_declined() {
+        let parameters = [
+            "mystery",
+            "Server_No_Context_Takeover",
+            "server_no_context_takeover=1",
+            "client_no_context_takeover=true",
+            "server_no_context_takeover; server_no_context_takeover",
+            "client_no_context_takeover; client_no_context_takeover",
+            "server_max_window_bits",
+            "server_max_window_bits=7",
+            "server_max_window_bits=16",
+            "server_max_window_bits=08",
+            "server_max_window_bits=1e1",
+            "server_max_window_bits=10; server_max_window_bits=10",
+            "client_max_window_bits=0",
+            "client_max_window_bits=\"-8\"",
+            "client_max_window_bits=150",
+            "client_max_window_bits; client_max_window_bits=10",
+        ];
+        for parameters in parameters {
+            assert_eq!(answer(DEDICATED, &format!("permessage-deflate; {parameters}")), None, "{parameters}");
+        }
+        for offers in
+            ["", " ", ",", "deflate", "Permessage-Deflate", "x-webkit-deflate-frame", "bbf-usp-protocol"]
+        {
+            assert_eq!(answer(DEDICATED, offers), None, "{offers}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_extensions_is_malformed() {
+        let headers = [
+            ";",
+            "=",
+            "permessage-deflate;",
+            "permessage-deflate; ;",
+            "permessage-deflate; =1",
+            "permessage-deflate; a=",
+            "permessage-deflate; a =1",
+            "permessage-deflate; a= 1",
+            "permessage-deflate; a=\"1",
+            "permessage-deflate; a=\"\"",
+            "permessage-deflate; a=\"1 2\"",
+            "permessage-deflate; a=\"\\",
+            "permessage-deflate; a=\"1\"2",
+            "permessage-deflate a",
+            "permessage deflate, permessage-deflate",
+            "permessage-deflate, é",
+            "permessage-deflate\0",
+        ];
+        let compression = Compression::from_option(DEDICATED).unwrap().unwrap();
+        for header in headers {
+            assert_eq!(compression.negotiate(header.as_bytes()), Err(Malformed), "{header}");
+        }
+    }
+
+    #[test]
+    fn safari_15_0_to_15_3_is_known() {
+        let safari = |version: &str| {
+            has_broken_compression(
+                format!(
+                    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+                     Version/{version} Safari/605.1.15"
+                )
+                .as_bytes(),
+            )
+        };
+        for version in ["15.0", "15.1", "15.2", "15.3", "15.2 Mobile/15E148"] {
+            assert!(safari(version), "{version}");
+        }
+        for version in ["14.1", "15.4", "15.10", "15.30", "15", "16.1", "15.x", "115.2"] {
+            assert!(!safari(version), "{version}");
+        }
+        assert!(!has_broken_compression(b" Version/15.2"));
+        assert!(!has_broken_compression(b"Chrome/96.0.4664.110 Safari/537.36"));
+    }
+
+    proptest! {
+        /// Nothing a client sends makes the server answer with something that it does not keep, or that the client may
+        /// refuse (RFC 7692 §7.1.2).
+        #[test]
+        fn an_answer_keeps_to_the_offer(
+            option in prop::sample::select(vec![1u32, 145, 163, 248, 256, 2304, 3840, 257, 248 | 2304, 145 | 3840]),
+            server in prop::option::of(8u8..=15), client in prop::option::of(prop::option::of(8u8..=15)),
+            forget in prop::collection::vec(any::<bool>(), 2),
+        ) {
+            let mut offer = "permessage-deflate".to_owned();
+            if let Some(bits) = server { offer += &format!("; server_max_window_bits={bits}"); }
+            match client {
+                Some(Some(bits)) => offer += &format!("; client_max_window_bits={bits}"),
+                Some(None) => offer += "; client_max_window_bits",
+                None => {}
+            }
+            if forget[0] { offer += "; server_no_context_takeover"; }
+            if forget[1] { offer += "; client_no_context_takeover"; }
+            let compression = Compression::from_option(option).unwrap().unwrap();
+            let agreed = compression.negotiate(offer.as_bytes()).unwrap().unwrap();
+            let answer = agreed.answer();
+            prop_assert!(agreed.outgoing.window_bits <= server.unwrap_or(15));
+            prop_assert!(!(agreed.outgoing.takeover && forget[0]));
+            prop_assert!(!(agreed.incoming.takeover && forget[1]));
+            prop_assert!(client.is_some() || !answer.contains("client_max_window_bits"));
+            // What the client is held to is what the answer says.
+            let again = Compression { outgoing: Direction { window_bits: 15, takeover: true },
+                incoming: Direction { window_bits: 15, takeover: true } };
+            prop_assert_eq!(again.negotiate(answer.as_bytes()).unwrap(), Some(agreed));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_fault(header in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = parse(&header);
+        }
+
+        #[test]
+        fn any_list_is_read_as_it_was_written(
+            list in prop::collection::vec(
+                ("[a-z!#$-]{1,6}", prop::collection::vec(("[a-z_]{1,5}", prop::option::of("[a-z0-9.]{1,4}"), any::<bool>()), 0..3)),
+                1..4,
+            ),
+        ) {
+            let text = list.iter().map(|(name, parameters)| {
+                let parameters = parameters.iter().map(|(name, value, quoted)| match value {
+                    None => format!("; {name}"),
+                    Some(value) if *quoted => format!(" ;{name}=\"\\{value}\""),
+                    Some(value) => format!(";\t{name}={value}"),
+                });
+                name.clone() + &parameters.collect::<String>()
+            }).collect::<Vec<_>>().join(" , ");
+            let read = parse(text.as_bytes()).unwrap();
+            let expected: Vec<_> = list.iter().map(|(name, parameters)| Offer {
+                name: name.as_bytes(),
+                parameters: parameters.iter()
+                    .map(|(name, value, _)| Parameter {
+                        name: name.as_bytes(), value: value.as_deref().map(|value| value.as_bytes().into()),
+                    })
+                    .collect(),
+            }).collect();
+            prop_assert_eq!(read, expected);
+        }
+    }
+}
