@@ -77,6 +77,7 @@ export type CloseCauseName =
   | 'CLOSED_BY_PEER_WITHOUT_CODE'
   // The peer broke a rule.
   | 'ERR_FRAME_RESERVED_BITS'
+  | 'ERR_FRAME_MISPLACED_COMPRESSION'
   | 'ERR_FRAME_RESERVED_OPCODE'
   | 'ERR_FRAME_FRAGMENTED_CONTROL'
   | 'ERR_FRAME_CONTROL_TOO_LONG'
@@ -90,6 +91,8 @@ export type CloseCauseName =
   | 'ERR_CLOSE_REASON_UTF8'
   | 'ERR_FRAME_TOO_BIG'
   | 'ERR_MESSAGE_TOO_BIG'
+  | 'ERR_INFLATED_TOO_BIG'
+  | 'ERR_INVALID_DEFLATE'
   | 'ERR_INVALID_UTF8'
   | 'ERR_HTTP_INVALID_BODY'
   | 'ERR_HTTP_BODY_TOO_LARGE'
@@ -934,7 +937,8 @@ export interface WebSocket<UserData> {
   /**
    * Sends one message. Text that is not given as a string is not checked to be UTF-8. Returns 1 if it was sent, 0 if
    * it was accepted but has to wait for the peer (a `drain` event follows), 2 if it was dropped because more than
-   * `maxBackpressure` is waiting already (`dropped` has run). `compress` has no effect without compression.
+   * `maxBackpressure` is waiting already (`dropped` has run). With `compress` the message leaves compressed, unless it
+   * is empty or compression was not negotiated with this client.
    *
    * Throws `ERR_INVALID_STATE` between the fragments of another message ({@link sendFirstFragment}).
    */
@@ -1030,7 +1034,15 @@ export type ReceivedMessage<Text extends TextForm = 'arraybuffer'> = Text extend
  * handler returns; if it returned a promise, they stay.
  */
 export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffer'> {
-  /** Compression of messages. Accepted; this release sends and receives uncompressed. @default DISABLED */
+  /**
+   * Compression of messages (permessage-deflate, RFC 7692): a compressor, a decompressor, or both joined by `|`. Any
+   * but `DISABLED` lets clients compress what they send; what is sent to them is compressed where `send` or `publish`
+   * says so. What is not given is shared. Clients with Safari 15.0–15.3 are told that there is none. While it is on, a
+   * handshake with a malformed `Sec-WebSocket-Extensions` is answered with 400.
+   *
+   * Throws `ERR_OUT_OF_RANGE` if it is no combination of the constants.
+   * @default DISABLED
+   */
   compression?: CompressOptions;
   /** Longest message a peer may send, in bytes, 0 – 2^31-1. Longer ones close with 1009 to the peer. @default 16384 */
   maxPayloadLength?: number;
@@ -1105,46 +1117,49 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
 
 // ----------------------------------------------------------------------------------------------------- Compression
 
-/** A compressor, a decompressor, or one of each joined by `|`. */
+/**
+ * A compressor, a decompressor, or one of each joined by `|`. The names are those of uWebSockets.js; they tell what a
+ * connection costs there. The window is how far back a message may refer, to earlier messages too.
+ */
 export type CompressOptions = number;
 
 /** No compression. */
 export const DISABLED: 0;
-/** One compressor for all: no memory per connection. */
+/** Messages sent do not refer to each other: nothing is kept per connection, and one publish is compressed once. */
 export const SHARED_COMPRESSOR: 1;
-/** One decompressor for all: no memory per connection. */
+/** Messages received do not refer to each other: nothing is kept per connection. */
 export const SHARED_DECOMPRESSOR: 256;
-/** A compressor with a window of its own, 3 KiB per connection. */
+/** A compressor with a window of 512 bytes, which is what a connection keeps. */
 export const DEDICATED_COMPRESSOR_3KB: 145;
-/** A compressor with a window of its own, 4 KiB per connection. */
+/** A compressor with a window of 512 bytes, which is what a connection keeps. */
 export const DEDICATED_COMPRESSOR_4KB: 146;
-/** A compressor with a window of its own, 8 KiB per connection. */
+/** A compressor with a window of 1 KiB, which is what a connection keeps. */
 export const DEDICATED_COMPRESSOR_8KB: 163;
-/** A compressor with a window of its own, 16 KiB per connection. */
+/** A compressor with a window of 2 KiB, which is what a connection keeps. */
 export const DEDICATED_COMPRESSOR_16KB: 180;
-/** A compressor with a window of its own, 32 KiB per connection. */
+/** A compressor with a window of 4 KiB, which is what a connection keeps. */
 export const DEDICATED_COMPRESSOR_32KB: 197;
-/** A compressor with a window of its own, 64 KiB per connection. */
+/** A compressor with a window of 8 KiB, which is what a connection keeps. */
 export const DEDICATED_COMPRESSOR_64KB: 214;
-/** A compressor with a window of its own, 128 KiB per connection. */
+/** A compressor with a window of 16 KiB; a connection keeps about 250 KB. */
 export const DEDICATED_COMPRESSOR_128KB: 231;
-/** A compressor with a window of its own, 256 KiB per connection. */
+/** A compressor with a window of 32 KiB; a connection keeps about 380 KB. */
 export const DEDICATED_COMPRESSOR_256KB: 248;
 /** The largest dedicated compressor. */
 export const DEDICATED_COMPRESSOR: 248;
-/** A decompressor with a window of its own, 512 bytes per connection. */
+/** A decompressor with a window of 512 bytes, which is what a connection keeps. */
 export const DEDICATED_DECOMPRESSOR_512B: 2304;
-/** A decompressor with a window of its own, 1 KiB per connection. */
+/** A decompressor with a window of 1 KiB, which is what a connection keeps. */
 export const DEDICATED_DECOMPRESSOR_1KB: 2560;
-/** A decompressor with a window of its own, 2 KiB per connection. */
+/** A decompressor with a window of 2 KiB, which is what a connection keeps. */
 export const DEDICATED_DECOMPRESSOR_2KB: 2816;
-/** A decompressor with a window of its own, 4 KiB per connection. */
+/** A decompressor with a window of 4 KiB, which is what a connection keeps. */
 export const DEDICATED_DECOMPRESSOR_4KB: 3072;
-/** A decompressor with a window of its own, 8 KiB per connection. */
+/** A decompressor with a window of 8 KiB, which is what a connection keeps. */
 export const DEDICATED_DECOMPRESSOR_8KB: 3328;
-/** A decompressor with a window of its own, 16 KiB per connection. */
+/** A decompressor with a window of 16 KiB, which is what a connection keeps. */
 export const DEDICATED_DECOMPRESSOR_16KB: 3584;
-/** A decompressor with a window of its own, 32 KiB per connection. */
+/** A decompressor with a window of 32 KiB, which is what a connection keeps. */
 export const DEDICATED_DECOMPRESSOR_32KB: 3840;
 /** The largest dedicated decompressor. */
 export const DEDICATED_DECOMPRESSOR: 3840;

@@ -646,7 +646,8 @@ class HttpResponse {
     native.hold();
     try {
       const key = readable(secWebSocketKey);
-      const socket = native.resUpgrade(handle, key, readable(secWebSocketProtocol), route);
+      const [protocol, extensions] = [readable(secWebSocketProtocol), readable(secWebSocketExtensions)];
+      const socket = native.resUpgrade(handle, key, protocol, extensions, route);
       responses[handle % SLOTS] = undefined;
       openSocket(ws, socket);
     } finally {
@@ -1234,10 +1235,11 @@ function readBehavior(behavior) {
     if (handler !== undefined) bits |= HANDLER_BITS[name] ?? 0;
   }
   const { maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically } = behavior;
-  const { closeOnBackpressureLimit, text } = behavior;
+  const { closeOnBackpressureLimit, compression, text } = behavior;
   if (wantsStrings(text, maxPayloadLength)) bits |= MESSAGE_STRINGS;
   const settings = [
     maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically, closeOnBackpressureLimit,
+    compression,
   ];
   return { handlers, bits, settings };
 }

@@ -18,8 +18,8 @@ use super::setup::SetupOrder;
 use super::sync::Arc;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::{FieldFlags, Framing};
-use crate::protocol::websocket::MessageKind;
 use crate::protocol::websocket::fragment::Fragment;
+use crate::protocol::websocket::{Agreement, MessageKind};
 
 /// One thing to do. A command for a connection that is gone, or for an earlier request of it, does nothing.
 #[derive(Debug)]
@@ -131,6 +131,8 @@ pub enum Command {
         protocol: Slice,
         /// Further complete `Name: value\r\n` lines.
         fields: Slice,
+        /// What is agreed about compression; it stands among the fields.
+        agreement: Option<Agreement>,
         /// The rules of the route.
         rules: Arc<Rules>,
         /// The books of the new WebSocket.
@@ -145,6 +147,8 @@ pub enum Command {
         kind: MessageKind,
         /// The message.
         payload: Slice,
+        /// Whether to compress it, if that was negotiated.
+        compress: bool,
     },
     /// Send a part of a message. In between come no other messages of Node's thread but those that are published.
     SendFragment {
@@ -217,6 +221,8 @@ pub enum Command {
         kind: MessageKind,
         /// The message.
         payload: Slice,
+        /// Whether to compress it for those with whom that was negotiated.
+        compress: bool,
     },
 
     /// Write what the kernel takes, then release the latch: Node's thread wants to know how much that is.

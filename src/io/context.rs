@@ -7,6 +7,7 @@ use crate::bridge::event::EventBatch;
 use crate::bridge::id::ConnectionId;
 use crate::protocol::http::head::RequestHead;
 use crate::protocol::time::Timestamp;
+use crate::protocol::websocket::Codecs;
 
 /// The shared part of a worker: everything but its sockets.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Context {
     pub choked: bool,
     /// This worker's share of the topics.
     pub topics: Topics,
+    /// Compressors and decompressors of its WebSockets.
+    pub codecs: Codecs,
 }
 
 impl Default for Context {
@@ -49,6 +52,7 @@ impl Default for Context {
             starved: Vec::new(),
             choked: false,
             topics: Topics::default(),
+            codecs: Codecs::default(),
         }
     }
 }

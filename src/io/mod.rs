@@ -8,6 +8,7 @@ pub mod descriptor;
 pub mod listener;
 pub mod outbox;
 pub mod pool;
+pub mod publication;
 pub mod ready;
 pub mod registry;
 pub mod timers;

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use tokio::time::Sleep;
 
 use self::shutdown::Shutdowns;
@@ -26,6 +25,7 @@ use super::connection::{Connection, Delivery, Terms, Upgrade};
 use super::context::Context;
 use super::listener::{Accepted, Listener};
 use super::pool::Peers;
+use super::publication::Publication;
 use super::ready::{Ready, Token};
 use super::registry::Registry;
 use super::timers::Entry;
@@ -40,7 +40,7 @@ use crate::bridge::setup::AppSetup;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::date::DateCache;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::{MessageKind, encode_message};
+use crate::protocol::websocket::MessageKind;
 
 /// The task of one I/O thread. Ends when it is told to [`Command::Stop`].
 pub struct Worker {
@@ -400,17 +400,20 @@ impl Worker {
             Command::ResumeReading { to } => {
                 self.on(to.connection, |it, context| it.set_paused(to.request, false, context));
             }
-            Command::Upgrade { to, accept, protocol, fields, rules, ledger } => {
+            Command::Upgrade { to, accept, protocol, fields, agreement, rules, ledger } => {
                 let answer = Upgrade {
                     accept: accept.of(arena),
                     protocol: protocol.of(arena),
                     fields: fields.of(arena),
+                    agreement,
                 };
                 self.on(to.connection, |it, context| it.upgrade(to.request, answer, rules, ledger, context));
             }
 
-            Command::SendMessage { connection, kind, payload } => {
-                self.on(connection, |it, context| it.send_message(kind, payload.of(arena), context));
+            Command::SendMessage { connection, kind, payload, compress } => {
+                self.on(connection, |it, context| {
+                    it.send_message(kind, payload.of(arena), compress, context)
+                });
             }
             Command::SendFragment { connection, fragment, payload } => {
                 self.on(connection, |it, context| it.send_fragment(fragment, payload.of(arena), context));
@@ -429,8 +432,8 @@ impl Worker {
                 self.on(connection, |it, context| it.subscribe(topic, context));
             }
             Command::Unsubscribe { connection, topic } => self.unsubscribe(connection, topic),
-            Command::Publish { topic, except, kind, payload } => {
-                self.publish(topic, except, kind, payload, arena);
+            Command::Publish { topic, except, kind, payload, compress } => {
+                self.publish(topic, except, Publication::new(kind, payload.of(arena), compress));
             }
 
             Command::Write(latch) => {
@@ -506,33 +509,25 @@ impl Worker {
         }
     }
 
-    /// Encodes once, queues for every subscriber.
-    fn publish(
-        &mut self,
-        topic: TopicId,
-        except: Option<ConnectionId>,
-        kind: MessageKind,
-        payload: Slice,
-        arena: &[u8],
-    ) {
-        let mut frame = Vec::with_capacity(payload.len as usize + LONGEST_HEADER);
-        encode_message(kind, payload.of(arena), &mut frame);
-        let frame = Bytes::from(frame);
+    /// Queues a message for every subscriber.
+    fn publish(&mut self, topic: TopicId, except: Option<ConnectionId>, mut publication: Publication<'_>) {
+        let (kind, payload) = (publication.kind, publication.payload);
         let mut told = None;
         let mut recipients = std::mem::take(&mut self.recipients);
         recipients.extend_from_slice(self.context.topics.members(topic));
         for Subscriber { slot, generation } in recipients.drain(..) {
             if except.is_none_or(|id| (id.slot, id.generation) != (slot, generation)) {
                 let delivery = self.with(slot, generation, |connection, context, _| {
-                    connection.send_encoded(&frame, context)
+                    connection.send_published(&mut publication, context)
                 });
                 if let Some(Delivery::Missed { report }) = delivery {
-                    let told = report.then(|| *told.get_or_insert_with(|| self.tell(payload.of(arena))));
+                    let told = report.then(|| *told.get_or_insert_with(|| self.tell(payload)));
                     self.handle_missed((slot, generation), kind, told);
                 }
             }
         }
         self.recipients = recipients;
+        self.context.codecs.tidy();
     }
 
     /// Hands the payload of a message that was dropped to Node's thread, unless that is too far behind: what is dropped
@@ -586,5 +581,3 @@ const BATCHES_PER_PASS: usize = 32;
 const ACCEPTS_PER_PASS: usize = 64;
 /// How long to wait after accepting failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Bytes of the longest frame header a server sends (RFC 6455 §5.2).
-const LONGEST_HEADER: usize = 10;

@@ -290,7 +290,8 @@ pub fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         max_backpressure: call.argument(5),
         send_pings: call.argument(6),
         close_on_limit: call.argument(7),
-        handlers: call.argument(8),
+        compression: call.argument(8),
+        handlers: call.argument(9),
     };
     let behavior = Behavior::parse(call.env(), values)?;
     let mut environment = call.environment()?;
@@ -431,7 +432,7 @@ impl App {
     }
 }
 
-/// `appPublish(app, topic, message, isBinary)`
+/// `appPublish(app, topic, message, isBinary, compress)`
 pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     if call.count() < 3 {
         return Err(Misuse::missing_args(2));

@@ -9,7 +9,7 @@ use super::option::{Range, integer};
 use super::raw::{Env, Type, Value};
 use crate::bridge::rules::{OnLimit, Rules};
 use crate::bridge::sync::Arc;
-use crate::protocol::websocket::Limits;
+use crate::protocol::websocket::{Compression, Limits};
 
 /// One registered route.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub enum Target {
 pub struct Behavior {
     /// What the worker obeys.
     pub rules: Arc<Rules>,
+    /// What is offered to clients that can compress.
+    pub compression: Option<Compression>,
     /// Which handlers there are.
     pub handlers: Handlers,
 }
@@ -88,6 +90,8 @@ pub struct BehaviorValues<'c> {
     pub send_pings: Value<'c>,
     /// `closeOnBackpressureLimit`
     pub close_on_limit: Value<'c>,
+    /// `compression`
+    pub compression: Value<'c>,
     /// Bits of [`Handlers`].
     pub handlers: Value<'c>,
 }
@@ -110,6 +114,7 @@ impl Behavior {
         let max_backpressure =
             option(env, values.max_backpressure, "maxBackpressure", 64 * 1024, u64::from(u32::MAX))?;
         let send_pings = env.type_of(values.send_pings) == Type::Nothing || env.truthy(values.send_pings);
+        let compression = compression(env, values.compression)?;
         let limits = Limits {
             max_payload_length: u32::try_from(max_payload_length).unwrap_or(u32::MAX),
             idle_timeout: (idle > 0).then(|| Duration::from_secs(idle)),
@@ -121,8 +126,18 @@ impl Behavior {
         let on_limit = if env.truthy(values.close_on_limit) { OnLimit::Close } else { OnLimit::Drop };
         let reports_drops = handlers.has(Handlers::DROPPED);
         let rules = Rules { limits, max_backpressure, on_limit, reports_drops };
-        Ok(Self { rules: Arc::new(rules), handlers })
+        Ok(Self { rules: Arc::new(rules), compression, handlers })
     }
+}
+
+/// One of the constants of compression, or two of them joined.
+fn compression(env: Env<'_>, value: Value<'_>) -> Result<Option<Compression>, Misuse> {
+    let number = option(env, value, "compression", 0, 0xfff)?;
+    Compression::from_option(u32::try_from(number).unwrap_or(u32::MAX)).ok_or_else(|| {
+        Misuse::out_of_range(format!(
+            "compression must be a compressor, a decompressor, or one of each joined by |, got {number}"
+        ))
+    })
 }
 
 /// An integer option from 0 to `most`.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::app::Closing;
-use super::behavior::{Handlers, Target};
+use super::behavior::{Behavior, Handlers, Target};
 use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
@@ -19,8 +19,8 @@ use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::{Event, EventBatch, RequestRecord, Slice};
 use crate::bridge::id::{ConnectionId, RequestNumber, WorkerId};
 use crate::protocol::cause::CloseCause;
-use crate::protocol::websocket::MessageKind;
 use crate::protocol::websocket::handshake::check_upgrade;
+use crate::protocol::websocket::{Compression, MessageKind};
 
 /// What JavaScript has to do, in register 0. The other registers and the returned value belong to it. The same numbers
 /// stand in `index.js`.
@@ -437,7 +437,7 @@ impl Environment {
                     self.answer(handle, "404 File Not Found", HTML, NOT_FOUND, false);
                     return Outcome::Nothing;
                 }
-                Some(Target::WebSocket(behavior)) => match is_upgrade(exchange) {
+                Some(Target::WebSocket(behavior)) => match is_upgrade(exchange, behavior) {
                     Handshake::Absent => {
                         exchange.nth += 1;
                         continue;
@@ -487,7 +487,9 @@ impl Environment {
         let key = exchange.request_field(b"sec-websocket-key").unwrap_or_default().to_vec();
         let protocol = exchange.request_field(b"sec-websocket-protocol").unwrap_or_default();
         let protocol = String::from_utf8_lossy(protocol).into_owned();
-        match self.upgrade_exchange(handle, &key, &protocol, route) {
+        let extensions = exchange.joined_request_field(b"sec-websocket-extensions").unwrap_or_default();
+        let extensions = extensions.into_owned();
+        match self.upgrade_exchange(handle, &key, &protocol, &extensions, route) {
             Ok(socket) => {
                 self.registers.set(1, socket.to_number());
                 self.registers.set(2, route as f64);
@@ -647,7 +649,7 @@ enum Handshake {
     Valid,
 }
 
-fn is_upgrade(exchange: &Exchange) -> Handshake {
+fn is_upgrade(exchange: &Exchange, behavior: &Behavior) -> Handshake {
     let key = exchange.request_field(b"sec-websocket-key");
     if key.is_none_or(|key| key.len() != 24) {
         return Handshake::Absent;
@@ -655,8 +657,14 @@ fn is_upgrade(exchange: &Exchange) -> Handshake {
     let joined = |name: &[u8]| exchange.joined_request_field(name);
     let (version, key) = (joined(b"sec-websocket-version"), joined(b"sec-websocket-key"));
     let (upgrade, connection) = (joined(b"upgrade"), joined(b"connection"));
+    let extensions = joined(b"sec-websocket-extensions");
+    // RFC 6455 §9.1: a malformed list fails the handshake. Of no interest where none of it would be looked at.
+    let negotiate = |compression: Compression| compression.negotiate(&extensions.unwrap_or_default());
     match check_upgrade(version.as_deref(), upgrade.as_deref(), connection.as_deref(), key.as_deref()) {
-        Ok(()) => Handshake::Valid,
+        Ok(()) => match behavior.compression.map_or(Ok(None), negotiate) {
+            Ok(_) => Handshake::Valid,
+            Err(malformed) => Handshake::Refused { status: "400 Bad Request", text: malformed.to_string() },
+        },
         Err(error) => {
             let status = if error.status() == 426 { "426 Upgrade Required" } else { "400 Bad Request" };
             Handshake::Refused { status, text: error.to_string() }

@@ -20,7 +20,8 @@ use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
 use crate::protocol::http::encode::FieldFlags;
 use crate::protocol::http::head::{BodyLength, HeaderField, Span, is_field_value, is_token};
-use crate::protocol::websocket::handshake;
+use crate::protocol::websocket::extensions::has_broken_compression;
+use crate::protocol::websocket::{Agreement, Compression, handshake};
 
 /// A request and its response. Reused, so that a request costs no allocation.
 #[derive(Debug)]
@@ -140,6 +141,16 @@ impl Exchange {
         Some(field.value.of(&self.head))
     }
 
+    /// What is agreed with this client about compression. A list that is malformed offers nothing: it is not the client's,
+    /// which was checked, but the application's.
+    fn agree(&self, compression: Compression, extensions: &[u8]) -> Option<Agreement> {
+        let user_agent = self.request_field(b"user-agent").unwrap_or_default();
+        if has_broken_compression(user_agent) {
+            return None;
+        }
+        compression.negotiate(extensions).unwrap_or_default()
+    }
+
     /// The values of a header field that may be repeated, as one list (RFC 9110 §5.2).
     #[must_use]
     pub fn joined_request_field(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
@@ -228,13 +239,14 @@ impl Environment {
         handle: Handle,
         key: &[u8],
         protocol: &str,
+        extensions: &[u8],
         route: usize,
     ) -> Result<Handle, Misuse> {
         let target = self.routes.get(route).map(|route| &route.target);
         let Some(super::behavior::Target::WebSocket(behavior)) = target else {
             return Err(Misuse::invalid_type("context must be the one that the upgrade handler got"));
         };
-        let rules = Arc::clone(&behavior.rules);
+        let (rules, compression) = (Arc::clone(&behavior.rules), behavior.compression);
         let accept = handshake::accept_key(key).ok_or_else(|| {
             Misuse::invalid_http(
                 "ERR_INVALID_ARG_VALUE",
@@ -256,8 +268,18 @@ impl Environment {
             self.sockets.insert(socket).map_err(|_| Misuse::invalid_state("too many WebSockets are open"))?;
         let accept = self.outgoing.copy(worker, accept.as_bytes());
         let protocol = self.outgoing.copy(worker, protocol.unwrap_or_default().as_bytes());
-        let fields = self.outgoing.copy(worker, &exchange.fields);
-        self.outgoing.push(worker, Command::Upgrade { to, accept, protocol, fields, rules, ledger });
+        let agreement = compression.and_then(|compression| exchange.agree(compression, extensions));
+        let arena = self.outgoing.arena(worker);
+        let start = arena.len();
+        arena.extend_from_slice(&exchange.fields);
+        if let Some(agreement) = agreement {
+            for part in ["Sec-WebSocket-Extensions: ", &agreement.answer(), "\r\n"] {
+                arena.extend_from_slice(part.as_bytes());
+            }
+        }
+        let fields = Slice::tail(arena, start);
+        let command = Command::Upgrade { to, accept, protocol, fields, agreement, rules, ledger };
+        self.outgoing.push(worker, command);
         self.finish_exchange(handle);
         self.occupants.set(to.connection, Occupant::Socket(socket));
         Ok(socket)
@@ -381,17 +403,18 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `resUpgrade(response, secWebSocketKey, secWebSocketProtocol, route)`: returns the handle of the WebSocket.
+/// `resUpgrade(response, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, route)`: returns the handle of the WebSocket.
 pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let (env, mut key, mut protocol) = (call.env(), Vec::new(), Vec::new());
+    let (env, mut key, mut protocol, mut extensions) = (call.env(), Vec::new(), Vec::new(), Vec::new());
     env.append_text_or_data(call.argument(1), &mut key)?;
     env.append_text_or_data(call.argument(2), &mut protocol)?;
+    env.append_text_or_data(call.argument(3), &mut extensions)?;
     let mut environment = call.environment()?;
     let (handle, _) = environment.response(call.number(0))?;
     let protocol = String::from_utf8_lossy(&protocol);
-    let route = call.number(3);
+    let route = call.number(4);
     let route = if route >= 0.0 { route as usize } else { usize::MAX };
-    let socket = environment.upgrade_exchange(handle, &key, &protocol, route)?;
+    let socket = environment.upgrade_exchange(handle, &key, &protocol, &extensions, route)?;
     // The 101 leaves with what `open` sends: `index.js` runs it next, and settles afterwards.
     Ok(env.from_number(socket.to_number()))
 }

@@ -237,7 +237,7 @@ impl Environment {
             call.env().append_text_or_data(call.argument(first + 1), &mut message)?;
             return Ok(false);
         };
-        let kind = kind_of(call.truthy(first + 2));
+        let (kind, compress) = (kind_of(call.truthy(first + 2)), call.truthy(first + 3));
         let subscribed = except.filter(|(handle, _)| {
             self.sockets.get(*handle).is_some_and(|socket| socket.topics.contains(&id))
         });
@@ -251,7 +251,7 @@ impl Environment {
         for worker in workers {
             let payload = self.outgoing.copy(worker, &message);
             let except = except.map(|(_, connection)| connection).filter(|it| it.worker == worker);
-            self.outgoing.push(worker, Command::Publish { topic: id, except, kind, payload });
+            self.outgoing.push(worker, Command::Publish { topic: id, except, kind, payload, compress });
             if self.outgoing.count_published(worker, message.len()) {
                 self.flush_and_look(worker);
             }
@@ -265,11 +265,16 @@ const fn kind_of(is_binary: bool) -> MessageKind {
     if is_binary { MessageKind::Binary } else { MessageKind::Text }
 }
 
-/// `wsSend(socket, message, isBinary)`: 1, 0 or 2.
+/// `wsSend(socket, message, isBinary, compress)`: 1, 0 or 2.
 pub fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let kind = kind_of(call.truthy(2));
+    let (kind, compress) = (kind_of(call.truthy(2)), call.truthy(3));
     require_no_fragments(call)?;
-    transmit(call, Droppable::Yes, |connection, payload| Command::SendMessage { connection, kind, payload })
+    transmit(call, Droppable::Yes, |connection, payload| Command::SendMessage {
+        connection,
+        kind,
+        payload,
+        compress,
+    })
 }
 
 /// Refuses a message while another one is incomplete: the peer would take it for a broken one (RFC 6455 §5.4).
@@ -523,7 +528,7 @@ pub fn departure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().array_buffer(&name))
 }
 
-/// `wsPublish(socket, topic, message, isBinary)`
+/// `wsPublish(socket, topic, message, isBinary, compress)`
 pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, socket) = environment.socket(call.number(0))?;

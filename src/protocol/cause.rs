@@ -13,6 +13,8 @@ pub enum CloseCause {
 
     /// RSV1, RSV2 or RSV3 was set and no negotiated extension gives it a meaning (RFC 6455 §5.2).
     ReservedBits,
+    /// RSV1, which permessage-deflate sets on the first frame of a message, was set on another (RFC 7692 §6).
+    MisplacedCompression,
     /// The opcode is one of 3–7 or 11–15 (RFC 6455 §5.2).
     ReservedOpcode,
     /// A control frame without FIN (RFC 6455 §5.5).
@@ -39,6 +41,10 @@ pub enum CloseCause {
     FrameTooBig,
     /// The fragments of a message together exceed `maxPayloadLength`.
     MessageTooBig,
+    /// A compressed message is longer than `maxPayloadLength` once it is decompressed.
+    InflatedTooBig,
+    /// A compressed message is not what deflate makes (RFC 7692 §7.2.2).
+    InvalidDeflate,
     /// A text message that is not UTF-8 (RFC 6455 §8.1).
     InvalidUtf8,
     /// The peer broke a rule of HTTP/1.1 while sending a request body (RFC 9112 §6, §7).
@@ -111,10 +117,11 @@ pub struct Verdict {
 
 impl CloseCause {
     /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::PeerClosed,
         Self::PeerClosedWithoutCode,
         Self::ReservedBits,
+        Self::MisplacedCompression,
         Self::ReservedOpcode,
         Self::FragmentedControl,
         Self::ControlTooLong,
@@ -128,6 +135,8 @@ impl CloseCause {
         Self::CloseReasonNotUtf8,
         Self::FrameTooBig,
         Self::MessageTooBig,
+        Self::InflatedTooBig,
+        Self::InvalidDeflate,
         Self::InvalidUtf8,
         Self::InvalidRequestBody,
         Self::BodyTooLarge,
@@ -168,6 +177,10 @@ impl CloseCause {
             Self::ReservedBits => frame(
                 "ERR_FRAME_RESERVED_BITS",
                 "Received invalid WebSocket frame: RSV bits must be 0 unless an extension was negotiated",
+            ),
+            Self::MisplacedCompression => frame(
+                "ERR_FRAME_MISPLACED_COMPRESSION",
+                "Received invalid WebSocket frame: RSV1 must be 0 on control frames and continuations",
             ),
             Self::ReservedOpcode => {
                 frame("ERR_FRAME_RESERVED_OPCODE", "Received invalid WebSocket frame: opcode is reserved")
@@ -221,6 +234,22 @@ impl CloseCause {
             Self::MessageTooBig => told(
                 frame("ERR_MESSAGE_TOO_BIG", "Received too big message: fragments exceed maxPayloadLength"),
                 1009,
+            ),
+            Self::InflatedTooBig => told(
+                frame(
+                    "ERR_INFLATED_TOO_BIG",
+                    "Received too big message, or other inflation error: inflated length exceeds maxPayloadLength",
+                ),
+                1009,
+            ),
+            // RFC 7692 names no code. RFC 6455 §7.4.1: "data within a message that was not consistent with the type
+            // of the message".
+            Self::InvalidDeflate => told(
+                frame(
+                    "ERR_INVALID_DEFLATE",
+                    "Received too big message, or other inflation error: compressed data must be valid",
+                ),
+                1007,
             ),
             Self::InvalidUtf8 => {
                 told(frame("ERR_INVALID_UTF8", "Received invalid UTF-8: text messages must be UTF-8"), 1007)
@@ -347,6 +376,8 @@ mod tests {
             (CloseCause::CloseCodeInvalid, "Received invalid close payload"),
             (CloseCause::FrameTooBig, "Received too big message"),
             (CloseCause::MessageTooBig, "Received too big message"),
+            (CloseCause::InflatedTooBig, "Received too big message, or other inflation error"),
+            (CloseCause::InvalidDeflate, "Received too big message, or other inflation error"),
             (CloseCause::InvalidUtf8, "Received invalid UTF-8"),
             (CloseCause::FragmentedControl, "Received invalid WebSocket frame"),
             (CloseCause::IdleTimeout, "WebSocket timed out from inactivity"),

@@ -10,7 +10,7 @@ use super::websocket_application::{Event, Recorder, WebSocketApplication};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::close::{self, PeerClose};
-use crate::protocol::websocket::{Limits, Phase, Session};
+use crate::protocol::websocket::{Codecs, Limits, Phase, Session};
 
 /// Asserts of the WebSocket in `data`:
 /// - what is told and written, and where it ends, is the same however the bytes were cut;
@@ -43,9 +43,16 @@ struct Outcome {
 /// A WebSocket to which these pieces come, and on which the application only reacts to the end.
 fn listen(pieces: &[&[u8]]) -> Outcome {
     let now = Timestamp(1_000);
-    let (mut session, mut out, mut recorder) = (Session::new(now), Vec::new(), Recorder::default());
+    let (mut session, mut out, mut recorder) = (Session::new(now, None), Vec::new(), Recorder::default());
     for piece in pieces {
-        session.handle_bytes(&mut piece.to_vec(), now, &PATIENT, &mut out, &mut recorder);
+        session.handle_bytes(
+            &mut piece.to_vec(),
+            now,
+            &PATIENT,
+            &mut Codecs::default(),
+            &mut out,
+            &mut recorder,
+        );
     }
     session.conclude(&mut out);
     Outcome { events: recorder.into_events(), out, phase: session.phase() }

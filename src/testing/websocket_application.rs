@@ -6,7 +6,7 @@ use super::server_frame::{ServerFrame, read_frames};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::close::{self, MAX_REASON_LENGTH, PeerClose, may_be_sent};
-use crate::protocol::websocket::{Closure, Limits, MessageKind, Phase, Session, Sink};
+use crate::protocol::websocket::{Closure, Codecs, Limits, MessageKind, Phase, Session, Sink};
 
 /// A call of the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl<'a> WebSocketApplication<'a> {
         let now = Timestamp(1_000);
         let mut application = Self {
             wire: scenario.wire,
-            session: Session::new(now),
+            session: Session::new(now, None),
             limits,
             now,
             out: Vec::new(),
@@ -161,7 +161,7 @@ impl<'a> WebSocketApplication<'a> {
         let before = self.out.len();
         let effect = self.act(|this| {
             let Self { session, limits, now, out, recorder, .. } = this;
-            session.handle_bytes(&mut arrived.to_vec(), *now, limits, out, recorder);
+            session.handle_bytes(&mut arrived.to_vec(), *now, limits, &mut Codecs::default(), out, recorder);
         });
         self.received += arrived.len();
         self.reflected += self.out.len() - before;

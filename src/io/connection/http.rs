@@ -19,7 +19,7 @@ use crate::protocol::http::limits::{Limits, Moment};
 use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
 use crate::protocol::proxy::Presence;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::handshake;
+use crate::protocol::websocket::{Agreement, handshake};
 
 /// State of an HTTP connection.
 #[derive(Debug)]
@@ -61,6 +61,8 @@ pub struct Upgrade<'a> {
     pub protocol: &'a [u8],
     /// Further complete `Name: value\r\n` lines.
     pub fields: &'a [u8],
+    /// What is agreed about compression; it stands among the fields.
+    pub agreement: Option<Agreement>,
 }
 
 impl HttpSide {
@@ -454,7 +456,7 @@ impl Connection {
         let protocol = String::from_utf8_lossy(answer.protocol);
         let protocol = (!protocol.is_empty()).then_some(&*protocol);
         handshake::encode_response(&accept, protocol, answer.fields, &context.date, out);
-        self.protocol = Protocol::WebSocket(WebSocketSide::new(rules, ledger, context.now));
+        self.protocol = Protocol::WebSocket(WebSocketSide::new(rules, ledger, answer.agreement, context.now));
         tracing::debug!("upgraded to WebSocket");
         self.handle_input(&mut pending, context);
         self.mark_dirty(context);

@@ -2,17 +2,18 @@
 
 use super::fragments::Held;
 use super::sink::{MessageSink, tell_closed};
-use super::{Connection, Protocol};
+use super::{Connection, Protocol, Stage};
 use crate::bridge::event::{Event, Slice};
 use crate::bridge::id::{ConnectionId, TopicId};
 use crate::bridge::ledger::Ledger;
 use crate::bridge::rules::{OnLimit, Rules};
 use crate::bridge::sync::Arc;
 use crate::io::context::Context;
+use crate::io::publication::Publication;
 use crate::io::topics::{Memberships, Moved, Subscriber};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::{Closure, MessageKind, Phase, Session, Sink};
+use crate::protocol::websocket::{Agreement, Closure, Codecs, MessageKind, Phase, Session, Sink};
 
 /// State of a WebSocket connection.
 #[derive(Debug)]
@@ -46,11 +47,18 @@ pub enum Delivery {
     },
 }
 
+/// What an act on a WebSocket may need beside it.
+pub(super) struct Surroundings<'a> {
+    /// The moment of this pass.
+    now: Timestamp,
+    codecs: &'a mut Codecs,
+}
+
 impl WebSocketSide {
     /// An open WebSocket.
-    pub fn new(rules: Arc<Rules>, ledger: Arc<Ledger>, now: Timestamp) -> Self {
+    pub fn new(rules: Arc<Rules>, ledger: Arc<Ledger>, agreement: Option<Agreement>, now: Timestamp) -> Self {
         Self {
-            session: Session::new(now),
+            session: Session::new(now, agreement),
             rules,
             ledger,
             applied: 0,
@@ -127,7 +135,7 @@ impl Connection {
     pub(super) fn with_session(
         &mut self,
         context: &mut Context,
-        act: impl FnOnce(&mut WebSocketSide, &mut Vec<u8>, &mut MessageSink<'_>, Timestamp),
+        act: impl FnOnce(&mut WebSocketSide, &mut Vec<u8>, &mut MessageSink<'_>, &mut Surroundings<'_>),
     ) {
         if !self.is_serving() {
             return;
@@ -135,7 +143,8 @@ impl Connection {
         let Protocol::WebSocket(socket) = &mut self.protocol else { return };
         let out = self.outbox.tail(&mut context.pool);
         let mut sink = MessageSink { events: &mut context.events, connection: self.id, closed: None };
-        act(socket, out, &mut sink, context.now);
+        let mut surroundings = Surroundings { now: context.now, codecs: &mut context.codecs };
+        act(socket, out, &mut sink, &mut surroundings);
         socket.closed = socket.closed.or(sink.closed);
         if socket.session.phase() == Phase::Finished {
             let cause = socket.closed.unwrap_or(CloseCause::TransportFailed);
@@ -148,22 +157,22 @@ impl Connection {
     }
 
     pub(super) fn handle_websocket_input(&mut self, input: &mut [u8], context: &mut Context) {
-        self.with_session(context, |socket, out, sink, now| {
-            socket.session.handle_bytes(input, now, &socket.rules.limits, out, sink);
+        self.with_session(context, |socket, out, sink, around| {
+            socket.session.handle_bytes(input, around.now, &socket.rules.limits, around.codecs, out, sink);
         });
     }
 
     pub(super) fn handle_websocket_deadline(&mut self, context: &mut Context) {
-        self.with_session(context, |socket, out, sink, now| {
-            socket.session.handle_timeout(now, &socket.rules.limits, out, sink);
+        self.with_session(context, |socket, out, sink, around| {
+            socket.session.handle_timeout(around.now, &socket.rules.limits, out, sink);
         });
     }
 
     /// The peer has sent FIN. Answers that are on their way from Node's thread still reach one that only closed its own
     /// direction: the connection is given up when Node's thread has heard.
     pub(super) fn handle_websocket_fin(&mut self, context: &mut Context) {
-        self.with_session(context, |socket, _, sink, now| {
-            socket.session.handle_fin(now, &socket.rules.limits, sink);
+        self.with_session(context, |socket, _, sink, around| {
+            socket.session.handle_fin(around.now, &socket.rules.limits, sink);
         });
     }
 
@@ -181,10 +190,14 @@ impl Connection {
     }
 
     /// `Command::SendMessage`.
-    pub fn send_message(&mut self, kind: MessageKind, payload: &[u8], context: &mut Context) {
-        self.with_session(context, |socket, out, _, _| {
+    pub fn send_message(&mut self, kind: MessageKind, payload: &[u8], compress: bool, context: &mut Context) {
+        self.with_session(context, |socket, out, _, around| {
             socket.applied += payload.len() as u64;
-            socket.session.send(kind, payload, out);
+            if compress {
+                socket.session.send_compressed(kind, payload, around.codecs, out);
+            } else {
+                socket.session.send(kind, payload, out);
+            }
         });
     }
 
@@ -196,10 +209,10 @@ impl Connection {
         });
     }
 
-    /// A message published to a topic, encoded already. A subscriber that does not keep up misses it.
-    pub fn send_encoded(&mut self, frame: &bytes::Bytes, context: &mut Context) -> Delivery {
-        let Protocol::WebSocket(socket) = &self.protocol else { return Delivery::Done };
-        if !self.is_serving() || !socket.session.can_send() {
+    /// A message published to a topic. A subscriber that does not keep up misses it.
+    pub fn send_published(&mut self, publication: &mut Publication<'_>, context: &mut Context) -> Delivery {
+        let Protocol::WebSocket(socket) = &mut self.protocol else { return Delivery::Done };
+        if self.stage != Stage::Serving || !socket.session.can_send() {
             return Delivery::Done;
         }
         if socket.must_drop(self.outbox.len()) {
@@ -209,7 +222,15 @@ impl Connection {
         if socket.must_drop(self.outbox.len()) {
             return Delivery::Missed { report: socket.rules.reports_drops };
         }
-        self.queue_encoded(frame, context)
+        let frame = match publication.frame(socket.session.form(publication.compress), &mut context.codecs) {
+            Some(frame) => frame.clone(),
+            None => {
+                let (kind, payload, mut frame) = (publication.kind, publication.payload, Vec::new());
+                socket.session.send_compressed(kind, payload, &mut context.codecs, &mut frame);
+                frame.into()
+            }
+        };
+        self.queue_encoded(&frame, context)
     }
 
     /// A published message was missed, and Node's thread is to be told: now, or, where `payload` is `None`, with the next
@@ -251,10 +272,10 @@ impl Connection {
     /// `Command::EndWebSocket`: the application knows and its handler has run.
     pub fn end_websocket(&mut self, cause: CloseCause, code: u16, reason: &[u8], context: &mut Context) {
         let reason = String::from_utf8_lossy(reason);
-        self.with_session(context, |socket, out, _, now| {
+        self.with_session(context, |socket, out, _, around| {
             let told = if reason.is_empty() { cause.verdict().text } else { &*reason };
             socket.close_locally(cause, code, told);
-            socket.session.end(code, &reason, now, &socket.rules.limits, out);
+            socket.session.end(code, &reason, around.now, &socket.rules.limits, out);
         });
     }
 

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::mem;
 
-use super::frame::{Announced, ControlKind, FrameKind, Header, MAX_HEADER_SIZE, MessageKind};
+use super::frame::{Announced, ControlKind, FrameKind, Header, MAX_HEADER_SIZE, MessageKind, Terms};
 use super::{mask, utf8};
 use crate::protocol::cause::CloseCause;
 
@@ -16,6 +16,8 @@ use crate::protocol::cause::CloseCause;
 pub enum Received<'a> {
     /// A message, all its fragments together. A text is valid UTF-8.
     Message(MessageKind, Cow<'a, [u8]>),
+    /// The same, as it was compressed. That a text is UTF-8 is not checked.
+    Compressed(MessageKind, Cow<'a, [u8]>),
     /// A control frame, at most 125 bytes of payload.
     Control(ControlKind, Cow<'a, [u8]>),
 }
@@ -37,22 +39,22 @@ impl Assembler {
     /// Takes bytes from the front of `input` up to the end of the next message or control frame and returns it; `None`
     /// once the input is used up. The input is unmasked in place.
     ///
-    /// No message of more than `max_payload_length` bytes is accepted, nor is more than that kept. After an error the
+    /// No message that is longer than `terms` allow is accepted, nor is more than that kept. After an error the
     /// stream cannot be understood any further: everything kept is freed, and the assembler is not to be used again.
     pub fn next<'a>(
         &mut self,
         input: &mut &'a mut [u8],
-        max_payload_length: u32,
+        terms: Terms,
     ) -> Result<Option<Received<'a>>, CloseCause> {
         let mut incomplete = match self.incomplete.take() {
             Some(incomplete) => incomplete,
             None if input.is_empty() => return Ok(None),
-            None => match take_whole_frame(input, max_payload_length)? {
+            None => match take_whole_frame(input, terms)? {
                 Some(received) => return Ok(Some(received)),
                 None => Box::default(),
             },
         };
-        let received = incomplete.advance(input, max_payload_length)?;
+        let received = incomplete.advance(input, terms)?;
         if !incomplete.is_vacant() {
             self.incomplete = Some(incomplete);
         }
@@ -61,11 +63,8 @@ impl Assembler {
 }
 
 /// The common case: an unfragmented frame, complete in the input. `None`, and the input untouched, in any other.
-fn take_whole_frame<'a>(
-    input: &mut &'a mut [u8],
-    max_payload_length: u32,
-) -> Result<Option<Received<'a>>, CloseCause> {
-    let Some(header) = Header::parse(input, None, max_payload_length)? else { return Ok(None) };
+fn take_whole_frame<'a>(input: &mut &'a mut [u8], terms: Terms) -> Result<Option<Received<'a>>, CloseCause> {
+    let Some(header) = Header::parse(input, None, terms)? else { return Ok(None) };
     if !header.is_final || input.len() - header.size < header.length {
         return Ok(None);
     }
@@ -74,6 +73,9 @@ fn take_whole_frame<'a>(
     mask::unmask(payload, header.key, 0);
     match header.kind {
         FrameKind::Control(control) => Ok(Some(Received::Control(control, Cow::Borrowed(payload)))),
+        FrameKind::Data(Announced { kind, compressed: true, .. }) => {
+            Ok(Some(Received::Compressed(kind, Cow::Borrowed(payload))))
+        }
         FrameKind::Data(Announced { kind: MessageKind::Text, .. }) if !utf8::is_valid(payload) => {
             Err(CloseCause::InvalidUtf8)
         }
@@ -137,12 +139,12 @@ impl Incomplete {
     fn advance<'a>(
         &mut self,
         input: &mut &mut [u8],
-        max_payload_length: u32,
+        terms: Terms,
     ) -> Result<Option<Received<'a>>, CloseCause> {
         loop {
             match &mut self.position {
                 Position::Header(partial) => {
-                    let Some(header) = partial.complete(input, self.announced, max_payload_length)? else {
+                    let Some(header) = partial.complete(input, self.announced, terms)? else {
                         return Ok(None);
                     };
                     self.begin(header);
@@ -157,7 +159,7 @@ impl Incomplete {
                     }
                     self.position = Position::default();
                     if is_final && let Some(message) = self.announced.take() {
-                        return self.finish(message.kind).map(Some);
+                        return self.finish(message).map(Some);
                     }
                 }
                 Position::Control { header, kind, arrived } => {
@@ -190,8 +192,8 @@ impl Incomplete {
     /// The buffer grows with what arrives, doubling, and never beyond what is declared: a header costs the peer more
     /// than us, and a message of known length has no slack at its end.
     fn append(&mut self, chunk: &[u8]) -> Result<(), CloseCause> {
-        let Some(Announced { kind, length: declared }) = self.announced else { return Ok(()) };
-        if kind == MessageKind::Text {
+        let Some(Announced { kind, compressed, length: declared }) = self.announced else { return Ok(()) };
+        if kind == MessageKind::Text && !compressed {
             self.text.push(chunk).map_err(|utf8::InvalidUtf8| CloseCause::InvalidUtf8)?;
         }
         let needed = self.payload.len() + chunk.len();
@@ -204,9 +206,11 @@ impl Incomplete {
     }
 
     /// The last byte of the message has arrived.
-    fn finish<'a>(&mut self, kind: MessageKind) -> Result<Received<'a>, CloseCause> {
+    fn finish<'a>(&mut self, message: Announced) -> Result<Received<'a>, CloseCause> {
         mem::take(&mut self.text).finish().map_err(|utf8::InvalidUtf8| CloseCause::InvalidUtf8)?;
-        Ok(Received::Message(kind, Cow::Owned(mem::take(&mut self.payload))))
+        let payload = Cow::Owned(mem::take(&mut self.payload));
+        let Announced { kind, compressed, .. } = message;
+        Ok(if compressed { Received::Compressed(kind, payload) } else { Received::Message(kind, payload) })
     }
 }
 
@@ -226,12 +230,12 @@ impl PartialHeader {
         &mut self,
         input: &mut &mut [u8],
         in_progress: Option<Announced>,
-        max_payload_length: u32,
+        terms: Terms,
     ) -> Result<Option<Header>, CloseCause> {
         let more = input.len().min(MAX_HEADER_SIZE - self.length);
         let candidate = &mut self.bytes[..self.length + more];
         candidate[self.length..].copy_from_slice(&input[..more]);
-        let header = Header::parse(candidate, in_progress, max_payload_length)?;
+        let header = Header::parse(candidate, in_progress, terms)?;
         // Not below zero: the bytes before were not a whole header.
         take(input, header.map_or(more, |header| header.size - self.length));
         self.length += more;
@@ -259,7 +263,7 @@ mod tests {
     use super::*;
     use crate::testing::split::same_at_every_split;
 
-    const LIMIT: u32 = 1 << 24;
+    const LIMIT: Terms = Terms { max_payload_length: 1 << 24, deflate: true };
 
     /// Everything that comes out of `pieces`, and the error that ended it.
     fn assemble(pieces: &[&[u8]]) -> (Vec<Received<'static>>, Option<CloseCause>) {
@@ -272,6 +276,9 @@ mod tests {
                 match assembler.next(&mut input, LIMIT) {
                     Ok(Some(Received::Message(kind, payload))) => {
                         all.push(Received::Message(kind, Cow::Owned(payload.into_owned())));
+                    }
+                    Ok(Some(Received::Compressed(kind, payload))) => {
+                        all.push(Received::Compressed(kind, Cow::Owned(payload.into_owned())));
                     }
                     Ok(Some(Received::Control(kind, payload))) => {
                         all.push(Received::Control(kind, Cow::Owned(payload.into_owned())));
@@ -335,6 +342,16 @@ mod tests {
     fn a_character_may_span_fragments() {
         let bytes = b"\x01\x81\0\0\0\0\xf0\x00\x82\0\0\0\0\x9f\x98\x80\x82\0\0\0\0\x80!";
         assert_eq!(same_at_every_split(bytes, assemble), (vec![text("😀!")], None));
+    }
+
+    #[test]
+    fn a_compressed_message_is_not_looked_into() {
+        let compressed =
+            |payload: &[u8]| Received::Compressed(MessageKind::Text, Cow::Owned(payload.to_vec()));
+        let bytes = b"\xc1\x82\0\0\0\0\xff\xfe\x41\x81\0\0\0\0\xff\x89\x80\0\0\0\0\x80\x81\0\0\0\0\xf0\x81\x81\0\0\0\0a";
+        let ping = control(ControlKind::Ping, b"");
+        let expected = vec![compressed(b"\xff\xfe"), ping, compressed(b"\xff\xf0"), text("a")];
+        assert_eq!(same_at_every_split(bytes, assemble), (expected, None));
     }
 
     #[test]

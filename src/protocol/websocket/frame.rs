@@ -4,10 +4,10 @@
 //!    byte 0              byte 1            0, 2 or 8 bytes      4 bytes      length bytes
 //!   ┌───┬───────┬──────┐┌──────┬──────────┐┌──────────────────┐┌──────────┐┌─ ─ ─ ─ ─ ─
 //!   │FIN│RSV 1-3│opcode││ MASK │length, or││ length, if 126   ││ mask key ││ payload …
-//!   │   │  000  │      ││  1   │126 or 127││ or 127 stood here││          ││
+//!   │   │ *000  │      ││  1   │126 or 127││ or 127 stood here││          ││
 //!   └───┴───────┴──────┘└──────┴──────────┘└──────────────────┘└──────────┘└─ ─ ─ ─ ─ ─
 //! ```
-//! (RFC 6455 §5.2; frames of the server have no mask.)
+//! (RFC 6455 §5.2; frames of the server have no mask. * RSV1: the message is compressed, RFC 7692 §6.)
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
@@ -22,6 +22,8 @@ pub const MAX_CONTROL_LENGTH: usize = 125;
 const FIN: u8 = 0x80;
 /// Byte 0: RSV1, RSV2 and RSV3.
 const RESERVED_BITS: u8 = 0x70;
+/// Byte 0: RSV1, the message is compressed.
+const COMPRESSED: u8 = 0x40;
 /// Byte 0: the opcode.
 const OPCODE: u8 = 0x0f;
 /// Byte 1: a mask key follows.
@@ -67,8 +69,29 @@ pub enum ControlKind {
 pub struct Announced {
     /// Said by the first frame.
     pub kind: MessageKind,
-    /// The declared lengths of its frames together, in bytes; at most `max_payload_length`.
+    /// Whether the message is compressed. Said by the first frame.
+    pub compressed: bool,
+    /// The declared lengths of its frames together, in bytes; at most [`Terms::longest`].
     pub length: u32,
+}
+
+/// What the peer may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The longest message, in bytes; holds for single frames and for their sum. Control frames are exempt.
+    pub max_payload_length: u32,
+    /// Whether permessage-deflate was negotiated.
+    pub deflate: bool,
+}
+
+impl Terms {
+    /// The most bytes that the frames of one message may have together. Compression makes longer what cannot be
+    /// compressed, so a compressed message may exceed the limit by as much as zlib allows for at worst; what it
+    /// decompresses to may not.
+    const fn longest(self, compressed: bool) -> u32 {
+        let slack = if compressed { self.max_payload_length / 8 + 64 } else { 0 };
+        self.max_payload_length.saturating_add(slack)
+    }
 }
 
 /// What a frame carries.
@@ -98,8 +121,7 @@ pub struct Header {
 impl Header {
     /// Reads the header at the start of `bytes`; `None` while it is incomplete and breaks no rule so far.
     ///
-    /// `in_progress` is the fragmented message this frame arrives in, if there is one. `max_payload_length` limits
-    /// frames and messages, in bytes; control frames have a limit of their own.
+    /// `in_progress` is the fragmented message this frame arrives in, if there is one.
     ///
     /// The rules are applied in the order of the bytes that decide them, each as soon as those bytes are there, so
     /// that a broken one has the same verdict however the header is cut. Only the order of fragments is judged later
@@ -107,10 +129,10 @@ impl Header {
     pub fn parse(
         bytes: &[u8],
         in_progress: Option<Announced>,
-        max_payload_length: u32,
+        terms: Terms,
     ) -> Result<Option<Self>, CloseCause> {
         let Some(&first) = bytes.first() else { return Ok(None) };
-        let opcode = parse_first_byte(first)?;
+        let opcode = parse_first_byte(first, terms.deflate)?;
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         // RFC 6455 §5.1: "a server MUST close the connection upon receiving a frame that is not masked".
         if second & MASK == 0 {
@@ -121,7 +143,7 @@ impl Header {
             return Err(CloseCause::ControlTooLong);
         }
         let Some((length, key_at)) = parse_length(second & LENGTH, bytes)? else { return Ok(None) };
-        let kind = announce(opcode, length, in_progress, max_payload_length)?;
+        let kind = announce(opcode, length, in_progress, terms)?;
         let Some(&key) = bytes.get(key_at..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
         // Lossless: `announce` held the length against a limit of 32 bits.
         let length = length as usize;
@@ -133,29 +155,36 @@ impl Header {
 enum Opcode {
     /// A further fragment of a message.
     Continuation,
-    /// A message or its first fragment.
-    Message(MessageKind),
+    /// A message or its first fragment, and whether it is compressed.
+    Message(MessageKind, bool),
     /// A control frame.
     Control(ControlKind),
 }
 
 /// The rules that the first byte decides.
-fn parse_first_byte(byte: u8) -> Result<Opcode, CloseCause> {
+fn parse_first_byte(byte: u8, deflate: bool) -> Result<Opcode, CloseCause> {
     // RFC 6455 §5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values".
-    if byte & RESERVED_BITS != 0 {
+    let reserved = if deflate { RESERVED_BITS & !COMPRESSED } else { RESERVED_BITS };
+    if byte & reserved != 0 {
         return Err(CloseCause::ReservedBits);
     }
+    let compressed = byte & COMPRESSED != 0;
     let control = match OpCode::from(byte & OPCODE) {
         OpCode::Data(Data::Reserved(_)) | OpCode::Control(Control::Reserved(_)) => {
             return Err(CloseCause::ReservedOpcode);
         }
+        OpCode::Data(Data::Continue) if compressed => return Err(CloseCause::MisplacedCompression),
         OpCode::Data(Data::Continue) => return Ok(Opcode::Continuation),
-        OpCode::Data(Data::Text) => return Ok(Opcode::Message(MessageKind::Text)),
-        OpCode::Data(Data::Binary) => return Ok(Opcode::Message(MessageKind::Binary)),
+        OpCode::Data(Data::Text) => return Ok(Opcode::Message(MessageKind::Text, compressed)),
+        OpCode::Data(Data::Binary) => return Ok(Opcode::Message(MessageKind::Binary, compressed)),
         OpCode::Control(Control::Close) => ControlKind::Close,
         OpCode::Control(Control::Ping) => ControlKind::Ping,
         OpCode::Control(Control::Pong) => ControlKind::Pong,
     };
+    // RFC 7692 §6: control frames are never compressed.
+    if compressed {
+        return Err(CloseCause::MisplacedCompression);
+    }
     // RFC 6455 §5.5: control frames are never fragmented. Checked before the length, so a hostile length is not
     // even read.
     if byte & FIN == 0 {
@@ -199,21 +228,22 @@ fn announce(
     opcode: Opcode,
     length: u64,
     in_progress: Option<Announced>,
-    max_payload_length: u32,
+    terms: Terms,
 ) -> Result<FrameKind, CloseCause> {
-    let (kind, before) = match (opcode, in_progress) {
+    let (kind, compressed, before) = match (opcode, in_progress) {
         (Opcode::Control(control), _) => return Ok(FrameKind::Control(control)),
         (Opcode::Continuation, None) => return Err(CloseCause::UnexpectedContinuation),
-        (Opcode::Message(_), Some(_)) => return Err(CloseCause::ExpectedContinuation),
-        (Opcode::Continuation, Some(message)) => (message.kind, message.length),
-        (Opcode::Message(kind), None) => (kind, 0),
+        (Opcode::Message(..), Some(_)) => return Err(CloseCause::ExpectedContinuation),
+        (Opcode::Continuation, Some(message)) => (message.kind, message.compressed, message.length),
+        (Opcode::Message(kind, compressed), None) => (kind, compressed, 0),
     };
+    let longest = terms.longest(compressed);
     let length = match u32::try_from(length) {
-        Ok(length) if length <= max_payload_length => length,
+        Ok(length) if length <= longest => length,
         _ => return Err(CloseCause::FrameTooBig),
     };
     match before.checked_add(length) {
-        Some(length) if length <= max_payload_length => Ok(FrameKind::Data(Announced { kind, length })),
+        Some(length) if length <= longest => Ok(FrameKind::Data(Announced { kind, compressed, length })),
         _ => Err(CloseCause::MessageTooBig),
     }
 }
@@ -224,10 +254,20 @@ pub fn encode_message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
     encode(kind.into(), payload, out);
 }
 
+/// The same for a message that is compressed, where that was negotiated (RFC 7692 §6).
+pub fn encode_compressed(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
+    encode_first(COMPRESSED | u8::from(OpCode::from(kind)), payload, out);
+}
+
 /// Appends an unmasked frame with FIN set. The caller keeps control payloads within [`MAX_CONTROL_LENGTH`].
 pub fn encode(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
+    encode_first(u8::from(opcode), payload, out);
+}
+
+/// The same by the first byte, FIN aside.
+fn encode_first(first: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.reserve(payload.len() + MAX_HEADER_SIZE);
-    let first = FIN | u8::from(opcode);
+    let first = FIN | first;
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(short), _) if short < LENGTH_OF_TWO => out.extend_from_slice(&[first, short]),
         (_, Ok(medium)) => {
@@ -248,13 +288,17 @@ mod tests {
     use std::io::Cursor;
     use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 
+    fn terms(max_payload_length: u32) -> Terms {
+        Terms { max_payload_length, deflate: false }
+    }
+
     /// Header bytes of the cases below, which need no limit in particular.
     fn parse(bytes: &[u8]) -> Result<Option<Header>, CloseCause> {
-        Header::parse(bytes, None, 1 << 20)
+        Header::parse(bytes, None, terms(1 << 20))
     }
 
     fn text(length: u32) -> Announced {
-        Announced { kind: MessageKind::Text, length }
+        Announced { kind: MessageKind::Text, compressed: false, length }
     }
 
     /// The cause must come with exactly `decided_by` bytes: not with one fewer, and the same with any more.
@@ -262,12 +306,12 @@ mod tests {
         for length in 0..bytes.len() {
             let expected = if length < decided_by { Ok(None) } else { Err(cause) };
             assert_eq!(
-                Header::parse(&bytes[..length], in_progress, 1000),
+                Header::parse(&bytes[..length], in_progress, terms(1000)),
                 expected,
                 "{length} of {bytes:x?}"
             );
         }
-        assert_eq!(Header::parse(bytes, in_progress, 1000), Err(cause), "{bytes:x?}");
+        assert_eq!(Header::parse(bytes, in_progress, terms(1000)), Err(cause), "{bytes:x?}");
     }
 
     #[test]
@@ -329,6 +373,45 @@ mod tests {
     }
 
     #[test]
+    fn the_first_byte_decides_where_messages_may_be_compressed() {
+        let terms = Terms { max_payload_length: 1000, deflate: true };
+        for byte in 0..=255u8 {
+            let (compressed, opcode) = (byte & 0x40 != 0, byte & 0x0f);
+            let expected = match opcode {
+                _ if byte & 0x30 != 0 => Err(CloseCause::ReservedBits),
+                3..=7 | 11..=15 => Err(CloseCause::ReservedOpcode),
+                0 | 8..=10 if compressed => Err(CloseCause::MisplacedCompression),
+                8..=10 if byte & 0x80 == 0 => Err(CloseCause::FragmentedControl),
+                _ => Ok(None),
+            };
+            assert_eq!(Header::parse(&[byte], None, terms), expected, "{byte:x}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_compressed_if_its_first_frame_says_so() {
+        let terms = Terms { max_payload_length: 1000, deflate: true };
+        let announced = |compressed, length| Announced { kind: MessageKind::Text, compressed, length };
+        for (first, compressed) in [(0x01, false), (0x41, true)] {
+            let header = Header::parse(&[first, 0x82, 0, 0, 0, 0], None, terms).unwrap().unwrap();
+            assert_eq!(header.kind, FrameKind::Data(announced(compressed, 2)));
+            let next = Header::parse(&[0x80, 0x83, 0, 0, 0, 0], Some(announced(compressed, 2)), terms);
+            assert_eq!(next.unwrap().unwrap().kind, FrameKind::Data(announced(compressed, 5)));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_compressed_may_be_longer_on_the_wire() {
+        let terms = Terms { max_payload_length: 1000, deflate: true };
+        let parse = |first, length: u16| {
+            let [high, low] = length.to_be_bytes();
+            Header::parse(&[first, 0xfe, high, low, 0, 0, 0, 0], None, terms).map(|header| header.is_some())
+        };
+        assert_eq!((parse(0x82, 1000), parse(0x82, 1001)), (Ok(true), Err(CloseCause::FrameTooBig)));
+        assert_eq!((parse(0xc2, 1189), parse(0xc2, 1190)), (Ok(true), Err(CloseCause::FrameTooBig)));
+    }
+
+    #[test]
     fn the_second_byte_decides() {
         assert_refused(b"\x81\x05hello", None, 2, CloseCause::UnmaskedFrame);
         assert_refused(b"\x89\x7f\xff", None, 2, CloseCause::UnmaskedFrame);
@@ -356,7 +439,7 @@ mod tests {
         assert_refused(b"\x00\x81\0\0\0\0", None, 2, CloseCause::UnexpectedContinuation);
         assert_refused(b"\x81\x81\0\0\0\0", Some(text(1)), 2, CloseCause::ExpectedContinuation);
         assert_refused(b"\x02\x81\0\0\0\0", Some(text(1)), 2, CloseCause::ExpectedContinuation);
-        let ping = Header::parse(b"\x89\x80\0\0\0\0", Some(text(1)), 1000).unwrap().unwrap();
+        let ping = Header::parse(b"\x89\x80\0\0\0\0", Some(text(1)), terms(1000)).unwrap().unwrap();
         assert_eq!(ping.kind, FrameKind::Control(ControlKind::Ping));
     }
 
@@ -365,15 +448,15 @@ mod tests {
         assert_refused(b"\x82\xfe\x03\xe9\0\0\0\0", None, 4, CloseCause::FrameTooBig);
         assert_refused(b"\x80\xfe\x03\xe9\0\0\0\0", Some(text(1)), 4, CloseCause::FrameTooBig);
         assert_refused(b"\x80\x82\0\0\0\0", Some(text(999)), 2, CloseCause::MessageTooBig);
-        let full = Header::parse(b"\x80\x81\0\0\0\0", Some(text(999)), 1000).unwrap().unwrap();
+        let full = Header::parse(b"\x80\x81\0\0\0\0", Some(text(999)), terms(1000)).unwrap().unwrap();
         assert_eq!(full.kind, FrameKind::Data(text(1000)));
         let most = Some(text(u32::MAX));
-        assert_eq!(Header::parse(b"\x80\x81", most, u32::MAX), Err(CloseCause::MessageTooBig));
+        assert_eq!(Header::parse(b"\x80\x81", most, terms(u32::MAX)), Err(CloseCause::MessageTooBig));
     }
 
     #[test]
     fn control_frames_are_exempt_from_the_payload_limit() {
-        let close = Header::parse(b"\x88\xfd\0\0\0\0", None, 16).unwrap().unwrap();
+        let close = Header::parse(b"\x88\xfd\0\0\0\0", None, terms(16)).unwrap().unwrap();
         assert_eq!((close.kind, close.length), (FrameKind::Control(ControlKind::Close), 125));
     }
 
@@ -391,6 +474,15 @@ mod tests {
         for (bytes, cause) in cases {
             assert_eq!(parse(bytes), Err(cause), "{bytes:x?}");
         }
+    }
+
+    #[test]
+    fn a_compressed_message_differs_in_one_bit() {
+        let (mut plain, mut compressed) = (Vec::new(), Vec::new());
+        encode_message(MessageKind::Text, b"deflated", &mut plain);
+        encode_compressed(MessageKind::Text, b"deflated", &mut compressed);
+        plain[0] |= 0x40;
+        assert_eq!(plain, compressed);
     }
 
     #[test]

@@ -2,18 +2,21 @@
 //! waits, never buffers more than `max_payload_length` of a message, and keeps no memory while nothing is incomplete.
 //!
 //! ```text
-//!   request head ── handshake ──► 101
+//!   request head ── handshake, extensions ──► 101
 //!
 //!   bytes in ─► assembler ───────────────► session ──► Sink: message, ping, pong, closed
 //!               │ frame   header rules       │
 //!               │ mask    unmask in place    ├ close   Close payloads, both ways
-//!               └ utf8    text rules         └ frame   encode ──► bytes out
+//!               └ utf8    text rules         ├ deflate inflate, compress
+//!                                            └ frame   encode ──► bytes out
 //! ```
 //!
-//! No extension is negotiated, so every RSV bit is refused ([`frame::Header::parse`]).
+//! One extension is known, permessage-deflate (RFC 7692): [`extensions`] negotiates it, [`deflate`] compresses. Without
+//! it every RSV bit is refused ([`frame::Header::parse`]).
 
 pub mod assembler;
 pub mod close;
+pub mod deflate;
 pub mod extensions;
 pub mod fragment;
 pub mod frame;
@@ -22,5 +25,7 @@ pub mod mask;
 pub mod session;
 pub mod utf8;
 
-pub use frame::{MessageKind, encode_message};
-pub use session::{Closure, Limits, Phase, Session, Sink};
+pub use deflate::Codecs;
+pub use extensions::{Agreement, Compression};
+pub use frame::{MessageKind, encode_compressed, encode_message};
+pub use session::{Closure, Form, Limits, Phase, Session, Sink};

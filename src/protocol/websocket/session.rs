@@ -15,7 +15,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
 
 use super::assembler::{Assembler, Received};
 use super::close::{self, PeerClose};
-use super::frame::{self, ControlKind, MAX_CONTROL_LENGTH, MessageKind};
+use super::deflate::{Codecs, Deflation};
+use super::extensions::Agreement;
+use super::frame::{self, ControlKind, MAX_CONTROL_LENGTH, MessageKind, Terms};
+use super::utf8;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 
@@ -51,6 +54,20 @@ impl Closure<'static> {
         let verdict = cause.verdict();
         Self { cause, code: verdict.local_code, reason: verdict.text }
     }
+}
+
+/// What a published message must look like for one of its recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As it is.
+    Plain,
+    /// Compressed without reference to other messages.
+    Compressed {
+        /// For a window of `2^window_bits` bytes.
+        window_bits: u8,
+    },
+    /// Compressed for this recipient alone.
+    Own,
 }
 
 /// Where a session tells what the peer did.
@@ -93,13 +110,17 @@ pub enum Phase {
     Finished,
 }
 
-/// One WebSocket on the server's side. Small; memory is allocated only while a frame or message is incomplete.
+/// One WebSocket on the server's side. Small; memory is allocated only while a frame or message is incomplete, and
+/// where permessage-deflate was negotiated.
 #[derive(Debug)]
 pub struct Session {
     /// The phase and what belongs to it.
     state: State,
     /// Frames and messages that are incomplete.
     assembler: Assembler,
+    /// What is kept of compressed messages; `None` if permessage-deflate was not negotiated. Boxed because then there
+    /// is nothing to keep.
+    deflation: Option<Box<Deflation>>,
 }
 
 /// [`Phase`], with the data valid only then.
@@ -131,12 +152,13 @@ enum State {
 }
 
 impl Session {
-    /// A WebSocket whose handshake has just been answered.
+    /// A WebSocket whose handshake has just been answered. `agreement` is what was negotiated of permessage-deflate.
     #[must_use]
-    pub fn new(now: Timestamp) -> Self {
+    pub fn new(now: Timestamp, agreement: Option<Agreement>) -> Self {
         Self {
             state: State::Open { opened: now, heard: now, pinged: false },
             assembler: Assembler::default(),
+            deflation: agreement.map(|agreement| Box::new(Deflation::new(agreement))),
         }
     }
 
@@ -160,6 +182,16 @@ impl Session {
         }
     }
 
+    /// In which form a message fits this WebSocket, if that form fits others too.
+    #[must_use]
+    pub fn form(&self, compress: bool) -> Form {
+        match self.deflation.as_deref().filter(|_| compress).map(Deflation::shared_window) {
+            None => Form::Plain,
+            Some(Some(window_bits)) => Form::Compressed { window_bits },
+            Some(None) => Form::Own,
+        }
+    }
+
     /// Takes all of `input`, which is unmasked in place. Ignored in [`Phase::Concluding`] and [`Phase::Finished`].
     ///
     /// Pongs are appended to `out` without a bound of their own: a caller whose `out` does not drain stops reading.
@@ -168,9 +200,12 @@ impl Session {
         mut input: &mut [u8],
         now: Timestamp,
         limits: &Limits,
+        codecs: &mut Codecs,
         out: &mut Vec<u8>,
         sink: &mut impl Sink,
     ) {
+        let deflate = self.deflation.is_some();
+        let terms = Terms { max_payload_length: limits.max_payload_length, deflate };
         if let State::Open { heard, pinged, .. } = &mut self.state
             && !input.is_empty()
         {
@@ -182,7 +217,7 @@ impl Session {
                 State::Closing { .. } => false,
                 State::Concluding { .. } | State::Finished => return,
             };
-            match self.assembler.next(&mut input, limits.max_payload_length) {
+            match self.assembler.next(&mut input, terms) {
                 Ok(None) => return,
                 Ok(Some(Received::Control(ControlKind::Close, payload))) => {
                     self.handle_last_frame(close::parse(&payload), now + limits.close_timeout, sink);
@@ -191,6 +226,14 @@ impl Session {
                 // The application knows of the end already: nothing but the peer's Close is of interest.
                 Ok(Some(_)) if !is_open => {}
                 Ok(Some(Received::Message(kind, payload))) => sink.message(kind, &payload),
+                Ok(Some(Received::Compressed(kind, payload))) => {
+                    let limit = limits.max_payload_length;
+                    match decompress(self.deflation.as_deref_mut(), kind, &payload, limit, codecs) {
+                        Ok(message) => sink.message(kind, message),
+                        Err(cause) => self.handle_last_frame(Err(cause), now + limits.close_timeout, sink),
+                    }
+                    codecs.tidy();
+                }
                 Ok(Some(Received::Control(ControlKind::Ping, payload))) => {
                     frame::encode(OpCode::Control(Control::Pong), &payload, out);
                     sink.ping(&payload);
@@ -267,6 +310,24 @@ impl Session {
         if self.can_send() {
             frame::encode_message(kind, payload, out);
         }
+    }
+
+    /// As [`Self::send`], and compresses the message if permessage-deflate was negotiated and it is not empty.
+    pub fn send_compressed(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        codecs: &mut Codecs,
+        out: &mut Vec<u8>,
+    ) {
+        let can_send = self.can_send() && !payload.is_empty();
+        if let Some(deflation) = self.deflation.as_deref_mut().filter(|_| can_send)
+            && let Some(compressed) = deflation.compress(payload, codecs)
+        {
+            frame::encode_compressed(kind, compressed, out);
+            return codecs.tidy();
+        }
+        self.send(kind, payload, out);
     }
 
     /// Sends a ping; of a payload beyond 125 bytes only the first 125. Without effect unless [`Self::can_send`].
@@ -362,6 +423,22 @@ impl Session {
         self.assembler = Assembler::default();
         self.state = State::Finished;
     }
+}
+
+/// The message in a compressed one. A text is checked to be UTF-8.
+fn decompress<'c>(
+    deflation: Option<&mut Deflation>,
+    kind: MessageKind,
+    payload: &[u8],
+    limit: u32,
+    codecs: &'c mut Codecs,
+) -> Result<&'c [u8], CloseCause> {
+    // Nobody sends such a message where it was not negotiated: that would have been a broken frame.
+    let message = deflation.ok_or(CloseCause::ReservedBits)?.decompress(payload, limit, codecs)?;
+    if kind == MessageKind::Text && !utf8::is_valid(message) {
+        return Err(CloseCause::InvalidUtf8);
+    }
+    Ok(message)
 }
 
 /// The reason for the application where the peer gave only a code.

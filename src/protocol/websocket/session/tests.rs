@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 
 mod closing;
+mod compression;
 mod oracle;
 mod rules;
 mod timers;
@@ -72,6 +73,7 @@ struct Fixture {
     session: Session,
     limits: Limits,
     now: Timestamp,
+    codecs: Codecs,
     out: Vec<u8>,
     sink: Recorder,
 }
@@ -80,9 +82,10 @@ impl Fixture {
     fn new(limits: &Limits) -> Self {
         let now = Timestamp(1_000_000);
         Self {
-            session: Session::new(now),
+            session: Session::new(now, None),
             limits: limits.clone(),
             now,
+            codecs: Codecs::default(),
             out: Vec::new(),
             sink: Recorder::default(),
         }
@@ -90,7 +93,8 @@ impl Fixture {
 
     fn handle_bytes(&mut self, bytes: &[u8]) {
         let mut bytes = bytes.to_vec();
-        self.session.handle_bytes(&mut bytes, self.now, &self.limits, &mut self.out, &mut self.sink);
+        let Self { session, limits, now, codecs, out, sink } = self;
+        session.handle_bytes(&mut bytes, *now, limits, codecs, out, sink);
     }
 
     fn handle_timeout(&mut self) {
@@ -185,7 +189,7 @@ fn closed_by(cause: CloseCause) -> Event {
 
 #[test]
 fn an_idle_session_is_small_and_owns_no_memory() {
-    assert!(size_of::<Session>() <= 40, "{}", size_of::<Session>());
+    assert!(size_of::<Session>() <= 48, "{}", size_of::<Session>());
     let mut fixture = Fixture::new(&LIMITS);
     fixture.handle_bytes(&client_frame(0x81, &[b'x'; 900]));
     fixture.handle_bytes(&client_frame(0x01, b"a"));

@@ -1,0 +1,333 @@
+//! Compression of messages by permessage-deflate (RFC 7692 §7.2).
+//!
+//! A compressor costs hundreds of kilobytes and a decompressor forty, whatever their window; what one message must know
+//! of those before it is only the window, at most 32 KiB. So all WebSockets of a worker share their [`Codecs`], and
+//! a WebSocket that remembers keeps just the bytes, which are shown to the codec anew for each message:
+//!
+//! | direction | takeover | window | a WebSocket keeps |
+//! |---|---|---|---|
+//! | received | no | any | nothing |
+//! | received | yes | any | the last `2^window_bits` bytes |
+//! | sent | no | any | nothing |
+//! | sent | yes | up to 2^13 | the last `2^window_bits` bytes |
+//! | sent | yes | more | a compressor of its own: indexing that much anew costs more than compressing a small message |
+
+use std::fmt;
+
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Inflate, InflateFlush, Status};
+
+use super::extensions::{Agreement, Direction, LARGEST_WINDOW};
+use crate::protocol::cause::CloseCause;
+
+/// What is left out at the end of every compressed message: the flush marker, an empty block without compression
+/// (RFC 7692 §7.2.1).
+const MARKER: [u8; 4] = [0, 0, 0xff, 0xff];
+/// What is shown to the decompressor behind each message: the marker, and an empty last block. That is its end only if
+/// the message was complete, so a message that was cut off is not taken for a shorter one.
+const END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
+
+/// The codecs that the WebSockets of a worker share. Made when first needed; remember nothing between messages.
+#[derive(Default)]
+pub struct Codecs {
+    /// Compressors by window, from 2^9 to 2^15 bytes.
+    compressors: [Option<Deflate>; COMPRESSORS],
+    decompressor: Option<Inflate>,
+    /// Where messages are compressed and decompressed to. Initialised as far as it was ever used.
+    buffer: Vec<u8>,
+}
+
+/// What one WebSocket keeps of its messages.
+#[derive(Debug)]
+pub struct Deflation {
+    agreement: Agreement,
+    /// The end of what was received, if that may be referred to.
+    received: History,
+    sent: Sent,
+}
+
+/// What one WebSocket keeps of the messages it sent.
+enum Sent {
+    /// Nothing: no message refers to another.
+    Forgotten,
+    /// What later messages may refer to.
+    Remembered(History),
+    /// A compressor, which remembers; `None` until the first message.
+    Compressor(Option<Box<Deflate>>),
+}
+
+impl Deflation {
+    /// Of a WebSocket that has just been opened.
+    #[must_use]
+    pub fn new(agreement: Agreement) -> Self {
+        let Direction { window_bits, takeover } = agreement.outgoing;
+        let sent = match window_bits {
+            _ if !takeover => Sent::Forgotten,
+            0..=REMEMBERED_BITS => Sent::Remembered(History::default()),
+            _ => Sent::Compressor(None),
+        };
+        Self { agreement, received: History::default(), sent }
+    }
+
+    /// The window bits of a message that fits this WebSocket and all others of the same window, if no message refers to
+    /// another ([`Codecs::compress_alone`]).
+    #[must_use]
+    pub const fn shared_window(&self) -> Option<u8> {
+        match self.sent {
+            Sent::Forgotten => Some(self.agreement.outgoing.window_bits),
+            Sent::Remembered(_) | Sent::Compressor(_) => None,
+        }
+    }
+
+    /// Compresses a message that is sent now, without the marker at its end. `None` if that failed, which no later
+    /// message suffers from: it is then sent as it is.
+    pub fn compress<'c>(&mut self, message: &[u8], codecs: &'c mut Codecs) -> Option<&'c [u8]> {
+        let window_bits = self.agreement.outgoing.window_bits;
+        let length = match &mut self.sent {
+            Sent::Forgotten => return codecs.compress_alone(message, window_bits),
+            Sent::Remembered(history) => {
+                let (compressor, buffer) = codecs.compressor(window_bits);
+                compressor.reset();
+                if !history.bytes.is_empty() {
+                    compressor.set_dictionary(&history.bytes).ok()?;
+                }
+                let length = compress(compressor, message, buffer)?;
+                history.push(message, window_bits);
+                length
+            }
+            Sent::Compressor(own) => {
+                let compressor = own.get_or_insert_with(|| Box::new(new_compressor(window_bits)));
+                let Some(length) = compress(compressor, message, &mut codecs.buffer) else {
+                    // A new one refers to nothing, so it may begin anywhere.
+                    *own = None;
+                    return None;
+                };
+                length
+            }
+        };
+        codecs.buffer.get(..length)
+    }
+
+    /// Decompresses a message (RFC 7692 §7.2.2). Of one that exceeds `limit` bytes not more than one byte beyond it is
+    /// decompressed.
+    pub fn decompress<'c>(
+        &mut self,
+        message: &[u8],
+        limit: u32,
+        codecs: &'c mut Codecs,
+    ) -> Result<&'c [u8], CloseCause> {
+        let decompressor = codecs.decompressor.get_or_insert_with(|| Inflate::new(false, LARGEST_WINDOW));
+        let (out, limit) = (&mut codecs.buffer, limit as usize);
+        let mut inflation = Inflation { decompressor, history: &self.received.bytes, out, length: 0, limit };
+        inflation.run(message)?;
+        let length = inflation.length;
+        let message = &codecs.buffer[..length];
+        if self.agreement.incoming.takeover {
+            self.received.push(message, self.agreement.incoming.window_bits);
+        }
+        Ok(message)
+    }
+}
+
+impl Codecs {
+    /// Compresses a message that refers to no other and may be referred to by none, without the marker at its end.
+    /// `None` if that failed; it can be sent as it is.
+    pub fn compress_alone(&mut self, message: &[u8], window_bits: u8) -> Option<&[u8]> {
+        let (compressor, buffer) = self.compressor(window_bits);
+        compressor.reset();
+        let length = compress(compressor, message, buffer)?;
+        self.buffer.get(..length)
+    }
+
+    /// Gives memory back that only a large message needed.
+    pub fn tidy(&mut self) {
+        if self.buffer.len() > KEPT_BUFFER {
+            self.buffer = Vec::new();
+        }
+    }
+
+    fn compressor(&mut self, window_bits: u8) -> (&mut Deflate, &mut Vec<u8>) {
+        let place = usize::from(compressor_bits(window_bits) - SMALLEST_COMPRESSOR);
+        let compressor = self.compressors[place].get_or_insert_with(|| new_compressor(window_bits));
+        (compressor, &mut self.buffer)
+    }
+}
+
+/// The end of what went in one direction.
+#[derive(Default)]
+struct History {
+    bytes: Vec<u8>,
+}
+
+impl History {
+    /// Adds a message, and forgets what is more than `2^window_bits` bytes back.
+    fn push(&mut self, message: &[u8], window_bits: u8) {
+        let most = 1 << window_bits;
+        let message = &message[message.len().saturating_sub(most)..];
+        let held = self.bytes.len().min(most - message.len());
+        self.bytes.drain(..self.bytes.len() - held);
+        let needed = held + message.len();
+        if needed > self.bytes.capacity() {
+            // Doubling, but never beyond the window.
+            self.bytes.reserve_exact(needed.max((2 * self.bytes.capacity()).min(most)) - held);
+        }
+        self.bytes.extend_from_slice(message);
+    }
+}
+
+/// One message being decompressed.
+struct Inflation<'a> {
+    decompressor: &'a mut Inflate,
+    /// What came before the message.
+    history: &'a [u8],
+    out: &'a mut Vec<u8>,
+    /// Bytes of `out` that the message has so far.
+    length: usize,
+    limit: usize,
+}
+
+impl Inflation<'_> {
+    fn run(&mut self, mut message: &[u8]) -> Result<(), CloseCause> {
+        let mut restarts = FREE_RESTARTS + message.len() / BYTES_PER_RESTART;
+        self.restart()?;
+        // RFC 7692 §7.2.3.4: a message may have last blocks, which end a stream of deflate but not the message.
+        while self.feed(&mut message)? {
+            if message.is_empty() {
+                return Ok(());
+            }
+            restarts = restarts.checked_sub(1).ok_or(CloseCause::InvalidDeflate)?;
+            self.restart()?;
+        }
+        let mut end = &END[..];
+        if self.feed(&mut end)? && end.is_empty() { Ok(()) } else { Err(CloseCause::InvalidDeflate) }
+    }
+
+    /// A stream begins, which may refer to everything before it.
+    fn restart(&mut self) -> Result<(), CloseCause> {
+        self.decompressor.reset(false);
+        let message = &self.out[..self.length];
+        for bytes in [self.history, &message[self.length.saturating_sub(1 << LARGEST_WINDOW)..]] {
+            if !bytes.is_empty() {
+                self.decompressor.set_dictionary(bytes).map_err(|_| CloseCause::InvalidDeflate)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decompresses until `input` is used up, or a stream ends in it; returns whether it was that.
+    fn feed(&mut self, input: &mut &[u8]) -> Result<bool, CloseCause> {
+        loop {
+            if self.length == self.out.len() {
+                // One byte beyond the limit tells that it is exceeded.
+                let more = (2 * self.length).clamp(SMALLEST_BUFFER, LARGEST_STEP + self.length);
+                self.out.resize(more.min(self.limit + 1), 0);
+            }
+            let most = self.out.len().min(self.limit + 1);
+            let (taken, made) = (self.decompressor.total_in(), self.decompressor.total_out());
+            let status = self
+                .decompressor
+                .decompress(input, &mut self.out[self.length..most], InflateFlush::NoFlush)
+                .map_err(|_| CloseCause::InvalidDeflate)?;
+            // Lossless: both are lengths of slices.
+            let taken = (self.decompressor.total_in() - taken) as usize;
+            let made = (self.decompressor.total_out() - made) as usize;
+            *input = &input[taken..];
+            self.length += made;
+            if self.length > self.limit {
+                return Err(CloseCause::InflatedTooBig);
+            }
+            match status {
+                Status::StreamEnd => return Ok(true),
+                Status::Ok | Status::BufError if self.length == most => {}
+                Status::Ok | Status::BufError if input.is_empty() => return Ok(false),
+                // With input and room it goes on, or else it never will.
+                Status::Ok | Status::BufError if taken + made == 0 => return Err(CloseCause::InvalidDeflate),
+                Status::Ok | Status::BufError => {}
+            }
+        }
+    }
+}
+
+/// Compresses `message` to the front of `out`, and returns how long it is there without the marker.
+fn compress(compressor: &mut Deflate, mut message: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    let mut length = 0;
+    loop {
+        // Enough for what cannot be compressed, in most cases; never so little that the marker is written twice.
+        let needed = length + message.len() + message.len() / 8 + MOST_MARKERS;
+        if out.len() < needed {
+            out.resize(needed, 0);
+        }
+        let (taken, made) = (compressor.total_in(), compressor.total_out());
+        compressor.compress(message, &mut out[length..], DeflateFlush::SyncFlush).ok()?;
+        // Lossless: both are lengths of slices.
+        message = &message[(compressor.total_in() - taken) as usize..];
+        length += (compressor.total_out() - made) as usize;
+        if message.is_empty() && length < out.len() {
+            break;
+        }
+    }
+    out[..length].strip_suffix(&MARKER).map(<[u8]>::len)
+}
+
+fn new_compressor(window_bits: u8) -> Deflate {
+    let window_bits = compressor_bits(window_bits);
+    let config = DeflateConfig {
+        // Negative: without a header.
+        window_bits: -i32::from(window_bits),
+        // As in uWebSockets.js: 8 for the largest window, and so on down.
+        mem_level: i32::from(window_bits).saturating_sub(7).max(1),
+        ..DeflateConfig::default()
+    };
+    Deflate::new_with_config(config)
+}
+
+/// There is no compressor for a window of 2^8 bytes, but one for 2^9 refers to no more than 250 bytes back: zlib keeps
+/// 262 bytes of every window free.
+fn compressor_bits(window_bits: u8) -> u8 {
+    window_bits.clamp(SMALLEST_COMPRESSOR, LARGEST_WINDOW)
+}
+
+impl fmt::Debug for Codecs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Codecs").field("buffer", &self.buffer.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("History").field(&self.bytes.len()).finish()
+    }
+}
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forgotten => f.write_str("Forgotten"),
+            Self::Remembered(history) => f.debug_tuple("Remembered").field(history).finish(),
+            Self::Compressor(own) => f.debug_tuple("Compressor").field(&own.is_some()).finish(),
+        }
+    }
+}
+
+/// Window bits of the smallest compressor there is.
+const SMALLEST_COMPRESSOR: u8 = 9;
+/// How many windows there are compressors for.
+const COMPRESSORS: usize = (LARGEST_WINDOW - SMALLEST_COMPRESSOR) as usize + 1;
+/// Window bits up to which a WebSocket keeps bytes rather than a compressor. Indexing 8 KiB takes about 10 µs, a
+/// compressor 190 KiB.
+const REMEMBERED_BITS: u8 = 13;
+/// Last blocks within one message that are always accepted, and further ones per bytes of it. Each costs about as much as
+/// decompressing some hundred bytes, so that no message costs more than its length.
+const FREE_RESTARTS: usize = 16;
+/// See [`FREE_RESTARTS`].
+const BYTES_PER_RESTART: usize = 256;
+/// Bytes that the first part of a decompressed message has room for.
+const SMALLEST_BUFFER: usize = 4 * 1024;
+/// Bytes by which the room for a decompressed message grows at most at a time.
+const LARGEST_STEP: usize = 1024 * 1024;
+/// Bytes of buffer that a worker keeps between messages.
+const KEPT_BUFFER: usize = 256 * 1024;
+/// Room for the ends of a block and the marker.
+const MOST_MARKERS: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,321 @@
+//! Our codecs against each other, and against flate2's decoder and encoder, which know nothing of messages.
+
+use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Both directions the same.
+fn agreed(window_bits: u8, takeover: bool) -> Agreement {
+    let direction = Direction { window_bits, takeover };
+    Agreement { outgoing: direction, incoming: direction }
+}
+
+/// The messages, compressed one after another.
+fn compress_all(agreement: Agreement, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreement));
+    let compressed =
+        messages.iter().map(|message| deflation.compress(message, &mut codecs).unwrap().to_vec());
+    compressed.collect()
+}
+
+/// The same by flate2, with one context for all.
+fn compress_by_flate2(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut encoder = Compress::new(Level::default(), false);
+    let compress = |message: &Vec<u8>| {
+        let mut out = Vec::with_capacity(2 * message.len() + 100);
+        encoder.compress_vec(message, &mut out, FlushCompress::Sync).unwrap();
+        assert_eq!(out.split_off(out.len() - 4), MARKER);
+        out
+    };
+    messages.iter().map(compress).collect()
+}
+
+/// A decoder that keeps nothing but a window of the agreed size: the output leaves it in small pieces, so that whatever a
+/// message refers to must be found in the window.
+fn decompress_by_flate2(agreement: Agreement, compressed: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let Direction { window_bits, takeover } = agreement.outgoing;
+    let mut decoder = Decompress::new_with_window_bits(false, window_bits.max(9));
+    let mut decompress = |message: &Vec<u8>| {
+        if !takeover {
+            decoder = Decompress::new_with_window_bits(false, window_bits.max(9));
+        }
+        let (mut input, mut out) = ([message, &MARKER[..]].concat(), Vec::new());
+        loop {
+            let (taken, mut piece) = (decoder.total_in(), Vec::with_capacity(7));
+            decoder.decompress_vec(&input, &mut piece, FlushDecompress::None).unwrap();
+            input.drain(..(decoder.total_in() - taken) as usize);
+            out.extend_from_slice(&piece);
+            if piece.len() < 7 {
+                assert_eq!(input, []);
+                return out;
+            }
+        }
+    };
+    compressed.iter().map(&mut decompress).collect()
+}
+
+fn decompress(message: &[u8], limit: u32) -> Result<Vec<u8>, CloseCause> {
+    let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(15, true)));
+    deflation.decompress(message, limit, &mut codecs).map(<[u8]>::to_vec)
+}
+
+#[test]
+fn the_examples_of_the_rfc() {
+    // RFC 7692 §7.2.3.1 and §7.2.3.2: twice "Hello", the second time with reference to the first.
+    let mut codecs = Codecs::default();
+    let mut deflation = Deflation::new(agreed(15, true));
+    let first = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    let second = [0xf2, 0x00, 0x11, 0x00, 0x00];
+    for message in [&first[..], &second] {
+        assert_eq!(deflation.decompress(message, 5, &mut codecs), Ok(&b"Hello"[..]));
+    }
+    // §7.2.3.3: a block without compression. §7.2.3.4: a last block. §7.2.3.5: two blocks. §7.2.3.6: nothing.
+    let others: [(&[u8], &[u8]); 4] = [
+        (&[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00], b"Hello"),
+        (&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00], b"Hello"),
+        (&[0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00], b"Hello"),
+        (&[0x00], b""),
+    ];
+    for (message, expected) in others {
+        assert_eq!(decompress(message, 5).as_deref(), Ok(expected), "{message:x?}");
+    }
+}
+
+#[test]
+fn the_first_message_of_any_context_is_that_of_the_rfc() {
+    for window_bits in 8..=15 {
+        for takeover in [false, true] {
+            let [compressed, _] =
+                &compress_all(agreed(window_bits, takeover), &[b"Hello".to_vec(), b"x".to_vec()])[..]
+            else {
+                panic!()
+            };
+            assert_eq!(compressed, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+        }
+    }
+}
+
+#[test]
+fn a_message_may_refer_to_those_before_a_last_block() {
+    // As a peer does that ends every message with a last block and goes on with the same window: it shows the bytes
+    // before to its compressor, as we do.
+    let words: Vec<u8> = (0..2000u32).flat_map(|word| (word * word).to_le_bytes()).collect();
+    let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(15, true)));
+    let mut history = Vec::new();
+    for round in 0..4 {
+        let mut encoder = Compress::new(Level::default(), false);
+        if !history.is_empty() {
+            encoder.set_dictionary(&history).unwrap();
+        }
+        let mut message = Vec::with_capacity(20_000);
+        encoder.compress_vec(&words, &mut message, FlushCompress::Finish).unwrap();
+        assert!(round == 0 || message.len() < 100, "refers to the round before");
+        // RFC 7692 §7.2.3.4 has an empty block behind it; who forgets that is understood too.
+        if round % 2 == 0 {
+            message.push(0);
+        }
+        assert_eq!(deflation.decompress(&message, 8000, &mut codecs), Ok(&words[..]), "{round}");
+        history = words.clone();
+    }
+}
+
+#[test]
+fn last_blocks_within_a_message_are_read_on() {
+    let words: Vec<u8> = (0..300u32).flat_map(|word| (word * word).to_le_bytes()).collect();
+    let mut message = Vec::new();
+    for _ in 0..3 {
+        let mut encoder = Compress::new(Level::default(), false);
+        let mut part = Vec::with_capacity(4000);
+        encoder.compress_vec(&words, &mut part, FlushCompress::Finish).unwrap();
+        message.extend(part);
+    }
+    assert_eq!(decompress(&message, 3600), Ok(words.repeat(3)));
+    message.push(0);
+    assert_eq!(decompress(&message, 3600), Ok(words.repeat(3)));
+}
+
+#[test]
+fn a_message_of_last_blocks_alone_is_refused_before_it_costs_much() {
+    // `03 00` is an empty last block.
+    assert_eq!(decompress(&[3, 0].repeat(FREE_RESTARTS), 100), Ok(Vec::new()));
+    assert_eq!(decompress(&[3, 0].repeat(1000), 100), Err(CloseCause::InvalidDeflate));
+}
+
+#[test]
+fn what_is_no_deflate_is_refused() {
+    let cases: [&[u8]; 7] = [
+        b"",
+        // A block of the reserved type.
+        &[0x07],
+        // A length that does not agree with its complement.
+        &[0x00, 0x05, 0x00, 0xfa, 0xfe, 0x48],
+        // A reference to what is before the first byte.
+        &[0xf2, 0x00, 0x11, 0x00, 0x00],
+        b"this is plain text that nobody compressed",
+        &[0xff; 40],
+        // The marker, which must not be sent: another follows it.
+        &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff],
+    ];
+    for message in cases {
+        assert_eq!(decompress(message, 1000), Err(CloseCause::InvalidDeflate), "{message:x?}");
+    }
+}
+
+#[test]
+fn a_message_that_is_cut_off_is_not_taken_for_a_shorter_one() {
+    let words: Vec<u8> = (0..500u32).flat_map(|word| (word * 7919 % 1013).to_string().into_bytes()).collect();
+    let [whole] = &compress_all(agreed(15, false), std::slice::from_ref(&words))[..] else { panic!() };
+    for length in 0..whole.len() {
+        assert_eq!(decompress(&whole[..length], 10_000), Err(CloseCause::InvalidDeflate), "{length}");
+    }
+    assert_eq!(decompress(whole, 10_000), Ok(words));
+}
+
+#[test]
+fn an_error_leaves_the_shared_codecs_as_they_were() {
+    let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(15, false)));
+    let [good] = &compress_all(agreed(15, false), &[b"good".to_vec()])[..] else { panic!() };
+    for bad in [&[0xf2, 0x48, 0xcd][..], &[0x07], &good[..]] {
+        let limit = if bad == good { 3 } else { 100 };
+        assert!(deflation.decompress(bad, limit, &mut codecs).is_err());
+        assert_eq!(deflation.decompress(good, 100, &mut codecs), Ok(&b"good"[..]));
+    }
+}
+
+#[test]
+fn a_bomb_costs_no_more_than_the_limit() {
+    // 64 MiB of zeros in 64 KiB; every window, since not all of them are filled by the same path.
+    let [bomb] = &compress_by_flate2(&[vec![0; 64 << 20]])[..] else { panic!() };
+    assert!(bomb.len() < 70_000, "{}", bomb.len());
+    for limit in [0, 1, 1000, 4096, 16 * 1024, 5_000_000] {
+        let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(15, true)));
+        let result = deflation.decompress(bomb, limit, &mut codecs).map(<[u8]>::len);
+        assert_eq!(result, Err(CloseCause::InflatedTooBig), "{limit}");
+        let made = codecs.decompressor.as_ref().map(Inflate::total_out);
+        assert_eq!(made, Some(u64::from(limit) + 1), "bytes that were inflated");
+        assert_eq!(codecs.buffer.len(), limit as usize + 1, "bytes that were held");
+        assert_eq!(deflation.received.bytes.capacity(), 0);
+        codecs.tidy();
+        assert!(codecs.buffer.capacity() <= KEPT_BUFFER);
+    }
+}
+
+#[test]
+fn a_message_may_be_as_long_as_the_limit() {
+    for length in [0usize, 1, 4095, 4096, 4097, 8192, 100_000] {
+        let message: Vec<u8> = (0..length).map(|byte| ((byte * byte) >> 7) as u8).collect();
+        let [compressed] = &compress_by_flate2(std::slice::from_ref(&message))[..] else { panic!() };
+        assert_eq!(decompress(compressed, length as u32), Ok(message));
+        if length > 0 {
+            assert_eq!(decompress(compressed, length as u32 - 1), Err(CloseCause::InflatedTooBig));
+        }
+    }
+}
+
+#[test]
+fn a_websocket_keeps_the_window_and_no_more() {
+    let mut codecs = Codecs::default();
+    for window_bits in 8..=REMEMBERED_BITS {
+        let mut deflation = Deflation::new(agreed(window_bits, true));
+        for length in [1, 100, 3000, 40_000, 5] {
+            let message = vec![b'x'; length];
+            let compressed = deflation.compress(&message, &mut codecs).unwrap().to_vec();
+            deflation.decompress(&compressed, 40_000, &mut codecs).unwrap();
+            let Sent::Remembered(sent) = &deflation.sent else { panic!("{:?}", deflation.sent) };
+            for history in [sent, &deflation.received] {
+                assert!(history.bytes.capacity() <= 1 << window_bits, "{window_bits} {length}");
+            }
+        }
+    }
+    let mut shared = Deflation::new(agreed(15, false));
+    let compressed = shared.compress(b"message", &mut codecs).unwrap().to_vec();
+    shared.decompress(&compressed, 100, &mut codecs).unwrap();
+    assert_eq!(shared.received.bytes.capacity(), 0);
+    assert!(matches!(shared.sent, Sent::Forgotten));
+    assert!(size_of::<Deflation>() <= 72, "{}", size_of::<Deflation>());
+}
+
+#[test]
+fn a_reference_beyond_the_agreed_window_is_refused() {
+    let random: Vec<u8> = (0..1500u32).map(|byte| (byte.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let messages = [random.clone(), random];
+    let [first, second] = &compress_by_flate2(&messages)[..] else { panic!() };
+    for (window_bits, is_enough) in [(9, false), (10, false), (11, true), (15, true)] {
+        let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(window_bits, true)));
+        assert!(deflation.decompress(first, 2000, &mut codecs).is_ok());
+        assert_eq!(deflation.decompress(second, 2000, &mut codecs).is_ok(), is_enough, "{window_bits}");
+    }
+}
+
+/// Messages that repeat themselves and each other, near and far.
+fn messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let part = prop_oneof![
+        "[a-d]{0,40}".prop_map(String::into_bytes),
+        prop::collection::vec(any::<u8>(), 0..200),
+        (any::<u8>(), 0..2000usize).prop_map(|(byte, length)| vec![byte; length]),
+        (0..5u32, 0..9000u32).prop_map(|(seed, length)| {
+            (0..length).map(|at| ((at + seed).wrapping_mul(2_654_435_761) >> 25) as u8).collect()
+        }),
+    ];
+    let message = prop::collection::vec(part, 1..4).prop_map(|parts| parts.concat());
+    prop::collection::vec(message, 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_we_compress_anybody_with_the_agreed_window_decompresses(
+        messages in messages(), window_bits in 8..=15u8, takeover: bool,
+    ) {
+        let agreement = agreed(window_bits, takeover);
+        let compressed = compress_all(agreement, &messages);
+        prop_assert_eq!(&decompress_by_flate2(agreement, &compressed), &messages);
+        let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreement));
+        for (compressed, message) in compressed.iter().zip(&messages) {
+            let limit = message.len() as u32;
+            prop_assert_eq!(deflation.decompress(compressed, limit, &mut codecs), Ok(&message[..]));
+        }
+    }
+
+    #[test]
+    fn what_others_compress_we_decompress(messages in messages()) {
+        let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(15, true)));
+        for (compressed, message) in compress_by_flate2(&messages).iter().zip(&messages) {
+            let limit = message.len() as u32;
+            prop_assert_eq!(deflation.decompress(compressed, limit, &mut codecs), Ok(&message[..]));
+        }
+    }
+
+    /// However many WebSockets share the codecs, in whatever order.
+    #[test]
+    fn websockets_that_share_codecs_do_not_disturb_each_other(
+        messages in messages(), turns in prop::collection::vec((0..6usize, any::<prop::sample::Index>()), 1..20),
+    ) {
+        let agreements = [(9, true), (9, false), (13, true), (15, true), (15, false), (14, true)];
+        let mut codecs = Codecs::default();
+        let mut ends = agreements.map(|(bits, takeover)| {
+            let agreement = agreed(bits, takeover);
+            (Deflation::new(agreement), Deflation::new(agreement))
+        });
+        for (who, message) in turns {
+            let (sender, receiver) = &mut ends[who];
+            let message = message.get(&messages);
+            let compressed = sender.compress(message, &mut codecs).unwrap().to_vec();
+            prop_assert_eq!(receiver.decompress(&compressed, 40_000, &mut codecs), Ok(&message[..]));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_read_within_the_limit(
+        first in prop::collection::vec(any::<u8>(), 0..80), second in prop::collection::vec(any::<u8>(), 0..80),
+    ) {
+        let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(15, true)));
+        for message in [first, second] {
+            if let Ok(message) = deflation.decompress(&message, 300, &mut codecs) {
+                prop_assert!(message.len() <= 300);
+            }
+        }
+    }
+}
