@@ -31,6 +31,7 @@ const ECHO = [
   { name: 'ferrows', server: 'ferrows-echo.js' },
   { name: 'ws', server: 'ws-echo.js' },
 ];
+const DEFLATED_ECHO = ECHO.map((contestant) => ({ ...contestant, env: { DEFLATE: '1' } }));
 const PUBLISH = [
   { name: 'ferrows', server: 'ferrows-publish.js' },
   { name: 'ws', server: 'ws-publish.js' },
@@ -75,6 +76,11 @@ const measures = [
       nodeCpuPerMessage('64 connections, 20 in flight each'),
     ],
   },
+  larger('1 KB', 1024),
+  larger('64 KB', 64 * 1024),
+  deflated('20 B', 20),
+  deflated('1 KB', 1024),
+  deflated('64 KB', 64 * 1024),
   {
     key: 'http',
     short: true,
@@ -148,6 +154,47 @@ function nodeCpuPerMessage(load) {
     digits: 2,
     target: '≤ 1.6 µs, or ≤ 0.17 of ws',
     reached: (microseconds, ratio) => microseconds <= 1.6 || ratio <= 0.17,
+  };
+}
+
+/** Echo of larger messages. */
+function larger(title, size) {
+  return {
+    key: 'echo-size',
+    short: false,
+    contestants: ECHO,
+    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size }),
+    rows: [
+      { title: `echo ${title}, 64 connections, one at a time: messages/s`, figure: RATE, digits: 0 },
+      { title: 'the same, Node-thread CPU per message, µs', figure: NODE_CPU, digits: 2 },
+    ],
+  };
+}
+
+/** Echo of messages that are compressed both ways, each on its own. */
+function deflated(title, size) {
+  return {
+    key: 'deflate',
+    short: false,
+    contestants: DEFLATED_ECHO,
+    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size, deflate: true }),
+    rows: [
+      {
+        title: `compressed echo ${title}, 64 connections, one at a time: messages/s`,
+        figure: RATE,
+        digits: 0,
+        target: '≥ 3× ws',
+        reached: (rate, ratio) => ratio >= 3,
+      },
+      {
+        title: 'the same, Node-thread CPU per message, µs',
+        figure: NODE_CPU,
+        digits: 2,
+        target: '≤ 0.1 of ws',
+        reached: (microseconds, ratio) => ratio <= 0.1,
+      },
+      { title: 'the same, I/O-thread CPU per message, µs', figure: 'workers_us', digits: 2 },
+    ],
   };
 }
 

@@ -3,11 +3,15 @@
 const uWS = require('../../index.js');
 const { obey } = require('./control.js');
 
+const compress = process.env.DEFLATE === '1';
+
 uWS
   .App()
   .ws('/*', {
+    compression: compress ? uWS.SHARED_COMPRESSOR : uWS.DISABLED,
+    maxPayloadLength: 1024 * 1024,
     message(ws, message, isBinary) {
-      ws.send(message, isBinary);
+      ws.send(message, isBinary, compress);
     },
   })
   .listen('127.0.0.1', 0, (token, error) => {

@@ -6,8 +6,10 @@ const { createServer } = require('node:http');
 const { WebSocketServer } = require('ws');
 const { obey } = require('./control.js');
 
+const compress = process.env.DEFLATE === '1';
+
 const http = createServer();
-const server = new WebSocketServer({ server: http, perMessageDeflate: false });
+const server = new WebSocketServer({ server: http, perMessageDeflate: compress && { threshold: 0 } });
 server.on('connection', (socket) => {
   socket.on('message', (message, isBinary) => socket.send(message, { binary: isBinary }));
 });

@@ -21,6 +21,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::connect::{self, Opened};
+use crate::deflate;
 use crate::frame::{self, FrameScanner};
 use crate::histogram::Histogram;
 use crate::http::{self, ResponseScanner};
@@ -29,6 +30,9 @@ use crate::report::{self, Line};
 
 /// Runs the WebSocket echo loop and prints its result.
 pub fn echo(options: &Options) -> Result<(), String> {
+    if options.deflate {
+        return compressed_echo(options);
+    }
     let payload: Vec<u8> = (b'a'..=b'z').cycle().take(options.size).collect();
     let request = frame::masked_message(options.kind, &payload);
     let answer = frame::unmasked_message(options.kind, &payload);
@@ -37,6 +41,19 @@ pub fn echo(options: &Options) -> Result<(), String> {
         probe(connection, &request, &answer).map_err(|message| format!("connection {number}: {message}"))?;
     }
     let mut fleet = Fleet::<FrameScanner>::new(opened, &request, options.in_flight, options.nap)?;
+    fleet.run(options, "messages")
+}
+
+/// The same with compressed messages.
+fn compressed_echo(options: &Options) -> Result<(), String> {
+    let payload = deflate::payload(options.size);
+    let request = frame::masked_compressed_message(options.kind, &deflate::compress(&payload));
+    let mut opened = connect::open_all(options)?;
+    for (number, connection) in opened.iter_mut().enumerate() {
+        probe_compressed(connection, &request, &payload)
+            .map_err(|message| format!("connection {number}: {message}"))?;
+    }
+    let mut fleet = Fleet::<CompressedScanner>::new(opened, &request, options.in_flight, options.nap)?;
     fleet.run(options, "messages")
 }
 
@@ -59,6 +76,34 @@ fn probe(connection: &mut Opened, request: &[u8], answer: &[u8]) -> Result<(), S
     if echoed == answer { Ok(()) } else { Err("the first echo differs from what was sent".to_owned()) }
 }
 
+/// One message there and back. Servers compress differently, so the message is compared, not its bytes.
+fn probe_compressed(connection: &mut Opened, request: &[u8], payload: &[u8]) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("first echo: {error}");
+    connection.stream.write_all(request).map_err(failed)?;
+    let (mut scanner, mut echoed, mut chunk) = (FrameScanner::of_compressed(), Vec::new(), [0; 4096]);
+    loop {
+        let read = connection.stream.read(&mut chunk).map_err(failed)?;
+        echoed.extend_from_slice(&chunk[..read]);
+        let found = scanner.scan(&chunk[..read])?;
+        if read == 0 {
+            return Err("closed by the server".to_owned());
+        }
+        if found.messages > 0 {
+            break;
+        }
+    }
+    let header = match echoed.get(1) {
+        Some(127) => 10,
+        Some(126) => 4,
+        _ => 2,
+    };
+    let is_compressed = echoed[0] & 0x40 != 0;
+    match deflate::decompress(&echoed[header.min(echoed.len())..], payload.len()) {
+        Some(message) if is_compressed && message == payload => Ok(()),
+        _ => Err("the first echo differs from what was sent, or is not compressed".to_owned()),
+    }
+}
+
 /// Counts complete answers in a byte stream.
 trait Scanner: Default {
     fn answers(&mut self, bytes: &[u8]) -> Result<u64, String>;
@@ -68,6 +113,21 @@ impl Scanner for FrameScanner {
     /// Pings stay without their pong: a connection under load has no idle timeout to miss.
     fn answers(&mut self, bytes: &[u8]) -> Result<u64, String> {
         self.scan(bytes).map(|found| found.messages)
+    }
+}
+
+/// Counts messages that may be compressed.
+struct CompressedScanner(FrameScanner);
+
+impl Default for CompressedScanner {
+    fn default() -> Self {
+        Self(FrameScanner::of_compressed())
+    }
+}
+
+impl Scanner for CompressedScanner {
+    fn answers(&mut self, bytes: &[u8]) -> Result<u64, String> {
+        self.0.answers(bytes)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-use crate::options::{Command, Options, Target};
+use crate::options::{Command, Options};
 
 /// A connection ready for its load, still blocking.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ fn open(options: &Options, source: &mut Source) -> Result<Opened, String> {
     prepared.map_err(|error| format!("socket option: {error}"))?;
     let early = match options.command {
         Command::Http | Command::Bare => Vec::new(),
-        Command::Echo | Command::Idle | Command::Subscribe => upgrade(&mut stream, &options.target)?,
+        Command::Echo | Command::Idle | Command::Subscribe => upgrade(&mut stream, options)?,
     };
     Ok(Opened { stream, early })
 }
@@ -87,10 +87,12 @@ impl Source {
 }
 
 /// The client's half of the handshake (RFC 6455 §4.1). Returns what came behind the server's answer.
-fn upgrade(stream: &mut TcpStream, target: &Target) -> Result<Vec<u8>, String> {
+fn upgrade(stream: &mut TcpStream, options: &Options) -> Result<Vec<u8>, String> {
+    let Options { target, deflate, .. } = options;
+    let offer = if *deflate { format!("Sec-WebSocket-Extensions: {DEFLATE}\r\n") } else { String::new() };
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n",
         target.path, target.authority
     );
     stream.write_all(request.as_bytes()).map_err(|error| format!("handshake: {error}"))?;
@@ -102,7 +104,7 @@ fn upgrade(stream: &mut TcpStream, target: &Target) -> Result<Vec<u8>, String> {
             return Err("the server closed the connection during the handshake".to_owned());
         }
         answer.extend_from_slice(&chunk[..read]);
-        if let Some(length) = check_answer(&answer)? {
+        if let Some(length) = check_answer(&answer, *deflate)? {
             return Ok(answer.split_off(length));
         }
         if answer.len() > LONGEST_ANSWER {
@@ -112,7 +114,7 @@ fn upgrade(stream: &mut TcpStream, target: &Target) -> Result<Vec<u8>, String> {
 }
 
 /// Length of the server's answer once it is complete and right.
-fn check_answer(answer: &[u8]) -> Result<Option<usize>, String> {
+fn check_answer(answer: &[u8], deflate: bool) -> Result<Option<usize>, String> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
     let length = match response.parse(answer) {
@@ -122,6 +124,11 @@ fn check_answer(answer: &[u8]) -> Result<Option<usize>, String> {
     };
     if response.code != Some(101) {
         return Err(format!("bad handshake: status {} instead of 101", response.code.unwrap_or(0)));
+    }
+    let extensions =
+        response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("sec-websocket-extensions"));
+    if extensions.is_some_and(|header| header.value == DEFLATE.as_bytes()) != deflate {
+        return Err(format!("bad handshake: Sec-WebSocket-Extensions {extensions:?}"));
     }
     let accept =
         response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("sec-websocket-accept"));
@@ -152,6 +159,9 @@ fn raise_file_limit(needed: u64) -> Result<(), String> {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Files besides the connections: standard streams, epoll, wake-up, with room to spare.
 const SPARE_FILES: u64 = 32;
+/// What is offered, and what must be agreed upon: every message is compressed on its own, and so one of them can be
+/// prepared and sent again and again.
+const DEFLATE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 const LONGEST_ANSWER: usize = 16 * 1024;
 /// The key of RFC 6455 §1.3 and the answer to it: with one fixed key the client needs no SHA-1.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -165,12 +175,15 @@ mod tests {
     fn handshake_answers() {
         let right =
             "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-        assert_eq!(check_answer(right.as_bytes()).unwrap(), Some(right.len()));
-        assert_eq!(check_answer(&right.as_bytes()[..right.len() - 1]).unwrap(), None);
+        assert_eq!(check_answer(right.as_bytes(), false).unwrap(), Some(right.len()));
+        assert_eq!(check_answer(&right.as_bytes()[..right.len() - 1], false).unwrap(), None);
+        assert!(check_answer(right.as_bytes(), true).unwrap_err().contains("Sec-WebSocket-Extensions"));
         let wrong = right.replace("s3p", "s3q");
-        assert!(check_answer(wrong.as_bytes()).unwrap_err().contains("wrong Sec-WebSocket-Accept s3qPL"));
+        assert!(
+            check_answer(wrong.as_bytes(), false).unwrap_err().contains("wrong Sec-WebSocket-Accept s3qPL")
+        );
         let refused = b"HTTP/1.1 400 Bad Request\r\n\r\n";
-        assert_eq!(check_answer(refused).unwrap_err(), "bad handshake: status 400 instead of 101");
+        assert_eq!(check_answer(refused, false).unwrap_err(), "bad handshake: status 400 instead of 101");
     }
 
     #[test]

@@ -23,6 +23,11 @@ pub fn masked_message(kind: Kind, payload: &[u8]) -> Vec<u8> {
     masked(kind.opcode(), payload)
 }
 
+/// The same with a payload that is compressed (RFC 7692 §6).
+pub fn masked_compressed_message(kind: Kind, payload: &[u8]) -> Vec<u8> {
+    masked(COMPRESSED | kind.opcode(), payload)
+}
+
 /// The same message as a server sends it: one frame, unmasked.
 pub fn unmasked_message(kind: Kind, payload: &[u8]) -> Vec<u8> {
     let mut frame = header(kind.opcode(), payload.len(), 0);
@@ -47,6 +52,8 @@ pub struct FrameScanner {
     current: Option<Current>,
     /// Pongs owed for pings seen, ready to send.
     pongs: Vec<u8>,
+    /// Whether messages may be compressed.
+    deflate: bool,
 }
 
 /// What one call of [`FrameScanner::scan`] found.
@@ -65,6 +72,11 @@ enum Current {
 }
 
 impl FrameScanner {
+    /// A scanner for a connection on which messages may be compressed.
+    pub fn of_compressed() -> Self {
+        Self { deflate: true, ..Self::default() }
+    }
+
     /// Takes the next bytes from the server. An error says how the server broke the protocol, or that and why it
     /// closed.
     pub fn scan(&mut self, mut bytes: &[u8]) -> Result<Scanned, String> {
@@ -98,7 +110,7 @@ impl FrameScanner {
     /// Reads a frame header from what was kept and `bytes`; `None` while it is incomplete, else the bytes behind it.
     fn take_header<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, String> {
         if self.head.is_empty() {
-            return match Header::parse(bytes)? {
+            return match Header::parse(bytes, self.deflate)? {
                 Some(header) => Ok(Some(&bytes[self.start_frame(&header)..])),
                 None => {
                     self.head.extend_from_slice(bytes);
@@ -109,7 +121,7 @@ impl FrameScanner {
         let kept = self.head.len();
         let more = bytes.len().min(LONGEST_HEADER - kept);
         self.head.extend_from_slice(&bytes[..more]);
-        let Some(header) = Header::parse(&self.head)? else { return Ok(None) };
+        let Some(header) = Header::parse(&self.head, self.deflate)? else { return Ok(None) };
         self.head.clear();
         Ok(Some(&bytes[self.start_frame(&header) - kept..]))
     }
@@ -152,12 +164,13 @@ struct Header {
 
 impl Header {
     /// `None` while `bytes` holds less than the whole header.
-    fn parse(bytes: &[u8]) -> Result<Option<Self>, String> {
+    fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Self>, String> {
         let [first, second, extended @ ..] = bytes else { return Ok(None) };
         if second & MASKED != 0 {
             return Err("the server sent a masked frame (RFC 6455 §5.1)".to_owned());
         }
-        if first & RESERVED != 0 {
+        let reserved = if deflate { RESERVED & !COMPRESSED } else { RESERVED };
+        if first & reserved != 0 {
             return Err(format!(
                 "the server set reserved bits without an extension: first byte {first:#04x}"
             ));
@@ -212,6 +225,8 @@ fn header(opcode: u8, length: usize, mask_bit: u8) -> Vec<u8> {
 
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
+/// RSV1.
+const COMPRESSED: u8 = 0x40;
 const MASKED: u8 = 0x80;
 const OPCODE_TEXT: u8 = 1;
 const OPCODE_BINARY: u8 = 2;
@@ -267,6 +282,8 @@ mod tests {
         assert_eq!(complaint(&[0x88, 0]), "the server closed without a code");
         assert!(complaint(&[0x81, 0x82]).contains("masked"));
         assert!(complaint(&[0xc1, 0]).contains("reserved bits"));
+        assert!(FrameScanner::of_compressed().scan(&[0xc1, 0]).is_ok());
+        assert!(FrameScanner::of_compressed().scan(&[0xa1, 0]).is_err());
         assert!(complaint(&[0x83, 0]).contains("unknown opcode 3"));
     }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ferrows-load echo      --url ws://127.0.0.1:9001/   [--connections 64] [--in-flight 1] [--size 20] [--text|--binary]
+//!                        [--deflate]
 //! ferrows-load http      --url http://127.0.0.1:9001/ [--connections 64] [--path /] [--body BYTES] [--fields COUNT]
 //!                        both: [--warm-up 1] [--seconds 3] [--nap MICROSECONDS] [--gate]
 //! ferrows-load idle      --url ws://127.0.0.1:9001/   [--connections 10000]
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 mod bare;
 mod closed_loop;
 mod connect;
+mod deflate;
 mod frame;
 mod histogram;
 mod http;

@@ -20,6 +20,8 @@ pub struct Options {
     pub size: usize,
     /// Opcode of an echoed message. Default text.
     pub kind: Kind,
+    /// Whether echoed messages are compressed, each on its own. Default no.
+    pub deflate: bool,
     /// Body of an HTTP request in bytes, sent with POST. Default none, and GET.
     pub body: Option<usize>,
     /// Header fields of an HTTP request besides Host. Default 0.
@@ -100,6 +102,7 @@ impl Options {
                 "--fields" => options.fields = number(&flag, &value()?)?,
                 "--text" => options.kind = Kind::Text,
                 "--binary" => options.kind = Kind::Binary,
+                "--deflate" => options.deflate = true,
                 "--gate" => options.gate = true,
                 _ => return Err(format!("unknown option {flag}")),
             }
@@ -134,6 +137,7 @@ impl Options {
             in_flight: 1,
             size: 20,
             kind: Kind::Text,
+            deflate: false,
             body: None,
             fields: 0,
             warm_up: Duration::from_secs(1),
