@@ -1,6 +1,7 @@
 //! What the frames of a client mean, read by the letter of RFC 6455 from a stream that is there as a whole: the slow and
 //! plain twin of the receiving half of a session.
 
+use super::plain_inflate::PlainInflate;
 use super::websocket_application::Event;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
@@ -16,13 +17,23 @@ pub enum StreamEnd {
     Broken(CloseCause),
 }
 
-/// Messages, pings and pongs in a stream up to its end. No message may be longer than `max_length`.
+/// What a client may send.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientTerms {
+    /// No message may be longer, in bytes.
+    pub max_length: usize,
+    /// Whether messages may be compressed, and refer to those before them (RFC 7692).
+    pub deflate: bool,
+}
+
+/// Messages, pings and pongs in a stream up to its end.
 #[must_use]
-pub fn read_stream(mut wire: &[u8], max_length: usize) -> (Vec<Event>, StreamEnd) {
+pub fn read_stream(mut wire: &[u8], terms: ClientTerms) -> (Vec<Event>, StreamEnd) {
     let mut events = Vec::new();
     let mut message = None;
+    let mut inflate = PlainInflate::default();
     loop {
-        match read_frame(&mut wire, &mut message, max_length) {
+        match read_frame(&mut wire, &mut message, &mut inflate, terms) {
             Ok(Some(Read::Event(event))) => events.push(event),
             Ok(Some(Read::Fragment)) => {}
             Ok(Some(Read::Close(payload))) => return (events, StreamEnd::Close(payload)),
@@ -45,6 +56,7 @@ enum Read {
 /// A message of which not all fragments have been read.
 struct Message {
     kind: MessageKind,
+    compressed: bool,
     payload: Vec<u8>,
 }
 
@@ -52,10 +64,11 @@ struct Message {
 fn read_frame(
     wire: &mut &[u8],
     message: &mut Option<Message>,
-    max_length: usize,
+    inflate: &mut PlainInflate,
+    terms: ClientTerms,
 ) -> Result<Option<Read>, CloseCause> {
-    let Some(header) = read_header(wire, message.as_ref(), max_length)? else { return Ok(None) };
-    let Header { opcode, is_final, length, key } = header;
+    let Some(header) = read_header(wire, message.as_ref(), terms)? else { return Ok(None) };
+    let Header { opcode, compressed, is_final, length, key } = header;
     let (arrived, rest) = wire.split_at(length.min(wire.len()));
     let payload = arrived.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
     let is_whole = arrived.len() == length;
@@ -69,12 +82,18 @@ fn read_frame(
     }
 
     let kind = if opcode == 1 { MessageKind::Text } else { MessageKind::Binary };
-    let Message { kind, payload } = {
-        let message = message.get_or_insert(Message { kind, payload: Vec::new() });
+    let Message { kind, compressed, payload } = {
+        let message = message.get_or_insert(Message { kind, compressed, payload: Vec::new() });
         message.payload.extend(payload);
         message
     };
     let is_end = is_whole && is_final;
+    if *compressed {
+        if !is_end {
+            return Ok(is_whole.then_some(Read::Fragment));
+        }
+        *payload = inflate.message(payload, terms.max_length, 15)?;
+    }
     if *kind == MessageKind::Text
         && str::from_utf8(payload).is_err_and(|error| is_end || error.error_len().is_some())
     {
@@ -91,6 +110,7 @@ fn read_frame(
 /// What stands before the payload of a frame.
 struct Header {
     opcode: u8,
+    compressed: bool,
     is_final: bool,
     length: usize,
     key: [u8; 4],
@@ -100,15 +120,19 @@ struct Header {
 fn read_header(
     wire: &mut &[u8],
     message: Option<&Message>,
-    max_length: usize,
+    terms: ClientTerms,
 ) -> Result<Option<Header>, CloseCause> {
     let Some(&first) = wire.first() else { return Ok(None) };
     let (is_final, opcode) = (first >= 0x80, first % 16);
-    if first / 16 % 8 != 0 {
+    let compressed = first / 64 % 2 == 1;
+    if first / 16 % 4 != 0 || compressed && !terms.deflate {
         return Err(CloseCause::ReservedBits);
     }
     if ![0, 1, 2, 8, 9, 10].contains(&opcode) {
         return Err(CloseCause::ReservedOpcode);
+    }
+    if compressed && ![1, 2].contains(&opcode) {
+        return Err(CloseCause::MisplacedCompression);
     }
     if opcode >= 8 && !is_final {
         return Err(CloseCause::FragmentedControl);
@@ -139,6 +163,9 @@ fn read_header(
     }
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if opcode < 8 {
+        // What cannot be compressed becomes longer.
+        let compressed = message.map_or(compressed, |message| message.compressed);
+        let max_length = terms.max_length + if compressed { terms.max_length / 8 + 64 } else { 0 };
         if length > max_length {
             return Err(CloseCause::FrameTooBig);
         }
@@ -148,5 +175,5 @@ fn read_header(
     }
     let Some((key, rest)) = wire[2 + size..].split_first_chunk() else { return Ok(None) };
     *wire = rest;
-    Ok(Some(Header { opcode, is_final, length, key: *key }))
+    Ok(Some(Header { opcode, compressed, is_final, length, key: *key }))
 }

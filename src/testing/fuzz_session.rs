@@ -3,32 +3,38 @@
 
 use std::time::Duration;
 
-use super::client_stream::{StreamEnd, read_stream};
+use super::client_stream::{ClientTerms, StreamEnd, read_stream};
 use super::scenario::Scenario;
 use super::server_frame::{ServerFrame, read_frames};
 use super::websocket_application::{Event, Recorder, WebSocketApplication};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::close::{self, PeerClose};
-use crate::protocol::websocket::{Codecs, Limits, Phase, Session};
+use crate::protocol::websocket::extensions::Direction;
+use crate::protocol::websocket::{Agreement, Codecs, Limits, Phase, Session};
 
 /// Asserts of the WebSocket in `data`:
 /// - what is told and written, and where it ends, is the same however the bytes were cut;
 /// - it is what a plain reading of RFC 6455 makes of the whole stream, to the broken rule if there is one;
 /// - the promises of [`WebSocketApplication`], with timers and without.
 ///
+/// All of it without compression and with.
+///
 /// # Panics
 /// If one of them does not hold.
 pub fn session(data: &[u8]) {
     let scenario = Scenario::of(data);
-    let whole = listen(&[scenario.wire]);
-    assert_eq!(listen(&scenario.pieces()), whole, "cut by {:?}", scenario.steps);
     let single: Vec<&[u8]> = scenario.wire.chunks(1).collect();
-    assert_eq!(listen(&single), whole, "byte by byte");
-    whole.assert_read_from(scenario.wire);
+    for agreement in [None, Some(REMEMBERING)] {
+        let whole = listen(&[scenario.wire], agreement);
+        assert_eq!(listen(&scenario.pieces(), agreement), whole, "cut by {:?}", scenario.steps);
+        assert_eq!(listen(&single, agreement), whole, "byte by byte");
+        whole.assert_read_from(scenario.wire, agreement.is_some());
+    }
 
     for limits in [PATIENT, WATCHFUL, QUIET] {
-        WebSocketApplication::play(scenario, &limits);
+        WebSocketApplication::play(scenario, &limits, None);
+        WebSocketApplication::play(scenario, &limits, Some(REMEMBERING));
     }
 }
 
@@ -41,18 +47,12 @@ struct Outcome {
 }
 
 /// A WebSocket to which these pieces come, and on which the application only reacts to the end.
-fn listen(pieces: &[&[u8]]) -> Outcome {
+fn listen(pieces: &[&[u8]], agreement: Option<Agreement>) -> Outcome {
     let now = Timestamp(1_000);
-    let (mut session, mut out, mut recorder) = (Session::new(now, None), Vec::new(), Recorder::default());
+    let (mut session, mut codecs) = (Session::new(now, agreement), Codecs::default());
+    let (mut out, mut recorder) = (Vec::new(), Recorder::default());
     for piece in pieces {
-        session.handle_bytes(
-            &mut piece.to_vec(),
-            now,
-            &PATIENT,
-            &mut Codecs::default(),
-            &mut out,
-            &mut recorder,
-        );
+        session.handle_bytes(&mut piece.to_vec(), now, &PATIENT, &mut codecs, &mut out, &mut recorder);
     }
     session.conclude(&mut out);
     Outcome { events: recorder.into_events(), out, phase: session.phase() }
@@ -60,8 +60,9 @@ fn listen(pieces: &[&[u8]]) -> Outcome {
 
 impl Outcome {
     /// This is what the twin makes of `wire`.
-    fn assert_read_from(&self, wire: &[u8]) {
-        let (mut events, end) = read_stream(wire, PATIENT.max_payload_length as usize);
+    fn assert_read_from(&self, wire: &[u8], deflate: bool) {
+        let terms = ClientTerms { max_length: PATIENT.max_payload_length as usize, deflate };
+        let (mut events, end) = read_stream(wire, terms);
         let pongs = events.iter().filter_map(|event| match event {
             Event::Ping(payload) => Some(ServerFrame { first: 0x8a, payload: payload.clone() }),
             Event::Message(..) | Event::Pong(_) | Event::Closed(..) => None,
@@ -105,6 +106,12 @@ fn farewell(said: Result<PeerClose<'_>, CloseCause>) -> Vec<u8> {
     let code = code.map(u16::to_be_bytes).unwrap_or_default();
     [&code, reason.as_bytes()].concat()
 }
+
+/// Compression with the largest window, to be remembered by both sides.
+const REMEMBERING: Agreement = Agreement {
+    outgoing: Direction { window_bits: 15, takeover: true },
+    incoming: Direction { window_bits: 15, takeover: true },
+};
 
 /// No timers but that of the Close frame.
 const PATIENT: Limits = Limits {

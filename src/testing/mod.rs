@@ -6,7 +6,9 @@
 pub mod client_stream;
 pub mod fuzz_close_payload;
 pub mod fuzz_exchange;
+pub mod fuzz_extensions;
 pub mod fuzz_head;
+pub mod fuzz_inflate;
 pub mod fuzz_multipart;
 pub mod fuzz_router;
 pub mod fuzz_session;
@@ -16,6 +18,7 @@ pub mod http_reply;
 pub mod http_response;
 pub mod http_told;
 pub mod opinion;
+pub mod plain_inflate;
 pub mod router_twin;
 pub mod scenario;
 pub mod server_frame;

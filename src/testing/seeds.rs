@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::httparse_opinion::ask;
 use super::{
-    fuzz_close_payload, fuzz_exchange, fuzz_head, fuzz_multipart, fuzz_router, fuzz_session, fuzz_utf8,
+    fuzz_close_payload, fuzz_exchange, fuzz_extensions, fuzz_head, fuzz_inflate, fuzz_multipart, fuzz_router,
+    fuzz_session, fuzz_utf8,
 };
 
 /// One target.
@@ -18,10 +19,12 @@ struct Target {
 }
 
 /// Every target.
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 9] = [
     Target { name: "close_payload", run: fuzz_close_payload::close_payload },
     Target { name: "exchange", run: |data| fuzz_exchange::exchange(data, ask) },
+    Target { name: "extensions", run: fuzz_extensions::extensions },
     Target { name: "head", run: |data| fuzz_head::head(data, ask) },
+    Target { name: "inflate", run: fuzz_inflate::inflate },
     Target { name: "multipart", run: fuzz_multipart::multipart },
     Target { name: "router", run: fuzz_router::router },
     Target { name: "session", run: fuzz_session::session },
@@ -72,8 +75,18 @@ fn exchange_holds_for_its_seeds() {
 }
 
 #[test]
+fn extensions_holds_for_its_seeds() {
+    run("extensions");
+}
+
+#[test]
 fn head_holds_for_its_seeds() {
     run("head");
+}
+
+#[test]
+fn inflate_holds_for_its_seeds() {
+    run("inflate");
 }
 
 #[test]

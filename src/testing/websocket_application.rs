@@ -6,7 +6,7 @@ use super::server_frame::{ServerFrame, read_frames};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::close::{self, MAX_REASON_LENGTH, PeerClose, may_be_sent};
-use crate::protocol::websocket::{Closure, Codecs, Limits, MessageKind, Phase, Session, Sink};
+use crate::protocol::websocket::{Agreement, Closure, Codecs, Limits, MessageKind, Phase, Session, Sink};
 
 /// A call of the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub struct WebSocketApplication<'a> {
     /// What the peer has still to send.
     wire: &'a [u8],
     session: Session,
+    codecs: Codecs,
     limits: &'a Limits,
     now: Timestamp,
     /// Everything that was written.
@@ -89,7 +90,7 @@ struct Effect {
 }
 
 impl<'a> WebSocketApplication<'a> {
-    /// Plays the steps, then sends the rest and lets the connection end.
+    /// Plays the steps, then sends the rest and lets the connection end. `agreement` is what the peer may make use of.
     ///
     /// | step | argument | |
     /// |---|---|---|
@@ -107,11 +108,12 @@ impl<'a> WebSocketApplication<'a> {
     ///
     /// # Panics
     /// If a promise of [`Session`] does not hold.
-    pub fn play(scenario: Scenario<'a>, limits: &'a Limits) {
+    pub fn play(scenario: Scenario<'a>, limits: &'a Limits, agreement: Option<Agreement>) {
         let now = Timestamp(1_000);
         let mut application = Self {
             wire: scenario.wire,
-            session: Session::new(now, None),
+            session: Session::new(now, agreement),
+            codecs: Codecs::default(),
             limits,
             now,
             out: Vec::new(),
@@ -160,8 +162,8 @@ impl<'a> WebSocketApplication<'a> {
         self.wire = rest;
         let before = self.out.len();
         let effect = self.act(|this| {
-            let Self { session, limits, now, out, recorder, .. } = this;
-            session.handle_bytes(&mut arrived.to_vec(), *now, limits, &mut Codecs::default(), out, recorder);
+            let Self { session, codecs, limits, now, out, recorder, .. } = this;
+            session.handle_bytes(&mut arrived.to_vec(), *now, limits, codecs, out, recorder);
         });
         self.received += arrived.len();
         self.reflected += self.out.len() - before;

@@ -78,7 +78,7 @@ impl Deflation {
         }
     }
 
-    /// Compresses a message that is sent now, without the marker at its end. `None` if that failed, which no later
+    /// Compresses a message that is sent now and not empty, without the marker at its end. `None` if that failed, which no later
     /// message suffers from: it is then sent as it is.
     pub fn compress<'c>(&mut self, message: &[u8], codecs: &'c mut Codecs) -> Option<&'c [u8]> {
         let window_bits = self.agreement.outgoing.window_bits;
@@ -129,7 +129,7 @@ impl Deflation {
 }
 
 impl Codecs {
-    /// Compresses a message that refers to no other and may be referred to by none, without the marker at its end.
+    /// Compresses a message that is not empty, refers to no other and may be referred to by none, without the marker at its end.
     /// `None` if that failed; it can be sent as it is.
     pub fn compress_alone(&mut self, message: &[u8], window_bits: u8) -> Option<&[u8]> {
         let (compressor, buffer) = self.compressor(window_bits);
