@@ -2,7 +2,8 @@
 
 /**
  * The classical echo server: every message goes back as it came, text as text and binary as binary.
- * The limits are those of a server for conformance suites, whose largest messages are 16 MiB.
+ * The limits are those of a server for conformance suites, whose largest messages are 16 MiB. Clients that offer
+ * compression get it, with a memory of earlier messages in both directions.
  */
 
 const uWS = require('../index.js');
@@ -16,9 +17,11 @@ uWS
     maxPayloadLength: 16 * MEBIBYTE,
     maxBackpressure: 64 * MEBIBYTE,
     idleTimeout: 60,
+    compression: uWS.DEDICATED_COMPRESSOR | uWS.DEDICATED_DECOMPRESSOR,
 
     message(ws, message, isBinary) {
-      ws.send(message, isBinary);
+      const compress = true; // where the client agreed to it
+      ws.send(message, isBinary, compress);
     },
   })
   .any('/*', (res) => {

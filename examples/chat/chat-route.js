@@ -3,6 +3,7 @@
 /** The chat WebSocket: join one room under one nickname, talk, leave. A connection is in one room or in none. */
 
 const { createHash } = require('node:crypto');
+const uWS = require('../../index.js');
 const { admit } = require('./admission.js');
 const { closingOf, closingText, printable } = require('./closing.js');
 const { MAX_BYTES, parse, refused } = require('./messages.js');
@@ -10,6 +11,9 @@ const { MAX_BYTES, parse, refused } = require('./messages.js');
 /** Messages a client may send in one go, and how many per second it earns back. */
 const BURST = 10;
 const EARNED_PER_SECOND = 2;
+
+/** Argument of `send` and `publish`: compress the message for those with whom that was agreed. */
+const COMPRESS = true;
 
 /** Close codes of our own (RFC 6455 §7.4.2 leaves 4000–4999 to applications). The page does not reconnect after them. */
 const BROKEN_MESSAGE = 4000;
@@ -22,6 +26,8 @@ function chatRoute(house) {
     maxPayloadLength: MAX_BYTES,
     // Pings go out when nothing came for half of it, well under the 60 s after which common proxies cut a silent line.
     idleTimeout: 32,
+    // What the whole room gets is compressed once.
+    compression: uWS.SHARED_COMPRESSOR,
 
     upgrade: (res, req, context) => {
       admit(res, req, context, { member: null, allowance: { left: BURST, at: Date.now() } });
@@ -80,7 +86,7 @@ function join(house, ws, { room, nickname, session }) {
   ws.subscribe(roomTopic(room));
   ws.subscribe(visitorTopic(visitor));
   // To everybody in the room but this socket, which gets the whole picture instead.
-  ws.publish(roomTopic(room), JSON.stringify({ type: 'arrived', nickname }));
+  ws.publish(roomTopic(room), JSON.stringify({ type: 'arrived', nickname }), false, COMPRESS);
   send(ws, { type: 'joined', room, nickname, visitor, ...house.rooms.sight(room) });
   house.log(`${nickname} joined #${room} from ${ws.address} (${house.app.numSubscribers(roomTopic(room))} there)`);
 }
@@ -91,7 +97,7 @@ function say({ app, rooms }, ws, { text }) {
     return;
   }
   // To everybody in the room, its author included: all see the messages in one order.
-  app.publish(roomTopic(ws.member.room), JSON.stringify({ type: 'said', ...rooms.keep(ws.member, text) }));
+  app.publish(roomTopic(ws.member.room), JSON.stringify({ type: 'said', ...rooms.keep(ws.member, text) }), false, COMPRESS);
 }
 
 /** Tells the log, and the room if there was one, how a connection ended. */
@@ -104,7 +110,7 @@ function depart(house, { member, address, since }, closing) {
   const departure = { nickname: member.nickname, ...closing };
   house.rooms.leave(member, departure);
   // While shutting down everybody leaves, and telling everybody of everybody would help nobody.
-  if (!house.closing) house.app.publish(roomTopic(member.room), JSON.stringify({ type: 'left', departure }));
+  if (!house.closing) house.app.publish(roomTopic(member.room), JSON.stringify({ type: 'left', departure }), false, COMPRESS);
 }
 
 /** Takes one message out of the allowance; false when nothing is left. */
@@ -117,7 +123,7 @@ function spend(allowance) {
 }
 
 function send(ws, message) {
-  ws.send(JSON.stringify(message));
+  ws.send(JSON.stringify(message), false, COMPRESS);
 }
 
 const roomTopic = (room) => `room/${room}`;
