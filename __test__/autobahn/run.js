@@ -3,7 +3,8 @@
 // npm run autobahn -- [--short] [--compression none|some|all] [--cases 5.*,7.1.6] [--server ferrows|ws] [--pin]
 //
 // Runs the Autobahn fuzzing client against an echo server and compares every case with expected.json. Exit code 1 on
-// any difference. Reports and the log of wstest go to reports/autobahn/<server>.
+// any difference. Reports and the log of wstest go to reports/autobahn/<server>. Without --compression it is all of it, or
+// some with --short.
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
@@ -21,14 +22,15 @@ const RUN_LIMIT_MS = { none: 15 * 60_000, some: 30 * 60_000, all: 90 * 60_000 };
 
 const OPTIONS = {
   short: { type: 'boolean', default: false },
-  compression: { type: 'string', default: 'none' },
+  compression: { type: 'string' },
   cases: { type: 'string' },
   server: { type: 'string', default: 'ferrows' },
   pin: { type: 'boolean', default: false },
 };
 
 async function main() {
-  const { values: options } = parseArgs({ options: OPTIONS });
+  const { values } = parseArgs({ options: OPTIONS });
+  const options = { ...values, compression: values.compression ?? (values.short ? 'some' : 'all') };
   const chosen = patterns(options);
   const wstest = findWstest();
   const folder = path.join(REPORTS, options.server);
