@@ -6,6 +6,7 @@ const { once } = require('node:events');
 const { readFileSync } = require('node:fs');
 const net = require('node:net');
 const { join } = require('node:path');
+const zlib = require('node:zlib');
 
 const { afterTest } = require('./helpers/cleanup.js');
 const { Program } = require('./helpers/program.js');
@@ -17,6 +18,9 @@ const MIB = 2 ** 20;
 const HIGH_WATER = constant('bridge/queue.rs', 'HIGH_WATER');
 /** Output beyond which a peer is not read any more. */
 const UNREAD_OUTPUT = constant('io/connection/mod.rs', 'UNREAD_OUTPUT');
+/** What is read at a time where messages are compressed, and how much more deflate can make of it. */
+const COMPRESSED_READ = constant('io/connection/mod.rs', 'COMPRESSED_READ');
+const DEFLATE_AT_BEST = 1032;
 /** Body that waits for its handler. */
 const UNCLAIMED_BODY = constant('node/request_body.rs', 'UNCLAIMED_BODY');
 const EVENTS_PER_TURN = constant('node/dispatch.rs', 'EVENTS_PER_TURN');
@@ -53,10 +57,10 @@ async function block({ program, port, gate }) {
 }
 
 /** Opens a WebSocket with a plain socket, whose bytes are nobody's business. */
-async function openPlain(port, path) {
+async function openPlain(port, path, fields = []) {
   const socket = net.connect(port, '127.0.0.1');
   afterTest(() => socket.destroy());
-  socket.write(handshake(path));
+  socket.write(handshake(path, fields));
   const [answer] = await once(socket, 'data');
   expect(answer.toString('latin1')).toMatch(/^HTTP\/1\.1 101 /);
   return socket;
@@ -241,6 +245,30 @@ describe("while a handler blocks Node's thread for more than five seconds", () =
 });
 
 describe('a flood', () => {
+  test('of small messages that inflate to large ones is held back like that of large ones', async () => {
+    const server = await start();
+    const offer = 'Sec-WebSocket-Extensions: permessage-deflate';
+    const flood = await openPlain(server.port, '/inflate', [offer]);
+    const before = await read(server.port, '/memory');
+    const release = await block(server);
+    const zeros = zlib.deflateRawSync(Buffer.alloc(16384), { finishFlush: zlib.constants.Z_SYNC_FLUSH });
+    const bomb = frame('binary', zeros.subarray(0, -4), { rsv: 4 });
+    const bombs = Buffer.concat(Array(1000).fill(bomb));
+    let count = 0;
+    let isOver = false;
+    const poured = pour(flood, () => {
+      count += 1;
+      return isOver ? undefined : bombs;
+    });
+    expect(await isStalled(poured, () => count)).toBe(true);
+    release();
+    const { unblocked } = await server.program.hear();
+    isOver = true;
+    flood.destroy();
+    expect(bomb.length).toBeLessThan(50);
+    expect(unblocked.peak - before.now).toBeLessThan(2 * HIGH_WATER + 2 * COMPRESSED_READ * DEFLATE_AT_BEST + SLACK);
+  });
+
   test('from one connection does not keep others from being served, nor the loop of the application from turning', async () => {
     const { port } = await start();
     const flood = await openPlain(port, '/flood');

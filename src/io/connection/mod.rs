@@ -221,6 +221,7 @@ impl Connection {
                 Stage::Serving | Stage::Lingering { .. } => {}
                 Stage::Draining | Stage::Gone => return,
             }
+            let inflates = self.inflates();
             let len = scratch.len().min(if self.is_serving() { room } else { usize::MAX });
             let mut buffer = ReadBuf::new(&mut scratch[..len]);
             let mut task = std::task::Context::from_waker(&self.waker);
@@ -231,6 +232,9 @@ impl Connection {
                     let count = buffer.filled().len();
                     tracing::trace!(bytes = count, "read");
                     self.handle_input(&mut scratch[..count], context);
+                    if inflates && context.events.weight() >= INFLATED_PER_PASS {
+                        break;
+                    }
                 }
                 Poll::Ready(Err(error)) => return self.die(cause_of(&error), context),
             }
@@ -243,8 +247,17 @@ impl Connection {
         match &self.protocol {
             _ if self.outbox.len() >= UNREAD_OUTPUT => 0,
             Protocol::Http(http) => http.room(),
-            Protocol::WebSocket(socket) if socket.wants_input() => usize::MAX,
-            Protocol::WebSocket(_) => 0,
+            Protocol::WebSocket(socket) if !socket.wants_input() => 0,
+            Protocol::WebSocket(socket) if socket.inflates() => COMPRESSED_READ,
+            Protocol::WebSocket(_) => usize::MAX,
+        }
+    }
+
+    /// Whether what arrives may turn into much more.
+    fn inflates(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http(_) => false,
+            Protocol::WebSocket(socket) => socket.inflates(),
         }
     }
 
@@ -493,6 +506,11 @@ impl Connection {
 
 /// Reads of one connection per pass, so that one that never runs dry does not keep the others waiting.
 const READS_PER_PASS: usize = 4;
+/// Bytes read at a time where messages are compressed. Inflated they may be a thousand times as much, all of which is
+/// handed to Node's thread before it can be known that it lags (S16).
+const COMPRESSED_READ: usize = 16 * 1024;
+/// Weight of events, in bytes, at which a connection with compressed messages leaves the rest for the next pass.
+const INFLATED_PER_PASS: usize = 256 * 1024;
 /// Bytes of output beyond which nothing more is read: a peer that sends pings and requests without reading the
 /// answers is stopped by TCP rather than answered into memory.
 const UNREAD_OUTPUT: usize = 4 * 1024 * 1024;

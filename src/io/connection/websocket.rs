@@ -99,6 +99,11 @@ impl WebSocketSide {
         self.closed == Some(CloseCause::BackpressureLimit)
     }
 
+    /// Whether messages arrive compressed.
+    pub fn inflates(&self) -> bool {
+        self.session.inflates()
+    }
+
     pub fn deadline(&self) -> Option<Timestamp> {
         self.session.poll_deadline(&self.rules.limits)
     }

@@ -182,6 +182,12 @@ impl Session {
         }
     }
 
+    /// Whether the peer may send compressed messages.
+    #[must_use]
+    pub fn inflates(&self) -> bool {
+        self.deflation.is_some()
+    }
+
     /// In which form a message fits this WebSocket, if that form fits others too.
     #[must_use]
     pub fn form(&self, compress: bool) -> Form {
