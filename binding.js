@@ -22,7 +22,7 @@ const BUILDS = {
 };
 
 /**
- * A fresh load of the addon, for each evaluation of index.js: programs drop that from `require.cache` and not this file.
+ * A fresh load of the addon, for each evaluation of lib/border.js: programs drop that from `require.cache` and not this file.
  */
 function load() {
   const libc = process.platform === 'linux' ? linuxLibc() : undefined;

@@ -40,8 +40,8 @@ test('every option of limits.rs was understood', () => {
   for (const { least, most, usual } of options) expect([least, most, usual].every(Number.isSafeInteger)).toBe(true);
 });
 
-test('index.js passes them in the order of limits.rs', () => {
-  const names = read('index.js').match(/const LIMITS = \[([\s\S]*?)\];/)[1].match(/\w+/g);
+test('app.js passes them in the order of limits.rs', () => {
+  const names = read('lib/app.js').match(/const LIMITS = \[([\s\S]*?)\];/)[1].match(/\w+/g);
   expect(names).toEqual(options.map(({ name }) => name));
 });
 

@@ -2,8 +2,8 @@
 
 // What a request for a file asks for: conditions and ranges, as tables.
 
-const { decide, readDate, readRange } = require('../static/conditions.js');
-const { contentTypeOf } = require('../static/content-types.js');
+const { decide, readDate, readRange } = require('../lib/static/conditions.js');
+const { contentTypeOf } = require('../lib/static/content-types.js');
 
 const MODIFIED = Date.UTC(1994, 10, 6, 8, 49, 37) / 1000;
 const DATE = 'Sun, 06 Nov 1994 08:49:37 GMT';

@@ -5,7 +5,7 @@
 const path = require('node:path');
 const fc = require('fast-check');
 
-const { readNames } = require('../static/location.js');
+const { readNames } = require('../lib/static/location.js');
 
 test.each([
   ['', ['']],

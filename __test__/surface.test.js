@@ -99,8 +99,9 @@ describe('vocabulary', () => {
 
   test('ErrorCode and ListenErrorCode list the codes that src/node and the JavaScript files use', () => {
     const rust = readdirSync(join(ROOT, 'src/node'), { recursive: true }).filter((file) => file.endsWith('.rs'));
-    const scripts = ['index.js', 'binding.js', 'declarative-response.js', 'key-value-store.js'];
-    const files = [...scripts, ...rust.map((file) => join('src/node', file))];
+    const library = readdirSync(join(ROOT, 'lib')).filter((file) => file.endsWith('.js'));
+    const scripts = library.map((file) => join('lib', file));
+    const files = ['index.js', 'binding.js', ...scripts, ...rust.map((file) => join('src/node', file))];
     const codes = [...declared.unions.get('ErrorCode'), ...declared.unions.get('ListenErrorCode')];
     expect(codes.sort()).toEqual(codesIn(/["'](E(?:RR_)?[A-Z0-9_]+)["']/g, files));
   });

@@ -64,7 +64,7 @@ pub enum Closing {
 }
 
 impl Environment {
-    /// The app of a number that `index.js` passes.
+    /// The app of a number that `lib/` passes.
     ///
     /// # Errors
     /// There is none.

@@ -75,7 +75,7 @@ impl Handlers {
     }
 }
 
-/// The numeric options of `app.ws`, in the order in which `index.js` passes them.
+/// The numeric options of `app.ws`, in the order in which `lib/behavior.js` passes them.
 #[derive(Clone, Copy)]
 pub struct BehaviorValues<'c> {
     /// `maxPayloadLength`

@@ -150,7 +150,7 @@ fn element_size(kind: sys::napi_typedarray_type) -> usize {
 /// What the kind of a typed array reads as where Node-API does not know it.
 const UNKNOWN_KIND: sys::napi_typedarray_type = 99;
 
-/// Numbers that accompany an event on its way to JavaScript: a `Float64Array` that `index.js` made and both sides
+/// Numbers that accompany an event on its way to JavaScript: a `Float64Array` that `lib/` made and both sides
 /// use. Writing to it costs a store, where a JavaScript number costs a call.
 #[derive(Debug)]
 pub struct Registers {
@@ -164,7 +164,7 @@ impl Default for Registers {
 }
 
 impl Registers {
-    /// Takes the array over: it is referenced for ever, and `index.js` neither transfers nor detaches it.
+    /// Takes the array over: it is referenced for ever, and `lib/` neither transfers nor detaches it.
     ///
     /// # Errors
     /// When it is no `Float64Array` of [`REGISTERS`] elements.

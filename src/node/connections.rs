@@ -109,7 +109,7 @@ pub fn watch<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `connectionClose(connection)`: drops it; nothing if it is closed. Register 1 tells what `index.js` has to close first: 1 a
+/// `connectionClose(connection)`: drops it; nothing if it is closed. Register 1 tells what `lib/` has to close first: 1 a
 /// response, 2 a WebSocket, 0 neither; register 2 has its slot.
 pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;

@@ -1,4 +1,4 @@
-//! Declarative responses: what a route answers without entering JavaScript. `declarative-response.js` writes them down
+//! Declarative responses: what a route answers without entering JavaScript. `lib/declarative-response.js` writes them down
 //! as bytes, which are checked here once, when the route is registered.
 //!
 //! ```text
@@ -80,7 +80,7 @@ pub enum Malformed {
 }
 
 impl Declarative {
-    /// Reads the bytes that `declarative-response.js` has written.
+    /// Reads the bytes that `lib/declarative-response.js` has written.
     ///
     /// # Errors
     /// Whatever else they are: [`Malformed`].

@@ -1,4 +1,4 @@
-//! Hands events to JavaScript, one by one. `index.js` runs the loop: it asks for the next event, calls the handler, lets
+//! Hands events to JavaScript, one by one. `lib/dispatcher.js` runs the loop: it asks for the next event, calls the handler, lets
 //! microtasks and `process.nextTick` run (S11), and asks again. Asking also means that the last handler has returned.
 //!
 //! Events of a batch are taken in their order, batches of several workers in turn. A turn of Node's loop has a budget,
@@ -23,7 +23,7 @@ use crate::protocol::websocket::handshake::check_upgrade;
 use crate::protocol::websocket::{Compression, MessageKind};
 
 /// What JavaScript has to do, in register 0. The other registers and the returned value belong to it. The same numbers
-/// stand in `index.js`.
+/// stand in `lib/steps.js`.
 pub mod step {
     /// Nothing is left; the bell will ring.
     pub const SLEEP: f64 = 0.0;
@@ -66,7 +66,7 @@ pub mod step {
     pub const DROPPED: f64 = 21.0;
 }
 
-/// What a request is to JavaScript. The same numbers stand in `index.js`.
+/// What a request is to JavaScript. The same numbers stand in `lib/dispatcher.js`.
 mod kind {
     /// A new one.
     pub const NEW: f64 = 0.0;

@@ -98,7 +98,7 @@ impl Environment {
     /// The I/O threads.
     ///
     /// # Errors
-    /// `index.js` has not called `start` yet.
+    /// `lib/` has not called `start` yet.
     pub fn threads(&mut self) -> Result<&mut Threads, Misuse> {
         self.threads.as_mut().ok_or_else(Misuse::bug)
     }

@@ -1,4 +1,4 @@
-//! The native functions by the names under which `index.js` calls them.
+//! The native functions by the names under which `lib/` calls them.
 
 use super::buffer::Registers;
 use super::environment::Threads;

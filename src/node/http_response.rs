@@ -394,7 +394,7 @@ pub(super) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse>
     Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text))
 }
 
-/// `resClose(response)`: drops the connection. `index.js` runs the abort handler.
+/// `resClose(response)`: drops the connection. `lib/` runs the abort handler.
 pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, _) = environment.response(call.number(0))?;
@@ -415,7 +415,7 @@ pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let route = call.number(4);
     let route = if route >= 0.0 { route as usize } else { usize::MAX };
     let socket = environment.upgrade_exchange(handle, &key, &protocol, &extensions, route)?;
-    // The 101 leaves with what `open` sends: `index.js` runs it next, and settles afterwards.
+    // The 101 leaves with what `open` sends: `lib/` runs it next, and settles afterwards.
     Ok(env.from_number(socket.to_number()))
 }
 

@@ -1,6 +1,6 @@
 //! Node's thread: everything JavaScript can see, and the only code that calls Node-API. Touches no socket.
 //!
-//! JavaScript calls in, nothing here calls out: `index.js` asks for the next event and runs the handler itself, and
+//! JavaScript calls in, nothing here calls out: `lib/` asks for the next event and runs the handler itself, and
 //! `ws.end()` returns what its handlers need. So no function here is ever entered while another one is at work, and
 //! whether a handle is valid is decided in one place, on one thread, without a lock.
 //!

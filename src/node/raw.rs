@@ -112,7 +112,7 @@ impl<'c> Call<'c> {
         Value::of(if index < self.count { self.arguments[index] } else { ptr::null_mut() })
     }
 
-    /// A number argument that `index.js` vouches for; NaN if it is none.
+    /// A number argument that `lib/` vouches for; NaN if it is none.
     #[must_use]
     pub fn number(&self, index: usize) -> f64 {
         self.env.number(self.argument(index)).unwrap_or(f64::NAN)
@@ -277,7 +277,7 @@ impl<'c> Env<'c> {
         Value::of(array)
     }
 
-    /// The element of an array that `index.js` made; absent if there is none.
+    /// The element of an array that `lib/` made; absent if there is none.
     #[must_use]
     pub fn element(self, array: Value<'_>, index: u32) -> Value<'c> {
         let mut value = ptr::null_mut();

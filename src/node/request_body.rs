@@ -301,14 +301,14 @@ fn max_size_argument(call: &Call<'_>) -> Result<u64, Misuse> {
     }
 }
 
-/// Kinds of body handlers in the arguments of `resAttachData`. The same numbers stand in `index.js`.
+/// Kinds of body handlers in the arguments of `resAttachData`. The same numbers stand in `lib/http-response.js`.
 mod taker {
     pub const PIECES: f64 = 0.0;
     pub const PIECES_OR_ABORT: f64 = 1.0;
     pub const WHOLE: f64 = 2.0;
 }
 
-/// What a body handler is given, in register 2. The same numbers stand in `index.js`.
+/// What a body handler is given, in register 2. The same numbers stand in `lib/http-response.js`.
 mod piece {
     pub const MORE_FOLLOWS: f64 = 0.0;
     pub const LAST: f64 = 1.0;

@@ -1,0 +1,300 @@
+'use strict';
+
+// `TemplatedApp`, and what it listens on: see index.d.ts.
+
+const { isAnyArrayBuffer } = require('node:util').types;
+
+const { readBehavior } = require('./behavior.js');
+const { filters, KEY, native, readable, registers, shutdowns, targets } = require('./border.js');
+const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('./errors.js');
+const { handleClosed } = require('./http-connection.js');
+const { handleAbort } = require('./http-response.js');
+const { FileRoute } = require('./static/file-route.js');
+const { CLOSE, CLOSED, SLEEP } = require('./steps.js');
+const { handleClose } = require('./websocket.js');
+
+let listenerHandle;
+
+/** The token of a listening socket. */
+class ListenSocket {
+  #handle;
+
+  constructor(key, handle) {
+    if (key !== KEY) throw illegalConstructor();
+    this.#handle = handle;
+  }
+
+  static {
+    listenerHandle = (token) => {
+      if (typeof token === 'object' && token !== null && #handle in token) return token.#handle;
+      throw typeError('ERR_INVALID_ARG_TYPE', 'token must be one that listen has given');
+    };
+  }
+}
+
+/** Options of an app, in this order in src/node/limits.rs. */
+const LIMITS = [
+  'maxHeaderSize', 'maxHeadersCount', 'maxBodySize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout', 'bodyTimeout',
+  'minBodyRate', 'responseTimeout', 'minResponseRate', 'maxDiscardedBody', 'maxPipelinedBytes',
+];
+
+let appNumber;
+
+class TemplatedApp {
+  #number;
+
+  constructor(key, options) {
+    if (key !== KEY) throw illegalConstructor();
+    if (options !== undefined && options !== null && typeof options !== 'object') {
+      throw typeError('ERR_INVALID_ARG_TYPE', 'Options must be an object.');
+    }
+    const proxies = readProxies(options?.proxyProtocol);
+    this.#number = native.appNew(options?.threads, LIMITS.map((name) => options?.[name]));
+    if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join());
+  }
+
+  static {
+    appNumber = (app) => {
+      if (typeof app === 'object' && app !== null && #number in app) return app.#number;
+      throw invalidThis('uWS.App');
+    };
+  }
+
+  get(pattern, handler, options) {
+    if (options !== undefined) return cachedRoute(this, pattern, handler, options);
+    return route(this, 'GET', pattern, handler, arguments.length);
+  }
+
+  post(pattern, handler) {
+    return route(this, 'POST', pattern, handler, arguments.length);
+  }
+
+  options(pattern, handler) {
+    return route(this, 'OPTIONS', pattern, handler, arguments.length);
+  }
+
+  del(pattern, handler) {
+    return route(this, 'DELETE', pattern, handler, arguments.length);
+  }
+
+  patch(pattern, handler) {
+    return route(this, 'PATCH', pattern, handler, arguments.length);
+  }
+
+  put(pattern, handler) {
+    return route(this, 'PUT', pattern, handler, arguments.length);
+  }
+
+  head(pattern, handler) {
+    return route(this, 'HEAD', pattern, handler, arguments.length);
+  }
+
+  connect(pattern, handler) {
+    return route(this, 'CONNECT', pattern, handler, arguments.length);
+  }
+
+  trace(pattern, handler) {
+    return route(this, 'TRACE', pattern, handler, arguments.length);
+  }
+
+  any(pattern, handler) {
+    return route(this, '', pattern, handler, arguments.length);
+  }
+
+  filter(handler) {
+    const app = appNumber(this);
+    checkFunction(handler);
+    (filters[app] ??= []).push(handler);
+    native.appWatch(app);
+    return this;
+  }
+
+  serveFiles(pattern, directory, options) {
+    appNumber(this);
+    if (arguments.length < 2) throw missingArguments(2);
+    const files = new FileRoute(pattern, directory, options);
+    const handler = (res, req) => files.handle(res, req);
+    for (const method of ['GET', 'HEAD']) route(this, method, pattern, handler, 2);
+    return this;
+  }
+
+  ws(pattern, behavior) {
+    const app = appNumber(this);
+    if (arguments.length < 2) throw missingArguments(2);
+    const { handlers, bits, settings } = readBehavior(behavior);
+    const number = native.appWebSocket(app, readable(pattern), ...settings, bits);
+    setTarget(number, handlers);
+    return this;
+  }
+
+  listen(...args) {
+    const app = appNumber(this);
+    if (args.length < 2) throw missingArguments(2);
+    const callback = args.pop();
+    checkFunction(callback);
+    const { host, port, options } = readListenArguments(args);
+    return listen(this, callback, () => native.appListen(app, host, port, options));
+  }
+
+  listen_unix(callback, path) {
+    const app = appNumber(this);
+    if (arguments.length < 2) throw missingArguments(2);
+    checkFunction(callback);
+    return listen(this, callback, () => native.appListenUnix(app, readable(path)));
+  }
+
+  getDescriptor() {
+    return native.appDescriptor(appNumber(this));
+  }
+
+  addChildAppDescriptor(descriptor) {
+    native.appAddChild(appNumber(this), descriptor);
+    return this;
+  }
+
+  removeChildAppDescriptor(descriptor) {
+    native.appRemoveChild(appNumber(this), descriptor);
+    return this;
+  }
+
+  adoptSocket(fd, ip) {
+    native.appAdopt(appNumber(this), fd, readable(ip));
+    return this;
+  }
+
+  publish(topic, message, isBinary, compress) {
+    const app = appNumber(this);
+    if (arguments.length < 2) throw missingArguments(2);
+    return native.appPublish(app, readable(topic), readable(message), isBinary, compress);
+  }
+
+  numSubscribers(topic) {
+    const app = appNumber(this);
+    if (arguments.length < 1) throw missingArguments(1);
+    return native.appSubscribers(app, readable(topic));
+  }
+
+  close() {
+    const app = appNumber(this);
+    native.appClose(app);
+    tellClosing(app);
+    return this;
+  }
+
+  async shutdown(options) {
+    const app = appNumber(this);
+    if (options !== undefined && options !== null && typeof options !== 'object') {
+      throw typeError('ERR_INVALID_ARG_TYPE', 'options must be an object');
+    }
+    const { timeout, code, reason } = options ?? {};
+    const number = native.appShutdown(app, timeout, code, readable(reason));
+    const forced = number < 0 ? 0 : new Promise((resolve) => { shutdowns.set(number, resolve); });
+    tellClosing(app);
+    return { forced: await forced };
+  }
+}
+
+/** Runs the handlers of what `close` or `shutdown` has closed. */
+function tellClosing(app) {
+  for (;;) {
+    const payload = native.appClosing(app);
+    if (registers[0] === SLEEP) return;
+    if (registers[0] === CLOSE) native.detach(handleClose(payload));
+    else if (registers[0] === CLOSED) handleClosed();
+    else handleAbort(payload);
+  }
+}
+
+function concludeShutdown(number, forced) {
+  const resolve = shutdowns.get(number);
+  shutdowns.delete(number);
+  resolve(forced);
+}
+
+/** The option `proxyProtocol`: `{ trust, required }`. */
+function readProxies(option) {
+  if (option === undefined || option === null) return undefined;
+  if (typeof option !== 'object') throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol must be an object');
+  const { required = false } = option;
+  const trust = Array.isArray(option.trust) ? [...option.trust] : [];
+  if (trust.length === 0 || !trust.every((entry) => typeof entry === 'string')) {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol.trust must be an array of one string or more');
+  }
+  if (typeof required !== 'boolean') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol.required must be a boolean');
+  }
+  return { trust, required };
+}
+
+function route(app, method, pattern, handler, count) {
+  const number = appNumber(app);
+  if (count < 2) throw missingArguments(2);
+  if (handler === null) {
+    const removed = native.appUnroute(number, method, readable(pattern));
+    if (removed >= 0) targets[removed] = undefined;
+    return app;
+  }
+  if (isAnyArrayBuffer(handler)) {
+    setTarget(native.appDeclarative(number, method, readable(pattern), readable(handler)), undefined);
+    return app;
+  }
+  checkFunction(handler);
+  setTarget(native.appRoute(number, method, readable(pattern)), handler);
+  return app;
+}
+
+/** A GET route whose answers are kept for a while. What needs no handler needs no keeping. */
+function cachedRoute(app, pattern, handler, options) {
+  const number = appNumber(app);
+  if (typeof options !== 'object' || options === null) {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'Cache options must be an object');
+  }
+  const { lowerExpiry, upperExpiry } = options;
+  if (typeof handler !== 'function') return route(app, 'GET', pattern, handler, 2);
+  setTarget(native.appCached(number, readable(pattern), lowerExpiry, upperExpiry), handler);
+  return app;
+}
+
+/** The number of the route that this one replaces is in register 1. */
+function setTarget(number, target) {
+  const replaced = registers[1];
+  if (replaced >= 0) targets[replaced] = undefined;
+  targets[number] = target;
+}
+
+/** `[port]`, `[port, options]`, `[host, port]` or `[host, port, options]`. A lone port may be a numeric string. */
+function readListenArguments(args) {
+  const hasHost = args.length > 1 && typeof args[0] !== 'number';
+  const [host, port, options] = hasHost ? args : [undefined, ...args];
+  return { host: readable(host), port: typeof port === 'string' && port !== '' ? Number(port) : port, options };
+}
+
+/** Calls back with a token, or with `false` and what the system said. A misuse is thrown instead. */
+function listen(app, callback, attempt) {
+  let handle;
+  try {
+    handle = attempt();
+  } catch (error) {
+    if (MISUSES.has(error.code)) throw error;
+    callback(false, Object.assign(error, { syscall: 'listen' }));
+    return app;
+  }
+  callback(new ListenSocket(KEY, handle));
+  return app;
+}
+
+const MISUSES = new Set(['ERR_INVALID_ARG_TYPE', 'ERR_OUT_OF_RANGE', 'ERR_INVALID_STATE', 'ERR_INTERNAL']);
+
+function App(options) {
+  return new TemplatedApp(KEY, options);
+}
+
+function us_listen_socket_close(token) {
+  native.listenerClose(listenerHandle(token));
+}
+
+function us_socket_local_port(token) {
+  return native.listenerPort(listenerHandle(token));
+}
+
+module.exports = { TemplatedApp, concludeShutdown, App, us_listen_socket_close, us_socket_local_port };

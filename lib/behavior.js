@@ -1,0 +1,53 @@
+'use strict';
+
+// What is given to `app.ws`.
+
+const { MAX_STRING_LENGTH } = require('node:buffer').constants;
+
+const { typeError } = require('./errors.js');
+
+/** Which handlers a behavior has, as bits. The same numbers stand in src/node/behavior.rs. */
+const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32, dropped: 64 };
+
+/** One more: text messages are handed to `message` as strings. */
+const MESSAGE_STRINGS = 128;
+
+const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'close', 'ping', 'pong', 'subscription'];
+
+function readBehavior(behavior) {
+  if (typeof behavior !== 'object' || behavior === null) {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'behavior must be an object');
+  }
+  const handlers = {};
+  let bits = 0;
+  for (const name of HANDLERS) {
+    const handler = behavior[name] ?? undefined;
+    if (handler !== undefined && typeof handler !== 'function') {
+      throw typeError('ERR_INVALID_ARG_TYPE', `${name} must be a function`);
+    }
+    handlers[name] = handler;
+    if (handler !== undefined) bits |= HANDLER_BITS[name] ?? 0;
+  }
+  const { maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically } = behavior;
+  const { closeOnBackpressureLimit, compression, text } = behavior;
+  if (wantsStrings(text, maxPayloadLength)) bits |= MESSAGE_STRINGS;
+  const settings = [
+    maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically, closeOnBackpressureLimit,
+    compression,
+  ];
+  return { handlers, bits, settings };
+}
+
+/** What the option `text` says. */
+function wantsStrings(text, maxPayloadLength) {
+  if (text === undefined || text === 'arraybuffer') return false;
+  if (typeof text !== 'string') throw typeError('ERR_INVALID_ARG_TYPE', 'text must be a string');
+  if (text !== 'string') throw typeError('ERR_INVALID_ARG_VALUE', "text must be 'arraybuffer' or 'string'");
+  if (maxPayloadLength > MAX_STRING_LENGTH) {
+    const message = `maxPayloadLength must not exceed ${MAX_STRING_LENGTH}, the longest string, with text: 'string'`;
+    throw Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' });
+  }
+  return true;
+}
+
+module.exports = { readBehavior };

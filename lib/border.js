@@ -1,0 +1,80 @@
+'use strict';
+
+// The border to the addon, seen from JavaScript: the addon, the numbers that come with an event, and the tables in which
+// its handles are looked up.
+
+const { isSharedArrayBuffer } = require('node:util').types;
+
+const native = require('../binding.js')();
+
+/** Numbers that come with an event; written by the addon, read here before anything else is called. */
+const registers = new Float64Array(8);
+
+/** A handle is a slot and a generation in one number (src/node/handles.rs). */
+const SLOTS = 2 ** 24;
+
+/** Keeps constructors to these files: `new ws.constructor()` is refused. */
+const KEY = Symbol('ferrows');
+
+/** Handlers and behaviors by route number. */
+const targets = [];
+
+/** Responses that are not over, by slot. */
+const responses = [];
+
+/** Open WebSockets, by slot. */
+const sockets = [];
+
+/** Filters by app number; they are never removed. */
+const filters = [];
+
+/** Connections that filters were told of, by slot. */
+const connections = [];
+
+/** What resolves the promises of `shutdown`, by number. */
+const shutdowns = new Map();
+
+/** `{ name, initiator, wasClean, text }` by cause number. */
+const causes = readCauses();
+
+function readCauses() {
+  const flat = native.causes();
+  const table = [];
+  for (let index = 0; index < flat.length; index += 4) {
+    const [name, initiator, wasClean, text] = flat.slice(index, index + 4);
+    table.push({ name, initiator, wasClean, text });
+  }
+  return table;
+}
+
+function infoOf(number) {
+  const { name, initiator, wasClean } = causes[number];
+  return { cause: name, initiator, wasClean };
+}
+
+/** Node-API does not read a bare SharedArrayBuffer; a view of it, it does. */
+function readable(data) {
+  // Two common kinds first: asking Node costs a native call. Nothing here may be observed by a Proxy.
+  if (typeof data !== 'object' || ArrayBuffer.isView(data)) return data;
+  return isSharedArrayBuffer(data) ? new Uint8Array(data) : data;
+}
+
+/** Starts the loop of handlers once this turn is over. The dispatcher sets it. */
+const loop = { start() {} };
+
+module.exports = {
+  native,
+  registers,
+  SLOTS,
+  KEY,
+  targets,
+  responses,
+  sockets,
+  filters,
+  connections,
+  shutdowns,
+  causes,
+  infoOf,
+  readable,
+  loop,
+};

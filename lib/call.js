@@ -1,0 +1,38 @@
+'use strict';
+
+// How handlers are called.
+
+const { native } = require('./border.js');
+const { checkFunction } = require('./errors.js');
+
+/**
+ * Calls a handler, if there is one; what it throws becomes 'uncaughtException'. Returns whether the handler is done
+ * with its arguments, which it is not if it returned a promise.
+ */
+function call(handler, first, second, third, fourth, fifth) {
+  if (handler === undefined) return true;
+  try {
+    return !isPromise(handler(first, second, third, fourth, fifth));
+  } catch (error) {
+    native.reportUncaught(error);
+    return true;
+  }
+}
+
+function isPromise(value) {
+  return typeof value === 'object' && value !== null && typeof value.then === 'function';
+}
+
+/** Runs the callback of `cork`: what it sends leaves together. */
+function gather(subject, callback) {
+  checkFunction(callback);
+  native.hold();
+  try {
+    callback();
+  } finally {
+    native.letGo();
+  }
+  return subject;
+}
+
+module.exports = { call, gather };

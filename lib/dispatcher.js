@@ -1,0 +1,183 @@
+'use strict';
+
+// The loop that runs the handlers.
+
+const { AsyncResource } = require('node:async_hooks');
+const { setImmediate } = require('node:timers');
+
+const { concludeShutdown } = require('./app.js');
+const { KEY, loop, native, registers, responses, SLOTS, sockets, targets } = require('./border.js');
+const { call } = require('./call.js');
+const { handleClosed, handleOpened } = require('./http-connection.js');
+const { HttpRequest } = require('./http-request.js');
+const { CachedHttpResponse, handleAbort, handleData, HttpResponse, writableHandlerOf } = require('./http-response.js');
+const { handleRecord, levelOfProcess } = require('./log.js');
+const {
+  ABORT, CLOSE, CLOSED, DATA, DRAIN, LOG, MESSAGE, MISSED, OPEN, OPENED, PING, PONG, REQUEST, SHUT_DOWN, SLEEP,
+  UNANSWERED, UPGRADE, WRITABLE, YIELD,
+} = require('./steps.js');
+const { behaviorOf, createSocket, handleClose, openSocket, UpgradeContext } = require('./websocket.js');
+
+/**
+ * Runs microtasks and `process.nextTick` callbacks, as Node does after every event of its own. All events of a batch
+ * arrive in one callback of Node, which would run them only at its end.
+ */
+const tick = process._tickCallback;
+
+/** Reading the global each time would cost a getter call per event. */
+const thisProcess = process;
+
+/** The response and request of the handler that was called last; a yielded request goes on with the same objects. */
+let lastResponse;
+let lastRequest;
+
+/** Called when the bell rings: handles events until none is left or the turn's budget is used up. */
+function drain() {
+  let done;
+  for (;;) {
+    const payload = native.next(done);
+    done = undefined;
+    switch (registers[0]) {
+      case MESSAGE: {
+        const ws = sockets[registers[1]];
+        const isDone = call(behaviorOf(ws).message, ws, payload, registers[2] === 1);
+        if (isDone && typeof payload !== 'string') done = payload;
+        break;
+      }
+      case REQUEST:
+        handleRequest(targets[registers[2]]);
+        break;
+      case UPGRADE:
+        handleUpgrade(targets[registers[2]], registers[2]);
+        break;
+      case OPEN: {
+        const handle = registers[1];
+        openSocket(createSocket(targets[registers[2]]), handle);
+        break;
+      }
+      case CLOSE:
+        done = handleClose(payload);
+        break;
+      case DATA:
+        done = handleData(payload);
+        break;
+      case ABORT:
+        handleAbort(payload);
+        break;
+      case WRITABLE:
+        call(writableHandlerOf(responses[registers[1]]), registers[2]);
+        break;
+      case MISSED: {
+        const ws = sockets[registers[1]];
+        if (call(behaviorOf(ws).dropped, ws, payload, registers[2] === 1, registers[3])) done = payload;
+        break;
+      }
+      case DRAIN: {
+        const ws = sockets[registers[1]];
+        call(behaviorOf(ws).drain, ws);
+        break;
+      }
+      case PING: {
+        const ws = sockets[registers[1]];
+        call(behaviorOf(ws).ping, ws, payload);
+        break;
+      }
+      case PONG: {
+        const ws = sockets[registers[1]];
+        call(behaviorOf(ws).pong, ws, payload);
+        break;
+      }
+      case UNANSWERED:
+        call(warnUnanswered, payload);
+        break;
+      case LOG:
+        handleRecord(payload);
+        break;
+      case OPENED:
+        handleOpened(payload);
+        break;
+      case CLOSED:
+        handleClosed();
+        break;
+      case SHUT_DOWN:
+        concludeShutdown(registers[1], registers[2]);
+        break;
+      case YIELD:
+        isYielding = true;
+        setImmediate(drainOutside);
+        return;
+      case SLEEP:
+      default:
+        return;
+    }
+    if (tick === undefined) {
+      // A runtime without that function runs microtasks when this returns: one event at a time.
+      native.detach(done);
+      setImmediate(drainOutside);
+      return;
+    }
+    runTicks();
+  }
+}
+
+/**
+ * `drain` outside of the async context in which it was asked for: handlers must not see the `AsyncLocalStorage` stores
+ * of each other.
+ */
+const drainOutside = AsyncResource.bind(() => {
+  isYielding = false;
+  drain();
+}, 'FERROWS');
+
+/** Whether the budget was used up, and the loop has not had its turn yet. */
+let isYielding = false;
+
+/** The bell may have been rung before, and be heard only now. */
+function handleBell() {
+  if (!isYielding) drain();
+}
+
+function runTicks() {
+  for (;;) {
+    try {
+      tick.call(thisProcess);
+      return;
+    } catch (error) {
+      // Thrown by a nextTick callback; those behind it are still to be run.
+      native.reportUncaught(error);
+    }
+  }
+}
+
+function handleRequest(handler) {
+  takeRequest();
+  call(handler, lastResponse, lastRequest);
+}
+
+function handleUpgrade(behavior, route) {
+  takeRequest();
+  const context = new UpgradeContext(KEY, behavior, route);
+  call(behavior.upgrade, lastResponse, lastRequest, context);
+}
+
+/** What a request is, if not new to a usual route. The same numbers stand in src/node/dispatch.rs. */
+const YIELDED = 1;
+const CACHED = 2;
+
+/** Makes the objects of a new request; one that was yielded keeps its own. */
+function takeRequest() {
+  const kind = registers[3];
+  if (kind === YIELDED) return;
+  const handle = registers[1];
+  lastResponse = kind === CACHED ? new CachedHttpResponse(KEY, handle) : new HttpResponse(KEY, handle);
+  lastRequest = new HttpRequest(KEY, handle);
+  responses[handle % SLOTS] = lastResponse;
+}
+
+function warnUnanswered(request) {
+  const text = `The handler of ${request} returned without answering and without an abort handler (res.onAborted)`;
+  process.emitWarning(text, { type: 'FerrowsWarning', code: 'FERROWS_UNANSWERED' });
+}
+
+loop.start = () => setImmediate(drainOutside);
+native.start(registers, handleBell, levelOfProcess());

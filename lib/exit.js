@@ -1,0 +1,18 @@
+'use strict';
+
+// What happens when the process ends.
+
+const { native } = require('./border.js');
+
+/** What was sent leaves the process before it ends, however often this file is loaded (S15). */
+function flushAtExit() {
+  const symbol = Symbol.for('ferrows.exit');
+  if (process[symbol] === undefined) {
+    const loads = new Set();
+    Object.defineProperty(process, symbol, { value: loads });
+    process.on('exit', () => loads.forEach((exit) => exit()));
+  }
+  process[symbol].add(() => native.exit());
+}
+
+flushAtExit();

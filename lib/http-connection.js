@@ -1,0 +1,101 @@
+'use strict';
+
+// `HttpConnection`: see index.d.ts.
+
+const { connections, filters, KEY, native, registers, responses, SLOTS, sockets } = require('./border.js');
+const { call } = require('./call.js');
+const { illegalConstructor, invalidThis } = require('./errors.js');
+const { closeResponse } = require('./http-response.js');
+const { closeSocket } = require('./websocket.js');
+
+let createConnection;
+let filtersOf;
+let addressOf;
+
+/** What a filter is given: one connection, the same object when it opens and when it closes. */
+class HttpConnection {
+  #handle;
+  /** Address, its text and port of the socket's other end, and of the client that a proxy reported. */
+  #addresses;
+  /** The filters that were told of it. */
+  #filters;
+
+  constructor(key, handle, addresses, list) {
+    if (key !== KEY) throw illegalConstructor();
+    this.#handle = handle;
+    this.#addresses = addresses;
+    this.#filters = list;
+  }
+
+  static {
+    createConnection = (handle, addresses, list) => new HttpConnection(KEY, handle, addresses, list);
+    filtersOf = (connection) => connection.#filters;
+    addressOf = (connection, index) => {
+      if (typeof connection !== 'object' || connection === null || !(#handle in connection)) {
+        throw invalidThis('uWS.HttpConnection');
+      }
+      const address = connection.#addresses[index];
+      // A copy: programs may transfer what they are given.
+      return typeof address === 'number' ? address : address.slice(0);
+    };
+  }
+
+  close() {
+    addressOf(this, 0);
+    native.connectionClose(this.#handle);
+    if (registers[1] === RESPONSE) closeResponse.call(responses[registers[2]]);
+    else if (registers[1] === SOCKET) closeSocket.call(sockets[registers[2]]);
+    return this;
+  }
+
+  getRemoteAddress() {
+    return addressOf(this, 0);
+  }
+
+  getRemoteAddressAsText() {
+    return addressOf(this, 1);
+  }
+
+  getRemotePort() {
+    return addressOf(this, 2);
+  }
+
+  getProxiedRemoteAddress() {
+    return addressOf(this, 3);
+  }
+
+  getProxiedRemoteAddressAsText() {
+    return addressOf(this, 4);
+  }
+
+  getProxiedRemotePort() {
+    return addressOf(this, 5);
+  }
+}
+
+/** What is going on on a connection. The same numbers stand in src/node/connections.rs. */
+const RESPONSE = 1;
+const SOCKET = 2;
+
+/** A connection was accepted. It is told to the filters that there are now, and its end to the same ones. */
+function handleOpened(addresses) {
+  const handle = registers[1];
+  const list = filters[registers[2]];
+  const connection = createConnection(handle, addresses, list.slice());
+  connections[handle % SLOTS] = connection;
+  report(connection, 1);
+}
+
+/** The connection in the registers is over. */
+function handleClosed() {
+  const slot = registers[1] % SLOTS;
+  const connection = connections[slot];
+  connections[slot] = undefined;
+  report(connection, -1);
+}
+
+function report(connection, count) {
+  for (const filter of filtersOf(connection)) call(filter, connection, count);
+}
+
+module.exports = { HttpConnection, handleOpened, handleClosed };

@@ -1,0 +1,329 @@
+'use strict';
+
+// `HttpResponse`: see index.d.ts.
+
+const { causes, infoOf, KEY, loop, native, readable, registers, responses, SLOTS } = require('./border.js');
+const { call, gather } = require('./call.js');
+const { checkFunction, illegalConstructor, invalidThis, missingArguments } = require('./errors.js');
+const { contextOf, createSocket, openSocket } = require('./websocket.js');
+
+// Kept, as `setImmediate` is: test frameworks replace the global ones by clocks that stand still.
+const { queueMicrotask } = globalThis;
+
+/** What a DATA event brings. The same numbers stand in src/node/request_body.rs. */
+const LAST_PIECE = 1;
+const TOO_LONG = 2;
+
+/** How a handler takes the body of a request. The same numbers stand in src/node/request_body.rs. */
+const PIECES = 0;
+const PIECES_OR_ABORT = 1;
+const WHOLE = 2;
+
+/** Stands for the length of a body that is not known (contract 7.9). */
+const UNKNOWN_LENGTH = 2n ** 64n - 1n;
+
+/** Bit of the result of `native.resTryEnd`: the response is complete. */
+const COMPLETE = 2;
+
+/** The cause of `res.close()`. */
+const CLOSED_BY_APPLICATION = causes.findIndex(({ name }) => name === 'CLOSED_BY_APPLICATION');
+
+let responseHandle;
+let dataHandlerOf;
+let writableHandlerOf;
+let attachDataHandler;
+let abort;
+
+class HttpResponse {
+  #handle;
+  #abortHandler;
+  /** Called with a piece of the body, or `null` where it is too long, and whether it is the last one. */
+  #dataHandler;
+  /** The handler of `onDataOrAborted`, while it is the one that takes the body. */
+  #dataAbortHandler;
+  #writableHandler;
+  /** The handler of `onWritableOrAborted`. */
+  #writableAbortHandler;
+  /** What the getter `aborted` says; programs write to it too (`res.aborted = true`). */
+  #aborted = false;
+  /** `[reason, info]` once the response is aborted. */
+  #end;
+
+  constructor(key, handle) {
+    if (key !== KEY) throw illegalConstructor();
+    this.#handle = handle;
+  }
+
+  static {
+    responseHandle = (response) => {
+      if (typeof response === 'object' && response !== null && #handle in response) return response.#handle;
+      throw invalidThis('uWS.HttpResponse');
+    };
+    dataHandlerOf = (response) => response?.#dataHandler;
+    writableHandlerOf = (response) => response?.#writableHandler;
+    attachDataHandler = (response, handle, taker, handler, maxSize) => {
+      const isWaiting = native.resAttachData(handle, taker, maxSize);
+      response.#dataHandler = handler;
+      response.#dataAbortHandler = undefined;
+      if (isWaiting) loop.start();
+      return response;
+    };
+    abort = (response, reason, info, offset) => {
+      response.#aborted = true;
+      response.#end = [reason, info];
+      const handler = response.#abortHandler;
+      const dataHandler = response.#dataAbortHandler;
+      const writableHandler = response.#writableAbortHandler;
+      response.#abortHandler = undefined;
+      response.#dataHandler = undefined;
+      response.#dataAbortHandler = undefined;
+      response.#writableAbortHandler = undefined;
+      call(handler, reason, info);
+      if (dataHandler !== undefined) call(dataHandler, null, new ArrayBuffer(0), UNKNOWN_LENGTH, reason, info);
+      call(writableHandler, null, offset);
+    };
+  }
+
+  get aborted() {
+    responseHandle(this);
+    return this.#aborted;
+  }
+
+  set aborted(value) {
+    responseHandle(this);
+    this.#aborted = value;
+  }
+
+  writeStatus(status) {
+    native.resStatus(responseHandle(this), readable(status));
+    return this;
+  }
+
+  writeHeader(key, value) {
+    // Not in the contract, but `writeHeader('Age', 5)` can only mean one thing.
+    const text = typeof value === 'number' ? String(value) : readable(value);
+    native.resHeader(responseHandle(this), readable(key), text);
+    return this;
+  }
+
+  beginWrite() {
+    native.resBeginWrite(responseHandle(this));
+    return this;
+  }
+
+  write(chunk) {
+    return native.resWrite(responseHandle(this), readable(chunk));
+  }
+
+  tryEnd(chunk, totalSize) {
+    const handle = responseHandle(this);
+    const bits = native.resTryEnd(handle, readable(chunk), totalSize);
+    const isComplete = bits >= COMPLETE;
+    if (isComplete) responses[handle % SLOTS] = undefined;
+    return [bits % COMPLETE === 1, isComplete];
+  }
+
+  getWriteOffset() {
+    return native.resOffset(responseHandle(this));
+  }
+
+  end(body, closeConnection) {
+    const handle = responseHandle(this);
+    native.resEnd(handle, readable(body), closeConnection);
+    responses[handle % SLOTS] = undefined;
+    return this;
+  }
+
+  endWithoutBody(reportedContentLength, closeConnection) {
+    const handle = responseHandle(this);
+    native.resEndWithoutBody(handle, reportedContentLength, closeConnection);
+    responses[handle % SLOTS] = undefined;
+    return this;
+  }
+
+  close() {
+    const handle = responseHandle(this);
+    const offset = native.resOffset(handle);
+    native.resClose(handle);
+    responses[handle % SLOTS] = undefined;
+    const { text } = causes[CLOSED_BY_APPLICATION];
+    abort(this, text, infoOf(CLOSED_BY_APPLICATION), offset);
+    return this;
+  }
+
+  pause() {
+    native.resPause(responseHandle(this));
+    return this;
+  }
+
+  resume() {
+    native.resResume(responseHandle(this));
+    return this;
+  }
+
+  cork(callback) {
+    const handle = responseHandle(this);
+    native.resCheck(handle);
+    return gather(this, callback);
+  }
+
+  /** Another name of `cork`. */
+  collect(callback) {
+    const handle = responseHandle(this);
+    native.resCheck(handle);
+    return gather(this, callback);
+  }
+
+  onAborted(handler) {
+    const handle = responseHandle(this);
+    if (this.#end !== undefined) {
+      checkFunction(handler);
+      const [reason, info] = this.#end;
+      queueMicrotask(() => handler(reason, info));
+      return this;
+    }
+    checkHandler(handle, handler);
+    native.resAttachAbort(handle);
+    this.#abortHandler = handler;
+    return this;
+  }
+
+  onWritable(handler) {
+    const handle = responseHandle(this);
+    checkHandler(handle, handler);
+    native.resAttachWritable(handle);
+    this.#writableHandler = handler;
+    this.#writableAbortHandler = undefined;
+    return this;
+  }
+
+  onWritableOrAborted(handler) {
+    const handle = responseHandle(this);
+    checkHandler(handle, handler);
+    native.resAttachAbort(handle);
+    native.resAttachWritable(handle);
+    this.#writableHandler = (offset) => handler(this, offset);
+    this.#writableAbortHandler = handler;
+    return this;
+  }
+
+  onData(handler) {
+    const handle = responseHandle(this);
+    checkHandler(handle, handler);
+    return attachDataHandler(this, handle, PIECES, handler);
+  }
+
+  onDataV2(handler) {
+    const handle = responseHandle(this);
+    checkHandler(handle, handler);
+    return attachDataHandler(this, handle, PIECES, (chunk) => handler(chunk, native.resRemaining(handle)));
+  }
+
+  onDataOrAborted(handler) {
+    const handle = responseHandle(this);
+    if (this.#end !== undefined) {
+      checkFunction(handler);
+      const [reason, info] = this.#end;
+      queueMicrotask(() => handler(null, new ArrayBuffer(0), UNKNOWN_LENGTH, reason, info));
+      return this;
+    }
+    checkHandler(handle, handler);
+    attachDataHandler(this, handle, PIECES_OR_ABORT, (chunk) => handler(this, chunk, native.resRemaining(handle)));
+    this.#dataAbortHandler = handler;
+    return this;
+  }
+
+  collectBody(maxSize, handler) {
+    return collectBody(this, maxSize, handler);
+  }
+
+  /** What `collectBody` was called for some months. */
+  onFullData(maxSize, handler) {
+    return collectBody(this, maxSize, handler);
+  }
+
+  maxRemainingBodyLength() {
+    return native.resRemaining(responseHandle(this));
+  }
+
+  upgrade(userData, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, context) {
+    const handle = responseHandle(this);
+    native.resCheck(handle);
+    if (arguments.length < 5) throw missingArguments(5);
+    const { behavior, route } = contextOf(context);
+    const ws = createSocket(behavior);
+    // Before anything has happened: a getter among them may throw.
+    Object.assign(ws, userData);
+    native.hold();
+    try {
+      const key = readable(secWebSocketKey);
+      const [protocol, extensions] = [readable(secWebSocketProtocol), readable(secWebSocketExtensions)];
+      const socket = native.resUpgrade(handle, key, protocol, extensions, route);
+      responses[handle % SLOTS] = undefined;
+      openSocket(ws, socket);
+    } finally {
+      native.letGo();
+    }
+  }
+
+  getRemoteAddress() {
+    return native.resAddress(responseHandle(this));
+  }
+
+  getRemoteAddressAsText() {
+    return native.resAddressText(responseHandle(this));
+  }
+
+  getRemotePort() {
+    return native.resPort(responseHandle(this));
+  }
+
+  getProxiedRemoteAddress() {
+    return native.resAddress(responseHandle(this), true);
+  }
+
+  getProxiedRemoteAddressAsText() {
+    return native.resAddressText(responseHandle(this), true);
+  }
+
+  getProxiedRemotePort() {
+    return native.resPort(responseHandle(this), true);
+  }
+}
+
+/** The response of a route whose answers are kept: the same, under the name that uWebSockets.js has for it. */
+class CachedHttpResponse extends HttpResponse {}
+
+/** Closing as the methods do it, whatever a program made of them. */
+const { close: closeResponse } = HttpResponse.prototype;
+
+/** A response that is over says so, whatever it is given. */
+function checkHandler(response, handler) {
+  if (typeof handler === 'function') return;
+  native.resCheck(response);
+  checkFunction(handler);
+}
+
+function collectBody(response, maxSize, handler) {
+  const handle = responseHandle(response);
+  checkHandler(handle, handler);
+  return attachDataHandler(response, handle, WHOLE, (body) => handler(body), maxSize);
+}
+
+function handleData(chunk) {
+  const kind = registers[2];
+  const piece = kind === TOO_LONG ? null : chunk;
+  return call(dataHandlerOf(responses[registers[1]]), piece, kind === LAST_PIECE) ? chunk : undefined;
+}
+
+function handleAbort(reason) {
+  const slot = registers[1];
+  // A response has no Close handshake, whatever became of the WebSockets that the cause has ended too.
+  const info = { ...infoOf(registers[2]), wasClean: false };
+  const offset = registers[3];
+  const response = responses[slot];
+  responses[slot] = undefined;
+  if (response !== undefined) abort(response, reason, info, offset);
+}
+
+module.exports = { writableHandlerOf, HttpResponse, CachedHttpResponse, closeResponse, handleData, handleAbort };

@@ -1,0 +1,50 @@
+'use strict';
+
+// `setLogger`, and `FERROWS_LOG`: see index.d.ts.
+
+const { native } = require('./border.js');
+const { call } = require('./call.js');
+const { typeError } = require('./errors.js');
+
+/** The levels by number. The same numbers stand in src/bridge/record.rs. */
+const LEVELS = ['off', 'error', 'warn', 'info', 'debug', 'trace'];
+
+/** The listener of `setLogger`. */
+let logger;
+
+function setLogger(level, listener) {
+  if (typeof level !== 'string') throw typeError('ERR_INVALID_ARG_TYPE', 'level must be a string');
+  const number = LEVELS.indexOf(level);
+  if (number === -1) throw typeError('ERR_INVALID_ARG_VALUE', `level must be one of ${LEVELS.join(', ')}`);
+  const isOptional = level === 'off';
+  if (typeof listener !== 'function' && listener !== null && !(isOptional && listener === undefined)) {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'listener must be a function or null');
+  }
+  logger = level === 'off' ? undefined : listener ?? undefined;
+  native.setLogger(logger === undefined ? 0 : number);
+}
+
+/** A record comes as level, target, message, and then name and value of each field. */
+function readRecord([level, target, message, ...details]) {
+  const fields = {};
+  for (let index = 0; index < details.length; index += 2) fields[details[index]] = details[index + 1];
+  return { level: LEVELS[level], target, message, fields };
+}
+
+/** What the environment variable says: the records that go to stderr. */
+function levelOfProcess() {
+  const level = process.env.FERROWS_LOG ?? '';
+  if (level === '') return 0;
+  const number = LEVELS.indexOf(level.toLowerCase());
+  if (number >= 0) return number;
+  const text = `FERROWS_LOG must be one of ${LEVELS.join(', ')}; it is ${JSON.stringify(level)}, so nothing is logged`;
+  process.emitWarning(text, { type: 'FerrowsWarning', code: 'FERROWS_LOG' });
+  return 0;
+}
+
+/** Hands a record to the listener. */
+function handleRecord(record) {
+  call(logger, readRecord(record));
+}
+
+module.exports = { setLogger, levelOfProcess, handleRecord };

@@ -1,0 +1,46 @@
+'use strict';
+
+// What `native.next` asks for. The same numbers stand in src/node/dispatch.rs.
+
+/** What `native.next` asks for. The same numbers stand in src/node/dispatch.rs. */
+const SLEEP = 0;
+const YIELD = 1;
+const REQUEST = 2;
+const UPGRADE = 3;
+const OPEN = 4;
+const MESSAGE = 5;
+const PING = 6;
+const PONG = 7;
+const DRAIN = 8;
+const CLOSE = 9;
+const ABORT = 10;
+const DATA = 11;
+const UNANSWERED = 12;
+const LOG = 13;
+const WRITABLE = 14;
+const OPENED = 18;
+const CLOSED = 19;
+const SHUT_DOWN = 20;
+const MISSED = 21;
+
+module.exports = {
+  SLEEP,
+  YIELD,
+  REQUEST,
+  UPGRADE,
+  OPEN,
+  MESSAGE,
+  PING,
+  PONG,
+  DRAIN,
+  CLOSE,
+  ABORT,
+  DATA,
+  UNANSWERED,
+  LOG,
+  WRITABLE,
+  OPENED,
+  CLOSED,
+  SHUT_DOWN,
+  MISSED,
+};
