@@ -597,8 +597,8 @@ export interface MultipartField {
  * instance of `collectBody`, and is left as it is; `contentType` is the header of the request.
  *
  * Returns `undefined` if `contentType` is not `multipart/…`, and if the body is malformed or incomplete: without a
- * valid boundary, without its last boundary, with a part that has no name or more than 10 headers. A client can cause
- * either, so this is the one check that is needed.
+ * valid boundary, without its last boundary, with a part that has no name or more than 10 headers, with more than
+ * 10,000 parts. A client can cause either, so this is the one check that is needed.
  */
 export function getParts(body: RecognizedString, contentType: RecognizedString): MultipartField[] | undefined;
 
@@ -952,6 +952,8 @@ export interface WebSocket<UserData> {
    *   sends much waits for `drain` where one returned 0.
    * - Pings may be sent in between, and `end` and `close` may be called. What is published to the WebSocket meanwhile
    *   follows the last fragment; if there never is one, it is not sent.
+   *
+   * `compress` has no effect yet: fragments leave uncompressed.
    *
    * Throws `ERR_INVALID_STATE` before the last fragment of another message; `send` does, too.
    */

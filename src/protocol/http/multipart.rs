@@ -46,6 +46,9 @@ pub enum MultipartError {
     /// More than [`MOST_HEADERS`] header lines in front of a part.
     #[error("a part has too many headers")]
     TooManyHeaders,
+    /// More than [`MOST_PARTS`] parts.
+    #[error("the body has too many parts")]
+    TooManyParts,
     /// RFC 7578 §4.2: each part has a Content-Disposition with a name; no parameter of it may be repeated.
     #[error("the Content-Disposition of a part is missing, malformed or without a name")]
     InvalidDisposition,
@@ -63,6 +66,9 @@ pub fn parse(body: Bytes, content_type: &[u8]) -> Result<Vec<Part>, MultipartErr
     let mut multipart = Multipart::new(stream::iter([Ok::<_, Infallible>(body)]), boundary);
     let mut parts = Vec::new();
     while let Some(field) = at_once(multipart.next_field())? {
+        if parts.len() == MOST_PARTS {
+            return Err(MultipartError::TooManyParts);
+        }
         parts.push(read_part(field)?);
     }
     Ok(parts)
@@ -242,6 +248,9 @@ fn decode_extended(value: &[u8]) -> Option<Vec<u8>> {
 const MULTIPART: &[u8] = b"multipart/";
 /// Header lines of one part: two are usual, a third (Content-Transfer-Encoding) was once (contract 1.1).
 const MOST_HEADERS: usize = 10;
+/// Parts of one body. A form has dozens; reading as many as a body of some megabytes has room for would take seconds, on
+/// Node's thread.
+const MOST_PARTS: usize = 10_000;
 /// RFC 2046 §5.1.1.
 const LONGEST_BOUNDARY: usize = 70;
 

@@ -306,3 +306,19 @@ proptest! {
         multipart(&[b"multipart/", &content_type[..], b"\n", &body].concat());
     }
 }
+
+#[test]
+fn there_may_be_ten_thousand_parts_and_no_more() {
+    let form = |count: usize| {
+        let part = "--x\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n";
+        Bytes::from(part.repeat(count) + "--x--\r\n")
+    };
+    assert_eq!(
+        parse(form(MOST_PARTS), b"multipart/form-data; boundary=x").map(|parts| parts.len()),
+        Ok(MOST_PARTS)
+    );
+    assert_eq!(
+        parse(form(MOST_PARTS + 1), b"multipart/form-data; boundary=x").map(|parts| parts.len()),
+        Err(MultipartError::TooManyParts)
+    );
+}
