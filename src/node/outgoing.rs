@@ -123,5 +123,6 @@ impl Outgoing {
 
 /// Bytes that may be published to a worker before it is waited for.
 const MOST_PUBLISHED: usize = 16 * 1024 * 1024;
-/// Bytes of payload, from which on commands do not gather any longer.
-const LONG: usize = 16 * 1024 * 1024;
+/// Bytes of payload, from which on commands do not gather any longer. Together with the largest piece of a body they stay
+/// within what a batch keeps between two uses (`bridge/habit`), however many responses are being streamed.
+const LONG: usize = 2 * 1024 * 1024;
