@@ -80,11 +80,11 @@ impl Output {
     pub fn take_writable(&mut self) -> bool {
         self.adapt();
         let tell = self.wait != Wait::None && self.can_tell();
-        self.wait = match self.wait {
-            Wait::Asked if !tell => Wait::Untold,
-            Wait::Untold if !tell => Wait::Untold,
-            Wait::None | Wait::Asked | Wait::Untold => Wait::None,
-        };
+        if tell {
+            self.wait = Wait::None;
+        } else if self.wait == Wait::Asked {
+            self.wait = Wait::Untold;
+        }
         tell
     }
 
