@@ -282,18 +282,10 @@ impl Environment {
                 self.handle_message(env, connection, kind, payload)
             }
             Event::PingReceived { connection, payload } => {
-                let Some(handle) = self.handler_for(connection, Handlers::PING) else {
-                    return Outcome::Nothing;
-                };
-                self.registers.set(1, f64::from(handle.slot));
-                Outcome::Step(step::PING, env.array_buffer(payload.of(self.dispatcher.bytes())))
+                self.handle_control(env, connection, payload, Handlers::PING, step::PING)
             }
             Event::PongReceived { connection, payload } => {
-                let Some(handle) = self.handler_for(connection, Handlers::PONG) else {
-                    return Outcome::Nothing;
-                };
-                self.registers.set(1, f64::from(handle.slot));
-                Outcome::Step(step::PONG, env.array_buffer(payload.of(self.dispatcher.bytes())))
+                self.handle_control(env, connection, payload, Handlers::PONG, step::PONG)
             }
             Event::MessageDropped { connection, kind, payload, unreported } => {
                 self.registers.set(3, f64::from(unreported));
@@ -324,6 +316,20 @@ impl Environment {
                 Outcome::Step(step::SHUT_DOWN, Value::UNDEFINED)
             }
         }
+    }
+
+    /// A Ping or a Pong, for the handler that it has.
+    fn handle_control<'c>(
+        &mut self,
+        env: Env<'c>,
+        connection: ConnectionId,
+        payload: Slice,
+        handler: u32,
+        step: f64,
+    ) -> Outcome<'c> {
+        let Some(handle) = self.handler_for(connection, handler) else { return Outcome::Nothing };
+        self.registers.set(1, f64::from(handle.slot));
+        Outcome::Step(step, env.array_buffer(payload.of(self.dispatcher.bytes())))
     }
 
     fn handle_message<'c>(
