@@ -339,12 +339,14 @@ impl Environment {
         kind: MessageKind,
         payload: Slice,
     ) -> Outcome<'c> {
-        let Some(handle) = self.handler_for(connection, Handlers::MESSAGE) else { return Outcome::Nothing };
+        let Some((handle, handlers)) = self.handlers_of(connection) else { return Outcome::Nothing };
+        if !handlers.has(Handlers::MESSAGE) {
+            return Outcome::Nothing;
+        }
         self.registers.set(1, f64::from(handle.slot));
         self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
         let payload = payload.of(self.dispatcher.bytes());
-        let wants_string =
-            kind == MessageKind::Text && self.handler_for(connection, Handlers::MESSAGE_STRINGS).is_some();
+        let wants_string = kind == MessageKind::Text && handlers.has(Handlers::MESSAGE_STRINGS);
         let message = if wants_string { env.string(payload) } else { env.array_buffer(payload) };
         Outcome::Step(step::MESSAGE, message)
     }
@@ -364,9 +366,15 @@ impl Environment {
 
     /// The WebSocket of a connection, if JavaScript has a handler for the event.
     fn handler_for(&self, connection: ConnectionId, handler: u32) -> Option<Handle> {
+        let (handle, handlers) = self.handlers_of(connection)?;
+        handlers.has(handler).then_some(handle)
+    }
+
+    /// The WebSocket of a connection, and which handlers it has.
+    fn handlers_of(&self, connection: ConnectionId) -> Option<(Handle, Handlers)> {
         let handle = self.occupants.socket(connection)?;
         let behavior = self.behavior(self.sockets.get(handle)?.route)?;
-        behavior.handlers.has(handler).then_some(handle)
+        Some((handle, behavior.handlers))
     }
 
     fn handle_request<'c>(
