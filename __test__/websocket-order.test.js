@@ -309,6 +309,23 @@ describe('AsyncLocalStorage', () => {
     expect([await seen.take(), await seen.take(), await seen.take()]).toEqual([undefined, undefined, undefined]);
   });
 
+  test('a store that a handler enters without leaving it is gone with its event', async () => {
+    const storage = new AsyncLocalStorage();
+    const seen = new Mailbox();
+    const { port } = serve({
+      async message(ws, message) {
+        seen.put(storage.getStore());
+        storage.enterWith(text(message));
+        await null;
+        seen.put(storage.getStore());
+      },
+    });
+    const client = await RawWebSocket.open(port);
+    client.send(frame('text', 'one'), frame('text', 'two'));
+    expect([await seen.take(), await seen.take()]).toEqual([undefined, 'one']);
+    expect([await seen.take(), await seen.take()]).toEqual([undefined, 'two']);
+  });
+
   test('handlers do not see the store of a call that made events deliverable', async () => {
     const storage = new AsyncLocalStorage();
     const requests = new Mailbox();

@@ -2,17 +2,23 @@
 
 // How handlers are called.
 
+const { AsyncResource } = require('node:async_hooks');
+
 const { native } = require('./border.js');
 const { checkFunction } = require('./errors.js');
 
 /**
  * Calls a handler, if there is one; what it throws becomes 'uncaughtException'. Returns whether the handler is done
  * with its arguments, which it is not if it returned a promise.
+ *
+ * Each call is an async resource of its own: many events arrive in one callback of Node, and what a handler does with
+ * `AsyncLocalStorage.enterWith` must end with its event.
  */
 function call(handler, first, second, third, fourth, fifth) {
   if (handler === undefined) return true;
   try {
-    return !isPromise(handler(first, second, third, fourth, fifth));
+    const resource = new AsyncResource('FERROWS');
+    return !isPromise(resource.runInAsyncScope(handler, undefined, first, second, third, fourth, fifth));
   } catch (error) {
     native.reportUncaught(error);
     return true;
