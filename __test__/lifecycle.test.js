@@ -78,10 +78,11 @@ describe('what keeps Node alive', () => {
   });
 
   test('a response that is under way', async () => {
-    const { program, port } = await serve("let answer; app.get('/', (res) => { res.onAborted(() => {}); answer = () => res.end('late'); })"
+    const { program, port } = await serve("let answer; app.get('/', (res) => { res.onAborted(() => {}); answer = () => res.end('late'); say('asked'); })"
       + ".get('/close', (res) => { uWS.us_listen_socket_close(token); res.end('', true); setTimeout(() => answer()).unref(); })");
     const client = await RawClient.connect(port);
     await client.send(request('GET', '/', ['Connection: close']));
+    expect(await program.hear()).toBe('asked');
     await ask(port, '/close');
     // The timer does not keep the program alive, the connection does.
     expect((await client.response()).text).toBe('late');
