@@ -1046,7 +1046,10 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
    * @default DISABLED
    */
   compression?: CompressOptions;
-  /** Longest message a peer may send, in bytes, 0 – 2^31-1. Longer ones close with 1009 to the peer. @default 16384 */
+  /**
+   * Longest message a peer may send, in bytes; more than 2^31-1 means 2^31-1. Longer ones close with 1009 to the peer.
+   * @default 16384
+   */
   maxPayloadLength?: number;
   /**
    * Seconds a peer may stay silent, 8–960, or 0 for ever. Any byte from the peer counts, sending does not.
@@ -1056,8 +1059,9 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
   /** Minutes after which a connection is asked to reconnect (1000), 1–240, or 0 for never. @default 0 */
   maxLifetime?: number;
   /**
-   * Bytes that may wait for a peer before messages to it are dropped, 0 – 2^32-1; 0 is no limit. A message that finds no
-   * more than this waiting is taken, whatever its length. Pings, pongs and the Close frame are never dropped.
+   * Bytes that may wait for a peer before messages to it are dropped; 0 is no limit, more than 2^32-1 means 2^32-1. A
+   * message that finds no more than this waiting is taken, whatever its length. Pings, pongs and the Close frame are
+   * never dropped.
    * @default 65536
    */
   maxBackpressure?: number;

@@ -257,6 +257,20 @@ describe('maxPayloadLength', () => {
     expect((await client.frame()).slice(0, 2)).toEqual(['close', 1009]);
   });
 
+  test.each([2 ** 31, 1e10, Number.MAX_VALUE, Infinity])('%p is as good as the largest there is', async (limit) => {
+    const port = serve({ maxPayloadLength: limit, maxBackpressure: limit, message: echo });
+    const client = await RawWebSocket.open(port);
+    const payload = randomBytes(70_000);
+    client.send(frame('binary', payload));
+    expectBinary(await client.frame(), payload);
+  });
+
+  test.each(['maxPayloadLength', 'maxBackpressure'])('%s: what is below zero, no integer or no number is refused', (name) => {
+    const refusal = (value) => failureOf(() => createApp().ws('/*', { [name]: value })).code;
+    expect([-1, 1.5, NaN, -Infinity].map(refusal)).toEqual(new Array(4).fill('ERR_OUT_OF_RANGE'));
+    expect(['1', 1n, {}].map(refusal)).toEqual(new Array(3).fill('ERR_INVALID_ARG_TYPE'));
+  });
+
   test('does not concern pings', async () => {
     const port = serve({ maxPayloadLength: 1 });
     const client = await RawWebSocket.open(port);

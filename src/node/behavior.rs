@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cached_route::CachedRoute;
 use super::declarative::Declarative;
 use super::error::Misuse;
-use super::option::{Range, integer};
+use super::option::{Range, bound, integer};
 use super::raw::{Env, Type, Value};
 use crate::bridge::rules::{OnLimit, Rules};
 use crate::bridge::sync::Arc;
@@ -102,8 +102,12 @@ impl Behavior {
     /// # Errors
     /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
     pub fn parse(env: Env<'_>, values: BehaviorValues<'_>) -> Result<Self, Misuse> {
-        let max_payload_length =
-            option(env, values.max_payload_length, "maxPayloadLength", 16 * 1024, u64::from(u32::MAX >> 1))?;
+        let max_payload_length = bound(
+            env,
+            values.max_payload_length,
+            "maxPayloadLength",
+            Range { least: 0, most: u64::from(u32::MAX >> 1), default: 16 * 1024 },
+        )?;
         let idle = option(env, values.idle_timeout, "idleTimeout", 120, 960)?;
         if (1..8).contains(&idle) {
             return Err(Misuse::out_of_range(format!(
@@ -111,8 +115,12 @@ impl Behavior {
             )));
         }
         let lifetime = option(env, values.max_lifetime, "maxLifetime", 0, 240)?;
-        let max_backpressure =
-            option(env, values.max_backpressure, "maxBackpressure", 64 * 1024, u64::from(u32::MAX))?;
+        let max_backpressure = bound(
+            env,
+            values.max_backpressure,
+            "maxBackpressure",
+            Range { least: 0, most: u64::from(u32::MAX), default: 64 * 1024 },
+        )?;
         let send_pings = env.type_of(values.send_pings) == Type::Nothing || env.truthy(values.send_pings);
         let compression = compression(env, values.compression)?;
         let limits = Limits {

@@ -14,6 +14,18 @@ pub struct Range {
     pub default: u64,
 }
 
+/// The value of an option that bounds something. Beyond the largest value it bounds nothing more, so larger ones and
+/// `Infinity` mean that one: programs write `maxPayloadLength: 1e10` for "any".
+///
+/// # Errors
+/// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
+pub fn bound(env: Env<'_>, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
+    match env.number(value) {
+        Some(number) if number > range.most as f64 => Ok(range.most),
+        Some(_) | None => integer(env, value, name, range),
+    }
+}
+
 /// The value of the option `name`; `undefined` means its default.
 ///
 /// # Errors
