@@ -478,6 +478,17 @@ export interface TemplatedApp {
   adoptSocket(fd: number, ip?: RecognizedString): this;
 
   /**
+   * Names a host that has a certificate of its own. Without TLS there are no names, and this changes nothing: an app
+   * without TLS takes the three methods so that one program serves both. Throws `ERR_INVALID_ARG_TYPE` if `options` is
+   * no object.
+   */
+  addServerName(hostname: string, options?: AppOptions): this;
+  /** Takes back what `addServerName` did. Changes nothing without TLS. */
+  removeServerName(hostname: string): this;
+  /** Takes a handler of TLS handshakes that name a host which is not known. It is never called without TLS. */
+  missingServerName(handler: (hostname: string) => void): this;
+
+  /**
    * Sends one message to every WebSocket subscribed to exactly this topic. It is encoded once, whatever their number,
    * and arrives in the order of `send` and `publish` calls. A subscriber for whom more than `maxBackpressure` is waiting
    * already misses it.

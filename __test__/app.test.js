@@ -76,6 +76,17 @@ describe('App', () => {
     expect(uWS.App(options).constructor.name).toBe('uWS.App');
   });
 
+  test('takes host names and a handler of unknown ones without TLS, and uses neither', async () => {
+    const handler = jest.fn();
+    const app = createApp().get('/', (res) => res.end('hi'));
+    const options = { key_file_name: '/nowhere', cert_file_name: '/nowhere' };
+    expect(app.missingServerName(handler).addServerName('a.test', options).removeServerName('a.test')).toBe(app);
+    expect(failureOf(() => app.missingServerName('handler')).code).toBe('ERR_INVALID_ARG_TYPE');
+    expect(failureOf(() => app.addServerName('a.test', 'options')).code).toBe('ERR_INVALID_ARG_TYPE');
+    expect(await ask(listen(app))).toBe('hi');
+    expect(handler).not.toHaveBeenCalled();
+  });
+
   test.each(['text', 5, true, Symbol('symbol'), 1n, () => {}])('refuses %p as options', (options) => {
     expect(failureOf(() => uWS.App(options))).toEqual({
       name: 'TypeError',

@@ -162,6 +162,25 @@ class TemplatedApp {
     return this;
   }
 
+  addServerName(_hostname, options) {
+    appNumber(this);
+    if (options !== undefined && options !== null && typeof options !== 'object') {
+      throw typeError('ERR_INVALID_ARG_TYPE', 'Options must be an object.');
+    }
+    return this;
+  }
+
+  removeServerName() {
+    appNumber(this);
+    return this;
+  }
+
+  missingServerName(handler) {
+    appNumber(this);
+    checkFunction(handler);
+    return this;
+  }
+
   publish(topic, message, isBinary, compress) {
     const app = appNumber(this);
     if (arguments.length < 2) throw missingArguments(2);

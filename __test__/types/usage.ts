@@ -176,6 +176,7 @@ app.listen_unix('/run/ferrows.sock', listening);
 uWS.us_listen_socket_close({});
 
 const heard: boolean = app.publish('topic', new Uint8Array(1), true, false);
+app.addServerName('a.test', {}).removeServerName('a.test').missingServerName((hostname: string) => void hostname);
 const count: number = app.numSubscribers(new ArrayBuffer(1));
 // @ts-expect-error publish needs a message
 app.publish('topic');
