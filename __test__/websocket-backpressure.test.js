@@ -316,6 +316,20 @@ describe('drain', () => {
     while (amounts.size > 0) expect(await amounts.take()).toBe(0);
   });
 
+  test('what is sent outside of handlers, a little per turn, and read at once is never taken for a burst', async () => {
+    const { app, opened } = serve({});
+    const client = await RawWebSocket.open(listen(app));
+    const ws = await opened.take();
+    const statuses = [];
+    // Every turn of the loop but the first comes from the client: no event of this addon is handled in between.
+    for (let number = 0; number < 40; number++) {
+      statuses.push(ws.send(numbered(number)));
+      await client.frame();
+    }
+    expect(statuses).toEqual(new Array(40).fill(SENT));
+    expect(ws.getBufferedAmount()).toBe(0);
+  });
+
   test('a large backlog costs no message of a busy peer: both directions at once', async () => {
     const COUNT = 300;
     const echo = (ws, message) => ws.send(message);

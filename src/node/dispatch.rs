@@ -88,7 +88,7 @@ pub struct Dispatcher {
     /// Responses with body that arrived before its handler was attached.
     late_bodies: VecDeque<Handle>,
     /// Whether a turn goes on.
-    is_turning: bool,
+    pub is_turning: bool,
     /// What may still be done before the loop gets a turn of its own; `None` once it had one. A turn that ends asleep may
     /// be rung again before, and does not begin anew.
     budget: Option<Budget>,

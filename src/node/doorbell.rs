@@ -27,11 +27,12 @@ impl Doorbell {
     #[must_use]
     pub fn ringer(&self) -> Box<dyn Fn() + Send + Sync> {
         let function = Arc::clone(&self.function);
-        Box::new(move || {
-            if let Some(function) = &*function.read().unwrap_or_else(PoisonError::into_inner) {
-                function.call();
-            }
-        })
+        Box::new(move || call(&function))
+    }
+
+    /// Rings from Node's own thread: the dispatcher gets a turn soon, whether or not there are events.
+    pub fn ring(&self) {
+        call(&self.function);
     }
 
     /// Keeps Node alive, or lets it go (S17).
@@ -50,5 +51,11 @@ impl Doorbell {
         if let Some(function) = function {
             function.release();
         }
+    }
+}
+
+fn call(function: &RwLock<Option<ThreadsafeFunction>>) {
+    if let Some(function) = &*function.read().unwrap_or_else(PoisonError::into_inner) {
+        function.call();
     }
 }

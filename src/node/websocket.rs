@@ -75,12 +75,15 @@ struct Burst {
 }
 
 impl Socket {
-    /// Counts payload that is accepted now.
-    fn accept(&mut self, length: u32, asked: u64) {
+    /// Counts payload that is accepted now. Returns whether the burst has just become a long one.
+    fn accept(&mut self, length: u32, asked: u64) -> bool {
         if self.burst.asked != asked {
             self.burst = Burst { asked, begin: self.accepted };
         }
+        let is_long = |accepted| accepted - self.burst.begin >= BURST_ALLOWANCE / 2;
+        let was_long = is_long(self.accepted);
         self.accepted += u64::from(length);
+        !was_long && is_long(self.accepted)
     }
 
     /// Bytes that the application is told are waiting: those that really are, and what one handler has sent beyond
@@ -380,7 +383,7 @@ fn transmit<'c>(
     environment.outgoing.push(connection.worker, command(connection, payload));
     let asked = environment.dispatcher.asked;
     let (_, socket) = environment.socket(call.number(0))?;
-    socket.accept(payload.len, asked);
+    let is_long = socket.accept(payload.len, asked);
     let (queued, under_way) = (socket.waiting(asked) > 0, socket.ledger.outstanding(socket.accepted) > 0);
     if queued {
         environment.request_drain(handle);
@@ -389,6 +392,11 @@ fn transmit<'c>(
         // A handler that sends this much shall not find everything further dropped only because its own commands
         // gather: let the worker write while it goes on.
         environment.flush();
+    }
+    if is_long && !environment.dispatcher.is_turning {
+        // Sent from a timer, a promise or a stream. Without a turn of the dispatcher it would never end, however many turns
+        // of Node's loop it takes.
+        environment.doorbell.ring();
     }
     environment.settle();
     Ok(call.env().from_number(if queued { sent::QUEUED } else { sent::NOW }))
@@ -589,8 +597,8 @@ mod tests {
         let mut socket =
             Socket::new(connection, AppId { app: 0, epoch: 0 }, 0, Arc::clone(&ledger), Peer::default());
         for asked in [1, 2, 3] {
-            for _ in 0..16 {
-                socket.accept(64 * 1024, asked);
+            for count in 1..=16 {
+                assert_eq!(socket.accept(64 * 1024, asked), count == 8);
                 // The worker has written it at once.
                 ledger.record(socket.accepted, 0);
                 assert_eq!(socket.waiting(asked), 0);
