@@ -677,7 +677,8 @@ export interface HttpResponse {
    */
   writeStatus(status: RecognizedString): this;
   /**
-   * Adds a header. Repeated names are sent repeatedly. Returns the response.
+   * Adds a header. Repeated names are sent repeatedly. Returns the response. A `Connection` of yours is sent as it is;
+   * `Connection: close` is added to it only where the client did not ask for the end itself.
    *
    * Throws `ERR_HTTP_INVALID_HEADER`; `ERR_INVALID_STATE` after the first `write` or `tryEnd`.
    */

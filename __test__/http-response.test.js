@@ -306,6 +306,11 @@ describe('end', () => {
     expect(response.text).toBe('answer');
   });
 
+  test('Connection of the program stays as it is for a client that asked for the end itself', async () => {
+    expect(await wire((res) => res.writeHeader('Connection', 'keep-alive').end('x')))
+      .toBe('HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nDate: D\r\nContent-Length: 1\r\n\r\nx');
+  });
+
   test('closeConnection adds Connection: close and closes behind the body', async () => {
     for (const close of [true, 1, 'yes', {}]) {
       expect(await wire((res) => res.end('x', close), request('GET', '/')))

@@ -36,7 +36,9 @@ pub struct ResponseHead<'a> {
 /// * Content-Length, Transfer-Encoding: left out, because a length that does not fit the body makes the client read
 ///   the next response wrongly. Only where no body follows (HEAD, 304) the application's Content-Length replaces ours:
 ///   the first one that is a number, because clients refuse a response with several or with something else.
-/// * Connection: sent as it is; `close` in it closes the connection after the response.
+/// * Connection: sent as it is; `close` in it closes the connection after the response. To a client of HTTP/1.1 that asked
+///   for the end of the connection itself, nothing is added: it knows, and `keep-alive, close` only puzzles programs that
+///   compare.
 /// * Date: sent instead of ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FieldFlags(u8);
@@ -183,7 +185,9 @@ pub(super) fn encode_head(
     date: &[u8; 29],
     out: &mut Vec<u8>,
 ) -> Plan {
-    let says_close = head.flags.has(FieldFlags::CONNECTION) && has_close_option(head.fields);
+    let says_something = head.flags.has(FieldFlags::CONNECTION);
+    let says_close = says_something && has_close_option(head.fields);
+    let is_known = says_something && asked.version == Version::Http11 && !asked.keep_alive;
     let mut plan = Plan::new(head, asked, framing);
     plan.close |= close || says_close;
 
@@ -198,10 +202,10 @@ pub(super) fn encode_head(
         out.extend_from_slice(head.fields);
     }
     if plan.close {
-        if !says_close {
+        if !says_close && !is_known {
             out.extend_from_slice(b"Connection: close\r\n");
         }
-    } else if asked.version == Version::Http10 && !head.flags.has(FieldFlags::CONNECTION) {
+    } else if asked.version == Version::Http10 && !says_something {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
     }
     if !head.flags.has(FieldFlags::DATE) {
@@ -496,6 +500,14 @@ mod tests {
         let (text, ..) =
             encode("GET", Version::Http10, true, "200 OK", "Connection: keep-alive\r\n", Framing::Length(0));
         assert_eq!(text, "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nD\r\nContent-Length: 0\r\n");
+
+        // Nothing for HTTP/1.1 clients that asked for the end; others are told that it comes.
+        let own = "Connection: keep-alive\r\n";
+        let (text, plan) = encode("GET", Version::Http11, false, "200 OK", own, Framing::Length(0));
+        assert_eq!(text, "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nD\r\nContent-Length: 0\r\n");
+        assert!(plan.close);
+        let (text, ..) = encode("GET", Version::Http10, false, "200 OK", own, Framing::Length(0));
+        assert!(text.contains("Connection: keep-alive\r\nConnection: close\r\n"), "{text}");
 
         let (text, ..) = encode_11("GET", "200 OK", "date: now\r\n", Framing::Length(0));
         assert_eq!(text, "HTTP/1.1 200 OK\r\ndate: now\r\nContent-Length: 0\r\n");
