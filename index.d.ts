@@ -965,7 +965,9 @@ export interface WebSocket<UserData> {
    * - Pings may be sent in between, and `end` and `close` may be called. What is published to the WebSocket meanwhile
    *   follows the last fragment; if there never is one, it is not sent.
    *
-   * `compress` has no effect yet: fragments leave uncompressed.
+   * With `compress` the whole message leaves compressed, unless compression was not negotiated with this client. Its
+   * fragments are one stream, of which the client can read each as it arrives. What `sendFragment` and
+   * `sendLastFragment` are told of `compress` has no effect: it is the first frame that says it.
    *
    * Throws `ERR_INVALID_STATE` before the last fragment of another message; `send` does, too.
    */

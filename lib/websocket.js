@@ -47,14 +47,14 @@ class WebSocket {
     return status;
   }
 
-  sendFragment(message, compress) {
-    const status = native.wsFragment(socketHandle(this), readable(message), false, compress);
+  sendFragment(message) {
+    const status = native.wsFragment(socketHandle(this), readable(message), false);
     if (status === DROPPED) reportDropped(this, message, registers[1] === 1);
     return status;
   }
 
-  sendLastFragment(message, compress) {
-    const status = native.wsFragment(socketHandle(this), readable(message), true, compress);
+  sendLastFragment(message) {
+    const status = native.wsFragment(socketHandle(this), readable(message), true);
     if (status === DROPPED) reportDropped(this, message, registers[1] === 1);
     return status;
   }

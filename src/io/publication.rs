@@ -36,6 +36,13 @@ impl<'a> Publication<'a> {
         }
     }
 
+    /// The message alone, in memory that all recipients share.
+    pub fn shared_payload(&mut self) -> Bytes {
+        let length = self.payload.len();
+        let frame = self.plain();
+        frame.slice(frame.len() - length..)
+    }
+
     fn plain(&mut self) -> &Bytes {
         let (kind, payload) = (self.kind, self.payload);
         self.plain.get_or_insert_with(|| {

@@ -290,13 +290,13 @@ fn require_no_fragments(call: &Call<'_>) -> Result<(), Misuse> {
     }
 }
 
-/// `wsFirstFragment(socket, message, isBinary)`: as `wsSend`.
+/// `wsFirstFragment(socket, message, isBinary, compress)`: as `wsSend`; `compress` counts for the whole message.
 pub fn first_fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let kind = kind_of(call.truthy(2));
+    let (kind, compress) = (kind_of(call.truthy(2)), call.truthy(3));
     require_no_fragments(call)?;
     let status = transmit(call, Droppable::Yes, |connection, payload| Command::SendFragment {
         connection,
-        fragment: Fragment::First(kind),
+        fragment: Fragment::First { kind, compress },
         payload,
     })?;
     let is_dropped = call.env().number(status) == Some(sent::DROPPED);

@@ -2,16 +2,18 @@
 //! remembered; of the rest each message is preceded by its length.
 
 use super::plain_inflate::PlainInflate;
-use crate::protocol::websocket::Agreement;
 use crate::protocol::websocket::deflate::{Codecs, Deflation};
 use crate::protocol::websocket::extensions::Direction;
+use crate::protocol::websocket::fragment::Fragment;
+use crate::protocol::websocket::{Agreement, MessageKind};
 
 /// The longest message, in bytes.
 const LIMIT: u32 = 5_000;
 
 /// Asserts of the messages in `data`:
 /// - what they decompress to, or that they are too long or no deflate, is what a plain reading of RFC 1951 makes of them;
-/// - what we compress, the plain reader decompresses, and it never looks further back than was agreed.
+/// - what we compress, in one piece or in fragments, the plain reader decompresses, and it never looks further back than
+///   was agreed.
 ///
 /// # Panics
 /// If one of them does not hold.
@@ -22,6 +24,7 @@ pub fn inflate(data: &[u8]) {
     let mut codecs = Codecs::default();
     let (mut ours, mut twin) = (Deflation::new(agreement), PlainInflate::default());
     let mut reader = PlainInflate::default();
+    let (mut in_parts, mut parts_reader) = (Deflation::new(agreement), PlainInflate::default());
     while let Some((&length, following)) = rest.split_first() {
         let (message, following) = following.split_at(following.len().min(length.into()));
         rest = following;
@@ -29,6 +32,7 @@ pub fn inflate(data: &[u8]) {
         if !direction.takeover {
             twin.forget();
             reader.forget();
+            parts_reader.forget();
         }
         // An empty message is not compressed.
         if !message.is_empty() {
@@ -38,10 +42,31 @@ pub fn inflate(data: &[u8]) {
             assert!(reader.farthest <= 1 << direction.window_bits, "{} bytes back", reader.farthest);
         }
 
+        let parts = compress_parts(&mut in_parts, message, &mut codecs);
+        let read = parts_reader.message(&parts, message.len(), direction.window_bits);
+        assert_eq!(read.as_deref(), Ok(message));
+        assert!(parts_reader.farthest <= 1 << direction.window_bits, "{} bytes back", parts_reader.farthest);
+
         let read = ours.decompress(message, LIMIT, &mut codecs).map(<[u8]>::to_vec);
         assert_eq!(read, twin.message(message, LIMIT as usize, direction.window_bits));
         if read.is_err() {
             return;
         }
     }
+}
+
+/// The message, compressed in three fragments, one of which may be empty, or in one piece if it is odd.
+fn compress_parts(deflation: &mut Deflation, message: &[u8], codecs: &mut Codecs) -> Vec<u8> {
+    if message.len() % 2 == 1 {
+        return deflation.compress(message, codecs).unwrap_or_default().to_vec();
+    }
+    let (first, rest) =
+        message.split_at(usize::from(message.first().copied().unwrap_or_default()).min(message.len()));
+    let (middle, last) = rest.split_at(rest.len() / 2);
+    let start = Fragment::First { kind: MessageKind::Binary, compress: true };
+    let mut compressed = Vec::new();
+    for (fragment, part) in [(start, first), (Fragment::Middle, middle), (Fragment::Last, last)] {
+        compressed.extend_from_slice(deflation.compress_part(fragment, part, codecs).unwrap_or_default());
+    }
+    compressed
 }

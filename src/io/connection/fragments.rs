@@ -3,18 +3,28 @@
 
 use bytes::Bytes;
 
-use super::websocket::Delivery;
 use super::{Connection, Protocol};
 use crate::io::context::Context;
-use crate::protocol::websocket::fragment::{Fragment, encode_fragment};
+use crate::io::publication::Publication;
+use crate::protocol::websocket::fragment::Fragment;
+use crate::protocol::websocket::{Codecs, Form, MessageKind};
 
 /// Published messages that arrived while a message was being sent in fragments. Exists as long as that is so.
 #[derive(Debug, Default)]
 pub struct Held {
-    /// Encoded, oldest first.
-    frames: Vec<Bytes>,
+    /// Oldest first.
+    messages: Vec<Waiting>,
     /// Sum of their lengths.
     length: usize,
+}
+
+/// One of them.
+#[derive(Debug)]
+enum Waiting {
+    /// Encoded.
+    Frame(Bytes),
+    /// To be compressed with reference to what is sent before it: not yet, as that is not complete.
+    Message(MessageKind, Bytes),
 }
 
 impl Held {
@@ -24,21 +34,27 @@ impl Held {
         self.length
     }
 
-    fn push(&mut self, frame: &Bytes) {
-        self.length += frame.len();
-        self.frames.push(frame.clone());
+    /// Adds a message in the form that it will need.
+    pub fn push(&mut self, publication: &mut Publication<'_>, form: Form, codecs: &mut Codecs) {
+        let (waiting, length) = match publication.frame(form, codecs) {
+            Some(frame) => (Waiting::Frame(frame.clone()), frame.len()),
+            None => {
+                let message = Waiting::Message(publication.kind, publication.shared_payload());
+                (message, publication.payload.len())
+            }
+        };
+        self.messages.push(waiting);
+        self.length += length;
     }
 }
 
 impl Connection {
     /// `Command::SendFragment`. Node's thread sees to their order.
     pub fn send_fragment(&mut self, fragment: Fragment, payload: &[u8], context: &mut Context) {
-        self.with_session(context, |socket, out, _, _| {
+        self.with_session(context, |socket, out, _, around| {
             socket.count_applied(payload.len());
-            if socket.can_send() {
-                encode_fragment(fragment, payload, out);
-            }
-            if matches!(fragment, Fragment::First(_)) {
+            socket.session.send_fragment(fragment, payload, around.codecs, out);
+            if matches!(fragment, Fragment::First { .. }) {
                 socket.held = Some(Box::default());
             }
         });
@@ -51,25 +67,19 @@ impl Connection {
     fn release_held(&mut self, context: &mut Context) {
         let Protocol::WebSocket(socket) = &mut self.protocol else { return };
         let Some(held) = socket.held.take() else { return };
-        if !socket.can_send() || !self.is_serving() {
+        if !socket.session.can_send() || !self.is_serving() {
             return;
         }
-        for frame in &held.frames {
-            self.outbox.push_shared(frame, &mut context.pool);
-        }
-        self.mark_dirty(context);
-    }
-
-    /// Queues a published message, in the outbox or behind the fragments.
-    pub(super) fn queue_encoded(&mut self, frame: &Bytes, context: &mut Context) -> Delivery {
-        let Protocol::WebSocket(socket) = &mut self.protocol else { return Delivery::Done };
-        match &mut socket.held {
-            Some(held) => held.push(frame),
-            None => {
-                self.outbox.push_shared(frame, &mut context.pool);
-                self.mark_dirty(context);
+        for waiting in held.messages {
+            let Protocol::WebSocket(socket) = &mut self.protocol else { return };
+            match waiting {
+                Waiting::Frame(frame) => self.outbox.push_shared(&frame, &mut context.pool),
+                Waiting::Message(kind, payload) => {
+                    let out = self.outbox.tail(&mut context.pool);
+                    socket.session.send_compressed(kind, &payload, &mut context.codecs, out);
+                }
             }
         }
-        Delivery::Done
+        self.mark_dirty(context);
     }
 }

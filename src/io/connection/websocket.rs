@@ -18,7 +18,7 @@ use crate::protocol::websocket::{Agreement, Closure, Codecs, MessageKind, Phase,
 /// State of a WebSocket connection.
 #[derive(Debug)]
 pub struct WebSocketSide {
-    session: Session,
+    pub(super) session: Session,
     rules: Arc<Rules>,
     ledger: Arc<Ledger>,
     /// Payload bytes of the applied send and ping commands, for the ledger.
@@ -51,7 +51,7 @@ pub enum Delivery {
 pub(super) struct Surroundings<'a> {
     /// The moment of this pass.
     now: Timestamp,
-    codecs: &'a mut Codecs,
+    pub(super) codecs: &'a mut Codecs,
 }
 
 impl WebSocketSide {
@@ -76,11 +76,6 @@ impl WebSocketSide {
             Phase::Open | Phase::Closing => true,
             Phase::Concluding | Phase::Finished => false,
         }
-    }
-
-    /// Whether messages may still be sent.
-    pub(super) fn can_send(&self) -> bool {
-        self.session.can_send()
     }
 
     /// Payload of a command has arrived.
@@ -227,15 +222,21 @@ impl Connection {
         if socket.must_drop(self.outbox.len()) {
             return Delivery::Missed { report: socket.rules.reports_drops };
         }
-        let frame = match publication.frame(socket.session.form(publication.compress), &mut context.codecs) {
-            Some(frame) => frame.clone(),
+        let form = socket.session.form(publication.compress);
+        if let Some(held) = &mut socket.held {
+            held.push(publication, form, &mut context.codecs);
+            return Delivery::Done;
+        }
+        match publication.frame(form, &mut context.codecs) {
+            Some(frame) => self.outbox.push_shared(frame, &mut context.pool),
             None => {
-                let (kind, payload, mut frame) = (publication.kind, publication.payload, Vec::new());
-                socket.session.send_compressed(kind, payload, &mut context.codecs, &mut frame);
-                frame.into()
+                let (kind, payload) = (publication.kind, publication.payload);
+                let out = self.outbox.tail(&mut context.pool);
+                socket.session.send_compressed(kind, payload, &mut context.codecs, out);
             }
-        };
-        self.queue_encoded(&frame, context)
+        }
+        self.mark_dirty(context);
+        Delivery::Done
     }
 
     /// A published message was missed, and Node's thread is to be told: now, or, where `payload` is `None`, with the next

@@ -11,17 +11,24 @@
 //! | sent | no | any | nothing |
 //! | sent | yes | up to 2^13 | the last `2^window_bits` bytes |
 //! | sent | yes | more | a compressor of its own: indexing that much anew costs more than compressing a small message |
+//!
+//! While a message is sent in fragments, a WebSocket keeps what one with takeover would: other messages are compressed
+//! between its parts, which are one stream.
 
 use std::fmt;
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Inflate, InflateFlush, Status};
 
 use super::extensions::{Agreement, Direction, LARGEST_WINDOW};
+use super::fragment::Fragment;
 use crate::protocol::cause::CloseCause;
 
 /// What is left out at the end of every compressed message: the flush marker, an empty block without compression
 /// (RFC 7692 §7.2.1).
 const MARKER: [u8; 4] = [0, 0, 0xff, 0xff];
+/// An empty message, or the end of one to which a part without bytes is added: with the marker, another empty block
+/// (RFC 7692 §7.2.3.6).
+const EMPTY: [u8; 1] = [0];
 /// What is shown to the decompressor behind each message: the marker, and an empty last block. That is its end only if
 /// the message was complete, so a message that was cut off is not taken for a shorter one.
 const END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
@@ -43,11 +50,13 @@ pub struct Deflation {
     /// The end of what was received, if that may be referred to.
     received: History,
     sent: Sent,
+    /// Whether a message is being sent in fragments that is compressed.
+    in_parts: bool,
 }
 
-/// What one WebSocket keeps of the messages it sent.
+/// What one WebSocket keeps of what it sent.
 enum Sent {
-    /// Nothing: no message refers to another.
+    /// Nothing: no message refers to another, and none is incomplete.
     Forgotten,
     /// What later messages may refer to.
     Remembered(History),
@@ -60,51 +69,67 @@ impl Deflation {
     #[must_use]
     pub fn new(agreement: Agreement) -> Self {
         let Direction { window_bits, takeover } = agreement.outgoing;
-        let sent = match window_bits {
-            _ if !takeover => Sent::Forgotten,
-            0..=REMEMBERED_BITS => Sent::Remembered(History::default()),
-            _ => Sent::Compressor(None),
-        };
-        Self { agreement, received: History::default(), sent }
+        let sent = if takeover { Sent::remembering(window_bits) } else { Sent::Forgotten };
+        Self { agreement, received: History::default(), sent, in_parts: false }
     }
 
     /// The window bits of a message that fits this WebSocket and all others of the same window, if no message refers to
     /// another ([`Codecs::compress_alone`]).
     #[must_use]
     pub const fn shared_window(&self) -> Option<u8> {
-        match self.sent {
-            Sent::Forgotten => Some(self.agreement.outgoing.window_bits),
-            Sent::Remembered(_) | Sent::Compressor(_) => None,
-        }
+        let Direction { window_bits, takeover } = self.agreement.outgoing;
+        if takeover { None } else { Some(window_bits) }
     }
 
     /// Compresses a message that is sent now and not empty, without the marker at its end. `None` if that failed, which no later
     /// message suffers from: it is then sent as it is.
     pub fn compress<'c>(&mut self, message: &[u8], codecs: &'c mut Codecs) -> Option<&'c [u8]> {
-        let window_bits = self.agreement.outgoing.window_bits;
-        let length = match &mut self.sent {
-            Sent::Forgotten => return codecs.compress_alone(message, window_bits),
-            Sent::Remembered(history) => {
-                let (compressor, buffer) = codecs.compressor(window_bits);
-                compressor.reset();
-                if !history.bytes.is_empty() {
-                    compressor.set_dictionary(&history.bytes).ok()?;
-                }
-                let length = compress(compressor, message, buffer)?;
-                history.push(message, window_bits);
-                length
-            }
-            Sent::Compressor(own) => {
-                let compressor = own.get_or_insert_with(|| Box::new(new_compressor(window_bits)));
-                let Some(length) = compress(compressor, message, &mut codecs.buffer) else {
-                    // A new one refers to nothing, so it may begin anywhere.
-                    *own = None;
-                    return None;
-                };
-                length
-            }
-        };
+        let length = self.sent.compress(message, self.agreement.outgoing.window_bits, codecs)?;
         codecs.buffer.get(..length)
+    }
+
+    /// Compresses a part of a message that is sent in fragments; `None` if its first one said that it is not compressed.
+    ///
+    /// The parts are one stream, from which only the last one lacks the marker. Those before end with one, so that a peer
+    /// which reads as it arrives has all of a part. Until the last one, no whole message may be compressed for this
+    /// WebSocket.
+    pub fn compress_part<'c>(
+        &mut self,
+        fragment: Fragment,
+        part: &[u8],
+        codecs: &'c mut Codecs,
+    ) -> Option<&'c [u8]> {
+        let Direction { window_bits, takeover } = self.agreement.outgoing;
+        if let Fragment::First { compress, .. } = fragment {
+            self.in_parts = compress;
+            if compress && !takeover {
+                self.sent = Sent::remembering(window_bits);
+            }
+        }
+        if !self.in_parts {
+            return None;
+        }
+        let length = (!part.is_empty()).then(|| {
+            self.sent.compress(part, window_bits, codecs).unwrap_or_else(|| {
+                // The peer has been told that the message is compressed. What comes next refers to nothing before.
+                self.sent = Sent::remembering(window_bits);
+                store(part, &mut codecs.buffer)
+            })
+        });
+        if fragment == Fragment::Last {
+            self.in_parts = false;
+            if !takeover {
+                self.sent = Sent::Forgotten;
+            }
+        }
+        match (fragment, length) {
+            (Fragment::Last, Some(length)) => codecs.buffer.get(..length),
+            (Fragment::Last, None) => Some(&EMPTY),
+            (Fragment::First { .. } | Fragment::Middle, Some(length)) => {
+                codecs.buffer.get(..length + MARKER.len())
+            }
+            (Fragment::First { .. } | Fragment::Middle, None) => Some(&[]),
+        }
     }
 
     /// Decompresses a message (RFC 7692 §7.2.2). Of one that exceeds `limit` bytes not more than one byte beyond it is
@@ -128,13 +153,42 @@ impl Deflation {
     }
 }
 
+impl Sent {
+    /// What may refer to everything that is sent from now on.
+    fn remembering(window_bits: u8) -> Self {
+        match window_bits {
+            0..=REMEMBERED_BITS => Self::Remembered(History::default()),
+            _ => Self::Compressor(None),
+        }
+    }
+
+    /// Compresses what is sent next to the front of the buffer, the marker included, and returns the length without it.
+    fn compress(&mut self, bytes: &[u8], window_bits: u8, codecs: &mut Codecs) -> Option<usize> {
+        match self {
+            Self::Forgotten => codecs.compress_behind(&[], bytes, window_bits),
+            Self::Remembered(history) => {
+                let length = codecs.compress_behind(&history.bytes, bytes, window_bits)?;
+                history.push(bytes, window_bits);
+                Some(length)
+            }
+            Self::Compressor(own) => {
+                let compressor = own.get_or_insert_with(|| Box::new(new_compressor(window_bits)));
+                let length = compress(compressor, bytes, &mut codecs.buffer);
+                if length.is_none() {
+                    // A new one refers to nothing, so it may begin anywhere.
+                    *own = None;
+                }
+                length
+            }
+        }
+    }
+}
+
 impl Codecs {
     /// Compresses a message that is not empty, refers to no other and may be referred to by none, without the marker at its end.
     /// `None` if that failed; it can be sent as it is.
     pub fn compress_alone(&mut self, message: &[u8], window_bits: u8) -> Option<&[u8]> {
-        let (compressor, buffer) = self.compressor(window_bits);
-        compressor.reset();
-        let length = compress(compressor, message, buffer)?;
+        let length = self.compress_behind(&[], message, window_bits)?;
         self.buffer.get(..length)
     }
 
@@ -145,10 +199,16 @@ impl Codecs {
         }
     }
 
-    fn compressor(&mut self, window_bits: u8) -> (&mut Deflate, &mut Vec<u8>) {
+    /// Compresses what may refer to `history` to the front of the buffer, the marker included, and returns the length
+    /// without it.
+    fn compress_behind(&mut self, history: &[u8], bytes: &[u8], window_bits: u8) -> Option<usize> {
         let place = usize::from(compressor_bits(window_bits) - SMALLEST_COMPRESSOR);
         let compressor = self.compressors[place].get_or_insert_with(|| new_compressor(window_bits));
-        (compressor, &mut self.buffer)
+        compressor.reset();
+        if !history.is_empty() {
+            compressor.set_dictionary(history).ok()?;
+        }
+        compress(compressor, bytes, &mut self.buffer)
     }
 }
 
@@ -247,7 +307,7 @@ impl Inflation<'_> {
     }
 }
 
-/// Compresses `message` to the front of `out`, and returns how long it is there without the marker.
+/// Compresses `message` to the front of `out`, the marker included, and returns how long it is there without it.
 fn compress(compressor: &mut Deflate, mut message: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     let mut length = 0;
     loop {
@@ -266,6 +326,22 @@ fn compress(compressor: &mut Deflate, mut message: &[u8], out: &mut Vec<u8>) -> 
         }
     }
     out[..length].strip_suffix(&MARKER).map(<[u8]>::len)
+}
+
+/// The same with blocks that are not compressed (RFC 1951 §3.2.4), should compressing ever fail.
+fn store(bytes: &[u8], out: &mut Vec<u8>) -> usize {
+    out.clear();
+    for block in bytes.chunks(usize::from(u16::MAX)) {
+        // Lossless: no chunk is longer.
+        let length = block.len() as u16;
+        out.push(0);
+        out.extend_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(&(!length).to_le_bytes());
+        out.extend_from_slice(block);
+    }
+    out.extend_from_slice(&EMPTY);
+    out.extend_from_slice(&MARKER);
+    out.len() - MARKER.len()
 }
 
 fn new_compressor(window_bits: u8) -> Deflate {

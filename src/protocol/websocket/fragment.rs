@@ -8,18 +8,36 @@ use super::frame::{self, MessageKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fragment {
     /// The first one, which says what the message is.
-    First(MessageKind),
+    First {
+        /// Text or binary.
+        kind: MessageKind,
+        /// Whether the message is compressed (RFC 7692 §6: RSV1 stands on its first frame and on no other).
+        compress: bool,
+    },
     /// One that others follow.
     Middle,
     /// The last one.
     Last,
 }
 
-/// Appends an unmasked frame with one part of a message. Only control frames may stand between the parts.
+impl Fragment {
+    /// The same of a message that is not compressed.
+    #[must_use]
+    pub const fn uncompressed(self) -> Self {
+        match self {
+            Self::First { kind, .. } => Self::First { kind, compress: false },
+            Self::Middle | Self::Last => self,
+        }
+    }
+}
+
+/// Appends an unmasked frame with one part of a message, compressed already if it is. Only control frames may stand
+/// between the parts.
 pub fn encode_fragment(fragment: Fragment, payload: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     match fragment {
-        Fragment::First(kind) => frame::encode(kind.into(), payload, out),
+        Fragment::First { kind, compress: false } => frame::encode_message(kind, payload, out),
+        Fragment::First { kind, compress: true } => frame::encode_compressed(kind, payload, out),
         Fragment::Middle | Fragment::Last => frame::encode(OpCode::Data(Data::Continue), payload, out),
     }
     if fragment != Fragment::Last {
@@ -35,13 +53,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_says_the_kind_and_the_last_the_end() {
+    fn the_first_says_the_kind_and_whether_it_is_compressed_and_the_last_the_end() {
         let mut out = b"before".to_vec();
-        encode_fragment(Fragment::First(MessageKind::Text), b"a", &mut out);
+        encode_fragment(Fragment::First { kind: MessageKind::Text, compress: false }, b"a", &mut out);
         encode_fragment(Fragment::Middle, b"", &mut out);
         encode_fragment(Fragment::Last, b"b", &mut out);
-        encode_fragment(Fragment::First(MessageKind::Binary), &[7; 126], &mut out);
-        let expected = [&b"before\x01\x01a\x00\x00\x80\x01b\x02\x7e\x00\x7e"[..], &[7; 126]].concat();
+        encode_fragment(Fragment::First { kind: MessageKind::Binary, compress: true }, &[7; 126], &mut out);
+        let expected = [&b"before\x01\x01a\x00\x00\x80\x01b\x42\x7e\x00\x7e"[..], &[7; 126]].concat();
         assert_eq!(out, expected);
     }
 }

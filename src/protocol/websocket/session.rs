@@ -17,6 +17,7 @@ use super::assembler::{Assembler, Received};
 use super::close::{self, PeerClose};
 use super::deflate::{Codecs, Deflation};
 use super::extensions::Agreement;
+use super::fragment::{Fragment, encode_fragment};
 use super::frame::{self, ControlKind, MAX_CONTROL_LENGTH, MessageKind, Terms};
 use super::utf8;
 use crate::protocol::cause::CloseCause;
@@ -334,6 +335,26 @@ impl Session {
             return codecs.tidy();
         }
         self.send(kind, payload, out);
+    }
+
+    /// Sends a part of a message, compressed if its first one says so and permessage-deflate was negotiated. Until the
+    /// last one, only control frames may be sent in between. Without effect unless [`Self::can_send`].
+    pub fn send_fragment(
+        &mut self,
+        fragment: Fragment,
+        payload: &[u8],
+        codecs: &mut Codecs,
+        out: &mut Vec<u8>,
+    ) {
+        if !self.can_send() {
+            return;
+        }
+        let deflation = self.deflation.as_deref_mut();
+        if let Some(compressed) = deflation.and_then(|it| it.compress_part(fragment, payload, codecs)) {
+            encode_fragment(fragment, compressed, out);
+            return codecs.tidy();
+        }
+        encode_fragment(fragment.uncompressed(), payload, out);
     }
 
     /// Sends a ping; of a payload beyond 125 bytes only the first 125. Without effect unless [`Self::can_send`].

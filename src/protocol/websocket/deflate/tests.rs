@@ -3,6 +3,7 @@
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress};
 use proptest::prelude::*;
 
+use super::super::frame::MessageKind;
 use super::*;
 use crate::testing::plain_inflate::PlainInflate;
 
@@ -18,6 +19,29 @@ fn compress_all(agreement: Agreement, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let compressed =
         messages.iter().map(|message| deflation.compress(message, &mut codecs).unwrap().to_vec());
     compressed.collect()
+}
+
+/// The parts of one message, compressed one after another, while other WebSockets use the same codecs.
+fn compress_parts(deflation: &mut Deflation, parts: &[&[u8]], codecs: &mut Codecs) -> Vec<Vec<u8>> {
+    let mut compressed = Vec::new();
+    for (place, part) in parts.iter().enumerate() {
+        let fragment = match place {
+            0 => Fragment::First { kind: MessageKind::Text, compress: true },
+            _ if place + 1 == parts.len() => Fragment::Last,
+            _ => Fragment::Middle,
+        };
+        compressed.push(deflation.compress_part(fragment, part, codecs).unwrap().to_vec());
+        codecs.compress_alone(b"of another WebSocket", deflation.agreement.outgoing.window_bits).unwrap();
+    }
+    compressed
+}
+
+/// The parts of a message between these places.
+fn cut_up<'m>(message: &'m [u8], cuts: &[prop::sample::Index]) -> Vec<&'m [u8]> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(message.len() + 1)).collect();
+    cuts.extend([0, message.len()]);
+    cuts.sort_unstable();
+    cuts.windows(2).map(|ends| &message[ends[0]..ends[1]]).collect()
 }
 
 /// The same by flate2, with one context for all.
@@ -237,6 +261,73 @@ fn a_websocket_keeps_the_window_and_no_more() {
 }
 
 #[test]
+fn parts_are_one_stream_and_only_the_last_lacks_the_marker() {
+    let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    let hello_and_marker = [&hello[..], &MARKER].concat();
+    let again = [0xf2, 0x00, 0x11, 0x00, 0x00];
+    let cases: [([&str; 3], [&[u8]; 3]); 4] = [
+        (["Hello", "", "Hello"], [&hello_and_marker, &[], &again]),
+        (["", "", "Hello"], [&[], &[], &hello]),
+        (["", "Hello", ""], [&[], &hello_and_marker, &EMPTY]),
+        (["", "", ""], [&[], &[], &EMPTY]),
+    ];
+    for window_bits in 8..=15 {
+        for takeover in [false, true] {
+            for (parts, expected) in &cases {
+                let (mut codecs, mut deflation) =
+                    (Codecs::default(), Deflation::new(agreed(window_bits, takeover)));
+                let compressed = compress_parts(&mut deflation, &parts.map(str::as_bytes), &mut codecs);
+                assert_eq!(compressed, expected, "{window_bits} {takeover}");
+                assert_eq!(decompress(&compressed.concat(), 100), Ok(parts.concat().into_bytes()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_of_which_the_first_part_does_not_say_so_is_not_compressed() {
+    let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(15, true)));
+    for compress in [false, true, false] {
+        let first = Fragment::First { kind: MessageKind::Binary, compress };
+        for fragment in [first, Fragment::Middle, Fragment::Last] {
+            assert_eq!(deflation.compress_part(fragment, b"part", &mut codecs).is_some(), compress);
+        }
+    }
+}
+
+#[test]
+fn parts_without_takeover_leave_nothing_behind() {
+    for window_bits in [9, 13, 15] {
+        let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(window_bits, false)));
+        assert_eq!(deflation.shared_window(), Some(window_bits));
+        for _ in 0..2 {
+            let first = compress_parts(&mut deflation, &[b"twice, twice, ", b"twice"], &mut codecs).concat();
+            assert!(matches!(deflation.sent, Sent::Forgotten));
+            assert_eq!(decompress(&first, 100), Ok(b"twice, twice, twice".to_vec()));
+        }
+        let first = Fragment::First { kind: MessageKind::Text, compress: true };
+        deflation.compress_part(first, b"incomplete", &mut codecs);
+        assert_eq!(deflation.shared_window(), Some(window_bits), "what is published does not refer to it");
+    }
+}
+
+#[test]
+fn bytes_that_could_not_be_compressed_are_a_part_all_the_same() {
+    let words: Vec<u8> = (0..40_000u32).flat_map(|word| word.to_le_bytes()).collect();
+    for length in [1, 65_535, 65_536, 160_000] {
+        let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(15, true)));
+        let first = Fragment::First { kind: MessageKind::Text, compress: true };
+        let mut message = deflation.compress_part(first, b"before", &mut codecs).unwrap().to_vec();
+        let stored = store(&words[..length], &mut codecs.buffer);
+        message.extend_from_slice(&codecs.buffer[..stored]);
+        assert_eq!(codecs.buffer[stored..], MARKER);
+        assert_eq!(decompress(&message, 200_000), Ok([b"before", &words[..length]].concat()));
+        let read = PlainInflate::default().message(&message, 200_000, 15);
+        assert_eq!(read, Ok([b"before", &words[..length]].concat()));
+    }
+}
+
+#[test]
 fn a_reference_beyond_the_agreed_window_is_refused() {
     let random: Vec<u8> = (0..1500u32).map(|byte| (byte.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let messages = [random.clone(), random];
@@ -287,6 +378,44 @@ proptest! {
             let limit = message.len() as u32;
             prop_assert_eq!(deflation.decompress(compressed, limit, &mut codecs), Ok(&message[..]));
         }
+    }
+
+    /// In parts or as a whole.
+    #[test]
+    fn what_we_compress_in_parts_anybody_decompresses(
+        messages in messages(), window_bits in 8..=15u8, takeover: bool,
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
+    ) {
+        let agreement = agreed(window_bits, takeover);
+        let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreement));
+        let mut compressed = Vec::new();
+        for (place, message) in messages.iter().enumerate() {
+            if place % 3 == 2 {
+                compressed.push(deflation.compress(message, &mut codecs).unwrap().to_vec());
+                continue;
+            }
+            let parts = cut_up(message, &cuts);
+            let in_parts = compress_parts(&mut deflation, &parts, &mut codecs);
+            compressed.push(in_parts.concat());
+            if place == 0 {
+                let mut reader = Decompress::new(false);
+                for (part, compressed) in parts.iter().zip(&in_parts) {
+                    let mut read = Vec::with_capacity(part.len() + 1);
+                    reader.decompress_vec(compressed, &mut read, FlushDecompress::None).unwrap();
+                    prop_assert_eq!(&read, part, "readable as it arrives");
+                }
+            }
+        }
+        prop_assert_eq!(&decompress_by_flate2(agreement, &compressed), &messages);
+        let mut reader = PlainInflate::default();
+        for (compressed, message) in compressed.iter().zip(&messages) {
+            if !takeover {
+                reader.forget();
+            }
+            let read = reader.message(compressed, message.len(), window_bits);
+            prop_assert_eq!(read.as_deref(), Ok(&message[..]));
+        }
+        prop_assert!(reader.farthest <= 1 << window_bits, "{} bytes back", reader.farthest);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::websocket::extensions::Direction;
+use crate::protocol::websocket::fragment::Fragment;
 use crate::testing::split::same_at_every_split;
 
 /// RFC 7692 §7.2.3.1: "Hello".
@@ -128,12 +129,52 @@ fn a_message_is_compressed_if_it_shall_be_and_is_not_empty() {
     assert_eq!(out, expected);
 }
 
+/// The first part of a text that is to be compressed.
+const FIRST: Fragment = Fragment::First { kind: MessageKind::Text, compress: true };
+
+#[test]
+fn fragments_that_are_compressed_have_rsv1_on_the_first_only() {
+    for takeover in [false, true] {
+        let mut fixture = fixture(takeover);
+        let Fixture { session, codecs, out, .. } = &mut fixture;
+        session.send_fragment(FIRST, b"Hello", codecs, out);
+        session.ping(b"?", out);
+        session.send_fragment(Fragment::Middle, b"", codecs, out);
+        session.send_fragment(Fragment::Last, b"Hello", codecs, out);
+        session.send_fragment(
+            Fragment::First { kind: MessageKind::Binary, compress: false },
+            b"a",
+            codecs,
+            out,
+        );
+        session.send_fragment(Fragment::Last, b"b", codecs, out);
+        let (first, marker) = ([0x41, 11], [0, 0, 0xff, 0xff]);
+        let (rest, plain) = (b"\x89\x01?\x00\x00\x80\x05", b"\x02\x01a\x80\x01b");
+        let expected = [&first[..], &HELLO, &marker, rest, &AGAIN, plain].concat();
+        assert_eq!(fixture.take_out(), expected);
+    }
+}
+
+#[test]
+fn no_fragment_follows_the_close_frame() {
+    let mut fixture = fixture(true);
+    let Fixture { session, codecs, out, .. } = &mut fixture;
+    session.send_fragment(FIRST, b"Hello", codecs, out);
+    fixture.end(1000, "");
+    fixture.take_out();
+    let Fixture { session, codecs, out, .. } = &mut fixture;
+    session.send_fragment(Fragment::Last, b"Hello", codecs, out);
+    assert_eq!(fixture.take_out(), b"");
+}
+
 #[test]
 fn without_negotiation_nothing_is_compressed() {
     let mut fixture = Fixture::new(&LIMITS);
     let Fixture { session, codecs, out, .. } = &mut fixture;
     session.send_compressed(MessageKind::Text, b"Hello", codecs, out);
-    assert_eq!(fixture.take_out(), b"\x81\x05Hello");
+    session.send_fragment(FIRST, b"Hel", codecs, out);
+    session.send_fragment(Fragment::Last, b"lo", codecs, out);
+    assert_eq!(fixture.take_out(), b"\x81\x05Hello\x01\x03Hel\x80\x02lo");
     assert_eq!(fixture.session.form(true), Form::Plain);
 }
 
