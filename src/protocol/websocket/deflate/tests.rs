@@ -4,6 +4,7 @@ use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDec
 use proptest::prelude::*;
 
 use super::super::frame::MessageKind;
+use super::inflation::FREE_RESTARTS;
 use super::*;
 use crate::testing::plain_inflate::PlainInflate;
 

@@ -1,0 +1,93 @@
+//! Decompression of one message (RFC 7692 §7.2.2), which never makes more of it than is allowed.
+
+use zlib_rs::{Inflate, InflateFlush, Status};
+
+use super::LARGEST_WINDOW;
+use crate::protocol::cause::CloseCause;
+
+/// One message being decompressed.
+pub(super) struct Inflation<'a> {
+    pub decompressor: &'a mut Inflate,
+    /// What came before the message.
+    pub history: &'a [u8],
+    pub out: &'a mut Vec<u8>,
+    /// Bytes of `out` that the message has so far.
+    pub length: usize,
+    pub limit: usize,
+}
+
+impl Inflation<'_> {
+    /// Decompresses all of it.
+    pub fn run(&mut self, mut message: &[u8]) -> Result<(), CloseCause> {
+        let mut restarts = FREE_RESTARTS + message.len() / BYTES_PER_RESTART;
+        self.restart()?;
+        // RFC 7692 §7.2.3.4: a message may have last blocks, which end a stream of deflate but not the message.
+        while self.feed(&mut message)? {
+            if message.is_empty() {
+                return Ok(());
+            }
+            restarts = restarts.checked_sub(1).ok_or(CloseCause::InvalidDeflate)?;
+            self.restart()?;
+        }
+        let mut end = &END[..];
+        if self.feed(&mut end)? && end.is_empty() { Ok(()) } else { Err(CloseCause::InvalidDeflate) }
+    }
+
+    /// A stream begins, which may refer to everything before it.
+    fn restart(&mut self) -> Result<(), CloseCause> {
+        self.decompressor.reset(false);
+        let message = &self.out[..self.length];
+        for bytes in [self.history, &message[self.length.saturating_sub(1 << LARGEST_WINDOW)..]] {
+            if !bytes.is_empty() {
+                self.decompressor.set_dictionary(bytes).map_err(|_| CloseCause::InvalidDeflate)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decompresses until `input` is used up, or a stream ends in it; returns whether it was that.
+    fn feed(&mut self, input: &mut &[u8]) -> Result<bool, CloseCause> {
+        loop {
+            if self.length == self.out.len() {
+                // One byte beyond the limit tells that it is exceeded.
+                let more = (2 * self.length).clamp(SMALLEST_BUFFER, LARGEST_STEP + self.length);
+                self.out.resize(more.min(self.limit + 1), 0);
+            }
+            let most = self.out.len().min(self.limit + 1);
+            let (taken, made) = (self.decompressor.total_in(), self.decompressor.total_out());
+            let status = self
+                .decompressor
+                .decompress(input, &mut self.out[self.length..most], InflateFlush::NoFlush)
+                .map_err(|_| CloseCause::InvalidDeflate)?;
+            // Lossless: both are lengths of slices.
+            let taken = (self.decompressor.total_in() - taken) as usize;
+            let made = (self.decompressor.total_out() - made) as usize;
+            *input = &input[taken..];
+            self.length += made;
+            if self.length > self.limit {
+                return Err(CloseCause::InflatedTooBig);
+            }
+            match status {
+                Status::StreamEnd => return Ok(true),
+                Status::Ok | Status::BufError if self.length == most => {}
+                Status::Ok | Status::BufError if input.is_empty() => return Ok(false),
+                // With input and room it goes on, or else it never will.
+                Status::Ok | Status::BufError if taken + made == 0 => return Err(CloseCause::InvalidDeflate),
+                Status::Ok | Status::BufError => {}
+            }
+        }
+    }
+}
+
+/// What is shown to the decompressor behind each message: the marker, and an empty last block. That is its end only if
+/// the message was complete, so a message that was cut off is not taken for a shorter one.
+const END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
+/// Last blocks within one message that are always accepted, and further ones per bytes of it. Each costs about as much as
+/// decompressing some hundred bytes, so that no message costs more than its length.
+pub(super) const FREE_RESTARTS: usize = 16;
+/// See [`FREE_RESTARTS`].
+const BYTES_PER_RESTART: usize = 256;
+/// Bytes that the first part of a decompressed message has room for.
+const SMALLEST_BUFFER: usize = 4 * 1024;
+/// Bytes by which the room for a decompressed message grows at most at a time.
+const LARGEST_STEP: usize = 1024 * 1024;
