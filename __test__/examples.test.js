@@ -26,9 +26,9 @@ function largeFile(length) {
   return path;
 }
 
-/** Downloads `/`, pausing for a moment after every `pauseEach` bytes. */
+/** Downloads `/film`, pausing for a moment after every `pauseEach` bytes. */
 async function download(port, pauseEach = Infinity) {
-  const [response] = await once(http.get({ port, host: '127.0.0.1', agent: false }), 'response');
+  const [response] = await once(http.get({ port, host: '127.0.0.1', path: '/film', agent: false }), 'response');
   const hash = createHash('sha256');
   let left = pauseEach;
   for await (const chunk of response) {
@@ -61,10 +61,10 @@ describe('static-files', () => {
   });
 });
 
-describe('stream-file', () => {
+describe('video-streamer', () => {
   test('sends a file of a gigabyte to slow and fast readers in little memory', async () => {
     const path = largeFile(1024 * MIB);
-    const example = await Example.start('stream-file.js', { FILE: path });
+    const example = await Example.start('video-streamer.js', { FILE: path });
     const { peak } = example;
     const hashes = await Promise.all([download(example.port), download(example.port, 64 * MIB)]);
     const expected = hashOf(path);
@@ -74,11 +74,62 @@ describe('stream-file', () => {
   });
 
   test('reads no further for a reader that went away', async () => {
-    const example = await Example.start('stream-file.js', { FILE: largeFile(64 * MIB) });
+    const example = await Example.start('video-streamer.js', { FILE: largeFile(64 * MIB) });
     const client = await RawClient.connect(example.port);
-    await client.send(request('GET', '/'));
+    await client.send(request('GET', '/film'));
     await client.bytes(5 * MIB);
     client.reset();
     expect((await download(example.port)).length).toBe(64);
+  });
+
+  describe('ranges', () => {
+    const FILM = randomBytes(MIB);
+    let film;
+    let path;
+
+    beforeEach(async () => {
+      path = join(mkdtempSync(join(tmpdir(), 'ferrows-')), 'film');
+      afterTest(() => rmSync(path, { recursive: true }));
+      writeFileSync(path, FILM);
+      film = await RawClient.connect((await Example.start('video-streamer.js', { FILE: path })).port);
+    });
+
+    test.each([
+      ['bytes=0-0', 0, 0],
+      ['bytes=1000-500000', 1000, 500_000],
+      ['bytes=1000000-', 1_000_000, MIB - 1],
+      ['bytes=-10', MIB - 10, MIB - 1],
+      ['bytes=-9999999', 0, MIB - 1],
+      ['bytes=1048000-9999999', 1_048_000, MIB - 1],
+    ])('%s is answered with exactly these bytes', async (range, start, end) => {
+      const answer = await film.get('/film', `Range: ${range}`);
+      expect([answer.status, answer.values('content-range')]).toEqual([206, [`bytes ${start}-${end}/${MIB}`]]);
+      expect(answer.body.equals(FILM.subarray(start, end + 1))).toBe(true);
+    });
+
+    test.each(['bytes=5-2', 'bytes=-', 'bytes=0-1,5-6', 'lines=1-2', 'bytes=a-b'])('%s is not understood: all is sent', async (range) => {
+      const answer = await film.get('/film', `Range: ${range}`);
+      expect([answer.status, answer.values('content-range'), answer.body.equals(FILM)]).toEqual([200, [], true]);
+    });
+
+    test.each(['bytes=1048576-', 'bytes=-0'])('%s is answered with 416 and the size', async (range) => {
+      const answer = await film.get('/film', `Range: ${range}`);
+      expect([answer.status, answer.values('content-range')]).toEqual([416, [`bytes */${MIB}`]]);
+    });
+
+    test('HEAD tells the size and sends nothing', async () => {
+      await film.send(request('HEAD', '/film', ['Range: bytes=1-2']));
+      const answer = await film.response('HEAD');
+      expect([answer.status, answer.values('content-length')]).toEqual([206, ['2']]);
+      expect((await film.get('/')).text).toContain('<video src="/film"');
+    });
+
+    test('If-Range: the rest of the same film, or all of another', async () => {
+      const [etag] = (await film.get('/film', 'Range: bytes=0-0')).values('etag');
+      expect((await film.get('/film', 'Range: bytes=1-3', `If-Range: ${etag}`)).status).toBe(206);
+      writeFileSync(path, 'another film');
+      const answer = await film.get('/film', 'Range: bytes=1-3', `If-Range: ${etag}`);
+      expect([answer.status, answer.text]).toEqual([200, 'another film']);
+    });
   });
 });
