@@ -48,8 +48,10 @@ async function main() {
     const packages = await makeRelease(join(work, 'release'), join(work, 'tarballs'));
     const registry = await serve(packages);
     const user = await install(work, registry);
+    await installAlias(user);
     registry.close();
     await checkPrograms(user);
+    await checkAlias(user);
     await checkTypes(user);
     await checkMissingBinary(user);
   } finally {
@@ -129,6 +131,20 @@ async function install(work, registry) {
   console.log(`installed ${installed(folder).join(' and ')}`);
   assert.equal(installed(folder).length, 2);
   return { folder, env };
+}
+
+/** What docs/migrating-from-uwebsockets.md promises: the old name, for programs and for packages that they depend on. */
+async function installAlias({ folder, env }) {
+  await npm(['install', 'uWebSockets.js@npm:ferrows', '--no-audit', '--no-fund'], { cwd: folder, env });
+  const { dependencies } = readJson(join(folder, 'package.json'));
+  assert.match(dependencies['uWebSockets.js'], /^npm:ferrows@/);
+}
+
+async function checkAlias({ folder, env }) {
+  writeFileSync(join(folder, 'alias.cjs'), `const uWS = require('uWebSockets.js');${HELLO}`);
+  const { stdout } = await step(process.execPath, ['alias.cjs'], { cwd: folder, env });
+  assert.equal(stdout, 'hello\n');
+  console.log('alias.cjs: served and ended, under the name uWebSockets.js');
 }
 
 async function checkPrograms({ folder, env }) {
