@@ -334,6 +334,95 @@ export const LIBUS_LISTEN_DEFAULT: 0;
 /** Fail with `EADDRINUSE` if anybody else listens on the port, and keep others off it. */
 export const LIBUS_LISTEN_EXCLUSIVE_PORT: 1;
 
+/** Numbers of connections. */
+export interface ConnectionCounts {
+  /** At this moment. */
+  open: number;
+  /** Since the app was made. */
+  total: number;
+}
+
+/**
+ * What `getStats` tells; docs/observability.md says more. Counts are of this app since it was made, over all of its
+ * `listen`s and `close`s, and never fall; `queues` and what is called `open` go up and down. Each number is of the moment
+ * it is read at, while the I/O threads go on.
+ *
+ * What a handler was told is counted before it is told. What the app sends is counted when its I/O thread gets to it.
+ */
+export interface AppStats {
+  /** Seconds since the app was made. */
+  uptime: number;
+  connections: {
+    /**
+     * Connections that speak HTTP. As every connection begins like that, `total` is the number of all that were accepted;
+     * a WebSocket is no longer among those that are open.
+     */
+    http: ConnectionCounts;
+    /** WebSockets: open from before `open` until before `close`. */
+    webSocket: ConnectionCounts;
+  };
+  /** Requests whose head broke no rule; handshakes of WebSockets are among them. */
+  requests: number;
+  /** Of WebSockets: whole messages, no pings, pongs or Close frames. */
+  messages: {
+    received: number;
+    /** Handed to the connection, so a published one counts for each who gets it. */
+    sent: number;
+    /** Kept back because of `maxBackpressure`: `send` returned 2, or a subscriber missed a published one. */
+    dropped: number;
+  };
+  /** Of HTTP and WebSocket, framing included, as they went through the sockets (with TLS: before encryption). */
+  bytes: { received: number; sent: number };
+  /** How often something ended for which cause. Causes that have not occurred are missing. */
+  closes: {
+    /** WebSockets, by the `info.cause` of their `close` event. */
+    webSocket: { [cause in CloseCauseName]?: number };
+    /** Responses that were aborted, by the `info.cause` of `onAborted`, whether or not it was attached. */
+    aborted: { [cause in CloseCauseName]?: number };
+    /** Connections that ended because the client broke a rule of HTTP or PROXY: `ERR_HTTP_…`, `ERR_PROXY_…`. */
+    refused: { [rule: string]: number };
+  };
+  handshakeFailures: {
+    /** TLS handshakes that failed. 0 as long as there is no TLS. */
+    tls: number;
+    /** WebSocket handshakes that were answered with 400 or 426. */
+    webSocket: number;
+  };
+  /** What waits at this moment. */
+  queues: {
+    /** Events for handlers, of all apps of this thread: if these grow, JavaScript is what is slow. */
+    events: number;
+    /** Memory that they take, in bytes. */
+    eventBytes: number;
+    /** Commands for the I/O threads, of all apps of this thread. */
+    commands: number;
+    /** Bytes of this app that the system did not take yet, because clients read too slowly. */
+    backpressure: number;
+  };
+  /** The I/O threads, which all apps of this thread share. */
+  workers: {
+    /** The name that `top -H` and debuggers show. */
+    name: string;
+    /** Processor time in seconds since the thread was started; `undefined` on other systems than Linux. */
+    cpu: number | undefined;
+  }[];
+}
+
+/**
+ * The messages on channels of `node:diagnostics_channel`, by the names of the channels; docs/observability.md says when they
+ * are sent. Subscribers look on: what they are given belongs to the handlers.
+ */
+export interface DiagnosticsMessages {
+  /** A WebSocket opens; before its `open` handler. */
+  'ferrows:websocket:open': { ws: WebSocket<unknown> };
+  /** A WebSocket is closed; before its `close` handler. */
+  'ferrows:websocket:close': { ws: WebSocket<unknown>; code: number; reason: string; info: CloseInfo };
+  /** A message was dropped; before the `dropped` handler, whose arguments these are. `message` is to be copied if kept. */
+  'ferrows:websocket:dropped': { ws: WebSocket<unknown>; message: ArrayBuffer; isBinary: boolean; unreported: number };
+  /** A response is aborted; before its handlers. */
+  'ferrows:http:aborted': { res: HttpResponse; reason: string; info: CloseInfo };
+}
+
 /**
  * An app. Its methods may be called at any time, inside handlers and after `listen` too; they take effect before they
  * return. Methods that return the app can be chained.
@@ -498,6 +587,13 @@ export interface TemplatedApp {
   publish(topic: RecognizedString, message: RecognizedString, isBinary?: boolean, compress?: boolean): boolean;
   /** The number of WebSockets subscribed to exactly this topic, at this moment. */
   numSubscribers(topic: RecognizedString): number;
+
+  /**
+   * What this app has gone through since it was made, in numbers: see {@link AppStats}. A new object each time. Costs
+   * tens of microseconds, and counting costs no lock, no memory of a connection and next to no time. At any time, after
+   * `close` too.
+   */
+  getStats(): AppStats;
 
   /**
    * Closes the listening sockets and drops every connection. `onAborted` and `close` handlers run before it returns

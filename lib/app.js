@@ -6,10 +6,12 @@ const { isAnyArrayBuffer } = require('node:util').types;
 
 const { readBehavior } = require('./behavior.js');
 const { filters, KEY, native, readable, registers, shutdowns, targets } = require('./border.js');
+const { watchDrops } = require('./channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('./errors.js');
 const { handleClosed } = require('./http-connection.js');
 const { handleAbort } = require('./http-response.js');
 const { FileRoute } = require('./static/file-route.js');
+const { statsOf } = require('./stats.js');
 const { CLOSE, CLOSED, SLEEP } = require('./steps.js');
 const { handleClose } = require('./websocket.js');
 
@@ -184,6 +186,7 @@ class TemplatedApp {
   publish(topic, message, isBinary, compress) {
     const app = appNumber(this);
     if (arguments.length < 2) throw missingArguments(2);
+    watchDrops();
     return native.appPublish(app, readable(topic), readable(message), isBinary, compress);
   }
 
@@ -191,6 +194,10 @@ class TemplatedApp {
     const app = appNumber(this);
     if (arguments.length < 1) throw missingArguments(1);
     return native.appSubscribers(app, readable(topic));
+  }
+
+  getStats() {
+    return statsOf(appNumber(this));
   }
 
   close() {

@@ -16,7 +16,7 @@ const {
   ABORT, CLOSE, CLOSED, DATA, DRAIN, LOG, MESSAGE, MISSED, OPEN, OPENED, PING, PONG, REQUEST, SHUT_DOWN, SLEEP,
   UNANSWERED, UPGRADE, WRITABLE, YIELD,
 } = require('./steps.js');
-const { behaviorOf, createSocket, handleClose, openSocket, UpgradeContext } = require('./websocket.js');
+const { behaviorOf, createSocket, handleClose, handleDropped, openSocket, UpgradeContext } = require('./websocket.js');
 
 /**
  * Runs microtasks and `process.nextTick` callbacks, as Node does after every event of its own. All events of a batch
@@ -69,7 +69,7 @@ function drain() {
         break;
       case MISSED: {
         const ws = sockets[registers[1]];
-        if (call(behaviorOf(ws).dropped, ws, payload, registers[2] === 1, registers[3])) done = payload;
+        if (handleDropped(ws, payload, registers[2] === 1, registers[3])) done = payload;
         break;
       }
       case DRAIN: {

@@ -4,6 +4,7 @@
 
 const { causes, infoOf, KEY, loop, native, readable, registers, responses, SLOTS } = require('./border.js');
 const { call, gather } = require('./call.js');
+const { tellAborted } = require('./channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments } = require('./errors.js');
 const { contextOf, createSocket, openSocket } = require('./websocket.js');
 
@@ -78,6 +79,7 @@ class HttpResponse {
       response.#dataHandler = undefined;
       response.#dataAbortHandler = undefined;
       response.#writableAbortHandler = undefined;
+      tellAborted(response, reason, info);
       call(handler, reason, info);
       if (dataHandler !== undefined) call(dataHandler, null, new ArrayBuffer(0), UNKNOWN_LENGTH, reason, info);
       call(writableHandler, null, offset);

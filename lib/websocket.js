@@ -4,6 +4,7 @@
 
 const { infoOf, KEY, native, readable, registers, shutdowns, SLOTS, sockets } = require('./border.js');
 const { call, gather } = require('./call.js');
+const { tellClosed, tellDropped, tellOpened, wantsDrops, watchDrops } = require('./channels.js');
 const { illegalConstructor, invalidThis, missingArguments, typeError } = require('./errors.js');
 
 let socketHandle;
@@ -29,6 +30,7 @@ class WebSocket {
     openSocket = (ws, handle) => {
       ws.#handle = handle;
       sockets[handle % SLOTS] = ws;
+      tellOpened(ws);
       call(ws.#behavior.open, ws);
       if (shutdowns.size > 0) tellLatecomer(handle);
     };
@@ -104,6 +106,7 @@ class WebSocket {
   publish(topic, message, isBinary, compress) {
     const handle = socketHandle(this);
     if (arguments.length < 2) throw missingArguments(2);
+    watchDrops();
     return native.wsPublish(handle, readable(topic), readable(message), isBinary, compress);
   }
 
@@ -141,10 +144,15 @@ class WebSocket {
 const DROPPED = 2;
 
 function reportDropped(ws, message, isBinary) {
-  const { dropped } = behaviorOf(ws);
-  if (dropped === undefined) return;
+  if (behaviorOf(ws).dropped === undefined && !wantsDrops()) return;
   const copy = copyOf(message);
-  if (call(dropped, ws, copy, Boolean(isBinary), 0)) native.detach(copy);
+  if (handleDropped(ws, copy, Boolean(isBinary), 0)) native.detach(copy);
+}
+
+/** A message was dropped. Returns whether its bytes may be detached. */
+function handleDropped(ws, message, isBinary, unreported) {
+  tellDropped(ws, message, isBinary, unreported);
+  return call(behaviorOf(ws).dropped, ws, message, isBinary, unreported);
 }
 
 /** The counts are in the registers. */
@@ -192,6 +200,7 @@ function handleClose(reason) {
   const ws = sockets[slot];
   sockets[slot] = undefined;
   const behavior = behaviorOf(ws);
+  tellClosed(ws, code, reason, info);
   for (const { topic, now, before } of left) call(behavior.subscription, ws, topic, now, before);
   return call(behavior.close, ws, code, reason, info) ? reason : undefined;
 }
@@ -211,4 +220,5 @@ module.exports = {
   UpgradeContext,
   closeSocket,
   handleClose,
+  handleDropped,
 };

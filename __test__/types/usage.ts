@@ -399,6 +399,25 @@ app.ws('/', { maxPayloadLength: '16k' });
 // @ts-expect-error no such property of the user data
 app.ws<Visitor>('/', { open: (ws) => ws.getUserData().nick });
 
+// ----------------------------------------------------------------------------------------------------- Observability
+
+const stats: uWS.AppStats = app.getStats();
+const idle: number = stats.connections.http.open - stats.connections.webSocket.total + stats.handshakeFailures.tls;
+const resets: number | undefined = stats.closes.webSocket.ERR_CONNECTION_RESET ?? stats.closes.refused.ERR_HTTP_METHOD;
+const busy: number = stats.workers.reduce((sum, { name, cpu }) => sum + (cpu ?? name.length), stats.queues.backpressure);
+// @ts-expect-error no such cause
+void stats.closes.aborted.ERR_WHATEVER;
+// @ts-expect-error not on every system
+const seconds: number = stats.workers[0]!.cpu;
+
+import { channel } from 'node:diagnostics_channel';
+
+channel('ferrows:websocket:close').subscribe((message) => {
+  const { ws, code, reason, info } = message as uWS.DiagnosticsMessages['ferrows:websocket:close'];
+  void [ws.getUserData(), code.toFixed(), reason.trim(), info.wasClean];
+});
+void [idle, resets, busy, seconds];
+
 // --------------------------------------------------------------------------------------------------------- Process
 
 const level: uWS.LogLevel = 'debug';

@@ -9,8 +9,10 @@
 //!   order (S9), and what fixes the recipients of a publish at the moment of the call (S8).
 //! - Whoever hands over rings the other side's bell, and only when that side sleeps.
 //! - Records for the log go up in a queue of their own, which rings the same bell and may lose some.
-//! - Beside the queues the two sides share one [`ledger::Ledger`] per WebSocket, and a [`latch::Latch`] at exit.
+//! - Beside the queues the two sides share one [`ledger::Ledger`] per WebSocket, one [`tally::Tally`] per app and worker,
+//!   an [`attention::Attention`], and a [`latch::Latch`] at exit.
 
+pub mod attention;
 pub mod children;
 pub mod command;
 pub mod event;
@@ -25,3 +27,4 @@ pub mod record_queue;
 pub mod rules;
 pub mod setup;
 pub mod sync;
+pub mod tally;

@@ -134,6 +134,13 @@ impl Uplink {
         lock(&self.state).population
     }
 
+    /// Node's thread: how many events wait for it, and their weight in bytes.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.batches.iter().map(|batch| batch.events.len()).sum(), state.weight)
+    }
+
     /// Node's thread: takes the oldest batch. The second value tells whether the worker waits to read on.
     pub fn take(&self) -> Option<(EventBatch, bool)> {
         let mut state = lock(&self.state);
@@ -216,6 +223,12 @@ impl Downlink {
     #[must_use]
     pub fn is_asleep(&self) -> bool {
         lock(&self.state).asleep
+    }
+
+    /// Node's thread: how many commands wait for the worker.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        lock(&self.state).batches.iter().map(|batch| batch.commands.len()).sum()
     }
 
     /// Worker: takes the oldest batch.
@@ -307,6 +320,8 @@ mod tests {
             uplink.push(&mut batch(weight));
         }
         assert!(uplink.is_choked());
+        let (events, weight) = uplink.waiting();
+        assert_eq!((events, weight), (3, HIGH_WATER + 10 + 3 * size_of::<Event>()));
         let (first, resume) = uplink.take().unwrap();
         assert_eq!((first.bytes.len(), resume), (HIGH_WATER / 2, false));
         let (_, resume) = uplink.take().unwrap();
@@ -314,6 +329,7 @@ mod tests {
         let (last, resume) = uplink.take().unwrap();
         assert_eq!((last.bytes.len(), resume), (10, false));
         assert!(uplink.take().is_none());
+        assert_eq!(uplink.waiting(), (0, 0));
     }
 
     #[test]
@@ -324,7 +340,9 @@ mod tests {
         downlink.push(&mut batch);
         assert!(!downlink.is_asleep());
         assert!(!downlink.sleep(Waker::noop()));
+        assert_eq!(downlink.waiting(), 1);
         assert!(downlink.take().is_some());
+        assert_eq!(downlink.waiting(), 0);
     }
 
     /// A choked worker that is told to read on before it sleeps would otherwise leave its sockets alone for good.

@@ -2,6 +2,7 @@
 
 use super::id::AppId;
 use super::sync::Arc;
+use super::tally::Tally;
 use crate::protocol::http::limits::Limits;
 use crate::protocol::proxy::{Presence, Trust};
 
@@ -27,10 +28,12 @@ pub struct ProxySetup {
 }
 
 /// The setup of one app.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SetupOrder {
     /// Whose it is. Holds for all epochs.
     pub app: AppId,
     /// From now on.
     pub setup: AppSetup,
+    /// Where the workers count what becomes of it, by the number of the worker. Always the same for an app.
+    pub tallies: Arc<[Arc<Tally>]>,
 }

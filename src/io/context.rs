@@ -1,6 +1,7 @@
 //! What the connections of one worker share while one of them is being handled.
 
 use super::outbox::Pool;
+use super::tallies::Tallies;
 use super::timers::Wheel;
 use super::topics::Topics;
 use crate::bridge::event::EventBatch;
@@ -36,6 +37,8 @@ pub struct Context {
     pub topics: Topics,
     /// Compressors and decompressors of its WebSockets.
     pub codecs: Codecs,
+    /// What is counted.
+    pub tallies: Tallies,
 }
 
 impl Default for Context {
@@ -53,6 +56,7 @@ impl Default for Context {
             choked: false,
             topics: Topics::default(),
             codecs: Codecs::default(),
+            tallies: Tallies::default(),
         }
     }
 }

@@ -11,6 +11,8 @@ pub mod pool;
 pub mod publication;
 pub mod ready;
 pub mod registry;
+pub mod tallies;
+pub mod thread_clock;
 pub mod timers;
 pub mod topics;
 pub mod transport;

@@ -1,10 +1,13 @@
 //! The I/O threads of one Node environment: started when they are first needed, shared by all its apps.
 
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use super::thread_clock::ThreadClock;
 use super::worker::Worker;
+use crate::bridge::attention::Attention;
 use crate::bridge::command::{Command, CommandBatch};
 use crate::bridge::id::WorkerId;
 use crate::bridge::queue::{Downlink, NodeBell, Uplink};
@@ -37,6 +40,7 @@ pub struct Pool {
     bell: Arc<NodeBell>,
     journal: Arc<Journal>,
     peers: Arc<Peers>,
+    attention: Arc<Attention>,
     workers: Vec<Handle>,
 }
 
@@ -47,6 +51,8 @@ pub struct Handle {
     pub uplink: Arc<Uplink>,
     /// Its commands.
     pub downlink: Arc<Downlink>,
+    /// Set by the thread itself when it starts.
+    clock: Arc<OnceLock<ThreadClock>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,7 +60,7 @@ impl Pool {
     /// A pool without threads, whose workers will ring `bell` and be heard by `journal`.
     #[must_use]
     pub fn new(bell: Arc<NodeBell>, journal: Arc<Journal>) -> Self {
-        Self { bell, journal, peers: Arc::default(), workers: Vec::new() }
+        Self { bell, journal, peers: Arc::default(), attention: Arc::default(), workers: Vec::new() }
     }
 
     /// Starts threads until there are `count`.
@@ -81,11 +87,17 @@ impl Pool {
         let worker = {
             let _inside = runtime.enter();
             let (uplink, downlink) = (Arc::clone(&uplink), Arc::clone(&downlink));
-            Worker::new(WorkerId(number), uplink, downlink, Arc::clone(&self.peers))
+            let (peers, attention) = (Arc::clone(&self.peers), Arc::clone(&self.attention));
+            Worker::new(WorkerId(number), uplink, downlink, peers, attention)
         };
         let journal = Arc::clone(&self.journal);
+        let clock = Arc::new(OnceLock::new());
+        let its_clock = Arc::clone(&clock);
         let thread = std::thread::Builder::new().name(format!("ferrows-{number}")).spawn(move || {
             journal.attach();
+            if let Some(clock) = ThreadClock::of_this_thread() {
+                its_clock.get_or_init(|| clock);
+            }
             // Spawned, not blocked on: a task woken by the runtime's own thread costs no system call. Unconstrained,
             // because the worker shares its time among sockets by itself.
             let task = runtime.spawn(tokio::task::unconstrained(worker));
@@ -94,7 +106,7 @@ impl Pool {
             }
         })?;
         self.peers.add(Arc::clone(&downlink));
-        self.workers.push(Handle { uplink, downlink, thread: Some(thread) });
+        self.workers.push(Handle { uplink, downlink, clock, thread: Some(thread) });
         Ok(())
     }
 
@@ -102,6 +114,12 @@ impl Pool {
     #[must_use]
     pub const fn peers(&self) -> &Arc<Peers> {
         &self.peers
+    }
+
+    /// What the workers are to tell beyond what handlers ask for.
+    #[must_use]
+    pub fn attention(&self) -> &Attention {
+        &self.attention
     }
 
     /// The workers, by number.
@@ -121,6 +139,14 @@ impl Pool {
                 let _ = thread.join();
             }
         }
+    }
+}
+
+impl Handle {
+    /// Processor time that the thread has used; `None` where the system does not tell, and before the thread runs.
+    #[must_use]
+    pub fn processor_time(&self) -> Option<Duration> {
+        self.clock.get()?.now()
     }
 }
 

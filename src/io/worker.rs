@@ -31,6 +31,7 @@ use super::registry::Registry;
 use super::timers::Entry;
 use super::topics::Subscriber;
 use super::transport::Transport;
+use crate::bridge::attention::Attention;
 use crate::bridge::command::{Adoption, Command, CommandBatch, ListenOrder};
 use crate::bridge::event::Slice;
 use crate::bridge::id::{AppId, ConnectionId, ListenerId, TopicId, WorkerId};
@@ -48,6 +49,7 @@ pub struct Worker {
     uplink: Arc<Uplink>,
     downlink: Arc<Downlink>,
     peers: Arc<Peers>,
+    attention: Arc<Attention>,
     registry: Registry<Connection>,
     listeners: Vec<Listener>,
     /// The epoch that ended last, of every app that was closed or has shut down.
@@ -108,12 +110,19 @@ impl Future for Worker {
 impl Worker {
     /// A worker with nothing to do. Must be called inside its runtime.
     #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
-    pub fn new(id: WorkerId, uplink: Arc<Uplink>, downlink: Arc<Downlink>, peers: Arc<Peers>) -> Self {
+    pub fn new(
+        id: WorkerId,
+        uplink: Arc<Uplink>,
+        downlink: Arc<Downlink>,
+        peers: Arc<Peers>,
+        attention: Arc<Attention>,
+    ) -> Self {
         Self {
             id,
             uplink,
             downlink,
             peers,
+            attention,
             registry: Registry::new(id),
             listeners: Vec::new(),
             ended: HashMap::new(),
@@ -211,6 +220,7 @@ impl Worker {
         }
         if serving && !connection.is_serving() {
             self.population -= 1;
+            connection.count_ended(context);
             connection.tell_closed(context);
         }
         if connection.is_gone() {
@@ -221,6 +231,7 @@ impl Worker {
 
     fn remove(&mut self, slot: u32, generation: u32) {
         let Some(mut connection) = self.registry.remove(slot, generation) else { return };
+        connection.forget_backlog(&self.context);
         self.shutdowns.note_gone(connection.app());
         if let Some(memberships) = connection.take_memberships() {
             for moved in self.context.topics.unsubscribe_all(*memberships) {
@@ -324,6 +335,7 @@ impl Worker {
             let token = Token::Connection { slot: id.slot, generation: id.generation };
             Connection::new(id, app, transport, terms, ready.waker(token), context)
         });
+        connection.count_begun(&self.context);
         connection.tell_opened(&mut self.context);
         let id = connection.id();
         self.population += 1;
@@ -353,6 +365,9 @@ impl Worker {
     fn apply(&mut self, command: Command, arena: &[u8]) {
         match command {
             Command::SetUpApp(order) => {
+                if let Some(tally) = order.tallies.get(self.id.index()) {
+                    self.context.tallies.set(order.app, Arc::clone(tally));
+                }
                 self.setups.insert(order.app.app, order.setup);
             }
             Command::Listen(order) => self.listen(*order),
@@ -521,6 +536,7 @@ impl Worker {
                     connection.send_published(&mut publication, context)
                 });
                 if let Some(Delivery::Missed { report }) = delivery {
+                    let report = report || self.attention.to_drops();
                     let told = report.then(|| *told.get_or_insert_with(|| self.tell(payload)));
                     self.handle_missed((slot, generation), kind, told);
                 }

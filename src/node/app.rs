@@ -14,6 +14,7 @@ use super::handles::Handle;
 use super::limits;
 use super::raw::{Call, Env, Type, Value};
 use super::router::{HandlerId, Priority, Router, Verb};
+use super::stats::Stats;
 use crate::bridge::children::Children;
 use crate::bridge::command::{Command, ListenOrder, SocketFile};
 use crate::bridge::id::{AppId, ListenerId, WorkerId};
@@ -44,6 +45,8 @@ pub struct App {
     pub children: Arc<Children>,
     /// Present while it may be the child of another app.
     pub registration: Option<Registration>,
+    /// What it has gone through.
+    pub stats: Stats,
     /// Sockets that it was given, to spread them over the workers.
     pub adopted: usize,
     /// A WebSocket route was registered at some time: only then does `publish` do anything.
@@ -148,7 +151,9 @@ impl Environment {
             // There are at most 64 workers.
             .map(|number| WorkerId(u8::try_from(number).unwrap_or(0)))
             .collect();
-        self.apps[number as usize].share.clone_from(&share);
+        let it = &mut self.apps[number as usize];
+        it.stats.share(share.len());
+        it.share.clone_from(&share);
         self.announce(app);
         Ok((app, share))
     }
@@ -156,7 +161,11 @@ impl Environment {
     /// Tells every worker how to serve the connections of an app.
     pub fn announce(&mut self, app: AppId) {
         let (Some(threads), Some(it)) = (&self.threads, self.apps.get(app.app as usize)) else { return };
-        let order = || Command::SetUpApp(Box::new(SetupOrder { app, setup: it.setup.clone() }));
+        let (setup, tallies) = (&it.setup, it.stats.tallies());
+        let order = || {
+            let (setup, tallies) = (setup.clone(), Arc::clone(&tallies));
+            Command::SetUpApp(Box::new(SetupOrder { app, setup, tallies }))
+        };
         self.outgoing.to_all(&threads.pool, order);
     }
 
@@ -217,6 +226,7 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         share: Vec::new(),
         children: Arc::default(),
         registration: None,
+        stats: Stats::start(),
         adopted: 0,
         has_websocket_route: false,
         closing: VecDeque::new(),

@@ -96,6 +96,8 @@ pub struct Dispatcher {
     pub asked: u64,
     /// Records for the listener of `setLogger` that are to be handed over before the next batch.
     pub records: usize,
+    /// Every published message that was dropped is told, whether or not there is a handler for it.
+    pub tells_drops: bool,
     /// Events since commands were handed over.
     unflushed: u32,
 }
@@ -129,6 +131,12 @@ impl Dispatcher {
         let event = batch.events.get(*position).copied()?;
         *position += 1;
         Some(event)
+    }
+
+    /// Events of the current batch that are still to be handled.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.batch.as_ref().map_or(0, |(_, batch, position)| batch.events.len() - position)
     }
 
     /// What the spans and slices of the current batch refer to.
@@ -358,7 +366,10 @@ impl Environment {
         kind: MessageKind,
         payload: Slice,
     ) -> Outcome<'c> {
-        let Some(handle) = self.handler_for(connection, Handlers::DROPPED) else { return Outcome::Nothing };
+        let Some((handle, handlers)) = self.handlers_of(connection) else { return Outcome::Nothing };
+        if !handlers.has(Handlers::DROPPED) && !self.dispatcher.tells_drops {
+            return Outcome::Nothing;
+        }
         self.registers.set(1, f64::from(handle.slot));
         self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
         Outcome::Step(step::DROPPED, env.array_buffer(payload.of(self.dispatcher.bytes())))
@@ -478,6 +489,11 @@ impl Environment {
 
     fn refuse_handshake(&mut self, handle: Handle, status: &str, text: &str) {
         self.tell_refused(handle, text);
+        if let Some(app) = self.exchanges.get(handle).map(|exchange| exchange.app)
+            && let Some(stats) = self.stats(app)
+        {
+            stats.note_refused();
+        }
         let mut fields = b"Content-Type: text/plain\r\n".to_vec();
         if status.starts_with("426") {
             fields.extend_from_slice(
@@ -604,7 +620,11 @@ impl Environment {
 
     fn abort_step<'c>(&mut self, env: Env<'c>, handle: Handle, cause: CloseCause) -> Outcome<'c> {
         let Some(exchange) = self.exchanges.get(handle) else { return Outcome::Nothing };
-        let (written, (_, reason)) = (exchange.output.written, self.farewell(exchange.app, cause));
+        let (app, written) = (exchange.app, exchange.output.written);
+        let (_, reason) = self.farewell(app, cause);
+        if let Some(stats) = self.stats(app) {
+            stats.note_aborted(cause);
+        }
         self.finish_exchange(handle);
         self.registers.set(3, written as f64);
         self.registers.set(1, f64::from(handle.slot));

@@ -6,7 +6,7 @@ use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
     adoption, app, buffer, connections, declarative, dispatch, http_request, http_response, logger,
-    multipart, request_body, response_body, shutdown, store, websocket,
+    multipart, request_body, response_body, shutdown, stats, store, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -48,6 +48,8 @@ pub const ALL: &[(&str, Native)] = &[
     ("appShutdown", shutdown::shut_down),
     ("appPublish", app::publish),
     ("appSubscribers", app::subscribers),
+    ("appStats", stats::stats),
+    ("watchDrops", stats::watch_drops),
     ("listenerClose", app::close_listener),
     ("listenerPort", app::listener_port),
     ("connectionClose", connections::close),

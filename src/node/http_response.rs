@@ -18,6 +18,7 @@ use crate::bridge::id::AppId;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
+use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::FieldFlags;
 use crate::protocol::http::head::{BodyLength, HeaderField, Span, is_field_value, is_token};
 use crate::protocol::websocket::extensions::has_broken_compression;
@@ -280,6 +281,9 @@ impl Environment {
         let fields = Slice::tail(arena, start);
         let command = Command::Upgrade { to, accept, protocol, fields, agreement, rules, ledger };
         self.outgoing.push(worker, command);
+        if let Some(stats) = self.stats(app) {
+            stats.note_opened();
+        }
         self.finish_exchange(handle);
         self.occupants.set(to.connection, Occupant::Socket(socket));
         Ok(socket)
@@ -397,7 +401,11 @@ pub(super) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse>
 /// `resClose(response)`: drops the connection. `lib/` runs the abort handler.
 pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let (handle, _) = environment.response(call.number(0))?;
+    let (handle, exchange) = environment.response(call.number(0))?;
+    let app = exchange.app;
+    if let Some(stats) = environment.stats(app) {
+        stats.note_aborted(CloseCause::ApplicationClosed);
+    }
     environment.abort_exchange(handle);
     environment.settle();
     Ok(Value::UNDEFINED)

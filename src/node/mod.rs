@@ -35,6 +35,7 @@ pub mod request_body;
 pub mod response_body;
 pub mod router;
 pub mod shutdown;
+pub mod stats;
 pub mod store;
 pub mod store_lock;
 pub mod topics;

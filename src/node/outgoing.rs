@@ -61,6 +61,12 @@ impl Outgoing {
         &mut self.batches[worker.index()]
     }
 
+    /// How many commands have gathered.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.batches.iter().map(|batch| batch.commands.len()).sum()
+    }
+
     /// From now on commands gather. Calls nest.
     pub const fn hold(&mut self) {
         self.holding += 1;

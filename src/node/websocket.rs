@@ -144,6 +144,9 @@ impl Environment {
     /// handler.
     pub fn close_socket(&mut self, handle: Handle, code: u16, cause: CloseCause) {
         let Some(socket) = self.sockets.remove(handle) else { return };
+        if let Some(stats) = self.stats(socket.app) {
+            stats.note_closed(cause);
+        }
         if self.occupants.get(socket.connection) == Occupant::Socket(handle) {
             self.occupants.set(socket.connection, Occupant::Nobody);
         }
@@ -365,7 +368,7 @@ fn transmit<'c>(
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let (handle, socket) = environment.socket(call.number(0))?;
-    let connection = socket.connection;
+    let (connection, app) = (socket.connection, socket.app);
     // Before anything is added to the batch, which this may hand over.
     let must_drop = match droppable {
         Droppable::Yes => environment.is_over_limit(handle),
@@ -376,6 +379,11 @@ fn transmit<'c>(
     if must_drop {
         // Otherwise a loop that goes on sending would fill the memory with what it was told is dropped.
         environment.outgoing.arena(connection.worker).truncate(payload.start as usize);
+        if droppable == Droppable::Yes
+            && let Some(stats) = environment.stats(app)
+        {
+            stats.note_dropped();
+        }
         environment.act_on_limit(handle);
         environment.settle();
         return Ok(call.env().from_number(sent::DROPPED));

@@ -55,6 +55,10 @@ pub enum ProxyError {
 }
 
 impl ProxyError {
+    /// Every error, in the order of declaration.
+    pub const ALL: [Self; 6] =
+        [Self::Version, Self::Command, Self::Family, Self::TooShort, Self::TooLong, Self::Missing];
+
     /// A stable name for programs.
     #[must_use]
     pub const fn code(self) -> &'static str {

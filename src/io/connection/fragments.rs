@@ -51,8 +51,9 @@ impl Held {
 impl Connection {
     /// `Command::SendFragment`. Node's thread sees to their order.
     pub fn send_fragment(&mut self, fragment: Fragment, payload: &[u8], context: &mut Context) {
-        self.with_session(context, |socket, out, _, around| {
+        self.with_session(context, |socket, out, sink, around| {
             socket.count_applied(payload.len());
+            sink.tally.messages_sent.add(u64::from(fragment == Fragment::Last && socket.session.can_send()));
             socket.session.send_fragment(fragment, payload, around.codecs, out);
             if matches!(fragment, Fragment::First { .. }) {
                 socket.held = Some(Box::default());

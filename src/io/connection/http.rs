@@ -10,6 +10,7 @@ use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
+use crate::bridge::tally::Refusal;
 use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::{Framing, ResponseHead};
@@ -40,6 +41,8 @@ pub struct HttpSide {
     paused: bool,
     /// The client has sent FIN: it may still read an answer that is under way, and nothing more will come.
     finished: bool,
+    /// Bytes that waited for the kernel after the last flush.
+    pub(super) backlog: u64,
 }
 
 /// The worker's part in the books of a response.
@@ -78,6 +81,7 @@ impl HttpSide {
             preface,
             paused: false,
             finished: false,
+            backlog: 0,
         }
     }
 
@@ -183,9 +187,10 @@ impl HttpSide {
         out: &mut Vec<u8>,
         context: &mut Context,
     ) -> Result<(), HttpError> {
-        let Context { now, date, events, head, .. } = context;
+        let Context { now, date, events, head, tallies, .. } = context;
         let moment = Moment { now: *now, date, limits: &self.limits };
-        let mut sink = RequestSink { events, connection, app, peer: self.peer, request: &mut self.request };
+        let (peer, tally) = (self.peer, tallies.of(app));
+        let mut sink = RequestSink { events, connection, app, peer, tally, request: &mut self.request };
         if self.pending.is_empty() {
             let taken = self.exchange.handle_bytes(input, moment, head, out, &mut sink)?;
             self.pending.extend_from_slice(&input[taken..]);
@@ -220,6 +225,7 @@ impl Connection {
             if owed || http.request != request {
                 http.abort_with(self.id, error.cause(), context);
             }
+            self.count_refusal(Refusal::Http(error), context);
             self.drain(error.code(), context);
         }
         self.close_if_done(context);
@@ -236,7 +242,10 @@ impl Connection {
         match outcome {
             TimeoutOutcome::NotYet => {}
             TimeoutOutcome::CloseSilently => self.drain(NO_REQUEST, context),
-            TimeoutOutcome::Answered408 => self.drain(HttpError::RequestTimeout.code(), context),
+            TimeoutOutcome::Answered408 => {
+                self.count_refusal(Refusal::Http(HttpError::RequestTimeout), context);
+                self.drain(HttpError::RequestTimeout.code(), context);
+            }
             TimeoutOutcome::BodyTimeout => self.drain(CloseCause::BodyTimeout.verdict().name, context),
             TimeoutOutcome::ResponseTimeout => {
                 self.leave(Stage::Gone, CloseCause::ResponseTimeout.verdict().name)
@@ -362,8 +371,8 @@ impl Connection {
     pub fn write_body(&mut self, request: RequestNumber, data: &[u8], context: &mut Context) {
         let mut piece = Piece::NOTHING;
         self.with_exchange(request, context, |exchange, _, out| piece = exchange.frame_body(data.len(), out));
-        self.outbox.append(&data[..piece.length], &self.transport, &mut context.pool);
-        self.outbox.append(piece.after, &self.transport, &mut context.pool);
+        self.append_output(&data[..piece.length], context);
+        self.append_output(piece.after, context);
         if let Some(meter) = self.meter(request) {
             meter.applied += data.len() as u64;
         }
@@ -450,6 +459,8 @@ impl Connection {
             return self.drain(CloseCause::InvalidRequestBody.verdict().name, context);
         }
         let mut pending = std::mem::take(&mut http.pending);
+        self.count_ended(context);
+        self.forget_backlog(context);
         let out = self.outbox.tail(&mut context.pool);
         // Node's thread has checked that both are ASCII.
         let accept = String::from_utf8_lossy(answer.accept);

@@ -10,6 +10,7 @@
 //! Lingering exists because closing a socket with unread input makes the kernel send a reset, which can overtake
 //! and destroy the Close frame or error answer that was written just before (RFC 9112 §9.6).
 
+mod counts;
 mod fragments;
 mod http;
 mod preface;
@@ -231,6 +232,7 @@ impl Connection {
                 Poll::Ready(Ok(())) => {
                     let count = buffer.filled().len();
                     tracing::trace!(bytes = count, "read");
+                    self.tally(context).bytes_received.add(count as u64);
                     self.handle_input(&mut scratch[..count], context);
                     if inflates && context.events.weight() >= INFLATED_PER_PASS {
                         break;
@@ -328,7 +330,7 @@ impl Connection {
 
     /// Sends what is queued, as far as the kernel takes it at once, and gives the socket up (`close()`).
     fn drop_after_flush(&mut self, cause: CloseCause, context: &mut Context) {
-        let _ = self.outbox.flush(&self.transport, &mut context.pool);
+        let _ = self.flush_outbox(context);
         self.leave(Stage::Gone, cause.verdict().name);
     }
 
@@ -365,7 +367,7 @@ impl Connection {
     /// The time that `app.shutdown()` gave is up.
     pub fn handle_shutdown_timeout(&mut self, context: &mut Context) {
         // A Close frame or the rest of a response may be all that is missing.
-        let _ = self.outbox.flush(&self.transport, &mut context.pool);
+        let _ = self.flush_outbox(context);
         self.die(CloseCause::ServerShutdown, context);
     }
 
@@ -385,7 +387,7 @@ impl Connection {
             return;
         }
         let before = self.outbox.len();
-        match self.outbox.flush(&self.transport, &mut context.pool) {
+        match self.flush_outbox(context) {
             Ok(true) => {
                 self.progress = context.now;
                 if self.stage == Stage::Draining {
@@ -427,6 +429,7 @@ impl Connection {
     /// What the two sides make of a flush.
     fn after_flush(&mut self, before: usize, context: &mut Context) {
         let left = self.outbox.len();
+        self.count_backlog(left, context);
         match &mut self.protocol {
             Protocol::Http(http) => http.after_flush(self.id, before, left, context),
             Protocol::WebSocket(socket) => socket.after_flush(self.id, before, left, context),

@@ -2,6 +2,7 @@
 //! before, so the time for the first request, counted from the accept, is the time for the header, too.
 
 use super::{Connection, Protocol};
+use crate::bridge::tally::Refusal;
 use crate::io::context::Context;
 use crate::protocol::proxy::{Preface, Presence, ProxyError, read_preface};
 
@@ -42,6 +43,7 @@ impl Connection {
     fn refuse_preface(&mut self, error: ProxyError, context: &mut Context) {
         tracing::warn!(cause = error.code(), rule = %error, "peer broke a rule of the PROXY protocol");
         error.encode_answer(&context.date, self.outbox.tail(&mut context.pool));
+        self.count_refusal(Refusal::Proxy(error), context);
         self.drain(error.code(), context);
     }
 }

@@ -3,6 +3,7 @@
 use crate::bridge::event::{Event, EventBatch, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
 use crate::bridge::peer::Peer;
+use crate::bridge::tally::Tally;
 use crate::protocol::cause::{CloseCause, Initiator, Verdict};
 use crate::protocol::http::exchange;
 use crate::protocol::http::head::RequestHead;
@@ -14,6 +15,7 @@ pub struct RequestSink<'a> {
     pub connection: ConnectionId,
     pub app: AppId,
     pub peer: Peer,
+    pub tally: &'a Tally,
     /// The latest request of the connection; counts up with each one.
     pub request: &'a mut RequestNumber,
 }
@@ -27,6 +29,7 @@ impl exchange::Sink for RequestSink<'_> {
             path = %String::from_utf8_lossy(head.path.of(bytes)),
             "request received"
         );
+        self.tally.requests.add(1);
         self.events.push_request(self.connection, *self.request, self.app, self.peer, head, bytes);
     }
 
@@ -67,12 +70,14 @@ const MOST_JOINED: u32 = 128 * 1024;
 pub struct MessageSink<'a> {
     pub events: &'a mut EventBatch,
     pub connection: ConnectionId,
+    pub tally: &'a Tally,
     /// Why the WebSocket is closed, once it is.
     pub closed: Option<CloseCause>,
 }
 
 impl websocket::Sink for MessageSink<'_> {
     fn message(&mut self, kind: MessageKind, payload: &[u8]) {
+        self.tally.messages_received.add(1);
         let payload = Slice::append(&mut self.events.bytes, payload);
         self.events.events.push(Event::MessageReceived { connection: self.connection, kind, payload });
     }

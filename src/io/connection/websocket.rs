@@ -89,6 +89,11 @@ impl WebSocketSide {
         self.rules.must_drop((backlog + held) as u64)
     }
 
+    /// Bytes that waited for the kernel after the last flush.
+    pub(super) fn backlog(&self) -> u64 {
+        self.ledger.backlog()
+    }
+
     /// Whether it was closed because its peer reads too slowly.
     pub fn is_limited(&self) -> bool {
         self.closed == Some(CloseCause::BackpressureLimit)
@@ -142,7 +147,8 @@ impl Connection {
         }
         let Protocol::WebSocket(socket) = &mut self.protocol else { return };
         let out = self.outbox.tail(&mut context.pool);
-        let mut sink = MessageSink { events: &mut context.events, connection: self.id, closed: None };
+        let (events, tally) = (&mut context.events, context.tallies.of(self.app));
+        let mut sink = MessageSink { events, connection: self.id, tally, closed: None };
         let mut surroundings = Surroundings { now: context.now, codecs: &mut context.codecs };
         act(socket, out, &mut sink, &mut surroundings);
         socket.closed = socket.closed.or(sink.closed);
@@ -191,8 +197,9 @@ impl Connection {
 
     /// `Command::SendMessage`.
     pub fn send_message(&mut self, kind: MessageKind, payload: &[u8], compress: bool, context: &mut Context) {
-        self.with_session(context, |socket, out, _, around| {
+        self.with_session(context, |socket, out, sink, around| {
             socket.applied += payload.len() as u64;
+            sink.tally.messages_sent.add(u64::from(socket.session.can_send()));
             if compress {
                 socket.session.send_compressed(kind, payload, around.codecs, out);
             } else {
@@ -217,11 +224,14 @@ impl Connection {
         }
         if socket.must_drop(self.outbox.len()) {
             // Only what the kernel refuses is a backlog. That the socket may be broken is found at the end of the pass.
-            let _ = self.outbox.flush(&self.transport, &mut context.pool);
+            let _ = self.flush_outbox(context);
         }
+        let Protocol::WebSocket(socket) = &mut self.protocol else { return Delivery::Done };
         if socket.must_drop(self.outbox.len()) {
+            context.tallies.of(self.app).messages_dropped.add(1);
             return Delivery::Missed { report: socket.rules.reports_drops };
         }
+        context.tallies.of(self.app).messages_sent.add(1);
         let form = socket.session.form(publication.compress);
         if let Some(held) = &mut socket.held {
             held.push(publication, form, &mut context.codecs);

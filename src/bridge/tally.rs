@@ -1,0 +1,142 @@
+//! What an app has gone through on one worker, in numbers. The worker counts, Node's thread reads whenever it likes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::protocol::http::error::HttpError;
+use crate::protocol::proxy::ProxyError;
+
+/// A number that one thread writes and others may read.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts up. To be called by the one thread that owns the counter: a load and a store cost what a plain addition
+    /// does, where `fetch_add` would lock the bus. Relaxed, because no other data hang on the number.
+    pub fn add(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
+
+    /// Counts down. As [`Self::add`].
+    pub fn sub(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(count), Ordering::Relaxed);
+    }
+
+    /// The number of this moment.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters of one app on one worker. What it does belongs to the worker alone: aligned, so that two workers never write
+/// to the same pair of cache lines.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Tally {
+    /// Connections that were accepted, or taken over from elsewhere.
+    pub connections: Counter,
+    /// Connections that are served and speak HTTP at the moment.
+    pub http_open: Counter,
+    /// Request heads that broke no rule.
+    pub requests: Counter,
+    /// Whole WebSocket messages from clients.
+    pub messages_received: Counter,
+    /// Whole WebSocket messages queued for clients; a published one counts for each recipient.
+    pub messages_sent: Counter,
+    /// Published messages that a subscriber missed because of `maxBackpressure`.
+    pub messages_dropped: Counter,
+    /// Bytes read from sockets.
+    pub bytes_received: Counter,
+    /// Bytes that sockets have taken.
+    pub bytes_sent: Counter,
+    /// Bytes that wait because sockets did not take them.
+    pub backlog: Counter,
+    /// TLS handshakes that failed.
+    pub tls_handshake_failures: Counter,
+    refusals: Refusals,
+}
+
+impl Tally {
+    /// A peer broke a rule before or within a request, and its connection ends for it.
+    pub fn count_refusal(&self, refusal: Refusal) {
+        self.refusals.0[refusal.number()].add(1);
+    }
+
+    /// How often peers broke each rule: its name and the number, in a fixed order.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Refusal::all().map(Refusal::code).zip(self.refusals.0.iter().map(Counter::get))
+    }
+}
+
+/// By [`Refusal::number`].
+#[derive(Debug)]
+struct Refusals([Counter; Refusal::COUNT]);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+/// Which rule a peer broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// One of HTTP.
+    Http(HttpError),
+    /// One of the PROXY protocol.
+    Proxy(ProxyError),
+}
+
+impl Refusal {
+    const COUNT: usize = HttpError::ALL.len() + ProxyError::ALL.len();
+
+    /// Its place among the counters.
+    const fn number(self) -> usize {
+        match self {
+            Self::Http(error) => error as usize,
+            Self::Proxy(error) => HttpError::ALL.len() + error as usize,
+        }
+    }
+
+    /// Its name.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Http(error) => error.code(),
+            Self::Proxy(error) => error.code(),
+        }
+    }
+
+    /// Every one, by number.
+    fn all() -> impl Iterator<Item = Self> {
+        HttpError::ALL.into_iter().map(Self::Http).chain(ProxyError::ALL.into_iter().map(Self::Proxy))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_rule_has_a_counter_and_a_name_of_its_own() {
+        let tally = Tally::default();
+        for (position, refusal) in Refusal::all().enumerate() {
+            assert_eq!(refusal.number(), position, "{refusal:?}");
+            (0..=position).for_each(|_| tally.count_refusal(refusal));
+        }
+        let counted: Vec<_> = tally.refusals().collect();
+        assert_eq!(counted.len(), Refusal::COUNT);
+        assert_eq!(counted.iter().map(|(name, _)| name).collect::<HashSet<_>>().len(), Refusal::COUNT);
+        for ((name, count), (position, refusal)) in counted.into_iter().zip(Refusal::all().enumerate()) {
+            assert_eq!((name, count), (refusal.code(), position as u64 + 1));
+        }
+    }
+
+    #[test]
+    fn what_is_counted_down_is_gone() {
+        let counter = Counter::default();
+        counter.add(7);
+        counter.sub(5);
+        assert_eq!(counter.get(), 2);
+    }
+}

@@ -1,0 +1,78 @@
+//! How much processor time a thread has used, as any other thread may ask.
+
+use std::time::Duration;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use nix::{sys::time::TimeSpec, time::ClockId, unistd::gettid};
+
+/// The clock that runs while one thread does. Of no use once the thread has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadClock {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    id: ClockId,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl ThreadClock {
+    /// The clock of the calling thread; `None` where the system has none that other threads could read.
+    #[must_use]
+    pub fn of_this_thread() -> Option<Self> {
+        // How Linux names the clock of a thread, part of its ABI and what `pthread_getcpuclockid` makes, too: the
+        // complement of the thread's number, and which of its clocks is meant.
+        let id = ClockId::from_raw((!gettid().as_raw() << 3) | PER_THREAD | SCHEDULED);
+        id.now().is_ok().then_some(Self { id })
+    }
+
+    /// What it shows: processor time of the thread, in the kernel and outside.
+    #[must_use]
+    pub fn now(self) -> Option<Duration> {
+        self.id.now().ok().map(TimeSpec::into)
+    }
+}
+
+/// `CPUCLOCK_PERTHREAD_MASK`
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const PER_THREAD: i32 = 4;
+/// `CPUCLOCK_SCHED`
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SCHEDULED: i32 = 2;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+impl ThreadClock {
+    /// There is none on this system.
+    #[must_use]
+    pub fn of_this_thread() -> Option<Self> {
+        None
+    }
+
+    /// See [`Self::of_this_thread`].
+    #[must_use]
+    pub fn now(self) -> Option<Duration> {
+        None
+    }
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn another_thread_reads_it_and_it_only_runs_while_its_own_thread_does() {
+        let (tell, told) = mpsc::channel();
+        let (resume, resumed) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let clock = ThreadClock::of_this_thread().expect("Linux has one");
+            let before = clock.now();
+            while clock.now() == before {
+                std::hint::spin_loop();
+            }
+            tell.send((clock, before)).unwrap();
+            resumed.recv().unwrap_err();
+        });
+        let (clock, before) = told.recv().unwrap();
+        assert!(clock.now().unwrap() > before.unwrap());
+        drop(resume);
+        thread.join().unwrap();
+    }
+}
