@@ -125,9 +125,9 @@ impl Behavior {
         let compression = compression(env, values.compression)?;
         let limits = Limits {
             max_payload_length: u32::try_from(max_payload_length).unwrap_or(u32::MAX),
-            idle_timeout: (idle > 0).then(|| Duration::from_secs(idle)),
+            idle_timeout: time(idle, 1),
             send_pings,
-            max_lifetime: (lifetime > 0).then(|| Duration::from_secs(lifetime * 60)),
+            max_lifetime: time(lifetime, 60),
             close_timeout: CLOSE_TIMEOUT,
         };
         let handlers = Handlers(env.number(values.handlers).unwrap_or(0.0) as u32);
@@ -153,5 +153,23 @@ fn option(env: Env<'_>, value: Value<'_>, name: &str, default: u64, most: u64) -
     integer(env, value, name, Range { least: 0, most, default })
 }
 
+/// So many times `unit` seconds; 0 is for ever.
+fn time(count: u64, unit: u64) -> Option<Duration> {
+    (count > 0).then(|| Duration::from_secs(count * unit))
+}
+
 /// How long to wait for the peer's Close frame after ours. uWebSockets.js waits for the ping margin, 4 to 16 s.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_timeout_and_lifetime_of_0_are_none_at_all() {
+        assert_eq!(time(0, 1), None);
+        assert_eq!(time(0, 60), None);
+        assert_eq!(time(960, 1), Some(Duration::from_secs(960)));
+        assert_eq!(time(240, 60), Some(Duration::from_secs(4 * 3600)));
+    }
+}
