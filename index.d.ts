@@ -199,6 +199,34 @@ export interface AppOptions {
    */
   maxPipelinedBytes?: number;
 
+  /**
+   * Whether the system sends probes on connections on which nothing moves (`SO_KEEPALIVE`), and gives up peers that do not
+   * answer them: `ERR_TRANSPORT_TIMED_OUT`. As in Node, not to be confused with {@link keepAliveTimeout}. Off, because
+   * WebSockets are pinged and HTTP has limits of its own; docs/load-balancers.md says for whom it is. @default false
+   */
+  keepAlive?: boolean;
+  /**
+   * Milliseconds of silence before the first probe (`TCP_KEEPIDLE`), 0 – 32,767,000, rounded up to seconds; 0 leaves it to
+   * the system, on Linux two hours. @default 0
+   */
+  keepAliveInitialDelay?: number;
+  /**
+   * Milliseconds between probes that are not answered (`TCP_KEEPINTVL`), 0 – 32,767,000, rounded up to seconds; 0 leaves it
+   * to the system, on Linux 75 s. @default 0
+   */
+  keepAliveInterval?: number;
+  /**
+   * Probes without an answer after which the peer is given up (`TCP_KEEPCNT`), 0 – 127; 0 leaves it to the system, on Linux
+   * 9. @default 0
+   */
+  keepAliveProbes?: number;
+  /**
+   * Milliseconds for which what was sent may stay without acknowledgement, or the peer may refuse to take more, 0 – 2^31-1
+   * (`TCP_USER_TIMEOUT`, RFC 5482). Then `ERR_TRANSPORT_TIMED_OUT`. 0 leaves it to the system: about a quarter of an hour,
+   * and no limit. Linux only, ignored elsewhere. @default 0
+   */
+  tcpUserTimeout?: number;
+
   /** Reads the PROXY protocol, version 2, from trusted peers. Off by default: whoever may send it can claim any address. */
   proxyProtocol?: ProxyProtocolOptions | null;
   /** Accepted and ignored by `App`, as the other TLS options below: it serves plain TCP. */

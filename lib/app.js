@@ -40,6 +40,9 @@ const LIMITS = [
   'minBodyRate', 'responseTimeout', 'minResponseRate', 'maxDiscardedBody', 'maxPipelinedBytes',
 ];
 
+/** Options of an app, in this order in src/node/tcp.rs. */
+const TCP = ['keepAlive', 'keepAliveInitialDelay', 'keepAliveInterval', 'keepAliveProbes', 'tcpUserTimeout'];
+
 let appNumber;
 
 class TemplatedApp {
@@ -52,6 +55,7 @@ class TemplatedApp {
     }
     const proxies = readProxies(options?.proxyProtocol);
     this.#number = native.appNew(options?.threads, LIMITS.map((name) => options?.[name]));
+    native.appTcp(this.#number, ...TCP.map((name) => options?.[name]));
     if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join());
   }
 

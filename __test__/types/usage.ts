@@ -15,6 +15,9 @@ uWS.App({ proxyProtocol: null });
 uWS.App({ proxyProtocol: {} });
 // @ts-expect-error the list holds text
 uWS.App({ proxyProtocol: { trust: [10] } });
+uWS.App({ keepAlive: true, keepAliveInitialDelay: 60_000, keepAliveInterval: 10_000, keepAliveProbes: 3, tcpUserTimeout: 30_000 });
+// @ts-expect-error keepAlive is a boolean
+uWS.App({ keepAlive: 60_000 });
 // @ts-expect-error threads is a number
 uWS.App({ threads: '2' });
 uWS.App({

@@ -28,3 +28,4 @@ pub mod rules;
 pub mod setup;
 pub mod sync;
 pub mod tally;
+pub mod tcp;

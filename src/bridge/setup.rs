@@ -3,6 +3,7 @@
 use super::id::AppId;
 use super::sync::Arc;
 use super::tally::Tally;
+use super::tcp::TcpOptions;
 use crate::protocol::http::limits::Limits;
 use crate::protocol::proxy::{Presence, Trust};
 
@@ -16,6 +17,8 @@ pub struct AppSetup {
     pub limits: Arc<Limits>,
     /// Who may send a header of the PROXY protocol; nobody, mostly.
     pub proxy: Option<ProxySetup>,
+    /// How the system watches over its TCP connections.
+    pub tcp: TcpOptions,
 }
 
 /// The option `proxyProtocol` of an app.

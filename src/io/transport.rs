@@ -4,13 +4,15 @@ use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+use crate::bridge::tcp::{KeepAlive, TcpOptions};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::proxy::Origin;
 
@@ -46,6 +48,16 @@ impl Transport {
         // Fails only if the peer is gone already, which the first read will tell.
         let _ = stream.set_nodelay(true);
         Self::Tcp(stream)
+    }
+
+    /// Tells the system how to watch over a TCP connection. What it does not know it leaves as it is; a peer that is gone
+    /// already, which makes this fail, is found by the first read.
+    pub fn watch(&self, options: &TcpOptions) {
+        match self {
+            Self::Tcp(stream) => watch(&SockRef::from(stream), options),
+            #[cfg(unix)]
+            Self::Unix(_) => {}
+        }
     }
 
     /// The bare socket again, to be handed to another worker.
@@ -147,6 +159,40 @@ impl Transport {
     }
 }
 
+fn watch(socket: &Socket, options: &TcpOptions) {
+    let TcpOptions { keep_alive, user_timeout } = options;
+    if let Some(keep_alive) = keep_alive {
+        let _ = socket.set_keepalive(true);
+        let _ = socket.set_tcp_keepalive(&parameters(*keep_alive));
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if user_timeout.is_some() {
+        let _ = socket.set_tcp_user_timeout(*user_timeout);
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = user_timeout;
+}
+
+fn parameters(keep_alive: KeepAlive) -> TcpKeepalive {
+    let KeepAlive { mut initial_delay, mut interval, probes } = keep_alive;
+    if cfg!(windows) {
+        // Both are set together there, and what is missing would be 0 rather than the default of the system.
+        initial_delay = initial_delay.or(Some(Duration::from_secs(7200)));
+        interval = interval.or(Some(Duration::from_secs(1)));
+    }
+    let mut parameters = TcpKeepalive::new();
+    if let Some(delay) = initial_delay {
+        parameters = parameters.with_time(delay);
+    }
+    if let Some(interval) = interval {
+        parameters = parameters.with_interval(interval);
+    }
+    if let Some(probes) = probes {
+        parameters = parameters.with_retries(probes);
+    }
+    parameters
+}
+
 /// What a failed read or write says about the end of the connection.
 #[must_use]
 pub fn cause_of(error: &io::Error) -> CloseCause {
@@ -164,6 +210,36 @@ pub fn cause_of(error: &io::Error) -> CloseCause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_system_is_told_what_is_wanted_and_nothing_else() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = || Socket::from(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let told = |socket: &Socket| {
+            let keep_alive = (
+                socket.keepalive().unwrap(),
+                socket.tcp_keepalive_time().unwrap().as_secs(),
+                socket.tcp_keepalive_interval().unwrap().as_secs(),
+                socket.tcp_keepalive_retries().unwrap(),
+            );
+            (keep_alive, socket.tcp_user_timeout().unwrap())
+        };
+        let untouched = connect();
+        let ((_, delay, interval, probes), _) = told(&untouched);
+        watch(&untouched, &TcpOptions::default());
+        assert_eq!(told(&untouched), ((false, delay, interval, probes), None));
+
+        let socket = connect();
+        let mut options = TcpOptions { keep_alive: Some(KeepAlive::default()), user_timeout: None };
+        watch(&socket, &options);
+        assert_eq!(told(&socket), ((true, delay, interval, probes), None));
+        let [initial_delay, interval] = [45, 7].map(|seconds| Some(Duration::from_secs(seconds)));
+        options.keep_alive = Some(KeepAlive { initial_delay, interval, probes: Some(4) });
+        options.user_timeout = Some(Duration::from_millis(12_345));
+        watch(&socket, &options);
+        assert_eq!(told(&socket), ((true, 45, 7, 4), options.user_timeout));
+    }
 
     #[test]
     fn errors_name_their_cause() {

@@ -330,7 +330,11 @@ impl Worker {
     /// Begins to serve a connection.
     fn enter(&mut self, transport: Transport, app: AppId, address: Option<SocketAddr>) {
         let (ready, context) = (&self.ready, &self.context);
-        let terms = Terms::new(&transport, address, self.setups.get(&app.app));
+        let setup = self.setups.get(&app.app);
+        if let Some(setup) = setup {
+            transport.watch(&setup.tcp);
+        }
+        let terms = Terms::new(&transport, address, setup);
         let connection = self.registry.insert(|id| {
             let token = Token::Connection { slot: id.slot, generation: id.generation };
             Connection::new(id, app, transport, terms, ready.waker(token), context)

@@ -6,7 +6,7 @@ use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
     adoption, app, buffer, connections, declarative, dispatch, http_request, http_response, logger,
-    multipart, request_body, response_body, shutdown, stats, store, websocket,
+    multipart, request_body, response_body, shutdown, stats, store, tcp, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -31,6 +31,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("checkHeader", declarative::header),
     ("appNew", app::new),
     ("appProxy", app::trust_proxies),
+    ("appTcp", tcp::set),
     ("appAdopt", adoption::adopt),
     ("appDescriptor", adoption::descriptor),
     ("appAddChild", adoption::add_child),

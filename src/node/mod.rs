@@ -38,5 +38,6 @@ pub mod shutdown;
 pub mod stats;
 pub mod store;
 pub mod store_lock;
+pub mod tcp;
 pub mod topics;
 pub mod websocket;

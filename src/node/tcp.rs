@@ -1,0 +1,72 @@
+//! The options of `App` that say how the system watches over TCP connections (docs/load-balancers.md).
+
+use std::time::Duration;
+
+use super::error::Misuse;
+use super::option::{Range, integer};
+use super::raw::{Call, Env, Type, Value};
+use crate::bridge::tcp::{KeepAlive, TcpOptions};
+
+/// `appTcp(app, keepAlive, initialDelay, interval, probes, userTimeout)`
+pub fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let options = parse(call)?;
+    call.environment()?.app(call.number(0))?.1.setup.tcp = options;
+    Ok(Value::UNDEFINED)
+}
+
+/// Checks the options; `undefined` means the default.
+fn parse(call: &Call<'_>) -> Result<TcpOptions, Misuse> {
+    let env = call.env();
+    let wanted = boolean(env, call.argument(1), "keepAlive")?;
+    let number = |index, name, most| {
+        let range = Range { least: 0, most, default: 0 };
+        integer(env, call.argument(index), name, range)
+    };
+    let initial_delay = number(2, "keepAliveInitialDelay", LONGEST_DELAY)?;
+    let interval = number(3, "keepAliveInterval", LONGEST_DELAY)?;
+    let probes = number(4, "keepAliveProbes", MOST_PROBES)?;
+    let user_timeout = number(5, "tcpUserTimeout", LONGEST_TIMEOUT)?;
+    let keep_alive = KeepAlive {
+        initial_delay: seconds(initial_delay),
+        interval: seconds(interval),
+        probes: u32::try_from(probes).ok().filter(|probes| *probes > 0),
+    };
+    Ok(TcpOptions {
+        keep_alive: wanted.then_some(keep_alive),
+        user_timeout: (user_timeout > 0).then(|| Duration::from_millis(user_timeout)),
+    })
+}
+
+fn boolean(env: Env<'_>, value: Value<'_>, name: &str) -> Result<bool, Misuse> {
+    match env.type_of(value) {
+        Type::Nothing => Ok(false),
+        Type::Boolean => Ok(env.truthy(value)),
+        _ => Err(Misuse::invalid_type(format!("{name} must be a boolean"))),
+    }
+}
+
+/// Milliseconds as whole seconds, rounded up, which is what systems take; `None` for 0.
+fn seconds(milliseconds: u64) -> Option<Duration> {
+    (milliseconds > 0).then(|| Duration::from_secs(milliseconds.div_ceil(1000)))
+}
+
+/// Milliseconds: `MAX_TCP_KEEPIDLE` and `MAX_TCP_KEEPINTVL` of Linux, about nine hours.
+const LONGEST_DELAY: u64 = 32_767_000;
+/// `MAX_TCP_KEEPCNT` of Linux.
+const MOST_PROBES: u64 = 127;
+/// Milliseconds: what a timer of Node can be set to, and what Linux takes.
+const LONGEST_TIMEOUT: u64 = (1 << 31) - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_rounded_up_to_seconds_and_0_leaves_it_to_the_system() {
+        let table =
+            [(0, None), (1, Some(1)), (1000, Some(1)), (1001, Some(2)), (LONGEST_DELAY, Some(32_767))];
+        for (milliseconds, expected) in table {
+            assert_eq!(seconds(milliseconds), expected.map(Duration::from_secs), "{milliseconds}");
+        }
+    }
+}
