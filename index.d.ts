@@ -519,7 +519,8 @@ export interface TemplatedApp {
 
   /**
    * Routes WebSocket handshakes: GET requests with a `Sec-WebSocket-Key` of 24 characters. Other requests go on to
-   * the other routes. Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad settings.
+   * the other routes. A handshake that breaks a rule (RFC 6455 §4.2.1) is answered with 400, or 426 for another version,
+   * and a body that names it, before a handler runs. Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad settings.
    */
   ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this;
   ws<UserData = unknown>(
@@ -952,8 +953,9 @@ export interface HttpResponse {
    * `Sec-WebSocket-Accept`) and those that frame a body are left out. The response is over.
    *
    * Throws `ERR_INVALID_ARG_TYPE` if `context` is not one that an upgrade handler was given, `ERR_INVALID_ARG_VALUE`
-   * if the key is not 24 characters of base64, `ERR_INVALID_STATE` after the first `write`. A list of protocols whose
-   * first is no token (it comes from the client) selects none.
+   * if the key is not 24 characters of base64, `ERR_INVALID_STATE` after the first `write`, and for a request of HTTP/1.0
+   * or with a body, as another route may have got it. A list of protocols whose first is no token (it comes from the
+   * client) selects none.
    */
   upgrade<UserData>(
     userData: UserData,

@@ -5,7 +5,7 @@ use super::habit::Habit;
 use super::id::{AppId, ConnectionId, RequestNumber};
 use super::peer::Peer;
 use crate::protocol::cause::CloseCause;
-use crate::protocol::http::head::{BodyLength, HeaderField, RequestHead, Span};
+use crate::protocol::http::head::{BodyLength, HeaderField, RequestHead, Span, Version};
 use crate::protocol::websocket::MessageKind;
 
 /// A piece of a batch's arena.
@@ -191,6 +191,8 @@ pub struct RequestRecord {
     pub path: Span,
     /// Text after `?`, raw.
     pub query: Option<Span>,
+    /// Of HTTP.
+    pub version: Version,
     /// How long the body is.
     pub body: BodyLength,
     /// The other end of the connection.
@@ -254,6 +256,7 @@ impl EventBatch {
             method: head.method,
             path: head.path,
             query: head.query,
+            version: head.version,
             body: head.body,
             peer,
         };

@@ -19,7 +19,7 @@ use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::{Event, EventBatch, RequestRecord, Slice};
 use crate::bridge::id::{ConnectionId, RequestNumber, WorkerId};
 use crate::protocol::cause::CloseCause;
-use crate::protocol::websocket::handshake::check_upgrade;
+use crate::protocol::websocket::handshake::{check_request, check_upgrade};
 use crate::protocol::websocket::{Compression, MessageKind};
 
 /// What JavaScript has to do, in register 0. The other registers and the returned value belong to it. The same numbers
@@ -415,6 +415,7 @@ impl Environment {
         exchange.request_fields.extend_from_slice(fields);
         (exchange.method, exchange.path, exchange.query) = (record.method, record.path, record.query);
         exchange.peer = record.peer;
+        (exchange.version, exchange.body_length) = (record.version, record.body);
         exchange.body = RequestBody::new(record.body);
         match self.exchanges.insert(exchange) {
             Ok(handle) => {
@@ -694,7 +695,10 @@ fn is_upgrade(exchange: &Exchange, behavior: &Behavior) -> Handshake {
     let extensions = joined(b"sec-websocket-extensions");
     // RFC 6455 §9.1: a malformed list fails the handshake. Of no interest where none of it would be looked at.
     let negotiate = |compression: Compression| compression.negotiate(&extensions.unwrap_or_default());
-    match check_upgrade(version.as_deref(), upgrade.as_deref(), connection.as_deref(), key.as_deref()) {
+    let checked =
+        check_upgrade(version.as_deref(), upgrade.as_deref(), connection.as_deref(), key.as_deref())
+            .and_then(|()| check_request(exchange.version, exchange.body_length));
+    match checked {
         Ok(()) => match behavior.compression.map_or(Ok(None), negotiate) {
             Ok(_) => Handshake::Valid,
             Err(malformed) => Handshake::Refused { status: "400 Bad Request", text: malformed.to_string() },

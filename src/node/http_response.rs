@@ -20,7 +20,7 @@ use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::FieldFlags;
-use crate::protocol::http::head::{BodyLength, HeaderField, Span, is_field_value, is_token};
+use crate::protocol::http::head::{BodyLength, HeaderField, Span, Version, is_field_value, is_token};
 use crate::protocol::websocket::extensions::has_broken_compression;
 use crate::protocol::websocket::{Agreement, Compression, handshake};
 
@@ -55,6 +55,10 @@ pub struct Exchange {
     pub stage: Stage,
     /// An abort handler is attached.
     pub abort_attached: bool,
+    /// Its version.
+    pub version: Version,
+    /// How long its body was announced to be.
+    pub body_length: BodyLength,
     /// The request body.
     pub body: RequestBody,
     /// Written down to be kept, if it is for a cached route.
@@ -108,6 +112,8 @@ impl Exchange {
             handler: HandlerState::Returned,
             stage: Stage::Waiting,
             abort_attached: false,
+            version: Version::Http11,
+            body_length: BodyLength::None,
             body: RequestBody::new(BodyLength::None),
             recording: None,
             status: Vec::new(),
@@ -261,6 +267,9 @@ impl Environment {
         if exchange.stage != Stage::Waiting {
             return Err(Misuse::invalid_state("upgrade must come before the first write"));
         }
+        // Only where the request came to another route: a `ws` route refuses such a handshake itself.
+        handshake::check_request(exchange.version, exchange.body_length)
+            .map_err(|error| Misuse::invalid_state(error.to_string()))?;
         let (to, app, peer) = (exchange.to, exchange.app, exchange.peer);
         let worker = to.connection.worker;
         let ledger = Arc::new(Ledger::default());

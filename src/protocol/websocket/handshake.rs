@@ -4,6 +4,8 @@ use std::str;
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::protocol::http::head::{BodyLength, Version};
+
 /// Characters of a `Sec-WebSocket-Key`: 16 bytes in base64.
 const KEY_LENGTH: usize = 24;
 
@@ -28,6 +30,13 @@ pub enum HandshakeError {
     /// A `Sec-WebSocket-Version` other than 13 (RFC 6455 §4.2.2, item 4).
     #[error("Sec-WebSocket-Version header must be 13")]
     UnsupportedVersion,
+    /// A request of HTTP/1.0 (RFC 6455 §4.2.1, item 1), whose `Upgrade` header is to be ignored (RFC 9110 §7.8).
+    #[error("a handshake must be a request of HTTP/1.1")]
+    OldHttp,
+    /// A request with a body. RFC 6455 gives it no meaning, and what follows could not be told from frames until the body
+    /// has been read.
+    #[error("a handshake must have no body: neither Transfer-Encoding nor a Content-Length above 0")]
+    HasBody,
 }
 
 impl HandshakeError {
@@ -40,7 +49,9 @@ impl HandshakeError {
             | Self::MissingConnectionUpgrade
             | Self::MissingKey
             | Self::InvalidKey
-            | Self::MissingVersion => 400,
+            | Self::MissingVersion
+            | Self::OldHttp
+            | Self::HasBody => 400,
         }
     }
 
@@ -56,7 +67,9 @@ impl HandshakeError {
             | Self::MissingConnectionUpgrade
             | Self::MissingKey
             | Self::InvalidKey
-            | Self::MissingVersion => &[],
+            | Self::MissingVersion
+            | Self::OldHttp
+            | Self::HasBody => &[],
         }
     }
 }
@@ -66,7 +79,16 @@ impl HandshakeError {
 #[error("a subprotocol must be a token: letters, digits and !#$%&'*+-.^_`|~")]
 pub struct InvalidSubprotocol;
 
-/// Checks the headers of a GET request of HTTP/1.1 (the caller saw to both). A header that is there several times is
+/// Checks the request itself, of which [`check_upgrade`] checks the headers.
+pub const fn check_request(version: Version, body: BodyLength) -> Result<(), HandshakeError> {
+    match (version, body) {
+        (Version::Http10, _) => Err(HandshakeError::OldHttp),
+        (Version::Http11, BodyLength::None | BodyLength::Fixed(0)) => Ok(()),
+        (Version::Http11, BodyLength::Fixed(_) | BodyLength::Chunked) => Err(HandshakeError::HasBody),
+    }
+}
+
+/// Checks the headers of a GET request (the caller saw to that). A header that is there several times is
 /// passed as one value, joined by commas.
 pub fn check_upgrade(
     version: Option<&[u8]>,
@@ -302,6 +324,17 @@ mod tests {
     }
 
     #[test]
+    fn a_handshake_is_a_request_of_http11_without_a_body() {
+        for body in [BodyLength::None, BodyLength::Fixed(0)] {
+            assert_eq!(check_request(Version::Http11, body), Ok(()), "{body:?}");
+            assert_eq!(check_request(Version::Http10, body), Err(HandshakeError::OldHttp), "{body:?}");
+        }
+        for body in [BodyLength::Fixed(1), BodyLength::Fixed(u64::MAX), BodyLength::Chunked] {
+            assert_eq!(check_request(Version::Http11, body), Err(HandshakeError::HasBody), "{body:?}");
+        }
+    }
+
+    #[test]
     fn only_a_wrong_version_is_answered_with_the_right_one() {
         let errors = [
             (HandshakeError::MissingUpgrade, 400),
@@ -310,6 +343,8 @@ mod tests {
             (HandshakeError::InvalidKey, 400),
             (HandshakeError::MissingVersion, 400),
             (HandshakeError::UnsupportedVersion, 426),
+            (HandshakeError::OldHttp, 400),
+            (HandshakeError::HasBody, 400),
         ];
         for (error, status) in errors {
             assert_eq!(error.status(), status, "{error}");
