@@ -16,6 +16,7 @@
 //! between its parts, which are one stream.
 
 mod inflation;
+mod level;
 
 use std::fmt;
 
@@ -25,6 +26,7 @@ use super::extensions::{Agreement, Direction, LARGEST_WINDOW};
 use super::fragment::Fragment;
 use crate::protocol::cause::CloseCause;
 use inflation::Inflation;
+use level::{Reach, level};
 
 /// What is left out at the end of every compressed message: the flush marker, an empty block without compression
 /// (RFC 7692 §7.2.1).
@@ -173,7 +175,8 @@ impl Sent {
             }
             Self::Compressor(own) => {
                 let compressor = own.get_or_insert_with(|| Box::new(new_compressor(window_bits)));
-                let length = compress(compressor, bytes, &mut codecs.buffer);
+                let is_set = compressor.set_level(level(bytes.len(), Reach::Compressed));
+                let length = is_set.ok().and_then(|_| compress(compressor, bytes, &mut codecs.buffer));
                 if length.is_none() {
                     // A new one refers to nothing, so it may begin anywhere.
                     *own = None;
@@ -205,6 +208,8 @@ impl Codecs {
         let place = usize::from(compressor_bits(window_bits) - SMALLEST_COMPRESSOR);
         let compressor = self.compressors[place].get_or_insert_with(|| new_compressor(window_bits));
         compressor.reset();
+        let reach = if history.is_empty() { Reach::None } else { Reach::Shown };
+        compressor.set_level(level(bytes.len(), reach)).ok()?;
         if !history.is_empty() {
             compressor.set_dictionary(history).ok()?;
         }
