@@ -1,4 +1,5 @@
-// npm run test:nodes: the smoke test on every Node.js line that Ferrows supports, with one and the same addon file.
+// npm run test:nodes: the smoke test on every Node.js line that Ferrows supports, with one and the same addon file; and the
+// line's own WebSocket client against it, if it has one.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -10,16 +11,27 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** The npm package `node` fetches its binary from this one in an install script; taken directly it needs no script. */
 const PACKAGE = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
 const EXECUTABLE = process.platform === 'win32' ? 'node.exe' : 'node';
-/** In milliseconds: a download, and a test that takes a second. */
-const LIMITS = { install: 300_000, smoke: 60_000 };
+/** In milliseconds: a download, and a test that takes some seconds. */
+const LIMITS = { install: 300_000, test: 200_000 };
+/** Files below __test__, and the first line that can run them. */
+const TESTS = [
+  { name: 'smoke test', file: 'smoke.js', since: 18 },
+  { name: 'built-in WebSocket', file: 'interop/builtin-client.mjs', since: 22 },
+];
 
+let passed = 0;
 let failed = 0;
 for (const line of LINES) {
-  const verdict = smoke(binary(line));
-  if (verdict.failed) failed += 1;
-  console.log(`Node.js ${verdict.version ?? line}: ${verdict.failed ?? 'smoke test passed'}`);
+  const node = binary(line);
+  const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? line;
+  for (const { name, file } of TESTS.filter(({ since }) => since <= line)) {
+    const failure = run(node, file);
+    if (failure === undefined) passed += 1;
+    else failed += 1;
+    console.log(`Node.js ${version}: ${name} ${failure === undefined ? 'passed' : `failed (${failure})`}`);
+  }
 }
-console.log(`${LINES.length - failed} passed, ${failed} failed`);
+console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
 /** The path of a Node.js of this line, installed below .cache on first use. */
@@ -39,14 +51,12 @@ function binary(line) {
   return path;
 }
 
-/** Runs the smoke test; `failed` says how it went wrong. */
-function smoke(node) {
-  const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout?.trim();
-  const { status, signal, error } = spawnSync(node, [join(ROOT, '__test__', 'smoke.js')], {
+/** Runs a test; returns how it went wrong, if it did. */
+function run(node, file) {
+  const { status, signal, error } = spawnSync(node, [join(ROOT, '__test__', file)], {
     cwd: ROOT,
     stdio: ['ignore', 'inherit', 'inherit'],
-    timeout: LIMITS.smoke,
+    timeout: LIMITS.test,
   });
-  if (status === 0) return { version };
-  return { version, failed: `smoke test failed (${error?.code ?? signal ?? `exit code ${status}`})` };
+  return status === 0 ? undefined : (error?.code ?? signal ?? `exit code ${status}`);
 }

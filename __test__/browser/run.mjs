@@ -1,6 +1,6 @@
 /**
- * The example chat in a real browser: `npm run test:browser`. Needs Debian's `chromium` or the path of one in CHROMIUM.
- * The tests are one story and run in order; a screenshot of a failing one is left in `reports/`.
+ * The example chat in a real browser, and compression: `npm run test:browser`. Needs Debian's `chromium` or the path of one
+ * in CHROMIUM. The tests are one story and run in order; a screenshot of a failing one is left in `reports/`.
  */
 
 import assert from 'node:assert/strict';
@@ -10,6 +10,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { ChatPage } from './chat-page.mjs';
+import { serveEcho } from '../interop/echo-server.mjs';
+import { exchange } from '../interop/exchange.mjs';
 import { handshake, request, textFrame } from './raw.mjs';
 import { ChatServer } from './server.mjs';
 
@@ -33,7 +35,7 @@ const FLAGS = [
 const HOSTILE = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script>';
 
 /** What the story has so far: the server, the browser and its pages. */
-const stage = { server: null, context: null, anna: null, ben: null };
+const stage = { server: null, context: null, anna: null, ben: null, echo: serveEcho(), echoPage: null };
 
 const tests = {
   async 'the files of the page have their content types, and there are no others'() {
@@ -232,6 +234,13 @@ const tests = {
   },
 };
 
+/** Every way to compress, in both directions, whole and in fragments. */
+for (const [path, url] of stage.echo.urls) {
+  tests[`compressed messages: ${path}`] = async () => {
+    assert.match(await stage.echoPage.evaluate(exchange, url), /^permessage-deflate/);
+  };
+}
+
 /** Joins the lobby over a bare socket; resolves to it when anna has seen that somebody joined. */
 async function joinByHand(nickname, session) {
   const { port } = stage.server;
@@ -252,6 +261,7 @@ async function run() {
     stage.context = await chromium.launchPersistentContext(profile, { executablePath: browserPath(), args: FLAGS });
     stage.context.setDefaultTimeout(CONDITION_TIMEOUT);
     for (const name of ['anna', 'ben', 'carl']) stage[name] = new ChatPage(await stage.context.newPage());
+    stage.echoPage = await stage.context.newPage();
 
     for (const [title, test] of Object.entries(tests)) {
       try {
@@ -268,6 +278,7 @@ async function run() {
     await stage.context?.close();
     stage.server?.kill();
     await stage.server?.exited;
+    stage.echo.close();
     rmSync(profile, { recursive: true, force: true });
   }
   console.log(`${passed} passed, ${failed} failed`);
