@@ -38,6 +38,7 @@ function load() {
     return open(local ? file : require.resolve(`ferrows-${name}`));
   } catch (cause) {
     const [reason] = cause.message.split('\n');
+    if (cause.name === 'NotCapable') throw failure(libc, `Deno does not permit it: ${reason}`, PERMIT_IT, cause);
     throw local
       ? failure(libc, `${file} exists but does not load: ${reason}`, BUILD_IT, cause)
       : failure(libc, `Neither ${file} nor the package ferrows-${name} loads: ${reason}`, INSTALL_IT, cause);
@@ -79,5 +80,7 @@ const BUILD_IT = 'To build it for this machine: in a checkout of Ferrows, with a
 
 const INSTALL_IT = 'Binaries are optional dependencies. If they were left out (`--omit=optional`) or node_modules was '
   + 'copied from a machine of another kind, delete node_modules and run `npm install` here.\n' + BUILD_IT;
+
+const PERMIT_IT = 'Run it with `--allow-read --allow-ffi`.';
 
 module.exports = load;

@@ -20,9 +20,12 @@ const { behaviorOf, createSocket, handleClose, handleDropped, openSocket, Upgrad
 
 /**
  * Runs microtasks and `process.nextTick` callbacks, as Node does after every event of its own. All events of a batch
- * arrive in one callback of Node, which would run them only at its end.
+ * arrive in one callback of Node, which would run them only at its end. Bun's function of the same name does nothing, but
+ * it has one that does this; Deno has none.
  */
-const tick = process._tickCallback;
+const tick = process.versions.bun === undefined
+  ? process._tickCallback
+  : process.getBuiltinModule?.('bun:jsc')?.drainMicrotasks;
 
 /** Reading the global each time would cost a getter call per event. */
 const thisProcess = process;

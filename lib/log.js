@@ -33,13 +33,22 @@ function readRecord([level, target, message, ...details]) {
 
 /** What the environment variable says: the records that go to stderr. */
 function levelOfProcess() {
-  const level = process.env.FERROWS_LOG ?? '';
+  const level = environmentVariable('FERROWS_LOG');
   if (level === '') return 0;
   const number = LEVELS.indexOf(level.toLowerCase());
   if (number >= 0) return number;
   const text = `FERROWS_LOG must be one of ${LEVELS.join(', ')}; it is ${JSON.stringify(level)}, so nothing is logged`;
   process.emitWarning(text, { type: 'FerrowsWarning', code: 'FERROWS_LOG' });
   return 0;
+}
+
+/** Empty if it is not set, or not ours to read: Deno asks for `--allow-env`, which is not worth failing for. */
+function environmentVariable(name) {
+  try {
+    return process.env[name] ?? '';
+  } catch {
+    return '';
+  }
 }
 
 /** Hands a record to the listener. */
