@@ -1,5 +1,6 @@
-// npm run test:package: makes a release of the build that is here, serves it from a registry on this machine, and
-// installs it as a user would: `npm install ferrows` in an empty folder, with no Rust toolchain in reach.
+// npm run test:package: makes a release of the builds that are here, serves it from a registry on this machine, and
+// installs it as a user would: `npm install ferrows` in an empty folder, with no Rust toolchain in reach. With the name of
+// a folder as argument, the packages are left there.
 
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
@@ -7,7 +8,7 @@ import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -17,6 +18,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const TOOLS = join(ROOT, 'node_modules', '.bin');
 /** The npm that runs this script: the only one sure to be there. */
 const NPM = process.env.npm_execpath;
+/** Where the packages are to be kept. */
+const [KEPT] = process.argv.slice(2);
 /** For one step, in milliseconds. */
 const STEP_LIMIT = 120_000;
 
@@ -54,6 +57,7 @@ async function main() {
     await checkAlias(user);
     await checkTypes(user);
     await checkMissingBinary(user);
+    if (KEPT !== undefined) cpSync(join(work, 'tarballs'), resolve(KEPT), { recursive: true });
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -1,5 +1,6 @@
 // npm run test:nodes: the smoke test, and what a runtime has to provide (__test__/runtimes/check.js), on every Node.js line
 // that Ferrows supports, with one and the same addon file; and the line's own WebSocket client against it, if it has one.
+// With `-- --here`, only on the Node.js that runs this.
 
 import { PROOFS, prove, Runtime } from './runtime.mjs';
 
@@ -13,8 +14,10 @@ const EXECUTABLE = process.platform === 'win32' ? 'bin/node.exe' : 'bin/node';
 
 const client = ['built-in WebSocket', 'interop/builtin-client.mjs', []];
 
-prove(LINES.map((line) => [
+const here = ['Node.js', () => new Runtime([process.execPath])];
+const lines = LINES.map((line) => [
   'Node.js',
   () => Runtime.install(`${PACKAGE}@${line}`, EXECUTABLE),
   OLD.includes(line) ? PROOFS : [...PROOFS, client],
-]));
+]);
+prove(process.argv.includes('--here') ? [here] : lines);
