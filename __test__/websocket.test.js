@@ -12,7 +12,8 @@ const { afterTest } = require('./helpers/cleanup.js');
 const { failureOf } = require('./helpers/failure.js');
 const { Mailbox } = require('./helpers/mailbox.js');
 const { RawWebSocket, frame } = require('./helpers/raw-websocket.js');
-const { createApp, listen } = require('./helpers/server.js');
+const { createApp } = require('./helpers/server.js');
+const { openWebSocket: open, serveWebSocket: serve } = require('./helpers/websocket-server.js');
 
 const NOT_TEXT = {
   name: 'TypeError',
@@ -22,21 +23,6 @@ const NOT_TEXT = {
 
 const echo = (ws, message, isBinary) => ws.send(message, isBinary);
 const text = (buffer) => Buffer.from(buffer).toString();
-
-/** Serves one WebSocket route and returns the port. */
-function serve(behavior, ...where) {
-  const app = createApp();
-  app.ws('/*', behavior);
-  return listen(app, ...where);
-}
-
-/** Opens a connection to a route and returns it together with the server's WebSocket. */
-async function open(behavior) {
-  const opened = new Mailbox();
-  const port = serve({ ...behavior, open: (ws) => opened.put(ws) });
-  const client = await RawWebSocket.open(port);
-  return { client, ws: await opened.take() };
-}
 
 /** A client of npm `ws`, closed after the test. */
 async function connect(port, options) {
