@@ -1,6 +1,7 @@
 'use strict';
 
-// `TemplatedApp`, and what it listens on: see index.d.ts.
+// Turns what a program says to its app into native calls on the app's number: routes, listening, publishing, closing. The
+// handlers stay on this side, in `targets` and `filters`; an event names its handler by number.
 
 const { isAnyArrayBuffer } = require('node:util').types;
 

@@ -1,6 +1,7 @@
 'use strict';
 
-// What is given to `app.ws`.
+// Takes the object given to `app.ws` apart, once: handlers for this side, settings and bits for the addon. Its ranges are
+// checked there, its types here.
 
 const { MAX_STRING_LENGTH } = require('node:buffer').constants;
 

@@ -1,6 +1,7 @@
 'use strict';
 
-// How handlers are called.
+// The one way in which a handler of a program is called: what it throws ends nothing, and a promise that it returns keeps
+// its arguments alive.
 
 const { AsyncResource } = require('node:async_hooks');
 

@@ -1,6 +1,7 @@
 'use strict';
 
-// The loop that runs the handlers.
+// Runs the handlers: asks the addon for one event after the other, calls what was registered for it, and lets microtasks
+// run in between. Loading this file starts it.
 
 const { AsyncResource } = require('node:async_hooks');
 const { setImmediate } = require('node:timers');

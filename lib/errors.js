@@ -1,6 +1,7 @@
 'use strict';
 
-// The errors that are found on this side of the border.
+// The errors that are found before the addon is asked. The others, with the codes of index.d.ts too, are made in
+// src/node/error.rs.
 
 function typeError(code, message) {
   return Object.assign(new TypeError(message), { code });

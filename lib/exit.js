@@ -1,6 +1,7 @@
 'use strict';
 
-// What happens when the process ends.
+// Holds the end of the process up until the I/O threads have written what was sent before it, so that a last word may be
+// followed by `process.exit()`. Loading this file is all there is to do.
 
 const { native } = require('./border.js');
 

@@ -1,6 +1,7 @@
 'use strict';
 
-// `HttpConnection`: see index.d.ts.
+// Tells filters of connections that open and close. The addresses are kept here, because they may be asked for when the
+// connection, and with it all that the addon knew of it, is gone.
 
 const { connections, filters, KEY, native, registers, responses, SLOTS, sockets } = require('./border.js');
 const { call } = require('./call.js');

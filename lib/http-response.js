@@ -1,6 +1,7 @@
 'use strict';
 
-// `HttpResponse`: see index.d.ts.
+// The object through which a handler answers. It keeps its handlers for body, room and abort; whether a call is allowed at
+// this moment is decided behind its handle, by the addon.
 
 const { causes, infoOf, KEY, loop, native, readable, registers, responses, SLOTS } = require('./border.js');
 const { call, gather } = require('./call.js');

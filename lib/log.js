@@ -1,6 +1,7 @@
 'use strict';
 
-// `setLogger`, and `FERROWS_LOG`: see index.d.ts.
+// Where log records go: to the listener of `setLogger`, which is kept here, and to stderr, at the level that the
+// environment names. That records to both are made at all is a matter of src/log.
 
 const { native } = require('./border.js');
 const { call } = require('./call.js');

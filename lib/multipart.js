@@ -1,6 +1,6 @@
 'use strict';
 
-// `getParts`: see index.d.ts.
+// Makes the flat answer of the addon, which has parsed a form, into the objects that `getParts` returns.
 
 const { native, readable } = require('./border.js');
 

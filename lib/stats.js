@@ -1,6 +1,6 @@
 'use strict';
 
-// `app.getStats()`: see index.d.ts.
+// Gives the numbers that the addon counts in one array their names, and causes theirs.
 
 const { causes, native } = require('./border.js');
 

@@ -1,6 +1,6 @@
 'use strict';
 
-// What `native.next` asks for. The same numbers stand in src/node/dispatch.rs.
+// The events by number: the border passes numbers, because making text costs more than handling an event.
 
 /** What `native.next` asks for. The same numbers stand in src/node/dispatch.rs. */
 const SLEEP = 0;

@@ -1,6 +1,7 @@
 'use strict';
 
-// `WebSocket`: see index.d.ts.
+// The object that stands for a WebSocket, on which programs keep what they like. A method is one native call; the handle is
+// dead before the `close` handler runs, so that every use from then on throws, there.
 
 const { infoOf, KEY, native, readable, registers, shutdowns, SLOTS, sockets } = require('./border.js');
 const { call, gather } = require('./call.js');

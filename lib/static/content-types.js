@@ -1,5 +1,7 @@
 'use strict';
 
+// What the name of a file says about its content.
+
 /**
  * Content types by file extension: what browsers load, and what people put up for download next to it. Everything that is
  * text to a browser is said to be UTF-8, because nothing else is written any more; JSON is so by its definition.

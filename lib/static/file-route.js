@@ -1,5 +1,7 @@
 'use strict';
 
+// `app.serveFiles`: finds the file that a request means, decides by conditions.js what to say about it, and sends it.
+
 const fs = require('node:fs');
 const path = require('node:path');
 

@@ -1,5 +1,7 @@
 'use strict';
 
+// Sends a part of a file as the body of a response, at the pace of whoever reads it.
+
 /** Bytes read at once: what one download keeps in memory, besides what waits in the response. */
 const PIECE = 64 * 1024;
 
