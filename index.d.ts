@@ -850,8 +850,8 @@ export interface HttpResponse {
    */
   endWithoutBody(reportedContentLength?: number | `${number}`, closeConnection?: boolean): this;
   /**
-   * Reads no more of the connection until {@link resume}, and calls no `onWritable`. Body that had been read may still be
-   * handed over, and output goes on. The client is not late meanwhile. That it has reset the connection is noticed within
+   * Reads no more of the connection until {@link resume}. Body that had been read may still be handed over, and output goes
+   * on, `onWritable` included. The client is not late meanwhile. That it has reset the connection is noticed within
    * seconds, that it has ended it in order only after `resume`.
    * May be called repeatedly, and needs one `resume`. The end of the response ends it too. Returns the response.
    */

@@ -17,7 +17,7 @@ use crate::protocol::http::encode::{FieldFlags, Framing};
 pub struct Output {
     /// Body bytes.
     pub written: u64,
-    /// The application wants nothing read and nothing asked for (`res.pause()`).
+    /// The application wants nothing read (`res.pause()`).
     pub is_paused: bool,
     /// What the worker has done of it; `None` unless the body comes in pieces.
     ledger: Option<Arc<Ledger>>,
@@ -55,7 +55,7 @@ enum Wait {
     None,
     /// It has, and the worker will say when there is room.
     Asked,
-    /// It has, and there is room, but there was no handler to tell, or it is paused.
+    /// It has, and there is room, but there was no handler to tell.
     Untold,
 }
 
@@ -79,7 +79,7 @@ impl Output {
     /// The worker says that there is room. Returns whether a handler is to be told.
     pub fn take_writable(&mut self) -> bool {
         self.adapt();
-        let tell = self.wait != Wait::None && self.can_tell();
+        let tell = self.wait != Wait::None && self.is_attached;
         if tell {
             self.wait = Wait::None;
         } else if self.wait == Wait::Asked {
@@ -92,10 +92,6 @@ impl Output {
     #[must_use]
     pub fn is_as_announced(&self) -> bool {
         self.total.is_none_or(|total| total == self.written)
-    }
-
-    const fn can_tell(&self) -> bool {
-        self.is_attached && !self.is_paused
     }
 }
 
@@ -147,7 +143,7 @@ impl Environment {
         let is_due = self
             .exchanges
             .get(handle)
-            .is_some_and(|exchange| exchange.output.wait == Wait::Untold && exchange.output.can_tell());
+            .is_some_and(|exchange| exchange.output.wait == Wait::Untold && exchange.output.is_attached);
         if is_due {
             self.await_room(handle);
         }
@@ -264,7 +260,8 @@ pub fn attach_writable<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `resPause(response)`: reads no more, and asks for no more.
+/// `resPause(response)`: reads no more. `onWritable` goes on: who answers a request while reading it pauses until there is
+/// room again, and would wait for ever if it were not told.
 pub fn pause<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (_, exchange) = environment.response(call.number(0))?;
@@ -280,12 +277,11 @@ pub fn pause<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `resResume(response)`
 pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let (handle, exchange) = environment.response(call.number(0))?;
+    let (_, exchange) = environment.response(call.number(0))?;
     let to = exchange.to;
     if std::mem::take(&mut exchange.output.is_paused) && !exchange.body.is_paused() {
         environment.outgoing.push(to.connection.worker, Command::ResumeReading { to });
     }
-    environment.make_up(handle);
     environment.settle();
     Ok(Value::UNDEFINED)
 }
