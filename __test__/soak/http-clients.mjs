@@ -1,7 +1,7 @@
-// What clients do to a server in the soak, good and bad manners mixed.
+// What HTTP clients do to a server in the soak, good and bad manners mixed.
 
-import { once } from 'node:events';
-import net from 'node:net';
+import { oneOf, pause, upTo } from './chance.mjs';
+import { next } from './lanes.mjs';
 
 const UPGRADE =
   'GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
@@ -9,17 +9,14 @@ const UPGRADE =
 const PATHS = ['/hello', '/late', '/stream', '/chunked', '/nothing'];
 const BODY = Buffer.alloc(300_000, 'x');
 
-/** A whole number from 0 to `most`. */
-const upTo = (most) => Math.floor(Math.random() * (most + 1));
-const oneOf = (items) => items[upTo(items.length - 1)];
 const get = (path, ...fields) => [`GET ${path} HTTP/1.1`, 'Host: a', ...fields, '', ''].join('\r\n');
 
-const HABITS = {
+export const HABITS = {
   /** Some requests, each after the answer to the one before, then FIN. */
   async polite(socket) {
     for (let count = upTo(5); count >= 0; count -= 1) {
       socket.write(get(oneOf(['/hello', '/late', '/nothing'])));
-      await once(socket, 'data');
+      await next(socket, 'data');
     }
     socket.end();
   },
@@ -27,7 +24,7 @@ const HABITS = {
   async pipelining(socket) {
     socket.write(get('/hello').repeat(upTo(50)) + get('/late', 'Connection: close'));
     socket.resume();
-    await once(socket, 'end');
+    await next(socket, 'end');
     socket.end();
   },
   /** A download, given up somewhere, in either way. */
@@ -55,7 +52,7 @@ const HABITS = {
       socket.pause();
       setTimeout(() => socket.resume(), 3);
     });
-    await once(socket, 'end');
+    await next(socket, 'end');
     socket.end();
   },
   /** An upload in pieces, whole or not. */
@@ -102,34 +99,3 @@ const HABITS = {
     oneOf([() => socket.destroy(), () => socket.resetAndDestroy(), () => socket.end(Buffer.from([0x88, 0x80, 0, 0, 0, 0]))])();
   },
 };
-
-function pause(milliseconds) {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-/** One connection with one habit. Resolves to its name once the connection is closed. */
-async function connection(port) {
-  const socket = net.connect({ port, host: '127.0.0.1' });
-  const closed = new Promise((resolve) => socket.on('close', resolve));
-  const habit = oneOf(Object.keys(HABITS));
-  socket.on('error', () => {});
-  socket.setTimeout(15_000, () => socket.destroy(new Error('stuck')));
-  const over = new Promise((resolve) => socket.on('close', resolve));
-  await Promise.race([HABITS[habit](socket).catch(() => {}), over]);
-  await closed;
-  return { habit, stuck: socket.errored?.message === 'stuck' };
-}
-
-/** So many connections at a time until `until` (a moment of `Date.now`). Resolves to the number of each habit. */
-export async function play(port, until, width) {
-  const counts = { stuck: 0 };
-  const lane = async () => {
-    while (Date.now() < until) {
-      const { habit, stuck } = await connection(port);
-      counts[habit] = (counts[habit] ?? 0) + 1;
-      counts.stuck += Number(stuck);
-    }
-  };
-  await Promise.all(Array.from({ length: width }, lane));
-  return counts;
-}

@@ -1,9 +1,7 @@
-// The server of the soak: everything that a response and a body can go through. Told `measure` over IPC, it says what it
-// holds once garbage is collected.
-
-import { readdirSync } from 'node:fs';
+// The server of the soak's HTTP part: everything that a response and a body can go through.
 
 import uWS from '../../index.mjs';
+import { obey } from './holdings.mjs';
 
 const CONTENT = Buffer.alloc(4 * 1024 * 1024, 'ferrows ');
 const app = uWS.App();
@@ -77,17 +75,4 @@ app
     process.send({ port: uWS.us_socket_local_port(token) });
   });
 
-async function measure() {
-  for (let round = 0; round < 5; round += 1) {
-    globalThis.gc();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  const { rss, heapUsed, external } = process.memoryUsage();
-  return { open, descriptors: readdirSync('/proc/self/fd').length, rss, heap: heapUsed + external };
-}
-
-process.on('message', async (order) => {
-  if (order === 'measure') return process.send(await measure());
-  app.close();
-  process.disconnect();
-});
+obey(app, () => ({ open }));
