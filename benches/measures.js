@@ -3,6 +3,7 @@
 // What is measured: each measure runs one server under one load and returns figures; its rows turn them into lines of
 // the table, with the targets to reach.
 
+const { fanOut } = require('./fan-out.js');
 const { Load, Server } = require('./processes.js');
 
 /**
@@ -32,6 +33,11 @@ const ECHO = [
   { name: 'ws', server: 'ws-echo.js' },
 ];
 const DEFLATED_ECHO = ECHO.map((contestant) => ({ ...contestant, env: { DEFLATE: '1' } }));
+const BUSY_ECHO = ECHO.map((contestant) => ({ ...contestant, env: { BUSY_MS: '5' } }));
+const TEXTS = [
+  { name: 'string', server: 'ferrows-text.js', env: { TEXT: 'string' } },
+  { name: 'TextDecoder', server: 'ferrows-text.js', env: { TEXT: 'arraybuffer' } },
+];
 const PUBLISH = [
   { name: 'ferrows', server: 'ferrows-publish.js' },
   { name: 'ws', server: 'ws-publish.js' },
@@ -109,6 +115,22 @@ const measures = [
   publishing(100),
   { ...publishing(1000), short: true },
   publishing(1000, 10),
+  fanOut(100),
+  fanOut(1_000),
+  fanOut(10_000),
+  {
+    key: 'latency',
+    short: false,
+    contestants: BUSY_ECHO,
+    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20, think: 10_000 }),
+    rows: [
+      latency("echo 20 B, some 6,000/s, while Node's thread works 5 ms ten times a second: p50, µs", 'p50_us'),
+      latency('the same, p99, µs', 'p99_us'),
+      latency('the same, p99.9, µs', 'p999_us'),
+    ],
+  },
+  texts('20 B', 20),
+  texts('1 KB', 1024),
   {
     key: 'idle',
     short: false,
@@ -166,6 +188,24 @@ function larger(title, size) {
     run: closedLoop('echo', { connections: 64, 'in-flight': 1, size }),
     rows: [
       { title: `echo ${title}, 64 connections, one at a time: messages/s`, figure: RATE, digits: 0 },
+      { title: 'the same, Node-thread CPU per message, µs', figure: NODE_CPU, digits: 2 },
+    ],
+  };
+}
+
+function latency(title, figure) {
+  return { title, figure, digits: 0 };
+}
+
+/** Echo of texts that the application gets as strings, or decodes. */
+function texts(title, size) {
+  return {
+    key: 'text',
+    short: false,
+    contestants: TEXTS,
+    run: closedLoop('echo', { connections: 64, 'in-flight': 20, size }),
+    rows: [
+      { title: `echo ${title} as a string, compared with an ArrayBuffer that is decoded: messages/s`, figure: RATE, digits: 0 },
       { title: 'the same, Node-thread CPU per message, µs', figure: NODE_CPU, digits: 2 },
     ],
   };

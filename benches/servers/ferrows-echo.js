@@ -2,8 +2,10 @@
 
 const uWS = require('../../index.js');
 const { obey } = require('./control.js');
+const { startWork } = require('./work.js');
 
 const compress = process.env.DEFLATE === '1';
+startWork();
 
 uWS
   .App()

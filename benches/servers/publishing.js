@@ -4,7 +4,7 @@
 // the event loop with and without a publish in each turn alternate, and the median of the differences counts. (Over
 // longer blocks the machine's own ups and downs are larger than a publish that takes a few microseconds.)
 
-const { setTimeout: sleep } = require('node:timers/promises');
+const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promises');
 const { cpuMicroseconds } = require('./counters.js');
 
 /**
@@ -37,6 +37,24 @@ function publishOrder(publish) {
   };
 }
 
+/**
+ * The `fanout` order: `{ publishes, size }`, as fast as it goes, some in each turn of the event loop.
+ * @param {(message: string) => void} publish Sends to all subscribers.
+ */
+function fanOutOrder(publish) {
+  return async ({ publishes, size }) => {
+    const message = 'm'.repeat(size);
+    for (let count = 1; count <= publishes; count += 1) {
+      publish(message);
+      if (count % TOGETHER === 0) await nextTurn();
+    }
+    return { published: publishes };
+  };
+}
+
+/** Publishes in one turn of the event loop: what comes in between must not wait long. */
+const TOGETHER = 10;
+
 async function run(turns, every, work) {
   for (let turn = 0; turn < turns; turn += 1) {
     await sleep(every);
@@ -61,4 +79,4 @@ function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-module.exports = { publishOrder };
+module.exports = { fanOutOrder, publishOrder };

@@ -5,8 +5,10 @@
 const { createServer } = require('node:http');
 const { WebSocketServer } = require('ws');
 const { obey } = require('./control.js');
+const { startWork } = require('./work.js');
 
 const compress = process.env.DEFLATE === '1';
+startWork();
 
 const http = createServer();
 const server = new WebSocketServer({ server: http, perMessageDeflate: compress && { threshold: 0 } });

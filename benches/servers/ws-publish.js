@@ -5,7 +5,7 @@
 const { createServer } = require('node:http');
 const { WebSocket, WebSocketServer } = require('ws');
 const { obey } = require('./control.js');
-const { publishOrder } = require('./publishing.js');
+const { fanOutOrder, publishOrder } = require('./publishing.js');
 
 const http = createServer();
 const server = new WebSocketServer({ server: http, perMessageDeflate: false });
@@ -16,4 +16,6 @@ function publish(message) {
   }
 }
 
-http.listen(0, '127.0.0.1', () => obey(http.address().port, { publish: publishOrder(publish) }));
+http.listen(0, '127.0.0.1', () => {
+  obey(http.address().port, { publish: publishOrder(publish), fanout: fanOutOrder(publish) });
+});

@@ -10,6 +10,9 @@
 //! per wake-up. Without this the server pays for waking a sleeping client with nearly every answer, and the client
 //! for being woken: on two cores both cost more than the echo itself.
 //!
+//! With `--think` a connection waits a while before its next request: the load is then less than the server could take, and
+//! latencies tell how it answers rather than how long its queue is.
+//!
 //! Both drains wait until every request is answered. Whoever reads the server's CPU counters at the gate and after
 //! the result therefore divides by exactly the messages in between (`answered`), not by an estimate.
 
@@ -159,6 +162,11 @@ struct Traffic {
     epoch: Instant,
     /// Whether answers are followed by new requests.
     sending: bool,
+    /// Nanoseconds from an answer to the request that follows it.
+    think: u64,
+    /// Connections that think: until when (nanoseconds since the epoch), which one, and how many requests follow. In the
+    /// order of time, as all think equally long.
+    thinking: VecDeque<(u64, usize, usize)>,
     /// Requests without an answer, over all connections.
     outstanding: u64,
     /// Answers since the phase began.
@@ -194,6 +202,8 @@ impl<S: Scanner> Fleet<S> {
             request: request.len(),
             epoch: Instant::now(),
             sending: false,
+            think: 0,
+            thinking: VecDeque::new(),
             outstanding: 0,
             answered: 0,
             latencies: Histogram::new(),
@@ -202,6 +212,7 @@ impl<S: Scanner> Fleet<S> {
     }
 
     fn run(&mut self, options: &Options, unit: &str) -> Result<(), String> {
+        self.traffic.think = options.think.as_nanos() as u64;
         self.load(options.warm_up)?;
         self.drain()?;
         Line::new("warm").number(unit, self.traffic.answered).print()?;
@@ -238,16 +249,33 @@ impl<S: Scanner> Fleet<S> {
         let start = Instant::now();
         self.traffic.sending = true;
         let now = self.traffic.now();
-        for (number, connection) in self.connections.iter_mut().enumerate() {
-            let most = self.traffic.block.len() / self.traffic.request;
-            connection.send(most, now, &mut self.traffic).map_err(|message| at(number, &message))?;
+        let (most, count) = (self.traffic.block.len() / self.traffic.request, self.connections.len());
+        for number in 0..count {
+            // Not all at once, if there is time.
+            let delay = self.traffic.think * number as u64 / count as u64;
+            self.traffic.thinking.push_back((now + delay, number, most));
         }
+        self.wake()?;
         let mut events = Events::with_capacity(1024);
         while let Some(left) = duration.checked_sub(start.elapsed()) {
             self.turn(&mut events, left)?;
         }
         self.traffic.sending = false;
+        self.traffic.thinking.clear();
         Ok(start.elapsed())
+    }
+
+    /// Sends what connections have thought of.
+    fn wake(&mut self) -> Result<(), String> {
+        let now = self.traffic.now();
+        while let Some((due, number, requests)) = self.traffic.thinking.front().copied()
+            && due <= now
+        {
+            self.traffic.thinking.pop_front();
+            let sent = self.connections[number].send(requests, now, &mut self.traffic);
+            sent.map_err(|message| at(number, &message))?;
+        }
+        Ok(())
     }
 
     /// Waits until every request is answered.
@@ -267,7 +295,10 @@ impl<S: Scanner> Fleet<S> {
     }
 
     fn turn(&mut self, events: &mut Events, timeout: Duration) -> Result<(), String> {
-        if self.active < self.connections.len() / 2 && !self.nap.is_zero() {
+        let mut timeout = timeout;
+        if let Some((due, ..)) = self.traffic.thinking.front() {
+            timeout = timeout.min(Duration::from_nanos(due.saturating_sub(self.traffic.now())));
+        } else if self.active < self.connections.len() / 2 && self.traffic.think == 0 && !self.nap.is_zero() {
             std::thread::sleep(self.nap);
         }
         self.active = 0;
@@ -282,20 +313,27 @@ impl<S: Scanner> Fleet<S> {
             let connection = &mut self.connections[number];
             let mut handled = Ok(());
             if event.is_readable() || event.is_read_closed() || event.is_error() {
-                handled = connection.receive(&mut self.scratch, event.is_read_closed(), &mut self.traffic);
+                handled =
+                    connection.receive(number, &mut self.scratch, event.is_read_closed(), &mut self.traffic);
             }
             if event.is_writable() && handled.is_ok() {
                 handled = connection.flush(&self.traffic);
             }
             handled.map_err(|message| at(number, &message))?;
         }
-        Ok(())
+        self.wake()
     }
 }
 
 impl<S: Scanner> Connection<S> {
-    /// Reads all there is, counts the answers and sends as many new requests.
-    fn receive(&mut self, scratch: &mut [u8], ending: bool, traffic: &mut Traffic) -> Result<(), String> {
+    /// Reads all there is, counts the answers and sends as many new requests, if it need not think first.
+    fn receive(
+        &mut self,
+        number: usize,
+        scratch: &mut [u8],
+        ending: bool,
+        traffic: &mut Traffic,
+    ) -> Result<(), String> {
         let mut answers = 0;
         loop {
             match self.stream.read(scratch) {
@@ -320,7 +358,10 @@ impl<S: Scanner> Connection<S> {
         traffic.answered += answers;
         traffic.outstanding -= answers;
         if traffic.sending && answers > 0 {
-            self.send(answers as usize, now, traffic)?;
+            match traffic.think {
+                0 => self.send(answers as usize, now, traffic)?,
+                think => traffic.thinking.push_back((now + think, number, answers as usize)),
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! ferrows-load echo      --url ws://127.0.0.1:9001/   [--connections 64] [--in-flight 1] [--size 20] [--text|--binary]
 //!                        [--deflate]
 //! ferrows-load http      --url http://127.0.0.1:9001/ [--connections 64] [--path /] [--body BYTES] [--fields COUNT]
-//!                        both: [--warm-up 1] [--seconds 3] [--nap MICROSECONDS] [--gate]
+//!                        both: [--warm-up 1] [--seconds 3] [--nap MICROSECONDS] [--think MICROSECONDS] [--gate]
 //! ferrows-load idle      --url ws://127.0.0.1:9001/   [--connections 10000]
 //! ferrows-load subscribe --url ws://127.0.0.1:9001/   [--connections 1000] [--count MESSAGES] [--seconds SECONDS]
 //! ferrows-load bare      serves instead: the least that an HTTP server can cost on this machine

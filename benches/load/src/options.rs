@@ -31,6 +31,9 @@ pub struct Options {
     /// How long a closed loop lets answers pile up (see closed_loop.rs); the system adds its timer slack, 50 µs on
     /// Linux. Default 10 µs, 0 switches it off, and so do fewer than four connections.
     pub nap: Duration,
+    /// How long a connection of a closed loop waits between an answer and its next request, so that the load is less than
+    /// the server can take; there is no nap then. Default 0.
+    pub think: Duration,
     /// Length of the measured window; for `subscribe` the longest time to listen (`None`: until stdin ends or
     /// `count` is reached). Default 3 s for the closed loops.
     pub seconds: Option<Duration>,
@@ -98,6 +101,7 @@ impl Options {
                 "--seconds" => options.seconds = Some(seconds(&flag, &value()?)?),
                 "--warm-up" => options.warm_up = seconds(&flag, &value()?)?,
                 "--nap" => options.nap = Duration::from_micros(number(&flag, &value()?)?),
+                "--think" => options.think = Duration::from_micros(number(&flag, &value()?)?),
                 "--body" => options.body = Some(number(&flag, &value()?)?),
                 "--fields" => options.fields = number(&flag, &value()?)?,
                 "--text" => options.kind = Kind::Text,
@@ -142,6 +146,7 @@ impl Options {
             fields: 0,
             warm_up: Duration::from_secs(1),
             nap: Duration::from_micros(10),
+            think: Duration::ZERO,
             seconds,
             gate: false,
             count: None,
