@@ -67,6 +67,8 @@ export type ErrorCode =
   | 'ENOTSOCK'
   /** `adoptSocket`: the socket listens, or is not connected. */
   | 'ENOTCONN'
+  /** `SSLApp`: a certificate or key cannot be read or used; the message says which and why. */
+  | 'ERR_TLS_IDENTITY'
   /** A bug in Ferrows, caught before it could do harm. Please report it. */
   | 'ERR_INTERNAL';
 
@@ -275,6 +277,31 @@ export interface ProxyProtocolOptions {
  * `proxyProtocol.trust` that names nobody. The message names the option.
  */
 export function App(options?: AppOptions | null): TemplatedApp;
+
+/** Options of {@link SSLApp}, besides those of {@link App}. */
+export interface SSLAppOptions extends AppOptions {
+  /** Path of the private key, in PEM. */
+  key_file_name: RecognizedString;
+  /** Path of the certificate, in PEM, followed by those of the authorities between it and the root. */
+  cert_file_name: RecognizedString;
+  /**
+   * Time for a TLS handshake, from the accept (or from the header of the PROXY protocol), in milliseconds up to 2^31-1;
+   * 0 is for ever. Then the connection closes. The times for the first request begin behind it. @default 10000
+   */
+  handshakeTimeout?: number;
+  /** TLS handshakes at the same time, 1 – 2^32-1. Further connections are closed unheard. @default 4096 */
+  maxHandshakes?: number;
+}
+
+/**
+ * Makes an app that speaks TLS 1.2 and 1.3 on every connection; all else is as with {@link App}. Handshakes and records
+ * are the work of the I/O threads. Clients that come back resume their sessions by tickets; renegotiation is refused, and
+ * so is, by ALPN, every protocol but `http/1.1`. A client that speaks HTTP without TLS is answered 400.
+ *
+ * Throws what `App` throws, and `ERR_TLS_IDENTITY` ("App construction failed: …") for a certificate or key that is
+ * missing, cannot be read, or does not belong to the other.
+ */
+export function SSLApp(options: SSLAppOptions): TemplatedApp;
 
 /** A handler of requests. It may be async: of what it returns, only a promise has a meaning. */
 export type HttpHandler = (res: HttpResponse, req: HttpRequest) => unknown;

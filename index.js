@@ -3,15 +3,15 @@
 // What programs get: the classes and functions of lib/. That side of Ferrows is thin by intention: every method is one native
 // call, and what is valid is decided there (src/node). No protocol logic.
 
-const { App, TemplatedApp, us_listen_socket_close, us_socket_local_port } = require('./lib/app.js');
+const { App, SSLApp, SSLTemplatedApp, TemplatedApp, us_listen_socket_close, us_socket_local_port } = require('./lib/app.js');
 const { native, readable } = require('./lib/border.js');
 const { invalidThis } = require('./lib/errors.js');
 const { HttpConnection } = require('./lib/http-connection.js');
 const { HttpRequest } = require('./lib/http-request.js');
-const { CachedHttpResponse, HttpResponse } = require('./lib/http-response.js');
+const { CachedHttpResponse, HttpResponse, SSLHttpResponse } = require('./lib/http-response.js');
 const { setLogger } = require('./lib/log.js');
 const { getParts } = require('./lib/multipart.js');
-const { WebSocket } = require('./lib/websocket.js');
+const { SSLWebSocket, WebSocket } = require('./lib/websocket.js');
 const makeDeclarativeResponse = require('./lib/declarative-response.js');
 const makeKeyValueStore = require('./lib/key-value-store.js');
 
@@ -23,7 +23,17 @@ function _cfg() {
   // uWebSockets.js leaves out its advertising header when told so; there is none here.
 }
 
-const CLASSES = { App: TemplatedApp, HttpConnection, HttpRequest, HttpResponse, CachedHttpResponse, WebSocket };
+const CLASSES = {
+  App: TemplatedApp,
+  SSLApp: SSLTemplatedApp,
+  HttpConnection,
+  HttpRequest,
+  HttpResponse,
+  SSLHttpResponse,
+  CachedHttpResponse,
+  WebSocket,
+  SSLWebSocket,
+};
 for (const [name, type] of Object.entries(CLASSES)) {
   // Programs that log or compare `object.constructor.name` expect these.
   Object.defineProperty(type, 'name', { value: `uWS.${name}` });
@@ -33,6 +43,7 @@ const DeclarativeResponse = makeDeclarativeResponse({ native, readable, invalidT
 
 module.exports = {
   App,
+  SSLApp,
   us_listen_socket_close,
   us_socket_local_port,
   getParts,

@@ -5,6 +5,7 @@ export default uWS;
 // One by one: of a CommonJS module, `export *` passes on only the names that Node guesses from its text.
 export const {
   App,
+  SSLApp,
   us_listen_socket_close,
   us_socket_local_port,
   getParts,

@@ -14,6 +14,7 @@ const { handleAbort } = require('./http-response.js');
 const { FileRoute } = require('./static/file-route.js');
 const { statsOf } = require('./stats.js');
 const { CLOSE, CLOSED, SLEEP } = require('./steps.js');
+const { secure } = require('./tls.js');
 const { handleClose } = require('./websocket.js');
 
 let listenerHandle;
@@ -48,9 +49,11 @@ let appNumber;
 
 class TemplatedApp {
   #number;
+  #isSecure;
 
-  constructor(key, options) {
+  constructor(key, options, isSecure = false) {
     if (key !== KEY) throw illegalConstructor();
+    this.#isSecure = isSecure;
     if (options !== undefined && options !== null && typeof options !== 'object') {
       throw typeError('ERR_INVALID_ARG_TYPE', 'Options must be an object.');
     }
@@ -58,6 +61,7 @@ class TemplatedApp {
     this.#number = native.appNew(options?.threads, LIMITS.map((name) => options?.[name]));
     native.appTcp(this.#number, ...TCP.map((name) => options?.[name]));
     if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join());
+    if (isSecure) secure(this.#number, options);
   }
 
   static {
@@ -129,6 +133,7 @@ class TemplatedApp {
     const app = appNumber(this);
     if (arguments.length < 2) throw missingArguments(2);
     const { handlers, bits, settings } = readBehavior(behavior);
+    handlers.isSecure = this.#isSecure;
     const number = native.appWebSocket(app, readable(pattern), ...settings, bits);
     setTarget(number, handlers);
     return this;
@@ -222,6 +227,13 @@ class TemplatedApp {
     const forced = number < 0 ? 0 : new Promise((resolve) => { shutdowns.set(number, resolve); });
     tellClosing(app);
     return { forced: await forced };
+  }
+}
+
+/** An app that speaks TLS. */
+class SSLTemplatedApp extends TemplatedApp {
+  constructor(key, options) {
+    super(key, options, true);
   }
 }
 
@@ -320,6 +332,10 @@ function App(options) {
   return new TemplatedApp(KEY, options);
 }
 
+function SSLApp(options) {
+  return new SSLTemplatedApp(KEY, options);
+}
+
 function us_listen_socket_close(token) {
   native.listenerClose(listenerHandle(token));
 }
@@ -328,4 +344,4 @@ function us_socket_local_port(token) {
   return native.listenerPort(listenerHandle(token));
 }
 
-module.exports = { TemplatedApp, concludeShutdown, App, us_listen_socket_close, us_socket_local_port };
+module.exports = { TemplatedApp, SSLTemplatedApp, concludeShutdown, App, SSLApp, us_listen_socket_close, us_socket_local_port };

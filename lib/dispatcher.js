@@ -11,7 +11,9 @@ const { KEY, loop, native, registers, responses, SLOTS, sockets, targets } = req
 const { call } = require('./call.js');
 const { handleClosed, handleOpened } = require('./http-connection.js');
 const { HttpRequest } = require('./http-request.js');
-const { CachedHttpResponse, handleAbort, handleData, HttpResponse, writableHandlerOf } = require('./http-response.js');
+const {
+  CachedHttpResponse, handleAbort, handleData, HttpResponse, SSLHttpResponse, writableHandlerOf,
+} = require('./http-response.js');
 const { handleRecord, levelOfProcess } = require('./log.js');
 const {
   ABORT, CLOSE, CLOSED, DATA, DRAIN, LOG, MESSAGE, MISSED, OPEN, OPENED, PING, PONG, REQUEST, SHUT_DOWN, SLEEP,
@@ -167,13 +169,15 @@ function handleUpgrade(behavior, route) {
 /** What a request is, if not new to a usual route. The same numbers stand in src/node/dispatch.rs. */
 const YIELDED = 1;
 const CACHED = 2;
+const SECURE = 3;
 
 /** Makes the objects of a new request; one that was yielded keeps its own. */
 function takeRequest() {
   const kind = registers[3];
   if (kind === YIELDED) return;
   const handle = registers[1];
-  lastResponse = kind === CACHED ? new CachedHttpResponse(KEY, handle) : new HttpResponse(KEY, handle);
+  if (kind === CACHED) lastResponse = new CachedHttpResponse(KEY, handle);
+  else lastResponse = kind === SECURE ? new SSLHttpResponse(KEY, handle) : new HttpResponse(KEY, handle);
   lastRequest = new HttpRequest(KEY, handle);
   responses[handle % SLOTS] = lastResponse;
 }

@@ -297,6 +297,9 @@ class HttpResponse {
 /** The response of a route whose answers are kept: the same, under the name that uWebSockets.js has for it. */
 class CachedHttpResponse extends HttpResponse {}
 
+/** The response of an app that speaks TLS. */
+class SSLHttpResponse extends HttpResponse {}
+
 /** Closing as the methods do it, whatever a program made of them. */
 const { close: closeResponse } = HttpResponse.prototype;
 
@@ -329,4 +332,4 @@ function handleAbort(reason) {
   if (response !== undefined) abort(response, reason, info, offset);
 }
 
-module.exports = { writableHandlerOf, HttpResponse, CachedHttpResponse, closeResponse, handleData, handleAbort };
+module.exports = { writableHandlerOf, HttpResponse, CachedHttpResponse, SSLHttpResponse, closeResponse, handleData, handleAbort };

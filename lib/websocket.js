@@ -27,7 +27,9 @@ class WebSocket {
       if (typeof ws === 'object' && ws !== null && #handle in ws) return ws.#handle;
       throw invalidThis('uWS.WebSocket');
     };
-    createSocket = (behavior) => new WebSocket(KEY, behavior);
+    createSocket = (behavior) => {
+      return behavior.isSecure ? new SSLWebSocket(KEY, behavior) : new WebSocket(KEY, behavior);
+    };
     openSocket = (ws, handle) => {
       ws.#handle = handle;
       sockets[handle % SLOTS] = ws;
@@ -141,6 +143,9 @@ class WebSocket {
   }
 }
 
+/** The WebSocket of an app that speaks TLS. */
+class SSLWebSocket extends WebSocket {}
+
 /** What `send` returns when `maxBackpressure` is exceeded. */
 const DROPPED = 2;
 
@@ -217,6 +222,7 @@ module.exports = {
   openSocket,
   behaviorOf,
   WebSocket,
+  SSLWebSocket,
   contextOf,
   UpgradeContext,
   closeSocket,

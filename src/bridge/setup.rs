@@ -4,6 +4,7 @@ use super::id::AppId;
 use super::sync::Arc;
 use super::tally::Tally;
 use super::tcp::TcpOptions;
+use crate::io::tls::setup::TlsSetup;
 use crate::protocol::http::limits::Limits;
 use crate::protocol::proxy::{Presence, Trust};
 
@@ -19,6 +20,8 @@ pub struct AppSetup {
     pub proxy: Option<ProxySetup>,
     /// How the system watches over its TCP connections.
     pub tcp: TcpOptions,
+    /// How its connections are secured; `None` for an app that speaks plain HTTP.
+    pub tls: Option<Arc<TlsSetup>>,
 }
 
 /// The option `proxyProtocol` of an app.

@@ -14,6 +14,7 @@ pub mod registry;
 pub mod tallies;
 pub mod thread_clock;
 pub mod timers;
+pub mod tls;
 pub mod topics;
 pub mod transport;
 pub mod worker;

@@ -74,6 +74,8 @@ mod kind {
     pub const YIELDED: f64 = 1.0;
     /// A new one for a route whose answers are kept.
     pub const CACHED: f64 = 2.0;
+    /// A new one of an app that speaks TLS.
+    pub const SECURE: f64 = 3.0;
 }
 
 /// The events being handled.
@@ -444,7 +446,8 @@ impl Environment {
             };
             exchange.route = route;
             exchange.recording = None;
-            let mut kind = if again { kind::YIELDED } else { kind::NEW };
+            let new = if app.setup.tls.is_some() { kind::SECURE } else { kind::NEW };
+            let mut kind = if again { kind::YIELDED } else { new };
             let step = match self.routes.get(route).map(|route| &route.target) {
                 Some(Target::Handler) => step::REQUEST,
                 Some(Target::Cached(cached)) => {

@@ -6,7 +6,7 @@ use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
     adoption, app, buffer, connections, declarative, dispatch, http_request, http_response, logger,
-    multipart, request_body, response_body, shutdown, stats, store, tcp, websocket,
+    multipart, request_body, response_body, shutdown, stats, store, tcp, tls, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -32,6 +32,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("appNew", app::new),
     ("appProxy", app::trust_proxies),
     ("appTcp", tcp::set),
+    ("appSecure", tls::secure),
     ("appAdopt", adoption::adopt),
     ("appDescriptor", adoption::descriptor),
     ("appAddChild", adoption::add_child),

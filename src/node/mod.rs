@@ -39,5 +39,6 @@ pub mod stats;
 pub mod store;
 pub mod store_lock;
 pub mod tcp;
+pub mod tls;
 pub mod topics;
 pub mod websocket;

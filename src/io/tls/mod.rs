@@ -1,0 +1,21 @@
+//! TLS on the I/O threads: neither handshakes nor records touch Node's thread.
+//!
+//! ```text
+//!   Node's thread                        a worker
+//!   identity ──► ServerConfig ─┐
+//!                       names ─┴─► setup ──► session ──► transport (poll_read, try_write) ──► connection, as over TCP
+//!                                               └── fault: what went wrong, and who is told
+//! ```
+//!
+//! - `provider`: the cryptography; the only file that knows whose it is.
+//! - `identity`: certificates and keys.
+//! - `names`: which configuration answers to which server name.
+//! - `setup`: what the workers know of an app that speaks TLS.
+//! - `session`: one TLS connection, without its socket. rustls is driven directly rather than through futures: a worker
+//!   polls its sockets by itself (docs/decisions/0010-tls-provider.md).
+//! - `fault`: everything that can go wrong between two ends that speak TLS.
+
+pub mod identity;
+pub mod names;
+pub mod provider;
+pub mod setup;

@@ -1,0 +1,21 @@
+//! The cryptography under TLS; no other file names it.
+
+use std::sync::{Arc, LazyLock};
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::ProducesTickets;
+
+/// Algorithms for handshakes, records and certificates. One for the process, so that it costs nothing per configuration.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ring::default_provider()));
+    Arc::clone(&PROVIDER)
+}
+
+/// Seals session tickets with a key that nobody else knows and that changes every few hours.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+    ring::Ticketer::new()
+}
