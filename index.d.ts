@@ -105,6 +105,9 @@ export type CloseCauseName =
   | 'ERR_TRANSPORT_TIMED_OUT'
   | 'ERR_UNREACHABLE'
   | 'ERR_TRANSPORT'
+  | 'ERR_TLS_TRUNCATED'
+  | 'ERR_TLS_ALERT'
+  | 'ERR_TLS_INVALID'
   // A limit of time.
   | 'ERR_IDLE_TIMEOUT'
   | 'CLOSED_MAX_LIFETIME'

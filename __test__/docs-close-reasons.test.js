@@ -28,17 +28,19 @@ const IN_WORDS = {
 /** The arms of `CloseCause::verdict`, each as the row the page must have. */
 function causesOf(source) {
   const body = source.match(/fn verdict\(self\) -> Verdict \{([\s\S]*?)\n {4}\}\n/)[1];
-  const arms = body.split(/Self::\w+ =>/).slice(1);
+  const arms = body.split(/Self::\w+(?:\(\w+\))? =>/).slice(1);
   return arms.map((arm) => {
     const [, base, name, text] = arm.match(/\b(peer|frame|transport|local)\(\s*"([A-Z0-9_]+)",\s*"([^"]+)",?\s*\)/);
     const cause = { name, text, ...BASES[base] };
     const told = arm.match(/told\([\s\S]*,\s*(\d{4}),?\s*\)/);
     const wire = arm.match(/wire_code: (?:Some\((\d{4})\)|None)/);
     const code = arm.match(/local_code: (\d+)/);
+    const initiator = arm.match(/initiator: Initiator::(\w+)/);
     const clean = arm.match(/was_clean: (true|false)/);
     if (told) cause.wire = told[1];
     if (wire) cause.wire = wire[1] ?? '–';
     if (code) cause.code = code[1];
+    if (initiator) cause.initiator = initiator[1].toLowerCase();
     if (clean) cause.wasClean = clean[1] === 'true';
     return { ...cause, ...IN_WORDS[name] };
   });

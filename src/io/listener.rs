@@ -188,7 +188,7 @@ impl Listener {
             }
             #[cfg(unix)]
             ListeningSocket::Unix(socket) => {
-                socket.poll_accept(&mut context).map_ok(|(stream, _)| Transport::Unix(stream))
+                socket.poll_accept(&mut context).map_ok(|(stream, _)| Transport::from_unix(stream))
             }
         };
         transport.map(|accepted| self.place(accepted?))

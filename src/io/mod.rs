@@ -17,4 +17,5 @@ pub mod timers;
 pub mod tls;
 pub mod topics;
 pub mod transport;
+pub mod wire;
 pub mod worker;

@@ -68,7 +68,7 @@ impl Outbox {
     }
 
     /// Queues bytes. Much of it is written at once, as far as the kernel takes it, rather than copied first.
-    pub fn append(&mut self, data: &[u8], transport: &Transport, pool: &mut Pool) {
+    pub fn append(&mut self, data: &[u8], transport: &mut Transport, pool: &mut Pool) {
         let mut rest = data;
         let before = self.tail.len() - self.written;
         if data.len() >= THROUGH_FROM && self.queue.is_none() && before <= MOST_BEFORE {
@@ -97,11 +97,11 @@ impl Outbox {
         queue.push(frame.clone());
     }
 
-    /// Writes what the kernel takes. Returns whether that was everything.
+    /// Writes what the kernel takes. Returns whether that was everything, down to the last sealed record of TLS.
     ///
     /// # Errors
     /// The socket is broken.
-    pub fn flush(&mut self, transport: &Transport, pool: &mut Pool) -> io::Result<bool> {
+    pub fn flush(&mut self, transport: &mut Transport, pool: &mut Pool) -> io::Result<bool> {
         while !self.is_empty() {
             let result = match &self.queue {
                 None => transport.try_write(&self.tail[self.written..]),
@@ -115,7 +115,7 @@ impl Outbox {
             }
         }
         self.release(pool);
-        Ok(true)
+        transport.flush()
     }
 
     /// Gives the buffer of an empty outbox back.

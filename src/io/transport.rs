@@ -1,30 +1,37 @@
-//! The byte stream under a connection: TCP or a Unix socket.
+//! The byte stream under a connection: a socket, and TLS on it or not.
 
-use std::io::{self, IoSlice};
-use std::net::{Shutdown, SocketAddr};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::io::{self, IoSlice, Write};
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
 
-use socket2::{Domain, SockRef, Socket, TcpKeepalive};
-use tokio::io::{AsyncRead, ReadBuf};
+use socket2::Socket;
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use crate::bridge::tcp::{KeepAlive, TcpOptions};
-use crate::protocol::cause::CloseCause;
+use super::tls::fault::Fault;
+use super::tls::session::Session;
+use super::tls::setup::TlsSetup;
+use super::wire::Wire;
+use crate::bridge::sync::Arc;
+use crate::bridge::tcp::TcpOptions;
 use crate::protocol::proxy::Origin;
 
-/// An open socket, registered with the worker's runtime.
+pub use super::wire::cause_of;
+
+/// An open socket, registered with the worker's runtime. Bytes go in and out in clear, whatever is on the wire.
 #[derive(Debug)]
-pub enum Transport {
-    /// TCP, with `TCP_NODELAY` set: what one batch of commands produced leaves in one write, so there is nothing
-    /// left for Nagle's algorithm to join.
-    Tcp(TcpStream),
-    /// A Unix stream socket.
-    #[cfg(unix)]
-    Unix(UnixStream),
+pub struct Transport {
+    wire: Wire,
+    /// Present from the begin of the TLS handshake on.
+    session: Option<Box<Session>>,
+}
+
+impl From<Wire> for Transport {
+    fn from(wire: Wire) -> Self {
+        Self { wire, session: None }
+    }
 }
 
 impl Transport {
@@ -33,105 +40,147 @@ impl Transport {
     /// # Errors
     /// When the socket cannot be registered with the runtime, or died meanwhile.
     pub fn adopt(socket: Socket) -> io::Result<Self> {
-        #[cfg(unix)]
-        if socket.domain()? == Domain::UNIX {
-            return Ok(Self::Unix(UnixStream::from_std(socket.into())?));
-        }
-        #[cfg(not(unix))]
-        let _ = Domain::IPV4;
-        Ok(Self::from_tcp(TcpStream::from_std(socket.into())?))
+        Wire::adopt(socket).map(Self::from)
     }
 
     /// A freshly accepted TCP connection.
     #[must_use]
     pub fn from_tcp(stream: TcpStream) -> Self {
-        // Fails only if the peer is gone already, which the first read will tell.
-        let _ = stream.set_nodelay(true);
-        Self::Tcp(stream)
+        Wire::from_tcp(stream).into()
     }
 
-    /// Tells the system how to watch over a TCP connection. What it does not know it leaves as it is; a peer that is gone
-    /// already, which makes this fail, is found by the first read.
+    /// A freshly accepted connection on a Unix socket.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn from_unix(stream: UnixStream) -> Self {
+        Wire::Unix(stream).into()
+    }
+
+    /// Tells the system how to watch over a TCP connection.
     pub fn watch(&self, options: &TcpOptions) {
-        match self {
-            Self::Tcp(stream) => watch(&SockRef::from(stream), options),
-            #[cfg(unix)]
-            Self::Unix(_) => {}
-        }
+        self.wire.watch(options);
     }
 
     /// The bare socket again, to be handed to another worker.
     ///
     /// # Errors
-    /// When the runtime cannot let go of it.
+    /// When the runtime cannot let go of it, and once TLS has begun, whose state belongs to the bytes.
     pub fn into_socket(self) -> io::Result<Socket> {
-        match self {
-            Self::Tcp(stream) => Ok(stream.into_std()?.into()),
-            #[cfg(unix)]
-            Self::Unix(stream) => Ok(stream.into_std()?.into()),
-        }
+        if self.session.is_some() { Err(io::ErrorKind::Unsupported.into()) } else { self.wire.into_socket() }
     }
 
     /// The other end; `None` on a Unix socket, or when the peer is gone already.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.peer_addr().ok(),
-            #[cfg(unix)]
-            Self::Unix(_) => None,
-        }
+        self.wire.peer()
     }
 
     /// Where the connection comes from, if `address` is the other end.
     #[must_use]
     pub fn origin(&self, address: Option<SocketAddr>) -> Origin {
-        match (address, self) {
-            (Some(address), _) => Origin::Address(address.ip()),
-            (None, Self::Tcp(_)) => Origin::Unknown,
-            #[cfg(unix)]
-            (None, Self::Unix(_)) => Origin::Unix,
-        }
+        self.wire.origin(address)
     }
 
-    /// Reads into `buffer`. A read that does not fill it clears the readiness without a second system call.
-    pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            #[cfg(unix)]
-            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
+    /// From now on TLS is spoken. `early` has been read already and is its begin.
+    pub fn secure(&mut self, setup: Arc<TlsSetup>, early: Vec<u8>) {
+        self.session = Some(Box::new(Session::new(setup, early)));
     }
 
-    /// Writes what the kernel takes.
+    /// It is not TLS what the peer speaks: the rest is in clear, on both sides.
+    pub fn give_up_tls(&mut self) {
+        self.session = None;
+    }
+
+    /// The TLS of the connection.
+    #[must_use]
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_deref()
+    }
+
+    /// Whether no byte of the application can go out or come in yet.
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_handshaking())
+    }
+
+    /// Reads into `buffer`; nothing if the stream has ended. A read that does not fill it clears the readiness without a
+    /// second system call.
+    ///
+    /// With TLS, what is read of the socket goes into `buffer` first, and what it says takes its place. Answers, such as
+    /// those of the handshake, are left for the next [`Self::flush`].
     ///
     /// # Errors
-    /// `WouldBlock` when it takes nothing; everything else is final.
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.try_write(bytes),
+    /// Those of the socket, and a [`Fault`].
+    pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(session) = &mut self.session else { return self.wire.poll_read(context, buffer) };
+        loop {
+            let free = buffer.initialize_unfilled();
+            let opened = session.open_pending(free)?;
+            if opened > 0 || session.has_ended() {
+                buffer.advance(opened);
+                return Poll::Ready(Ok(()));
+            }
+            let mut sealed = ReadBuf::new(free);
+            ready!(self.wire.poll_read(context, &mut sealed))?;
+            let count = sealed.filled().len();
+            if count == 0 {
+                return Poll::Ready(session.handle_fin().map_err(Fault::into));
+            }
+            if session.has_failed() {
+                // Nobody is interested any more; the caller only waits for the end.
+                buffer.advance(count);
+                return Poll::Ready(Ok(()));
+            }
+            let opened = session.open(free, count)?;
+            if opened > 0 {
+                buffer.advance(opened);
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 
-    /// Writes what the kernel takes of several pieces.
+    /// Writes what the kernel takes. With TLS up to 64 KiB more are taken, sealed and kept for [`Self::flush`].
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is taken; everything else is final.
+    pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.session {
+            None => self.wire.try_write(bytes),
+            Some(session) => session.write(&[IoSlice::new(bytes)], &mut Kernel(&self.wire)),
+        }
+    }
+
+    /// Writes what the kernel takes of several pieces; with TLS as [`Self::try_write`], in as few records as hold them.
     ///
     /// # Errors
     /// As [`Self::try_write`].
-    pub fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_write_vectored(pieces),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.try_write_vectored(pieces),
+    pub fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match &mut self.session {
+            None => self.wire.try_write_vectored(pieces),
+            Some(session) => session.write(pieces, &mut Kernel(&self.wire)),
         }
     }
 
-    /// Asks to be woken when the kernel takes more.
+    /// Writes what TLS has kept. Returns whether that was everything.
+    ///
+    /// # Errors
+    /// The socket is broken.
+    pub fn flush(&mut self) -> io::Result<bool> {
+        self.session.as_mut().map_or(Ok(true), |session| session.flush(&mut Kernel(&self.wire)))
+    }
+
+    /// Bytes, more or less, that were taken and are not in the kernel yet; at least one if there are some.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.session.as_ref().map_or(0, |session| session.unsent())
+    }
+
+    /// Asks to be woken when the kernel takes more. During a handshake whose next step is the peer's, nobody has to be.
     pub fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_write_ready(context),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.poll_write_ready(context),
+        if self.is_handshaking() && self.unsent() == 0 {
+            Poll::Pending
+        } else {
+            self.wire.poll_write_ready(context)
         }
     }
 
@@ -139,120 +188,40 @@ impl Transport {
     /// the peer has reset it, above all. Costs one system call and reads nothing.
     #[must_use]
     pub fn take_error(&self) -> Option<io::Error> {
-        match self {
-            Self::Tcp(stream) => stream.take_error(),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.take_error(),
+        self.wire.take_error()
+    }
+
+    /// Ends our side: with TLS by `close_notify` (RFC 8446 §6.1), and then by FIN. Returns whether that has left; if not,
+    /// it is to be called again when the kernel takes more. The read side stays open, so that what the peer still sends
+    /// does not turn into a reset that would overtake our last bytes.
+    ///
+    /// # Errors
+    /// The socket is broken.
+    pub fn finish(&mut self) -> io::Result<bool> {
+        if let Some(session) = &mut self.session {
+            session.say_goodbye();
+            if !session.flush(&mut Kernel(&self.wire))? {
+                return Ok(false);
+            }
         }
-        .unwrap_or_else(Some)
-    }
-
-    /// Sends FIN. The read side stays open, so that what the peer still sends does not turn into a reset that would
-    /// overtake our last bytes.
-    pub fn finish(&self) {
-        // A peer that is gone already makes this fail, and then there is nobody to tell.
-        let _ = match self {
-            Self::Tcp(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
-            #[cfg(unix)]
-            Self::Unix(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
-        };
+        self.wire.finish();
+        Ok(true)
     }
 }
 
-fn watch(socket: &Socket, options: &TcpOptions) {
-    let TcpOptions { keep_alive, user_timeout } = options;
-    if let Some(keep_alive) = keep_alive {
-        let _ = socket.set_keepalive(true);
-        let _ = socket.set_tcp_keepalive(&parameters(*keep_alive));
-    }
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if user_timeout.is_some() {
-        let _ = socket.set_tcp_user_timeout(*user_timeout);
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let _ = user_timeout;
-}
+/// A socket as rustls writes to it.
+struct Kernel<'a>(&'a Wire);
 
-fn parameters(keep_alive: KeepAlive) -> TcpKeepalive {
-    let KeepAlive { mut initial_delay, mut interval, probes } = keep_alive;
-    if cfg!(windows) {
-        // Both are set together there, and what is missing would be 0 rather than the default of the system.
-        initial_delay = initial_delay.or(Some(Duration::from_secs(7200)));
-        interval = interval.or(Some(Duration::from_secs(1)));
-    }
-    let mut parameters = TcpKeepalive::new();
-    if let Some(delay) = initial_delay {
-        parameters = parameters.with_time(delay);
-    }
-    if let Some(interval) = interval {
-        parameters = parameters.with_interval(interval);
-    }
-    if let Some(probes) = probes {
-        parameters = parameters.with_retries(probes);
-    }
-    parameters
-}
-
-/// What a failed read or write says about the end of the connection.
-#[must_use]
-pub fn cause_of(error: &io::Error) -> CloseCause {
-    use io::ErrorKind as Kind;
-    match error.kind() {
-        Kind::ConnectionReset | Kind::BrokenPipe | Kind::ConnectionAborted | Kind::NotConnected => {
-            CloseCause::Reset
-        }
-        Kind::TimedOut => CloseCause::TransportTimedOut,
-        Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => CloseCause::Unreachable,
-        _ => CloseCause::TransportFailed,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn the_system_is_told_what_is_wanted_and_nothing_else() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let connect = || Socket::from(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
-        let told = |socket: &Socket| {
-            let keep_alive = (
-                socket.keepalive().unwrap(),
-                socket.tcp_keepalive_time().unwrap().as_secs(),
-                socket.tcp_keepalive_interval().unwrap().as_secs(),
-                socket.tcp_keepalive_retries().unwrap(),
-            );
-            (keep_alive, socket.tcp_user_timeout().unwrap())
-        };
-        let untouched = connect();
-        let ((_, delay, interval, probes), _) = told(&untouched);
-        watch(&untouched, &TcpOptions::default());
-        assert_eq!(told(&untouched), ((false, delay, interval, probes), None));
-
-        let socket = connect();
-        let mut options = TcpOptions { keep_alive: Some(KeepAlive::default()), user_timeout: None };
-        watch(&socket, &options);
-        assert_eq!(told(&socket), ((true, delay, interval, probes), None));
-        let [initial_delay, interval] = [45, 7].map(|seconds| Some(Duration::from_secs(seconds)));
-        options.keep_alive = Some(KeepAlive { initial_delay, interval, probes: Some(4) });
-        options.user_timeout = Some(Duration::from_millis(12_345));
-        watch(&socket, &options);
-        assert_eq!(told(&socket), ((true, 45, 7, 4), options.user_timeout));
+impl Write for Kernel<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
     }
 
-    #[test]
-    fn errors_name_their_cause() {
-        let table = [
-            (io::ErrorKind::ConnectionReset, CloseCause::Reset),
-            (io::ErrorKind::BrokenPipe, CloseCause::Reset),
-            (io::ErrorKind::TimedOut, CloseCause::TransportTimedOut),
-            (io::ErrorKind::HostUnreachable, CloseCause::Unreachable),
-            (io::ErrorKind::NetworkUnreachable, CloseCause::Unreachable),
-            (io::ErrorKind::OutOfMemory, CloseCause::TransportFailed),
-        ];
-        for (kind, cause) in table {
-            assert_eq!(cause_of(&kind.into()), cause, "{kind:?}");
-        }
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

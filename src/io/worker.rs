@@ -334,7 +334,15 @@ impl Worker {
         if let Some(setup) = setup {
             transport.watch(&setup.tcp);
         }
-        let terms = Terms::new(&transport, address, setup);
+        let Some(terms) = Terms::new(&transport, address, setup) else {
+            let peer = transport.peer().map(tracing::field::display);
+            return tracing::warn!(
+                worker = self.id.0,
+                peer,
+                cause = "ERR_TLS_TOO_MANY_HANDSHAKES",
+                "connection refused"
+            );
+        };
         let connection = self.registry.insert(|id| {
             let token = Token::Connection { slot: id.slot, generation: id.generation };
             Connection::new(id, app, transport, terms, ready.waker(token), context)

@@ -64,13 +64,13 @@ impl Stats {
     }
 
     /// A WebSocket is closed.
-    pub const fn note_closed(&mut self, cause: CloseCause) {
+    pub fn note_closed(&mut self, cause: CloseCause) {
         self.websockets_open -= 1;
         self.closes[cause.number() as usize] += 1;
     }
 
     /// A response is aborted.
-    pub const fn note_aborted(&mut self, cause: CloseCause) {
+    pub fn note_aborted(&mut self, cause: CloseCause) {
         self.aborts[cause.number() as usize] += 1;
     }
 

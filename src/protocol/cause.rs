@@ -1,6 +1,8 @@
 //! Why a connection ended. [`CloseCause`] is the one type that carries the answer from the socket to JavaScript;
 //! [`CloseCause::verdict`] is the one place that turns it into codes and words.
 
+use std::mem::discriminant;
+
 /// Why a WebSocket closed or an HTTP response was aborted.
 ///
 /// Ordered by blame: the peer in good order, the peer breaking a rule, the transport, time, and our own side.
@@ -64,6 +66,12 @@ pub enum CloseCause {
     Unreachable,
     /// Reading or writing the socket failed in another way.
     TransportFailed,
+    /// The TCP stream ended without the `close_notify` of TLS (RFC 8446 §6.1): by the peer, or by somebody between.
+    TlsTruncated,
+    /// The peer sent an alert of TLS (RFC 8446 §6.2).
+    TlsAlert(Alert),
+    /// A record of TLS broke a rule, or was tampered with.
+    TlsInvalid,
 
     /// No bytes from the peer for `idleTimeout`, automatic pings unanswered.
     IdleTimeout,
@@ -85,6 +93,52 @@ pub enum CloseCause {
     AppClosed,
     /// The application called `app.shutdown()`.
     ServerShutdown,
+}
+
+/// What an alert of TLS complains about, by the number it has on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Alert(pub u8);
+
+impl Alert {
+    /// Not a particular one.
+    const ANY: Self = Self(255);
+
+    /// A sentence that says which alert it is, in the words of RFC 8446 §6 and RFC 5246 §7.2.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self.0 {
+            10 => "Peer sent a TLS alert: unexpected_message (10)",
+            20 => "Peer sent a TLS alert: bad_record_mac (20)",
+            21 => "Peer sent a TLS alert: decryption_failed (21)",
+            22 => "Peer sent a TLS alert: record_overflow (22)",
+            30 => "Peer sent a TLS alert: decompression_failure (30)",
+            40 => "Peer sent a TLS alert: handshake_failure (40)",
+            42 => "Peer sent a TLS alert: bad_certificate (42)",
+            43 => "Peer sent a TLS alert: unsupported_certificate (43)",
+            44 => "Peer sent a TLS alert: certificate_revoked (44)",
+            45 => "Peer sent a TLS alert: certificate_expired (45)",
+            46 => "Peer sent a TLS alert: certificate_unknown (46)",
+            47 => "Peer sent a TLS alert: illegal_parameter (47)",
+            48 => "Peer sent a TLS alert: unknown_ca (48)",
+            49 => "Peer sent a TLS alert: access_denied (49)",
+            50 => "Peer sent a TLS alert: decode_error (50)",
+            51 => "Peer sent a TLS alert: decrypt_error (51)",
+            70 => "Peer sent a TLS alert: protocol_version (70)",
+            71 => "Peer sent a TLS alert: insufficient_security (71)",
+            80 => "Peer sent a TLS alert: internal_error (80)",
+            86 => "Peer sent a TLS alert: inappropriate_fallback (86)",
+            90 => "Peer sent a TLS alert: user_canceled (90)",
+            100 => "Peer sent a TLS alert: no_renegotiation (100)",
+            109 => "Peer sent a TLS alert: missing_extension (109)",
+            110 => "Peer sent a TLS alert: unsupported_extension (110)",
+            112 => "Peer sent a TLS alert: unrecognized_name (112)",
+            113 => "Peer sent a TLS alert: bad_certificate_status_response (113)",
+            115 => "Peer sent a TLS alert: unknown_psk_identity (115)",
+            116 => "Peer sent a TLS alert: certificate_required (116)",
+            120 => "Peer sent a TLS alert: no_application_protocol (120)",
+            _ => "Peer sent a TLS alert",
+        }
+    }
 }
 
 /// Which side ended a connection: the `initiator` of a close event's `info`.
@@ -117,7 +171,7 @@ pub struct Verdict {
 
 impl CloseCause {
     /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::PeerClosed,
         Self::PeerClosedWithoutCode,
         Self::ReservedBits,
@@ -146,6 +200,9 @@ impl CloseCause {
         Self::TransportTimedOut,
         Self::Unreachable,
         Self::TransportFailed,
+        Self::TlsTruncated,
+        Self::TlsAlert(Alert::ANY),
+        Self::TlsInvalid,
         Self::IdleTimeout,
         Self::MaxLifetime,
         Self::BodyTimeout,
@@ -159,8 +216,10 @@ impl CloseCause {
 
     /// The cause's position in [`Self::ALL`].
     #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
+    pub fn number(self) -> u8 {
+        let is_same = |known: &Self| discriminant(known) == discriminant(&self);
+        // There are fewer than 256, and `ALL` lists them all.
+        Self::ALL.iter().zip(0..).find_map(|(known, number)| is_same(known).then_some(number)).unwrap_or(0)
     }
 
     /// The meaning of this cause to the application, to the peer and to a person.
@@ -275,6 +334,19 @@ impl CloseCause {
             }
             Self::Unreachable => transport("ERR_UNREACHABLE", "Peer became unreachable"),
             Self::TransportFailed => transport("ERR_TRANSPORT", "Transport error"),
+            Self::TlsTruncated => transport(
+                "ERR_TLS_TRUNCATED",
+                "Received TCP FIN before TLS close_notify: the stream was cut off",
+            ),
+            Self::TlsAlert(alert) => Verdict {
+                initiator: Initiator::Peer,
+                text: alert.text(),
+                ..transport("ERR_TLS_ALERT", "Peer sent a TLS alert")
+            },
+            Self::TlsInvalid => Verdict {
+                initiator: Initiator::Peer,
+                ..transport("ERR_TLS_INVALID", "Received invalid TLS record")
+            },
 
             Self::IdleTimeout => told(local("ERR_IDLE_TIMEOUT", "WebSocket timed out from inactivity"), 1001),
             Self::MaxLifetime => Verdict {

@@ -36,7 +36,7 @@ impl Connection {
     /// Writes what the kernel takes. Returns whether that was everything.
     pub(super) fn flush_outbox(&mut self, context: &mut Context) -> io::Result<bool> {
         let before = self.outbox.len();
-        let result = self.outbox.flush(&self.transport, &mut context.pool);
+        let result = self.outbox.flush(&mut self.transport, &mut context.pool);
         let written = before - self.outbox.len();
         if written > 0 {
             self.tally(context).bytes_sent.add(written as u64);
@@ -47,7 +47,7 @@ impl Connection {
     /// Queues bytes, or writes them at once if they are many.
     pub(super) fn append_output(&mut self, data: &[u8], context: &mut Context) {
         let before = self.outbox.len();
-        self.outbox.append(data, &self.transport, &mut context.pool);
+        self.outbox.append(data, &mut self.transport, &mut context.pool);
         let written = before + data.len() - self.outbox.len();
         if written > 0 {
             self.tally(context).bytes_sent.add(written as u64);

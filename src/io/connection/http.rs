@@ -1,5 +1,6 @@
 //! The HTTP side of a connection: feeds the exchange, keeps what it cannot take yet, and applies response commands.
 
+use super::handshake::Handshake;
 use super::sink::RequestSink;
 use super::websocket::WebSocketSide;
 use super::{AFTER_RESPONSE, Connection, NO_REQUEST, Protocol, Stage, UNREAD_OUTPUT};
@@ -12,6 +13,7 @@ use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::bridge::tally::Refusal;
 use crate::io::context::Context;
+use crate::io::tls::setup::Admission;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::{Framing, ResponseHead};
 use crate::protocol::http::error::HttpError;
@@ -35,6 +37,8 @@ pub struct HttpSide {
     pub(super) peer: Peer,
     /// The books of the response, if its body comes in pieces.
     meter: Option<Meter>,
+    /// Present until TLS, if it is to be spoken, is agreed upon.
+    pub(super) handshake: Option<Box<Handshake>>,
     /// Present while the peer may, or has to, send a header of the PROXY protocol first. `pending` holds what came of it.
     pub(super) preface: Option<Presence>,
     /// Nobody takes the body at the moment; nothing is read (`PauseReading`).
@@ -70,7 +74,13 @@ pub struct Upgrade<'a> {
 
 impl HttpSide {
     /// A fresh connection that waits for its first request.
-    pub fn new(limits: Arc<Limits>, peer: Peer, preface: Option<Presence>, now: Timestamp) -> Self {
+    pub fn new(
+        limits: Arc<Limits>,
+        peer: Peer,
+        preface: Option<Presence>,
+        handshake: Option<Admission>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             exchange: Exchange::new(now),
             limits,
@@ -78,6 +88,7 @@ impl HttpSide {
             request: RequestNumber::default(),
             peer,
             meter: None,
+            handshake: handshake.map(|admission| Box::new(Handshake::new(admission))),
             preface,
             paused: false,
             finished: false,
@@ -103,7 +114,10 @@ impl HttpSide {
     }
 
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.exchange.poll_deadline(&self.limits)
+        match &self.handshake {
+            Some(handshake) if self.preface.is_none() => handshake.deadline(),
+            Some(_) | None => self.exchange.poll_deadline(&self.limits),
+        }
     }
 
     /// The part of it that remains once the last response is in the outbox.
@@ -234,6 +248,9 @@ impl Connection {
 
     pub(super) fn handle_http_deadline(&mut self, context: &mut Context) {
         let Protocol::Http(http) = &mut self.protocol else { return };
+        if http.handshake.is_some() && http.preface.is_none() {
+            return self.handle_handshake_timeout(context);
+        }
         let moment = Moment { now: context.now, date: &context.date, limits: &http.limits };
         let outcome = http.exchange.handle_timeout(moment, self.outbox.tail(&mut context.pool));
         if let Some(cause) = outcome.cause() {

@@ -12,6 +12,7 @@
 
 mod counts;
 mod fragments;
+mod handshake;
 mod http;
 mod preface;
 mod sink;
@@ -96,13 +97,15 @@ impl Connection {
         context: &Context,
     ) -> Self {
         let peer = Peer { address: terms.address, proxied: None };
+        let is_secured_at_once = terms.handshake.is_some() && terms.preface.is_none();
+        let http = HttpSide::new(terms.limits, peer, terms.preface, terms.handshake, context.now);
         let mut connection = Self {
             id,
             app,
             transport,
             waker,
             outbox: Outbox::default(),
-            protocol: Protocol::Http(Box::new(HttpSide::new(terms.limits, peer, terms.preface, context.now))),
+            protocol: Protocol::Http(Box::new(http)),
             stage: Stage::Serving,
             watch: terms.watch,
             timer: None,
@@ -111,6 +114,9 @@ impl Connection {
             starved: false,
             span: None,
         };
+        if is_secured_at_once {
+            connection.begin_handshake(Vec::new(), context.now);
+        }
         let entered = connection.enter_span();
         tracing::debug!("accepted");
         drop(entered);
@@ -193,7 +199,12 @@ impl Connection {
     /// Whether output waits that the kernel has not taken.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        !self.outbox.is_empty()
+        self.backlog() > 0
+    }
+
+    /// Bytes of output that the kernel has not taken.
+    fn backlog(&self) -> usize {
+        self.outbox.len() + self.transport.unsent()
     }
 
     /// The socket may have become readable or writable.
@@ -226,11 +237,15 @@ impl Connection {
             let len = scratch.len().min(if self.is_serving() { room } else { usize::MAX });
             let mut buffer = ReadBuf::new(&mut scratch[..len]);
             let mut task = std::task::Context::from_waker(&self.waker);
-            match self.transport.poll_read(&mut task, &mut buffer) {
+            let result = self.transport.poll_read(&mut task, &mut buffer);
+            let count = buffer.filled().len();
+            if self.is_handshaking() {
+                self.conclude_handshake(context.now);
+            }
+            match result {
                 Poll::Pending => return,
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return self.handle_fin(context),
+                Poll::Ready(Ok(())) if count == 0 => return self.handle_fin(context),
                 Poll::Ready(Ok(())) => {
-                    let count = buffer.filled().len();
                     tracing::trace!(bytes = count, "read");
                     self.tally(context).bytes_received.add(count as u64);
                     self.handle_input(&mut scratch[..count], context);
@@ -238,7 +253,7 @@ impl Connection {
                         break;
                     }
                 }
-                Poll::Ready(Err(error)) => return self.die(cause_of(&error), context),
+                Poll::Ready(Err(error)) => return self.handle_read_error(&error, context),
             }
         }
         context.again.push(self.id);
@@ -330,8 +345,16 @@ impl Connection {
 
     /// Sends what is queued, as far as the kernel takes it at once, and gives the socket up (`close()`).
     fn drop_after_flush(&mut self, cause: CloseCause, context: &mut Context) {
-        let _ = self.flush_outbox(context);
+        self.flush_at_once(context);
         self.leave(Stage::Gone, cause.verdict().name);
+    }
+
+    /// Sends what the kernel takes at once, and if that is everything, that it was.
+    fn flush_at_once(&mut self, context: &mut Context) {
+        // Whatever fails here: there is nothing that could still be done.
+        if let Ok(true) = self.flush_outbox(context) {
+            let _ = self.transport.finish();
+        }
     }
 
     /// `Command::CloseConnection`: the application knows and every handler has run.
@@ -367,7 +390,7 @@ impl Connection {
     /// The time that `app.shutdown()` gave is up.
     pub fn handle_shutdown_timeout(&mut self, context: &mut Context) {
         // A Close frame or the rest of a response may be all that is missing.
-        let _ = self.flush_outbox(context);
+        self.flush_at_once(context);
         self.die(CloseCause::ServerShutdown, context);
     }
 
@@ -386,18 +409,19 @@ impl Connection {
         if self.stage == Stage::Gone {
             return;
         }
-        let before = self.outbox.len();
-        match self.flush_outbox(context) {
-            Ok(true) => {
-                self.progress = context.now;
-                if self.stage == Stage::Draining {
-                    self.transport.finish();
-                    self.stage = Stage::Lingering { until: context.now + LINGER_TIMEOUT };
-                    self.read(context, scratch);
-                }
+        let before = self.backlog();
+        let mut result = self.flush_outbox(context);
+        if let (Ok(true), Stage::Draining) = (&result, self.stage) {
+            result = self.transport.finish();
+            if let Ok(true) = result {
+                self.stage = Stage::Lingering { until: context.now + LINGER_TIMEOUT };
+                self.read(context, scratch);
             }
+        }
+        match result {
+            Ok(true) => self.progress = context.now,
             Ok(false) => {
-                if self.outbox.len() < before && self.may_take_its_time() {
+                if self.backlog() < before && self.may_take_its_time() {
                     self.progress = context.now;
                 }
                 self.await_writable(context);
@@ -428,7 +452,7 @@ impl Connection {
 
     /// What the two sides make of a flush.
     fn after_flush(&mut self, before: usize, context: &mut Context) {
-        let left = self.outbox.len();
+        let left = self.backlog();
         self.count_backlog(left, context);
         match &mut self.protocol {
             Protocol::Http(http) => http.after_flush(self.id, before, left, context),

@@ -30,6 +30,11 @@ impl Connection {
     fn begin(&mut self, context: &mut Context) {
         let Protocol::Http(http) = &mut self.protocol else { return };
         http.preface = None;
+        if http.handshake.is_some() {
+            let early = std::mem::take(&mut http.pending);
+            self.tell_opened(context);
+            return self.begin_handshake(early, context.now);
+        }
         let is_empty = http.pending.is_empty();
         if is_empty {
             http.pending = Vec::new();

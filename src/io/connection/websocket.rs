@@ -222,12 +222,12 @@ impl Connection {
         if self.stage != Stage::Serving || !socket.session.can_send() {
             return Delivery::Done;
         }
-        if socket.must_drop(self.outbox.len()) {
+        if socket.must_drop(self.outbox.len() + self.transport.unsent()) {
             // Only what the kernel refuses is a backlog. That the socket may be broken is found at the end of the pass.
             let _ = self.flush_outbox(context);
         }
         let Protocol::WebSocket(socket) = &mut self.protocol else { return Delivery::Done };
-        if socket.must_drop(self.outbox.len()) {
+        if socket.must_drop(self.outbox.len() + self.transport.unsent()) {
             context.tallies.of(self.app).messages_dropped.add(1);
             return Delivery::Missed { report: socket.rules.reports_drops };
         }

@@ -15,7 +15,9 @@
 //!   polls its sockets by itself (docs/decisions/0010-tls-provider.md).
 //! - `fault`: everything that can go wrong between two ends that speak TLS.
 
+pub mod fault;
 pub mod identity;
 pub mod names;
 pub mod provider;
+pub mod session;
 pub mod setup;

@@ -1,0 +1,127 @@
+//! The TLS handshake, which comes before the first byte of HTTP, and the faults of TLS before and after its end.
+
+use super::{Connection, Protocol, Stage};
+use crate::io::context::Context;
+use crate::io::tls::fault::{Fault, encode_plain_http_answer};
+use crate::io::tls::setup::Admission;
+use crate::io::transport::cause_of;
+use crate::protocol::time::Timestamp;
+
+/// A handshake that is to come or under way.
+#[derive(Debug)]
+pub struct Handshake {
+    admission: Admission,
+    /// When it has failed, if it is not complete; set when it begins.
+    until: Option<Timestamp>,
+}
+
+impl Handshake {
+    /// One that is to come.
+    pub const fn new(admission: Admission) -> Self {
+        Self { admission, until: None }
+    }
+
+    pub const fn deadline(&self) -> Option<Timestamp> {
+        self.until
+    }
+}
+
+impl Connection {
+    /// Speaks TLS from now on, if it is to. `early` is what has been read of it.
+    pub(super) fn begin_handshake(&mut self, early: Vec<u8>, now: Timestamp) {
+        if let Protocol::Http(http) = &mut self.protocol
+            && let Some(handshake) = &mut http.handshake
+        {
+            let setup = &handshake.admission.setup;
+            handshake.until = setup.limits.timeout.map(|timeout| now + timeout);
+            self.transport.secure(crate::bridge::sync::Arc::clone(setup), early);
+        }
+    }
+
+    /// Whether the connection is to speak TLS, and cannot be used yet.
+    pub(super) fn is_handshaking(&self) -> bool {
+        matches!(&self.protocol, Protocol::Http(http) if http.handshake.is_some())
+    }
+
+    /// Something was read: sees whether the handshake is complete. The time for the first request begins then.
+    pub(super) fn conclude_handshake(&mut self, now: Timestamp) {
+        let Protocol::Http(http) = &mut self.protocol else { return };
+        let Some(tls) = self.transport.session().and_then(|session| session.connection()) else { return };
+        if tls.is_handshaking() {
+            return;
+        }
+        let Some(handshake) = http.handshake.take() else { return };
+        let is_resumed = self.transport.session().is_some_and(|session| session.is_resumed());
+        handshake.admission.setup.handshakes.note_completed(is_resumed);
+        http.restart_clock(now);
+        tracing::debug!(
+            version = tls.protocol_version().and_then(|it| it.as_str()),
+            suite = tls.negotiated_cipher_suite().and_then(|it| it.suite().as_str()),
+            name = tls.server_name(),
+            resumed = is_resumed,
+            "TLS handshake complete"
+        );
+    }
+
+    /// The time for the handshake is up.
+    pub(super) fn handle_handshake_timeout(&mut self, context: &mut Context) {
+        self.fail_handshake("ERR_TLS_HANDSHAKE_TIMEOUT", &"the time for the handshake is up", context);
+    }
+
+    /// Reading has failed.
+    pub(super) fn handle_read_error(&mut self, error: &std::io::Error, context: &mut Context) {
+        match Fault::of(error) {
+            None if self.is_handshaking() && self.is_serving() => {
+                self.fail_handshake(cause_of(error).verdict().name, error, context);
+                self.stage = Stage::Gone;
+            }
+            None => self.die(cause_of(error), context),
+            Some(fault) if self.is_handshaking() && self.is_serving() => {
+                self.handle_handshake_fault(fault, context);
+            }
+            Some(fault) => self.handle_fault(fault, context),
+        }
+    }
+
+    fn handle_handshake_fault(&mut self, fault: &Fault, context: &mut Context) {
+        match fault {
+            // Nothing has gone wrong.
+            Fault::Silent => self.leave(Stage::Gone, fault.handshake_cause()),
+            Fault::PlainHttp => {
+                self.transport.give_up_tls();
+                encode_plain_http_answer(&context.date, self.outbox.tail(&mut context.pool));
+                self.fail_handshake(fault.handshake_cause(), fault, context);
+            }
+            Fault::Abandoned | Fault::Truncated | Fault::Alert(_) | Fault::NotTls | Fault::Invalid(_) => {
+                self.fail_handshake(fault.handshake_cause(), fault, context);
+            }
+        }
+    }
+
+    /// There will be no connection. An alert that says why may be on its way.
+    fn fail_handshake(&mut self, cause: &'static str, why: &dyn std::fmt::Display, context: &mut Context) {
+        let Protocol::Http(http) = &mut self.protocol else { return };
+        if let Some(handshake) = http.handshake.take() {
+            handshake.admission.setup.handshakes.note_failed();
+            tracing::warn!(cause, reason = %why, "TLS handshake failed");
+        }
+        self.drain(cause, context);
+    }
+
+    /// The TLS of an open connection is broken. Nobody can read any more what waits to be sent; but an alert that says why
+    /// goes out in good order.
+    fn handle_fault(&mut self, fault: &Fault, context: &mut Context) {
+        let cause = fault.cause();
+        if self.is_serving() && matches!(fault, Fault::Invalid(_)) {
+            tracing::warn!(cause = cause.verdict().name, rule = %fault, "peer broke a rule of TLS");
+        }
+        let is_told_why = matches!(fault, Fault::Invalid(_)) && self.is_serving();
+        self.die(cause, context);
+        if is_told_why {
+            self.outbox = super::Outbox::default();
+            self.stage = Stage::Draining;
+            self.progress = context.now;
+            self.mark_dirty(context);
+        }
+    }
+}

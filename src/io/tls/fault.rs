@@ -1,0 +1,101 @@
+//! Everything that can go wrong between two ends that are to speak TLS.
+
+use std::io;
+
+use rustls::AlertDescription;
+use thiserror::Error;
+
+use crate::protocol::cause::{Alert, CloseCause};
+use crate::protocol::http::error::encode_refusal;
+
+/// Why a TLS connection, or the handshake for one, is over.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum Fault {
+    /// The stream ended before the peer had sent anything: a port scan, a health check, a connection made in advance.
+    #[error("the peer has left without a word")]
+    Silent,
+    /// The stream ended in the middle of the handshake.
+    #[error("the peer has left in the middle of the handshake")]
+    Abandoned,
+    /// The stream ended without `close_notify`: what came before may have had more behind it (RFC 8446 §6.1).
+    #[error("the stream was cut off")]
+    Truncated,
+    /// The peer complains (RFC 8446 §6.2).
+    #[error("the peer sent the alert {0:?}")]
+    Alert(AlertDescription),
+    /// The first bytes are a request of HTTP.
+    #[error("the peer speaks HTTP without TLS")]
+    PlainHttp,
+    /// The first bytes are something else altogether.
+    #[error("the peer does not speak TLS")]
+    NotTls,
+    /// The peer broke a rule of TLS, or wants what this side does not have, or a record was tampered with.
+    #[error("{0}")]
+    Invalid(rustls::Error),
+}
+
+impl From<rustls::Error> for Fault {
+    fn from(error: rustls::Error) -> Self {
+        match error {
+            rustls::Error::AlertReceived(alert) => Self::Alert(alert),
+            error => Self::Invalid(error),
+        }
+    }
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        Self::other(fault)
+    }
+}
+
+impl Fault {
+    /// The fault that made a transport fail, if it was one of TLS.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// What it means to the application once there is a connection.
+    #[must_use]
+    pub fn cause(&self) -> CloseCause {
+        match self {
+            Self::Silent | Self::Abandoned | Self::Truncated => CloseCause::TlsTruncated,
+            Self::Alert(alert) => CloseCause::TlsAlert(Alert(u8::from(*alert))),
+            Self::PlainHttp | Self::NotTls | Self::Invalid(_) => CloseCause::TlsInvalid,
+        }
+    }
+
+    /// What a handshake that ended with it is said to have failed of, in the log.
+    #[must_use]
+    pub const fn handshake_cause(&self) -> &'static str {
+        match self {
+            Self::Silent => "CLOSED_WITHOUT_REQUEST",
+            Self::Abandoned | Self::Truncated => "ERR_TLS_TRUNCATED",
+            Self::Alert(_) => "ERR_TLS_ALERT",
+            Self::PlainHttp => "ERR_TLS_PLAIN_HTTP",
+            Self::NotTls => "ERR_TLS_NOT_TLS",
+            Self::Invalid(_) => "ERR_TLS_HANDSHAKE",
+        }
+    }
+}
+
+/// Appends the answer for a client of HTTP that has forgotten the `s` of `https`.
+pub fn encode_plain_http_answer(date: &[u8; 29], out: &mut Vec<u8>) {
+    let text = "ERR_TLS_PLAIN_HTTP: this port speaks HTTP over TLS only; use https:// or wss://\n";
+    encode_refusal("400 Bad Request", text, date, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_survives_the_way_through_an_io_error() {
+        let error: io::Error = Fault::Alert(AlertDescription::BadRecordMac).into();
+        let fault = Fault::of(&error).unwrap();
+        assert_eq!(fault.cause(), CloseCause::TlsAlert(Alert(20)));
+        assert_eq!(fault.cause().verdict().text, "Peer sent a TLS alert: bad_record_mac (20)");
+        assert_eq!(Fault::of(&io::ErrorKind::ConnectionReset.into()), None);
+    }
+}

@@ -1,0 +1,315 @@
+//! One TLS connection on the server's side, without its socket.
+//!
+//! ```text
+//!   poll_read  ── sealed bytes ──► Greeting ─ClientHello─► ServerConnection ── bytes in clear ──► connection
+//!   try_write  ◄── sealed bytes ── (≤ 64 KiB wait for the kernel) ◄── seal ── bytes in clear ◄── outbox
+//! ```
+//!
+//! The first message of the client is read before there is a configuration, because it names the server it wants.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc as StdArc;
+
+use rustls::server::{Accepted, AcceptedAlert, Acceptor};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+
+use super::fault::Fault;
+use super::setup::TlsSetup;
+use crate::bridge::sync::Arc;
+
+/// See the top of the file.
+#[derive(Debug)]
+pub struct Session {
+    state: State,
+    /// Sealed bytes, more or less, that the kernel has not taken.
+    unsent: usize,
+    /// Read before TLS began, and not looked at yet.
+    early: Vec<u8>,
+    /// Found behind bytes that were in order, which are handed over first.
+    fault: Option<Fault>,
+    /// The peer has sent `close_notify`.
+    has_ended: bool,
+    /// There is nothing more to be had from the peer's bytes.
+    has_failed: bool,
+}
+
+/// How far it is.
+enum State {
+    /// The ClientHello is not complete.
+    Greeting {
+        acceptor: Box<Acceptor>,
+        setup: Arc<TlsSetup>,
+        /// The first byte, once it is there.
+        first: Option<u8>,
+    },
+    /// The handshake goes on, or is over.
+    Agreed(Box<ServerConnection>),
+    /// There can be no handshake; the alert that says so may be on its way.
+    Refused(Vec<u8>),
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Greeting { .. } => "Greeting",
+            Self::Agreed(_) => "Agreed",
+            Self::Refused(_) => "Refused",
+        })
+    }
+}
+
+impl Session {
+    /// Waits for the client's first message, which begins with `early`.
+    #[must_use]
+    pub fn new(setup: Arc<TlsSetup>, early: Vec<u8>) -> Self {
+        let state = State::Greeting { acceptor: Box::default(), setup, first: None };
+        Self { state, unsent: 0, early, fault: None, has_ended: false, has_failed: false }
+    }
+
+    /// Whether the handshake is not over.
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
+        match &self.state {
+            State::Greeting { .. } | State::Refused(_) => true,
+            State::Agreed(tls) => tls.is_handshaking(),
+        }
+    }
+
+    /// Whether the peer has said, by `close_notify`, that it sends nothing more. What came before may still be there.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Whether nothing can be had from the peer any more, because of a fault that was told.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// What was agreed, once the handshake is over.
+    #[must_use]
+    pub fn connection(&self) -> Option<&ServerConnection> {
+        match &self.state {
+            State::Agreed(tls) => Some(tls),
+            State::Greeting { .. } | State::Refused(_) => None,
+        }
+    }
+
+    /// Whether the client came back with a ticket.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.connection().is_some_and(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed))
+    }
+
+    /// Fills `buffer` with what was opened before and did not fit, and tells the fault that was found behind it.
+    ///
+    /// # Errors
+    /// That fault, once. Afterwards [`Self::has_failed`].
+    pub fn open_pending(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
+        if !self.early.is_empty() {
+            let mut early = std::mem::take(&mut self.early);
+            let len = early.len();
+            // Clients do not send data with their first message: there is nothing to be opened in it.
+            self.open(&mut early, len)?;
+        }
+        let opened = self.take(buffer);
+        if opened > 0 {
+            return Ok(opened);
+        }
+        match self.fault.take() {
+            Some(fault) => {
+                self.has_failed = true;
+                Err(fault)
+            }
+            None => Ok(0),
+        }
+    }
+
+    /// Opens the first `filled` bytes of `buffer`, which came from the socket. What they said takes their place; returns
+    /// its length. To be called when [`Self::open_pending`] has nothing more.
+    ///
+    /// # Errors
+    /// What is wrong with them. The alert that tells the peer is left for [`Self::flush`].
+    pub fn open(&mut self, buffer: &mut [u8], filled: usize) -> Result<usize, Fault> {
+        let (mut fed, mut opened) = (0, 0);
+        while fed < filled {
+            match self.feed(&buffer[fed..filled]) {
+                // Behind close_notify: not ours.
+                Ok(0) => break,
+                Ok(count) => fed += count,
+                Err(fault) => {
+                    opened += self.take(&mut buffer[opened..filled]);
+                    if opened == 0 {
+                        self.has_failed = true;
+                        return Err(fault);
+                    }
+                    self.fault = Some(fault);
+                    return Ok(opened);
+                }
+            }
+            // A record opened is shorter than sealed, so this does not reach what is still to be fed.
+            opened += self.take(&mut buffer[opened..fed]);
+        }
+        Ok(opened)
+    }
+
+    /// Hands sealed bytes on, of which there is at least one. Returns how many were taken.
+    fn feed(&mut self, mut sealed: &[u8]) -> Result<usize, Fault> {
+        let (all, input): (_, &mut dyn Read) = (sealed, &mut sealed);
+        match &mut self.state {
+            State::Greeting { acceptor, setup, first } => {
+                let first = *first.get_or_insert(all[0]);
+                if first.is_ascii_uppercase() {
+                    return Err(Fault::PlainHttp);
+                }
+                let taken = acceptor.read_tls(input).map_err(|_| Fault::NotTls)?;
+                match acceptor.accept() {
+                    Ok(None) => {}
+                    Ok(Some(accepted)) => {
+                        let config = setup.names.lookup(accepted.client_hello().server_name());
+                        self.agree(accepted, config)?;
+                    }
+                    Err((_, alert)) if first != HANDSHAKE => {
+                        self.refuse(alert);
+                        return Err(Fault::NotTls);
+                    }
+                    Err((error, alert)) => {
+                        self.refuse(alert);
+                        return Err(error.into());
+                    }
+                }
+                Ok(taken)
+            }
+            State::Agreed(tls) => {
+                // Fails only if more is buffered than there can be in a record, all of which has been looked at.
+                let taken = tls.read_tls(input).map_err(|error| rustls::Error::General(error.to_string()))?;
+                self.has_ended |= tls.process_new_packets()?.peer_has_closed();
+                Ok(taken)
+            }
+            State::Refused(_) => Ok(all.len()),
+        }
+    }
+
+    /// The client has said whom it wants.
+    fn agree(&mut self, accepted: Accepted, config: StdArc<ServerConfig>) -> Result<(), Fault> {
+        let mut tls = match accepted.into_connection(config) {
+            Ok(tls) => Box::new(tls),
+            Err((error, alert)) => {
+                self.refuse(alert);
+                return Err(error.into());
+            }
+        };
+        tls.set_buffer_limit(Some(MOST_SEALED));
+        // What came behind the first message is in there, too.
+        let state = tls.process_new_packets();
+        self.state = State::Agreed(tls);
+        self.has_ended |= state?.peer_has_closed();
+        Ok(())
+    }
+
+    /// There will be no connection: only this is left to be said.
+    fn refuse(&mut self, mut alert: AcceptedAlert) {
+        let mut bytes = Vec::new();
+        // Writing to memory does not fail.
+        let _ = alert.write_all(&mut bytes);
+        self.state = State::Refused(bytes);
+    }
+
+    /// Takes bytes in clear out of rustls.
+    fn take(&mut self, buffer: &mut [u8]) -> usize {
+        let State::Agreed(tls) = &mut self.state else { return 0 };
+        let (mut reader, mut count) = (tls.reader(), 0);
+        while count < buffer.len() {
+            match reader.read(&mut buffer[count..]) {
+                // Nothing there, for now or for ever: the callers know which.
+                Ok(0) | Err(_) => break,
+                Ok(more) => count += more,
+            }
+        }
+        count
+    }
+
+    /// The socket has ended.
+    ///
+    /// # Errors
+    /// Always, as `close_notify` has not come before.
+    pub fn handle_fin(&mut self) -> Result<(), Fault> {
+        if self.has_failed {
+            return Ok(());
+        }
+        self.has_failed = true;
+        Err(match &self.state {
+            State::Greeting { first: None, .. } => Fault::Silent,
+            _ if self.is_handshaking() => Fault::Abandoned,
+            _ => Fault::Truncated,
+        })
+    }
+
+    /// Seals what there is room for, and writes what the kernel takes of it. Returns how much was sealed.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is no room; everything else is final.
+    pub fn write(&mut self, pieces: &[IoSlice<'_>], kernel: &mut dyn Write) -> io::Result<usize> {
+        if self.is_handshaking() || !self.flush(kernel)? {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let State::Agreed(tls) = &mut self.state else { return Err(io::ErrorKind::WouldBlock.into()) };
+        let count = tls.writer().write_vectored(pieces)?;
+        self.unsent = count;
+        // What fails here is met again by the next call.
+        let _ = self.flush(kernel);
+        Ok(count)
+    }
+
+    /// Writes what the kernel takes of what is sealed. Returns whether that was everything.
+    ///
+    /// # Errors
+    /// The socket is broken.
+    pub fn flush(&mut self, kernel: &mut dyn Write) -> io::Result<bool> {
+        loop {
+            let result = match &mut self.state {
+                State::Agreed(tls) if tls.wants_write() => tls.write_tls(kernel),
+                State::Refused(alert) if !alert.is_empty() => {
+                    kernel.write(alert).inspect(|count| drop(alert.drain(..*count)))
+                }
+                State::Greeting { .. } | State::Agreed(_) | State::Refused(_) => {
+                    self.unsent = 0;
+                    return Ok(true);
+                }
+            };
+            match result {
+                Ok(count) => self.unsent = self.unsent.saturating_sub(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sealed bytes, more or less, that the kernel has not taken; at least one if there are some.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        let waits = match &self.state {
+            State::Greeting { .. } => false,
+            State::Agreed(tls) => tls.wants_write(),
+            State::Refused(alert) => !alert.is_empty(),
+        };
+        if waits { self.unsent.max(1) } else { 0 }
+    }
+
+    /// Says that nothing more will be sent (RFC 8446 §6.1). Once; nothing if an alert has said more.
+    pub fn say_goodbye(&mut self) {
+        if let State::Agreed(tls) = &mut self.state {
+            tls.send_close_notify();
+        }
+    }
+}
+
+/// Type of the record that a client begins with (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 22;
+/// Bytes sealed ahead of the kernel: four full records, which is what one write of a socket takes with ease.
+const MOST_SEALED: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

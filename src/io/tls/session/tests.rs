@@ -1,0 +1,291 @@
+//! A session against the client of rustls, without sockets.
+
+use std::io::{Read, Write};
+use std::sync::Arc as StdArc;
+
+use proptest::prelude::*;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+
+use super::*;
+use crate::io::tls::identity::finish;
+use crate::io::tls::names::ServerNames;
+use crate::io::tls::provider::provider;
+use crate::io::tls::setup::HandshakeLimits;
+
+/// A server's setup, and what its clients are to trust.
+fn setup() -> (Arc<TlsSetup>, CertificateDer<'static>) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let names = ServerNames::new(StdArc::new(finish(config).unwrap()));
+    (Arc::new(TlsSetup::new(names, HandshakeLimits::default())), certificate)
+}
+
+fn client(
+    certificate: &CertificateDer<'static>,
+    version: &'static SupportedProtocolVersion,
+) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    ClientConnection::new(StdArc::new(config), ServerName::try_from("localhost").unwrap()).unwrap()
+}
+
+/// Both ends, and what the session has opened.
+struct Pair {
+    client: ClientConnection,
+    session: Session,
+    opened: Vec<u8>,
+    fault: Option<Fault>,
+    /// Bytes that reach the session at a time, and room in the buffer that they are read into.
+    step: usize,
+}
+
+impl Pair {
+    fn new(version: &'static SupportedProtocolVersion, step: usize) -> Self {
+        let (setup, certificate) = setup();
+        let session = Session::new(setup, Vec::new());
+        Self { client: client(&certificate, version), session, opened: Vec::new(), fault: None, step }
+    }
+
+    fn agreed(version: &'static SupportedProtocolVersion, step: usize) -> Self {
+        let mut pair = Self::new(version, step);
+        for _ in 0..4 {
+            pair.exchange();
+        }
+        assert!(!pair.session.is_handshaking() && !pair.client.is_handshaking());
+        pair
+    }
+
+    /// Moves everything that is on its way in both directions.
+    fn exchange(&mut self) {
+        let mut sealed = Vec::new();
+        while self.client.wants_write() {
+            self.client.write_tls(&mut sealed).unwrap();
+        }
+        self.receive(&sealed);
+        let mut answer = Vec::new();
+        assert!(self.session.flush(&mut answer).unwrap());
+        let mut answer = &answer[..];
+        while !answer.is_empty() {
+            self.client.read_tls(&mut answer).unwrap();
+            if self.client.process_new_packets().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Does as the transport does when these bytes arrive.
+    fn receive(&mut self, sealed: &[u8]) {
+        let mut buffer = vec![0; self.step];
+        for piece in sealed.chunks(self.step) {
+            if !self.drain(&mut buffer) {
+                return;
+            }
+            buffer[..piece.len()].copy_from_slice(piece);
+            match self.session.open(&mut buffer, piece.len()) {
+                Ok(count) => self.opened.extend_from_slice(&buffer[..count]),
+                Err(fault) => return self.fault = Some(fault),
+            }
+        }
+        self.drain(&mut buffer);
+    }
+
+    /// Takes what is pending. Returns whether more may come.
+    fn drain(&mut self, buffer: &mut [u8]) -> bool {
+        loop {
+            match self.session.open_pending(buffer) {
+                Ok(0) => return !self.session.has_ended() && !self.session.has_failed(),
+                Ok(count) => self.opened.extend_from_slice(&buffer[..count]),
+                Err(fault) => {
+                    self.fault = Some(fault);
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
+
+#[test]
+fn the_handshake_does_not_depend_on_how_the_bytes_are_cut() {
+    for version in VERSIONS {
+        for step in [1, 2, 3, 5, 64, 1000, 128 * 1024] {
+            Pair::agreed(version, step);
+        }
+    }
+}
+
+#[test]
+fn early_bytes_are_the_begin() {
+    for cut in [1, 5, 100] {
+        let (setup, certificate) = setup();
+        let mut client = client(&certificate, VERSIONS[1]);
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).unwrap();
+        let session = Session::new(setup, hello[..cut].to_vec());
+        let mut pair = Pair { client, session, opened: Vec::new(), fault: None, step: 1024 };
+        pair.receive(&hello[cut..]);
+        for _ in 0..3 {
+            pair.exchange();
+        }
+        assert!(!pair.session.is_handshaking());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_sealed_is_opened(
+        sizes in prop::collection::vec(1usize..70_000, 1..5),
+        step in prop::sample::select(vec![7usize, 100, 4096, 16_384, 16_406, 20_000, 128 * 1024]),
+        old in any::<bool>(),
+    ) {
+        let mut pair = Pair::agreed(VERSIONS[usize::from(!old)], step);
+        let mut sent = Vec::new();
+        for (size, seed) in sizes.into_iter().zip(1u8..) {
+            let data: Vec<u8> = (0..size).map(|index| (index as u8).wrapping_mul(seed)).collect();
+            let mut rest = &data[..];
+            while !rest.is_empty() {
+                let count = pair.client.writer().write(rest).unwrap();
+                rest = &rest[count..];
+                pair.exchange();
+            }
+            sent.extend_from_slice(&data);
+        }
+        prop_assert!(pair.opened == sent);
+        prop_assert_eq!(&pair.fault, &None);
+
+        let mut kernel = Vec::new();
+        let mut rest = &sent[..];
+        while !rest.is_empty() {
+            let count = pair.session.write(&[IoSlice::new(rest)], &mut kernel).unwrap();
+            rest = &rest[count..];
+        }
+        prop_assert_eq!(pair.session.unsent(), 0);
+        let (mut sealed, mut received) = (&kernel[..], Vec::new());
+        while !sealed.is_empty() {
+            pair.client.read_tls(&mut sealed).unwrap();
+            let state = pair.client.process_new_packets().unwrap();
+            let start = received.len();
+            received.resize(start + state.plaintext_bytes_to_read(), 0);
+            pair.client.reader().read_exact(&mut received[start..]).unwrap();
+        }
+        prop_assert!(received == sent);
+    }
+}
+
+/// A kernel that takes so many bytes and no more.
+struct Full(usize);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(self.0);
+        self.0 -= count;
+        if count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn no_more_than_64_kib_are_sealed_ahead_of_the_kernel() {
+    let mut pair = Pair::agreed(VERSIONS[1], 4096);
+    let data = vec![0; 1024 * 1024];
+    let pieces = [IoSlice::new(&data[..100]), IoSlice::new(&data)];
+    assert_eq!(pair.session.write(&pieces, &mut Full(1000)).unwrap(), MOST_SEALED);
+    let unsent = pair.session.unsent();
+    assert!((MOST_SEALED - 1000..=MOST_SEALED).contains(&unsent), "{unsent}");
+    for _ in 0..3 {
+        let error = pair.session.write(&pieces, &mut Full(1000)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+    assert!(!pair.session.flush(&mut Full(100)).unwrap());
+    assert!(pair.session.flush(&mut Full(usize::MAX)).unwrap());
+    assert_eq!(pair.session.unsent(), 0);
+}
+
+#[test]
+fn nothing_is_sealed_before_the_handshake_is_complete() {
+    let mut pair = Pair::new(VERSIONS[1], 4096);
+    let error = pair.session.write(&[IoSlice::new(b"early")], &mut Full(usize::MAX)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(pair.session.unsent(), 0);
+}
+
+#[test]
+fn the_end_is_told_apart_from_a_cut() {
+    for version in VERSIONS {
+        let mut pair = Pair::agreed(version, 4096);
+        pair.client.writer().write_all(b"last words").unwrap();
+        pair.client.send_close_notify();
+        pair.exchange();
+        assert_eq!(
+            (&pair.opened[..], pair.session.has_ended(), &pair.fault),
+            (&b"last words"[..], true, &None)
+        );
+
+        let mut pair = Pair::agreed(version, 4096);
+        pair.client.writer().write_all(b"last words").unwrap();
+        pair.exchange();
+        assert_eq!((&pair.opened[..], pair.session.has_ended()), (&b"last words"[..], false));
+        assert_eq!(pair.session.handle_fin(), Err(Fault::Truncated));
+    }
+}
+
+#[test]
+fn a_changed_record_is_a_fault_behind_what_was_in_order() {
+    for step in [100, 128 * 1024] {
+        let mut pair = Pair::agreed(VERSIONS[1], step);
+        let mut sealed = Vec::new();
+        for text in [b"good", b"evil"] {
+            pair.client.writer().write_all(text).unwrap();
+        }
+        while pair.client.wants_write() {
+            pair.client.write_tls(&mut sealed).unwrap();
+        }
+        *sealed.last_mut().unwrap() ^= 1;
+        pair.receive(&sealed);
+        assert_eq!(pair.opened, b"good");
+        assert_eq!(pair.fault, Some(Fault::Invalid(rustls::Error::DecryptError)));
+        assert!(pair.session.has_failed());
+        // The peer is told.
+        pair.exchange();
+        let error = pair.client.process_new_packets().unwrap_err();
+        assert_eq!(error, rustls::Error::AlertReceived(AlertDescription::BadRecordMac));
+    }
+}
+
+#[test]
+fn first_bytes_that_are_not_tls_are_named() {
+    let fault = |bytes: &[u8]| {
+        let mut pair = Pair::new(VERSIONS[1], 1024);
+        pair.receive(bytes);
+        pair.fault
+    };
+    assert_eq!(fault(b"GET / HTTP/1.1\r\n\r\n"), Some(Fault::PlainHttp));
+    assert_eq!(fault(b"P"), Some(Fault::PlainHttp));
+    assert_eq!(fault(&[0; 64]), Some(Fault::NotTls));
+    assert_eq!(fault(b"\r\n\r\n\0\r\nQUIT\n!"), Some(Fault::NotTls));
+    assert!(matches!(fault(&[22, 3, 1, 0, 4, 9, 9, 9, 9]), Some(Fault::Invalid(_))));
+    let mut silent = Pair::new(VERSIONS[1], 1024);
+    assert_eq!(silent.session.handle_fin(), Err(Fault::Silent));
+    let mut begun = Pair::new(VERSIONS[1], 1024);
+    begun.receive(&[22, 3]);
+    assert_eq!(begun.session.handle_fin(), Err(Fault::Abandoned));
+}
