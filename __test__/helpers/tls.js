@@ -2,6 +2,7 @@
 
 const { once } = require('node:events');
 const net = require('node:net');
+const { Duplex } = require('node:stream');
 const tls = require('node:tls');
 
 const uWS = require('../..');
@@ -35,12 +36,44 @@ async function connectClient(target, options) {
   return new RawClient(await connectTls(target, options));
 }
 
-/** A TCP connection, and what it received. Closed after the test. */
+/** Stands between a client's TLS and its socket, and changes what goes through. */
+class Relay {
+  /** What becomes of the client's bytes. */
+  change = (bytes) => bytes;
+
+  constructor(below) {
+    /** The socket. */
+    this.below = below;
+    /** What TLS takes for it. */
+    this.inner = new Duplex({
+      read() {},
+      write: (bytes, encoding, done) => below.write(this.change(bytes), () => done()),
+    });
+    below.on('data', (bytes) => this.inner.push(bytes));
+    below.on('error', () => {});
+    below.on('end', () => this.inner.push(null));
+  }
+}
+
+/** As {@link connectTls}, with a {@link Relay}: `{ socket, relay }`. */
+async function connectRelayed(port) {
+  const below = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  const relay = new Relay(below);
+  const socket = tls.connect({ socket: relay.inner, ca: certificate().ca, servername: 'localhost', allowHalfOpen: true });
+  afterTest(() => {
+    socket.destroy();
+    below.destroy();
+  });
+  await once(socket, 'secureConnect');
+  return { socket, relay };
+}
+
+/** A client on a TCP connection without TLS, with its `port`. Closed after the test. */
 async function connectPlain(port) {
   const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   afterTest(() => socket.destroy());
   await once(socket, 'connect');
-  return new RawClient(socket);
+  return Object.assign(new RawClient(socket), { port: socket.localPort });
 }
 
-module.exports = { createSSLApp, connectTls, connectClient, connectPlain };
+module.exports = { createSSLApp, connectTls, connectClient, connectPlain, connectRelayed };
