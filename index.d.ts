@@ -67,8 +67,22 @@ export type ErrorCode =
   | 'ENOTSOCK'
   /** `adoptSocket`: the socket listens, or is not connected. */
   | 'ENOTCONN'
-  /** `SSLApp`: a certificate or key cannot be read or used; the message says which and why. */
-  | 'ERR_TLS_IDENTITY'
+  /** TLS options: a file cannot be read. */
+  | 'ERR_TLS_FILE'
+  /** TLS options: there is no private key, or one that cannot be used. */
+  | 'ERR_TLS_KEY'
+  /** TLS options: the private key is encrypted, and the passphrase is missing or wrong. */
+  | 'ERR_TLS_PASSPHRASE'
+  /** TLS options: there is no certificate, or one that is malformed. */
+  | 'ERR_TLS_CERTIFICATE'
+  /** TLS options: the private key is not that of the certificate. */
+  | 'ERR_TLS_KEY_MISMATCH'
+  /** TLS options: the authorities of client certificates are missing or malformed. */
+  | 'ERR_TLS_CA'
+  /** TLS options: a cipher suite that nobody knows, or none that is available. */
+  | 'ERR_TLS_CIPHERS'
+  /** TLS options: there are no Diffie-Hellman parameters in the file. */
+  | 'ERR_TLS_DH_PARAMS'
   /** A bug in Ferrows, caught before it could do harm. Please report it. */
   | 'ERR_INTERNAL';
 
@@ -137,7 +151,7 @@ export interface CloseInfo {
 // ------------------------------------------------------------------------------------------------------------- App
 
 /** Options of {@link App}. A key given as `undefined` means its default. */
-export interface AppOptions {
+export interface AppOptions extends TlsOptions {
   /**
    * Number of I/O threads that share the connections of this app, 1–64. Apps share threads, too: two apps with 2 and 3
    * use 3 in all.
@@ -281,12 +295,43 @@ export interface ProxyProtocolOptions {
  */
 export function App(options?: AppOptions | null): TemplatedApp;
 
-/** Options of {@link SSLApp}, besides those of {@link App}. */
+/**
+ * Certificates, and who may connect with which ciphers; see docs/tls.md. Every document is PEM: give the path of its file,
+ * or the document itself. Files are read within the call.
+ */
+export interface TlsOptions {
+  /** Path of the private key: RSA (2048 – 4096 bits), ECDSA (P-256, P-384) or Ed25519; encrypted or not. */
+  key_file_name?: RecognizedString;
+  /** The private key itself. */
+  key?: RecognizedString;
+  /** Path of the certificate, followed by those of the authorities between it and the root. */
+  cert_file_name?: RecognizedString;
+  /** The certificate and those above it. */
+  cert?: RecognizedString;
+  /** The passphrase of an encrypted private key. */
+  passphrase?: RecognizedString;
+  /**
+   * Path of the certificates of the authorities whose client certificates are accepted. Clients are then asked for one:
+   * they need not have any, but what they send must verify. The empty string means none.
+   */
+  ca_file_name?: RecognizedString;
+  /** The certificates of these authorities. */
+  ca?: RecognizedString;
+  /** Refuse clients without a certificate. Needs `ca_file_name` or `ca`. @default false */
+  requireClientCertificate?: boolean;
+  /**
+   * Cipher suites, as a list of OpenSSL: names of OpenSSL or IANA and groups (`HIGH:!aNULL`). Without any of TLS 1.3 in
+   * it, those of TLS 1.3 stay as they are. Known suites that are not available here are skipped, and logged.
+   */
+  ssl_ciphers?: RecognizedString;
+  /** Path of Diffie-Hellman parameters. Looked at, but of no use: there is no DHE here. */
+  dh_params_file_name?: RecognizedString;
+  /** Keep no sessions in memory. Clients resume by tickets all the same. @default false */
+  ssl_prefer_low_memory_usage?: boolean;
+}
+
+/** Options of {@link SSLApp}: those of {@link App}, and for TLS. A key and its certificate have to be among them. */
 export interface SSLAppOptions extends AppOptions {
-  /** Path of the private key, in PEM. */
-  key_file_name: RecognizedString;
-  /** Path of the certificate, in PEM, followed by those of the authorities between it and the root. */
-  cert_file_name: RecognizedString;
   /**
    * Time for a TLS handshake, from the accept (or from the header of the PROXY protocol), in milliseconds up to 2^31-1;
    * 0 is for ever. Then the connection closes. The times for the first request begin behind it. @default 10000
@@ -301,8 +346,9 @@ export interface SSLAppOptions extends AppOptions {
  * are the work of the I/O threads. Clients that come back resume their sessions by tickets; renegotiation is refused, and
  * so is, by ALPN, every protocol but `http/1.1`. A client that speaks HTTP without TLS is answered 400.
  *
- * Throws what `App` throws, and `ERR_TLS_IDENTITY` ("App construction failed: …") for a certificate or key that is
- * missing, cannot be read, or does not belong to the other.
+ * Throws what `App` throws, and for options that cannot be used an error whose code begins with `ERR_TLS_` and whose
+ * message names the option ("App construction failed: …"). A certificate that has expired, or is not valid yet, is used,
+ * and logged as a warning.
  */
 export function SSLApp(options: SSLAppOptions): TemplatedApp;
 

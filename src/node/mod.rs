@@ -40,5 +40,6 @@ pub mod store;
 pub mod store_lock;
 pub mod tcp;
 pub mod tls;
+pub mod tls_options;
 pub mod topics;
 pub mod websocket;

@@ -1,34 +1,49 @@
 //! `SSLApp`: apps that speak TLS.
 
-use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::environment::Environment;
 use super::error::Misuse;
 use super::option::{Range, integer};
 use super::raw::{Call, Env, Value};
+use super::tls_options::{Refusal, read};
 use crate::bridge::sync::Arc;
-use crate::io::tls::identity::load;
 use crate::io::tls::names::ServerNames;
+use crate::io::tls::options::{Evaluation, Options, Settings};
 use crate::io::tls::setup::{HandshakeLimits, TlsSetup};
 
-/// `appSecure(app, key_file_name, cert_file_name, handshakeTimeout, maxHandshakes)`: the app speaks TLS from now on.
-/// Called before it can have connections.
+/// `appSecure(app, options, handshakeTimeout, maxHandshakes)`: the app speaks TLS from now on. Called before it can have
+/// connections.
 pub fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
-    let (key, chain) = (path(env, call.argument(1))?, path(env, call.argument(2))?);
-    let limits = handshake_limits(env, call.argument(3), call.argument(4))?;
-    let config = load(Path::new(&key), Path::new(&chain))
-        .map_err(|error| Misuse::system("ERR_TLS_IDENTITY", format!("App construction failed: {error}")))?;
+    let limits = handshake_limits(env, call.argument(2), call.argument(3))?;
+    let options = read(env, call.argument(1)).map_err(|refusal| refusal.thrown(CONSTRUCTION))?;
     let mut environment = call.environment()?;
-    let setup = Arc::new(TlsSetup::new(ServerNames::new(config), limits));
-    environment.app(call.number(0))?.1.setup.tls = Some(setup);
+    let settings = environment.evaluate(&options, None, CONSTRUCTION)?;
+    let config = settings.server_config().map_err(|error| Refusal::from(error).thrown(CONSTRUCTION))?;
+    let (_, app) = environment.app(call.number(0))?;
+    app.setup.tls = Some(Arc::new(TlsSetup::new(ServerNames::new(config), limits)));
     Ok(Value::UNDEFINED)
 }
 
-fn path(env: Env<'_>, value: Value<'_>) -> Result<String, Misuse> {
-    let mut text = Vec::new();
-    env.append_text_or_data(value, &mut text)?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
+impl Environment {
+    /// What options come to. Remarks go to the log.
+    #[expect(clippy::disallowed_methods, reason = "the date of a certificate is no time of the engine")]
+    fn evaluate(
+        &self,
+        options: &Options,
+        base: Option<&Settings>,
+        what: &'static str,
+    ) -> Result<Settings, Misuse> {
+        let Evaluation { settings, remarks } = Settings::evaluate(options, base, SystemTime::now())
+            .map_err(|error| Refusal::from(error).thrown(what))?;
+        if let Some(threads) = &self.threads {
+            for remark in remarks {
+                threads.journal.hear(|| tracing::warn!(remark, "{what}"));
+            }
+        }
+        Ok(settings)
+    }
 }
 
 /// What clients may take before anything is known of them (docs/limits.md).
@@ -43,3 +58,5 @@ fn handshake_limits(env: Env<'_>, timeout: Value<'_>, most: Value<'_>) -> Result
 const TIMEOUT: Range = Range { least: 0, most: (1 << 31) - 1, default: 10_000 };
 /// Handshakes of an app at the same time.
 const MOST: Range = Range { least: 1, most: u32::MAX as u64, default: 4096 };
+/// What fails with the options of an app. The words are those of uWebSockets.js.
+const CONSTRUCTION: &str = "App construction";

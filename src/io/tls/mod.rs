@@ -2,22 +2,29 @@
 //!
 //! ```text
 //!   Node's thread                        a worker
-//!   identity ──► ServerConfig ─┐
+//!   options ──► ServerConfig ──┐
 //!                       names ─┴─► setup ──► session ──► transport (poll_read, try_write) ──► connection, as over TCP
 //!                                               └── fault: what went wrong, and who is told
 //! ```
 //!
 //! - `provider`: the cryptography; the only file that knows whose it is.
-//! - `identity`: certificates and keys.
+//! - `options`: what the application says, and the configuration that it comes to; out of `source` (PEM), `identity`
+//!   (certificates and keys), `encrypted_key` (keys under a passphrase), `suites` (lists of cipher suites) and `error`.
 //! - `names`: which configuration answers to which server name.
 //! - `setup`: what the workers know of an app that speaks TLS.
 //! - `session`: one TLS connection, without its socket. rustls is driven directly rather than through futures: a worker
 //!   polls its sockets by itself (docs/decisions/0010-tls-provider.md).
 //! - `fault`: everything that can go wrong between two ends that speak TLS.
 
+pub mod encrypted_key;
+pub mod error;
 pub mod fault;
 pub mod identity;
 pub mod names;
+pub mod options;
 pub mod provider;
 pub mod session;
 pub mod setup;
+pub mod source;
+mod suite_names;
+pub mod suites;

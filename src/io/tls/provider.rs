@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use rustls::CipherSuite;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::ProducesTickets;
 
@@ -10,6 +11,14 @@ use rustls::server::ProducesTickets;
 pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ring::default_provider()));
     Arc::clone(&PROVIDER)
+}
+
+/// The same with these cipher suites only. The client's order decides among them.
+#[must_use]
+pub fn restricted(suites: &[CipherSuite]) -> Arc<CryptoProvider> {
+    let mut provider = CryptoProvider::clone(&provider());
+    provider.cipher_suites.retain(|it| suites.contains(&it.suite()));
+    Arc::new(provider)
 }
 
 /// Seals session tickets with a key that nobody else knows and that changes every few hours.

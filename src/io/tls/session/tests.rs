@@ -8,8 +8,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
 
 use super::*;
-use crate::io::tls::identity::finish;
 use crate::io::tls::names::ServerNames;
+use crate::io::tls::options::finish;
 use crate::io::tls::provider::provider;
 use crate::io::tls::setup::HandshakeLimits;
 

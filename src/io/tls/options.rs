@@ -1,0 +1,386 @@
+//! The TLS options of `SSLApp`, `addServerName` and `setCertificate`, with every file read; what they come to; and the
+//! configuration that this makes for handshakes.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CipherSuite, RootCertStore};
+
+use super::error::{Fault, OptionError};
+use super::identity::{certificates, certify, doubt, read_chain, read_key};
+use super::provider::{provider, restricted, ticketer};
+use super::source::Source;
+use super::suites::select;
+
+/// What the application says. `None` stands for an option that is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `key_file_name`, `key`
+    pub key: Option<Source>,
+    /// `cert_file_name`, `cert`
+    pub cert: Option<Source>,
+    /// `passphrase`
+    pub passphrase: Option<Vec<u8>>,
+    /// `ca_file_name`, `ca`; an empty document is no authority.
+    pub ca: Option<Source>,
+    /// `requireClientCertificate`
+    pub require_client_certificate: Option<bool>,
+    /// `ssl_ciphers`
+    pub ciphers: Option<String>,
+    /// `dh_params_file_name`: looked at, and of no further use, because there are no suites that exchange keys with DHE.
+    pub dh_params: Option<Source>,
+    /// `ssl_prefer_low_memory_usage`: no memory of sessions is kept on this side; clients with tickets resume as ever.
+    pub prefers_low_memory: Option<bool>,
+}
+
+/// What options come to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    identity: Arc<CertifiedKey>,
+    clients: Clients,
+    /// `None` for all that there are.
+    suites: Option<Vec<CipherSuite>>,
+    prefers_low_memory: bool,
+}
+
+/// What is asked of clients.
+#[derive(Clone, Debug)]
+enum Clients {
+    /// Nothing.
+    Unasked,
+    /// A certificate under one of these roots, if they have one.
+    Optional(Arc<RootCertStore>),
+    /// A certificate under one of these roots.
+    Required(Arc<RootCertStore>),
+}
+
+/// What options come to, and what the application should know about them.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// What they come to.
+    pub settings: Settings,
+    /// For the log: nothing that keeps a server from starting.
+    pub remarks: Vec<String>,
+}
+
+impl Settings {
+    /// Evaluates options at the moment `now`. What is left out is taken from `base`: of `setCertificate` what held until
+    /// now, of `addServerName` what the app was made with. Key and certificate are never taken from there: they belong
+    /// together.
+    ///
+    /// # Errors
+    /// An option cannot be used. Nothing has changed then.
+    pub fn evaluate(
+        options: &Options,
+        base: Option<&Self>,
+        now: SystemTime,
+    ) -> Result<Evaluation, OptionError> {
+        let mut remarks = Vec::new();
+        let identity = identity(options, now, &mut remarks)?;
+        let clients = clients(options, base.map_or(&Clients::Unasked, |base| &base.clients))?;
+        let suites = match &options.ciphers {
+            None => base.and_then(|base| base.suites.clone()),
+            Some(list) => {
+                let selection = select(list)
+                    .map_err(|error| OptionError::new(Fault::Ciphers, "ssl_ciphers", error.to_string()))?;
+                if !selection.unavailable.is_empty() {
+                    let names = selection.unavailable.join(", ");
+                    remarks.push(format!("ssl_ciphers: not available here and left out: {names}"));
+                }
+                Some(selection.suites)
+            }
+        };
+        if let Some(parameters) = &options.dh_params {
+            let blocks = parameters.blocks(Fault::DhParameters)?;
+            if !blocks.iter().any(|block| DH_TAGS.contains(&block.tag())) {
+                return Err(
+                    parameters.error(Fault::DhParameters, "there are no Diffie-Hellman parameters in it")
+                );
+            }
+        }
+        let inherited = base.is_some_and(|base| base.prefers_low_memory);
+        let prefers_low_memory = options.prefers_low_memory.unwrap_or(inherited);
+        Ok(Evaluation { settings: Self { identity, clients, suites, prefers_low_memory }, remarks })
+    }
+
+    /// A configuration for handshakes. Its tickets are its own: a session that was begun with another one is not
+    /// resumed, so what is asked of clients now is asked of all of them.
+    ///
+    /// # Errors
+    /// The system has no randomness to give.
+    pub fn server_config(&self) -> Result<Arc<ServerConfig>, OptionError> {
+        let refused = |error: rustls::Error| OptionError::new(Fault::Certificate, "TLS", error.to_string());
+        let provider = self.suites.as_deref().map_or_else(provider, restricted);
+        let resolver = SingleCertAndKey::from(Arc::clone(&self.identity));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(refused)?
+            .with_client_cert_verifier(self.clients.verifier()?)
+            .with_cert_resolver(Arc::new(resolver));
+        let mut config = finish(config).map_err(refused)?;
+        if self.prefers_low_memory {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+        }
+        Ok(Arc::new(config))
+    }
+}
+
+/// What every configuration of this server has in common.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn finish(mut config: ServerConfig) -> Result<ServerConfig, rustls::Error> {
+    // RFC 7301: a client that insists on another protocol is told so in the handshake.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.ticketer = ticketer()?;
+    Ok(config)
+}
+
+impl Clients {
+    fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, OptionError> {
+        let (roots, is_required) = match self {
+            Self::Unasked => return Ok(WebPkiClientVerifier::no_client_auth()),
+            Self::Optional(roots) => (roots, false),
+            Self::Required(roots) => (roots, true),
+        };
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider());
+        let builder = if is_required { builder } else { builder.allow_unauthenticated() };
+        builder.build().map_err(|error| OptionError::new(Fault::Authority, "ca", error.to_string()))
+    }
+
+    const fn roots(&self) -> Option<&Arc<RootCertStore>> {
+        match self {
+            Self::Unasked => None,
+            Self::Optional(roots) | Self::Required(roots) => Some(roots),
+        }
+    }
+}
+
+fn identity(
+    options: &Options,
+    now: SystemTime,
+    remarks: &mut Vec<String>,
+) -> Result<Arc<CertifiedKey>, OptionError> {
+    let missing = |fault, file: &str, direct: &str| {
+        OptionError::new(fault, file, format!("it is missing; or give the document itself as {direct}"))
+    };
+    let key_source = options.key.as_ref().ok_or_else(|| missing(Fault::Key, "key_file_name", "key"))?;
+    let cert_source =
+        options.cert.as_ref().ok_or_else(|| missing(Fault::Certificate, "cert_file_name", "cert"))?;
+    let chain = read_chain(cert_source)?;
+    let key = read_key(key_source, options.passphrase.as_deref())?;
+    if let Some(doubt) = doubt(&chain, now) {
+        remarks.push(format!("{}: {doubt}", cert_source.place));
+    }
+    certify(&provider(), (chain, cert_source), (key, key_source))
+}
+
+fn clients(options: &Options, base: &Clients) -> Result<Clients, OptionError> {
+    let roots = match &options.ca {
+        None => base.roots().cloned(),
+        Some(source) if source.text.is_empty() => None,
+        Some(source) => Some(Arc::new(roots(source)?)),
+    };
+    let is_required = options.require_client_certificate.unwrap_or(matches!(base, Clients::Required(_)));
+    match (roots, is_required) {
+        (None, false) => Ok(Clients::Unasked),
+        (None, true) => {
+            let text = "needs ca_file_name or ca: otherwise no client could be verified";
+            Err(OptionError::new(Fault::Authority, "requireClientCertificate", text))
+        }
+        (Some(roots), false) => Ok(Clients::Optional(roots)),
+        (Some(roots), true) => Ok(Clients::Required(roots)),
+    }
+}
+
+fn roots(source: &Source) -> Result<RootCertStore, OptionError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(&source.blocks(Fault::Authority)?) {
+        roots.add(certificate).map_err(|error| source.error(Fault::Authority, error.to_string()))?;
+    }
+    if roots.is_empty() {
+        Err(source.error(Fault::Authority, "there is no certificate in it"))
+    } else {
+        Ok(roots)
+    }
+}
+
+const DH_TAGS: [&str; 2] = ["DH PARAMETERS", "X9.42 DH PARAMETERS"];
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    fn source(place: &str, text: impl Into<Vec<u8>>) -> Source {
+        Source { place: place.into(), text: text.into() }
+    }
+
+    /// Certificate and key, in PEM.
+    fn pair(params: &CertificateParams) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn params() -> CertificateParams {
+        CertificateParams::new(vec!["localhost".to_owned()]).unwrap()
+    }
+
+    /// Options that are in order.
+    fn options() -> Options {
+        let (cert, key) = pair(&params());
+        Options { key: Some(source("key", key)), cert: Some(source("cert", cert)), ..Options::default() }
+    }
+
+    /// A moment at which certificates are valid unless they say otherwise: 2025-01-01.
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_735_689_600)
+    }
+
+    fn evaluate(options: &Options) -> Result<Evaluation, OptionError> {
+        Settings::evaluate(options, None, now())
+    }
+
+    #[track_caller]
+    fn refused(options: &Options, fault: Fault, place: &str) {
+        let error = evaluate(options).unwrap_err();
+        assert_eq!((error.fault, error.place.as_str()), (fault, place), "{error}");
+    }
+
+    #[test]
+    fn a_key_and_its_certificate_are_enough() {
+        let Evaluation { settings, remarks } = evaluate(&options()).unwrap();
+        assert!(remarks.is_empty());
+        let config = settings.server_config().unwrap();
+        assert_eq!(config.alpn_protocols, [b"http/1.1"]);
+        assert!(config.session_storage.can_cache());
+    }
+
+    #[test]
+    fn the_option_that_is_wrong_is_named() {
+        let good = options();
+        let (other, _) = pair(&params());
+        let key = |text: &str| Options { key: Some(source("key", text)), ..good.clone() };
+        let cert = |text: &str| Options { cert: Some(source("cert", text)), ..good.clone() };
+        refused(&Options { key: None, ..good.clone() }, Fault::Key, "key_file_name");
+        refused(&Options { cert: None, ..good.clone() }, Fault::Certificate, "cert_file_name");
+        refused(&key(""), Fault::Key, "key");
+        refused(&key("-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----\n"), Fault::Key, "key");
+        refused(&key("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"), Fault::Key, "key");
+        refused(
+            &key("-----BEGIN OPENSSH PRIVATE KEY-----\nMAA=\n-----END OPENSSH PRIVATE KEY-----\n"),
+            Fault::Key,
+            "key",
+        );
+        refused(&key(&other), Fault::Key, "key");
+        refused(&cert("garbage"), Fault::Certificate, "cert");
+        refused(
+            &cert("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"),
+            Fault::Certificate,
+            "cert",
+        );
+        refused(&cert(&other), Fault::KeyMismatch, "key");
+        refused(&Options { ciphers: Some("NO-SUCH".into()), ..good.clone() }, Fault::Ciphers, "ssl_ciphers");
+        refused(&Options { dh_params: Some(source("dh", other)), ..good.clone() }, Fault::DhParameters, "dh");
+        refused(&Options { ca: Some(source("ca", "x")), ..good.clone() }, Fault::Authority, "ca");
+        let required = Options { require_client_certificate: Some(true), ..good };
+        refused(&required, Fault::Authority, "requireClientCertificate");
+    }
+
+    #[test]
+    fn an_encrypted_key_needs_its_passphrase() {
+        let block = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
+            DEK-Info: AES-128-CBC,0102030405060708090a0b0c0d0e0f10\n\nAAAAAAAAAAAAAAAAAAAAAA==\n\
+            -----END EC PRIVATE KEY-----\n";
+        let encrypted = Options { key: Some(source("key", block)), ..options() };
+        refused(&encrypted, Fault::Passphrase, "key");
+        let wrong = Options { passphrase: Some(b"wrong".to_vec()), ..encrypted };
+        refused(&wrong, Fault::Passphrase, "key");
+    }
+
+    #[test]
+    fn key_and_certificate_may_share_a_document() {
+        let (cert, key) = pair(&params());
+        let both = source("both", format!("a comment\r\n{key}\r\n{cert}"));
+        let options = Options { key: Some(both.clone()), cert: Some(both), ..Options::default() };
+        assert!(evaluate(&options).is_ok());
+    }
+
+    #[test]
+    fn a_certificate_out_of_its_time_is_remarked_upon_and_used() {
+        let mut old = params();
+        (old.not_before, old.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+        let mut new = params();
+        (new.not_before, new.not_after) = (date_time_ymd(2030, 1, 1), date_time_ymd(2031, 1, 1));
+        for (params, text) in [(old, "expired at 2021-01-01"), (new, "not valid before 2030-01-01")] {
+            let (cert, key) = pair(&params);
+            let options = Options {
+                key: Some(source("key", key)),
+                cert: Some(source("cert", cert)),
+                ..Options::default()
+            };
+            let Evaluation { remarks, .. } = evaluate(&options).unwrap();
+            assert_eq!(remarks.len(), 1);
+            assert!(remarks[0].contains(text) && remarks[0].starts_with("cert: "), "{}", remarks[0]);
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_stays_and_key_and_certificate_do_not() {
+        let (ca, _) = pair(&params());
+        let first = Options {
+            ca: Some(source("ca", ca)),
+            require_client_certificate: Some(true),
+            ciphers: Some("TLS_AES_128_GCM_SHA256:AES128-SHA".into()),
+            prefers_low_memory: Some(true),
+            ..options()
+        };
+        let Evaluation { settings: base, remarks } = evaluate(&first).unwrap();
+        assert_eq!(remarks, ["ssl_ciphers: not available here and left out: AES128-SHA"]);
+        let next = Settings::evaluate(&options(), Some(&base), now()).unwrap().settings;
+        assert!(matches!(next.clients, Clients::Required(_)));
+        assert_eq!(next.suites, base.suites);
+        assert!(!next.server_config().unwrap().session_storage.can_cache());
+        assert!(Settings::evaluate(&Options::default(), Some(&base), now()).is_err());
+
+        let open =
+            Options { ca: Some(source("ca", "")), require_client_certificate: Some(false), ..options() };
+        let open = Settings::evaluate(&open, Some(&base), now()).unwrap().settings;
+        assert!(matches!(open.clients, Clients::Unasked));
+    }
+
+    proptest! {
+        /// A panic would be caught at the border, but the exception would name nothing.
+        #[test]
+        fn damaged_documents_are_refused_or_used_and_nothing_else(
+            place in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+            which in 0..3_usize,
+            cut in any::<bool>(),
+        ) {
+            static GOOD: LazyLock<Options> = LazyLock::new(options);
+            let mut options = Options { ca: GOOD.cert.clone(), ..GOOD.clone() };
+            let [key, cert, ca] = [&mut options.key, &mut options.cert, &mut options.ca];
+            let document = [key, cert, ca].into_iter().nth(which).and_then(Option::as_mut);
+            if let Some(source) = document {
+                let block = pem::parse(&source.text).unwrap();
+                let mut der = block.contents().to_vec();
+                let place = place.index(der.len());
+                der[place] = byte;
+                der.truncate(if cut { place } else { der.len() });
+                source.text = pem::encode(&pem::Pem::new(block.tag(), der)).into_bytes();
+            }
+            if let Ok(Evaluation { settings, .. }) = evaluate(&options) {
+                prop_assert!(settings.server_config().is_ok());
+            }
+        }
+    }
+}

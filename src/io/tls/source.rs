@@ -1,0 +1,35 @@
+//! Where a PEM document of the options comes from, and what stands in it.
+
+use pem::Pem;
+
+use super::error::{Fault, OptionError};
+
+/// A PEM document that an option gives, directly or by the path of its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The option, and the path if it names a file; for messages.
+    pub place: String,
+    /// The document.
+    pub text: Vec<u8>,
+}
+
+impl Source {
+    /// Its blocks, in their order. What stands between them is a comment (RFC 7468 §2).
+    ///
+    /// # Errors
+    /// A block is malformed. `fault` is what the error is then said to be.
+    pub fn blocks(&self, fault: Fault) -> Result<Vec<Pem>, OptionError> {
+        let blocks = pem::parse_many(&self.text).map_err(|error| self.error(fault, error.to_string()))?;
+        if blocks.is_empty() {
+            // A certificate in DER, mostly.
+            return Err(self.error(fault, "there is no PEM block in it"));
+        }
+        Ok(blocks)
+    }
+
+    /// A fault of this document.
+    #[must_use]
+    pub fn error(&self, fault: Fault, text: impl Into<String>) -> OptionError {
+        OptionError::new(fault, self.place.clone(), text)
+    }
+}
