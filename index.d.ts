@@ -81,6 +81,8 @@ export type ErrorCode =
   | 'ERR_TLS_CA'
   /** TLS options: a cipher suite that nobody knows, or none that is available. */
   | 'ERR_TLS_CIPHERS'
+  /** `setCertificate`: there is no such server name. */
+  | 'ERR_TLS_SERVER_NAME'
   /** TLS options: there are no Diffie-Hellman parameters in the file. */
   | 'ERR_TLS_DH_PARAMS'
   /** A bug in Ferrows, caught before it could do harm. Please report it. */
@@ -672,17 +674,6 @@ export interface TemplatedApp {
   adoptSocket(fd: number, ip?: RecognizedString): this;
 
   /**
-   * Names a host that has a certificate of its own. Without TLS there are no names, and this changes nothing: an app
-   * without TLS takes the three methods so that one program serves both. Throws `ERR_INVALID_ARG_TYPE` if `options` is
-   * no object.
-   */
-  addServerName(hostname: string, options?: AppOptions): this;
-  /** Takes back what `addServerName` did. Changes nothing without TLS. */
-  removeServerName(hostname: string): this;
-  /** Takes a handler of TLS handshakes that name a host which is not known. It is never called without TLS. */
-  missingServerName(handler: (hostname: string) => void): this;
-
-  /**
    * Sends one message to every WebSocket subscribed to exactly this topic. It is encoded once, whatever their number,
    * and arrives in the order of `send` and `publish` calls. A subscriber for whom more than `maxBackpressure` is waiting
    * already misses it.
@@ -699,6 +690,53 @@ export interface TemplatedApp {
    * `close` too.
    */
   getStats(): AppStats;
+
+  /**
+   * Adds a server name (SNI): TLS handshakes that ask for it get this certificate. A name is made of labels between dots,
+   * of which each may be `*`: any one label. Of several that match, the one that is literal further to the left wins;
+   * upper and lower case are the same. A name that is there already is set up anew, and keeps its routes. What `options`
+   * does not say, key and certificate apart, is as the app says. Allowed at any time; open connections stay as they are.
+   *
+   * Throws what {@link SSLApp} throws for its options, and `ERR_INVALID_ARG_VALUE` for what is no name; then nothing has
+   * changed. Of an app that speaks plain HTTP nobody asks for a name: nothing happens, so that one program serves both.
+   * Returns the app.
+   */
+  addServerName(hostname: RecognizedString, options: TlsOptions): this;
+  /**
+   * Removes a server name, as it was added, and its routes. New handshakes that ask for it get what else matches, or the
+   * default certificate; open connections live on, with the routes of the app. Returns the app.
+   */
+  removeServerName(hostname: RecognizedString): this;
+  /**
+   * Sets the handler of TLS handshakes that ask for a server name which nothing matches, with that name; it replaces an
+   * earlier one. The handshake waits until it has returned, and if it returns a promise, until that has settled; all
+   * within `handshakeTimeout`. If the handler adds the name, the handshake gets its certificate, or else the default.
+   * Others are served meanwhile. Returns the app.
+   *
+   * @example
+   * app.missingServerName(async (name) => {
+   *   const { key, cert } = await store.find(name);
+   *   app.addServerName(name, { key, cert });
+   * });
+   */
+  missingServerName(handler: (hostname: string) => unknown): this;
+  /**
+   * From now on routes are added to, and removed from, the server name that answers to this hostname; to the app itself if
+   * none does (`domain('')`). Requests go to the routes of the name that their TLS handshake asked for, whatever their
+   * `Host` says, and to no others; what none of them takes is answered 404. A name without routes of its own has those of
+   * the app. Returns the app.
+   */
+  domain(hostname: RecognizedString): this;
+  /**
+   * Replaces the certificate of an app that speaks TLS, without a restart: new handshakes use it, open connections live
+   * on. What `options` does not say, key and certificate apart, stays as it is. Clients do not resume earlier sessions.
+   *
+   * Throws what {@link SSLApp} throws for its options, and `ERR_INVALID_STATE` if the app speaks plain HTTP; then nothing
+   * has changed. Returns the app.
+   */
+  setCertificate(options: TlsOptions): this;
+  /** The same for a server name, as it was added. Throws `ERR_TLS_SERVER_NAME` if it is not there. */
+  setCertificate(hostname: RecognizedString, options: TlsOptions): this;
 
   /**
    * Closes the listening sockets and drops every connection. `onAborted` and `close` handlers run before it returns
@@ -1047,6 +1085,11 @@ export interface HttpResponse {
   getRemoteAddressAsText(): ArrayBuffer;
   /** The peer's port; 0 on a Unix socket. */
   getRemotePort(): number;
+  /**
+   * The certificate of the client, in PEM. It has been verified ({@link TlsOptions.ca_file_name}). Empty if the client has
+   * sent none, if none was asked for, and without TLS.
+   */
+  getX509Certificate(): string;
   /**
    * The client's address as a trusted proxy reported it ({@link AppOptions.proxyProtocol}), in the form of
    * {@link getRemoteAddress}; empty if none did.

@@ -14,7 +14,7 @@ const { handleAbort } = require('./http-response.js');
 const { FileRoute } = require('./static/file-route.js');
 const { statsOf } = require('./stats.js');
 const { CLOSE, CLOSED, SLEEP } = require('./steps.js');
-const { secure } = require('./tls.js');
+const { addServerName, answerMissingNames, removeServerName, secure, setCertificate } = require('./tls.js');
 const { handleClose } = require('./websocket.js');
 
 let listenerHandle;
@@ -174,25 +174,6 @@ class TemplatedApp {
     return this;
   }
 
-  addServerName(_hostname, options) {
-    appNumber(this);
-    if (options !== undefined && options !== null && typeof options !== 'object') {
-      throw typeError('ERR_INVALID_ARG_TYPE', 'Options must be an object.');
-    }
-    return this;
-  }
-
-  removeServerName() {
-    appNumber(this);
-    return this;
-  }
-
-  missingServerName(handler) {
-    appNumber(this);
-    checkFunction(handler);
-    return this;
-  }
-
   publish(topic, message, isBinary, compress) {
     const app = appNumber(this);
     if (arguments.length < 2) throw missingArguments(2);
@@ -208,6 +189,42 @@ class TemplatedApp {
 
   getStats() {
     return statsOf(appNumber(this));
+  }
+
+  addServerName(hostname, options) {
+    const app = appNumber(this);
+    if (arguments.length < 1) throw missingArguments(1);
+    addServerName(app, hostname, options);
+    return this;
+  }
+
+  removeServerName(hostname) {
+    const app = appNumber(this);
+    if (arguments.length < 1) throw missingArguments(1);
+    for (const route of removeServerName(app, hostname)) targets[route] = undefined;
+    return this;
+  }
+
+  missingServerName(handler) {
+    const app = appNumber(this);
+    checkFunction(handler);
+    answerMissingNames(app, handler);
+    return this;
+  }
+
+  domain(hostname) {
+    const app = appNumber(this);
+    if (arguments.length < 1) throw missingArguments(1);
+    native.appDomain(app, readable(hostname));
+    return this;
+  }
+
+  setCertificate(...args) {
+    const app = appNumber(this);
+    if (args.length < 1) throw missingArguments(1);
+    const [hostname, options] = args.length > 1 ? args : [undefined, args[0]];
+    setCertificate(app, hostname, options);
+    return this;
   }
 
   close() {

@@ -16,9 +16,10 @@ const {
 } = require('./http-response.js');
 const { handleRecord, levelOfProcess } = require('./log.js');
 const {
-  ABORT, CLOSE, CLOSED, DATA, DRAIN, LOG, MESSAGE, MISSED, OPEN, OPENED, PING, PONG, REQUEST, SHUT_DOWN, SLEEP,
-  UNANSWERED, UPGRADE, WRITABLE, YIELD,
+  ABORT, CLOSE, CLOSED, DATA, DRAIN, LOG, MESSAGE, MISSED, OPEN, OPENED, PING, PONG, REQUEST, SERVER_NAME, SHUT_DOWN,
+  SLEEP, UNANSWERED, UPGRADE, WRITABLE, YIELD,
 } = require('./steps.js');
+const { handleServerName } = require('./tls.js');
 const { behaviorOf, createSocket, handleClose, handleDropped, openSocket, UpgradeContext } = require('./websocket.js');
 
 /**
@@ -104,6 +105,9 @@ function drain() {
         break;
       case CLOSED:
         handleClosed();
+        break;
+      case SERVER_NAME:
+        handleServerName(payload);
         break;
       case SHUT_DOWN:
         concludeShutdown(registers[1], registers[2]);

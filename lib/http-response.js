@@ -277,6 +277,10 @@ class HttpResponse {
     return native.resAddressText(responseHandle(this));
   }
 
+  getX509Certificate() {
+    return native.resCertificate(responseHandle(this));
+  }
+
   getRemotePort() {
     return native.resPort(responseHandle(this));
   }

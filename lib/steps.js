@@ -22,6 +22,7 @@ const OPENED = 18;
 const CLOSED = 19;
 const SHUT_DOWN = 20;
 const MISSED = 21;
+const SERVER_NAME = 26;
 
 module.exports = {
   SLEEP,
@@ -43,4 +44,5 @@ module.exports = {
   CLOSED,
   SHUT_DOWN,
   MISSED,
+  SERVER_NAME,
 };

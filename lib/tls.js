@@ -1,8 +1,9 @@
 'use strict';
 
-// The options of `SSLApp`: see index.d.ts.
+// Certificates and server names of apps that speak TLS: see index.d.ts.
 
-const { native, readable } = require('./border.js');
+const { native, readable, registers } = require('./border.js');
+const { typeError } = require('./errors.js');
 
 /** TLS options, in this order in src/node/tls_options.rs. */
 const OPTIONS = [
@@ -10,13 +11,55 @@ const OPTIONS = [
   'ssl_ciphers', 'dh_params_file_name', 'ssl_prefer_low_memory_usage',
 ];
 
+/** Handlers of `missingServerName`, by app number. */
+const nameHandlers = [];
+
 /** Has an app speak TLS. */
 function secure(app, options) {
   native.appSecure(app, readTlsOptions(options), options?.handshakeTimeout, options?.maxHandshakes);
 }
 
+function addServerName(app, hostname, options) {
+  native.appServerName(app, readable(hostname), readTlsOptions(options));
+}
+
+/** Returns the numbers of the routes that are removed with it. */
+function removeServerName(app, hostname) {
+  return native.appRemoveServerName(app, readable(hostname));
+}
+
+/** Without a name, that of clients that ask for none, or for one that is unknown. */
+function setCertificate(app, hostname, options) {
+  native.appCertificate(app, readable(hostname), readTlsOptions(options));
+}
+
 function readTlsOptions(options) {
+  if (options !== undefined && options !== null && typeof options !== 'object') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'Options must be an object.');
+  }
   return OPTIONS.map((name) => readable(options?.[name]));
 }
 
-module.exports = { secure };
+function answerMissingNames(app, handler) {
+  nameHandlers[app] = handler;
+  native.appAskForNames(app);
+}
+
+/** A handshake waits until the handler has returned and, if that is a promise, until what it returned has settled. */
+function handleServerName(name) {
+  const [, handshake, app] = registers;
+  const resume = () => native.handshakeResume(handshake);
+  try {
+    const result = nameHandlers[app](name);
+    if (typeof result === 'object' && result !== null && typeof result.then === 'function') {
+      // A rejection goes on from here to nobody, and so to 'unhandledRejection'.
+      new Promise((resolve) => { resolve(result); }).finally(resume);
+      return;
+    }
+  } catch (error) {
+    native.reportUncaught(error);
+  }
+  resume();
+}
+
+module.exports = { secure, addServerName, removeServerName, setCertificate, answerMissingNames, handleServerName };

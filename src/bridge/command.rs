@@ -44,6 +44,12 @@ pub enum Command {
     },
     /// Take over a connection that was accepted elsewhere.
     AdoptConnection(Box<Adoption>),
+    /// Go on with a TLS handshake that has told (`ServerNameWanted`) which name it wants: by now the name is known, or it
+    /// will not be.
+    ResumeHandshake {
+        /// Which connection.
+        connection: ConnectionId,
+    },
     /// Drop a connection, whatever goes on there; the application knows and its handlers have run.
     CloseConnection {
         /// Which one.

@@ -3,7 +3,9 @@
 
 use super::habit::Habit;
 use super::id::{AppId, ConnectionId, RequestNumber};
+use super::introduction::Introduction;
 use super::peer::Peer;
+use super::sync::Arc;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::head::{BodyLength, HeaderField, RequestHead, Span, Version};
 use crate::protocol::websocket::MessageKind;
@@ -68,6 +70,16 @@ pub enum Event {
     ConnectionClosed {
         /// Which connection.
         connection: ConnectionId,
+    },
+    /// A TLS handshake asks for a server name that the app does not know, and waits: nothing comes of this connection
+    /// until [`super::command::Command::ResumeHandshake`].
+    ServerNameWanted {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The app that listens where the connection came in.
+        app: AppId,
+        /// The name, as the client spells it.
+        name: Slice,
     },
     /// A complete, valid request head arrived. Its body events follow, at least one.
     RequestReceived {
@@ -197,6 +209,8 @@ pub struct RequestRecord {
     pub body: BodyLength,
     /// The other end of the connection.
     pub peer: Peer,
+    /// Position of its introduction in [`EventBatch::introductions`], if there is one.
+    pub introduction: Option<u32>,
 }
 
 /// Events of one pass of a worker, and what they point to.
@@ -210,6 +224,8 @@ pub struct EventBatch {
     pub openings: Vec<OpeningRecord>,
     /// One record for each [`Event::RequestReceived`].
     pub requests: Vec<RequestRecord>,
+    /// What those who sent the requests have said before. Few have said anything that matters.
+    pub introductions: Vec<Arc<Introduction>>,
     /// The header fields of all requests, in wire order.
     pub fields: Vec<HeaderField>,
     habit: Habit,
@@ -259,6 +275,7 @@ impl EventBatch {
             version: head.version,
             body: head.body,
             peer,
+            introduction: None,
         };
         let fields = self.fields.len();
         self.fields.extend_from_slice(&head.fields);
@@ -271,8 +288,17 @@ impl EventBatch {
         self.requests.push(record);
     }
 
+    /// The request that was added last is from somebody who has said more than that.
+    pub fn introduce(&mut self, introduction: &Arc<Introduction>) {
+        if let Some(request) = self.requests.last_mut() {
+            request.introduction = Some(narrow(self.introductions.len()));
+            self.introductions.push(Arc::clone(introduction));
+        }
+    }
+
     /// Empties the batch for reuse.
     pub fn clear(&mut self) {
+        self.introductions.clear();
         self.events.clear();
         self.requests.clear();
         self.openings.clear();

@@ -18,6 +18,7 @@ pub mod command;
 pub mod event;
 pub mod habit;
 pub mod id;
+pub mod introduction;
 pub mod latch;
 pub mod ledger;
 pub mod peer;

@@ -97,6 +97,22 @@ impl Transport {
         self.session.as_deref()
     }
 
+    /// Whether the TLS handshake waits for JavaScript to be asked for a server name.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_suspended())
+    }
+
+    /// The server name that JavaScript is to be asked for; told once.
+    pub fn take_question(&mut self) -> Option<String> {
+        self.session.as_mut()?.take_question()
+    }
+
+    /// JavaScript was asked. Returns whether the handshake was waiting for that.
+    pub fn resume(&mut self) -> bool {
+        self.session.as_mut().is_some_and(|session| session.resume())
+    }
+
     /// Whether no byte of the application can go out or come in yet.
     #[must_use]
     pub fn is_handshaking(&self) -> bool {
@@ -113,7 +129,7 @@ impl Transport {
     /// Those of the socket, and a [`Fault`].
     pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Some(session) = &mut self.session else { return self.wire.poll_read(context, buffer) };
-        loop {
+        while !session.is_suspended() {
             let free = buffer.initialize_unfilled();
             let opened = session.open_pending(free)?;
             if opened > 0 || session.has_ended() {
@@ -137,6 +153,8 @@ impl Transport {
                 return Poll::Ready(Ok(()));
             }
         }
+        // Nobody is woken: whoever resumes it reads again.
+        Poll::Pending
     }
 
     /// Writes what the kernel takes. With TLS up to 64 KiB more are taken, sealed and kept for [`Self::flush`].

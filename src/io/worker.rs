@@ -390,6 +390,7 @@ impl Worker {
             Command::StopAccepting { app, done } => self.stop_accepting(app, &done),
             Command::ShutDownApp(order) => self.shut_down_app(&order),
             Command::AdoptConnection(adoption) => self.adopt(*adoption),
+            Command::ResumeHandshake { connection } => self.on(connection, Connection::resume_handshake),
             Command::CloseConnection { connection } => self.on(connection, Connection::close),
             Command::CloseApp { app, done } => {
                 self.close_app(app);

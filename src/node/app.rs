@@ -8,6 +8,7 @@ use super::behavior::{Behavior, BehaviorValues, Route, Target};
 use super::cache::Expiry;
 use super::cached_route::CachedRoute;
 use super::declarative::Declarative;
+use super::domains::Domains;
 use super::environment::{Environment, Listener};
 use super::error::Misuse;
 use super::handles::Handle;
@@ -17,7 +18,7 @@ use super::router::{HandlerId, Priority, Router, Verb};
 use super::stats::Stats;
 use crate::bridge::children::Children;
 use crate::bridge::command::{Command, ListenOrder, SocketFile};
-use crate::bridge::id::{AppId, ListenerId, WorkerId};
+use crate::bridge::id::{AppId, DomainId, ListenerId, WorkerId};
 use crate::bridge::latch::Latch;
 use crate::bridge::setup::{AppSetup, ProxySetup, SetupOrder};
 use crate::bridge::sync::Arc;
@@ -39,6 +40,8 @@ pub struct App {
     threads: usize,
     /// What the workers know of it.
     pub setup: AppSetup,
+    /// Its server names, and their routes.
+    pub domains: Domains,
     /// The workers that share its connections; empty until the first can come.
     share: Vec<WorkerId>,
     /// Who takes over what it accepts.
@@ -86,15 +89,24 @@ impl Environment {
         target: Target,
     ) -> Result<(usize, Option<usize>), Misuse> {
         self.app(app)?;
-        let id = self.routes.insert(Route { target, warned: false });
-        let handler = HandlerId(u32::try_from(id).map_err(|_| Misuse::bug())?);
+        let handler = self.add_route(target)?;
+        let (_, it) = self.app(app)?;
+        if it.domains.lacks_router() {
+            let not_found = self.add_route(Target::NotFound)?;
+            self.app(app)?.1.edited_router().insert(Verb::Any, "/*", Priority::Normal, not_found);
+        }
         let (_, app) = self.app(app)?;
-        let replaced = app.router.insert(at.verb, at.pattern, at.priority, handler);
-        Ok((id, replaced.map(|replaced| self.drop_route(replaced))))
+        let replaced = app.edited_router().insert(at.verb, at.pattern, at.priority, handler);
+        Ok((handler.0 as usize, replaced.map(|replaced| self.drop_route(replaced))))
+    }
+
+    fn add_route(&mut self, target: Target) -> Result<HandlerId, Misuse> {
+        let id = self.routes.insert(Route { target, warned: false });
+        u32::try_from(id).map(HandlerId).map_err(|_| Misuse::bug())
     }
 
     /// Forgets a replaced route. One of a WebSocket stays: its sockets, and upgrades under way, go on using it.
-    fn drop_route(&mut self, handler: HandlerId) -> usize {
+    pub fn drop_route(&mut self, handler: HandlerId) -> usize {
         let id = handler.0 as usize;
         if let Some(Route { target: Target::Cached(route), .. }) = self.routes.get(id) {
             self.forget_answers(*route);
@@ -223,6 +235,7 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         first_served: 0,
         threads,
         setup: AppSetup { limits, ..AppSetup::default() },
+        domains: Domains::default(),
         share: Vec::new(),
         children: Arc::default(),
         registration: None,
@@ -285,7 +298,7 @@ pub fn unroute<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (method, pattern) = (text_argument(call, 1)?, text_argument(call, 2)?);
     let mut environment = call.environment()?;
     let (_, app) = environment.app(call.number(0))?;
-    let removed = app.router.remove(verb(&method), &pattern, Priority::Normal);
+    let removed = app.edited_router().remove(verb(&method), &pattern, Priority::Normal);
     let removed = removed.map_or(-1.0, |handler| environment.drop_route(handler) as f64);
     Ok(call.env().from_number(removed))
 }
@@ -415,6 +428,17 @@ pub fn closing<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 impl App {
+    /// The routes for a request to this server name: its own if it has any, or else those of the app.
+    #[must_use]
+    pub fn router_of(&self, domain: Option<DomainId>) -> &Router {
+        domain.and_then(|domain| self.domains.router(domain)).unwrap_or(&self.router)
+    }
+
+    /// The routes that the methods of the app add and remove (`app.domain()`).
+    fn edited_router(&mut self) -> &mut Router {
+        self.domains.selected_router().unwrap_or(&mut self.router)
+    }
+
     /// Whether requests of connections that were accepted in this epoch are served.
     #[must_use]
     pub const fn serves(&self, epoch: u32) -> bool {

@@ -18,6 +18,7 @@ use super::request_body::RequestBody;
 use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::{Event, EventBatch, RequestRecord, Slice};
 use crate::bridge::id::{ConnectionId, RequestNumber, WorkerId};
+use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::handshake::{check_request, check_upgrade};
 use crate::protocol::websocket::{Compression, MessageKind};
@@ -64,6 +65,8 @@ pub mod step {
     /// A published message was dropped: slot, is binary, number of further ones that were not told of; returns the
     /// message.
     pub const DROPPED: f64 = 21.0;
+    /// A TLS handshake waits for a server name: handshake, app; returns the name.
+    pub const SERVER_NAME: f64 = 26.0;
 }
 
 /// What a request is to JavaScript. The same numbers stand in `lib/dispatcher.js`.
@@ -275,6 +278,13 @@ impl Environment {
                 self.handle_opened(env, connection, record).into()
             }
             Event::ConnectionClosed { connection } => self.handle_closed(connection).into(),
+            Event::ServerNameWanted { connection, app, name } => {
+                let name = String::from_utf8_lossy(name.of(self.dispatcher.bytes())).into_owned();
+                let Some(handle) = self.await_name(connection, app, &name) else { return Outcome::Nothing };
+                self.registers.set(1, handle.to_number());
+                self.registers.set(2, f64::from(app.app));
+                Outcome::Step(step::SERVER_NAME, env.string(name.as_bytes()))
+            }
             Event::RequestReceived { connection, request, record } => {
                 self.handle_request(connection, request, record as usize)
             }
@@ -418,6 +428,7 @@ impl Environment {
         (exchange.method, exchange.path, exchange.query) = (record.method, record.path, record.query);
         exchange.peer = record.peer;
         (exchange.version, exchange.body_length) = (record.version, record.body);
+        exchange.introduction = record.introduction.map(|it| Arc::clone(&batch.introductions[it as usize]));
         exchange.body = RequestBody::new(record.body);
         match self.exchanges.insert(exchange) {
             Ok(handle) => {
@@ -438,7 +449,8 @@ impl Environment {
             let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
             let Some(app) = self.apps.get(exchange.app.app as usize) else { return Outcome::Nothing };
             let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
-            let found = app.router.find(method, path, exchange.nth, &mut exchange.params);
+            let domain = exchange.introduction.as_ref().and_then(|it| it.domain);
+            let found = app.router_of(domain).find(method, path, exchange.nth, &mut exchange.params);
             let Some(route) = found.map(|handler| handler.0 as usize) else {
                 // Everybody yielded: contract 2.1.
                 self.abort_exchange(handle);
@@ -570,8 +582,8 @@ impl Environment {
         let Some(app) = self.apps.get(exchange.app.app as usize) else { return };
         let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
         let (route, nth, params) = (exchange.route, exchange.nth, &mut exchange.params);
-        let mut candidate =
-            |nth| app.router.find(method, path, nth, params).map(|handler| handler.0 as usize);
+        let router = app.router_of(exchange.introduction.as_ref().and_then(|it| it.domain));
+        let mut candidate = |nth| router.find(method, path, nth, params).map(|handler| handler.0 as usize);
         let place = match candidate(nth) {
             // Nothing changed, as nearly always.
             Some(found) if found == route => Some(nth),

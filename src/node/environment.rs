@@ -59,6 +59,8 @@ pub struct Environment {
     pub occupants: Occupants,
     /// Connections that filters were told of.
     pub connections: Connections,
+    /// Handshakes that wait until JavaScript was asked for a server name.
+    pub handshakes: Table<ConnectionId>,
     /// Subscriptions.
     pub topics: Topics,
     /// Topics left by the last closed WebSocket, for its `subscription` handler; last one first.

@@ -15,6 +15,7 @@ use super::websocket::Socket;
 use crate::bridge::command::{Command, Exchange as Address, HeadBytes};
 use crate::bridge::event::Slice;
 use crate::bridge::id::AppId;
+use crate::bridge::introduction::Introduction;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Exchange {
     pub app: AppId,
     /// The other end.
     pub peer: Peer,
+    /// What the other end has said in its TLS handshake.
+    pub introduction: Option<Arc<Introduction>>,
     /// The bytes of the request head.
     pub head: Vec<u8>,
     /// Its header fields.
@@ -101,6 +104,7 @@ impl Exchange {
             to,
             app,
             peer: Peer::default(),
+            introduction: None,
             head: Vec::new(),
             request_fields: Vec::new(),
             method: Span::default(),
@@ -452,6 +456,15 @@ pub fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let peer = asked_address(call, call.environment()?.response(call.number(0))?.1.peer);
     Ok(call.env().from_number(port_number(peer)))
+}
+
+/// `resCertificate(response)`: the certificate of the client in PEM; empty if it has sent none.
+pub fn certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let introduction = environment.response(call.number(0))?.1.introduction.as_ref();
+    let certificate = introduction.and_then(|introduction| introduction.certificate.as_deref());
+    let pem = certificate.map(|der| pem::encode(&pem::Pem::new("CERTIFICATE", der))).unwrap_or_default();
+    Ok(call.env().string(pem.as_bytes()))
 }
 
 /// The address that argument 1 asks for: that of the socket, or the one that a proxy reported.

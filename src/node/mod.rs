@@ -17,6 +17,7 @@ pub mod cached_route;
 pub mod connections;
 pub mod declarative;
 pub mod dispatch;
+pub mod domains;
 pub mod doorbell;
 pub mod environment;
 pub mod error;

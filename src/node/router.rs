@@ -148,6 +148,18 @@ impl Router {
         Some(route.handler)
     }
 
+    /// The handlers of all routes, in no particular order.
+    #[must_use]
+    pub fn handlers(&self) -> Vec<HandlerId> {
+        let mut handlers = Vec::new();
+        let of_methods = self.methods.iter().map(|(_, trees)| trees);
+        for trees in of_methods.chain([&self.any]) {
+            trees.websocket.collect(&mut handlers);
+            trees.normal.collect(&mut handlers);
+        }
+        handlers
+    }
+
     /// The routes of this verb.
     fn trees(&mut self, verb: Verb<'_>) -> &mut Trees {
         let Verb::Method(method) = verb else { return &mut self.any };
@@ -298,6 +310,13 @@ impl Node {
         self.literals.binary_search_by(|(known, _)| (**known).cmp(literal))
     }
 
+    /// Adds the handlers of all routes that end here and below.
+    fn collect(&self, handlers: &mut Vec<HandlerId>) {
+        handlers.extend([&self.route, &self.wildcard].into_iter().flatten().map(|route| route.handler));
+        self.literals.iter().for_each(|(_, child)| child.collect(handlers));
+        self.parameter.iter().for_each(|child| child.collect(handlers));
+    }
+
     /// Whether no route ends here or below, as [`Self::remove`] leaves no child without one.
     const fn is_empty(&self) -> bool {
         self.route.is_none()
@@ -383,6 +402,16 @@ mod tests {
     /// The same without parameters, for GET.
     fn handlers(router: &Router, path: &str) -> Vec<u32> {
         candidates(router, "GET", path).into_iter().map(|(handler, _)| handler).collect()
+    }
+
+    #[test]
+    fn all_handlers_can_be_listed() {
+        let mut router = router(&["/", "/a/:b/c", "/a/*"]);
+        router.insert(Verb::Any, "/*", Normal, HandlerId(3));
+        router.insert(Verb::Method("GET"), "/:a", WebSocket, HandlerId(4));
+        let mut handlers = router.handlers();
+        handlers.sort_by_key(|handler| handler.0);
+        assert_eq!(handlers, (0..5).map(HandlerId).collect::<Vec<_>>());
     }
 
     #[test]

@@ -1,14 +1,17 @@
-//! `SSLApp`: apps that speak TLS.
+//! `SSLApp`: apps that speak TLS, their certificates and their server names.
 
 use std::time::{Duration, SystemTime};
 
 use super::environment::Environment;
 use super::error::Misuse;
+use super::handles::Handle;
 use super::option::{Range, integer};
-use super::raw::{Call, Env, Value};
+use super::raw::{Call, Env, Type, Value};
 use super::tls_options::{Refusal, read};
+use crate::bridge::command::Command;
+use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::sync::Arc;
-use crate::io::tls::names::ServerNames;
+use crate::io::tls::names::{Answer, ServerNames, normalize};
 use crate::io::tls::options::{Evaluation, Options, Settings};
 use crate::io::tls::setup::{HandshakeLimits, TlsSetup};
 
@@ -23,6 +26,102 @@ pub fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let config = settings.server_config().map_err(|error| Refusal::from(error).thrown(CONSTRUCTION))?;
     let (_, app) = environment.app(call.number(0))?;
     app.setup.tls = Some(Arc::new(TlsSetup::new(ServerNames::new(config), limits)));
+    app.domains.settings = Some(settings);
+    Ok(Value::UNDEFINED)
+}
+
+/// `appServerName(app, name, options)`: adds a server name, or sets it up anew. Of an app that does not speak TLS nobody
+/// asks for a name, and nothing happens.
+pub fn add_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (env, pattern) = (call.env(), pattern_argument(call, 1)?);
+    let mut environment = call.environment()?;
+    let (_, app) = environment.app(call.number(0))?;
+    let Some(base) = app.domains.settings.clone() else { return Ok(Value::UNDEFINED) };
+    // Nobody else can hold it: reading runs no JavaScript.
+    let options = read(env, call.argument(2)).map_err(|refusal| refusal.thrown("addServerName"))?;
+    let settings = environment.evaluate(&options, Some(&base), "addServerName")?;
+    environment.set_domain(call.number(0), pattern, settings, "addServerName")?;
+    Ok(Value::UNDEFINED)
+}
+
+/// `appRemoveServerName(app, name)`: returns the numbers of the handlers that this removes.
+pub fn remove_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (env, pattern) = (call.env(), pattern_argument(call, 1)?);
+    let mut environment = call.environment()?;
+    let (_, app) = environment.app(call.number(0))?;
+    if let Some(tls) = &app.setup.tls {
+        tls.names.remove(&pattern);
+    }
+    let handlers = app.domains.remove(&pattern).map(|router| router.handlers()).unwrap_or_default();
+    let removed: Vec<_> = handlers.into_iter().map(|handler| environment.drop_route(handler)).collect();
+    Ok(env.array(removed.into_iter().map(|id| env.from_number(id as f64))))
+}
+
+/// `appCertificate(app, name, options)`: new handshakes use another certificate; those of one server name, or, without a
+/// name, those that get the default.
+pub fn set_certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    let pattern = match env.type_of(call.argument(1)) {
+        Type::Nothing => None,
+        Type::Number | Type::String | Type::Boolean | Type::Other => Some(pattern_argument(call, 1)?),
+    };
+    let mut environment = call.environment()?;
+    let (_, app) = environment.app(call.number(0))?;
+    let (Some(tls), Some(base)) = (app.setup.tls.clone(), app.domains.settings.as_ref()) else {
+        return Err(Misuse::invalid_state("setCertificate failed: this app does not speak TLS"));
+    };
+    let base = match &pattern {
+        None => base.clone(),
+        Some(pattern) => app.domains.settings_of(pattern).cloned().ok_or_else(|| {
+            let text = format!("setCertificate failed: there is no server name '{pattern}'");
+            Misuse::system("ERR_TLS_SERVER_NAME", text)
+        })?,
+    };
+    let options = read(env, call.argument(2)).map_err(|refusal| refusal.thrown("setCertificate"))?;
+    let settings = environment.evaluate(&options, Some(&base), "setCertificate")?;
+    match pattern {
+        Some(pattern) => environment.set_domain(call.number(0), pattern, settings, "setCertificate")?,
+        None => {
+            let config =
+                settings.server_config().map_err(|error| Refusal::from(error).thrown("setCertificate"))?;
+            tls.names.set_default(config);
+            environment.app(call.number(0))?.1.domains.settings = Some(settings);
+        }
+    }
+    Ok(Value::UNDEFINED)
+}
+
+/// `appDomain(app, name)`: from now on the routes of what answers to this name are edited; those of the app if nothing
+/// does beside the default.
+pub fn select_domain<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut name = Vec::new();
+    call.env().append_text_or_data(call.argument(1), &mut name)?;
+    let mut environment = call.environment()?;
+    let (_, app) = environment.app(call.number(0))?;
+    let answer = app.setup.tls.as_ref().and_then(|tls| tls.names.find(&String::from_utf8_lossy(&name)));
+    app.domains.select(answer.and_then(|answer| answer.domain));
+    Ok(Value::UNDEFINED)
+}
+
+/// `appAskForNames(app)`: from now on handshakes that ask for an unknown server name wait until JavaScript has been asked
+/// for it.
+pub fn ask_for_names<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (_, app) = environment.app(call.number(0))?;
+    if let Some(tls) = &app.setup.tls {
+        tls.names.ask();
+    }
+    Ok(Value::UNDEFINED)
+}
+
+/// `handshakeResume(handshake)`: JavaScript was asked for the name. A handshake that is over by now stays so.
+pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let handle = Handle::from_number(call.number(0));
+    if let Some(connection) = handle.and_then(|handle| environment.handshakes.remove(handle)) {
+        environment.resume_handshake(connection);
+        environment.settle();
+    }
     Ok(Value::UNDEFINED)
 }
 
@@ -39,11 +138,59 @@ impl Environment {
             .map_err(|error| Refusal::from(error).thrown(what))?;
         if let Some(threads) = &self.threads {
             for remark in remarks {
-                threads.journal.hear(|| tracing::warn!(remark, "{what}"));
+                threads.journal.hear(|| tracing::warn!(call = what, remark, "questionable TLS option"));
             }
         }
         Ok(settings)
     }
+
+    fn set_domain(
+        &mut self,
+        app: f64,
+        pattern: String,
+        settings: Settings,
+        what: &'static str,
+    ) -> Result<(), Misuse> {
+        let config = settings.server_config().map_err(|error| Refusal::from(error).thrown(what))?;
+        let (_, app) = self.app(app)?;
+        let domain = Some(app.domains.set(pattern.clone(), settings));
+        if let Some(tls) = &app.setup.tls {
+            tls.names.set(&pattern, &Answer { config, domain });
+        }
+        Ok(())
+    }
+
+    /// A handshake waits for a server name that was unknown to the worker. Returns its handle, if JavaScript is to be
+    /// asked: by now the name may have been added.
+    pub fn await_name(&mut self, connection: ConnectionId, app: AppId, name: &str) -> Option<Handle> {
+        let it = self.apps.get(app.app as usize)?;
+        let is_known = it.setup.tls.as_ref().is_none_or(|tls| tls.names.knows(name));
+        if is_known || !it.serves(app.epoch) {
+            self.resume_handshake(connection);
+            return None;
+        }
+        if let Ok(handle) = self.handshakes.insert(connection) {
+            return Some(handle);
+        }
+        // 16.7 million of them wait.
+        self.resume_handshake(connection);
+        None
+    }
+
+    fn resume_handshake(&mut self, connection: ConnectionId) {
+        self.outgoing.push(connection.worker, Command::ResumeHandshake { connection });
+    }
+}
+
+fn pattern_argument(call: &Call<'_>, index: usize) -> Result<String, Misuse> {
+    let mut name = Vec::new();
+    call.env().append_text_or_data(call.argument(index), &mut name)?;
+    let name = String::from_utf8_lossy(&name);
+    normalize(&name).map_err(|_| {
+        Misuse::invalid_value(format!(
+            "a server name is made of labels between dots, each of them a name or '*', not {name:?}"
+        ))
+    })
 }
 
 /// What clients may take before anything is known of them (docs/limits.md).

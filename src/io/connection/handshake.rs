@@ -1,6 +1,9 @@
 //! The TLS handshake, which comes before the first byte of HTTP, and the faults of TLS before and after its end.
 
 use super::{Connection, Protocol, Stage};
+use crate::bridge::event::{Event, Slice};
+use crate::bridge::introduction::Introduction;
+use crate::bridge::sync::Arc;
 use crate::io::context::Context;
 use crate::io::tls::fault::{Fault, encode_plain_http_answer};
 use crate::io::tls::setup::Admission;
@@ -34,7 +37,7 @@ impl Connection {
         {
             let setup = &handshake.admission.setup;
             handshake.until = setup.limits.timeout.map(|timeout| now + timeout);
-            self.transport.secure(crate::bridge::sync::Arc::clone(setup), early);
+            self.transport.secure(Arc::clone(setup), early);
         }
     }
 
@@ -54,6 +57,12 @@ impl Connection {
         let is_resumed = self.transport.session().is_some_and(|session| session.is_resumed());
         handshake.admission.setup.handshakes.note_completed(is_resumed);
         http.restart_clock(now);
+        let domain = self.transport.session().and_then(|session| session.domain());
+        let certificate = tls.peer_certificates().and_then(|chain| chain.first());
+        if domain.is_some() || certificate.is_some() {
+            let certificate = certificate.map(|certificate| certificate.as_ref().into());
+            http.introduction = Some(Arc::new(Introduction { domain, certificate }));
+        }
         tracing::debug!(
             version = tls.protocol_version().and_then(|it| it.as_str()),
             suite = tls.negotiated_cipher_suite().and_then(|it| it.suite().as_str()),
@@ -61,6 +70,22 @@ impl Connection {
             resumed = is_resumed,
             "TLS handshake complete"
         );
+    }
+
+    /// Tells Node's thread if the handshake waits for a server name.
+    pub(super) fn ask_for_name(&mut self, context: &mut Context) {
+        if let Some(name) = self.transport.take_question() {
+            let name = Slice::append(&mut context.events.bytes, name.as_bytes());
+            let (connection, app) = (self.id, self.app);
+            context.events.events.push(Event::ServerNameWanted { connection, app, name });
+        }
+    }
+
+    /// `Command::ResumeHandshake`: goes on with whatever answers to the name now.
+    pub fn resume_handshake(&mut self, context: &mut Context) {
+        if self.is_serving() && self.transport.resume() {
+            context.again.push(self.id);
+        }
     }
 
     /// The time for the handshake is up.

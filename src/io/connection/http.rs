@@ -7,6 +7,7 @@ use super::{AFTER_RESPONSE, Connection, NO_REQUEST, Protocol, Stage, UNREAD_OUTP
 use crate::bridge::command::HeadBytes;
 use crate::bridge::event::{Event, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
+use crate::bridge::introduction::Introduction;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
 use crate::bridge::rules::Rules;
@@ -35,6 +36,8 @@ pub struct HttpSide {
     /// The latest request.
     request: RequestNumber,
     pub(super) peer: Peer,
+    /// What the peer has said in its TLS handshake, if that matters to the application.
+    pub(super) introduction: Option<Arc<Introduction>>,
     /// The books of the response, if its body comes in pieces.
     meter: Option<Meter>,
     /// Present until TLS, if it is to be spoken, is agreed upon.
@@ -87,6 +90,7 @@ impl HttpSide {
             pending: Vec::new(),
             request: RequestNumber::default(),
             peer,
+            introduction: None,
             meter: None,
             handshake: handshake.map(|admission| Box::new(Handshake::new(admission))),
             preface,
@@ -203,8 +207,9 @@ impl HttpSide {
     ) -> Result<(), HttpError> {
         let Context { now, date, events, head, tallies, .. } = context;
         let moment = Moment { now: *now, date, limits: &self.limits };
-        let (peer, tally) = (self.peer, tallies.of(app));
-        let mut sink = RequestSink { events, connection, app, peer, tally, request: &mut self.request };
+        let (peer, tally, introduction) = (self.peer, tallies.of(app), self.introduction.as_ref());
+        let request = &mut self.request;
+        let mut sink = RequestSink { events, connection, app, peer, tally, introduction, request };
         if self.pending.is_empty() {
             let taken = self.exchange.handle_bytes(input, moment, head, out, &mut sink)?;
             self.pending.extend_from_slice(&input[taken..]);

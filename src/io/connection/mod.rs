@@ -241,6 +241,7 @@ impl Connection {
             let count = buffer.filled().len();
             if self.is_handshaking() {
                 self.conclude_handshake(context.now);
+                self.ask_for_name(context);
             }
             match result {
                 Poll::Pending => return,
@@ -262,7 +263,7 @@ impl Connection {
     /// Bytes of input that would be of use now. When this is no longer 0, the connection must be looked at again.
     fn room(&self) -> usize {
         match &self.protocol {
-            _ if self.outbox.len() >= UNREAD_OUTPUT => 0,
+            _ if self.outbox.len() >= UNREAD_OUTPUT || self.transport.is_suspended() => 0,
             Protocol::Http(http) => http.room(),
             Protocol::WebSocket(socket) if !socket.wants_input() => 0,
             Protocol::WebSocket(socket) if socket.inflates() => COMPRESSED_READ,

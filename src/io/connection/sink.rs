@@ -2,7 +2,9 @@
 
 use crate::bridge::event::{Event, EventBatch, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
+use crate::bridge::introduction::Introduction;
 use crate::bridge::peer::Peer;
+use crate::bridge::sync::Arc;
 use crate::bridge::tally::Tally;
 use crate::protocol::cause::{CloseCause, Initiator, Verdict};
 use crate::protocol::http::exchange;
@@ -16,6 +18,8 @@ pub struct RequestSink<'a> {
     pub app: AppId,
     pub peer: Peer,
     pub tally: &'a Tally,
+    /// What the peer has said in its TLS handshake.
+    pub introduction: Option<&'a Arc<Introduction>>,
     /// The latest request of the connection; counts up with each one.
     pub request: &'a mut RequestNumber,
 }
@@ -31,6 +35,9 @@ impl exchange::Sink for RequestSink<'_> {
         );
         self.tally.requests.add(1);
         self.events.push_request(self.connection, *self.request, self.app, self.peer, head, bytes);
+        if let Some(introduction) = self.introduction {
+            self.events.introduce(introduction);
+        }
     }
 
     fn body(&mut self, chunk: &[u8], last: bool) {

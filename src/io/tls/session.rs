@@ -7,14 +7,14 @@
 //!
 //! The first message of the client is read before there is a configuration, because it names the server it wants.
 
-use std::io::{self, IoSlice, Read, Write};
-use std::sync::Arc as StdArc;
-
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
-use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use rustls::{HandshakeKind, ServerConnection};
+use std::io::{self, IoSlice, Read, Write};
 
 use super::fault::Fault;
+use super::names::Answer;
 use super::setup::TlsSetup;
+use crate::bridge::id::DomainId;
 use crate::bridge::sync::Arc;
 
 /// See the top of the file.
@@ -23,8 +23,10 @@ pub struct Session {
     state: State,
     /// Sealed bytes, more or less, that the kernel has not taken.
     unsent: usize,
-    /// Read before TLS began, and not looked at yet.
+    /// Read before TLS began, or before it was suspended, and not looked at yet.
     early: Vec<u8>,
+    /// The server name that the client asked for, if the app knows it.
+    domain: Option<DomainId>,
     /// Found behind bytes that were in order, which are handed over first.
     fault: Option<Fault>,
     /// The peer has sent `close_notify`.
@@ -42,6 +44,13 @@ enum State {
         /// The first byte, once it is there.
         first: Option<u8>,
     },
+    /// The client asks for a server name that is unknown, and JavaScript is being asked for it.
+    Suspended {
+        accepted: Box<Accepted>,
+        setup: Arc<TlsSetup>,
+        /// Whether JavaScript is to be asked yet.
+        is_new: bool,
+    },
     /// The handshake goes on, or is over.
     Agreed(Box<ServerConnection>),
     /// There can be no handshake; the alert that says so may be on its way.
@@ -52,6 +61,7 @@ impl std::fmt::Debug for State {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Greeting { .. } => "Greeting",
+            Self::Suspended { .. } => "Suspended",
             Self::Agreed(_) => "Agreed",
             Self::Refused(_) => "Refused",
         })
@@ -63,14 +73,51 @@ impl Session {
     #[must_use]
     pub fn new(setup: Arc<TlsSetup>, early: Vec<u8>) -> Self {
         let state = State::Greeting { acceptor: Box::default(), setup, first: None };
-        Self { state, unsent: 0, early, fault: None, has_ended: false, has_failed: false }
+        Self { state, unsent: 0, early, domain: None, fault: None, has_ended: false, has_failed: false }
+    }
+
+    /// Whether nothing can go on before [`Self::resume`].
+    #[must_use]
+    pub const fn is_suspended(&self) -> bool {
+        matches!(self.state, State::Suspended { .. })
+    }
+
+    /// The server name that JavaScript is to be asked for; told once.
+    pub fn take_question(&mut self) -> Option<String> {
+        let State::Suspended { accepted, is_new, .. } = &mut self.state else { return None };
+        let name = std::mem::take(is_new).then(|| accepted.client_hello().server_name().map(str::to_owned));
+        name.flatten()
+    }
+
+    /// JavaScript was asked: goes on with what answers to the name now. Returns whether it was suspended. What is wrong
+    /// is told by the next [`Self::open_pending`].
+    pub fn resume(&mut self) -> bool {
+        match std::mem::replace(&mut self.state, State::Refused(Vec::new())) {
+            State::Suspended { accepted, setup, .. } => {
+                let answer = setup.names.lookup(accepted.client_hello().server_name());
+                if let Err(fault) = self.agree(*accepted, answer) {
+                    self.fault = Some(fault);
+                }
+                true
+            }
+            other @ (State::Greeting { .. } | State::Agreed(_) | State::Refused(_)) => {
+                self.state = other;
+                false
+            }
+        }
+    }
+
+    /// The server name that the client asked for, if the app knows it.
+    #[must_use]
+    pub const fn domain(&self) -> Option<DomainId> {
+        self.domain
     }
 
     /// Whether the handshake is not over.
     #[must_use]
     pub fn is_handshaking(&self) -> bool {
         match &self.state {
-            State::Greeting { .. } | State::Refused(_) => true,
+            State::Greeting { .. } | State::Suspended { .. } | State::Refused(_) => true,
             State::Agreed(tls) => tls.is_handshaking(),
         }
     }
@@ -92,7 +139,7 @@ impl Session {
     pub fn connection(&self) -> Option<&ServerConnection> {
         match &self.state {
             State::Agreed(tls) => Some(tls),
-            State::Greeting { .. } | State::Refused(_) => None,
+            State::Greeting { .. } | State::Suspended { .. } | State::Refused(_) => None,
         }
     }
 
@@ -107,7 +154,7 @@ impl Session {
     /// # Errors
     /// That fault, once. Afterwards [`Self::has_failed`].
     pub fn open_pending(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
-        if !self.early.is_empty() {
+        if !self.early.is_empty() && !self.is_suspended() {
             let mut early = std::mem::take(&mut self.early);
             let len = early.len();
             // Clients do not send data with their first message: there is nothing to be opened in it.
@@ -134,6 +181,10 @@ impl Session {
     pub fn open(&mut self, buffer: &mut [u8], filled: usize) -> Result<usize, Fault> {
         let (mut fed, mut opened) = (0, 0);
         while fed < filled {
+            if self.is_suspended() {
+                self.early.extend_from_slice(&buffer[fed..filled]);
+                break;
+            }
             match self.feed(&buffer[fed..filled]) {
                 // Behind close_notify: not ours.
                 Ok(0) => break,
@@ -167,8 +218,14 @@ impl Session {
                 match acceptor.accept() {
                     Ok(None) => {}
                     Ok(Some(accepted)) => {
-                        let config = setup.names.lookup(accepted.client_hello().server_name());
-                        self.agree(accepted, config)?;
+                        let hello = accepted.client_hello();
+                        if hello.server_name().is_some_and(|name| setup.names.must_ask_for(name)) {
+                            let (accepted, setup) = (Box::new(accepted), Arc::clone(setup));
+                            self.state = State::Suspended { accepted, setup, is_new: true };
+                        } else {
+                            let answer = setup.names.lookup(hello.server_name());
+                            self.agree(accepted, answer)?;
+                        }
                     }
                     Err((_, alert)) if first != HANDSHAKE => {
                         self.refuse(alert);
@@ -187,13 +244,16 @@ impl Session {
                 self.has_ended |= tls.process_new_packets()?.peer_has_closed();
                 Ok(taken)
             }
+            // What comes meanwhile is kept by `open`.
+            State::Suspended { .. } => Ok(0),
             State::Refused(_) => Ok(all.len()),
         }
     }
 
     /// The client has said whom it wants.
-    fn agree(&mut self, accepted: Accepted, config: StdArc<ServerConfig>) -> Result<(), Fault> {
-        let mut tls = match accepted.into_connection(config) {
+    fn agree(&mut self, accepted: Accepted, answer: Answer) -> Result<(), Fault> {
+        self.domain = answer.domain;
+        let mut tls = match accepted.into_connection(answer.config) {
             Ok(tls) => Box::new(tls),
             Err((error, alert)) => {
                 self.refuse(alert);
@@ -273,7 +333,7 @@ impl Session {
                 State::Refused(alert) if !alert.is_empty() => {
                     kernel.write(alert).inspect(|count| drop(alert.drain(..*count)))
                 }
-                State::Greeting { .. } | State::Agreed(_) | State::Refused(_) => {
+                State::Greeting { .. } | State::Suspended { .. } | State::Agreed(_) | State::Refused(_) => {
                     self.unsent = 0;
                     return Ok(true);
                 }
@@ -291,7 +351,7 @@ impl Session {
     #[must_use]
     pub fn unsent(&self) -> usize {
         let waits = match &self.state {
-            State::Greeting { .. } => false,
+            State::Greeting { .. } | State::Suspended { .. } => false,
             State::Agreed(tls) => tls.wants_write(),
             State::Refused(alert) => !alert.is_empty(),
         };

@@ -5,7 +5,9 @@ use std::sync::Arc as StdArc;
 
 use proptest::prelude::*;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+use rustls::{
+    AlertDescription, ClientConfig, ClientConnection, RootCertStore, ServerConfig, SupportedProtocolVersion,
+};
 
 use super::*;
 use crate::io::tls::names::ServerNames;
@@ -288,4 +290,54 @@ fn first_bytes_that_are_not_tls_are_named() {
     let mut begun = Pair::new(VERSIONS[1], 1024);
     begun.receive(&[22, 3]);
     assert_eq!(begun.session.handle_fin(), Err(Fault::Abandoned));
+}
+
+#[test]
+fn a_handshake_that_asks_for_an_unknown_name_waits_until_it_is_resumed() {
+    for version in VERSIONS {
+        let (setup, certificate) = setup();
+        setup.names.ask();
+        let client = client(&certificate, version);
+        let session = Session::new(Arc::clone(&setup), Vec::new());
+        let mut pair = Pair { client, session, opened: Vec::new(), fault: None, step: 1024 };
+        assert!(!pair.session.resume());
+        pair.exchange();
+        assert!(pair.session.is_suspended());
+        assert_eq!(pair.session.take_question().as_deref(), Some("localhost"));
+        assert_eq!(pair.session.take_question(), None);
+        assert!(!pair.client.wants_write() && pair.client.is_handshaking());
+
+        let domain = Some(DomainId(7));
+        let Answer { config, .. } = setup.names.lookup(None);
+        setup.names.set("localhost", &Answer { config, domain });
+        assert!(pair.session.resume());
+        for _ in 0..4 {
+            pair.exchange();
+        }
+        assert!(!pair.session.is_handshaking() && !pair.client.is_handshaking());
+        assert_eq!(pair.session.domain(), domain);
+        assert_eq!(pair.fault, None);
+    }
+}
+
+#[test]
+fn what_came_behind_the_first_message_is_kept_while_the_handshake_waits() {
+    let (setup, certificate) = setup();
+    setup.names.ask();
+    let mut client = client(&certificate, VERSIONS[1]);
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    // Not what a client sends there: a record of application data in clear.
+    hello.extend_from_slice(&[23, 3, 3, 0, 1, 0]);
+    for step in [1, 64, 4096] {
+        let mut session = Session::new(Arc::clone(&setup), Vec::new());
+        let mut fault = None;
+        for piece in hello.chunks(step) {
+            let mut buffer = piece.to_vec();
+            fault = fault.or(session.open(&mut buffer, piece.len()).err());
+        }
+        assert_eq!(fault, None, "{step}");
+        assert!(session.is_suspended() && session.resume());
+        assert!(matches!(session.open_pending(&mut [0; 64]), Err(Fault::Invalid(_))), "{step}");
+    }
 }
