@@ -53,6 +53,7 @@ const CALLS = {
   getRemoteAddress: [],
   getRemoteAddressAsText: [],
   getRemotePort: [],
+  getX509Certificate: [],
   getProxiedRemoteAddress: [],
   getProxiedRemoteAddressAsText: [],
   getProxiedRemotePort: [],
