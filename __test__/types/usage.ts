@@ -178,6 +178,26 @@ app.listen_unix('/run/ferrows.sock', listening);
 // @ts-expect-error a token is made by listen only
 uWS.us_listen_socket_close({});
 
+app.addServerName('a.test', { key_file_name: 'key.pem', cert_file_name: Buffer.from('cert.pem') })
+  .missingServerName((hostname: string) => app.addServerName(hostname, { key: 'PEM', cert: new Uint8Array(1) }))
+  .missingServerName(async () => {})
+  .domain('a.test').get('/', answer).domain('')
+  .setCertificate({ key: '', cert: '', passphrase: 'secret' })
+  .setCertificate('a.test', { ca: '', requireClientCertificate: true, ssl_ciphers: 'HIGH' })
+  .removeServerName('a.test');
+const tlsOptions: uWS.TlsOptions = { dh_params_file_name: 'dh.pem', ssl_prefer_low_memory_usage: true };
+const appOptions: uWS.AppOptions = { threads: 1, ...tlsOptions };
+const secured: uWS.TemplatedApp = uWS.SSLApp(appOptions);
+uWS.SSLApp({ ...tlsOptions, handshakeTimeout: 5_000, maxHandshakes: 100 });
+// @ts-expect-error options are an object
+secured.setCertificate('key.pem');
+// @ts-expect-error whether one is required is a boolean
+uWS.SSLApp({ requireClientCertificate: 'yes' });
+// @ts-expect-error a handler is a function
+app.missingServerName('a.test');
+// @ts-expect-error only handshakes have such a limit
+app.setCertificate({ handshakeTimeout: 5 });
+
 const heard: boolean = app.publish('topic', new Uint8Array(1), true, false);
 app.addServerName('a.test', {}).removeServerName('a.test').missingServerName((hostname: string) => void hostname);
 const count: number = app.numSubscribers(new ArrayBuffer(1));
@@ -290,10 +310,11 @@ app.any('/:name/*', (res, req) => {
     res.getProxiedRemoteAddressAsText(),
   ];
   const ports: number[] = [res.getRemotePort(), res.getProxiedRemotePort()];
+  const certificate: string = res.getX509Certificate();
   // As programs do: the flag of uWebSockets.js idiom, and properties of their own.
   res.aborted = true;
   res.user = { id: 1 };
-  void [same, addresses, ports];
+  void [same, addresses, ports, certificate];
 });
 
 // ------------------------------------------------------------------------------------------------------- WebSocket
