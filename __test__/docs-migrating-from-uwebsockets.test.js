@@ -7,7 +7,7 @@
 
 const { execFileSync } = require('node:child_process');
 const { once } = require('node:events');
-const { mkdirSync, mkdtempSync, rmSync, symlinkSync } = require('node:fs');
+const { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } = require('node:fs');
 const net = require('node:net');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
@@ -98,7 +98,11 @@ describe('One line', () => {
   });
 
   test('what the page says is missing is missing', () => {
-    expect([uWS.SSLApp, uWS.H3App, uWS.setTimeout, uWS.clearTimeout, uWS.arm]).toEqual(Array(5).fill(undefined));
+    const page = readFileSync(join(__dirname, '../docs/migrating-from-uwebsockets.md'), 'utf8');
+    const [sentence] = page.match(/^\*\*Not there:\*\*[^(]*/m);
+    const names = [...sentence.matchAll(/`(\w+)`/g)].map(([, name]) => name);
+    expect(names).toEqual(['H3App', 'setTimeout', 'clearTimeout', 'arm']);
+    expect(names.filter((name) => name in uWS)).toEqual([]);
   });
 });
 
@@ -123,7 +127,8 @@ prove('The reason goes on behind the known text', async (before, after) => {
 
 prove('Clients are told why', async (before, after) => {
   for (const [code, expected] of [[before, []], [after, ['the message was too big: it would be again', 'try again']]]) {
-    const app = createApp().ws('/*', { maxPayloadLength: 10 });
+    const seen = [];
+    const app = createApp().ws('/*', { maxPayloadLength: 10, close: (ws, status) => seen.push(status) });
     const port = listen(app);
     const heard = [];
     const clients = [await connect(port), await connect(port)];
@@ -132,6 +137,7 @@ prove('Clients are told why', async (before, after) => {
     expect((await clients[0].closed)[0]).toBe(1009);
     app.close();
     expect((await clients[1].closed)[0]).toBe(1001);
+    expect(seen).toEqual([1006, 1006]);
     expect(heard).toEqual(expected);
   }
 });
@@ -346,6 +352,17 @@ prove('Text messages', async (before, after) => {
     socket.send(Buffer.of(1));
     socket.send('héllo');
     expect(await take()).toBe('HÉLLO');
+  }
+});
+
+prove('What is going on', async (before, after) => {
+  for (const code of [before, after]) {
+    const { port, received, closed } = serve(code, {}, ['received']);
+    const { socket } = await connect(port);
+    for (const text of ['one', 'two', 'three']) socket.send(text);
+    socket.close();
+    await closed.take();
+    expect(received()).toBe(3);
   }
 });
 
