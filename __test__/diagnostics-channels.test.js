@@ -111,6 +111,17 @@ describe('dropped', () => {
     await expectDrop({ length: 9, first: 'p', isBinary: false });
   });
 
+  test('the handler is told nothing of a WebSocket that a subscriber has closed', async () => {
+    const told = new Mailbox();
+    subscribe('ferrows:websocket:dropped', ({ ws }) => {
+      ws.close();
+      told.put('subscriber');
+    });
+    const { port } = await slowSocket({ dropped: () => told.put('handler'), close: () => told.put('close') });
+    await passBarrier(port);
+    expect([await told.take(), await told.take(), told.size]).toEqual(['close', 'subscriber', 0]);
+  });
+
   test('no longer told than somebody is subscribed', async () => {
     const told = new Mailbox();
     const unsubscribe = subscribe('ferrows:websocket:dropped', (message) => told.put(describeMessage(message).first));

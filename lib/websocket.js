@@ -158,6 +158,8 @@ function reportDropped(ws, message, isBinary) {
 /** A message was dropped. Returns whether its bytes may be detached. */
 function handleDropped(ws, message, isBinary, unreported) {
   tellDropped(ws, message, isBinary, unreported);
+  // A subscriber may have closed it; nothing is told of a closed one.
+  if (sockets[socketHandle(ws) % SLOTS] !== ws) return true;
   return call(behaviorOf(ws).dropped, ws, message, isBinary, unreported);
 }
 
