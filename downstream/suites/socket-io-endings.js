@@ -61,7 +61,7 @@ async function openSession(service) {
 
 function testBrokenClients(name, Server) {
   test(`${name}: a client that answers no ping is a ping timeout`, async () => {
-    const service = new Service(Server, { pingInterval: 50, pingTimeout: 50 });
+    const service = new Service(Server, { pingInterval: 250, pingTimeout: 250 });
     const { raw, socket } = await openSession(service);
     assert.equal(await next(socket, 'disconnect'), 'ping timeout');
     assert.deepEqual(await raw.frame(), ['text', '2']);
@@ -69,7 +69,7 @@ function testBrokenClients(name, Server) {
   });
 
   test(`${name}: clients that answer pings stay, on each transport`, async () => {
-    const service = new Service(Server, { pingInterval: 30, pingTimeout: 1000 });
+    const service = new Service(Server, { pingInterval: 30, pingTimeout: 5000 });
     for (const transports of TRANSPORTS) {
       const { client, socket } = await service.connect({ transports });
       for (let count = 0; count < 3; count++) await next(socket.conn, 'heartbeat');

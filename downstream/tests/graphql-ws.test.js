@@ -233,7 +233,7 @@ test('graphql-ws: keeps connections alive by pings, and drops those that do not 
   const options = { schema: buildSchema(SCHEMA), onClose: (context, code) => { closed.put(code); } };
   app.ws('/graphql', makeBehavior(options, {}, 30));
   const port = listen(app);
-  const raw = await openRaw(port);
+  const raw = await openRaw(port, { acknowledged: false });
   assert.deepEqual(await raw.frame(), ['ping', '']);
   assert.equal(await closed.take(), 1006);
 });
