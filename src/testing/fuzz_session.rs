@@ -33,8 +33,9 @@ pub fn session(data: &[u8]) {
     }
 
     for limits in [PATIENT, WATCHFUL, QUIET] {
-        WebSocketApplication::play(scenario, &limits, None);
-        WebSocketApplication::play(scenario, &limits, Some(REMEMBERING));
+        for agreement in [None, Some(REMEMBERING), Some(FORGETTING)] {
+            WebSocketApplication::play(scenario, &limits, agreement);
+        }
     }
 }
 
@@ -111,6 +112,12 @@ fn farewell(said: Result<PeerClose<'_>, CloseCause>) -> Vec<u8> {
 const REMEMBERING: Agreement = Agreement {
     outgoing: Direction { window_bits: 15, takeover: true },
     incoming: Direction { window_bits: 15, takeover: true },
+};
+
+/// Compression of each message on its own, with a small window.
+const FORGETTING: Agreement = Agreement {
+    outgoing: Direction { window_bits: 10, takeover: false },
+    incoming: Direction { window_bits: 15, takeover: false },
 };
 
 /// No timers but that of the Close frame.

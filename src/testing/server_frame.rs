@@ -1,9 +1,9 @@
 //! The frames of the server, as a strict client reads them.
 
-/// A frame. Always a whole message: the server does not fragment.
+/// A frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerFrame {
-    /// Its first byte: FIN and opcode.
+    /// Its first byte: FIN, RSV1 and opcode.
     pub first: u8,
     /// Its payload.
     pub payload: Vec<u8>,
@@ -20,8 +20,9 @@ impl ServerFrame {
 /// Reads all of `bytes`.
 ///
 /// # Panics
-/// Unless they are whole frames, each as RFC 6455 §5 wants it from a server without extensions: FIN set, a known
-/// opcode, no mask, the shortest form of the length, at most 125 bytes in a control frame, UTF-8 in a text.
+/// Unless they are whole frames, each as RFC 6455 §5 and RFC 7692 §6 want it from a server: a known opcode, RSV1 where a
+/// message begins if at all, no mask, the shortest form of the length, FIN and at most 125 bytes in a control frame,
+/// UTF-8 in a whole text. That a message may be compressed or incomplete is for the caller to know.
 #[must_use]
 pub fn read_frames(mut bytes: &[u8]) -> Vec<ServerFrame> {
     let mut frames = Vec::new();
@@ -35,7 +36,7 @@ pub fn read_frames(mut bytes: &[u8]) -> Vec<ServerFrame> {
         let Some((payload, rest)) = rest.split_at_checked(length) else { panic!("half a frame") };
         match first {
             0x81 => assert!(str::from_utf8(payload).is_ok(), "a text that is no UTF-8"),
-            0x82 => {}
+            0x82 | 0xc1 | 0xc2 | 0x01 | 0x02 | 0x41 | 0x42 | 0x00 | 0x80 => {}
             0x88..=0x8a => assert!(length <= 125, "a control frame of {length} bytes"),
             _ => panic!("a frame that begins with {first:#x}"),
         }

@@ -346,7 +346,7 @@ fn messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
         "[a-d]{0,40}".prop_map(String::into_bytes),
         prop::collection::vec(any::<u8>(), 0..200),
         (any::<u8>(), 0..2000usize).prop_map(|(byte, length)| vec![byte; length]),
-        (0..5u32, 0..9000u32).prop_map(|(seed, length)| {
+        (0..5u32, 0..12_000u32).prop_map(|(seed, length)| {
             (0..length).map(|at| ((at + seed).wrapping_mul(2_654_435_761) >> 25) as u8).collect()
         }),
     ];
