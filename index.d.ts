@@ -346,7 +346,7 @@ export interface SSLAppOptions extends AppOptions {
 /**
  * Makes an app that speaks TLS 1.2 and 1.3 on every connection; all else is as with {@link App}. Handshakes and records
  * are the work of the I/O threads. Clients that come back resume their sessions by tickets; renegotiation is refused, and
- * so is, by ALPN, every protocol but `http/1.1`. A client that speaks HTTP without TLS is answered 400.
+ * so is, by ALPN, every protocol but `http/1.1` (and `http/1.0`). A client that speaks HTTP without TLS is answered 400.
  *
  * Throws what `App` throws, and for options that cannot be used an error whose code begins with `ERR_TLS_` and whose
  * message names the option ("App construction failed: …"). A certificate that has expired, or is not valid yet, is used,

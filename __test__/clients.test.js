@@ -9,9 +9,12 @@ const { text: textOf } = require('node:stream/consumers');
 const { runInThisContext } = require('node:vm');
 
 const { afterTest } = require('./helpers/cleanup.js');
+const { isSecure } = require('./helpers/connect.js');
 const { createApp, guarded, listen } = require('./helpers/server.js');
 
 const MEGABYTE = Buffer.alloc(2 ** 20, 'a megabyte of this. ');
+const url = (port, path) => `${isSecure ? 'https' : 'http'}://127.0.0.1:${port}${path}`;
+
 /** A body without a length in advance. */
 const PIECES = ['first ', 'second ', 'third'];
 const DOWNLOAD = Array.from({ length: 100 }, (_, index) => `piece ${index}\n`);
@@ -148,8 +151,6 @@ describe('http of Node, with a keep-alive agent', () => {
 });
 
 describe('fetch', () => {
-  const url = (port, path) => `http://127.0.0.1:${port}${path}`;
-
   test('GET, HEAD, POST, 204 and 304', async () => {
     const { port, ports } = serve();
     expect(await (await fetch(url(port, '/a'))).text()).toBe('GET /a ');
@@ -195,7 +196,8 @@ describe('fetch', () => {
       fetch(url(port, '/slow'), { signal: controller.signal }).catch(() => {});
     });
     const { cause, next } = await aborted;
-    expect(['ERR_FIN_BEFORE_RESPONSE', 'ERR_CONNECTION_RESET']).toContain(cause);
+    // Some versions hang up without close_notify.
+    expect(['ERR_FIN_BEFORE_RESPONSE', 'ERR_CONNECTION_RESET', 'ERR_TLS_TRUNCATED']).toContain(cause);
     expect(await (await next).text()).toBe('next');
   });
 });
@@ -215,7 +217,7 @@ const Agent = undiciAgent();
   afterTest(() => agent.destroy());
   const paths = Array.from({ length: 20 }, (_, index) => `/${index}`);
   const answers = await Promise.all(paths.map(async (path) => {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, { dispatcher: agent });
+    const response = await fetch(url(port, path), { dispatcher: agent });
     return response.text();
   }));
   expect(answers).toEqual(paths.map((path) => `GET ${path} `));
@@ -228,7 +230,7 @@ const hasCurl = spawnSync('curl', ['--version']).status === 0;
 (hasCurl ? describe : describe.skip)('curl', () => {
   /** Runs curl on paths of the server, with `input` on its stdin; resolves with what it wrote. */
   function curl(port, paths, options = [], input = '') {
-    const urls = paths.map((path) => `http://127.0.0.1:${port}${path}`);
+    const urls = paths.map((path) => url(port, path));
     const list = ['--silent', '--show-error', '--noproxy', '*', '--max-time', '10', ...options, ...urls];
     return new Promise((resolve, reject) => {
       const child = execFile('curl', list, (error, stdout) => (error ? reject(error) : resolve(stdout)));

@@ -21,7 +21,7 @@ const { Mailbox } = require('./helpers/mailbox.js');
 const { proxyHeader } = require('./helpers/proxy-header.js');
 const { RawClient, request } = require('./helpers/raw-http.js');
 const { createApp, listen } = require('./helpers/server.js');
-const { connectClient, connectRelayed, connectTls, createSSLApp } = require('./helpers/tls.js');
+const { connectClient, connectPlain, connectRelayed, connectTls, createSSLApp } = require('./helpers/tls.js');
 
 const { ca } = certificate();
 /** What a record of TLS 1.3 has besides its content: 5 bytes of header, 1 of type and 16 of tag (RFC 8446 §5.2). */
@@ -228,7 +228,7 @@ describe('an app of SSLApp', () => {
   ])('reads a header of the PROXY protocol in front of TLS, %s', async (title, isSlow) => {
     const app = createSSLApp({ proxyProtocol: { trust: ['127.0.0.1'], required: true } });
     const port = listen(app.get('/', (res) => res.end(`${Buffer.from(res.getProxiedRemoteAddressAsText())}`)));
-    const below = await RawClient.connect(port);
+    const below = await connectPlain(port);
     const header = proxyHeader({ ip: '192.0.2.7', port: 4711 });
     below.socket.removeAllListeners('data');
     if (isSlow) for (const byte of header) await below.send(Buffer.of(byte));

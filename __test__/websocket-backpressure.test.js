@@ -3,9 +3,9 @@
 // A peer that reads more slowly than this side sends: what `send` and `getBufferedAmount` say, when `dropped` and
 // `drain` run, and that everything that was accepted arrives, in order.
 
-const net = require('node:net');
 
 const { afterTest } = require('./helpers/cleanup.js');
+const { connect } = require('./helpers/connect.js');
 const { passBarrier } = require('./helpers/closing-server.js');
 const { failureOf } = require('./helpers/failure.js');
 const { Mailbox } = require('./helpers/mailbox.js');
@@ -254,7 +254,7 @@ describe('drain', () => {
         .ws('/*', { open: fill, drain: fill, message: (ws) => say({ calls, sent }) })
         .listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
     `);
-    const client = net.connect(await program.hear(), '127.0.0.1');
+    const client = connect({ port: await program.hear(), host: '127.0.0.1' });
     afterTest(() => client.destroy());
     client.write(handshake());
     let received = 0;

@@ -1,8 +1,7 @@
 'use strict';
 
-const net = require('node:net');
-
 const { afterTest } = require('./cleanup.js');
+const { connect, reset } = require('./connect.js');
 const { Mailbox } = require('./mailbox.js');
 
 /** The sample key of RFC 6455 §1.3. */
@@ -32,7 +31,7 @@ class RawWebSocket {
    */
   static async open(target, { path = '/', fields = [], behind = '', closeLater = afterTest } = {}) {
     const options = typeof target === 'number' ? { port: target, host: '127.0.0.1' } : target;
-    const socket = net.connect(options).setNoDelay(true);
+    const socket = connect(options).setNoDelay(true);
     closeLater(() => socket.destroy());
     const client = new RawWebSocket(socket);
     socket.write(Buffer.concat([Buffer.from(handshake(path, fields)), bytesOf(behind)]));
@@ -108,7 +107,7 @@ class RawWebSocket {
 
   /** Ends the connection with a reset. */
   reset() {
-    this.#socket.resetAndDestroy();
+    reset(this.#socket);
   }
 
   /** Stops taking bytes from the system, until {@link resume}. */

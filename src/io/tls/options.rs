@@ -134,7 +134,7 @@ impl Settings {
 /// The system has no randomness to give.
 pub fn finish(mut config: ServerConfig) -> Result<ServerConfig, rustls::Error> {
     // RFC 7301: a client that insists on another protocol is told so in the handshake.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     config.ticketer = ticketer()?;
     Ok(config)
 }
@@ -260,7 +260,7 @@ mod tests {
         let Evaluation { settings, remarks } = evaluate(&options()).unwrap();
         assert!(remarks.is_empty());
         let config = settings.server_config().unwrap();
-        assert_eq!(config.alpn_protocols, [b"http/1.1"]);
+        assert_eq!(config.alpn_protocols, [b"http/1.1", b"http/1.0"]);
         assert!(config.session_storage.can_cache());
     }
 

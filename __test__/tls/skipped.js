@@ -1,0 +1,57 @@
+'use strict';
+
+// What does not run over TLS, and why not. Whatever is not listed here runs, and passes, with TLS on every connection.
+
+/** Suites, by file. */
+const files = {
+  'adopt-socket.test.js': 'clients are connected before anybody serves them, so they cannot have shaken hands; tls.test.js has its own',
+  'proxy-protocol.test.js': 'the header comes in front of TLS: tls.test.js',
+  'logging-events.test.js': 'the log has more to tell of a connection with TLS; tls-faults.test.js looks at it',
+  'half-close.test.js': 'a bare FIN is no end of TLS: tls-faults.test.js has close_notify and its absence',
+  'pubsub-scale.test.js': 'about memory and time per subscriber, not about bytes on a wire',
+  'overload.test.js': 'floods and blocked threads are measured in bytes of a bare socket',
+  'misuse.test.js': 'its clients speak to whichever port there is, without TLS',
+  'surface.test.js': 'about names, not about connections',
+};
+
+/** Single tests: titles, or the ends of them. */
+const tests = [
+  ...[
+    'App makes an app, with and without new',
+    'App takes the options undefined',
+    'App takes the options null',
+    'App takes the options {}',
+    'App takes the options {"threads":1}',
+    'App takes the options {"threads":64}',
+    'App ignores the TLS options of uWebSockets.js',
+    'the methods tried here are all that there are',
+    'methods taken from a response refuse any other object',
+    'its constructor is called uWS.WebSocket, and nobody else makes one',
+    'the calls below are all of its methods',
+  ].map((title) => ({ title, reason: 'the classes of SSLApp have names and prototypes of their own' })),
+  ...[
+    'threads, who has connected before the call is served, whether or not accepted',
+    'the process the last event of the last connection is delivered before it ends by itself',
+    'worker.terminate() under traffic, twenty at a time: nothing crashes or hangs, and every port is free at once',
+  ].map((title) => ({ title, reason: 'its clients are bare sockets' })),
+  ...[
+    'upgrade later after a RST that this thread cannot have heard of: open, then close once',
+    'upgrade later after a FIN that this thread cannot have heard of: open, then close once',
+  ].map((title) => ({ title, reason: 'the client lives in the thread that is blocked, and its TLS with it' })),
+  ...[
+    'several loads in one process jest.isolateModules: each serves its own apps, and refuses objects of the other',
+    'several loads in one process vm contexts: handlers of another context run, and ticks and microtasks run between them',
+  ].map((title) => ({ title, reason: 'loads the package in a way of its own' })),
+  ...[
+    'FERROWS_LOG debug: writes that level and the more important ones to stderr, a line for each',
+    'FERROWS_LOG trace: writes that level and the more important ones to stderr, a line for each',
+    'FERROWS_LOG TRACE: writes that level and the more important ones to stderr, a line for each',
+    'FERROWS_LOG a line ends with the fields of its connection',
+  ].map((title) => ({ title, reason: 'the log has more to tell of a connection with TLS' })),
+  ...[
+    'of a trusted proxy is told once its header is there, with the client',
+    'close() in the filter drops it: no request reaches a handler',
+  ].map((title) => ({ title, reason: 'about what comes before the first byte, which is TLS here' })),
+];
+
+module.exports = { files, tests };

@@ -1,0 +1,13 @@
+'use strict';
+
+// Stands for `ws` when the suites run over TLS: see run.js.
+
+const Plain = require('../../node_modules/ws');
+
+class WebSocket extends Plain {
+  constructor(address, ...rest) {
+    super(String(address).replace(/^ws:/, 'wss:'), ...rest);
+  }
+}
+
+module.exports = Object.assign(WebSocket, { WebSocket });
