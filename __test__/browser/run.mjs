@@ -14,6 +14,7 @@ import { serveEcho } from '../interop/echo-server.mjs';
 import { exchange } from '../interop/exchange.mjs';
 import { handshake, request, textFrame } from './raw.mjs';
 import { ChatServer } from './server.mjs';
+import { visitOverTls } from './tls.mjs';
 
 /** For one condition, and for the whole run, in milliseconds. */
 const CONDITION_TIMEOUT = 15_000;
@@ -226,6 +227,10 @@ const tests = {
     assert.ok(await stage.anna.page.locator('#text').isVisible());
   },
 
+  async 'over TLS: a page, a request with a body, a WebSocket'() {
+    await visitOverTls(stage.context);
+  },
+
   async 'the page loaded nothing from elsewhere and reported no error'() {
     for (const visitor of [stage.anna, stage.ben]) {
       assert.deepEqual([...visitor.hosts], [`localhost:${stage.server.port}`]);
@@ -258,7 +263,12 @@ async function run() {
   let failed = 0;
   try {
     stage.server = await ChatServer.start();
-    stage.context = await chromium.launchPersistentContext(profile, { executablePath: browserPath(), args: FLAGS });
+    stage.context = await chromium.launchPersistentContext(profile, {
+      executablePath: browserPath(),
+      args: FLAGS,
+      // The tests sign their certificates themselves.
+      ignoreHTTPSErrors: true,
+    });
     stage.context.setDefaultTimeout(CONDITION_TIMEOUT);
     for (const name of ['anna', 'ben', 'carl']) stage[name] = new ChatPage(await stage.context.newPage());
     stage.echoPage = await stage.context.newPage();

@@ -32,6 +32,7 @@ const tests = [
   ...[
     'threads, who has connected before the call is served, whether or not accepted',
     'the process the last event of the last connection is delivered before it ends by itself',
+    'a child that goes under load: every answer is whole, nothing is lost once it is gone, and the process lives',
     'worker.terminate() under traffic, twenty at a time: nothing crashes or hangs, and every port is free at once',
   ].map((title) => ({ title, reason: 'its clients are bare sockets' })),
   ...[
