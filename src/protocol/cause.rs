@@ -29,6 +29,8 @@ pub enum CloseCause {
     ExpectedContinuation,
     /// A client frame without a mask (RFC 6455 §5.1).
     UnmaskedFrame,
+    /// A server frame with a mask (RFC 6455 §5.1).
+    MaskedFrame,
     /// A payload length that would have fitted a shorter form (RFC 6455 §5.2).
     NonMinimalLength,
     /// A 64-bit payload length with its most significant bit set (RFC 6455 §5.2).
@@ -171,7 +173,7 @@ pub struct Verdict {
 
 impl CloseCause {
     /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::PeerClosed,
         Self::PeerClosedWithoutCode,
         Self::ReservedBits,
@@ -182,6 +184,7 @@ impl CloseCause {
         Self::UnexpectedContinuation,
         Self::ExpectedContinuation,
         Self::UnmaskedFrame,
+        Self::MaskedFrame,
         Self::NonMinimalLength,
         Self::LengthOverflow,
         Self::ClosePayloadTruncated,
@@ -263,6 +266,10 @@ impl CloseCause {
             Self::UnmaskedFrame => frame(
                 "ERR_FRAME_UNMASKED",
                 "Received invalid WebSocket frame: MASK must be set on client frames",
+            ),
+            Self::MaskedFrame => frame(
+                "ERR_FRAME_MASKED",
+                "Received invalid WebSocket frame: MASK must not be set on server frames",
             ),
             Self::NonMinimalLength => frame(
                 "ERR_FRAME_NON_MINIMAL_LENGTH",

@@ -2,6 +2,7 @@
 //! allocates more than its limits allow, never learns which thread it runs on: no tokio, no napi, no clock.
 
 pub mod cause;
+pub mod connect;
 pub mod http;
 pub mod proxy;
 pub mod time;

@@ -23,7 +23,7 @@ use crate::protocol::http::limits::{Limits, Moment};
 use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
 use crate::protocol::proxy::Presence;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::{Agreement, handshake};
+use crate::protocol::websocket::{Agreement, Session, handshake};
 
 /// State of an HTTP connection.
 #[derive(Debug)]
@@ -489,7 +489,8 @@ impl Connection {
         let protocol = String::from_utf8_lossy(answer.protocol);
         let protocol = (!protocol.is_empty()).then_some(&*protocol);
         handshake::encode_response(&accept, protocol, answer.fields, &context.date, out);
-        self.protocol = Protocol::WebSocket(WebSocketSide::new(rules, ledger, answer.agreement, context.now));
+        let session = Session::new(context.now, answer.agreement);
+        self.protocol = Protocol::WebSocket(WebSocketSide::new(session, rules, ledger));
         tracing::debug!("upgraded to WebSocket");
         self.handle_input(&mut pending, context);
         self.mark_dirty(context);

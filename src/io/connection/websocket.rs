@@ -13,7 +13,7 @@ use crate::io::publication::Publication;
 use crate::io::topics::{Memberships, Moved, Subscriber};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::{Agreement, Closure, Codecs, MessageKind, Phase, Session, Sink};
+use crate::protocol::websocket::{Closure, Codecs, MessageKind, Phase, Session, Sink};
 
 /// State of a WebSocket connection.
 #[derive(Debug)]
@@ -56,9 +56,9 @@ pub(super) struct Surroundings<'a> {
 
 impl WebSocketSide {
     /// An open WebSocket.
-    pub fn new(rules: Arc<Rules>, ledger: Arc<Ledger>, agreement: Option<Agreement>, now: Timestamp) -> Self {
+    pub fn new(session: Session, rules: Arc<Rules>, ledger: Arc<Ledger>) -> Self {
         Self {
-            session: Session::new(now, agreement),
+            session,
             rules,
             ledger,
             applied: 0,

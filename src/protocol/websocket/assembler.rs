@@ -261,9 +261,10 @@ fn take<'a>(input: &mut &'a mut [u8], length: usize) -> &'a mut [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::websocket::frame::Masking;
     use crate::testing::split::same_at_every_split;
 
-    const LIMIT: Terms = Terms { max_payload_length: 1 << 24, deflate: true };
+    const LIMIT: Terms = Terms { max_payload_length: 1 << 24, deflate: true, masking: Masking::Required };
 
     /// Everything that comes out of `pieces`, and the error that ended it.
     fn assemble(pieces: &[&[u8]]) -> (Vec<Received<'static>>, Option<CloseCause>) {

@@ -28,9 +28,9 @@ const SMALLEST_WINDOW: u8 = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compression {
     /// What we send.
-    outgoing: Direction,
-    /// What the client sends.
-    incoming: Direction,
+    pub(super) outgoing: Direction,
+    /// What the peer sends.
+    pub(super) incoming: Direction,
 }
 
 /// One direction of a connection.
@@ -47,7 +47,7 @@ pub struct Direction {
 pub struct Agreement {
     /// What we send.
     pub outgoing: Direction,
-    /// What the client sends.
+    /// What the peer sends.
     pub incoming: Direction,
 }
 
@@ -149,17 +149,17 @@ pub fn has_broken_compression(user_agent: &[u8]) -> bool {
 
 /// The parameters of one acceptable offer (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, Default)]
-struct Terms {
-    server_no_context_takeover: bool,
-    client_no_context_takeover: bool,
-    server_max_window_bits: Option<u8>,
+pub(super) struct Terms {
+    pub(super) server_no_context_takeover: bool,
+    pub(super) client_no_context_takeover: bool,
+    pub(super) server_max_window_bits: Option<u8>,
     /// 15 if it was offered without a value: any window will do.
-    client_max_window_bits: Option<u8>,
+    pub(super) client_max_window_bits: Option<u8>,
 }
 
 impl Terms {
     /// `None` if an offer must be declined for one of its parameters (RFC 7692 §7).
-    fn of(offer: &Offer<'_>) -> Option<Self> {
+    pub(super) fn of(offer: &Offer<'_>) -> Option<Self> {
         let mut terms = Self::default();
         for Parameter { name, value } in &offer.parameters {
             let value = value.as_deref();
@@ -200,18 +200,18 @@ fn window_bits(value: &[u8]) -> Option<u8> {
 
 /// One element of an `extension-list`.
 #[derive(Debug, PartialEq, Eq)]
-struct Offer<'a> {
-    name: &'a [u8],
+pub(super) struct Offer<'a> {
+    pub(super) name: &'a [u8],
     /// In the order of the header.
-    parameters: Vec<Parameter<'a>>,
+    pub(super) parameters: Vec<Parameter<'a>>,
 }
 
 /// One `extension-param`.
 #[derive(Debug, PartialEq, Eq)]
-struct Parameter<'a> {
-    name: &'a [u8],
+pub(super) struct Parameter<'a> {
+    pub(super) name: &'a [u8],
     /// May have been quoted.
-    value: Option<Cow<'a, [u8]>>,
+    pub(super) value: Option<Cow<'a, [u8]>>,
 }
 
 /// Reads an `extension-list` (RFC 6455 §9.1):
@@ -223,7 +223,7 @@ struct Parameter<'a> {
 /// ```
 ///
 /// Empty elements are skipped, as RFC 9110 §5.6.1.2 has it for every list.
-fn parse(header: &[u8]) -> Result<Vec<Offer<'_>>, Malformed> {
+pub(super) fn parse(header: &[u8]) -> Result<Vec<Offer<'_>>, Malformed> {
     let mut scanner = Scanner { rest: header };
     let mut offers = Vec::new();
     loop {

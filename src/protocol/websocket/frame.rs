@@ -7,13 +7,13 @@
 //!   │   │ *000  │      ││  1   │126 or 127││ or 127 stood here││          ││
 //!   └───┴───────┴──────┘└──────┴──────────┘└──────────────────┘└──────────┘└─ ─ ─ ─ ─ ─
 //! ```
-//! (RFC 6455 §5.2; frames of the server have no mask. * RSV1: the message is compressed, RFC 7692 §6.)
+//! (RFC 6455 §5.2; frames of a server have no mask. * RSV1: the message is compressed, RFC 7692 §6.)
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::protocol::cause::CloseCause;
 
-/// The largest header of a client: two bytes, a length of eight, the mask key.
+/// The largest header, that of a client: two bytes, a length of eight, the mask key.
 pub const MAX_HEADER_SIZE: usize = 14;
 /// The largest payload of a control frame (RFC 6455 §5.5).
 pub const MAX_CONTROL_LENGTH: usize = 125;
@@ -82,6 +82,28 @@ pub struct Terms {
     pub max_payload_length: u32,
     /// Whether permessage-deflate was negotiated.
     pub deflate: bool,
+    /// Whether its frames are masked.
+    pub masking: Masking,
+}
+
+/// What the peer has to do about masks (RFC 6455 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Masking {
+    /// It is a client: "a client MUST mask all frames that it sends to the server".
+    Required,
+    /// It is a server: "a server MUST NOT mask any frames that it sends to the client".
+    Forbidden,
+}
+
+impl Masking {
+    /// The rule for the second byte of a frame.
+    const fn check(self, second: u8) -> Result<(), CloseCause> {
+        match (self, second & MASK != 0) {
+            (Self::Required, true) | (Self::Forbidden, false) => Ok(()),
+            (Self::Required, false) => Err(CloseCause::UnmaskedFrame),
+            (Self::Forbidden, true) => Err(CloseCause::MaskedFrame),
+        }
+    }
 }
 
 impl Terms {
@@ -103,7 +125,7 @@ pub enum FrameKind {
     Control(ControlKind),
 }
 
-/// The header of a client's frame that breaks no rule.
+/// The header of a peer's frame that breaks no rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// What the payload is.
@@ -112,9 +134,9 @@ pub struct Header {
     pub is_final: bool,
     /// Bytes of payload, at most `max_payload_length` (data) or [`MAX_CONTROL_LENGTH`] (control).
     pub length: usize,
-    /// The mask key.
+    /// The mask key; zeros, which change nothing, where there is none.
     pub key: [u8; 4],
-    /// Bytes of the header itself, 6–14.
+    /// Bytes of the header itself, 2–14.
     pub size: usize,
 }
 
@@ -134,20 +156,25 @@ impl Header {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let opcode = parse_first_byte(first, terms.deflate)?;
         let Some(&second) = bytes.get(1) else { return Ok(None) };
-        // RFC 6455 §5.1: "a server MUST close the connection upon receiving a frame that is not masked".
-        if second & MASK == 0 {
-            return Err(CloseCause::UnmaskedFrame);
-        }
+        // RFC 6455 §5.1: "a server MUST close the connection upon receiving a frame that is not masked", and "a client
+        // MUST close a connection if it detects a masked frame".
+        terms.masking.check(second)?;
         // Before the length is read: an extended length is too long for a control frame whatever it says.
         if matches!(opcode, Opcode::Control(_)) && usize::from(second & LENGTH) > MAX_CONTROL_LENGTH {
             return Err(CloseCause::ControlTooLong);
         }
         let Some((length, key_at)) = parse_length(second & LENGTH, bytes)? else { return Ok(None) };
         let kind = announce(opcode, length, in_progress, terms)?;
-        let Some(&key) = bytes.get(key_at..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+        let (key, size) = match terms.masking {
+            Masking::Forbidden => ([0; 4], key_at),
+            Masking::Required => {
+                let Some(&key) = bytes.get(key_at..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+                (key, key_at + key.len())
+            }
+        };
         // Lossless: `announce` held the length against a limit of 32 bits.
         let length = length as usize;
-        Ok(Some(Self { kind, is_final: first & FIN != 0, length, key, size: key_at + key.len() }))
+        Ok(Some(Self { kind, is_final: first & FIN != 0, length, key, size }))
     }
 }
 
@@ -248,8 +275,8 @@ fn announce(
     }
 }
 
-/// Appends the frame of an unfragmented message of the server. The same bytes fit every connection, so a message for
-/// many is encoded once.
+/// Appends the frame of an unfragmented message, without a mask. The same bytes fit every connection of a server, so a
+/// message for many is encoded once.
 pub fn encode_message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
     encode(kind.into(), payload, out);
 }
@@ -289,7 +316,7 @@ mod tests {
     use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 
     fn terms(max_payload_length: u32) -> Terms {
-        Terms { max_payload_length, deflate: false }
+        Terms { max_payload_length, deflate: false, masking: Masking::Required }
     }
 
     /// Header bytes of the cases below, which need no limit in particular.
@@ -374,7 +401,7 @@ mod tests {
 
     #[test]
     fn the_first_byte_decides_where_messages_may_be_compressed() {
-        let terms = Terms { max_payload_length: 1000, deflate: true };
+        let terms = Terms { max_payload_length: 1000, deflate: true, masking: Masking::Required };
         for byte in 0..=255u8 {
             let (compressed, opcode) = (byte & 0x40 != 0, byte & 0x0f);
             let expected = match opcode {
@@ -390,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_message_is_compressed_if_its_first_frame_says_so() {
-        let terms = Terms { max_payload_length: 1000, deflate: true };
+        let terms = Terms { max_payload_length: 1000, deflate: true, masking: Masking::Required };
         let announced = |compressed, length| Announced { kind: MessageKind::Text, compressed, length };
         for (first, compressed) in [(0x01, false), (0x41, true)] {
             let header = Header::parse(&[first, 0x82, 0, 0, 0, 0], None, terms).unwrap().unwrap();
@@ -402,7 +429,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_compressed_may_be_longer_on_the_wire() {
-        let terms = Terms { max_payload_length: 1000, deflate: true };
+        let terms = Terms { max_payload_length: 1000, deflate: true, masking: Masking::Required };
         let parse = |first, length: u16| {
             let [high, low] = length.to_be_bytes();
             Header::parse(&[first, 0xfe, high, low, 0, 0, 0, 0], None, terms).map(|header| header.is_some())

@@ -182,7 +182,7 @@ const OWN_HEADERS: [&str; 5] =
     ["connection", "content-length", "sec-websocket-accept", "transfer-encoding", "upgrade"];
 
 /// Whether `name` is one of the comma-separated elements of a header value, in any case of letters.
-fn lists(value: &[u8], name: &[u8]) -> bool {
+pub(super) fn lists(value: &[u8], name: &[u8]) -> bool {
     value.split(|&byte| byte == b',').any(|element| element.trim_ascii().eq_ignore_ascii_case(name))
 }
 

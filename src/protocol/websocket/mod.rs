@@ -2,7 +2,7 @@
 //! waits, never buffers more than `max_payload_length` of a message, and keeps no memory while nothing is incomplete.
 //!
 //! ```text
-//!   request head ── handshake, extensions ──► 101
+//!   request head ── handshake, extensions ──► 101       (a client: opening, offer)
 //!
 //!   bytes in ─► assembler ───────────────► session ──► Sink: message, ping, pong, closed
 //!               │ frame   header rules       │
@@ -22,10 +22,14 @@ pub mod fragment;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
+pub mod offer;
+pub mod opening;
+pub mod role;
 pub mod session;
 pub mod utf8;
 
 pub use deflate::Codecs;
 pub use extensions::{Agreement, Compression};
 pub use frame::{MessageKind, encode_compressed, encode_message};
+pub use role::Role;
 pub use session::{Closure, Form, Limits, Phase, Session, Sink};

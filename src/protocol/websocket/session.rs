@@ -19,6 +19,7 @@ use super::deflate::{Codecs, Deflation};
 use super::extensions::Agreement;
 use super::fragment::{Fragment, encode_fragment};
 use super::frame::{self, ControlKind, MAX_CONTROL_LENGTH, MessageKind, Terms};
+use super::role::Role;
 use super::utf8;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
@@ -111,10 +112,22 @@ pub enum Phase {
     Finished,
 }
 
-/// One WebSocket on the server's side. Small; memory is allocated only while a frame or message is incomplete, and
+/// Which end has to close the connection below first, once the session is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstToLeave {
+    /// This one: there is nothing to wait for.
+    This,
+    /// The peer: it is a server, and Close frames were exchanged. "The underlying TCP connection, in most normal cases,
+    /// SHOULD be closed first by the server, so that it holds the TIME_WAIT state and not the client" (RFC 6455 §7.1.1).
+    Peer,
+}
+
+/// One WebSocket, of a server or of a client. Small; memory is allocated only while a frame or message is incomplete, and
 /// where permessage-deflate was negotiated.
 #[derive(Debug)]
 pub struct Session {
+    /// Which end this is.
+    role: Role,
     /// The phase and what belongs to it.
     state: State,
     /// Frames and messages that are incomplete.
@@ -142,6 +155,8 @@ enum State {
         farewell: Box<[u8]>,
         /// When it is written even if the application has not reacted.
         deadline: Timestamp,
+        /// What follows it.
+        then: FirstToLeave,
     },
     /// See [`Phase::Closing`].
     Closing {
@@ -149,14 +164,22 @@ enum State {
         deadline: Timestamp,
     },
     /// See [`Phase::Finished`].
-    Finished,
+    Finished(FirstToLeave),
 }
 
 impl Session {
-    /// A WebSocket whose handshake has just been answered. `agreement` is what was negotiated of permessage-deflate.
+    /// A WebSocket whose handshake has just been answered, by this server. `agreement` is what was negotiated of
+    /// permessage-deflate.
     #[must_use]
     pub fn new(now: Timestamp, agreement: Option<Agreement>) -> Self {
+        Self::with_role(Role::Server, now, agreement)
+    }
+
+    /// The same at either end.
+    #[must_use]
+    pub fn with_role(role: Role, now: Timestamp, agreement: Option<Agreement>) -> Self {
         Self {
+            role,
             state: State::Open { opened: now, heard: now, pinged: false },
             assembler: Assembler::default(),
             deflation: agreement.map(|agreement| Box::new(Deflation::new(agreement))),
@@ -170,7 +193,7 @@ impl Session {
             State::Open { .. } => Phase::Open,
             State::Concluding { .. } => Phase::Concluding,
             State::Closing { .. } => Phase::Closing,
-            State::Finished => Phase::Finished,
+            State::Finished(_) => Phase::Finished,
         }
     }
 
@@ -179,7 +202,16 @@ impl Session {
     pub fn can_send(&self) -> bool {
         match self.state {
             State::Open { .. } | State::Concluding { .. } => true,
-            State::Closing { .. } | State::Finished => false,
+            State::Closing { .. } | State::Finished(_) => false,
+        }
+    }
+
+    /// Which end closes the connection below first, once [`Phase::Finished`] is reached.
+    #[must_use]
+    pub fn first_to_leave(&self) -> FirstToLeave {
+        match self.state {
+            State::Finished(first) => first,
+            State::Open { .. } | State::Concluding { .. } | State::Closing { .. } => FirstToLeave::This,
         }
     }
 
@@ -212,7 +244,8 @@ impl Session {
         sink: &mut impl Sink,
     ) {
         let deflate = self.deflation.is_some();
-        let terms = Terms { max_payload_length: limits.max_payload_length, deflate };
+        let (max_payload_length, masking) = (limits.max_payload_length, self.role.masking());
+        let terms = Terms { max_payload_length, deflate, masking };
         if let State::Open { heard, pinged, .. } = &mut self.state
             && !input.is_empty()
         {
@@ -222,7 +255,7 @@ impl Session {
             let is_open = match self.state {
                 State::Open { .. } => true,
                 State::Closing { .. } => false,
-                State::Concluding { .. } | State::Finished => return,
+                State::Concluding { .. } | State::Finished(_) => return,
             };
             match self.assembler.next(&mut input, terms) {
                 Ok(None) => return,
@@ -242,7 +275,7 @@ impl Session {
                     codecs.tidy();
                 }
                 Ok(Some(Received::Control(ControlKind::Ping, payload))) => {
-                    frame::encode(OpCode::Control(Control::Pong), &payload, out);
+                    self.role.put(out, |out| frame::encode(OpCode::Control(Control::Pong), &payload, out));
                     sink.ping(&payload);
                 }
                 Ok(Some(Received::Control(ControlKind::Pong, payload))) => sink.pong(&payload),
@@ -269,21 +302,21 @@ impl Session {
         match &mut self.state {
             State::Open { opened, heard, pinged } => {
                 if limits.idle_timeout.is_some_and(|idle| now >= *heard + idle) {
-                    close_for(CloseCause::IdleTimeout, out);
+                    self.role.put(out, |out| close_for(CloseCause::IdleTimeout, out));
                     sink.closed(Closure::by(CloseCause::IdleTimeout));
                     self.finish();
                 } else if limits.max_lifetime.is_some_and(|lifetime| now >= *opened + lifetime) {
-                    close_for(CloseCause::MaxLifetime, out);
+                    self.role.put(out, |out| close_for(CloseCause::MaxLifetime, out));
                     sink.closed(Closure::by(CloseCause::MaxLifetime));
                     self.state = State::Closing { deadline: now + limits.close_timeout };
                 } else if !*pinged && ping_delay(limits).is_some_and(|delay| now >= *heard + delay) {
                     *pinged = true;
-                    frame::encode(OpCode::Control(Control::Ping), b"", out);
+                    self.role.put(out, |out| frame::encode(OpCode::Control(Control::Ping), b"", out));
                 }
             }
             State::Concluding { deadline, .. } if now >= *deadline => self.conclude(out),
             State::Closing { deadline } if now >= *deadline => self.finish(),
-            State::Concluding { .. } | State::Closing { .. } | State::Finished => {}
+            State::Concluding { .. } | State::Closing { .. } | State::Finished(_) => {}
         }
     }
 
@@ -296,10 +329,11 @@ impl Session {
                 sink.closed(Closure::by(CloseCause::FinWithoutClose));
                 self.assembler = Assembler::default();
                 let deadline = now + limits.close_timeout;
-                self.state = State::Concluding { farewell: Box::default(), deadline };
+                let (farewell, then) = (Box::default(), FirstToLeave::This);
+                self.state = State::Concluding { farewell, deadline, then };
             }
             State::Concluding { .. } => {}
-            State::Closing { .. } | State::Finished => self.finish(),
+            State::Closing { .. } | State::Finished(_) => self.finish(),
         }
     }
 
@@ -307,7 +341,7 @@ impl Session {
     pub fn handle_transport_end(&mut self, cause: CloseCause, sink: &mut impl Sink) {
         match self.state {
             State::Open { .. } => sink.closed(Closure::by(cause)),
-            State::Concluding { .. } | State::Closing { .. } | State::Finished => {}
+            State::Concluding { .. } | State::Closing { .. } | State::Finished(_) => {}
         }
         self.finish();
     }
@@ -315,7 +349,7 @@ impl Session {
     /// Sends a message as one frame. Without effect unless [`Self::can_send`].
     pub fn send(&mut self, kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
         if self.can_send() {
-            frame::encode_message(kind, payload, out);
+            self.role.put(out, |out| frame::encode_message(kind, payload, out));
         }
     }
 
@@ -331,7 +365,7 @@ impl Session {
         if let Some(deflation) = self.deflation.as_deref_mut().filter(|_| can_send)
             && let Some(compressed) = deflation.compress(payload, codecs)
         {
-            frame::encode_compressed(kind, compressed, out);
+            self.role.put(out, |out| frame::encode_compressed(kind, compressed, out));
             return codecs.tidy();
         }
         self.send(kind, payload, out);
@@ -351,17 +385,17 @@ impl Session {
         }
         let deflation = self.deflation.as_deref_mut();
         if let Some(compressed) = deflation.and_then(|it| it.compress_part(fragment, payload, codecs)) {
-            encode_fragment(fragment, compressed, out);
+            self.role.put(out, |out| encode_fragment(fragment, compressed, out));
             return codecs.tidy();
         }
-        encode_fragment(fragment.uncompressed(), payload, out);
+        self.role.put(out, |out| encode_fragment(fragment.uncompressed(), payload, out));
     }
 
     /// Sends a ping; of a payload beyond 125 bytes only the first 125. Without effect unless [`Self::can_send`].
     pub fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) {
         if self.can_send() {
             let payload = &payload[..payload.len().min(MAX_CONTROL_LENGTH)];
-            frame::encode(OpCode::Control(Control::Ping), payload, out);
+            self.role.put(out, |out| frame::encode(OpCode::Control(Control::Ping), payload, out));
         }
     }
 
@@ -370,11 +404,11 @@ impl Session {
     pub fn end(&mut self, code: u16, reason: &str, now: Timestamp, limits: &Limits, out: &mut Vec<u8>) {
         match self.state {
             State::Open { .. } => {
-                close::encode(code, reason, out);
+                self.role.put(out, |out| close::encode(code, reason, out));
                 self.state = State::Closing { deadline: now + limits.close_timeout };
             }
             State::Concluding { .. } => self.conclude(out),
-            State::Closing { .. } | State::Finished => {}
+            State::Closing { .. } | State::Finished(_) => {}
         }
     }
 
@@ -382,9 +416,9 @@ impl Session {
     /// verdict has a code for the wire, and waits for nothing.
     pub fn abort(&mut self, cause: CloseCause, out: &mut Vec<u8>) {
         match self.state {
-            State::Open { .. } => close_for(cause, out),
-            State::Concluding { .. } => self.conclude(out),
-            State::Closing { .. } | State::Finished => {}
+            State::Open { .. } => self.role.put(out, |out| close_for(cause, out)),
+            State::Concluding { .. } => return self.conclude(out),
+            State::Closing { .. } | State::Finished(_) => {}
         }
         self.finish();
     }
@@ -392,9 +426,10 @@ impl Session {
     /// The application has handled everything up to and including [`Sink::closed`], and what it sent meanwhile has
     /// been passed on: the Close frame owed in [`Phase::Concluding`] is written. Without effect in any other phase.
     pub fn conclude(&mut self, out: &mut Vec<u8>) {
-        if let State::Concluding { farewell, .. } = &self.state {
+        if let State::Concluding { farewell, then, .. } = &self.state {
+            let then = *then;
             out.extend_from_slice(farewell);
-            self.finish();
+            self.finish_with(then);
         }
     }
 
@@ -409,7 +444,7 @@ impl Session {
                 silence.into_iter().chain(lifetime).min()
             }
             State::Concluding { deadline, .. } | State::Closing { deadline } => Some(deadline),
-            State::Finished => None,
+            State::Finished(_) => None,
         }
     }
 
@@ -422,33 +457,43 @@ impl Session {
         deadline: Timestamp,
         sink: &mut impl Sink,
     ) {
+        let then = match (&self.role, &said) {
+            (Role::Client(_), Ok(_)) => FirstToLeave::Peer,
+            // RFC 6455 §7.1.7: a connection that has failed is closed, and the peer is not waited for.
+            (Role::Client(_), Err(_)) | (Role::Server, _) => FirstToLeave::This,
+        };
         if self.phase() != Phase::Open {
-            return self.finish();
+            return self.finish_with(then);
         }
         let mut farewell = Vec::new();
+        let (role, farewell_out) = (&mut self.role, &mut farewell);
         match said {
             Ok(PeerClose::WithCode(code, reason)) => {
                 let told = if reason.is_empty() { unexplained(code) } else { Cow::Borrowed(reason) };
                 sink.closed(Closure { cause: CloseCause::PeerClosed, code, reason: &told });
-                close::encode(code, reason, &mut farewell);
+                role.put(farewell_out, |out| close::encode(code, reason, out));
             }
             Ok(PeerClose::WithoutCode) => {
                 sink.closed(Closure::by(CloseCause::PeerClosedWithoutCode));
-                close::encode_empty(&mut farewell);
+                role.put(farewell_out, close::encode_empty);
             }
             Err(cause) => {
                 sink.closed(Closure::by(cause));
-                close_for(cause, &mut farewell);
+                role.put(farewell_out, |out| close_for(cause, out));
             }
         }
         self.assembler = Assembler::default();
-        self.state = State::Concluding { farewell: farewell.into_boxed_slice(), deadline };
+        self.state = State::Concluding { farewell: farewell.into_boxed_slice(), deadline, then };
     }
 
     /// Nothing more is read or written.
     fn finish(&mut self) {
+        self.finish_with(FirstToLeave::This);
+    }
+
+    fn finish_with(&mut self, first: FirstToLeave) {
         self.assembler = Assembler::default();
-        self.state = State::Finished;
+        self.state = State::Finished(first);
     }
 }
 

@@ -131,6 +131,8 @@ fn the_last_fragment_too_many_is_refused_before_its_payload() {
 fn every_rule_a_peer_can_break_on_a_websocket_is_tested_here() {
     let mut tested: HashSet<CloseCause> = BROKEN.iter().map(|&(cause, ..)| cause).collect();
     tested.extend([CloseCause::MessageTooBig, CloseCause::PeerClosed, CloseCause::PeerClosedWithoutCode]);
+    // In client.rs.
+    tested.insert(CloseCause::MaskedFrame);
     // In compression.rs.
     tested.extend([CloseCause::MisplacedCompression, CloseCause::InflatedTooBig, CloseCause::InvalidDeflate]);
     let of_peers = CloseCause::ALL.into_iter().filter(|cause| cause.verdict().initiator == Initiator::Peer);

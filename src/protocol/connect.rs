@@ -1,0 +1,154 @@
+//! Why a WebSocket to a server could not be opened. [`ConnectCause`] is to a connect what
+//! [`CloseCause`](super::cause::CloseCause) is to an open connection.
+
+use super::websocket::opening::ResponseFields;
+
+/// Why `uWS.connect` failed. In the order in which a connect comes by what may go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectCause {
+    /// The host name has no address.
+    NameNotFound,
+    /// The host refused the connection (ECONNREFUSED): nobody listens on the port.
+    Refused,
+    /// The network said that the host cannot be reached (EHOSTUNREACH, ENETUNREACH).
+    Unreachable,
+    /// Nobody answered, or not completely, within `connectTimeout`; or the kernel gave up.
+    TimedOut,
+    /// The server closed or reset the connection before its response was complete.
+    Ended,
+    /// The system refused in another way.
+    Failed,
+    /// No TLS connection came about: a certificate that is not trusted or not for this name, no common version or suite.
+    Tls,
+    /// What the server answered is no HTTP/1.1 response.
+    Response,
+    /// The server answered with another status than 101 (RFC 6455 §4.1).
+    Status,
+    /// A 101 without `Upgrade: websocket` or `Connection: Upgrade` (RFC 6455 §4.1).
+    Upgrade,
+    /// A `Sec-WebSocket-Accept` that does not answer our key (RFC 6455 §4.1): a cache, or a server that speaks no WebSocket.
+    Accept,
+    /// The server uses an extension that was not offered, or not in this way (RFC 6455 §4.1, RFC 7692 §5.1).
+    Extension,
+    /// The server selected a subprotocol that was not offered, or none of those that were (RFC 6455 §4.1).
+    Subprotocol,
+}
+
+impl ConnectCause {
+    /// `error.code`: stable, for programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NameNotFound => "ERR_CONNECT_DNS",
+            Self::Refused => "ERR_CONNECT_REFUSED",
+            Self::Unreachable => "ERR_CONNECT_UNREACHABLE",
+            Self::TimedOut => "ERR_CONNECT_TIMEOUT",
+            Self::Ended => "ERR_CONNECT_ENDED",
+            Self::Failed => "ERR_CONNECT_FAILED",
+            Self::Tls => "ERR_CONNECT_TLS",
+            Self::Response => "ERR_CONNECT_RESPONSE",
+            Self::Status => "ERR_CONNECT_STATUS",
+            Self::Upgrade => "ERR_CONNECT_UPGRADE",
+            Self::Accept => "ERR_CONNECT_ACCEPT",
+            Self::Extension => "ERR_CONNECT_EXTENSION",
+            Self::Subprotocol => "ERR_CONNECT_SUBPROTOCOL",
+        }
+    }
+
+    /// The begin of `error.message`.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::NameNotFound => "Host name could not be resolved",
+            Self::Refused => "Connection refused",
+            Self::Unreachable => "Host is unreachable",
+            Self::TimedOut => "Connecting timed out",
+            Self::Ended => "Server ended the connection before its response was complete",
+            Self::Failed => "Connecting failed",
+            Self::Tls => "TLS handshake failed",
+            Self::Response => "Server answered with no HTTP/1.1 response",
+            Self::Status => "Server refused the upgrade to WebSocket",
+            Self::Upgrade => "Server did not upgrade to WebSocket",
+            Self::Accept => "Sec-WebSocket-Accept does not answer the key",
+            Self::Extension => "Server uses an extension that was not offered",
+            Self::Subprotocol => "Server selected no subprotocol that was offered",
+        }
+    }
+}
+
+/// A connect that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectFailure {
+    /// Why.
+    pub cause: ConnectCause,
+    /// The particulars, for a person.
+    pub detail: String,
+    /// What the system calls it, like `ECONNREFUSED`; `None` where the system has no part in it.
+    pub system: Option<&'static str>,
+    /// What the server answered, if that was HTTP. Boxed because mostly it did not.
+    pub response: Option<Box<RefusedResponse>>,
+}
+
+impl ConnectFailure {
+    /// A failure of which there is no more to say.
+    #[must_use]
+    pub fn new(cause: ConnectCause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into(), system: None, response: None }
+    }
+
+    /// `error.message`.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let Self { cause, detail, .. } = self;
+        let text = cause.text();
+        if detail.is_empty() { text.to_owned() } else { format!("{text}: {detail}") }
+    }
+}
+
+/// A response that opens no WebSocket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusedResponse {
+    /// Its status.
+    pub status: u16,
+    /// Its header fields.
+    pub fields: ResponseFields,
+    /// The start of its body.
+    pub body: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_cause_is_without_words_and_no_two_share_a_name() {
+        let all = [
+            ConnectCause::NameNotFound,
+            ConnectCause::Refused,
+            ConnectCause::Unreachable,
+            ConnectCause::TimedOut,
+            ConnectCause::Ended,
+            ConnectCause::Failed,
+            ConnectCause::Tls,
+            ConnectCause::Response,
+            ConnectCause::Status,
+            ConnectCause::Upgrade,
+            ConnectCause::Accept,
+            ConnectCause::Extension,
+            ConnectCause::Subprotocol,
+        ];
+        let names: HashSet<_> = all.map(ConnectCause::name).into_iter().collect();
+        let texts: HashSet<_> = all.map(ConnectCause::text).into_iter().collect();
+        assert_eq!((names.len(), texts.len()), (all.len(), all.len()));
+        assert!(names.iter().all(|name| name.starts_with("ERR_CONNECT_")));
+        assert!(texts.iter().all(|text| !text.is_empty()));
+    }
+
+    #[test]
+    fn a_message_is_the_cause_and_its_particulars() {
+        let message = |detail| ConnectFailure::new(ConnectCause::Refused, detail).message();
+        assert_eq!(message("127.0.0.1:1"), "Connection refused: 127.0.0.1:1");
+        assert_eq!(message(""), "Connection refused");
+    }
+}
