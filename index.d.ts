@@ -1,5 +1,6 @@
 /**
- * Ferrows: an HTTP and WebSocket server behind the uWebSockets.js API, with the socket work on its own threads.
+ * Ferrows: an HTTP and WebSocket server behind the uWebSockets.js API, and a WebSocket client, with the socket work on
+ * threads of their own.
  *
  * ```ts
  * import { App } from 'ferrows';
@@ -1379,6 +1380,141 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
    * for each topic just before `close`.
    */
   subscription?: (ws: WebSocket<UserData>, topic: ArrayBuffer, newCount: number, oldCount: number) => unknown;
+}
+
+// ---------------------------------------------------------------------------------------------------------- Client
+
+/**
+ * Opens a WebSocket to a server. All of it happens on the I/O threads: resolving the name, connecting, the handshake,
+ * masking, compression, pings.
+ *
+ * ```ts
+ * const ws = await connect('ws://localhost:9001/chat', {
+ *   message: (ws, message) => console.log(Buffer.from(message).toString()),
+ *   close: (ws, code, message, info) => console.log(info.cause),
+ * });
+ * ws.send('hello');
+ * ```
+ *
+ * The promise resolves with the WebSocket when the server has granted the upgrade and `open` has run; what awaits it runs
+ * before the first message is handled. If no WebSocket comes about, it rejects with a {@link ConnectError}, and no handler
+ * runs: `close` follows `open`, and nothing else. There is no other way in which a failure is told.
+ *
+ * The WebSocket is the same object with the same events, close causes and reasons as one of a server. What differs:
+ * - It belongs to no app: `app.close()` leaves it open, and `subscribe` and `publish` throw `ERR_INVALID_STATE`. It has no
+ *   topics.
+ * - `end` and a Close frame of the server are followed by the server's end of the TCP connection, as RFC 6455 §7.1.1 wants
+ *   it; if that does not come within two seconds, ours does.
+ * - A server that masks its frames is a cause of its own, `ERR_FRAME_MASKED`.
+ *
+ * It keeps the process alive until it is closed. Redirects are not followed, and proxies of the environment not used.
+ *
+ * `url` begins with `ws:` and has no fragment. User and password in it become an `Authorization` header.
+ *
+ * Rejects, like all promises of this module, for mistakes too: `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (a url,
+ * header or subprotocol that cannot be sent, a handler of servers), `ERR_HTTP_INVALID_HEADER`, `ERR_OUT_OF_RANGE`.
+ */
+export function connect<UserData = unknown>(
+  url: string | { readonly href: string },
+  behavior: ClientBehavior<UserData>,
+  options?: ConnectOptions<UserData> | null,
+): Promise<WebSocket<UserData>>;
+export function connect<UserData = unknown>(
+  url: string | { readonly href: string },
+  behavior: ClientBehavior<UserData, 'string'> & { text: 'string' },
+  options?: ConnectOptions<UserData> | null,
+): Promise<WebSocket<UserData>>;
+
+/**
+ * Settings and handlers of a WebSocket to a server: those of a `ws` route, with the same defaults. `compression` is what
+ * is offered to the server; the compressor is for what this end sends. `upgrade` and `subscription` are for servers
+ * (`ERR_INVALID_ARG_VALUE`).
+ */
+export interface ClientBehavior<UserData = unknown, Text extends TextForm = 'arraybuffer'>
+  extends Omit<WebSocketBehavior<UserData, Text>, 'open' | 'upgrade' | 'subscription'> {
+  /** The WebSocket is open, as `response` grants it. First event. */
+  open?: (ws: WebSocket<UserData>, response: ConnectResponse) => unknown;
+}
+
+/** Options of {@link connect}. A key given as `undefined` means its default. */
+export interface ConnectOptions<UserData = unknown> {
+  /**
+   * Further header fields of the request, `Origin` and `Cookie` for instance; several of one name as an array. `Host` takes
+   * the place of the usual one. Those of the handshake itself cannot be given (`ERR_INVALID_ARG_VALUE`).
+   */
+  headers?: { readonly [name: string]: string | number | readonly (string | number)[] };
+  /** Subprotocols, the most wanted first. The server has to select one of them. */
+  protocols?: string | readonly string[];
+  /**
+   * Milliseconds that all of it may take, from the name to the response: 0 – 2^31-1; 0 is as long as the system has
+   * patience, some two minutes on Linux, and for ever once the server has accepted the connection.
+   * @default 10000
+   */
+  connectTimeout?: number;
+  /** Gives the connect up: the promise then rejects with `signal.reason`. Without effect once it is open. */
+  signal?: ConnectSignal;
+  /** Its own properties are copied onto the WebSocket before `open`. */
+  userData?: UserData;
+}
+
+/** What {@link connect} needs of an `AbortSignal`. */
+export interface ConnectSignal {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+/** What the server's response says. */
+export interface ConnectResponse {
+  /** The subprotocol that it selected; empty if none was offered. */
+  readonly protocol: string;
+  /** Its `Sec-WebSocket-Extensions`; empty if there is none. */
+  readonly extensions: string;
+  /** Header fields by name in lower case; several of one name are joined by commas. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Why {@link connect} failed, for programs. docs/close-reasons.md says what to do about each. */
+export type ConnectErrorCode =
+  /** The host name could not be resolved. */
+  | 'ERR_CONNECT_DNS'
+  /** Nobody listens on the port. */
+  | 'ERR_CONNECT_REFUSED'
+  /** The network knows no way to the host. */
+  | 'ERR_CONNECT_UNREACHABLE'
+  /** `connectTimeout` is up; `message` says during which step. Or the system gave up. */
+  | 'ERR_CONNECT_TIMEOUT'
+  /** The server closed or reset the connection before its response was complete. */
+  | 'ERR_CONNECT_ENDED'
+  /** The system refused in another way; see `system`. */
+  | 'ERR_CONNECT_FAILED'
+  /** The TLS handshake failed; `message` says why. */
+  | 'ERR_CONNECT_TLS'
+  /** What the server answered is no HTTP/1.1 response. */
+  | 'ERR_CONNECT_RESPONSE'
+  /** The server answered with another status than 101; see `status`, `headers`, `body`. */
+  | 'ERR_CONNECT_STATUS'
+  /** A 101 without `Upgrade: websocket` and `Connection: Upgrade`. */
+  | 'ERR_CONNECT_UPGRADE'
+  /** `Sec-WebSocket-Accept` does not answer the key of the request. */
+  | 'ERR_CONNECT_ACCEPT'
+  /** The server uses an extension that was not offered, or not in this way. */
+  | 'ERR_CONNECT_EXTENSION'
+  /** The server selected a subprotocol that was not offered, or none of those that were. */
+  | 'ERR_CONNECT_SUBPROTOCOL';
+
+/** What {@link connect} rejects with if no WebSocket comes about. */
+export interface ConnectError extends Error {
+  readonly code: ConnectErrorCode;
+  /** What the system calls it, `ECONNREFUSED` for instance, if it has a part in it. */
+  readonly system?: string;
+  /** The status of the server's response, if there was one. */
+  readonly status?: number;
+  /** Its header fields, as in {@link ConnectResponse.headers}. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The start of its body as text: at most 4 KiB, and what came within a second. */
+  readonly body?: string;
 }
 
 // ----------------------------------------------------------------------------------------------------- Compression

@@ -6,6 +6,7 @@
 const { App, SSLApp, SSLTemplatedApp, TemplatedApp, us_listen_socket_close, us_socket_local_port } = require('./lib/app.js');
 const { native, readable } = require('./lib/border.js');
 const { invalidThis } = require('./lib/errors.js');
+const { connect } = require('./lib/connect.js');
 const { HttpConnection } = require('./lib/http-connection.js');
 const { HttpRequest } = require('./lib/http-request.js');
 const { CachedHttpResponse, HttpResponse, SSLHttpResponse } = require('./lib/http-response.js');
@@ -44,6 +45,7 @@ const DeclarativeResponse = makeDeclarativeResponse({ native, readable, invalidT
 module.exports = {
   App,
   SSLApp,
+  connect,
   us_listen_socket_close,
   us_socket_local_port,
   getParts,

@@ -6,6 +6,7 @@ export default uWS;
 export const {
   App,
   SSLApp,
+  connect,
   us_listen_socket_close,
   us_socket_local_port,
   getParts,

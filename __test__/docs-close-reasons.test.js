@@ -76,6 +76,18 @@ test.each(causes)('the page tells $name as cause.rs does', ({ name, text, code, 
   expect(wireCell).toContain(wire);
 });
 
+test('the page tells why connects fail as connect.rs does', () => {
+  const rust = read('src', 'protocol', 'connect.rs');
+  const tableOf = (name) => {
+    const body = rust.match(new RegExp(`fn ${name}\\(self\\)[\\s\\S]*?\\n {4}\\}\\n`))[0];
+    return new Map([...body.matchAll(/Self::(\w+) => "([^"]+)"/g)].map(([, cause, text]) => [cause, text]));
+  };
+  const [names, texts] = [tableOf('name'), tableOf('text')];
+  expect(names.size).toBeGreaterThanOrEqual(13);
+  const listed = [...read('docs', 'close-reasons.md').matchAll(/^\| `(ERR_CONNECT_\w+)` \| `([^`]+)` \| ..+ \|$/gm)];
+  expect(listed.map(([, name, text]) => [name, text])).toEqual([...names].map(([cause, name]) => [name, texts.get(cause)]));
+});
+
 test('every cause has a word on what it means', () => {
   const page = read('docs', 'close-reasons.md');
   for (const { name } of causes) {

@@ -2,12 +2,14 @@
 
 // The examples, each run as a user would run it.
 
+const { spawn } = require('node:child_process');
 const { createHash, randomBytes } = require('node:crypto');
 const { once } = require('node:events');
 const { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } = require('node:fs');
 const http = require('node:http');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
+const { createInterface } = require('node:readline');
 
 const { afterTest } = require('./helpers/cleanup.js');
 const { Example } = require('./helpers/example.js');
@@ -131,5 +133,39 @@ describe('video-streamer', () => {
       const answer = await film.get('/film', 'Range: bytes=1-3', `If-Range: ${etag}`);
       expect([answer.status, answer.text]).toEqual([200, 'another film']);
     });
+  });
+});
+
+describe('client', () => {
+  test('says what it is told, prints what it hears, and tells how it ended', async () => {
+    const server = await Example.start('echo.js');
+    const client = spawn(process.execPath, [join(__dirname, '../examples/client.js'), `ws://localhost:${server.port}`]);
+    afterTest(() => client.kill('SIGKILL'));
+    const lines = createInterface({ input: client.stdout })[Symbol.asyncIterator]();
+    const line = async () => (await lines.next()).value;
+    expect(await line()).toBe(`connected to ws://localhost:${server.port}`);
+    client.stdin.write('hello\n');
+    expect(await line()).toBe('hello');
+    client.stdin.end();
+    expect(await line()).toBe('closed: 1000 end of input (CLOSED_BY_END)');
+    const [code] = client.exitCode === null ? await once(client, 'exit') : [client.exitCode];
+    expect(code).toBe(0);
+  });
+
+  test('connects again when the server is back', async () => {
+    const server = await Example.start('echo.js');
+    const { port } = server;
+    const client = spawn(process.execPath, [join(__dirname, '../examples/client.js')], { env: { ...process.env, PORT: `${port}` } });
+    afterTest(() => client.kill('SIGKILL'));
+    const lines = createInterface({ input: client.stdout })[Symbol.asyncIterator]();
+    const line = async () => (await lines.next()).value;
+    expect(await line()).toMatch(/^connected/);
+    server.child.kill('SIGKILL');
+    expect(await line()).toMatch(/^closed: 1006 /);
+    expect(await line()).toMatch(/^ERR_CONNECT_REFUSED: /);
+    await Example.start('echo.js', { PORT: `${port}` });
+    let text = await line();
+    while (text.startsWith('ERR_CONNECT_REFUSED')) text = await line();
+    expect(text).toMatch(/^connected/);
   });
 });

@@ -56,10 +56,11 @@ test('misuse: every throw is an Error with a code, the process survives, serves 
   const total = {};
   const property = fc.asyncProperty(fc.noBias(fc.nat()), async (seed) => {
     console.info(`misuse: FERROWS_MISUSE_SEED=${seed}`);
-    const { violations, fresh, opened, tally } = await misuse(seed);
+    const { violations, fresh, opened, clients, tally } = await misuse(seed);
     expect(violations).toEqual([]);
     expect(fresh).toEqual({ answer: 'fresh', echo: 'fresh' });
     expect(opened).toBeGreaterThan(0);
+    expect(clients).toBeGreaterThan(0);
     add(total, tally);
   });
   const examples = SEED === undefined ? [] : [[Number(SEED)]];

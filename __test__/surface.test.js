@@ -97,6 +97,11 @@ describe('vocabulary', () => {
     expect([...names].sort()).toEqual(codesIn(/["']((?:ERR|CLOSED)_[A-Z0-9_]+)["']/g, ['src/protocol/cause.rs']));
   });
 
+  test('ConnectErrorCode lists the names of src/protocol/connect.rs', () => {
+    const names = declared.unions.get('ConnectErrorCode');
+    expect([...names].sort()).toEqual(codesIn(/"(ERR_CONNECT_[A-Z0-9]+)"/g, ['src/protocol/connect.rs']));
+  });
+
   test('ErrorCode and ListenErrorCode list the codes that src/node and the JavaScript files use', () => {
     const rust = readdirSync(join(ROOT, 'src/node'), { recursive: true }).filter((file) => file.endsWith('.rs'));
     const library = readdirSync(join(ROOT, 'lib')).filter((file) => file.endsWith('.js'));

@@ -9,6 +9,7 @@ const { setImmediate } = require('node:timers');
 const { concludeShutdown } = require('./app.js');
 const { KEY, loop, native, registers, responses, SLOTS, sockets, targets } = require('./border.js');
 const { call } = require('./call.js');
+const { handleConnected, handleNotConnected } = require('./connect.js');
 const { handleClosed, handleOpened } = require('./http-connection.js');
 const { HttpRequest } = require('./http-request.js');
 const {
@@ -16,8 +17,8 @@ const {
 } = require('./http-response.js');
 const { handleRecord, levelOfProcess } = require('./log.js');
 const {
-  ABORT, CLOSE, CLOSED, DATA, DRAIN, LOG, MESSAGE, MISSED, OPEN, OPENED, PING, PONG, REQUEST, SERVER_NAME, SHUT_DOWN,
-  SLEEP, UNANSWERED, UPGRADE, WRITABLE, YIELD,
+  ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, LOG, MESSAGE, MISSED, NOT_CONNECTED, OPEN, OPENED, PING, PONG, REQUEST,
+  SERVER_NAME, SHUT_DOWN, SLEEP, UNANSWERED, UPGRADE, WRITABLE, YIELD,
 } = require('./steps.js');
 const { handleServerName } = require('./tls.js');
 const { behaviorOf, createSocket, handleClose, handleDropped, openSocket, UpgradeContext } = require('./websocket.js');
@@ -105,6 +106,12 @@ function drain() {
         break;
       case CLOSED:
         handleClosed();
+        break;
+      case CONNECTED:
+        handleConnected(payload);
+        break;
+      case NOT_CONNECTED:
+        handleNotConnected(payload);
         break;
       case SERVER_NAME:
         handleServerName(payload);

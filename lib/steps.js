@@ -23,6 +23,8 @@ const CLOSED = 19;
 const SHUT_DOWN = 20;
 const MISSED = 21;
 const SERVER_NAME = 26;
+const CONNECTED = 22;
+const NOT_CONNECTED = 23;
 
 module.exports = {
   SLEEP,
@@ -45,4 +47,6 @@ module.exports = {
   SHUT_DOWN,
   MISSED,
   SERVER_NAME,
+  CONNECTED,
+  NOT_CONNECTED,
 };

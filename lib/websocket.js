@@ -30,11 +30,11 @@ class WebSocket {
     createSocket = (behavior) => {
       return behavior.isSecure ? new SSLWebSocket(KEY, behavior) : new WebSocket(KEY, behavior);
     };
-    openSocket = (ws, handle) => {
+    openSocket = (ws, handle, response) => {
       ws.#handle = handle;
       sockets[handle % SLOTS] = ws;
       tellOpened(ws);
-      call(ws.#behavior.open, ws);
+      call(ws.#behavior.open, ws, response);
       if (shutdowns.size > 0) tellLatecomer(handle);
     };
     behaviorOf = (ws) => ws.#behavior;

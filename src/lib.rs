@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  bytes in                                                                       bytes out
-//!     │ 1 io/listener     accept                                                     ▲
+//!     │ 1 io/listener     accept (io/connector: connect)                             ▲
 //!     ▼ 2 io/connection   read                                 io/outbox   flush  12 │
 //!     │ 3 protocol/http/exchange, protocol/websocket/session          … encode    11 │
 //!     │ 4 bridge/event                      io/worker drain → io/connection       10 │

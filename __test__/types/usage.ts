@@ -442,6 +442,46 @@ channel('ferrows:websocket:close').subscribe((message) => {
 });
 void [idle, resets, busy, seconds];
 
+// ---------------------------------------------------------------------------------------------------------- Client
+
+const opening: Promise<uWS.WebSocket<Visitor>> = uWS.connect<Visitor>('ws://localhost/', {
+  compression: uWS.SHARED_COMPRESSOR,
+  open(ws, response) {
+    const words: string[] = [response.protocol, response.extensions, response.headers['x-server']];
+    ws.send(ws.getUserData().name);
+    void words;
+  },
+  message: (ws, message, isBinary) => ws.send(message, isBinary),
+  close: (ws, code, message, info) => [code, message.byteLength, info.cause],
+}, {
+  headers: { Origin: 'http://a', Cookie: ['a=b', 'c=d'], 'X-Count': 5 },
+  protocols: ['a', 'b'],
+  connectTimeout: 1000,
+  signal: AbortSignal.timeout(1000),
+  userData: { name: 'visitor' },
+});
+const others: Promise<uWS.WebSocket<unknown>>[] = [
+  uWS.connect(new URL('ws://localhost'), {}),
+  uWS.connect('ws://localhost', { text: 'string', message: (ws, message) => ws.send(message) }, { protocols: 'a' }),
+  uWS.connect('ws://localhost', {}, null),
+];
+opening.catch((error: uWS.ConnectError) => {
+  const code: uWS.ConnectErrorCode = error.code;
+  const details: (string | number | undefined)[] = [error.system, error.status, error.headers?.location, error.body];
+  // @ts-expect-error no such code
+  if (error.code === 'ECONNREFUSED') return;
+  void [code, details];
+});
+// @ts-expect-error a handler of servers
+uWS.connect('ws://localhost', { upgrade() {} });
+// @ts-expect-error text comes as a buffer unless it is asked for as a string
+uWS.connect('ws://localhost', { message: (ws, message) => ws.send(message.trim()) });
+// @ts-expect-error no such option
+uWS.connect('ws://localhost', {}, { timeout: 5 });
+// @ts-expect-error the user data is that of the WebSocket
+uWS.connect<Visitor>('ws://localhost', {}, { userData: { nick: '' } });
+void others;
+
 // --------------------------------------------------------------------------------------------------------- Process
 
 const level: uWS.LogLevel = 'debug';

@@ -8,9 +8,10 @@ use std::time::Duration;
 use socket2::Socket;
 
 use super::children::Children;
+use super::connect::ConnectOrder;
 use super::event::Slice;
 use super::habit::Habit;
-use super::id::{AppId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerId};
+use super::id::{AppId, ClientId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerId};
 use super::latch::Latch;
 use super::ledger::Ledger;
 use super::rules::Rules;
@@ -44,6 +45,13 @@ pub enum Command {
     },
     /// Take over a connection that was accepted elsewhere.
     AdoptConnection(Box<Adoption>),
+    /// Open a WebSocket to a server.
+    Connect(Box<ConnectOrder>),
+    /// Give up a connect, unless it has ended; Node's thread knows.
+    CancelConnect {
+        /// Which one.
+        client: ClientId,
+    },
     /// Go on with a TLS handshake that has told (`ServerNameWanted`) which name it wants: by now the name is known, or it
     /// will not be.
     ResumeHandshake {

@@ -1,8 +1,9 @@
 //! What happened on a worker, as told to Node's thread. Events are past facts; their payloads lie in one arena per
 //! batch, so an event costs no allocation.
 
+use super::connect::ConnectOutcome;
 use super::habit::Habit;
-use super::id::{AppId, ConnectionId, RequestNumber};
+use super::id::{AppId, ClientId, ConnectionId, RequestNumber};
 use super::introduction::Introduction;
 use super::peer::Peer;
 use super::sync::Arc;
@@ -168,6 +169,13 @@ pub enum Event {
         /// UTF-8, never empty.
         reason: Slice,
     },
+    /// A connect has ended.
+    ConnectEnded {
+        /// Which one.
+        client: ClientId,
+        /// Position of its [`ConnectOutcome`] in the batch.
+        record: u32,
+    },
     /// The last connection of an app on this worker is gone, after `ShutDownApp`.
     AppShutDown {
         /// The app and the epoch that has ended.
@@ -222,6 +230,8 @@ pub struct EventBatch {
     pub bytes: Vec<u8>,
     /// One record for each [`Event::ConnectionOpened`].
     pub openings: Vec<OpeningRecord>,
+    /// One for each [`Event::ConnectEnded`], until Node's thread has taken it.
+    pub connects: Vec<Option<ConnectOutcome>>,
     /// One record for each [`Event::RequestReceived`].
     pub requests: Vec<RequestRecord>,
     /// What those who sent the requests have said before. Few have said anything that matters.
@@ -246,12 +256,19 @@ impl EventBatch {
             + self.fields.len() * size_of::<HeaderField>()
             + self.requests.len() * size_of::<RequestRecord>()
             + self.openings.len() * size_of::<OpeningRecord>()
+            + self.connects.len() * CONNECT_WEIGHT
     }
 
     /// Adds the begin of a connection.
     pub fn push_opening(&mut self, connection: ConnectionId, app: AppId, peer: Peer) {
         self.events.push(Event::ConnectionOpened { connection, record: narrow(self.openings.len()) });
         self.openings.push(OpeningRecord { app, peer });
+    }
+
+    /// Adds the end of a connect.
+    pub fn push_connect(&mut self, client: ClientId, outcome: ConnectOutcome) {
+        self.events.push(Event::ConnectEnded { client, record: narrow(self.connects.len()) });
+        self.connects.push(Some(outcome));
     }
 
     /// Adds a request and its head.
@@ -302,10 +319,14 @@ impl EventBatch {
         self.events.clear();
         self.requests.clear();
         self.openings.clear();
+        self.connects.clear();
         self.fields.clear();
         self.habit.clear(&mut self.bytes);
     }
 }
+
+/// What the end of a connect counts, in bytes: a response head and what it is kept in.
+const CONNECT_WEIGHT: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -56,7 +56,19 @@ pub struct AppId {
     pub epoch: u32,
 }
 
+/// One call of `uWS.connect`, numbered by Node's thread: a place in its table, and how often that had been given out before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientId {
+    /// The place.
+    pub slot: u32,
+    /// How often.
+    pub generation: u32,
+}
+
 impl AppId {
+    /// Of connections to servers, which belong to no app: it is none that Node's table of apps could hold.
+    pub const CLIENTS: Self = Self { app: u32::MAX, epoch: 0 };
+
     /// Whether what belongs to `other` ends together with this epoch: earlier epochs of the same app do, because an app
     /// that was shut down may listen again, and be closed, before its last connection is gone.
     #[must_use]

@@ -15,6 +15,7 @@
 pub mod attention;
 pub mod children;
 pub mod command;
+pub mod connect;
 pub mod event;
 pub mod habit;
 pub mod id;

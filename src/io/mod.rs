@@ -3,6 +3,7 @@
 
 pub mod adoption;
 pub mod connection;
+pub mod connector;
 pub mod context;
 pub mod descriptor;
 pub mod listener;

@@ -104,6 +104,8 @@ impl Pool {
             if runtime.block_on(task).is_err() {
                 tracing::error!(worker = number, "an I/O thread ended by a bug in the server");
             }
+            // The system may be resolving a name, which nothing can interrupt: nobody is to wait for that.
+            runtime.shutdown_background();
         })?;
         self.peers.add(Arc::clone(&downlink));
         self.workers.push(Handle { uplink, downlink, clock, thread: Some(thread) });

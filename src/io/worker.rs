@@ -7,6 +7,7 @@
 //! All output that one pass produced for a socket leaves in one write, and all events of a pass cross the border in
 //! one batch. This is also the only file that looks at a clock.
 
+mod client;
 mod shutdown;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use tokio::time::Sleep;
 
 use self::shutdown::Shutdowns;
 use super::connection::{Connection, Delivery, Terms, Upgrade};
+use super::connector::Connector;
 use super::context::Context;
 use super::listener::{Accepted, Listener};
 use super::pool::Peers;
@@ -52,6 +54,8 @@ pub struct Worker {
     attention: Arc<Attention>,
     registry: Registry<Connection>,
     listeners: Vec<Listener>,
+    /// Connections to servers that are being made.
+    connector: Connector,
     /// The epoch that ended last, of every app that was closed or has shut down.
     ended: HashMap<u32, u32>,
     /// How to serve the connections of each app.
@@ -95,10 +99,11 @@ impl Future for Worker {
         if worker.stopped {
             return Poll::Ready(());
         }
+        let has_connected = worker.connector.poll(task);
         // Starved connections are served at the begin of a pass; if Node's thread caught up during this one, nobody wakes
         // the worker for them.
         let is_fed = worker.context.choked || worker.context.starved.is_empty();
-        let more = !is_fed || !worker.context.again.is_empty() || !worker.ready.is_empty();
+        let more = has_connected || !is_fed || !worker.context.again.is_empty() || !worker.ready.is_empty();
         if more || !worker.downlink.sleep(task.waker()) || worker.set_alarm(task) {
             // Back of the queue, behind the runtime's look at the sockets.
             task.waker().wake_by_ref();
@@ -125,6 +130,7 @@ impl Worker {
             attention,
             registry: Registry::new(id),
             listeners: Vec::new(),
+            connector: Connector::default(),
             ended: HashMap::new(),
             setups: HashMap::new(),
             shutdowns: Shutdowns::default(),
@@ -152,6 +158,7 @@ impl Worker {
             let Some(batch) = self.downlink.take() else { break };
             self.apply_all(batch);
         }
+        self.conclude_connects();
         self.serve_ready(again);
         self.serve_timers();
         self.flush();
@@ -391,6 +398,8 @@ impl Worker {
             Command::ShutDownApp(order) => self.shut_down_app(&order),
             Command::AdoptConnection(adoption) => self.adopt(*adoption),
             Command::ResumeHandshake { connection } => self.on(connection, Connection::resume_handshake),
+            Command::Connect(order) => self.connector.start(*order),
+            Command::CancelConnect { client } => self.connector.cancel(client),
             Command::CloseConnection { connection } => self.on(connection, Connection::close),
             Command::CloseApp { app, done } => {
                 self.close_app(app);

@@ -252,7 +252,7 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// One thread for a machine of one or two cores, at most four: Node's thread needs a core too (design.md §5).
-fn default_threads() -> usize {
+pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, 4))
 }
 

@@ -65,6 +65,12 @@ pub mod step {
     /// A published message was dropped: slot, is binary, number of further ones that were not told of; returns the
     /// message.
     pub const DROPPED: f64 = 21.0;
+    /// A WebSocket to a server is open: WebSocket, connect; returns subprotocol and extensions, then names and values of the
+    /// response's header fields.
+    pub const CONNECTED: f64 = 22.0;
+    /// A connect has failed: connect; returns code, message, the system's code, status and body of the response, then names
+    /// and values of its header fields.
+    pub const NOT_CONNECTED: f64 = 23.0;
     /// A TLS handshake waits for a server name: handshake, app; returns the name.
     pub const SERVER_NAME: f64 = 26.0;
 }
@@ -326,6 +332,11 @@ impl Environment {
                 let Some(handle) = self.occupants.socket(connection) else { return Outcome::Nothing };
                 self.close_socket(handle, code, cause);
                 Outcome::Step(step::CLOSE, env.array_buffer(reason.of(self.dispatcher.bytes())))
+            }
+            Event::ConnectEnded { client, record } => {
+                let batch = self.dispatcher.batch.as_mut();
+                let outcome = batch.and_then(|(_, batch, _)| batch.connects[record as usize].take());
+                outcome.and_then(|outcome| self.handle_connect_ended(env, client, outcome)).into()
             }
             Event::AppShutDown { app, forced } => {
                 let Some((shutdown, forced)) = self.shutdowns.note_worker(app, forced) else {

@@ -8,6 +8,7 @@ use super::app::App;
 use super::behavior::Route;
 use super::buffer::Registers;
 use super::cache::Cache;
+use super::client::Clients;
 use super::connections::Connections;
 use super::dispatch::Dispatcher;
 use super::doorbell::Doorbell;
@@ -53,6 +54,8 @@ pub struct Environment {
     pub spare_exchanges: Vec<Box<Exchange>>,
     /// WebSockets that JavaScript may use.
     pub sockets: Table<Socket>,
+    /// Connects that JavaScript waits for.
+    pub clients: Clients,
     /// Listening sockets that JavaScript may use.
     pub listeners: Table<Listener>,
     /// What each connection is to JavaScript at the moment, by worker and slot.
@@ -146,15 +149,15 @@ impl Environment {
         started.elapsed()
     }
 
-    /// Keeps Node alive as long as somebody listens or is connected, events wait to be handled, or a shutdown is waited
-    /// for (S17).
+    /// Keeps Node alive as long as somebody listens or is connected, events wait to be handled, or a shutdown or a connect
+    /// is waited for (S17).
     pub fn update_liveness(&mut self, env: Env<'_>) {
         let workers = || self.threads.iter().flat_map(|it| it.pool.workers());
         // In this order, because a worker hands over the last event of a connection before it reports it gone.
         let connected = workers().any(|worker| worker.uplink.population() > 0);
         let waiting = workers().any(|worker| !worker.uplink.is_empty());
-        self.doorbell
-            .keep_alive(env, connected || waiting || self.awaits_connections() || !self.shutdowns.is_empty());
+        let awaited = self.awaits_connections() || !self.shutdowns.is_empty() || !self.clients.is_empty();
+        self.doorbell.keep_alive(env, connected || waiting || awaited);
     }
 
     /// Whether connections may come: somebody listens, or other apps may hand some over.

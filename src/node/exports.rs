@@ -5,7 +5,7 @@ use super::environment::Threads;
 use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
-    adoption, app, buffer, connections, declarative, dispatch, http_request, http_response, logger,
+    adoption, app, buffer, client, connections, declarative, dispatch, http_request, http_response, logger,
     multipart, request_body, response_body, shutdown, stats, store, tcp, tls, websocket,
 };
 use crate::bridge::queue::NodeBell;
@@ -56,6 +56,8 @@ pub const ALL: &[(&str, Native)] = &[
     ("appShutdown", shutdown::shut_down),
     ("appPublish", app::publish),
     ("appSubscribers", app::subscribers),
+    ("clientConnect", client::connect),
+    ("clientCancel", client::cancel),
     ("appStats", stats::stats),
     ("watchDrops", stats::watch_drops),
     ("listenerClose", app::close_listener),

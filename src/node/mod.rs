@@ -14,6 +14,7 @@ pub mod behavior;
 pub mod buffer;
 pub mod cache;
 pub mod cached_route;
+pub mod client;
 pub mod connections;
 pub mod declarative;
 pub mod dispatch;

@@ -75,6 +75,17 @@ struct Burst {
 }
 
 impl Socket {
+    /// The app among whose WebSockets it may publish.
+    ///
+    /// # Errors
+    /// It is a client, and what it sends is for its server alone.
+    fn topical_app(&self) -> Result<u32, Misuse> {
+        if self.app == AppId::CLIENTS {
+            return Err(Misuse::invalid_state("a WebSocket of connect belongs to no app and has no topics"));
+        }
+        Ok(self.app.app)
+    }
+
     /// Counts payload that is accepted now. Returns whether the burst has just become a long one.
     fn accept(&mut self, length: u32, asked: u64) -> bool {
         if self.burst.asked != asked {
@@ -158,6 +169,10 @@ impl Environment {
             if wanted {
                 self.departures.push(change);
             }
+        }
+        if socket.app == AppId::CLIENTS {
+            // Each has its options for itself.
+            self.routes.try_remove(socket.route);
         }
         self.registers.set(1, f64::from(handle.slot));
         self.registers.set(2, f64::from(code));
@@ -475,7 +490,7 @@ pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let (handle, socket) = environment.socket(call.number(0))?;
-    let (connection, app) = (socket.connection, socket.app.app);
+    let (connection, app) = (socket.connection, socket.topical_app()?);
     if let Some(id) = environment.topics.find(app, &name)
         && environment.sockets.get(handle).is_some_and(|socket| socket.topics.contains(&id))
     {
@@ -548,7 +563,7 @@ pub fn departure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, socket) = environment.socket(call.number(0))?;
-    let (connection, app) = (socket.connection, socket.app.app);
+    let (connection, app) = (socket.connection, socket.topical_app()?);
     if call.count() < 3 {
         return Err(Misuse::missing_args(2));
     }

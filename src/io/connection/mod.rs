@@ -3,13 +3,14 @@
 //! | stage     | reads            | writes | ends with |
 //! |-----------|------------------|--------|-----------|
 //! | Serving   | into the protocol | outbox | the protocol is finished → Draining; the socket breaks → Gone |
-//! | Draining  | nothing          | outbox | outbox empty: FIN → Lingering; the peer takes it too slowly → Gone |
+//! | Draining  | nothing          | outbox | outbox empty: FIN, unless the server is to begin → Lingering; the peer takes it too slowly → Gone |
 //! | Lingering | and throws away  | –      | the peer's FIN, or [`LINGER_TIMEOUT`] → Gone |
 //! | Gone      | –                | –      | the worker drops the socket |
 //!
 //! Lingering exists because closing a socket with unread input makes the kernel send a reset, which can overtake
 //! and destroy the Close frame or error answer that was written just before (RFC 9112 §9.6).
 
+mod client;
 mod counts;
 mod fragments;
 mod handshake;
@@ -26,6 +27,7 @@ use tokio::io::ReadBuf;
 use tracing::level_filters::LevelFilter;
 use tracing::span::EnteredSpan;
 
+pub use self::client::Opened;
 use self::http::HttpSide;
 pub use self::http::Upgrade;
 pub use self::terms::Terms;
@@ -42,6 +44,7 @@ use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::peer::Peer;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
+use crate::protocol::websocket::session::FirstToLeave;
 
 /// An accepted socket and all that is known of it.
 #[derive(Debug)]
@@ -99,21 +102,10 @@ impl Connection {
         let peer = Peer { address: terms.address, proxied: None };
         let is_secured_at_once = terms.handshake.is_some() && terms.preface.is_none();
         let http = HttpSide::new(terms.limits, peer, terms.preface, terms.handshake, context.now);
-        let mut connection = Self {
-            id,
-            app,
-            transport,
-            waker,
-            outbox: Outbox::default(),
-            protocol: Protocol::Http(Box::new(http)),
-            stage: Stage::Serving,
-            watch: terms.watch,
-            timer: None,
-            progress: context.now,
-            dirty: false,
-            starved: false,
-            span: None,
-        };
+        let http = Box::new(http);
+        let mut connection =
+            Self::with_protocol(id, app, transport, Protocol::Http(http), waker, context.now);
+        connection.watch = terms.watch;
         if is_secured_at_once {
             connection.begin_handshake(Vec::new(), context.now);
         }
@@ -121,6 +113,31 @@ impl Connection {
         tracing::debug!("accepted");
         drop(entered);
         connection
+    }
+
+    fn with_protocol(
+        id: ConnectionId,
+        app: AppId,
+        transport: Transport,
+        protocol: Protocol,
+        waker: Waker,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            app,
+            transport,
+            waker,
+            outbox: Outbox::default(),
+            protocol,
+            stage: Stage::Serving,
+            watch: Watch::Unwanted,
+            timer: None,
+            progress: now,
+            dirty: false,
+            starved: false,
+            span: None,
+        }
     }
 
     /// Tells Node's thread that the connection has begun, if it wants to know and it is known who the client is.
@@ -413,7 +430,7 @@ impl Connection {
         let before = self.backlog();
         let mut result = self.flush_outbox(context);
         if let (Ok(true), Stage::Draining) = (&result, self.stage) {
-            result = self.transport.finish();
+            result = if self.leaves_first() { self.transport.finish() } else { Ok(true) };
             if let Ok(true) = result {
                 self.stage = Stage::Lingering { until: context.now + LINGER_TIMEOUT };
                 self.read(context, scratch);
@@ -431,6 +448,15 @@ impl Connection {
         }
         self.after_flush(before, context);
         self.arm(context);
+    }
+
+    /// Whether FIN is ours to send, as nearly always: a client leaves that to the server (RFC 6455 §7.1.1), and sends its own
+    /// after it, when the socket is dropped.
+    fn leaves_first(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http(_) => true,
+            Protocol::WebSocket(socket) => socket.session.first_to_leave() == FirstToLeave::This,
+        }
     }
 
     /// Whether a peer that takes a byte now and then is waited for. One that was closed for reading too slowly has used up

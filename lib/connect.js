@@ -1,0 +1,159 @@
+'use strict';
+
+// `connect`: see index.d.ts.
+
+const { readBehavior } = require('./behavior.js');
+const { native, readable, registers } = require('./border.js');
+const { missingArguments, typeError } = require('./errors.js');
+const { createSocket, openSocket } = require('./websocket.js');
+
+/** `{ ws, resolve, reject, release }` by the number of the connect; `release` lets go of the signal. */
+const connects = new Map();
+
+async function connect(url, behavior, options) {
+  if (arguments.length < 2) throw missingArguments(2);
+  const address = readAddress(url);
+  const { handlers, bits, settings } = readBehavior(behavior);
+  for (const name of ['upgrade', 'subscription']) {
+    if (handlers[name] !== undefined) throw invalidValue(`${name} is a handler of servers`);
+  }
+  const { headers, protocols, connectTimeout, signal, userData } = readOptions(options);
+  const credentials = address.authorization === undefined ? [] : ['Authorization', address.authorization];
+  const ws = createSocket(handlers);
+  Object.assign(ws, userData);
+  if (signal?.aborted) throw signal.reason;
+  const number = native.clientConnect(
+    address.parts, counted(protocols), counted([...credentials, ...headers]), connectTimeout, settings, bits,
+  );
+  return new Promise((resolve, reject) => {
+    connects.set(number, { ws, resolve, reject, release: attachSignal(signal, number, reject) });
+  });
+}
+
+/** `{ parts: [host, port, path with query, Host], authorization }` */
+function readAddress(url) {
+  const { protocol, hostname, port, pathname, search, host, username, password, hash } = parse(url);
+  if (protocol !== 'ws:') throw invalidValue('url must begin with ws://');
+  if (hash !== '') throw invalidValue('url must have no fragment (RFC 6455 §3)');
+  const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+  const parts = [bare, port === '' ? 80 : Number(port), pathname + search, host];
+  if (username === '' && password === '') return { parts };
+  const credentials = Buffer.from(`${decoded(username)}:${decoded(password)}`);
+  return { parts, authorization: `Basic ${credentials.toString('base64')}` };
+}
+
+function parse(url) {
+  const text = typeof url === 'object' && url !== null ? url.href : url;
+  if (typeof text !== 'string') throw typeError('ERR_INVALID_ARG_TYPE', 'url must be a string or a URL');
+  try {
+    return new URL(text);
+  } catch {
+    throw invalidValue('url must be a URL');
+  }
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function readOptions(options) {
+  if (options === undefined || options === null) options = {};
+  if (typeof options !== 'object') throw typeError('ERR_INVALID_ARG_TYPE', 'options must be an object');
+  const { headers, protocols, connectTimeout, signal, userData } = options;
+  checkSignal(signal);
+  return {
+    headers: readHeaders(headers ?? {}), protocols: readProtocols(protocols ?? []), connectTimeout, signal, userData,
+  };
+}
+
+/** Names and values in turn. */
+function readHeaders(headers) {
+  if (typeof headers !== 'object') throw typeError('ERR_INVALID_ARG_TYPE', 'headers must be an object');
+  const flat = [];
+  for (const [name, value] of Object.entries(headers)) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (typeof one !== 'string' && typeof one !== 'number') {
+        throw typeError('ERR_INVALID_ARG_TYPE', 'a header must be a string, a number, or an array of these');
+      }
+      flat.push(name, String(one));
+    }
+  }
+  return flat;
+}
+
+function readProtocols(protocols) {
+  const list = Array.isArray(protocols) ? [...protocols] : [protocols];
+  if (!list.every((protocol) => typeof protocol === 'string')) {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'protocols must be a string or an array of strings');
+  }
+  return list;
+}
+
+function checkSignal(signal) {
+  if (signal === undefined) return;
+  const isSignal = typeof signal === 'object' && signal !== null && typeof signal.aborted === 'boolean'
+    && typeof signal.addEventListener === 'function' && typeof signal.removeEventListener === 'function';
+  if (!isSignal) throw typeError('ERR_INVALID_ARG_TYPE', 'signal must be an AbortSignal');
+}
+
+/** Gives the connect up when the signal says so. Returns what lets go of the signal. */
+function attachSignal(signal, number, reject) {
+  if (signal === undefined) return () => {};
+  const cancel = () => {
+    if (!connects.delete(number)) return;
+    native.clientCancel(number);
+    reject(signal.reason);
+  };
+  signal.addEventListener('abort', cancel, { once: true });
+  return () => signal.removeEventListener('abort', cancel);
+}
+
+/** An array as the addon reads it: its length comes first. */
+function counted(list) {
+  return [list.length, ...list].map(readable);
+}
+
+/** The WebSocket in the registers is open. */
+function handleConnected([protocol, extensions, ...fields]) {
+  const handle = registers[1];
+  const { ws, resolve, release } = take(registers[2]);
+  openSocket(ws, handle, { protocol, extensions, headers: headersOf(fields) });
+  // What waits for this runs before the first message is handled.
+  resolve(ws);
+  release();
+}
+
+/** The connect in the registers has failed. */
+function handleNotConnected([code, message, system, status, body, ...fields]) {
+  const { reject, release } = take(registers[1]);
+  const error = Object.assign(new Error(message), { code });
+  if (system !== undefined) error.system = system;
+  if (status !== undefined) Object.assign(error, { status, headers: headersOf(fields), body });
+  reject(error);
+  release();
+}
+
+function take(number) {
+  const entry = connects.get(number);
+  connects.delete(number);
+  return entry;
+}
+
+function headersOf(fields) {
+  const headers = Object.create(null);
+  for (let index = 0; index < fields.length; index += 2) {
+    const [name, value] = [fields[index], fields[index + 1]];
+    headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
+  }
+  return headers;
+}
+
+function invalidValue(message) {
+  return typeError('ERR_INVALID_ARG_VALUE', message);
+}
+
+module.exports = { connect, handleConnected, handleNotConnected };

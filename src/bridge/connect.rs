@@ -1,0 +1,50 @@
+//! A WebSocket that is to be opened to a server (`uWS.connect`), and what came of it.
+
+use std::time::Duration;
+
+use super::id::{ClientId, ConnectionId};
+use super::ledger::Ledger;
+use super::peer::Peer;
+use super::rules::Rules;
+use super::sync::Arc;
+use crate::protocol::connect::ConnectFailure;
+use crate::protocol::websocket::opening::{Grant, Opening};
+
+/// What a worker needs for a connect.
+#[derive(Debug)]
+pub struct ConnectOrder {
+    /// The name under which Node's thread waits for it.
+    pub client: ClientId,
+    /// A name, or an IP address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Request and expectations.
+    pub opening: Opening,
+    /// How long all of it may take; `None` is as long as the system has patience.
+    pub timeout: Option<Duration>,
+    /// The options of the WebSocket.
+    pub rules: Arc<Rules>,
+    /// Its books.
+    pub ledger: Arc<Ledger>,
+}
+
+/// An open WebSocket to a server.
+#[derive(Debug)]
+pub struct Connected {
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// The server's address.
+    pub peer: Peer,
+    /// What the server's response says.
+    pub grant: Grant,
+}
+
+/// How a connect ended. Boxed on its way: there are few of these and many other events.
+#[derive(Debug)]
+pub enum ConnectOutcome {
+    /// The WebSocket is open. First event of its connection.
+    Connected(Box<Connected>),
+    /// There is none.
+    Failed(Box<ConnectFailure>),
+}

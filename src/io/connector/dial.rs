@@ -1,0 +1,151 @@
+//! From a host name to a TCP connection. Where a name has several addresses, they are tried as RFC 8305 ("Happy Eyeballs")
+//! has it: the families in turn, and the next one a quarter of a second after the last although that has not failed yet.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::protocol::connect::{ConnectCause, ConnectFailure};
+
+/// The addresses of a host, in the order in which to try them; at least one.
+pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectFailure> {
+    let not_found = |detail: String| ConnectFailure {
+        system: Some("ENOTFOUND"),
+        ..ConnectFailure::new(ConnectCause::NameNotFound, format!("{host}: {detail}"))
+    };
+    let addresses: Vec<_> =
+        tokio::net::lookup_host((host, port)).await.map_err(|error| not_found(error.to_string()))?.collect();
+    if addresses.is_empty() { Err(not_found("it has no address".to_owned())) } else { Ok(in_turn(addresses)) }
+}
+
+/// The families in turn, beginning with the first one that the system gave (RFC 8305 §4).
+fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let is_first_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == is_first_v6);
+    let longest = first.len().max(second.len());
+    (0..longest).flat_map(|place| [first.get(place), second.get(place)]).flatten().copied().collect()
+}
+
+/// A connection to the first of the addresses that takes one.
+pub async fn dial(addresses: Vec<SocketAddr>) -> Result<TcpStream, ConnectFailure> {
+    let mut waiting = addresses.into_iter().peekable();
+    let mut attempts = JoinSet::new();
+    let mut failures = Vec::new();
+    loop {
+        if let Some(address) = waiting.next() {
+            attempts.spawn(async move { (address, TcpStream::connect(address).await) });
+        }
+        let next = attempts.join_next();
+        let ended = match waiting.peek() {
+            None => next.await,
+            Some(_) => match tokio::time::timeout(ATTEMPT_DELAY, next).await {
+                Ok(ended) => ended,
+                Err(_) => continue,
+            },
+        };
+        match ended {
+            Some(Ok((_, Ok(stream)))) => return Ok(stream),
+            Some(Ok((address, Err(error)))) => failures.push((address, error)),
+            // The attempt panicked, of which the runtime has told.
+            Some(Err(_)) => {}
+            None if waiting.peek().is_none() => return Err(failure_of(&failures)),
+            None => {}
+        }
+    }
+}
+
+/// What the failed attempts amount to: the cause of the first, and what became of each.
+fn failure_of(failures: &[(SocketAddr, io::Error)]) -> ConnectFailure {
+    let Some((_, first)) = failures.first() else {
+        return ConnectFailure::new(ConnectCause::Failed, "no attempt was made");
+    };
+    let words = |(address, error): &(SocketAddr, io::Error)| match system_code(error) {
+        Some(code) => format!("{address} ({code})"),
+        None => format!("{address} ({error})"),
+    };
+    let detail = failures.iter().map(words).collect::<Vec<_>>().join(", ");
+    ConnectFailure { system: system_code(first), ..ConnectFailure::new(cause_of(first), detail) }
+}
+
+fn cause_of(error: &io::Error) -> ConnectCause {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionRefused => ConnectCause::Refused,
+        Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => ConnectCause::Unreachable,
+        Kind::TimedOut => ConnectCause::TimedOut,
+        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => ConnectCause::Ended,
+        _ => ConnectCause::Failed,
+    }
+}
+
+/// The name that the system has for an error, as Node gives it.
+pub fn system_code(error: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind as Kind;
+    Some(match error.kind() {
+        Kind::ConnectionRefused => "ECONNREFUSED",
+        Kind::HostUnreachable => "EHOSTUNREACH",
+        Kind::NetworkUnreachable => "ENETUNREACH",
+        Kind::NetworkDown => "ENETDOWN",
+        Kind::TimedOut => "ETIMEDOUT",
+        Kind::ConnectionReset => "ECONNRESET",
+        Kind::ConnectionAborted => "ECONNABORTED",
+        Kind::BrokenPipe => "EPIPE",
+        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
+        Kind::PermissionDenied => "EACCES",
+        _ => match error.raw_os_error() {
+            Some(23 | 24) => "EMFILE",
+            _ => return None,
+        },
+    })
+}
+
+/// RFC 8305 §5, "Connection Attempt Delay".
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let of = |list: &[&str]| in_turn(list.iter().map(|text| address(text)).collect());
+        let all = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"];
+        let turns = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"];
+        assert_eq!(of(&all), turns.map(address));
+        assert_eq!(of(&["1.1.1.1:1", "[::1]:1"]), ["1.1.1.1:1", "[::1]:1"].map(address));
+        assert_eq!(of(&["1.1.1.1:1"]), ["1.1.1.1:1"].map(address));
+    }
+
+    #[test]
+    fn a_failure_has_the_first_cause_and_all_addresses() {
+        let failures = [
+            (address("[::1]:1"), io::ErrorKind::ConnectionRefused.into()),
+            (address("127.0.0.1:1"), io::ErrorKind::HostUnreachable.into()),
+        ];
+        let failure = failure_of(&failures);
+        assert_eq!((failure.cause, failure.system), (ConnectCause::Refused, Some("ECONNREFUSED")));
+        assert_eq!(failure.detail, "[::1]:1 (ECONNREFUSED), 127.0.0.1:1 (EHOSTUNREACH)");
+    }
+
+    #[test]
+    fn errors_name_their_cause() {
+        let table = [
+            (io::ErrorKind::ConnectionRefused, ConnectCause::Refused),
+            (io::ErrorKind::NetworkUnreachable, ConnectCause::Unreachable),
+            (io::ErrorKind::TimedOut, ConnectCause::TimedOut),
+            (io::ErrorKind::ConnectionReset, ConnectCause::Ended),
+            (io::ErrorKind::AddrNotAvailable, ConnectCause::Failed),
+        ];
+        for (kind, cause) in table {
+            assert_eq!(cause_of(&kind.into()), cause, "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! `uWS.connect`: WebSockets to servers. A worker makes the connection; here are those that are waited for.
+
+use std::time::Duration;
+
+use super::app::{code_of, default_threads};
+use super::behavior::{Behavior, BehaviorValues, Route, Target};
+use super::dispatch::step;
+use super::environment::{Environment, Occupant};
+use super::error::Misuse;
+use super::handles::{Handle, Table};
+use super::option::{Range, integer};
+use super::raw::{Call, Env, Value};
+use super::websocket::Socket;
+use crate::bridge::command::Command;
+use crate::bridge::connect::{ConnectOrder, ConnectOutcome, Connected};
+use crate::bridge::id::{AppId, ClientId, WorkerId};
+use crate::bridge::ledger::Ledger;
+use crate::bridge::sync::Arc;
+use crate::protocol::connect::ConnectFailure;
+use crate::protocol::websocket::opening::{InvalidWish, Opening, ResponseFields, Wishes};
+
+/// The connects that are under way.
+#[derive(Debug, Default)]
+pub struct Clients {
+    pending: Table<Pending>,
+    /// How many there have been, to spread them over the workers.
+    count: usize,
+}
+
+impl Clients {
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+/// One connect.
+#[derive(Debug)]
+struct Pending {
+    /// Who makes the connection.
+    worker: WorkerId,
+    /// The options of the WebSocket, in the table of routes although nothing is routed there.
+    route: usize,
+    ledger: Arc<Ledger>,
+}
+
+impl Environment {
+    fn connect(
+        &mut self,
+        env: Env<'_>,
+        behavior: Behavior,
+        order: impl FnOnce(ClientId, &Behavior, Arc<Ledger>) -> ConnectOrder,
+    ) -> Result<Handle, Misuse> {
+        let worker = self.next_worker()?;
+        let ledger = Arc::new(Ledger::default());
+        let behavior = Box::new(behavior);
+        let entry = self.routes.vacant_entry();
+        let pending = Pending { worker, route: entry.key(), ledger: Arc::clone(&ledger) };
+        let handle = self
+            .clients
+            .pending
+            .insert(pending)
+            .map_err(|_| Misuse::invalid_state("too many connects are under way"))?;
+        let client = ClientId { slot: handle.slot, generation: handle.generation };
+        let order = order(client, &behavior, ledger);
+        entry.insert(Route { target: Target::WebSocket(behavior), warned: false });
+        self.outgoing.push(worker, Command::Connect(Box::new(order)));
+        self.settle();
+        self.update_liveness(env);
+        Ok(handle)
+    }
+
+    /// The workers take turns. Those that apps have started are used, too.
+    fn next_worker(&mut self) -> Result<WorkerId, Misuse> {
+        let pool = &mut self.threads()?.pool;
+        pool.ensure(default_threads())
+            .map_err(|error| Misuse::system(code_of(&error), format!("no I/O thread: {error}")))?;
+        let workers = pool.workers().len();
+        self.clients.count = self.clients.count.wrapping_add(1);
+        // There are at most 64 workers.
+        Ok(WorkerId(u8::try_from(self.clients.count % workers).unwrap_or(0)))
+    }
+
+    /// A connect has ended: as an event for JavaScript, unless it was given up.
+    pub fn handle_connect_ended<'c>(
+        &mut self,
+        env: Env<'c>,
+        client: ClientId,
+        outcome: ConnectOutcome,
+    ) -> Option<(f64, Value<'c>)> {
+        let handle = Handle { slot: client.slot, generation: client.generation };
+        let pending = self.clients.pending.remove(handle);
+        match (outcome, pending) {
+            (ConnectOutcome::Connected(connected), Some(pending)) => {
+                self.open_client(env, handle, pending, *connected)
+            }
+            (ConnectOutcome::Connected(connected), None) => {
+                let connection = connected.connection;
+                self.outgoing.push(connection.worker, Command::CloseConnection { connection });
+                None
+            }
+            (ConnectOutcome::Failed(failure), Some(pending)) => {
+                self.routes.try_remove(pending.route);
+                self.registers.set(1, handle.to_number());
+                Some((step::NOT_CONNECTED, failure_values(env, &failure)))
+            }
+            (ConnectOutcome::Failed(_), None) => None,
+        }
+    }
+
+    fn open_client<'c>(
+        &mut self,
+        env: Env<'c>,
+        client: Handle,
+        pending: Pending,
+        connected: Connected,
+    ) -> Option<(f64, Value<'c>)> {
+        let Connected { connection, peer, grant } = connected;
+        let Pending { route, ledger, .. } = pending;
+        let Ok(socket) = self.sockets.insert(Socket::new(connection, AppId::CLIENTS, route, ledger, peer))
+        else {
+            // 16.7 million WebSockets are open.
+            self.routes.try_remove(route);
+            self.outgoing.push(connection.worker, Command::CloseConnection { connection });
+            self.registers.set(1, client.to_number());
+            let text = env.string(b"too many WebSockets are open");
+            return Some((step::NOT_CONNECTED, env.array([env.string(b"ERR_INVALID_STATE"), text])));
+        };
+        self.occupants.set(connection, Occupant::Socket(socket));
+        self.registers.set(1, socket.to_number());
+        self.registers.set(2, client.to_number());
+        let words = [grant.subprotocol, grant.extensions].map(|word| env.string(word.as_bytes()));
+        let values = words.into_iter().chain(field_values(env, &grant.fields));
+        Some((step::CONNECTED, env.array(values)))
+    }
+}
+
+/// Code, message, the system's code, status and body, then names and values of the header fields.
+fn failure_values<'c>(env: Env<'c>, failure: &ConnectFailure) -> Value<'c> {
+    let text = |text: &str| env.string(text.as_bytes());
+    let response = failure.response.as_deref();
+    let mut values = vec![
+        text(failure.cause.name()),
+        text(&failure.message()),
+        failure.system.map_or(Value::UNDEFINED, text),
+        response.map_or(Value::UNDEFINED, |response| env.from_number(f64::from(response.status))),
+        response.map_or(Value::UNDEFINED, |response| text(&String::from_utf8_lossy(&response.body))),
+    ];
+    values.extend(response.into_iter().flat_map(|response| field_values(env, &response.fields)));
+    env.array(values)
+}
+
+fn field_values<'c>(env: Env<'c>, fields: &ResponseFields) -> impl Iterator<Item = Value<'c>> {
+    fields.iter().flat_map(move |(name, value)| [env.string(name.as_bytes()), env.latin1(value)])
+}
+
+/// `clientConnect(address, subprotocols, headers, timeout, settings, handlers)`: begins a connect and returns the number
+/// under which `next` will tell of its end.
+///
+/// - `address`: host, port, path with query, and the `Host` field;
+/// - `subprotocols`, `headers`: how many strings, then these; of headers names and values in turn;
+/// - `settings`, `handlers`: as of `appWebSocket`.
+pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    let of_address = |index| env.element(call.argument(0), index);
+    let host = text(env, of_address(0))?;
+    let port = env.number(of_address(1)).map_or(0, |port| port as u16);
+    let subprotocols = texts(env, call.argument(1))?;
+    let timeout = Range { least: 0, most: LONGEST_TIMEOUT, default: DEFAULT_TIMEOUT };
+    let timeout = integer(env, call.argument(3), "connectTimeout", timeout)?;
+    let behavior = behavior(call)?;
+    let wishes = Wishes {
+        target: text(env, of_address(2))?,
+        host: text(env, of_address(3))?,
+        fields: fields(env, call.argument(2))?,
+        subprotocols,
+        compression: behavior.compression,
+    };
+    let opening = Opening::new(wishes).map_err(refused)?;
+    let handle = call.environment()?.connect(env, behavior, |client, behavior, ledger| ConnectOrder {
+        client,
+        host,
+        port,
+        opening,
+        timeout: (timeout > 0).then(|| Duration::from_millis(timeout)),
+        rules: Arc::clone(&behavior.rules),
+        ledger,
+    })?;
+    Ok(env.from_number(handle.to_number()))
+}
+
+fn behavior(call: &Call<'_>) -> Result<Behavior, Misuse> {
+    let env = call.env();
+    let setting = |index| env.element(call.argument(4), index);
+    let values = BehaviorValues {
+        max_payload_length: setting(0),
+        idle_timeout: setting(1),
+        max_lifetime: setting(2),
+        max_backpressure: setting(3),
+        send_pings: setting(4),
+        close_on_limit: setting(5),
+        compression: setting(6),
+        handlers: call.argument(5),
+    };
+    Behavior::parse(env, values)
+}
+
+fn refused(wish: InvalidWish) -> Misuse {
+    match wish {
+        InvalidWish::Field(_) => Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", wish.to_string()),
+        InvalidWish::Target | InvalidWish::OwnField(_) | InvalidWish::Subprotocol(_) => {
+            Misuse::invalid_value(wish.to_string())
+        }
+    }
+}
+
+/// The strings of an array that says in front how many there are.
+fn texts(env: Env<'_>, array: Value<'_>) -> Result<Vec<String>, Misuse> {
+    let count = env.number(env.element(array, 0)).unwrap_or(0.0) as u32;
+    (1..=count).map(|index| text(env, env.element(array, index))).collect()
+}
+
+fn fields(env: Env<'_>, array: Value<'_>) -> Result<Vec<(String, Vec<u8>)>, Misuse> {
+    let mut words = texts(env, array)?.into_iter();
+    let mut fields = Vec::new();
+    while let (Some(name), Some(value)) = (words.next(), words.next()) {
+        fields.push((name, value.into_bytes()));
+    }
+    Ok(fields)
+}
+
+fn text(env: Env<'_>, value: Value<'_>) -> Result<String, Misuse> {
+    let mut text = Vec::new();
+    env.append_text_or_data(value, &mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// `clientCancel(connect)`: gives a connect up. Its end is not told; nothing if it was.
+pub fn cancel<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let handle = Handle::from_number(call.number(0));
+    let Some((handle, pending)) =
+        handle.and_then(|handle| environment.clients.pending.remove(handle).map(|pending| (handle, pending)))
+    else {
+        return Ok(Value::UNDEFINED);
+    };
+    environment.routes.try_remove(pending.route);
+    let client = ClientId { slot: handle.slot, generation: handle.generation };
+    environment.outgoing.push(pending.worker, Command::CancelConnect { client });
+    environment.settle();
+    environment.update_liveness(call.env());
+    Ok(Value::UNDEFINED)
+}
+
+/// Milliseconds that a connect may take unless the call says otherwise: three retransmissions of a SYN (RFC 6298) and the
+/// time for a slow server.
+const DEFAULT_TIMEOUT: u64 = 10_000;
+/// In milliseconds: the longest time that a timer of Node can be set to.
+const LONGEST_TIMEOUT: u64 = 2_147_483_647;
