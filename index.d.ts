@@ -491,7 +491,7 @@ export interface AppStats {
     refused: { [rule: string]: number };
   };
   handshakeFailures: {
-    /** TLS handshakes that failed. 0 as long as there is no TLS. */
+    /** TLS handshakes that failed, or were refused because of `maxHandshakes`; the log says why. */
     tls: number;
     /** WebSocket handshakes that were answered with 400 or 426. */
     webSocket: number;

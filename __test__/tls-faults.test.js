@@ -207,4 +207,20 @@ describe('before there is a connection', () => {
     second.finish();
     await second.rest();
   });
+
+  test('failures are counted, and a client that leaves without a word is none', async () => {
+    const app = createSSLApp({ maxHandshakes: 1 });
+    const port = listen(app);
+    for (const bytes of [request('GET', '/'), Buffer.alloc(9, 3), '']) {
+      const client = await connectPlain(port);
+      await client.send(bytes);
+      client.finish();
+      await client.rest();
+    }
+    const waiting = await connectPlain(port);
+    await (await connectPlain(port)).over();
+    waiting.finish();
+    await waiting.rest();
+    expect((await app.getStats()).handshakeFailures).toEqual({ tls: 3, webSocket: 0 });
+  });
 });

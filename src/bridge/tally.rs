@@ -51,7 +51,7 @@ pub struct Tally {
     pub bytes_sent: Counter,
     /// Bytes that wait because sockets did not take them.
     pub backlog: Counter,
-    /// TLS handshakes that failed.
+    /// TLS handshakes that failed, or were refused because of too many others.
     pub tls_handshake_failures: Counter,
     refusals: Refusals,
 }

@@ -342,6 +342,7 @@ impl Worker {
             transport.watch(&setup.tcp);
         }
         let Some(terms) = Terms::new(&transport, address, setup) else {
+            context.tallies.of(app).tls_handshake_failures.add(1);
             let peer = transport.peer().map(tracing::field::display);
             return tracing::warn!(
                 worker = self.id.0,

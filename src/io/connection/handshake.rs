@@ -53,9 +53,8 @@ impl Connection {
         if tls.is_handshaking() {
             return;
         }
-        let Some(handshake) = http.handshake.take() else { return };
+        http.handshake = None;
         let is_resumed = self.transport.session().is_some_and(|session| session.is_resumed());
-        handshake.admission.setup.handshakes.note_completed(is_resumed);
         http.restart_clock(now);
         let domain = self.transport.session().and_then(|session| session.domain());
         let certificate = tls.peer_certificates().and_then(|chain| chain.first());
@@ -126,8 +125,8 @@ impl Connection {
     /// There will be no connection. An alert that says why may be on its way.
     fn fail_handshake(&mut self, cause: &'static str, why: &dyn std::fmt::Display, context: &mut Context) {
         let Protocol::Http(http) = &mut self.protocol else { return };
-        if let Some(handshake) = http.handshake.take() {
-            handshake.admission.setup.handshakes.note_failed();
+        if http.handshake.take().is_some() {
+            self.tally(context).tls_handshake_failures.add(1);
             tracing::warn!(cause, reason = %why, "TLS handshake failed");
         }
         self.drain(cause, context);

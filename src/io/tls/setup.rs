@@ -13,8 +13,8 @@ pub struct TlsSetup {
     pub names: ServerNames,
     /// How much time and room handshakes get.
     pub limits: HandshakeLimits,
-    /// How the handshakes so far went.
-    pub handshakes: Handshakes,
+    /// Handshakes under way, counted by all workers.
+    under_way: AtomicU64,
 }
 
 /// What clients may take before anything is known of them.
@@ -45,20 +45,16 @@ impl TlsSetup {
     /// The setup of one app.
     #[must_use]
     pub fn new(names: ServerNames, limits: HandshakeLimits) -> Self {
-        Self { names, limits, handshakes: Handshakes::default() }
+        Self { names, limits, under_way: AtomicU64::new(0) }
     }
 
     /// Begins a handshake, unless too many are under way.
     #[must_use]
     pub fn begin(self: &Arc<Self>) -> Option<Admission> {
-        // Relaxed, here and below: these are counts, and nothing is read because of them.
-        let is_full = self.handshakes.under_way.fetch_add(1, Ordering::Relaxed) >= self.limits.most;
+        // Relaxed, here and below: it is a number, and nothing else is read because of it.
+        let is_full = self.under_way.fetch_add(1, Ordering::Relaxed) >= self.limits.most;
         let admission = Admission { setup: Arc::clone(self) };
-        if is_full {
-            self.handshakes.refused.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(admission)
+        (!is_full).then_some(admission)
     }
 }
 
@@ -71,57 +67,6 @@ pub struct Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.setup.handshakes.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// How the handshakes of an app went, counted by all workers; may be read on any thread.
-#[derive(Debug, Default)]
-pub struct Handshakes {
-    under_way: AtomicU64,
-    completed: AtomicU64,
-    resumed: AtomicU64,
-    failed: AtomicU64,
-    refused: AtomicU64,
-}
-
-/// [`Handshakes`] at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HandshakeCounts {
-    /// Begun, and neither completed nor failed yet.
-    pub under_way: u64,
-    /// Completed, resumed ones included.
-    pub completed: u64,
-    /// Completed without certificate and signature, because the client came back with a ticket.
-    pub resumed: u64,
-    /// Failed: the client went away, ran out of time, or did not want what this side has to offer.
-    pub failed: u64,
-    /// Closed unheard, because too many were under way.
-    pub refused: u64,
-}
-
-impl Handshakes {
-    /// One was completed.
-    pub fn note_completed(&self, is_resumed: bool) {
-        self.completed.fetch_add(1, Ordering::Relaxed);
-        self.resumed.fetch_add(u64::from(is_resumed), Ordering::Relaxed);
-    }
-
-    /// One failed.
-    pub fn note_failed(&self) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The counts of this moment.
-    #[must_use]
-    pub fn counts(&self) -> HandshakeCounts {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        HandshakeCounts {
-            under_way: read(&self.under_way),
-            completed: read(&self.completed),
-            resumed: read(&self.resumed),
-            failed: read(&self.failed),
-            refused: read(&self.refused),
-        }
+        self.setup.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
