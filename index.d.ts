@@ -78,7 +78,7 @@ export type ErrorCode =
   | 'ERR_TLS_CERTIFICATE'
   /** TLS options: the private key is not that of the certificate. */
   | 'ERR_TLS_KEY_MISMATCH'
-  /** TLS options: the authorities of client certificates are missing or malformed. */
+  /** TLS options: the authorities are missing or malformed. */
   | 'ERR_TLS_CA'
   /** TLS options: a cipher suite that nobody knows, or none that is available. */
   | 'ERR_TLS_CIPHERS'
@@ -1385,7 +1385,7 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
 // ---------------------------------------------------------------------------------------------------------- Client
 
 /**
- * Opens a WebSocket to a server. All of it happens on the I/O threads: resolving the name, connecting, the handshake,
+ * Opens a WebSocket to a server. All of it happens on the I/O threads: resolving the name, connecting, TLS, the handshake,
  * masking, compression, pings.
  *
  * ```ts
@@ -1409,10 +1409,12 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
  *
  * It keeps the process alive until it is closed. Redirects are not followed, and proxies of the environment not used.
  *
- * `url` begins with `ws:` and has no fragment. User and password in it become an `Authorization` header.
+ * `url` begins with `ws:` or `wss:` and has no fragment. User and password in it become an `Authorization` header.
  *
  * Rejects, like all promises of this module, for mistakes too: `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (a url,
- * header or subprotocol that cannot be sent, a handler of servers), `ERR_HTTP_INVALID_HEADER`, `ERR_OUT_OF_RANGE`.
+ * header or subprotocol that cannot be sent, a handler of servers), `ERR_HTTP_INVALID_HEADER`, `ERR_OUT_OF_RANGE`; for
+ * certificates and keys that cannot be used `ERR_TLS_CA`, `ERR_TLS_CERTIFICATE`, `ERR_TLS_KEY`, `ERR_TLS_KEY_MISMATCH`,
+ * `ERR_TLS_PASSPHRASE`.
  */
 export function connect<UserData = unknown>(
   url: string | { readonly href: string },
@@ -1455,6 +1457,30 @@ export interface ConnectOptions<UserData = unknown> {
   signal?: ConnectSignal;
   /** Its own properties are copied onto the WebSocket before `open`. */
   userData?: UserData;
+
+  // With `wss:`; without effect with `ws:`. TLS 1.3 and 1.2, as of a server of Ferrows.
+
+  /**
+   * Certificates to believe instead of those of the system, as PEM, one after the other or as an array: authorities, or the
+   * certificate of the server itself. Those of the system are looked for where OpenSSL looks, `SSL_CERT_FILE` and
+   * `SSL_CERT_DIR` included; those that come with Node are not used.
+   */
+  ca?: RecognizedString | readonly RecognizedString[];
+  /** A certificate chain as PEM, for servers that ask for one; with `key`. */
+  cert?: RecognizedString;
+  /** Its private key as PEM. */
+  key?: RecognizedString;
+  /** The passphrase of an encrypted private key. */
+  passphrase?: RecognizedString;
+  /** The name that the server's certificate has to have, and that it is told (SNI). @default the host of the url */
+  servername?: string;
+  /**
+   * `false` believes any certificate, for any name, of anybody. **Dangerous**: whoever stands between here and the server can
+   * then read and change everything, and neither end notices. TLS without it protects from nobody who acts, only from those
+   * who look on. To talk to a server with a certificate of its own making, pass that as `ca`.
+   * @default true
+   */
+  rejectUnauthorized?: boolean;
 }
 
 /** What {@link connect} needs of an `AbortSignal`. */

@@ -17,30 +17,35 @@ async function connect(url, behavior, options) {
   for (const name of ['upgrade', 'subscription']) {
     if (handlers[name] !== undefined) throw invalidValue(`${name} is a handler of servers`);
   }
-  const { headers, protocols, connectTimeout, signal, userData } = readOptions(options);
+  const { headers, protocols, connectTimeout, signal, userData, tls } = readOptions(options);
+  handlers.isSecure = address.isSecure;
   const credentials = address.authorization === undefined ? [] : ['Authorization', address.authorization];
   const ws = createSocket(handlers);
   Object.assign(ws, userData);
   if (signal?.aborted) throw signal.reason;
   const number = native.clientConnect(
     address.parts, counted(protocols), counted([...credentials, ...headers]), connectTimeout, settings, bits,
+    address.isSecure ? [tls.servername ?? address.parts[0], ...tls.pem, tls.believesAnybody] : undefined,
   );
   return new Promise((resolve, reject) => {
     connects.set(number, { ws, resolve, reject, release: attachSignal(signal, number, reject) });
   });
 }
 
-/** `{ parts: [host, port, path with query, Host], authorization }` */
+/** `{ parts: [host, port, path with query, Host], isSecure, authorization }` */
 function readAddress(url) {
   const { protocol, hostname, port, pathname, search, host, username, password, hash } = parse(url);
-  if (protocol !== 'ws:') throw invalidValue('url must begin with ws://');
+  if (protocol !== 'ws:' && protocol !== 'wss:') throw invalidValue('url must begin with ws:// or wss://');
+  const isSecure = protocol === 'wss:';
   if (hash !== '') throw invalidValue('url must have no fragment (RFC 6455 §3)');
   const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
-  const parts = [bare, port === '' ? 80 : Number(port), pathname + search, host];
-  if (username === '' && password === '') return { parts };
+  const parts = [bare, port === '' ? DEFAULT_PORTS[protocol] : Number(port), pathname + search, host];
+  if (username === '' && password === '') return { parts, isSecure };
   const credentials = Buffer.from(`${decoded(username)}:${decoded(password)}`);
-  return { parts, authorization: `Basic ${credentials.toString('base64')}` };
+  return { parts, isSecure, authorization: `Basic ${credentials.toString('base64')}` };
 }
+
+const DEFAULT_PORTS = { 'ws:': 80, 'wss:': 443 };
 
 function parse(url) {
   const text = typeof url === 'object' && url !== null ? url.href : url;
@@ -67,8 +72,27 @@ function readOptions(options) {
   checkSignal(signal);
   return {
     headers: readHeaders(headers ?? {}), protocols: readProtocols(protocols ?? []), connectTimeout, signal, userData,
+    tls: readTls(options),
   };
 }
+
+/** What is given for `wss:`. */
+function readTls({ ca, cert, key, passphrase, servername, rejectUnauthorized }) {
+  if (servername !== undefined && typeof servername !== 'string') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'servername must be a string');
+  }
+  if (rejectUnauthorized !== undefined && typeof rejectUnauthorized !== 'boolean') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'rejectUnauthorized must be a boolean');
+  }
+  // A list of certificates is the text of all of them.
+  const pem = Array.isArray(ca) ? ca.map((one) => Buffer.from(native.copy(readable(one)))).flatMap((one) => [one, NEWLINE]) : undefined;
+  return {
+    servername, pem: [pem === undefined ? readable(ca) : Buffer.concat(pem), readable(cert), readable(key), readable(passphrase)],
+    believesAnybody: rejectUnauthorized === false,
+  };
+}
+
+const NEWLINE = Buffer.from('\n');
 
 /** Names and values in turn. */
 function readHeaders(headers) {

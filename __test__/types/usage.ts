@@ -459,6 +459,12 @@ const opening: Promise<uWS.WebSocket<Visitor>> = uWS.connect<Visitor>('ws://loca
   connectTimeout: 1000,
   signal: AbortSignal.timeout(1000),
   userData: { name: 'visitor' },
+  ca: ['authority', Buffer.from('another')],
+  cert: 'certificate',
+  key: Buffer.from('key'),
+  passphrase: 'secret',
+  servername: 'localhost',
+  rejectUnauthorized: true,
 });
 const others: Promise<uWS.WebSocket<unknown>>[] = [
   uWS.connect(new URL('ws://localhost'), {}),

@@ -7,6 +7,7 @@ use super::ledger::Ledger;
 use super::peer::Peer;
 use super::rules::Rules;
 use super::sync::Arc;
+use crate::io::tls::client::ClientTls;
 use crate::protocol::connect::ConnectFailure;
 use crate::protocol::websocket::opening::{Grant, Opening};
 
@@ -19,6 +20,8 @@ pub struct ConnectOrder {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// What is needed to speak TLS, with `wss://`.
+    pub tls: Option<ClientTls>,
     /// Request and expectations.
     pub opening: Opening,
     /// How long all of it may take; `None` is as long as the system has patience.

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, Write};
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 
+use rustls::ClientConnection;
 use socket2::Socket;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
@@ -84,6 +85,11 @@ impl Transport {
     /// From now on TLS is spoken. `early` has been read already and is its begin.
     pub fn secure(&mut self, setup: Arc<TlsSetup>, early: Vec<u8>) {
         self.session = Some(Box::new(Session::new(setup, early)));
+    }
+
+    /// From now on TLS is spoken, to a server.
+    pub fn secure_as_client(&mut self, tls: ClientConnection) {
+        self.session = Some(Box::new(Session::of_client(tls)));
     }
 
     /// It is not TLS what the peer speaks: the rest is in clear, on both sides.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+
 use super::app::{code_of, default_threads};
 use super::behavior::{Behavior, BehaviorValues, Route, Target};
 use super::dispatch::step;
@@ -9,13 +11,16 @@ use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::{Handle, Table};
 use super::option::{Range, integer};
-use super::raw::{Call, Env, Value};
+use super::raw::{Call, Env, Type, Value};
+use super::tls_options::Refusal;
 use super::websocket::Socket;
 use crate::bridge::command::Command;
 use crate::bridge::connect::{ConnectOrder, ConnectOutcome, Connected};
 use crate::bridge::id::{AppId, ClientId, WorkerId};
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
+use crate::io::tls::client::{ClientOptions, ClientTls, Trust};
+use crate::io::tls::source::Source;
 use crate::protocol::connect::ConnectFailure;
 use crate::protocol::websocket::opening::{InvalidWish, Opening, ResponseFields, Wishes};
 
@@ -155,12 +160,13 @@ fn field_values<'c>(env: Env<'c>, fields: &ResponseFields) -> impl Iterator<Item
     fields.iter().flat_map(move |(name, value)| [env.string(name.as_bytes()), env.latin1(value)])
 }
 
-/// `clientConnect(address, subprotocols, headers, timeout, settings, handlers)`: begins a connect and returns the number
+/// `clientConnect(address, subprotocols, headers, timeout, settings, handlers, tls)`: begins a connect and returns the number
 /// under which `next` will tell of its end.
 ///
 /// - `address`: host, port, path with query, and the `Host` field;
 /// - `subprotocols`, `headers`: how many strings, then these; of headers names and values in turn;
-/// - `settings`, `handlers`: as of `appWebSocket`.
+/// - `settings`, `handlers`: as of `appWebSocket`;
+/// - `tls`: name of the server, ca, cert, key, passphrase, and whether to believe anybody; `undefined` for `ws://`.
 pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let of_address = |index| env.element(call.argument(0), index);
@@ -178,10 +184,12 @@ pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         compression: behavior.compression,
     };
     let opening = Opening::new(wishes).map_err(refused)?;
+    let tls = tls(env, call.argument(6))?;
     let handle = call.environment()?.connect(env, behavior, |client, behavior, ledger| ConnectOrder {
         client,
         host,
         port,
+        tls,
         opening,
         timeout: (timeout > 0).then(|| Duration::from_millis(timeout)),
         rules: Arc::clone(&behavior.rules),
@@ -204,6 +212,35 @@ fn behavior(call: &Call<'_>) -> Result<Behavior, Misuse> {
         handlers: call.argument(5),
     };
     Behavior::parse(env, values)
+}
+
+fn tls(env: Env<'_>, value: Value<'_>) -> Result<Option<ClientTls>, Misuse> {
+    if env.type_of(value) == Type::Nothing {
+        return Ok(None);
+    }
+    let bytes = |index| match env.element(value, index) {
+        value if env.type_of(value) == Type::Nothing => Ok(None),
+        value => {
+            let mut bytes = Vec::new();
+            env.append_text_or_data(value, &mut bytes).map(|()| Some(bytes))
+        }
+    };
+    let source = |index, option: &str| {
+        bytes(index).map(|text| text.map(|text| Source { place: option.to_owned(), text }))
+    };
+    let identity = match (source(2, "cert")?, source(3, "key")?) {
+        (None, None) => None,
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(Misuse::invalid_value("cert and key must be given together"));
+        }
+    };
+    let name = ServerName::try_from(text(env, env.element(value, 0))?)
+        .map_err(|_| Misuse::invalid_value("servername must be a host name or an IP address"))?;
+    let trust = if env.truthy(env.element(value, 5)) { Trust::Anybody } else { Trust::Verified };
+    let options = ClientOptions { ca: source(1, "ca")?, identity, passphrase: bytes(4)?, trust };
+    let tls = ClientTls::new(name, options);
+    tls.map(Some).map_err(|error| Refusal::from(error).thrown("connect"))
 }
 
 fn refused(wish: InvalidWish) -> Misuse {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::dial::system_code;
+use crate::io::tls::fault::Fault;
 use crate::protocol::connect::{ConnectCause, ConnectFailure, RefusedResponse};
 use crate::protocol::http::body::BodyDecoder;
 use crate::protocol::http::head::BodyLength;
@@ -18,7 +19,7 @@ pub async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(Grant, Vec<u8>), ConnectFailure> {
     stream.write_all(opening.request()).await.map_err(|error| ended(&error))?;
     stream.flush().await.map_err(|error| ended(&error))?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL_HEAD);
     let mut skipped = 0;
     let head = loop {
         match Opening::read(&bytes)? {
@@ -59,7 +60,12 @@ async fn receive<S: AsyncRead + Unpin>(stream: &mut S, bytes: &mut Vec<u8>) -> R
 }
 
 fn ended(error: &io::Error) -> ConnectFailure {
-    let failure = ConnectFailure::new(ConnectCause::Ended, error.to_string());
+    // With TLS 1.3 a server refuses a client's certificate only when the client takes the handshake for complete.
+    let cause = match Fault::of(error) {
+        Some(Fault::Alert(_) | Fault::Invalid(_)) => ConnectCause::Tls,
+        Some(_) | None => ConnectCause::Ended,
+    };
+    let failure = ConnectFailure::new(cause, error.to_string());
     ConnectFailure { system: system_code(error), ..failure }
 }
 
@@ -131,6 +137,8 @@ impl Body {
     }
 }
 
+/// Bytes that most responses have, with their head.
+const USUAL_HEAD: usize = 4096;
 /// Bytes of body that are kept of a response that refuses: enough for the words of a person.
 const MOST_BODY: usize = 4096;
 /// How long a body may take that comes late, before it is done without.

@@ -2,11 +2,13 @@
 //! socket then goes to the worker as a connection like any other.
 //!
 //! ```text
-//!   Command::Connect ─► task: dial (names, addresses) ─► handshake (request, response) ─► Ended ─► Worker::conclude_connect
+//!   Command::Connect ─► task: dial (names, addresses) ─► secure (TLS) ─► handshake (request, response) ─► Ended
+//!                                                                                 Worker::conclude_connects ◄─┘
 //! ```
 
 mod dial;
 mod handshake;
+mod secure;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -15,6 +17,7 @@ use std::task::{Context as TaskContext, Poll};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 
+use self::secure::Stream;
 use super::transport::Transport;
 use crate::bridge::connect::ConnectOrder;
 use crate::bridge::id::ClientId;
@@ -103,14 +106,19 @@ impl Connector {
 
 /// One connect, from the host name to the server's response.
 async fn connect(order: ConnectOrder) -> Result<Granted, ConnectFailure> {
-    let ConnectOrder { client: _, host, port, opening, timeout, rules, ledger } = order;
+    let ConnectOrder { client: _, host, port, tls, opening, timeout, rules, ledger } = order;
     // A sleep knows the moment without a look at the clock here.
     let deadline = timeout.map(|timeout| tokio::time::sleep(timeout).deadline());
     let addresses = within(deadline, "resolving the host name", dial::resolve(&host, port)).await?;
-    let mut stream = within(deadline, "connecting", dial::dial(addresses)).await?;
+    let stream = within(deadline, "connecting", dial::dial(addresses)).await?;
+    let mut transport = Transport::from_tcp(stream);
+    if let Some(tls) = tls {
+        within(deadline, "shaking hands for TLS", secure::secure(&mut transport, tls)).await?;
+    }
+    let mut stream = Stream(&mut transport);
     let answer = handshake::shake_hands(&mut stream, &opening);
     let (grant, early) = within(deadline, "waiting for the response", answer).await?;
-    Ok(Granted { transport: Transport::from_tcp(stream), grant, early, rules, ledger })
+    Ok(Granted { transport, grant, early, rules, ledger })
 }
 
 /// One step of a connect, in time.

@@ -14,8 +14,10 @@
 //! - `setup`: what the workers know of an app that speaks TLS.
 //! - `session`: one TLS connection, without its socket. rustls is driven directly rather than through futures: a worker
 //!   polls its sockets by itself (docs/decisions/0010-tls-provider.md).
+//! - `client`: the configuration of connections to servers, which go on as sessions like the others.
 //! - `fault`: everything that can go wrong between two ends that speak TLS.
 
+pub mod client;
 pub mod encrypted_key;
 pub mod error;
 pub mod fault;

@@ -1,4 +1,4 @@
-//! One TLS connection on the server's side, without its socket.
+//! One TLS connection, without its socket: of a server, or of a client from its first message on.
 //!
 //! ```text
 //!   poll_read  ── sealed bytes ──► Greeting ─ClientHello─► ServerConnection ── bytes in clear ──► connection
@@ -8,7 +8,7 @@
 //! The first message of the client is read before there is a configuration, because it names the server it wants.
 
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
-use rustls::{HandshakeKind, ServerConnection};
+use rustls::{ClientConnection, Connection, HandshakeKind, ServerConnection};
 use std::io::{self, IoSlice, Read, Write};
 
 use super::fault::Fault;
@@ -52,7 +52,7 @@ enum State {
         is_new: bool,
     },
     /// The handshake goes on, or is over.
-    Agreed(Box<ServerConnection>),
+    Agreed(Box<Connection>),
     /// There can be no handshake; the alert that says so may be on its way.
     Refused(Vec<u8>),
 }
@@ -113,6 +113,15 @@ impl Session {
         self.domain
     }
 
+    /// A connection to a server, which has not said anything yet.
+    #[must_use]
+    pub fn of_client(mut tls: ClientConnection) -> Self {
+        tls.set_buffer_limit(Some(MOST_SEALED));
+        let state = State::Agreed(Box::new(tls.into()));
+        let early = Vec::new();
+        Self { state, unsent: 0, early, domain: None, fault: None, has_ended: false, has_failed: false }
+    }
+
     /// Whether the handshake is not over.
     #[must_use]
     pub fn is_handshaking(&self) -> bool {
@@ -134,11 +143,14 @@ impl Session {
         self.has_failed
     }
 
-    /// What was agreed, once the handshake is over.
+    /// What was agreed with a client, once the handshake is over.
     #[must_use]
     pub fn connection(&self) -> Option<&ServerConnection> {
         match &self.state {
-            State::Agreed(tls) => Some(tls),
+            State::Agreed(tls) => match &**tls {
+                Connection::Server(tls) => Some(tls),
+                Connection::Client(_) => None,
+            },
             State::Greeting { .. } | State::Suspended { .. } | State::Refused(_) => None,
         }
     }
@@ -254,7 +266,7 @@ impl Session {
     fn agree(&mut self, accepted: Accepted, answer: Answer) -> Result<(), Fault> {
         self.domain = answer.domain;
         let mut tls = match accepted.into_connection(answer.config) {
-            Ok(tls) => Box::new(tls),
+            Ok(tls) => Box::new(Connection::from(tls)),
             Err((error, alert)) => {
                 self.refuse(alert);
                 return Err(error.into());

@@ -1,0 +1,119 @@
+//! The TLS handshake of a client, and its connection as a stream for the opening handshake.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::dial::system_code;
+use crate::io::tls::client::ClientTls;
+use crate::io::tls::fault::Fault;
+use crate::io::transport::Transport;
+use crate::protocol::connect::{ConnectCause, ConnectFailure};
+
+/// Speaks TLS on a fresh connection from now on.
+pub async fn secure(transport: &mut Transport, tls: ClientTls) -> Result<(), ConnectFailure> {
+    let session = if tls.takes_time() {
+        tokio::task::spawn_blocking(|| tls.connect())
+            .await
+            .map_err(|_| ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows"))?
+    } else {
+        tls.connect()
+    };
+    let session = session.map_err(|error| ConnectFailure::new(ConnectCause::Tls, error.to_string()))?;
+    transport.secure_as_client(session);
+    let result = poll_fn(|task| poll_handshake(transport, task)).await;
+    result.map_err(|error| {
+        // An alert that says why.
+        let _ = transport.flush();
+        failure_of(&error)
+    })
+}
+
+fn poll_handshake(transport: &mut Transport, task: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+    let mut buffer = [0; 4096];
+    loop {
+        if !transport.flush()? {
+            ready!(transport.poll_write_ready(task))?;
+            continue;
+        }
+        if !transport.is_handshaking() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut buffer = ReadBuf::new(&mut buffer);
+        match transport.poll_read(task, &mut buffer)? {
+            Poll::Ready(()) if buffer.filled().is_empty() && transport.is_handshaking() => {
+                return Poll::Ready(Err(Fault::Abandoned.into()));
+            }
+            // What was read may have to be answered, or have been the last message.
+            Poll::Pending if transport.is_handshaking() && transport.unsent() == 0 => return Poll::Pending,
+            Poll::Ready(()) | Poll::Pending => {}
+        }
+    }
+}
+
+/// What a handshake that failed has failed of, in words for whoever runs the client.
+fn failure_of(error: &io::Error) -> ConnectFailure {
+    let tls = |detail: String| ConnectFailure::new(ConnectCause::Tls, detail);
+    match Fault::of(error) {
+        None => {
+            let failure = ConnectFailure::new(ConnectCause::Ended, format!("in the TLS handshake: {error}"));
+            ConnectFailure { system: system_code(error), ..failure }
+        }
+        Some(Fault::Silent | Fault::Abandoned | Fault::Truncated) => {
+            tls("the server left in the middle of it".to_owned())
+        }
+        Some(Fault::Alert(alert)) => tls(format!("the server sent the alert {alert:?}")),
+        Some(Fault::PlainHttp | Fault::NotTls) => tls(NO_TLS.to_owned()),
+        Some(Fault::Invalid(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) => {
+            tls(NO_TLS.to_owned())
+        }
+        Some(Fault::Invalid(error)) => tls(error.to_string()),
+    }
+}
+
+const NO_TLS: &str = "the server does not speak TLS";
+
+/// A connection while a task has it.
+pub struct Stream<'a>(pub &'a mut Transport);
+
+impl AsyncRead for Stream<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        task: &mut TaskContext<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.poll_read(task, buffer)
+    }
+}
+
+impl AsyncWrite for Stream<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        task: &mut TaskContext<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            match self.0.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.0.poll_write_ready(task))?;
+                }
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        while !self.0.flush()? {
+            ready!(self.0.poll_write_ready(task))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        // Nobody asks for more: the connection lives on.
+        self.poll_flush(task)
+    }
+}
