@@ -15,6 +15,7 @@ const { afterTest } = require('./helpers/cleanup.js');
 const { readGuide, runBlock } = require('./helpers/guide.js');
 const { Mailbox } = require('./helpers/mailbox.js');
 const { RawWebSocket } = require('./helpers/raw-websocket.js');
+const { createApp, listen } = require('./helpers/server.js');
 
 const { WebSocketServer, createWebSocketStream } = WebSocket;
 
@@ -233,6 +234,26 @@ prove('Shutting down', async (code) => {
   shutDown();
   expect(await closed).toEqual([1001, 'restarting']);
   expect(await log.take()).toBe('done');
+});
+
+prove('A client', async (code) => {
+  const offers = [];
+  const app = createApp().ws('/*', {
+    upgrade(res, req, context) {
+      const header = (name) => req.getHeader(`sec-websocket-${name}`);
+      offers.push([header('protocol'), req.getHeader('authorization')]);
+      res.upgrade({}, header('key'), header('protocol'), header('extensions'), context);
+    },
+    message: (ws, message, isBinary) => ws.send(message, isBinary),
+  });
+  const port = listen(app);
+  const { log } = await serve(code, { url: `ws://127.0.0.1:${port}/` });
+  expect([await log.take(), await log.take()]).toEqual(['hello', '1000 thanks']);
+  expect(offers).toEqual([['chat', 'let me in']]);
+
+  app.close();
+  const refused = await serve(code, { url: `ws://127.0.0.1:${port}/` });
+  expect(await refused.log.take()).toBe(code.includes('uWS') ? 'ERR_CONNECT_REFUSED' : 'ECONNREFUSED');
 });
 
 describe.each([...proofs])('%s', (heading, proof) => {
