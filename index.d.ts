@@ -456,6 +456,7 @@ export interface ConnectionCounts {
  * it is read at, while the I/O threads go on.
  *
  * What a handler was told is counted before it is told. What the app sends is counted when its I/O thread gets to it.
+ * WebSockets that `connect` has opened belong to no app and are not counted.
  */
 export interface AppStats {
   /** Seconds since the app was made. */

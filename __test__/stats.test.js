@@ -2,6 +2,7 @@
 
 // app.getStats(): every number against what clients did and what handlers were told.
 
+const { connect } = require('..');
 const { textOf } = require('./helpers/closing-server.js');
 const { Mailbox } = require('./helpers/mailbox.js');
 const { RawClient, request } = require('./helpers/raw-http.js');
@@ -336,6 +337,22 @@ test('apps count apart, and go on counting after app.close()', async () => {
   await first.stats();
   expect((await second.stats()).requests).toBe(1);
   expect((await first.stats()).requests).toBe(3);
+});
+
+test('WebSockets that connect has opened are not those of an app', async () => {
+  const server = new CountingServer();
+  const closed = new Mailbox();
+  connect(`ws://127.0.0.1:${server.port}/`, {
+    open: (ws) => ws.send('hello'),
+    message: (ws) => ws.end(1000),
+    close: () => closed.put(),
+  });
+  await closed.take();
+  await server.closes.take();
+  const { connections, messages, closes } = await server.stats();
+  expect(connections.webSocket).toEqual({ open: 0, total: 1 });
+  expect(messages).toEqual({ received: 1, sent: 1, dropped: 0 });
+  expect(closes.webSocket).toEqual({ CLOSED_BY_PEER: 1 });
 });
 
 test('getStats is refused on other objects', () => {
