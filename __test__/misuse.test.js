@@ -54,13 +54,14 @@ function without(tally, count) {
 
 test('misuse: every throw is an Error with a code, the process survives, serves on, and ends by itself', async () => {
   const total = {};
+  let opening = 0;
   const property = fc.asyncProperty(fc.noBias(fc.nat()), async (seed) => {
     console.info(`misuse: FERROWS_MISUSE_SEED=${seed}`);
     const { violations, fresh, opened, clients, tally } = await misuse(seed);
     expect(violations).toEqual([]);
     expect(fresh).toEqual({ answer: 'fresh', echo: 'fresh' });
     expect(opened).toBeGreaterThan(0);
-    expect(clients).toBeGreaterThan(0);
+    opening += clients;
     add(total, tally);
   });
   const examples = SEED === undefined ? [] : [[Number(SEED)]];
@@ -68,6 +69,8 @@ test('misuse: every throw is an Error with a code, the process survives, serves 
   const run = (numRuns, given) => fc.assert(property, { numRuns, examples: given, endOnFailure: true });
   await run(SEEDS, examples);
 
+  // One run alone may have had a server that grants none.
+  expect(opening).toBeGreaterThan(0);
   // Everything was called, and got beyond the check of its arguments. Only constructors never do.
   const constructors = ['app', 'connection', 'req', 'res', 'ws'].map((kind) => `${kind}.constructor`);
   for (let more = 0; more < MORE_SEEDS && without(total, 'returned').length > constructors.length; more++) await run(1, []);
