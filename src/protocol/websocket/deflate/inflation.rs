@@ -55,19 +55,18 @@ impl Inflation<'_> {
             }
             let most = self.out.len().min(self.limit + 1);
             let (taken, made) = (self.decompressor.total_in(), self.decompressor.total_out());
-            let status = self
-                .decompressor
-                .decompress(input, &mut self.out[self.length..most], InflateFlush::NoFlush)
-                .map_err(|_| CloseCause::InvalidDeflate)?;
+            let result =
+                self.decompressor.decompress(input, &mut self.out[self.length..most], InflateFlush::NoFlush);
             // Lossless: both are lengths of slices.
             let taken = (self.decompressor.total_in() - taken) as usize;
             let made = (self.decompressor.total_out() - made) as usize;
             *input = &input[taken..];
             self.length += made;
+            // Whatever follows the byte too many: it may be read together with it, or not.
             if self.length > self.limit {
                 return Err(CloseCause::InflatedTooBig);
             }
-            match status {
+            match result.map_err(|_| CloseCause::InvalidDeflate)? {
                 Status::StreamEnd => return Ok(true),
                 Status::Ok | Status::BufError if self.length == most => {}
                 Status::Ok | Status::BufError if input.is_empty() => return Ok(false),

@@ -227,6 +227,14 @@ fn a_bomb_costs_no_more_than_the_limit() {
 }
 
 #[test]
+fn a_message_that_is_too_long_is_that_even_if_it_is_broken_behind_the_limit() {
+    // 301 bytes, and a block without compression whose length does not agree with its complement.
+    let message = [0x62, 0x60, 0x18, 0x05, 0x44, 0xfa, 0x22, 0x38];
+    assert_eq!(decompress(&message, 300), Err(CloseCause::InflatedTooBig));
+    assert_eq!(decompress(&message, 301), Err(CloseCause::InvalidDeflate));
+}
+
+#[test]
 fn a_message_may_be_as_long_as_the_limit() {
     for length in [0usize, 1, 4095, 4096, 4097, 8192, 100_000] {
         let message: Vec<u8> = (0..length).map(|byte| ((byte * byte) >> 7) as u8).collect();
