@@ -3,6 +3,7 @@
 // What is measured: each measure runs one server under one load and returns figures; its rows turn them into lines of
 // the table, with the targets to reach.
 
+const { certificate } = require('../__test__/helpers/certificates.js');
 const { fanOut } = require('./fan-out.js');
 const { Load, Server } = require('./processes.js');
 
@@ -47,6 +48,11 @@ const BODIES = [
   { name: 'ferrows', server: 'ferrows-bodies.js' },
   { name: 'node:http', server: 'node-bodies.js' },
 ];
+
+const SECURE_BODIES = [
+  { name: 'ferrows', server: 'ferrows-bodies.js' },
+  { name: 'node:https', server: 'node-bodies.js' },
+].map(secured);
 
 /** @type {Measure[]} */
 const measures = [
@@ -111,6 +117,21 @@ const measures = [
   requests('POST 1 KB, 64 connections: requests/s', 'post', { connections: 64, body: 1024 }, 2.5),
   requests('POST 1 MB, 8 connections: requests/s', 'upload', { connections: 8, body: 1_000_000 }, 1, 0.5),
   requests('a response of 100 MB in pieces, 4 connections: responses/s', 'stream', { connections: 4, path: '/stream' }, 1, 0.5),
+  secureEcho('20 B', 20, 2.5),
+  secureEcho('16 KB', 16 * 1024),
+  handshakes('full TLS handshakes', {}),
+  handshakes('resumed TLS handshakes', { resume: true }),
+  {
+    ...requests('a response of 100 MB over TLS, 4 connections: responses/s', 'tls-stream', { connections: 4, path: '/stream' }, 1, 0.5),
+    contestants: SECURE_BODIES,
+  },
+  {
+    key: 'tls-idle',
+    short: false,
+    contestants: ECHO.map(secured),
+    run: (server, settings) => idle(server, settings, 2_000),
+    rows: [{ title: 'RSS per idle WebSocket over TLS, 2,000 open, bytes', figure: 'bytes', digits: 0 }],
+  },
   publishing(10),
   publishing(100),
   { ...publishing(1000), short: true },
@@ -253,6 +274,48 @@ function requests(title, key, load, rate, cpu) {
   };
 }
 
+/** The same contestant with TLS. The certificate is made when it is first needed. */
+function secured(contestant) {
+  return {
+    ...contestant,
+    get env() {
+      const { key_file_name, cert_file_name } = certificate();
+      return { TLS_KEY: key_file_name, TLS_CERT: cert_file_name };
+    },
+  };
+}
+
+/** Echo over TLS. */
+function secureEcho(title, size, least) {
+  const target = least === undefined ? {} : { target: `≥ ${least}× ws`, reached: (rate, ratio) => ratio >= least };
+  return {
+    key: 'tls-echo',
+    short: false,
+    contestants: ECHO.map(secured),
+    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size }),
+    rows: [
+      { title: `echo ${title} over TLS, 64 connections, one at a time: messages/s`, figure: RATE, digits: 0, ...target },
+      { title: 'the same, Node-thread CPU per message, µs', figure: NODE_CPU, digits: 2 },
+      { title: 'the same, I/O-thread CPU per message, µs', figure: 'workers_us', digits: 2 },
+    ],
+  };
+}
+
+/** New connections, each with one small request, four at a time. */
+function handshakes(title, load) {
+  return {
+    key: 'tls-handshake',
+    short: false,
+    contestants: SECURE_BODIES,
+    run: closedLoop('handshake', { connections: 4, ...load }),
+    rows: [
+      { title: `${title}, each with a GET: connections/s`, figure: RATE, digits: 0, target: '≥ 1× node:https', reached: (rate, ratio) => ratio >= 1 },
+      { title: 'the same, Node-thread CPU per connection, µs', figure: NODE_CPU, digits: 1 },
+      { title: 'the same, I/O-thread CPU per connection, µs', figure: 'workers_us', digits: 1 },
+    ],
+  };
+}
+
 /** Publishes to so many subscribers, so many of them in each turn of the event loop. */
 function publishing(subscribers, together = 1) {
   const target = { target: '≤ 10 µs', reached: (microseconds) => microseconds <= 10 };
@@ -322,17 +385,17 @@ async function publish(server, { executable, publishBlocks }, subscribers, toget
 }
 
 /** Growth of RSS by 10,000 WebSockets; a thousand are there before, so that code and pools exist already. */
-async function idle(server, { executable }) {
+async function idle(server, { executable }, count = 10_000) {
   const first = new Load(executable, 'idle', server, { connections: 1_000 });
   let crowd;
   try {
     await first.event('ready');
     const before = await server.order('stats', { settle: true });
-    crowd = new Load(executable, 'idle', server, { connections: 10_000 });
+    crowd = new Load(executable, 'idle', server, { connections: count });
     await crowd.event('ready');
     const after = await server.order('stats', { settle: true });
     const growth = difference(after.rss, before.rss);
-    return { bytes: growth === null ? null : growth / 10_000 };
+    return { bytes: growth === null ? null : growth / count };
   } finally {
     await Promise.all([first.end(), crowd?.end()]);
   }

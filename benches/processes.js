@@ -80,6 +80,8 @@ class Child {
 /** A server of `benches/servers`. */
 class Server extends Child {
   port = 0;
+  /** Whether it speaks TLS. */
+  isSecure = false;
 
   /** Starts one for Node, or `bare`, the one that is a mode of the load client. */
   static async start(file, env, executable) {
@@ -89,6 +91,7 @@ class Server extends Child {
         : new Server(file, process.execPath, ['--expose-gc', path.join(__dirname, 'servers', file)], env);
     try {
       ({ port: server.port } = await server.next());
+      server.isSecure = env.TLS_KEY !== undefined;
       return server;
     } catch (error) {
       await server.end();
@@ -106,8 +109,8 @@ class Server extends Child {
 /** A run of the load client against a server. */
 class Load extends Child {
   constructor(executable, mode, server, options = {}) {
-    const scheme = mode === 'http' ? 'http' : 'ws';
-    const args = [mode, '--url', `${scheme}://127.0.0.1:${server.port}/`];
+    const scheme = mode === 'http' || mode === 'handshake' ? 'http' : 'ws';
+    const args = [mode, '--url', `${scheme}${server.isSecure ? 's' : ''}://127.0.0.1:${server.port}/`];
     for (const [name, value] of Object.entries(options)) args.push(`--${name}`, ...(value === true ? [] : [value]));
     super(`ferrows-load ${mode}`, executable, args.map(String));
   }

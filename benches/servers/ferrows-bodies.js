@@ -5,9 +5,9 @@
 const uWS = require('../../index.js');
 const { obey } = require('./control.js');
 const { CONTENT, PIECE } = require('./content.js');
+const { createApp } = require('./secure.js');
 
-uWS
-  .App()
+createApp(uWS)
   .post('/*', (response) => {
     let length = 0;
     response.onAborted(() => {});

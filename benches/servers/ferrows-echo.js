@@ -2,13 +2,13 @@
 
 const uWS = require('../../index.js');
 const { obey } = require('./control.js');
+const { createApp } = require('./secure.js');
 const { startWork } = require('./work.js');
 
 const compress = process.env.DEFLATE === '1';
 startWork();
 
-uWS
-  .App()
+createApp(uWS)
   .ws('/*', {
     compression: compress ? uWS.SHARED_COMPRESSOR : uWS.DISABLED,
     maxPayloadLength: 1024 * 1024,

@@ -1,10 +1,10 @@
 'use strict';
 
-// The same on node:http.
+// The same on node:http or node:https.
 
-const { createServer } = require('node:http');
 const { obey } = require('./control.js');
 const { CONTENT, PIECE } = require('./content.js');
+const { createServer } = require('./secure.js');
 
 function count(request, response) {
   let length = 0;

@@ -1,10 +1,10 @@
 'use strict';
 
-// Echo on npm `ws` over node:http: what Ferrows is compared with.
+// Echo on npm `ws` over node:http or node:https: what Ferrows is compared with.
 
-const { createServer } = require('node:http');
 const { WebSocketServer } = require('ws');
 const { obey } = require('./control.js');
+const { createServer } = require('./secure.js');
 const { startWork } = require('./work.js');
 
 const compress = process.env.DEFLATE === '1';

@@ -30,6 +30,7 @@ use crate::histogram::Histogram;
 use crate::http::{self, ResponseScanner};
 use crate::options::Options;
 use crate::report::{self, Line};
+use crate::stream::Stream;
 
 /// Runs the WebSocket echo loop and prints its result.
 pub fn echo(options: &Options) -> Result<(), String> {
@@ -176,7 +177,7 @@ struct Traffic {
 }
 
 struct Connection<S> {
-    stream: TcpStream,
+    stream: Stream<TcpStream>,
     scanner: S,
     /// Bytes of the request stream that are due and not yet written, at most the block's length.
     unsent: usize,
@@ -188,11 +189,11 @@ impl<S: Scanner> Fleet<S> {
     fn new(opened: Vec<Opened>, request: &[u8], in_flight: usize, nap: Duration) -> Result<Self, String> {
         let poll = Poll::new().map_err(|error| format!("epoll: {error}"))?;
         let mut connections = Vec::with_capacity(opened.len());
-        for (number, Opened { stream, .. }) in opened.into_iter().enumerate() {
-            stream.set_nonblocking(true).map_err(|error| format!("connection {number}: {error}"))?;
-            let mut stream = TcpStream::from_std(stream);
+        for (number, Opened { mut stream, .. }) in opened.into_iter().enumerate() {
+            stream.socket().set_nonblocking(true).map_err(|error| format!("connection {number}: {error}"))?;
+            let mut stream = stream.map(TcpStream::from_std);
             poll.registry()
-                .register(&mut stream, Token(number), Interest::READABLE | Interest::WRITABLE)
+                .register(stream.socket(), Token(number), Interest::READABLE | Interest::WRITABLE)
                 .map_err(|error| format!("connection {number}: {error}"))?;
             let sent_at = VecDeque::with_capacity(in_flight);
             connections.push(Connection { stream, scanner: S::default(), unsent: 0, sent_at });
@@ -341,8 +342,8 @@ impl<S: Scanner> Connection<S> {
                 Ok(read) => {
                     answers += self.scanner.answers(&scratch[..read])?;
                     // A short read has emptied the socket: the next bytes are a new edge. Only a FIN that came
-                    // along with them has no edge of its own.
-                    if read < scratch.len() && !ending {
+                    // along with them has no edge of its own. Of a record of TLS the socket is empty when it says so.
+                    if read < scratch.len() && !ending && !self.stream.is_secure() {
                         break;
                     }
                 }
@@ -374,6 +375,10 @@ impl<S: Scanner> Connection<S> {
     }
 
     fn flush(&mut self, traffic: &Traffic) -> Result<(), String> {
+        match self.stream.flush() {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(format!("write: {error}")),
+            Ok(()) | Err(_) => {}
+        }
         while self.unsent > 0 {
             // The stream is one request over and over, so what is due is a slice of the block that starts where
             // the last write stopped within a request.

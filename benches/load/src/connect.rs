@@ -3,18 +3,21 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustls::ClientConfig;
 use socket2::{Domain, Socket, Type};
 
-use crate::options::{Command, Options};
+use crate::options::{Command, Options, Tls};
+use crate::stream::{self, Stream};
 
 /// A connection ready for its load, still blocking.
 #[derive(Debug)]
 pub struct Opened {
-    /// The socket, `TCP_NODELAY` set.
-    pub stream: TcpStream,
+    /// The connection, `TCP_NODELAY` set.
+    pub stream: Stream<TcpStream>,
     /// What the server sent right behind its handshake.
     pub early: Vec<u8>,
 }
@@ -22,24 +25,38 @@ pub struct Opened {
 /// Opens all connections of a run.
 pub fn open_all(options: &Options) -> Result<Vec<Opened>, String> {
     raise_file_limit(options.connections as u64 + SPARE_FILES)?;
+    let tls = if options.tls == Tls::Off { None } else { Some(stream::config(options.tls)?) };
     let mut source = Source::Any;
     let mut opened = Vec::with_capacity(options.connections);
     for number in 0..options.connections {
-        let connection = open(options, &mut source);
+        let connection = open(options, &mut source, tls.as_ref());
         opened.push(connection.map_err(|message| format!("connection {number}: {message}"))?);
     }
     Ok(opened)
 }
 
-fn open(options: &Options, source: &mut Source) -> Result<Opened, String> {
-    let mut stream = source.connect(options.target.address)?;
-    let prepared = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
-    prepared.map_err(|error| format!("socket option: {error}"))?;
+fn open(options: &Options, source: &mut Source, tls: Option<&Arc<ClientConfig>>) -> Result<Opened, String> {
+    let socket = prepare(source.connect(options.target.address)?)?;
+    let mut stream = match tls {
+        None => Stream::plain(socket),
+        Some(config) => Stream::secure(socket, config)?,
+    };
     let early = match options.command {
-        Command::Http | Command::Bare => Vec::new(),
+        Command::Http | Command::Handshake | Command::Bare => Vec::new(),
         Command::Echo | Command::Idle | Command::Subscribe => upgrade(&mut stream, options)?,
     };
     Ok(Opened { stream, early })
+}
+
+/// One more connection, from wherever the system picks.
+pub fn connect(target: SocketAddr) -> Result<TcpStream, String> {
+    prepare(Source::Any.connect(target)?)
+}
+
+fn prepare(socket: TcpStream) -> Result<TcpStream, String> {
+    let prepared = socket.set_nodelay(true).and_then(|()| socket.set_read_timeout(Some(PATIENCE)));
+    prepared.map_err(|error| format!("socket option: {error}"))?;
+    Ok(socket)
 }
 
 /// Where connections come from. One source address has some 28,000 ports towards one server address; past that the
@@ -87,7 +104,7 @@ impl Source {
 }
 
 /// The client's half of the handshake (RFC 6455 §4.1). Returns what came behind the server's answer.
-fn upgrade(stream: &mut TcpStream, options: &Options) -> Result<Vec<u8>, String> {
+fn upgrade(stream: &mut Stream<TcpStream>, options: &Options) -> Result<Vec<u8>, String> {
     let Options { target, deflate, .. } = options;
     let offer = if *deflate { format!("Sec-WebSocket-Extensions: {DEFLATE}\r\n") } else { String::new() };
     let request = format!(

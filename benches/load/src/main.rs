@@ -7,8 +7,10 @@
 //!                        both: [--warm-up 1] [--seconds 3] [--nap MICROSECONDS] [--think MICROSECONDS] [--gate]
 //! ferrows-load idle      --url ws://127.0.0.1:9001/   [--connections 10000]
 //! ferrows-load subscribe --url ws://127.0.0.1:9001/   [--connections 1000] [--count MESSAGES] [--seconds SECONDS]
+//! ferrows-load handshake --url https://127.0.0.1:9001/ [--connections 4] [--resume] [--warm-up 1] [--seconds 3] [--gate]
 //! ferrows-load bare      serves instead: the least that an HTTP server can cost on this machine
 //! ```
+//! With `wss://` and `https://` all of it goes over TLS.
 //!
 //! One thread and one epoll instance; in the closed loops one read and one write per wake-up of a connection, so
 //! that on a machine with few cores the server is what is measured. Every line on stdout is one JSON object with an
@@ -21,11 +23,13 @@ mod closed_loop;
 mod connect;
 mod deflate;
 mod frame;
+mod handshake;
 mod histogram;
 mod http;
 mod options;
 mod receive;
 mod report;
+mod stream;
 
 use options::{Command, Options};
 
@@ -50,6 +54,7 @@ fn run(options: &Options) -> Result<(), String> {
     match options.command {
         Command::Echo => closed_loop::echo(options),
         Command::Http => closed_loop::http(options),
+        Command::Handshake => handshake::run(options),
         Command::Bare => bare::run(),
         Command::Idle | Command::Subscribe => receive::run(options),
     }

@@ -40,6 +40,8 @@ pub struct Options {
     /// Wait for a line on stdin between warm-up and measured window, so that the caller can read the server's
     /// counters while nothing is on its way.
     pub gate: bool,
+    /// Whether TLS is spoken, and how. Default as the URL says.
+    pub tls: Tls,
     /// `subscribe` ends once this many messages arrived over all connections.
     pub count: Option<u64>,
 }
@@ -55,8 +57,21 @@ pub enum Command {
     Idle,
     /// WebSockets that count what they receive.
     Subscribe,
+    /// New TLS connections, one after the other.
+    Handshake,
     /// A server, for comparison. Takes no options.
     Bare,
+}
+
+/// What is spoken below HTTP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tls {
+    /// Nothing: `ws://`, `http://`.
+    Off,
+    /// TLS, every handshake from scratch: `wss://`, `https://`.
+    Full,
+    /// TLS, with the ticket of the connection before (`handshake` only).
+    Resumed,
 }
 
 /// A server address and the path to ask for.
@@ -78,10 +93,11 @@ impl Options {
             Some("http") => Command::Http,
             Some("idle") => Command::Idle,
             Some("subscribe") => Command::Subscribe,
+            Some("handshake") => Command::Handshake,
             Some("bare") => Command::Bare,
             other => {
                 return Err(format!(
-                    "expected echo, http, idle, subscribe or bare, got {}",
+                    "expected echo, http, idle, subscribe, handshake or bare, got {}",
                     other.unwrap_or("nothing")
                 ));
             }
@@ -108,14 +124,22 @@ impl Options {
                 "--binary" => options.kind = Kind::Binary,
                 "--deflate" => options.deflate = true,
                 "--gate" => options.gate = true,
+                "--resume" => options.tls = Tls::Resumed,
                 _ => return Err(format!("unknown option {flag}")),
             }
         }
         if command == Command::Bare {
             return Ok(options);
         }
-        let scheme = if command == Command::Http { "http://" } else { "ws://" };
-        options.target = Target::parse(&url.ok_or("--url is missing")?, scheme)?;
+        let url = url.ok_or("--url is missing")?;
+        let (scheme, secure) = match command {
+            Command::Http | Command::Handshake => ("http://", "https://"),
+            Command::Echo | Command::Idle | Command::Subscribe | Command::Bare => ("ws://", "wss://"),
+        };
+        if options.tls == Tls::Off && url.starts_with(secure) {
+            options.tls = Tls::Full;
+        }
+        options.target = Target::parse(&url, if options.tls == Tls::Off { scheme } else { secure })?;
         if let Some(path) = path {
             options.target.path = path;
         }
@@ -127,6 +151,7 @@ impl Options {
             Command::Echo | Command::Http => (64, Some(Duration::from_secs(3))),
             Command::Idle => (10_000, None),
             Command::Subscribe => (1_000, None),
+            Command::Handshake => (4, Some(Duration::from_secs(3))),
             Command::Bare => (0, None),
         };
         let target = Target {
@@ -149,6 +174,7 @@ impl Options {
             think: Duration::ZERO,
             seconds,
             gate: false,
+            tls: Tls::Off,
             count: None,
         }
     }
@@ -209,7 +235,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (line, complaint) in [
-            ("", "expected echo, http, idle, subscribe or bare, got nothing"),
+            ("", "expected echo, http, idle, subscribe, handshake or bare, got nothing"),
             ("echo", "--url is missing"),
             ("echo --url", "--url needs a value"),
             ("http --url ws://127.0.0.1:1/", "--url must start with http://, got ws://127.0.0.1:1/"),

@@ -11,6 +11,7 @@ use crate::connect::{self, Opened};
 use crate::frame::{FrameScanner, Scanned};
 use crate::options::Options;
 use crate::report::{self, Line};
+use crate::stream::Stream;
 
 /// Opens the connections, prints `ready`, receives, prints the totals.
 pub fn run(options: &Options) -> Result<(), String> {
@@ -37,7 +38,7 @@ struct Audience {
 }
 
 struct Listener {
-    stream: TcpStream,
+    stream: Stream<TcpStream>,
     scanner: FrameScanner,
 }
 
@@ -50,14 +51,14 @@ impl Audience {
             total: Scanned::default(),
             scratch: vec![0; SCRATCH],
         };
-        for (number, Opened { stream, early }) in opened.into_iter().enumerate() {
-            stream.set_nonblocking(true).map_err(|error| at(number, &error.to_string()))?;
+        for (number, Opened { mut stream, early }) in opened.into_iter().enumerate() {
+            stream.socket().set_nonblocking(true).map_err(|error| at(number, &error.to_string()))?;
             let mut listener =
-                Listener { stream: TcpStream::from_std(stream), scanner: FrameScanner::default() };
+                Listener { stream: stream.map(TcpStream::from_std), scanner: FrameScanner::default() };
             audience
                 .poll
                 .registry()
-                .register(&mut listener.stream, Token(number), Interest::READABLE)
+                .register(listener.stream.socket(), Token(number), Interest::READABLE)
                 .map_err(|error| at(number, &error.to_string()))?;
             listener.take(&early, &mut audience.total).map_err(|message| at(number, &message))?;
             audience.listeners.push(listener);
@@ -101,7 +102,7 @@ impl Listener {
                 Ok(read) => {
                     self.take(&scratch[..read], total)?;
                     // See closed_loop.rs: after a short read only a FIN can be left.
-                    if read < scratch.len() && !ending {
+                    if read < scratch.len() && !ending && !self.stream.is_secure() {
                         return Ok(());
                     }
                 }

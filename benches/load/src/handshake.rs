@@ -1,0 +1,84 @@
+//! `handshake`: new TLS connections, as fast as the server makes them. Each asks for one response, which brings the
+//! session tickets too, and is closed.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+
+use crate::connect;
+use crate::http::{self, ResponseScanner};
+use crate::options::{Options, Tls};
+use crate::report::{self, Line};
+use crate::stream::{self, Stream};
+
+/// Runs as many threads as there are connections to be made at a time, and prints the result.
+pub fn run(options: &Options) -> Result<(), String> {
+    let config = stream::config(options.tls)?;
+    let request = http::request(options);
+    let visitor = Visitor { options, config: &config, request: &request };
+    let warm = visitor.visit_for(options.warm_up)?;
+    Line::new("warm").number("requests", warm).print()?;
+    if options.gate {
+        report::wait_for_line()?;
+    }
+    let (start, cpu_before) = (Instant::now(), report::cpu_time());
+    let answered = visitor.visit_for(options.seconds.unwrap_or_default())?;
+    let window = start.elapsed();
+    Line::new("done")
+        .number("connections", options.connections)
+        .seconds("seconds", window)
+        .number("answered", answered)
+        .number("requests_per_second", format_args!("{:.1}", answered as f64 / window.as_secs_f64()))
+        .seconds("client_cpu_seconds", report::cpu_time().saturating_sub(cpu_before))
+        .print()
+}
+
+struct Visitor<'a> {
+    options: &'a Options,
+    config: &'a std::sync::Arc<ClientConfig>,
+    request: &'a [u8],
+}
+
+impl Visitor<'_> {
+    /// Connections made and answered in that time, by all threads.
+    fn visit_for(&self, duration: Duration) -> Result<u64, String> {
+        let start = Instant::now();
+        let visit_in_turn = || -> Result<u64, String> {
+            let mut count = 0;
+            while start.elapsed() < duration {
+                self.visit(count > 0)?;
+                count += 1;
+            }
+            Ok(count)
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.options.connections).map(|_| scope.spawn(visit_in_turn)).collect();
+            let counts =
+                threads.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked".to_owned()));
+            counts.map(|count| count.and_then(|count| count)).sum()
+        })
+    }
+
+    fn visit(&self, has_ticket: bool) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("connection: {error}");
+        let socket = connect::connect(self.options.target.address)?;
+        let mut stream = Stream::<TcpStream>::secure(socket, self.config)?;
+        stream.write_all(self.request).map_err(failed)?;
+        let (mut scanner, mut chunk) = (ResponseScanner::default(), [0; 4096]);
+        loop {
+            let read = stream.read(&mut chunk).map_err(failed)?;
+            if read == 0 {
+                return Err("closed by the server".to_owned());
+            }
+            if scanner.scan(&chunk[..read])? > 0 {
+                break;
+            }
+        }
+        if has_ticket && stream.is_resumed() != (self.options.tls == Tls::Resumed) {
+            return Err(format!("the handshake was to be {:?} and was not", self.options.tls));
+        }
+        stream.socket().shutdown(Shutdown::Both).map_err(failed)
+    }
+}
