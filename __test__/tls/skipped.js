@@ -10,6 +10,11 @@ const files = {
   'half-close.test.js': 'a bare FIN is no end of TLS: tls-faults.test.js has close_notify and its absence',
   'pubsub-scale.test.js': 'about memory and time per subscriber, not about bytes on a wire',
   'overload.test.js': 'floods and blocked threads are measured in bytes of a bare socket',
+  'client.test.js': 'uWS.connect to ws://; with wss:// it has tests of its own',
+  'client-frames.test.js': 'as client.test.js',
+  'client-handshake.test.js': 'as client.test.js',
+  'client-ws.test.js': 'as client.test.js',
+  'docs-migrating-from-uwebsockets.test.js': 'runs the examples of a page as they stand there',
   'misuse.test.js': 'its clients speak to whichever port there is, without TLS',
   'surface.test.js': 'about names, not about connections',
 };
@@ -39,6 +44,11 @@ const tests = [
     'upgrade later after a RST that this thread cannot have heard of: open, then close once',
     'upgrade later after a FIN that this thread cannot have heard of: open, then close once',
   ].map((title) => ({ title, reason: 'the client lives in the thread that is blocked, and its TLS with it' })),
+  ...[
+    'client says what it is told, prints what it hears, and tells how it ended',
+    'client connects again when the server is back',
+  ].map((title) => ({ title, reason: 'the example connects to ws://' })),
+  { title: 'sends a file of a gigabyte to slow and fast readers in little memory', reason: 'takes longer than a test may' },
   ...[
     'several loads in one process jest.isolateModules: each serves its own apps, and refuses objects of the other',
     'several loads in one process vm contexts: handlers of another context run, and ticks and microtasks run between them',
