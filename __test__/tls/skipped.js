@@ -29,6 +29,7 @@ const tests = [
     'App takes the options {"threads":1}',
     'App takes the options {"threads":64}',
     'App ignores the TLS options of uWebSockets.js',
+    'takes host names and a handler of unknown ones without TLS, and uses neither',
     'the methods tried here are all that there are',
     'methods taken from a response refuse any other object',
     'its constructor is called uWS.WebSocket, and nobody else makes one',
@@ -60,6 +61,7 @@ const tests = [
     'FERROWS_LOG a line ends with the fields of its connection',
   ].map((title) => ({ title, reason: 'the log has more to tell of a connection with TLS' })),
   ...[
+    'closes: requests that break a rule count by its name, those of the PROXY protocol too',
     'of a trusted proxy is told once its header is there, with the client',
     'close() in the filter drops it: no request reaches a handler',
   ].map((title) => ({ title, reason: 'about what comes before the first byte, which is TLS here' })),
