@@ -4,6 +4,13 @@
 
 /** Suites, by file. */
 const files = {
+  'client-tls.test.js': 'speaks TLS by itself',
+  'docs-tls.test.js': 'speaks TLS by itself',
+  'tls-certificates.test.js': 'speaks TLS by itself',
+  'tls-faults.test.js': 'speaks TLS by itself',
+  'tls-names.test.js': 'speaks TLS by itself',
+  'tls-options.test.js': 'speaks TLS by itself',
+  'tls.test.js': 'speaks TLS by itself',
   'adopt-socket.test.js': 'clients are connected before anybody serves them, so they cannot have shaken hands; tls.test.js has its own',
   'proxy-protocol.test.js': 'the header comes in front of TLS: tls.test.js',
   'logging-events.test.js': 'the log has more to tell of a connection with TLS; tls-faults.test.js looks at it',
@@ -30,6 +37,7 @@ const tests = [
     'App takes the options {"threads":64}',
     'App ignores the TLS options of uWebSockets.js',
     'takes host names and a handler of unknown ones without TLS, and uses neither',
+    'WebSockets that connect has opened are not those of an app',
     'the methods tried here are all that there are',
     'methods taken from a response refuse any other object',
     'its constructor is called uWS.WebSocket, and nobody else makes one',
