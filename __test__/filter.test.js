@@ -297,10 +297,11 @@ describe('the connection', () => {
     app.ws('/ws', { open: () => events.put('open'), close: (ws, code, message, info) => events.put(info.cause) });
     const client = new WebSocket(`ws://127.0.0.1:${listen(app)}/ws`);
     expect(await take(events, 2)).toEqual([1, 'open']);
+    const closed = once(client, 'close');
     connections[0].close().close();
     expect(events.size).toBe(1);
     expect(await take(events, 2)).toEqual(['CLOSED_BY_APPLICATION', -1]);
-    await once(client, 'close');
+    await closed;
     connections[0].close();
     expect(events.size).toBe(0);
   });

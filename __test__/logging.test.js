@@ -126,15 +126,18 @@ describe('setLogger: the listener', () => {
   test('one that does not keep up loses the oldest records and is told how many', async () => {
     const log = new Log('info');
     const app = createApp();
-    // Node's thread is busy all the time; every round makes two records.
-    for (let round = 0; round < 5003; round++) {
+    // Node's thread is busy all the time; every round makes two records, one of them on an I/O thread, perhaps later.
+    const rounds = 5_500;
+    for (let round = 0; round < rounds; round++) {
       app.listen('127.0.0.1', 0, (token) => uWS.us_listen_socket_close(token));
     }
-    const loss = await log.take();
-    expect(loss).toMatchObject({ level: 'error', fields: { count: 6 } });
     const records = await log.rest();
-    expect(records).toHaveLength(10_000);
-    expect(new Set(records.map(({ level }) => level))).toEqual(new Set(['info']));
+    const losses = records.filter(({ level }) => level === 'error');
+    // Those that were kept are behind it; more may have come while they were told.
+    expect(losses[0]).toBe(records[0]);
+    const lost = losses.reduce((sum, { fields }) => sum + fields.count, 0);
+    expect(lost).toBeGreaterThan(0);
+    expect(lost + records.length - losses.length).toBe(2 * rounds);
   });
 });
 

@@ -22,6 +22,8 @@ const files = {
   'client-handshake.test.js': 'as client.test.js',
   'client-ws.test.js': 'as client.test.js',
   'docs-migrating-from-uwebsockets.test.js': 'runs the examples of a page as they stand there',
+  'docs-migrating-from-ws.test.js': 'as docs-migrating-from-uwebsockets.test.js',
+  'tcp-options.test.js': 'about the socket under TLS, with clients that are bare sockets',
   'misuse.test.js': 'its clients speak to whichever port there is, without TLS',
   'surface.test.js': 'about names, not about connections',
 };
@@ -57,6 +59,14 @@ const tests = [
     'client says what it is told, prints what it hears, and tells how it ended',
     'client connects again when the server is back',
   ].map((title) => ({ title, reason: 'the example connects to ws://' })),
+  ...[
+    'fin: a proxy that closes both sides (ALB, nginx, HAProxy, Cloudflare)',
+    'without pings the same proxy cuts it',
+  ].map((title) => ({ title, reason: 'a bare FIN is no end of TLS: tls-faults.test.js has close_notify and its absence' })),
+  {
+    title: 'a subscriber that throws is reported as uncaught, and handlers and other subscribers go on',
+    reason: 'the program is client and server at once, and trusts no certificate',
+  },
   { title: 'sends a file of a gigabyte to slow and fast readers in little memory', reason: 'takes longer than a test may' },
   ...[
     'several loads in one process jest.isolateModules: each serves its own apps, and refuses objects of the other',
