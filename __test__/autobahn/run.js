@@ -8,37 +8,24 @@
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
-const { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { createInterface } = require('node:readline');
 const { parseArgs } = require('node:util');
 const { byNumbers, expectedResults, matches, patterns, pin } = require('./cases.js');
-const { findWstest } = require('./environment.js');
+const { OPTIONS, compressionOf, describe, emptyFolder, readResults, startWstest, summaryOf } = require('./wstest.js');
 
-const REPORTS = path.join(__dirname, '..', '..', 'reports', 'autobahn');
 const START_LIMIT_MS = 10_000;
-// The set without compression takes 20 seconds, some compression one minute, all of it a quarter of an hour and more.
-const RUN_LIMIT_MS = { none: 15 * 60_000, some: 30 * 60_000, all: 90 * 60_000 };
-
-const OPTIONS = {
-  short: { type: 'boolean', default: false },
-  compression: { type: 'string' },
-  cases: { type: 'string' },
-  server: { type: 'string', default: 'ferrows' },
-  pin: { type: 'boolean', default: false },
-};
 
 async function main() {
-  const { values } = parseArgs({ options: OPTIONS });
-  const options = { ...values, compression: values.compression ?? (values.short ? 'some' : 'all') };
+  const { values } = parseArgs({
+    options: { ...OPTIONS, server: { type: 'string', default: 'ferrows' }, pin: { type: 'boolean', default: false } },
+  });
+  const options = { ...values, compression: compressionOf(values) };
   const chosen = patterns(options);
-  const wstest = findWstest();
-  const folder = path.join(REPORTS, options.server);
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+  const folder = emptyFolder(options.server);
   const { server, port } = await startServer(options);
   try {
-    await fuzz({ wstest, server, port, folder, chosen, options });
+    await fuzz({ server, port, folder, chosen, options });
   } finally {
     server.stdin.end();
   }
@@ -59,36 +46,21 @@ async function startServer({ server: which, compression }) {
 }
 
 /** Runs wstest until it has been through all cases. */
-async function fuzz({ wstest, server, port, folder, chosen, options }) {
-  const spec = path.join(folder, 'spec.json');
+async function fuzz({ server, port, folder, chosen, options }) {
   const servers = [{ agent: options.server, url: `ws://127.0.0.1:${port}` }];
-  writeFileSync(spec, JSON.stringify({ outdir: folder, servers, cases: chosen, 'exclude-cases': [] }));
-  const client = spawn(wstest, ['-m', 'fuzzingclient', '-s', spec], {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: RUN_LIMIT_MS[options.compression],
+  const { wstest, log } = startWstest({
+    mode: 'fuzzingclient', folder, chosen, limit: options.compression, spec: { servers },
   });
-  const log = createWriteStream(path.join(folder, 'wstest.log'));
-  client.stdout.pipe(log, { end: false });
-  client.stderr.pipe(log, { end: false });
   let crashed = null;
   const stop = (code, signal) => {
     crashed = `the ${options.server} server ended with ${signal ?? `code ${code}`} during the run`;
-    client.kill();
+    wstest.kill();
   };
   server.once('exit', stop);
-  const [code, signal] = await once(client, 'exit');
+  const [code, signal] = await once(wstest, 'exit');
   server.off('exit', stop);
-  log.end();
   if (crashed) throw new Error(`${crashed}; see ${folder}`);
-  if (code !== 0) throw new Error(`wstest ended with ${signal ?? `code ${code}`}; see ${log.path}`);
-}
-
-/** By case what the report's index says, without times and file names. */
-function readResults(folder, agent) {
-  const index = JSON.parse(readFileSync(path.join(folder, 'index.json'), 'utf8'));
-  const cases = Object.entries(index[agent]);
-  return Object.fromEntries(cases.map(([id, { behavior, behaviorClose }]) => [id, { behavior, behaviorClose }]));
+  if (code !== 0) throw new Error(`wstest ended with ${signal ?? `code ${code}`}; see ${log}`);
 }
 
 /** Prints the differences and the counts; true if there are no differences. */
@@ -99,16 +71,8 @@ function compare(server, results, chosen) {
   for (const id of different) {
     console.log(`${id}: expected ${describe(expected[id])}, got ${describe(results[id])}`);
   }
-  const counts = {};
-  for (const { behavior } of Object.values(results)) counts[behavior] = (counts[behavior] ?? 0) + 1;
-  const summary = Object.entries(counts).map(([behavior, count]) => `${count} ${behavior}`);
-  const total = Object.keys(results).length;
-  console.log(`${server}: ${total} cases: ${summary.join(', ')}; ${different.length} differ from expected.json`);
-  return different.length === 0 && total > 0;
-}
-
-function describe(result) {
-  return result ? `${result.behavior}, closing ${result.behaviorClose}` : 'nothing';
+  console.log(`${server}: ${summaryOf(results)}; ${different.length} differ from expected.json`);
+  return different.length === 0 && Object.keys(results).length > 0;
 }
 
 main().catch((error) => {
