@@ -6,6 +6,7 @@
 const { execFile } = require('node:child_process');
 const { once } = require('node:events');
 const net = require('node:net');
+const { Duplex } = require('node:stream');
 const tls = require('node:tls');
 
 const { certificate } = require('./helpers/certificates.js');
@@ -96,7 +97,7 @@ describe('before there is a connection', () => {
     const log = new Log('debug');
     const app = createSSLApp(options).get('/', (res) => res.end('served'));
     const failure = async () => (await log.until('TLS handshake failed')).at(-1);
-    return { port: listen(app), log, failure };
+    return { app, port: listen(app), log, failure };
   }
 
   /** The record that a failed handshake leaves. */
@@ -105,6 +106,15 @@ describe('before there is a connection', () => {
     message: 'TLS handshake failed',
     fields: expect.objectContaining({ cause, reason, peer: `127.0.0.1:${client.port}` }),
   });
+
+  /** The first message of a client that asks for the name `first.test`. */
+  function clientHello() {
+    return new Promise((resolve) => {
+      const wire = new Duplex({ read() {}, write: (bytes) => resolve(bytes) });
+      const socket = tls.connect({ socket: wire, servername: 'first.test' });
+      afterTest(() => socket.on('error', () => {}).destroy());
+    });
+  }
 
   test.each([
     ['a request of HTTP', request('GET', '/')],
@@ -168,6 +178,22 @@ describe('before there is a connection', () => {
     await client.send(Buffer.of(22, 3, 1));
     client.reset();
     expect((await failure()).fields).toMatchObject({ cause: 'ERR_CONNECTION_RESET' });
+  });
+
+  test('a client that resets the connection while JavaScript is asked for its name is logged, too', async () => {
+    const { app, port, failure } = watch();
+    const asked = new Promise((resolve) => {
+      app.missingServerName(() => {
+        resolve();
+        return new Promise(() => {});
+      });
+    });
+    const client = await connectPlain(port);
+    await client.send(await clientHello());
+    await asked;
+    client.reset();
+    expect((await failure()).fields).toMatchObject({ cause: 'ERR_CONNECTION_RESET' });
+    expect((await app.getStats()).handshakeFailures.tls).toBe(1);
   });
 
   test.each([['silence', []], ['half a ClientHello', [22, 3, 1]]])('%s ends after handshakeTimeout', async (title, bytes) => {

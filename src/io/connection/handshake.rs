@@ -92,8 +92,8 @@ impl Connection {
         self.fail_handshake("ERR_TLS_HANDSHAKE_TIMEOUT", &"the time for the handshake is up", context);
     }
 
-    /// Reading has failed.
-    pub(super) fn handle_read_error(&mut self, error: &std::io::Error, context: &mut Context) {
+    /// Reading or writing has failed.
+    pub(super) fn handle_transport_error(&mut self, error: &std::io::Error, context: &mut Context) {
         match Fault::of(error) {
             None if self.is_handshaking() && self.is_serving() => {
                 self.fail_handshake(cause_of(error).verdict().name, error, context);

@@ -38,7 +38,7 @@ use super::context::Context;
 use super::outbox::Outbox;
 use super::timers::Entry;
 use super::topics::Memberships;
-use super::transport::{Transport, cause_of};
+use super::transport::Transport;
 use crate::bridge::event::Event;
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::peer::Peer;
@@ -271,7 +271,7 @@ impl Connection {
                         break;
                     }
                 }
-                Poll::Ready(Err(error)) => return self.handle_read_error(&error, context),
+                Poll::Ready(Err(error)) => return self.handle_transport_error(&error, context),
             }
         }
         context.again.push(self.id);
@@ -444,7 +444,7 @@ impl Connection {
                 }
                 self.await_writable(context);
             }
-            Err(error) => self.die(cause_of(&error), context),
+            Err(error) => self.handle_transport_error(&error, context),
         }
         self.after_flush(before, context);
         self.arm(context);
@@ -473,7 +473,7 @@ impl Connection {
         match self.transport.poll_write_ready(&mut task) {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => context.again.push(self.id),
-            Poll::Ready(Err(error)) => self.die(cause_of(&error), context),
+            Poll::Ready(Err(error)) => self.handle_transport_error(&error, context),
         }
     }
 
@@ -534,7 +534,7 @@ impl Connection {
         if self.is_deaf()
             && let Some(error) = self.transport.take_error()
         {
-            self.die(cause_of(&error), context);
+            self.handle_transport_error(&error, context);
         }
         self.mark_dirty(context);
     }
