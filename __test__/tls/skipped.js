@@ -10,6 +10,7 @@ const files = {
   'tls-faults.test.js': 'speaks TLS by itself',
   'tls-names.test.js': 'speaks TLS by itself',
   'tls-options.test.js': 'speaks TLS by itself',
+  'tls-records.test.js': 'speaks TLS by itself',
   'tls.test.js': 'speaks TLS by itself',
   'adopt-socket.test.js': 'clients are connected before anybody serves them, so they cannot have shaken hands; tls.test.js has its own',
   'proxy-protocol.test.js': 'the header comes in front of TLS: tls.test.js',
