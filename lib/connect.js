@@ -7,7 +7,7 @@ const { native, readable, registers } = require('./border.js');
 const { missingArguments, typeError } = require('./errors.js');
 const { createSocket, openSocket } = require('./websocket.js');
 
-/** `{ ws, resolve, reject, release }` by the number of the connect; `release` lets go of the signal. */
+/** `{ ws, resolve, reject, signal, cancel }` by the number of the connect; `signal` calls `cancel`, if there is one. */
 const connects = new Map();
 
 async function connect(url, behavior, options) {
@@ -28,7 +28,13 @@ async function connect(url, behavior, options) {
     address.isSecure ? [tls.servername ?? address.parts[0], ...tls.pem, tls.believesAnybody] : undefined,
   );
   return new Promise((resolve, reject) => {
-    connects.set(number, { ws, resolve, reject, release: attachSignal(signal, number, reject) });
+    const cancel = () => giveUp(number, () => signal.reason);
+    connects.set(number, { ws, resolve, reject, signal, cancel });
+    try {
+      signal?.addEventListener('abort', cancel, { once: true });
+    } catch (error) {
+      giveUp(number, () => { throw error; });
+    }
   });
 }
 
@@ -124,16 +130,25 @@ function checkSignal(signal) {
   if (!isSignal) throw typeError('ERR_INVALID_ARG_TYPE', 'signal must be an AbortSignal');
 }
 
-/** Gives the connect up when the signal says so. Returns what lets go of the signal. */
-function attachSignal(signal, number, reject) {
-  if (signal === undefined) return () => {};
-  const cancel = () => {
-    if (!connects.delete(number)) return;
-    native.clientCancel(number);
-    reject(signal.reason);
-  };
-  signal.addEventListener('abort', cancel, { once: true });
-  return () => signal.removeEventListener('abort', cancel);
+/** Ends a connect before it has ended; its promise is rejected with what `reasonOf` returns or throws. */
+function giveUp(number, reasonOf) {
+  const { reject } = take(number);
+  if (reject === undefined) return;
+  native.clientCancel(number);
+  try {
+    reject(reasonOf());
+  } catch (error) {
+    reject(error);
+  }
+}
+
+/** Lets go of the signal. It may be of another make than Node's: what it throws must not end the loop of events. */
+function release({ signal, cancel }) {
+  try {
+    signal?.removeEventListener('abort', cancel);
+  } catch (error) {
+    native.reportUncaught(error);
+  }
 }
 
 /** An array as the addon reads it: its length comes first. */
@@ -144,25 +159,27 @@ function counted(list) {
 /** The WebSocket in the registers is open. */
 function handleConnected([protocol, extensions, ...fields]) {
   const handle = registers[1];
-  const { ws, resolve, release } = take(registers[2]);
+  const entry = take(registers[2]);
+  const { ws, resolve } = entry;
   openSocket(ws, handle, { protocol, extensions, headers: headersOf(fields) });
   // What waits for this runs before the first message is handled.
   resolve(ws);
-  release();
+  release(entry);
 }
 
 /** The connect in the registers has failed. */
 function handleNotConnected([code, message, system, status, body, ...fields]) {
-  const { reject, release } = take(registers[1]);
+  const entry = take(registers[1]);
   const error = Object.assign(new Error(message), { code });
   if (system !== undefined) error.system = system;
   if (status !== undefined) Object.assign(error, { status, headers: headersOf(fields), body });
-  reject(error);
-  release();
+  entry.reject(error);
+  release(entry);
 }
 
+/** The connect of this number, which has ended then; an empty object if it had. */
 function take(number) {
-  const entry = connects.get(number);
+  const entry = connects.get(number) ?? {};
   connects.delete(number);
   return entry;
 }

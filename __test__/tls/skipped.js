@@ -21,6 +21,7 @@ const files = {
   'client.test.js': 'uWS.connect to ws://; with wss:// it has tests of its own',
   'client-frames.test.js': 'as client.test.js',
   'client-handshake.test.js': 'as client.test.js',
+  'client-signals.test.js': 'as client.test.js',
   'client-ws.test.js': 'as client.test.js',
   'docs-migrating-from-uwebsockets.test.js': 'runs the examples of a page as they stand there',
   'docs-migrating-from-ws.test.js': 'as docs-migrating-from-uwebsockets.test.js',
