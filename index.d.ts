@@ -1410,7 +1410,8 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
  *
  * It keeps the process alive until it is closed. Redirects are not followed, and proxies of the environment not used.
  *
- * `url` begins with `ws:` or `wss:` and has no fragment. User and password in it become an `Authorization` header.
+ * `url` begins with `ws:` or `wss:` and has no fragment. User and password in it become an `Authorization` header,
+ * unless `headers` have one.
  *
  * Rejects, like all promises of this module, for mistakes too: `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (a url,
  * header or subprotocol that cannot be sent, a handler of servers), `ERR_HTTP_INVALID_HEADER`, `ERR_OUT_OF_RANGE`; for

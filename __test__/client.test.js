@@ -79,6 +79,8 @@ describe('connect', () => {
     });
     await open(url, {}, { headers: { host: 'other.example' } });
     expect((await seen.take()).headers.host).toBe('other.example');
+    await open(url.replace('//', '//user:pass@'), {}, { headers: { AUTHORIZATION: 'Bearer token' } });
+    expect((await seen.take()).headers.authorization).toBe('Bearer token');
     await open(new URL(url), {});
     expect((await seen.take()).path).toBe('/');
   });

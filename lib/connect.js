@@ -19,12 +19,11 @@ async function connect(url, behavior, options) {
   }
   const { headers, protocols, connectTimeout, signal, userData, tls } = readOptions(options);
   handlers.isSecure = address.isSecure;
-  const credentials = address.authorization === undefined ? [] : ['Authorization', address.authorization];
   const ws = createSocket(handlers);
   Object.assign(ws, userData);
   if (signal?.aborted) throw signal.reason;
   const number = native.clientConnect(
-    address.parts, counted(protocols), counted([...credentials, ...headers]), connectTimeout, settings, bits,
+    address.parts, counted(protocols), counted(withCredentials(headers, address)), connectTimeout, settings, bits,
     address.isSecure ? [tls.servername ?? address.parts[0], ...tls.pem, tls.believesAnybody] : undefined,
   );
   return new Promise((resolve, reject) => {
@@ -113,6 +112,12 @@ function readHeaders(headers) {
     }
   }
   return flat;
+}
+
+/** The credentials of a url, unless the headers have others. */
+function withCredentials(headers, { authorization }) {
+  const isGiven = headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization');
+  return authorization === undefined || isGiven ? headers : ['Authorization', authorization, ...headers];
 }
 
 function readProtocols(protocols) {
