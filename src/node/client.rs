@@ -246,9 +246,10 @@ fn tls(env: Env<'_>, value: Value<'_>) -> Result<Option<ClientTls>, Misuse> {
 fn refused(wish: InvalidWish) -> Misuse {
     match wish {
         InvalidWish::Field(_) => Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", wish.to_string()),
-        InvalidWish::Target | InvalidWish::OwnField(_) | InvalidWish::Subprotocol(_) => {
-            Misuse::invalid_value(wish.to_string())
-        }
+        InvalidWish::Target
+        | InvalidWish::OwnField(_)
+        | InvalidWish::TooMany
+        | InvalidWish::Subprotocol(_) => Misuse::invalid_value(wish.to_string()),
     }
 }
 

@@ -47,6 +47,9 @@ pub enum InvalidWish {
     /// A field that the handshake itself consists of.
     #[error("header {0:?} belongs to the handshake and cannot be given")]
     OwnField(String),
+    /// More fields than a request can have: some 24,000.
+    #[error("there are too many headers")]
+    TooMany,
     /// A subprotocol that is no token, or that is there twice (RFC 6455 §4.1, item 10).
     #[error("subprotocol {0:?} must be a token, and there only once (RFC 6455 §4.1)")]
     Subprotocol(String),
@@ -98,7 +101,7 @@ impl Opening {
         let headers = request.headers_mut();
         add_fields(fields, headers)?;
         let mut set = |name: &'static str, value: &str| match HeaderValue::from_str(value) {
-            Ok(value) => Ok(headers.insert(name, value)),
+            Ok(value) => headers.try_insert(name, value).map_err(|_| InvalidWish::TooMany),
             Err(_) => Err(InvalidWish::Field(name.to_owned())),
         };
         set("connection", "Upgrade")?;
@@ -112,7 +115,8 @@ impl Opening {
             set("sec-websocket-extensions", &compression.offer())?;
         }
         if !headers.contains_key("host") {
-            headers.insert("host", HeaderValue::from_str(&host).map_err(|_| InvalidWish::Target)?);
+            let host = HeaderValue::from_str(&host).map_err(|_| InvalidWish::Target)?;
+            headers.try_insert("host", host).map_err(|_| InvalidWish::TooMany)?;
         }
         // What it needs is there; what is left that it may refuse is a host that is no ASCII.
         let (request, key) = generate_request(request).map_err(|_| InvalidWish::Field("host".to_owned()))?;
@@ -226,11 +230,12 @@ fn add_fields(fields: Vec<(String, Vec<u8>)>, headers: &mut HeaderMap) -> Result
         if OWN_FIELDS.contains(&header.as_str()) {
             return Err(InvalidWish::OwnField(name));
         }
-        if header == "host" {
-            headers.insert(header, value);
+        let added = if header == "host" {
+            headers.try_insert(header, value).map(drop)
         } else {
-            headers.append(header, value);
-        }
+            headers.try_append(header, value).map(drop)
+        };
+        added.map_err(|_| InvalidWish::TooMany)?;
     }
     Ok(())
 }

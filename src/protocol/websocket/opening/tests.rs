@@ -99,6 +99,21 @@ fn wishes_that_make_no_request_are_named() {
 }
 
 #[test]
+fn more_fields_than_a_request_can_have_are_refused() {
+    let fields: Vec<_> = (0..30_000).map(|number| (format!("x-{number}"), Vec::new())).collect();
+    let least_refused = (0..=fields.len()).collect::<Vec<_>>().partition_point(|count| {
+        Opening::new(Wishes { fields: fields[..*count].to_vec(), ..wishes() }).is_ok()
+    });
+    // Whether it is one of these or of our own that is one too many.
+    for count in [least_refused, least_refused + 10, fields.len()] {
+        let fields = fields[..count].to_vec();
+        assert_eq!(Opening::new(Wishes { fields, ..wishes() }).unwrap_err(), InvalidWish::TooMany, "{count}");
+    }
+    let same = vec![("x".to_owned(), Vec::new()); 70_000];
+    assert!(Opening::new(Wishes { fields: same, ..wishes() }).is_ok());
+}
+
+#[test]
 fn a_host_may_be_given() {
     let fields = vec![("HOST".to_owned(), b"other:1".to_vec())];
     let opening = Opening::new(Wishes { fields, ..wishes() }).unwrap();
