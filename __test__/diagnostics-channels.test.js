@@ -44,6 +44,23 @@ test('open: the WebSocket, before its open handler', async () => {
   expect(message.ws.name).toBe('Ada');
 });
 
+test('open: a WebSocket that a subscriber has closed is not opened to its handler', async () => {
+  const told = new Mailbox();
+  subscribe('ferrows:websocket:open', ({ ws }) => {
+    ws.end(4000, 'unwanted');
+    told.put('subscriber');
+  });
+  const app = createApp().ws('/*', {
+    open: () => told.put('open'),
+    close: (ws, code) => told.put(['close', code]),
+  }).any('/*', (res) => res.end());
+  const port = listen(app);
+  await RawWebSocket.open(port);
+  await passBarrier(port);
+  expect([await told.take(), await told.take(), told.size]).toEqual([['close', 4000], 'subscriber', 0]);
+  expect(app.getStats().connections.webSocket).toEqual({ open: 0, total: 1 });
+});
+
 test.each([
   ['the peer closed', (client) => client.send(closeFrame(4000, 'bye')), [4000, 'bye', 'CLOSED_BY_PEER']],
   ['the peer is gone', (client) => client.reset(), [1006, 'Connection reset by peer', 'ERR_CONNECTION_RESET']],

@@ -34,6 +34,8 @@ class WebSocket {
       ws.#handle = handle;
       sockets[handle % SLOTS] = ws;
       tellOpened(ws);
+      // A subscriber may have closed it; its close handler has run then.
+      if (sockets[handle % SLOTS] !== ws) return;
       call(ws.#behavior.open, ws, response);
       if (shutdowns.size > 0) tellLatecomer(handle);
     };
