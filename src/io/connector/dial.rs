@@ -2,7 +2,7 @@
 //! has it: the families in turn, and the next one a quarter of a second after the last although that has not failed yet.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -16,9 +16,22 @@ pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectFa
         system: Some("ENOTFOUND"),
         ..ConnectFailure::new(ConnectCause::NameNotFound, format!("{host}: {detail}"))
     };
-    let addresses: Vec<_> =
-        tokio::net::lookup_host((host, port)).await.map_err(|error| not_found(error.to_string()))?.collect();
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let name = host.to_owned();
+    let looked_up = blocking(move || (name.as_str(), port).to_socket_addrs().map(Vec::from_iter)).await;
+    let looked_up = looked_up.ok_or_else(|| ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows"))?;
+    let addresses = looked_up.map_err(|error| not_found(error.to_string()))?;
     if addresses.is_empty() { Err(not_found("it has no address".to_owned())) } else { Ok(in_turn(addresses)) }
+}
+
+/// What `act` returns, run where it may block; `None` if it panics. Dropped before it has begun, it never begins: the threads
+/// for this are few, and a name that nobody waits for any longer must not delay those behind it.
+async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn_blocking(act);
+    tasks.join_next().await?.ok()
 }
 
 /// The families in turn, beginning with the first one that the system gave (RFC 8305 §4).
@@ -109,6 +122,29 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::Future;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Waker};
+
+    #[test]
+    fn what_nobody_waits_for_any_longer_does_not_begin() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (go_on, held) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || held.recv());
+            let has_begun = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&has_begun);
+            let mut waiting = Box::pin(blocking(move || flag.store(true, Ordering::Relaxed)));
+            assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            drop(waiting);
+            go_on.send(()).unwrap();
+            busy.await.unwrap().unwrap();
+            // Behind the one that was dropped.
+            assert_eq!(blocking(|| 5).await, Some(5));
+            assert!(!has_begun.load(Ordering::Relaxed));
+        });
+    }
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
