@@ -83,6 +83,9 @@ impl Pool {
             .enable_time()
             // There is one task; between two of its polls the sockets are looked at, always.
             .event_interval(1)
+            // What blocks is only the system: it resolves names, and reads its certificates once. 512 threads per worker,
+            // as is the default, would not make a name server that hangs answer sooner.
+            .max_blocking_threads(BLOCKING_THREADS)
             .build()?;
         let worker = {
             let _inside = runtime.enter();
@@ -160,3 +163,5 @@ impl Drop for Pool {
 
 /// The most threads a pool starts, which is also the largest value of the `threads` option.
 pub const MOST_WORKERS: usize = 64;
+/// Names that one worker has resolved at once. `getaddrinfo` may hang for half a minute each.
+const BLOCKING_THREADS: usize = 16;
