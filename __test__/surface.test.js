@@ -106,7 +106,7 @@ describe('vocabulary', () => {
     const rust = readdirSync(join(ROOT, 'src/node'), { recursive: true }).filter((file) => file.endsWith('.rs'));
     const library = readdirSync(join(ROOT, 'lib')).filter((file) => file.endsWith('.js'));
     const scripts = library.map((file) => join('lib', file));
-    const files = ['index.js', 'binding.js', 'src/io/tls/error.rs', ...scripts, ...rust.map((file) => join('src/node', file))];
+    const files = ['index.js', 'binding.js', 'src/tls/error.rs', ...scripts, ...rust.map((file) => join('src/node', file))];
     const codes = [...declared.unions.get('ErrorCode'), ...declared.unions.get('ListenErrorCode')];
     expect(codes.sort()).toEqual(codesIn(/["'](E(?:RR_)?[A-Z0-9_]+)["']/g, files));
   });

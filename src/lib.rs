@@ -13,15 +13,17 @@
 //!     └──────► 7 lib/, handler     ──► 8 node/http_response, node/websocket → bridge/command → node/outgoing
 //! ```
 //!
-//! Laws: `protocol` is pure. `io` owns sockets, TLS, timers and time, and knows no napi. `bridge` is data only. `node`
-//! runs on Node's thread only, is the only importer of napi, and touches no socket. `log`, beside the path, takes what
-//! all of them tell through `tracing` to stderr and to JavaScript. Why it is cut this way stands in docs/decisions.
+//! Laws: `protocol` is pure. `io` owns sockets, timers and time, and knows no napi. `bridge` is data only. `node` runs on
+//! Node's thread only, is the only importer of napi, and touches no socket. Beside the path: `tls` is TLS without sockets,
+//! which `node` configures and `io/transport` drives; `log` takes what all of them tell through `tracing` to stderr and to
+//! JavaScript. Why it is cut this way stands in docs/decisions.
 
 pub mod bridge;
 pub mod io;
 pub mod log;
 pub mod node;
 pub mod protocol;
+pub mod tls;
 
 #[cfg(any(test, fuzzing))]
 pub mod testing;

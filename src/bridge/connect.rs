@@ -7,9 +7,9 @@ use super::ledger::Ledger;
 use super::peer::Peer;
 use super::rules::Rules;
 use super::sync::Arc;
-use crate::io::tls::client::ClientTls;
 use crate::protocol::connect::ConnectFailure;
 use crate::protocol::websocket::opening::{Grant, Opening};
+use crate::tls::client::ClientTls;
 
 /// What a worker needs for a connect.
 #[derive(Debug)]

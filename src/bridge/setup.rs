@@ -4,9 +4,9 @@ use super::id::AppId;
 use super::sync::Arc;
 use super::tally::Tally;
 use super::tcp::TcpOptions;
-use crate::io::tls::setup::TlsSetup;
 use crate::protocol::http::limits::Limits;
 use crate::protocol::proxy::{Presence, Trust};
+use crate::tls::setup::TlsSetup;
 
 /// Told to every worker before the first connection of the app can reach it, and again when it changes; connections
 /// that are open by then stay as they are.

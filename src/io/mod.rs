@@ -15,7 +15,6 @@ pub mod registry;
 pub mod tallies;
 pub mod thread_clock;
 pub mod timers;
-pub mod tls;
 pub mod topics;
 pub mod transport;
 pub mod wire;

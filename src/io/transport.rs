@@ -11,13 +11,13 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use super::tls::fault::Fault;
-use super::tls::session::Session;
-use super::tls::setup::TlsSetup;
 use super::wire::Wire;
 use crate::bridge::sync::Arc;
 use crate::bridge::tcp::TcpOptions;
 use crate::protocol::proxy::Origin;
+use crate::tls::fault::Fault;
+use crate::tls::session::Session;
+use crate::tls::setup::TlsSetup;
 
 pub use super::wire::cause_of;
 

@@ -19,10 +19,10 @@ use crate::bridge::connect::{ConnectOrder, ConnectOutcome, Connected};
 use crate::bridge::id::{AppId, ClientId, WorkerId};
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
-use crate::io::tls::client::{ClientOptions, ClientTls, Trust};
-use crate::io::tls::source::Source;
 use crate::protocol::connect::ConnectFailure;
 use crate::protocol::websocket::opening::{InvalidWish, Opening, ResponseFields, Wishes};
+use crate::tls::client::{ClientOptions, ClientTls, Trust};
+use crate::tls::source::Source;
 
 /// The connects that are under way.
 #[derive(Debug, Default)]

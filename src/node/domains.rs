@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::router::Router;
 use crate::bridge::id::DomainId;
-use crate::io::tls::options::Settings;
+use crate::tls::options::Settings;
 
 /// See the top of the file.
 #[derive(Debug, Default)]

@@ -11,9 +11,9 @@ use super::tls_options::{Refusal, read};
 use crate::bridge::command::Command;
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::sync::Arc;
-use crate::io::tls::names::{Answer, ServerNames, normalize};
-use crate::io::tls::options::{Evaluation, Options, Settings};
-use crate::io::tls::setup::{HandshakeLimits, TlsSetup};
+use crate::tls::names::{Answer, ServerNames, normalize};
+use crate::tls::options::{Evaluation, Options, Settings};
+use crate::tls::setup::{HandshakeLimits, TlsSetup};
 
 /// `appSecure(app, options, handshakeTimeout, maxHandshakes)`: the app speaks TLS from now on. Called before it can have
 /// connections.

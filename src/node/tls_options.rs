@@ -6,9 +6,9 @@ use std::io::{self, Read};
 
 use super::error::Misuse;
 use super::raw::{Env, Type, Value};
-use crate::io::tls::error::{Fault, OptionError};
-use crate::io::tls::options::Options;
-use crate::io::tls::source::Source;
+use crate::tls::error::{Fault, OptionError};
+use crate::tls::options::Options;
+use crate::tls::source::Source;
 
 /// Why options are refused.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use crate::bridge::event::{Event, Slice};
 use crate::bridge::introduction::Introduction;
 use crate::bridge::sync::Arc;
 use crate::io::context::Context;
-use crate::io::tls::fault::{Fault, encode_plain_http_answer};
-use crate::io::tls::setup::Admission;
 use crate::io::transport::cause_of;
 use crate::protocol::time::Timestamp;
+use crate::tls::fault::{Fault, encode_plain_http_answer};
+use crate::tls::setup::Admission;
 
 /// A handshake that is to come or under way.
 #[derive(Debug)]

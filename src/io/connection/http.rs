@@ -14,7 +14,6 @@ use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::bridge::tally::Refusal;
 use crate::io::context::Context;
-use crate::io::tls::setup::Admission;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::{Framing, ResponseHead};
 use crate::protocol::http::error::HttpError;
@@ -24,6 +23,7 @@ use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
 use crate::protocol::proxy::Presence;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::{Agreement, Session, handshake};
+use crate::tls::setup::Admission;
 
 /// State of an HTTP connection.
 #[derive(Debug)]

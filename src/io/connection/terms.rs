@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use crate::bridge::setup::AppSetup;
 use crate::bridge::sync::Arc;
-use crate::io::tls::setup::Admission;
 use crate::io::transport::Transport;
 use crate::protocol::http::limits::Limits;
 use crate::protocol::proxy::Presence;
+use crate::tls::setup::Admission;
 
 /// See the top of the file.
 #[derive(Debug, Default)]

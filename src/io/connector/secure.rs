@@ -8,10 +8,10 @@ use std::task::{Context as TaskContext, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::dial::system_code;
-use crate::io::tls::client::ClientTls;
-use crate::io::tls::fault::Fault;
 use crate::io::transport::Transport;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
+use crate::tls::client::ClientTls;
+use crate::tls::fault::Fault;
 
 /// Speaks TLS on a fresh connection from now on.
 pub async fn secure(transport: &mut Transport, tls: ClientTls) -> Result<(), ConnectFailure> {

@@ -194,8 +194,8 @@ mod tests {
     use rcgen::{CertificateParams, KeyPair};
 
     use super::*;
-    use crate::io::tls::options::{Options, Settings};
-    use crate::io::tls::source::Source;
+    use crate::tls::options::{Options, Settings};
+    use crate::tls::source::Source;
 
     fn config() -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();

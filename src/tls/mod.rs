@@ -1,4 +1,4 @@
-//! TLS on the I/O threads: neither handshakes nor records touch Node's thread.
+//! TLS without sockets. The I/O threads drive it: neither handshakes nor records touch Node's thread.
 //!
 //! ```text
 //!   Node's thread                        a worker

@@ -10,10 +10,10 @@ use rustls::{
 };
 
 use super::*;
-use crate::io::tls::names::ServerNames;
-use crate::io::tls::options::finish;
-use crate::io::tls::provider::provider;
-use crate::io::tls::setup::HandshakeLimits;
+use crate::tls::names::ServerNames;
+use crate::tls::options::finish;
+use crate::tls::provider::provider;
+use crate::tls::setup::HandshakeLimits;
 
 /// A server's setup, and what its clients are to trust.
 fn setup() -> (Arc<TlsSetup>, CertificateDer<'static>) {
