@@ -177,7 +177,7 @@ function handleUpgrade(behavior, route) {
   call(behavior.upgrade, lastResponse, lastRequest, context);
 }
 
-/** What a request is, if not new to a usual route. The same numbers stand in src/node/dispatch.rs. */
+/** What a request is, if not new to a usual route. The same numbers stand in src/node/routing.rs. */
 const YIELDED = 1;
 const CACHED = 2;
 const SECURE = 3;

@@ -2,7 +2,7 @@
 
 // The events by number: the border passes numbers, because making text costs more than handling an event.
 
-/** What `native.next` asks for. The same numbers stand in src/node/dispatch.rs. */
+/** What `native.next` asks for. The same numbers stand in src/node/step.rs. */
 const SLEEP = 0;
 const YIELD = 1;
 const REQUEST = 2;

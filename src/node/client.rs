@@ -6,12 +6,12 @@ use rustls::pki_types::ServerName;
 
 use super::app::{code_of, default_threads};
 use super::behavior::{Behavior, BehaviorValues, Route, Target};
-use super::dispatch::step;
 use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::{Handle, Table};
 use super::option::{Range, integer};
 use super::raw::{Call, Env, Type, Value};
+use super::step;
 use super::tls_options::Refusal;
 use super::websocket::Socket;
 use crate::bridge::command::Command;
