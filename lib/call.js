@@ -11,19 +11,23 @@ const { checkFunction } = require('./errors.js');
 /**
  * Calls a handler, if there is one; what it throws becomes 'uncaughtException'. Returns whether the handler is done
  * with its arguments, which it is not if it returned a promise.
- *
- * Each call is an async resource of its own: many events arrive in one callback of Node, and what a handler does with
- * `AsyncLocalStorage.enterWith` must end with its event.
  */
 function call(handler, first, second, third, fourth, fifth) {
   if (handler === undefined) return true;
   try {
-    const resource = new AsyncResource('FERROWS');
-    return !isPromise(resource.runInAsyncScope(handler, undefined, first, second, third, fourth, fifth));
+    return !isPromise(run(handler, first, second, third, fourth, fifth));
   } catch (error) {
     native.reportUncaught(error);
     return true;
   }
+}
+
+/**
+ * Calls a handler in an async resource of its own: many events arrive in one callback of Node, and what a handler does
+ * with `AsyncLocalStorage.enterWith` must end with its event.
+ */
+function run(handler, ...args) {
+  return new AsyncResource('FERROWS').runInAsyncScope(handler, undefined, ...args);
 }
 
 function isPromise(value) {
@@ -42,4 +46,4 @@ function gather(subject, callback) {
   return subject;
 }
 
-module.exports = { call, gather };
+module.exports = { call, gather, run };

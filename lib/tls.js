@@ -3,6 +3,7 @@
 // Certificates and server names of apps that speak TLS: see index.d.ts.
 
 const { native, readable, registers } = require('./border.js');
+const { run } = require('./call.js');
 const { typeError } = require('./errors.js');
 
 /** TLS options, in this order in src/node/tls_options.rs. */
@@ -50,7 +51,7 @@ function handleServerName(name) {
   const [, handshake, app] = registers;
   const resume = () => native.handshakeResume(handshake);
   try {
-    const result = nameHandlers[app](name);
+    const result = run(nameHandlers[app], name);
     if (typeof result === 'object' && result !== null && typeof result.then === 'function') {
       // A rejection goes on from here to nobody, and so to 'unhandledRejection'.
       new Promise((resolve) => { resolve(result); }).finally(resume);
