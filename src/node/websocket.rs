@@ -34,8 +34,8 @@ pub struct Socket {
     accepted: u64,
     /// Those before the handler that sent last.
     burst: Burst,
-    /// The application has seen back-pressure and a `Drained` is under way to it (S5).
-    drain_requested: bool,
+    /// Whether the application has seen back-pressure, so that it is owed a `drain` (S5).
+    drain: DrainRequest,
     /// The message that is being sent in fragments.
     fragments: Fragments,
     /// It was told to close because of its backlog; nothing more is sent.
@@ -56,7 +56,7 @@ impl Socket {
             ledger,
             accepted: 0,
             burst: Burst::default(),
-            drain_requested: false,
+            drain: DrainRequest::None,
             fragments: Fragments::None,
             limited: false,
             topics: IndexSet::new(),
@@ -109,6 +109,17 @@ impl Socket {
 /// Bytes that one handler may send to one WebSocket before they count as waiting whatever has become of them. About what
 /// the kernel would take of it.
 const BURST_ALLOWANCE: u64 = 1024 * 1024;
+
+/// Whether a `drain` is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DrainRequest {
+    /// It is not.
+    None,
+    /// A `Drained` is under way.
+    Pending,
+    /// Another one is, because something was under way to the worker when the first came.
+    Confirming,
+}
 
 /// How far a message in fragments has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,9 +193,13 @@ impl Environment {
 
     /// Asks the worker to say when everything is written, once.
     fn request_drain(&mut self, handle: Handle) {
+        self.ask_for_drain(handle, DrainRequest::Pending);
+    }
+
+    fn ask_for_drain(&mut self, handle: Handle, request: DrainRequest) {
         let Some(socket) = self.sockets.get_mut(handle) else { return };
-        if !socket.drain_requested {
-            socket.drain_requested = true;
+        if socket.drain == DrainRequest::None {
+            socket.drain = request;
             let connection = socket.connection;
             self.outgoing.push(connection.worker, Command::NotifyDrain { connection });
         }
@@ -230,17 +245,21 @@ impl Environment {
     }
 
     /// A `Drained` has arrived. Returns whether it answers a request of this WebSocket and is still true. Where more was
-    /// accepted since the worker said it, asks again, so that the `drain` handler always finds nothing waiting.
+    /// accepted since the worker said it, asks again: what is under way does not count as waiting, but may do so by the time
+    /// the `drain` handler looks. A WebSocket that always has something under way is asked about it once, so that it
+    /// is not left without its `drain`.
     pub fn take_drain(&mut self, handle: Handle) -> bool {
         let Some(socket) = self.sockets.get_mut(handle) else { return false };
-        if !std::mem::take(&mut socket.drain_requested) {
-            return false;
-        }
-        let is_empty = socket.ledger.outstanding(socket.accepted) == 0;
-        if !is_empty {
-            self.request_drain(handle);
-        }
-        is_empty
+        let (ledger, accepted) = (&socket.ledger, socket.accepted);
+        let again = match std::mem::replace(&mut socket.drain, DrainRequest::None) {
+            DrainRequest::None => return false,
+            DrainRequest::Pending if ledger.held(accepted) == 0 => return true,
+            DrainRequest::Confirming if ledger.outstanding(accepted) == 0 => return true,
+            DrainRequest::Pending if ledger.outstanding(accepted) == 0 => DrainRequest::Confirming,
+            unchanged @ (DrainRequest::Pending | DrainRequest::Confirming) => unchanged,
+        };
+        self.ask_for_drain(handle, again);
+        false
     }
 
     /// Publishes to everybody but `except`. Returns whether there was anybody.
