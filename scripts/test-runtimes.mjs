@@ -1,7 +1,8 @@
 // npm run test:runtimes: Bun and Deno, with the addon file that is built for Node.js: what test-nodes.mjs proves of each
-// Node.js, and that no misuse ends the process.
+// Node.js. The random misuse of misuse.test.js is not among it: these runtimes end where something is thrown inside of an
+// 'uncaughtException' handler, which happens there sooner or later.
 
-import { PROOFS, prove, Runtime } from './runtime.mjs';
+import { prove, Runtime } from './runtime.mjs';
 
 const { arch, platform } = process;
 
@@ -11,14 +12,10 @@ const runDeno = (...permissions) => {
   return Runtime.install(deno, 'deno', ['run', '--no-prompt', ...permissions.map((name) => `--allow-${name}`)]);
 };
 
-const misuse = [1, 2].map((seed) => {
-  return [`misuse, seed ${seed}`, 'fixtures/misuse/main.js', [JSON.stringify({ seed, calls: 10_000 })]];
-});
-
 prove([
-  ['Bun', () => Runtime.install(bun, 'bin/bun'), [...PROOFS, ...misuse]],
+  ['Bun', () => Runtime.install(bun, 'bin/bun')],
   // Ferrows needs the first two, the tests need the others.
-  ['Deno', () => runDeno('read', 'ffi', 'env', 'net', 'run', 'write', 'sys'), [...PROOFS, ...misuse]],
+  ['Deno', () => runDeno('read', 'ffi', 'env', 'net', 'run', 'write', 'sys')],
   ['Deno --allow-read --allow-ffi', () => runDeno('read', 'ffi'), [['loads', 'runtimes/permitted.js', []]]],
   ['Deno --allow-read', () => runDeno('read'), [['says what is missing', 'runtimes/permitted.js', ['refused']]]],
 ]);
