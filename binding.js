@@ -3,8 +3,8 @@
 // Finds and loads the native addon. A file built here (`npm run build`) wins over an installed package, so that a
 // checkout never runs somebody else's build.
 
-const { existsSync, readFileSync } = require('node:fs');
-const { join } = require('node:path');
+const { existsSync, readFileSync } = require('fs');
+const { join } = require('path');
 
 /**
  * The platforms that releases are built for, by `process.platform` and `process.arch`; where the C library matters,

@@ -3,7 +3,7 @@
 // The one way in which a handler of a program is called: what it throws ends nothing, and a promise that it returns keeps
 // its arguments alive.
 
-const { AsyncResource } = require('node:async_hooks');
+const { AsyncResource } = require('async_hooks');
 
 const { native } = require('./border.js');
 const { checkFunction } = require('./errors.js');

@@ -3,8 +3,8 @@
 // Runs the handlers: asks the addon for one event after the other, calls what was registered for it, and lets microtasks
 // run in between. Loading this file starts it.
 
-const { AsyncResource } = require('node:async_hooks');
-const { setImmediate } = require('node:timers');
+const { AsyncResource } = require('async_hooks');
+const { setImmediate } = require('timers');
 
 const { concludeShutdown } = require('./app.js');
 const { KEY, loop, native, registers, responses, SLOTS, sockets, targets } = require('./border.js');

@@ -2,8 +2,8 @@
 
 // `app.serveFiles`: finds the file that a request means, decides by conditions.js what to say about it, and sends it.
 
-const fs = require('node:fs');
-const path = require('node:path');
+const fs = require('fs');
+const path = require('path');
 
 const { decide } = require('./conditions.js');
 const { contentTypeOf } = require('./content-types.js');
