@@ -591,7 +591,9 @@ export interface TemplatedApp {
    * - A path with a slash at its end is the `index` of that folder; a folder without it is redirected there (301). What is
    *   no file is answered with 404, one that this process may not read with 403, and with 503 while it has too many open.
    * - No path leads out of the folder: `..`, empty names, and names that contain `/`, `\` or NUL after decoding are not
-   *   found. Neither are names that begin with a dot, nor, after symbolic links were followed, files elsewhere.
+   *   found. Neither are names that begin with a dot, nor, after symbolic links were followed, files elsewhere. The system
+   *   sees to the latter while it opens the file, so nobody can exchange a folder for a link in between (on Windows
+   *   somebody who may write into the folder still can).
    *
    * Throws `ERR_INVALID_ARG_VALUE` if the pattern is another one, or `directory` is none or cannot be read;
    * `ERR_INVALID_ARG_TYPE` or `ERR_HTTP_INVALID_HEADER` for bad options.
@@ -789,7 +791,10 @@ export interface ServeFilesOptions {
   headers?: Record<string, string>;
   /** Content types by file extension, which win over the built-in ones. Others are `application/octet-stream`. @default {} */
   contentTypes?: Record<string, string>;
-  /** Whether names that begin with a dot are served, such as `.well-known`, but `.git` too. @default false */
+  /**
+   * Whether requests for names that begin with a dot are served, such as `.well-known`, but `.git` too. A symbolic link with
+   * another name may lead to such a file below the folder in any case. @default false
+   */
   dotFiles?: boolean;
   /**
    * Whether symbolic links may lead out of the folder. Those that stay inside are always followed. @default false

@@ -286,6 +286,68 @@ describe('what is not served', () => {
       .toEqual(['outside', 'outside', 'inside', 'inside', 404, 'outside']);
   });
 
+  test('links to absolute paths, and those that leave the folder and come back, are followed if they end inside', async () => {
+    const folder = folderWith({ 'd/b.txt': 'inside', '../out/c.txt': 'outside' });
+    fs.symlinkSync(join(folder, 'd'), join(folder, 'absolute'));
+    fs.symlinkSync('../public/d', join(folder, 'back'));
+    fs.symlinkSync(join(folder, '../out'), join(folder, 'out'));
+    const client = await serve(folder);
+    expect((await ask(client, 'GET', '/absolute/b.txt')).text).toBe('inside');
+    expect((await ask(client, 'GET', '/back/b.txt')).text).toBe('inside');
+    expect((await ask(client, 'GET', '/out/c.txt')).status).toBe(404);
+  });
+
+  test('a link with a plain name may lead to a dot file, as in the ConfigMap volumes of Kubernetes', async () => {
+    const folder = folderWith({ '..2026_01_02/index.html': 'mounted', '.env': 'published' });
+    fs.symlinkSync('..2026_01_02', join(folder, '..data'));
+    fs.symlinkSync('..data/index.html', join(folder, 'index.html'));
+    fs.symlinkSync('.env', join(folder, 'env.txt'));
+    const client = await serve(folder);
+    expect((await ask(client, 'GET', '/')).text).toBe('mounted');
+    expect((await ask(client, 'GET', '/env.txt')).text).toBe('published');
+    expect((await ask(client, 'GET', '/..data/index.html')).status).toBe(404);
+    expect((await ask(client, 'GET', '/.env')).status).toBe(404);
+  });
+
+  (process.platform === 'win32' ? test.skip : test)('while a folder is exchanged for a link that leads out, and back, again and again', async () => {
+    const folder = folderWith({ 'way/name.txt': 'inside', '../out/name.txt': 'outside' });
+    fs.symlinkSync('../out', join(folder, 'link'));
+    new Program(`
+      const fs = require('fs');
+      process.chdir(${JSON.stringify(folder)});
+      say('ready');
+      for (;;) {
+        for (const [from, to] of [['way', 'real'], ['link', 'way'], ['way', 'link'], ['real', 'way']]) fs.renameSync(from, to);
+      }
+    `).hear();
+    const clients = await Promise.all(Array.from({ length: 8 }, () => serve(folder)));
+    const counts = {};
+    await Promise.all(clients.map(async (client) => {
+      for (let count = 0; count < 300; count++) {
+        const { status, text } = await ask(client, 'GET', '/way/name.txt');
+        const seen = status === 200 ? text : status;
+        counts[seen] = (counts[seen] ?? 0) + 1;
+      }
+    }));
+    expect(counts).toEqual({ inside: expect.any(Number), 404: expect.any(Number) });
+  });
+
+  (process.platform === 'win32' ? test.skip : test)('a folder that was exchanged for a link since serveFiles was called', async () => {
+    const folder = folderWith({ 'a.txt': 'inside', '../out/a.txt': 'outside' });
+    const client = await serve(folder);
+    fs.renameSync(folder, join(folder, '../moved'));
+    fs.symlinkSync('out', folder);
+    expect((await ask(client, 'GET', '/a.txt')).status).toBe(404);
+    fs.unlinkSync(folder);
+    fs.renameSync(join(folder, '../moved'), folder);
+    expect((await ask(client, 'GET', '/a.txt')).text).toBe('inside');
+  });
+
+  test('the root of the file system can be served, whatever the current directory is', async () => {
+    const folder = folderWith({ 'a.txt': 'a' });
+    expect((await ask(await serve('/'), 'GET', join(folder, 'a.txt'))).text).toBe('a');
+  });
+
   test('the folder itself may be a symbolic link', async () => {
     const folder = folderWith({ 'a.txt': 'a' });
     fs.symlinkSync('public', join(folder, '../current'));
@@ -394,7 +456,8 @@ describe('options', () => {
       await client.bytes(100);
       client.pause();
     }
-    expect(openFiles(folder)).toHaveLength(20);
+    // One file is open once, however many clients it is sent to.
+    expect(openFiles(folder)).toHaveLength(1);
     clients.forEach((client, index) => (index % 2 === 0 ? client.reset() : client.socket.destroy()));
     await allClosed(folder);
   });

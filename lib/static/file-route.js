@@ -3,18 +3,15 @@
 // `app.serveFiles`: finds the file that a request means, decides by conditions.js what to say about it, and sends it.
 
 const fs = require('fs');
-const path = require('path');
 
 const { decide } = require('./conditions.js');
 const { contentTypeOf } = require('./content-types.js');
 const { readNames } = require('./location.js');
+const { OpenFile } = require('./open-file.js');
 const { Transfer } = require('./transfer.js');
 
-/** Without O_NONBLOCK, opening a FIFO would wait for somebody to write to it. Windows has neither flag. */
-const OPEN_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0) | (fs.constants.O_NOFOLLOW ?? 0);
-
-/** What the system says when there is no such file. */
-const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'EINVAL', 'ENXIO']);
+/** What the system says when there is no such file, or none below the folder. */
+const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'EINVAL', 'ENXIO', 'EXDEV', 'EAGAIN']);
 
 /** What is said about a file. */
 const STATUSES = {
@@ -64,7 +61,7 @@ class FileRoute {
       // The disk, mostly. Whoever runs the server should know; who asked does not.
       process.emitWarning(`a file could not be served: ${error.message}`, { type: 'FerrowsWarning', code: 'FERROWS_FILE' });
     } finally {
-      await opened?.file?.close();
+      opened?.file?.close();
     }
   }
 
@@ -83,30 +80,28 @@ class FileRoute {
     const isFolder = names.at(-1) === '';
     if (isFolder && index === undefined) return 404;
     const relative = [...names.slice(0, isFolder ? -1 : undefined), ...(isFolder ? [index] : [])];
+    const name = relative.join('/');
     let file;
     try {
-      const real = await fs.promises.realpath(path.join(this.#root, ...relative));
-      if (!this.#options.followSymlinks && !real.startsWith(this.#root + path.sep)) return 404;
-      file = await fs.promises.open(real, OPEN_FLAGS);
-      const stats = await file.stat({ bigint: true });
-      if (stats.isFile()) {
-        const opened = { file, stats, name: relative.join('/') };
+      file = await OpenFile.open(this.#root, name, this.#options.followSymlinks);
+      if (file.kind === 'file') {
+        const opened = { file, name };
         file = undefined;
         return opened;
       }
-      return stats.isDirectory() && !isFolder && index !== undefined ? 301 : 404;
+      return file.kind === 'folder' && !isFolder && index !== undefined ? 301 : 404;
     } catch (error) {
       if (MISSING.has(error.code)) return 404;
       if (error.code === 'EACCES' || error.code === 'EPERM') return 403;
       if (error.code === 'EMFILE' || error.code === 'ENFILE') return 503;
       throw error;
     } finally {
-      await file?.close();
+      file?.close();
     }
   }
 
-  async #serve({ file, stats, name }, request, res, transfer) {
-    const description = describe(stats);
+  async #serve({ file, name }, request, res, transfer) {
+    const description = describe(file);
     const { status, start, length } = decide(request, description);
     if (status === 412) return void refuse(res, status, request);
     const { size, etag, modified } = description;
@@ -156,13 +151,13 @@ function readRequest(req) {
 }
 
 /** What the protocol wants to know of a file. */
-function describe({ size, mtimeMs, mtimeNs }) {
+function describe({ size, modified }) {
   return {
-    size: Number(size),
+    size,
     // Both change with every write that the clock of the file system can tell from the last one.
-    etag: `"${size.toString(16)}-${mtimeNs.toString(16)}"`,
+    etag: `"${size.toString(16)}-${modified.toString(16)}"`,
     // RFC 9110 §8.8.2.1: never later than the response.
-    modified: Math.floor(Math.min(Number(mtimeMs), Date.now()) / 1000),
+    modified: Math.floor(Math.min(Number(modified / 1_000_000n), Date.now()) / 1000),
   };
 }
 
@@ -248,7 +243,7 @@ function checkField(name, value) {
   throw Object.assign(new TypeError(`${name} must be a token, and its value without line breaks`), { code: 'ERR_HTTP_INVALID_HEADER' });
 }
 
-/** The folder without symbolic links on the way, because that is what files are compared with. */
+/** The folder without symbolic links on the way: if one is met there later, somebody has put another folder in its place. */
 function realFolder(directory) {
   if (directory.includes('\0')) throw invalidValue('directory must not contain NUL');
   let real;
@@ -258,8 +253,7 @@ function realFolder(directory) {
     throw invalidValue(`directory cannot be served: ${error.message}`);
   }
   if (!fs.statSync(real).isDirectory()) throw invalidValue(`directory is no directory: ${directory}`);
-  // The root of a file system ends with a separator already.
-  return real.endsWith(path.sep) ? real.slice(0, -1) : real;
+  return real;
 }
 
 function invalidType(message) {

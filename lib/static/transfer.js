@@ -2,6 +2,8 @@
 
 // Sends a part of a file as the body of a response, at the pace of whoever reads it.
 
+const { native } = require('../border.js');
+
 /** Bytes read at once: what one download keeps in memory, besides what waits in the response. */
 const PIECE = 64 * 1024;
 
@@ -27,18 +29,20 @@ class Transfer {
   /** Sends `length` bytes of an open file, from `start` on, as the whole body. Resolves when they are sent or never will be. */
   async send(file, start, length) {
     const res = this.#res;
-    const buffer = Buffer.allocUnsafeSlow(Math.min(PIECE, length));
     res.onWritable(() => {
       this.#wake();
       return true;
     });
     for (let sent = 0; sent < length;) {
-      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, length - sent), start + sent);
+      const piece = await file.read(start + sent, Math.min(PIECE, length - sent));
       if (this.isOver) return;
       // The file has become shorter. Its length is announced, so all that is left is to hang up.
-      if (bytesRead === 0) return void res.close();
-      if (!await this.#offer(buffer.subarray(0, bytesRead), sent, length)) return;
-      sent += bytesRead;
+      if (piece.length === 0) return void res.close();
+      const isWanted = await this.#offer(piece, sent, length);
+      sent += piece.length;
+      // Its memory is given back now rather than with the next collection of garbage.
+      if (piece.buffer.byteLength === piece.length) native.detach(piece.buffer);
+      if (!isWanted) return;
     }
   }
 

@@ -348,7 +348,8 @@ fn verb(method: &str) -> Verb<'_> {
     if method.is_empty() { Verb::Any } else { Verb::Method(method) }
 }
 
-fn text_argument(call: &Call<'_>, index: usize) -> Result<String, Misuse> {
+/// An argument that is text or data, as text.
+pub fn text_argument(call: &Call<'_>, index: usize) -> Result<String, Misuse> {
     let mut text = Vec::new();
     call.env().append_text_or_data(call.argument(index), &mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())

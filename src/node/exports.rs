@@ -5,8 +5,8 @@ use super::environment::Threads;
 use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
-    adoption, app, buffer, client, connections, declarative, dispatch, http_request, http_response, logger,
-    multipart, request_body, response_body, shutdown, stats, store, tcp, tls, websocket,
+    adoption, app, buffer, client, connections, declarative, dispatch, files, http_request, http_response,
+    logger, multipart, request_body, response_body, shutdown, stats, store, tcp, tls, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -109,6 +109,9 @@ pub const ALL: &[(&str, Native)] = &[
     ("wsAddress", websocket::address),
     ("wsAddressText", websocket::address_text),
     ("wsPort", websocket::port),
+    ("fileOpen", files::open),
+    ("fileRead", files::read),
+    ("fileClose", files::close),
     ("kvGetString", store::get_string),
     ("kvSetString", store::set_string),
     ("kvDeleteString", store::delete_string),

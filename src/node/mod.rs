@@ -23,6 +23,7 @@ pub mod doorbell;
 pub mod environment;
 pub mod error;
 pub mod exports;
+pub mod files;
 pub mod handles;
 pub mod http_request;
 pub mod http_response;

@@ -1,0 +1,8 @@
+//! Files below a folder, opened so that nobody who can write into the folder can make it another one. No napi, no sockets.
+
+pub mod open_file;
+
+#[cfg(unix)]
+mod beneath;
+#[cfg(not(unix))]
+mod by_path;

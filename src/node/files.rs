@@ -1,0 +1,173 @@
+//! Files for `serveFiles`: opened and read on the threads that Node has for files, so that a slow disk holds up neither its
+//! own thread nor an I/O thread. JavaScript has numbers for them. One file that is sent to many clients at the same time is
+//! open once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use napi::bindgen_prelude::{Buffer, Either, JsValue, ToNapiValue, TypeName};
+use napi::{Result as NapiResult, Task};
+
+use super::app::text_argument;
+use super::error::Misuse;
+use super::handles::{Handle, Table};
+use super::raw::{Call, Value};
+use crate::files::open_file::{Facts, Kind, Links, OpenFile};
+
+/// The files of this thread that are open.
+#[derive(Default)]
+struct Files {
+    table: Table<Arc<OpenFile>>,
+    by_identity: HashMap<(u64, u64), Weak<OpenFile>>,
+}
+
+thread_local! {
+    static FILES: RefCell<Files> = RefCell::default();
+}
+
+impl Files {
+    /// Enters a file that was just opened. If it is open already, that one is used and this one is closed.
+    fn enter(&mut self, file: OpenFile) -> Option<Handle> {
+        let Some(identity) = file.facts.identity else { return self.table.insert(Arc::new(file)).ok() };
+        let known = self.by_identity.get(&identity).and_then(Weak::upgrade);
+        let file = known.unwrap_or_else(|| {
+            let file = Arc::new(file);
+            self.by_identity.insert(identity, Arc::downgrade(&file));
+            file
+        });
+        self.table.insert(file).ok()
+    }
+
+    /// Closes a file, unless somebody else sends it or it is just being read.
+    fn close(&mut self, handle: Handle) {
+        let Some(identity) = self.table.remove(handle).and_then(|file| file.facts.identity) else { return };
+        if self.by_identity.get(&identity).is_some_and(|file| file.strong_count() == 0) {
+            self.by_identity.remove(&identity);
+        } else if self.by_identity.len() > 2 * self.table.len() {
+            // What was being read when it was closed.
+            self.by_identity.retain(|_, file| file.strong_count() > 0);
+        }
+    }
+}
+
+/// `fileOpen(folder, relative, anywhere)`: a promise of an array (handle, kind: 0 for a file, 1 for a folder, 2 for
+/// anything else, size in bytes, time of modification in seconds since 1970, and nanoseconds), or of a text, which begins
+/// with the code of what the system said.
+pub fn open<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (folder, relative) = (text_argument(call, 0)?.into(), text_argument(call, 1)?.into());
+    let links = if call.truthy(2) { Links::Anywhere } else { Links::Beneath };
+    spawn(call, Opening { folder, relative, links })
+}
+
+/// `fileRead(file, position, length)`: a promise of a Buffer, which is shorter only at the end of the file, or of a text as
+/// above.
+pub fn read<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let handle = Handle::from_number(call.number(0));
+    let file = FILES.with_borrow(|files| handle.and_then(|handle| files.table.get(handle).cloned()));
+    let file = file.ok_or_else(Misuse::bug)?;
+    // The numbers are those of lib/static/transfer.js; the casts saturate.
+    let (position, length) = (call.number(1) as u64, (call.number(2) as usize).min(LONGEST_READ));
+    spawn(call, Reading { file, position, length })
+}
+
+/// `fileClose(file)`: a read that is under way ends first.
+pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    if let Some(handle) = Handle::from_number(call.number(0)) {
+        FILES.with_borrow_mut(|files| files.close(handle));
+    }
+    Ok(Value::UNDEFINED)
+}
+
+fn spawn<'c, T: Task + 'c>(call: &Call<'c>, task: T) -> Result<Value<'c>, Misuse>
+where
+    T::JsValue: ToNapiValue + TypeName,
+{
+    let env = napi::Env::from_raw(call.env().raw());
+    let promise = env.spawn(task).map_err(|_| Misuse::bug())?.promise_object();
+    Ok(Value::from_raw(promise.raw()))
+}
+
+/// Does what may block, on another thread. What fails, or panics, becomes a text for JavaScript.
+fn attempt<T>(act: impl FnOnce() -> io::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(format!("{}: {error}", code_of(&error))),
+        Err(_) => Err("ERR_INTERNAL: this is a bug in ferrows".to_owned()),
+    }
+}
+
+struct Opening {
+    folder: PathBuf,
+    relative: PathBuf,
+    links: Links,
+}
+
+impl Task for Opening {
+    type Output = Result<OpenFile, String>;
+    type JsValue = Either<Vec<f64>, String>;
+
+    fn compute(&mut self) -> NapiResult<Self::Output> {
+        Ok(attempt(|| OpenFile::open(&self.folder, &self.relative, self.links)))
+    }
+
+    fn resolve(&mut self, _: napi::Env, opened: Self::Output) -> NapiResult<Self::JsValue> {
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) => return Ok(Either::B(error)),
+        };
+        let Facts { kind, size, modified, .. } = file.facts;
+        let kind = match kind {
+            Kind::File => 0.0,
+            Kind::Folder => 1.0,
+            Kind::Other => 2.0,
+        };
+        let Some(handle) = FILES.with_borrow_mut(|files| files.enter(file)) else {
+            return Ok(Either::B("EMFILE: too many files are open".to_owned()));
+        };
+        let nanos = f64::from(modified.subsec_nanos());
+        Ok(Either::A(vec![handle.to_number(), kind, size as f64, modified.as_secs() as f64, nanos]))
+    }
+}
+
+struct Reading {
+    file: Arc<OpenFile>,
+    position: u64,
+    length: usize,
+}
+
+impl Task for Reading {
+    type Output = Result<Vec<u8>, String>;
+    type JsValue = Either<Buffer, String>;
+
+    fn compute(&mut self) -> NapiResult<Self::Output> {
+        Ok(attempt(|| self.file.read(self.position, self.length)))
+    }
+
+    fn resolve(&mut self, _: napi::Env, read: Self::Output) -> NapiResult<Self::JsValue> {
+        Ok(match read {
+            Ok(bytes) => Either::A(bytes.into()),
+            Err(error) => Either::B(error),
+        })
+    }
+}
+
+/// The code that Node uses for the same error.
+#[cfg(unix)]
+fn code_of(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(
+        || super::app::code_of(error).to_owned(),
+        |number| format!("{:?}", nix::errno::Errno::from_raw(number)),
+    )
+}
+
+#[cfg(not(unix))]
+fn code_of(error: &io::Error) -> &'static str {
+    super::app::code_of(error)
+}
+
+/// More than is ever read at once.
+const LONGEST_READ: usize = 1 << 20;
