@@ -61,6 +61,10 @@ describe('what goes out', () => {
     expect(await peer.frame()).toEqual(['text', Buffer.from('Hello'), { fin: true, rsv: 0 }]);
     peer.send(serverFrame(1, Buffer.from('f248cdc9c90700', 'hex'), { rsv: 4 }));
     expect(await received.take()).toEqual(['text', 'Hello']);
+    // Without any byte, and with the marker that should have been cut off.
+    peer.send(serverFrame(1, '', { rsv: 4 }), serverFrame(1, Buffer.from('f248cdc9c907000000ffff', 'hex'), { rsv: 4 }));
+    expect(await received.take()).toEqual(['text', '']);
+    expect(await received.take()).toEqual(['text', 'Hello']);
   });
 
   test('pings are answered with masked pongs', async () => {

@@ -24,6 +24,8 @@ const SAFARI = 'Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko)
 /** Bit RSV1 of a frame, as `frame` takes it. */
 const RSV1 = 4;
 const HELLO = Buffer.from('f248cdc9c90700', 'hex');
+/** What is cut off at the end of a compressed message (RFC 7692 §7.2.1). */
+const MARKER = Buffer.from('0000ffff', 'hex');
 
 const COMPRESSORS = Object.keys(uWS).filter((name) => /^(SHARED|DEDICATED)_COMPRESSOR/.test(name));
 const DECOMPRESSORS = Object.keys(uWS).filter((name) => /^(SHARED|DEDICATED)_DECOMPRESSOR/.test(name));
@@ -180,6 +182,21 @@ describe('what is on the wire', () => {
     client.send(Buffer.concat(frames));
     const expected = [['Hello', false], ['plain', false], ['Hello', true], ['', false], ['Hello', false]];
     for (const message of expected) expect(await received.take()).toEqual(message);
+  });
+
+  test('messages that end with a whole block arrive: without any byte, or with the marker that was not cut off', async () => {
+    const received = new Mailbox();
+    const { client } = await open(DEDICATED, { message: (ws, message) => received.put(Buffer.from(message).toString()) });
+    const frames = [
+      frame('text', '', { rsv: RSV1 }),
+      frame('text', Buffer.concat([HELLO, MARKER]), { rsv: RSV1 }),
+      // Refers to the message before.
+      frame('text', Buffer.from('f200110000', 'hex'), { rsv: RSV1 }),
+      frame('text', '', { rsv: RSV1, fin: false }),
+      frame('continuation', ''),
+    ];
+    client.send(Buffer.concat(frames));
+    for (const message of ['', 'Hello', 'Hello', '']) expect(await received.take()).toBe(message);
   });
 });
 

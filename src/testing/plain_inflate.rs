@@ -19,10 +19,12 @@ type Code = Vec<Vec<u16>>;
 type Fault = CloseCause;
 
 /// One message being read.
-struct Reading<'a> {
-    bytes: &'a [u8],
+struct Reading {
+    bytes: Vec<u8>,
     /// Position in `bytes`, in bits.
     at: usize,
+    /// How many of the bytes are the payload; what stands behind it says nothing.
+    payload: usize,
     /// What may be referred to, and from `start` on the message.
     out: Vec<u8>,
     start: usize,
@@ -31,19 +33,40 @@ struct Reading<'a> {
 }
 
 impl PlainInflate {
-    /// Decompresses a message that may refer to the last `2^window_bits` bytes before it.
+    /// Decompresses a message that may refer to the last `2^window_bits` bytes before it: one from which the end of an empty
+    /// block was cut off, or else one that ends with a whole block.
     pub fn message(&mut self, payload: &[u8], limit: usize, window_bits: u8) -> Result<Vec<u8>, CloseCause> {
-        let bytes = [payload, &[0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff]].concat();
         let window = self.history.split_off(self.history.len().saturating_sub(1 << window_bits));
         let start = window.len();
+        let cut_off = self.read(payload, &[0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff], window.clone(), limit);
+        let reading = cut_off.or_else(|fault| {
+            let whole = self.read(payload, &[1, 0, 0, 0xff, 0xff], window, limit);
+            whole.map_err(|_| fault)
+        })?;
+        self.farthest = reading.farthest;
+        let message = reading.out[start..].to_vec();
+        self.history = reading.out;
+        Ok(message)
+    }
+
+    /// Reads a payload and what comes behind it, which ends with a last block.
+    fn read(
+        &self,
+        payload: &[u8],
+        behind: &[u8],
+        window: Vec<u8>,
+        limit: usize,
+    ) -> Result<Reading, CloseCause> {
+        let bytes = [payload, behind].concat();
+        let (start, farthest, length) = (window.len(), self.farthest, bytes.len());
         let mut reading =
-            Reading { bytes: &bytes, at: 0, out: window, start, limit, farthest: self.farthest };
+            Reading { bytes, at: 0, payload: payload.len(), out: window, start, limit, farthest };
         let mut last_blocks_left = 16 + payload.len() / 256;
         loop {
             reading.stream()?;
             let end = reading.at.div_ceil(8);
-            if end == payload.len() || end == bytes.len() {
-                break;
+            if end == payload.len() || end == length {
+                return Ok(reading);
             }
             if end > payload.len() {
                 return Err(CloseCause::InvalidDeflate);
@@ -51,10 +74,6 @@ impl PlainInflate {
             last_blocks_left = last_blocks_left.checked_sub(1).ok_or(CloseCause::InvalidDeflate)?;
             reading.at = 8 * end;
         }
-        self.farthest = reading.farthest;
-        let message = reading.out[start..].to_vec();
-        self.history = reading.out;
-        Ok(message)
     }
 
     /// Forgets what may be referred to.
@@ -63,7 +82,7 @@ impl PlainInflate {
     }
 }
 
-impl Reading<'_> {
+impl Reading {
     /// Blocks up to a last one.
     fn stream(&mut self) -> Result<(), Fault> {
         loop {
@@ -189,6 +208,9 @@ impl Reading<'_> {
     }
 
     fn push(&mut self, byte: u8) -> Result<(), Fault> {
+        if self.at > 8 * self.payload {
+            return Err(CloseCause::InvalidDeflate);
+        }
         self.out.push(byte);
         if self.out.len() - self.start > self.limit { Err(CloseCause::InflatedTooBig) } else { Ok(()) }
     }

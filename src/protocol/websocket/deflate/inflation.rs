@@ -18,19 +18,34 @@ pub(super) struct Inflation<'a> {
 
 impl Inflation<'_> {
     /// Decompresses all of it.
-    pub fn run(&mut self, mut message: &[u8]) -> Result<(), CloseCause> {
+    ///
+    /// RFC 7692 §7.2.1 has a message end within the header of an empty block whose other four bytes are left out. A message
+    /// that ends behind a whole block is complete just as well: one without any bytes, or one from which the four bytes were not
+    /// cut off. Which of both it is can only be found by trying, so a message of the second kind is decompressed twice.
+    pub fn run(&mut self, message: &[u8]) -> Result<(), CloseCause> {
+        let is_complete = self.run_up_to(message, &END_OF_BLOCK)? || {
+            self.length = 0;
+            self.run_up_to(message, &END)?
+        };
+        if is_complete { Ok(()) } else { Err(CloseCause::InvalidDeflate) }
+    }
+
+    /// Decompresses the message; returns whether `end`, and nothing but it, is what it lacks.
+    fn run_up_to(&mut self, mut message: &[u8], mut end: &[u8]) -> Result<bool, CloseCause> {
         let mut restarts = FREE_RESTARTS + message.len() / BYTES_PER_RESTART;
         self.restart()?;
         // RFC 7692 §7.2.3.4: a message may have last blocks, which end a stream of deflate but not the message.
         while self.feed(&mut message)? {
             if message.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             restarts = restarts.checked_sub(1).ok_or(CloseCause::InvalidDeflate)?;
             self.restart()?;
         }
-        let mut end = &END[..];
-        if self.feed(&mut end)? && end.is_empty() { Ok(()) } else { Err(CloseCause::InvalidDeflate) }
+        // In the middle of a block these bytes may be content by chance, and the end of the block.
+        let length = self.length;
+        let is_over = self.feed(&mut end).unwrap_or(false);
+        Ok(is_over && end.is_empty() && self.length == length)
     }
 
     /// A stream begins, which may refer to everything before it.
@@ -78,9 +93,11 @@ impl Inflation<'_> {
     }
 }
 
-/// What is shown to the decompressor behind each message: the marker, and an empty last block. That is its end only if
-/// the message was complete, so a message that was cut off is not taken for a shorter one.
-const END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
+/// What is shown to the decompressor behind a message: the marker, and an empty last block. That is its end only if the
+/// message was complete, so a message that was cut off is not taken for a shorter one.
+const END_OF_BLOCK: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
+/// The same behind a whole block: the last block alone.
+const END: [u8; 5] = [1, 0, 0, 0xff, 0xff];
 /// Last blocks within one message that are always accepted, and further ones per bytes of it. Each costs about as much as
 /// decompressing some hundred bytes, so that no message costs more than its length.
 pub(super) const FREE_RESTARTS: usize = 16;

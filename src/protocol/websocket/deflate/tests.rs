@@ -169,8 +169,7 @@ fn a_message_of_last_blocks_alone_is_refused_before_it_costs_much() {
 
 #[test]
 fn what_is_no_deflate_is_refused() {
-    let cases: [&[u8]; 7] = [
-        b"",
+    let cases: [&[u8]; 6] = [
         // A block of the reserved type.
         &[0x07],
         // A length that does not agree with its complement.
@@ -179,8 +178,8 @@ fn what_is_no_deflate_is_refused() {
         &[0xf2, 0x00, 0x11, 0x00, 0x00],
         b"this is plain text that nobody compressed",
         &[0xff; 40],
-        // The marker, which must not be sent: another follows it.
-        &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff],
+        // A marker, but in the middle of a block.
+        &[0xf2, 0x48, 0xcd, 0x00, 0x00, 0xff, 0xff],
     ];
     for message in cases {
         assert_eq!(decompress(message, 1000), Err(CloseCause::InvalidDeflate), "{message:x?}");
@@ -188,12 +187,41 @@ fn what_is_no_deflate_is_refused() {
 }
 
 #[test]
+fn a_message_that_ends_with_a_whole_block_is_complete() {
+    let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    let hello_and_marker = [&hello[..], &MARKER].concat();
+    let again_and_marker = [&[0xf2, 0x00, 0x11, 0x00, 0x00][..], &MARKER].concat();
+    let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(15, true)));
+    let mut twin = PlainInflate::default();
+    // Each refers to what came before, so it matters that none leaves anything behind in the decompressor.
+    let messages: [(&[u8], &[u8]); 7] = [
+        (b"", b""),
+        (&hello_and_marker, b"Hello"),
+        (&again_and_marker, b"Hello"),
+        (b"", b""),
+        // The marker twice, the second time with its header.
+        (&[&hello_and_marker[..], &EMPTY, &MARKER].concat(), b"Hello"),
+        // A block that ends with a byte.
+        (&[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f], b"Hello"),
+        (&[0xf2, 0x00, 0x11, 0x00, 0x00], b"Hello"),
+    ];
+    for (message, expected) in messages {
+        assert_eq!(deflation.decompress(message, 5, &mut codecs), Ok(expected), "{message:x?}");
+        assert_eq!(twin.message(message, 5, 15).as_deref(), Ok(expected), "{message:x?}");
+    }
+    assert_eq!(deflation.decompress(&hello_and_marker, 4, &mut codecs), Err(CloseCause::InflatedTooBig));
+}
+
+#[test]
 fn a_message_that_is_cut_off_is_not_taken_for_a_shorter_one() {
     let words: Vec<u8> = (0..500u32).flat_map(|word| (word * 7919 % 1013).to_string().into_bytes()).collect();
     let [whole] = &compress_all(agreed(15, false), std::slice::from_ref(&words))[..] else { panic!() };
-    for length in 0..whole.len() {
-        assert_eq!(decompress(&whole[..length], 10_000), Err(CloseCause::InvalidDeflate), "{length}");
+    // Its last byte is the header of the empty block, and nothing else: what comes before are whole blocks.
+    let [content @ .., 0] = &whole[..] else { panic!() };
+    for length in 1..content.len() {
+        assert_eq!(decompress(&content[..length], 10_000), Err(CloseCause::InvalidDeflate), "{length}");
     }
+    assert_eq!(decompress(content, 10_000).as_ref(), Ok(&words));
     assert_eq!(decompress(whole, 10_000), Ok(words));
 }
 
@@ -229,7 +257,7 @@ fn a_bomb_costs_no_more_than_the_limit() {
 #[test]
 fn a_message_that_is_too_long_is_that_even_if_it_is_broken_behind_the_limit() {
     // 301 bytes, and a block without compression whose length does not agree with its complement.
-    let message = [0x62, 0x60, 0x18, 0x05, 0x44, 0xfa, 0x22, 0x38];
+    let message = [0x62, 0x60, 0x18, 0x05, 0x44, 0xfa, 0x22, 0x38, 0x00, 0x00, 0xff, 0xff, 0x01];
     assert_eq!(decompress(&message, 300), Err(CloseCause::InflatedTooBig));
     assert_eq!(decompress(&message, 301), Err(CloseCause::InvalidDeflate));
 }
@@ -459,7 +487,7 @@ proptest! {
     #[test]
     fn a_broken_message_is_what_a_plain_reader_finds_it_to_be(
         messages in messages(), level in 0..10u32, finish: bool, window_bits in 9..=15u8,
-        breaks in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        breaks in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3), keep_marker: bool,
     ) {
         let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(window_bits, true)));
         let mut twin = PlainInflate::default();
@@ -468,7 +496,7 @@ proptest! {
             let mut compressed = Vec::with_capacity(2 * message.len() + 100);
             let flush = if finish { FlushCompress::Finish } else { FlushCompress::Sync };
             encoder.compress_vec(&message, &mut compressed, flush).unwrap();
-            if !finish {
+            if !finish && !keep_marker {
                 compressed.truncate(compressed.len() - 4);
             }
             for (at, bits) in &breaks {
