@@ -239,6 +239,22 @@ describe('a server that is not believed', () => {
     expect((await failure((await serveTls(other)).url, {}, { ca: other.cert })).message).toMatch(/not valid for/);
   });
 
+  test.each([
+    ['for clients', 'extendedKeyUsage=clientAuth', /extended key usage for server authentication/],
+    ['to issue others', 'keyUsage=critical,keyCertSign', /InvalidPurpose/],
+  ])('its certificate, which is given itself, is good only %s: as Node has it', async (_, extension, message) => {
+    const at = folder();
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1',
+      '-subj', '/CN=x', '-addext', 'subjectAltName=DNS:localhost', '-addext', extension, '-keyout', 'key', '-out', 'cert'], { cwd: at, stdio: 'pipe' });
+    const [cert, key] = ['cert', 'key'].map((name) => readFileSync(join(at, name)));
+    const { url, server } = await serveTls({ cert, key });
+    const ofNode = tls.connect({ port: server.address().port, servername: 'localhost', ca: cert });
+    expect((await once(ofNode, 'error').catch((error) => [error]))[0].code).toBe('INVALID_PURPOSE');
+    const error = await failure(url, {}, { ca: cert });
+    expect(error.code).toBe('ERR_CONNECT_TLS');
+    expect(error.message).toMatch(message);
+  });
+
   test('rejectUnauthorized: false believes anybody', async () => {
     const { received } = await open((await serveTls(selfSigned())).url, {}, { rejectUnauthorized: false, servername: 'whoever' });
     expect((await received.take())[0]).toBe('open');

@@ -7,15 +7,12 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::error::{Fault, OptionError};
 use super::identity::{certificates, certify, read_chain, read_key};
+use super::pinned::Pinned;
 use super::provider::provider;
 use super::source::Source;
 
@@ -143,11 +140,12 @@ fn configure(
 }
 
 /// Believes the certificates of the option `ca`: those that they have issued, and, as OpenSSL and with it Node does, these
-/// themselves. A self-signed certificate is mostly marked as an issuer, and webpki takes no issuer for a server.
+/// themselves if they are self-signed.
 #[derive(Debug)]
 struct BelieveThese {
     chains: Arc<WebPkiServerVerifier>,
-    these: Vec<CertificateDer<'static>>,
+    /// Those of them that webpki takes for nobody's own.
+    pinned: Vec<Pinned>,
 }
 
 impl BelieveThese {
@@ -165,7 +163,7 @@ impl BelieveThese {
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
             .build()
             .map_err(|error| source.error(Fault::Authority, error.to_string()))?;
-        Ok(Self { chains, these })
+        Ok(Self { chains, pinned: these.iter().filter_map(Pinned::new).collect() })
     }
 }
 
@@ -178,15 +176,9 @@ impl ServerCertVerifier for BelieveThese {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.chains.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
-            // What webpki looks at before that, the dates among it, was in order.
-            Err(Error::InvalidCertificate(error))
-                if is_issuer(&error) && self.these.iter().any(|it| it == end_entity) =>
-            {
-                rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
-                Ok(ServerCertVerified::assertion())
-            }
-            result => result,
+        match self.pinned.iter().find(|pinned| pinned.is(end_entity)) {
+            Some(pinned) => pinned.verify(name, now).map(|()| ServerCertVerified::assertion()),
+            None => self.chains.verify_server_cert(end_entity, intermediates, name, ocsp, now),
         }
     }
 
@@ -211,11 +203,6 @@ impl ServerCertVerifier for BelieveThese {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.chains.supported_verify_schemes()
     }
-}
-
-/// Whether a certificate was refused because it may issue others.
-fn is_issuer(error: &CertificateError) -> bool {
-    matches!(error, CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity")
 }
 
 /// Believes whoever has the key of the certificate that it shows, whatever that says.
@@ -265,18 +252,28 @@ impl ServerCertVerifier for BelieveAnybody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+    use crate::tls::fault::words;
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
+        ExtendedKeyUsagePurpose as Purpose, IsCa, KeyPair, KeyUsagePurpose as Usage, date_time_ymd,
+    };
+    use rustls::{CertificateError, ExtendedKeyPurpose};
     use std::time::Duration;
 
-    /// Seconds of the first day of 2026 and of 2030.
-    const DAYS: [u64; 2] = [1_767_225_600, 1_893_456_000];
+    /// Seconds of the first day of 2024, of 2026 and of 2030.
+    const DAYS: [u64; 3] = [1_704_067_200, 1_767_225_600, 1_893_456_000];
 
-    /// A self-signed certificate for localhost, good until the end of 2027, and the same as PEM.
-    fn self_signed(is_ca: bool) -> (CertificateDer<'static>, String) {
+    /// Of a certificate for localhost, good from 2025 until the end of 2027.
+    fn params(is_ca: bool) -> CertificateParams {
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.not_before = date_time_ymd(2025, 1, 1);
         params.not_after = date_time_ymd(2027, 12, 31);
         params.is_ca = if is_ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
+        params
+    }
+
+    /// Self-signed, and the same as PEM.
+    fn self_signed(params: &CertificateParams) -> (CertificateDer<'static>, String) {
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         (certificate.der().clone(), certificate.pem())
     }
@@ -285,42 +282,122 @@ mod tests {
         Source { place: option.to_owned(), text: text.into() }
     }
 
-    fn verify(pem: &str, shown: &CertificateDer<'_>, name: &str, day: u64) -> Result<(), Error> {
+    fn verify(pem: &str, shown: &CertificateDer<'_>, name: &str, day: u64) -> Result<(), CertificateError> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let now = UnixTime::since_unix_epoch(Duration::from_secs(day));
         let verifier = BelieveThese::new(&source("ca", pem)).unwrap();
-        verifier.verify_server_cert(shown, &[], &name, &[], now).map(drop)
+        match verifier.verify_server_cert(shown, &[], &name, &[], now) {
+            Ok(_) => Ok(()),
+            Err(Error::InvalidCertificate(error)) => Err(error),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     #[test]
     fn a_self_signed_certificate_that_is_given_is_believed_within_its_dates_and_for_its_name() {
+        use CertificateError as No;
         for is_ca in [true, false] {
-            let (shown, pem) = self_signed(is_ca);
-            assert_eq!(verify(&pem, &shown, "localhost", DAYS[0]), Ok(()), "{is_ca}");
-            let is_refused = |name, day| verify(&pem, &shown, name, day).unwrap_err();
-            assert!(matches!(
-                is_refused("other.example", DAYS[0]),
-                Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. })
-            ));
-            assert!(matches!(
-                is_refused("localhost", DAYS[1]),
-                Error::InvalidCertificate(CertificateError::ExpiredContext { .. })
-            ));
+            let (shown, pem) = self_signed(&params(is_ca));
+            let verify = |name, day| verify(&pem, &shown, name, day);
+            assert_eq!(verify("localhost", DAYS[1]), Ok(()), "{is_ca}");
+            assert!(matches!(verify("other.example", DAYS[1]), Err(No::NotValidForNameContext { .. })));
+            assert!(matches!(verify("127.0.0.1", DAYS[1]), Err(No::NotValidForNameContext { .. })));
+            assert!(matches!(verify("localhost", DAYS[0]), Err(No::NotValidYetContext { .. })));
+            assert!(matches!(verify("localhost", DAYS[2]), Err(No::ExpiredContext { .. })));
+        }
+    }
+
+    #[test]
+    fn a_self_signed_certificate_is_believed_for_its_purposes_only() {
+        let unsuitable = |presented: &[ExtendedKeyPurpose]| {
+            Err(CertificateError::InvalidPurposeContext {
+                required: ExtendedKeyPurpose::ServerAuth,
+                presented: presented.to_vec(),
+            })
+        };
+        let any = ExtendedKeyPurpose::Other(vec![2, 5, 29, 37, 0]);
+        let cases: [(&[Purpose], _); 6] = [
+            (&[], Ok(())),
+            (&[Purpose::ServerAuth], Ok(())),
+            (&[Purpose::ClientAuth, Purpose::ServerAuth], Ok(())),
+            (&[Purpose::ClientAuth], unsuitable(&[ExtendedKeyPurpose::ClientAuth])),
+            (
+                &[Purpose::CodeSigning],
+                unsuitable(&[ExtendedKeyPurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 3])]),
+            ),
+            // As in OpenSSL: "any" is none that a server needs.
+            (&[Purpose::Any], unsuitable(&[any])),
+        ];
+        for (purposes, expected) in cases {
+            for is_ca in [true, false] {
+                let mut params = params(is_ca);
+                params.extended_key_usages = purposes.to_vec();
+                let (shown, pem) = self_signed(&params);
+                assert_eq!(verify(&pem, &shown, "localhost", DAYS[1]), expected, "{purposes:?} {is_ca}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_issuer_whose_key_may_not_sign_handshakes_is_no_server() {
+        let cases: [(&[Usage], _); 4] = [
+            (&[Usage::KeyCertSign, Usage::CrlSign], Err(CertificateError::InvalidPurpose)),
+            (&[Usage::KeyCertSign, Usage::DigitalSignature], Ok(())),
+            (&[Usage::KeyEncipherment], Ok(())),
+            (&[Usage::KeyAgreement], Ok(())),
+        ];
+        for (usages, expected) in cases {
+            let mut params = params(true);
+            params.key_usages = usages.to_vec();
+            let (shown, pem) = self_signed(&params);
+            assert_eq!(verify(&pem, &shown, "localhost", DAYS[1]), expected, "{usages:?}");
+        }
+    }
+
+    #[test]
+    fn a_critical_extension_that_nobody_knows_refuses_a_self_signed_certificate() {
+        for is_ca in [true, false] {
+            let mut params = params(is_ca);
+            let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 1, 1], vec![5, 0]);
+            extension.set_criticality(true);
+            params.custom_extensions.push(extension);
+            let (shown, pem) = self_signed(&params);
+            let result = verify(&pem, &shown, "localhost", DAYS[1]);
+            let words = words(&result.unwrap_err().into());
+            assert!(words.contains("it has a critical extension that nobody here knows"), "{words} {is_ca}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_its_own_issuer_is_not_believed_for_being_given() {
+        let named = |name: &str, is_ca| {
+            let mut params = params(is_ca);
+            params.distinguished_name.push(DnType::CommonName, name);
+            params
+        };
+        let root = CertifiedIssuer::self_signed(named("root", true), KeyPair::generate().unwrap()).unwrap();
+        for is_ca in [true, false] {
+            let key = KeyPair::generate().unwrap();
+            let issued = named("issued", is_ca).signed_by(&key, &root).unwrap();
+            let result = verify(&issued.pem(), issued.der(), "localhost", DAYS[1]);
+            assert!(result.is_err(), "{is_ca}: its issuer is unknown");
+            let result = verify(&root.pem(), issued.der(), "localhost", DAYS[1]);
+            assert_eq!(result.is_ok(), !is_ca, "by its issuer, unless it is one itself: {result:?}");
         }
     }
 
     #[test]
     fn another_one_is_not_believed_whatever_it_says() {
-        let (_, pem) = self_signed(true);
+        let (_, pem) = self_signed(&params(true));
         for is_ca in [true, false] {
-            let (shown, _) = self_signed(is_ca);
-            assert!(verify(&pem, &shown, "localhost", DAYS[0]).is_err());
+            let (shown, _) = self_signed(&params(is_ca));
+            assert!(verify(&pem, &shown, "localhost", DAYS[1]).is_err());
         }
     }
 
     #[test]
     fn options_that_make_no_configuration_are_named() {
-        let (_, pem) = self_signed(false);
+        let (_, pem) = self_signed(&params(false));
         let fault = |options| {
             let name = ServerName::try_from("localhost").unwrap();
             let error = ClientTls::new(name, options).unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustls::AlertDescription;
+use rustls::{AlertDescription, CertificateError};
 use thiserror::Error;
 
 use crate::protocol::cause::{Alert, CloseCause};
@@ -30,7 +30,7 @@ pub enum Fault {
     #[error("the peer does not speak TLS")]
     NotTls,
     /// The peer broke a rule of TLS, or wants what this side does not have, or a record was tampered with.
-    #[error("{0}")]
+    #[error("{}", words(.0))]
     Invalid(rustls::Error),
 }
 
@@ -78,6 +78,27 @@ impl Fault {
             Self::Invalid(_) => "ERR_TLS_HANDSHAKE",
         }
     }
+}
+
+/// What rustls says, and in words what it only has a name for.
+#[must_use]
+pub fn words(error: &rustls::Error) -> String {
+    let named = match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => other.0.to_string(),
+        other => return other.to_string(),
+    };
+    let rule = match named.as_str() {
+        "UnsupportedCertVersion" => {
+            "it has version 1 of X.509, in which there is no subjectAltName that could say for whom it is \
+             (UnsupportedCertVersion)"
+        }
+        "UnsupportedCriticalExtension" => {
+            "it has a critical extension that nobody here knows (UnsupportedCriticalExtension)"
+        }
+        "CaUsedAsEndEntity" => "it is the certificate of an authority, CA:TRUE (CaUsedAsEndEntity)",
+        other => other,
+    };
+    format!("invalid peer certificate: {rule}")
 }
 
 /// Appends the answer for a client of HTTP that has forgotten the `s` of `https`.

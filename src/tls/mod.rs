@@ -14,7 +14,8 @@
 //! - `setup`: what the workers know of an app that speaks TLS.
 //! - `session`: one TLS connection, without its socket. rustls is driven directly rather than through futures: a worker
 //!   polls its sockets by itself (docs/decisions/0010-tls-provider.md).
-//! - `client`: the configuration of connections to servers, which go on as sessions like the others.
+//! - `client`: the configuration of connections to servers, which go on as sessions like the others; `pinned`: servers whose
+//!   self-signed certificate is given.
 //! - `fault`: everything that can go wrong between two ends that speak TLS.
 
 pub mod client;
@@ -24,6 +25,7 @@ pub mod fault;
 pub mod identity;
 pub mod names;
 pub mod options;
+pub mod pinned;
 pub mod provider;
 pub mod session;
 pub mod setup;

@@ -216,7 +216,11 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+        date_time_ymd,
+    };
+    use rustls::pki_types::UnixTime;
 
     use super::*;
 
@@ -331,6 +335,48 @@ mod tests {
             assert_eq!(remarks.len(), 1);
             assert!(remarks[0].contains(text) && remarks[0].starts_with("cert: "), "{}", remarks[0]);
         }
+    }
+
+    #[test]
+    fn a_certificate_of_a_client_is_believed_within_its_dates_for_its_purpose_and_under_its_issuer() {
+        let issuer = |name: &str| {
+            let mut params = params();
+            params.distinguished_name.push(DnType::CommonName, name);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+        };
+        let (friend, stranger) = (issuer("friend"), issuer("stranger"));
+        let options = Options { ca: Some(source("ca", friend.pem())), ..options() };
+        let verifier = evaluate(&options).unwrap().settings.clients.verifier().unwrap();
+        let issued = |issuer: &CertifiedIssuer<'_, KeyPair>, change: fn(&mut CertificateParams)| {
+            let mut params = params();
+            change(&mut params);
+            let certificate = params.signed_by(&KeyPair::generate().unwrap(), issuer).unwrap();
+            let now = UnixTime::since_unix_epoch(Duration::from_secs(1_735_689_600));
+            verifier.verify_client_cert(certificate.der(), &[], now).map(drop)
+        };
+        assert_eq!(issued(&friend, |_| {}), Ok(()));
+        assert_eq!(
+            issued(&friend, |it| it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]),
+            Ok(())
+        );
+        let refused: [(_, fn(&mut CertificateParams), _); 5] = [
+            (&stranger, |_| {}, "UnknownIssuer"),
+            (
+                &friend,
+                |it| it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth],
+                "InvalidPurposeContext",
+            ),
+            (&friend, |it| it.not_after = date_time_ymd(2024, 12, 31), "ExpiredContext"),
+            (&friend, |it| it.not_before = date_time_ymd(2025, 1, 2), "NotValidYetContext"),
+            (&friend, |it| it.is_ca = IsCa::Ca(BasicConstraints::Unconstrained), "CaUsedAsEndEntity"),
+        ];
+        for (issuer, change, expected) in refused {
+            let error = issued(issuer, change).unwrap_err();
+            assert!(format!("{error:?}").contains(expected), "{error:?}");
+        }
+        let own = verifier.verify_client_cert(friend.der(), &[], UnixTime::now()).unwrap_err();
+        assert!(format!("{own:?}").contains("CaUsedAsEndEntity"), "{own:?}");
     }
 
     #[test]

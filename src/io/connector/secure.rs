@@ -11,7 +11,7 @@ use super::dial::system_code;
 use crate::io::transport::Transport;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
 use crate::tls::client::ClientTls;
-use crate::tls::fault::Fault;
+use crate::tls::fault::{Fault, words};
 
 /// Speaks TLS on a fresh connection from now on.
 pub async fn secure(transport: &mut Transport, tls: ClientTls) -> Result<(), ConnectFailure> {
@@ -70,7 +70,7 @@ fn failure_of(error: &io::Error) -> ConnectFailure {
         Some(Fault::Invalid(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) => {
             tls(NO_TLS.to_owned())
         }
-        Some(Fault::Invalid(error)) => tls(error.to_string()),
+        Some(Fault::Invalid(error)) => tls(words(error)),
     }
 }
 
