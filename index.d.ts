@@ -543,6 +543,9 @@ export interface DiagnosticsMessages {
  * The same method and pattern (names of parameters ignored) replaces the route; `null` instead of a handler removes
  * it. A request that no route takes is answered with 404, unless `any('/*')` is registered.
  *
+ * A HEAD that neither a route of its own nor one of `any` takes goes to the route of GET: its handler answers as it answers
+ * GET, and of the answer only the head is sent (RFC 9110 §9.3.2).
+ *
  * A handler must answer before it returns, or attach `res.onAborted` and answer later. Where it does neither, a
  * warning is emitted once per route (`process.on('warning')`). An `ArrayBuffer` instead of a handler is a response that
  * is the same for every request, or nearly so: see {@link DeclarativeResponse}.
@@ -558,6 +561,8 @@ export interface TemplatedApp {
    * be given. See {@link CacheOptions} for how long, and for what is never kept. Answers end with the route: replacing
    * it forgets them. Returns the app.
    *
+   * A HEAD is answered by what is kept for GET; what answers a HEAD is not kept.
+   *
    * Throws `ERR_INVALID_ARG_TYPE` if `options` is no object or an expiry no number, `ERR_OUT_OF_RANGE` for expiries.
    */
   get(pattern: RecognizedString, handler: CachedHandler | ArrayBuffer | null, options: CacheOptions | undefined): this;
@@ -571,7 +576,10 @@ export interface TemplatedApp {
   patch(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes PUT requests. Returns the app. */
   put(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
-  /** Routes HEAD requests; they are not derived from GET. Answer with `endWithoutBody`. Returns the app. */
+  /**
+   * Routes HEAD requests, which would else go to the routes of `any` and then of GET. Of what the handler answers only the
+   * head is sent; `endWithoutBody` tells the length of a body that need not be made. Returns the app.
+   */
   head(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes CONNECT requests. Returns the app. */
   connect(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;

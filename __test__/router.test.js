@@ -145,12 +145,6 @@ describe('methods', () => {
     expect((await client.response('HEAD')).values('taken')).toEqual(['yes']);
   });
 
-  test('HEAD is not derived from GET', async () => {
-    const client = await RawClient.connect(listen(createApp().get('/', answer('get'))));
-    await client.send(request('HEAD', '/'));
-    expect((await client.response('HEAD')).status).toBe(404);
-  });
-
   test('methods are case-sensitive, and unknown ones reach only any', async () => {
     const app = createApp().get('/', answer('get')).any('/', (res, req) => res.end(req.getCaseSensitiveMethod()));
     const ask = await asker(app);

@@ -93,7 +93,7 @@ impl Environment {
         let (_, it) = self.app(app)?;
         if it.domains.lacks_router() {
             let not_found = self.add_route(Target::NotFound)?;
-            self.app(app)?.1.edited_router().insert(Verb::Any, "/*", Priority::Normal, not_found);
+            self.app(app)?.1.domains.add_router(Router::with_fallback(not_found));
         }
         let (_, app) = self.app(app)?;
         let replaced = app.edited_router().insert(at.verb, at.pattern, at.priority, handler);
@@ -229,8 +229,9 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     };
     let limits = Arc::new(limits::parse(env, call.argument(1))?);
     let mut environment = call.environment()?;
+    let not_found = environment.add_route(Target::NotFound)?;
     environment.apps.push(App {
-        router: Router::new(),
+        router: Router::with_fallback(not_found),
         epoch: 0,
         first_served: 0,
         threads,
@@ -244,11 +245,7 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         has_websocket_route: false,
         closing: VecDeque::new(),
     });
-    let app = (environment.apps.len() - 1) as f64;
-    // A route of the application for any('/*') replaces it (contract 2.1).
-    let place = RoutePlace { verb: Verb::Any, pattern: "/*", priority: Priority::Normal };
-    environment.insert_route(app, place, Target::NotFound)?;
-    Ok(env.from_number(app))
+    Ok(env.from_number((environment.apps.len() - 1) as f64))
 }
 
 /// One thread for a machine of one or two cores, at most four: Node's thread needs a core too (design.md §5).
@@ -298,6 +295,9 @@ pub fn unroute<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (method, pattern) = (text_argument(call, 1)?, text_argument(call, 2)?);
     let mut environment = call.environment()?;
     let (_, app) = environment.app(call.number(0))?;
+    if app.domains.lacks_router() {
+        return Ok(call.env().from_number(-1.0));
+    }
     let removed = app.edited_router().remove(verb(&method), &pattern, Priority::Normal);
     let removed = removed.map_or(-1.0, |handler| environment.drop_route(handler) as f64);
     Ok(call.env().from_number(removed))

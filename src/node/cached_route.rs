@@ -89,6 +89,8 @@ impl Environment {
         if !may_be_shared(exchange) {
             return false;
         }
+        // The answer to a HEAD may lack the body that the next GET wants.
+        let may_be_kept = exchange.method.of(&exchange.head) == b"GET";
         let (to, worker) = (exchange.to, exchange.to.connection.worker);
         let key = key(route.serial, exchange);
         let is_under_way = |response: Handle| {
@@ -98,11 +100,11 @@ impl Environment {
         let kept = match self.cache.find(&key, route.expiry, now()) {
             Finding::Fresh(entry) => Some(entry),
             Finding::Stale(entry) if entry.successor.is_some_and(is_under_way) => Some(&*entry),
-            Finding::Stale(entry) => {
+            Finding::Stale(entry) if may_be_kept => {
                 entry.successor = Some(handle);
                 None
             }
-            Finding::Nothing => None,
+            Finding::Stale(_) | Finding::Nothing => None,
         };
         if let Some(Entry { head, body, .. }) = kept {
             let head = head.lay_out(&mut self.outgoing, worker);
@@ -111,7 +113,7 @@ impl Environment {
             self.finish_exchange(handle);
             return true;
         }
-        if let Some(exchange) = self.exchanges.get_mut(handle) {
+        if may_be_kept && let Some(exchange) = self.exchanges.get_mut(handle) {
             exchange.recording = Some(Recording { serial: route.serial, key, body: Some(Vec::new()) });
         }
         false

@@ -298,7 +298,7 @@ mod tests {
         (exchange.method, exchange.path, exchange.query) = (head.method, head.path, head.query);
         exchange.request_fields = head.fields;
         exchange.head = bytes;
-        let mut router = Router::new();
+        let mut router = Router::default();
         router.insert(Verb::Any, pattern, Priority::Normal, HandlerId(0));
         let path = exchange.path.of(&exchange.head);
         router.find(b"GET", path, 0, &mut exchange.params).unwrap();

@@ -72,8 +72,16 @@ impl Domains {
         self.selected.is_some_and(|domain| !self.routers.contains_key(&domain))
     }
 
-    /// The router that is edited, unless it is that of the app; made if there is none.
+    /// Gives the name whose routes are edited a router.
+    pub fn add_router(&mut self, router: Router) {
+        if let Some(selected) = self.selected {
+            self.routers.insert(selected, router);
+        }
+    }
+
+    /// The router that is edited, unless it is that of the app. A name that [lacks one](Self::lacks_router) is an error of
+    /// the caller.
     pub fn selected_router(&mut self) -> Option<&mut Router> {
-        Some(self.routers.entry(self.selected?).or_default())
+        self.routers.get_mut(&self.selected?)
     }
 }

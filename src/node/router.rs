@@ -4,7 +4,8 @@
 //!
 //! The candidates for a request, in order: the routes of its method, then those of `any`; in each, WebSocket routes, then
 //! the others; in each, segment by segment from the left, literal before parameter before wildcard. The order of
-//! registration never matters.
+//! registration never matters. For HEAD the routes of GET follow, but those of WebSockets: whoever can answer GET can
+//! answer HEAD, as only the body is missing (RFC 9110 §9.3.2). The fallback comes last.
 //!
 //! Every verb has two trees, one per priority, with one level per segment:
 //!
@@ -51,6 +52,8 @@ pub struct Router {
     methods: Vec<(Box<str>, Trees)>,
     /// The routes of [`Verb::Any`].
     any: Trees,
+    /// Answers what no route takes.
+    fallback: Option<Route>,
 }
 
 /// The parameters of the last match. Reused from one request to the next; the path they lie in is the caller's.
@@ -96,10 +99,11 @@ struct Route {
 }
 
 impl Router {
-    /// A router without routes.
+    /// A router without routes, which has a handler for what no route takes. It lasts until a route of any method for
+    /// `/*` is inserted or removed: that is how an application puts something else, or nothing, in its place.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn with_fallback(handler: HandlerId) -> Self {
+        Self { fallback: Some(Route { handler, names: Rc::default() }), ..Self::default() }
     }
 
     /// Adds a route, and returns the handler that no request can reach any more: that of the route it replaces, which
@@ -117,14 +121,30 @@ impl Router {
     ) -> Option<HandlerId> {
         let Some(segments) = parse(pattern) else { return Some(handler) };
         let route = Route { handler, names: names(&segments) };
-        self.trees(verb).root(priority).insert(&segments, route).map(|replaced| replaced.handler)
+        let fallback = self.take_fallback(verb, priority, &segments);
+        let replaced = self.trees(verb).root(priority).insert(&segments, route);
+        replaced.or(fallback).map(|replaced| replaced.handler)
     }
 
     /// Removes a route, and returns its handler. The pattern is compared as by [`Self::insert`].
     pub fn remove(&mut self, verb: Verb<'_>, pattern: &str, priority: Priority) -> Option<HandlerId> {
-        let removed = self.trees(verb).root(priority).remove(&parse(pattern)?);
+        let segments = parse(pattern)?;
+        let fallback = self.take_fallback(verb, priority, &segments);
+        let removed = self.trees(verb).root(priority).remove(&segments);
         self.methods.retain(|(_, trees)| !trees.is_empty());
-        removed.map(|route| route.handler)
+        removed.or(fallback).map(|route| route.handler)
+    }
+
+    /// Takes the fallback away, if this is the route in whose place it is.
+    fn take_fallback(
+        &mut self,
+        verb: Verb<'_>,
+        priority: Priority,
+        segments: &[Segment<'_>],
+    ) -> Option<Route> {
+        let stands_for =
+            matches!((verb, priority, segments), (Verb::Any, Priority::Normal, [Segment::Wildcard]));
+        self.fallback.take_if(|_| stands_for)
     }
 
     /// The `nth` candidate, counted from 0, for a request of this method and path; `params` then holds its parameters.
@@ -135,15 +155,20 @@ impl Router {
     pub fn find(&self, method: &[u8], path: &[u8], nth: usize, params: &mut Params) -> Option<HandlerId> {
         params.values.clear();
         params.names = None;
-        let own = self.methods.iter().find(|(name, _)| name.as_bytes() == method).map(|(_, trees)| trees);
-        let trees = own.into_iter().chain([&self.any]);
+        let of_method = |method: &[u8]| {
+            self.methods.iter().find(|(name, _)| name.as_bytes() == method).map(|(_, trees)| trees)
+        };
+        let get = (method == b"HEAD").then(|| of_method(b"GET")).flatten();
+        let trees = of_method(method).into_iter().chain([&self.any]);
+        let roots = trees.flat_map(|trees| [&trees.websocket, &trees.normal]);
 
         let start = usize::from(path.first() == Some(&b'/'));
         let first = (!path.is_empty()).then_some(start);
         let mut search = Search { path, to_skip: nth, values: &mut params.values };
-        let route = trees
-            .flat_map(|trees| [&trees.websocket, &trees.normal])
-            .find_map(|root| search.visit(root, first))?;
+        let route = roots
+            .chain(get.map(|get| &get.normal))
+            .find_map(|root| search.visit(root, first))
+            .or_else(|| search.take(self.fallback.as_ref()))?;
         params.names = Some(Rc::clone(&route.names));
         Some(route.handler)
     }
@@ -157,6 +182,7 @@ impl Router {
             trees.websocket.collect(&mut handlers);
             trees.normal.collect(&mut handlers);
         }
+        handlers.extend(self.fallback.iter().map(|route| route.handler));
         handlers
     }
 
@@ -379,7 +405,7 @@ mod tests {
 
     /// A router with these GET patterns, numbered from 0.
     fn router(patterns: &[&str]) -> Router {
-        let mut router = Router::new();
+        let mut router = Router::default();
         for (number, pattern) in patterns.iter().enumerate() {
             let handler = HandlerId(u32::try_from(number).expect("few patterns"));
             assert_eq!(router.insert(Verb::Method("GET"), pattern, Normal, handler), None, "{pattern}");
@@ -462,7 +488,7 @@ mod tests {
 
     #[test]
     fn websocket_routes_come_first_and_the_method_before_any() {
-        let mut router = Router::new();
+        let mut router = Router::default();
         let get = Verb::Method("GET");
         router.insert(Verb::Any, "/a", WebSocket, HandlerId(5));
         router.insert(Verb::Any, "/a", Normal, HandlerId(6));
@@ -479,7 +505,7 @@ mod tests {
 
     #[test]
     fn the_same_pattern_replaces_whatever_its_parameters_are_called() {
-        let mut router = Router::new();
+        let mut router = Router::default();
         let get = Verb::Method("GET");
         assert_eq!(router.insert(get, "/:a/*", Normal, HandlerId(1)), None);
         assert_eq!(router.insert(get, "/:b/*rest", Normal, HandlerId(2)), Some(HandlerId(1)));
@@ -550,8 +576,61 @@ mod tests {
     }
 
     #[test]
+    fn the_fallback_comes_last_and_ends_with_a_route_of_any_method_for_all_paths() {
+        let routers = || {
+            let mut router = Router::with_fallback(HandlerId(9));
+            router.insert(Verb::Method("GET"), "/*", Normal, HandlerId(0));
+            router.insert(Verb::Any, "/a", Normal, HandlerId(1));
+            router
+        };
+        let router = routers();
+        assert_eq!(handlers(&router, "/a"), [0, 1, 9]);
+        assert_eq!(candidates(&router, "PUT", "/b"), [(9, vec![])]);
+        assert_eq!(candidates(&router, "OPTIONS", "*"), [(9, vec![])]);
+        assert_eq!(router.handlers().len(), 3);
+
+        let mut router = routers();
+        for (verb, pattern, priority) in [
+            (Verb::Method("PUT"), "/*", Normal),
+            (Verb::Any, "/*", WebSocket),
+            (Verb::Any, "/:a", Normal),
+            (Verb::Any, "/a/*", Normal),
+        ] {
+            assert_eq!(router.insert(verb, pattern, priority, HandlerId(2)), None);
+            assert_eq!(router.remove(verb, pattern, priority), Some(HandlerId(2)));
+        }
+        assert_eq!(router.insert(Verb::Any, "/*rest", Normal, HandlerId(3)), Some(HandlerId(9)));
+        assert_eq!(handlers(&router, "/a"), [0, 1, 3]);
+        assert_eq!(router.remove(Verb::Any, "/*", Normal), Some(HandlerId(3)));
+        assert_eq!(handlers(&router, "/a"), [0, 1]);
+
+        let mut router = routers();
+        assert_eq!(router.remove(Verb::Any, "/*", Normal), Some(HandlerId(9)));
+        assert_eq!(router.remove(Verb::Any, "/*", Normal), None);
+        assert_eq!(candidates(&router, "PUT", "/b"), []);
+    }
+
+    #[test]
+    fn head_goes_on_to_the_routes_of_get_but_not_to_websockets() {
+        let mut router = Router::with_fallback(HandlerId(9));
+        let get = Verb::Method("GET");
+        router.insert(get, "/a", Normal, HandlerId(1));
+        router.insert(get, "/:x", Normal, HandlerId(2));
+        router.insert(get, "/a", WebSocket, HandlerId(3));
+        let heads = |router: &Router| -> Vec<u32> {
+            candidates(router, "HEAD", "/a").into_iter().map(|(handler, _)| handler).collect()
+        };
+        assert_eq!(heads(&router), [1, 2, 9]);
+        assert_eq!(candidates(&router, "HEAD", "/b"), [(2, vec!["b".to_owned()]), (9, vec![])]);
+        router.insert(Verb::Any, "/*", Normal, HandlerId(4));
+        router.insert(Verb::Method("HEAD"), "/*", Normal, HandlerId(5));
+        assert_eq!(heads(&router), [5, 4, 1, 2]);
+        assert_eq!(candidates(&router, "head", "/a"), [(4, vec![])]);
+    }
+
+    #[test]
     fn a_router_whose_routes_were_removed_is_as_new() {
-        let mut router = Router::new();
+        let mut router = Router::default();
         let patterns = ["/a/:b/c", "/a/:b", "/a/*", "/*", "", "/a/b/*", "/a"];
         for pattern in patterns {
             router.insert(Verb::Method("GET"), pattern, Normal, HandlerId(0));
@@ -564,7 +643,7 @@ mod tests {
 
     #[test]
     fn of_a_thousand_ways_to_match_every_one_is_found_in_order() {
-        let mut router = Router::new();
+        let mut router = Router::default();
         // The first segment is the highest bit, so that the numbers count in the order of the rule.
         let pattern = |mask: u32| -> String {
             (0..10).rev().map(|bit| if mask >> bit & 1 == 0 { "/a" } else { "/:p" }).collect()
@@ -596,7 +675,7 @@ mod tests {
                 2 => Just("*"), 1 => Just("*x")];
             let pattern = proptest::collection::vec(segment, 1..5)
                 .prop_map(|segments| format!("/{}", segments.join("/")));
-            let method = prop_oneof![Just(None), Just(Some("GET")), Just(Some("POST"))];
+            let method = prop_oneof![Just(None), Just(Some("GET")), Just(Some("POST")), Just(Some("HEAD"))];
             (method, prop_oneof![Just(WebSocket), Just(Normal)], pattern)
         };
         let segment =
@@ -606,7 +685,7 @@ mod tests {
         let step = prop_oneof![
             4 => route().prop_map(|(method, priority, pattern)| Step::Insert(method, priority, pattern)),
             2 => route().prop_map(|(method, priority, pattern)| Step::Remove(method, priority, pattern)),
-            3 => (prop_oneof![Just("GET"), Just("POST"), Just("get")], path)
+            3 => (prop_oneof![Just("GET"), Just("POST"), Just("get"), Just("HEAD")], path)
                 .prop_map(|(method, path)| Step::Find(method, path)),
         ];
         proptest::collection::vec(step, 0..60)

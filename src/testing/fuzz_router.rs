@@ -6,7 +6,7 @@ use crate::node::router::{Priority, Verb};
 /// Asserts that a router does what its naive twin does. A line of `data` is one step, any byte of it meaning something:
 ///
 /// ```text
-///   +Gn/user/:id      add a route: GET (P: POST, others: any), w: a WebSocket route, others: none
+///   +Gn/user/:id      add a route: GET (P: POST, H: HEAD, others: any), w: a WebSocket route, others: none
 ///   -Gn/user/:id      remove it
 ///   ?G/user/7         find all candidates, in order, with their parameters
 /// ```
@@ -23,7 +23,7 @@ fn step(line: &[u8]) -> Option<RouterStep<'_>> {
         [b'?', method, path @ ..] => Some(RouterStep::Find(name(*method).as_bytes(), path)),
         [kind, method, priority, pattern @ ..] => {
             let verb = match method {
-                b'G' | b'P' => Verb::Method(name(*method)),
+                b'G' | b'P' | b'H' => Verb::Method(name(*method)),
                 _ => Verb::Any,
             };
             let priority = if *priority == b'w' { Priority::WebSocket } else { Priority::Normal };
@@ -42,6 +42,7 @@ const fn name(byte: u8) -> &'static str {
     match byte {
         b'G' => "GET",
         b'P' => "POST",
+        b'H' => "HEAD",
         _ => "get",
     }
 }

@@ -3,8 +3,12 @@
 use crate::node::router::{HandlerId, MAX_SEGMENTS, Params, Priority, Router, Verb};
 
 /// A router that is slow and plain.
-#[derive(Debug, Default)]
-pub struct RouterTwin(Vec<Route>);
+#[derive(Debug)]
+pub struct RouterTwin {
+    routes: Vec<Route>,
+    /// Whether [`FALLBACK`] is still there.
+    has_fallback: bool,
+}
 
 /// A route that was added and not taken away.
 #[derive(Debug)]
@@ -42,7 +46,8 @@ impl RouterTwin {
     /// # Panics
     /// If they do not agree.
     pub fn live_the_same<'a>(steps: impl IntoIterator<Item = RouterStep<'a>>) {
-        let (mut router, mut twin) = (Router::new(), Self::default());
+        let mut router = Router::with_fallback(FALLBACK);
+        let mut twin = Self { routes: Vec::new(), has_fallback: true };
         for (number, step) in (0..).zip(steps) {
             match step {
                 RouterStep::Insert(verb, priority, pattern) => {
@@ -70,34 +75,40 @@ impl RouterTwin {
             return Some(handler);
         }
         let replaced = self.remove(verb, pattern, priority);
-        self.0.push(Route { method: method(verb), priority, pattern: pattern.to_owned(), handler });
+        self.routes.push(Route { method: method(verb), priority, pattern: pattern.to_owned(), handler });
         replaced
     }
 
     /// See [`Router::remove`].
     pub fn remove(&mut self, verb: Verb<'_>, pattern: &str, priority: Priority) -> Option<HandlerId> {
-        let position = self.0.iter().position(|route| {
+        let is_everything =
+            (verb, priority) == (Verb::Any, Priority::Normal) && kinds(pattern) == kinds("/*");
+        if is_everything && std::mem::take(&mut self.has_fallback) {
+            return Some(FALLBACK);
+        }
+        let position = self.routes.iter().position(|route| {
             (&route.method, route.priority) == (&method(verb), priority)
                 && kinds(&route.pattern) == kinds(pattern)
         })?;
-        Some(self.0.remove(position).handler)
+        Some(self.routes.remove(position).handler)
     }
 
     /// Everything that a request may reach, in order.
     #[must_use]
     pub fn candidates(&self, method: &[u8], path: &[u8]) -> Vec<Candidate> {
         let mut found: Vec<_> = self
-            .0
+            .routes
             .iter()
-            .filter(|route| route.method.as_ref().is_none_or(|known| known.as_bytes() == method))
             .filter_map(|route| {
+                let turn = turn(route, method)?;
                 let candidate = Candidate { handler: route.handler.0, values: values(&route.pattern, path)? };
                 let kinds: Vec<u8> = kinds(&route.pattern).iter().map(|(kind, _)| *kind).collect();
-                Some(((route.method.is_none(), route.priority == Priority::Normal, kinds), candidate))
+                Some(((turn, route.priority == Priority::Normal, kinds), candidate))
             })
             .collect();
         found.sort();
-        found.into_iter().map(|(_, candidate)| candidate).collect()
+        let fallback = self.has_fallback.then(|| Candidate { handler: FALLBACK.0, values: Vec::new() });
+        found.into_iter().map(|(_, candidate)| candidate).chain(fallback).collect()
     }
 
     /// The router finds the same, in the same order, and each parameter by position and by name.
@@ -111,7 +122,7 @@ impl RouterTwin {
             let values: Vec<_> = found.iter().map(|range| path[range.clone()].to_vec()).collect();
             assert_eq!(values, candidate.values, "{nth} of {}", path.escape_ascii());
 
-            let route = self.0.iter().find(|route| route.handler.0 == candidate.handler);
+            let route = self.routes.iter().find(|route| route.handler.0 == candidate.handler);
             let pattern = route.map_or("", |route| &route.pattern);
             let names: Vec<_> = segments(pattern.as_bytes())
                 .into_iter()
@@ -133,6 +144,16 @@ fn method(verb: Verb<'_>) -> Option<String> {
     match verb {
         Verb::Any => None,
         Verb::Method(method) => Some(method.to_owned()),
+    }
+}
+
+/// When a route has its turn for requests of this method; `None` if it is for others.
+fn turn(route: &Route, method: &[u8]) -> Option<u8> {
+    match route.method.as_deref() {
+        Some(known) if known.as_bytes() == method => Some(0),
+        None => Some(1),
+        Some("GET") if method == b"HEAD" && route.priority == Priority::Normal => Some(2),
+        Some(_) => None,
     }
 }
 
@@ -180,3 +201,6 @@ fn values(pattern: &str, path: &[u8]) -> Option<Vec<Vec<u8>>> {
     }
     (kinds.len() == path.len()).then_some(values)
 }
+
+/// The handler for what no route takes.
+const FALLBACK: HandlerId = HandlerId(u32::MAX);
