@@ -561,11 +561,17 @@ export interface TemplatedApp {
    * be given. See {@link CacheOptions} for how long, and for what is never kept. Answers end with the route: replacing
    * it forgets them. Returns the app.
    *
-   * A HEAD is answered by what is kept for GET; what answers a HEAD is not kept.
+   * A number of seconds is short for `{ lowerExpiry: seconds }`. A HEAD is answered by what is kept for GET; what answers a
+   * HEAD is not kept.
    *
-   * Throws `ERR_INVALID_ARG_TYPE` if `options` is no object or an expiry no number, `ERR_OUT_OF_RANGE` for expiries.
+   * Throws `ERR_INVALID_ARG_TYPE` if `options` is neither an object nor a number, or an expiry no number;
+   * `ERR_OUT_OF_RANGE` for expiries.
    */
-  get(pattern: RecognizedString, handler: CachedHandler | ArrayBuffer | null, options: CacheOptions | undefined): this;
+  get(
+    pattern: RecognizedString,
+    handler: CachedHandler | ArrayBuffer | null,
+    options: CacheOptions | number | undefined,
+  ): this;
   /** Routes POST requests. Returns the app. */
   post(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes OPTIONS requests. Returns the app. */

@@ -319,10 +319,17 @@ describe('the route', () => {
     expect((await served.client.get('/')).text).toBe('of the new route');
   });
 
-  test('refuses options that are no object, and expiries that make no sense', () => {
+  test('a number is how long everybody gets the answer, in seconds', async () => {
+    const kept = await serve(count, 3600);
+    for (let number = 0; number < 2; number++) expect((await kept.client.get('/')).text).toBe('call 1');
+    const renewed = await serve(count, 0);
+    for (const call of [1, 2]) expect((await renewed.client.get('/')).text).toBe(`call ${call}`);
+  });
+
+  test('refuses options that are neither an object nor a number, and expiries that make no sense', () => {
     const app = createApp();
     const get = (options) => failureOf(() => app.get('/', () => {}, options));
-    for (const options of [null, 5, '5', true, 5n, () => {}]) {
+    for (const options of [null, '5', true, 5n, () => {}]) {
       const message = 'Cache options must be an object';
       expect(get(options)).toEqual({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', message });
     }
@@ -331,6 +338,7 @@ describe('the route', () => {
       expect(get({ upperExpiry: wrong })).toMatchObject({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
     }
     for (const wrong of [-1, NaN, Infinity, 31_536_001]) {
+      expect(get(wrong)).toMatchObject({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
       expect(get({ upperExpiry: wrong })).toMatchObject({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
     }
     expect(get({ lowerExpiry: 2, upperExpiry: 1.5 })).toMatchObject({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });

@@ -306,13 +306,17 @@ function route(app, method, pattern, handler, count) {
 /** A GET route whose answers are kept for a while. What needs no handler needs no keeping. */
 function cachedRoute(app, pattern, handler, options) {
   const number = appNumber(app);
-  if (typeof options !== 'object' || options === null) {
-    throw typeError('ERR_INVALID_ARG_TYPE', 'Cache options must be an object');
-  }
-  const { lowerExpiry, upperExpiry } = options;
+  const { lowerExpiry, upperExpiry } = readExpiry(options);
   if (typeof handler !== 'function') return route(app, 'GET', pattern, handler, 2);
   setTarget(native.appCached(number, readable(pattern), lowerExpiry, upperExpiry), handler);
   return app;
+}
+
+/** The third argument of `get`. A number is short for `{ lowerExpiry }`. */
+function readExpiry(options) {
+  if (typeof options === 'number') return { lowerExpiry: options };
+  if (typeof options === 'object' && options !== null) return options;
+  throw typeError('ERR_INVALID_ARG_TYPE', 'Cache options must be an object');
 }
 
 /** The number of the route that this one replaces is in register 1. */

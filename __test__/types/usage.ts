@@ -61,9 +61,10 @@ chained.get('/', 'handler');
 app
   .get('/kept', (res: uWS.CachedHttpResponse, req) => res.end(req.getUrl()), { lowerExpiry: 0.5, upperExpiry: 5 })
   .get('/kept', null, {})
+  .get('/kept', answer, 5)
   .get('/kept', answer, undefined);
-// @ts-expect-error options are an object
-app.get('/kept', answer, 5);
+// @ts-expect-error options are an object or a number
+app.get('/kept', answer, '5');
 // @ts-expect-error only answers to GET are kept
 app.post('/kept', answer, { lowerExpiry: 1 });
 
