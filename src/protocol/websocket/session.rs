@@ -144,9 +144,9 @@ enum State {
     Open {
         /// When the WebSocket was opened.
         opened: Timestamp,
-        /// When bytes last came from the peer, at first `opened`.
-        heard: Timestamp,
-        /// Whether an automatic ping has gone out since `heard`.
+        /// When bytes last came from the peer, at first `opened`; or when it was sent an automatic ping after that.
+        since: Timestamp,
+        /// Whether it was sent one after that.
         pinged: bool,
     },
     /// See [`Phase::Concluding`].
@@ -180,7 +180,7 @@ impl Session {
     pub fn with_role(role: Role, now: Timestamp, agreement: Option<Agreement>) -> Self {
         Self {
             role,
-            state: State::Open { opened: now, heard: now, pinged: false },
+            state: State::Open { opened: now, since: now, pinged: false },
             assembler: Assembler::default(),
             deflation: agreement.map(|agreement| Box::new(Deflation::new(agreement))),
         }
@@ -246,10 +246,10 @@ impl Session {
         let deflate = self.deflation.is_some();
         let (max_payload_length, masking) = (limits.max_payload_length, self.role.masking());
         let terms = Terms { max_payload_length, deflate, masking };
-        if let State::Open { heard, pinged, .. } = &mut self.state
+        if let State::Open { since, pinged, .. } = &mut self.state
             && !input.is_empty()
         {
-            (*heard, *pinged) = (now, false);
+            (*since, *pinged) = (now, false);
         }
         loop {
             let is_open = match self.state {
@@ -286,12 +286,13 @@ impl Session {
     /// The transport has taken bytes that waited: the peer is alive, although it may be too busy reading to send
     /// and so does not count as idle.
     pub fn handle_progress(&mut self, now: Timestamp) {
-        if let State::Open { heard, .. } = &mut self.state {
-            *heard = now;
+        if let State::Open { since, pinged, .. } = &mut self.state {
+            (*since, *pinged) = (now, false);
         }
     }
 
-    /// Acts on what is due at `now`. To be called once [`Self::poll_deadline`] has passed; harmless at other times.
+    /// Acts on what is due at `now`. To be called once [`Self::poll_deadline`] has passed; harmless at other times, and
+    /// however late: a peer that is to be pinged before it counts as gone is pinged first, and has its time to answer.
     pub fn handle_timeout(
         &mut self,
         now: Timestamp,
@@ -300,8 +301,9 @@ impl Session {
         sink: &mut impl Sink,
     ) {
         match &mut self.state {
-            State::Open { opened, heard, pinged } => {
-                if limits.idle_timeout.is_some_and(|idle| now >= *heard + idle) {
+            State::Open { opened, since, pinged } => {
+                let silence = Silence::of(limits, *since, *pinged);
+                if silence.ends().is_some_and(|end| now >= end) {
                     self.role.put(out, |out| close_for(CloseCause::IdleTimeout, out));
                     sink.closed(Closure::by(CloseCause::IdleTimeout));
                     self.finish();
@@ -309,8 +311,8 @@ impl Session {
                     self.role.put(out, |out| close_for(CloseCause::MaxLifetime, out));
                     sink.closed(Closure::by(CloseCause::MaxLifetime));
                     self.state = State::Closing { deadline: now + limits.close_timeout };
-                } else if !*pinged && ping_delay(limits).is_some_and(|delay| now >= *heard + delay) {
-                    *pinged = true;
+                } else if silence.asks().is_some_and(|question| now >= question) {
+                    (*since, *pinged) = (now, true);
                     self.role.put(out, |out| frame::encode(OpCode::Control(Control::Ping), b"", out));
                 }
             }
@@ -437,11 +439,10 @@ impl Session {
     #[must_use]
     pub fn poll_deadline(&self, limits: &Limits) -> Option<Timestamp> {
         match self.state {
-            State::Open { opened, heard, pinged } => {
-                let delay = if pinged { None } else { ping_delay(limits) };
-                let silence = delay.or(limits.idle_timeout).map(|delay| heard + delay);
+            State::Open { opened, since, pinged } => {
+                let silence = Silence::of(limits, since, pinged);
                 let lifetime = limits.max_lifetime.map(|lifetime| opened + lifetime);
-                silence.into_iter().chain(lifetime).min()
+                silence.asks().or(silence.ends()).into_iter().chain(lifetime).min()
             }
             State::Concluding { deadline, .. } | State::Closing { deadline } => Some(deadline),
             State::Finished(_) => None,
@@ -527,19 +528,48 @@ fn close_for(cause: CloseCause, out: &mut Vec<u8>) {
     }
 }
 
-/// How long the peer may be silent before it is sent an automatic ping.
-///
-/// It has a margin to answer: 4 s, or 8 s of an idle timeout from 16 s on, or 16 s from 32 s on, as in uWebSockets.js,
-/// where a route's timeout is at least 8 s. The margin is half the timeout at most, so that a shorter timeout does not
-/// turn into a stream of pings.
-fn ping_delay(limits: &Limits) -> Option<Duration> {
-    let idle = limits.idle_timeout.filter(|_| limits.send_pings)?;
+/// What comes of it if the peer goes on saying nothing.
+#[derive(Clone, Copy, Debug)]
+enum Silence {
+    /// Nothing.
+    Allowed,
+    /// It is sent an automatic ping at this moment.
+    Asks(Timestamp),
+    /// It counts as gone from this moment on.
+    Ends(Timestamp),
+}
+
+impl Silence {
+    /// With automatic pings it is the ping that the peer has to answer: it has its margin from when that was sent, which
+    /// may be later than it was due.
+    fn of(limits: &Limits, since: Timestamp, pinged: bool) -> Self {
+        match limits.idle_timeout {
+            None => Self::Allowed,
+            Some(idle) if !limits.send_pings => Self::Ends(since + idle),
+            Some(idle) if pinged => Self::Ends(since + answer_margin(idle)),
+            Some(idle) => Self::Asks(since + idle.saturating_sub(answer_margin(idle))),
+        }
+    }
+
+    const fn asks(self) -> Option<Timestamp> {
+        if let Self::Asks(moment) = self { Some(moment) } else { None }
+    }
+
+    const fn ends(self) -> Option<Timestamp> {
+        if let Self::Ends(moment) = self { Some(moment) } else { None }
+    }
+}
+
+/// How long a peer has to answer an automatic ping: 4 s, or 8 s of an idle timeout from 16 s on, or 16 s from 32 s on, as in
+/// uWebSockets.js, where a route's timeout is at least 8 s. It is half the timeout at most, so that a shorter timeout does
+/// not turn into a stream of pings.
+fn answer_margin(idle: Duration) -> Duration {
     let margin = Duration::from_secs(match idle.as_secs() {
         0..16 => 4,
         16..32 => 8,
         32.. => 16,
     });
-    Some(idle.saturating_sub(margin.min(idle / 2)))
+    margin.min(idle / 2)
 }
 
 #[cfg(test)]

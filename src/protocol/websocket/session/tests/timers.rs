@@ -121,11 +121,37 @@ fn a_timeout_shorter_than_any_margin_is_no_stream_of_pings() {
 }
 
 #[test]
-fn a_late_timer_ends_without_a_ping() {
+fn however_late_a_timer_is_the_peer_is_pinged_first_and_has_its_time_to_answer() {
+    let text = CloseCause::IdleTimeout.verdict().text;
+    for (timeout, margin) in [(2, 1), (8, 4), (16, 8), (120, 16)] {
+        let mut fixture = Fixture::new(&idle(timeout));
+        fixture.now = fixture.now + seconds(3 * timeout);
+        fixture.handle_timeout();
+        assert_eq!(fixture.take_out(), PING);
+        assert_eq!(fixture.deadline(), Some(fixture.now + seconds(margin)));
+        fixture.assert_quiet();
+        // As late again, and the answer is read before the timer is looked at.
+        fixture.now = fixture.now + seconds(3 * timeout);
+        fixture.handle_bytes(&client_frame(0x8a, b""));
+        fixture.handle_timeout();
+        assert_eq!(fixture.sink.take(), [Event::Pong(vec![])]);
+
+        let begin = fixture.age();
+        let written = fixture.pass(seconds(2 * timeout), STEPS[1]);
+        let (asked, gone) = (begin + timeout - margin, begin + timeout);
+        assert_eq!(written, [(asked, PING.to_vec()), (gone, close_out(1001, text))]);
+        assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
+    }
+}
+
+#[test]
+fn a_peer_that_takes_output_is_pinged_again_before_it_counts_as_gone() {
     let mut fixture = Fixture::new(&idle(120));
-    fixture.now = fixture.now + seconds(300);
-    fixture.handle_timeout();
-    assert_eq!(fixture.take_out(), close_out(1001, CloseCause::IdleTimeout.verdict().text));
+    assert_eq!(fixture.pass(seconds(110), STEPS[0]), [(104, PING.to_vec())]);
+    fixture.session.handle_progress(fixture.now);
+    let text = CloseCause::IdleTimeout.verdict().text;
+    let written = fixture.pass(seconds(500), STEPS[0]);
+    assert_eq!(written, [(110 + 104, PING.to_vec()), (110 + 120, close_out(1001, text))]);
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
 }
 
@@ -168,7 +194,7 @@ fn the_earlier_of_silence_and_lifetime_ends_and_silence_if_both_are_due() {
     fixture.pass(seconds(60), STEPS[1]);
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::MaxLifetime)]);
 
-    let mut fixture = Fixture::new(&limits);
+    let mut fixture = Fixture::new(&Limits { send_pings: false, ..limits });
     fixture.now = fixture.now + seconds(120);
     fixture.handle_timeout();
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
