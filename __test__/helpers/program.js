@@ -54,6 +54,14 @@ class Program {
     throw new Error(`the program ended without another word: ${this.#stderr}`);
   }
 
+  /** Stops the program where it is, as a paused container is stopped, for so many milliseconds; `meanwhile` runs at their begin. */
+  async freeze(milliseconds, meanwhile) {
+    this.#child.kill('SIGSTOP');
+    await meanwhile();
+    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    this.#child.kill('SIGCONT');
+  }
+
   /** How the program ended, once it has: exit code, signal and what it wrote to stderr. */
   async end() {
     const [code, signal] = await this.#exit;

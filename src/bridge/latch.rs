@@ -29,13 +29,23 @@ impl Latch {
     }
 
     /// Waits until all are done, at most `patience`. Returns whether they are.
+    ///
+    /// It waits a little at a time: if the process is stopped meanwhile, the others have their time all the same.
     pub fn wait(&self, patience: Duration) -> bool {
-        let outstanding = self.outstanding.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.done.wait_timeout_while(outstanding, patience, |count| *count > 0);
-        let (count, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        *count == 0
+        let mut left = patience;
+        let mut outstanding = self.outstanding.lock().unwrap_or_else(PoisonError::into_inner);
+        while *outstanding > 0 && !left.is_zero() {
+            let step = left.min(STEP);
+            left -= step;
+            let waited = self.done.wait_timeout_while(outstanding, step, |count| *count > 0);
+            outstanding = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *outstanding == 0
     }
 }
+
+/// How long to wait at a time.
+const STEP: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {

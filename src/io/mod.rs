@@ -17,5 +17,6 @@ pub mod thread_clock;
 pub mod timers;
 pub mod topics;
 pub mod transport;
+pub mod watch;
 pub mod wire;
 pub mod worker;

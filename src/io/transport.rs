@@ -27,11 +27,13 @@ pub struct Transport {
     wire: Wire,
     /// Present from the begin of the TLS handshake on.
     session: Option<Box<Session>>,
+    /// Whether the kernel is asked even where the runtime knows of nothing.
+    asks_kernel: bool,
 }
 
 impl From<Wire> for Transport {
     fn from(wire: Wire) -> Self {
-        Self { wire, session: None }
+        Self { wire, session: None, asks_kernel: false }
     }
 }
 
@@ -125,6 +127,18 @@ impl Transport {
         self.session.as_ref().is_some_and(|session| session.is_handshaking())
     }
 
+    /// Whether reads and writes ask the kernel even where the runtime knows of nothing. The runtime learns what the kernel
+    /// has in portions, so at a given moment it need not know of this socket.
+    pub const fn ask_kernel(&mut self, asks: bool) {
+        self.asks_kernel = asks;
+    }
+
+    /// Whether a read would find anything, be it the end of the connection. Reads nothing.
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        self.wire.has_input()
+    }
+
     /// Reads into `buffer`; nothing if the stream has ended. A read that does not fill it clears the readiness without a
     /// second system call.
     ///
@@ -134,7 +148,10 @@ impl Transport {
     /// # Errors
     /// Those of the socket, and a [`Fault`].
     pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Some(session) = &mut self.session else { return self.wire.poll_read(context, buffer) };
+        let asks_kernel = self.asks_kernel;
+        let Some(session) = &mut self.session else {
+            return poll_wire(&mut self.wire, asks_kernel, context, buffer);
+        };
         while !session.is_suspended() {
             let free = buffer.initialize_unfilled();
             let opened = session.open_pending(free)?;
@@ -143,7 +160,7 @@ impl Transport {
                 return Poll::Ready(Ok(()));
             }
             let mut sealed = ReadBuf::new(free);
-            ready!(self.wire.poll_read(context, &mut sealed))?;
+            ready!(poll_wire(&mut self.wire, asks_kernel, context, &mut sealed))?;
             let count = sealed.filled().len();
             if count == 0 {
                 return Poll::Ready(session.handle_fin().map_err(Fault::into));
@@ -168,9 +185,10 @@ impl Transport {
     /// # Errors
     /// `WouldBlock` when nothing is taken; everything else is final.
     pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut kernel = Kernel { wire: &self.wire, asks: self.asks_kernel };
         match &mut self.session {
-            None => self.wire.try_write(bytes),
-            Some(session) => session.write(&[IoSlice::new(bytes)], &mut Kernel(&self.wire)),
+            None => kernel.write(bytes),
+            Some(session) => session.write(&[IoSlice::new(bytes)], &mut kernel),
         }
     }
 
@@ -179,9 +197,10 @@ impl Transport {
     /// # Errors
     /// As [`Self::try_write`].
     pub fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut kernel = Kernel { wire: &self.wire, asks: self.asks_kernel };
         match &mut self.session {
-            None => self.wire.try_write_vectored(pieces),
-            Some(session) => session.write(pieces, &mut Kernel(&self.wire)),
+            None => kernel.write_vectored(pieces),
+            Some(session) => session.write(pieces, &mut kernel),
         }
     }
 
@@ -190,7 +209,8 @@ impl Transport {
     /// # Errors
     /// The socket is broken.
     pub fn flush(&mut self) -> io::Result<bool> {
-        self.session.as_mut().map_or(Ok(true), |session| session.flush(&mut Kernel(&self.wire)))
+        let mut kernel = Kernel { wire: &self.wire, asks: self.asks_kernel };
+        self.session.as_mut().map_or(Ok(true), |session| session.flush(&mut kernel))
     }
 
     /// Bytes, more or less, that were taken and are not in the kernel yet; at least one if there are some.
@@ -224,7 +244,7 @@ impl Transport {
     pub fn finish(&mut self) -> io::Result<bool> {
         if let Some(session) = &mut self.session {
             session.say_goodbye();
-            if !session.flush(&mut Kernel(&self.wire))? {
+            if !session.flush(&mut Kernel { wire: &self.wire, asks: self.asks_kernel })? {
                 return Ok(false);
             }
         }
@@ -233,19 +253,106 @@ impl Transport {
     }
 }
 
-/// A socket as rustls writes to it.
-struct Kernel<'a>(&'a Wire);
+fn poll_wire(
+    wire: &mut Wire,
+    asks_kernel: bool,
+    context: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    // First, in order to be woken when there is more.
+    let known = wire.poll_read(context, buffer);
+    if known.is_ready() || !asks_kernel {
+        return known;
+    }
+    match wire.read_unannounced(buffer) {
+        Err(error) if would_block(&error) => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
+
+fn would_block(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// A socket as it is written to, by rustls, too.
+struct Kernel<'a> {
+    wire: &'a Wire,
+    /// Whether to ask the kernel even where the runtime knows of nothing.
+    asks: bool,
+}
 
 impl Write for Kernel<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
+        match self.wire.try_write(bytes) {
+            Err(error) if self.asks && would_block(&error) => {
+                self.wire.write_unannounced(&[IoSlice::new(bytes)])
+            }
+            result => result,
+        }
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(pieces)
+        match self.wire.try_write_vectored(pieces) {
+            Err(error) if self.asks && would_block(&error) => self.wire.write_unannounced(pieces),
+            result => result,
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    /// Two ends, of which the runtime has never looked at the first.
+    fn pair() -> (Transport, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (theirs, _) = listener.accept().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (Transport::from_tcp(TcpStream::from_std(ours).unwrap()), theirs)
+    }
+
+    fn read(transport: &mut Transport) -> Option<Vec<u8>> {
+        let mut bytes = [0; 64];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        match transport.poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer) {
+            Poll::Pending => None,
+            Poll::Ready(result) => {
+                result.unwrap();
+                Some(buffer.filled().to_vec())
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_runtime_has_not_noticed_is_had_from_the_kernel() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let _inside = runtime.enter();
+        let (mut transport, mut peer) = pair();
+        assert!(!transport.has_input());
+        peer.write_all(b"in time").unwrap();
+        while !transport.has_input() {
+            std::thread::yield_now();
+        }
+        assert_eq!(read(&mut transport), None);
+        assert_eq!(transport.try_write(b"x").unwrap_err().kind(), io::ErrorKind::WouldBlock);
+
+        transport.ask_kernel(true);
+        assert_eq!(transport.try_write(b"answer").unwrap(), 6);
+        assert_eq!(transport.try_write_vectored(&[IoSlice::new(b"an"), IoSlice::new(b"other")]).unwrap(), 7);
+        assert_eq!(read(&mut transport).as_deref(), Some(&b"in time"[..]));
+        assert_eq!(read(&mut transport), None);
+        drop(peer);
+        while !transport.has_input() {
+            std::thread::yield_now();
+        }
+        // Reset, as the answers were never read.
+        transport.ask_kernel(false);
+        assert_eq!(read(&mut transport), None);
     }
 }

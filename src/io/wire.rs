@@ -1,6 +1,7 @@
 //! A connected socket: TCP or Unix.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -102,6 +103,41 @@ impl Wire {
         }
     }
 
+    /// Reads what is there, whether or not the runtime knows of it.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is there; everything else is final.
+    pub fn read_unannounced(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let count = (&*self.socket()).read(buffer.initialize_unfilled())?;
+        buffer.advance(count);
+        Ok(())
+    }
+
+    /// Writes what the kernel takes, whether or not the runtime knows that it takes anything.
+    ///
+    /// # Errors
+    /// As [`Self::try_write`].
+    pub fn write_unannounced(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self.socket()).write_vectored(pieces)
+    }
+
+    /// Whether a read would find anything, be it the end of the connection. Reads nothing.
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        match self.socket().peek(&mut [MaybeUninit::uninit(); 1]) {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    fn socket(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            #[cfg(unix)]
+            Self::Unix(stream) => SockRef::from(stream),
+        }
+    }
+
     /// Writes what the kernel takes.
     ///
     /// # Errors
@@ -151,11 +187,7 @@ impl Wire {
     /// overtake our last bytes.
     pub fn finish(&self) {
         // A peer that is gone already makes this fail, and then there is nobody to tell.
-        let _ = match self {
-            Self::Tcp(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
-            #[cfg(unix)]
-            Self::Unix(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
-        };
+        let _ = self.socket().shutdown(Shutdown::Write);
     }
 }
 

@@ -33,6 +33,7 @@ use super::registry::Registry;
 use super::timers::Entry;
 use super::topics::Subscriber;
 use super::transport::Transport;
+use super::watch::{LONGEST_NAP, WatchedClock};
 use crate::bridge::attention::Attention;
 use crate::bridge::command::{Adoption, Command, CommandBatch, ListenOrder};
 use crate::bridge::event::Slice;
@@ -78,13 +79,14 @@ pub struct Worker {
     latches: Vec<Arc<Latch>>,
     /// When this worker started: moment 0 of its timestamps.
     started: Instant,
+    clock: WatchedClock,
     /// The date, made once a second.
     date: DateCache,
     /// The listeners that failed to accept are tried again at this moment.
     retry: Option<(Timestamp, Vec<ListenerId>)>,
     sleep: Pin<Box<Sleep>>,
-    /// What `sleep` is set to.
-    alarm: Option<Timestamp>,
+    /// What `sleep` is set to, as the time since `started`.
+    alarm: Option<Duration>,
     stopped: bool,
 }
 
@@ -104,7 +106,9 @@ impl Future for Worker {
         // the worker for them.
         let is_fed = worker.context.choked || worker.context.starved.is_empty();
         let more = has_connected || !is_fed || !worker.context.again.is_empty() || !worker.ready.is_empty();
-        if more || !worker.downlink.sleep(task.waker()) || worker.set_alarm(task) {
+        let next = if more { Some(worker.context.now) } else { worker.next_pass() };
+        worker.look_away(next);
+        if more || !worker.downlink.sleep(task.waker()) || worker.set_alarm(next, task) {
             // Back of the queue, behind the runtime's look at the sockets.
             task.waker().wake_by_ref();
         }
@@ -143,6 +147,7 @@ impl Worker {
             reported: 0,
             latches: Vec::new(),
             started: Instant::now(),
+            clock: WatchedClock::default(),
             date: DateCache::new(0),
             retry: None,
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -171,8 +176,11 @@ impl Worker {
 
     #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
     fn look_at_the_clock(&mut self) {
-        let elapsed = self.started.elapsed();
-        self.context.now = Timestamp(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+        let missed = self.clock.missed();
+        self.context.now = self.clock.begin_pass(self.started.elapsed());
+        if self.clock.missed() != missed {
+            self.note_missed(self.clock.missed() - missed);
+        }
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         self.context.date = *self.date.text(since.map_or(0, |since| since.as_secs()));
     }
@@ -254,7 +262,7 @@ impl Worker {
             let mut due = Vec::new();
             self.context.wheel.advance(self.context.now, &mut due);
             for Entry { slot, generation } in due {
-                self.with(slot, generation, |connection, context, _| connection.handle_timer(context));
+                self.with(slot, generation, Connection::handle_timer);
             }
         }
         if self.retry.as_ref().is_some_and(|(at, _)| *at <= self.context.now)
@@ -283,15 +291,44 @@ impl Worker {
         }
     }
 
-    /// Sets the alarm to the next deadline. Returns whether that has passed already.
-    fn set_alarm(&mut self, task: &mut TaskContext<'_>) -> bool {
+    /// When the next pass begins at the latest; `None` if nothing has a deadline.
+    fn next_pass(&self) -> Option<Timestamp> {
         let retry = self.retry.as_ref().map(|(at, _)| *at);
-        let deadlines = [self.context.wheel.next(), retry, self.shutdowns.next_deadline()];
-        let Some(next) = deadlines.into_iter().flatten().min() else { return false };
-        if self.alarm != Some(next) {
-            self.alarm = Some(next);
-            let moment = self.started + Duration::from_millis(next.0);
-            self.sleep.as_mut().reset(moment.into());
+        // Connects keep their deadlines themselves, but only a worker that does not sleep too long notices what it missed.
+        let connects = (!self.connector.is_idle()).then_some(self.context.now + LONGEST_NAP);
+        let deadlines = [self.context.wheel.next(), retry, self.shutdowns.next_deadline(), connects];
+        let next = deadlines.into_iter().flatten().min()?;
+        Some(next.min(self.context.now + LONGEST_NAP))
+    }
+
+    /// The pass is over, and `next` says when the next one begins at the latest.
+    fn look_away(&mut self, next: Option<Timestamp>) {
+        let missed = self.clock.missed();
+        self.clock.end_pass(self.started.elapsed(), next);
+        if self.clock.missed() != missed {
+            self.note_missed(self.clock.missed() - missed);
+        }
+    }
+
+    /// Nobody has watched the sockets for a while.
+    #[cold]
+    fn note_missed(&mut self, lapse: Duration) {
+        self.connector.put_off(self.clock.missed());
+        let milliseconds = u64::try_from(lapse.as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(
+            worker = self.id.0,
+            milliseconds,
+            "nothing was watched for a while; deadlines are put off"
+        );
+    }
+
+    /// Sets the alarm to `next`, unless it is set to an earlier moment. Returns whether that has passed already.
+    fn set_alarm(&mut self, next: Option<Timestamp>, task: &mut TaskContext<'_>) -> bool {
+        let Some(next) = next else { return false };
+        let moment = self.clock.system(next);
+        if self.alarm.is_none_or(|alarm| moment < alarm) {
+            self.alarm = Some(moment);
+            self.sleep.as_mut().reset((self.started + moment).into());
         }
         let passed = self.sleep.as_mut().poll(task).is_ready();
         if passed {

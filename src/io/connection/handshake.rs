@@ -27,6 +27,11 @@ impl Handshake {
     pub const fn deadline(&self) -> Option<Timestamp> {
         self.until
     }
+
+    /// The whole time for it runs from now on.
+    fn restart_clock(&mut self, now: Timestamp) {
+        self.until = self.admission.setup.limits.timeout.map(|timeout| now + timeout);
+    }
 }
 
 impl Connection {
@@ -35,9 +40,8 @@ impl Connection {
         if let Protocol::Http(http) = &mut self.protocol
             && let Some(handshake) = &mut http.handshake
         {
-            let setup = &handshake.admission.setup;
-            handshake.until = setup.limits.timeout.map(|timeout| now + timeout);
-            self.transport.secure(Arc::clone(setup), early);
+            handshake.restart_clock(now);
+            self.transport.secure(Arc::clone(&handshake.admission.setup), early);
         }
     }
 
@@ -74,6 +78,7 @@ impl Connection {
     /// Tells Node's thread if the handshake waits for a server name.
     pub(super) fn ask_for_name(&mut self, context: &mut Context) {
         if let Some(name) = self.transport.take_question() {
+            self.restart_handshake_clock(context.now);
             let name = Slice::append(&mut context.events.bytes, name.as_bytes());
             let (connection, app) = (self.id, self.app);
             context.events.events.push(Event::ServerNameWanted { connection, app, name });
@@ -83,7 +88,18 @@ impl Connection {
     /// `Command::ResumeHandshake`: goes on with whatever answers to the name now.
     pub fn resume_handshake(&mut self, context: &mut Context) {
         if self.is_serving() && self.transport.resume() {
+            self.restart_handshake_clock(context.now);
             context.again.push(self.id);
+        }
+    }
+
+    /// Somebody else is waited for than until now: the application has its own time to say who answers to a name, and the
+    /// client is not late meanwhile.
+    fn restart_handshake_clock(&mut self, now: Timestamp) {
+        if let Protocol::Http(http) = &mut self.protocol
+            && let Some(handshake) = &mut http.handshake
+        {
+            handshake.restart_clock(now);
         }
     }
 

@@ -46,6 +46,8 @@ pub struct HttpSide {
     pub(super) preface: Option<Presence>,
     /// Nobody takes the body at the moment; nothing is read (`PauseReading`).
     paused: bool,
+    /// We do not read, for reasons of our own.
+    unheard: bool,
     /// The client has sent FIN: it may still read an answer that is under way, and nothing more will come.
     finished: bool,
     /// Bytes that waited for the kernel after the last flush.
@@ -95,6 +97,7 @@ impl HttpSide {
             handshake: handshake.map(|admission| Box::new(Handshake::new(admission))),
             preface,
             paused: false,
+            unheard: false,
             finished: false,
             backlog: 0,
         }
@@ -129,10 +132,25 @@ impl HttpSide {
         self.exchange.writing_deadline(&self.limits)
     }
 
-    /// What the client sent had to wait on this side: it gets the time for it anew.
+    /// The client gets its time anew.
     pub fn restart_clock(&mut self, now: Timestamp) {
-        if !self.paused {
+        self.exchange.pause(now);
+        self.settle_clock(now);
+    }
+
+    /// Whether we do not read, for reasons of our own.
+    pub fn set_unheard(&mut self, unheard: bool, now: Timestamp) {
+        if self.unheard != unheard {
+            self.unheard = unheard;
+            self.settle_clock(now);
+        }
+    }
+
+    /// The time of the client runs if it can be heard.
+    fn settle_clock(&mut self, now: Timestamp) {
+        if self.paused || self.unheard {
             self.exchange.pause(now);
+        } else {
             self.exchange.resume(now);
         }
     }
@@ -310,7 +328,7 @@ impl Connection {
         let could_not_read = http.paused || http.pending.len() >= http.most_pipelined();
         http.paused = false;
         http.meter = None;
-        http.exchange.resume(context.now);
+        http.settle_clock(context.now);
         self.take_up_pending(context);
         let is_winding_down =
             matches!(&self.protocol, Protocol::Http(http) if http.exchange.is_winding_down());
@@ -450,10 +468,8 @@ impl Connection {
             && http.request == request
         {
             http.paused = paused;
-            if paused {
-                http.exchange.pause(context.now);
-            } else {
-                http.exchange.resume(context.now);
+            http.settle_clock(context.now);
+            if !paused {
                 context.again.push(self.id);
             }
         }

@@ -15,6 +15,7 @@ mod counts;
 mod fragments;
 mod handshake;
 mod http;
+mod last_look;
 mod preface;
 mod sink;
 mod terms;
@@ -66,6 +67,8 @@ pub struct Connection {
     dirty: bool,
     /// Whether input was left in the socket because Node's thread lags (S16). The peer is not late meanwhile.
     starved: bool,
+    /// Bytes read since a deadline was found to have passed; `None` while none has.
+    last_look: Option<u32>,
     /// Present once somebody wants records; boxed because nearly never anybody does.
     span: Option<Box<tracing::Span>>,
 }
@@ -136,6 +139,7 @@ impl Connection {
             progress: now,
             dirty: false,
             starved: false,
+            last_look: None,
             span: None,
         }
     }
@@ -226,29 +230,23 @@ impl Connection {
 
     /// The socket may have become readable or writable.
     pub fn handle_ready(&mut self, context: &mut Context, scratch: &mut [u8]) {
-        if std::mem::take(&mut self.starved)
-            && let Protocol::Http(http) = &mut self.protocol
-        {
-            http.restart_clock(context.now);
-        }
+        self.starved = false;
+        self.settle_clock(context.now);
         self.read(context, scratch);
         self.leave_if_idle(context);
         self.mark_dirty(context);
     }
 
-    /// Reads until the socket is empty, the share of this pass is used up, or reading has to wait.
-    fn read(&mut self, context: &mut Context, scratch: &mut [u8]) {
+    /// Reads until the socket is empty, the share of this pass is used up, or reading has to wait. Returns whether
+    /// nothing is left that could be read by now.
+    fn read(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
         for _ in 0..READS_PER_PASS {
             let room = self.room();
             match self.stage {
-                Stage::Serving if context.choked => {
-                    self.starved = true;
-                    context.starved.push(self.id);
-                    return;
-                }
-                Stage::Serving if room == 0 => return,
+                Stage::Serving if context.choked => return !self.starve(context),
+                Stage::Serving if room == 0 => return true,
                 Stage::Serving | Stage::Lingering { .. } => {}
-                Stage::Draining | Stage::Gone => return,
+                Stage::Draining | Stage::Gone => return true,
             }
             let inflates = self.inflates();
             let len = scratch.len().min(if self.is_serving() { room } else { usize::MAX });
@@ -261,26 +259,38 @@ impl Connection {
                 self.ask_for_name(context);
             }
             match result {
-                Poll::Pending => return,
-                Poll::Ready(Ok(())) if count == 0 => return self.handle_fin(context),
+                Poll::Pending => return true,
+                Poll::Ready(Ok(())) if count == 0 => {
+                    self.handle_fin(context);
+                    return true;
+                }
                 Poll::Ready(Ok(())) => {
                     tracing::trace!(bytes = count, "read");
+                    self.count_last_look(count);
                     self.tally(context).bytes_received.add(count as u64);
                     self.handle_input(&mut scratch[..count], context);
                     if inflates && context.events.weight() >= INFLATED_PER_PASS {
                         break;
                     }
                 }
-                Poll::Ready(Err(error)) => return self.handle_transport_error(&error, context),
+                Poll::Ready(Err(error)) => {
+                    self.handle_transport_error(&error, context);
+                    return true;
+                }
             }
         }
         context.again.push(self.id);
+        false
     }
 
     /// Bytes of input that would be of use now. When this is no longer 0, the connection must be looked at again.
     fn room(&self) -> usize {
         match &self.protocol {
-            _ if self.outbox.len() >= UNREAD_OUTPUT || self.transport.is_suspended() => 0,
+            _ if self.transport.is_suspended() => 0,
+            Protocol::WebSocket(socket) if self.last_look.is_some() && socket.wants_input() => {
+                COMPRESSED_READ
+            }
+            _ if self.outbox.len() >= UNREAD_OUTPUT => 0,
             Protocol::Http(http) => http.room(),
             Protocol::WebSocket(socket) if !socket.wants_input() => 0,
             Protocol::WebSocket(socket) if socket.inflates() => COMPRESSED_READ,
@@ -446,6 +456,7 @@ impl Connection {
             }
             Err(error) => self.handle_transport_error(&error, context),
         }
+        self.settle_clock(context.now);
         self.after_flush(before, context);
         self.arm(context);
     }
@@ -497,7 +508,8 @@ impl Connection {
     fn deadline(&self) -> Option<Timestamp> {
         match (self.stage, &self.protocol) {
             // What the peer owes may be among the input that waits.
-            (Stage::Serving, _) if self.starved => None,
+            (Stage::Serving, Protocol::Http(http)) if self.starved => http.writing_deadline(),
+            (Stage::Serving, Protocol::WebSocket(_)) if self.starved => None,
             (Stage::Serving, Protocol::Http(http)) => http.deadline(),
             (Stage::Serving, Protocol::WebSocket(socket)) => socket.deadline(),
             (Stage::Draining, Protocol::Http(http)) => http.writing_deadline(),
@@ -523,12 +535,12 @@ impl Connection {
     }
 
     /// The wheel came round.
-    pub fn handle_timer(&mut self, context: &mut Context) {
+    pub fn handle_timer(&mut self, context: &mut Context, scratch: &mut [u8]) {
         // An earlier entry may have been overtaken by a nearer deadline; the later one then comes up for nothing.
         if self.timer.is_some_and(|timer| timer <= context.now) {
             self.timer = None;
         }
-        if self.deadline().is_some_and(|deadline| deadline <= context.now) {
+        if self.is_overdue(context.now) && self.look_once_more(context, scratch) {
             self.handle_deadline(context);
         }
         if self.is_deaf()

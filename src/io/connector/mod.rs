@@ -12,10 +12,13 @@ mod secure;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use tokio::task::{AbortHandle, Id, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::secure::Stream;
 use super::transport::Transport;
@@ -59,15 +62,28 @@ pub struct Connector {
     clients: HashMap<Id, ClientId>,
     handles: HashMap<ClientId, AbortHandle>,
     ended: VecDeque<Ended>,
+    /// Milliseconds, since the worker started, in which nobody watched.
+    missed: Arc<AtomicU64>,
 }
 
 impl Connector {
     /// Begins a connect. Must be called inside the runtime.
     pub fn start(&mut self, order: ConnectOrder) {
         let client = order.client;
-        let handle = self.tasks.spawn(connect(order));
+        let handle = self.tasks.spawn(connect(order, Arc::clone(&self.missed)));
         self.clients.insert(handle.id(), client);
         self.handles.insert(client, handle);
+    }
+
+    /// Whether none is under way.
+    pub fn is_idle(&self) -> bool {
+        self.handles.is_empty()
+    }
+
+    /// Nobody has watched for so long by now, in which no server was late.
+    pub fn put_off(&self, missed: Duration) {
+        // Relaxed: a number that the same thread reads.
+        self.missed.store(u64::try_from(missed.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Gives one up. Its end is not told.
@@ -105,33 +121,105 @@ impl Connector {
 }
 
 /// One connect, from the host name to the server's response.
-async fn connect(order: ConnectOrder) -> Result<Granted, ConnectFailure> {
+async fn connect(order: ConnectOrder, missed: Arc<AtomicU64>) -> Result<Granted, ConnectFailure> {
     let ConnectOrder { client: _, host, port, tls, opening, timeout, rules, ledger } = order;
-    // A sleep knows the moment without a look at the clock here.
-    let deadline = timeout.map(|timeout| tokio::time::sleep(timeout).deadline());
-    let addresses = within(deadline, "resolving the host name", dial::resolve(&host, port)).await?;
-    let stream = within(deadline, "connecting", dial::dial(addresses)).await?;
+    let deadline = Deadline::after(timeout, missed);
+    let addresses = deadline.within("resolving the host name", dial::resolve(&host, port)).await?;
+    let stream = deadline.within("connecting", dial::dial(addresses)).await?;
     let mut transport = Transport::from_tcp(stream);
     if let Some(tls) = tls {
-        within(deadline, "shaking hands for TLS", secure::secure(&mut transport, tls)).await?;
+        deadline.within("shaking hands for TLS", secure::secure(&mut transport, tls)).await?;
     }
     let mut stream = Stream(&mut transport);
     let answer = handshake::shake_hands(&mut stream, &opening);
-    let (grant, early) = within(deadline, "waiting for the response", answer).await?;
+    let (grant, early) = deadline.within("waiting for the response", answer).await?;
     Ok(Granted { transport, grant, early, rules, ledger })
 }
 
-/// One step of a connect, in time.
-async fn within<T>(
-    deadline: Option<Instant>,
-    step: &str,
-    act: impl Future<Output = Result<T, ConnectFailure>>,
-) -> Result<T, ConnectFailure> {
-    let Some(deadline) = deadline else { return act.await };
-    match tokio::time::timeout_at(deadline, act).await {
-        Ok(result) => result,
-        Err(_) => {
-            Err(ConnectFailure::new(ConnectCause::TimedOut, format!("connectTimeout is up while {step}")))
+/// Until when a connect has to have come to its end.
+struct Deadline {
+    /// If everything since the connect began is watched; `None` for a connect that may take for ever.
+    at: Option<Instant>,
+    /// What was not watched when the connect began, and what is not by now, in milliseconds.
+    missed: (u64, Arc<AtomicU64>),
+}
+
+impl Deadline {
+    fn after(timeout: Option<Duration>, missed: Arc<AtomicU64>) -> Self {
+        // A sleep knows the moment without a look at the clock here.
+        let at = timeout.map(|timeout| tokio::time::sleep(timeout).deadline());
+        Self { at, missed: (missed.load(Ordering::Relaxed), missed) }
+    }
+
+    /// Time since the connect began that was not watched.
+    fn missed(&self) -> Duration {
+        let (before, now) = (self.missed.0, self.missed.1.load(Ordering::Relaxed));
+        Duration::from_millis(now.saturating_sub(before))
+    }
+
+    /// One step of a connect, in time.
+    async fn within<T>(
+        &self,
+        step: &str,
+        act: impl Future<Output = Result<T, ConnectFailure>>,
+    ) -> Result<T, ConnectFailure> {
+        let Some(at) = self.at else { return act.await };
+        let mut act = pin!(act);
+        loop {
+            let missed = self.missed();
+            if let Ok(result) = timeout_at(at + missed, act.as_mut()).await {
+                return result;
+            }
+            // What came in time may wait in the kernel, because nobody has looked since. Meanwhile the worker notices how
+            // long that was.
+            if let Ok(result) = timeout(LAST_LOOK, act.as_mut()).await {
+                return result;
+            }
+            if self.missed() == missed {
+                let detail = format!("connectTimeout is up while {step}");
+                return Err(ConnectFailure::new(ConnectCause::TimedOut, detail));
+            }
         }
+    }
+}
+
+/// How long the runtime looks at the sockets before a connect has failed.
+const LAST_LOOK: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of an act that takes `act` (`None`: for ever) within 100 ms, if it is found after 10 ms that `lapse` was
+    /// not watched.
+    fn outcome(act: Option<Duration>, lapse: Duration) -> Result<u8, ConnectCause> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let connector = Connector::default();
+            let earlier = Duration::from_secs(1_000);
+            connector.put_off(earlier);
+            let deadline = Deadline::after(Some(Duration::from_millis(100)), Arc::clone(&connector.missed));
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                connector.put_off(earlier + lapse);
+            });
+            let act = async {
+                match act {
+                    Some(act) => tokio::time::sleep(act).await,
+                    None => std::future::pending().await,
+                }
+                Ok(7)
+            };
+            deadline.within("waiting", act).await.map_err(|failure| failure.cause)
+        })
+    }
+
+    #[test]
+    fn a_connect_has_its_time_without_what_was_not_watched() {
+        let [short, long] = [Duration::from_millis(1), Duration::from_millis(300)];
+        assert_eq!(outcome(Some(short), Duration::ZERO), Ok(7));
+        assert_eq!(outcome(None, Duration::ZERO), Err(ConnectCause::TimedOut));
+        assert_eq!(outcome(Some(long), Duration::from_secs(60)), Ok(7));
+        assert_eq!(outcome(None, long), Err(ConnectCause::TimedOut));
     }
 }

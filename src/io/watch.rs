@@ -1,0 +1,144 @@
+//! Watched time: the clock of a worker, without the time in which it did not look at its sockets.
+//!
+//! A process may be stopped for minutes, by a paused container, a virtual machine that moves, a signal, or a system that has
+//! no processor to spare. Its peers are not late meanwhile: what they send waits for us, or is still on its way. Every
+//! deadline is therefore set and met in watched time, which stands still while nobody watches.
+//!
+//! ```text
+//!   system   ──┬─ pass ─┬──── asleep ────┬─ pass ─┬── asleep ──┄┄┄┄ stopped ┄┄┄┄┬─ pass ─┬──►
+//!   watched  ──┴────────┴────────────────┴────────┴────────────┬────────────────┴────────┴──►
+//!                                          meant to wake here ─┘
+//! ```
+//!
+//! A worker that sleeps watches: it wakes as soon as anything happens. That it did not is known by its waking later than it
+//! meant to, so while anything has a deadline, it never means to sleep longer than [`LONGEST_NAP`].
+
+use std::time::Duration;
+
+use crate::protocol::time::Timestamp;
+
+/// See the top of the file. It is told what the system's clock says, as the time since the worker started.
+#[derive(Debug, Default)]
+pub struct WatchedClock {
+    /// What the system's clock said when the pass began.
+    begun: Duration,
+    /// When the next pass is to begin at the latest, by the system's clock; `None` if only an event wakes the worker.
+    expected: Option<Duration>,
+    /// Time that was not watched.
+    missed: Duration,
+}
+
+impl WatchedClock {
+    /// A pass begins. Returns the moment in watched time.
+    pub fn begin_pass(&mut self, system: Duration) -> Timestamp {
+        self.begun = system;
+        if let Some(expected) = self.expected.take() {
+            let late = system.saturating_sub(expected);
+            if late > TOLERANCE {
+                self.missed += late;
+            }
+        }
+        self.now(system)
+    }
+
+    /// A pass ends, and the next one is to begin by the moment `next`; with `None` it begins when something happens, and
+    /// nothing has a deadline.
+    pub fn end_pass(&mut self, system: Duration, next: Option<Timestamp>) {
+        // The worker itself may have been stopped in the middle.
+        self.missed += system.saturating_sub(self.begun).saturating_sub(LONGEST_PASS);
+        self.expected = next.map(|next| self.system(next).max(system));
+    }
+
+    /// Time that was not watched, since the worker started.
+    #[must_use]
+    pub const fn missed(&self) -> Duration {
+        self.missed
+    }
+
+    /// What the system's clock will say at `moment`, if everything until then is watched.
+    #[must_use]
+    pub fn system(&self, moment: Timestamp) -> Duration {
+        self.missed + Duration::from_millis(moment.0)
+    }
+
+    fn now(&self, system: Duration) -> Timestamp {
+        let watched = system.saturating_sub(self.missed);
+        Timestamp(u64::try_from(watched.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// How long a worker sleeps at most while anything has a deadline. What it sleeps longer was not watched.
+pub const LONGEST_NAP: Duration = Duration::from_secs(1);
+/// How late a worker wakes on a machine that is merely busy.
+const TOLERANCE: Duration = Duration::from_millis(250);
+/// The longest that a pass takes by itself.
+const LONGEST_PASS: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    /// Passes of no length at the moments `at`, each of which meant to sleep for a second. Returns what they took for the time.
+    fn passes(at: &[u64]) -> Vec<u64> {
+        let mut clock = WatchedClock::default();
+        let mut pass = |&system: &u64| {
+            let now = clock.begin_pass(millis(system));
+            clock.end_pass(millis(system), Some(now + LONGEST_NAP));
+            now.0
+        };
+        at.iter().map(&mut pass).collect()
+    }
+
+    #[test]
+    fn while_passes_come_in_time_it_is_the_clock_of_the_system() {
+        assert_eq!(passes(&[0, 10, 1_010, 2_200, 2_201]), [0, 10, 1_010, 2_200, 2_201]);
+    }
+
+    #[test]
+    fn it_stands_still_from_when_the_worker_meant_to_wake_until_it_woke() {
+        assert_eq!(passes(&[0, 500, 60_500, 60_600, 90_000]), [0, 500, 1_500, 1_600, 2_600]);
+    }
+
+    #[test]
+    fn of_a_pass_that_never_seems_to_end_only_what_a_pass_may_take_counts() {
+        let mut clock = WatchedClock::default();
+        assert_eq!(clock.begin_pass(millis(100)), Timestamp(100));
+        clock.end_pass(millis(700), Some(Timestamp(100)));
+        assert_eq!(clock.begin_pass(millis(710)), Timestamp(710));
+        clock.end_pass(millis(10_710), Some(Timestamp(710)));
+        assert_eq!(clock.begin_pass(millis(10_711)), Timestamp(1_711));
+        assert_eq!(clock.missed(), millis(9_000));
+    }
+
+    #[test]
+    fn long_passes_one_after_the_other_do_not_stop_it() {
+        let mut clock = WatchedClock::default();
+        for round in 0..20 {
+            let (begin, end) = (round * 900, round * 900 + 890);
+            assert_eq!(clock.begin_pass(millis(begin)), Timestamp(begin));
+            // More is to be done at once.
+            clock.end_pass(millis(end), Some(Timestamp(begin)));
+        }
+    }
+
+    #[test]
+    fn without_deadlines_a_worker_may_sleep_for_ever() {
+        let mut clock = WatchedClock::default();
+        clock.begin_pass(millis(5));
+        clock.end_pass(millis(5), None);
+        assert_eq!(clock.begin_pass(millis(1_000_000)), Timestamp(1_000_000));
+    }
+
+    #[test]
+    fn moments_to_come_are_told_in_the_time_of_the_system() {
+        let mut clock = WatchedClock::default();
+        clock.begin_pass(millis(0));
+        clock.end_pass(millis(0), Some(Timestamp(100)));
+        let now = clock.begin_pass(millis(30_000));
+        assert_eq!((now, clock.system(now + millis(50))), (Timestamp(100), millis(30_050)));
+    }
+}
