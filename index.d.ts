@@ -543,6 +543,11 @@ export interface DiagnosticsMessages {
  * The same method and pattern (names of parameters ignored) replaces the route; `null` instead of a handler removes
  * it. A request that no route takes is answered with 404, unless `any('/*')` is registered.
  *
+ * A pattern begins with a slash. Of one that does not, the first character is taken for it, whatever it is: `'test'` means
+ * `'/est'` and `'*'` means `'/'`, as in uWebSockets.js. The first such pattern of a process is warned of, and so is the
+ * first that matches nothing: the empty one, one that goes on behind its wildcard, one of more than 100 segments
+ * (`process.on('warning')`, code `FERROWS_PATTERN`).
+ *
  * A HEAD that neither a route of its own nor one of `any` takes goes to the route of GET: its handler answers as it answers
  * GET, and of the answer only the head is sent (RFC 9110 §9.3.2).
  *

@@ -158,7 +158,7 @@ describe('methods', () => {
   });
 
   test('OPTIONS * is one segment', async () => {
-    const ask = await asker(createApp().options('*', (res, req) => res.end(req.getUrl())));
+    const ask = await asker(createApp().options('/*', (res, req) => res.end(req.getUrl())));
     expect(await ask('*', 'OPTIONS')).toBe('*');
   });
 });
@@ -224,9 +224,22 @@ describe('segments', () => {
     expect(await ask('http://example.org')).toBe('/');
   });
 
-  test('a pattern without a slash at its start gets one', async () => {
-    const ask = await asker(withPatterns('a/b'));
-    expect(await ask('/a/b')).toBe('a/b');
+  test('the first character of a pattern is taken for its slash, whatever it is', async () => {
+    const ask = await asker(withPatterns('*', 'test', 'a/:b', Buffer.from('bytes')));
+    const found = { '/': '*', '/est': 'test', '//1': 'a/:b', '/ytes': 'bytes' };
+    for (const [path, pattern] of Object.entries(found)) expect(await ask(path)).toBe(pattern);
+    for (const path of ['/test', '/a/1', '/*', '/bytes', '/x']) expect(await ask(path)).toBe('404');
+  });
+
+  test('the same holds for any, for WebSocket routes, and for removing a route', async () => {
+    const app = createApp().any('*', answer('any')).ws('xs', { upgrade: (res) => res.end('ws') }).get('_a', answer('get'));
+    const ask = await asker(app);
+    expect(await ask('/', 'PUT')).toBe('any');
+    expect(await ask('/x', 'PUT')).toBe('404');
+    expect(await ask('/s', 'GET', HANDSHAKE)).toBe('ws');
+    expect(await ask('/a')).toBe('get');
+    app.get('-a', null);
+    expect(await ask('/a')).toBe('404');
   });
 
   test('patterns may be bytes', async () => {

@@ -15,6 +15,7 @@ const { FileRoute } = require('./static/file-route.js');
 const { statsOf } = require('./stats.js');
 const { CLOSE, CLOSED, SLEEP } = require('./steps.js');
 const { addServerName, answerMissingNames, removeServerName, secure, setCertificate } = require('./tls.js');
+const { checkPattern } = require('./warnings.js');
 const { handleClose } = require('./websocket.js');
 
 let listenerHandle;
@@ -135,7 +136,7 @@ class TemplatedApp {
     const { handlers, bits, settings } = readBehavior(behavior);
     handlers.isSecure = this.#isSecure;
     const number = native.appWebSocket(app, readable(pattern), ...settings, bits);
-    setTarget(number, handlers);
+    setTarget(number, handlers, pattern);
     return this;
   }
 
@@ -295,11 +296,11 @@ function route(app, method, pattern, handler, count) {
     return app;
   }
   if (isAnyArrayBuffer(handler)) {
-    setTarget(native.appDeclarative(number, method, readable(pattern), readable(handler)), undefined);
+    setTarget(native.appDeclarative(number, method, readable(pattern), readable(handler)), undefined, pattern);
     return app;
   }
   checkFunction(handler);
-  setTarget(native.appRoute(number, method, readable(pattern)), handler);
+  setTarget(native.appRoute(number, method, readable(pattern)), handler, pattern);
   return app;
 }
 
@@ -308,7 +309,7 @@ function cachedRoute(app, pattern, handler, options) {
   const number = appNumber(app);
   const { lowerExpiry, upperExpiry } = readExpiry(options);
   if (typeof handler !== 'function') return route(app, 'GET', pattern, handler, 2);
-  setTarget(native.appCached(number, readable(pattern), lowerExpiry, upperExpiry), handler);
+  setTarget(native.appCached(number, readable(pattern), lowerExpiry, upperExpiry), handler, pattern);
   return app;
 }
 
@@ -319,11 +320,12 @@ function readExpiry(options) {
   throw typeError('ERR_INVALID_ARG_TYPE', 'Cache options must be an object');
 }
 
-/** The number of the route that this one replaces is in register 1. */
-function setTarget(number, target) {
+/** The number of the route that this one replaces is in register 1: its own, if its pattern matches nothing. */
+function setTarget(number, target, pattern) {
   const replaced = registers[1];
-  if (replaced >= 0) targets[replaced] = undefined;
   targets[number] = target;
+  if (replaced >= 0) targets[replaced] = undefined;
+  checkPattern(pattern, replaced === number);
 }
 
 /** `[port]`, `[port, options]`, `[host, port]` or `[host, port, options]`. A lone port may be a numeric string. */

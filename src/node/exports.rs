@@ -6,7 +6,7 @@ use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
     adoption, app, buffer, client, connections, declarative, dispatch, files, http_request, http_response,
-    logger, multipart, request_body, response_body, shutdown, stats, store, tcp, tls, websocket,
+    logger, multipart, notices, request_body, response_body, shutdown, stats, store, tcp, tls, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -23,6 +23,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("hold", hold),
     ("letGo", let_go),
     ("setLogger", logger::set),
+    ("isNews", notices::is_news),
     ("detach", buffer::detach),
     ("copy", buffer::copy),
     ("getParts", multipart::parts),

@@ -4,7 +4,7 @@
 //! `ws.end()` returns what its handlers need. So no function here is ever entered while another one is at work, and
 //! whether a handle is valid is decided in one place, on one thread, without a lock.
 //!
-//! Every thread of Node has all of this for itself; they share the key-value `store` alone.
+//! Every thread of Node has all of this for itself; they share the key-value `store`, and `notices`.
 //!
 //! `raw` and `buffer` are the only files with `unsafe`.
 
@@ -30,6 +30,7 @@ pub mod http_response;
 pub mod limits;
 pub mod logger;
 pub mod multipart;
+pub mod notices;
 pub mod option;
 pub mod outgoing;
 pub mod prepared_head;

@@ -110,8 +110,8 @@ impl Router {
     /// has the same verb, priority and pattern, whatever its parameters and wildcards are called; or `handler` itself,
     /// if the pattern has segments after its wildcard or more than [`MAX_SEGMENTS`] of them, and so matches nothing.
     ///
-    /// A `/` missing at the start is supplied, so `*` means `/*`; only the empty pattern stays what it is: the pattern
-    /// of no path.
+    /// The first character of a pattern is taken for a slash, whatever it is, as in uWebSockets.js: `test` is `/est`, and
+    /// `*` is `/`. The empty pattern is that of no path.
     pub fn insert(
         &mut self,
         verb: Verb<'_>,
@@ -365,11 +365,12 @@ enum Segment<'a> {
 
 /// The segments of a pattern; none of the empty pattern. `None` if it matches nothing.
 fn parse(pattern: &str) -> Option<Vec<Segment<'_>>> {
-    if pattern.is_empty() {
+    let mut rest = pattern.chars();
+    if rest.next().is_none() {
         return Some(Vec::new());
     }
     let mut segments = Vec::new();
-    for text in pattern.strip_prefix('/').unwrap_or(pattern).split('/') {
+    for text in rest.as_str().split('/') {
         if segments.len() == MAX_SEGMENTS || segments.last() == Some(&Segment::Wildcard) {
             return None;
         }
@@ -569,10 +570,15 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_first_slash_is_supplied() {
-        let mut router = router(&["*", "a"]);
-        assert_eq!(handlers(&router, "/a"), [1, 0]);
-        assert_eq!(router.insert(Verb::Method("GET"), "/a", Normal, HandlerId(2)), Some(HandlerId(1)));
+    fn the_first_character_of_a_pattern_stands_for_a_slash_whatever_it_is() {
+        let mut router = router(&["*", "test", "a/b", "\u{e9}clair", "**"]);
+        for (path, expected) in [("/", 0), ("/est", 1), ("//b", 2), ("/clair", 3)] {
+            assert_eq!(handlers(&router, path), [expected, 4], "{path}");
+        }
+        assert_eq!(handlers(&router, "/test"), [4]);
+        let get = Verb::Method("GET");
+        assert_eq!(router.insert(get, "/est", Normal, HandlerId(5)), Some(HandlerId(1)));
+        assert_eq!(router.remove(get, "best", Normal), Some(HandlerId(5)));
     }
 
     #[test]
@@ -673,8 +679,10 @@ mod tests {
         let route = || {
             let segment = prop_oneof![4 => Just("a"), 2 => Just("b"), 1 => Just(""), 3 => Just(":x"), 1 => Just(":y"),
                 2 => Just("*"), 1 => Just("*x")];
-            let pattern = proptest::collection::vec(segment, 1..5)
-                .prop_map(|segments| format!("/{}", segments.join("/")));
+            let pattern = proptest::collection::vec(segment, 1..5).prop_map(|segments| segments.join("/"));
+            let pattern =
+                (prop_oneof![6 => Just("/"), 1 => Just("a"), 1 => Just("*"), 1 => Just(":")], pattern)
+                    .prop_map(|(first, rest)| format!("{first}{rest}"));
             let method = prop_oneof![Just(None), Just(Some("GET")), Just(Some("POST")), Just(Some("HEAD"))];
             (method, prop_oneof![Just(WebSocket), Just(Normal)], pattern)
         };

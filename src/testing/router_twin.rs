@@ -124,7 +124,7 @@ impl RouterTwin {
 
             let route = self.routes.iter().find(|route| route.handler.0 == candidate.handler);
             let pattern = route.map_or("", |route| &route.pattern);
-            let names: Vec<_> = segments(pattern.as_bytes())
+            let names: Vec<_> = segments_of_pattern(pattern)
                 .into_iter()
                 .filter(|segment| segment.starts_with(b":"))
                 .collect();
@@ -157,17 +157,23 @@ fn turn(route: &Route, method: &[u8]) -> Option<u8> {
     }
 }
 
-/// What is between the slashes of a pattern or a path, which may lack the first one.
-fn segments(text: &[u8]) -> Vec<&[u8]> {
-    if text.is_empty() {
+/// What is between the slashes of a path, which may lack the first one.
+fn segments_of_path(path: &[u8]) -> Vec<&[u8]> {
+    if path.is_empty() {
         return Vec::new();
     }
-    text.strip_prefix(b"/").unwrap_or(text).split(|&byte| byte == b'/').collect()
+    path.strip_prefix(b"/").unwrap_or(path).split(|&byte| byte == b'/').collect()
+}
+
+/// What is between the slashes of a pattern, whose first character stands for one.
+fn segments_of_pattern(pattern: &str) -> Vec<&[u8]> {
+    let Some(first) = pattern.chars().next() else { return Vec::new() };
+    pattern.as_bytes()[first.len_utf8()..].split(|&byte| byte == b'/').collect()
 }
 
 /// What the segments of a pattern are compared by: the kind first, so that kinds sort as the rule has it.
 fn kinds(pattern: &str) -> Vec<(u8, &[u8])> {
-    segments(pattern.as_bytes()).into_iter().map(kind).collect()
+    segments_of_pattern(pattern).into_iter().map(kind).collect()
 }
 
 /// Kind and, of a literal, the text.
@@ -187,7 +193,7 @@ fn matches_nothing(pattern: &str) -> bool {
 
 /// The parameters of `path` under `pattern`, if it matches.
 fn values(pattern: &str, path: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let (kinds, path) = (kinds(pattern), segments(path));
+    let (kinds, path) = (kinds(pattern), segments_of_path(path));
     let mut values = Vec::new();
     for (position, (kind, literal)) in kinds.iter().enumerate() {
         let segment = path.get(position)?;

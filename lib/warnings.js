@@ -1,0 +1,31 @@
+'use strict';
+
+// Warnings about mistakes of a program that end nothing: `process.on('warning')` hears of each once per process.
+
+const { native, readable } = require('./border.js');
+const { call } = require('./call.js');
+
+/** Emits a warning, unless this process has had one with this code about this subject. */
+function warnOnce(code, subject, text) {
+  if (!native.isNews(`${code} ${subject}`)) return;
+  // Not before what was asked for is done: a program may have replaced the function by one that throws.
+  call(() => process.emitWarning(text, { type: 'FerrowsWarning', code }));
+}
+
+/** Warns of a pattern that is not what it looks like. The addon has seen that it is text. */
+function checkPattern(pattern, isDead) {
+  const text = typeof pattern === 'string' ? pattern : Buffer.from(native.copy(readable(pattern))).toString();
+  const [first] = text;
+  if (first === '/' && !isDead) return;
+  const shown = JSON.stringify(text.slice(0, 100));
+  if (isDead || first === undefined) {
+    const rule = first === undefined ? 'it is empty' : 'a wildcard is its last segment, and it has 100 segments at most';
+    warnOnce('FERROWS_PATTERN', 'dead', `The pattern ${shown} matches no request: ${rule}`);
+    return;
+  }
+  const meant = JSON.stringify(`/${text.slice(first.length, 100)}`);
+  const rule = 'as in uWebSockets.js, its first character is taken for the slash';
+  warnOnce('FERROWS_PATTERN', 'slash', `The pattern ${shown} does not begin with a slash, and means ${meant}: ${rule}`);
+}
+
+module.exports = { warnOnce, checkPattern };

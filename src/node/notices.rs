@@ -1,0 +1,47 @@
+//! Which mistakes of the program this process has been warned of. A mistake is worth one line, however many threads of
+//! Node, and evaluations of the package, make it again.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use super::error::Misuse;
+use super::raw::{Call, Value};
+
+/// What has been warned of in this process.
+static SUBJECTS: Mutex<Subjects> = Mutex::new(Subjects(BTreeSet::new()));
+
+#[derive(Debug)]
+struct Subjects(BTreeSet<Vec<u8>>);
+
+impl Subjects {
+    /// Whether this one is new. None is, once there are [`MOST`]: they may be made of what peers send.
+    fn is_new(&mut self, subject: Vec<u8>) -> bool {
+        self.0.len() < MOST && self.0.insert(subject)
+    }
+}
+
+/// `isNews(subject)`: whether nobody in this process has asked so before.
+pub fn is_news<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut subject = Vec::new();
+    call.env().append_text_or_data(call.argument(0), &mut subject)?;
+    let is_new = SUBJECTS.lock().unwrap_or_else(PoisonError::into_inner).is_new(subject);
+    Ok(call.env().from_bool(is_new))
+}
+
+/// Mistakes that are told before the program has made its point.
+const MOST: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_new_once_and_none_is_after_a_thousand() {
+        let mut subjects = Subjects(BTreeSet::new());
+        for number in 0..MOST {
+            assert!(subjects.is_new(number.to_string().into_bytes()));
+            assert!(!subjects.is_new(b"0".to_vec()));
+        }
+        assert!(!subjects.is_new(b"one more".to_vec()));
+    }
+}
