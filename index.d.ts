@@ -401,7 +401,7 @@ export type us_listen_socket = ListenSocket;
 
 /** The `code` of a {@link ListenError}: what Node calls the same error. */
 export type ListenErrorCode =
-  /** Somebody else listens there. */
+  /** Somebody else listens there, and one of the two does not share the port ({@link LIBUS_LISTEN_DEFAULT}). */
   | 'EADDRINUSE'
   /** This machine does not have that address. */
   | 'EADDRNOTAVAIL'
@@ -437,7 +437,10 @@ export type ListenCallback = (token: ListenSocket | false, error?: ListenError) 
 /** How to listen: {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT}. */
 export type ListenOptions = number;
 
-/** Share a fixed port with other listeners that also share it. A port taken as 0 is never shared. */
+/**
+ * Share a fixed port with other listeners that also share it, of this process or another (`SO_REUSEPORT`; on Linux of the
+ * same user): none of them fails, and each new connection goes to one. A port taken as 0 is never shared.
+ */
 export const LIBUS_LISTEN_DEFAULT: 0;
 /** Fail with `EADDRINUSE` if anybody else listens on the port, and keep others off it. */
 export const LIBUS_LISTEN_EXCLUSIVE_PORT: 1;
