@@ -20,6 +20,8 @@
  * - Handlers run one at a time on the thread that created the app; microtasks and `process.nextTick` run between any
  *   two of them. A handler that throws raises `uncaughtException`, and the events after it are still delivered. Of
  *   what a handler returns only a promise has a meaning; its rejection raises `unhandledRejection`.
+ * - Options have names of their own: one that nobody knows has no effect, and the first of its name is warned of, with the
+ *   name that was probably meant (`process.on('warning')`, code `FERROWS_OPTION`). Objects of classes are not looked at.
  */
 
 // ---------------------------------------------------------------------------------------------------------- Shared

@@ -71,3 +71,101 @@ describe('patterns', () => {
     expect(await program.hear()).toBe(200);
   });
 });
+
+describe('options', () => {
+  const unknown = (name, owner, near) => [
+    'FERROWS_OPTION', `\`${name}\` is no option of ${owner}${near === undefined ? ' and has no effect' : `; did you mean \`${near}\`?`}`,
+  ];
+
+  test.each([
+    ["app.ws('/', { maxPayload: 5 })", unknown('maxPayload', 'a WebSocket route', 'maxPayloadLength')],
+    ["app.ws('/', { mesage: () => {} })", unknown('mesage', 'a WebSocket route', 'message')],
+    ["app.ws('/', { perMessageDeflate: true })", unknown('perMessageDeflate', 'a WebSocket route')],
+    ['uWS.App({ max_header_size: 1000 })', unknown('max_header_size', 'an app', 'maxHeaderSize')],
+    ['uWS.App({ thread: 1 })', unknown('thread', 'an app', 'threads')],
+    ["uWS.App({ keyFileName: 'key.pem' })", unknown('keyFileName', 'an app', 'key_file_name')],
+    ["uWS.App({ proxyProtocol: { trust: ['unix'], require: true } })", unknown('require', 'proxyProtocol', 'required')],
+    ["app.get('/', () => {}, { expiry: 5 })", unknown('expiry', 'a cached route')],
+    ["app.get('/', () => {}, { lowerexpiry: 5 })", unknown('lowerexpiry', 'a cached route', 'lowerExpiry')],
+    ["app.serveFiles('/*', '.', { dotfiles: true })", unknown('dotfiles', 'serveFiles', 'dotFiles')],
+    ["app.listen(0, { exclusive: true }, () => app.close())", unknown('exclusive', 'listen')],
+    ['app.shutdown({ time: 5 })', unknown('time', 'shutdown', 'timeout')],
+    ["uWS.connect('ws://127.0.0.1:1', {}, { protocol: 'a' }).catch(() => {})", unknown('protocol', 'connect', 'protocols')],
+    ["uWS.connect('ws://127.0.0.1:1', { onmessage() {} }).catch(() => {})", unknown('onmessage', 'the behavior of connect', 'message')],
+    [`app.ws('/', { '${'x'.repeat(99)}\\n': 1 })`, unknown('x'.repeat(64), 'a WebSocket route')],
+    ["app.ws('/', { 'a\\nb': 1 })", unknown('a\\nb', 'a WebSocket route')],
+  ])('%s', async (source, warning) => {
+    expect(await warningsOf(source)).toEqual([warning]);
+  });
+
+  test('each name is told once for each of its owners', async () => {
+    const warnings = await warningsOf("for (const path of ['/a', '/b']) app.ws(path, { one: 1, two: 2 }); uWS.App({ one: 1 });");
+    expect(warnings).toEqual([
+      unknown('one', 'a WebSocket route'), unknown('two', 'a WebSocket route'), unknown('one', 'an app'),
+    ]);
+  });
+
+  test('names that are inherited, fields of classes, symbols, and what a Proxy will not tell are nobody\'s mistake', async () => {
+    const source = `
+      class Room { clients = new Map(); open = () => {}; }
+      app.ws('/a', new Room()).ws('/b', Object.create({ inherited: 1 })).ws('/c', { [Symbol('s')]: 1 });
+      app.ws('/d', Object.defineProperty({}, 'hidden', { value: 1 }));
+      app.ws('/e', new Proxy({}, { ownKeys() { throw new Error('no'); } }));
+      app.ws('/f', Object.create(null)).ws('/g', require('vm').runInNewContext('({ open() {} })'));
+    `;
+    expect(await warningsOf(source)).toEqual([]);
+  });
+
+  test('what is refused is not told, too', async () => {
+    const source = "try { app.ws('/', { maxPayload: 1, idleTimeout: 1 }); } catch ({ code }) { say(['threw', code]); }";
+    expect(await warningsOf(source)).toEqual([['threw', 'ERR_OUT_OF_RANGE']]);
+  });
+
+  test('the options of frameworks that hand all of theirs on are left alone', async () => {
+    const source = `
+      uWS.App({
+        is_ssl: false, auto_close: true, exclusive_port: false, fast_abort: false, strict_middleware: false, trust_proxy: false,
+        fast_buffers: false, max_body_buffer: 16384, max_body_length: 256000, streaming: {},
+      });
+    `;
+    expect(await warningsOf(source)).toEqual([]);
+  });
+});
+
+describe('every option of index.d.ts', () => {
+  const ts = require('typescript');
+  const { readFileSync } = require('fs');
+  const { join } = require('path');
+
+  const file = join(__dirname, '..', 'index.d.ts');
+  const { statements } = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest);
+  const interfaces = new Map(statements.filter(ts.isInterfaceDeclaration).map((it) => [it.name.text, it]));
+
+  /** The names of the members of an interface, those of its bases included. */
+  function namesOf(name) {
+    const { members, heritageClauses = [] } = interfaces.get(name);
+    const bases = heritageClauses.flatMap(({ types }) => types.map(({ expression }) => expression.text));
+    return [...members.map((member) => member.name.text), ...bases.filter((base) => interfaces.has(base)).flatMap(namesOf)];
+  }
+
+  test.each([
+    ['SSLAppOptions', (names) => `uWS.App(${names})`],
+    ['AppOptions', (names) => `uWS.App(${names})`],
+    ['WebSocketBehavior', (names) => `app.ws('/', ${names})`],
+    ['ClientBehavior', (names) => `uWS.connect('ws://127.0.0.1:1', ${names}).catch(() => {})`],
+    ['ConnectOptions', (names) => `uWS.connect('ws://127.0.0.1:1', {}, ${names}).catch(() => {})`],
+    ['CacheOptions', (names) => `app.get('/', () => {}, ${names})`],
+    ['ServeFilesOptions', (names) => `app.serveFiles('/*', '.', ${names})`],
+    ['ShutdownOptions', (names) => `app.shutdown(${names})`],
+  ])('%s is known', async (name, use) => {
+    const names = namesOf(name);
+    expect(names.length).toBeGreaterThan(0);
+    const options = `{ ${names.map((it) => `${it}: undefined`).join(', ')} }`;
+    expect(await warningsOf(use(options))).toEqual([]);
+  });
+
+  test('ProxyProtocolOptions is known', async () => {
+    expect(namesOf('ProxyProtocolOptions').sort()).toEqual(['required', 'trust']);
+    expect(await warningsOf("uWS.App({ proxyProtocol: { required: true, trust: ['unix'] } })")).toEqual([]);
+  });
+});

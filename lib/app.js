@@ -5,16 +5,19 @@
 
 const { isAnyArrayBuffer } = require('util').types;
 
-const { readBehavior } = require('./behavior.js');
+const { BEHAVIOR_NAMES, readBehavior } = require('./behavior.js');
 const { filters, KEY, native, readable, registers, shutdowns, targets } = require('./border.js');
 const { watchDrops } = require('./channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('./errors.js');
 const { handleClosed } = require('./http-connection.js');
 const { handleAbort } = require('./http-response.js');
-const { FileRoute } = require('./static/file-route.js');
+const { checkNames } = require('./options.js');
+const { FILE_OPTIONS, FileRoute } = require('./static/file-route.js');
 const { statsOf } = require('./stats.js');
 const { CLOSE, CLOSED, SLEEP } = require('./steps.js');
-const { addServerName, answerMissingNames, removeServerName, secure, setCertificate } = require('./tls.js');
+const {
+  addServerName, answerMissingNames, removeServerName, secure, setCertificate, TLS_OPTIONS,
+} = require('./tls.js');
 const { checkPattern } = require('./warnings.js');
 const { handleClose } = require('./websocket.js');
 
@@ -46,6 +49,9 @@ const LIMITS = [
 /** Options of an app, in this order in src/node/tcp.rs. */
 const TCP = ['keepAlive', 'keepAliveInitialDelay', 'keepAliveInterval', 'keepAliveProbes', 'tcpUserTimeout'];
 
+/** Everything that `App` and `SSLApp` may be given: programs use the same object for both, and for server names. */
+const APP_OPTIONS = ['threads', ...LIMITS, ...TCP, 'proxyProtocol', ...TLS_OPTIONS, 'handshakeTimeout', 'maxHandshakes'];
+
 let appNumber;
 
 class TemplatedApp {
@@ -58,11 +64,14 @@ class TemplatedApp {
     if (options !== undefined && options !== null && typeof options !== 'object') {
       throw typeError('ERR_INVALID_ARG_TYPE', 'Options must be an object.');
     }
-    const proxies = readProxies(options?.proxyProtocol);
+    const proxyOptions = options?.proxyProtocol;
+    const proxies = readProxies(proxyOptions);
     this.#number = native.appNew(options?.threads, LIMITS.map((name) => options?.[name]));
     native.appTcp(this.#number, ...TCP.map((name) => options?.[name]));
     if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join());
     if (isSecure) secure(this.#number, options);
+    checkNames('an app', options, APP_OPTIONS);
+    checkNames('proxyProtocol', proxyOptions, ['trust', 'required']);
   }
 
   static {
@@ -127,6 +136,7 @@ class TemplatedApp {
     const files = new FileRoute(pattern, directory, options);
     const handler = (res, req) => files.handle(res, req);
     for (const method of ['GET', 'HEAD']) route(this, method, pattern, handler, 2);
+    checkNames('serveFiles', options, FILE_OPTIONS);
     return this;
   }
 
@@ -137,6 +147,7 @@ class TemplatedApp {
     handlers.isSecure = this.#isSecure;
     const number = native.appWebSocket(app, readable(pattern), ...settings, bits);
     setTarget(number, handlers, pattern);
+    checkNames('a WebSocket route', behavior, BEHAVIOR_NAMES);
     return this;
   }
 
@@ -146,6 +157,7 @@ class TemplatedApp {
     const callback = args.pop();
     checkFunction(callback);
     const { host, port, options } = readListenArguments(args);
+    checkNames('listen', options, []);
     return listen(this, callback, () => native.appListen(app, host, port, options));
   }
 
@@ -196,6 +208,7 @@ class TemplatedApp {
     const app = appNumber(this);
     if (arguments.length < 1) throw missingArguments(1);
     addServerName(app, hostname, options);
+    checkNames('a server name', options, APP_OPTIONS);
     return this;
   }
 
@@ -225,6 +238,7 @@ class TemplatedApp {
     if (args.length < 1) throw missingArguments(1);
     const [hostname, options] = args.length > 1 ? args : [undefined, args[0]];
     setCertificate(app, hostname, options);
+    checkNames('setCertificate', options, APP_OPTIONS);
     return this;
   }
 
@@ -244,6 +258,7 @@ class TemplatedApp {
     const number = native.appShutdown(app, timeout, code, readable(reason));
     const forced = number < 0 ? 0 : new Promise((resolve) => { shutdowns.set(number, resolve); });
     tellClosing(app);
+    checkNames('shutdown', options, ['timeout', 'code', 'reason']);
     return { forced: await forced };
   }
 }
@@ -308,8 +323,12 @@ function route(app, method, pattern, handler, count) {
 function cachedRoute(app, pattern, handler, options) {
   const number = appNumber(app);
   const { lowerExpiry, upperExpiry } = readExpiry(options);
-  if (typeof handler !== 'function') return route(app, 'GET', pattern, handler, 2);
-  setTarget(native.appCached(number, readable(pattern), lowerExpiry, upperExpiry), handler, pattern);
+  if (typeof handler === 'function') {
+    setTarget(native.appCached(number, readable(pattern), lowerExpiry, upperExpiry), handler, pattern);
+  } else {
+    route(app, 'GET', pattern, handler, 2);
+  }
+  checkNames('a cached route', options, ['lowerExpiry', 'upperExpiry']);
   return app;
 }
 

@@ -15,6 +15,15 @@ const MESSAGE_STRINGS = 128;
 
 const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'close', 'ping', 'pong', 'subscription'];
 
+/** Settings, in this order in src/node/app.rs. */
+const SETTINGS = [
+  'maxPayloadLength', 'idleTimeout', 'maxLifetime', 'maxBackpressure', 'sendPingsAutomatically', 'closeOnBackpressureLimit',
+  'compression',
+];
+
+/** Everything that a behavior may have. */
+const BEHAVIOR_NAMES = [...HANDLERS, ...SETTINGS, 'text'];
+
 function readBehavior(behavior) {
   if (typeof behavior !== 'object' || behavior === null) {
     throw typeError('ERR_INVALID_ARG_TYPE', 'behavior must be an object');
@@ -29,13 +38,9 @@ function readBehavior(behavior) {
     handlers[name] = handler;
     if (handler !== undefined) bits |= HANDLER_BITS[name] ?? 0;
   }
-  const { maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically } = behavior;
-  const { closeOnBackpressureLimit, compression, text } = behavior;
-  if (wantsStrings(text, maxPayloadLength)) bits |= MESSAGE_STRINGS;
-  const settings = [
-    maxPayloadLength, idleTimeout, maxLifetime, maxBackpressure, sendPingsAutomatically, closeOnBackpressureLimit,
-    compression,
-  ];
+  const settings = SETTINGS.map((name) => behavior[name]);
+  const [maxPayloadLength] = settings;
+  if (wantsStrings(behavior.text, maxPayloadLength)) bits |= MESSAGE_STRINGS;
   return { handlers, bits, settings };
 }
 
@@ -51,4 +56,4 @@ function wantsStrings(text, maxPayloadLength) {
   return true;
 }
 
-module.exports = { readBehavior };
+module.exports = { readBehavior, BEHAVIOR_NAMES };

@@ -2,9 +2,10 @@
 
 // `connect`: see index.d.ts.
 
-const { readBehavior } = require('./behavior.js');
+const { BEHAVIOR_NAMES, readBehavior } = require('./behavior.js');
 const { native, readable, registers } = require('./border.js');
 const { missingArguments, typeError } = require('./errors.js');
+const { checkNames } = require('./options.js');
 const { createSocket, openSocket } = require('./websocket.js');
 
 /** `{ ws, resolve, reject, signal, cancel }` by the number of the connect; `signal` calls `cancel`, if there is one. */
@@ -26,6 +27,8 @@ async function connect(url, behavior, options) {
     address.parts, counted(protocols), counted(withCredentials(headers, address)), connectTimeout, settings, bits,
     address.isSecure ? [tls.servername ?? address.parts[0], ...tls.pem, tls.believesAnybody] : undefined,
   );
+  checkNames('the behavior of connect', behavior, BEHAVIOR_NAMES);
+  checkNames('connect', options, OPTIONS);
   return new Promise((resolve, reject) => {
     const cancel = () => giveUp(number, () => signal.reason);
     connects.set(number, { ws, resolve, reject, signal, cancel });
@@ -69,6 +72,12 @@ function decoded(text) {
     return text;
   }
 }
+
+/** Options of `connect`. */
+const OPTIONS = [
+  'headers', 'protocols', 'connectTimeout', 'signal', 'userData', 'ca', 'cert', 'key', 'passphrase', 'servername',
+  'rejectUnauthorized',
+];
 
 function readOptions(options) {
   if (options === undefined || options === null) options = {};

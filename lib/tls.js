@@ -7,7 +7,7 @@ const { run } = require('./call.js');
 const { typeError } = require('./errors.js');
 
 /** TLS options, in this order in src/node/tls_options.rs. */
-const OPTIONS = [
+const TLS_OPTIONS = [
   'key_file_name', 'key', 'cert_file_name', 'cert', 'ca_file_name', 'ca', 'passphrase', 'requireClientCertificate',
   'ssl_ciphers', 'dh_params_file_name', 'ssl_prefer_low_memory_usage',
 ];
@@ -38,7 +38,7 @@ function readTlsOptions(options) {
   if (options !== undefined && options !== null && typeof options !== 'object') {
     throw typeError('ERR_INVALID_ARG_TYPE', 'Options must be an object.');
   }
-  return OPTIONS.map((name) => readable(options?.[name]));
+  return TLS_OPTIONS.map((name) => readable(options?.[name]));
 }
 
 function answerMissingNames(app, handler) {
@@ -63,4 +63,6 @@ function handleServerName(name) {
   resume();
 }
 
-module.exports = { secure, addServerName, removeServerName, setCertificate, answerMissingNames, handleServerName };
+module.exports = {
+  TLS_OPTIONS, secure, addServerName, removeServerName, setCertificate, answerMissingNames, handleServerName,
+};

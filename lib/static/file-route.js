@@ -27,6 +27,9 @@ const STATUSES = {
   503: '503 Service Unavailable',
 };
 
+/** Options of `app.serveFiles`. */
+const FILE_OPTIONS = ['index', 'dotFiles', 'followSymlinks', 'fallback', 'cacheControl', 'headers', 'contentTypes'];
+
 /** Serves the files below a folder: the handler of the GET and HEAD routes that `app.serveFiles` makes. */
 class FileRoute {
   #prefix;
@@ -264,4 +267,4 @@ function invalidValue(message) {
   return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
 }
 
-module.exports = { FileRoute };
+module.exports = { FILE_OPTIONS, FileRoute };

@@ -1,0 +1,77 @@
+'use strict';
+
+// Options that nobody knows. They have no effect, which nobody notices who has misspelt one.
+
+const { warnOnce } = require('./warnings.js');
+
+/** hyper-express hands the options of its own on to the app. */
+const HANDED_ON = new Set([
+  'is_ssl', 'auto_close', 'exclusive_port', 'fast_abort', 'strict_middleware', 'trust_proxy', 'fast_buffers',
+  'max_body_buffer', 'max_body_length', 'streaming',
+]);
+
+/** Characters of a name that are looked at. */
+const LONGEST = 64;
+
+/** Warns of the options that are not among `known`, the first time that somebody gives this `owner` one of that name. */
+function checkNames(owner, options, known) {
+  for (const name of namesOf(options)) {
+    if (known.includes(name) || HANDED_ON.has(name)) continue;
+    const [shown, near] = [JSON.stringify(name.slice(0, LONGEST)).slice(1, -1), nearest(name, known)];
+    const rest = near === undefined ? ' and has no effect' : `; did you mean \`${near}\`?`;
+    warnOnce('FERROWS_OPTION', `${owner} ${shown}`, `\`${shown}\` is no option of ${owner}${rest}`);
+  }
+}
+
+/**
+ * The own names of a plain object; an object of a class has fields for itself. A Proxy may refuse to tell: that is no
+ * reason to fail.
+ */
+function namesOf(options) {
+  if (typeof options !== 'object' || options === null) return [];
+  try {
+    const prototype = Object.getPrototypeOf(options);
+    // Of whatever global object it is.
+    const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
+    return isPlain ? Object.keys(options) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** The known name that was most likely meant. */
+function nearest(name, known) {
+  if (name.length > LONGEST) return undefined;
+  const wanted = plain(name);
+  let best;
+  let least = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = distanceOf(wanted, plain(candidate));
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}
+
+/** `max_payload_length` and `maxPayloadLength` are the same to who remembers it. */
+function plain(name) {
+  return name.replace(/[_-]/g, '').toLowerCase();
+}
+
+/** Edits that make one the other, but a beginning of some length counts as a single one: `maxPayload`. */
+function distanceOf(one, other) {
+  const shorter = Math.min(one.length, other.length);
+  if (shorter >= 4 && one.slice(0, shorter) === other.slice(0, shorter)) return one === other ? 0 : 1;
+  // The edits that make the beginning of `one` each beginning of `other`.
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
+  for (let line = 1; line <= one.length; line++) {
+    const next = [line];
+    for (let index = 1; index <= other.length; index++) {
+      const isSame = one[line - 1] === other[index - 1];
+      next.push(Math.min(row[index] + 1, next[index - 1] + 1, row[index - 1] + (isSame ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[other.length];
+}
+
+module.exports = { checkNames };
