@@ -25,6 +25,18 @@ const IN_WORDS = {
   CLOSED_BY_END: { code: 'the code given to `ws.end()`, or 0', wire: 'that code and text' },
 };
 
+/** What ends connections of both kinds. */
+const EITHER = new Set([
+  'ERR_CONNECTION_RESET', 'ERR_TRANSPORT_TIMED_OUT', 'ERR_UNREACHABLE', 'ERR_TRANSPORT', 'ERR_TLS_TRUNCATED', 'ERR_TLS_ALERT',
+  'ERR_TLS_INVALID', 'CLOSED_BY_APPLICATION', 'CLOSED_BY_APP_CLOSE', 'CLOSED_BY_SHUTDOWN',
+]);
+
+/** The handlers that are told of a cause. */
+function listenersOf(name) {
+  if (EITHER.has(name)) return ['close', 'onAborted'];
+  return name.startsWith('ERR_HTTP_') || name === 'ERR_FIN_BEFORE_RESPONSE' ? ['onAborted'] : ['close'];
+}
+
 /** The arms of `CloseCause::verdict`, each as the row the page must have. */
 function causesOf(source) {
   const body = source.match(/fn verdict\(self\) -> Verdict \{([\s\S]*?)\n {4}\}\n/)[1];
@@ -68,12 +80,56 @@ test('the page lists no cause that cause.rs does not have', () => {
 });
 
 test.each(causes)('the page tells $name as cause.rs does', ({ name, text, code, initiator, wasClean, wire }) => {
-  const [codeCell, reason, initiatorCell, clean, wireCell] = rows.get(name);
+  const [codeCell, reason, initiatorCell, clean, wireCell, heard] = rows.get(name);
   expect(reason).toContain(`\`${text}\``);
   expect(codeCell).toContain(code);
   expect(initiatorCell).toBe(initiator);
   expect(clean).toBe(wasClean ? 'yes' : 'no');
   expect(wireCell).toContain(wire);
+  expect(heard).toBe(listenersOf(name).map((listener) => `\`${listener}\``).join(', '));
+});
+
+test('the section about onAborted lists the causes that it is told, and no others', () => {
+  const section = read('docs', 'close-reasons.md').match(/\n## onAborted\n([\s\S]*?)\n## /)[1];
+  const cells = [...section.matchAll(/^\| (`[A-Z].*?) \| .+ \|$/gm)].map(([, cell]) => cell);
+  const listed = cells.flatMap((cell) => [...cell.matchAll(/`([A-Z0-9_]+)`/g)].map(([, name]) => name));
+  const expected = causes.map(({ name }) => name).filter((name) => listenersOf(name).includes('onAborted'));
+  expect(listed.sort()).toEqual(expected.sort());
+});
+
+describe('the snippets', () => {
+  const { once } = require('events');
+  const WebSocket = require('ws');
+  const { readGuide, runBlock } = require('./helpers/guide.js');
+  const { Mailbox } = require('./helpers/mailbox.js');
+  const { createApp, listen } = require('./helpers/server.js');
+
+  const sections = readGuide('close-reasons.md');
+
+  /** Runs a snippet on an app, lets a client come and go with 1000, and returns what the snippet logs. */
+  async function run(heading) {
+    const [{ code }] = sections.get(heading);
+    const [app, log] = [createApp(), new Mailbox()];
+    runBlock(code, { app, console: { log: (...values) => log.put(values) } });
+    const client = new WebSocket(`ws://127.0.0.1:${listen(app)}`);
+    await once(client, 'open');
+    client.close(1000, 'that was all');
+    return log.take();
+  }
+
+  test('of the beginning tells code, reason and info', async () => {
+    const info = { cause: 'CLOSED_BY_PEER', initiator: 'peer', wasClean: true };
+    expect(await run('Why did this connection end?')).toEqual([1000, 'that was all', info]);
+  });
+
+  test('for the log writes a line in which every value is one', async () => {
+    const [line] = await run('Logging');
+    const { seconds, ...rest } = JSON.parse(line);
+    expect(Number.isInteger(seconds)).toBe(true);
+    expect(rest).toEqual({
+      event: 'websocket closed', cause: 'CLOSED_BY_PEER', initiator: 'peer', code: 1000, reason: 'that was all',
+    });
+  });
 });
 
 test('the page tells why connects fail as connect.rs does', () => {
