@@ -2,14 +2,17 @@
 
 // Certificates that change while the app serves, and those of clients.
 
+const { execFileSync } = require('node:child_process');
 const { once } = require('node:events');
 const { X509Certificate } = require('node:crypto');
 const https = require('node:https');
 const tls = require('node:tls');
 
 const uWS = require('..');
-const { issue, selfSigned } = require('./helpers/authority.js');
+const { issue, selfSigned, selfSignedVersion1 } = require('./helpers/authority.js');
 const { afterTest } = require('./helpers/cleanup.js');
+const { failure } = require('./helpers/client.js');
+const { Log } = require('./helpers/log.js');
 const { Mailbox } = require('./helpers/mailbox.js');
 const { RawClient } = require('./helpers/raw-http.js');
 const { createApp, listen } = require('./helpers/server.js');
@@ -56,6 +59,52 @@ async function ask(port, options) {
     return error.code;
   }
 }
+
+describe('a certificate of version 1 of X.509', () => {
+  let old;
+  let older;
+  beforeAll(() => {
+    [old, older] = [selfSignedVersion1('old.test'), selfSignedVersion1('older.test')];
+  });
+
+  /** Asks as somebody who believes nobody but this certificate; Node finds its name in the subject. */
+  const askAs = ({ cert }, port, servername, options) =>
+    ask(port, { ca: cert, servername, rejectUnauthorized: true, ...options });
+
+  test.each(['TLSv1.2', 'TLSv1.3'])('serves those who take it (%s): of the app, of a server name, and as a new one', async (version) => {
+    const versions = { minVersion: version, maxVersion: version };
+    const app = createSSLApp(documents(old)).get('/*', (res) => res.end('secure'));
+    const port = listen(app.addServerName('older.test', documents(older)));
+    expect(await askAs(old, port, 'old.test', versions)).toBe('secure');
+    expect(await askAs(older, port, 'older.test', versions)).toBe('secure');
+    const newer = selfSignedVersion1('old.test');
+    app.setCertificate(documents(newer));
+    expect(await askAs(newer, port, 'old.test', versions)).toBe('secure');
+    expect(await askAs(old, port, 'old.test', versions)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
+  });
+
+  test('is remarked upon, and its key is compared', async () => {
+    const log = new Log('warn');
+    createSSLApp(documents(old));
+    await log.until('questionable TLS option', ({ fields }) => fields.remark.startsWith('cert: the certificate has version 1 of X.509'));
+    const mismatch = expect.objectContaining({ code: 'ERR_TLS_KEY_MISMATCH' });
+    expect(() => createSSLApp({ key: older.key, cert: old.cert })).toThrow(mismatch);
+  });
+
+  test('is refused by our own client, which says why', async () => {
+    const port = listen(createSSLApp(documents(old)).ws('/*', {}));
+    const error = await failure(`wss://127.0.0.1:${port}`, {}, { ca: old.cert, servername: 'old.test' });
+    expect(error.code).toBe('ERR_CONNECT_TLS');
+    expect(error.message).toContain('it has version 1 of X.509, in which there is no subjectAltName');
+  });
+});
+
+test('a certificate with what OpenSSL has been told of it (TRUSTED CERTIFICATE) is one like any other', async () => {
+  const trusted = execFileSync('openssl', ['x509', '-trustout', '-addtrust', 'serverAuth'], { input: two.cert, stdio: 'pipe' });
+  expect(trusted.toString()).toContain('BEGIN TRUSTED CERTIFICATE');
+  const port = listen(createSSLApp({ key: two.key, cert: trusted }));
+  expect(await certificateFor(port)).toBe('two.test');
+});
 
 describe('setCertificate', () => {
   test('new handshakes use it, and open connections live on', async () => {

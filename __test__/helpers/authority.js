@@ -1,6 +1,7 @@
 'use strict';
 
 const { execFileSync } = require('node:child_process');
+const { generateKeyPairSync, sign } = require('node:crypto');
 const { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
@@ -85,4 +86,36 @@ function selfSignedFor(name, from, until) {
   return identity(key, cert);
 }
 
-module.exports = { fileOf, issue, selfSigned, selfSignedFor };
+/** A value of DER. */
+function der(tag, ...contents) {
+  const content = Buffer.concat(contents);
+  const digits = content.length < 256 ? [content.length] : [content.length >> 8, content.length & 0xff];
+  const length = content.length < 128 ? digits : [0x80 | digits.length, ...digits];
+  return Buffer.concat([Buffer.of(tag, ...length), content]);
+}
+
+/**
+ * A self-signed certificate of version 1, with a new key. Made by hand: whether `openssl x509 -req` makes one of version 1
+ * depends on its own version.
+ */
+function selfSignedVersion1(name) {
+  count += 1;
+  const [key, cert] = [path(`${count}.key`), path(`${count}.crt`)];
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const oid = (hex) => der(0x06, Buffer.from(hex, 'hex'));
+  const names = der(0x30, der(0x31, der(0x30, oid('550403'), der(0x0c, Buffer.from(name)))));
+  const time = (ahead) => der(0x18, Buffer.from(new Date(Date.now() + ahead).toISOString().replace(/[-:T]|\.\d+/g, '')));
+  const day = 24 * 60 * 60 * 1000;
+  const ecdsaWithSha256 = der(0x30, oid('2a8648ce3d040302'));
+  const fields = der(
+    0x30, der(0x02, Buffer.of(1)), ecdsaWithSha256, names, der(0x30, time(-day), time(day)), names,
+    publicKey.export({ type: 'spki', format: 'der' }),
+  );
+  const signature = der(0x03, Buffer.of(0), sign('sha256', fields, privateKey));
+  const lines = der(0x30, fields, ecdsaWithSha256, signature).toString('base64').replace(/.{64}/g, '$&\n');
+  writeFileSync(cert, `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`);
+  writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  return identity(key, cert);
+}
+
+module.exports = { fileOf, issue, selfSigned, selfSignedFor, selfSignedVersion1 };

@@ -9,9 +9,10 @@ use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
 };
 use rustls::sign::{CertifiedKey, SigningKey};
-use rustls::{Error, InconsistentKeys};
-use x509_cert::Certificate;
-use x509_cert::der::Decode;
+use x509_cert::certificate::{CertificateInner, Raw, Version};
+use x509_cert::der::asn1::AnyRef;
+use x509_cert::der::{self, Decode, Reader, SliceReader, Tag, Tagged};
+use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use super::encrypted_key::{DecryptError, decrypt_pkcs8, decrypt_traditional};
 use super::error::{Fault, OptionError};
@@ -34,8 +35,18 @@ pub fn read_chain(source: &Source) -> Result<Vec<CertificateDer<'static>>, Optio
 /// The certificates among the blocks of a document.
 #[must_use]
 pub fn certificates(blocks: &[Pem]) -> Vec<CertificateDer<'static>> {
-    let certificates = blocks.iter().filter(|block| CERTIFICATE_TAGS.contains(&block.tag()));
-    certificates.map(|block| block.contents().to_vec().into()).collect()
+    let certificate = |block: &Pem| match block.tag() {
+        tag if CERTIFICATE_TAGS.contains(&tag) => Some(block.contents().to_vec().into()),
+        TRUSTED_CERTIFICATE => Some(first_value(block.contents()).to_vec().into()),
+        _ => None,
+    };
+    blocks.iter().filter_map(certificate).collect()
+}
+
+/// The first value of DER in `bytes`; all of them if that is malformed, for the reader to say so.
+fn first_value(bytes: &[u8]) -> &[u8] {
+    let first = SliceReader::new(bytes).and_then(|mut reader| reader.tlv_bytes());
+    first.unwrap_or(bytes)
 }
 
 /// Reads the first private key of a document. Without encryption the passphrase does not matter.
@@ -79,6 +90,9 @@ pub fn read_key(source: &Source, passphrase: Option<&[u8]>) -> Result<PrivateKey
 
 /// Puts a chain and its key together.
 ///
+/// Of the certificate only its key is looked at: whether the rest is good enough for them is for the peers to say, and not
+/// everybody is as strict as rustls is towards its own.
+///
 /// # Errors
 /// The key is of a kind that cannot be used, or not that of the first certificate.
 pub fn certify(
@@ -86,40 +100,188 @@ pub fn certify(
     (chain, cert): (Vec<CertificateDer<'static>>, &Source),
     (key, key_source): (PrivateKeyDer<'static>, &Source),
 ) -> Result<Arc<CertifiedKey>, OptionError> {
+    let malformed = |why: &dyn std::fmt::Display| {
+        cert.error(Fault::Certificate, format!("the first certificate is malformed: {why}"))
+    };
     let key: Arc<dyn SigningKey> = provider
         .key_provider
         .load_private_key(key)
         .map_err(|_| key_source.error(Fault::Key, UNSUPPORTED_KEY))?;
-    let certified = CertifiedKey::new(chain, key);
-    match certified.keys_match() {
-        Ok(()) => Ok(Arc::new(certified)),
-        Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-            let text = format!("the private key is not that of the first certificate of {}", cert.place);
-            Err(key_source.error(Fault::KeyMismatch, text))
-        }
-        // Keys of this provider can always be compared.
-        Err(error) => {
-            Err(cert.error(Fault::Certificate, format!("the first certificate is malformed: {error}")))
-        }
+    let own = chain.first().ok_or_else(|| malformed(&"there is none"))?;
+    let certified_key = public_key(own).map_err(|error| malformed(&error))?;
+    // Every key of this provider knows its public half.
+    let of_key = key.public_key().ok_or_else(|| key_source.error(Fault::Key, UNSUPPORTED_KEY))?;
+    let of_key = SubjectPublicKeyInfoRef::from_der(&of_key)
+        .map_err(|_| key_source.error(Fault::Key, UNSUPPORTED_KEY))?;
+    // Not the parameters of the algorithm: some leave out the NULL of RSA.
+    let is_same = certified_key.algorithm.oid == of_key.algorithm.oid
+        && certified_key.subject_public_key == of_key.subject_public_key;
+    if is_same {
+        Ok(Arc::new(CertifiedKey::new(chain, key)))
+    } else {
+        let text = format!("the private key is not that of the first certificate of {}", cert.place);
+        Err(key_source.error(Fault::KeyMismatch, text))
     }
 }
 
-/// What is questionable about the server's own certificate at the moment `now`: clients will refuse it, but a clock may
-/// be wrong, and old certificates serve in tests.
-#[must_use]
-pub fn doubt(chain: &[CertificateDer<'_>], now: SystemTime) -> Option<String> {
-    let certificate = Certificate::from_der(chain.first()?).ok()?;
-    let validity = certificate.tbs_certificate().validity();
-    if validity.not_after.to_system_time() < now {
-        Some(format!("the certificate expired at {}", validity.not_after))
-    } else if validity.not_before.to_system_time() > now {
-        Some(format!("the certificate is not valid before {}", validity.not_before))
-    } else {
-        None
+/// The public key of a certificate of any version (RFC 5280 §4.1), whatever else there is to it.
+fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> der::Result<SubjectPublicKeyInfoRef<'a>> {
+    let sequence = |value: AnyRef<'a>| -> der::Result<SliceReader<'a>> {
+        value.tag().assert_eq(Tag::Sequence)?;
+        SliceReader::new(value.value())
+    };
+    let mut certificate = sequence(AnyRef::from_der(certificate)?)?;
+    let mut fields = sequence(AnyRef::decode(&mut certificate)?)?;
+    if matches!(Tag::peek(&fields)?, Tag::ContextSpecific { .. }) {
+        let _version = fields.tlv_bytes()?;
     }
+    for _field in ["serialNumber", "signature", "issuer", "validity", "subject"] {
+        fields.tlv_bytes()?;
+    }
+    SubjectPublicKeyInfoRef::decode(&mut fields)
+}
+
+/// What is questionable about the server's own certificate at the moment `now`: clients will refuse it, or some will, but a
+/// clock may be wrong, and old certificates serve in tests.
+#[must_use]
+pub fn doubts(chain: &[CertificateDer<'_>], now: SystemTime) -> Vec<String> {
+    let first = chain.first().and_then(|own| CertificateInner::<Raw>::from_der(own).ok());
+    let Some(certificate) = first else { return Vec::new() };
+    let fields = certificate.tbs_certificate();
+    let validity = fields.validity();
+    let mut doubts = Vec::new();
+    if validity.not_after.to_system_time() < now {
+        doubts.push(format!("the certificate expired at {}", validity.not_after));
+    } else if validity.not_before.to_system_time() > now {
+        doubts.push(format!("the certificate is not valid before {}", validity.not_before));
+    }
+    if fields.version() != Version::V3 {
+        doubts.push(OLD_VERSION.to_owned());
+    }
+    doubts
 }
 
 const PRIVATE_KEY: &str = "PRIVATE KEY";
 /// The second is what OpenSSL once wrote.
 const CERTIFICATE_TAGS: [&str; 2] = ["CERTIFICATE", "X509 CERTIFICATE"];
+/// A certificate, and behind it what OpenSSL has been told of it (`openssl x509 -trustout`).
+const TRUSTED_CERTIFICATE: &str = "TRUSTED CERTIFICATE";
+const OLD_VERSION: &str = "the certificate has version 1 of X.509, in which there is no subjectAltName: clients that look for the name of the server there, browsers among them, refuse it; 'openssl x509 -req -copy_extensions copyall' or '-extfile' makes one of version 3";
 const UNSUPPORTED_KEY: &str = "the private key is malformed, or of another kind than RSA (2048 to 4096 bits), ECDSA (P-256, P-384) and Ed25519";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use x509_cert::der::Encode;
+    use x509_cert::der::asn1::Any;
+
+    use super::*;
+    use crate::tls::provider::provider;
+
+    /// A certificate and its key; the fields of the certificate, and what follows them.
+    struct Own {
+        key: Vec<u8>,
+        fields: Vec<Any>,
+        rest: Vec<Any>,
+    }
+
+    impl Own {
+        fn new() -> Self {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+            let certificate = params.self_signed(&key).unwrap();
+            let [fields, rest @ ..] = &values(certificate.der())[..] else { panic!() };
+            let fields = values(&fields.to_der().unwrap());
+            Self { key: key.serialize_der(), fields, rest: rest.to_vec() }
+        }
+
+        fn certify(&self) -> Result<Arc<CertifiedKey>, OptionError> {
+            let fields = sequence(&self.fields);
+            let der = sequence(&[vec![fields], self.rest.clone()].concat()).to_der().unwrap();
+            let source = |place: &str| Source { place: place.to_owned(), text: Vec::new() };
+            let key = PrivatePkcs8KeyDer::from(self.key.clone()).into();
+            certify(&provider(), (vec![der.into()], &source("cert")), (key, &source("key")))
+        }
+    }
+
+    /// The values in a sequence.
+    fn values(sequence: &[u8]) -> Vec<Any> {
+        let sequence = AnyRef::from_der(sequence).unwrap();
+        let mut reader = SliceReader::new(sequence.value()).unwrap();
+        std::iter::from_fn(|| (!reader.is_finished()).then(|| Any::decode(&mut reader).unwrap())).collect()
+    }
+
+    fn sequence(values: &[Any]) -> Any {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_der().unwrap()).collect();
+        Any::new(Tag::Sequence, bytes).unwrap()
+    }
+
+    fn value(der: &[u8]) -> Any {
+        Any::from_der(der).unwrap()
+    }
+
+    /// What makes a certificate odd.
+    type Change = fn(&mut Own);
+
+    #[test]
+    fn a_certificate_is_our_own_if_the_key_is_its_key_however_odd_the_rest() {
+        // version, serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo, extensions
+        let cases: [(&str, Change); 9] = [
+            ("nothing odd", |_| {}),
+            ("version 1", |own| {
+                own.fields.pop();
+                own.fields.remove(0);
+            }),
+            ("version 1 with extensions", |own| drop(own.fields.remove(0))),
+            ("version 4", |own| own.fields[0] = value(&[0xa0, 3, 2, 1, 3])),
+            ("a negative serial number", |own| own.fields[1] = value(&[2, 1, 0x80])),
+            ("a serial number of 30 bytes", |own| own.fields[1] = value(&[&[2, 30][..], &[7; 30]].concat())),
+            ("another algorithm within", |own| own.fields[2] = value(&[0x30, 3, 6, 1, 42])),
+            ("no dates", |own| own.fields[4] = value(&[0x30, 0])),
+            ("extensions that are none", |own| own.fields[7] = value(&[0xa3, 2, 5, 0])),
+        ];
+        for (title, change) in cases {
+            let mut own = Own::new();
+            change(&mut own);
+            assert!(own.certify().is_ok(), "{title}: {:?}", own.certify());
+        }
+    }
+
+    #[test]
+    fn a_certificate_with_another_key_or_with_none_is_not_our_own() {
+        let fault = |own: &Own| own.certify().unwrap_err().fault;
+        let mut own = Own::new();
+        own.key = Own::new().key;
+        assert_eq!(fault(&own), Fault::KeyMismatch);
+        let mut own = Own::new();
+        own.fields[6] = own.fields[5].clone();
+        assert_eq!(fault(&own), Fault::Certificate);
+        own.fields.truncate(6);
+        assert_eq!(fault(&own), Fault::Certificate);
+        own.fields.clear();
+        assert_eq!(fault(&own), Fault::Certificate);
+    }
+
+    #[test]
+    fn a_trusted_certificate_is_one_without_what_is_said_of_it() {
+        let certificate = [0x30, 2, 5, 0];
+        let block = |tag: &str, contents: &[u8]| Pem::new(tag, contents);
+        let trusted = block(TRUSTED_CERTIFICATE, &[&certificate[..], &[0x30, 0]].concat());
+        let blocks = [block("CERTIFICATE", &certificate), trusted, block("X509 CRL", &certificate)];
+        assert_eq!(certificates(&blocks), vec![CertificateDer::from(certificate.to_vec()); 2]);
+        assert_eq!(certificates(&[block(TRUSTED_CERTIFICATE, b"!")]), [CertificateDer::from(b"!".to_vec())]);
+    }
+
+    #[test]
+    fn a_certificate_of_version_1_is_remarked_upon() {
+        let mut own = Own::new();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_735_689_600);
+        assert!(doubts(&own.certify().unwrap().cert, now).is_empty());
+        own.fields.pop();
+        own.fields.remove(0);
+        let [doubt] = &doubts(&own.certify().unwrap().cert, now)[..] else { panic!() };
+        assert!(doubt.starts_with("the certificate has version 1 of X.509"), "{doubt}");
+    }
+}

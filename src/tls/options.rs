@@ -10,7 +10,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CipherSuite, RootCertStore};
 
 use super::error::{Fault, OptionError};
-use super::identity::{certificates, certify, doubt, read_chain, read_key};
+use super::identity::{certificates, certify, doubts, read_chain, read_key};
 use super::provider::{provider, restricted, ticketer};
 use super::source::Source;
 use super::suites::select;
@@ -172,9 +172,7 @@ fn identity(
         options.cert.as_ref().ok_or_else(|| missing(Fault::Certificate, "cert_file_name", "cert"))?;
     let chain = read_chain(cert_source)?;
     let key = read_key(key_source, options.passphrase.as_deref())?;
-    if let Some(doubt) = doubt(&chain, now) {
-        remarks.push(format!("{}: {doubt}", cert_source.place));
-    }
+    remarks.extend(doubts(&chain, now).iter().map(|doubt| format!("{}: {doubt}", cert_source.place)));
     certify(&provider(), (chain, cert_source), (key, key_source))
 }
 
