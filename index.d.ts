@@ -1709,7 +1709,9 @@ export interface LogRecord {
  * - What the listener throws becomes an `uncaughtException`.
  *
  * The environment variable `FERROWS_LOG` (a level), read when Ferrows is loaded, makes this thread write its records to
- * stderr, one line each, whether or not there is a listener.
+ * stderr, one line each, whether or not there is a listener. A thread of its own writes them, so nothing waits for whoever
+ * reads stderr: up to 10,000 records wait for him, and beyond that the oldest are lost, and counted. Lines that wait when
+ * the process ends are written first, for at most half a second.
  *
  * Throws `ERR_INVALID_ARG_VALUE` for unknown levels, and `ERR_INVALID_ARG_TYPE` for levels that are no strings and for
  * listeners that are neither functions nor null; only with `'off'` the listener may be left out.

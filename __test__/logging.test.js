@@ -3,6 +3,11 @@
 // `uWS.setLogger` and FERROWS_LOG: who is told what, and what it costs the process. What there is to tell stands in
 // logging-events.test.js.
 
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const { tmpdir } = require('node:os');
+const { join } = require('node:path');
+
 const uWS = require('..');
 const { afterTest } = require('./helpers/cleanup.js');
 const { Log } = require('./helpers/log.js');
@@ -304,5 +309,67 @@ describe('FERROWS_LOG', () => {
     expect(await program.hear()).toEqual(['debug', 'info', 'warn']);
     const { stderr } = await program.end();
     expect(new Set(parse(stderr).map(({ level }) => level))).toEqual(new Set(['warn']));
+  });
+});
+
+// A FIFO that its writer waits for when it is full, as for a terminal that is paused.
+(process.platform === 'win32' ? describe.skip : describe)('FERROWS_LOG: nobody reads', () => {
+  /** More than a FIFO holds (64 KiB), less than the queue before it. */
+  const REQUESTS = 600;
+
+  /** What can be read at this moment. */
+  function readSome(reader) {
+    const bytes = Buffer.alloc(64 * 1024);
+    try {
+      return bytes.toString('latin1', 0, fs.readSync(reader, bytes));
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+      return '';
+    }
+  }
+
+  /** A program whose log has filled the FIFO, a client of it, and the other end of the FIFO, from which nothing was read. */
+  async function stuck() {
+    const folder = fs.mkdtempSync(join(tmpdir(), 'ferrows-log-'));
+    afterTest(() => fs.rmSync(folder, { recursive: true }));
+    const path = join(folder, 'stderr');
+    execFileSync('mkfifo', [path]);
+    // Open for both, so that neither opening nor writing fails for want of a reader.
+    const fifo = fs.openSync(path, 'r+');
+    afterTest(() => fs.closeSync(fifo));
+    const program = new Program(`
+      uWS.App({ threads: 1 })
+        .get('/', (res) => res.end('served'))
+        .get('/exit', () => process.exit(7))
+        .listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
+    `, { env: { FERROWS_LOG: 'warn' }, stderr: fifo });
+    const port = await program.hear();
+    for (let count = 0; count < REQUESTS; count++) {
+      const client = await RawClient.connect(port);
+      await client.send('no HTTP\r\n\r\n');
+      await client.rest();
+    }
+    const reader = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    afterTest(() => fs.closeSync(reader));
+    return { program, client: await RawClient.connect(port), reader };
+  }
+
+  test('requests are served all the same, and who reads at last gets every line', async () => {
+    const { client, reader } = await stuck();
+    expect((await client.get('/')).text).toBe('served');
+    let text = '';
+    while (text.split('\n').length <= REQUESTS) {
+      text += readSome(reader);
+      await new Promise(setImmediate);
+    }
+    const lines = text.split('\n');
+    expect(lines.pop()).toBe('');
+    expect(lines.filter((line) => /^\S+ WARN .* peer broke a rule of HTTP .*worker=0/.test(line))).toHaveLength(REQUESTS);
+  });
+
+  test('the process can end', async () => {
+    const { program, client } = await stuck();
+    await client.send('GET /exit HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(await program.end()).toEqual({ code: 7, signal: null, stderr: '' });
   });
 });

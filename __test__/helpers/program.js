@@ -16,7 +16,8 @@ const END = Symbol('end');
  * A Node process of its own that runs `source`, for what concerns a whole process: its exit, its warnings, its uncaught
  * exceptions. `uWS` is defined in it, and `say(value)` sends a value to {@link Program#hear}. Killed after the test.
  *
- * `module` makes it an ES module, `env` are further environment variables, `descriptors` is how many it may have open.
+ * `module` makes it an ES module, `env` are further environment variables, `descriptors` is how many it may have open,
+ * `stderr` is a descriptor to which it writes its errors, instead of handing them to {@link Program#end}.
  */
 class Program {
   #child;
@@ -24,13 +25,13 @@ class Program {
   #stderr = '';
   #exit;
 
-  constructor(source, { module = false, env = {}, descriptors } = {}) {
+  constructor(source, { module = false, env = {}, descriptors, stderr = 'pipe' } = {}) {
     const prelude = module ? '' : "const uWS = require('ferrows');";
     const say = "const say = (value) => process.stdout.write(JSON.stringify(value) + '\\n');";
     const args = [...(module ? ['--input-type=module'] : []), '--eval', `${prelude}${say}${source}`];
     const limit = descriptors === undefined ? [] : ['/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`];
     const [command, ...rest] = [...limit, process.execPath, ...args];
-    const options = { cwd: ROOT, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] };
+    const options = { cwd: ROOT, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', stderr] };
     this.#child = spawn(command, rest, options);
     let unfinished = '';
     this.#child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -38,7 +39,7 @@ class Program {
       unfinished = lines.pop();
       lines.forEach((line) => this.#said.put(JSON.parse(line)));
     });
-    this.#child.stderr.setEncoding('utf8').on('data', (text) => {
+    this.#child.stderr?.setEncoding('utf8').on('data', (text) => {
       this.#stderr += text;
     });
     this.#exit = once(this.#child, 'close');

@@ -44,10 +44,18 @@ impl Journal {
         threshold::update();
     }
 
-    /// Nothing is written any more.
+    /// Nothing is written any more; what is under way to stderr is waited for, if somebody reads it.
     pub fn close(self: Arc<Self>) {
         self.queue.set_wanted(None);
         threshold::remove(&self);
+        self.flush();
+    }
+
+    /// Waits until stderr has what was written, if somebody reads it.
+    pub fn flush(&self) {
+        if self.stderr.is_some() {
+            stderr::flush();
+        }
     }
 
     /// The least important level that anybody wants.
@@ -68,10 +76,14 @@ impl Journal {
 
     /// Hands a record to whoever wants it.
     pub fn write(&self, record: Record) {
+        let is_heard = self.listener().is_some();
         if self.stderr.is_some_and(|wanted| record.level <= wanted) {
-            stderr::write(&record);
+            if !is_heard {
+                return stderr::write(record);
+            }
+            stderr::write(record.clone());
         }
-        if self.listener().is_some() {
+        if is_heard {
             self.queue.push(record);
         }
     }

@@ -1,7 +1,7 @@
 //! The receiving side of `tracing`: what the engine says of itself, to stderr and to JavaScript. No napi, no sockets.
 //!
 //! ```text
-//!   tracing::debug!(…) in a worker ─► layer ─► journal of the environment ─┬─► stderr      (FERROWS_LOG)
+//!   tracing::debug!(…) in a worker ─► layer ─► journal of the environment ─┬─► stderr      (FERROWS_LOG), by a thread of its own
 //!   span of its connection ───────────┘            │                       └─► RecordQueue (setLogger)
 //!                                    threshold ◄───┘ the most that any journal wants
 //! ```
@@ -10,6 +10,7 @@
 //!   `worker_threads` do not hear of each other.
 //! - While no journal wants anything, every `tracing` macro is a load and a branch: until one does, no subscriber is
 //!   installed, and later the most detailed level is kept up to date.
+//! - Nobody who logs ever waits for those who read: both ways out are bounded queues, and what does not fit is counted.
 //! - Nothing in here logs. A record about a record would never end.
 
 pub mod journal;

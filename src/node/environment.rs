@@ -170,6 +170,9 @@ impl Environment {
         store::abandon_lock();
         self.wait(EXIT_PATIENCE);
         self.farewell = Some(EXIT_PATIENCE);
+        if let Some(threads) = &self.threads {
+            threads.journal.flush();
+        }
     }
 
     /// The environment ends: sends what is queued, stops the threads.
