@@ -1271,10 +1271,16 @@ export interface WebSocket<UserData> {
    * stand in a Close frame (0, 1004–1006, 1015–2999) sends none. The peer gets at most 123 bytes of the text, cut
    * between characters.
    *
+   * Handlers whose calls run other handlers may do so within each other, up to sixteen. A call of the sixteenth, and one
+   * that finds hardly any stack left, returns before the handler has run; it runs as soon as there is room, in order and
+   * before any other event. Until then a WebSocket that is closed so counts as open: nothing is sent any more (`send`
+   * returns 2), and to close it again has no effect. The same goes for `onAborted` in `res.close`, `open` in `res.upgrade`,
+   * and for `subscription` and `dropped`. What such a handler throws is reported when the outermost one has returned.
+   *
    * Throws `ERR_OUT_OF_RANGE` for other codes.
    */
   end(code?: number, shortMessage?: RecognizedString): void;
-  /** Drops the connection. `close` runs before it returns, with 1006 (cause `CLOSED_BY_APPLICATION`). */
+  /** Drops the connection. `close` runs before it returns, with 1006 (cause `CLOSED_BY_APPLICATION`), as in {@link end}. */
   close(): void;
   /**
    * Runs `callback` at once; what it sends, to whomever, leaves together when it returns. In handlers that is so anyway, so

@@ -7,19 +7,16 @@ const { isAnyArrayBuffer } = require('util').types;
 
 const { BEHAVIOR_NAMES, readBehavior } = require('./behavior.js');
 const { filters, KEY, native, readable, registers, shutdowns, targets } = require('./border.js');
+const { tell } = require('./call.js');
 const { watchDrops } = require('./channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('./errors.js');
-const { handleClosed } = require('./http-connection.js');
-const { handleAbort } = require('./http-response.js');
 const { checkNames } = require('./options.js');
 const { FILE_OPTIONS, FileRoute } = require('./static/file-route.js');
 const { statsOf } = require('./stats.js');
-const { CLOSE, CLOSED, SLEEP } = require('./steps.js');
 const {
   addServerName, answerMissingNames, removeServerName, secure, setCertificate, TLS_OPTIONS,
 } = require('./tls.js');
 const { checkPattern } = require('./warnings.js');
-const { handleClose } = require('./websocket.js');
 
 let listenerHandle;
 
@@ -244,8 +241,12 @@ class TemplatedApp {
 
   close() {
     const app = appNumber(this);
-    native.appClose(app);
-    tellClosing(app);
+    const mark = native.appClose(app);
+    try {
+      tell(mark);
+    } catch {
+      // No stack is left: the dispatcher tells it.
+    }
     return this;
   }
 
@@ -255,9 +256,17 @@ class TemplatedApp {
       throw typeError('ERR_INVALID_ARG_TYPE', 'options must be an object');
     }
     const { timeout, code, reason } = options ?? {};
+    let conclude;
+    const forced = new Promise((resolve) => { conclude = resolve; });
     const number = native.appShutdown(app, timeout, code, readable(reason));
-    const forced = number < 0 ? 0 : new Promise((resolve) => { shutdowns.set(number, resolve); });
-    tellClosing(app);
+    const mark = registers[1];
+    if (number < 0) conclude(0);
+    else shutdowns.set(number, conclude);
+    try {
+      tell(mark);
+    } catch {
+      // No stack is left: the dispatcher tells it.
+    }
     checkNames('shutdown', options, ['timeout', 'code', 'reason']);
     return { forced: await forced };
   }
@@ -267,17 +276,6 @@ class TemplatedApp {
 class SSLTemplatedApp extends TemplatedApp {
   constructor(key, options) {
     super(key, options, true);
-  }
-}
-
-/** Runs the handlers of what `close` or `shutdown` has closed. */
-function tellClosing(app) {
-  for (;;) {
-    const payload = native.appClosing(app);
-    if (registers[0] === SLEEP) return;
-    if (registers[0] === CLOSE) native.detach(handleClose(payload));
-    else if (registers[0] === CLOSED) handleClosed();
-    else handleAbort(payload);
   }
 }
 

@@ -59,9 +59,6 @@ function readable(data) {
   return isSharedArrayBuffer(data) ? new Uint8Array(data) : data;
 }
 
-/** Starts the loop of handlers once this turn is over. The dispatcher sets it. */
-const loop = { start() {} };
-
 module.exports = {
   native,
   registers,
@@ -76,5 +73,4 @@ module.exports = {
   causes,
   infoOf,
   readable,
-  loop,
 };

@@ -35,8 +35,8 @@ let isWatchingDrops = false;
 /** To be called before every publication: without a `dropped` handler it is only for subscribers that drops are told. */
 function watchDrops() {
   if (dropped.hasSubscribers === isWatchingDrops) return;
+  native.watchDrops(dropped.hasSubscribers);
   isWatchingDrops = dropped.hasSubscribers;
-  native.watchDrops(isWatchingDrops);
 }
 
 /** Whether somebody has subscribed to drops. */

@@ -7,21 +7,21 @@ const { AsyncResource } = require('async_hooks');
 const { setImmediate } = require('timers');
 
 const { concludeShutdown } = require('./app.js');
-const { KEY, loop, native, registers, responses, SLOTS, sockets, targets } = require('./border.js');
-const { call } = require('./call.js');
+const { KEY, native, registers, responses, SLOTS, sockets, targets } = require('./border.js');
+const { call, hasErrors, reportErrors, tellers } = require('./call.js');
 const { handleConnected, handleNotConnected } = require('./connect.js');
-const { handleClosed, handleOpened } = require('./http-connection.js');
+const { handleOpened } = require('./http-connection.js');
 const { HttpRequest } = require('./http-request.js');
 const {
-  CachedHttpResponse, handleAbort, handleData, HttpResponse, SSLHttpResponse, writableHandlerOf,
+  CachedHttpResponse, handleData, HttpResponse, SSLHttpResponse, writableHandlerOf,
 } = require('./http-response.js');
 const { handleRecord, levelOfProcess } = require('./log.js');
 const {
   ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, LOG, MESSAGE, MISSED, NOT_CONNECTED, OPEN, OPENED, PING, PONG, REQUEST,
-  SERVER_NAME, SHUT_DOWN, SLEEP, UNANSWERED, UPGRADE, WRITABLE, YIELD,
+  SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WRITABLE, YIELD,
 } = require('./steps.js');
 const { handleServerName } = require('./tls.js');
-const { behaviorOf, createSocket, handleClose, handleDropped, openSocket, UpgradeContext } = require('./websocket.js');
+const { behaviorOf, createSocket, openSocket, UpgradeContext } = require('./websocket.js');
 
 /**
  * Runs microtasks and `process.nextTick` callbacks, as Node does after every event of its own. All events of a batch
@@ -43,6 +43,7 @@ let lastRequest;
 function drain() {
   let done;
   for (;;) {
+    if (hasErrors()) reportErrors();
     const payload = native.next(done);
     done = undefined;
     switch (registers[0]) {
@@ -63,23 +64,21 @@ function drain() {
         openSocket(createSocket(targets[registers[2]]), handle);
         break;
       }
+      case ABORT:
       case CLOSE:
-        done = handleClose(payload);
+      case CLOSED:
+      case MISSED:
+      case SUBSCRIPTION:
+      case UPGRADED:
+        // These may also happen within a call of the program.
+        done = tellers[registers[0]](payload);
         break;
       case DATA:
         done = handleData(payload);
         break;
-      case ABORT:
-        handleAbort(payload);
-        break;
       case WRITABLE:
         call(writableHandlerOf(responses[registers[1]]), registers[2]);
         break;
-      case MISSED: {
-        const ws = sockets[registers[1]];
-        if (handleDropped(ws, payload, registers[2] === 1, registers[3])) done = payload;
-        break;
-      }
       case DRAIN: {
         const ws = sockets[registers[1]];
         call(behaviorOf(ws).drain, ws);
@@ -103,9 +102,6 @@ function drain() {
         break;
       case OPENED:
         handleOpened(payload);
-        break;
-      case CLOSED:
-        handleClosed();
         break;
       case CONNECTED:
         handleConnected(payload);
@@ -198,5 +194,4 @@ function warnUnanswered(request) {
   process.emitWarning(text, { type: 'FerrowsWarning', code: 'FERROWS_UNANSWERED' });
 }
 
-loop.start = () => setImmediate(drainOutside);
 native.start(registers, handleBell, levelOfProcess());

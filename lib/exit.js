@@ -4,6 +4,7 @@
 // followed by `process.exit()`. Loading this file is all there is to do.
 
 const { native } = require('./border.js');
+const { hasErrors, reportErrors } = require('./call.js');
 
 /** What was sent leaves the process before it ends, however often this file is loaded (S15). */
 function flushAtExit() {
@@ -13,7 +14,11 @@ function flushAtExit() {
     Object.defineProperty(process, symbol, { value: loads });
     process.on('exit', () => loads.forEach((exit) => exit()));
   }
-  process[symbol].add(() => native.exit());
+  process[symbol].add(() => {
+    // A handler that calls `process.exit()` must not hide what one within it has thrown.
+    if (hasErrors()) reportErrors();
+    native.exit();
+  });
 }
 
 flushAtExit();

@@ -3,11 +3,10 @@
 // Tells filters of connections that open and close. The addresses are kept here, because they may be asked for when the
 // connection, and with it all that the addon knew of it, is gone.
 
-const { connections, filters, KEY, native, registers, responses, SLOTS, sockets } = require('./border.js');
-const { call } = require('./call.js');
+const { connections, filters, KEY, native, registers, SLOTS } = require('./border.js');
+const { call, tell, tellers } = require('./call.js');
 const { illegalConstructor, invalidThis } = require('./errors.js');
-const { closeResponse } = require('./http-response.js');
-const { closeSocket } = require('./websocket.js');
+const { CLOSED } = require('./steps.js');
 
 let createConnection;
 let filtersOf;
@@ -43,9 +42,12 @@ class HttpConnection {
 
   close() {
     addressOf(this, 0);
-    native.connectionClose(this.#handle);
-    if (registers[1] === RESPONSE) closeResponse.call(responses[registers[2]]);
-    else if (registers[1] === SOCKET) closeSocket.call(sockets[registers[2]]);
+    const mark = native.connectionClose(this.#handle);
+    try {
+      tell(mark);
+    } catch {
+      // No stack is left: the dispatcher tells it.
+    }
     return this;
   }
 
@@ -74,10 +76,6 @@ class HttpConnection {
   }
 }
 
-/** What is going on on a connection. The same numbers stand in src/node/connections.rs. */
-const RESPONSE = 1;
-const SOCKET = 2;
-
 /** A connection was accepted. It is told to the filters that there are now, and its end to the same ones. */
 function handleOpened(addresses) {
   const handle = registers[1];
@@ -98,5 +96,7 @@ function handleClosed() {
 function report(connection, count) {
   for (const filter of filtersOf(connection)) call(filter, connection, count);
 }
+
+tellers[CLOSED] = handleClosed;
 
 module.exports = { HttpConnection, handleOpened, handleClosed };

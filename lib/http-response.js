@@ -3,11 +3,12 @@
 // The object through which a handler answers. It keeps its handlers for body, room and abort; whether a call is allowed at
 // this moment is decided behind its handle, by the addon.
 
-const { causes, infoOf, KEY, loop, native, readable, registers, responses, SLOTS } = require('./border.js');
-const { call, gather } = require('./call.js');
+const { causes, infoOf, KEY, native, readable, registers, responses, SLOTS, sockets } = require('./border.js');
+const { call, gather, tell, tellers } = require('./call.js');
 const { tellAborted } = require('./channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments } = require('./errors.js');
-const { contextOf, createSocket, openSocket } = require('./websocket.js');
+const { ABORT } = require('./steps.js');
+const { contextOf, createSocket } = require('./websocket.js');
 
 // Kept, as `setImmediate` is: test frameworks replace the global ones by clocks that stand still.
 const { queueMicrotask } = globalThis;
@@ -64,10 +65,9 @@ class HttpResponse {
     dataHandlerOf = (response) => response?.#dataHandler;
     writableHandlerOf = (response) => response?.#writableHandler;
     attachDataHandler = (response, handle, taker, handler, maxSize) => {
-      const isWaiting = native.resAttachData(handle, taker, maxSize);
+      native.resAttachData(handle, taker, maxSize);
       response.#dataHandler = handler;
       response.#dataAbortHandler = undefined;
-      if (isWaiting) loop.start();
       return response;
     };
     abort = (response, reason, info, offset) => {
@@ -146,11 +146,16 @@ class HttpResponse {
 
   close() {
     const handle = responseHandle(this);
-    const offset = native.resOffset(handle);
-    native.resClose(handle);
-    responses[handle % SLOTS] = undefined;
-    const { text } = causes[CLOSED_BY_APPLICATION];
-    abort(this, text, infoOf(CLOSED_BY_APPLICATION), offset);
+    const end = [causes[CLOSED_BY_APPLICATION].text, infoOf(CLOSED_BY_APPLICATION)];
+    const mark = native.resClose(handle);
+    // At once, even where the handler has to wait.
+    this.#aborted = true;
+    this.#end = end;
+    try {
+      tell(mark);
+    } catch {
+      // No stack is left: the dispatcher tells it.
+    }
     return this;
   }
 
@@ -262,8 +267,14 @@ class HttpResponse {
       const key = readable(secWebSocketKey);
       const [protocol, extensions] = [readable(secWebSocketProtocol), readable(secWebSocketExtensions)];
       const socket = native.resUpgrade(handle, key, protocol, extensions, route);
+      const mark = registers[1];
       responses[handle % SLOTS] = undefined;
-      openSocket(ws, socket);
+      sockets[socket % SLOTS] = ws;
+      try {
+        tell(mark);
+      } catch {
+        // No stack is left: the dispatcher tells it.
+      }
     } finally {
       native.letGo();
     }
@@ -304,9 +315,6 @@ class CachedHttpResponse extends HttpResponse {}
 /** The response of an app that speaks TLS. */
 class SSLHttpResponse extends HttpResponse {}
 
-/** Closing as the methods do it, whatever a program made of them. */
-const { close: closeResponse } = HttpResponse.prototype;
-
 /** A response that is over says so, whatever it is given. */
 function checkHandler(response, handler) {
   if (typeof handler === 'function') return;
@@ -336,4 +344,6 @@ function handleAbort(reason) {
   if (response !== undefined) abort(response, reason, info, offset);
 }
 
-module.exports = { writableHandlerOf, HttpResponse, CachedHttpResponse, SSLHttpResponse, closeResponse, handleData, handleAbort };
+tellers[ABORT] = handleAbort;
+
+module.exports = { writableHandlerOf, HttpResponse, CachedHttpResponse, SSLHttpResponse, handleData, handleAbort };

@@ -22,7 +22,10 @@ const OPENED = 18;
 const CLOSED = 19;
 const SHUT_DOWN = 20;
 const MISSED = 21;
+const UPGRADED = 24;
+const SUBSCRIPTION = 25;
 const SERVER_NAME = 26;
+const DEEP = 27;
 const CONNECTED = 22;
 const NOT_CONNECTED = 23;
 
@@ -46,7 +49,10 @@ module.exports = {
   CLOSED,
   SHUT_DOWN,
   MISSED,
+  UPGRADED,
+  SUBSCRIPTION,
   SERVER_NAME,
+  DEEP,
   CONNECTED,
   NOT_CONNECTED,
 };

@@ -4,18 +4,22 @@
 // dead before the `close` handler runs, so that every use from then on throws, there.
 
 const { infoOf, KEY, native, readable, registers, shutdowns, SLOTS, sockets } = require('./border.js');
-const { call, gather } = require('./call.js');
+const { call, gather, tell, tellers } = require('./call.js');
 const { tellClosed, tellDropped, tellOpened, wantsDrops, watchDrops } = require('./channels.js');
 const { illegalConstructor, invalidThis, missingArguments, typeError } = require('./errors.js');
+const { CLOSE, MISSED, SUBSCRIPTION, UPGRADED } = require('./steps.js');
 
 let socketHandle;
 let createSocket;
 let openSocket;
 let behaviorOf;
+let noteClosed;
 
 class WebSocket {
   #handle = -1;
   #behavior;
+  /** It was closed, and its `close` handler has not run yet. */
+  #isClosing = false;
 
   constructor(key, behavior) {
     if (key !== KEY) throw illegalConstructor();
@@ -37,9 +41,11 @@ class WebSocket {
       // A subscriber may have closed it; its close handler has run then.
       if (sockets[handle % SLOTS] !== ws) return;
       call(ws.#behavior.open, ws, response);
-      if (shutdowns.size > 0) tellLatecomer(handle);
+      // Its close handler is told next.
+      if (shutdowns.size > 0) native.wsShutDown(handle);
     };
     behaviorOf = (ws) => ws.#behavior;
+    noteClosed = (ws) => { ws.#isClosing = false; };
   }
 
   send(message, isBinary, compress) {
@@ -56,13 +62,13 @@ class WebSocket {
 
   sendFragment(message) {
     const status = native.wsFragment(socketHandle(this), readable(message), false);
-    if (status === DROPPED) reportDropped(this, message, registers[1] === 1);
+    if (status === DROPPED) reportDropped(this, message);
     return status;
   }
 
   sendLastFragment(message) {
     const status = native.wsFragment(socketHandle(this), readable(message), true);
-    if (status === DROPPED) reportDropped(this, message, registers[1] === 1);
+    if (status === DROPPED) reportDropped(this, message);
     return status;
   }
 
@@ -75,13 +81,27 @@ class WebSocket {
   }
 
   end(code, shortMessage) {
-    const reason = native.wsEnd(socketHandle(this), code, readable(shortMessage));
-    native.detach(handleClose(reason));
+    const handle = socketHandle(this);
+    if (this.#isClosing) return;
+    const mark = native.wsEnd(handle, code, readable(shortMessage));
+    this.#isClosing = true;
+    try {
+      tell(mark);
+    } catch {
+      // No stack is left: the dispatcher tells it.
+    }
   }
 
   close() {
-    const reason = native.wsClose(socketHandle(this));
-    native.detach(handleClose(reason));
+    const handle = socketHandle(this);
+    if (this.#isClosing) return;
+    const mark = native.wsClose(handle);
+    this.#isClosing = true;
+    try {
+      tell(mark);
+    } catch {
+      // No stack is left: the dispatcher tells it.
+    }
   }
 
   cork(callback) {
@@ -90,14 +110,23 @@ class WebSocket {
   }
 
   subscribe(topic) {
-    if (native.wsSubscribe(socketHandle(this), readable(topic))) reportSubscription(this, topic);
+    const mark = native.wsSubscribe(socketHandle(this), readable(topic));
+    try {
+      if (mark >= 0) tell(mark);
+    } catch {
+      // No stack is left: the dispatcher tells it.
+    }
     return true;
   }
 
   unsubscribe(topic) {
-    const wasSubscribed = native.wsUnsubscribe(socketHandle(this), readable(topic));
-    if (wasSubscribed) reportSubscription(this, topic);
-    return wasSubscribed;
+    const mark = native.wsUnsubscribe(socketHandle(this), readable(topic));
+    try {
+      if (mark >= 0) tell(mark);
+    } catch {
+      // No stack is left: the dispatcher tells it.
+    }
+    return mark !== NOT_SUBSCRIBED;
   }
 
   isSubscribed(topic) {
@@ -151,10 +180,19 @@ class SSLWebSocket extends WebSocket {}
 /** What `send` returns when `maxBackpressure` is exceeded. */
 const DROPPED = 2;
 
+/** What `native.wsUnsubscribe` returns where there is nothing to undo. */
+const NOT_SUBSCRIBED = -2;
+
+/** A message that was to be sent was dropped. It has an event, unless only a subscriber wants to know that came late. */
 function reportDropped(ws, message, isBinary) {
-  if (behaviorOf(ws).dropped === undefined && !wantsDrops()) return;
-  const copy = copyOf(message);
-  if (handleDropped(ws, copy, Boolean(isBinary), 0)) native.detach(copy);
+  const mark = registers[1];
+  if (mark >= 0) tell(mark);
+  else if (wantsDrops()) tellDropped(ws, copyOf(message), Boolean(isBinary), 0);
+}
+
+function handleMissed(message) {
+  const ws = sockets[registers[1]];
+  return handleDropped(ws, message, registers[2] === 1, registers[3]) ? message : undefined;
 }
 
 /** A message was dropped. Returns whether its bytes may be detached. */
@@ -165,10 +203,9 @@ function handleDropped(ws, message, isBinary, unreported) {
   return call(behaviorOf(ws).dropped, ws, message, isBinary, unreported);
 }
 
-/** The counts are in the registers. */
-function reportSubscription(ws, topic) {
-  const { subscription } = behaviorOf(ws);
-  if (subscription !== undefined) call(subscription, ws, copyOf(topic), registers[1], registers[2]);
+function handleSubscription(topic) {
+  const ws = sockets[registers[1]];
+  call(behaviorOf(ws).subscription, ws, topic, registers[2], registers[3]);
 }
 
 /** The bytes of text or data, in an ArrayBuffer of their own. */
@@ -195,8 +232,6 @@ class UpgradeContext {
   }
 }
 
-const { close: closeSocket } = WebSocket.prototype;
-
 /** The close event of the WebSocket in the registers. Returns the reason, to be detached. */
 function handleClose(reason) {
   const slot = registers[1];
@@ -209,17 +244,24 @@ function handleClose(reason) {
   }
   const ws = sockets[slot];
   sockets[slot] = undefined;
+  // From here on every use throws.
+  noteClosed(ws);
   const behavior = behaviorOf(ws);
   tellClosed(ws, code, reason, info);
   for (const { topic, now, before } of left) call(behavior.subscription, ws, topic, now, before);
   return call(behavior.close, ws, code, reason, info) ? reason : undefined;
 }
 
-/** Closes a WebSocket that has opened while its app shuts down. */
-function tellLatecomer(socket) {
-  const reason = native.wsShutDown(socket);
-  if (reason !== undefined) native.detach(handleClose(reason));
+/** The WebSocket in the registers, which `upgrade` has made, is open. */
+function handleUpgraded() {
+  const handle = registers[1];
+  openSocket(sockets[handle % SLOTS], handle);
 }
+
+tellers[CLOSE] = handleClose;
+tellers[MISSED] = handleMissed;
+tellers[SUBSCRIPTION] = handleSubscription;
+tellers[UPGRADED] = handleUpgraded;
 
 module.exports = {
   createSocket,
@@ -229,7 +271,4 @@ module.exports = {
   SSLWebSocket,
   contextOf,
   UpgradeContext,
-  closeSocket,
-  handleClose,
-  handleDropped,
 };

@@ -1,6 +1,5 @@
 //! `App`: routes, listening sockets, and closing all of it.
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 
@@ -13,6 +12,7 @@ use super::environment::{Environment, Listener};
 use super::error::Misuse;
 use super::handles::Handle;
 use super::limits;
+use super::pending::PendingEvent;
 use super::raw::{Call, Env, Type, Value};
 use super::router::{HandlerId, Priority, Router, Verb};
 use super::stats::Stats;
@@ -54,19 +54,6 @@ pub struct App {
     pub adopted: usize,
     /// A WebSocket route was registered at some time: only then does `publish` do anything.
     has_websocket_route: bool,
-    /// What `close` has still to tell JavaScript.
-    closing: VecDeque<Closing>,
-}
-
-/// Something that `app.close()` or `app.shutdown()` closes within the call.
-#[derive(Clone, Copy, Debug)]
-pub enum Closing {
-    /// A response without an end.
-    Exchange(Handle, CloseCause),
-    /// An open WebSocket.
-    Socket(Handle, CloseCause),
-    /// A connection that filters were told of.
-    Connection(Handle),
 }
 
 impl Environment {
@@ -125,11 +112,12 @@ impl Environment {
         app.first_served = app.epoch;
         let cause = CloseCause::AppClosed;
         let responses = self.exchanges.iter().filter(|(_, it)| ended.covers(it.app));
-        let responses = responses.map(|(handle, _)| Closing::Exchange(handle, cause));
+        let responses = responses.map(|(exchange, _)| PendingEvent::Abort { exchange, cause });
         let sockets = self.sockets.iter().filter(|(_, it)| ended.covers(it.app));
-        let sockets = sockets.map(|(handle, _)| Closing::Socket(handle, cause));
-        let connections = self.connections.of(ended).map(Closing::Connection);
-        app.close_later(responses.chain(sockets).chain(connections));
+        let sockets = sockets.map(|(socket, _)| PendingEvent::Close { socket, cause, said: None });
+        let connections = self.connections.of(ended).map(PendingEvent::ConnectionClosed);
+        let events: Vec<_> = responses.chain(sockets).chain(connections).collect();
+        events.into_iter().for_each(|event| self.add_pending(event));
         self.forget_listeners(ended);
         let Some(threads) = &self.threads else { return };
         let done = Arc::new(Latch::new(threads.pool.workers().len()));
@@ -243,7 +231,6 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         stats: Stats::start(),
         adopted: 0,
         has_websocket_route: false,
-        closing: VecDeque::new(),
     });
     Ok(env.from_number((environment.apps.len() - 1) as f64))
 }
@@ -414,18 +401,14 @@ pub fn listener_port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(port.map_or(-1.0, f64::from)))
 }
 
-/// `appClose(app)`: closes; `appClosing` then tells for which objects handlers have to run.
+/// `appClose(app)`: closes; returns the place of the first event for `told`.
 pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (number, _) = environment.app(call.number(0))?;
+    let mark = environment.pending.len();
     environment.close_app(number);
     environment.update_liveness(call.env());
-    Ok(Value::UNDEFINED)
-}
-
-/// `appClosing(app)`: the next object, as an event like those of `next`.
-pub fn closing<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    call.environment()?.next_closing(call.env(), call.number(0))
+    Ok(call.env().from_number(mark as f64))
 }
 
 impl App {
@@ -454,16 +437,6 @@ impl App {
         let ended = AppId { app: number, epoch: self.epoch };
         self.epoch = self.epoch.wrapping_add(1);
         ended
-    }
-
-    /// These are to be told to JavaScript.
-    pub fn close_later(&mut self, these: impl IntoIterator<Item = Closing>) {
-        self.closing.extend(these);
-    }
-
-    /// The next object that `close` has not told JavaScript about.
-    pub fn next_closing(&mut self) -> Option<Closing> {
-        self.closing.pop_front()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::bridge::command::Command;
 use crate::bridge::event::OpeningRecord;
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::peer::Peer;
+use crate::protocol::cause::CloseCause;
 
 /// The connections that JavaScript was told of. Empty, and looked at without cost, while no app has a filter.
 #[derive(Debug, Default)]
@@ -109,27 +110,22 @@ pub fn watch<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `connectionClose(connection)`: drops it; nothing if it is closed. Register 1 tells what `lib/` has to close first: 1 a
-/// response, 2 a WebSocket, 0 neither; register 2 has its slot.
+/// `connectionClose(connection)`: drops it; nothing if it is closed. Returns the place of the first event for `told`.
 pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
-    environment.registers.set(1, 0.0);
+    let mark = call.env().from_number(environment.pending.len() as f64);
     let handle = Handle::from_number(call.number(0));
     let Some(id) = handle.and_then(|handle| environment.connections.table.get(handle)).map(|it| it.id) else {
-        return Ok(Value::UNDEFINED);
+        return Ok(mark);
     };
     environment.connections.refused.insert(id);
-    let occupant = match environment.occupants.get(id) {
-        Occupant::Nobody => None,
-        Occupant::Exchange { handle, .. } => Some((1.0, handle)),
-        Occupant::Socket(handle) => Some((2.0, handle)),
-    };
-    if let Some((kind, handle)) = occupant {
-        environment.registers.set(1, kind);
-        environment.registers.set(2, f64::from(handle.slot));
-    }
     environment.outgoing.push(id.worker, Command::CloseConnection { connection: id });
+    match environment.occupants.get(id) {
+        Occupant::Nobody => {}
+        Occupant::Exchange { handle, .. } => environment.abort_pending(handle),
+        Occupant::Socket(handle) => environment.close_pending(handle, CloseCause::ApplicationClosed, None),
+    }
     environment.settle();
-    Ok(Value::UNDEFINED)
+    Ok(mark)
 }

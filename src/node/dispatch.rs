@@ -7,12 +7,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::app::Closing;
 use super::behavior::Handlers;
 use super::environment::Environment;
 use super::error::Misuse;
 use super::handles::Handle;
-use super::http_response::Stage;
 use super::raw::{Call, Env, Value};
 use super::step;
 use crate::bridge::command::{Command, Exchange as Address};
@@ -122,14 +120,21 @@ pub fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 impl Environment {
     fn next_step<'c>(&mut self, env: Env<'c>) -> Result<(f64, Value<'c>), Misuse> {
         self.begin_turn();
+        if !self.pending.is_empty() {
+            if self.is_budget_used_up() {
+                return Ok(self.yield_turn());
+            }
+            // In front of all else, and the handler that left them has not been concluded.
+            if let Some(step) = self.take_pending(env, 0) {
+                return Ok(step);
+            }
+        }
         if let Outcome::Step(step, value) = self.conclude_handler(env) {
             return Ok((step, value));
         }
         loop {
             if self.is_budget_used_up() {
-                self.dispatcher.budget = None;
-                self.end_turn();
-                return Ok((step::YIELD, Value::UNDEFINED));
+                return Ok(self.yield_turn());
             }
             let outcome = if let Some(handle) = self.dispatcher.late_bodies.pop_front() {
                 data_step(self.late_body(env, handle))
@@ -153,7 +158,14 @@ impl Environment {
     fn begin_turn(&mut self) {
         if !std::mem::replace(&mut self.dispatcher.is_turning, true) {
             self.outgoing.hold();
+            self.pending.begin_turn();
         }
+    }
+
+    fn yield_turn<'c>(&mut self) -> (f64, Value<'c>) {
+        self.dispatcher.budget = None;
+        self.end_turn();
+        (step::YIELD, Value::UNDEFINED)
     }
 
     fn end_turn(&mut self) {
@@ -333,9 +345,26 @@ impl Environment {
         if !handlers.has(Handlers::DROPPED) && !self.dispatcher.tells_drops {
             return Outcome::Nothing;
         }
+        self.set_dropped(handle, kind);
+        Outcome::Step(step::DROPPED, env.array_buffer(payload.of(self.dispatcher.bytes())))
+    }
+
+    /// The same, of a message that was not even handed over.
+    pub(super) fn dropped_step<'c>(
+        &mut self,
+        env: Env<'c>,
+        handle: Handle,
+        kind: MessageKind,
+        payload: &[u8],
+    ) -> Option<(f64, Value<'c>)> {
+        self.sockets.get(handle)?;
+        self.set_dropped(handle, kind);
+        Some((step::DROPPED, env.array_buffer(payload)))
+    }
+
+    fn set_dropped(&mut self, handle: Handle, kind: MessageKind) {
         self.registers.set(1, f64::from(handle.slot));
         self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
-        Outcome::Step(step::DROPPED, env.array_buffer(payload.of(self.dispatcher.bytes())))
     }
 
     /// The WebSocket of a connection, if JavaScript has a handler for the event.
@@ -373,16 +402,22 @@ impl Environment {
             // A worker that has seen FIN keeps the connection for answers that were under way; there will be none.
             let to = Address { connection, request };
             self.outgoing.push(connection.worker, Command::AbortResponse { to });
-            return self.abort_step(env, handle, cause);
+            return self.abort_step(env, handle, cause).into();
         }
         // The response became a WebSocket in the meantime: its connection was dead before the 101 could be written.
         let Some(handle) = self.occupants.socket(connection) else { return Outcome::Nothing };
         let cause = if cause == CloseCause::FinBeforeResponse { CloseCause::FinWithoutClose } else { cause };
-        self.close_step(env, handle, cause)
+        self.close_step(env, handle, cause).into()
     }
 
-    fn abort_step<'c>(&mut self, env: Env<'c>, handle: Handle, cause: CloseCause) -> Outcome<'c> {
-        let Some(exchange) = self.exchanges.get(handle) else { return Outcome::Nothing };
+    /// The response is aborted as far as JavaScript is concerned.
+    pub(super) fn abort_step<'c>(
+        &mut self,
+        env: Env<'c>,
+        handle: Handle,
+        cause: CloseCause,
+    ) -> Option<(f64, Value<'c>)> {
+        let exchange = self.exchanges.get(handle)?;
         let (app, written) = (exchange.app, exchange.output.written);
         let (_, reason) = self.farewell(app, cause);
         if let Some(stats) = self.stats(app) {
@@ -392,42 +427,20 @@ impl Environment {
         self.registers.set(3, written as f64);
         self.registers.set(1, f64::from(handle.slot));
         self.registers.set(2, f64::from(cause.number()));
-        Outcome::Step(step::ABORT, env.string(reason.as_bytes()))
+        Some((step::ABORT, env.string(reason.as_bytes())))
     }
 
-    fn close_step<'c>(&mut self, env: Env<'c>, handle: Handle, cause: CloseCause) -> Outcome<'c> {
-        let Some(socket) = self.sockets.get(handle) else { return Outcome::Nothing };
+    /// The WebSocket is closed as far as JavaScript is concerned.
+    pub(super) fn close_step<'c>(
+        &mut self,
+        env: Env<'c>,
+        handle: Handle,
+        cause: CloseCause,
+    ) -> Option<(f64, Value<'c>)> {
+        let socket = self.sockets.get(handle)?;
         let (code, reason) = self.farewell(socket.app, cause);
         self.close_socket(handle, code, cause);
-        Outcome::Step(step::CLOSE, env.array_buffer(reason.as_bytes()))
-    }
-
-    /// The next object that `app.close()` or `app.shutdown()` has closed, as an event.
-    ///
-    /// # Errors
-    /// There is no such app.
-    pub fn next_closing<'c>(&mut self, env: Env<'c>, app: f64) -> Result<Value<'c>, Misuse> {
-        loop {
-            let outcome = match self.app(app)?.1.next_closing() {
-                Some(Closing::Exchange(handle, cause)) if self.is_unanswered(handle) => {
-                    self.abort_step(env, handle, cause)
-                }
-                Some(Closing::Socket(handle, cause)) if self.sockets.get(handle).is_some() => {
-                    self.close_step(env, handle, cause)
-                }
-                Some(Closing::Connection(handle)) => self.forget_connection(handle).into(),
-                Some(Closing::Exchange(..) | Closing::Socket(..)) => continue,
-                None => Outcome::Step(step::SLEEP, Value::UNDEFINED),
-            };
-            if let Outcome::Step(step, value) = outcome {
-                self.registers.set(0, step);
-                return Ok(value);
-            }
-        }
-    }
-
-    fn is_unanswered(&self, handle: Handle) -> bool {
-        self.exchanges.get(handle).is_some_and(|exchange| exchange.stage != Stage::Over)
+        Some((step::CLOSE, env.array_buffer(reason.as_bytes())))
     }
 }
 

@@ -16,6 +16,7 @@ use super::error::Misuse;
 use super::handles::{Handle, Table};
 use super::http_response::Exchange;
 use super::outgoing::Outgoing;
+use super::pending::Pending;
 use super::raw::Env;
 use super::shutdown::Shutdowns;
 use super::store;
@@ -40,6 +41,8 @@ pub struct Environment {
     pub outgoing: Outgoing,
     /// Events being handled.
     pub dispatcher: Dispatcher,
+    /// Events that JavaScript has caused and was not told of.
+    pub pending: Pending,
     /// All apps ever made; there are few.
     pub apps: Vec<App>,
     /// All routes of all apps, by handler number.

@@ -6,7 +6,8 @@ use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
     adoption, app, buffer, client, connections, declarative, dispatch, files, http_request, http_response,
-    logger, multipart, notices, request_body, response_body, shutdown, stats, store, tcp, tls, websocket,
+    logger, multipart, notices, pending, request_body, response_body, shutdown, stats, store, tcp, tls,
+    websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -28,6 +29,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("copy", buffer::copy),
     ("getParts", multipart::parts),
     ("next", dispatch::next),
+    ("told", pending::told),
     ("checkStatus", declarative::status),
     ("checkHeader", declarative::header),
     ("appNew", app::new),
@@ -53,7 +55,6 @@ pub const ALL: &[(&str, Native)] = &[
     ("appListen", app::listen),
     ("appListenUnix", app::listen_unix),
     ("appClose", app::close),
-    ("appClosing", app::closing),
     ("appShutdown", shutdown::shut_down),
     ("appPublish", app::publish),
     ("appSubscribers", app::subscribers),
@@ -139,6 +140,7 @@ fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         return Err(Misuse::bug());
     }
     environment.registers = registers;
+    environment.pending.begin_turn();
     let bell = Arc::new(NodeBell::new(environment.doorbell.ringer()));
     let journal = Journal::open(logger::level_argument(call, 2), Arc::clone(&bell));
     let pool = Pool::new(Arc::clone(&bell), Arc::clone(&journal));

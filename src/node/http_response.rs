@@ -7,6 +7,7 @@ use super::cached_route::Recording;
 use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
+use super::pending::PendingEvent;
 use super::raw::{Call, Value};
 use super::request_body::RequestBody;
 use super::response_body::Output;
@@ -19,7 +20,6 @@ use crate::bridge::introduction::Introduction;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
-use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::FieldFlags;
 use crate::protocol::http::head::{BodyLength, HeaderField, Span, Version, is_field_value, is_token};
 use crate::protocol::websocket::extensions::has_broken_compression;
@@ -56,6 +56,8 @@ pub struct Exchange {
     pub handler: HandlerState,
     /// What has been sent.
     pub stage: Stage,
+    /// The application has closed it, and its handler has not run yet.
+    pub is_closing: bool,
     /// An abort handler is attached.
     pub abort_attached: bool,
     /// Its version.
@@ -115,6 +117,7 @@ impl Exchange {
             nth: 0,
             handler: HandlerState::Returned,
             stage: Stage::Waiting,
+            is_closing: false,
             abort_attached: false,
             version: Version::Http11,
             body_length: BodyLength::None,
@@ -411,20 +414,22 @@ pub(super) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse>
     Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text))
 }
 
-/// `resClose(response)`: drops the connection. `lib/` runs the abort handler.
+/// `resClose(response)`: drops the connection. Returns the place of the event for `told`. A response that is closed already,
+/// and whose handler has not run yet, stays as it is: the application cannot know.
 pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let (handle, exchange) = environment.response(call.number(0))?;
-    let app = exchange.app;
-    if let Some(stats) = environment.stats(app) {
-        stats.note_aborted(CloseCause::ApplicationClosed);
+    let mark = environment.pending.len();
+    let handle = Handle::from_number(call.number(0));
+    let is_closing = handle.and_then(|it| environment.exchanges.get(it)).is_some_and(|it| it.is_closing);
+    if !is_closing {
+        let (handle, _) = environment.response(call.number(0))?;
+        environment.abort_pending(handle);
     }
-    environment.abort_exchange(handle);
-    environment.settle();
-    Ok(Value::UNDEFINED)
+    Ok(call.env().from_number(mark as f64))
 }
 
-/// `resUpgrade(response, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, route)`: returns the handle of the WebSocket.
+/// `resUpgrade(response, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, route)`: returns the handle of the
+/// WebSocket. Register 1 has the place of the event for `told`.
 pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut key, mut protocol, mut extensions) = (call.env(), Vec::new(), Vec::new(), Vec::new());
     env.append_text_or_data(call.argument(1), &mut key)?;
@@ -436,6 +441,9 @@ pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let route = call.number(4);
     let route = if route >= 0.0 { route as usize } else { usize::MAX };
     let socket = environment.upgrade_exchange(handle, &key, &protocol, &extensions, route)?;
+    let mark = environment.pending.len();
+    environment.add_pending(PendingEvent::Open(socket));
+    environment.registers.set(1, mark as f64);
     // The 101 leaves with what `open` sends: `lib/` runs it next, and settles afterwards.
     Ok(env.from_number(socket.to_number()))
 }

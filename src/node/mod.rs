@@ -1,7 +1,7 @@
 //! Node's thread: everything JavaScript can see, and the only code that calls Node-API. Touches no socket.
 //!
 //! JavaScript calls in, nothing here calls out: `lib/` asks for the next event and runs the handler itself, and
-//! `ws.end()` returns what its handlers need. So no function here is ever entered while another one is at work, and
+//! asks for what `ws.end()` has brought about just the same (`pending`). So no function here is ever entered while another one is at work, and
 //! whether a handle is valid is decided in one place, on one thread, without a lock.
 //!
 //! Every thread of Node has all of this for itself; they share the key-value `store`, and `notices`.
@@ -33,6 +33,7 @@ pub mod multipart;
 pub mod notices;
 pub mod option;
 pub mod outgoing;
+pub mod pending;
 pub mod prepared_head;
 pub mod raw;
 pub mod request_body;

@@ -253,8 +253,8 @@ fn hand_over<'c>(env: Env<'c>, delivery: Delivery<'_>) -> Option<(f64, Value<'c>
     }
 }
 
-/// `resAttachData(response, taker, maxSize)`: a body handler is attached. Returns whether the dispatcher has to be
-/// called for what arrived before.
+/// `resAttachData(response, taker, maxSize)`: a body handler is attached. What arrived before follows in a turn of the
+/// dispatcher.
 pub fn attach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, exchange) = environment.response(call.number(0))?;
@@ -265,8 +265,10 @@ pub fn attach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         environment.outgoing.push(to.connection.worker, Command::ResumeReading { to });
         environment.settle();
     }
-    let call_needed = is_due && environment.dispatcher.deliver_body(handle);
-    Ok(call.env().from_bool(call_needed))
+    if is_due && environment.dispatcher.deliver_body(handle) {
+        environment.doorbell.ring();
+    }
+    Ok(Value::UNDEFINED)
 }
 
 /// `resRemaining(response)`: bytes of the body that no handler has been given yet, as a BigInt.

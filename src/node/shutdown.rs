@@ -4,14 +4,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::app::Closing;
 use super::environment::Environment;
 use super::error::Misuse;
-use super::handles::Handle;
+use super::pending::PendingEvent;
 use super::raw::{Call, Type, Value};
 use super::websocket::close_code;
 use crate::bridge::command::{Command, ShutdownOrder};
-use crate::bridge::id::{AppId, ConnectionId};
+use crate::bridge::id::AppId;
 use crate::bridge::latch::Latch;
 use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
@@ -78,9 +77,10 @@ impl Environment {
         let app = self.apps.get_mut(number as usize)?.end_epoch(number);
         self.forget_listeners(app);
         let sockets = self.sockets.iter().filter(|(_, socket)| app.covers(socket.app));
-        let sockets: Vec<_> =
-            sockets.map(|(handle, _)| Closing::Socket(handle, CloseCause::ServerShutdown)).collect();
-        self.apps.get_mut(number as usize)?.close_later(sockets);
+        let cause = CloseCause::ServerShutdown;
+        let events = sockets.map(|(socket, _)| PendingEvent::Close { socket, cause, said: None });
+        let events: Vec<_> = events.collect();
+        events.into_iter().for_each(|event| self.add_pending(event));
         let threads = self.threads.as_ref()?;
         let workers = threads.pool.workers().len();
         if workers == 0 {
@@ -106,34 +106,20 @@ impl Environment {
         }
     }
 
-    /// A WebSocket that has opened while its app shuts down is told. Returns the reason for its close handler.
-    fn tell_latecomer(&mut self, number: f64) -> Option<Cow<'static, str>> {
-        let (handle, socket) = self.socket(number).ok()?;
-        let (app, connection) = (socket.app, socket.connection);
-        self.shutdowns.order(app)?;
-        let (code, reason) = self.farewell(app, CloseCause::ServerShutdown);
-        self.push_end(handle, connection, CloseCause::ServerShutdown, code, reason.as_bytes());
-        Some(reason)
-    }
-
-    /// Has the worker send a Close frame, and closes the WebSocket as far as JavaScript is concerned.
-    pub fn push_end(
-        &mut self,
-        handle: Handle,
-        connection: ConnectionId,
-        cause: CloseCause,
-        code: u16,
-        reason: &[u8],
-    ) {
-        let reason = self.outgoing.copy(connection.worker, reason);
-        self.outgoing.push(connection.worker, Command::EndWebSocket { connection, cause, code, reason });
-        self.close_socket(handle, code, cause);
-        self.settle();
+    /// A WebSocket that has opened while its app shuts down is told.
+    fn tell_latecomer(&mut self, number: f64) {
+        let Ok((handle, socket)) = self.socket(number) else { return };
+        let app = socket.app;
+        if self.shutdowns.order(app).is_some() {
+            let (code, reason) = self.farewell(app, CloseCause::ServerShutdown);
+            let said = Some((code, reason.as_bytes().to_vec()));
+            self.close_pending(handle, CloseCause::ServerShutdown, said);
+        }
     }
 }
 
 /// `appShutdown(app, timeout, code, reason)`: returns the number under which `next` will tell of its end, or −1 if there
-/// is nothing to wait for. `appClosing` then tells for which objects handlers have to run.
+/// is nothing to wait for. Register 1 has the place of the first event for `told`.
 pub fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let timeout = match (env.type_of(call.argument(1)), env.number(call.argument(1))) {
@@ -157,16 +143,17 @@ pub fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     };
     let mut environment = call.environment()?;
     let (number, _) = environment.app(call.number(0))?;
+    let mark = environment.pending.len();
     let shutdown = environment.shut_down_app(number, code, reason, timeout);
+    environment.registers.set(1, mark as f64);
     environment.update_liveness(env);
     Ok(env.from_number(shutdown.unwrap_or(-1.0)))
 }
 
-/// `wsShutDown(socket)`: to be called when its `open` handler has returned. Returns the reason for the close handler, or
-/// nothing if the WebSocket stays.
+/// `wsShutDown(socket)`: to be called when its `open` handler has returned. Closes it, unless it may stay.
 pub fn tell_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let reason = call.environment()?.tell_latecomer(call.number(0));
-    Ok(reason.map_or(Value::UNDEFINED, |reason| call.env().array_buffer(reason.as_bytes())))
+    call.environment()?.tell_latecomer(call.number(0));
+    Ok(Value::UNDEFINED)
 }
 
 /// How long connections may take to end, unless the call says otherwise. Less than the time for which process managers

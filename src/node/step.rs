@@ -46,5 +46,11 @@ pub const CONNECTED: f64 = 22.0;
 /// A connect has failed: connect; returns code, message, the system's code, status and body of the response, then names
 /// and values of its header fields.
 pub const NOT_CONNECTED: f64 = 23.0;
+/// A WebSocket that `upgrade` made is open: WebSocket.
+pub const UPGRADED: f64 = 24.0;
+/// A WebSocket has subscribed or unsubscribed: slot, count now, count before; returns the topic.
+pub const SUBSCRIPTION: f64 = 25.0;
 /// A TLS handshake waits for a server name: handshake, app; returns the name.
 pub const SERVER_NAME: f64 = 26.0;
+/// An event waits to be told, and much of the stack is in use: find out how much is left.
+pub const DEEP: f64 = 27.0;

@@ -7,6 +7,7 @@ use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
 use super::http_response::{address_as_text, address_bytes, append_payload, asked_address, port_number};
+use super::pending::PendingEvent;
 use super::raw::{Call, Type, Value};
 use super::topics::Change;
 use crate::bridge::command::Command;
@@ -40,6 +41,8 @@ pub struct Socket {
     fragments: Fragments,
     /// It was told to close because of its backlog; nothing more is sent.
     limited: bool,
+    /// The application has closed it, and its handlers have not run yet: nothing more is sent.
+    pub is_closing: bool,
     /// Its topics, in the order of the calls until one is left.
     topics: IndexSet<TopicId>,
     peer: KeptPeer,
@@ -59,6 +62,7 @@ impl Socket {
             drain: DrainRequest::None,
             fragments: Fragments::None,
             limited: false,
+            is_closing: false,
             topics: IndexSet::new(),
             peer: peer.into(),
         }
@@ -305,11 +309,12 @@ const fn kind_of(is_binary: bool) -> MessageKind {
     if is_binary { MessageKind::Binary } else { MessageKind::Text }
 }
 
-/// `wsSend(socket, message, isBinary, compress)`: 1, 0 or 2.
+/// `wsSend(socket, message, isBinary, compress)`: 1, 0 or 2. With 2, register 1 has the place of the event for `told`, or −1
+/// if nobody wants to know.
 pub fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (kind, compress) = (kind_of(call.truthy(2)), call.truthy(3));
     require_no_fragments(call)?;
-    transmit(call, Droppable::Yes, |connection, payload| Command::SendMessage {
+    transmit(call, Droppable::Yes(kind), |connection, payload| Command::SendMessage {
         connection,
         kind,
         payload,
@@ -331,7 +336,7 @@ fn require_no_fragments(call: &Call<'_>) -> Result<(), Misuse> {
 pub fn first_fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (kind, compress) = (kind_of(call.truthy(2)), call.truthy(3));
     require_no_fragments(call)?;
-    let status = transmit(call, Droppable::Yes, |connection, payload| Command::SendFragment {
+    let status = transmit(call, Droppable::Yes(kind), |connection, payload| Command::SendFragment {
         connection,
         fragment: Fragment::First { kind, compress },
         payload,
@@ -342,7 +347,7 @@ pub fn first_fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(status)
 }
 
-/// `wsFragment(socket, message, isLast)`: as `wsSend`. Register 1 says whether the message is binary.
+/// `wsFragment(socket, message, isLast)`: as `wsSend`.
 pub fn fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let is_last = call.truthy(2);
     let fragment = if is_last { Fragment::Last } else { Fragment::Middle };
@@ -351,25 +356,23 @@ pub fn fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         let (handle, socket) = environment.socket(call.number(0))?;
         (handle, socket.fragments)
     };
-    let (droppable, kind) = match before {
+    let droppable = match before {
         Fragments::None => {
             return Err(Misuse::invalid_state("no message is being sent: sendFirstFragment must come first"));
         }
         // To be closed is no worse in the middle of a message than elsewhere; to miss a part of it would be.
-        Fragments::Sent(kind) if call.environment()?.closes_at_limit(handle) => (Droppable::Yes, kind),
-        Fragments::Sent(kind) => (Droppable::No, kind),
-        Fragments::Dropped(kind) => (Droppable::Already, kind),
+        Fragments::Sent(kind) if call.environment()?.closes_at_limit(handle) => Droppable::Yes(kind),
+        Fragments::Sent(_) => Droppable::No,
+        Fragments::Dropped(kind) => Droppable::Already(kind),
     };
     let status = transmit(call, droppable, |connection, payload| Command::SendFragment {
         connection,
         fragment,
         payload,
     })?;
-    let mut environment = call.environment()?;
     if is_last {
-        environment.socket(call.number(0))?.1.fragments = Fragments::None;
+        call.environment()?.socket(call.number(0))?.1.fragments = Fragments::None;
     }
-    environment.registers.set(1, f64::from(u8::from(kind == MessageKind::Binary)));
     Ok(status)
 }
 
@@ -387,11 +390,11 @@ pub fn ping<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Droppable {
     /// It is.
-    Yes,
+    Yes(MessageKind),
     /// It is a control frame, or belongs to a message that has begun.
     No,
     /// It belongs to a message whose begin was dropped.
-    Already,
+    Already(MessageKind),
 }
 
 fn transmit<'c>(
@@ -402,24 +405,27 @@ fn transmit<'c>(
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let (handle, socket) = environment.socket(call.number(0))?;
-    let (connection, app) = (socket.connection, socket.app);
+    let (connection, app, is_closing) = (socket.connection, socket.app, socket.is_closing);
     // Before anything is added to the batch, which this may hand over.
     let must_drop = match droppable {
-        Droppable::Yes => environment.is_over_limit(handle),
+        _ if is_closing => true,
+        Droppable::Yes(_) => environment.is_over_limit(handle),
         Droppable::No => false,
-        Droppable::Already => true,
+        Droppable::Already(_) => true,
     };
     let payload = append_payload(call, environment, connection.worker, 1)?;
     if must_drop {
         // Otherwise a loop that goes on sending would fill the memory with what it was told is dropped.
-        environment.outgoing.arena(connection.worker).truncate(payload.start as usize);
-        if droppable == Droppable::Yes
-            && let Some(stats) = environment.stats(app)
-        {
-            stats.note_dropped();
+        let wanted = !is_closing && environment.wants_dropped(handle);
+        let arena = environment.outgoing.arena(connection.worker);
+        let message = wanted.then(|| arena[payload.start as usize..].to_vec());
+        arena.truncate(payload.start as usize);
+        environment.registers.set(1, -1.0);
+        if !is_closing {
+            environment.note_dropped(handle, app, droppable, message);
+            environment.act_on_limit(handle);
+            environment.settle();
         }
-        environment.act_on_limit(handle);
-        environment.settle();
         return Ok(call.env().from_number(sent::DROPPED));
     }
     environment.outgoing.push(connection.worker, command(connection, payload));
@@ -444,6 +450,33 @@ fn transmit<'c>(
     Ok(call.env().from_number(if queued { sent::QUEUED } else { sent::NOW }))
 }
 
+impl Environment {
+    /// Whether anybody wants to know of a message that is dropped.
+    fn wants_dropped(&self, handle: Handle) -> bool {
+        let behavior = self.sockets.get(handle).and_then(|socket| self.behavior(socket.route));
+        let has_handler = behavior.is_some_and(|behavior| behavior.handlers.has(Handlers::DROPPED));
+        has_handler || self.dispatcher.tells_drops
+    }
+
+    /// A message, or a part of one, was dropped: counts it, and tells it to whoever wants to know.
+    fn note_dropped(&mut self, socket: Handle, app: AppId, droppable: Droppable, message: Option<Vec<u8>>) {
+        let kind = match droppable {
+            Droppable::Yes(kind) => {
+                if let Some(stats) = self.stats(app) {
+                    stats.note_dropped();
+                }
+                kind
+            }
+            Droppable::Already(kind) => kind,
+            Droppable::No => return,
+        };
+        if let Some(payload) = message {
+            self.registers.set(1, self.pending.len() as f64);
+            self.add_pending(PendingEvent::Dropped { socket, kind, payload });
+        }
+    }
+}
+
 /// `wsBuffered(socket)`: bytes of back-pressure.
 pub fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
@@ -457,19 +490,16 @@ pub fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(amount as f64))
 }
 
-/// `wsEnd(socket, code, message)`: returns the reason for the close handler.
+/// `wsEnd(socket, code, message)`: returns the place of the event for `told`.
 pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut reason) = (call.env(), Vec::new());
     let code = close_code(call, 1)?.unwrap_or(0);
     env.append_text_or_data(call.argument(2), &mut reason)?;
     let mut environment = call.environment()?;
-    let (handle, socket) = environment.socket(call.number(0))?;
-    let connection = socket.connection;
-    environment.push_end(handle, connection, CloseCause::ApplicationEnded, code, &reason);
-    if reason.is_empty() {
-        reason.extend_from_slice(CloseCause::ApplicationEnded.verdict().text.as_bytes());
-    }
-    Ok(env.array_buffer(&reason))
+    let (handle, _) = environment.socket(call.number(0))?;
+    let mark = environment.pending.len();
+    environment.close_pending(handle, CloseCause::ApplicationEnded, Some((code, reason)));
+    Ok(env.from_number(mark as f64))
 }
 
 /// An argument that is a close code; `None` if it is left out.
@@ -491,19 +521,16 @@ pub fn close_code(call: &Call<'_>, index: usize) -> Result<Option<u16>, Misuse> 
     }
 }
 
-/// `wsClose(socket)`: returns the reason for the close handler.
+/// `wsClose(socket)`: returns the place of the event for `told`.
 pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let (handle, socket) = environment.socket(call.number(0))?;
-    let connection = socket.connection;
-    environment.outgoing.push(connection.worker, Command::CloseWebSocket { connection });
-    let verdict = CloseCause::ApplicationClosed.verdict();
-    environment.close_socket(handle, verdict.local_code, CloseCause::ApplicationClosed);
-    environment.settle();
-    Ok(call.env().array_buffer(verdict.text.as_bytes()))
+    let (handle, _) = environment.socket(call.number(0))?;
+    let mark = environment.pending.len();
+    environment.close_pending(handle, CloseCause::ApplicationClosed, None);
+    Ok(call.env().from_number(mark as f64))
 }
 
-/// `wsSubscribe(socket, topic)`: returns whether that is new; then the registers hold the new and the old count.
+/// `wsSubscribe(socket, topic)`: returns the place of the event for `told`, −1 if there is none.
 pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let name = topic_argument(call)?;
     let mut guard = call.environment()?;
@@ -513,7 +540,7 @@ pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     if let Some(id) = environment.topics.find(app, &name)
         && environment.sockets.get(handle).is_some_and(|socket| socket.topics.contains(&id))
     {
-        return Ok(call.env().from_bool(false));
+        return Ok(call.env().from_number(-1.0));
     }
     let (topic, old) = environment.topics.subscribe(app, &name, connection.worker);
     if let Some(socket) = environment.sockets.get_mut(handle) {
@@ -521,29 +548,28 @@ pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     }
     environment.outgoing.push(connection.worker, Command::Subscribe { connection, topic });
     environment.settle();
-    environment.registers.set(1, f64::from(old + 1));
-    environment.registers.set(2, f64::from(old));
-    Ok(call.env().from_bool(true))
+    let mark = environment.add_subscription(handle, Change { name, new: old + 1, old });
+    Ok(call.env().from_number(mark.map_or(-1.0, |mark| mark as f64)))
 }
 
-/// `wsUnsubscribe(socket, topic)`: returns whether it was subscribed; then the registers hold the counts.
+/// `wsUnsubscribe(socket, topic)`: returns the place of the event for `told`, −1 if there is none, −2 if it was not
+/// subscribed.
 pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let name = topic_argument(call)?;
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let (handle, socket) = environment.socket(call.number(0))?;
     let (connection, app) = (socket.connection, socket.app.app);
-    let Some(topic) = environment.topics.find(app, &name) else { return Ok(call.env().from_bool(false)) };
+    let Some(topic) = environment.topics.find(app, &name) else { return Ok(call.env().from_number(-2.0)) };
     let Some(socket) = environment.sockets.get_mut(handle) else { return Err(Misuse::websocket_closed()) };
     if !socket.topics.swap_remove(&topic) {
-        return Ok(call.env().from_bool(false));
+        return Ok(call.env().from_number(-2.0));
     }
     let change = environment.topics.unsubscribe(topic, connection.worker);
     environment.outgoing.push(connection.worker, Command::Unsubscribe { connection, topic });
     environment.settle();
-    environment.registers.set(1, f64::from(change.new));
-    environment.registers.set(2, f64::from(change.old));
-    Ok(call.env().from_bool(true))
+    let mark = environment.add_subscription(handle, change);
+    Ok(call.env().from_number(mark.map_or(-1.0, |mark| mark as f64)))
 }
 
 /// `wsIsSubscribed(socket, topic)`

@@ -1,0 +1,261 @@
+//! Events that the application itself causes: `ws.end()` a close, `res.close()` an abort, `res.upgrade()` an open,
+//! `ws.subscribe()` a subscription. Their handlers run before the call returns, and what they call may cause further ones.
+//!
+//! The call puts its event here, with all that the handler needs, and `lib/call.js` takes it out again and runs the
+//! handler. Between the two JavaScript may run out of stack, or stop because handlers are nested too deep already. Then
+//! the event stays where it is: a call further out takes it or, at the latest, the dispatcher, before any other event. So
+//! every event is told exactly once, whatever happens between the change of state and the handler.
+//!
+//! Until its event is taken, a WebSocket that was closed here counts as open: the application has not been told, and goes
+//! through lists that it is still in.
+
+use std::collections::VecDeque;
+
+use super::behavior::Handlers;
+use super::environment::Environment;
+use super::error::Misuse;
+use super::handles::Handle;
+use super::http_response::Stage;
+use super::raw::{Call, Env, Value};
+use super::step;
+use super::topics::Change;
+use crate::bridge::command::Command;
+use crate::protocol::cause::CloseCause;
+use crate::protocol::websocket::MessageKind;
+
+/// An event that JavaScript has not been told of.
+#[derive(Debug)]
+pub enum PendingEvent {
+    /// An upgrade made this WebSocket.
+    Open(Handle),
+    /// This WebSocket is closed.
+    Close {
+        /// Whose handlers are to run.
+        socket: Handle,
+        /// Why.
+        cause: CloseCause,
+        /// Code and reason; `None` for those of the cause, or of the shutdown.
+        said: Option<(u16, Vec<u8>)>,
+    },
+    /// This response is aborted.
+    Abort {
+        /// Whose handler is to run.
+        exchange: Handle,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// A connection that filters were told of is closed.
+    ConnectionClosed(Handle),
+    /// This WebSocket has subscribed to a topic, or unsubscribed.
+    Subscription {
+        /// Whose handler is to run.
+        socket: Handle,
+        /// What became of the topic.
+        change: Change,
+    },
+    /// A message was dropped.
+    Dropped {
+        /// Whose handler is to run.
+        socket: Handle,
+        /// Text or binary.
+        kind: MessageKind,
+        /// The message.
+        payload: Vec<u8>,
+    },
+}
+
+/// The events that JavaScript has not been told of, in the order in which they were caused.
+#[derive(Debug, Default)]
+pub struct Pending {
+    events: VecDeque<PendingEvent>,
+    /// Where the stack of the running turn of Node's loop begins, about.
+    stack_base: usize,
+    /// The bell was rung for these events since the last turn of the dispatcher.
+    has_rung: bool,
+}
+
+impl Pending {
+    /// How many there are: the place of the next one.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Node's loop has called: nothing of a program is on the stack.
+    pub fn begin_turn(&mut self) {
+        self.stack_base = stack_position();
+        self.has_rung = false;
+    }
+
+    /// Whether so much of the stack is in use that it is worth finding out how much is left.
+    fn is_stack_deep(&self) -> bool {
+        self.stack_base.saturating_sub(stack_position()) > SHALLOW_STACK
+    }
+}
+
+/// About where the stack ends at present. It grows towards lower addresses.
+#[inline(never)]
+fn stack_position() -> usize {
+    let marker = 0u8;
+    std::ptr::from_ref(&marker).addr()
+}
+
+impl Environment {
+    /// Adds an event. The call that causes it is about to tell it; should that fail outside of a turn of the dispatcher, a
+    /// turn has to come.
+    pub fn add_pending(&mut self, event: PendingEvent) {
+        self.pending.events.push_back(event);
+        if !self.dispatcher.is_turning && !std::mem::replace(&mut self.pending.has_rung, true) {
+            self.doorbell.ring();
+        }
+    }
+
+    /// Closes a WebSocket: the worker is told now, JavaScript next. Nothing if that has happened.
+    pub fn close_pending(&mut self, handle: Handle, cause: CloseCause, said: Option<(u16, Vec<u8>)>) {
+        let Some(socket) = self.sockets.get_mut(handle) else { return };
+        if std::mem::replace(&mut socket.is_closing, true) {
+            return;
+        }
+        let connection = socket.connection;
+        let command = match &said {
+            Some((code, reason)) => {
+                let reason = self.outgoing.copy(connection.worker, reason);
+                Command::EndWebSocket { connection, cause, code: *code, reason }
+            }
+            None => Command::CloseWebSocket { connection },
+        };
+        self.outgoing.push(connection.worker, command);
+        self.add_pending(PendingEvent::Close { socket: handle, cause, said });
+        self.settle();
+    }
+
+    /// Aborts a response: the worker is told now, JavaScript next. Nothing if that has happened.
+    pub fn abort_pending(&mut self, handle: Handle) {
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
+        if std::mem::replace(&mut exchange.is_closing, true) {
+            return;
+        }
+        exchange.stage = Stage::Over;
+        let to = exchange.to;
+        self.outgoing.push(to.connection.worker, Command::AbortResponse { to });
+        self.add_pending(PendingEvent::Abort { exchange: handle, cause: CloseCause::ApplicationClosed });
+        self.settle();
+    }
+
+    /// A WebSocket has subscribed or unsubscribed. Returns the place of the event, if there is a handler for it.
+    pub fn add_subscription(&mut self, socket: Handle, change: Change) -> Option<usize> {
+        let route = self.sockets.get(socket)?.route;
+        let mark = self.pending.len();
+        self.behavior(route)?.handlers.has(Handlers::SUBSCRIPTION).then(|| {
+            self.add_pending(PendingEvent::Subscription { socket, change });
+            mark
+        })
+    }
+
+    /// Takes the first event from the place `mark` on that is still true, as something for JavaScript to do.
+    pub fn take_pending<'c>(&mut self, env: Env<'c>, mark: usize) -> Option<(f64, Value<'c>)> {
+        while let Some(event) = self.pending.events.remove(mark) {
+            let step = match event {
+                PendingEvent::Open(socket) => self.open_step(socket),
+                PendingEvent::Close { socket, cause, said } => {
+                    self.pending_close_step(env, socket, cause, said)
+                }
+                PendingEvent::Abort { exchange, cause } => self.pending_abort_step(env, exchange, cause),
+                PendingEvent::ConnectionClosed(connection) => self.forget_connection(connection),
+                PendingEvent::Subscription { socket, change } => self.subscription_step(env, socket, &change),
+                PendingEvent::Dropped { socket, kind, payload } => {
+                    self.registers.set(3, 0.0);
+                    self.dropped_step(env, socket, kind, &payload)
+                }
+            };
+            if step.is_some() {
+                return step;
+            }
+        }
+        None
+    }
+
+    fn open_step<'c>(&mut self, socket: Handle) -> Option<(f64, Value<'c>)> {
+        self.sockets.get(socket)?;
+        self.registers.set(1, socket.to_number());
+        Some((step::UPGRADED, Value::UNDEFINED))
+    }
+
+    fn pending_close_step<'c>(
+        &mut self,
+        env: Env<'c>,
+        handle: Handle,
+        cause: CloseCause,
+        said: Option<(u16, Vec<u8>)>,
+    ) -> Option<(f64, Value<'c>)> {
+        let is_closing = self.sockets.get(handle)?.is_closing;
+        match said {
+            // A handler of this `app.close()` has closed it for itself, which will be told.
+            None if is_closing && cause != CloseCause::ApplicationClosed => None,
+            None => self.close_step(env, handle, cause),
+            Some((code, mut reason)) => {
+                self.close_socket(handle, code, cause);
+                if reason.is_empty() {
+                    reason.extend_from_slice(cause.verdict().text.as_bytes());
+                }
+                Some((step::CLOSE, env.array_buffer(&reason)))
+            }
+        }
+    }
+
+    fn pending_abort_step<'c>(
+        &mut self,
+        env: Env<'c>,
+        handle: Handle,
+        cause: CloseCause,
+    ) -> Option<(f64, Value<'c>)> {
+        let exchange = self.exchanges.get_mut(handle)?;
+        let cause = match std::mem::take(&mut exchange.is_closing) {
+            true => CloseCause::ApplicationClosed,
+            false if exchange.stage == Stage::Over => return None,
+            false => cause,
+        };
+        self.abort_step(env, handle, cause)
+    }
+
+    fn subscription_step<'c>(
+        &mut self,
+        env: Env<'c>,
+        socket: Handle,
+        change: &Change,
+    ) -> Option<(f64, Value<'c>)> {
+        self.sockets.get(socket)?;
+        self.registers.set(1, f64::from(socket.slot));
+        self.registers.set(2, f64::from(change.new));
+        self.registers.set(3, f64::from(change.old));
+        Some((step::SUBSCRIPTION, env.array_buffer(&change.name)))
+    }
+}
+
+/// `told(mark, buffer, isRoomy)`: detaches the buffer of the last event, and returns the next one from the place `mark`
+/// on, as `next` does. `DEEP` asks whether there is stack left for a handler; only after it `isRoomy` is true.
+pub fn told<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    env.detach(call.argument(1));
+    let mut environment = call.environment()?;
+    let mark = call.number(0) as usize;
+    let (step, value) = if environment.pending.len() <= mark {
+        (step::SLEEP, Value::UNDEFINED)
+    } else if environment.pending.is_stack_deep() && !call.truthy(2) {
+        (step::DEEP, Value::UNDEFINED)
+    } else {
+        environment.take_pending(env, mark).unwrap_or((step::SLEEP, Value::UNDEFINED))
+    };
+    environment.registers.set(0, step);
+    Ok(value)
+}
+
+/// Bytes of stack that may be in use before anybody asks how many are left. No engine gives programs so few that a
+/// handler could not run from here.
+const SHALLOW_STACK: usize = 32 * 1024;
