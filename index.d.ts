@@ -40,8 +40,6 @@ export type ErrorCode =
   | 'ERR_HTTP_REQUEST_CLOSED'
   /** A `WebSocket` was used after it closed. */
   | 'ERR_WEBSOCKET_CLOSED'
-  /** A listen token was used after its socket was closed. */
-  | 'ERR_LISTEN_SOCKET_CLOSED'
   /** A header name that is no token, or a value with CR, LF or another control character (RFC 9110 §5). */
   | 'ERR_HTTP_INVALID_HEADER'
   /** A status that is not three digits, a space and a reason phrase without control characters (RFC 9112 §4). */
@@ -846,9 +844,10 @@ export interface ShutdownSummary {
 }
 
 /**
- * Stops accepting connections; those that exist live on, and the port is free on return.
+ * Stops accepting connections; those that exist live on, and the port is free on return. Nothing happens if the socket is
+ * closed already, by this or by its app.
  *
- * Throws `ERR_INVALID_ARG_TYPE` for anything but a token of `listen`, `ERR_LISTEN_SOCKET_CLOSED` if it is closed.
+ * Throws `ERR_INVALID_ARG_TYPE` for anything but a token of `listen`.
  */
 export function us_listen_socket_close(token: ListenSocket): void;
 
@@ -953,7 +952,7 @@ export interface HttpResponse {
    *
    * Throws `ERR_HTTP_INVALID_HEADER`; `ERR_INVALID_STATE` after the first `write` or `tryEnd`.
    */
-  writeHeader(key: RecognizedString, value: RecognizedString | number): this;
+  writeHeader(key: RecognizedString, value: RecognizedString): this;
   /**
    * Sends status and headers now, for a body that will come by `write`. Returns the response.
    *
@@ -1160,7 +1159,7 @@ export class DeclarativeResponse {
   constructor();
   /** As {@link HttpResponse.writeStatus}. */
   writeStatus(status: RecognizedString): this;
-  /** As {@link HttpResponse.writeHeader}; `ERR_INVALID_STATE` after the first piece of the body. */
+  /** As {@link HttpResponse.writeHeader}, with numbers, too; `ERR_INVALID_STATE` after the first piece of the body. */
   writeHeader(key: RecognizedString, value: RecognizedString | number): this;
   /** Adds a piece of the body. */
   write(chunk: RecognizedString): this;
@@ -1268,16 +1267,15 @@ export interface WebSocket<UserData> {
   /**
    * Closes in good order: a Close frame behind everything sent so far, then the TCP connection. `close` runs before
    * it returns, with this code and text (cause `CLOSED_BY_END`). `code` is 0, the default, or 1000–4999; what must not
-   * stand in a Close frame (0, 1004–1006, 1015–2999) sends none. The peer gets at most 123 bytes of the text, cut
-   * between characters.
+   * stand in a Close frame (0, 1004–1006, 1015–2999) sends none. Anything else is made an integer, as `'4001' | 0` does;
+   * what is then still no such code counts as 0, with a warning (`FERROWS_CLOSE_CODE`). The peer gets at most 123 bytes of
+   * the text, cut between characters.
    *
    * Handlers whose calls run other handlers may do so within each other, up to sixteen. A call of the sixteenth, and one
    * that finds hardly any stack left, returns before the handler has run; it runs as soon as there is room, in order and
    * before any other event. Until then a WebSocket that is closed so counts as open: nothing is sent any more (`send`
    * returns 2), and to close it again has no effect. The same goes for `onAborted` in `res.close`, `open` in `res.upgrade`,
    * and for `subscription` and `dropped`. What such a handler throws is reported when the outermost one has returned.
-   *
-   * Throws `ERR_OUT_OF_RANGE` for other codes.
    */
   end(code?: number, shortMessage?: RecognizedString): void;
   /** Drops the connection. `close` runs before it returns, with 1006 (cause `CLOSED_BY_APPLICATION`), as in {@link end}. */

@@ -8,6 +8,7 @@
 
 const uWS = require('..');
 const { ClosingServer, closed, textOf } = require('./helpers/closing-server.js');
+const { Program } = require('./helpers/program.js');
 const { RawWebSocket, closeFrame, frame } = require('./helpers/raw-websocket.js');
 
 describe('ws.end: the handler runs inside the call, with the full text; the peer gets a Close frame', () => {
@@ -107,25 +108,43 @@ describe('ws.end: the handler runs inside the call, with the full text; the peer
     await server.expectOneClose(closed(4003, 'not you', 'CLOSED_BY_END', 'local', true));
   });
 
-  const NO_CODES = [-1, 1, 999, 5000, 65536, 1000.5, NaN, Infinity];
-
-  test.each(NO_CODES)('throws a RangeError for %d, and nothing happens', async (code) => {
-    const thrown = [];
-    const server = new ClosingServer({
-      message(ws, message) {
-        try {
-          ws.end(code, 'x');
-        } catch (error) {
-          thrown.push(error);
-        }
-        ws.send(message);
-      },
-    });
+  test.each([
+    ['4001', 4001], [' 4001.9 ', 4001], [1000.7, 1000], [4999.5, 4999], [4001n, 4001], [[4001], 4001], [null, 0], ['', 0],
+    [false, 0], [-0.5, 0], [2 ** 32 + 4001, 4001],
+  ])('the code %p is taken as an integer', async (code, integer) => {
+    const server = new ClosingServer({ message: (ws) => ws.end(code, 'x') });
     const client = await RawWebSocket.open(server.port);
-    client.sendText('still open');
-    expect(await client.frame()).toEqual(['text', 'still open']);
-    expect(thrown).toEqual([expect.objectContaining({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' })]);
-    expect(server.closes.size).toBe(0);
+    client.sendText('go');
+    expect(await client.frame()).toEqual(integer === 0 ? ['close'] : ['close', integer, 'x']);
+    await server.expectOneClose(closed(integer, 'x', 'CLOSED_BY_END', 'local', true));
+  });
+
+  const thrower = { valueOf() { throw new Error('no'); } };
+  const NO_CODES = [-1, 1, 999, 5000, 65536, 99999, NaN, Infinity, -Infinity, 'x', {}, Symbol('s'), () => {}, true, thrower];
+
+  test.each(NO_CODES)('the code %p, which is none, sends an empty Close frame', async (code) => {
+    const server = new ClosingServer({ message: (ws) => ws.end(code, 'x') });
+    const client = await RawWebSocket.open(server.port);
+    client.sendText('go');
+    expect(await client.frame()).toEqual(['close']);
+    await server.expectOneClose(closed(0, 'x', 'CLOSED_BY_END', 'local', true));
+  });
+
+  test('a code that is none is warned of, once', async () => {
+    const program = new Program(`
+      process.on('warning', ({ name, code, message }) => say([name, code, message]));
+      const app = uWS.App().ws('/*', { message: (ws) => ws.end(99999), close: () => say('closed') });
+      app.listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
+    `);
+    const port = await program.hear();
+    for (const isFirst of [true, false]) {
+      (await RawWebSocket.open(port)).sendText('go');
+      expect(await program.hear()).toBe('closed');
+      if (isFirst) {
+        const text = 'ws.end takes 0 or 1000–4999 as a code and was given 99999: the Close frame has none';
+        expect(await program.hear()).toEqual(['FerrowsWarning', 'FERROWS_CLOSE_CODE', text]);
+      }
+    }
   });
 });
 

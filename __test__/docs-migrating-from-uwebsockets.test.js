@@ -231,9 +231,7 @@ prove('Errors where the process ended', async (before, after) => {
     expect(log.size).toBe(codes.length);
     for (const code of codes) expect(await log.take()).toBe(code);
   }
-  const token = listenToken(createApp());
-  uWS.us_listen_socket_close(token);
-  expect(() => uWS.us_listen_socket_close(token)).toThrow(expect.objectContaining({ code: 'ERR_LISTEN_SOCKET_CLOSED' }));
+  expect(() => uWS.us_listen_socket_close({})).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }));
 });
 
 prove('Handlers that do not answer', async (before, after) => {

@@ -169,20 +169,11 @@ describe('writeHeader', () => {
     expect(Buffer.from(response.values('a')[0], 'latin1').toString()).toBe('é€\t😀');
   });
 
-  test('takes bytes for both, and a number as value', async () => {
+  test('takes bytes for both', async () => {
     const response = await answer((res) => {
-      res.writeHeader(Buffer.from('A'), new Uint8Array([98])).writeHeader('Age', 5).writeHeader('X', -1.5).end();
+      res.writeHeader(Buffer.from('A'), new Uint8Array([98])).end();
     });
-    expect(response.fields.slice(0, 3)).toEqual([['A', 'b'], ['Age', '5'], ['X', '-1.5']]);
-  });
-
-  test('numbers are written as JavaScript writes them', async () => {
-    const numbers = [0, -0, 1e21, 1.5e300, 1e-7, 2 ** 53, NaN, Infinity, -Infinity, 0.1];
-    const response = await answer((res) => {
-      numbers.forEach((number) => res.writeHeader('N', number));
-      res.end();
-    });
-    expect(response.values('n')).toEqual(numbers.map(String));
+    expect(response.fields[0]).toEqual(['A', 'b']);
   });
 
   test('a hundred headers of a thousand bytes are sent', async () => {
@@ -215,13 +206,12 @@ describe('writeHeader', () => {
 
   test('what is neither text nor data is refused, for both', async () => {
     const failures = [];
-    const values = NEITHER.filter((value) => typeof value !== 'number');
     await answer((res) => {
       failures.push(...NEITHER.map((name) => failureOf(() => res.writeHeader(name, 'value'))));
-      failures.push(...values.map((value) => failureOf(() => res.writeHeader('name', value))));
+      failures.push(...NEITHER.map((value) => failureOf(() => res.writeHeader('name', value))));
       res.end();
     });
-    expect(failures).toEqual([...NEITHER, ...values].map(() => NOT_TEXT));
+    expect(failures).toEqual([...NEITHER, ...NEITHER].map(() => NOT_TEXT));
   });
 
   test('after the first piece of the body it throws', async () => {

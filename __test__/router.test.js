@@ -656,7 +656,7 @@ describe('arguments', () => {
 
   test.each(names)('%s: pattern and handler are required', (name) => {
     const app = createApp();
-    const expected = { name: 'TypeError', code: 'ERR_MISSING_ARGS', message: 'Function requires at least 2 arguments.' };
+    const expected = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', message: 'Passed callback is not a valid function.' };
     expect(failureOf(() => app[name]())).toEqual(expected);
     expect(failureOf(() => app[name]('/'))).toEqual(expected);
   });

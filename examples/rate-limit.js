@@ -48,7 +48,7 @@ function limited(handler) {
   return (res, req, context) => {
     const seconds = take(clientOf(res));
     if (seconds === 0) return handler(res, req, context);
-    return res.writeStatus('429 Too Many Requests').writeHeader('Retry-After', Math.ceil(seconds)).end('Slow down.\n');
+    return res.writeStatus('429 Too Many Requests').writeHeader('Retry-After', String(Math.ceil(seconds))).end('Slow down.\n');
   };
 }
 

@@ -80,43 +80,43 @@ class TemplatedApp {
 
   get(pattern, handler, options) {
     if (options !== undefined) return cachedRoute(this, pattern, handler, options);
-    return route(this, 'GET', pattern, handler, arguments.length);
+    return route(this, 'GET', pattern, handler);
   }
 
   post(pattern, handler) {
-    return route(this, 'POST', pattern, handler, arguments.length);
+    return route(this, 'POST', pattern, handler);
   }
 
   options(pattern, handler) {
-    return route(this, 'OPTIONS', pattern, handler, arguments.length);
+    return route(this, 'OPTIONS', pattern, handler);
   }
 
   del(pattern, handler) {
-    return route(this, 'DELETE', pattern, handler, arguments.length);
+    return route(this, 'DELETE', pattern, handler);
   }
 
   patch(pattern, handler) {
-    return route(this, 'PATCH', pattern, handler, arguments.length);
+    return route(this, 'PATCH', pattern, handler);
   }
 
   put(pattern, handler) {
-    return route(this, 'PUT', pattern, handler, arguments.length);
+    return route(this, 'PUT', pattern, handler);
   }
 
   head(pattern, handler) {
-    return route(this, 'HEAD', pattern, handler, arguments.length);
+    return route(this, 'HEAD', pattern, handler);
   }
 
   connect(pattern, handler) {
-    return route(this, 'CONNECT', pattern, handler, arguments.length);
+    return route(this, 'CONNECT', pattern, handler);
   }
 
   trace(pattern, handler) {
-    return route(this, 'TRACE', pattern, handler, arguments.length);
+    return route(this, 'TRACE', pattern, handler);
   }
 
   any(pattern, handler) {
-    return route(this, '', pattern, handler, arguments.length);
+    return route(this, '', pattern, handler);
   }
 
   filter(handler) {
@@ -132,7 +132,7 @@ class TemplatedApp {
     if (arguments.length < 2) throw missingArguments(2);
     const files = new FileRoute(pattern, directory, options);
     const handler = (res, req) => files.handle(res, req);
-    for (const method of ['GET', 'HEAD']) route(this, method, pattern, handler, 2);
+    for (const method of ['GET', 'HEAD']) route(this, method, pattern, handler);
     checkNames('serveFiles', options, FILE_OPTIONS);
     return this;
   }
@@ -300,9 +300,8 @@ function readProxies(option) {
   return { trust, required };
 }
 
-function route(app, method, pattern, handler, count) {
+function route(app, method, pattern, handler) {
   const number = appNumber(app);
-  if (count < 2) throw missingArguments(2);
   if (handler === null) {
     const removed = native.appUnroute(number, method, readable(pattern));
     if (removed >= 0) targets[removed] = undefined;
@@ -324,7 +323,7 @@ function cachedRoute(app, pattern, handler, options) {
   if (typeof handler === 'function') {
     setTarget(native.appCached(number, readable(pattern), lowerExpiry, upperExpiry), handler, pattern);
   } else {
-    route(app, 'GET', pattern, handler, 2);
+    route(app, 'GET', pattern, handler);
   }
   checkNames('a cached route', options, ['lowerExpiry', 'upperExpiry']);
   return app;

@@ -103,9 +103,7 @@ class HttpResponse {
   }
 
   writeHeader(key, value) {
-    // Not in the contract, but `writeHeader('Age', 5)` can only mean one thing.
-    const text = typeof value === 'number' ? String(value) : readable(value);
-    native.resHeader(responseHandle(this), readable(key), text);
+    native.resHeader(responseHandle(this), readable(key), readable(value));
     return this;
   }
 

@@ -8,6 +8,7 @@ const { call, gather, tell, tellers } = require('./call.js');
 const { tellClosed, tellDropped, tellOpened, wantsDrops, watchDrops } = require('./channels.js');
 const { illegalConstructor, invalidThis, missingArguments, typeError } = require('./errors.js');
 const { CLOSE, MISSED, SUBSCRIPTION, UPGRADED } = require('./steps.js');
+const { warnOnce } = require('./warnings.js');
 
 let socketHandle;
 let createSocket;
@@ -83,7 +84,7 @@ class WebSocket {
   end(code, shortMessage) {
     const handle = socketHandle(this);
     if (this.#isClosing) return;
-    const mark = native.wsEnd(handle, code, readable(shortMessage));
+    const mark = native.wsEnd(handle, closeCodeOf(handle, code), readable(shortMessage));
     this.#isClosing = true;
     try {
       tell(mark);
@@ -139,7 +140,10 @@ class WebSocket {
 
   publish(topic, message, isBinary, compress) {
     const handle = socketHandle(this);
-    if (arguments.length < 2) throw missingArguments(2);
+    if (arguments.length < 2) {
+      native.wsCheck(handle);
+      throw missingArguments(2);
+    }
     watchDrops();
     return native.wsPublish(handle, readable(topic), readable(message), isBinary, compress);
   }
@@ -171,6 +175,34 @@ class WebSocket {
 
   getProxiedRemotePort() {
     return native.wsPort(socketHandle(this), true);
+  }
+}
+
+/**
+ * What `end` is given as a code, as an integer; 0, with a warning, where that is none for a Close frame. To throw instead
+ * would leave the WebSocket open.
+ */
+function closeCodeOf(handle, code) {
+  if (code === undefined || isCloseCode(code)) return code;
+  native.wsCheck(handle);
+  const number = numberOf(code);
+  const integer = number | 0;
+  if (isCloseCode(integer) && Number.isFinite(number)) return integer;
+  const shown = ['object', 'function'].includes(typeof code) ? typeof code : String(code);
+  warnOnce('FERROWS_CLOSE_CODE', 'end', `ws.end takes 0 or 1000–4999 as a code and was given ${shown}: the Close frame has none`);
+  return 0;
+}
+
+function isCloseCode(code) {
+  return code === 0 || (Number.isInteger(code) && code >= 1000 && code < 5000);
+}
+
+function numberOf(value) {
+  try {
+    return Number(value);
+  } catch {
+    // A symbol, or an object that is no number either.
+    return NaN;
   }
 }
 

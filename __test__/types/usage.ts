@@ -292,9 +292,9 @@ app.any('/:name/*', (res, req) => {
   // @ts-expect-error a form has a content type
   uWS.getParts('body');
   void left;
-  res.writeHeader('Age', 5);
-  // @ts-expect-error a value is text or a number
-  res.writeHeader('X', true);
+  res.writeHeader('Age', '5');
+  // @ts-expect-error a value is text or data
+  res.writeHeader('X', 5);
   // @ts-expect-error a body is text or data
   res.end({ json: true });
   // @ts-expect-error a handler is a function

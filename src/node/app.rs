@@ -375,13 +375,14 @@ pub fn listen_unix<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(handle.to_number()))
 }
 
-/// `listenerClose(listener)`: the port is free on return.
+/// `listenerClose(listener)`: the port is free on return. Nothing if it is closed already: who ends a program twice means no
+/// harm.
 pub fn close_listener<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let handle = Handle::from_number(call.number(0));
     let Some(listener) = handle.and_then(|handle| environment.listeners.remove(handle)) else {
-        return Err(Misuse::system("ERR_LISTEN_SOCKET_CLOSED", "The listen socket is closed already."));
+        return Ok(Value::UNDEFINED);
     };
     let done = Arc::new(Latch::new(1));
     let command = Command::StopListening { listener: listener.id, done: Arc::clone(&done) };

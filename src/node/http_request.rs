@@ -39,12 +39,12 @@ pub fn url<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `reqQuery(request, key?)`: everything after `?`, raw; or one decoded value.
 pub fn query<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, key) = (call.env(), call.argument(1));
+    let mut environment = call.environment()?;
+    let exchange = environment.request(call.number(0))?;
     let mut wanted = Vec::new();
     if env.type_of(key) != Type::Nothing {
         env.append_text_or_data(key, &mut wanted)?;
     }
-    let mut environment = call.environment()?;
-    let exchange = environment.request(call.number(0))?;
     let Some(query) = exchange.query else { return Ok(Value::UNDEFINED) };
     let query = query.of(&exchange.head);
     if env.type_of(key) == Type::Nothing {

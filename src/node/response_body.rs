@@ -192,10 +192,10 @@ fn refuse_announced(exchange: &Exchange, method: &str) -> Result<(), Misuse> {
 /// if the response is complete.
 pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
-    let announced = whole_number(env, call.argument(2), "totalSize")?.filter(|total| *total > 0);
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let (handle, exchange) = environment.response(call.number(0))?;
+    let announced = whole_number(env, call.argument(2), "totalSize")?.filter(|total| *total > 0);
     let (to, worker, total) = (exchange.to, exchange.to.connection.worker, exchange.output.total);
     let stage = exchange.stage;
     if stage == Stage::Started && total.is_none() {

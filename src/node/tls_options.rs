@@ -36,7 +36,9 @@ impl Refusal {
     #[must_use]
     pub fn thrown(self, what: &str) -> Misuse {
         match self {
-            Self::Misuse(misuse) => misuse,
+            Self::Misuse(misuse) => {
+                Misuse { message: format!("{what} failed: {}", misuse.message).into(), ..misuse }
+            }
             Self::Option(error) => Misuse::system(error.fault.code(), format!("{what} failed: {error}")),
         }
     }

@@ -379,6 +379,7 @@ pub fn fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `wsPing(socket, message)`: as `wsSend`, but never dropped.
 pub fn ping<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut payload = Vec::new();
+    check(call)?;
     call.env().append_text_or_data(call.argument(1), &mut payload)?;
     if payload.len() > 125 {
         return Err(Misuse::out_of_range("ping payload must not exceed 125 bytes (RFC 6455 §5.5)"));
@@ -490,13 +491,13 @@ pub fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(amount as f64))
 }
 
-/// `wsEnd(socket, code, message)`: returns the place of the event for `told`.
+/// `wsEnd(socket, code, message)`: returns the place of the event for `told`. `lib/` sees to it that the code may be used.
 pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut reason) = (call.env(), Vec::new());
-    let code = close_code(call, 1)?.unwrap_or(0);
-    env.append_text_or_data(call.argument(2), &mut reason)?;
     let mut environment = call.environment()?;
     let (handle, _) = environment.socket(call.number(0))?;
+    let code = close_code(call, 1)?.unwrap_or(0);
+    env.append_text_or_data(call.argument(2), &mut reason)?;
     let mark = environment.pending.len();
     environment.close_pending(handle, CloseCause::ApplicationEnded, Some((code, reason)));
     Ok(env.from_number(mark as f64))
@@ -532,11 +533,11 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `wsSubscribe(socket, topic)`: returns the place of the event for `told`, −1 if there is none.
 pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let name = topic_argument(call)?;
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let (handle, socket) = environment.socket(call.number(0))?;
     let (connection, app) = (socket.connection, socket.topical_app()?);
+    let name = topic_argument(call)?;
     if let Some(id) = environment.topics.find(app, &name)
         && environment.sockets.get(handle).is_some_and(|socket| socket.topics.contains(&id))
     {
@@ -555,11 +556,11 @@ pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `wsUnsubscribe(socket, topic)`: returns the place of the event for `told`, −1 if there is none, −2 if it was not
 /// subscribed.
 pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let name = topic_argument(call)?;
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let (handle, socket) = environment.socket(call.number(0))?;
     let (connection, app) = (socket.connection, socket.app.app);
+    let name = topic_argument(call)?;
     let Some(topic) = environment.topics.find(app, &name) else { return Ok(call.env().from_number(-2.0)) };
     let Some(socket) = environment.sockets.get_mut(handle) else { return Err(Misuse::websocket_closed()) };
     if !socket.topics.swap_remove(&topic) {
@@ -574,10 +575,10 @@ pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `wsIsSubscribed(socket, topic)`
 pub fn is_subscribed<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let name = topic_argument(call)?;
     let mut environment = call.environment()?;
     let (handle, socket) = environment.socket(call.number(0))?;
     let app = socket.app.app;
+    let name = topic_argument(call)?;
     let topic = environment.topics.find(app, &name);
     let socket = environment.sockets.get(handle);
     let subscribed = topic.is_some_and(|id| socket.is_some_and(|socket| socket.topics.contains(&id)));
