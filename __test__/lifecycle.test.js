@@ -184,6 +184,128 @@ describe('several loads in one process', () => {
   );
 });
 
+/** For a program: names of its threads, descriptors, garbage collection, and waiting until the threads have ended. */
+const COUNTING = `
+  const { readdirSync, readFileSync } = require('fs');
+  require('v8').setFlagsFromString('--expose-gc');
+  const gc = require('vm').runInNewContext('gc');
+  const turn = (time = 0) => new Promise((resolve) => setTimeout(resolve, time));
+  const threads = () => readdirSync('/proc/self/task').filter((id) => readFileSync('/proc/self/task/' + id + '/comm', 'utf8').startsWith('ferrows-')).length;
+  const rest = async () => { while (threads() > 0) await turn(5); };
+  const descriptors = () => readdirSync('/proc/self/fd').length;
+  const listen = (app) => new Promise((resolve) => app.listen('127.0.0.1', 0, (token) => resolve(uWS.us_socket_local_port(token))));
+  const ask = (port) => new Promise((resolve) => {
+    let text = '';
+    require('net').connect(port, '127.0.0.1', function () { this.end('GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n'); })
+      .on('data', (data) => { text += data; }).on('close', () => resolve(text.split('\\r\\n\\r\\n')[1]));
+  });
+`;
+
+// Elsewhere threads and descriptors cannot be counted without help.
+(process.platform === 'linux' ? describe : describe.skip)('what is left when nothing is to be done', () => {
+  test('threads and their descriptors go after the last connection, and come back with the next thing to do', async () => {
+    const program = new Program(`${COUNTING} (async () => {
+      const said = [threads()];
+      const app = uWS.App({ threads: 3 }).get('/', (res) => res.end('hi')).ws('/*', {});
+      said.push(threads());
+      const open = [];
+      for (let round = 0; round < 3; round++) {
+        const port = await listen(app);
+        said.push(await ask(port));
+        // They name themselves when they begin to run.
+        while (threads() < 3) await turn();
+        app.close();
+        await rest();
+        open.push(descriptors());
+      }
+      // The first round has opened some for the client.
+      said.push(open[2] - open[0]);
+      const port = await listen(app);
+      const ws = await uWS.connect('ws://127.0.0.1:' + port, {});
+      app.close();
+      ws.close();
+      await rest();
+      await uWS.connect('ws://127.0.0.1:' + port, {}).catch((error) => said.push(error.code));
+      await rest();
+      say({ said, workers: app.getStats().workers.length });
+    })()`);
+    expect(await program.hear()).toEqual({
+      said: [0, 0, 'hi', 'hi', 'hi', 0, 'ERR_CONNECT_REFUSED'], workers: 3,
+    });
+    expect(await program.end()).toEqual(BY_ITSELF);
+  });
+
+  test('objects of connections from before do not reach those that come after', async () => {
+    const program = new Program(`${COUNTING} (async () => {
+      const all = [];
+      const heard = [];
+      const app = uWS.App({ threads: 1 }).ws('/*', { open: (ws) => all.push(ws) });
+      for (let round = 0; round < 3; round++) {
+        const port = await listen(app);
+        const client = await uWS.connect('ws://127.0.0.1:' + port, { message: (ws, message) => heard.push(Buffer.from(message).toString()) });
+        while (all.length === round) await turn();
+        for (const old of all.slice(0, round)) {
+          try { old.send('stale'); } catch (error) { heard.push(error.code); }
+        }
+        all[round].send('round ' + round);
+        while (!heard.includes('round ' + round)) await turn();
+        app.close();
+        await rest();
+      }
+      say(heard);
+    })()`);
+    const closed = 'ERR_WEBSOCKET_CLOSED';
+    expect(await program.hear()).toEqual(['round 0', closed, 'round 1', closed, closed, 'round 2']);
+    expect(await program.end()).toEqual(BY_ITSELF);
+  });
+
+  test('a client that reads slowly gets the rest of its response, although the app was shut down long ago', async () => {
+    const { program, port } = await serve("app.get('/', (res) => { res.end(Buffer.alloc(8e6, 'x')); app.shutdown(); })");
+    const client = await RawClient.connect(port);
+    client.pause();
+    await client.send(request('GET', '/'));
+    // Longer than threads wait for the next thing to do.
+    await new Promise((resolve) => { setTimeout(resolve, 300); });
+    client.resume();
+    expect((await client.response()).body).toHaveLength(8e6);
+    expect(await program.end()).toEqual(BY_ITSELF);
+  });
+
+  test('records reach the listener of a load whose threads have ended', async () => {
+    const program = new Program(`${COUNTING} (async () => {
+      const records = [];
+      uWS.setLogger('info', (record) => records.push(record.message));
+      for (let round = 0; round < 2; round++) {
+        const app = uWS.App();
+        await listen(app);
+        app.close();
+        await rest();
+      }
+      while (records.length < 4) await turn();
+      say(records);
+    })()`);
+    expect(await program.hear()).toEqual(['listening', 'stopped listening', 'listening', 'stopped listening']);
+    expect(await program.end()).toEqual(BY_ITSELF);
+  });
+
+  test('each load is collected, with all that it has, once nobody uses it', async () => {
+    const program = new Program(`${COUNTING} (async () => {
+      const { collected, loadOnce } = require('./__test__/fixtures/load-once.js');
+      let before;
+      for (let round = 0; round < 12; round++) {
+        await loadOnce(ask, round);
+        await rest();
+        before ??= descriptors();
+      }
+      // The last one is in require.cache.
+      while (collected() < 11) { gc(); await turn(); }
+      say(descriptors() - before);
+    })()`);
+    expect(await program.hear()).toBe(0);
+    expect(await program.end()).toEqual(BY_ITSELF);
+  });
+});
+
 describe('worker.terminate()', () => {
   test('under traffic, twenty at a time: nothing crashes or hangs, and every port is free at once', async () => {
     const program = new Program("require('./__test__/fixtures/terminate-workers.js').terminateWorkers(say, 20)");

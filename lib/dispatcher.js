@@ -133,14 +133,24 @@ function drain() {
   }
 }
 
+/** One that no process waits for, and says so to whoever looks for what it waits for. */
+class Unreferenced extends AsyncResource {
+  hasRef() {
+    return false;
+  }
+}
+
 /**
  * `drain` outside of the async context in which it was asked for: handlers must not see the `AsyncLocalStorage` stores
  * of each other.
  */
-const drainOutside = AsyncResource.bind(() => {
+const drainOutside = new Unreferenced('FERROWS').bind(() => {
   isYielding = false;
   drain();
-}, 'FERROWS');
+});
+
+/** The register that tells whether Node is kept alive. The same number stands in src/node/environment.rs. */
+const REFERENCED = 7;
 
 /** Whether the budget was used up, and the loop has not had its turn yet. */
 let isYielding = false;
@@ -194,4 +204,12 @@ function warnUnanswered(request) {
   process.emitWarning(text, { type: 'FerrowsWarning', code: 'FERROWS_UNANSWERED' });
 }
 
-native.start(registers, handleBell, levelOfProcess());
+/**
+ * What the bell is to `async_hooks`: whoever looks for what keeps a process alive, as `jest --detectOpenHandles` does, asks
+ * `hasRef`. The addon keeps this object as long as the environment lives, or this load of it is used, so it must refer to
+ * nothing of these files but the registers.
+ */
+const bell = { hasRef: Float64Array.prototype.at.bind(registers, REFERENCED) };
+// The addon keeps it alive only as long as something may happen; else it lives as long as anybody can call the addon.
+native.handleBell = handleBell;
+native.start(registers, handleBell, levelOfProcess(), bell);

@@ -6,19 +6,29 @@
 const { native } = require('./border.js');
 const { hasErrors, reportErrors } = require('./call.js');
 
-/** What was sent leaves the process before it ends, however often this file is loaded (S15). */
+/**
+ * What was sent leaves the process before it ends, however often this file is loaded (S15). One listener serves all loads;
+ * those that nobody uses any more, and that have nothing to send, are not kept for it.
+ */
 function flushAtExit() {
   const symbol = Symbol.for('ferrows.exit');
   if (process[symbol] === undefined) {
     const loads = new Set();
     Object.defineProperty(process, symbol, { value: loads });
-    process.on('exit', () => loads.forEach((exit) => exit()));
+    process.on('exit', () => loads.forEach((load) => load.deref()?.conclude()));
   }
-  process[symbol].add(() => {
-    // A handler that calls `process.exit()` must not hide what one within it has thrown.
-    if (hasErrors()) reportErrors();
-    native.exit();
-  });
+  const loads = process[symbol];
+  for (const load of loads) {
+    if (load.deref() === undefined) loads.delete(load);
+  }
+  native.conclude = conclude;
+  loads.add(new WeakRef(native));
+}
+
+function conclude() {
+  // A handler that calls `process.exit()` must not hide what one within it has thrown.
+  if (hasErrors()) reportErrors();
+  native.exit();
 }
 
 flushAtExit();

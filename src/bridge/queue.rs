@@ -85,6 +85,8 @@ struct UplinkState {
     choked: bool,
     /// Connections that the worker serves at the moment: as long as there are any, Node must not exit (S17).
     population: usize,
+    /// The worker has had nothing to do for a while, and has nothing that its thread is needed for.
+    rests: bool,
 }
 
 impl Uplink {
@@ -126,6 +128,20 @@ impl Uplink {
         if population == 0 && before > 0 {
             self.bell.wake();
         }
+    }
+
+    /// Worker: whether its thread is needed for nothing. Node's thread is woken when it is not, to end it.
+    pub fn report_rest(&self, rests: bool) {
+        lock(&self.state).rests = rests;
+        if rests {
+            self.bell.wake();
+        }
+    }
+
+    /// Node's thread: whether the worker's thread was needed for nothing when it last looked.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        lock(&self.state).rests
     }
 
     /// Node's thread: how many connections the worker serves.
@@ -243,6 +259,14 @@ impl Downlink {
         if state.spares.len() < SPARES {
             state.spares.push(batch);
         }
+    }
+
+    /// Node's thread: the worker's thread has ended. What it has not taken, nobody waits for; another thread will go on
+    /// with a queue that is as it was in the beginning.
+    pub fn clear(&self) {
+        let left = std::mem::take(&mut *lock(&self.state));
+        // Not under the lock: sockets may be among it.
+        drop(left);
     }
 
     /// Worker: about to sleep. Returns `false`, and does not count as asleep, when there is a batch after all, or

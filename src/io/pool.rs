@@ -1,4 +1,6 @@
-//! The I/O threads of one Node environment: started when they are first needed, shared by all its apps.
+//! The I/O threads of one Node environment, shared by all its apps: started when they are first needed, ended when they
+//! are needed for nothing, and started anew. A worker outlives its thread: its number, its queues, and the generation of
+//! its connections go on, so that nothing that was meant for an earlier thread hits anybody of a later one.
 
 use std::io;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -42,6 +44,8 @@ pub struct Pool {
     peers: Arc<Peers>,
     attention: Arc<Attention>,
     workers: Vec<Handle>,
+    /// How often the threads were started after they had all ended.
+    starts: u64,
 }
 
 /// What Node's thread holds of one worker.
@@ -51,33 +55,74 @@ pub struct Handle {
     pub uplink: Arc<Uplink>,
     /// Its commands.
     pub downlink: Arc<Downlink>,
+    /// The first generation of the connections of its next thread.
+    generation: u32,
+    /// Processor time of its threads that have ended; `None` where the system does not tell.
+    spent: Option<Duration>,
+    /// `None` while there is none.
+    thread: Option<Thread>,
+}
+
+/// The thread of a worker.
+#[derive(Debug)]
+struct Thread {
     /// Set by the thread itself when it starts.
     clock: Arc<OnceLock<ThreadClock>>,
-    thread: Option<JoinHandle<()>>,
+    /// Returns the generation for its successor.
+    handle: JoinHandle<Option<u32>>,
 }
 
 impl Pool {
     /// A pool without threads, whose workers will ring `bell` and be heard by `journal`.
     #[must_use]
     pub fn new(bell: Arc<NodeBell>, journal: Arc<Journal>) -> Self {
-        Self { bell, journal, peers: Arc::default(), attention: Arc::default(), workers: Vec::new() }
+        let (peers, attention) = Default::default();
+        Self { bell, journal, peers, attention, workers: Vec::new(), starts: 0 }
     }
 
-    /// Starts threads until there are `count`.
+    /// Starts threads until there are `count`; after a [`Self::stop`] those of all workers that there have been, because
+    /// apps share their connections among them.
     ///
     /// # Errors
     /// The system has no more threads or descriptors to give.
     pub fn ensure(&mut self, count: usize) -> io::Result<()> {
-        while self.workers.len() < count.min(MOST_WORKERS) {
-            self.start()?;
+        let count = count.min(MOST_WORKERS);
+        if !self.is_running() {
+            self.starts += 1;
+        }
+        for (number, index) in (0..).zip(0..self.workers.len()) {
+            let Handle { uplink, downlink, generation, thread, .. } = &self.workers[index];
+            if thread.is_none() {
+                match self.start(WorkerId(number), *generation, uplink, downlink) {
+                    Ok(thread) => self.workers[index].thread = Some(thread),
+                    Err(error) => {
+                        // All or none: nobody has been told anything yet.
+                        self.stop();
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        while self.workers.len() < count {
+            let uplink = Arc::new(Uplink::new(Arc::clone(&self.bell)));
+            let downlink = Arc::new(Downlink::default());
+            let number = u8::try_from(self.workers.len()).map_err(io::Error::other)?;
+            let thread = self.start(WorkerId(number), 0, &uplink, &downlink)?;
+            self.peers.add(Arc::clone(&downlink));
+            let spent = ThreadClock::EXISTS.then_some(Duration::ZERO);
+            self.workers.push(Handle { uplink, downlink, generation: 0, spent, thread: Some(thread) });
         }
         Ok(())
     }
 
-    fn start(&mut self) -> io::Result<()> {
-        let number = u8::try_from(self.workers.len()).map_err(io::Error::other)?;
-        let uplink = Arc::new(Uplink::new(Arc::clone(&self.bell)));
-        let downlink = Arc::new(Downlink::default());
+    fn start(
+        &self,
+        id: WorkerId,
+        generation: u32,
+        uplink: &Arc<Uplink>,
+        downlink: &Arc<Downlink>,
+    ) -> io::Result<Thread> {
+        let number = id.0;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -89,14 +134,14 @@ impl Pool {
             .build()?;
         let worker = {
             let _inside = runtime.enter();
-            let (uplink, downlink) = (Arc::clone(&uplink), Arc::clone(&downlink));
+            let (uplink, downlink) = (Arc::clone(uplink), Arc::clone(downlink));
             let (peers, attention) = (Arc::clone(&self.peers), Arc::clone(&self.attention));
-            Worker::new(WorkerId(number), uplink, downlink, peers, attention)
+            Worker::new(id, generation, uplink, downlink, peers, attention)
         };
         let journal = Arc::clone(&self.journal);
         let clock = Arc::new(OnceLock::new());
         let its_clock = Arc::clone(&clock);
-        let thread = std::thread::Builder::new().name(format!("ferrows-{number}")).spawn(move || {
+        let handle = std::thread::Builder::new().name(format!("ferrows-{number}")).spawn(move || {
             journal.attach();
             if let Some(clock) = ThreadClock::of_this_thread() {
                 its_clock.get_or_init(|| clock);
@@ -104,15 +149,15 @@ impl Pool {
             // Spawned, not blocked on: a task woken by the runtime's own thread costs no system call. Unconstrained,
             // because the worker shares its time among sockets by itself.
             let task = runtime.spawn(tokio::task::unconstrained(worker));
-            if runtime.block_on(task).is_err() {
+            let generation = runtime.block_on(task);
+            if generation.is_err() {
                 tracing::error!(worker = number, "an I/O thread ended by a bug in the server");
             }
             // The system may be resolving a name, which nothing can interrupt: nobody is to wait for that.
             runtime.shutdown_background();
+            generation.ok()
         })?;
-        self.peers.add(Arc::clone(&downlink));
-        self.workers.push(Handle { uplink, downlink, clock, thread: Some(thread) });
-        Ok(())
+        Ok(Thread { clock, handle })
     }
 
     /// The downlinks of all workers, also of those that are still to come.
@@ -127,31 +172,65 @@ impl Pool {
         &self.attention
     }
 
-    /// The workers, by number.
+    /// The workers, by number; those of whom [`Self::is_running`] says that their threads have ended among them.
     #[must_use]
     pub fn workers(&self) -> &[Handle] {
         &self.workers
     }
 
+    /// Whether there is anybody to whom commands could be sent. The threads end together.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.workers.iter().any(|worker| worker.thread.is_some())
+    }
+
+    /// How often the threads were started after they had all ended. What they were told before a start they do not know.
+    #[must_use]
+    pub const fn starts(&self) -> u64 {
+        self.starts
+    }
+
+    /// Whether no thread is needed for anything, as far as the workers know.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        self.workers.iter().all(|worker| worker.thread.is_none() || worker.uplink.rests())
+    }
+
     /// Ends every thread and waits for it. A worker never waits for anybody, so this takes one pass.
     pub fn stop(&mut self) {
-        for worker in &self.workers {
+        for worker in self.workers.iter().filter(|worker| worker.thread.is_some()) {
             worker.downlink.push(&mut CommandBatch::of(Command::Stop));
         }
-        for mut worker in self.workers.drain(..) {
-            if let Some(thread) = worker.thread.take() {
-                // An error means that the thread panicked, which it has reported itself.
-                let _ = thread.join();
-            }
+        for worker in &mut self.workers {
+            worker.join();
         }
     }
 }
 
 impl Handle {
-    /// Processor time that the thread has used; `None` where the system does not tell, and before the thread runs.
+    /// Waits for the end of the thread.
+    fn join(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        if let (Some(clock), Some(spent)) = (thread.clock.get(), &mut self.spent) {
+            *spent += clock.now().unwrap_or_default();
+        }
+        // An error means that the thread panicked, which it has reported itself. How far its connections got is not known
+        // then; that nobody has been given as many generations is near enough to certain.
+        let generation = thread.handle.join().ok().flatten();
+        self.generation = generation.unwrap_or_else(|| self.generation.wrapping_add(u32::MAX / 4));
+        self.downlink.clear();
+        self.uplink.report_population(0);
+        self.uplink.report_rest(false);
+    }
+
+    /// Processor time that the threads of the worker have used; `None` where the system does not tell, and before the first
+    /// one runs.
     #[must_use]
     pub fn processor_time(&self) -> Option<Duration> {
-        self.clock.get()?.now()
+        match &self.thread {
+            Some(thread) => Some(self.spent? + thread.clock.get()?.now()?),
+            None => self.spent,
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub struct Registry<T> {
     slots: Vec<Slot<T>>,
     /// Empty slots, last used first, so that the table stays dense.
     free: Vec<u32>,
+    /// The first generation of a new slot.
+    first: u32,
 }
 
 /// One place. Boxed, because a slot of a gone connection should cost a pointer and not a connection.
@@ -20,16 +22,31 @@ struct Slot<T> {
 }
 
 impl<T> Registry<T> {
-    /// An empty table of `worker`.
+    /// An empty table of `worker`, whose slots begin with the generation `first`: what [`Self::next_generation`] of the
+    /// worker's table before this one was, so that no id of that finds anybody here.
     #[must_use]
-    pub const fn new(worker: WorkerId) -> Self {
-        Self { worker, slots: Vec::new(), free: Vec::new() }
+    pub const fn new(worker: WorkerId, first: u32) -> Self {
+        Self { worker, slots: Vec::new(), free: Vec::new(), first }
+    }
+
+    /// A generation that no entry has had.
+    #[must_use]
+    pub fn next_generation(&self) -> u32 {
+        // Of the occupant; that of an empty slot's next one, which is not spent, is skipped.
+        let spent = self.slots.iter().map(|slot| slot.generation.wrapping_sub(self.first)).max();
+        self.first.wrapping_add(spent.map_or(0, |spent| spent.wrapping_add(1)))
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.free.len() == self.slots.len()
     }
 
     /// Makes an entry; `make` learns its id.
     pub fn insert(&mut self, make: impl FnOnce(ConnectionId) -> T) -> &mut T {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, value: None });
+            self.slots.push(Slot { generation: self.first, value: None });
             // A worker runs out of file descriptors long before 2^32 slots.
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
@@ -77,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_reused_under_another_generation() {
-        let mut registry = Registry::new(WorkerId(0));
+        let mut registry = Registry::new(WorkerId(0), 0);
         let mut ids = Vec::new();
         for value in 0..3 {
             registry.insert(|id| {
@@ -95,5 +112,29 @@ mod tests {
         assert_eq!(registry.find(ids[1]), None);
         assert_eq!(registry.find(ids[3]), Some(&mut 9));
         assert_eq!(registry.keys().count(), 3);
+    }
+
+    #[test]
+    fn a_table_that_follows_another_one_repeats_none_of_its_ids() {
+        let mut ids = std::collections::HashSet::new();
+        let mut first = u32::MAX - 3;
+        for turn in 0..20_u32 {
+            let mut registry = Registry::new(WorkerId(0), first);
+            for _ in 0..turn % 4 {
+                let mut slots = Vec::new();
+                for _ in 0..turn % 3 {
+                    registry.insert(|id| {
+                        assert!(ids.insert(id), "{id} was there before");
+                        slots.push((id.slot, id.generation));
+                    });
+                }
+                assert_eq!(registry.is_empty(), slots.is_empty());
+                slots.into_iter().for_each(|(slot, generation)| {
+                    registry.remove(slot, generation);
+                });
+                assert!(registry.is_empty());
+            }
+            first = registry.next_generation();
+        }
     }
 }

@@ -30,6 +30,11 @@ impl ThreadClock {
     }
 }
 
+impl ThreadClock {
+    /// Whether there are such clocks on this system.
+    pub const EXISTS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+}
+
 /// `CPUCLOCK_PERTHREAD_MASK`
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const PER_THREAD: i32 = 4;

@@ -8,6 +8,7 @@
 //! one batch. This is also the only file that looks at a clock.
 
 mod client;
+mod rest;
 mod shutdown;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::Sleep;
 
+use self::rest::Rest;
 use self::shutdown::Shutdowns;
 use super::connection::{Connection, Delivery, Terms, Upgrade};
 use super::connector::Connector;
@@ -84,6 +86,7 @@ pub struct Worker {
     date: DateCache,
     /// The listeners that failed to accept are tried again at this moment.
     retry: Option<(Timestamp, Vec<ListenerId>)>,
+    rest: Rest,
     sleep: Pin<Box<Sleep>>,
     /// What `sleep` is set to, as the time since `started`.
     alarm: Option<Duration>,
@@ -91,15 +94,16 @@ pub struct Worker {
 }
 
 impl Future for Worker {
-    type Output = ();
+    /// A generation of connections that no connection of the worker has had.
+    type Output = u32;
 
-    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<u32> {
         let worker = &mut *self;
         worker.downlink.rise();
         worker.ready.register(task.waker());
         worker.pass();
         if worker.stopped {
-            return Poll::Ready(());
+            return Poll::Ready(worker.registry.next_generation());
         }
         let has_connected = worker.connector.poll(task);
         // Starved connections are served at the begin of a pass; if Node's thread caught up during this one, nobody wakes
@@ -117,10 +121,11 @@ impl Future for Worker {
 }
 
 impl Worker {
-    /// A worker with nothing to do. Must be called inside its runtime.
+    /// A worker with nothing to do, whose connections have no generation before `first`. Must be called inside its runtime.
     #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
     pub fn new(
         id: WorkerId,
+        first: u32,
         uplink: Arc<Uplink>,
         downlink: Arc<Downlink>,
         peers: Arc<Peers>,
@@ -132,7 +137,7 @@ impl Worker {
             downlink,
             peers,
             attention,
-            registry: Registry::new(id),
+            registry: Registry::new(id, first),
             listeners: Vec::new(),
             connector: Connector::default(),
             ended: HashMap::new(),
@@ -150,6 +155,7 @@ impl Worker {
             clock: WatchedClock::default(),
             date: DateCache::new(0),
             retry: None,
+            rest: Rest::default(),
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             alarm: None,
             stopped: false,
@@ -172,6 +178,7 @@ impl Worker {
         // Behind the events: Node would otherwise take leave before it has heard of the end of the last connection.
         self.report_population();
         self.release_latches();
+        self.see_to_rest();
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
@@ -296,7 +303,8 @@ impl Worker {
         let retry = self.retry.as_ref().map(|(at, _)| *at);
         // Connects keep their deadlines themselves, but only a worker that does not sleep too long notices what it missed.
         let connects = (!self.connector.is_idle()).then_some(self.context.now + LONGEST_NAP);
-        let deadlines = [self.context.wheel.next(), retry, self.shutdowns.next_deadline(), connects];
+        let (wheel, shutdown) = (self.context.wheel.next(), self.shutdowns.next_deadline());
+        let deadlines = [wheel, retry, shutdown, connects, self.rest.due()];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.min(self.context.now + LONGEST_NAP))
     }

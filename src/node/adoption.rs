@@ -84,7 +84,7 @@ fn address_argument(call: &Call<'_>, index: usize) -> Result<Option<IpAddr>, Mis
 /// `appDescriptor(app)`: the number under which apps of other environments may hand it connections, until it is closed.
 pub fn descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let descriptor = environment.register(call.number(0))?;
+    let descriptor = environment.register(call.env(), call.number(0))?;
     environment.update_liveness(call.env());
     // It has 53 bits.
     Ok(call.env().from_number(descriptor.0 as f64))
@@ -126,11 +126,11 @@ fn descriptor_argument(call: &Call<'_>, index: usize) -> Result<Option<Descripto
 
 impl Environment {
     /// Makes an app known to others, unless it is.
-    fn register(&mut self, number: f64) -> Result<Descriptor, Misuse> {
+    fn register(&mut self, env: Env<'_>, number: f64) -> Result<Descriptor, Misuse> {
         if let Some(registration) = &self.app(number)?.1.registration {
             return Ok(registration.descriptor());
         }
-        let (app, share) = self.prepare(number)?;
+        let (app, share) = self.prepare(env, number)?;
         let peers = Arc::clone(self.threads()?.pool.peers());
         let registration = Registration::new(Home { peers, app, share, turn: AtomicUsize::new(0) });
         let descriptor = registration.descriptor();
@@ -147,7 +147,7 @@ impl Environment {
         socket: Socket,
         address: Option<SocketAddr>,
     ) -> Result<(), Misuse> {
-        let (id, share) = self.prepare(app)?;
+        let (id, share) = self.prepare(env, app)?;
         let (_, it) = self.app(app)?;
         let worker = share[it.adopted % share.len()];
         it.adopted = it.adopted.wrapping_add(1);

@@ -44,6 +44,8 @@ pub struct App {
     pub domains: Domains,
     /// The workers that share its connections; empty until the first can come.
     share: Vec<WorkerId>,
+    /// Which start of the workers has heard of it (`Pool::starts`); 0 for none.
+    announced: u64,
     /// Who takes over what it accepts.
     pub children: Arc<Children>,
     /// Present while it may be the child of another app.
@@ -120,9 +122,9 @@ impl Environment {
         events.into_iter().for_each(|event| self.add_pending(event));
         self.forget_listeners(ended);
         let Some(threads) = &self.threads else { return };
-        let done = Arc::new(Latch::new(threads.pool.workers().len()));
-        self.outgoing.to_all(&threads.pool, || Command::CloseApp { app: ended, done: Arc::clone(&done) });
-        if !threads.pool.workers().is_empty() {
+        if threads.pool.is_running() {
+            let done = Arc::new(Latch::new(threads.pool.workers().len()));
+            self.outgoing.to_all(&threads.pool, || Command::CloseApp { app: ended, done: Arc::clone(&done) });
             done.wait(PATIENCE);
         }
     }
@@ -138,23 +140,23 @@ impl Environment {
 
     /// Starts the threads that share the connections of an app, and tells every worker how to serve them: from here on
     /// connections may come, to whichever of these.
-    pub fn prepare(&mut self, app: f64) -> Result<(AppId, Vec<WorkerId>), Misuse> {
+    pub fn prepare(&mut self, env: Env<'_>, app: f64) -> Result<(AppId, Vec<WorkerId>), Misuse> {
         let (number, it) = self.app(app)?;
         let (app, threads) = (AppId { app: number, epoch: it.epoch }, it.threads);
-        if !it.share.is_empty() {
-            return Ok((app, it.share.clone()));
-        }
-        let pool = &mut self.threads()?.pool;
-        pool.ensure(threads)
-            .map_err(|error| Misuse::system(code_of(&error), format!("no I/O thread: {error}")))?;
-        let share: Vec<WorkerId> = (0..threads.min(pool.workers().len()))
-            // There are at most 64 workers.
-            .map(|number| WorkerId(u8::try_from(number).unwrap_or(0)))
-            .collect();
+        let pool = &self.start_threads(env, threads)?.pool;
+        let (workers, start) = (pool.workers().len(), pool.starts());
         let it = &mut self.apps[number as usize];
-        it.stats.share(share.len());
-        it.share.clone_from(&share);
-        self.announce(app);
+        if it.share.is_empty() {
+            // There are at most 64 workers.
+            it.share =
+                (0..threads.min(workers)).map(|number| WorkerId(u8::try_from(number).unwrap_or(0))).collect();
+            it.stats.share(it.share.len());
+        }
+        let share = it.share.clone();
+        if it.announced != start {
+            it.announced = start;
+            self.announce(app);
+        }
         Ok((app, share))
     }
 
@@ -172,7 +174,7 @@ impl Environment {
     fn listen(&mut self, env: Env<'_>, number: f64, address: Address) -> Result<Handle, Misuse> {
         self.app(number)?;
         let (socket, port) = bind(&address).map_err(|error| refused(&address, &error))?;
-        let (app, share) = self.prepare(number)?;
+        let (app, share) = self.prepare(env, number)?;
         let id = ListenerId(self.next_listener);
         self.next_listener = self.next_listener.wrapping_add(1);
         // Accepting goes round, so that several listening sockets do not all burden the first worker.
@@ -226,6 +228,7 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         setup: AppSetup { limits, ..AppSetup::default() },
         domains: Domains::default(),
         share: Vec::new(),
+        announced: 0,
         children: Arc::default(),
         registration: None,
         stats: Stats::start(),
@@ -384,6 +387,7 @@ pub fn close_listener<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let Some(listener) = handle.and_then(|handle| environment.listeners.remove(handle)) else {
         return Ok(Value::UNDEFINED);
     };
+    // A socket that listens keeps the threads running, so somebody releases this.
     let done = Arc::new(Latch::new(1));
     let command = Command::StopListening { listener: listener.id, done: Arc::clone(&done) };
     environment.outgoing.push(listener.worker, command);

@@ -9,10 +9,10 @@ use std::ffi::c_void;
 use std::ptr;
 use std::slice;
 
-use napi::sys;
+use napi_sys as sys;
 
 use super::error::Misuse;
-use super::raw::{Call, Env, Value};
+use super::raw::{Call, Env, Reference, Value};
 
 impl<'c> Env<'c> {
     /// A fresh ArrayBuffer with a copy of `bytes`. The buffer owns its memory: a handler may keep or transfer it.
@@ -155,16 +155,18 @@ const UNKNOWN_KIND: sys::napi_typedarray_type = 99;
 #[derive(Debug)]
 pub struct Registers {
     data: *mut f64,
+    /// Keeps the memory alive.
+    _array: Option<Reference>,
 }
 
 impl Default for Registers {
     fn default() -> Self {
-        Self { data: ptr::null_mut() }
+        Self { data: ptr::null_mut(), _array: None }
     }
 }
 
 impl Registers {
-    /// Takes the array over: it is referenced for ever, and `lib/` neither transfers nor detaches it.
+    /// Takes the array over: it is kept alive as long as this, and `lib/` neither transfers nor detaches it.
     ///
     /// # Errors
     /// When it is no `Float64Array` of [`REGISTERS`] elements.
@@ -176,11 +178,13 @@ impl Registers {
         let Some(Memory { data, .. }) = memory.filter(fits) else {
             return Err(Misuse::invalid_type("registers must be a Float64Array"));
         };
-        let mut reference = ptr::null_mut();
-        // SAFETY: `value` is a live value of this callback, the out-pointer points to a live local. The reference is
-        // never deleted, so the memory lives as long as the environment.
-        unsafe { sys::napi_create_reference(env.raw(), value.raw(), 1, &raw mut reference) };
-        Ok(Self { data: data.cast() })
+        let array = Some(Reference::new(env, value).ok_or_else(Misuse::bug)?);
+        Ok(Self { data: data.cast(), _array: array })
+    }
+
+    /// Lets go of the array: nothing is set any more.
+    pub fn release(&mut self) {
+        *self = Self::default();
     }
 
     /// Sets one register.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::app::{code_of, default_threads};
+use super::app::default_threads;
 use super::behavior::{Behavior, BehaviorValues, Route, Target};
 use super::environment::{Environment, Occupant};
 use super::error::Misuse;
@@ -57,7 +57,7 @@ impl Environment {
         behavior: Behavior,
         order: impl FnOnce(ClientId, &Behavior, Arc<Ledger>) -> ConnectOrder,
     ) -> Result<Handle, Misuse> {
-        let worker = self.next_worker()?;
+        let worker = self.next_worker(env)?;
         let ledger = Arc::new(Ledger::default());
         let behavior = Box::new(behavior);
         let entry = self.routes.vacant_entry();
@@ -77,11 +77,8 @@ impl Environment {
     }
 
     /// The workers take turns. Those that apps have started are used, too.
-    fn next_worker(&mut self) -> Result<WorkerId, Misuse> {
-        let pool = &mut self.threads()?.pool;
-        pool.ensure(default_threads())
-            .map_err(|error| Misuse::system(code_of(&error), format!("no I/O thread: {error}")))?;
-        let workers = pool.workers().len();
+    fn next_worker(&mut self, env: Env<'_>) -> Result<WorkerId, Misuse> {
+        let workers = self.start_threads(env, default_threads())?.pool.workers().len();
         self.clients.count = self.clients.count.wrapping_add(1);
         // There are at most 64 workers.
         Ok(WorkerId(u8::try_from(self.clients.count % workers).unwrap_or(0)))

@@ -12,12 +12,14 @@ pub struct Doorbell {
     function: Arc<RwLock<Option<ThreadsafeFunction>>>,
     /// Whether Node is kept alive.
     alive: bool,
+    /// Whether what the bell calls is kept alive.
+    held: bool,
 }
 
 impl Doorbell {
-    /// Installs the function to be called. Returns whether that worked.
-    pub fn install(&mut self, env: Env<'_>, function: Value<'_>) -> bool {
-        let made = ThreadsafeFunction::new(env, function);
+    /// Installs the function to be called; `resource` is what the bell is to `async_hooks`. Returns whether that worked.
+    pub fn install(&mut self, env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> bool {
+        let made = ThreadsafeFunction::new(env, function, resource);
         let installed = made.is_some();
         *self.function.write().unwrap_or_else(PoisonError::into_inner) = made;
         installed
@@ -41,6 +43,22 @@ impl Doorbell {
             self.alive = alive;
             if let Some(function) = &*self.function.read().unwrap_or_else(PoisonError::into_inner) {
                 function.keep_alive(env, alive);
+            }
+        }
+    }
+
+    /// Whether Node is kept alive.
+    #[must_use]
+    pub const fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    /// Keeps what the bell calls alive, although no program may refer to it any more, or lets it go.
+    pub fn hold(&mut self, env: Env<'_>, held: bool) {
+        if self.held != held {
+            self.held = held;
+            if let Some(function) = &*self.function.read().unwrap_or_else(PoisonError::into_inner) {
+                function.hold(env, held);
             }
         }
     }

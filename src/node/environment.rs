@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::app::App;
+use super::app::{App, code_of};
 use super::behavior::Route;
 use super::buffer::Registers;
 use super::cache::Cache;
@@ -152,8 +152,35 @@ impl Environment {
         started.elapsed()
     }
 
+    /// Starts the I/O threads, of which at least `count` are wanted, unless they run.
+    ///
+    /// # Errors
+    /// The system has no more of them to give.
+    pub fn start_threads(&mut self, env: Env<'_>, count: usize) -> Result<&mut Threads, Misuse> {
+        let threads = self.threads.as_mut().ok_or_else(Misuse::bug)?;
+        threads
+            .pool
+            .ensure(count)
+            .map_err(|error| Misuse::system(code_of(&error), format!("no I/O thread: {error}")))?;
+        self.doorbell.hold(env, true);
+        Ok(threads)
+    }
+
+    /// Ends the I/O threads if they have been needed for nothing for a while. Otherwise, and while there is something left
+    /// to be told, what the bell calls is kept alive.
+    fn rest(&mut self, env: Env<'_>) {
+        let Some(threads) = &mut self.threads else { return };
+        if !self.doorbell.is_alive() && threads.pool.is_running() && threads.pool.rests() {
+            self.outgoing.flush(&threads.pool);
+            threads.pool.stop();
+        }
+        let waiting =
+            threads.journal.waiting() > 0 || threads.pool.workers().iter().any(|it| !it.uplink.is_empty());
+        self.doorbell.hold(env, waiting || threads.pool.is_running());
+    }
+
     /// Keeps Node alive as long as somebody listens or is connected, events wait to be handled, or a shutdown or a connect
-    /// is waited for (S17).
+    /// is waited for (S17). Ends the I/O threads when that has not been so for a while.
     pub fn update_liveness(&mut self, env: Env<'_>) {
         let workers = || self.threads.iter().flat_map(|it| it.pool.workers());
         // In this order, because a worker hands over the last event of a connection before it reports it gone.
@@ -161,6 +188,8 @@ impl Environment {
         let waiting = workers().any(|worker| !worker.uplink.is_empty());
         let awaited = self.awaits_connections() || !self.shutdowns.is_empty() || !self.clients.is_empty();
         self.doorbell.keep_alive(env, connected || waiting || awaited);
+        self.registers.set(REFERENCED, f64::from(u8::from(self.doorbell.is_alive())));
+        self.rest(env);
     }
 
     /// Whether connections may come: somebody listens, or other apps may hand some over.
@@ -178,7 +207,7 @@ impl Environment {
         }
     }
 
-    /// The environment ends: sends what is queued, stops the threads.
+    /// The environment ends, or nobody uses this load of the addon any more: sends what is queued, stops the threads.
     pub fn tear_down(&mut self) {
         store::abandon_lock();
         // From now on other environments hand their connections to somebody else.
@@ -189,6 +218,7 @@ impl Environment {
             threads.journal.close();
         }
         self.doorbell.remove();
+        self.registers.release();
     }
 }
 
@@ -259,6 +289,8 @@ impl Occupants {
     }
 }
 
+/// The register that tells whether Node is kept alive (`lib/dispatcher.js`).
+const REFERENCED: usize = 7;
 /// How long to wait for a worker to write. A pass takes microseconds; a second means that the machine hangs.
 const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the end of the process may wait for peers that do not take what is queued; and how long, in all, for what is

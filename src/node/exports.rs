@@ -129,14 +129,15 @@ pub const ALL: &[(&str, Native)] = &[
     ("kvUnlock", store::unlock),
 ];
 
-/// `start(registers, onBell, level)`: once per load. Records up to `level` go to stderr; none with 0.
+/// `start(registers, onBell, level, resource)`: once per load. Records up to `level` go to stderr; none with 0. `resource`
+/// is what the bell is to `async_hooks`.
 fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let registers = Registers::new(call.env(), call.argument(0))?;
     let mut environment = call.environment()?;
     if environment.threads.is_some() {
         return Err(Misuse::invalid_state("the addon has been started"));
     }
-    if !environment.doorbell.install(call.env(), call.argument(1)) {
+    if !environment.doorbell.install(call.env(), call.argument(1), call.argument(3)) {
         return Err(Misuse::bug());
     }
     environment.registers = registers;

@@ -91,8 +91,12 @@ impl Outgoing {
         }
     }
 
-    /// Hands everything over.
+    /// Hands everything over. While no thread runs nobody is connected, so whatever there is can only be meant for somebody
+    /// who is gone.
     pub fn flush(&mut self, pool: &Pool) {
+        if !pool.is_running() {
+            self.batches.iter_mut().for_each(CommandBatch::clear);
+        }
         for (batch, worker) in self.batches.iter_mut().zip(pool.workers()) {
             worker.downlink.push(batch);
         }
@@ -103,15 +107,17 @@ impl Outgoing {
         let latch = Arc::new(Latch::new(1));
         self.push(worker, Command::Write(Arc::clone(&latch)));
         self.flush(pool);
-        latch.wait(patience);
+        if pool.is_running() {
+            latch.wait(patience);
+        }
     }
 
     /// Hands everything over and waits until it is written, at most `patience`: the process is about to end (S15).
     pub fn flush_and_wait(&mut self, pool: &Pool, patience: Duration) {
-        let count = pool.workers().len();
-        if count == 0 {
+        if !pool.is_running() {
             return;
         }
+        let count = pool.workers().len();
         let latch = Arc::new(Latch::new(count));
         self.to_all(pool, || Command::Flush(Arc::clone(&latch)));
         latch.wait(patience);

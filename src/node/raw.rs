@@ -9,7 +9,7 @@
 
 #![expect(unsafe_code, reason = "the border itself: see above")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CString, c_char, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use napi::bindgen_prelude::{JsValue, Object};
-use napi::sys;
+use napi_sys as sys;
 
 use super::environment::Environment;
 use super::error::{Class, Misuse};
@@ -314,49 +314,76 @@ fn length_of(text: &[u8]) -> isize {
 /// What the `data` pointer of a native function points to.
 struct Binding {
     native: Native,
-    environment: Rc<RefCell<Environment>>,
+    load: Rc<Load>,
 }
 
 /// Makes a state for this load of the addon and puts its functions on `exports`.
 pub fn register(env: &napi::Env, exports: &Object<'_>, natives: &[(&str, Native)]) {
     let (env, exports) = (env.raw(), exports.raw());
-    let environment = Rc::new(RefCell::new(Environment::default()));
-    let mut bindings = Vec::with_capacity(natives.len());
+    let load = Rc::new(Load { env, environment: RefCell::default(), awaits_end: Cell::new(true) });
+    // The hook is removed before the load is freed, so what it points to is there.
+    call!(napi_add_env_cleanup_hook(env, Some(unload), Rc::as_ptr(&load).cast_mut().cast()));
     for (name, native) in natives {
-        let binding = Box::new(Binding { native: *native, environment: Rc::clone(&environment) });
-        let data = ptr::from_ref(&*binding).cast_mut().cast::<c_void>();
+        let binding = Box::new(Binding { native: *native, load: Rc::clone(&load) });
+        let data = Box::into_raw(binding).cast::<c_void>();
         let mut function = ptr::null_mut();
         let text = name.as_ptr().cast::<c_char>();
         let length = length_of(name.as_bytes());
         call!(napi_create_function(env, text, length, Some(trampoline), data, &raw mut function));
+        let (hint, reference) = (ptr::null_mut(), ptr::null_mut());
+        call!(napi_add_finalizer(env, function, data, Some(forget_function), hint, reference));
         let mut key = ptr::null_mut();
         call!(napi_create_string_utf8(env, text, length, &raw mut key));
         call!(napi_set_property(env, exports, key, function));
-        bindings.push(binding);
     }
-    let load = Box::into_raw(Box::new(Load { environment, _bindings: bindings }));
-    call!(napi_add_env_cleanup_hook(env, Some(unload), load.cast()));
 }
 
-/// Everything of one load, until its environment ends.
+/// Everything of one load. It ends when the last of its functions is collected: nobody can ask for anything any more, and
+/// nothing happens that anybody would have to be told of, or else the bell would be held (`doorbell.rs`). What it owns
+/// is given up before if the environment ends.
 struct Load {
-    environment: Rc<RefCell<Environment>>,
-    /// Pointed to by the functions.
-    #[expect(clippy::vec_box, reason = "the functions point to them, so they must not move")]
-    _bindings: Vec<Box<Binding>>,
+    env: sys::napi_env,
+    environment: RefCell<Environment>,
+    /// Whether [`unload`] is still to come.
+    awaits_end: Cell<bool>,
+}
+
+impl Load {
+    fn tear_down(&self) {
+        // A panic must not unwind into Node.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            if let Ok(mut environment) = self.environment.try_borrow_mut() {
+                environment.tear_down();
+            }
+        }));
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        if self.awaits_end.get() {
+            let load = ptr::from_mut(self).cast();
+            call!(napi_remove_env_cleanup_hook(self.env, Some(unload), load));
+            self.tear_down();
+        }
+    }
+}
+
+/// A function of a load was collected, or its environment has ended.
+unsafe extern "C" fn forget_function(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: `data` came from `Box::into_raw` in `register`; a finalizer is called once, when the function cannot be
+    // called any more.
+    let binding = unsafe { Box::from_raw(data.cast::<Binding>()) };
+    drop(catch_unwind(AssertUnwindSafe(move || drop(binding))));
 }
 
 /// The environment ends (process exit, `worker.terminate()`): JavaScript will not run any more.
 unsafe extern "C" fn unload(load: *mut c_void) {
-    // SAFETY: `load` came from `Box::into_raw` in `register`, and Node-API calls this hook once.
-    let load = unsafe { Box::from_raw(load.cast::<Load>()) };
-    // A panic must not unwind into Node.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        if let Ok(mut environment) = load.environment.try_borrow_mut() {
-            environment.tear_down();
-        }
-    }));
-    drop(catch_unwind(AssertUnwindSafe(move || drop(load))));
+    // SAFETY: `load` points to a `Load` that is alive: it removes this hook when it is dropped. It is shared from here
+    // on, too, as all that refers to it does.
+    let load = unsafe { &*load.cast::<Load>() };
+    load.awaits_end.set(false);
+    load.tear_down();
 }
 
 /// Every native function is entered here.
@@ -370,11 +397,11 @@ unsafe extern "C" fn trampoline(raw: sys::napi_env, info: sys::napi_callback_inf
     if status != sys::Status::napi_ok || data.is_null() {
         return ptr::null_mut();
     }
-    // SAFETY: `data` is the binding that `register` gave to this function; it is freed only when the environment ends,
-    // after which no JavaScript runs.
+    // SAFETY: `data` is the binding that `register` gave to this function; it is freed by the function's finalizer, after
+    // which nobody calls it.
     let binding = unsafe { &*data.cast::<Binding>() };
     let count = count.min(MOST_ARGUMENTS);
-    let call = Call { env, arguments, count, environment: &binding.environment };
+    let call = Call { env, arguments, count, environment: &binding.load.environment };
     let result = catch_unwind(AssertUnwindSafe(|| (binding.native)(&call).map(Value::raw)));
     match result {
         Ok(Ok(value)) => value,
@@ -390,59 +417,134 @@ unsafe extern "C" fn trampoline(raw: sys::napi_env, info: sys::napi_callback_inf
 }
 
 /// A thread-safe function: schedules a turn of Node's loop from any thread.
-pub struct ThreadsafeFunction(sys::napi_threadsafe_function);
+///
+/// It keeps neither Node nor the function of JavaScript alive, unless told to: a load of the addon that nobody uses any
+/// more, and in which nothing happens, is to be collected with all that it has.
+pub struct ThreadsafeFunction {
+    raw: sys::napi_threadsafe_function,
+    /// What is called. Freed by [`forget_bell`].
+    function: sys::napi_ref,
+}
 
 // SAFETY: Node-API defines thread-safe functions to be called from any thread. The handle is only used while it is not
-// released: `doorbell.rs` guards it with a lock.
+// released: `doorbell.rs` guards it with a lock. `function` is used on Node's thread alone.
 unsafe impl Send for ThreadsafeFunction {}
 // SAFETY: as above; calls from several threads at once are allowed.
 unsafe impl Sync for ThreadsafeFunction {}
 
 impl ThreadsafeFunction {
-    /// Makes one that calls `function` without arguments. It does not keep Node alive.
+    /// Makes one that calls `function` without arguments. `resource` is what it is to `async_hooks`.
     #[must_use]
-    pub fn new(env: Env<'_>, function: Value<'_>) -> Option<Self> {
+    pub fn new(env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> Option<Self> {
         let name = env.string(b"ferrows");
+        let mut reference = ptr::null_mut();
+        if call!(napi_create_reference(env.raw, function.raw, 0, &raw mut reference)) != sys::Status::napi_ok
+        {
+            return None;
+        }
         let mut raw = ptr::null_mut();
         let status = call!(napi_create_threadsafe_function(
             env.raw,
-            function.raw,
             ptr::null_mut(),
+            resource.raw,
             name.raw,
             0,
             1,
             ptr::null_mut(),
-            None,
-            ptr::null_mut(),
-            None,
+            Some(forget_bell),
+            reference.cast(),
+            Some(ring),
             &raw mut raw,
         ));
         if status != sys::Status::napi_ok {
+            call!(napi_delete_reference(env.raw, reference));
             return None;
         }
         call!(napi_unref_threadsafe_function(env.raw, raw));
-        Some(Self(raw))
+        Some(Self { raw, function: reference })
     }
 
     /// Schedules the call.
     pub fn call(&self) {
         let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
-        call!(napi_call_threadsafe_function(self.0, ptr::null_mut(), mode));
+        call!(napi_call_threadsafe_function(self.raw, ptr::null_mut(), mode));
     }
 
     /// Whether Node stays alive for it.
     pub fn keep_alive(&self, env: Env<'_>, alive: bool) {
         if alive {
-            call!(napi_ref_threadsafe_function(env.raw, self.0));
+            call!(napi_ref_threadsafe_function(env.raw, self.raw));
         } else {
-            call!(napi_unref_threadsafe_function(env.raw, self.0));
+            call!(napi_unref_threadsafe_function(env.raw, self.raw));
+        }
+    }
+
+    /// Whether the function of JavaScript, and with it all that it needs, stays alive for it. To be told changes only.
+    pub fn hold(&self, env: Env<'_>, held: bool) {
+        let mut count = 0;
+        if held {
+            call!(napi_reference_ref(env.raw, self.function, &raw mut count));
+        } else {
+            call!(napi_reference_unref(env.raw, self.function, &raw mut count));
         }
     }
 
     /// Gives it up.
     pub fn release(self) {
         let mode = sys::ThreadsafeFunctionReleaseMode::abort;
-        call!(napi_release_threadsafe_function(self.0, mode));
+        call!(napi_release_threadsafe_function(self.raw, mode));
+    }
+}
+
+/// Node's thread has got round to a call of a [`ThreadsafeFunction`].
+unsafe extern "C" fn ring(
+    env: sys::napi_env,
+    _function: sys::napi_value,
+    reference: *mut c_void,
+    _data: *mut c_void,
+) {
+    if env.is_null() {
+        // It is being given up.
+        return;
+    }
+    let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    call!(napi_get_reference_value(env, reference.cast(), &raw mut function));
+    if function.is_null() {
+        // Collected: nobody is left who could want to know.
+        return;
+    }
+    call!(napi_get_undefined(env, &raw mut this));
+    // Node reports what it throws as uncaught.
+    call!(napi_call_function(env, this, function, 0, ptr::null(), &raw mut result));
+}
+
+/// A [`ThreadsafeFunction`] will not be called any more.
+unsafe extern "C" fn forget_bell(env: sys::napi_env, _data: *mut c_void, reference: *mut c_void) {
+    if !env.is_null() {
+        call!(napi_delete_reference(env, reference.cast()));
+    }
+}
+
+/// Keeps a value alive until it is dropped, on the thread of its environment.
+#[derive(Debug)]
+pub struct Reference {
+    env: sys::napi_env,
+    raw: sys::napi_ref,
+}
+
+impl Reference {
+    /// Keeps `value`, which must be an object, alive. It must not refer to what is to be collected while this is kept.
+    #[must_use]
+    pub fn new(env: Env<'_>, value: Value<'_>) -> Option<Self> {
+        let mut raw = ptr::null_mut();
+        let status = call!(napi_create_reference(env.raw, value.raw, 1, &raw mut raw));
+        (status == sys::Status::napi_ok).then_some(Self { env: env.raw, raw })
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        call!(napi_delete_reference(self.env, self.raw));
     }
 }
 

@@ -82,10 +82,10 @@ impl Environment {
         let events: Vec<_> = events.collect();
         events.into_iter().for_each(|event| self.add_pending(event));
         let threads = self.threads.as_ref()?;
-        let workers = threads.pool.workers().len();
-        if workers == 0 {
+        if !threads.pool.is_running() {
             return None;
         }
+        let workers = threads.pool.workers().len();
         // First of all no worker accepts any more. What they have accepted is then on its way to the worker that is to
         // serve it, in front of the second command.
         let done = Arc::new(Latch::new(workers));

@@ -114,6 +114,12 @@ impl Connector {
         !self.ended.is_empty()
     }
 
+    /// Whether none is under way, nor has ended without having been taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && self.ended.is_empty()
+    }
+
     /// The next one that has ended.
     pub fn take(&mut self) -> Option<Ended> {
         self.ended.pop_front()

@@ -105,6 +105,12 @@ struct Shutdown {
 }
 
 impl Shutdowns {
+    /// Whether none is under way.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// A shutdown begins, with `left` connections to end.
     pub fn begin(&mut self, app: AppId, deadline: Timestamp, left: usize) {
         self.under_way.push(Shutdown { app, deadline: Some(deadline), left, forced: 0 });

@@ -1,0 +1,97 @@
+//! When the thread of a worker is needed for nothing: Node's thread is told, which may end it.
+
+use std::time::Duration;
+
+use super::Worker;
+use crate::protocol::time::Timestamp;
+
+/// Whether there is anything to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rest {
+    /// Somebody listens or is connected, or a connect is under way.
+    #[default]
+    Busy,
+    /// Nothing of that, which is told if it stays so until this moment.
+    Pausing(Timestamp),
+    /// That has been told.
+    Told,
+}
+
+impl Rest {
+    /// When [`Self::look`] has something to tell.
+    #[must_use]
+    pub const fn due(self) -> Option<Timestamp> {
+        match self {
+            Self::Pausing(until) => Some(until),
+            Self::Busy | Self::Told => None,
+        }
+    }
+
+    /// At the end of a pass: returns what Node's thread has to hear, if it is news.
+    #[must_use]
+    pub fn look(&mut self, is_needed: bool, now: Timestamp) -> Option<bool> {
+        match *self {
+            Self::Busy if !is_needed => *self = Self::Pausing(now + REST_AFTER),
+            Self::Pausing(_) if is_needed => *self = Self::Busy,
+            Self::Pausing(until) if until <= now => {
+                *self = Self::Told;
+                return Some(true);
+            }
+            Self::Told if is_needed => {
+                *self = Self::Busy;
+                return Some(false);
+            }
+            Self::Busy | Self::Pausing(_) | Self::Told => {}
+        }
+        None
+    }
+}
+
+impl Worker {
+    /// The last thing in a pass.
+    pub(super) fn see_to_rest(&mut self) {
+        // A connection that only lingers is one, too.
+        let is_needed = !self.registry.is_empty()
+            || !self.listeners.is_empty()
+            || !self.connector.is_empty()
+            || !self.shutdowns.is_empty()
+            || !self.latches.is_empty();
+        if let Some(rests) = self.rest.look(is_needed, self.context.now) {
+            self.uplink.report_rest(rests);
+        }
+    }
+}
+
+/// How long a worker waits for the next thing to do before it says that there is none: starting a thread takes a fraction of
+/// a millisecond, but somebody who closes and listens in turn should not pay even for that.
+const REST_AFTER: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(millis: u64) -> Timestamp {
+        Timestamp(millis)
+    }
+
+    #[test]
+    fn rest_is_told_once_it_has_lasted_and_again_when_it_is_over() {
+        let mut rest = Rest::default();
+        assert_eq!((rest.look(true, at(0)), rest.due()), (None, None));
+        assert_eq!((rest.look(false, at(10)), rest.due()), (None, Some(at(110))));
+        assert_eq!((rest.look(false, at(109)), rest.due()), (None, Some(at(110))));
+        assert_eq!((rest.look(false, at(110)), rest.due()), (Some(true), None));
+        assert_eq!(rest.look(false, at(111)), None);
+        assert_eq!(rest.look(true, at(112)), Some(false));
+        assert_eq!(rest.look(true, at(113)), None);
+    }
+
+    #[test]
+    fn a_short_rest_is_not_told() {
+        let mut rest = Rest::default();
+        for turn in 0..10 {
+            assert_eq!(rest.look(false, at(turn * 100)), None);
+            assert_eq!(rest.look(true, at(turn * 100 + 99)), None);
+        }
+    }
+}
