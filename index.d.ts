@@ -394,10 +394,12 @@ export type ConnectionFilter = { filter(res: HttpConnection, count: 1 | -1): unk
 
 /** A listening socket; made by `listen`, for {@link us_listen_socket_close} and {@link us_socket_local_port} only. */
 export interface ListenSocket {
-  readonly [listenSocket]: never;
+  readonly [listenSocket]?: never;
 }
 /** The name uWebSockets.js gives to {@link ListenSocket}. */
 export type us_listen_socket = ListenSocket;
+/** The name uWebSockets.js gives to a socket of any kind. Only listening ones are handed out, there as here. */
+export type us_socket = ListenSocket;
 
 /** The `code` of a {@link ListenError}: what Node calls the same error. */
 export type ListenErrorCode =
@@ -434,8 +436,19 @@ export interface ListenError extends Error {
  */
 export type ListenCallback = (token: ListenSocket | false, error?: ListenError) => unknown;
 
-/** How to listen: {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT}. */
-export type ListenOptions = number;
+/**
+ * The same for `listen_unix`. Its token is a {@link ListenSocket} or `false`, too: look before you use it. It is not declared
+ * so, because the types of uWebSockets.js forget about `false`, and programs that do the same are to compile.
+ */
+export type ListenUnixCallback = (token: any, error?: ListenError) => unknown;
+
+/** How to listen. The values are also exports of their own. */
+export enum ListenOptions {
+  /** See the constant {@link LIBUS_LISTEN_DEFAULT}. */
+  LIBUS_LISTEN_DEFAULT = 0,
+  /** See the constant {@link LIBUS_LISTEN_EXCLUSIVE_PORT}. */
+  LIBUS_LISTEN_EXCLUSIVE_PORT = 1,
+}
 
 /**
  * Share a fixed port with other listeners that also share it, of this process or another (`SO_REUSEPORT`; on Linux of the
@@ -628,6 +641,7 @@ export interface TemplatedApp {
    * and a body that names it, before a handler runs. Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad settings.
    */
   ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this;
+  ws<UserData = unknown>(pattern: RecognizedString, behavior: StringBehavior<UserData>): this;
   ws<UserData = unknown>(
     pattern: RecognizedString,
     behavior: WebSocketBehavior<UserData, 'string'> & { text: 'string' },
@@ -653,7 +667,7 @@ export interface TemplatedApp {
    *
    * Returns the app. Throws what the callback throws.
    */
-  listen_unix(callback: ListenCallback, path: RecognizedString): this;
+  listen_unix(callback: ListenUnixCallback, path: RecognizedString): this;
 
   /**
    * Has `handler` told of every connection of this app that is accepted from now on: with 1 before its first request, and
@@ -667,24 +681,26 @@ export interface TemplatedApp {
    * - Connections that a child app took over are told to the filters of the child.
    */
   filter(handler: ConnectionFilter): this;
+  /** The same, for handlers written for uWebSockets.js; but there is no response yet that they could write. */
+  filter(handler: (res: HttpResponse, count: number) => unknown): this;
 
   /**
    * The number by which other apps of this process, in this thread or in others (`worker_threads`), may hand connections to
    * this one: see {@link addChildAppDescriptor}. The same number until `close`; from the first call until then it keeps
    * the thread alive, as a listening socket does.
    */
-  getDescriptor(): number;
+  getDescriptor(): AppDescriptor;
   /**
    * Hands the connections that this app accepts from now on to the app with this descriptor: to all its children in turn.
    * An app without children serves its connections itself; to have its share beside them it may be its own child. Adding
    * a child again changes nothing. A child that is closed, or whose thread ends, is passed over and forgotten; what it was
-   * serving ends with it. Returns the app.
+   * serving ends with it. Returns the app (for the types of uWebSockets.js, nothing; hence `void`, which does no harm).
    *
    * Throws `ERR_INVALID_STATE` for numbers that are not the descriptor of an app that is there.
    */
-  addChildAppDescriptor(descriptor: number): this;
+  addChildAppDescriptor(descriptor: AppDescriptor): this & void;
   /** Hands no more connections to this child; it keeps those that it has. Does nothing if it is none. Returns the app. */
-  removeChildAppDescriptor(descriptor: number): this;
+  removeChildAppDescriptor(descriptor: AppDescriptor): this & void;
 
   /**
    * Serves a connection that was accepted elsewhere: `fd` is the number of a descriptor of this process, of a connected TCP
@@ -795,6 +811,9 @@ export interface TemplatedApp {
   shutdown(options?: ShutdownOptions | null): Promise<ShutdownSummary>;
 }
 
+/** What {@link TemplatedApp.getDescriptor} returns. May be sent to other threads (`postMessage`). */
+export type AppDescriptor = number;
+
 /** Options of {@link TemplatedApp.serveFiles}. Read once. A key given as `undefined` means its default. */
 export interface ServeFilesOptions {
   /** The file that stands for its folder; `false` for none. @default 'index.html' */
@@ -849,7 +868,7 @@ export interface ShutdownSummary {
  *
  * Throws `ERR_INVALID_ARG_TYPE` for anything but a token of `listen`.
  */
-export function us_listen_socket_close(token: ListenSocket): void;
+export function us_listen_socket_close(token: us_listen_socket): void;
 
 /**
  * The port a socket listens on: inside the listen callback already, and until the socket is closed. -1 for a Unix
@@ -857,7 +876,7 @@ export function us_listen_socket_close(token: ListenSocket): void;
  *
  * Throws `ERR_INVALID_ARG_TYPE` for anything but a token of `listen`.
  */
-export function us_socket_local_port(token: ListenSocket): number;
+export function us_socket_local_port(token: us_socket | us_listen_socket): number;
 
 // ------------------------------------------------------------------------------------------------------------ HTTP
 
@@ -909,8 +928,11 @@ export interface HttpRequest {
   getMethod(): string;
   /** The method as it arrived. */
   getCaseSensitiveMethod(): string;
-  /** Everything after the `?`, as it arrived; `undefined` if there is no `?`. */
-  getQuery(): string | undefined;
+  /**
+   * Everything after the `?`, as it arrived; `undefined` if there is no `?`. That is not declared, because the types of
+   * uWebSockets.js do not, and programs written for them are to compile: `req.getQuery() ?? ''` is what is safe.
+   */
+  getQuery(): string;
   /**
    * The first value of a key of the query, decoded (`+` is a blank, `%XX` a byte of UTF-8); `''` if it is empty,
    * `undefined` if there is no such key.
@@ -998,11 +1020,12 @@ export interface HttpResponse {
    * Reads no more of the connection until {@link resume}. Body that had been read may still be handed over, and output goes
    * on, `onWritable` included. The client is not late meanwhile. That it has reset the connection is noticed within
    * seconds, that it has ended it in order only after `resume`.
-   * May be called repeatedly, and needs one `resume`. The end of the response ends it too. Returns the response.
+   * May be called repeatedly, and needs one `resume`. The end of the response ends it too. Returns the response (for the
+   * types of uWebSockets.js, nothing; hence `void`, which does no harm).
    */
-  pause(): this;
+  pause(): this & void;
   /** Ends {@link pause}; without one, does nothing. Returns the response. */
-  resume(): this;
+  resume(): this & void;
   /**
    * Drops the connection. `onAborted` runs before it returns (cause `CLOSED_BY_APPLICATION`). Returns the response,
    * which is over.
@@ -1210,7 +1233,7 @@ export interface HttpConnection {
 
 /** Stands for the `ws` route in `upgrade`; given to its handler, and of no use elsewhere. */
 export interface us_socket_context_t {
-  readonly [upgradeContext]: never;
+  readonly [upgradeContext]?: never;
 }
 
 /** What became of a message: 1 sent, 0 sent but it has to wait for the peer (`drain` will follow), 2 dropped. */
@@ -1320,10 +1343,24 @@ export interface WebSocket<UserData> {
 /** What text messages are given to a program as. */
 export type TextForm = 'arraybuffer' | 'string';
 
+/** The WebSocket as handlers are given it: with the properties of the user data, which `upgrade` copies onto it. */
+export type OpenWebSocket<UserData> = WebSocket<UserData> & UserData;
+
 /** What `message` is given, by the option `text`. */
 export type ReceivedMessage<Text extends TextForm = 'arraybuffer'> = Text extends 'string'
   ? string | ArrayBuffer
   : ArrayBuffer;
+
+/** The arguments of `message` with `text: 'string'`: `isBinary` says what the message is. */
+export type StringMessageArguments<UserData> =
+  | [ws: OpenWebSocket<UserData>, message: string, isBinary: false]
+  | [ws: OpenWebSocket<UserData>, message: ArrayBuffer, isBinary: true];
+
+/** A behavior with `text: 'string'` whose `message` takes all of its arguments, so that `isBinary` narrows `message`. */
+export type StringBehavior<UserData, Behavior = WebSocketBehavior<UserData, 'string'>> = Omit<Behavior, 'text' | 'message'> & {
+  text: 'string';
+  message: (...args: StringMessageArguments<UserData>) => unknown;
+};
 
 /**
  * Settings and handlers of a `ws` route. All are optional; a key given as `undefined` means its default. They are read
@@ -1383,12 +1420,12 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
    */
   upgrade?: (res: HttpResponse, req: HttpRequest, context: us_socket_context_t) => unknown;
   /** A WebSocket was opened. First event of a connection. */
-  open?: (ws: WebSocket<UserData>) => unknown;
+  open?: (ws: OpenWebSocket<UserData>) => unknown;
   /**
    * A message arrived. Text (`isBinary` false) is checked to be UTF-8. With `text: 'string'` it is a string, and binary
    * messages are what they always are.
    */
-  message?: (ws: WebSocket<UserData>, message: ReceivedMessage<Text>, isBinary: boolean) => unknown;
+  message?: (ws: OpenWebSocket<UserData>, message: ReceivedMessage<Text>, isBinary: boolean) => unknown;
   /**
    * A message to this peer was dropped because of `maxBackpressure`. Runs inside `send`, and soon after `publish`, once
    * for each subscriber that misses the message.
@@ -1396,24 +1433,24 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
    * When this thread is so far behind that 4 MiB of events wait for it, published messages are dropped without an event;
    * `unreported` says how many this peer has missed that way since the last event. Else it is 0.
    */
-  dropped?: (ws: WebSocket<UserData>, message: ArrayBuffer, isBinary: boolean, unreported: number) => unknown;
+  dropped?: (ws: OpenWebSocket<UserData>, message: ArrayBuffer, isBinary: boolean, unreported: number) => unknown;
   /** What was waiting was sent: follows every `send` that returned 0 and every `getBufferedAmount` above 0. */
-  drain?: (ws: WebSocket<UserData>) => unknown;
+  drain?: (ws: OpenWebSocket<UserData>) => unknown;
   /**
    * The WebSocket closed. Last event of a connection, exactly one for each `open`. `code` and `message` are the peer's
    * or those given to `end`; where they said nothing, `code` is 1005, 1006 or 0 and `message` names the cause. It is
    * UTF-8 and never empty.
    */
-  close?: (ws: WebSocket<UserData>, code: number, message: ArrayBuffer, info: CloseInfo) => unknown;
+  close?: (ws: OpenWebSocket<UserData>, code: number, message: ArrayBuffer, info: CloseInfo) => unknown;
   /** A ping arrived; it is answered already. */
-  ping?: (ws: WebSocket<UserData>, message: ArrayBuffer) => unknown;
+  ping?: (ws: OpenWebSocket<UserData>, message: ArrayBuffer) => unknown;
   /** A pong arrived. */
-  pong?: (ws: WebSocket<UserData>, message: ArrayBuffer) => unknown;
+  pong?: (ws: OpenWebSocket<UserData>, message: ArrayBuffer) => unknown;
   /**
    * The number of subscribers of a topic changed through this WebSocket. Runs inside `subscribe` and `unsubscribe`, and
    * for each topic just before `close`.
    */
-  subscription?: (ws: WebSocket<UserData>, topic: ArrayBuffer, newCount: number, oldCount: number) => unknown;
+  subscription?: (ws: OpenWebSocket<UserData>, topic: ArrayBuffer, newCount: number, oldCount: number) => unknown;
 }
 
 // ---------------------------------------------------------------------------------------------------------- Client
@@ -1455,12 +1492,17 @@ export function connect<UserData = unknown>(
   url: string | { readonly href: string },
   behavior: ClientBehavior<UserData>,
   options?: ConnectOptions<UserData> | null,
-): Promise<WebSocket<UserData>>;
+): Promise<OpenWebSocket<UserData>>;
+export function connect<UserData = unknown>(
+  url: string | { readonly href: string },
+  behavior: StringBehavior<UserData, ClientBehavior<UserData, 'string'>>,
+  options?: ConnectOptions<UserData> | null,
+): Promise<OpenWebSocket<UserData>>;
 export function connect<UserData = unknown>(
   url: string | { readonly href: string },
   behavior: ClientBehavior<UserData, 'string'> & { text: 'string' },
   options?: ConnectOptions<UserData> | null,
-): Promise<WebSocket<UserData>>;
+): Promise<OpenWebSocket<UserData>>;
 
 /**
  * Settings and handlers of a WebSocket to a server: those of a `ws` route, with the same defaults. `compression` is what
@@ -1470,7 +1512,7 @@ export function connect<UserData = unknown>(
 export interface ClientBehavior<UserData = unknown, Text extends TextForm = 'arraybuffer'>
   extends Omit<WebSocketBehavior<UserData, Text>, 'open' | 'upgrade' | 'subscription'> {
   /** The WebSocket is open, as `response` grants it. First event. */
-  open?: (ws: WebSocket<UserData>, response: ConnectResponse) => unknown;
+  open?: (ws: OpenWebSocket<UserData>, response: ConnectResponse) => unknown;
 }
 
 /** Options of {@link connect}. A key given as `undefined` means its default. */
@@ -1728,6 +1770,17 @@ export function setLogger(level: 'off', listener?: ((record: LogRecord) => void)
  * `clearTimeout` and `arm`, which do nothing there, do not exist here.)
  */
 export function _cfg(key: RecognizedString): void;
+
+/**
+ * The environment variables of uWebSockets.js. They have no effect here, so both are `undefined` whatever the environment
+ * says; what they are for there is said by the options `maxHeaderSize` and `maxHeadersCount` of an app.
+ */
+export namespace EnvironmentVariables {
+  /** See {@link AppOptions.maxHeaderSize}. */
+  const UWS_HTTP_MAX_HEADERS_SIZE: string | undefined;
+  /** See {@link AppOptions.maxHeadersCount}. */
+  const UWS_HTTP_MAX_HEADERS_COUNT: string | undefined;
+}
 
 declare const listenSocket: unique symbol;
 declare const upgradeContext: unique symbol;

@@ -40,6 +40,20 @@ for (const [name, type] of Object.entries(CLASSES)) {
   Object.defineProperty(type, 'name', { value: `uWS.${name}` });
 }
 
+/** What TypeScript makes of an enum: names by values, too. */
+const ListenOptions = Object.freeze({
+  LIBUS_LISTEN_DEFAULT: 0,
+  LIBUS_LISTEN_EXCLUSIVE_PORT: 1,
+  0: 'LIBUS_LISTEN_DEFAULT',
+  1: 'LIBUS_LISTEN_EXCLUSIVE_PORT',
+});
+
+/** Those of uWebSockets.js, which mean nothing here. */
+const EnvironmentVariables = Object.freeze({
+  UWS_HTTP_MAX_HEADERS_SIZE: undefined,
+  UWS_HTTP_MAX_HEADERS_COUNT: undefined,
+});
+
 const DeclarativeResponse = makeDeclarativeResponse({ native, readable, invalidThis });
 
 module.exports = {
@@ -53,6 +67,8 @@ module.exports = {
   ...makeKeyValueStore({ native, readable }),
   setLogger,
   _cfg,
+  ListenOptions,
+  EnvironmentVariables,
   LIBUS_LISTEN_DEFAULT: 0,
   LIBUS_LISTEN_EXCLUSIVE_PORT: 1,
   DISABLED: 0,

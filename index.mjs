@@ -26,6 +26,8 @@ export const {
   unlock,
   setLogger,
   _cfg,
+  ListenOptions,
+  EnvironmentVariables,
   LIBUS_LISTEN_DEFAULT,
   LIBUS_LISTEN_EXCLUSIVE_PORT,
   DISABLED,

@@ -25,6 +25,15 @@ describe('exports', () => {
     expect(Object.fromEntries(constants.map(([name]) => [name, uWS[name]]))).toEqual(Object.fromEntries(constants));
   });
 
+  test('require: enums and namespaces are the objects that TypeScript takes them for', () => {
+    expect([...declared.objects.keys()]).toEqual(['ListenOptions', 'EnvironmentVariables']);
+    for (const [name, object] of declared.objects) {
+      expect(uWS[name]).toStrictEqual(object);
+      expect(Object.isFrozen(uWS[name])).toBe(true);
+    }
+    for (const name of ['LIBUS_LISTEN_DEFAULT', 'LIBUS_LISTEN_EXCLUSIVE_PORT']) expect(uWS.ListenOptions[name]).toBe(uWS[name]);
+  });
+
   test('import: the names are those of require, and the default export is the object of require', () => {
     // Jest runs no native ES modules, so another process looks.
     const script = `
@@ -113,7 +122,7 @@ describe('vocabulary', () => {
 });
 
 /**
- * What index.d.ts declares: exported values with their literal types, interfaces and classes with the names of their
+ * What index.d.ts declares: exported values with their literal types, enums and namespaces as the objects that they are, interfaces and classes with the names of their
  * members, those of interfaces above them included,
  * unions of string literals.
  */
@@ -123,6 +132,7 @@ function readDeclarations() {
   const values = new Map();
   const members = new Map();
   const unions = new Map();
+  const objects = new Map();
   for (const statement of source.statements) {
     if (!statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) continue;
     if (ts.isFunctionDeclaration(statement)) {
@@ -131,6 +141,14 @@ function readDeclarations() {
       for (const { name, type } of statement.declarationList.declarations) {
         values.set(name.text, Number(type.literal.text));
       }
+    } else if (ts.isEnumDeclaration(statement)) {
+      const entries = statement.members.map(({ name, initializer }) => [name.text, Number(initializer.text)]);
+      values.set(statement.name.text, undefined);
+      objects.set(statement.name.text, Object.fromEntries(entries.flatMap(([name, value]) => [[name, value], [value, name]])));
+    } else if (ts.isModuleDeclaration(statement)) {
+      const names = statement.body.statements.flatMap(({ declarationList }) => declarationList.declarations.map(({ name }) => name.text));
+      values.set(statement.name.text, undefined);
+      objects.set(statement.name.text, Object.fromEntries(names.map((name) => [name, undefined])));
     } else if (ts.isInterfaceDeclaration(statement) || ts.isClassDeclaration(statement)) {
       if (ts.isClassDeclaration(statement)) values.set(statement.name.text, undefined);
       const named = statement.members.filter(({ name }) => name !== undefined && ts.isIdentifier(name));
@@ -142,7 +160,7 @@ function readDeclarations() {
       unions.set(statement.name.text, new Set(literals.map(({ literal }) => literal.text)));
     }
   }
-  return { values, members, unions };
+  return { values, members, unions, objects };
 }
 
 /** The names an object inherits from its classes, sorted. */

@@ -148,6 +148,7 @@ app
   .listen('127.0.0.1', 0, listening)
   .listen('127.0.0.1', 0, uWS.LIBUS_LISTEN_DEFAULT, listening)
   .listen_unix(listening, '/run/ferrows.sock')
+  .listen(9001, uWS.ListenOptions.LIBUS_LISTEN_EXCLUSIVE_PORT, listening)
   .listen(0, (token) => {
     // @ts-expect-error the token may be false
     uWS.us_socket_local_port(token);
@@ -177,7 +178,7 @@ app.listen(9001);
 // @ts-expect-error the callback of listen_unix comes first
 app.listen_unix('/run/ferrows.sock', listening);
 // @ts-expect-error a token is made by listen only
-uWS.us_listen_socket_close({});
+uWS.us_listen_socket_close(5);
 
 app.addServerName('a.test', { key_file_name: 'key.pem', cert_file_name: Buffer.from('cert.pem') })
   .missingServerName((hostname: string) => app.addServerName(hostname, { key: 'PEM', cert: new Uint8Array(1) }))
@@ -210,10 +211,10 @@ app.publish('topic');
 app.any('/:name/*', (res, req) => {
   const texts: string[] = [req.getHeader('host'), req.getUrl(), req.getMethod(), req.getCaseSensitiveMethod()];
   texts.push(req.getParameter(0), req.getParameter('name'), req.getParameter(new DataView(new ArrayBuffer(1))));
-  const query: string | undefined = req.getQuery();
+  const query: string = req.getQuery() ?? '';
   const value: string | undefined = req.getQuery('key');
-  // @ts-expect-error there may be no query
-  const always: string = req.getQuery();
+  // @ts-expect-error there may be no such key
+  const always: string = req.getQuery('key');
   const looped: void = req.forEach((key: string, header: string) => texts.push(key, header));
   const sameRequest: uWS.HttpRequest = req.setYield(false);
   // @ts-expect-error no such method
@@ -424,6 +425,49 @@ app.ws('/', { maxPayloadLength: '16k' });
 // @ts-expect-error no such property of the user data
 app.ws<Visitor>('/', { open: (ws) => ws.getUserData().nick });
 
+// User data are properties of the WebSocket.
+interface Guarded {
+  user: { id: number };
+  isAlive: boolean;
+}
+const guarded = new Set<uWS.WebSocket<Guarded>>();
+app.ws<Guarded>('/guarded', {
+  upgrade: (res, req, context) => res.upgrade<Guarded>({ user: { id: 1 }, isAlive: true }, '', '', '', context),
+  open: (ws) => guarded.add(ws),
+  pong(ws) {
+    ws.isAlive = true;
+    const id: number = ws.user.id;
+    // @ts-expect-error no such property
+    void [id, ws.nick];
+  },
+  close: (ws) => guarded.delete(ws),
+});
+function store<Data extends object>(behavior: uWS.WebSocketBehavior<Data>): uWS.WebSocketBehavior<Data> {
+  return { ...behavior, open: (ws) => behavior.open?.(ws) };
+}
+app.ws('/stored', store<Guarded>({ open: (ws) => ws.send(String(ws.isAlive)) }));
+
+// With strings, `isBinary` says what a message is.
+app.ws<Guarded>('/narrowed', {
+  text: 'string',
+  message(ws, message, isBinary) {
+    if (isBinary) void message.byteLength;
+    else ws.send(message.trim(), ws.isAlive);
+    // @ts-expect-error it may be binary
+    message.trim();
+    // @ts-expect-error it may be text
+    void message.byteLength;
+  },
+});
+app.ws('/narrowed', { text: 'string', message: async (ws, message, isBinary) => !isBinary && ws.send(message.trim()) });
+app.ws('/fewer', { text: 'string', message: (ws, message) => ws.send(message) }).ws('/fewer', { text: 'string', message() {} });
+const narrowed: uWS.StringBehavior<Guarded> = {
+  text: 'string',
+  idleTimeout: 60,
+  message: (ws, message, isBinary) => (isBinary ? message.byteLength : message.length),
+};
+app.ws('/narrowed', narrowed);
+
 // ----------------------------------------------------------------------------------------------------- Observability
 
 const stats: uWS.AppStats = app.getStats();
@@ -466,6 +510,13 @@ const opening: Promise<uWS.WebSocket<Visitor>> = uWS.connect<Visitor>('ws://loca
   passphrase: 'secret',
   servername: 'localhost',
   rejectUnauthorized: true,
+});
+uWS.connect<Visitor>('ws://localhost', {
+  text: 'string',
+  message: (ws, message, isBinary) => ws.send(isBinary ? ws.name : message.trim()),
+}).then((ws) => {
+  const visitor: [string, string] = [ws.name, ws.getUserData().name];
+  return visitor;
 });
 const others: Promise<uWS.WebSocket<unknown>>[] = [
   uWS.connect(new URL('ws://localhost'), {}),
