@@ -155,7 +155,12 @@ describe('routes by name', () => {
   test('a name without routes of its own has those of the app', async () => {
     const app = createSSLApp().get('/', answer('app')).addServerName('first.test', documents(first));
     app.domain('first.test');
-    expect(await get(listen(app), 'first.test', '/')).toEqual([200, 'app']);
+    const port = listen(app);
+    expect(await get(port, 'first.test', '/')).toEqual([200, 'app']);
+    // There is nothing to remove, and what there is belongs to the app.
+    app.get('/', null).any('/*', null);
+    expect(await get(port, 'first.test', '/')).toEqual([200, 'app']);
+    expect((await get(port, 'first.test', '/missing'))[0]).toBe(404);
   });
 
   test('it is the name of the handshake that counts, whatever the Host field says', async () => {
