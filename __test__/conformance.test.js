@@ -354,7 +354,7 @@ test.each([
   ['a path', line('GET /b HTTP/1.1'), 'GET'],
   ['a method, on a path that knows others: 405 would have to list them', line('POST /a HTTP/1.1'), 'POST'],
   ['a method with a body', request('PUT', '/a', [], 'body'), 'PUT'],
-  ['HEAD, which does not fall back to GET', line('HEAD /a HTTP/1.1'), 'HEAD'],
+  ['HEAD, which GET does not know either', line('HEAD /b HTTP/1.1'), 'HEAD'],
   ['*', line('OPTIONS * HTTP/1.1'), 'OPTIONS'],
   ['an authority', line('CONNECT a:443 HTTP/1.1'), 'CONNECT'],
 ])('where no route takes %s the answer is 404, and the connection goes on', async (_, text, method) => {
