@@ -77,7 +77,8 @@ describe('options', () => {
     'FERROWS_OPTION', `\`${name}\` is no option of ${owner}${near === undefined ? ' and has no effect' : `; did you mean \`${near}\`?`}`,
   ];
 
-  test.each([
+  /** One mistake each, and what is told of it. */
+  const mistakes = [
     ["app.ws('/', { maxPayload: 5 })", unknown('maxPayload', 'a WebSocket route', 'maxPayloadLength')],
     ["app.ws('/', { mesage: () => {} })", unknown('mesage', 'a WebSocket route', 'message')],
     ["app.ws('/', { perMessageDeflate: true })", unknown('perMessageDeflate', 'a WebSocket route')],
@@ -94,8 +95,12 @@ describe('options', () => {
     ["uWS.connect('ws://127.0.0.1:1', { onmessage() {} }).catch(() => {})", unknown('onmessage', 'the behavior of connect', 'message')],
     [`app.ws('/', { '${'x'.repeat(99)}\\n': 1 })`, unknown('x'.repeat(64), 'a WebSocket route')],
     ["app.ws('/', { 'a\\nb': 1 })", unknown('a\\nb', 'a WebSocket route')],
-  ])('%s', async (source, warning) => {
-    expect(await warningsOf(source)).toEqual([warning]);
+  ];
+
+  test('names that nobody knows are told, with the known one that was probably meant', async () => {
+    const warnings = await warningsOf(mistakes.map(([source]) => source).join(';\n'));
+    // What `shutdown` and `connect` say comes with their promises' turn.
+    expect(warnings.sort()).toEqual(mistakes.map(([, warning]) => warning).sort());
   });
 
   test('each name is told once for each of its owners', async () => {
@@ -148,7 +153,8 @@ describe('every option of index.d.ts', () => {
     return [...members.map((member) => member.name.text), ...bases.filter((base) => interfaces.has(base)).flatMap(namesOf)];
   }
 
-  test.each([
+  /** What takes the options of each interface. */
+  const uses = [
     ['SSLAppOptions', (names) => `uWS.App(${names})`],
     ['AppOptions', (names) => `uWS.App(${names})`],
     ['WebSocketBehavior', (names) => `app.ws('/', ${names})`],
@@ -157,14 +163,18 @@ describe('every option of index.d.ts', () => {
     ['CacheOptions', (names) => `app.get('/', () => {}, ${names})`],
     ['ServeFilesOptions', (names) => `app.serveFiles('/*', '.', ${names})`],
     ['ShutdownOptions', (names) => `app.shutdown(${names})`],
-  ])('%s is known', async (name, use) => {
-    const names = namesOf(name);
-    expect(names.length).toBeGreaterThan(0);
-    const options = `{ ${names.map((it) => `${it}: undefined`).join(', ')} }`;
-    expect(await warningsOf(use(options))).toEqual([]);
+  ];
+
+  test('is known to what takes it', async () => {
+    const program = uses.map(([name, use]) => {
+      const names = namesOf(name);
+      expect(names.length).toBeGreaterThan(0);
+      return use(`{ ${names.map((it) => `${it}: undefined`).join(', ')} }`);
+    });
+    expect(await warningsOf(program.join(';\n'))).toEqual([]);
   });
 
-  test('ProxyProtocolOptions is known', async () => {
+  test('of proxyProtocol, too', async () => {
     expect(namesOf('ProxyProtocolOptions').sort()).toEqual(['required', 'trust']);
     expect(await warningsOf("uWS.App({ proxyProtocol: { required: true, trust: ['unix'] } })")).toEqual([]);
   });
