@@ -970,7 +970,12 @@ export interface HttpResponse {
   writeStatus(status: RecognizedString): this;
   /**
    * Adds a header. Repeated names are sent repeatedly. Returns the response. A `Connection` of yours is sent as it is;
-   * `Connection: close` is added to it only where the client did not ask for the end itself.
+   * `Connection: close` is added to it only where the client did not ask for the end itself. A `Date` of yours is sent
+   * instead of ours.
+   *
+   * How a body is framed follows from the calls that make it. So `Content-Length` and `Transfer-Encoding` are left out, but
+   * where there is no body (HEAD, 304) the first `Content-Length` is sent; one that says something else than what is sent
+   * causes a warning (`process.on('warning')`, code `FERROWS_FRAMING_HEADER`), once for each of the two in a process.
    *
    * Throws `ERR_HTTP_INVALID_HEADER`; `ERR_INVALID_STATE` after the first `write` or `tryEnd`.
    */
@@ -1117,8 +1122,10 @@ export interface HttpResponse {
    * with `onAborted` attached); `open` runs before it returns. The own properties of `userData` are copied onto the
    * WebSocket. `secWebSocketKey` and `secWebSocketExtensions` are the headers of the request; of
    * `secWebSocketProtocol` the part before the first comma is selected, `''` selects none. Headers may be written
-   * before (with `writeStatus('101 Switching Protocols')` first); those of the handshake itself (`Connection`, `Upgrade`,
-   * `Sec-WebSocket-Accept`) and those that frame a body are left out. The response is over.
+   * before (with `writeStatus('101 Switching Protocols')` first). A `Sec-WebSocket-Protocol` among them is sent instead of
+   * what `secWebSocketProtocol` selects. What the handshake says itself (`Connection`, `Upgrade`, `Sec-WebSocket-Accept`,
+   * `Sec-WebSocket-Extensions`), a second subprotocol, headers that frame a body, and another status are left out, with a
+   * warning (`process.on('warning')`, code `FERROWS_HANDSHAKE_HEADER`), once for each in a process. The response is over.
    *
    * Throws `ERR_INVALID_ARG_TYPE` if `context` is not one that an upgrade handler was given, `ERR_INVALID_ARG_VALUE`
    * if the key is not 24 characters of base64, `ERR_INVALID_STATE` after the first `write`, and for a request of HTTP/1.0

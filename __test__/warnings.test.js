@@ -4,6 +4,8 @@
 // processes of their own.
 
 const { Program } = require('./helpers/program.js');
+const { RawClient, request } = require('./helpers/raw-http.js');
+const { RawWebSocket } = require('./helpers/raw-websocket.js');
 
 const LISTENER = "process.on('warning', ({ name, code, message }) => name === 'FerrowsWarning' && say([code, message]));";
 
@@ -177,5 +179,92 @@ describe('every option of index.d.ts', () => {
   test('of proxyProtocol, too', async () => {
     expect(namesOf('ProxyProtocolOptions').sort()).toEqual(['required', 'trust']);
     expect(await warningsOf("uWS.App({ proxyProtocol: { required: true, trust: ['unix'] } })")).toEqual([]);
+  });
+});
+
+describe('headers that are not sent', () => {
+  /** A server, and what it warns of. `source` adds routes to its app; a request for `/end` ends the warnings. */
+  async function serve(source) {
+    const program = new Program(`
+      ${LISTENER}
+      const app = uWS.App({ threads: 1 });
+      const upgrade = (res, req, context) => res.upgrade({}, req.getHeader('sec-websocket-key'), '', '', context);
+      ${source};
+      app.any('/end', (res) => { res.end(); setImmediate(() => say(null)); });
+      app.listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
+    `);
+    const port = await program.hear();
+    const client = await RawClient.connect(port);
+    const warnings = async () => {
+      await client.get('/end');
+      const heard = [];
+      for (;;) {
+        const warning = await program.hear();
+        if (warning === null) return heard;
+        heard.push(warning);
+      }
+    };
+    return { port, client, warnings };
+  }
+
+  test('a handshake: each once', async () => {
+    const calls = [
+      "writeHeader('Sec-WebSocket-Extensions', 'permessage-deflate')", "writeHeader('connection', 'close')",
+      "writeHeader('Content-Length', '0')", "writeStatus('200 OK')",
+      "writeHeader('Sec-WebSocket-Protocol', 'a').writeHeader('Sec-WebSocket-Protocol', 'b')",
+    ];
+    const routes = calls.map((call, index) => {
+      return `app.ws('/${index}', { upgrade(res, req, context) { res.${call}; upgrade(res, req, context); } });`;
+    });
+    const { port, warnings } = await serve(routes.join(''));
+    for (const index of [...calls.keys(), ...calls.keys()]) await RawWebSocket.open(port, { path: `/${index}` });
+    const own = (name) => `The header ${name}, written before res.upgrade, is left out: it is for the handshake to say`;
+    expect(await warnings()).toEqual([
+      own('Sec-WebSocket-Extensions'), own('Connection'), own('Content-Length'),
+      'The status 200 OK, written before res.upgrade, is left out: a handshake is answered with 101',
+      own('Sec-WebSocket-Protocol'),
+    ].map((text) => ['FERROWS_HANDSHAKE_HEADER', text]));
+  });
+
+  const framing = (header, what) => [
+    'FERROWS_FRAMING_HEADER', `The header ${header} of the response to ${what} is left out: how a body is framed follows from the calls that make it`,
+  ];
+
+  test.each([
+    ["(res) => res.writeHeader('Transfer-Encoding', 'gzip').end('body')", 'POST', framing('Transfer-Encoding: gzip', 'POST /x')],
+    ["(res) => { res.writeHeader('content-length', '4'); res.write('bo'); res.end('dy'); }", 'GET', framing('Content-Length: 4', 'GET /x')],
+    ["(res) => { res.writeHeader('Content-Length', '5').tryEnd('body', 4); }", 'GET', framing('Content-Length: 5', 'GET /x')],
+    ["new uWS.DeclarativeResponse().writeHeader('Content-Length', '9').end('body')", 'GET', framing('Content-Length: 9', 'GET /x')],
+  ])('a response: %s, once', async (handler, method, warning) => {
+    const { client, warnings } = await serve(`app.any('/x', ${handler})`);
+    for (let time = 0; time < 2; time += 1) {
+      await client.send(request(method, '/x'));
+      expect((await client.response()).text).toBe('body');
+    }
+    expect(await warnings()).toEqual([warning]);
+  });
+
+  test('nothing is told of headers that say what is sent', async () => {
+    const handlers = [
+      ["(res) => res.writeHeader('Content-Length', '4').end('body')"],
+      ["(res) => { res.writeHeader('Transfer-Encoding', 'chunked').write('bo'); res.end('dy'); }"],
+      ["(res) => { res.writeHeader('Content-Length', '4').tryEnd('body', 4); }"],
+      ["(res) => res.writeHeader('Content-Length', '99').endWithoutBody()", 'HEAD'],
+      ["(res) => res.writeStatus('304').writeHeader('Content-Length', '99').end()"],
+      ["(res) => res.writeStatus('204').writeHeader('Content-Length', '0').end()"],
+      ["(res) => res.writeHeader('Connection', 'keep-alive').writeHeader('Date', 'today').end()"],
+    ];
+    const routes = handlers.map(([handler], index) => `app.any('/${index}', ${handler});`);
+    const { port, client, warnings } = await serve(`${routes.join('')} app.ws('/ws', { upgrade(res, req, context) {
+      res.writeStatus('101 Switching Protocols').writeHeader('Upgrade', 'WebSocket').writeHeader('Connection', 'upgrade');
+      res.writeHeader('Sec-WebSocket-Protocol', 'a').writeHeader('Date', 'today');
+      upgrade(res, req, context);
+    } })`);
+    for (const [index, [, method = 'GET']] of handlers.entries()) {
+      await client.send(request(method, `/${index}`));
+      await client.response(method);
+    }
+    await RawWebSocket.open(port, { path: '/ws' });
+    expect(await warnings()).toEqual([]);
   });
 });

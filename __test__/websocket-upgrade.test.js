@@ -5,6 +5,7 @@
 const { promisify } = require('node:util');
 const { Worker } = require('node:worker_threads');
 
+const uWS = require('..');
 const { afterTest } = require('./helpers/cleanup.js');
 const { failureOf } = require('./helpers/failure.js');
 const { Mailbox } = require('./helpers/mailbox.js');
@@ -344,6 +345,41 @@ describe('headers of the 101', () => {
     expect(client.head.split('\r\n')[0]).toBe('HTTP/1.1 101 Switching Protocols');
     expect(valuesIn(client, 'set-cookie')).toEqual(['a=1', 'b=2']);
     expect(valuesIn(client, 'sec-websocket-protocol')).toEqual(['chat']);
+  });
+
+  test('a subprotocol that was written is the one, whatever res.upgrade is given, and the first of several', async () => {
+    const { port } = serve({
+      upgrade(res, req, context) {
+        res.writeHeader('sec-websocket-protocol', 'b').writeHeader('Sec-WebSocket-Protocol', 'a');
+        accept(res, req, context);
+      },
+    });
+    const client = await RawWebSocket.open(port, { path: '/ws', fields: ['Sec-WebSocket-Protocol: a, b'] });
+    expect(valuesIn(client, 'sec-websocket-protocol')).toEqual(['b']);
+  });
+
+  test('what the handshake says itself is said once, and as it was negotiated', async () => {
+    const { port } = serve({
+      compression: uWS.SHARED_COMPRESSOR,
+      upgrade(res, req, context) {
+        res.writeStatus('200 OK').writeHeader('X-Mine', 'yes').writeHeader('Connection', 'close').writeHeader('Upgrade', 'h2c');
+        res.writeHeader('Sec-WebSocket-Accept', 'x').writeHeader('Content-Length', '5').writeHeader('Transfer-Encoding', 'chunked');
+        res.writeHeader('Sec-WebSocket-Extensions', 'permessage-deflate; server_max_window_bits=9');
+        accept(res, req, context);
+      },
+      open: (ws) => ws.send('open'),
+    });
+    for (const [fields, extensions] of [[[], 0], [['Sec-WebSocket-Extensions: permessage-deflate'], 1]]) {
+      const client = await RawWebSocket.open(port, { path: '/ws', fields });
+      expect(client.head.split('\r\n')[0]).toBe('HTTP/1.1 101 Switching Protocols');
+      expect(valuesIn(client, 'x-mine')).toEqual(['yes']);
+      expect([valuesIn(client, 'connection'), valuesIn(client, 'upgrade')]).toEqual([['Upgrade'], ['websocket']]);
+      for (const name of ['content-length', 'transfer-encoding']) expect(valuesIn(client, name)).toEqual([]);
+      const values = valuesIn(client, 'sec-websocket-extensions');
+      expect(values).toHaveLength(extensions);
+      expect(values.join()).not.toContain('=9');
+      expect(await client.frame()).toEqual(['text', 'open']);
+    }
   });
 
   test('without writeStatus', async () => {

@@ -18,7 +18,7 @@ const {
 const { handleRecord, levelOfProcess } = require('./log.js');
 const {
   ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, LOG, MESSAGE, MISSED, NOT_CONNECTED, OPEN, OPENED, PING, PONG, REQUEST,
-  SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WRITABLE, YIELD,
+  SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WARNING, WRITABLE, YIELD,
 } = require('./steps.js');
 const { handleServerName } = require('./tls.js');
 const { behaviorOf, createSocket, openSocket, UpgradeContext } = require('./websocket.js');
@@ -70,6 +70,7 @@ function drain() {
       case MISSED:
       case SUBSCRIPTION:
       case UPGRADED:
+      case WARNING:
         // These may also happen within a call of the program.
         done = tellers[registers[0]](payload);
         break;

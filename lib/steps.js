@@ -26,6 +26,7 @@ const UPGRADED = 24;
 const SUBSCRIPTION = 25;
 const SERVER_NAME = 26;
 const DEEP = 27;
+const WARNING = 28;
 const CONNECTED = 22;
 const NOT_CONNECTED = 23;
 
@@ -53,6 +54,7 @@ module.exports = {
   SUBSCRIPTION,
   SERVER_NAME,
   DEEP,
+  WARNING,
   CONNECTED,
   NOT_CONNECTED,
 };

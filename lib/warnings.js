@@ -3,14 +3,21 @@
 // Warnings about mistakes of a program that end nothing: `process.on('warning')` hears of each once per process.
 
 const { native, readable } = require('./border.js');
-const { call } = require('./call.js');
+const { call, tellers } = require('./call.js');
+const { WARNING } = require('./steps.js');
 
 /** Emits a warning, unless this process has had one with this code about this subject. */
 function warnOnce(code, subject, text) {
   if (!native.isNews(`${code} ${subject}`)) return;
+  warn(code, text);
+}
+
+function warn(code, text) {
   // Not before what was asked for is done: a program may have replaced the function by one that throws.
   call(() => process.emitWarning(text, { type: 'FerrowsWarning', code }));
 }
+
+tellers[WARNING] = ([code, text]) => warn(code, text);
 
 /** Warns of a pattern that is not what it looks like. The addon has seen that it is text. */
 function checkPattern(pattern, isDead) {

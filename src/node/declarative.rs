@@ -22,12 +22,14 @@ use super::environment::Environment;
 use super::error::Misuse;
 use super::handles::Handle;
 use super::http_request::query_value;
-use super::http_response::{Exchange, check_field_name, check_field_value, check_status, is_status};
+use super::http_response::{
+    Exchange, FRAMING_FIELDS, FRAMING_HEADER, check_field_name, check_field_value, check_status, is_status,
+};
 use super::prepared_head::PreparedHead;
 use super::raw::{Call, Value};
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
-use crate::protocol::http::encode::FieldFlags;
+use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead};
 use crate::protocol::http::head::{is_field_value, is_token};
 
 /// A response that needs no JavaScript.
@@ -218,7 +220,16 @@ impl Environment {
         let start = arena.len();
         response.append_body(exchange, arena);
         let body = Slice::tail(arena, start);
+        let fields = &response.head;
+        let notice = fields.flags.has(FRAMING_FIELDS).then(|| {
+            let status = if fields.status.is_empty() { &b"200"[..] } else { &fields.status };
+            let head = ResponseHead { status, fields: &fields.fields, flags: fields.flags };
+            exchange.overridden(&head, Framing::Length(u64::from(body.len)))
+        });
         self.outgoing.push(worker, Command::Respond { to, head, body, close: false });
+        if let Some(notice) = notice.flatten() {
+            self.warn_once(FRAMING_HEADER, notice.name, || notice.text);
+        }
         self.finish_exchange(handle);
     }
 }

@@ -20,9 +20,10 @@ use crate::bridge::introduction::Introduction;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
-use crate::protocol::http::encode::FieldFlags;
+use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead, overridden};
 use crate::protocol::http::head::{BodyLength, HeaderField, Span, Version, is_field_value, is_token};
 use crate::protocol::websocket::extensions::has_broken_compression;
+use crate::protocol::websocket::handshake::Additions;
 use crate::protocol::websocket::{Agreement, Compression, handshake};
 
 /// A request and its response. Reused, so that a request costs no allocation.
@@ -165,6 +166,20 @@ impl Exchange {
         compression.negotiate(extensions).unwrap_or_default()
     }
 
+    /// What is to be said of a response to this request that has a field about the framing of its body which is not true.
+    pub(super) fn overridden(&self, head: &ResponseHead<'_>, framing: Framing) -> Option<Overridden> {
+        let method = self.method.of(&self.head);
+        let (name, value) = overridden(head, method, framing)?;
+        let value: String = String::from_utf8_lossy(value).chars().take(40).collect();
+        let (method, path) =
+            (String::from_utf8_lossy(method), String::from_utf8_lossy(self.path.of(&self.head)));
+        let text = format!(
+            "The header {name}: {value} of the response to {method} {path} is left out: how a body is framed follows from the \
+             calls that make it"
+        );
+        Some(Overridden { name, text })
+    }
+
     /// The values of a header field that may be repeated, as one list (RFC 9110 §5.2).
     #[must_use]
     pub fn joined_request_field(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
@@ -173,6 +188,15 @@ impl Exchange {
             .map(|field| Cow::Borrowed(field.value.of(&self.head)))
             .reduce(|list, value| Cow::Owned([&list[..], b", ", &value].concat()))
     }
+}
+
+/// A field of the application that is left out.
+#[derive(Debug)]
+pub(super) struct Overridden {
+    /// Its name.
+    pub name: &'static str,
+    /// What the program is told.
+    pub text: String,
 }
 
 impl Environment {
@@ -213,13 +237,42 @@ impl Environment {
         }
     }
 
-    /// Lays out what has been written of the head for the worker.
-    pub(super) fn take_head(&mut self, handle: Handle) -> Option<(Address, HeadBytes)> {
+    /// Lays out what has been written of the head for the worker, which makes the fields of `framing` itself.
+    pub(super) fn take_head(&mut self, handle: Handle, framing: Framing) -> Option<(Address, HeadBytes)> {
+        let exchange = self.exchanges.get(handle)?;
+        if exchange.flags.has(FRAMING_FIELDS) {
+            let status = if exchange.status.is_empty() { &b"200"[..] } else { &exchange.status };
+            let head = ResponseHead { status, fields: &exchange.fields, flags: exchange.flags };
+            if let Some(notice) = exchange.overridden(&head, framing) {
+                self.warn_once(FRAMING_HEADER, notice.name, || notice.text);
+            }
+        }
         let exchange = self.exchanges.get_mut(handle)?;
         let worker = exchange.to.connection.worker;
         let status = self.outgoing.copy(worker, &exchange.status);
         let fields = self.outgoing.copy(worker, &exchange.fields);
         Some((exchange.to, HeadBytes { status, fields, flags: exchange.flags }))
+    }
+
+    /// The headers of its own that an application wants in the 101 response. Warns of those that are left out.
+    fn handshake_additions(&mut self, handle: Handle, accept: &str, extensions: Option<&str>) -> Additions {
+        let Some(exchange) = self.exchanges.get(handle) else { return Additions::default() };
+        if exchange.fields.is_empty() && exchange.status.is_empty() {
+            return Additions::default();
+        }
+        let additions = Additions::sort(&exchange.fields, accept, extensions);
+        let status = String::from_utf8_lossy(&exchange.status).into_owned();
+        for name in &additions.refused {
+            self.warn_once("FERROWS_HANDSHAKE_HEADER", name, || {
+                format!("The header {name}, written before res.upgrade, is left out: it is for the handshake to say")
+            });
+        }
+        if !status.is_empty() && !status.starts_with("101") {
+            self.warn_once("FERROWS_HANDSHAKE_HEADER", "status", || {
+                format!("The status {status}, written before res.upgrade, is left out: a handshake is answered with 101")
+            });
+        }
+        additions
     }
 
     /// Answers without JavaScript.
@@ -283,14 +336,17 @@ impl Environment {
         let socket = Socket::new(to.connection, app, route, Arc::clone(&ledger), peer);
         let socket =
             self.sockets.insert(socket).map_err(|_| Misuse::invalid_state("too many WebSockets are open"))?;
+        let agreement = compression.and_then(|compression| exchange.agree(compression, extensions));
+        let extensions = agreement.map(|agreement| agreement.answer());
+        let additions = self.handshake_additions(handle, &accept, extensions.as_deref());
+        let protocol = protocol.filter(|_| !additions.has_subprotocol);
         let accept = self.outgoing.copy(worker, accept.as_bytes());
         let protocol = self.outgoing.copy(worker, protocol.unwrap_or_default().as_bytes());
-        let agreement = compression.and_then(|compression| exchange.agree(compression, extensions));
         let arena = self.outgoing.arena(worker);
         let start = arena.len();
-        arena.extend_from_slice(&exchange.fields);
-        if let Some(agreement) = agreement {
-            for part in ["Sec-WebSocket-Extensions: ", &agreement.answer(), "\r\n"] {
+        arena.extend_from_slice(&additions.lines);
+        if let Some(extensions) = extensions {
+            for part in ["Sec-WebSocket-Extensions: ", &extensions, "\r\n"] {
                 arena.extend_from_slice(part.as_bytes());
             }
         }
@@ -520,6 +576,10 @@ pub fn append_payload(
     Ok(Slice::tail(arena, start))
 }
 
+/// The code of the warning about a field of [`FRAMING_FIELDS`].
+pub(super) const FRAMING_HEADER: &str = "FERROWS_FRAMING_HEADER";
+/// Fields that the application may write and that are sent only where they are true.
+pub(super) const FRAMING_FIELDS: FieldFlags = FieldFlags::CONTENT_LENGTH.and(FieldFlags::TRANSFER_ENCODING);
 /// Capacity of a request's buffers that is kept for the next one, in bytes.
 const KEPT_CAPACITY: usize = 4096;
 /// Exchanges kept for reuse: those of one batch, mostly. One keeps about a kilobyte of buffers.

@@ -20,12 +20,16 @@ impl Subjects {
     }
 }
 
+/// Whether nobody in this process has asked so before.
+pub fn is_new(subject: Vec<u8>) -> bool {
+    SUBJECTS.lock().unwrap_or_else(PoisonError::into_inner).is_new(subject)
+}
+
 /// `isNews(subject)`: whether nobody in this process has asked so before.
 pub fn is_news<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut subject = Vec::new();
     call.env().append_text_or_data(call.argument(0), &mut subject)?;
-    let is_new = SUBJECTS.lock().unwrap_or_else(PoisonError::into_inner).is_new(subject);
-    Ok(call.env().from_bool(is_new))
+    Ok(call.env().from_bool(is_new(subject)))
 }
 
 /// Mistakes that are told before the program has made its point.

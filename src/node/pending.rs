@@ -16,6 +16,7 @@ use super::environment::Environment;
 use super::error::Misuse;
 use super::handles::Handle;
 use super::http_response::Stage;
+use super::notices::is_new;
 use super::raw::{Call, Env, Value};
 use super::step;
 use super::topics::Change;
@@ -61,6 +62,13 @@ pub enum PendingEvent {
         kind: MessageKind,
         /// The message.
         payload: Vec<u8>,
+    },
+    /// The program is to be warned.
+    Warning {
+        /// The code of the warning.
+        code: &'static str,
+        /// Its text.
+        text: String,
     },
 }
 
@@ -113,6 +121,13 @@ impl Environment {
         self.pending.events.push_back(event);
         if !self.dispatcher.is_turning && !std::mem::replace(&mut self.pending.has_rung, true) {
             self.doorbell.ring();
+        }
+    }
+
+    /// Warns the program, unless this process has had a warning with this code about this subject.
+    pub fn warn_once(&mut self, code: &'static str, subject: &str, text: impl FnOnce() -> String) {
+        if is_new(format!("{code} {subject}").into_bytes()) {
+            self.add_pending(PendingEvent::Warning { code, text: text() });
         }
     }
 
@@ -172,6 +187,10 @@ impl Environment {
                 PendingEvent::Dropped { socket, kind, payload } => {
                     self.registers.set(3, 0.0);
                     self.dropped_step(env, socket, kind, &payload)
+                }
+                PendingEvent::Warning { code, text } => {
+                    let items = [code, &text].map(|item| env.string(item.as_bytes()));
+                    Some((step::WARNING, env.array(items)))
                 }
             };
             if step.is_some() {

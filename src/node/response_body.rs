@@ -101,7 +101,7 @@ impl Environment {
         let Some(exchange) = self.exchanges.get_mut(handle) else { return };
         if exchange.stage == Stage::Waiting {
             exchange.stage = Stage::Started;
-            if let Some((to, head)) = self.take_head(handle) {
+            if let Some((to, head)) = self.take_head(handle, framing) {
                 self.outgoing.push(to.connection.worker, Command::StartResponse { to, head, framing });
             }
         }
@@ -218,7 +218,7 @@ pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let is_complete = written + u64::from(data.len) == total;
     if is_complete && stage == Stage::Waiting {
         environment.record(handle, data);
-        if let Some((to, head)) = environment.take_head(handle) {
+        if let Some((to, head)) = environment.take_head(handle, Framing::Length(total)) {
             environment.outgoing.push(worker, Command::Respond { to, head, body: data, close: false });
         }
     } else {
@@ -295,7 +295,8 @@ pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let close = call.truthy(2);
     if stage == Stage::Waiting {
         environment.record(handle, body);
-        if let Some((to, head)) = environment.take_head(handle) {
+        let framing = Framing::Length(u64::from(body.len));
+        if let Some((to, head)) = environment.take_head(handle, framing) {
             environment.outgoing.push(worker, Command::Respond { to, head, body, close });
         }
     } else {

@@ -54,3 +54,5 @@ pub const SUBSCRIPTION: f64 = 25.0;
 pub const SERVER_NAME: f64 = 26.0;
 /// An event waits to be told, and much of the stack is in use: find out how much is left.
 pub const DEEP: f64 = 27.0;
+/// The program is to be warned: returns code and text.
+pub const WARNING: f64 = 28.0;

@@ -67,6 +67,12 @@ impl FieldFlags {
         }
     }
 
+    /// The flags of either, in a constant.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether one of `flags` is set.
     #[must_use]
     pub const fn has(self, flags: Self) -> bool {
@@ -91,7 +97,7 @@ impl BitOr for FieldFlags {
 
     /// The flags of either.
     fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        self.and(other)
     }
 }
 
@@ -290,6 +296,51 @@ impl Plan {
     }
 }
 
+/// The first field that the application has written about the framing of a body and that is not sent, although it says
+/// something else than what is: its name, and its value. `method` is that of the request.
+#[must_use]
+pub fn overridden<'a>(
+    head: &ResponseHead<'a>,
+    method: &[u8],
+    framing: Framing,
+) -> Option<(&'static str, &'a [u8])> {
+    let method = AskedMethod::of(method);
+    let length = match (head.status, method, framing) {
+        ([b'3', b'0', b'4', ..], _, _) | (_, AskedMethod::Head, _) => {
+            lines(head.fields).find(|line| is_length(*line)).map(value_of)
+        }
+        ([b'1', ..] | [b'2', b'0', b'4', ..], _, _) | ([b'2', ..], AskedMethod::Connect, _) => {
+            Some(&b"0"[..])
+        }
+        (_, _, Framing::Length(length)) => {
+            let mut digits = itoa::Buffer::new();
+            let sent = digits.format(length).as_bytes();
+            return find_overridden(head.fields, Some(sent));
+        }
+        (_, _, Framing::Chunked | Framing::None) => None,
+    };
+    find_overridden(head.fields, length)
+}
+
+/// The same, where `length` is the Content-Length that may be there.
+fn find_overridden<'a>(fields: &'a [u8], length: Option<&[u8]>) -> Option<(&'static str, &'a [u8])> {
+    lines(fields).find_map(|line| {
+        let value = value_of(line);
+        match FieldFlags::of(line.0) {
+            FieldFlags::CONTENT_LENGTH if length != Some(value) => Some(("Content-Length", value)),
+            FieldFlags::TRANSFER_ENCODING if !value.eq_ignore_ascii_case(b"chunked") => {
+                Some(("Transfer-Encoding", value))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// The value of a line.
+fn value_of<'a>((name, line): (&[u8], &'a [u8])) -> &'a [u8] {
+    trim(&line[name.len() + 1..])
+}
+
 /// Whether a Connection field among these has the option `close`.
 fn has_close_option(fields: &[u8]) -> bool {
     lines(fields).any(|(name, line)| {
@@ -300,7 +351,7 @@ fn has_close_option(fields: &[u8]) -> bool {
 
 /// Whether a line is `Content-Length` with a number (RFC 9110 §8.6).
 fn is_length((name, line): (&[u8], &[u8])) -> bool {
-    let value = trim(&line[name.len() + 1..]);
+    let value = value_of((name, line));
     FieldFlags::of(name) == FieldFlags::CONTENT_LENGTH
         && !value.is_empty()
         && value.iter().all(u8::is_ascii_digit)
@@ -334,7 +385,51 @@ fn lines(fields: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use std::str;
+
     use super::*;
+
+    #[test]
+    fn what_the_application_says_of_the_framing_is_told_where_it_is_not_so() {
+        let find = |status: &'static str, method: &str, fields: &'static str, framing| {
+            let (status, fields) = (status.as_bytes(), fields.as_bytes());
+            let head = ResponseHead { status, fields, flags: FieldFlags::NONE };
+            overridden(&head, method.as_bytes(), framing)
+                .map(|(name, value)| (name, str::from_utf8(value).unwrap()))
+        };
+        let five = Framing::Length(5);
+        let length = |value| Some(("Content-Length", value));
+        for (status, method, fields, framing, expected) in [
+            ("200 OK", "GET", "X: y\r\nContent-Length: 5\r\n", five, None),
+            ("200 OK", "GET", "content-length: 6\r\n", five, length("6")),
+            ("200 OK", "GET", "Content-Length: 5\r\nContent-Length: 7\r\n", five, length("7")),
+            ("200 OK", "GET", "Content-Length: five\r\n", five, length("five")),
+            ("200 OK", "GET", "Content-Length: 5\r\n", Framing::Chunked, length("5")),
+            ("200 OK", "GET", "Content-Length: 5\r\n", Framing::None, length("5")),
+            ("200 OK", "GET", "Transfer-Encoding: Chunked\r\n", Framing::Chunked, None),
+            ("200 OK", "GET", "Transfer-Encoding: chunked\r\n", five, None),
+            (
+                "200 OK",
+                "GET",
+                "Transfer-Encoding: gzip, chunked\r\n",
+                Framing::Chunked,
+                Some(("Transfer-Encoding", "gzip, chunked")),
+            ),
+            ("200 OK", "HEAD", "Content-Length: 99\r\n", Framing::Length(0), None),
+            ("304 Not Modified", "GET", "Content-Length: 99\r\n", Framing::None, None),
+            ("200 OK", "HEAD", "Content-Length: 9\r\nContent-Length: 8\r\n", five, length("8")),
+            ("200 OK", "HEAD", "Content-Length: x\r\n", five, length("x")),
+            ("204 No Content", "GET", "Content-Length: 0\r\n", Framing::Length(0), None),
+            ("204 No Content", "GET", "Content-Length: 5\r\n", five, length("5")),
+            ("200 OK", "CONNECT", "Content-Length: 5\r\n", five, length("5")),
+        ] {
+            assert_eq!(
+                find(status, method, fields, framing),
+                expected,
+                "{method} {status} {fields:?} {framing:?}"
+            );
+        }
+    }
 
     const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 

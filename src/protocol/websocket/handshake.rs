@@ -135,11 +135,60 @@ pub fn first_subprotocol(list: &str) -> Result<Option<&str>, InvalidSubprotocol>
     }
 }
 
-/// Appends the 101 response. `headers` are whole lines, each `name: value` and CRLF, which the caller has checked;
-/// `date` is the value of the `Date` header, unless it is among them.
-///
-/// Headers that the handshake itself consists of are left out: a client refuses a second one. So are those that frame a
-/// body (RFC 9110 §8.6, RFC 9112 §6.1), because a proxy might look for it.
+/// The headers that an application has written for a 101 response, sorted by what becomes of them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Additions {
+    /// The lines that are sent.
+    pub lines: Vec<u8>,
+    /// A subprotocol is among them.
+    pub has_subprotocol: bool,
+    /// The names of those that are left out although they say something else than the handshake does.
+    pub refused: Vec<&'static str>,
+}
+
+impl Additions {
+    /// Sorts `headers`: whole lines, each `name: value` and CRLF, which the caller has checked. `accept` and `extensions` are
+    /// what the handshake sends in these headers.
+    ///
+    /// Headers that the handshake itself consists of are left out: a client refuses a second one, and an extension that was
+    /// not negotiated. So are those that frame a body (RFC 9110 §8.6, RFC 9112 §6.1), because a proxy might look for it. The
+    /// subprotocol is the application's choice: the first one that it has written is sent (RFC 6455 §11.3.4 allows no
+    /// second one).
+    #[must_use]
+    pub fn sort(headers: &[u8], accept: &str, extensions: Option<&str>) -> Self {
+        let own = [
+            ("Connection", Some("Upgrade")),
+            ("Content-Length", None),
+            ("Sec-WebSocket-Accept", Some(accept)),
+            ("Sec-WebSocket-Extensions", extensions),
+            ("Transfer-Encoding", None),
+            ("Upgrade", Some("websocket")),
+        ];
+        let mut sorted = Self::default();
+        for line in headers.split_inclusive(|&byte| byte == b'\n') {
+            let colon = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
+            let (name, value) = (&line[..colon], line.get(colon + 1..).unwrap_or_default().trim_ascii());
+            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+            if let Some((known, ours)) = own.iter().find(|(known, _)| is(known)) {
+                if !ours.is_some_and(|ours| value.eq_ignore_ascii_case(ours.as_bytes())) {
+                    sorted.refused.push(known);
+                }
+            } else if !is(SUBPROTOCOL) {
+                sorted.lines.extend_from_slice(line);
+            } else if std::mem::replace(&mut sorted.has_subprotocol, true) {
+                sorted.refused.push(SUBPROTOCOL);
+            } else {
+                sorted.lines.extend_from_slice(line);
+            }
+        }
+        sorted
+    }
+}
+
+const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
+
+/// Appends the 101 response. `headers` are the lines of [`Additions`] and `Sec-WebSocket-Extensions`; `date` is the value of
+/// the `Date` header, unless it is among them.
 pub fn encode_response(
     accept: &str,
     subprotocol: Option<&str>,
@@ -161,14 +210,9 @@ pub fn encode_response(
     let mut has_date = false;
     for line in headers.split_inclusive(|&byte| byte == b'\n') {
         let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        has_date |= is("date");
-        let is_own = OWN_HEADERS.iter().any(|known| is(known));
-        let is_second = subprotocol.is_some() && is("sec-websocket-protocol");
-        if !is_own && !is_second {
-            out.extend_from_slice(line);
-        }
+        has_date |= name.eq_ignore_ascii_case(b"date");
     }
+    out.extend_from_slice(headers);
     if !has_date {
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(date);
@@ -176,10 +220,6 @@ pub fn encode_response(
     }
     out.extend_from_slice(b"\r\n");
 }
-
-/// What an application must not add to a 101 response.
-const OWN_HEADERS: [&str; 5] =
-    ["connection", "content-length", "sec-websocket-accept", "transfer-encoding", "upgrade"];
 
 /// Whether `name` is one of the comma-separated elements of a header value, in any case of letters.
 pub(super) fn lists(value: &[u8], name: &[u8]) -> bool {
@@ -223,31 +263,54 @@ mod tests {
 
     #[test]
     fn headers_of_the_application_do_not_change_the_handshake() {
-        let answer = |subprotocol, headers: &[u8]| {
-            let mut out = Vec::new();
-            encode_response("accept", subprotocol, headers, b"now", &mut out);
-            String::from_utf8_lossy(&out).into_owned()
-        };
-        let plain = answer(None, b"A: b\r\n");
-        assert!(plain.ends_with("\r\nSec-WebSocket-Accept: accept\r\nA: b\r\nDate: now\r\n\r\n"), "{plain}");
-        for line in [
-            "Content-Length: 5",
-            "transfer-encoding: chunked",
-            "Connection: close",
-            "UPGRADE: h2c",
-            "Sec-WebSocket-Accept: x",
+        let sort = |headers: &str| Additions::sort(headers.as_bytes(), "accept=", Some("permessage-deflate"));
+        for (line, name) in [
+            ("Content-Length: 5", "Content-Length"),
+            ("content-length: 0", "Content-Length"),
+            ("transfer-encoding: chunked", "Transfer-Encoding"),
+            ("Connection: close", "Connection"),
+            ("Connection: keep-alive, Upgrade", "Connection"),
+            ("UPGRADE: h2c", "Upgrade"),
+            ("Sec-WebSocket-Accept: x", "Sec-WebSocket-Accept"),
+            (
+                "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9",
+                "Sec-WebSocket-Extensions",
+            ),
         ] {
-            assert_eq!(answer(None, format!("{line}\r\nA: b\r\n").as_bytes()), plain, "{line}");
+            let sorted = sort(&format!("A: b\r\n{line}\r\nC: d\r\n"));
+            assert_eq!(
+                (&sorted.lines[..], &sorted.refused[..]),
+                (&b"A: b\r\nC: d\r\n"[..], &[name][..]),
+                "{line}"
+            );
         }
-        let dated = answer(None, b"date: then\r\n");
-        assert!(dated.ends_with("accept\r\ndate: then\r\n\r\n"), "{dated}");
-        let protocol = b"Sec-WebSocket-Protocol: a\r\n";
-        assert_eq!(
-            answer(Some("b"), protocol).matches("Protocol").count(),
-            2,
-            "Switching Protocols, and one"
-        );
-        assert!(answer(None, protocol).contains("Sec-WebSocket-Protocol: a\r\n"));
+        // What says the same is no loss.
+        for line in [
+            "connection: upgrade",
+            "Upgrade: WebSocket",
+            "Sec-WebSocket-Accept: accept=",
+            "Sec-WebSocket-Extensions: permessage-deflate",
+        ] {
+            assert_eq!(sort(&format!("{line}\r\n")), Additions::default(), "{line}");
+        }
+        let none = Additions::sort(b"Sec-WebSocket-Extensions: permessage-deflate\r\n", "accept=", None);
+        assert_eq!(none.refused, ["Sec-WebSocket-Extensions"]);
+    }
+
+    #[test]
+    fn the_first_subprotocol_of_the_application_is_sent() {
+        let headers = b"Sec-WebSocket-Protocol: b\r\nX: y\r\nsec-websocket-protocol: c\r\n";
+        let sorted = Additions::sort(headers, "", None);
+        assert_eq!(sorted.lines, b"Sec-WebSocket-Protocol: b\r\nX: y\r\n");
+        assert!(sorted.has_subprotocol);
+        assert_eq!(sorted.refused, ["Sec-WebSocket-Protocol"]);
+    }
+
+    #[test]
+    fn a_date_of_the_application_is_the_only_one() {
+        let mut out = Vec::new();
+        encode_response("accept", None, b"date: then\r\n", b"now", &mut out);
+        assert!(out.ends_with(b"accept\r\ndate: then\r\n\r\n"));
     }
 
     const KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
