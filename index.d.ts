@@ -1249,7 +1249,8 @@ export type SendStatus = 0 | 1 | 2;
 /**
  * One connection: the same object from `open` to `close`. It is closed before its `close` handler runs; from then on
  * every method but `getUserData` throws `ERR_WEBSOCKET_CLOSED`. The own properties of the `userData` that was given to
- * `upgrade` are copied onto it, and a program may add others.
+ * `upgrade` are copied onto it, and a program may add others. One that is called like a method hides it, and `__proto__` is
+ * left out; both with a warning (`process.on('warning')`, code `FERROWS_USER_DATA`), once for each name in a process.
  */
 export interface WebSocket<UserData> {
   /**
@@ -1539,7 +1540,7 @@ export interface ConnectOptions<UserData = unknown> {
   connectTimeout?: number;
   /** Gives the connect up: the promise then rejects with `signal.reason`. Without effect once it is open. */
   signal?: ConnectSignal;
-  /** Its own properties are copied onto the WebSocket before `open`. */
+  /** Its own properties are copied onto the WebSocket before `open`, as those given to {@link HttpResponse.upgrade}. */
   userData?: UserData;
 
   // With `wss:`; without effect with `ws:`. TLS 1.3 and 1.2, as of a server of Ferrows.

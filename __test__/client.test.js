@@ -85,6 +85,12 @@ describe('connect', () => {
     expect((await seen.take()).path).toBe('/');
   });
 
+  test('userData with a property __proto__ leaves the prototype alone', async () => {
+    const userData = JSON.parse('{ "__proto__": { "isAdmin": true }, "name": "client" }');
+    const { ws } = await open(serve().url, {}, { userData });
+    expect([ws.name, ws.isAdmin, typeof ws.send]).toEqual(['client', undefined, 'function']);
+  });
+
   test('userData is copied onto the WebSocket before open', async () => {
     const { url } = serve();
     let seen;

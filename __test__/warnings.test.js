@@ -268,3 +268,24 @@ describe('headers that are not sent', () => {
     expect(await warnings()).toEqual([]);
   });
 });
+
+test('userData: names of methods and __proto__, each once, of upgrades and of connect', async () => {
+  const program = new Program(`
+    ${LISTENER}
+    const userData = JSON.parse('{ "send": 1, "name": 2, "__proto__": {}, "toString": 3 }');
+    const app = uWS.App().ws('/*', {
+      upgrade: (res, req, context) => res.upgrade({ ...userData, close: 4 }, req.getHeader('sec-websocket-key'), '', '', context),
+    });
+    app.listen('127.0.0.1', 0, async (token) => {
+      for (let time = 0; time < 2; time += 1) {
+        await uWS.connect('ws://127.0.0.1:' + uWS.us_socket_local_port(token), {}, { userData });
+      }
+      say(null);
+    });
+  `);
+  const warnings = [await program.hear(), await program.hear(), await program.hear(), await program.hear()];
+  const hidden = (name) => ['FERROWS_USER_DATA', `userData has a property ${name}, which hides what ws.${name} is otherwise`];
+  expect(warnings).toEqual([
+    hidden('send'), ['FERROWS_USER_DATA', 'userData has a property __proto__, which is left out'], hidden('close'), null,
+  ]);
+});

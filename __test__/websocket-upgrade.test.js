@@ -287,6 +287,32 @@ describe('user data', () => {
     expect(await seen.take()).toBe('mine');
   });
 
+  test('a property __proto__, as JSON may have it, leaves the prototype alone; accessors are not called either', async () => {
+    const seen = new Mailbox();
+    const userData = JSON.parse('{ "__proto__": { "isAdmin": true }, "name": "ali", "constructor": 5 }');
+    const upgrade = (res, req, context) => accept(res, req, context, userData);
+    const { port } = serve({ upgrade, open: (ws) => seen.put(ws) });
+    await RawWebSocket.open(port, { path: '/ws' });
+    const ws = await seen.take();
+    expect([ws.name, ws.isAdmin, ws.constructor, typeof ws.send]).toEqual(['ali', undefined, 5, 'function']);
+    expect(Object.getPrototypeOf(ws).constructor.name).toBe('uWS.WebSocket');
+    expect(Object.hasOwn(ws, '__proto__')).toBe(false);
+    expect(Object.getOwnPropertyDescriptor(ws, 'name')).toEqual({ value: 'ali', writable: true, enumerable: true, configurable: true });
+  });
+
+  test('a property that the frozen prototype has, too, is copied', async () => {
+    const seen = new Mailbox();
+    const upgrade = (res, req, context) => accept(res, req, context, { toString: 'mine', frozen: 'mine' });
+    const app = createApp();
+    const { port } = serve({ upgrade, open: (ws) => seen.put([ws.toString, ws.frozen]) });
+    // As programs do that freeze what they share.
+    const prototype = Object.getPrototypeOf(app.constructor.prototype);
+    Object.defineProperty(prototype, 'frozen', { value: 'theirs', configurable: true });
+    afterTest(() => delete prototype.frozen);
+    await RawWebSocket.open(port, { path: '/ws' });
+    expect(await seen.take()).toEqual(['mine', 'mine']);
+  });
+
   test.each([undefined, null, 7, true])('may be %p', async (userData) => {
     const upgrade = (res, req, context) => res.upgrade(userData, req.getHeader('sec-websocket-key'), '', '', context);
     const { port } = serve({ upgrade, open: (ws) => ws.send('open') });

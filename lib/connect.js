@@ -6,6 +6,7 @@ const { BEHAVIOR_NAMES, readBehavior } = require('./behavior.js');
 const { native, readable, registers } = require('./border.js');
 const { missingArguments, typeError } = require('./errors.js');
 const { checkNames } = require('./options.js');
+const { adoptUserData } = require('./user-data.js');
 const { createSocket, openSocket } = require('./websocket.js');
 
 /** `{ ws, resolve, reject, signal, cancel }` by the number of the connect; `signal` calls `cancel`, if there is one. */
@@ -21,7 +22,7 @@ async function connect(url, behavior, options) {
   const { headers, protocols, connectTimeout, signal, userData, tls } = readOptions(options);
   handlers.isSecure = address.isSecure;
   const ws = createSocket(handlers);
-  Object.assign(ws, userData);
+  adoptUserData(ws, userData);
   if (signal?.aborted) throw signal.reason;
   const number = native.clientConnect(
     address.parts, counted(protocols), counted(withCredentials(headers, address)), connectTimeout, settings, bits,

@@ -8,6 +8,7 @@ const { call, gather, tell, tellers } = require('./call.js');
 const { tellAborted } = require('./channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments } = require('./errors.js');
 const { ABORT } = require('./steps.js');
+const { adoptUserData } = require('./user-data.js');
 const { contextOf, createSocket } = require('./websocket.js');
 
 // Kept, as `setImmediate` is: test frameworks replace the global ones by clocks that stand still.
@@ -259,7 +260,7 @@ class HttpResponse {
     const { behavior, route } = contextOf(context);
     const ws = createSocket(behavior);
     // Before anything has happened: a getter among them may throw.
-    Object.assign(ws, userData);
+    adoptUserData(ws, userData);
     native.hold();
     try {
       const key = readable(secWebSocketKey);

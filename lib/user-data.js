@@ -1,0 +1,31 @@
+'use strict';
+
+// Puts the properties of `userData` onto the WebSocket that it is given for.
+
+const { warnOnce } = require('./warnings.js');
+const { WebSocket } = require('./websocket.js');
+
+/** What a property of the same name hides. */
+const METHODS = new Set(Object.getOwnPropertyNames(WebSocket.prototype));
+
+/**
+ * Copies the own enumerable properties, those with symbols included. They are defined and not assigned: a property may be
+ * called like an accessor of a prototype, of which `__proto__` would exchange the WebSocket's. That one is left out, because
+ * what is made of JSON may have it without anybody's will. Throws what a getter among them throws.
+ */
+function adoptUserData(ws, userData) {
+  // Reads each property once, and defines it, too.
+  const properties = { ...userData };
+  for (const name of Reflect.ownKeys(properties)) {
+    if (name === '__proto__') {
+      warnOnce('FERROWS_USER_DATA', name, 'userData has a property __proto__, which is left out');
+      continue;
+    }
+    Object.defineProperty(ws, name, { value: properties[name], writable: true, enumerable: true, configurable: true });
+    if (METHODS.has(name)) {
+      warnOnce('FERROWS_USER_DATA', name, `userData has a property ${name}, which hides what ws.${name} is otherwise`);
+    }
+  }
+}
+
+module.exports = { adoptUserData };
