@@ -170,6 +170,29 @@ describe('handlers nested in each other', () => {
     `)).toEqual({ reports: 40, distinct: 40, depths: [0] });
   });
 
+  test.each([
+    ['nobody listens', '', { code: 1, heard: [] }],
+    ['there is a listener', "process.on('uncaughtException', ({ message }) => say(message));", { code: 0, heard: ['thrown in close'] }],
+  ])('what was thrown within a handler that then exits is not lost: %s', async (_, listener, { code, heard }) => {
+    const program = new Program(`
+      ${listener}
+      const app = uWS.App().ws('/*', {
+        open(ws) {
+          ws.end();
+          process.exit(0);
+        },
+        close() { throw new Error('thrown in close'); },
+      });
+      app.listen('127.0.0.1', 0, (token) => {
+        uWS.connect('ws://127.0.0.1:' + uWS.us_socket_local_port(token), {}).catch(() => {});
+      });
+    `);
+    for (const text of heard) expect(await program.hear()).toBe(text);
+    const end = await program.end();
+    expect(end.code).toBe(code);
+    expect(end.stderr.includes('thrown in close')).toBe(code === 1);
+  });
+
   test('a dropped handler that sends again for ever: the loop of Node goes on', async () => {
     expect(await run(`
       const room = [];

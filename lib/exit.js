@@ -26,9 +26,17 @@ function flushAtExit() {
 }
 
 function conclude() {
-  // A handler that calls `process.exit()` must not hide what one within it has thrown.
-  if (hasErrors()) reportErrors();
   native.exit();
+  // A handler that calls `process.exit()` must not hide what one within it has thrown.
+  if (hasErrors()) {
+    if (!isHeard()) process.exitCode ||= 1;
+    reportErrors();
+  }
+}
+
+/** Whether the program hears of uncaught exceptions itself, so that none ends the process. */
+function isHeard() {
+  return process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback();
 }
 
 flushAtExit();
