@@ -341,7 +341,10 @@ export interface SSLAppOptions extends AppOptions {
    * 0 is for ever. Then the connection closes. The times for the first request begin behind it. @default 10000
    */
   handshakeTimeout?: number;
-  /** TLS handshakes at the same time, 1 – 2^32-1. Further connections are closed unheard. @default 4096 */
+  /**
+   * TLS handshakes at the same time, 1 – 2^32-1, divided evenly among the I/O threads. A connection counts once anything has
+   * arrived on it. When there is one too many, the one that has taken the longest is ended. @default 4096
+   */
   maxHandshakes?: number;
 }
 
@@ -508,7 +511,7 @@ export interface AppStats {
     refused: { [rule: string]: number };
   };
   handshakeFailures: {
-    /** TLS handshakes that failed, or were refused because of `maxHandshakes`; the log says why. */
+    /** TLS handshakes that failed, or were ended because of `maxHandshakes`; the log says why. */
     tls: number;
     /** WebSocket handshakes that were answered with 400 or 426. */
     webSocket: number;

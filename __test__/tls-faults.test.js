@@ -219,19 +219,23 @@ describe('before there is a connection', () => {
     expect(records.at(-1).fields.cause).toBe('CLOSED_WITHOUT_REQUEST');
   });
 
-  test('beyond maxHandshakes connections close unheard, until a handshake is over', async () => {
+  test('beyond maxHandshakes the one that takes the longest is ended, and nobody counts who has said nothing', async () => {
     const { port, log } = watch({ maxHandshakes: 2 });
-    const [first, second] = [await connectPlain(port), await connectPlain(port)];
-    for (let count = 0; count < 2; count++) await log.until('accepted');
-    const third = await connectPlain(port);
-    await third.over();
-    const refused = (await log.until('connection refused')).at(-1);
-    expect(refused.fields).toMatchObject({ cause: 'ERR_TLS_TOO_MANY_HANDSHAKES', peer: `127.0.0.1:${third.port}` });
-    first.finish();
-    await first.rest();
+    const silent = [await connectPlain(port), await connectPlain(port), await connectPlain(port)];
+    const begun = [];
+    for (let count = 0; count < 3; count++) {
+      begun.push(await connectPlain(port));
+      // Its time is counted from the accept.
+      await log.until('accepted', ({ fields }) => fields.peer === `127.0.0.1:${begun[count].port}`);
+      await begun[count].send(Buffer.of(22));
+    }
+    const failed = (await log.until('TLS handshake failed')).at(-1);
+    expect(failed.fields).toMatchObject({ cause: 'ERR_TLS_TOO_MANY_HANDSHAKES' });
+    const ended = begun.find((client) => failed.fields.peer === `127.0.0.1:${client.port}`);
+    await ended.over();
+    // A newcomer is let through all the same, and another one goes for it.
     expect((await (await connectClient(port)).get('/')).text).toBe('served');
-    second.finish();
-    await second.rest();
+    for (const client of silent) expect(client.socket.readyState).toBe('open');
   });
 
   test('failures are counted, and a client that leaves without a word is none', async () => {
@@ -243,10 +247,11 @@ describe('before there is a connection', () => {
       client.finish();
       await client.rest();
     }
-    const waiting = await connectPlain(port);
-    await (await connectPlain(port)).over();
-    waiting.finish();
-    await waiting.rest();
+    const [silent, begun, other] = [await connectPlain(port), await connectPlain(port), await connectPlain(port)];
+    for (const client of [begun, other]) await client.send(Buffer.of(22));
+    await Promise.race([begun.over(), other.over()]);
+    silent.finish();
+    await silent.rest();
     expect((await app.getStats()).handshakeFailures).toEqual({ tls: 3, webSocket: 0 });
   });
 });

@@ -52,6 +52,9 @@ pub enum Command {
         /// Which one.
         client: ClientId,
     },
+    /// End some connections on which no request is under way: the process has no descriptors left. Sent by the worker that
+    /// could not accept.
+    MakeRoom,
     /// Go on with a TLS handshake that has told (`ServerNameWanted`) which name it wants: by now the name is known, or it
     /// will not be.
     ResumeHandshake {

@@ -5,7 +5,7 @@ use super::tallies::Tallies;
 use super::timers::Wheel;
 use super::topics::Topics;
 use crate::bridge::event::EventBatch;
-use crate::bridge::id::ConnectionId;
+use crate::bridge::id::{AppId, ConnectionId};
 use crate::protocol::http::head::RequestHead;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::Codecs;
@@ -33,6 +33,8 @@ pub struct Context {
     pub starved: Vec<ConnectionId>,
     /// Whether to leave input in the sockets: too many events are waiting already (S16).
     pub choked: bool,
+    /// Apps on which more TLS handshakes are under way than they allow.
+    pub crowded: Vec<AppId>,
     /// This worker's share of the topics.
     pub topics: Topics,
     /// Compressors and decompressors of its WebSockets.
@@ -54,6 +56,7 @@ impl Default for Context {
             again: Vec::new(),
             starved: Vec::new(),
             choked: false,
+            crowded: Vec::new(),
             topics: Topics::default(),
             codecs: Codecs::default(),
             tallies: Tallies::default(),

@@ -89,6 +89,20 @@ pub fn hand_over(children: &Children, mut socket: Socket) -> Result<(), Socket> 
     Err(socket)
 }
 
+/// The process has no descriptors left: asks the workers of all apps that others hand connections to, but for those that are
+/// `own`, to end some on which no request is under way.
+pub fn ask_for_room(own: &Arc<Peers>) {
+    let homes = HOMES.read().unwrap_or_else(PoisonError::into_inner);
+    let mut asked = vec![Arc::as_ptr(own)];
+    for home in homes.values() {
+        // Apps of one environment share its workers.
+        if !asked.contains(&Arc::as_ptr(&home.peers)) {
+            asked.push(Arc::as_ptr(&home.peers));
+            home.share.iter().for_each(|worker| home.peers.send(*worker, Command::MakeRoom));
+        }
+    }
+}
+
 fn send(child: Descriptor, socket: Socket) -> Result<(), Socket> {
     let homes = HOMES.read().unwrap_or_else(PoisonError::into_inner);
     let Some(home) = homes.get(&child) else { return Err(socket) };
@@ -143,6 +157,22 @@ mod tests {
         drop(second);
         assert!(hand_over(&children, socket()).is_err());
         assert_eq!(children.next(), None);
+    }
+
+    #[test]
+    fn other_environments_are_asked_for_room_once() {
+        let (own, other) = (Arc::new(Peers::default()), Arc::new(Peers::default()));
+        let links = [(); 2].map(|()| Arc::new(Downlink::default()));
+        own.add(Arc::clone(&links[0]));
+        other.add(Arc::clone(&links[1]));
+        let register = |peers: &Arc<Peers>| {
+            let app = AppId { app: 0, epoch: 0 };
+            let (share, turn) = (vec![WorkerId(0)], AtomicUsize::new(0));
+            Registration::new(Home { peers: Arc::clone(peers), app, share, turn })
+        };
+        let _registrations = [&own, &other, &other].map(register);
+        ask_for_room(&own);
+        assert_eq!(links.map(|link| waiting(&link)), [0, 1]);
     }
 
     #[test]

@@ -167,6 +167,12 @@ impl Listener {
         Ok(listener)
     }
 
+    /// The workers that serve its connections.
+    #[must_use]
+    pub fn share(&self) -> &[WorkerId] {
+        &self.share
+    }
+
     /// Where it listens, for the log.
     fn address(&self) -> String {
         match (&self.socket, &self.file) {

@@ -12,6 +12,7 @@ pub mod pool;
 pub mod publication;
 pub mod ready;
 pub mod registry;
+pub mod room;
 pub mod tallies;
 pub mod thread_clock;
 pub mod timers;

@@ -9,6 +9,7 @@
 
 mod client;
 mod rest;
+mod room;
 mod shutdown;
 
 use std::collections::HashMap;
@@ -87,6 +88,8 @@ pub struct Worker {
     /// The listeners that failed to accept are tried again at this moment.
     retry: Option<(Timestamp, Vec<ListenerId>)>,
     rest: Rest,
+    /// When it was last told that connections had to make room.
+    room_told: Option<Timestamp>,
     sleep: Pin<Box<Sleep>>,
     /// What `sleep` is set to, as the time since `started`.
     alarm: Option<Duration>,
@@ -156,6 +159,7 @@ impl Worker {
             date: DateCache::new(0),
             retry: None,
             rest: Rest::default(),
+            room_told: None,
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             alarm: None,
             stopped: false,
@@ -172,6 +176,7 @@ impl Worker {
         self.conclude_connects();
         self.serve_ready(again);
         self.serve_timers();
+        self.relieve_crowds();
         self.flush();
         self.conclude_shutdowns();
         self.uplink.push(&mut self.context.events);
@@ -348,11 +353,14 @@ impl Worker {
     fn accept(&mut self, id: ListenerId) {
         for _ in 0..ACCEPTS_PER_PASS {
             let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
-            let app = listener.app;
-            match listener.poll_accept() {
+            let (app, accepted) = (listener.app, listener.poll_accept());
+            let share =
+                if let Poll::Ready(Err(_)) = &accepted { listener.share().to_vec() } else { Vec::new() };
+            match accepted {
                 Poll::Pending => return,
                 Poll::Ready(Ok(accepted)) => self.place(accepted, app),
                 Poll::Ready(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Poll::Ready(Err(error)) if self.make_room_for(&error, &share) => {}
                 Poll::Ready(Err(error)) => {
                     // Out of descriptors, mostly. Trying again at once would spin until somebody closes one.
                     tracing::error!(worker = self.id.0, %error, "accepting connections pauses");
@@ -386,16 +394,7 @@ impl Worker {
         if let Some(setup) = setup {
             transport.watch(&setup.tcp);
         }
-        let Some(terms) = Terms::new(&transport, address, setup) else {
-            context.tallies.of(app).tls_handshake_failures.add(1);
-            let peer = transport.peer().map(tracing::field::display);
-            return tracing::warn!(
-                worker = self.id.0,
-                peer,
-                cause = "ERR_TLS_TOO_MANY_HANDSHAKES",
-                "connection refused"
-            );
-        };
+        let terms = Terms::new(&transport, address, setup);
         let connection = self.registry.insert(|id| {
             let token = Token::Connection { slot: id.slot, generation: id.generation };
             Connection::new(id, app, transport, terms, ready.waker(token), context)
@@ -433,6 +432,9 @@ impl Worker {
                 if let Some(tally) = order.tallies.get(self.id.index()) {
                     self.context.tallies.set(order.app, Arc::clone(tally));
                 }
+                if let Some(tls) = &order.setup.tls {
+                    tls.divide(order.tallies.len());
+                }
                 self.setups.insert(order.app.app, order.setup);
             }
             Command::Listen(order) => self.listen(*order),
@@ -443,6 +445,7 @@ impl Worker {
             Command::StopAccepting { app, done } => self.stop_accepting(app, &done),
             Command::ShutDownApp(order) => self.shut_down_app(&order),
             Command::AdoptConnection(adoption) => self.adopt(*adoption),
+            Command::MakeRoom => drop(self.make_room()),
             Command::ResumeHandshake { connection } => self.on(connection, Connection::resume_handshake),
             Command::Connect(order) => self.connector.start(*order),
             Command::CancelConnect { client } => self.connector.cancel(client),

@@ -76,6 +76,12 @@ impl Session {
         Self { state, unsent: 0, early, domain: None, fault: None, has_ended: false, has_failed: false }
     }
 
+    /// Whether the peer has said anything.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        !matches!(self.state, State::Greeting { first: None, .. }) || !self.early.is_empty()
+    }
+
     /// Whether nothing can go on before [`Self::resume`].
     #[must_use]
     pub const fn is_suspended(&self) -> bool {

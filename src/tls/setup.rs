@@ -1,9 +1,10 @@
 //! What the workers know of an app that speaks TLS.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::names::ServerNames;
+use crate::bridge::id::WorkerId;
 use crate::bridge::sync::Arc;
 
 /// Shared by Node's thread and the workers for as long as the app, or one of its handshakes, lives.
@@ -13,8 +14,10 @@ pub struct TlsSetup {
     pub names: ServerNames,
     /// How much time and room handshakes get.
     pub limits: HandshakeLimits,
-    /// Handshakes under way, counted by all workers.
-    under_way: AtomicU64,
+    /// Workers that share the connections of the app.
+    workers: AtomicUsize,
+    /// Handshakes under way, by the number of the worker.
+    under_way: Box<[AtomicUsize; WORKERS]>,
 }
 
 /// What clients may take before anything is known of them.
@@ -22,7 +25,7 @@ pub struct TlsSetup {
 pub struct HandshakeLimits {
     /// From the accept, or from the header of the PROXY protocol, to the client's last message; none is for ever.
     pub timeout: Option<Duration>,
-    /// Handshakes at the same time, of all workers together. Further connections are closed unheard.
+    /// Handshakes at the same time, of all workers together. Beyond that the ones that take the longest are ended.
     pub most: u64,
 }
 
@@ -41,32 +44,78 @@ impl PartialEq for TlsSetup {
 
 impl Eq for TlsSetup {}
 
+// Relaxed, wherever numbers are read and changed: nothing else is read because of them.
 impl TlsSetup {
     /// The setup of one app.
     #[must_use]
     pub fn new(names: ServerNames, limits: HandshakeLimits) -> Self {
-        Self { names, limits, under_way: AtomicU64::new(0) }
+        let under_way = Box::new([const { AtomicUsize::new(0) }; WORKERS]);
+        Self { names, limits, workers: AtomicUsize::new(1), under_way }
     }
 
-    /// Begins a handshake, unless too many are under way.
+    /// So many workers share the connections of the app.
+    pub fn divide(&self, workers: usize) {
+        self.workers.store(workers.max(1), Ordering::Relaxed);
+    }
+
+    /// How many handshakes a worker may have under way. Each has its own share, so that none of them can be filled from
+    /// another one.
     #[must_use]
-    pub fn begin(self: &Arc<Self>) -> Option<Admission> {
-        // Relaxed, here and below: it is a number, and nothing else is read because of it.
-        let is_full = self.under_way.fetch_add(1, Ordering::Relaxed) >= self.limits.most;
-        let admission = Admission { setup: Arc::clone(self) };
-        (!is_full).then_some(admission)
+    pub fn share(&self) -> usize {
+        let most = usize::try_from(self.limits.most).unwrap_or(usize::MAX);
+        most.div_ceil(self.workers.load(Ordering::Relaxed))
+    }
+
+    /// How many more than its share a worker has.
+    #[must_use]
+    pub fn excess(&self, worker: WorkerId) -> usize {
+        self.count(worker).load(Ordering::Relaxed).saturating_sub(self.share())
+    }
+
+    fn count(&self, worker: WorkerId) -> &AtomicUsize {
+        &self.under_way[worker.index() % WORKERS]
     }
 }
 
-/// One handshake under way; dropped when it is over, however it ended.
+/// A handshake that is to come, and counts once it is under way; dropped when it is over, however it ended.
 #[derive(Debug)]
 pub struct Admission {
-    /// Where it counts.
+    /// Of the app.
     pub setup: Arc<TlsSetup>,
+    worker: WorkerId,
+    counts: bool,
+}
+
+impl Admission {
+    /// One on a worker, of which nothing has come yet: it costs next to nothing, and does not count.
+    #[must_use]
+    pub const fn new(setup: Arc<TlsSetup>, worker: WorkerId) -> Self {
+        Self { setup, worker, counts: false }
+    }
+
+    /// The client has said something. Returns whether the worker has more handshakes under way than its share by that.
+    pub fn begin(&mut self) -> bool {
+        if self.counts {
+            return false;
+        }
+        self.counts = true;
+        self.setup.count(self.worker).fetch_add(1, Ordering::Relaxed) >= self.setup.share()
+    }
+
+    /// Whether the client has said something.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.counts
+    }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.setup.under_way.fetch_sub(1, Ordering::Relaxed);
+        if self.counts {
+            self.setup.count(self.worker).fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
+
+/// Numbers that a worker can have.
+const WORKERS: usize = 1 << u8::BITS;

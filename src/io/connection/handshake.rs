@@ -13,7 +13,7 @@ use crate::tls::setup::Admission;
 /// A handshake that is to come or under way.
 #[derive(Debug)]
 pub struct Handshake {
-    admission: Admission,
+    pub(super) admission: Admission,
     /// When it has failed, if it is not complete; set when it begins.
     until: Option<Timestamp>,
 }
@@ -73,6 +73,17 @@ impl Connection {
             resumed = is_resumed,
             "TLS handshake complete"
         );
+    }
+
+    /// A handshake counts among those under way once its client has said anything.
+    pub(super) fn count_handshake(&mut self, context: &mut Context) {
+        let has_begun = self.transport.session().is_some_and(|session| session.has_begun());
+        if let Protocol::Http(http) = &mut self.protocol
+            && let Some(handshake) = http.handshake.as_mut().filter(|_| has_begun)
+            && handshake.admission.begin()
+        {
+            context.crowded.push(self.app);
+        }
     }
 
     /// Tells Node's thread if the handshake waits for a server name.

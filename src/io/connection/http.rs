@@ -28,13 +28,13 @@ use crate::tls::setup::Admission;
 /// State of an HTTP connection.
 #[derive(Debug)]
 pub struct HttpSide {
-    exchange: Exchange,
+    pub(super) exchange: Exchange,
     /// What the app allows its clients. Dropped with the rest by an upgrade.
     limits: Arc<Limits>,
     /// Input that the exchange did not take: an incomplete head, or requests behind one that is not answered yet.
     pub(super) pending: Vec<u8>,
     /// The latest request.
-    request: RequestNumber,
+    pub(super) request: RequestNumber,
     pub(super) peer: Peer,
     /// What the peer has said in its TLS handshake, if that matters to the application.
     pub(super) introduction: Option<Arc<Introduction>>,

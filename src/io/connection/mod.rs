@@ -18,6 +18,7 @@ mod http;
 mod last_look;
 mod preface;
 mod sink;
+mod standing;
 mod terms;
 mod websocket;
 
@@ -46,6 +47,7 @@ use crate::bridge::peer::Peer;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::session::FirstToLeave;
+use crate::tls::setup::Admission;
 
 /// An accepted socket and all that is known of it.
 #[derive(Debug)]
@@ -103,8 +105,9 @@ impl Connection {
         context: &Context,
     ) -> Self {
         let peer = Peer { address: terms.address, proxied: None };
-        let is_secured_at_once = terms.handshake.is_some() && terms.preface.is_none();
-        let http = HttpSide::new(terms.limits, peer, terms.preface, terms.handshake, context.now);
+        let is_secured_at_once = terms.tls.is_some() && terms.preface.is_none();
+        let admission = terms.tls.map(|setup| Admission::new(setup, id.worker));
+        let http = HttpSide::new(terms.limits, peer, terms.preface, admission, context.now);
         let http = Box::new(http);
         let mut connection =
             Self::with_protocol(id, app, transport, Protocol::Http(http), waker, context.now);
@@ -255,6 +258,7 @@ impl Connection {
             let result = self.transport.poll_read(&mut task, &mut buffer);
             let count = buffer.filled().len();
             if self.is_handshaking() {
+                self.count_handshake(context);
                 self.conclude_handshake(context.now);
                 self.ask_for_name(context);
             }
@@ -590,5 +594,7 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An HTTP connection ended as peer or application had asked for, after its last response.
 const AFTER_RESPONSE: &str = "CLOSED_AFTER_RESPONSE";
+/// An HTTP connection on which no request was under way had to make room for others.
+const FOR_ROOM: &str = "CLOSED_FOR_ROOM";
 /// No further request came on an HTTP connection in time.
 const NO_REQUEST: &str = "CLOSED_WITHOUT_REQUEST";

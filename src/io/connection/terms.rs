@@ -7,7 +7,7 @@ use crate::bridge::sync::Arc;
 use crate::io::transport::Transport;
 use crate::protocol::http::limits::Limits;
 use crate::protocol::proxy::Presence;
-use crate::tls::setup::Admission;
+use crate::tls::setup::TlsSetup;
 
 /// See the top of the file.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub struct Terms {
     /// Whether Node's thread wants to hear of its begin and its end.
     pub watch: Watch,
     /// Present if TLS is to be spoken.
-    pub handshake: Option<Admission>,
+    pub tls: Option<Arc<TlsSetup>>,
 }
 
 /// What Node's thread hears of the connection as such.
@@ -38,19 +38,16 @@ pub enum Watch {
 
 impl Terms {
     /// The terms of a connection of an app that is set up like this. `address` is the peer's, where it is known better
-    /// than the socket knows it. `None` if the connection cannot be served: too many others are shaking hands.
+    /// than the socket knows it.
     #[must_use]
-    pub fn new(transport: &Transport, address: Option<SocketAddr>, setup: Option<&AppSetup>) -> Option<Self> {
+    pub fn new(transport: &Transport, address: Option<SocketAddr>, setup: Option<&AppSetup>) -> Self {
         let address = address.or_else(|| transport.peer());
         let proxy = setup.and_then(|setup| setup.proxy.as_ref());
         let trusted = proxy.filter(|proxy| proxy.trust.includes(transport.origin(address)));
         let limits = setup.map(|setup| Arc::clone(&setup.limits)).unwrap_or_default();
         let watched = setup.is_some_and(|setup| setup.watched);
         let watch = if watched { Watch::Wanted } else { Watch::Unwanted };
-        let handshake = match setup.and_then(|setup| setup.tls.as_ref()) {
-            Some(tls) => Some(tls.begin()?),
-            None => None,
-        };
-        Some(Self { address, preface: trusted.map(|proxy| proxy.presence), limits, watch, handshake })
+        let tls = setup.and_then(|setup| setup.tls.clone());
+        Self { address, preface: trusted.map(|proxy| proxy.presence), limits, watch, tls }
     }
 }

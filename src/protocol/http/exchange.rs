@@ -110,6 +110,19 @@ impl Exchange {
         is_between && self.taking.is_none()
     }
 
+    /// Since when the head of a request, or the rest of one, is waited for, if it is.
+    #[must_use]
+    pub const fn waits_since(&self) -> Option<Timestamp> {
+        match &self.reading {
+            Reading::Head(opening) => Some(opening.since),
+            Reading::Body { .. }
+            | Reading::Discard { .. }
+            | Reading::Complete
+            | Reading::Left
+            | Reading::Closed => None,
+        }
+    }
+
     /// Whether a request was told to the sink whose response has not been completed.
     #[must_use]
     pub const fn has_outstanding_response(&self) -> bool {

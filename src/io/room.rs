@@ -1,0 +1,155 @@
+//! Who gives way when there is no room for a newcomer: too many handshakes are under way, or the process has no descriptors
+//! left.
+//!
+//! A limit that refuses the newcomer lets whoever fills it first lock all others out. So it is those who have kept us waiting
+//! for the longest that go: an honest client takes a few round trips for what it is waited for, and is through before its
+//! turn comes, unless there are more newcomers within these than the limit has room for.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::protocol::time::Timestamp;
+
+/// What would be lost with a connection, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Nothing has come of it.
+    Silent,
+    /// It waits between two requests: whoever is closed then has to try again, and knows it (RFC 9112 §9.5).
+    Idle,
+    /// It has been answered to the end, and its FIN is waited for.
+    Lingering,
+    /// A TLS handshake, a header of the PROXY protocol or the head of a request has begun to arrive.
+    Opening,
+}
+
+/// A connection that may be asked to give way.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Its slot.
+    pub slot: u32,
+    /// Its generation.
+    pub generation: u32,
+    /// What would be lost.
+    pub standing: Standing,
+    /// Since when it is waited for.
+    pub since: Timestamp,
+    /// The other end; `None` if it has no address.
+    pub address: Option<IpAddr>,
+}
+
+/// Slot and generation of those that give way: `count`, or fewer if there are no more. Of those with whom least is lost, first
+/// the oldest of addresses that have more than their share, then the oldest of all.
+#[must_use]
+pub fn choose(mut candidates: Vec<Candidate>, count: usize) -> Vec<(u32, u32)> {
+    candidates.sort_unstable_by_key(|it| (it.standing, it.since));
+    let mut chosen = Vec::with_capacity(count.min(candidates.len()));
+    for alike in candidates.chunk_by(|one, other| one.standing == other.standing) {
+        let wanted = count - chosen.len();
+        if wanted == 0 {
+            break;
+        }
+        chosen.extend(oldest(alike, wanted).into_iter().map(|it| (it.slot, it.generation)));
+    }
+    chosen
+}
+
+/// The same among those of one standing, oldest first.
+fn oldest(alike: &[Candidate], count: usize) -> Vec<&Candidate> {
+    let share = (alike.len() / SHARES).max(LEAST_SHARE);
+    let mut held: HashMap<IpAddr, usize> = HashMap::new();
+    for network in alike.iter().filter_map(|it| it.address.map(network)) {
+        *held.entry(network).or_default() += 1;
+    }
+    let (beyond, within): (Vec<_>, Vec<_>) = alike.iter().partition(|it| {
+        let Some(held) = it.address.and_then(|address| held.get_mut(&network(address))) else { return false };
+        let is_beyond = *held > share;
+        *held -= usize::from(is_beyond);
+        is_beyond
+    });
+    beyond.into_iter().chain(within).take(count).collect()
+}
+
+/// What one party has at its disposal: an address, or of IPv6 the 64 bits that a host gets to choose from.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// How many give way at a time, of `all`. More than one, because finding them takes a look at everybody.
+#[must_use]
+pub fn at_a_time(all: usize) -> usize {
+    (all / 32).max(1)
+}
+
+/// An address has more than its share if it has more than one in so many of what there is,
+const SHARES: usize = 8;
+/// and more than this: browsers open six connections at once, and several of them may share an address.
+const LEAST_SHARE: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(slot: u32, standing: Standing, since: u64, address: &str) -> Candidate {
+        let address = address.parse().ok();
+        Candidate { slot, generation: 0, standing, since: Timestamp(since), address }
+    }
+
+    fn slots(candidates: &[Candidate], count: usize) -> Vec<u32> {
+        choose(candidates.to_vec(), count).into_iter().map(|(slot, _)| slot).collect()
+    }
+
+    #[test]
+    fn those_with_whom_least_is_lost_go_first_and_of_them_the_oldest() {
+        let all = [
+            candidate(0, Standing::Opening, 1, "10.0.0.1"),
+            candidate(1, Standing::Idle, 3, "10.0.0.1"),
+            candidate(2, Standing::Silent, 9, "10.0.0.2"),
+            candidate(3, Standing::Silent, 8, ""),
+            candidate(4, Standing::Idle, 2, "10.0.0.4"),
+            candidate(5, Standing::Lingering, 1, "10.0.0.4"),
+        ];
+        assert_eq!(slots(&all, 0), []);
+        assert_eq!(slots(&all, 1), [3]);
+        assert_eq!(slots(&all, 4), [3, 2, 4, 1]);
+        assert_eq!(slots(&all, 9), [3, 2, 4, 1, 5, 0]);
+        assert_eq!(slots(&[], 3), []);
+    }
+
+    #[test]
+    fn an_address_with_more_than_its_share_gives_way_before_older_ones_of_others() {
+        // One party has half of all, and came last.
+        let others = (0..100).map(|slot| candidate(slot, Standing::Opening, 5, &format!("10.0.1.{slot}")));
+        let party = (100..200).map(|slot| candidate(slot, Standing::Opening, u64::from(slot), "10.9.9.9"));
+        let all: Vec<_> = others.chain(party).collect();
+        // Down to its share it goes, oldest first; behind that it is as good as the others.
+        let beyond = 100 - LEAST_SHARE as u32;
+        let chosen = slots(&all, beyond as usize + 1);
+        assert_eq!(chosen[..beyond as usize], (100..100 + beyond).collect::<Vec<_>>());
+        assert!(chosen[beyond as usize] < 100, "{chosen:?}");
+    }
+
+    #[test]
+    fn a_few_connections_of_one_address_are_no_reason() {
+        let mut all: Vec<_> =
+            (0..LEAST_SHARE as u32).map(|slot| candidate(slot, Standing::Idle, 9, "::1")).collect();
+        all.push(candidate(77, Standing::Idle, 8, "::2:0:0:0:1"));
+        assert_eq!(slots(&all, 1), [77]);
+    }
+
+    #[test]
+    fn a_host_has_all_of_the_last_64_bits_of_ipv6_and_one_address_of_ipv4() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("::ffff:10.1.2.3"), "10.1.2.3");
+        assert_eq!(network("10.1.2.3"), "10.1.2.3");
+    }
+
+    #[test]
+    fn more_than_one_goes_where_many_are() {
+        assert_eq!([0, 31, 64, 4096].map(at_a_time), [1, 1, 2, 128]);
+    }
+}

@@ -1,0 +1,88 @@
+//! Makes room for newcomers: see `io/room` for who has to go.
+
+use std::io;
+use std::time::Duration;
+
+use super::Worker;
+use crate::bridge::command::Command;
+use crate::bridge::id::WorkerId;
+use crate::io::connection::Connection;
+use crate::io::context::Context;
+use crate::io::descriptor::ask_for_room;
+use crate::io::room::{Candidate, at_a_time, choose};
+
+impl Worker {
+    /// Apps on which more TLS handshakes are under way than they allow: those that take the longest are ended.
+    pub(super) fn relieve_crowds(&mut self) {
+        while let Some(app) = self.context.crowded.pop() {
+            let tls = self.setups.get(&app.app).and_then(|setup| setup.tls.as_ref());
+            let Some((excess, most)) = tls.map(|tls| (tls.excess(self.id), tls.share())) else { continue };
+            if excess > 0 {
+                let candidates = self.candidates(|it| it.app().app == app.app && it.shakes_hands());
+                let count = excess + if most >= WORTH_A_BATCH { at_a_time(most) } else { 0 };
+                self.dismiss(candidates, count, Connection::yield_handshake);
+            }
+        }
+    }
+
+    /// Accepting has failed with `error`. Returns whether it may succeed now: the process had no descriptors left, and some
+    /// connection has given its own back.
+    pub(super) fn make_room_for(&mut self, error: &io::Error, share: &[WorkerId]) -> bool {
+        if !is_out_of_descriptors(error) {
+            return false;
+        }
+        // What they hold is the same process's, and with every accept it is another worker that gets the connection.
+        for worker in share.iter().filter(|worker| **worker != self.id) {
+            self.peers.send(*worker, Command::MakeRoom);
+        }
+        ask_for_room(&self.peers);
+        if self.room_told.is_none_or(|told| self.context.now.since(told) >= TELL_EVERY) {
+            self.room_told = Some(self.context.now);
+            tracing::warn!(worker = self.id.0, %error, "connections without a request give way to new ones");
+        }
+        self.make_room()
+    }
+
+    /// `Command::MakeRoom`: ends some of the connections on which no request is under way. Returns whether there were any.
+    pub(super) fn make_room(&mut self) -> bool {
+        let candidates = self.candidates(|_| true);
+        let count = at_a_time(candidates.len());
+        let is_any = !candidates.is_empty();
+        self.dismiss(candidates, count, Connection::give_way);
+        is_any
+    }
+
+    /// Those of the worker's connections that may be asked to give way.
+    fn candidates(&mut self, is_meant: impl Fn(&Connection) -> bool) -> Vec<Candidate> {
+        let keys: Vec<_> = self.registry.keys().collect();
+        let candidate = |(slot, generation)| {
+            let connection: &Connection = self.registry.get(slot, generation)?;
+            let (standing, since) = connection.standing().filter(|_| is_meant(connection))?;
+            let address = connection.client().map(|address| address.ip());
+            Some(Candidate { slot, generation, standing, since, address })
+        };
+        keys.into_iter().filter_map(candidate).collect()
+    }
+
+    fn dismiss(
+        &mut self,
+        candidates: Vec<Candidate>,
+        count: usize,
+        dismiss: impl Fn(&mut Connection, &mut Context),
+    ) {
+        for (slot, generation) in choose(candidates, count) {
+            self.with(slot, generation, |connection, context, _| dismiss(connection, context));
+        }
+    }
+}
+
+/// `EMFILE` and `ENFILE`, of the process and of the system.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let codes: &[i32] = if cfg!(windows) { &[10024] } else { &[24, 23] };
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+/// Handshakes, from which on it takes longer to find the next to go than it does harm if some more go.
+const WORTH_A_BATCH: usize = 256;
+/// How often to tell that room had to be made.
+const TELL_EVERY: Duration = Duration::from_secs(10);
