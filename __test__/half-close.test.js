@@ -54,6 +54,19 @@ test('HTTP: a response given before the FIN was heard of reaches the client', as
   expect(answers(await sendAndFinish(REQUEST))).toBe(1);
 });
 
+test('HTTP: a response of which the client has taken a part only, when the FIN is heard of, reaches it whole', async () => {
+  const length = 8 * 1024 * 1024;
+  app.get('/long', (res) => res.end('x'.repeat(length)));
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  let received = 0;
+  socket.write('GET /long HTTP/1.1\r\nHost: a\r\n\r\n');
+  await new Promise((resolve) => { socket.once('readable', resolve); });
+  socket.end();
+  // The server reads its socket again before this has gone through.
+  for await (const chunk of socket) received += chunk.length;
+  expect(received).toBeGreaterThan(length);
+});
+
 test('HTTP: pipelined requests in front of a FIN are all answered', async () => {
   expect(answers(await sendAndFinish(REQUEST + REQUEST + REQUEST))).toBe(3);
 });

@@ -321,10 +321,13 @@ impl Connection {
     }
 
     fn handle_fin(&mut self, context: &mut Context) {
+        let is_answered = self.stage == Stage::Serving && self.has_output();
         match &mut self.protocol {
             Protocol::Http(http) if self.stage == Stage::Serving && http.owes_response() => {
                 http.handle_fin(self.id, context);
             }
+            // It closed its own direction only, as far as anybody knows: what it was answered, it may still read.
+            Protocol::Http(_) if is_answered => self.drain(CloseCause::PeerClosed.verdict().name, context),
             Protocol::Http(_) => self.die(CloseCause::FinBeforeResponse, context),
             Protocol::WebSocket(_) if self.stage == Stage::Serving => self.handle_websocket_fin(context),
             Protocol::WebSocket(_) => self.die(CloseCause::FinWithoutClose, context),
