@@ -991,15 +991,17 @@ export interface HttpResponse {
   beginWrite(): this;
   /**
    * Sends a piece of the body with chunked transfer coding; an empty piece sends nothing. Everything is accepted.
-   * Returns whether to go on: after `false`, which means that 128 KiB to 1 MiB wait for the peer, depending on how
-   * it kept up so far, a program should wait for `onWritable`.
+   * Returns whether to go on: after `false`, which means that the system takes no more and 128 KiB to 1 MiB wait for the
+   * peer, depending on how it kept up so far, a program should wait for `onWritable`. So it should after some 16 MiB within
+   * one handler, however fast the peer is.
    *
    * Throws `ERR_INVALID_STATE` after `tryEnd`.
    */
   write(chunk: RecognizedString): boolean;
   /**
-   * Sends a piece of a body of `totalSize` bytes in all, as far as there is room: 128 KiB to 1 MiB may wait for the peer,
-   * depending on how it kept up so far. The first call announces the size, as `Content-Length`; 0 or nothing means that of the chunk. The piece begins at
+   * Sends a piece of a body of `totalSize` bytes in all, as far as there is room: as much as the system takes, and 128 KiB to
+   * 1 MiB that wait for the peer, depending on how it kept up so far; some 16 MiB within one handler. The first call
+   * announces the size, as `Content-Length`; 0 or nothing means that of the chunk. The piece begins at
    * {@link getWriteOffset}; what was not taken is not kept, and has to be offered again.
    *
    * Returns `[ok, done]`: whether all of the piece was taken, and whether the response is complete, and so over. After
@@ -1293,8 +1295,8 @@ export interface WebSocket<UserData> {
   /**
    * Bytes accepted that wait for the peer, without what the system has taken. 0 again after `drain` at the latest.
    *
-   * What one handler sends beyond a mebibyte counts until it returns, even if the system has taken it by then: loops
-   * that send until something waits come to an end.
+   * What one handler sends beyond 16 MiB, each call counted as 512 bytes beside its message, is waiting until it returns, even
+   * if the system has taken it by then: loops that send until something waits come to an end.
    */
   getBufferedAmount(): number;
 

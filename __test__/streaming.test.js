@@ -16,8 +16,9 @@ const { request } = require('./helpers/raw-http.js');
 const { createApp, guarded, listen, serve } = require('./helpers/server.js');
 
 const MIB = 1024 * 1024;
-/** Bytes of a body in pieces that are accepted before the worker has written any (`FIRST_WINDOW`). */
+/** Bytes of a body in pieces that may wait behind what the system takes (`FIRST_WINDOW`). */
 const WINDOW = 256 * 1024;
+/** More than one handler may write, and more than any system takes for a client that does not read. */
 const CONTENT = randomBytes(24 * MIB);
 
 /** The next `count` letters. */
@@ -111,8 +112,14 @@ describe('tryEnd', () => {
       results.put([res.tryEnd(CONTENT, CONTENT.length), res.getWriteOffset()]);
       results.put([res.tryEnd(CONTENT.subarray(res.getWriteOffset()), CONTENT.length), res.getWriteOffset()]);
     });
+    client.pause();
     await client.send(request('GET', '/'));
-    expect(await several(results, 2)).toEqual([[[false, false], WINDOW], [[false, false], WINDOW]]);
+    const [[result, offset], again] = await several(results, 2);
+    expect(result).toEqual([false, false]);
+    expect(offset).toBeGreaterThanOrEqual(WINDOW);
+    expect(offset).toBeLessThan(CONTENT.length);
+    expect(again).toEqual([[false, false], offset]);
+    client.reset();
   });
 
   test('is refused where it makes no sense', async () => {
@@ -232,34 +239,33 @@ describe('streaming', () => {
   test('onWritable gets the offset, and may be replaced from inside itself', async () => {
     const offsets = new Mailbox();
     const client = await serve((res) => {
-      const send = (from) => res.tryEnd(CONTENT.subarray(from, 2 * MIB), 2 * MIB);
+      const send = (from) => {
+        offsets.put([from, res.getWriteOffset()]);
+        return res.tryEnd(CONTENT.subarray(from), CONTENT.length)[0];
+      };
       res.onAborted(() => {});
       send(0);
       res.onWritable((first) => {
-        offsets.put([first, res.getWriteOffset()]);
-        res.onWritable((offset) => {
-          offsets.put([offset, res.getWriteOffset()]);
-          return send(offset)[0];
-        });
-        return send(first)[0];
+        res.onWritable(send);
+        return send(first);
       });
     });
     const { body } = await client.get('/');
-    expect(body.equals(CONTENT.subarray(0, 2 * MIB))).toBe(true);
+    expect(body.equals(CONTENT)).toBe(true);
     const seen = await several(offsets, offsets.size);
-    expect(seen.length).toBeGreaterThan(2);
+    expect(seen.length).toBeGreaterThan(1);
     for (const [offset, same] of seen) expect(offset).toBe(same);
-    expect(seen[0][0]).toBe(WINDOW);
+    expect(seen[1][0]).toBeGreaterThanOrEqual(WINDOW);
   });
 
   test('onWritable that is attached late is called for a refusal that went before', async () => {
     const client = await serve(async (res) => {
       res.onAborted(() => {});
-      res.tryEnd(CONTENT.subarray(0, MIB), MIB);
+      res.tryEnd(CONTENT, CONTENT.length);
       for (let count = 0; count < 20; count += 1) await turn();
-      res.onWritable((offset) => res.tryEnd(CONTENT.subarray(offset, MIB), MIB)[0]);
+      res.onWritable((offset) => res.tryEnd(CONTENT.subarray(offset), CONTENT.length)[0]);
     });
-    expect((await client.get('/')).body.equals(CONTENT.subarray(0, MIB))).toBe(true);
+    expect((await client.get('/')).body.equals(CONTENT)).toBe(true);
   });
 
   test('a reader that stands still stops the writer, whose memory does not grow', async () => {
@@ -271,8 +277,8 @@ describe('streaming', () => {
         blocked.put(res.getWriteOffset());
         return true;
       };
-      go();
       res.onWritable(go);
+      go();
     });
     client.pause();
     await client.send(request('GET', '/'));
@@ -318,9 +324,11 @@ describe('onWritableOrAborted', () => {
       res.tryEnd(CONTENT, CONTENT.length);
     });
     await client.send(request('GET', '/'));
-    expect(await told.take()).toEqual([true, WINDOW]);
+    const [same, offset] = await told.take();
+    expect(same).toBe(true);
+    expect(offset).toBeGreaterThanOrEqual(WINDOW);
     client.reset();
-    expect(await several(told, 2)).toEqual(['aborted', [null, WINDOW]]);
+    expect(await several(told, 2)).toEqual(['aborted', [null, offset]]);
   });
 
   test('is an abort handler enough', async () => {
@@ -374,11 +382,11 @@ describe('write and beginWrite', () => {
         res.end();
         return true;
       });
-      expect(res.write(CONTENT.subarray(0, 4 * MIB))).toBe(false);
+      expect(res.write(CONTENT)).toBe(false);
     });
     const { body } = await client.get('/');
-    expect(body.length).toBe(4 * MIB + 5);
-    expect(await told.take()).toBe(4 * MIB + 5);
+    expect(body.length).toBe(CONTENT.length + 5);
+    expect(await told.take()).toBe(CONTENT.length + 5);
   });
 
   test('counts in getWriteOffset, empty chunks for nothing', async () => {
@@ -440,16 +448,16 @@ describe('pause and resume', () => {
       res.onAborted(() => {});
       res.onWritable((offset) => {
         told.put(offset);
-        const [, done] = res.tryEnd(CONTENT.subarray(offset, MIB), MIB);
+        const [, done] = res.tryEnd(CONTENT.subarray(offset), CONTENT.length);
         return done;
       });
-      res.tryEnd(CONTENT.subarray(0, MIB), MIB);
+      res.tryEnd(CONTENT, CONTENT.length);
       res.pause();
     });
     await client.send(request('GET', '/'));
     const response = await client.response();
-    expect(await told.take()).toBe(WINDOW);
-    expect(hashOf(response.body)).toBe(hashOf(CONTENT.subarray(0, MIB)));
+    expect(await told.take()).toBeGreaterThanOrEqual(WINDOW);
+    expect(hashOf(response.body)).toBe(hashOf(CONTENT));
   });
 
   test('a body is answered with itself, however slowly the client reads, and neither side waits for the other', async () => {

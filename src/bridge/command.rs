@@ -242,7 +242,15 @@ pub enum Command {
         compress: bool,
     },
 
-    /// Write what the kernel takes, then release the latch: Node's thread wants to know how much that is.
+    /// Write what the kernel takes of this connection's output, then release the latch: Node's thread wants to know how much
+    /// that is.
+    WriteConnection {
+        /// Which one.
+        connection: ConnectionId,
+        /// Released also when there is no such connection any more.
+        done: Arc<Latch>,
+    },
+    /// The same for all connections of the worker.
     Write(Arc<Latch>),
     /// Write out what is queued, then release the latch: the process is about to end.
     Flush(Arc<Latch>),

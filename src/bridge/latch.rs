@@ -1,4 +1,4 @@
-//! Waiting for the workers to have written everything, at the end of the process.
+//! Waiting for the workers to have done what they were told.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +26,12 @@ impl Latch {
         if *outstanding == 0 {
             self.done.notify_all();
         }
+    }
+
+    /// Whether all are done.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        *self.outstanding.lock().unwrap_or_else(PoisonError::into_inner) == 0
     }
 
     /// Waits until all are done, at most `patience`. Returns whether they are.

@@ -7,8 +7,9 @@ use super::sync::{AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// Bytes of payload (`send` and `ping` since the upgrade, or the body of the response) whose commands the worker has
-    /// applied. Written by the worker alone.
-    applied: AtomicU64,
+    /// applied, less [`Self::backlog`]. It may be less than nothing, as a backlog has headers, too, and wraps then. Written
+    /// by the worker alone.
+    settled: AtomicU64,
     /// Bytes that the worker holds for the socket because the kernel would not take them. Written by the worker
     /// alone.
     backlog: AtomicU64,
@@ -17,41 +18,32 @@ pub struct Ledger {
 impl Ledger {
     /// The worker's entry after a flush.
     ///
-    /// The backlog is stored first and `applied` last with release, and [`Self::outstanding`] reads in the opposite
-    /// order: the sum may count a message twice for a moment, never not at all, so Node's thread can only
-    /// over-report, and whoever over-reports asks for a `Drained` that then comes at once.
+    /// What Node's thread tells is [`Self::held`], a single number: a message that moves from the way to the worker into
+    /// its backlog is counted in one of the two, never in both and never in none.
     pub fn record(&self, applied: u64, backlog: u64) {
-        // Release (both): pairs with the acquire loads below.
+        // Release (both): whoever sees what the worker did last sees what it did before.
         self.backlog.store(backlog, Ordering::Release);
-        self.applied.store(applied, Ordering::Release);
+        self.settled.store(applied.wrapping_sub(backlog), Ordering::Release);
     }
 
-    /// Bytes not yet in the kernel, given how many Node's thread has accepted in all.
+    /// Bytes that count as waiting for the peer, given how many Node's thread has accepted in all.
     ///
-    /// Of the bytes still under way to the worker, the first [`IN_FLIGHT_ALLOWANCE`] do not count: they stand for
-    /// the kernel buffer that uWebSockets.js would have written them to within the call (S5).
+    /// While the kernel has refused nothing, the first [`IN_FLIGHT_ALLOWANCE`] bytes under way to the worker do not: they
+    /// stand for the kernel buffer that uWebSockets.js would have written them to within the call. Once it has, it takes
+    /// nothing of what is behind that either.
     pub fn outstanding(&self, accepted: u64) -> u64 {
-        let (under_way, backlog) = self.read(accepted);
-        under_way.saturating_sub(IN_FLIGHT_ALLOWANCE) + backlog
+        let held = self.held(accepted);
+        if self.backlog() == 0 { held.saturating_sub(IN_FLIGHT_ALLOWANCE) } else { held }
     }
 
     /// Bytes not yet in the kernel, those under way to the worker included.
     pub fn held(&self, accepted: u64) -> u64 {
-        let (under_way, backlog) = self.read(accepted);
-        under_way + backlog
+        accepted.wrapping_sub(self.settled.load(Ordering::Acquire))
     }
 
     /// Bytes that the worker holds because the kernel would not take them.
     pub fn backlog(&self) -> u64 {
-        self.read(0).1
-    }
-
-    /// Bytes under way to the worker, and its backlog.
-    fn read(&self, accepted: u64) -> (u64, u64) {
-        // Acquire (both): the backlog read afterwards is at least as new as this `applied`.
-        let applied = self.applied.load(Ordering::Acquire);
-        let backlog = self.backlog.load(Ordering::Acquire);
-        (accepted.saturating_sub(applied), backlog)
+        self.backlog.load(Ordering::Acquire)
     }
 }
 
@@ -72,11 +64,20 @@ mod tests {
     }
 
     #[test]
-    fn a_backlog_counts_in_full() {
+    fn a_backlog_counts_in_full_and_so_does_what_is_behind_it() {
         let ledger = Ledger::default();
         ledger.record(100, 7);
         assert_eq!((ledger.outstanding(100), ledger.held(100)), (7, 7));
-        ledger.record(100, 0);
-        assert_eq!(ledger.outstanding(100), 0);
+        assert_eq!((ledger.outstanding(105), ledger.held(105)), (12, 12));
+        ledger.record(105, 0);
+        assert_eq!(ledger.outstanding(105), 0);
+    }
+
+    /// Published messages and headers wait without having been accepted by `send`.
+    #[test]
+    fn a_backlog_may_exceed_what_was_accepted() {
+        let ledger = Ledger::default();
+        ledger.record(10, 300);
+        assert_eq!((ledger.outstanding(10), ledger.held(10), ledger.held(11)), (300, 300, 301));
     }
 }

@@ -189,6 +189,8 @@ impl Uplink {
 #[derive(Debug, Default)]
 pub struct Downlink {
     state: Mutex<DownlinkState>,
+    /// Node's thread waits for what it has handed over.
+    urgent: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -216,6 +218,20 @@ impl Downlink {
         let empty = state.spares.pop().unwrap_or_default();
         state.batches.push_back(std::mem::replace(batch, empty));
         Self::wake_locked(state);
+    }
+
+    /// The same, and Node's thread is going to wait: the worker should not go on with its sockets before.
+    pub fn push_urgently(&self, batch: &mut CommandBatch) {
+        // Before the batch: the worker could otherwise have acted on it already, and look for another one. The other way
+        // round it may look for one that is not there yet, and finds it at the latest in its next pass.
+        self.urgent.store(true, Ordering::Relaxed);
+        self.push(batch);
+    }
+
+    /// Worker: whether Node's thread waits for what it has handed over; told once.
+    pub fn take_urgency(&self) -> bool {
+        // Relaxed (both): it is no more than a hint. The plain load keeps the common case free of a locked instruction.
+        self.urgent.load(Ordering::Relaxed) && self.urgent.swap(false, Ordering::Relaxed)
     }
 
     /// Wakes the worker if it sleeps; else keeps it from falling asleep once.

@@ -169,10 +169,7 @@ impl Worker {
     fn pass(&mut self) {
         self.look_at_the_clock();
         let again = std::mem::take(&mut self.context.again);
-        for _ in 0..BATCHES_PER_PASS {
-            let Some(batch) = self.downlink.take() else { break };
-            self.apply_all(batch);
-        }
+        self.take_commands();
         self.conclude_connects();
         self.serve_ready(again);
         self.serve_timers();
@@ -184,6 +181,21 @@ impl Worker {
         self.report_population();
         self.release_latches();
         self.see_to_rest();
+    }
+
+    fn take_commands(&mut self) {
+        for _ in 0..BATCHES_PER_PASS {
+            let Some(batch) = self.downlink.take() else { break };
+            self.apply_all(batch);
+        }
+    }
+
+    /// Between two sockets: Node's thread does not wait until all of them are served. Not to be called while a command is
+    /// acted on, as those behind it have to wait for it.
+    fn take_urgent_commands(&mut self) {
+        if self.downlink.take_urgency() {
+            self.take_commands();
+        }
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
@@ -202,15 +214,18 @@ impl Worker {
         self.context.choked = self.uplink.is_choked();
         if !self.context.choked {
             for id in std::mem::take(&mut self.context.starved) {
+                self.take_urgent_commands();
                 self.serve(id.slot, id.generation);
             }
         }
         for id in again {
+            self.take_urgent_commands();
             self.serve(id.slot, id.generation);
         }
         let mut tokens = std::mem::take(&mut self.tokens);
         self.ready.take(&mut tokens);
         for token in tokens.drain(..) {
+            self.take_urgent_commands();
             match token {
                 Token::Connection { slot, generation } => self.serve(slot, generation),
                 Token::Listener(listener) => self.accept(listener),
@@ -522,6 +537,10 @@ impl Worker {
                 self.publish(topic, except, Publication::new(kind, payload.of(arena), compress));
             }
 
+            Command::WriteConnection { connection: ConnectionId { slot, generation, .. }, done } => {
+                self.with(slot, generation, |it, context, scratch| it.flush(context, scratch));
+                done.release();
+            }
             Command::Write(latch) => {
                 self.flush();
                 latch.release();

@@ -6,6 +6,7 @@
 )]
 
 use std::ffi::c_void;
+use std::ops::Range;
 use std::ptr;
 use std::slice;
 
@@ -45,45 +46,35 @@ impl<'c> Env<'c> {
     /// # Errors
     /// [`Misuse::not_text_or_data`]; `ERR_OUT_OF_RANGE` if it is longer than [`LONGEST`].
     pub fn append_text_or_data(self, value: Value<'_>, target: &mut Vec<u8>) -> Result<(), Misuse> {
+        // The longest string of V8 is shorter than the limit.
+        if self.append_string(value, target) {
+            return Ok(());
+        }
         let all = |length| match length {
             length if length > LONGEST => {
                 Err(Misuse::out_of_range(format!("text and data must not exceed {LONGEST} bytes")))
             }
-            length => Ok(length),
+            length => Ok(0..length),
         };
-        self.append_part(value, target, all).map(|_| ())
+        self.append_data(value, target, all).map(|_| ())
     }
 
-    /// Appends at most the first `most` bytes of text or data to `target`. Returns how many there are in all.
-    ///
-    /// # Errors
-    /// [`Misuse::not_text_or_data`]
-    pub fn append_first(self, value: Value<'_>, most: usize, target: &mut Vec<u8>) -> Result<usize, Misuse> {
-        self.append_part(value, target, |length| Ok(length.min(most)))
-    }
-
-    /// Appends as many bytes of text or data as `part` says, which is told how many there are. Returns that number.
-    fn append_part(
+    /// Appends as much of data as `part` says, which is told how many bytes there are. Returns that number.
+    fn append_data(
         self,
         value: Value<'_>,
         target: &mut Vec<u8>,
-        part: impl Fn(usize) -> Result<usize, Misuse>,
+        part: impl Fn(usize) -> Result<Range<usize>, Misuse>,
     ) -> Result<usize, Misuse> {
-        let start = target.len();
-        if self.append_string(value, target) {
-            let length = target.len() - start;
-            // The longest string of V8 is shorter than the limit.
-            target.truncate(start + part(length)?);
-            return Ok(length);
-        }
         match self.memory_of(value) {
             Some(Memory { data, length }) => {
-                let taken = part(length)?;
-                if taken > 0 && !data.is_null() {
+                let part = part(length)?;
+                if !part.is_empty() && !data.is_null() {
                     // SAFETY: Node-API gave this range for a live buffer, and no JavaScript runs until it is copied, so
                     // it can be neither detached nor resized meanwhile. Another thread may write to shared memory at
                     // the same time; then the copied bytes are some mixture, as they would be in any reader.
-                    target.extend_from_slice(unsafe { slice::from_raw_parts(data.cast::<u8>(), taken) });
+                    let bytes = unsafe { slice::from_raw_parts(data.cast::<u8>(), length) };
+                    target.extend_from_slice(&bytes[part]);
                 }
                 Ok(length)
             }
@@ -126,6 +117,47 @@ impl<'c> Env<'c> {
         // SAFETY: as above.
         let status = unsafe { sys::napi_get_dataview_info(env, value.raw(), length, data, none, offset) };
         (status == sys::Status::napi_ok).then_some(memory)
+    }
+}
+
+/// Text or data of a call that is copied piece by piece. What is data still belongs to JavaScript, so this is not to be
+/// kept.
+pub struct Payload<'c> {
+    env: Env<'c>,
+    value: Value<'c>,
+    /// Text as UTF-8, so that it is converted once.
+    text: Option<Vec<u8>>,
+    length: usize,
+}
+
+impl<'c> Payload<'c> {
+    /// What `value` holds.
+    ///
+    /// # Errors
+    /// [`Misuse::not_text_or_data`]
+    pub fn of(env: Env<'c>, value: Value<'c>) -> Result<Self, Misuse> {
+        let mut text = Vec::new();
+        if env.type_of(value) == super::raw::Type::String && env.append_string(value, &mut text) {
+            return Ok(Self { env, value, length: text.len(), text: Some(text) });
+        }
+        let length = env.append_data(value, &mut text, |_| Ok(0..0))?;
+        Ok(Self { env, value, text: None, length })
+    }
+
+    /// How many bytes there are.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Appends some of the bytes to `target`; fewer if there are not that many.
+    pub fn append(&self, part: &Range<usize>, target: &mut Vec<u8>) {
+        let within = |length: usize| part.start.min(length)..part.end.min(length);
+        match &self.text {
+            Some(text) => target.extend_from_slice(&text[within(text.len())]),
+            // It was data before, and no JavaScript has run since.
+            None => drop(self.env.append_data(self.value, target, |length| Ok(within(length)))),
+        }
     }
 }
 

@@ -127,11 +127,19 @@ impl Environment {
         }
     }
 
-    /// Hands commands over and waits until `worker` has written what the kernel takes of them: from then on it is known
-    /// what the peers really leave waiting. Costs two thread hand-overs, as much as uWebSockets.js pays for a few writes.
-    pub fn flush_and_look(&mut self, worker: WorkerId) {
+    /// Hands commands over and waits until the worker of `connection` has written what the kernel takes of its output: from
+    /// then on it is known what the peer really leaves waiting. Costs two thread hand-overs, as much as uWebSockets.js pays
+    /// for a few writes.
+    pub fn look_at(&mut self, connection: ConnectionId) {
         if let Some(threads) = &self.threads {
-            self.outgoing.flush_and_look(&threads.pool, worker, LOOK_PATIENCE);
+            self.outgoing.look_at(&threads.pool, connection);
+        }
+    }
+
+    /// The same for all connections of `worker`.
+    pub fn look(&mut self, worker: WorkerId) {
+        if let Some(threads) = &self.threads {
+            self.outgoing.look(&threads.pool, worker);
         }
     }
 
@@ -291,8 +299,6 @@ impl Occupants {
 
 /// The register that tells whether Node is kept alive (`lib/dispatcher.js`).
 const REFERENCED: usize = 7;
-/// How long to wait for a worker to write. A pass takes microseconds; a second means that the machine hangs.
-const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the end of the process may wait for peers that do not take what is queued; and how long, in all, for what is
 /// sent after that.
 const EXIT_PATIENCE: Duration = Duration::from_secs(1);

@@ -12,6 +12,7 @@ pub mod adoption;
 pub mod app;
 pub mod behavior;
 pub mod buffer;
+pub mod burst;
 pub mod cache;
 pub mod cached_route;
 pub mod client;

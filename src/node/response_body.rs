@@ -1,6 +1,10 @@
 //! The body of a response: whole (`end`), in pieces of any length (`write`), or in pieces up to an announced length of
 //! which only as much is taken as there is room for (`tryEnd`).
 
+use std::ops::Range;
+
+use super::buffer::Payload;
+use super::burst::Burst;
 use super::environment::Environment;
 use super::error::Misuse;
 use super::handles::Handle;
@@ -8,6 +12,7 @@ use super::http_response::{Exchange, Stage, append_payload};
 use super::raw::{Call, Env, Type, Value};
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
+use crate::bridge::id::WorkerId;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
 use crate::protocol::http::encode::{FieldFlags, Framing};
@@ -24,6 +29,10 @@ pub struct Output {
     /// Bytes that may be on their way to the kernel. Grows while the client keeps up, so that it never waits for the next
     /// piece, and shrinks while it does not.
     window: u64,
+    /// Bytes that had been accepted when the worker was last asked how it gets on.
+    looked: u64,
+    /// What the handler that wrote last has written.
+    burst: Burst,
     /// The length that the first `tryEnd` announced.
     total: Option<u64>,
     /// Whether the application has to wait.
@@ -39,6 +48,8 @@ impl Default for Output {
             is_paused: false,
             ledger: None,
             window: FIRST_WINDOW,
+            looked: 0,
+            burst: Burst::default(),
             total: None,
             wait: Wait::None,
             is_attached: false,
@@ -60,10 +71,27 @@ enum Wait {
 }
 
 impl Output {
-    /// Bytes that may be accepted now.
-    fn room(&self) -> u64 {
+    /// Bytes that may be accepted now, as far as is known.
+    fn room(&self, asked: u64) -> u64 {
+        if self.burst.excess(asked) > 0 {
+            return 0;
+        }
         let held = self.ledger.as_ref().map_or(0, |ledger| ledger.held(self.written));
         self.window.saturating_sub(held)
+    }
+
+    /// Whether there may be more room than is known, so that the worker should be asked. Once for each time that as much was
+    /// written, whatever came of it.
+    fn is_worth_a_look(&self) -> bool {
+        let backlog = self.ledger.as_ref().map_or(0, |ledger| ledger.backlog());
+        backlog < self.window && self.written - self.looked >= LOOK_FROM
+    }
+
+    /// The kernel has taken everything within the call.
+    fn widen(&mut self) {
+        if self.ledger.as_ref().is_some_and(|ledger| ledger.held(self.written) == 0) {
+            self.window = (self.window * 2).min(WIDEST_WINDOW);
+        }
     }
 
     /// The worker says that there is room.
@@ -121,11 +149,34 @@ impl Environment {
 
     /// Accepts a piece of the body.
     fn write_piece(&mut self, handle: Handle, data: Slice) {
+        let asked = self.dispatcher.asked;
         let Some(exchange) = self.exchanges.get_mut(handle) else { return };
         let to = exchange.to;
         exchange.output.written += u64::from(data.len);
+        let is_long = exchange.output.burst.add(u64::from(data.len), asked);
         self.record(handle, data);
         self.outgoing.push(to.connection.worker, Command::WriteBody { to, data });
+        if is_long && !self.dispatcher.is_turning {
+            // Written from a timer, a promise or a stream: without a turn of the dispatcher it would never end.
+            self.doorbell.ring();
+        }
+    }
+
+    /// Bytes that may be accepted now. What is merely on its way to the worker may well be taken by the kernel at once:
+    /// before the application is told that there is no room, the worker is given the time to find out.
+    fn find_room(&mut self, handle: Handle) -> u64 {
+        let asked = self.dispatcher.asked;
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return 0 };
+        let room = exchange.output.room(asked);
+        if room > 0 || !exchange.output.is_worth_a_look() {
+            return room;
+        }
+        exchange.output.looked = exchange.output.written;
+        let connection = exchange.to.connection;
+        self.look_at(connection);
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return 0 };
+        exchange.output.widen();
+        exchange.output.room(asked)
     }
 
     /// The application is about to learn that there is no room: it will learn when there is.
@@ -172,7 +223,7 @@ pub fn write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     }
     environment.start_body(handle, Framing::Chunked);
     environment.write_piece(handle, data);
-    let has_room = environment.exchanges.get(handle).is_some_and(|exchange| exchange.output.room() > 0);
+    let has_room = environment.find_room(handle) > 0;
     if !has_room {
         environment.await_room(handle);
     }
@@ -196,43 +247,40 @@ pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = &mut *guard;
     let (handle, exchange) = environment.response(call.number(0))?;
     let announced = whole_number(env, call.argument(2), "totalSize")?.filter(|total| *total > 0);
-    let (to, worker, total) = (exchange.to, exchange.to.connection.worker, exchange.output.total);
-    let stage = exchange.stage;
-    if stage == Stage::Started && total.is_none() {
+    let chunk = Payload::of(env, call.argument(1))?;
+    let length = chunk.length() as u64;
+    let (to, written) = (exchange.to, exchange.output.written);
+    if exchange.stage == Stage::Started && exchange.output.total.is_none() {
         return Err(Misuse::invalid_state("tryEnd cannot follow write"));
     }
-    let (written, room) = (exchange.output.written, exchange.output.room());
-    environment.flush_if_long();
-    let arena = environment.outgoing.arena(worker);
-    let start = arena.len();
-    let length = env.append_first(call.argument(1), usize::try_from(room).unwrap_or(usize::MAX), arena)?;
-    let data = Slice::tail(arena, start);
-    let total = total.or(announced).unwrap_or(length as u64);
-    if length as u64 > total - written {
-        arena.truncate(start);
+    let total = exchange.output.total.or(announced).unwrap_or(length);
+    if length > total - written {
         let text = format!("chunk has {length} bytes, but only {} of totalSize are left", total - written);
         return Err(Misuse::out_of_range(text));
     }
 
-    let is_all = data.len as usize == length;
-    let is_complete = written + u64::from(data.len) == total;
-    if is_complete && stage == Stage::Waiting {
+    let is_whole = exchange.stage == Stage::Waiting && length == total;
+    let (is_all, is_complete) = if is_whole && length <= environment.find_room(handle) {
+        environment.flush_if_long();
+        let data = environment.copy_piece(to.connection.worker, &chunk, 0..chunk.length());
         environment.record(handle, data);
         if let Some((to, head)) = environment.take_head(handle, Framing::Length(total)) {
-            environment.outgoing.push(worker, Command::Respond { to, head, body: data, close: false });
+            let command = Command::Respond { to, head, body: data, close: false };
+            environment.outgoing.push(to.connection.worker, command);
         }
+        (true, true)
     } else {
         environment.start_body(handle, Framing::Length(total));
         if let Some(exchange) = environment.exchanges.get_mut(handle) {
             exchange.output.total = Some(total);
         }
-        if data.len > 0 {
-            environment.write_piece(handle, data);
-        }
+        let taken = environment.write_as_far_as_there_is_room(handle, &chunk);
+        let is_complete = written + taken == total;
         if is_complete {
-            environment.outgoing.push(worker, Command::FinishResponse { to, close: false });
+            environment.outgoing.push(to.connection.worker, Command::FinishResponse { to, close: false });
         }
-    }
+        (taken == length, is_complete)
+    };
     if is_complete {
         environment.keep_recording(handle);
         environment.finish_exchange(handle);
@@ -241,6 +289,36 @@ pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     }
     environment.settle();
     Ok(env.from_number(f64::from(u8::from(is_all) + 2 * u8::from(is_complete))))
+}
+
+impl Environment {
+    /// Accepts as much of a chunk as there is room for. Returns how many bytes that are.
+    fn write_as_far_as_there_is_room(&mut self, handle: Handle, chunk: &Payload<'_>) -> u64 {
+        let Some(worker) = self.exchanges.get(handle).map(|exchange| exchange.to.connection.worker) else {
+            return 0;
+        };
+        let mut taken = 0;
+        while taken < chunk.length() {
+            let room = usize::try_from(self.find_room(handle)).unwrap_or(usize::MAX);
+            if room == 0 {
+                break;
+            }
+            self.flush_if_long();
+            let part = taken..chunk.length().min(taken.saturating_add(room));
+            taken = part.end;
+            let data = self.copy_piece(worker, chunk, part);
+            self.write_piece(handle, data);
+        }
+        taken as u64
+    }
+
+    /// Copies a part of a chunk for the next command to `worker`.
+    fn copy_piece(&mut self, worker: WorkerId, chunk: &Payload<'_>, part: Range<usize>) -> Slice {
+        let arena = self.outgoing.arena(worker);
+        let start = arena.len();
+        chunk.append(&part, arena);
+        Slice::tail(arena, start)
+    }
 }
 
 /// `resOffset(response)`: body bytes accepted so far.
@@ -354,9 +432,12 @@ fn whole_number(env: Env<'_>, value: Value<'_>, name: &str) -> Result<Option<u64
     }
 }
 
-/// Bytes of a body in pieces that may be on their way to the kernel: `tryEnd` accepts no more, and `write` asks to wait.
+/// Bytes of a body in pieces that may be on their way to the kernel, or wait behind it: `tryEnd` accepts no more, and `write`
+/// asks to wait.
 const FIRST_WINDOW: u64 = 256 * 1024;
 /// The same for a client that has kept up for a while: of the order of the kernel's own largest buffers.
 const WIDEST_WINDOW: u64 = 1024 * 1024;
 /// The same for a client that has not. Twice what the worker still has when it says that there is room.
 const NARROWEST_WINDOW: u64 = 128 * 1024;
+/// Bytes that were written since the worker was last asked how it gets on, from which on it is asked again.
+const LOOK_FROM: u64 = NARROWEST_WINDOW / 2;

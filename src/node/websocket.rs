@@ -3,6 +3,7 @@
 use indexmap::IndexSet;
 
 use super::behavior::{Behavior, Handlers, Target};
+use super::burst::Burst;
 use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
@@ -12,7 +13,7 @@ use super::raw::{Call, Type, Value};
 use super::topics::Change;
 use crate::bridge::command::Command;
 use crate::bridge::id::{AppId, ConnectionId, TopicId, WorkerId};
-use crate::bridge::ledger::Ledger;
+use crate::bridge::ledger::{IN_FLIGHT_ALLOWANCE, Ledger};
 use crate::bridge::peer::{KeptPeer, Peer};
 use crate::bridge::rules::OnLimit;
 use crate::bridge::sync::Arc;
@@ -33,7 +34,9 @@ pub struct Socket {
     ledger: Arc<Ledger>,
     /// Payload bytes accepted by `send` and `ping`.
     accepted: u64,
-    /// Those before the handler that sent last.
+    /// Those accepted when the worker was last asked how it gets on.
+    looked: u64,
+    /// What the handler that sent last has sent.
     burst: Burst,
     /// Whether the application has seen back-pressure, so that it is owed a `drain` (S5).
     drain: DrainRequest,
@@ -58,6 +61,7 @@ impl Socket {
             route,
             ledger,
             accepted: 0,
+            looked: 0,
             burst: Burst::default(),
             drain: DrainRequest::None,
             fragments: Fragments::None,
@@ -67,15 +71,6 @@ impl Socket {
             peer: peer.into(),
         }
     }
-}
-
-/// When a handler sends much: where it began.
-#[derive(Clone, Copy, Debug, Default)]
-struct Burst {
-    /// [`Dispatcher::asked`](super::dispatch::Dispatcher::asked) at that time: the same as long as the handler runs.
-    asked: u64,
-    /// Bytes that had been accepted before.
-    begin: u64,
 }
 
 impl Socket {
@@ -92,27 +87,23 @@ impl Socket {
 
     /// Counts payload that is accepted now. Returns whether the burst has just become a long one.
     fn accept(&mut self, length: u32, asked: u64) -> bool {
-        if self.burst.asked != asked {
-            self.burst = Burst { asked, begin: self.accepted };
-        }
-        let is_long = |accepted| accepted - self.burst.begin >= BURST_ALLOWANCE / 2;
-        let was_long = is_long(self.accepted);
         self.accepted += u64::from(length);
-        !was_long && is_long(self.accepted)
+        self.burst.add(u64::from(length), asked)
     }
 
-    /// Bytes that the application is told are waiting: those that really are, and what one handler has sent beyond
-    /// [`BURST_ALLOWANCE`]. Otherwise a loop that sends until something waits might never end, as worker and peer go on
-    /// while it runs.
+    /// Bytes that the application is told are waiting: those that really are, as far as is known, and if that is more, what
+    /// one handler has sent beyond what it may.
     fn waiting(&self, asked: u64) -> u64 {
-        let sent = if self.burst.asked == asked { self.accepted - self.burst.begin } else { 0 };
-        self.ledger.outstanding(self.accepted) + sent.saturating_sub(BURST_ALLOWANCE)
+        self.ledger.outstanding(self.accepted).max(self.burst.excess(asked))
+    }
+
+    /// Whether so much is on its way to the worker that it should write while the handler goes on. Once for each time that
+    /// as much was sent, whatever came of it.
+    fn is_far_ahead(&self) -> bool {
+        let under_way = self.ledger.held(self.accepted).saturating_sub(self.ledger.backlog());
+        under_way.min(self.accepted - self.looked) > IN_FLIGHT_ALLOWANCE
     }
 }
-
-/// Bytes that one handler may send to one WebSocket before they count as waiting whatever has become of them. About what
-/// the kernel would take of it.
-const BURST_ALLOWANCE: u64 = 1024 * 1024;
 
 /// Whether a `drain` is owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,8 +200,27 @@ impl Environment {
         }
     }
 
-    /// Whether a message to this WebSocket must be dropped. What is merely on its way to the worker may well be taken by
-    /// the kernel at once; before that costs a message, the worker is given the time to find out.
+    /// Bytes that the application is to be told are waiting for the peer. Those that are merely on their way to the worker
+    /// may well be taken by the kernel at once: before they are told, the worker is given the time to find out. Where the
+    /// kernel has refused some already, it is only given the bytes.
+    fn find_waiting(&mut self, handle: Handle) -> u64 {
+        let asked = self.dispatcher.asked;
+        let Some(socket) = self.sockets.get_mut(handle) else { return 0 };
+        if !socket.is_far_ahead() {
+            return socket.waiting(asked);
+        }
+        socket.looked = socket.accepted;
+        if socket.ledger.backlog() == 0 {
+            let connection = socket.connection;
+            self.look_at(connection);
+        } else {
+            self.flush();
+        }
+        self.sockets.get(handle).map_or(0, |socket| socket.waiting(asked))
+    }
+
+    /// Whether a message to this WebSocket must be dropped. Before what is merely on its way to the worker costs a message,
+    /// the worker is given the time to find out.
     fn is_over_limit(&mut self, handle: Handle) -> bool {
         let Some(socket) = self.sockets.get(handle) else { return false };
         if socket.limited {
@@ -221,11 +231,14 @@ impl Environment {
         if !behavior.rules.must_drop(outstanding) {
             return false;
         }
-        if behavior.rules.must_drop(socket.ledger.backlog()) {
+        if behavior.rules.must_drop(socket.ledger.backlog()) || socket.looked == socket.accepted {
             return true;
         }
-        let (rules, worker) = (Arc::clone(&behavior.rules), socket.connection.worker);
-        self.flush_and_look(worker);
+        let (rules, connection) = (Arc::clone(&behavior.rules), socket.connection);
+        if let Some(socket) = self.sockets.get_mut(handle) {
+            socket.looked = socket.accepted;
+        }
+        self.look_at(connection);
         let socket = self.sockets.get(handle);
         socket.is_some_and(|socket| rules.must_drop(socket.ledger.outstanding(socket.accepted)))
     }
@@ -297,7 +310,7 @@ impl Environment {
             let except = except.map(|(_, connection)| connection).filter(|it| it.worker == worker);
             self.outgoing.push(worker, Command::Publish { topic: id, except, kind, payload, compress });
             if self.outgoing.count_published(worker, message.len()) {
-                self.flush_and_look(worker);
+                self.look(worker);
             }
         }
         self.settle();
@@ -433,14 +446,9 @@ fn transmit<'c>(
     let asked = environment.dispatcher.asked;
     let (_, socket) = environment.socket(call.number(0))?;
     let is_long = socket.accept(payload.len, asked);
-    let (queued, under_way) = (socket.waiting(asked) > 0, socket.ledger.outstanding(socket.accepted) > 0);
+    let queued = environment.find_waiting(handle) > 0;
     if queued {
         environment.request_drain(handle);
-    }
-    if under_way {
-        // A handler that sends this much shall not find everything further dropped only because its own commands
-        // gather: let the worker write while it goes on.
-        environment.flush();
     }
     if is_long && !environment.dispatcher.is_turning {
         // Sent from a timer, a promise or a stream. Without a turn of the dispatcher it would never end, however many turns
@@ -481,9 +489,8 @@ impl Environment {
 /// `wsBuffered(socket)`: bytes of back-pressure.
 pub fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let asked = environment.dispatcher.asked;
-    let (handle, socket) = environment.socket(call.number(0))?;
-    let amount = socket.waiting(asked);
+    let (handle, _) = environment.socket(call.number(0))?;
+    let amount = environment.find_waiting(handle);
     if amount > 0 {
         environment.request_drain(handle);
         environment.settle();
@@ -660,21 +667,21 @@ mod tests {
     use crate::bridge::id::WorkerId;
 
     #[test]
-    fn what_one_handler_sends_counts_as_waiting_from_some_amount_on_and_no_longer_than_it_runs() {
+    fn what_the_kernel_takes_never_counts_and_what_it_refuses_counts_once() {
         let connection = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
         let ledger = Arc::new(Ledger::default());
         let mut socket =
             Socket::new(connection, AppId { app: 0, epoch: 0 }, 0, Arc::clone(&ledger), Peer::default());
-        for asked in [1, 2, 3] {
-            for count in 1..=16 {
-                assert_eq!(socket.accept(64 * 1024, asked), count == 8);
-                // The worker has written it at once.
-                ledger.record(socket.accepted, 0);
-                assert_eq!(socket.waiting(asked), 0);
-            }
-            socket.accept(7, asked);
-            ledger.record(socket.accepted, 0);
-            assert_eq!((socket.waiting(asked), socket.waiting(asked + 1)), (7, 0));
-        }
+        let piece = 8 * 1024 * 1024;
+        socket.accept(piece, 1);
+        assert!(socket.is_far_ahead());
+        socket.looked = socket.accepted;
+        assert!(!socket.is_far_ahead(), "the worker does not answer sooner if it is asked more often");
+        ledger.record(socket.accepted, 5000);
+        assert_eq!(socket.waiting(1), 5000);
+        ledger.record(socket.accepted, 0);
+        assert_eq!(socket.waiting(1), 0);
+        socket.accept(100_000, 1);
+        assert_eq!((socket.waiting(1), socket.is_far_ahead()), (0, false));
     }
 }
