@@ -3,46 +3,76 @@
 // Finds and loads the native addon. A file built here (`npm run build`) wins over an installed package, so that a
 // checkout never runs somebody else's build.
 
-const { existsSync, readFileSync } = require('fs');
-const { join } = require('path');
+const builds = require('./lib/builds.js');
+const { fs, module: { createRequire }, path, url: { fileURLToPath } } = require('./lib/builtins.js');
+const here = require('./lib/here.js');
+// webpack decides this while it reads the file, and looks at the chosen one only.
+const embedded = typeof __webpack_require__ === 'function' ? require('./lib/webpack.js') : require('./lib/embedded.js');
 
-/**
- * The platforms that releases are built for, by `process.platform` and `process.arch`; where the C library matters,
- * by that too. The names are those that `napi build --platform` gives to its files (package.json, `napi.targets`).
- */
-const BUILDS = {
-  linux: {
-    x64: { glibc: 'linux-x64-gnu', musl: 'linux-x64-musl' },
-    arm64: { glibc: 'linux-arm64-gnu', musl: 'linux-arm64-musl' },
-    arm: { glibc: 'linux-arm-gnueabihf' },
-  },
-  darwin: { x64: 'darwin-x64', arm64: 'darwin-arm64' },
-  win32: { x64: 'win32-x64-msvc', arm64: 'win32-arm64-msvc' },
-  freebsd: { x64: 'freebsd-x64' },
-};
+/** This file; in a bundle, that of the bundle. */
+const FILE = typeof __filename === 'string' ? __filename : here.url === undefined ? process.argv[1] : fileURLToPath(here.url);
+const FOLDER = path.dirname(FILE);
+const BUNDLED = path.basename(FILE) !== 'binding.js';
 
 /**
  * A fresh load of the addon, for each evaluation of lib/border.js: programs drop that from `require.cache` and not this file.
  */
 function load() {
   const libc = process.platform === 'linux' ? linuxLibc() : undefined;
-  const build = BUILDS[process.platform]?.[process.arch];
-  const name = typeof build === 'object' ? build[libc] : build;
-  if (name === undefined) {
-    throw failure(libc, 'No build of Ferrows exists for this platform.', BUILD_IT);
-  }
+  const names = namesFor(libc);
+  if (names.length === 0) throw failure(libc, 'No build of Ferrows exists for this platform.', BUILD_IT);
 
-  const file = join(__dirname, `ferrows.${name}.node`);
-  const local = existsSync(file);
+  let file;
   try {
-    return open(local ? file : require.resolve(`ferrows-${name}`));
+    file = names.map((name) => path.join(FOLDER, `ferrows.${name}.node`)).find((candidate) => fs.existsSync(candidate));
+    if (file !== undefined) return open(file);
+    // What a bundle contains is of its own version, which what is installed around it need not be.
+    return (BUNDLED && contained(names)) || installed(names);
   } catch (cause) {
-    const [reason] = cause.message.split('\n');
-    if (cause.name === 'NotCapable') throw failure(libc, `Deno does not permit it: ${reason}`, PERMIT_IT, cause);
-    throw local
-      ? failure(libc, `${file} exists but does not load: ${reason}`, BUILD_IT, cause)
-      : failure(libc, `Neither ${file} nor the package ferrows-${name} loads: ${reason}`, INSTALL_IT, cause);
+    // Bun's executables do not know that they are bundles.
+    const addon = file === undefined && contained(names);
+    if (addon) return addon;
+    throw explain(cause, { libc, names, file });
   }
+}
+
+/** The names of the builds that may run here. */
+function namesFor(libc) {
+  return builds
+    .filter(({ platform, arch }) => platform === process.platform && arch === process.arch)
+    .filter((build) => libc === undefined || build.libc === libc)
+    .map(({ name }) => name);
+}
+
+/** The addon of a package that is installed where this file is. */
+function installed(names) {
+  const { resolve } = createRequire(FILE);
+  let failure;
+  for (const name of names) {
+    try {
+      return open(resolve(`ferrows-${name}`));
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+/** The addon that a bundler has put into the bundle, or beside it. */
+function contained(names) {
+  for (const name of names) {
+    for (const find of embedded) {
+      try {
+        const found = find(name);
+        // Some give the name of a file beside the bundle.
+        if (typeof found === 'string') return open(path.resolve(FOLDER, found));
+        if (typeof found?.causes === 'function') return found;
+      } catch {
+        // Not there, or left out of the bundle. What is installed is reported instead.
+      }
+    }
+  }
+  return undefined;
 }
 
 /**
@@ -56,16 +86,32 @@ function open(file) {
 }
 
 /**
- * `'musl'` or `'glibc'`. The `ldd` script names its library and costs one small read; systems without it (distroless
- * images) are asked through Node's own report, which is slower and, before Node 22, may look up host names.
+ * `'musl'`, `'glibc'`, or `undefined` if that cannot be found out. The `ldd` script names its library and costs one small
+ * read; systems without it (distroless images) are asked through Node's own report, which is slower and, before Node 22,
+ * may look up host names. Deno may permit neither.
  */
 function linuxLibc() {
   try {
-    return readFileSync('/usr/bin/ldd', 'latin1').includes('musl') ? 'musl' : 'glibc';
+    return fs.readFileSync('/usr/bin/ldd', 'latin1').includes('musl') ? 'musl' : 'glibc';
   } catch {
-    const report = process.report.getReport();
-    return report.header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
+    try {
+      const report = process.report.getReport();
+      return report.header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
+    } catch {
+      return undefined;
+    }
   }
+}
+
+/** Why there is no addon: `file` is the one that was found here. */
+function explain(cause, { libc, names, file }) {
+  const [reason] = cause.message.split('\n');
+  if (NOT_PERMITTED.has(cause.name)) return failure(libc, `Deno does not permit it: ${reason}`, PERMIT_IT, cause);
+  if (file !== undefined) return failure(libc, `${file} exists but does not load: ${reason}`, BUILD_IT, cause);
+  const packages = names.map((name) => `ferrows-${name}`).join(' or ');
+  const files = names.map((name) => path.join(FOLDER, `ferrows.${name}.node`)).join(' or ');
+  const what = `Neither ${files} nor the package ${packages} loads: ${reason}`;
+  return failure(libc, what, BUNDLED ? EXTERNAL : INSTALL_IT, cause);
 }
 
 /** The one error of this file: where we are, what went wrong, what to do. */
@@ -75,11 +121,17 @@ function failure(libc, what, advice, cause) {
   return Object.assign(new Error(message, { cause }), { code: 'ERR_ADDON_UNAVAILABLE' });
 }
 
+/** The names of Deno's errors, since version 2 and before. */
+const NOT_PERMITTED = new Set(['NotCapable', 'PermissionDenied']);
+
 const BUILD_IT = 'To build it for this machine: in a checkout of Ferrows, with a Rust toolchain and a C compiler, '
   + 'run `npm ci && npm run build`.';
 
 const INSTALL_IT = 'Binaries are optional dependencies. If they were left out (`--omit=optional`) or node_modules was '
   + 'copied from a machine of another kind, delete node_modules and run `npm install` here.\n' + BUILD_IT;
+
+const EXTERNAL = 'This is a bundle that does not contain the addon. In the settings of the bundler, mark `ferrows` as '
+  + 'external, and run the bundle where it is installed; or put the file of the addon beside the bundle. See docs/bundlers.md.';
 
 const PERMIT_IT = 'Run it with `--allow-read --allow-ffi`.';
 

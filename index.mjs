@@ -1,3 +1,5 @@
+import './lib/here.mjs';
+
 import uWS from './index.js';
 
 export default uWS;

@@ -1,8 +1,8 @@
 'use strict';
 
-// The platforms stand in three places: package.json is right, the workflow and binding.js have to follow. (That binding.js
-// does is tested by `npm run test:package`.)
+// The platforms stand in several places: package.json is right, the workflow and what is generated from it have to follow.
 
+const { execFileSync } = require('node:child_process');
 const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
 
@@ -24,6 +24,10 @@ test('the workflow tests every target', () => {
   const tested = ['test', 'test-containers'].flatMap((name) => targetsOf(jobOf(name)));
   expect([...tested, 'x86_64-unknown-freebsd'].sort()).toEqual([...napi.targets].sort());
   expect(jobOf('freebsd')).toContain('npm run test:nodes');
+});
+
+test('what is generated from the targets is up to date', () => {
+  execFileSync(process.execPath, [join(__dirname, '../scripts/builds.mjs'), '--check'], { stdio: 'pipe' });
 });
 
 test('the workflow runs scripts that there are', () => {

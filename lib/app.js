@@ -3,7 +3,7 @@
 // Turns what a program says to its app into native calls on the app's number: routes, listening, publishing, closing. The
 // handlers stay on this side, in `targets` and `filters`; an event names its handler by number.
 
-const { isAnyArrayBuffer } = require('util').types;
+const { isAnyArrayBuffer } = require('./builtins.js').util.types;
 
 const { BEHAVIOR_NAMES, readBehavior } = require('./behavior.js');
 const { filters, KEY, native, readable, registers, shutdowns, targets } = require('./border.js');

@@ -3,7 +3,7 @@
 // Takes the object given to `app.ws` apart, once: handlers for this side, settings and bits for the addon. Its ranges are
 // checked there, its types here.
 
-const { MAX_STRING_LENGTH } = require('buffer').constants;
+const { MAX_STRING_LENGTH } = require('./builtins.js').buffer.constants;
 
 const { typeError } = require('./errors.js');
 

@@ -3,7 +3,7 @@
 // The border to the addon, seen from JavaScript: the addon, the numbers that come with an event, and the tables in which
 // its handles are looked up.
 
-const { isSharedArrayBuffer } = require('util').types;
+const { isSharedArrayBuffer } = require('./builtins.js').util.types;
 
 const native = require('../binding.js')();
 

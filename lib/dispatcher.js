@@ -3,8 +3,7 @@
 // Runs the handlers: asks the addon for one event after the other, calls what was registered for it, and lets microtasks
 // run in between. Loading this file starts it.
 
-const { AsyncResource } = require('async_hooks');
-const { setImmediate } = require('timers');
+const { async_hooks: { AsyncResource }, timers: { setImmediate } } = require('./builtins.js');
 
 const { concludeShutdown } = require('./app.js');
 const { KEY, native, registers, responses, SLOTS, sockets, targets } = require('./border.js');

@@ -3,25 +3,20 @@
 // a folder as argument, the packages are left there.
 
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { join, resolve } from 'node:path';
 
-const run = promisify(execFile);
+import { checkBundlers } from './package/bundlers.mjs';
+import { npm, readJson, ROOT, step, tool } from './package/steps.mjs';
+import { packages as fromNpm } from './packages.mjs';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const TOOLS = join(ROOT, 'node_modules', '.bin');
-/** The npm that runs this script: the only one sure to be there. */
-const NPM = process.env.npm_execpath;
 /** Where the packages are to be kept. */
 const [KEPT] = process.argv.slice(2);
-/** For one step, in milliseconds. */
-const STEP_LIMIT = 120_000;
 
 /** Serves one request, asks it itself, and ends. Expects `uWS`. */
 const HELLO = `
@@ -42,10 +37,24 @@ const TYPED = {
   'typed.mts': "import uWS, { type TemplatedApp } from 'ferrows';\nconst app: TemplatedApp = uWS.App();\napp.close();\n",
 };
 
+const JEST_TEST = `
+const uWS = require('ferrows');
+test('an app serves', (done) => {
+  const app = uWS.App().get('/', (res) => res.end('hello'));
+  app.listen('127.0.0.1', 0, (token) => {
+    require('http').get({ host: '127.0.0.1', port: uWS.us_socket_local_port(token) }, (response) => {
+      app.close();
+      expect(response.statusCode).toBe(200);
+      response.resume().on('end', done);
+    });
+  });
+});
+`;
+
 await main();
 
 async function main() {
-  assert.ok(NPM, 'run this as `npm run test:package`');
+  assert.ok(process.env.npm_execpath, 'run this as `npm run test:package`');
   const work = mkdtempSync(join(tmpdir(), 'ferrows-package-'));
   try {
     const packages = await makeRelease(join(work, 'release'), join(work, 'tarballs'));
@@ -56,6 +65,8 @@ async function main() {
     await checkPrograms(user);
     await checkAlias(user);
     await checkTypes(user);
+    await checkJest26(user);
+    await checkBundlers(user.folder, user.env);
     await checkMissingBinary(user);
     if (KEPT !== undefined) cpSync(join(work, 'tarballs'), resolve(KEPT), { recursive: true });
   } finally {
@@ -83,11 +94,10 @@ async function makeRelease(stage, tarballs) {
   return Promise.all(folders.map((folder) => pack(folder, tarballs)));
 }
 
-/** The platforms that binding.js looks for are those of package.json. */
+/** The platforms that are looked for are those of package.json. */
 function checkPlatforms(stage) {
   const { optionalDependencies } = readJson(join(stage, 'package.json'));
-  const names = readFileSync(join(stage, 'binding.js'), 'utf8').matchAll(/'((?:linux|darwin|win32|freebsd)-[\w-]+)'/g);
-  const looked = Array.from(names, ([, name]) => `ferrows-${name}`);
+  const looked = createRequire(import.meta.url)(join(stage, 'lib/builds.js')).map(({ name }) => `ferrows-${name}`);
   assert.deepEqual(looked.sort(), Object.keys(optionalDependencies).sort());
 }
 
@@ -167,6 +177,14 @@ async function checkTypes({ folder }) {
   console.log(`${Object.keys(TYPED).join(', ')}: compile`);
 }
 
+/** Its resolver knows neither the prefix `node:` nor `exports`; programs that are tested with it are still about. */
+async function checkJest26({ folder, env }) {
+  const jest = join(fromNpm('jest26', ['jest@26.6.3']), 'node_modules/jest/bin/jest.js');
+  writeFileSync(join(folder, 'hello.test.js'), JEST_TEST);
+  await step(process.execPath, [jest, '--rootDir', folder, '--env', 'node', '--no-cache'], { cwd: folder, env });
+  console.log('hello.test.js: passes in Jest 26');
+}
+
 /** Without the platform's package the error says what is missing. */
 async function checkMissingBinary({ folder, env }) {
   const [binary] = installed(folder).filter((name) => name !== 'ferrows');
@@ -181,25 +199,4 @@ async function checkMissingBinary({ folder, env }) {
 
 function installed(folder) {
   return readdirSync(join(folder, 'node_modules')).filter((name) => name.startsWith('ferrows'));
-}
-
-function npm(args, options) {
-  return step(process.execPath, [NPM, ...args], options);
-}
-
-function tool(name, args, cwd) {
-  return step(join(TOOLS, name), args, { cwd, env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` } });
-}
-
-/** Runs a command to its end; a failing one is reported with what it printed. */
-async function step(command, args, options) {
-  try {
-    return await run(command, args, { timeout: STEP_LIMIT, ...options });
-  } catch (error) {
-    throw new Error(`${error.message}\n${error.stdout}`, { cause: error });
-  }
-}
-
-function readJson(path) {
-  return JSON.parse(readFileSync(path, 'utf8'));
 }

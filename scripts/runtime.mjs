@@ -1,15 +1,15 @@
 // A JavaScript runtime from npm, and what Ferrows has to do there: for test-nodes.mjs and test-runtimes.mjs.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const TESTS = join(ROOT, '__test__');
-/** In milliseconds: a download, and a test, far beyond what the slowest takes. */
-const LIMITS = { install: 300_000, test: 200_000 };
+import { packages } from './packages.mjs';
+
+const TESTS = fileURLToPath(new URL('../__test__', import.meta.url));
+/** In milliseconds: for a test, far beyond what the slowest takes. */
+const LIMIT = 200_000;
 
 /** Every promise in a process of its own, because one that is broken may end it: title, file of __test__, arguments. */
 const CHECK = 'runtimes/check.js';
@@ -41,18 +41,8 @@ export class Runtime {
    * fetch these in an install script. `file` is the binary in it, `args` go in front of a program.
    */
   static install(spec, file, args = []) {
-    const folder = join(ROOT, '.cache', 'runtimes', spec.replaceAll('/', '+'));
+    const folder = packages(join('runtimes', spec.replaceAll('/', '+')), [spec]);
     const path = join(folder, 'node_modules', spec.slice(0, spec.lastIndexOf('@')), file);
-    if (!existsSync(path)) {
-      mkdirSync(folder, { recursive: true });
-      // Otherwise npm takes the nearest package.json above, ours, for the one to install into.
-      writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
-      const npm = process.env.npm_execpath;
-      if (!npm) throw new Error('run this with `npm run`');
-      const install = [npm, 'install', '--no-save', '--no-audit', '--no-fund', '--ignore-scripts', spec];
-      const { status } = spawnSync(process.execPath, install, { cwd: folder, stdio: 'inherit', timeout: LIMITS.install });
-      if (status !== 0) throw new Error(`${spec} could not be installed`);
-    }
     return new Runtime([path, ...args]);
   }
 
@@ -72,7 +62,7 @@ export class Runtime {
       cwd: tmpdir(),
       encoding: 'utf8',
       stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: LIMITS.test,
+      timeout: LIMIT,
       killSignal: 'SIGKILL',
     });
     if (status === 0) return undefined;
