@@ -1,18 +1,18 @@
 // npm run test:package: makes a release of the builds that are here, serves it from a registry on this machine, and
 // installs it as a user would: `npm install ferrows` in an empty folder, with no Rust toolchain in reach. With the name of
-// a folder as argument, the packages are left there.
+// a folder as argument, it is a release: it has to have the builds of all platforms, and the packages are left there.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { checkBundlers } from './package/bundlers.mjs';
-import { npm, readJson, ROOT, step, tool } from './package/steps.mjs';
+import { checkComplete, isComplete, makeRelease } from './package/release.mjs';
+import { npm, readJson, step, tool } from './package/steps.mjs';
 import { packages as fromNpm } from './packages.mjs';
 
 /** Where the packages are to be kept. */
@@ -55,13 +55,17 @@ await main();
 
 async function main() {
   assert.ok(process.env.npm_execpath, 'run this as `npm run test:package`');
+  if (KEPT !== undefined) checkComplete();
+  else if (!isComplete()) assert.throws(checkComplete, /missing: /);
   const work = mkdtempSync(join(tmpdir(), 'ferrows-package-'));
   try {
     const packages = await makeRelease(join(work, 'release'), join(work, 'tarballs'));
     const registry = await serve(packages);
     const user = await install(work, registry);
     await installAlias(user);
+    await checkYarn(user);
     registry.close();
+    checkContents(user);
     await checkPrograms(user);
     await checkAlias(user);
     await checkTypes(user);
@@ -72,40 +76,6 @@ async function main() {
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-}
-
-/** What a release does, in a copy: a package for each platform that was built, and the main one that names them all. */
-async function makeRelease(stage, tarballs) {
-  const { stdout } = await npm(['pack', '--dry-run', '--json'], { cwd: ROOT });
-  for (const { path } of JSON.parse(stdout)[0].files) cpSync(join(ROOT, path), join(stage, path));
-  const builds = readdirSync(ROOT).filter((file) => /^ferrows\..*\.node$/.test(file));
-  assert.notEqual(builds.length, 0, 'nothing is built: run `npm run build` first');
-  for (const build of builds) cpSync(join(ROOT, build), join(stage, 'artifacts', build));
-
-  await tool('napi', ['create-npm-dirs'], stage);
-  await tool('napi', ['artifacts'], stage);
-  // Here and not in the repository: `npm ci` would look for packages that are not published yet.
-  await tool('napi', ['pre-publish', '--tag-style', 'npm', '--skip-optional-publish', '--no-gh-release'], stage);
-  checkPlatforms(stage);
-
-  mkdirSync(tarballs);
-  const built = readdirSync(join(stage, 'npm')).filter((name) => builds.includes(`ferrows.${name}.node`));
-  const folders = [stage, ...built.map((name) => join(stage, 'npm', name))];
-  return Promise.all(folders.map((folder) => pack(folder, tarballs)));
-}
-
-/** The platforms that are looked for are those of package.json. */
-function checkPlatforms(stage) {
-  const { optionalDependencies } = readJson(join(stage, 'package.json'));
-  const looked = createRequire(import.meta.url)(join(stage, 'lib/builds.js')).map(({ name }) => `ferrows-${name}`);
-  assert.deepEqual(looked.sort(), Object.keys(optionalDependencies).sort());
-}
-
-async function pack(folder, tarballs) {
-  const { stdout } = await npm(['pack', '--json', '--pack-destination', tarballs], { cwd: folder });
-  const [{ filename, integrity, size }] = JSON.parse(stdout);
-  console.log(`packed ${filename}, ${Math.ceil(size / 1024)} KiB`);
-  return { manifest: readJson(join(folder, 'package.json')), integrity, tarball: readFileSync(join(tarballs, filename)) };
 }
 
 /** A registry that has these packages and no others. */
@@ -145,6 +115,44 @@ async function install(work, registry) {
   console.log(`installed ${installed(folder).join(' and ')}`);
   assert.equal(installed(folder).length, 2);
   return { folder, env };
+}
+
+/** Yarn with Plug'n'Play has no node_modules, and looks for the packages of all platforms. */
+async function checkYarn({ folder, env }) {
+  const cwd = join(folder, 'yarn');
+  mkdirSync(cwd);
+  writeFileSync(join(cwd, 'package.json'), '{ "private": true, "dependencies": { "ferrows": "*" } }\n');
+  // Without one of its own, it would be taken for a part of the project around it.
+  writeFileSync(join(cwd, 'yarn.lock'), '');
+  writeFileSync(join(cwd, 'commonjs.cjs'), PROGRAMS['commonjs.cjs']);
+  const yarn = join(fromNpm('yarn', ['@yarnpkg/cli-dist@4.18.1']), 'node_modules/@yarnpkg/cli-dist/bin/yarn.js');
+  const settings = {
+    YARN_NODE_LINKER: 'pnp',
+    YARN_NPM_REGISTRY_SERVER: env.npm_config_registry,
+    YARN_UNSAFE_HTTP_WHITELIST: '127.0.0.1',
+    YARN_ENABLE_GLOBAL_CACHE: 'false',
+    YARN_ENABLE_IMMUTABLE_INSTALLS: 'false',
+    YARN_ENABLE_TELEMETRY: 'false',
+    // Of a release that is a minute old, it would take none.
+    YARN_NPM_MINIMAL_AGE_GATE: '0',
+  };
+  const options = { cwd, env: { ...env, ...settings } };
+  await step(process.execPath, [yarn, 'install'], options);
+  const { stdout } = await step(process.execPath, [yarn, 'node', 'commonjs.cjs'], options);
+  assert.equal(stdout, 'hello\n');
+  console.log("Yarn with Plug'n'Play: served and ended");
+}
+
+/** Nothing of ours but what users need; and README.md has no link that only works in the repository. */
+function checkContents({ folder }) {
+  const installed = join(folder, 'node_modules', 'ferrows');
+  const { scripts, jest, devDependencies, repository, homepage, bugs } = readJson(join(installed, 'package.json'));
+  assert.deepEqual([scripts, jest, devDependencies], [undefined, undefined, undefined]);
+  for (const link of [repository.url, homepage, bugs.url]) assert.match(link, /^(git\+)?https:\/\//);
+  const links = Array.from(readFileSync(join(installed, 'README.md'), 'utf8').matchAll(/\]\(([^)\s]+)\)/g), ([, link]) => link);
+  assert.notEqual(links.length, 0);
+  assert.deepEqual(links.filter((link) => !/^(#|https:)/.test(link)), []);
+  assert.deepEqual(readdirSync(installed).filter((name) => name.endsWith('.node')), []);
 }
 
 /** What docs/migrating-from-uwebsockets.md promises: the old name, for programs and for packages that they depend on. */
