@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { checkBundlers } from './package/bundlers.mjs';
+import { checkInstallFromGit } from './package/git.mjs';
 import { checkComplete, isComplete, makeRelease } from './package/release.mjs';
 import { npm, readJson, step, tool } from './package/steps.mjs';
 import { packages as fromNpm } from './packages.mjs';
@@ -72,6 +73,7 @@ async function main() {
     await checkJest26(user);
     await checkBundlers(user.folder, user.env);
     await checkMissingBinary(user);
+    await checkInstallFromGit(work, user.env);
     if (KEPT !== undefined) cpSync(join(work, 'tarballs'), resolve(KEPT), { recursive: true });
   } finally {
     rmSync(work, { recursive: true, force: true });
