@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
 
+use super::connector::exhaustion;
 use super::descriptor::hand_over;
 use super::transport::Transport;
 use crate::bridge::children::Children;
@@ -48,7 +49,8 @@ pub fn bind(address: &Address) -> io::Result<(Socket, u16)> {
 fn bind_tcp(host: Option<&str>, port: u16, exclusive: bool) -> io::Result<(Socket, u16)> {
     let socket = match host {
         Some(host) => {
-            let address = (host, port).to_socket_addrs()?.next();
+            let addresses = (host, port).to_socket_addrs();
+            let address = addresses.map_err(|error| exhaustion().unwrap_or(error))?.next();
             listen_on(address.ok_or(io::ErrorKind::AddrNotAvailable)?, exclusive)?
         }
         // A machine without IPv6 has only the other family to offer.
@@ -248,6 +250,23 @@ impl Drop for Listener {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// Whether accepting has failed for the connection that was next alone, which is gone then. Linux passes errors on that the
+/// network had for it; the others behind it are not to wait because of that.
+#[must_use]
+pub fn concerns_one_peer(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::NetworkDown
+            | Kind::NetworkUnreachable
+            | Kind::PermissionDenied
+            | Kind::TimedOut
+    )
 }
 
 /// Device and inode of the file at `path`. Those of a bound socket are not given out again while it is open.

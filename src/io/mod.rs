@@ -1,6 +1,7 @@
 //! Sockets, timers and time: the I/O threads. No napi. Everything a worker learns leaves it as an event, everything
 //! it does was a command, and every rule of HTTP or WebSocket it obeys stands in `protocol/`.
 
+pub mod accept_pause;
 pub mod adoption;
 pub mod connection;
 pub mod connector;

@@ -25,10 +25,11 @@ use tokio::time::Sleep;
 
 use self::rest::Rest;
 use self::shutdown::Shutdowns;
+use super::accept_pause::{AcceptPause, Summary};
 use super::connection::{Connection, Delivery, Terms, Upgrade};
 use super::connector::Connector;
 use super::context::Context;
-use super::listener::{Accepted, Listener};
+use super::listener::{Accepted, Listener, concerns_one_peer};
 use super::pool::Peers;
 use super::publication::Publication;
 use super::ready::{Ready, Token};
@@ -90,6 +91,8 @@ pub struct Worker {
     rest: Rest,
     /// When it was last told that connections had to make room.
     room_told: Option<Timestamp>,
+    /// Set while accepting fails.
+    accept_pause: Option<AcceptPause>,
     sleep: Pin<Box<Sleep>>,
     /// What `sleep` is set to, as the time since `started`.
     alarm: Option<Duration>,
@@ -160,6 +163,7 @@ impl Worker {
             retry: None,
             rest: Rest::default(),
             room_told: None,
+            accept_pause: None,
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             alarm: None,
             stopped: false,
@@ -299,6 +303,12 @@ impl Worker {
                 self.accept(listener);
             }
         }
+        if let Some(Summary { duration, failures }) =
+            AcceptPause::finish(&mut self.accept_pause, self.context.now)
+        {
+            let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(worker = self.id.0, duration_ms, failures, "accepting connections goes on");
+        }
         self.force_due();
     }
 
@@ -324,7 +334,8 @@ impl Worker {
         // Connects keep their deadlines themselves, but only a worker that does not sleep too long notices what it missed.
         let connects = (!self.connector.is_idle()).then_some(self.context.now + LONGEST_NAP);
         let (wheel, shutdown) = (self.context.wheel.next(), self.shutdowns.next_deadline());
-        let deadlines = [wheel, retry, shutdown, connects, self.rest.due()];
+        let pause = self.accept_pause.as_ref().map(AcceptPause::end);
+        let deadlines = [wheel, retry, shutdown, connects, pause, self.rest.due()];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.min(self.context.now + LONGEST_NAP))
     }
@@ -374,11 +385,13 @@ impl Worker {
             match accepted {
                 Poll::Pending => return,
                 Poll::Ready(Ok(accepted)) => self.place(accepted, app),
-                Poll::Ready(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Poll::Ready(Err(error)) if concerns_one_peer(&error) => {}
                 Poll::Ready(Err(error)) if self.make_room_for(&error, &share) => {}
                 Poll::Ready(Err(error)) => {
                     // Out of descriptors, mostly. Trying again at once would spin until somebody closes one.
-                    tracing::error!(worker = self.id.0, %error, "accepting connections pauses");
+                    if AcceptPause::fail(&mut self.accept_pause, self.context.now) {
+                        tracing::error!(worker = self.id.0, %error, "accepting connections pauses");
+                    }
                     let at = self.context.now + ACCEPT_PAUSE;
                     self.retry.get_or_insert_with(|| (at, Vec::new())).1.push(id);
                     return;

@@ -1,0 +1,82 @@
+//! When the system gives no connection out, mostly for want of a descriptor: how long it was like that, told in two lines
+//! of the log however often it was tried.
+
+use std::time::Duration;
+
+use crate::protocol::time::Timestamp;
+
+/// Accepting fails, or has not been without failure for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptPause {
+    /// When it failed first.
+    since: Timestamp,
+    /// When it failed last.
+    last: Timestamp,
+    /// How often it was tried in vain.
+    failures: u64,
+}
+
+/// What a pause amounted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// From the first failure to the last.
+    pub duration: Duration,
+    /// How often it was tried in vain.
+    pub failures: u64,
+}
+
+impl AcceptPause {
+    /// Takes note of a failure. Returns whether it is the first one of a pause, which is to be told.
+    pub fn fail(pause: &mut Option<Self>, now: Timestamp) -> bool {
+        let is_first = pause.is_none();
+        let pause = pause.get_or_insert(Self { since: now, last: now, failures: 0 });
+        pause.last = now;
+        pause.failures += 1;
+        is_first
+    }
+
+    /// When it is over if nothing fails until then. Somebody who takes the last descriptor again and again is not to be
+    /// told of each time.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        self.last + QUIET
+    }
+
+    /// Ends a pause that is over. Returns what is to be told then.
+    pub fn finish(pause: &mut Option<Self>, now: Timestamp) -> Option<Summary> {
+        let Self { since, last, failures } = pause.take_if(|pause| pause.end() <= now)?;
+        Some(Summary { duration: last.since(since), failures })
+    }
+}
+
+/// How long nothing has to fail.
+const QUIET: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_told_when_it_begins_and_when_it_is_over() {
+        let mut pause = None;
+        let told: Vec<bool> =
+            (0..600).map(|count| AcceptPause::fail(&mut pause, Timestamp(1000 + 100 * count))).collect();
+        assert_eq!((told[0], told.iter().filter(|told| **told).count()), (true, 1));
+        let last = Timestamp(1000 + 100 * 599);
+        assert_eq!(AcceptPause::finish(&mut pause, Timestamp(last.0 + 4999)), None);
+        let summary = Summary { duration: Duration::from_millis(59_900), failures: 600 };
+        assert_eq!(AcceptPause::finish(&mut pause, Timestamp(last.0 + 5000)), Some(summary));
+        assert_eq!(AcceptPause::finish(&mut pause, Timestamp(last.0 + 9000)), None);
+        assert!(AcceptPause::fail(&mut pause, Timestamp(last.0 + 9000)), "another one");
+    }
+
+    #[test]
+    fn who_makes_it_fail_now_and_then_is_told_once() {
+        let mut pause = None;
+        for second in 0..100 {
+            let now = Timestamp(second * 4000);
+            assert_eq!(AcceptPause::finish(&mut pause, now), None);
+            assert_eq!(AcceptPause::fail(&mut pause, now), second == 0);
+        }
+    }
+}
