@@ -1603,6 +1603,8 @@ export type ConnectErrorCode =
   | 'ERR_CONNECT_TIMEOUT'
   /** The server closed or reset the connection before its response was complete. */
   | 'ERR_CONNECT_ENDED'
+  /** No file descriptor is left: `system` is `EMFILE` (of the process) or `ENFILE` (of the machine). */
+  | 'ERR_CONNECT_DESCRIPTORS'
   /** The system refused in another way; see `system`. */
   | 'ERR_CONNECT_FAILED'
   /** The TLS handshake failed; `message` says why. */

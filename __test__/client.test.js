@@ -305,6 +305,33 @@ describe('failures', () => {
     expect('status' in error).toBe(false);
   });
 
+  const withDescriptors = process.platform === 'win32' ? test.skip : test;
+  withDescriptors('no descriptor is left: that is what is said, whether or not there is a name to resolve', async () => {
+    const program = new Program(`
+      const fs = require('fs');
+      const app = uWS.App({ threads: 1 }).ws('/*', {});
+      app.listen('127.0.0.1', 0, async (token) => {
+        const port = uWS.us_socket_local_port(token);
+        const ws = await uWS.connect('ws://127.0.0.1:' + port, {});
+        const taken = [];
+        try {
+          for (;;) taken.push(fs.openSync('/dev/null'));
+        } catch {}
+        for (const url of ['ws://localhost:', 'ws://127.0.0.1:', 'wss://localhost:', 'ws://some.example:']) {
+          await uWS.connect(url + port, {}).catch(({ code, system, message }) => say([code, system, message]));
+        }
+        taken.forEach((descriptor) => fs.closeSync(descriptor));
+        (await uWS.connect('ws://localhost:' + port, {})).close();
+        say('again');
+      });
+    `, { descriptors: 200 });
+    for (let attempt = 0; attempt < 4; attempt++) {
+      expect(await program.hear()).toEqual(
+        ['ERR_CONNECT_DESCRIPTORS', 'EMFILE', expect.stringMatching(/^No file descriptor is left: /)]);
+    }
+    expect(await program.hear()).toBe('again');
+  });
+
   test('a name that does not exist: DNS', async () => {
     const error = await failure('ws://does-not-exist.invalid:9/');
     expect(error).toMatchObject({ code: 'ERR_CONNECT_DNS', system: 'ENOTFOUND' });

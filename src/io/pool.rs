@@ -128,8 +128,7 @@ impl Pool {
             .enable_time()
             // There is one task; between two of its polls the sockets are looked at, always.
             .event_interval(1)
-            // What blocks is only the system: it resolves names, and reads its certificates once. 512 threads per worker,
-            // as is the default, would not make a name server that hangs answer sooner.
+            // What blocks is the certificates of the system, which are read once.
             .max_blocking_threads(BLOCKING_THREADS)
             .build()?;
         let worker = {
@@ -153,7 +152,7 @@ impl Pool {
             if generation.is_err() {
                 tracing::error!(worker = number, "an I/O thread ended by a bug in the server");
             }
-            // The system may be resolving a name, which nothing can interrupt: nobody is to wait for that.
+            // The system may be reading its certificates: nobody is to wait for that.
             runtime.shutdown_background();
             generation.ok()
         })?;
@@ -242,5 +241,5 @@ impl Drop for Pool {
 
 /// The most threads a pool starts, which is also the largest value of the `threads` option.
 pub const MOST_WORKERS: usize = 64;
-/// Names that one worker has resolved at once. `getaddrinfo` may hang for half a minute each.
-const BLOCKING_THREADS: usize = 16;
+/// Threads of one worker that wait for the system.
+const BLOCKING_THREADS: usize = 2;

@@ -16,6 +16,8 @@ pub enum ConnectCause {
     TimedOut,
     /// The server closed or reset the connection before its response was complete.
     Ended,
+    /// The process, or the system, has as many descriptors open as it may have (EMFILE, ENFILE).
+    OutOfDescriptors,
     /// The system refused in another way.
     Failed,
     /// No TLS connection came about: a certificate that is not trusted or not for this name, no common version or suite.
@@ -44,6 +46,7 @@ impl ConnectCause {
             Self::Unreachable => "ERR_CONNECT_UNREACHABLE",
             Self::TimedOut => "ERR_CONNECT_TIMEOUT",
             Self::Ended => "ERR_CONNECT_ENDED",
+            Self::OutOfDescriptors => "ERR_CONNECT_DESCRIPTORS",
             Self::Failed => "ERR_CONNECT_FAILED",
             Self::Tls => "ERR_CONNECT_TLS",
             Self::Response => "ERR_CONNECT_RESPONSE",
@@ -64,6 +67,7 @@ impl ConnectCause {
             Self::Unreachable => "Host is unreachable",
             Self::TimedOut => "Connecting timed out",
             Self::Ended => "Server ended the connection before its response was complete",
+            Self::OutOfDescriptors => "No file descriptor is left",
             Self::Failed => "Connecting failed",
             Self::Tls => "TLS handshake failed",
             Self::Response => "Server answered with no HTTP/1.1 response",
@@ -129,6 +133,7 @@ mod tests {
             ConnectCause::Unreachable,
             ConnectCause::TimedOut,
             ConnectCause::Ended,
+            ConnectCause::OutOfDescriptors,
             ConnectCause::Failed,
             ConnectCause::Tls,
             ConnectCause::Response,

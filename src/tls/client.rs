@@ -113,13 +113,25 @@ fn system_verifier() -> Result<Arc<dyn ServerCertVerifier>, Error> {
     if let Some(verifier) = SYSTEM.get() {
         return Ok(Arc::clone(verifier) as Arc<dyn ServerCertVerifier>);
     }
+    let found = rustls_native_certs::load_native_certs();
+    // A file that is not there or malformed is left out; but what could not be read for want of a descriptor, or of memory,
+    // can be read the next time.
+    if let Some(error) = found.errors.iter().find(|error| may_pass(&error.kind)) {
+        return Err(Error::General(format!("the certificates of the system could not be read: {error}")));
+    }
     let mut roots = RootCertStore::empty();
     // Some may be too old to be read; one that is missed is told when it is needed.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(found.certs);
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
         .build()
         .map_err(|_| Error::General("the system has no root certificates; see the option ca".to_owned()))?;
     Ok(Arc::clone(SYSTEM.get_or_init(|| verifier)) as Arc<dyn ServerCertVerifier>)
+}
+
+/// Whether the same file may be read later: `EMFILE`, `ENFILE`, `ENOMEM`.
+fn may_pass(error: &rustls_native_certs::ErrorKind) -> bool {
+    let rustls_native_certs::ErrorKind::Io { inner, .. } = error else { return false };
+    cfg!(unix) && matches!(inner.raw_os_error(), Some(24 | 23 | 12))
 }
 
 fn configure(

@@ -2,36 +2,26 @@
 //! has it: the families in turn, and the next one a quarter of a second after the last although that has not failed yet.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::resolver::Resolver;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
 
 /// The addresses of a host, in the order in which to try them; at least one.
 pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectFailure> {
-    let not_found = |detail: String| ConnectFailure {
-        system: Some("ENOTFOUND"),
-        ..ConnectFailure::new(ConnectCause::NameNotFound, format!("{host}: {detail}"))
-    };
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let name = host.to_owned();
-    let looked_up = blocking(move || (name.as_str(), port).to_socket_addrs().map(Vec::from_iter)).await;
-    let looked_up = looked_up.ok_or_else(|| ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows"))?;
-    let addresses = looked_up.map_err(|error| not_found(error.to_string()))?;
-    if addresses.is_empty() { Err(not_found("it has no address".to_owned())) } else { Ok(in_turn(addresses)) }
-}
-
-/// What `act` returns, run where it may block; `None` if it panics. Dropped before it has begun, it never begins: the threads
-/// for this are few, and a name that nobody waits for any longer must not delay those behind it.
-async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let mut tasks = JoinSet::new();
-    tasks.spawn_blocking(act);
-    tasks.join_next().await?.ok()
+    let mut addresses = Resolver::shared().resolve(host).await?.to_vec();
+    for address in &mut addresses {
+        address.set_port(port);
+    }
+    Ok(in_turn(addresses))
 }
 
 /// The families in turn, beginning with the first one that the system gave (RFC 8305 §4).
@@ -86,6 +76,9 @@ fn failure_of(failures: &[(SocketAddr, io::Error)]) -> ConnectFailure {
 
 fn cause_of(error: &io::Error) -> ConnectCause {
     use io::ErrorKind as Kind;
+    if matches!(system_code(error), Some("EMFILE" | "ENFILE")) {
+        return ConnectCause::OutOfDescriptors;
+    }
     match error.kind() {
         Kind::ConnectionRefused => ConnectCause::Refused,
         Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => ConnectCause::Unreachable,
@@ -110,41 +103,36 @@ pub fn system_code(error: &io::Error) -> Option<&'static str> {
         Kind::AddrNotAvailable => "EADDRNOTAVAIL",
         Kind::PermissionDenied => "EACCES",
         _ => match error.raw_os_error() {
-            Some(23 | 24) => "EMFILE",
+            Some(number) if number == TOO_MANY_OPEN_FILES => "EMFILE",
+            Some(number) if number == FILE_TABLE_OVERFLOW => "ENFILE",
             _ => return None,
         },
     })
 }
 
+/// The error with which the system refuses a descriptor at this moment; `None` if it does not. For what fails of that, and
+/// says something else.
+pub fn exhaustion() -> Option<io::Error> {
+    let error = Socket::new(Domain::IPV4, Type::DGRAM, None).err()?;
+    matches!(system_code(&error), Some("EMFILE" | "ENFILE")).then_some(error)
+}
+
+/// `EMFILE`: the process has as many descriptors as it may have.
+#[cfg(not(windows))]
+const TOO_MANY_OPEN_FILES: i32 = 24;
+#[cfg(windows)]
+const TOO_MANY_OPEN_FILES: i32 = 10024;
+/// `ENFILE`: the system has.
+#[cfg(not(windows))]
+const FILE_TABLE_OVERFLOW: i32 = 23;
+#[cfg(windows)]
+const FILE_TABLE_OVERFLOW: i32 = i32::MIN;
 /// RFC 8305 §5, "Connection Attempt Delay".
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::Future;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::task::{Context, Waker};
-
-    #[test]
-    fn what_nobody_waits_for_any_longer_does_not_begin() {
-        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
-        runtime.block_on(async {
-            let (go_on, held) = std::sync::mpsc::channel::<()>();
-            let busy = tokio::task::spawn_blocking(move || held.recv());
-            let has_begun = Arc::new(AtomicBool::new(false));
-            let flag = Arc::clone(&has_begun);
-            let mut waiting = Box::pin(blocking(move || flag.store(true, Ordering::Relaxed)));
-            assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-            drop(waiting);
-            go_on.send(()).unwrap();
-            busy.await.unwrap().unwrap();
-            // Behind the one that was dropped.
-            assert_eq!(blocking(|| 5).await, Some(5));
-            assert!(!has_begun.load(Ordering::Relaxed));
-        });
-    }
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -182,6 +170,10 @@ mod tests {
         ];
         for (kind, cause) in table {
             assert_eq!(cause_of(&kind.into()), cause, "{kind:?}");
+        }
+        for (number, code) in [(TOO_MANY_OPEN_FILES, "EMFILE"), (FILE_TABLE_OVERFLOW, "ENFILE")] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!((cause_of(&error), system_code(&error)), (ConnectCause::OutOfDescriptors, Some(code)));
         }
     }
 }

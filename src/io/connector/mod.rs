@@ -2,12 +2,13 @@
 //! socket then goes to the worker as a connection like any other.
 //!
 //! ```text
-//!   Command::Connect ─► task: dial (names, addresses) ─► secure (TLS) ─► handshake (request, response) ─► Ended
+//!   Command::Connect ─► task: resolver ─► dial (addresses) ─► secure (TLS) ─► handshake (request, response) ─► Ended
 //!                                                                                 Worker::conclude_connects ◄─┘
 //! ```
 
 mod dial;
 mod handshake;
+mod resolver;
 mod secure;
 
 use std::collections::{HashMap, VecDeque};
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
+pub use self::dial::exhaustion;
 use self::secure::Stream;
 use super::transport::Transport;
 use crate::bridge::connect::ConnectOrder;

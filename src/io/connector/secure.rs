@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::dial::system_code;
+use super::dial::{exhaustion, system_code};
 use crate::io::transport::Transport;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
 use crate::tls::client::ClientTls;
@@ -22,7 +22,15 @@ pub async fn secure(transport: &mut Transport, tls: ClientTls) -> Result<(), Con
     } else {
         tls.connect()
     };
-    let session = session.map_err(|error| ConnectFailure::new(ConnectCause::Tls, error.to_string()))?;
+    let session = session.map_err(|error| {
+        let failure = |cause| ConnectFailure::new(cause, error.to_string());
+        match exhaustion() {
+            Some(error) => {
+                ConnectFailure { system: system_code(&error), ..failure(ConnectCause::OutOfDescriptors) }
+            }
+            None => failure(ConnectCause::Tls),
+        }
+    })?;
     transport.secure_as_client(session);
     let result = poll_fn(|task| poll_handshake(transport, task)).await;
     result.map_err(|error| {

@@ -1,0 +1,332 @@
+//! Host names, resolved by the system (`getaddrinfo`), so that /etc/nsswitch.conf and whatever stands in its place elsewhere
+//! have their say. Nothing can interrupt that, and a name server that does not answer holds it up for half a minute. So a
+//! connect that gives up ends its wait, but not the work; the work is bounded instead (docs/decisions/0016-resolving-names.md):
+//!
+//! - a host is looked up once at a time, for all who wait for it, of whatever worker and app;
+//! - each lookup has a thread, which ends with it, and there are at most [`MOST_LOOKUPS`];
+//! - beyond that hosts wait in line, and those that nobody waits for any longer are passed over.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::dial::{exhaustion, system_code};
+use crate::protocol::connect::{ConnectCause, ConnectFailure};
+
+/// What a lookup comes to: addresses, whose port means nothing, or why there are none.
+type Found = Result<Arc<[SocketAddr]>, ConnectFailure>;
+
+/// Looks hosts up. The process has one, [`Resolver::shared`].
+pub struct Resolver {
+    lookups: Mutex<Lookups>,
+    /// Asks the system; blocks.
+    ask: fn(&str) -> io::Result<Vec<SocketAddr>>,
+    /// How many lookups there may be at once.
+    most: usize,
+}
+
+/// By host, in lower case.
+#[derive(Default)]
+struct Lookups {
+    /// Who waits for which host, whether it is being looked up or in line.
+    waiting: HashMap<Arc<str>, Vec<oneshot::Sender<Found>>>,
+    /// Hosts that are not being looked up yet.
+    line: VecDeque<Arc<str>>,
+    /// How many threads there are.
+    running: usize,
+}
+
+impl Resolver {
+    /// That of the process.
+    pub fn shared() -> &'static Arc<Self> {
+        static SHARED: LazyLock<Arc<Resolver>> =
+            LazyLock::new(|| Arc::new(Resolver::new(system, MOST_LOOKUPS)));
+        &SHARED
+    }
+
+    fn new(ask: fn(&str) -> io::Result<Vec<SocketAddr>>, most: usize) -> Self {
+        Self { lookups: Mutex::default(), ask, most }
+    }
+
+    /// The addresses of a host, in the order of the system; at least one. Dropped, it ends the wait.
+    pub async fn resolve(self: &Arc<Self>, host: &str) -> Found {
+        let answer = self.begin(host);
+        answer.await.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows")))
+    }
+
+    /// Joins the lookup of the host, or begins it.
+    fn begin(self: &Arc<Self>, host: &str) -> oneshot::Receiver<Found> {
+        let (sender, receiver) = oneshot::channel();
+        let host: Arc<str> = host.to_ascii_lowercase().into();
+        let mut lookups = self.lock();
+        if let Some(others) = lookups.waiting.get_mut(&host) {
+            others.retain(|other| !other.is_closed());
+            others.push(sender);
+            return receiver;
+        }
+        lookups.waiting.insert(Arc::clone(&host), vec![sender]);
+        lookups.line.push_back(host);
+        if lookups.running < self.most {
+            lookups.running += 1;
+            let resolver = Arc::clone(self);
+            let thread = thread::Builder::new().name("ferrows-names".to_owned());
+            if let Err(error) = thread.spawn(move || resolver.run()) {
+                lookups.running -= 1;
+                // Otherwise those who are there see to it when they are done.
+                if lookups.running == 0 {
+                    lookups.give_up(&error);
+                }
+            }
+        }
+        receiver
+    }
+
+    /// A thread: looks up whoever is next in line, until nobody is.
+    fn run(&self) {
+        while let Some(host) = self.next() {
+            let found = (self.ask)(&host);
+            let found = found.map_err(|error| failure_of(&host, &error)).and_then(|addresses| {
+                if addresses.is_empty() {
+                    Err(not_found(&host, "it has no address"))
+                } else {
+                    Ok(addresses.into())
+                }
+            });
+            let waiting = self.lock().waiting.remove(&host);
+            for sender in waiting.into_iter().flatten() {
+                // Whoever has left does not hear it.
+                let _ = sender.send(found.clone());
+            }
+        }
+    }
+
+    /// The next host that somebody waits for. `None` ends the thread.
+    fn next(&self) -> Option<Arc<str>> {
+        let mut lookups = self.lock();
+        while let Some(host) = lookups.line.pop_front() {
+            let is_wanted =
+                lookups.waiting.get(&host).is_some_and(|waiting| waiting.iter().any(|it| !it.is_closed()));
+            if is_wanted {
+                return Some(host);
+            }
+            lookups.waiting.remove(&host);
+        }
+        lookups.running -= 1;
+        None
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lookups> {
+        // Whole after every statement: nobody panics in between.
+        self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lookups {
+    /// There is no thread to be had.
+    fn give_up(&mut self, error: &io::Error) {
+        let detail = format!("no thread could be started to resolve the host name: {error}");
+        let failure = ConnectFailure {
+            system: system_code(error),
+            ..ConnectFailure::new(ConnectCause::Failed, detail)
+        };
+        self.line.clear();
+        for sender in self.waiting.drain().flat_map(|(_, waiting)| waiting) {
+            let _ = sender.send(Err(failure.clone()));
+        }
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver").field("running", &self.lock().running).finish_non_exhaustive()
+    }
+}
+
+/// Asks the system. Without a descriptor it can neither read its files nor ask anybody, and mostly says then that there is no
+/// such host.
+fn system(host: &str) -> io::Result<Vec<SocketAddr>> {
+    (host, 0).to_socket_addrs().map(Vec::from_iter).map_err(|error| exhaustion().unwrap_or(error))
+}
+
+fn failure_of(host: &str, error: &io::Error) -> ConnectFailure {
+    match system_code(error) {
+        Some(code @ ("EMFILE" | "ENFILE")) => ConnectFailure {
+            system: Some(code),
+            ..ConnectFailure::new(ConnectCause::OutOfDescriptors, format!("resolving {host}: {error}"))
+        },
+        Some(_) | None => not_found(host, &error.to_string()),
+    }
+}
+
+fn not_found(host: &str, detail: &str) -> ConnectFailure {
+    ConnectFailure {
+        system: Some("ENOTFOUND"),
+        ..ConnectFailure::new(ConnectCause::NameNotFound, format!("{host}: {detail}"))
+    }
+}
+
+/// Hosts that are looked up at once. A thread that waits for a name server has some 30 KB.
+const MOST_LOOKUPS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::sync::Condvar;
+    use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
+
+    /// A name server: hosts that begin with `slow` wait until it answers.
+    struct Server {
+        state: Mutex<(bool, Vec<String>)>,
+        changed: Condvar,
+    }
+
+    impl Server {
+        const fn new() -> Self {
+            Self { state: Mutex::new((false, Vec::new())), changed: Condvar::new() }
+        }
+
+        fn ask(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+            let mut state = self.state.lock().unwrap();
+            state.1.push(host.to_owned());
+            self.changed.notify_all();
+            let state = self.changed.wait_while(state, |(answers, _)| host.starts_with("slow") && !*answers);
+            drop(state.unwrap());
+            match host {
+                "nobody" => Ok(Vec::new()),
+                "unknown" => Err(io::Error::other("no such host")),
+                "exhausted" => Err(io::Error::from_raw_os_error(EMFILE)),
+                _ => Ok(vec![(Ipv4Addr::LOCALHOST, 0).into()]),
+            }
+        }
+
+        fn answer(&self) {
+            self.state.lock().unwrap().0 = true;
+            self.changed.notify_all();
+        }
+
+        /// The hosts that were asked for, once there are as many.
+        fn asked(&self, count: usize) -> Vec<String> {
+            let state = self.state.lock().unwrap();
+            let state = self.changed.wait_while(state, |(_, asked)| asked.len() < count).unwrap();
+            let mut asked = state.1.clone();
+            asked.sort_unstable();
+            asked
+        }
+    }
+
+    #[cfg(unix)]
+    const EMFILE: i32 = 24;
+    #[cfg(windows)]
+    const EMFILE: i32 = 10024;
+
+    /// Waits for an answer.
+    fn get(receiver: oneshot::Receiver<Found>) -> Found {
+        receiver.blocking_recv().unwrap()
+    }
+
+    /// Until no thread is left.
+    fn settle(resolver: &Resolver) {
+        while resolver.lock().running > 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let lookups = resolver.lock();
+        assert!(lookups.waiting.is_empty() && lookups.line.is_empty());
+    }
+
+    #[test]
+    fn a_host_is_looked_up_once_for_all_who_wait_for_it_and_anew_for_who_comes_later() {
+        static SERVER: Server = Server::new();
+        let resolver = Arc::new(Resolver::new(|host| SERVER.ask(host), 4));
+        let waiting: Vec<_> =
+            ["slow", "SLOW", "Slow"].repeat(100).into_iter().map(|it| resolver.begin(it)).collect();
+        SERVER.asked(1);
+        SERVER.answer();
+        for receiver in waiting {
+            assert_eq!(get(receiver).unwrap().len(), 1);
+        }
+        assert_eq!(SERVER.asked(1), ["slow"]);
+        assert!(get(resolver.begin("slow")).is_ok());
+        assert_eq!(SERVER.asked(2), ["slow", "slow"]);
+        settle(&resolver);
+    }
+
+    #[test]
+    fn slow_hosts_delay_nobody_else_while_there_is_room() {
+        static SERVER: Server = Server::new();
+        let resolver = Arc::new(Resolver::new(|host| SERVER.ask(host), 20));
+        let slow = || (0..19).map(|host| resolver.begin(&format!("slow{host}"))).collect::<Vec<_>>();
+        let first = slow();
+        SERVER.asked(19);
+        // However often they are asked for, and although nobody waits any longer.
+        drop(first);
+        for _ in 0..50 {
+            drop(slow());
+        }
+        for host in ["a", "b", "c"] {
+            assert!(get(resolver.begin(host)).is_ok());
+        }
+        SERVER.answer();
+        settle(&resolver);
+        assert_eq!(SERVER.asked(22).len(), 22);
+    }
+
+    #[test]
+    fn who_waits_in_line_is_passed_over_after_leaving() {
+        static SERVER: Server = Server::new();
+        let resolver = Arc::new(Resolver::new(|host| SERVER.ask(host), 2));
+        let slow = [resolver.begin("slow1"), resolver.begin("slow2")];
+        SERVER.asked(2);
+        let gone = [resolver.begin("a"), resolver.begin("b"), resolver.begin("c")];
+        let (stays, comes_back) = (resolver.begin("d"), resolver.begin("e"));
+        drop((gone, comes_back));
+        let comes_back = resolver.begin("e");
+        SERVER.answer();
+        assert!(get(stays).is_ok() && get(comes_back).is_ok());
+        assert!(slow.into_iter().all(|receiver| get(receiver).is_ok()));
+        settle(&resolver);
+        assert_eq!(SERVER.asked(4), ["d", "e", "slow1", "slow2"]);
+    }
+
+    #[test]
+    fn a_wait_that_is_dropped_has_ended() {
+        static SERVER: Server = Server::new();
+        let resolver = Arc::new(Resolver::new(|host| SERVER.ask(host), 1));
+        let mut wait = Box::pin(resolver.resolve("slow"));
+        let mut task = Context::from_waker(Waker::noop());
+        assert!(matches!(wait.as_mut().poll(&mut task), Poll::Pending));
+        drop(wait);
+        assert!(resolver.lock().waiting["slow"].iter().all(oneshot::Sender::is_closed));
+        SERVER.answer();
+        settle(&resolver);
+    }
+
+    #[test]
+    fn a_failure_says_what_failed() {
+        static SERVER: Server = Server::new();
+        let resolver = Arc::new(Resolver::new(|host| SERVER.ask(host), 4));
+        let failure = |host| {
+            let failure = get(resolver.begin(host)).unwrap_err();
+            (failure.cause, failure.system, failure.detail)
+        };
+        let none = "nobody: it has no address".to_owned();
+        assert_eq!(failure("nobody"), (ConnectCause::NameNotFound, Some("ENOTFOUND"), none));
+        let unknown = "unknown: no such host".to_owned();
+        assert_eq!(failure("unknown"), (ConnectCause::NameNotFound, Some("ENOTFOUND"), unknown));
+        let (cause, system, detail) = failure("exhausted");
+        assert_eq!((cause, system), (ConnectCause::OutOfDescriptors, Some("EMFILE")));
+        assert!(detail.starts_with("resolving exhausted: "), "{detail}");
+    }
+
+    #[test]
+    fn the_system_knows_this_machine() {
+        let found = system("localhost").unwrap();
+        assert!(found.iter().all(|address| address.ip().is_loopback()));
+    }
+}
