@@ -302,7 +302,7 @@ pub struct Adoption {
     pub socket: Socket,
     /// Whose connection it is.
     pub app: AppId,
-    /// The peer's address, where it is known better than the socket knows it.
+    /// The peer's address, as it was told when the connection was accepted, or by whoever knows it better.
     pub address: Option<SocketAddr>,
     /// Released when the connection counts as one of the worker's.
     pub done: Option<Arc<Latch>>,

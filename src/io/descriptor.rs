@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
@@ -74,13 +75,14 @@ pub fn is_known(descriptor: Descriptor) -> bool {
     HOMES.read().unwrap_or_else(PoisonError::into_inner).contains_key(&descriptor)
 }
 
-/// Hands a connection to the next child that is there; those that are gone are forgotten.
+/// Hands a connection, with the address of its other end, to the next child that is there; those that are gone are
+/// forgotten.
 ///
 /// # Errors
 /// The socket, if there is none.
-pub fn hand_over(children: &Children, mut socket: Socket) -> Result<(), Socket> {
+pub fn hand_over(children: &Children, mut socket: Socket, peer: Option<SocketAddr>) -> Result<(), Socket> {
     while let Some(child) = children.next() {
-        match send(child, socket) {
+        match send(child, socket, peer) {
             Ok(()) => return Ok(()),
             Err(returned) => socket = returned,
         }
@@ -103,13 +105,13 @@ pub fn ask_for_room(own: &Arc<Peers>) {
     }
 }
 
-fn send(child: Descriptor, socket: Socket) -> Result<(), Socket> {
+fn send(child: Descriptor, socket: Socket, peer: Option<SocketAddr>) -> Result<(), Socket> {
     let homes = HOMES.read().unwrap_or_else(PoisonError::into_inner);
     let Some(home) = homes.get(&child) else { return Err(socket) };
     // Relaxed: it only spreads.
     let turn = home.turn.fetch_add(1, Ordering::Relaxed);
     let worker = home.share[turn % home.share.len()];
-    let adoption = Adoption { socket, app: home.app, address: None, done: None };
+    let adoption = Adoption { socket, app: home.app, address: peer, done: None };
     home.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));
     Ok(())
 }
@@ -144,18 +146,18 @@ mod tests {
         children.add(first.descriptor());
         children.add(second.descriptor());
         for _ in 0..4 {
-            assert!(hand_over(&children, socket()).is_ok());
+            assert!(hand_over(&children, socket(), None).is_ok());
         }
         assert_eq!((waiting(&first_link), waiting(&second_link)), (2, 2));
         let gone = first.descriptor();
         drop(first);
         assert!(!is_known(gone));
         for _ in 0..4 {
-            assert!(hand_over(&children, socket()).is_ok());
+            assert!(hand_over(&children, socket(), None).is_ok());
         }
         assert_eq!((waiting(&first_link), waiting(&second_link)), (0, 4));
         drop(second);
-        assert!(hand_over(&children, socket()).is_err());
+        assert!(hand_over(&children, socket(), None).is_err());
         assert_eq!(children.next(), None);
     }
 

@@ -191,9 +191,9 @@ impl Listener {
     pub fn poll_accept(&mut self) -> Poll<io::Result<Accepted>> {
         let mut context = Context::from_waker(&self.waker);
         let transport = match &self.socket {
-            ListeningSocket::Tcp(socket) => {
-                socket.poll_accept(&mut context).map_ok(|(stream, _)| Transport::from_tcp(stream))
-            }
+            ListeningSocket::Tcp(socket) => socket
+                .poll_accept(&mut context)
+                .map_ok(|(stream, peer)| Transport::from_tcp(stream, Some(peer))),
             #[cfg(unix)]
             ListeningSocket::Unix(socket) => {
                 socket.poll_accept(&mut context).map_ok(|(stream, _)| Transport::from_unix(stream))
@@ -206,9 +206,10 @@ impl Listener {
         let transport = if self.children.is_empty() {
             transport
         } else {
-            match hand_over(&self.children, transport.into_socket()?) {
+            let peer = transport.peer();
+            match hand_over(&self.children, transport.into_socket()?, peer) {
                 Ok(()) => return Ok(Accepted::HandedOver),
-                Err(socket) => Transport::adopt(socket)?,
+                Err(socket) => Transport::adopt(socket, peer)?,
             }
         };
         self.turn = (self.turn + 1) % self.share.len();
@@ -226,8 +227,9 @@ impl Listener {
                 ListeningSocket::Unix(socket) => SockRef::from(socket).accept(),
             };
             match socket {
-                Ok((socket, _)) => {
-                    let placed = socket.set_nonblocking(true).and_then(|()| Transport::adopt(socket));
+                Ok((socket, peer)) => {
+                    let peer = peer.as_socket();
+                    let placed = socket.set_nonblocking(true).and_then(|()| Transport::adopt(socket, peer));
                     // What fails is gone already.
                     accepted.extend(placed.and_then(|transport| self.place(transport)));
                 }

@@ -38,18 +38,19 @@ impl From<Wire> for Transport {
 }
 
 impl Transport {
-    /// Takes over an accepted, non-blocking socket. Must be called inside the worker's runtime.
+    /// Takes over an accepted, non-blocking socket; `peer` is the other end, if it is known. Must be called inside the
+    /// worker's runtime.
     ///
     /// # Errors
     /// When the socket cannot be registered with the runtime, or died meanwhile.
-    pub fn adopt(socket: Socket) -> io::Result<Self> {
-        Wire::adopt(socket).map(Self::from)
+    pub fn adopt(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
+        Wire::adopt(socket, peer).map(Self::from)
     }
 
-    /// A freshly accepted TCP connection.
+    /// A TCP connection; `peer` is the other end, which the socket is asked for if it is not known.
     #[must_use]
-    pub fn from_tcp(stream: TcpStream) -> Self {
-        Wire::from_tcp(stream).into()
+    pub fn from_tcp(stream: TcpStream, peer: Option<SocketAddr>) -> Self {
+        Wire::from_tcp(stream, peer).into()
     }
 
     /// A freshly accepted connection on a Unix socket.
@@ -72,9 +73,9 @@ impl Transport {
         if self.session.is_some() { Err(io::ErrorKind::Unsupported.into()) } else { self.wire.into_socket() }
     }
 
-    /// The other end; `None` on a Unix socket, or when the peer is gone already.
+    /// The other end; `None` on a Unix socket, and if it had gone before anybody asked.
     #[must_use]
-    pub fn peer(&self) -> Option<SocketAddr> {
+    pub const fn peer(&self) -> Option<SocketAddr> {
         self.wire.peer()
     }
 

@@ -22,40 +22,48 @@ use crate::protocol::proxy::Origin;
 pub enum Wire {
     /// TCP, with `TCP_NODELAY` set: what one batch of commands produced leaves in one write, so there is nothing
     /// left for Nagle's algorithm to join.
-    Tcp(TcpStream),
+    Tcp {
+        /// The socket.
+        stream: TcpStream,
+        /// The other end, as it was told when the connection was accepted: a peer that has gone since, such as a health
+        /// check, cannot be asked for any more. `None` if it had gone before anybody asked.
+        peer: Option<SocketAddr>,
+    },
     /// A Unix stream socket.
     #[cfg(unix)]
     Unix(UnixStream),
 }
 
 impl Wire {
-    /// Takes over an accepted, non-blocking socket. Must be called inside the worker's runtime.
+    /// Takes over an accepted, non-blocking socket; `peer` is the other end, if it is known. Must be called inside the
+    /// worker's runtime.
     ///
     /// # Errors
     /// When the socket cannot be registered with the runtime, or died meanwhile.
-    pub fn adopt(socket: Socket) -> io::Result<Self> {
+    pub fn adopt(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
         #[cfg(unix)]
         if socket.domain()? == Domain::UNIX {
             return Ok(Self::Unix(UnixStream::from_std(socket.into())?));
         }
         #[cfg(not(unix))]
         let _ = Domain::IPV4;
-        Ok(Self::from_tcp(TcpStream::from_std(socket.into())?))
+        Ok(Self::from_tcp(TcpStream::from_std(socket.into())?, peer))
     }
 
-    /// A freshly accepted TCP connection.
+    /// A TCP connection; `peer` is the other end, which the socket is asked for if it is not known.
     #[must_use]
-    pub fn from_tcp(stream: TcpStream) -> Self {
+    pub fn from_tcp(stream: TcpStream, peer: Option<SocketAddr>) -> Self {
         // Fails only if the peer is gone already, which the first read will tell.
         let _ = stream.set_nodelay(true);
-        Self::Tcp(stream)
+        let peer = peer.or_else(|| stream.peer_addr().ok());
+        Self::Tcp { stream, peer }
     }
 
     /// Tells the system how to watch over a TCP connection. What it does not know it leaves as it is; a peer that is gone
     /// already, which makes this fail, is found by the first read.
     pub fn watch(&self, options: &TcpOptions) {
         match self {
-            Self::Tcp(stream) => watch(&SockRef::from(stream), options),
+            Self::Tcp { stream, .. } => watch(&SockRef::from(stream), options),
             #[cfg(unix)]
             Self::Unix(_) => {}
         }
@@ -67,17 +75,17 @@ impl Wire {
     /// When the runtime cannot let go of it.
     pub fn into_socket(self) -> io::Result<Socket> {
         match self {
-            Self::Tcp(stream) => Ok(stream.into_std()?.into()),
+            Self::Tcp { stream, .. } => Ok(stream.into_std()?.into()),
             #[cfg(unix)]
             Self::Unix(stream) => Ok(stream.into_std()?.into()),
         }
     }
 
-    /// The other end; `None` on a Unix socket, or when the peer is gone already.
+    /// The other end; `None` on a Unix socket, and if it had gone before anybody asked.
     #[must_use]
-    pub fn peer(&self) -> Option<SocketAddr> {
+    pub const fn peer(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Tcp { peer, .. } => *peer,
             #[cfg(unix)]
             Self::Unix(_) => None,
         }
@@ -88,7 +96,7 @@ impl Wire {
     pub fn origin(&self, address: Option<SocketAddr>) -> Origin {
         match (address, self) {
             (Some(address), _) => Origin::Address(address.ip()),
-            (None, Self::Tcp(_)) => Origin::Unknown,
+            (None, Self::Tcp { .. }) => Origin::Unknown,
             #[cfg(unix)]
             (None, Self::Unix(_)) => Origin::Unix,
         }
@@ -97,7 +105,7 @@ impl Wire {
     /// Reads into `buffer`. A read that does not fill it clears the readiness without a second system call.
     pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tcp { stream, .. } => Pin::new(stream).poll_read(context, buffer),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
         }
@@ -132,7 +140,7 @@ impl Wire {
 
     fn socket(&self) -> SockRef<'_> {
         match self {
-            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Tcp { stream, .. } => SockRef::from(stream),
             #[cfg(unix)]
             Self::Unix(stream) => SockRef::from(stream),
         }
@@ -144,7 +152,7 @@ impl Wire {
     /// `WouldBlock` when it takes nothing; everything else is final.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Tcp { stream, .. } => stream.try_write(bytes),
             #[cfg(unix)]
             Self::Unix(stream) => stream.try_write(bytes),
         }
@@ -156,7 +164,7 @@ impl Wire {
     /// As [`Self::try_write`].
     pub fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.try_write_vectored(pieces),
+            Self::Tcp { stream, .. } => stream.try_write_vectored(pieces),
             #[cfg(unix)]
             Self::Unix(stream) => stream.try_write_vectored(pieces),
         }
@@ -165,7 +173,7 @@ impl Wire {
     /// Asks to be woken when the kernel takes more.
     pub fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => stream.poll_write_ready(context),
+            Self::Tcp { stream, .. } => stream.poll_write_ready(context),
             #[cfg(unix)]
             Self::Unix(stream) => stream.poll_write_ready(context),
         }
@@ -176,7 +184,7 @@ impl Wire {
     #[must_use]
     pub fn take_error(&self) -> Option<io::Error> {
         match self {
-            Self::Tcp(stream) => stream.take_error(),
+            Self::Tcp { stream, .. } => stream.take_error(),
             #[cfg(unix)]
             Self::Unix(stream) => stream.take_error(),
         }

@@ -407,8 +407,9 @@ impl Worker {
             Accepted::HandedOver => {}
             Accepted::Kept { transport, worker } if worker == self.id => self.enter(transport, app, None),
             Accepted::Kept { transport, worker } => {
+                let address = transport.peer();
                 if let Ok(socket) = transport.into_socket() {
-                    let adoption = Adoption { socket, app, address: None, done: None };
+                    let adoption = Adoption { socket, app, address, done: None };
                     self.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));
                 }
             }
@@ -587,7 +588,7 @@ impl Worker {
         let Adoption { socket, app, address, done } = adoption;
         // Otherwise it was on its way when the app was closed or had shut down, and nobody else will close it.
         if !self.has_ended(app) {
-            match Transport::adopt(socket) {
+            match Transport::adopt(socket, address) {
                 Ok(transport) => self.enter(transport, app, address),
                 Err(error) => {
                     tracing::error!(worker = self.id.0, %error, "a connection could not be taken over")

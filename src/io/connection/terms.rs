@@ -38,7 +38,7 @@ pub enum Watch {
 
 impl Terms {
     /// The terms of a connection of an app that is set up like this. `address` is the peer's, where it is known better
-    /// than the socket knows it.
+    /// than the transport knows it.
     #[must_use]
     pub fn new(transport: &Transport, address: Option<SocketAddr>, setup: Option<&AppSetup>) -> Self {
         let address = address.or_else(|| transport.peer());

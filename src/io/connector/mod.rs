@@ -134,7 +134,7 @@ async fn connect(order: ConnectOrder, missed: Arc<AtomicU64>) -> Result<Granted,
     let deadline = Deadline::after(timeout, missed);
     let addresses = deadline.within("resolving the host name", dial::resolve(&host, port)).await?;
     let stream = deadline.within("connecting", dial::dial(addresses)).await?;
-    let mut transport = Transport::from_tcp(stream);
+    let mut transport = Transport::from_tcp(stream, None);
     if let Some(tls) = tls {
         deadline.within("shaking hands for TLS", secure::secure(&mut transport, tls)).await?;
     }
