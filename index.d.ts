@@ -250,7 +250,7 @@ export interface AppOptions extends TlsOptions {
    */
   tcpUserTimeout?: number;
 
-  /** Reads the PROXY protocol, version 2, from trusted peers. Off by default: whoever may send it can claim any address. */
+  /** Reads the PROXY protocol, versions 1 and 2, from trusted peers. Off by default: whoever may send it can claim any address. */
   proxyProtocol?: ProxyProtocolOptions | null;
   /** Accepted and ignored by `App`, as the other TLS options below: it serves plain TCP. */
   key_file_name?: RecognizedString;
@@ -270,15 +270,14 @@ export interface AppOptions extends TlsOptions {
 
 /**
  * Whom to believe for whom they speak. A proxy in front of this server sends the client's address before the client's
- * first byte, in a header of the PROXY protocol, version 2 (`send-proxy-v2` of HAProxy, Envoy, the network load balancers
- * of the clouds). `getProxiedRemoteAddress` and its kin then tell it, for every request of the connection and for its
+ * first byte, in a header of the PROXY protocol, version 1 or 2 (`send-proxy` and `send-proxy-v2` of HAProxy, nginx, Envoy,
+ * the network load balancers of the clouds). `getProxiedRemoteAddress` and its kin then tell it, for every request of the connection and for its
  * WebSocket.
  *
- * - From a peer that is not listed such a header is what it is in HTTP: a broken request, answered with 400.
- * - A header that breaks a rule, or is longer than 4112 bytes, is answered with 400 too, and the connection closes. It has
+ * - From a peer that is not listed such a header is a broken request, answered with 400 (`ERR_HTTP_PROXY_HEADER`).
+ * - A header that breaks a rule, or is longer than 4112 bytes (107 in version 1), is answered with 400 too, and the connection closes. It has
  *   to arrive in the time for a request head, counted from the accept.
- * - `LOCAL` connections (health checks of the proxy), UDP and Unix addresses tell no address. TLVs are skipped.
- * - Version 1, the one in text, is not read.
+ * - `LOCAL` connections and `PROXY UNKNOWN` (health checks of the proxy), UDP and Unix addresses tell no address. TLVs are skipped.
  */
 export interface ProxyProtocolOptions {
   /**

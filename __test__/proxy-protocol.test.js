@@ -15,6 +15,7 @@ const { Log } = require('./helpers/log.js');
 const { proxyHeader } = require('./helpers/proxy-header.js');
 const { RawClient, request } = require('./helpers/raw-http.js');
 const { listen } = require('./helpers/server.js');
+const { createSSLApp } = require('./helpers/tls.js');
 
 const CLIENT = { ip: '203.0.113.7', port: 51966 };
 const HOME = { trust: ['127.0.0.0/8'] };
@@ -22,7 +23,7 @@ const GET = request('GET', '/');
 
 /** An app that answers with what it knows of its peer: `proxied address as text|its bytes|its port|socket's address`. */
 function createApp(proxyProtocol) {
-  const app = uWS.App({ threads: 1, proxyProtocol });
+  const app = uWS.App({ threads: 2, proxyProtocol });
   afterTest(() => app.close());
   return app.any('/*', (res) => res.end(describePeer(res)));
 }
@@ -94,7 +95,7 @@ describe('a trusted proxy', () => {
     const client = await connect({ ...HOME, required: true });
     const response = await client.get('/');
     expect([response.status, response.text]).toEqual([
-      400, 'ERR_PROXY_MISSING: a header of version 2 must come first (PROXY protocol section 2)\n',
+      400, 'ERR_PROXY_MISSING: a header of version 1 or 2 must come first (PROXY protocol section 2)\n',
     ]);
     expect(await client.rest()).toBe('');
   });
@@ -103,7 +104,7 @@ describe('a trusted proxy', () => {
     const client = await connect(HOME);
     await client.send(Buffer.concat([proxyHeader(CLIENT), proxyHeader(CLIENT), Buffer.from(GET)]));
     const response = await client.response();
-    expect([response.status, response.text]).toEqual([400, expect.stringMatching(/^ERR_HTTP_METHOD: /)]);
+    expect([response.status, response.text]).toEqual([400, expect.stringMatching(/^ERR_HTTP_PROXY_HEADER: /)]);
     expect(await client.rest()).toBe('');
   });
 
@@ -120,6 +121,52 @@ describe('a trusted proxy', () => {
     const { message, fields } = await log.take();
     expect(message).toBe('peer broke a rule of the PROXY protocol');
     expect(fields).toMatchObject({ cause: 'ERR_PROXY_COMMAND', rule });
+  });
+
+  test.each([
+    ['TCP4 203.0.113.7 192.0.2.1 51966 443', '203.0.113.7|cb007107|51966|127.0.0.1'],
+    ['TCP6 2001:db8::7 ::1 1 443', `2001:0db8:${'0000:'.repeat(5)}0007|20010db8${'0'.repeat(20)}0007|1|127.0.0.1`],
+    ['UNKNOWN', '||0|127.0.0.1'],
+  ])('may speak version 1: PROXY %s', async (line, told) => {
+    const client = await connect({ ...HOME, required: true });
+    client.socket.setNoDelay(true);
+    for (const byte of `PROXY ${line}\r\n`) await client.send(byte);
+    expect((await client.get('/')).text).toBe(told);
+    expect((await client.get('/')).text).toBe(told);
+  });
+
+  test.each([
+    ['PROXY TCP4 203.0.113.7 192.0.2.1 051966 443\r\n', 'ERR_PROXY_LINE'],
+    ['PROXY TCP4 203.0.113.7 192.0.2.1 51966 443\n', 'ERR_PROXY_LINE_END'],
+    [`PROXY UNKNOWN ${'x'.repeat(100)}`, 'ERR_PROXY_LINE_END'],
+  ])('whose line of version 1 breaks a rule is told which: %j', async (line, code) => {
+    const client = await connect(HOME);
+    await client.send(line + GET);
+    const response = await client.response();
+    expect([response.status, response.text]).toEqual([400, expect.stringMatching(new RegExp(`^${code}: `))]);
+    expect(await client.rest()).toBe('');
+  });
+
+  test.each([['App', false], ['SSLApp', true]])('that checks the health of an %s leaves no warning', async (_, isSecure) => {
+    const log = new Log('debug');
+    const options = { threads: 2, proxyProtocol: { ...HOME, required: true } };
+    const app = isSecure ? createSSLApp(options) : createApp(options.proxyProtocol);
+    const port = listen(app);
+    const headers = [proxyHeader(), Buffer.from('PROXY UNKNOWN\r\n'), Buffer.from('PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n'), Buffer.alloc(0)];
+    const checks = Array.from({ length: 40 }, async (_, index) => {
+      const client = await RawClient.connect(port);
+      if (headers[index % 4].length > 0) await client.send(headers[index % 4]);
+      // HAProxy does that to its connections, as a rule before they are accepted.
+      if (index % 8 < 4) client.reset();
+      else client.finish();
+    });
+    await Promise.all(checks);
+    const records = [];
+    while (records.filter(({ message }) => message === 'connection ended').length < checks.length) records.push(await log.take());
+    expect(records.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
+    for (const { message, fields } of records) {
+      if (message === 'accepted') expect(fields.peer).toMatch(/^127\.0\.0\.1:/);
+    }
   });
 
   test('that announces too much is cut off before it has sent it', async () => {
@@ -162,8 +209,13 @@ describe('anybody else', () => {
     const client = await connect(option);
     await client.send(Buffer.concat([proxyHeader(CLIENT), Buffer.from(GET)]));
     const response = await client.response();
-    expect([response.status, response.text]).toEqual([400, expect.stringMatching(/^ERR_HTTP_METHOD: /)]);
+    const text = 'ERR_HTTP_PROXY_HEADER: a header of the PROXY protocol is read once, and only from peers that the option '
+      + 'proxyProtocol.trust names (PROXY protocol section 2)\n';
+    expect([response.status, response.text]).toEqual([400, text]);
     expect(await client.rest()).toBe('');
+    const second = await connect(option);
+    await second.send(`PROXY TCP4 203.0.113.7 192.0.2.1 51966 443\r\n${GET}`);
+    expect((await second.response()).text).toBe(text);
   });
 
   test('is served without a header although trusted peers need one', async () => {

@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * Behind a proxy that speaks the PROXY protocol, version 2: every answer names the client, not the proxy. For instance
+ * Behind a proxy that speaks the PROXY protocol: every answer names the client, not the proxy. For instance
  * with HAProxy in front (`server node 127.0.0.1:9001 send-proxy-v2`), or by hand, as a client at 203.0.113.7:51966:
  *
  *     { printf '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x07\x7f\0\0\1\xca\xfe\x01\xbb'; \

@@ -1,5 +1,6 @@
-//! The header of the PROXY protocol, version 2: what a proxy says of the client whose connection it passes on, in front
-//! of the client's first byte (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, section 2.2).
+//! The header of the PROXY protocol: what a proxy says of the client whose connection it passes on, in front
+//! of the client's first byte (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>). Version 1 is a [`line`] of text; this is version
+//! 2 (section 2.2):
 //!
 //! ```text
 //!   0               12          13            14       16
@@ -7,7 +8,9 @@
 //!                                                      └───────────── length ──────────────┘
 //! ```
 //! Whoever may send one can claim any address, so it is read from trusted peers only ([`Trust`]). To everybody else it
-//! is a broken request: its first byte that HTTP could not begin with is a NUL.
+//! is a broken request, which is told what is wrong ([`super::http::error::HttpError::ProxyHeader`]).
+
+pub mod line;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -50,14 +53,30 @@ pub enum ProxyError {
     #[error("the header is longer than this server accepts (PROXY protocol section 2.2)")]
     TooLong,
     /// The app requires a header, and the first bytes are none.
-    #[error("a header of version 2 must come first (PROXY protocol section 2)")]
+    #[error("a header of version 1 or 2 must come first (PROXY protocol section 2)")]
     Missing,
+    /// §2.1: the line of version 1 ends with CRLF, and has no more than 107 bytes.
+    #[error("the line of version 1 must end with CRLF within 107 bytes (PROXY protocol section 2.1)")]
+    LineEnd,
+    /// §2.1: the line of version 1 is made of these words, separated by one space.
+    #[error(
+        "the line of version 1 must be PROXY, TCP4 or TCP6, two addresses of that family and two ports, or PROXY UNKNOWN (PROXY protocol section 2.1)"
+    )]
+    Line,
 }
 
 impl ProxyError {
     /// Every error, in the order of declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Version, Self::Command, Self::Family, Self::TooShort, Self::TooLong, Self::Missing];
+    pub const ALL: [Self; 8] = [
+        Self::Version,
+        Self::Command,
+        Self::Family,
+        Self::TooShort,
+        Self::TooLong,
+        Self::Missing,
+        Self::LineEnd,
+        Self::Line,
+    ];
 
     /// A stable name for programs.
     #[must_use]
@@ -69,6 +88,8 @@ impl ProxyError {
             Self::TooShort => "ERR_PROXY_TOO_SHORT",
             Self::TooLong => "ERR_PROXY_TOO_LONG",
             Self::Missing => "ERR_PROXY_MISSING",
+            Self::LineEnd => "ERR_PROXY_LINE_END",
+            Self::Line => "ERR_PROXY_LINE",
         }
     }
 
@@ -81,8 +102,14 @@ impl ProxyError {
 /// Looks at all bytes of a connection so far.
 ///
 /// # Errors
-/// A header that breaks a rule; as soon as its first 16 bytes are there.
+/// A header that breaks a rule; as soon as its first 16 bytes, or its line, are there.
 pub fn read_preface(input: &[u8]) -> Result<Preface, ProxyError> {
+    if input.starts_with(line::SIGNATURE) {
+        return line::read(input);
+    }
+    if line::SIGNATURE.starts_with(input) {
+        return Ok(Preface::Partial);
+    }
     let common = input.len().min(SIGNATURE.len());
     if input[..common] != SIGNATURE[..common] {
         return Ok(Preface::Absent);
@@ -311,9 +338,14 @@ mod tests {
 
     #[test]
     fn what_is_no_header_is_the_clients_own() {
-        for bytes in
-            ["GET / HTTP/1.1\r\n", "\r\nGET /", "\r\n\r\nGET /", "PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n"]
-        {
+        for bytes in [
+            "GET / HTTP/1.1\r\n",
+            "\r\nGET /",
+            "\r\n\r\nGET /",
+            "PROXYS / HTTP/1.1\r\n",
+            "PROPFIND /",
+            "POST /",
+        ] {
             assert_eq!(verdict(bytes.as_bytes()), Ok(Preface::Absent), "{bytes:?}");
         }
         assert_eq!(verdict(b"\r\n\r\n\0\r\nQUIT"), Ok(Preface::Partial));
@@ -352,17 +384,16 @@ mod tests {
     proptest! {
         /// A header is either taken whole or refused for good: more bytes never change what was found.
         #[test]
-        fn what_was_found_stays(mut bytes in prop::collection::vec(any::<u8>(), 0..64), more in prop::collection::vec(any::<u8>(), 0..64), signed in any::<bool>()) {
-            if signed {
-                bytes.splice(0..0, SIGNATURE);
-            }
+        fn what_was_found_stays(mut bytes in prop::collection::vec(any::<u8>(), 0..64), more in prop::collection::vec(any::<u8>(), 0..64), signature in 0..4_usize) {
+            let signature = [&b""[..], &SIGNATURE, b"PROXY TCP4 1.1.1.1 ", b"PROXY UNKNOWN "][signature];
+            bytes.splice(0..0, signature.iter().copied());
             let found = read_preface(&bytes);
             bytes.extend_from_slice(&more);
             if found != Ok(Preface::Partial) {
                 prop_assert_eq!(read_preface(&bytes), found);
             }
             if let Ok(Preface::Header { len, .. }) = found {
-                prop_assert!((FIXED..=FIXED + MAX_LENGTH).contains(&len));
+                prop_assert!((line::SIGNATURE.len()..=FIXED + MAX_LENGTH).contains(&len));
             }
         }
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::httparse_opinion::ask;
 use super::{
-    fuzz_close_payload, fuzz_exchange, fuzz_extensions, fuzz_head, fuzz_inflate, fuzz_multipart, fuzz_router,
-    fuzz_session, fuzz_utf8,
+    fuzz_close_payload, fuzz_exchange, fuzz_extensions, fuzz_head, fuzz_inflate, fuzz_multipart,
+    fuzz_preface, fuzz_router, fuzz_session, fuzz_utf8,
 };
 
 /// One target.
@@ -19,13 +19,14 @@ struct Target {
 }
 
 /// Every target.
-const TARGETS: [Target; 9] = [
+const TARGETS: [Target; 10] = [
     Target { name: "close_payload", run: fuzz_close_payload::close_payload },
     Target { name: "exchange", run: |data| fuzz_exchange::exchange(data, ask) },
     Target { name: "extensions", run: fuzz_extensions::extensions },
     Target { name: "head", run: |data| fuzz_head::head(data, ask) },
     Target { name: "inflate", run: fuzz_inflate::inflate },
     Target { name: "multipart", run: fuzz_multipart::multipart },
+    Target { name: "preface", run: fuzz_preface::preface },
     Target { name: "router", run: fuzz_router::router },
     Target { name: "session", run: fuzz_session::session },
     Target { name: "utf8", run: fuzz_utf8::utf8 },
@@ -92,6 +93,11 @@ fn inflate_holds_for_its_seeds() {
 #[test]
 fn multipart_holds_for_its_seeds() {
     run("multipart");
+}
+
+#[test]
+fn preface_holds_for_its_seeds() {
+    run("preface");
 }
 
 #[test]

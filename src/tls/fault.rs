@@ -26,6 +26,11 @@ pub enum Fault {
     /// The first bytes are a request of HTTP.
     #[error("the peer speaks HTTP without TLS")]
     PlainHttp,
+    /// The first bytes are a header of the PROXY protocol, from somebody who is not trusted to send one.
+    #[error(
+        "the peer sent a header of the PROXY protocol, and the option proxyProtocol.trust does not name it"
+    )]
+    ProxyHeader,
     /// The first bytes are something else altogether.
     #[error("the peer does not speak TLS")]
     NotTls,
@@ -62,7 +67,7 @@ impl Fault {
         match self {
             Self::Silent | Self::Abandoned | Self::Truncated => CloseCause::TlsTruncated,
             Self::Alert(alert) => CloseCause::TlsAlert(Alert(u8::from(*alert))),
-            Self::PlainHttp | Self::NotTls | Self::Invalid(_) => CloseCause::TlsInvalid,
+            Self::PlainHttp | Self::ProxyHeader | Self::NotTls | Self::Invalid(_) => CloseCause::TlsInvalid,
         }
     }
 
@@ -74,7 +79,7 @@ impl Fault {
             Self::Abandoned | Self::Truncated => "ERR_TLS_TRUNCATED",
             Self::Alert(_) => "ERR_TLS_ALERT",
             Self::PlainHttp => "ERR_TLS_PLAIN_HTTP",
-            Self::NotTls => "ERR_TLS_NOT_TLS",
+            Self::ProxyHeader | Self::NotTls => "ERR_TLS_NOT_TLS",
             Self::Invalid(_) => "ERR_TLS_HANDSHAKE",
         }
     }

@@ -228,6 +228,11 @@ impl Session {
         let (all, input): (_, &mut dyn Read) = (sealed, &mut sealed);
         match &mut self.state {
             State::Greeting { acceptor, setup, first } => {
+                // Such a header nearly always comes in one piece; otherwise it is just no TLS.
+                if first.is_none() && (all.starts_with(b"PROXY ") || all.starts_with(b"\r\n\r\n\0\r\nQUIT\n"))
+                {
+                    return Err(Fault::ProxyHeader);
+                }
                 let first = *first.get_or_insert(all[0]);
                 if first.is_ascii_uppercase() {
                     return Err(Fault::PlainHttp);
@@ -308,6 +313,12 @@ impl Session {
         count
     }
 
+    /// Whether nothing has come from the client yet.
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
+        matches!(self.state, State::Greeting { first: None, .. })
+    }
+
     /// The socket has ended.
     ///
     /// # Errors
@@ -318,7 +329,7 @@ impl Session {
         }
         self.has_failed = true;
         Err(match &self.state {
-            State::Greeting { first: None, .. } => Fault::Silent,
+            _ if self.is_silent() => Fault::Silent,
             _ if self.is_handshaking() => Fault::Abandoned,
             _ => Fault::Truncated,
         })

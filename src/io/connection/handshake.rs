@@ -8,6 +8,7 @@ use crate::io::context::Context;
 use crate::io::transport::cause_of;
 use crate::protocol::time::Timestamp;
 use crate::tls::fault::{Fault, encode_plain_http_answer};
+use crate::tls::session::Session;
 use crate::tls::setup::Admission;
 
 /// A handshake that is to come or under way.
@@ -122,6 +123,13 @@ impl Connection {
     /// Reading or writing has failed.
     pub(super) fn handle_transport_error(&mut self, error: &std::io::Error, context: &mut Context) {
         match Fault::of(error) {
+            // A health check, mostly: many of them reset the connection as soon as it is there.
+            None if self.is_handshaking()
+                && self.is_serving()
+                && self.transport.session().is_none_or(Session::is_silent) =>
+            {
+                self.leave(Stage::Gone, Fault::Silent.handshake_cause());
+            }
             None if self.is_handshaking() && self.is_serving() => {
                 self.fail_handshake(cause_of(error).verdict().name, error, context);
                 self.stage = Stage::Gone;
@@ -143,7 +151,12 @@ impl Connection {
                 encode_plain_http_answer(&context.date, self.outbox.tail(&mut context.pool));
                 self.fail_handshake(fault.handshake_cause(), fault, context);
             }
-            Fault::Abandoned | Fault::Truncated | Fault::Alert(_) | Fault::NotTls | Fault::Invalid(_) => {
+            Fault::Abandoned
+            | Fault::Truncated
+            | Fault::Alert(_)
+            | Fault::ProxyHeader
+            | Fault::NotTls
+            | Fault::Invalid(_) => {
                 self.fail_handshake(fault.handshake_cause(), fault, context);
             }
         }

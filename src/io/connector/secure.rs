@@ -74,7 +74,7 @@ fn failure_of(error: &io::Error) -> ConnectFailure {
             tls("the server left in the middle of it".to_owned())
         }
         Some(Fault::Alert(alert)) => tls(format!("the server sent the alert {alert:?}")),
-        Some(Fault::PlainHttp | Fault::NotTls) => tls(NO_TLS.to_owned()),
+        Some(Fault::PlainHttp | Fault::ProxyHeader | Fault::NotTls) => tls(NO_TLS.to_owned()),
         Some(Fault::Invalid(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) => {
             tls(NO_TLS.to_owned())
         }

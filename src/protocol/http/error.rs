@@ -13,6 +13,11 @@ pub enum HttpError {
     /// RFC 9110 §9.1: the method is a token. Also what a TLS handshake on a plain port gets.
     #[error("the method must be a token (RFC 9110 section 9.1)")]
     InvalidMethod,
+    /// A header of the PROXY protocol: from somebody who is not trusted to send one, or a second one.
+    #[error(
+        "a header of the PROXY protocol is read once, and only from peers that the option proxyProtocol.trust names (PROXY protocol section 2)"
+    )]
+    ProxyHeader,
     /// RFC 9112 §3: method, one space, target, one space, version, CRLF, and nothing else.
     #[error(
         "the request line must be method, target and version, each separated by one space (RFC 9112 section 3)"
@@ -124,9 +129,10 @@ pub enum HttpError {
 
 impl HttpError {
     /// Every error, in the order of declaration.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::TooManyEmptyLines,
         Self::InvalidMethod,
+        Self::ProxyHeader,
         Self::InvalidRequestLine,
         Self::InvalidTarget,
         Self::InvalidVersion,
@@ -202,6 +208,7 @@ impl HttpError {
         match self {
             Self::TooManyEmptyLines => (400, "ERR_HTTP_TOO_MANY_EMPTY_LINES"),
             Self::InvalidMethod => (400, "ERR_HTTP_METHOD"),
+            Self::ProxyHeader => (400, "ERR_HTTP_PROXY_HEADER"),
             Self::InvalidRequestLine => (400, "ERR_HTTP_REQUEST_LINE"),
             Self::InvalidTarget => (400, "ERR_HTTP_TARGET"),
             Self::InvalidVersion => (400, "ERR_HTTP_VERSION"),
@@ -299,7 +306,8 @@ mod tests {
     fn a_status_line_begins_with_its_status_and_the_text_cites_a_section() {
         for error in HttpError::ALL {
             assert!(error.status_line().starts_with(&error.status().to_string()), "{error:?}");
-            assert!(error.to_string().contains("(RFC "), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains("(RFC ") || text.contains("(PROXY protocol section "), "{error:?}");
         }
     }
 

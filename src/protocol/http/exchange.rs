@@ -391,7 +391,8 @@ impl Exchange {
             _ => {}
         }
         let scanned = usize::from(opening.scanned);
-        let Some(len) = parse_head(input, scanned, &moment.limits.head, scratch)? else {
+        let parsed = parse_head(input, scanned, &moment.limits.head, scratch);
+        let Some(len) = parsed.map_err(|error| opening.explain(error, input))? else {
             opening.wait_for_more(input.len(), moment.now);
             return Ok(0);
         };

@@ -115,6 +115,18 @@ impl Opening {
         Ok(2)
     }
 
+    /// What is wrong with a head that begins like this and breaks a rule: a header of the PROXY protocol breaks some, too,
+    /// and its sender wants to know that it was not expected. Version 2 begins with two empty lines and a NUL.
+    pub(super) fn explain(&self, error: HttpError, head: &[u8]) -> HttpError {
+        let lines: [&[u8]; 3] = [b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN"];
+        let is_binary = self.empty_lines == 2 && head.first() == Some(&0);
+        if is_binary || lines.iter().any(|line| head.starts_with(line)) {
+            HttpError::ProxyHeader
+        } else {
+            error
+        }
+    }
+
     /// The first `len` bytes of the head are there. Of a new connection the time runs since it was accepted.
     pub(super) fn wait_for_more(&mut self, len: usize, now: Timestamp) {
         // A head that is not complete is shorter than its limit of 65,535.

@@ -283,7 +283,8 @@ fn first_bytes_that_are_not_tls_are_named() {
     assert_eq!(fault(b"GET / HTTP/1.1\r\n\r\n"), Some(Fault::PlainHttp));
     assert_eq!(fault(b"P"), Some(Fault::PlainHttp));
     assert_eq!(fault(&[0; 64]), Some(Fault::NotTls));
-    assert_eq!(fault(b"\r\n\r\n\0\r\nQUIT\n!"), Some(Fault::NotTls));
+    assert_eq!(fault(b"\r\n\r\n\0\r\nQUIT\n!"), Some(Fault::ProxyHeader));
+    assert_eq!(fault(b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n"), Some(Fault::ProxyHeader));
     assert!(matches!(fault(&[22, 3, 1, 0, 4, 9, 9, 9, 9]), Some(Fault::Invalid(_))));
     let mut silent = Pair::new(VERSIONS[1], 1024);
     assert_eq!(silent.session.handle_fin(), Err(Fault::Silent));

@@ -18,6 +18,7 @@ fn breaking(error: HttpError) -> Option<String> {
     match error {
         HttpError::TooManyEmptyLines => Some("\r\n".repeat(9)),
         HttpError::InvalidMethod => line("G@T / HTTP/1.1"),
+        HttpError::ProxyHeader => line("PROXY TCP4 203.0.113.7 192.0.2.1 51966 443"),
         HttpError::InvalidRequestLine => line("GET  / HTTP/1.1"),
         HttpError::InvalidTarget => line("GET index.html HTTP/1.1"),
         HttpError::InvalidVersion => line("GET / HTTPS/1.1"),

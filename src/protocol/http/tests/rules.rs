@@ -50,6 +50,13 @@ fn a_broken_head_is_answered_by_the_rule_it_breaks_and_told_to_nobody() {
     let cases = [
         ("GE(T / HTTP/1.1\r\nHost: a\r\n\r\n", HttpError::InvalidMethod),
         ("\u{16}\u{3}\u{1}", HttpError::InvalidMethod),
+        ("\0", HttpError::InvalidMethod),
+        ("\r\n\r\n\r\n\0", HttpError::InvalidMethod),
+        ("\r\n\r\n\0\r\nQUIT\n", HttpError::ProxyHeader),
+        ("PROXY TCP6 2001:db8::7 ::1 1 2\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", HttpError::ProxyHeader),
+        ("PROXY UNKNOWN\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", HttpError::ProxyHeader),
+        ("PROXY TCP4 / HTTP/1.1\r\nHost: a\r\n\r\n", HttpError::ProxyHeader),
+        ("PROXY TCP5 1.1.1.1 2.2.2.2 1 2\r\n\r\n", HttpError::InvalidVersion),
         ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", HttpError::InvalidRequestLine),
         ("GET /\r\n\r\n", HttpError::InvalidRequestLine),
         ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", HttpError::InvalidRequestLine),
