@@ -420,6 +420,10 @@ export type ListenErrorCode =
   /** The path of a Unix socket is too long. */
   | 'ENAMETOOLONG'
   | 'EINVAL'
+  /** `listen({ fd })`: the number names nothing. */
+  | 'EBADF'
+  /** `listen({ fd })`: it is no socket. */
+  | 'ENOTSOCK'
   | 'ENOTSUP'
   /** Too many open files. */
   | 'EMFILE'
@@ -450,6 +454,23 @@ export enum ListenOptions {
   LIBUS_LISTEN_DEFAULT = 0,
   /** See the constant {@link LIBUS_LISTEN_EXCLUSIVE_PORT}. */
   LIBUS_LISTEN_EXCLUSIVE_PORT = 1,
+}
+
+/** A socket to accept on, for {@link TemplatedApp.listen}. */
+export interface ListenDescriptorOptions {
+  /** Its descriptor, 0 – 2^31-1: 3 is the first that systemd passes. */
+  fd: number;
+}
+
+/** Who may connect to the socket of {@link TemplatedApp.listen_unix}. A key given as `undefined` means its default. */
+export interface ListenUnixOptions {
+  /** Permissions of its file, 0 – 0o777, whatever the umask is. Connecting takes the right to write. @default 0o700 */
+  mode?: number;
+  /**
+   * Group of its file, by name or number. An unknown name is a failure with `EINVAL`, and a group that this process may not
+   * give one with `EACCES`. @default that of the process
+   */
+  group?: string | number;
 }
 
 /**
@@ -664,12 +685,22 @@ export interface TemplatedApp {
   /** The same, on one address and with {@link ListenOptions}. */
   listen(host: RecognizedString, port: number, options: ListenOptions | undefined, callback: ListenCallback): this;
   /**
-   * Starts listening on a Unix socket, readable and writable by its owner only. A socket that lies at `path` already
-   * is replaced; any other file is left alone (`EADDRINUSE`). A failure is passed to the callback, not thrown. Mind the order of arguments: the callback comes first.
+   * Starts listening on a socket that somebody else has bound, such as systemd (docs/deployment.md): a TCP or Unix stream
+   * socket, which may listen already. Accepts on a copy of the descriptor, which itself stays open. A failure is passed to
+   * the callback: `EBADF`, `ENOTSOCK`, `EINVAL` for sockets of another kind or that are connected, `ENOTSUP` on Windows.
    *
-   * Returns the app. Throws what the callback throws.
+   * Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` if `fd` is no descriptor, and what the callback
+   * throws.
    */
-  listen_unix(callback: ListenUnixCallback, path: RecognizedString): this;
+  listen(options: ListenDescriptorOptions, callback: ListenCallback): this;
+  /**
+   * Starts listening on a Unix socket. Only its owner may connect, unless `options` say otherwise. A socket that lies at
+   * `path` already is replaced; any other file is left alone (`EADDRINUSE`). A failure is passed to the callback, not
+   * thrown. Mind the order of arguments: the callback comes first.
+   *
+   * Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad options, and what the callback throws.
+   */
+  listen_unix(callback: ListenUnixCallback, path: RecognizedString, options?: ListenUnixOptions | null): this;
 
   /**
    * Has `handler` told of every connection of this app that is accepted from now on: with 1 before its first request, and

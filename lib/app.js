@@ -153,16 +153,25 @@ class TemplatedApp {
     if (args.length < 2) throw missingArguments(2);
     const callback = args.pop();
     checkFunction(callback);
+    if (args.length === 1 && isOptions(args[0])) {
+      checkNames('listen', args[0], ['fd']);
+      return listen(this, callback, () => native.appListenDescriptor(app, args[0].fd));
+    }
     const { host, port, options } = readListenArguments(args);
     checkNames('listen', options, []);
     return listen(this, callback, () => native.appListen(app, host, port, options));
   }
 
-  listen_unix(callback, path) {
+  listen_unix(callback, path, options) {
     const app = appNumber(this);
     if (arguments.length < 2) throw missingArguments(2);
     checkFunction(callback);
-    return listen(this, callback, () => native.appListenUnix(app, readable(path)));
+    if (options !== undefined && options !== null && typeof options !== 'object') {
+      throw typeError('ERR_INVALID_ARG_TYPE', 'options must be an object');
+    }
+    const { mode, group } = options ?? {};
+    checkNames('listen_unix', options, ['mode', 'group']);
+    return listen(this, callback, () => native.appListenUnix(app, readable(path), mode, group));
   }
 
   getDescriptor() {
@@ -342,6 +351,11 @@ function setTarget(number, target, pattern) {
   targets[number] = target;
   if (replaced >= 0) targets[replaced] = undefined;
   checkPattern(pattern, replaced === number);
+}
+
+/** Whether an argument of `listen` is no port: `{ fd }`. Data are hosts. */
+function isOptions(argument) {
+  return typeof argument === 'object' && argument !== null && !ArrayBuffer.isView(argument) && !isAnyArrayBuffer(argument);
 }
 
 /** `[port]`, `[port, options]`, `[host, port]` or `[host, port, options]`. A lone port may be a numeric string. */

@@ -149,6 +149,8 @@ app
   .listen('127.0.0.1', 0, uWS.LIBUS_LISTEN_DEFAULT, listening)
   .listen_unix(listening, '/run/ferrows.sock')
   .listen(9001, uWS.ListenOptions.LIBUS_LISTEN_EXCLUSIVE_PORT, listening)
+  .listen_unix(listening, '/run/ferrows.sock', { mode: 0o660, group: 'www-data' })
+  .listen({ fd: 3 }, listening)
   .listen(0, (token) => {
     // @ts-expect-error the token may be false
     uWS.us_socket_local_port(token);

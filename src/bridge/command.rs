@@ -291,7 +291,7 @@ pub struct ListenOrder {
     pub share: Vec<WorkerId>,
     /// The apps that take its connections over.
     pub children: Arc<Children>,
-    /// The file of a Unix socket, which is removed again when the listener closes.
+    /// The file of a Unix socket that was bound here, which is removed again when the listener closes.
     pub file: Option<SocketFile>,
 }
 

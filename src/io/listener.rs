@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
@@ -30,8 +30,26 @@ pub enum Address {
         /// Refuse to share the port with other sockets.
         exclusive: bool,
     },
-    /// A path in the file system.
-    Unix(PathBuf),
+    /// A path in the file system, and who may connect there.
+    Unix(PathBuf, Access),
+}
+
+/// Who may connect to a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Permissions of the file, at most 0o777; connecting takes the right to write.
+    pub mode: u32,
+    /// Its group; `None` for that of the process.
+    pub group: Option<Group>,
+}
+
+/// A group of users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// As the system lists it.
+    Name(String),
+    /// Its number.
+    Number(u32),
 }
 
 /// Binds and listens. Returns the socket, non-blocking, and its port (0 for a Unix socket). Blocks while a host name
@@ -42,7 +60,7 @@ pub enum Address {
 pub fn bind(address: &Address) -> io::Result<(Socket, u16)> {
     match address {
         Address::Tcp { host, port, exclusive } => bind_tcp(host.as_deref(), *port, *exclusive),
-        Address::Unix(path) => Ok((bind_unix(path)?, 0)),
+        Address::Unix(path, access) => Ok((bind_unix(path, access)?, 0)),
     }
 }
 
@@ -90,25 +108,39 @@ fn listen_on(address: SocketAddr, exclusive: bool) -> io::Result<Socket> {
 }
 
 #[cfg(unix)]
-fn bind_unix(path: &PathBuf) -> io::Result<Socket> {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-
-    // A socket left behind by an earlier process is replaced; any other file was not ours to remove.
-    if std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
-        std::fs::remove_file(path)?;
-    }
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+fn bind_unix(path: &Path, access: &Access) -> io::Result<Socket> {
+    let socket = super::unix_socket::bind(path, access)?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
 #[cfg(not(unix))]
-fn bind_unix(_path: &PathBuf) -> io::Result<Socket> {
-    let _: Option<SockAddr> = None;
+fn bind_unix(_path: &Path, _access: &Access) -> io::Result<Socket> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Makes sure that connections can be accepted on a descriptor, and listens, if nobody does yet. Returns the socket,
+/// non-blocking, and its port (0 for a Unix socket).
+///
+/// # Errors
+/// What the system says: `ENOTSOCK`, `EINVAL` for a socket that is connected; [`io::ErrorKind::InvalidInput`] for what is
+/// neither TCP nor a Unix stream socket.
+#[cfg(unix)]
+pub fn inspect(descriptor: std::os::fd::OwnedFd) -> io::Result<(Socket, u16)> {
+    let socket = Socket::from(descriptor);
+    let is_stream = socket.r#type()? == Type::STREAM;
+    let address = socket.local_addr()?;
+    let is_served = [Domain::IPV4, Domain::IPV6, Domain::UNIX].contains(&address.domain());
+    if !is_stream || !is_served {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    if !socket.is_listener()? {
+        socket.listen(BACKLOG)?;
+    }
+    socket.set_nonblocking(true)?;
+    let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
+    Ok((socket, port))
 }
 
 /// A listening socket in the hands of its worker.
@@ -157,12 +189,10 @@ impl Listener {
     /// When the runtime cannot take the socket.
     pub fn new(order: ListenOrder, waker: Waker) -> io::Result<Self> {
         let ListenOrder { socket, listener, app, share, children, file } = order;
-        let socket = match file {
-            None => ListeningSocket::Tcp(TcpListener::from_std(socket.into())?),
+        let socket = match socket.local_addr()?.domain() {
             #[cfg(unix)]
-            Some(_) => ListeningSocket::Unix(UnixListener::from_std(socket.into())?),
-            #[cfg(not(unix))]
-            Some(_) => return Err(io::ErrorKind::Unsupported.into()),
+            Domain::UNIX => ListeningSocket::Unix(UnixListener::from_std(socket.into())?),
+            _ => ListeningSocket::Tcp(TcpListener::from_std(socket.into())?),
         };
         let listener = Self { id: listener, app, share, turn: 0, children, socket, waker, file };
         tracing::info!(address = %listener.address(), "listening");
@@ -183,7 +213,11 @@ impl Listener {
                 socket.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string())
             }
             #[cfg(unix)]
-            (ListeningSocket::Unix(_), None) => String::new(),
+            (ListeningSocket::Unix(socket), None) => {
+                let address = socket.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                path.map_or_else(String::new, |path| path.display().to_string())
+            }
         }
     }
 
@@ -335,7 +369,7 @@ mod tests {
     #[cfg(unix)]
     fn a_stale_unix_socket_is_replaced_and_a_file_is_not() {
         let path = std::env::temp_dir().join(format!("ferrows-listener-{}.sock", std::process::id()));
-        let address = Address::Unix(path.clone());
+        let address = Address::Unix(path.clone(), Access { mode: 0o700, group: None });
         drop(bind(&address).unwrap());
         let second = bind(&address);
         assert!(second.is_ok());

@@ -19,6 +19,8 @@ pub mod thread_clock;
 pub mod timers;
 pub mod topics;
 pub mod transport;
+#[cfg(unix)]
+pub mod unix_socket;
 pub mod watch;
 pub mod wire;
 pub mod worker;

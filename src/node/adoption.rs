@@ -19,15 +19,7 @@ use crate::io::descriptor::{Home, Registration, is_known};
 /// `appAdopt(app, fd, ip)`: serves a copy of a connected socket. The caller's descriptor stays the caller's.
 pub fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
-    let number = match env.number(call.argument(1)) {
-        Some(number) if number.fract() == 0.0 && (0.0..=LARGEST).contains(&number) => number as u32,
-        Some(number) => {
-            return Err(Misuse::out_of_range(format!(
-                "fd must be an integer from 0 to 2^31-1, got {number}"
-            )));
-        }
-        None => return Err(Misuse::invalid_type("fd must be a number")),
-    };
+    let number = descriptor_number(env, call.argument(1))?;
     let ip = address_argument(call, 2)?;
     let mut environment = call.environment()?;
     environment.app(call.number(0))?;
@@ -35,6 +27,17 @@ pub fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let address = ip.map(|ip| SocketAddr::new(ip, port));
     environment.adopt(env, call.number(0), socket, address)?;
     Ok(Value::UNDEFINED)
+}
+
+/// The argument `fd`.
+pub fn descriptor_number(env: Env<'_>, value: Value<'_>) -> Result<u32, Misuse> {
+    match env.number(value) {
+        Some(number) if number.fract() == 0.0 && (0.0..=LARGEST).contains(&number) => Ok(number as u32),
+        Some(number) => {
+            Err(Misuse::out_of_range(format!("fd must be an integer from 0 to 2^31-1, got {number}")))
+        }
+        None => Err(Misuse::invalid_type("fd must be a number")),
+    }
 }
 
 #[cfg(unix)]
@@ -49,16 +52,21 @@ fn take(_: u32) -> io::Result<(Socket, u16)> {
 }
 
 fn refused(number: u32, error: &io::Error) -> Misuse {
-    let code = match (error.kind(), error.raw_os_error()) {
-        (io::ErrorKind::InvalidInput, None) => {
-            return Misuse::invalid_value(format!("fd {number} must be a TCP or a Unix stream socket"));
-        }
+    if (error.kind(), error.raw_os_error()) == (io::ErrorKind::InvalidInput, None) {
+        return Misuse::invalid_value(format!("fd {number} must be a TCP or a Unix stream socket"));
+    }
+    let code = os_code(error);
+    Misuse::system(code, format!("adoptSocket {code}: {error}: fd {number}"))
+}
+
+/// What Node calls it that a descriptor is none of a usable socket.
+pub fn os_code(error: &io::Error) -> &'static str {
+    match (error.kind(), error.raw_os_error()) {
         (io::ErrorKind::NotConnected, _) => "ENOTCONN",
         (_, Some(9)) => "EBADF",
         (_, Some(NOT_SOCKET)) => "ENOTSOCK",
         _ => code_of(error),
-    };
-    Misuse::system(code, format!("adoptSocket {code}: {error}: fd {number}"))
+    }
 }
 
 /// An IP address as text, or its 4 or 16 bytes.

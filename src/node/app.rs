@@ -1,7 +1,8 @@
 //! `App`: routes, listening sockets, and closing all of it.
 
 use std::io;
-use std::path::PathBuf;
+
+use socket2::Socket;
 
 use super::behavior::{Behavior, BehaviorValues, Route, Target};
 use super::cache::Expiry;
@@ -171,18 +172,31 @@ impl Environment {
         self.outgoing.to_all(&threads.pool, order);
     }
 
-    fn listen(&mut self, env: Env<'_>, number: f64, address: Address) -> Result<Handle, Misuse> {
+    /// Binds a socket and accepts on it.
+    pub fn listen(&mut self, env: Env<'_>, number: f64, address: Address) -> Result<Handle, Misuse> {
         self.app(number)?;
         let (socket, port) = bind(&address).map_err(|error| refused(&address, &error))?;
+        let file = match address {
+            Address::Tcp { .. } => None,
+            Address::Unix(path, _) => Some(SocketFile { identity: identify(&path), path }),
+        };
+        self.accept_on(env, number, socket, port, file)
+    }
+
+    /// Accepts on a socket that listens. `file` is to be removed when it closes.
+    pub fn accept_on(
+        &mut self,
+        env: Env<'_>,
+        number: f64,
+        socket: Socket,
+        port: u16,
+        file: Option<SocketFile>,
+    ) -> Result<Handle, Misuse> {
         let (app, share) = self.prepare(env, number)?;
         let id = ListenerId(self.next_listener);
         self.next_listener = self.next_listener.wrapping_add(1);
         // Accepting goes round, so that several listening sockets do not all burden the first worker.
         let worker = share[id.0 as usize % share.len()];
-        let file = match address {
-            Address::Tcp { .. } => None,
-            Address::Unix(path) => Some(SocketFile { identity: identify(&path), path }),
-        };
         let handle = self
             .listeners
             .insert(Listener { id, app, worker, port })
@@ -367,17 +381,6 @@ pub fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.from_number(handle.to_number()))
 }
 
-/// `appListenUnix(app, path)`: returns the handle of the listening socket.
-pub fn listen_unix<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let path = text_argument(call, 1)?;
-    if path.is_empty() || path.contains('\0') {
-        return Err(Misuse::invalid_type("path must be a non-empty string without NUL"));
-    }
-    let address = Address::Unix(PathBuf::from(path));
-    let handle = call.environment()?.listen(call.env(), call.number(0), address)?;
-    Ok(call.env().from_number(handle.to_number()))
-}
-
 /// `listenerClose(listener)`: the port is free on return. Nothing if it is closed already: who ends a program twice means no
 /// harm.
 pub fn close_listener<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
@@ -469,7 +472,7 @@ pub fn subscribers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 fn refused(address: &Address, error: &io::Error) -> Misuse {
     let place = match address {
         Address::Tcp { host, port, .. } => format!("{}:{port}", host.as_deref().unwrap_or("*")),
-        Address::Unix(path) => path.display().to_string(),
+        Address::Unix(path, _) => path.display().to_string(),
     };
     let code = code_of(error);
     Misuse::system(code, format!("listen {code}: {error}: {place}"))

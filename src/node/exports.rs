@@ -6,8 +6,8 @@ use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
     adoption, app, buffer, client, connections, declarative, dispatch, files, http_request, http_response,
-    logger, multipart, notices, pending, request_body, response_body, shutdown, stats, store, tcp, tls,
-    websocket,
+    listening, logger, multipart, notices, pending, request_body, response_body, shutdown, stats, store, tcp,
+    tls, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -53,7 +53,8 @@ pub const ALL: &[(&str, Native)] = &[
     ("appUnroute", app::unroute),
     ("appWebSocket", app::websocket),
     ("appListen", app::listen),
-    ("appListenUnix", app::listen_unix),
+    ("appListenUnix", listening::listen_unix),
+    ("appListenDescriptor", listening::listen_descriptor),
     ("appClose", app::close),
     ("appShutdown", shutdown::shut_down),
     ("appPublish", app::publish),

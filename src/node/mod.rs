@@ -29,6 +29,7 @@ pub mod handles;
 pub mod http_request;
 pub mod http_response;
 pub mod limits;
+pub mod listening;
 pub mod logger;
 pub mod multipart;
 pub mod notices;
