@@ -1,9 +1,10 @@
-// Clients of the measurement in newcomers.mjs that connect, send a few bytes and no more: `hold` of them at a time, and `rate`
-// new ones per second, for which the oldest leave. Those that the server ends are replaced.
+// Clients of the measurement in newcomers.mjs that connect, send a few bytes and no more: first `hold` of them, and then `rate`
+// new ones per second, for which the oldest leave if as many are still held. With `refill`, those that the server ends are
+// replaced at once.
 
 import net from 'node:net';
 
-const { port, hold, rate, bytes } = JSON.parse(process.env.CROWD);
+const { port, hold, rate, bytes, refill } = JSON.parse(process.env.CROWD);
 const first = Buffer.from(bytes, 'hex');
 /** Each source address has ports of its own, most of which wait (TIME_WAIT) when the server has ended their connection. */
 const ADDRESSES = 16;
@@ -21,12 +22,13 @@ function connect() {
 }
 
 const PERIOD = 20;
+/** Connections per period until all are held. */
+const AT_FIRST = 40;
 setInterval(() => {
-  for (let count = 0; count < (rate * PERIOD) / 1000; count++) {
+  const isFull = refill ? held.size >= hold : begun >= hold;
+  for (let count = 0; count < (isFull ? (rate * PERIOD) / 1000 : AT_FIRST); count++) {
     connect();
     if (held.size > hold) held.values().next().value.destroy();
   }
-  // Up to what is to be held, as fast as the server accepts.
-  for (let count = 0; count < 40 && held.size < hold; count++) connect();
 }, PERIOD);
 process.on('message', () => process.send({ held: held.size, begun }));

@@ -22,8 +22,8 @@ const { values } = parseArgs({
 const [seconds, hold, rate] = [values.seconds, values.hold, values.rate].map(Number);
 /** An honest client that has waited for so long, in milliseconds, has failed. */
 const PATIENCE = 5_000;
-/** Each is what the others send before they fall silent, in hexadecimal digits. */
-const CROWDS = { 'say nothing': '', 'begin a handshake': '160301' };
+/** What the others send before they fall silent, in hexadecimal digits, and whether they come again when they are ended. */
+const CROWDS = { 'say nothing': { bytes: '', refill: true }, 'begin a handshake': { bytes: '160301', refill: false } };
 /** Each process holds a part: it has no more descriptors than the server. */
 const PROCESSES = 2;
 
@@ -34,7 +34,7 @@ execFileSync('openssl', [
   '-addext', 'subjectAltName=DNS:localhost', '-keyout', key_file_name, '-out', cert_file_name,
 ], { stdio: 'pipe' });
 try {
-  for (const [manner, bytes] of Object.entries(CROWDS)) await measure(manner, bytes);
+  for (const [manner, crowd] of Object.entries(CROWDS)) await measure(manner, crowd);
 } finally {
   rmSync(directory, { recursive: true });
 }
@@ -48,20 +48,17 @@ async function ask(child) {
   return (await once(child, 'message'))[0];
 }
 
-async function measure(manner, bytes) {
+async function measure(manner, { bytes, refill }) {
   const server = start('newcomers-server.mjs', { SERVER: JSON.stringify({ key_file_name, cert_file_name }) });
   const [{ port }] = await once(server, 'message');
   const empty = await ask(server);
   const crowd = Array.from({ length: PROCESSES }, () =>
-    start('newcomers-crowd.mjs', { CROWD: JSON.stringify({ port, bytes, hold: hold / PROCESSES, rate: rate / PROCESSES }) }));
+    start('newcomers-crowd.mjs', { CROWD: JSON.stringify({ port, bytes, refill, hold: hold / PROCESSES, rate: rate / PROCESSES }) }));
   try {
-    let open = 0;
-    for (let tries = 0; tries < 60; tries++) {
+    for (;;) {
       await pause(1_000);
-      const before = open;
-      ({ connections: { open } } = await ask(server));
-      // As many as there are going to be.
-      if (open >= hold || (tries > 10 && open <= before)) break;
+      const reports = await Promise.all(crowd.map(ask));
+      if (reports.every(({ begun }) => begun >= hold / PROCESSES)) break;
     }
     const honest = [];
     const until = Date.now() + seconds * 1_000;
@@ -76,7 +73,7 @@ async function measure(manner, bytes) {
     const sum = (name) => others.reduce((total, it) => total + it[name], 0);
     console.log(`${share >= 0.95 ? 'passed' : 'FAILED'} clients that ${manner}: ${succeeded.length} of ${outcomes.length} honest`
       + ` handshakes (${(share * 100).toFixed(1)} %), half of them within ${succeeded[succeeded.length >> 1]} ms; the server had`
-      + ` ${JSON.stringify(full.connections)} and ${((full.resident - empty.resident) / 1024 / 1024).toFixed(0)} MiB more than when empty,`
+      + ` ${full.connections.http.open} open and ${((full.resident - empty.resident) / 1024 / 1024).toFixed(0)} MiB more than when empty,`
       + ` the others held ${sum('held')} and have made ${sum('begun')} connections`);
     if (share < 0.95) process.exitCode = 1;
   } finally {

@@ -13,6 +13,7 @@ pub mod pool;
 pub mod publication;
 pub mod ready;
 pub mod registry;
+pub mod reserve;
 pub mod room;
 pub mod tallies;
 pub mod thread_clock;

@@ -73,6 +73,12 @@ impl Transport {
         if self.session.is_some() { Err(io::ErrorKind::Unsupported.into()) } else { self.wire.into_socket() }
     }
 
+    /// The number of its descriptor; `None` where they are not numbered from 0.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<u64> {
+        self.wire.descriptor()
+    }
+
     /// The other end; `None` on a Unix socket, and if it had gone before anybody asked.
     #[must_use]
     pub const fn peer(&self) -> Option<SocketAddr> {

@@ -138,6 +138,15 @@ impl Wire {
         }
     }
 
+    /// The number of its descriptor; `None` where they are not numbered from 0.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<u64> {
+        #[cfg(unix)]
+        return u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&*self.socket())).ok();
+        #[cfg(not(unix))]
+        return None;
+    }
+
     fn socket(&self) -> SockRef<'_> {
         match self {
             Self::Tcp { stream, .. } => SockRef::from(stream),

@@ -34,6 +34,7 @@ use super::pool::Peers;
 use super::publication::Publication;
 use super::ready::{Ready, Token};
 use super::registry::Registry;
+use super::reserve::Reserve;
 use super::timers::Entry;
 use super::topics::Subscriber;
 use super::transport::Transport;
@@ -89,6 +90,9 @@ pub struct Worker {
     /// The listeners that failed to accept are tried again at this moment.
     retry: Option<(Timestamp, Vec<ListenerId>)>,
     rest: Rest,
+    reserve: Reserve,
+    /// When room was last sought in vain.
+    room_sought: Option<Timestamp>,
     /// When it was last told that connections had to make room.
     room_told: Option<Timestamp>,
     /// Set while accepting fails.
@@ -162,6 +166,8 @@ impl Worker {
             date: DateCache::new(0),
             retry: None,
             rest: Rest::default(),
+            reserve: Reserve::default(),
+            room_sought: None,
             room_told: None,
             accept_pause: None,
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -379,14 +385,15 @@ impl Worker {
     fn accept(&mut self, id: ListenerId) {
         for _ in 0..ACCEPTS_PER_PASS {
             let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
-            let (app, accepted) = (listener.app, listener.poll_accept());
-            let share =
-                if let Poll::Ready(Err(_)) = &accepted { listener.share().to_vec() } else { Vec::new() };
-            match accepted {
+            let app = listener.app;
+            match listener.poll_accept() {
                 Poll::Pending => return,
-                Poll::Ready(Ok(accepted)) => self.place(accepted, app),
+                Poll::Ready(Ok(accepted)) => {
+                    self.keep_reserve(&accepted, id);
+                    self.place(accepted, app);
+                }
                 Poll::Ready(Err(error)) if concerns_one_peer(&error) => {}
-                Poll::Ready(Err(error)) if self.make_room_for(&error, &share) => {}
+                Poll::Ready(Err(error)) if self.make_room_for(&error, id) => {}
                 Poll::Ready(Err(error)) => {
                     // Out of descriptors, mostly. Trying again at once would spin until somebody closes one.
                     if AcceptPause::fail(&mut self.accept_pause, self.context.now) {

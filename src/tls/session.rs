@@ -39,7 +39,8 @@ pub struct Session {
 enum State {
     /// The ClientHello is not complete.
     Greeting {
-        acceptor: Box<Acceptor>,
+        /// Made for the first byte: a client that sends none shall cost as little as can be.
+        acceptor: Option<Box<Acceptor>>,
         setup: Arc<TlsSetup>,
         /// The first byte, once it is there.
         first: Option<u8>,
@@ -72,7 +73,7 @@ impl Session {
     /// Waits for the client's first message, which begins with `early`.
     #[must_use]
     pub fn new(setup: Arc<TlsSetup>, early: Vec<u8>) -> Self {
-        let state = State::Greeting { acceptor: Box::default(), setup, first: None };
+        let state = State::Greeting { acceptor: None, setup, first: None };
         Self { state, unsent: 0, early, domain: None, fault: None, has_ended: false, has_failed: false }
     }
 
@@ -237,6 +238,7 @@ impl Session {
                 if first.is_ascii_uppercase() {
                     return Err(Fault::PlainHttp);
                 }
+                let acceptor = acceptor.get_or_insert_default();
                 let taken = acceptor.read_tls(input).map_err(|_| Fault::NotTls)?;
                 match acceptor.accept() {
                     Ok(None) => {}

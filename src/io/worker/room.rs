@@ -3,12 +3,13 @@
 use std::io;
 use std::time::Duration;
 
-use super::Worker;
+use super::{ACCEPT_PAUSE, Worker};
 use crate::bridge::command::Command;
-use crate::bridge::id::WorkerId;
+use crate::bridge::id::ListenerId;
 use crate::io::connection::Connection;
 use crate::io::context::Context;
 use crate::io::descriptor::ask_for_room;
+use crate::io::listener::{Accepted, Listener};
 use crate::io::room::{Candidate, at_a_time, choose};
 
 impl Worker {
@@ -27,20 +28,42 @@ impl Worker {
 
     /// Accepting has failed with `error`. Returns whether it may succeed now: the process had no descriptors left, and some
     /// connection has given its own back.
-    pub(super) fn make_room_for(&mut self, error: &io::Error, share: &[WorkerId]) -> bool {
-        if !is_out_of_descriptors(error) {
-            return false;
+    pub(super) fn make_room_for(&mut self, error: &io::Error, listener: ListenerId) -> bool {
+        is_out_of_descriptors(error) && self.make_room_everywhere(listener)
+    }
+
+    /// Has room made before it is needed: the last descriptors are for the application's own files and sockets.
+    pub(super) fn keep_reserve(&mut self, accepted: &Accepted, listener: ListenerId) {
+        if let Accepted::Kept { transport, .. } = accepted
+            && self.reserve.is_touched_by(transport.descriptor())
+            && self.room_sought.is_none_or(|sought| self.context.now.since(sought) >= ACCEPT_PAUSE)
+        {
+            // If nobody can give way, it is no use to look at all connections for each new one.
+            self.room_sought = (!self.make_room_everywhere(listener)).then_some(self.context.now);
         }
+    }
+
+    /// Asks all who serve the connections of a listening socket to end some on which no request is under way. Returns whether
+    /// this worker had any.
+    fn make_room_everywhere(&mut self, listener: ListenerId) -> bool {
+        let share =
+            self.listeners.iter().find(|it| it.id == listener).map(Listener::share).unwrap_or_default();
         // What they hold is the same process's, and with every accept it is another worker that gets the connection.
         for worker in share.iter().filter(|worker| **worker != self.id) {
             self.peers.send(*worker, Command::MakeRoom);
         }
         ask_for_room(&self.peers);
+        if !self.make_room() {
+            return false;
+        }
         if self.room_told.is_none_or(|told| self.context.now.since(told) >= TELL_EVERY) {
             self.room_told = Some(self.context.now);
-            tracing::warn!(worker = self.id.0, %error, "connections without a request give way to new ones");
+            tracing::warn!(
+                worker = self.id.0,
+                "descriptors run out; connections without a request give way to new ones"
+            );
         }
-        self.make_room()
+        true
     }
 
     /// `Command::MakeRoom`: ends some of the connections on which no request is under way. Returns whether there were any.

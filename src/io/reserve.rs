@@ -1,0 +1,66 @@
+//! The last descriptors of the process, which connections shall not take: an application that can open no file any more, not
+//! even to look how much memory it uses, is as little use as one that accepts nobody.
+
+/// See the top of the file.
+#[derive(Debug, Default)]
+pub struct Reserve {
+    /// Where it begins, as far as that is known. The limit may be raised while the process runs.
+    begin: u64,
+}
+
+impl Reserve {
+    /// Whether a descriptor that was just given out belongs to the reserve. The system gives the lowest that is free, so all
+    /// others below are taken.
+    pub fn is_touched_by(&mut self, descriptor: Option<u64>) -> bool {
+        let Some(descriptor) = descriptor.filter(|descriptor| *descriptor >= self.begin) else {
+            return false;
+        };
+        let Some(limit) = limit() else { return false };
+        self.begin = begin(limit);
+        descriptor >= self.begin
+    }
+}
+
+/// The first descriptor of the reserve, if a process may have so many.
+fn begin(limit: u64) -> u64 {
+    limit.saturating_sub((limit / 32).clamp(LEAST, MOST))
+}
+
+/// Descriptors that the process may have; `None` where that is not known, and room is made only once they have run out.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn limit() -> Option<u64> {
+    use nix::sys::resource::{Resource, getrlimit};
+
+    #[allow(clippy::useless_conversion, reason = "it has 32 bits where the machine has")]
+    getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| u64::from(soft))
+}
+
+/// See above.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const fn limit() -> Option<u64> {
+    None
+}
+
+const LEAST: u64 = 8;
+const MOST: u64 = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_descriptors_are_kept_and_not_too_many_of_them() {
+        assert_eq!([4, 150, 1_024, 20_000, 1 << 20].map(begin), [0, 142, 992, 19_744, (1 << 20) - 256]);
+    }
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn a_low_descriptor_is_none_of_them() {
+        let mut reserve = Reserve::default();
+        assert!(!reserve.is_touched_by(Some(3)));
+        assert!(!reserve.is_touched_by(None));
+        let limit = limit().unwrap();
+        assert!(reserve.is_touched_by(Some(limit - 1)));
+        assert!(!reserve.is_touched_by(Some(begin(limit) - 1)));
+    }
+}
