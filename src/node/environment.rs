@@ -127,6 +127,13 @@ impl Environment {
         }
     }
 
+    /// Hands over what has gathered for one worker, so that it writes while a handler goes on.
+    pub fn hand_over(&mut self, worker: WorkerId) {
+        if let Some(threads) = &self.threads {
+            self.outgoing.hand_over(&threads.pool, worker);
+        }
+    }
+
     /// Hands commands over and waits until the worker of `connection` has written what the kernel takes of its output: from
     /// then on it is known what the peer really leaves waiting. Costs two thread hand-overs, as much as uWebSockets.js pays
     /// for a few writes.

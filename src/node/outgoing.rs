@@ -12,14 +12,14 @@ use crate::bridge::id::{ConnectionId, WorkerId};
 use crate::bridge::latch::Latch;
 use crate::bridge::queue::Downlink;
 use crate::bridge::sync::Arc;
-use crate::io::pool::Pool;
+use crate::io::pool::{Handle, Pool};
 
 /// The batches being filled.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     batches: Vec<CommandBatch>,
-    /// Bytes published to each worker since it was last waited for, its commands included.
-    published: Vec<usize>,
+    /// Bytes sent and published to each worker since it was last waited for, its commands included.
+    sent: Vec<usize>,
     /// What each worker was last waited for in vain, until it has caught up.
     overdue: Vec<Option<Arc<Latch>>>,
     /// Whether commands gather until the dispatcher hands them over, or `cork` ends.
@@ -42,17 +42,17 @@ impl Outgoing {
         self.batch(worker).commands.push(command);
     }
 
-    /// Counts a message published to `worker`. Returns whether it is time to wait for that worker: what a handler that
-    /// never stops publishing makes is multiplied over there, so the worker may be the slower of the two.
-    pub fn count_published(&mut self, worker: WorkerId, length: usize) -> bool {
-        if self.published.len() <= worker.index() {
-            self.published.resize(worker.index() + 1, 0);
+    /// Counts a message sent or published to `worker`. Returns whether it is time to wait for that worker: what a program that
+    /// never stops makes costs more over there, so the worker may be the slower of the two.
+    pub fn count_message(&mut self, worker: WorkerId, length: usize) -> bool {
+        if self.sent.len() <= worker.index() {
+            self.sent.resize(worker.index() + 1, 0);
         }
-        let published = &mut self.published[worker.index()];
-        *published += length + size_of::<Command>();
-        let is_much = *published >= MOST_PUBLISHED;
+        let sent = &mut self.sent[worker.index()];
+        *sent += length + if self.holding == 0 { BATCH_WEIGHT } else { size_of::<Command>() };
+        let is_much = *sent >= MOST_SENT;
         if is_much {
-            *published = 0;
+            *sent = 0;
         }
         is_much
     }
@@ -106,41 +106,56 @@ impl Outgoing {
         }
     }
 
+    /// Hands over what has gathered for one worker.
+    pub fn hand_over(&mut self, pool: &Pool, worker: WorkerId) {
+        if let Some(handle) = running(pool, worker) {
+            handle.downlink.push(self.batch(worker));
+        }
+    }
+
     /// Hands over what has gathered for the worker of `connection`, and waits until it has written what the kernel takes for
-    /// that connection.
+    /// that connection: not for long, and for a worker that hangs only once. Until it goes on, what it is to do counts as
+    /// not done.
     pub fn look_at(&mut self, pool: &Pool, connection: ConnectionId) {
-        if pool.is_running()
-            && let Some(handle) = pool.workers().get(connection.worker.index())
-        {
-            self.ask(&handle.downlink, connection.worker, |done| Command::WriteConnection {
-                connection,
-                done,
-            });
+        let worker = connection.worker;
+        let Some(handle) = running(pool, worker) else { return };
+        if self.hangs(worker) {
+            handle.downlink.push(self.batch(worker));
+        } else {
+            let question = |done| Command::WriteConnection { connection, done };
+            self.ask(&handle.downlink, worker, question, LOOK_PATIENCE);
         }
     }
 
-    /// Hands over what has gathered for `worker`, and waits until it has written what the kernel takes of it.
+    /// Hands over what has gathered for `worker`, and waits until it has written what the kernel takes of it. Also for a worker
+    /// that hangs, as this is what keeps the queue to it short.
     pub fn look(&mut self, pool: &Pool, worker: WorkerId) {
-        if pool.is_running()
-            && let Some(handle) = pool.workers().get(worker.index())
-        {
-            self.ask(&handle.downlink, worker, Command::Write);
+        if let Some(handle) = running(pool, worker) {
+            self.ask(&handle.downlink, worker, Command::Write, SENDING_PATIENCE);
         }
     }
 
-    /// Hands a question over and waits for the answer, but not for long, and for a worker that hangs only once: until it goes
-    /// on, what it is to do counts as not done.
-    fn ask(&mut self, downlink: &Downlink, worker: WorkerId, question: impl FnOnce(Arc<Latch>) -> Command) {
-        if self.overdue.len() <= worker.index() {
-            self.overdue.resize(worker.index() + 1, None);
-        }
-        if self.overdue[worker.index()].as_ref().is_some_and(|latch| !latch.is_released()) {
-            return downlink.push(self.batch(worker));
-        }
+    /// Whether the worker was waited for in vain and has not answered since.
+    fn hangs(&self, worker: WorkerId) -> bool {
+        let latch = self.overdue.get(worker.index()).and_then(Option::as_ref);
+        latch.is_some_and(|latch| !latch.is_released())
+    }
+
+    /// Hands a question over, behind what has gathered, and waits for the answer, at most `patience`.
+    fn ask(
+        &mut self,
+        downlink: &Downlink,
+        worker: WorkerId,
+        question: impl FnOnce(Arc<Latch>) -> Command,
+        patience: Duration,
+    ) {
         let latch = Arc::new(Latch::new(1));
         self.push(worker, question(Arc::clone(&latch)));
         downlink.push_urgently(self.batch(worker));
-        let is_late = !latch.wait(LOOK_PATIENCE);
+        let is_late = !latch.wait(patience);
+        if self.overdue.len() <= worker.index() {
+            self.overdue.resize(worker.index() + 1, None);
+        }
         self.overdue[worker.index()] = is_late.then_some(latch);
     }
 
@@ -165,16 +180,26 @@ impl Outgoing {
     }
 }
 
-/// Bytes that may be published to a worker before it is waited for.
-const MOST_PUBLISHED: usize = 16 * 1024 * 1024;
+/// A worker; `None` while the threads rest, when nobody is there whom commands could concern.
+fn running(pool: &Pool, worker: WorkerId) -> Option<&Handle> {
+    pool.workers().get(worker.index()).filter(|_| pool.is_running())
+}
+
+/// Bytes that may be sent and published to a worker before it is waited for.
+const MOST_SENT: usize = 16 * 1024 * 1024;
+/// What a message weighs beside its bytes that is handed over by itself, because it is sent outside of handlers: a batch, its
+/// memory, and a system call of the worker.
+const BATCH_WEIGHT: usize = 512;
 /// Bytes of payload, from which on commands do not gather any longer. Together with the largest piece of a body they stay
 /// within what a batch keeps between two uses (`bridge/habit`), however many responses are being streamed.
 const LONG: usize = 2 * 1024 * 1024;
 /// Commands for a worker, from which on they do not gather any longer: as much memory.
 const MANY: usize = LONG / size_of::<Command>();
-/// How long to wait for a worker to write. A pass takes microseconds; this is many times what a busy machine lets a thread
-/// wait for its turn.
+/// How long to wait for a worker to write, where something is to be told that depends on it. A pass takes microseconds; this is
+/// many times what a busy machine lets a thread wait for its turn.
 const LOOK_PATIENCE: Duration = Duration::from_millis(250);
+/// The same, where the worker is behind.
+const SENDING_PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -182,35 +207,34 @@ mod tests {
 
     const WORKER: WorkerId = WorkerId(0);
 
-    /// What a worker has been told, and those who wait for it.
-    fn told(downlink: &Downlink) -> (usize, Vec<Arc<Latch>>) {
+    /// Those who wait for a worker that does nothing but take its commands.
+    fn questions(downlink: &Downlink) -> Vec<Arc<Latch>> {
         let commands = std::iter::from_fn(|| downlink.take()).flat_map(|batch| batch.commands);
-        let (questions, others): (Vec<_>, Vec<_>) =
-            commands.partition(|command| matches!(command, Command::Write(_)));
-        let latches = questions.into_iter().filter_map(|question| match question {
-            Command::Write(latch) => Some(latch),
-            _ => None,
-        });
-        (others.len(), latches.collect())
+        let latch = |command| if let Command::Write(latch) = command { Some(latch) } else { None };
+        commands.filter_map(latch).collect()
     }
 
     #[test]
-    fn a_worker_that_hangs_is_waited_for_once() {
+    fn a_worker_that_was_waited_for_in_vain_hangs_until_it_answers() {
         let (mut outgoing, downlink) = (Outgoing::default(), Downlink::default());
-        let say = |outgoing: &mut Outgoing| {
-            outgoing.push(WORKER, Command::Stop);
-            outgoing.ask(&downlink, WORKER, Command::Write);
-            told(&downlink)
-        };
-        let (others, latches) = say(&mut outgoing);
-        assert_eq!((others, latches.len()), (1, 1), "nobody has answered");
-        for _ in 0..1000 {
-            let (others, questions) = say(&mut outgoing);
-            assert_eq!((others, questions.len()), (1, 0), "the commands go on their way all the same");
-        }
-        latches[0].release();
-        let (_, latches) = say(&mut outgoing);
-        assert_eq!(latches.len(), 1, "it has gone on, and is worth waiting for again");
+        assert!(!outgoing.hangs(WORKER));
+        outgoing.ask(&downlink, WORKER, Command::Write, Duration::ZERO);
+        assert!(outgoing.hangs(WORKER));
+        let questions = questions(&downlink);
+        assert_eq!(questions.len(), 1);
+        questions[0].release();
+        assert!(!outgoing.hangs(WORKER), "it has gone on, and is worth waiting for again");
+    }
+
+    #[test]
+    fn whoever_never_stops_sending_waits_for_the_worker() {
+        let mut outgoing = Outgoing::default();
+        let until_much = |outgoing: &mut Outgoing| (1..).find(|_| outgoing.count_message(WORKER, 20));
+        let alone = until_much(&mut outgoing);
+        outgoing.hold();
+        let together = until_much(&mut outgoing);
+        assert_eq!(alone, Some(MOST_SENT.div_ceil(BATCH_WEIGHT + 20)));
+        assert_eq!(together, Some(MOST_SENT.div_ceil(size_of::<Command>() + 20)));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Output {
     window: u64,
     /// Bytes that had been accepted when the worker was last asked how it gets on.
     looked: u64,
+    /// Bytes that had been accepted when they were last handed over before the handler had returned.
+    handed: u64,
     /// What the handler that wrote last has written.
     burst: Burst,
     /// The length that the first `tryEnd` announced.
@@ -49,6 +51,7 @@ impl Default for Output {
             ledger: None,
             window: FIRST_WINDOW,
             looked: 0,
+            handed: 0,
             burst: Burst::default(),
             total: None,
             wait: Wait::None,
@@ -87,11 +90,14 @@ impl Output {
         backlog < self.window && self.written - self.looked >= LOOK_FROM
     }
 
-    /// The kernel has taken everything within the call.
-    fn widen(&mut self) {
-        if self.ledger.as_ref().is_some_and(|ledger| ledger.held(self.written) == 0) {
-            self.window = (self.window * 2).min(WIDEST_WINDOW);
+    /// Whether the worker should begin to write, while the handler goes on: otherwise neither would do anything while the other
+    /// does, and the handler would have to wait for all of it.
+    fn is_enough_to_begin_with(&mut self) -> bool {
+        let is_enough = self.written - self.handed >= self.window / 4;
+        if is_enough {
+            self.handed = self.written;
         }
+        is_enough
     }
 
     /// The worker says that there is room.
@@ -154,8 +160,12 @@ impl Environment {
         let to = exchange.to;
         exchange.output.written += u64::from(data.len);
         let is_long = exchange.output.burst.add(u64::from(data.len), asked);
+        let is_enough = exchange.output.is_enough_to_begin_with();
         self.record(handle, data);
         self.outgoing.push(to.connection.worker, Command::WriteBody { to, data });
+        if is_enough {
+            self.hand_over(to.connection.worker);
+        }
         if is_long && !self.dispatcher.is_turning {
             // Written from a timer, a promise or a stream: without a turn of the dispatcher it would never end.
             self.doorbell.ring();
@@ -174,9 +184,7 @@ impl Environment {
         exchange.output.looked = exchange.output.written;
         let connection = exchange.to.connection;
         self.look_at(connection);
-        let Some(exchange) = self.exchanges.get_mut(handle) else { return 0 };
-        exchange.output.widen();
-        exchange.output.room(asked)
+        self.exchanges.get(handle).map_or(0, |exchange| exchange.output.room(asked))
     }
 
     /// The application is about to learn that there is no room: it will learn when there is.

@@ -36,6 +36,8 @@ pub struct Socket {
     accepted: u64,
     /// Those accepted when the worker was last asked how it gets on.
     looked: u64,
+    /// Those accepted when they were last handed over before the handler had returned.
+    handed: u64,
     /// What the handler that sent last has sent.
     burst: Burst,
     /// Whether the application has seen back-pressure, so that it is owed a `drain` (S5).
@@ -62,6 +64,7 @@ impl Socket {
             ledger,
             accepted: 0,
             looked: 0,
+            handed: 0,
             burst: Burst::default(),
             drain: DrainRequest::None,
             fragments: Fragments::None,
@@ -97,11 +100,23 @@ impl Socket {
         self.ledger.outstanding(self.accepted).max(self.burst.excess(asked))
     }
 
-    /// Whether so much is on its way to the worker that it should write while the handler goes on. Once for each time that
-    /// as much was sent, whatever came of it.
-    fn is_far_ahead(&self) -> bool {
+    /// Whether the worker should begin to write, while the handler goes on: otherwise neither would do anything while the other
+    /// does, and the handler would have to wait for all of it.
+    fn is_enough_to_begin_with(&mut self) -> bool {
         let under_way = self.ledger.held(self.accepted).saturating_sub(self.ledger.backlog());
-        under_way.min(self.accepted - self.looked) > IN_FLIGHT_ALLOWANCE
+        let is_enough = under_way.min(self.accepted - self.handed) >= IN_FLIGHT_ALLOWANCE / 2;
+        if is_enough {
+            self.handed = self.accepted;
+        }
+        is_enough
+    }
+
+    /// Whether so much is on its way to the worker that it is to be asked what the kernel takes. Once for each time that as
+    /// much was sent, whatever came of it; and not while the kernel takes nothing anyway.
+    fn is_far_ahead(&self) -> bool {
+        self.accepted - self.looked > IN_FLIGHT_ALLOWANCE
+            && self.ledger.backlog() == 0
+            && self.ledger.held(self.accepted) > IN_FLIGHT_ALLOWANCE
     }
 }
 
@@ -201,20 +216,17 @@ impl Environment {
     }
 
     /// Bytes that the application is to be told are waiting for the peer. Those that are merely on their way to the worker
-    /// may well be taken by the kernel at once: before they are told, the worker is given the time to find out. Where the
-    /// kernel has refused some already, it is only given the bytes.
+    /// may well be taken by the kernel at once: before they are told, the worker is given the time to find out.
     fn find_waiting(&mut self, handle: Handle) -> u64 {
         let asked = self.dispatcher.asked;
         let Some(socket) = self.sockets.get_mut(handle) else { return 0 };
-        if !socket.is_far_ahead() {
-            return socket.waiting(asked);
-        }
-        socket.looked = socket.accepted;
-        if socket.ledger.backlog() == 0 {
-            let connection = socket.connection;
+        let connection = socket.connection;
+        let is_enough = socket.is_enough_to_begin_with();
+        if socket.is_far_ahead() {
+            socket.looked = socket.accepted;
             self.look_at(connection);
-        } else {
-            self.flush();
+        } else if is_enough {
+            self.hand_over(connection.worker);
         }
         self.sockets.get(handle).map_or(0, |socket| socket.waiting(asked))
     }
@@ -309,7 +321,7 @@ impl Environment {
             let payload = self.outgoing.copy(worker, &message);
             let except = except.map(|(_, connection)| connection).filter(|it| it.worker == worker);
             self.outgoing.push(worker, Command::Publish { topic: id, except, kind, payload, compress });
-            if self.outgoing.count_published(worker, message.len()) {
+            if self.outgoing.count_message(worker, message.len()) {
                 self.look(worker);
             }
         }
@@ -446,6 +458,9 @@ fn transmit<'c>(
     let asked = environment.dispatcher.asked;
     let (_, socket) = environment.socket(call.number(0))?;
     let is_long = socket.accept(payload.len, asked);
+    if environment.outgoing.count_message(connection.worker, payload.len as usize) {
+        environment.look(connection.worker);
+    }
     let queued = environment.find_waiting(handle) > 0;
     if queued {
         environment.request_drain(handle);
