@@ -126,6 +126,8 @@ export type CloseCauseName =
   | 'ERR_TLS_TRUNCATED'
   | 'ERR_TLS_ALERT'
   | 'ERR_TLS_INVALID'
+  | 'ERR_TLS_KEYS_EXHAUSTED'
+  | 'ERR_TLS_PEER_KEYS_EXHAUSTED'
   // A limit of time.
   | 'ERR_IDLE_TIMEOUT'
   | 'CLOSED_MAX_LIFETIME'

@@ -36,6 +36,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("appProxy", app::trust_proxies),
     ("appTcp", tcp::set),
     ("appSecure", tls::secure),
+    ("tlsLowerRecordLimit", tls::lower_record_limit),
     ("appServerName", tls::add_server_name),
     ("appRemoveServerName", tls::remove_server_name),
     ("appCertificate", tls::set_certificate),

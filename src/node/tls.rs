@@ -14,6 +14,7 @@ use crate::bridge::sync::Arc;
 use crate::tls::names::{Answer, ServerNames, normalize};
 use crate::tls::options::{Evaluation, Options, Settings};
 use crate::tls::setup::{HandshakeLimits, TlsSetup};
+use crate::tls::wear;
 
 /// `appSecure(app, options, handshakeTimeout, maxHandshakes)`: the app speaks TLS from now on. Called before it can have
 /// connections.
@@ -41,6 +42,13 @@ pub fn add_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let options = read(env, call.argument(2)).map_err(|refusal| refusal.thrown("addServerName"))?;
     let settings = environment.evaluate(&options, Some(&base), "addServerName")?;
     environment.set_domain(call.number(0), pattern, settings, "addServerName")?;
+    Ok(Value::UNDEFINED)
+}
+
+/// `tlsLowerRecordLimit(count)`: has the keys of TLS 1.2 be used up after `count` records, in the whole process and for good.
+/// For tests alone: see [`wear`].
+pub fn lower_record_limit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    wear::lower(call.number(0) as u64);
     Ok(Value::UNDEFINED)
 }
 

@@ -74,6 +74,10 @@ pub enum CloseCause {
     TlsAlert(Alert),
     /// A record of TLS broke a rule, or was tampered with.
     TlsInvalid,
+    /// The keys of TLS 1.2 with which this side seals are used up (RFC 8446 §5.5).
+    TlsKeysExhausted,
+    /// The peer ended its TLS as its keys were used up.
+    TlsPeerKeysExhausted,
 
     /// No bytes from the peer for `idleTimeout`, automatic pings unanswered.
     IdleTimeout,
@@ -173,7 +177,7 @@ pub struct Verdict {
 
 impl CloseCause {
     /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::PeerClosed,
         Self::PeerClosedWithoutCode,
         Self::ReservedBits,
@@ -206,6 +210,8 @@ impl CloseCause {
         Self::TlsTruncated,
         Self::TlsAlert(Alert::ANY),
         Self::TlsInvalid,
+        Self::TlsKeysExhausted,
+        Self::TlsPeerKeysExhausted,
         Self::IdleTimeout,
         Self::MaxLifetime,
         Self::BodyTimeout,
@@ -353,6 +359,13 @@ impl CloseCause {
             Self::TlsInvalid => Verdict {
                 initiator: Initiator::Peer,
                 ..transport("ERR_TLS_INVALID", "Received invalid TLS record")
+            },
+            Self::TlsKeysExhausted => {
+                told(local("ERR_TLS_KEYS_EXHAUSTED", "TLS keys are used up: please reconnect"), 1001)
+            }
+            Self::TlsPeerKeysExhausted => Verdict {
+                initiator: Initiator::Peer,
+                ..transport("ERR_TLS_PEER_KEYS_EXHAUSTED", "Peer closed because its TLS keys are used up")
             },
 
             Self::IdleTimeout => told(local("ERR_IDLE_TIMEOUT", "WebSocket timed out from inactivity"), 1001),

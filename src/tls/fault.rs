@@ -23,6 +23,9 @@ pub enum Fault {
     /// The peer complains (RFC 8446 §6.2).
     #[error("the peer sent the alert {0:?}")]
     Alert(AlertDescription),
+    /// This side cannot seal any more: see [`wear`](super::wear).
+    #[error("the keys of this side are used up")]
+    KeysExhausted,
     /// The first bytes are a request of HTTP.
     #[error("the peer speaks HTTP without TLS")]
     PlainHttp,
@@ -67,6 +70,7 @@ impl Fault {
         match self {
             Self::Silent | Self::Abandoned | Self::Truncated => CloseCause::TlsTruncated,
             Self::Alert(alert) => CloseCause::TlsAlert(Alert(u8::from(*alert))),
+            Self::KeysExhausted => CloseCause::TlsKeysExhausted,
             Self::PlainHttp | Self::ProxyHeader | Self::NotTls | Self::Invalid(_) => CloseCause::TlsInvalid,
         }
     }
@@ -80,7 +84,7 @@ impl Fault {
             Self::Alert(_) => "ERR_TLS_ALERT",
             Self::PlainHttp => "ERR_TLS_PLAIN_HTTP",
             Self::ProxyHeader | Self::NotTls => "ERR_TLS_NOT_TLS",
-            Self::Invalid(_) => "ERR_TLS_HANDSHAKE",
+            Self::KeysExhausted | Self::Invalid(_) => "ERR_TLS_HANDSHAKE",
         }
     }
 }

@@ -16,6 +16,7 @@
 //!   polls its sockets by itself (docs/decisions/0010-tls-provider.md).
 //! - `client`: the configuration of connections to servers, which go on as sessions like the others; `pinned`: servers whose
 //!   self-signed certificate is given.
+//! - `wear`: how far the keys of a connection are used up.
 //! - `fault`: everything that can go wrong between two ends that speak TLS.
 
 pub mod client;
@@ -32,3 +33,4 @@ pub mod setup;
 pub mod source;
 mod suite_names;
 pub mod suites;
+pub mod wear;

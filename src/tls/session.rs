@@ -14,6 +14,7 @@ use std::io::{self, IoSlice, Read, Write};
 use super::fault::Fault;
 use super::names::Answer;
 use super::setup::TlsSetup;
+use super::wear::{Wear, most_records};
 use crate::bridge::id::DomainId;
 use crate::bridge::sync::Arc;
 
@@ -33,6 +34,8 @@ pub struct Session {
     has_ended: bool,
     /// There is nothing more to be had from the peer's bytes.
     has_failed: bool,
+    /// How far the keys are used up.
+    wear: Wear,
 }
 
 /// How far it is.
@@ -74,7 +77,20 @@ impl Session {
     #[must_use]
     pub fn new(setup: Arc<TlsSetup>, early: Vec<u8>) -> Self {
         let state = State::Greeting { acceptor: None, setup, first: None };
-        Self { state, unsent: 0, early, domain: None, fault: None, has_ended: false, has_failed: false }
+        Self::with_state(state, early)
+    }
+
+    fn with_state(state: State, early: Vec<u8>) -> Self {
+        Self {
+            state,
+            unsent: 0,
+            early,
+            domain: None,
+            fault: None,
+            has_ended: false,
+            has_failed: false,
+            wear: Wear::default(),
+        }
     }
 
     /// Whether the peer has said anything.
@@ -125,8 +141,7 @@ impl Session {
     pub fn of_client(mut tls: ClientConnection) -> Self {
         tls.set_buffer_limit(Some(MOST_SEALED));
         let state = State::Agreed(Box::new(tls.into()));
-        let early = Vec::new();
-        Self { state, unsent: 0, early, domain: None, fault: None, has_ended: false, has_failed: false }
+        Self::with_state(state, Vec::new())
     }
 
     /// Whether the handshake is not over.
@@ -266,6 +281,7 @@ impl Session {
             State::Agreed(tls) => {
                 // Fails only if more is buffered than there can be in a record, all of which has been looked at.
                 let taken = tls.read_tls(input).map_err(|error| rustls::Error::General(error.to_string()))?;
+                self.wear.receive(&all[..taken]);
                 self.has_ended |= tls.process_new_packets()?.peer_has_closed();
                 Ok(taken)
             }
@@ -340,13 +356,17 @@ impl Session {
     /// Seals what there is room for, and writes what the kernel takes of it. Returns how much was sealed.
     ///
     /// # Errors
-    /// `WouldBlock` if there is no room; everything else is final.
+    /// `WouldBlock` if there is no room; everything else is final, [`Fault::KeysExhausted`] above all.
     pub fn write(&mut self, pieces: &[IoSlice<'_>], kernel: &mut dyn Write) -> io::Result<usize> {
         if self.is_handshaking() || !self.flush(kernel)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let State::Agreed(tls) = &mut self.state else { return Err(io::ErrorKind::WouldBlock.into()) };
+        if most_records(tls).is_some_and(|most| !self.wear.has_room(most)) {
+            return Err(Fault::KeysExhausted.into());
+        }
         let count = tls.writer().write_vectored(pieces)?;
+        self.wear.seal(count);
         self.unsent = count;
         // What fails here is met again by the next call.
         let _ = self.flush(kernel);
@@ -389,6 +409,25 @@ impl Session {
         if waits { self.unsent.max(1) } else { 0 }
     }
 
+    /// Whether the connection is to be ended while this side can still seal what that takes.
+    #[must_use]
+    pub fn is_worn(&self) -> bool {
+        self.most_records().is_some_and(|most| self.wear.is_worn(most))
+    }
+
+    /// Whether the peer has said, by `close_notify`, that it sends nothing more, because its keys are used up.
+    #[must_use]
+    pub fn has_peer_worn(&self) -> bool {
+        self.has_ended && self.most_records().is_some_and(|most| self.wear.has_peer_worn(most))
+    }
+
+    fn most_records(&self) -> Option<u64> {
+        match &self.state {
+            State::Agreed(tls) => most_records(tls),
+            State::Greeting { .. } | State::Suspended { .. } | State::Refused(_) => None,
+        }
+    }
+
     /// Says that nothing more will be sent (RFC 8446 §6.1). Once; nothing if an alert has said more.
     pub fn say_goodbye(&mut self) {
         if let State::Agreed(tls) = &mut self.state {
@@ -400,7 +439,7 @@ impl Session {
 /// Type of the record that a client begins with (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
 /// Bytes sealed ahead of the kernel: four full records, which is what one write of a socket takes with ease.
-const MOST_SEALED: usize = 64 * 1024;
+pub(super) const MOST_SEALED: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -155,6 +155,7 @@ impl Connection {
             | Fault::Truncated
             | Fault::Alert(_)
             | Fault::ProxyHeader
+            | Fault::KeysExhausted
             | Fault::NotTls
             | Fault::Invalid(_) => {
                 self.fail_handshake(fault.handshake_cause(), fault, context);
@@ -179,7 +180,8 @@ impl Connection {
         if self.is_serving() && matches!(fault, Fault::Invalid(_)) {
             tracing::warn!(cause = cause.verdict().name, rule = %fault, "peer broke a rule of TLS");
         }
-        let is_told_why = matches!(fault, Fault::Invalid(_)) && self.is_serving();
+        // By an alert, or at least that it is the end.
+        let is_told_why = matches!(fault, Fault::Invalid(_) | Fault::KeysExhausted) && self.is_serving();
         self.die(cause, context);
         if is_told_why {
             self.outbox = super::Outbox::default();

@@ -23,6 +23,7 @@ use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
 use crate::protocol::proxy::Presence;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::{Agreement, Session, handshake};
+use crate::tls;
 use crate::tls::setup::Admission;
 
 /// State of an HTTP connection.
@@ -187,6 +188,11 @@ impl HttpSide {
     /// The next response to begin is the last one.
     pub fn wind_down(&mut self) {
         self.exchange.wind_down();
+    }
+
+    /// Whether that was said.
+    pub fn is_winding_down(&self) -> bool {
+        self.exchange.is_winding_down()
     }
 
     /// Whether a request waits for the end of its response.
@@ -367,7 +373,9 @@ impl Connection {
         }
         let Protocol::Http(http) = &mut self.protocol else { return };
         if http.exchange.close_if_idle() {
-            self.drain(CloseCause::ServerShutdown.verdict().name, context);
+            let is_worn = self.transport.session().is_some_and(tls::session::Session::is_worn);
+            let cause = if is_worn { CloseCause::TlsKeysExhausted } else { CloseCause::ServerShutdown };
+            self.drain(cause.verdict().name, context);
         }
     }
 

@@ -46,7 +46,9 @@ use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::peer::Peer;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
+use crate::protocol::websocket::Phase;
 use crate::protocol::websocket::session::FirstToLeave;
+use crate::tls;
 use crate::tls::setup::Admission;
 
 /// An accepted socket and all that is known of it.
@@ -508,6 +510,27 @@ impl Connection {
                 self.take_up_pending(context);
             }
             context.again.push(self.id);
+        }
+        if self.is_serving() && self.transport.session().is_some_and(tls::session::Session::is_worn) {
+            self.leave_worn(context);
+        }
+    }
+
+    /// The keys of TLS are nearly used up: ends what is served in good order while that can still be sealed. Whatever does not
+    /// end by then is cut off.
+    #[cold]
+    fn leave_worn(&mut self, context: &mut Context) {
+        let cause = CloseCause::TlsKeysExhausted;
+        match &mut self.protocol {
+            Protocol::Http(http) if http.is_winding_down() => {}
+            Protocol::Http(http) => {
+                // There is time for another request, whose response says that it is the last one.
+                http.wind_down();
+            }
+            Protocol::WebSocket(socket) if socket.session.phase() == Phase::Open => {
+                self.ask_to_reconnect(cause, context);
+            }
+            Protocol::WebSocket(_) => {}
         }
     }
 

@@ -14,6 +14,7 @@ use crate::io::topics::{Memberships, Moved, Subscriber};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::{Closure, Codecs, MessageKind, Phase, Session, Sink};
+use crate::tls;
 
 /// State of a WebSocket connection.
 #[derive(Debug)]
@@ -177,8 +178,17 @@ impl Connection {
     /// The peer has sent FIN. Answers that are on their way from Node's thread still reach one that only closed its own
     /// direction: the connection is given up when Node's thread has heard.
     pub(super) fn handle_websocket_fin(&mut self, context: &mut Context) {
+        let has_worn = self.transport.session().is_some_and(tls::session::Session::has_peer_worn);
+        let cause = if has_worn { CloseCause::TlsPeerKeysExhausted } else { CloseCause::FinWithoutClose };
         self.with_session(context, |socket, _, sink, around| {
-            socket.session.handle_fin(around.now, &socket.rules.limits, sink);
+            socket.session.handle_end(cause, around.now, &socket.rules.limits, sink);
+        });
+    }
+
+    /// The connection below cannot go on for long: the peer is to come back with another one.
+    pub(super) fn ask_to_reconnect(&mut self, cause: CloseCause, context: &mut Context) {
+        self.with_session(context, |socket, out, sink, around| {
+            socket.session.ask_to_reconnect(cause, around.now, &socket.rules.limits, out, sink);
         });
     }
 

@@ -73,6 +73,7 @@ fn failure_of(error: &io::Error) -> ConnectFailure {
         Some(Fault::Silent | Fault::Abandoned | Fault::Truncated) => {
             tls("the server left in the middle of it".to_owned())
         }
+        Some(fault @ Fault::KeysExhausted) => tls(fault.to_string()),
         Some(Fault::Alert(alert)) => tls(format!("the server sent the alert {alert:?}")),
         Some(Fault::PlainHttp | Fault::ProxyHeader | Fault::NotTls) => tls(NO_TLS.to_owned()),
         Some(Fault::Invalid(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) => {

@@ -308,9 +308,7 @@ impl Session {
                     sink.closed(Closure::by(CloseCause::IdleTimeout));
                     self.finish();
                 } else if limits.max_lifetime.is_some_and(|lifetime| now >= *opened + lifetime) {
-                    self.role.put(out, |out| close_for(CloseCause::MaxLifetime, out));
-                    sink.closed(Closure::by(CloseCause::MaxLifetime));
-                    self.state = State::Closing { deadline: now + limits.close_timeout };
+                    self.ask_to_reconnect(CloseCause::MaxLifetime, now, limits, out, sink);
                 } else if silence.asks().is_some_and(|question| now >= question) {
                     (*since, *pinged) = (now, true);
                     self.role.put(out, |out| frame::encode(OpCode::Control(Control::Ping), b"", out));
@@ -322,13 +320,34 @@ impl Session {
         }
     }
 
+    /// Closes an open WebSocket in good order on this side's own account: with a Close frame, which is waited to be answered.
+    pub fn ask_to_reconnect(
+        &mut self,
+        cause: CloseCause,
+        now: Timestamp,
+        limits: &Limits,
+        out: &mut Vec<u8>,
+        sink: &mut impl Sink,
+    ) {
+        if let State::Open { .. } = self.state {
+            self.role.put(out, |out| close_for(cause, out));
+            sink.closed(Closure::by(cause));
+            self.state = State::Closing { deadline: now + limits.close_timeout };
+        }
+    }
+
     /// The peer sent FIN: nothing more will come from it, but one that closed its own direction only still reads. So it
     /// is owed the answers to the messages that came before, and the Close frame of a close that is under way, but no
     /// Close frame for this: it has sent none.
     pub fn handle_fin(&mut self, now: Timestamp, limits: &Limits, sink: &mut impl Sink) {
+        self.handle_end(CloseCause::FinWithoutClose, now, limits, sink);
+    }
+
+    /// The same if more is known of why it did.
+    pub fn handle_end(&mut self, cause: CloseCause, now: Timestamp, limits: &Limits, sink: &mut impl Sink) {
         match self.state {
             State::Open { .. } => {
-                sink.closed(Closure::by(CloseCause::FinWithoutClose));
+                sink.closed(Closure::by(cause));
                 self.assembler = Assembler::default();
                 let deadline = now + limits.close_timeout;
                 let (farewell, then) = (Box::default(), FirstToLeave::This);

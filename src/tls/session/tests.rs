@@ -4,9 +4,11 @@ use std::io::{Read, Write};
 use std::sync::Arc as StdArc;
 
 use proptest::prelude::*;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    AlertDescription, ClientConfig, ClientConnection, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    AlertDescription, CipherSuiteCommon, ClientConfig, ClientConnection, RootCertStore, ServerConfig,
+    SupportedCipherSuite, SupportedProtocolVersion, Tls12CipherSuite,
 };
 
 use super::*;
@@ -17,10 +19,14 @@ use crate::tls::setup::HandshakeLimits;
 
 /// A server's setup, and what its clients are to trust.
 fn setup() -> (Arc<TlsSetup>, CertificateDer<'static>) {
+    setup_with(provider())
+}
+
+fn setup_with(provider: StdArc<CryptoProvider>) -> (Arc<TlsSetup>, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(provider())
+    let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
@@ -34,9 +40,17 @@ fn client(
     certificate: &CertificateDer<'static>,
     version: &'static SupportedProtocolVersion,
 ) -> ClientConnection {
+    client_with(provider(), certificate, version)
+}
+
+fn client_with(
+    provider: StdArc<CryptoProvider>,
+    certificate: &CertificateDer<'static>,
+    version: &'static SupportedProtocolVersion,
+) -> ClientConnection {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).unwrap();
-    let config = ClientConfig::builder_with_provider(provider())
+    let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .unwrap()
         .with_root_certificates(roots)
@@ -59,6 +73,18 @@ impl Pair {
         let (setup, certificate) = setup();
         let session = Session::new(setup, Vec::new());
         Self { client: client(&certificate, version), session, opened: Vec::new(), fault: None, step }
+    }
+
+    /// Both sides with suites of TLS 1.2 that are good for so many records.
+    fn agreed_with([server, client]: [u64; 2], version: &'static SupportedProtocolVersion) -> Self {
+        let (setup, certificate) = setup_with(limited(server));
+        let session = Session::new(setup, Vec::new());
+        let client = client_with(limited(client), &certificate, version);
+        let mut pair = Self { client, session, opened: Vec::new(), fault: None, step: 1000 };
+        for _ in 0..4 {
+            pair.exchange();
+        }
+        pair
     }
 
     fn agreed(version: &'static SupportedProtocolVersion, step: usize) -> Self {
@@ -187,6 +213,84 @@ proptest! {
             pair.client.reader().read_exact(&mut received[start..]).unwrap();
         }
         prop_assert!(received == sent);
+    }
+}
+
+/// The provider, whose suites of TLS 1.2 are good for so many records.
+fn limited(most: u64) -> StdArc<CryptoProvider> {
+    let limit = |suite: &SupportedCipherSuite| match suite {
+        SupportedCipherSuite::Tls13(_) => *suite,
+        SupportedCipherSuite::Tls12(Tls12CipherSuite { common, prf_provider, kx, sign, aead_alg }) => {
+            let CipherSuiteCommon { suite, hash_provider, .. } = *common;
+            let common = CipherSuiteCommon { suite, hash_provider, confidentiality_limit: most };
+            let suite =
+                Tls12CipherSuite { common, prf_provider: *prf_provider, kx: *kx, sign, aead_alg: *aead_alg };
+            SupportedCipherSuite::Tls12(Box::leak(Box::new(suite)))
+        }
+    };
+    let mut provider = CryptoProvider::clone(&provider());
+    provider.cipher_suites = provider.cipher_suites.iter().map(limit).collect();
+    StdArc::new(provider)
+}
+
+#[test]
+fn keys_that_are_used_up_are_told_before_anything_is_lost() {
+    let mut pair = Pair::agreed_with([300, u64::MAX], VERSIONS[0]);
+    let (mut sent, mut worn_at) = (0, None);
+    let fault = loop {
+        if worn_at.is_none() && pair.session.is_worn() {
+            worn_at = Some(sent);
+        }
+        match pair.session.write(&[IoSlice::new(b"x")], &mut Full(0)) {
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => pair.exchange(),
+            Err(error) => break Fault::of(&error).cloned(),
+        }
+    };
+    assert_eq!((fault, worn_at), (Some(Fault::KeysExhausted), Some(300 - 64 - 1)));
+    assert!((280..299).contains(&sent), "{sent}");
+    pair.session.say_goodbye();
+    pair.exchange();
+    let mut received = vec![0; 300];
+    let read =
+        std::iter::from_fn(|| pair.client.reader().read(&mut received).ok().filter(|count| *count > 0));
+    assert_eq!(read.sum::<usize>(), sent, "all that was taken arrives");
+    assert!(pair.client.process_new_packets().unwrap().peer_has_closed(), "and that it is the end");
+}
+
+#[test]
+fn keys_of_aes_gcm_last_for_16_million_records_of_tls_1_2() {
+    let [old, new] = VERSIONS.map(|version| Pair::agreed(version, 1000).session);
+    assert_eq!((old.most_records(), new.most_records()), (Some(1 << 24), None));
+}
+
+#[test]
+fn tls_1_3_and_suites_without_end_are_never_used_up() {
+    for (limit, version) in [(300, VERSIONS[1]), (u64::MAX, VERSIONS[0])] {
+        let mut pair = Pair::agreed_with([limit; 2], version);
+        for _ in 0..1000 {
+            assert_eq!(pair.session.write(&[IoSlice::new(b"x")], &mut Vec::new()).unwrap(), 1);
+            pair.client.writer().write_all(b"y").unwrap();
+            pair.exchange();
+        }
+        assert!(!pair.session.is_worn() && !pair.session.has_peer_worn());
+        assert_eq!(pair.opened, b"y".repeat(1000));
+    }
+}
+
+#[test]
+fn a_peer_whose_keys_are_used_up_is_told_from_one_that_leaves() {
+    for (records, has_worn) in [(10, false), (500, true)] {
+        let mut pair = Pair::agreed_with([300; 2], VERSIONS[0]);
+        for _ in 0..records {
+            // What it cannot seal it drops.
+            pair.client.writer().write_all(b"y").unwrap();
+            pair.exchange();
+        }
+        pair.client.send_close_notify();
+        pair.exchange();
+        assert!(pair.session.has_ended());
+        assert_eq!(pair.session.has_peer_worn(), has_worn, "{records}: {}", pair.opened.len());
     }
 }
 

@@ -175,6 +175,31 @@ fn a_lifetime_ends_with_a_request_to_reconnect() {
 }
 
 #[test]
+fn keys_that_are_used_up_end_with_a_request_to_reconnect_once() {
+    let mut fixture = Fixture::new(&LIMITS);
+    let cause = CloseCause::TlsKeysExhausted;
+    for told in [vec![closed_by(cause)], vec![]] {
+        let Fixture { session, now, limits, out, sink, .. } = &mut fixture;
+        session.ask_to_reconnect(cause, *now, limits, out, sink);
+        assert_eq!(fixture.sink.take(), told);
+    }
+    assert_eq!(fixture.take_out(), close_out(1001, "TLS keys are used up: please reconnect"));
+    assert_eq!(fixture.session.phase(), Phase::Closing);
+    fixture.handle_bytes(&close_in(1001, "TLS keys are used up: please reconnect"));
+    assert_eq!(fixture.session.phase(), Phase::Finished);
+    fixture.assert_quiet();
+}
+
+#[test]
+fn what_is_known_of_a_fin_is_told_instead_of_it() {
+    let mut fixture = Fixture::new(&LIMITS);
+    let Fixture { session, now, limits, sink, .. } = &mut fixture;
+    session.handle_end(CloseCause::TlsPeerKeysExhausted, *now, limits, sink);
+    assert_eq!(fixture.sink.take(), [closed_by(CloseCause::TlsPeerKeysExhausted)]);
+    assert_eq!(fixture.session.phase(), Phase::Concluding);
+}
+
+#[test]
 fn a_lifetime_waits_for_the_peer_no_longer_than_the_close_timeout() {
     let mut fixture = Fixture::new(&Limits { max_lifetime: Some(seconds(60)), ..LIMITS });
     fixture.pass(seconds(60), STEPS[1]);

@@ -1,0 +1,160 @@
+//! How far the keys of a connection are used up. One key must not seal records without end: those of AES-GCM are good for 2^24
+//! (RFC 8446 §5.5). TLS 1.3 changes keys by itself before that; TLS 1.2 has no way to, and rustls then ends the connection
+//! without a word, and drops what is written later. So records are counted here, and the connection ends in good order while
+//! there are some left.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustls::{Connection, SupportedCipherSuite};
+
+/// The records of one connection.
+#[derive(Debug)]
+pub struct Wear {
+    /// Sealed by this side with its keys of now.
+    sealed: u64,
+    /// Begun by the peer, those of the handshake included.
+    received: u64,
+    /// Where in a record the peer's bytes end.
+    place: Place,
+}
+
+/// Where in a record a stream of bytes ends.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// In the header, of which this much is there, and which says so far that the record is this long.
+    Header { filled: usize, length: usize },
+    /// This much of the record is still to come.
+    Payload(usize),
+}
+
+impl Default for Wear {
+    fn default() -> Self {
+        // The last message of the handshake was sealed already.
+        Self { sealed: 1, received: 0, place: Place::Header { filled: 0, length: 0 } }
+    }
+}
+
+impl Wear {
+    /// Takes note of bytes in clear that were sealed.
+    pub fn seal(&mut self, count: usize) {
+        self.sealed += count.div_ceil(MOST_PER_RECORD) as u64;
+    }
+
+    /// Whether as much as one write seals can be sealed, and `close_notify` behind it, if the keys are good for `most`.
+    #[must_use]
+    pub const fn has_room(&self, most: u64) -> bool {
+        self.sealed + MOST_PER_WRITE < most
+    }
+
+    /// Whether it is time to end the connection: there are records left for what waits to be sent, and for goodbyes.
+    #[must_use]
+    pub fn is_worn(&self, most: u64) -> bool {
+        self.sealed >= most.saturating_sub((most / 128).max(LEAST_RESERVE))
+    }
+
+    /// Takes note of sealed bytes of the peer.
+    pub fn receive(&mut self, mut bytes: &[u8]) {
+        while let Some((&first, rest)) = bytes.split_first() {
+            match &mut self.place {
+                Place::Payload(left) => {
+                    let taken = bytes.len().min(*left);
+                    *left -= taken;
+                    bytes = &bytes[taken..];
+                    if *left == 0 {
+                        self.place = Place::Header { filled: 0, length: 0 };
+                    }
+                }
+                Place::Header { filled, length } => {
+                    if *filled >= HEADER - 2 {
+                        *length = *length << 8 | usize::from(first);
+                    }
+                    *filled += 1;
+                    bytes = rest;
+                    if *filled == HEADER {
+                        self.received += 1;
+                        if *length > 0 {
+                            self.place = Place::Payload(*length);
+                        } else {
+                            self.place = Place::Header { filled: 0, length: 0 };
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a peer that has said goodbye did so as its keys were used up: it is one that counts as rustls does.
+    #[must_use]
+    pub fn has_peer_worn(&self, most: u64) -> bool {
+        (most.saturating_sub(OTHER_RECORDS)..=most + OTHER_RECORDS).contains(&self.received)
+    }
+}
+
+/// How many records the keys of a connection are good for, in either direction; `None` if there is no end to them.
+#[must_use]
+pub fn most_records(tls: &Connection) -> Option<u64> {
+    match tls.negotiated_cipher_suite()? {
+        SupportedCipherSuite::Tls12(suite) => {
+            // Relaxed: it is a number, and nothing else is read because of it.
+            let most = suite.common.confidentiality_limit.min(LOWERED.load(Ordering::Relaxed));
+            (most < u64::MAX).then_some(most)
+        }
+        SupportedCipherSuite::Tls13(_) => None,
+    }
+}
+
+/// Has the keys of TLS 1.2 be used up earlier in this process, for tests: 2^24 records take a while.
+pub fn lower(most: u64) {
+    LOWERED.fetch_min(most, Ordering::Relaxed);
+}
+
+static LOWERED: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Bytes in clear of a record (RFC 5246 §6.2.1).
+const MOST_PER_RECORD: usize = 1 << 14;
+/// Bytes of the header of a record: its type, its version, and two of its length.
+const HEADER: usize = 5;
+/// Records that one write may seal: as much as is sealed ahead of the kernel, and one that is not full.
+const MOST_PER_WRITE: u64 = (super::session::MOST_SEALED / MOST_PER_RECORD) as u64 + 1;
+/// Records that are kept for the end of a connection, if a hundredth of all is less.
+const LEAST_RESERVE: u64 = 64;
+/// Records of a handshake, and of the goodbye: as good as none.
+const OTHER_RECORDS: u64 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::split::same_at_every_split;
+
+    #[test]
+    fn records_of_the_peer_are_counted_however_they_are_cut() {
+        let record = |length: u16| {
+            let mut record = vec![23, 3, 3];
+            record.extend_from_slice(&length.to_be_bytes());
+            record.resize(HEADER + usize::from(length), 23);
+            record
+        };
+        let bytes = [record(0), record(1), record(300), record(0), record(23)].concat();
+        let count = |pieces: &[&[u8]]| {
+            let mut wear = Wear::default();
+            pieces.iter().for_each(|piece| wear.receive(piece));
+            wear.received
+        };
+        assert_eq!(same_at_every_split(&bytes, count), 5);
+        assert_eq!(count(&[&bytes[..bytes.len() - 24]]), 4, "a record counts when its header is complete");
+    }
+
+    #[test]
+    fn there_is_room_until_the_last_write_and_the_goodbye() {
+        let mut wear = Wear::default();
+        let most = 1 << 24;
+        while !wear.is_worn(most) {
+            wear.seal(1);
+        }
+        assert_eq!(wear.sealed, (1 << 24) - (1 << 17));
+        while wear.has_room(most) {
+            wear.seal(64 * 1024);
+        }
+        assert!(wear.sealed < most, "{}", wear.sealed);
+    }
+}
