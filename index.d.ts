@@ -645,7 +645,8 @@ export interface TemplatedApp {
    * what the wildcard stands for is the path of the file: with `app.serveFiles('/assets/*', 'public')`, `/assets/a/b.css`
    * is `public/a/b.css`. Returns the app. {@link ServeFilesOptions} tells what can be changed.
    *
-   * - Files are read as the client takes them, 64 KiB at a time, and are closed however the response ends.
+   * - Files are read as the client takes them, 64 KiB at a time, and are closed however the response ends. A client that is
+   *   too slow keeps 128 KiB of one in memory at most; a file that goes to several clients at the same time is open once.
    * - `ETag`, `Last-Modified`, and the answers that go with them: 304, 412 (RFC 9110 §13). One range (206, 416, `If-Range`);
    *   for several ranges the whole file is sent (RFC 9110 §14).
    * - A path with a slash at its end is the `index` of that folder; a folder without it is redirected there (301). What is

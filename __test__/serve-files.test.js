@@ -433,6 +433,28 @@ describe('options', () => {
   });
 });
 
+test('a download that its client has stopped to read keeps 128 KiB in memory at most, however fast it was before', async () => {
+  const folder = folderWith({ large: Buffer.alloc(40 * MIB) });
+  const app = createApp().serveFiles('/*', folder);
+  const port = listen(app);
+  const clients = await Promise.all(Array.from({ length: 8 }, () => RawClient.connect(port)));
+  await Promise.all(clients.map(async (client) => {
+    await client.send(request('GET', '/large'));
+    await client.bytes(4 * MIB);
+    client.pause();
+  }));
+  // Until nothing moves any more.
+  let [waiting, same] = [0, 0];
+  while (waiting === 0 || same < 30) {
+    await new Promise((resolve) => { setTimeout(resolve, 10); });
+    const { backpressure } = app.getStats().queues;
+    same = backpressure === waiting ? same + 1 : 0;
+    waiting = backpressure;
+  }
+  // And the head of the response.
+  expect(waiting / clients.length).toBeLessThanOrEqual(129 * 1024);
+});
+
 (isLinux ? describe : describe.skip)('open files', () => {
   test('are closed after responses of every kind', async () => {
     const folder = folderWith({ 'a.txt': 'abc', 'd/x': '', 'index.html': '' });

@@ -343,6 +343,11 @@ function handleAbort(reason) {
   if (response !== undefined) abort(response, reason, info, offset);
 }
 
+/** Of the body of a response that comes in pieces at most 128 KiB are to wait in memory. */
+function narrow(response) {
+  native.resNarrow(responseHandle(response));
+}
+
 tellers[ABORT] = handleAbort;
 
-module.exports = { writableHandlerOf, HttpResponse, CachedHttpResponse, SSLHttpResponse, handleData, handleAbort };
+module.exports = { writableHandlerOf, narrow, HttpResponse, CachedHttpResponse, SSLHttpResponse, handleData, handleAbort };

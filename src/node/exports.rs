@@ -85,6 +85,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("resTryEnd", response_body::try_end),
     ("resOffset", response_body::write_offset),
     ("resAttachWritable", response_body::attach_writable),
+    ("resNarrow", response_body::narrow),
     ("resEnd", response_body::end),
     ("resEndWithoutBody", response_body::end_without_body),
     ("resPause", response_body::pause),

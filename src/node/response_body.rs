@@ -29,6 +29,8 @@ pub struct Output {
     /// Bytes that may be on their way to the kernel. Grows while the client keeps up, so that it never waits for the next
     /// piece, and shrinks while it does not.
     window: u64,
+    /// The most that `window` grows to.
+    widest: u64,
     /// Bytes that had been accepted when the worker was last asked how it gets on.
     looked: u64,
     /// Bytes that had been accepted when they were last handed over before the handler had returned.
@@ -50,6 +52,7 @@ impl Default for Output {
             is_paused: false,
             ledger: None,
             window: FIRST_WINDOW,
+            widest: WIDEST_WINDOW,
             looked: 0,
             handed: 0,
             burst: Burst::default(),
@@ -104,7 +107,7 @@ impl Output {
     fn adapt(&mut self) {
         let Some(ledger) = &self.ledger else { return };
         self.window = if ledger.backlog() == 0 {
-            (self.window * 2).min(WIDEST_WINDOW)
+            (self.window * 2).min(self.widest)
         } else {
             (self.window / 2).max(NARROWEST_WINDOW)
         };
@@ -343,6 +346,16 @@ pub fn attach_writable<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     exchange.output.is_attached = true;
     environment.make_up(handle);
     environment.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// `resNarrow(response)`: as little as possible of the body is to wait in memory, for who can have it again at any time.
+/// Before its first piece.
+pub fn narrow<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (_, exchange) = environment.response(call.number(0))?;
+    exchange.output.widest = NARROWEST_WINDOW;
+    exchange.output.window = NARROWEST_WINDOW;
     Ok(Value::UNDEFINED)
 }
 
