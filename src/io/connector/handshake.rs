@@ -1,6 +1,8 @@
 //! The opening handshake over a stream: sends the request, reads the response, and no byte more than came with it.
 
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -40,9 +42,22 @@ pub async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
         Err(mut failure) => {
             if let Some(response) = &mut failure.response {
                 // What does not come in time is left out: it is for a person to read.
-                let _ = tokio::time::timeout(BODY_PATIENCE, read_body(stream, bytes, response)).await;
+                patiently(BODY_PATIENCE, read_body(stream, bytes, response)).await;
             }
             Err(failure)
+        }
+    }
+}
+
+/// Lets `act` go on for at most `patience`, a little at a time: if the process is stopped meanwhile, that counts as one step.
+async fn patiently(patience: Duration, act: impl Future<Output = ()>) {
+    let mut act = pin!(act);
+    let mut left = patience;
+    while !left.is_zero() {
+        let step = left.min(STEP);
+        left -= step;
+        if tokio::time::timeout(step, act.as_mut()).await.is_ok() {
+            return;
         }
     }
 }
@@ -143,6 +158,8 @@ const USUAL_HEAD: usize = 4096;
 const MOST_BODY: usize = 4096;
 /// How long a body may take that comes late, before it is done without.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for it at a time.
+const STEP: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
