@@ -1585,8 +1585,9 @@ export interface ConnectOptions<UserData = unknown> {
 
   /**
    * Certificates to believe instead of those of the system, as PEM, one after the other or as an array: authorities, or the
-   * certificate of the server itself. Those of the system are looked for where OpenSSL looks, `SSL_CERT_FILE` and
-   * `SSL_CERT_DIR` included; those that come with Node are not used.
+   * certificate of the server itself if it is self-signed, which then has to be valid for its name, now, and for servers.
+   * Those of the system are looked for where OpenSSL looks, `SSL_CERT_FILE` and `SSL_CERT_DIR` included; those that come with
+   * Node are not used.
    */
   ca?: RecognizedString | readonly RecognizedString[];
   /** A certificate chain as PEM, for servers that ask for one; with `key`. */

@@ -1,5 +1,5 @@
-//! When the system gives no connection out, mostly for want of a descriptor: how long it was like that, told in two lines
-//! of the log however often it was tried.
+//! When the system gives no connection out, or has no means to serve one, mostly for want of a descriptor: how long it was
+//! like that, told in two lines of the log however often it was tried.
 
 use std::time::Duration;
 

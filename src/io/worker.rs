@@ -597,8 +597,11 @@ impl Worker {
         if !self.has_ended(app) {
             match Transport::adopt(socket, address) {
                 Ok(transport) => self.enter(transport, app, address),
+                // For want of memory, or of something to watch it with: so it is with the next ones.
                 Err(error) => {
-                    tracing::error!(worker = self.id.0, %error, "a connection could not be taken over")
+                    if AcceptPause::fail(&mut self.accept_pause, self.context.now) {
+                        tracing::error!(worker = self.id.0, %error, "a connection could not be taken over");
+                    }
                 }
             }
         }
