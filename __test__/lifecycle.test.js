@@ -288,6 +288,97 @@ const COUNTING = `
     expect(await program.end()).toEqual(BY_ITSELF);
   });
 
+  test.each([
+    ['closed', 'app.close();'],
+    ['shut down', 'await app.shutdown();'],
+    ['no longer listening', 'uWS.us_listen_socket_close(token);'],
+    ['never asked to listen', ''],
+  ])('500 apps, each used, %s and dropped, are collected with their handlers, beside one that serves', async (_, end) => {
+    const program = new Program(`${COUNTING} (async () => {
+      let collected = 0;
+      const registry = new FinalizationRegistry(() => { collected += 1; });
+      const port = await listen(uWS.App().get('/', (res) => res.end('served all the time')));
+      // Opens some descriptors for the client.
+      await ask(port);
+      const use = async (round) => {
+        const ballast = Buffer.alloc(100e3);
+        const app = uWS.App({ threads: 1 });
+        registry.register(app, round);
+        // Handlers know their app, as nearly always.
+        app.get('/', (res) => { app.numSubscribers('topic'); res.end('round ' + round); }).ws('/*', { open() { app; } }).filter(() => { ballast; });
+        if (${end === ''}) return;
+        const token = await new Promise((resolve) => app.listen('127.0.0.1', 0, resolve));
+        if (await ask(uWS.us_socket_local_port(token)) !== 'round ' + round) throw new Error('not served');
+        ${end}
+      };
+      const settle = async (count) => { while (collected < count) { gc(); await turn(); } };
+      let before;
+      for (let round = 1; round <= 500; round++) {
+        await use(round);
+        if (round % 100 === 0) await settle(round);
+        if (round === 200) before = { external: process.memoryUsage().external, descriptors: descriptors(), threads: threads() };
+      }
+      // Buffers are freed by and by.
+      while (process.memoryUsage().external > before.external + 10e6) { gc(); await turn(); }
+      say([await ask(port), descriptors() - before.descriptors, threads() - before.threads]);
+      process.exit();
+    })()`);
+    expect(await program.hear()).toEqual(['served all the time', 0, 0]);
+    expect(await program.end()).toEqual(BY_ITSELF);
+  });
+
+  test('an app whose object was collected serves, until nobody listens for it and its last connection is gone', async () => {
+    const program = new Program(`${COUNTING} (async () => {
+      let collected = 0;
+      const registry = new FinalizationRegistry(() => { collected += 1; });
+      const make = (name) => {
+        const app = uWS.App().filter((it, count) => { if (count < 0) closed.push(name); }).get('/', (res) => res.end(name))
+          .ws('/*', { message: (ws, message, isBinary) => ws.send(message, isBinary) });
+        registry.register(app, name);
+        return app;
+      };
+      const serve = (name) => new Promise((resolve) => { make(name).listen('127.0.0.1', 0, resolve); });
+      const closed = [];
+      const heard = [];
+      const token = await serve('orphan');
+      while (collected < 1) { gc(); await turn(); }
+      const port = uWS.us_socket_local_port(token);
+      heard.push(await ask(port));
+      const ws = await uWS.connect('ws://127.0.0.1:' + port, { message: (_, message) => heard.push(Buffer.from(message).toString()) });
+      uWS.us_listen_socket_close(token);
+      ws.send('still there?');
+      while (heard.length < 2) await turn();
+      ws.end();
+      while (closed.length < 2) await turn();
+      await rest();
+      // Its number is another app's now.
+      const successor = await serve('successor');
+      heard.push(await ask(uWS.us_socket_local_port(successor)));
+      say({ heard, closed });
+      uWS.us_listen_socket_close(successor);
+    })()`);
+    expect(await program.hear()).toEqual({ heard: ['orphan', 'still there?', 'successor'], closed: ['orphan', 'orphan', 'successor'] });
+    expect(await program.end()).toEqual(BY_ITSELF);
+  });
+
+  test('an app that was closed keeps its handlers, and its numbers, for the next time it listens', async () => {
+    const program = new Program(`${COUNTING} (async () => {
+      const heard = [];
+      const app = uWS.App().get('/', (res) => res.end('hi')).filter((it, count) => heard.push(count));
+      for (let round = 0; round < 3; round++) {
+        heard.push(await ask(await listen(app)));
+        app.close();
+        await rest();
+        gc();
+        heard.push(app.publish('topic', 'message'), app.numSubscribers('topic'), app.getStats().requests);
+      }
+      say(heard);
+    })()`);
+    const round = (requests) => [1, -1, 'hi', false, 0, requests];
+    expect((await program.hear()).join()).toBe([...round(1), ...round(2), ...round(3)].join());
+    expect(await program.end()).toEqual(BY_ITSELF);
+  });
+
   test('each load is collected, with all that it has, once nobody uses it', async () => {
     const program = new Program(`${COUNTING} (async () => {
       const { collected, loadOnce } = require('./__test__/fixtures/load-once.js');

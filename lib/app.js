@@ -1,12 +1,13 @@
 'use strict';
 
 // Turns what a program says to its app into native calls on the app's number: routes, listening, publishing, closing. The
-// handlers stay on this side, in `targets` and `filters`; an event names its handler by number.
+// handlers stay on this side (lib/app-handlers.js); an event names its handler by number.
 
 const { isAnyArrayBuffer } = require('./builtins.js').util.types;
 
+const { AppHandlers } = require('./app-handlers.js');
 const { BEHAVIOR_NAMES, readBehavior } = require('./behavior.js');
-const { filters, KEY, native, readable, registers, shutdowns, targets } = require('./border.js');
+const { KEY, native, readable, registers, shutdowns } = require('./border.js');
 const { tell } = require('./call.js');
 const { watchDrops } = require('./channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('./errors.js');
@@ -50,9 +51,11 @@ const TCP = ['keepAlive', 'keepAliveInitialDelay', 'keepAliveInterval', 'keepAli
 const APP_OPTIONS = ['threads', ...LIMITS, ...TCP, 'proxyProtocol', ...TLS_OPTIONS, 'handshakeTimeout', 'maxHandshakes'];
 
 let appNumber;
+let handlersOf;
 
 class TemplatedApp {
   #number;
+  #handlers;
   #isSecure;
 
   constructor(key, options, isSecure = false) {
@@ -64,6 +67,7 @@ class TemplatedApp {
     const proxyOptions = options?.proxyProtocol;
     const proxies = readProxies(proxyOptions);
     this.#number = native.appNew(options?.threads, LIMITS.map((name) => options?.[name]));
+    this.#handlers = new AppHandlers(this.#number, this);
     native.appTcp(this.#number, ...TCP.map((name) => options?.[name]));
     if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join());
     if (isSecure) secure(this.#number, options);
@@ -76,6 +80,7 @@ class TemplatedApp {
       if (typeof app === 'object' && app !== null && #number in app) return app.#number;
       throw invalidThis('uWS.App');
     };
+    handlersOf = (app) => app.#handlers;
   }
 
   get(pattern, handler, options) {
@@ -122,7 +127,7 @@ class TemplatedApp {
   filter(handler) {
     const app = appNumber(this);
     checkFunction(handler);
-    (filters[app] ??= []).push(handler);
+    this.#handlers.filters.push(handler);
     native.appWatch(app);
     return this;
   }
@@ -143,7 +148,7 @@ class TemplatedApp {
     const { handlers, bits, settings } = readBehavior(behavior);
     handlers.isSecure = this.#isSecure;
     const number = native.appWebSocket(app, readable(pattern), ...settings, bits);
-    setTarget(number, handlers, pattern);
+    setTarget(this, number, handlers, pattern);
     checkNames('a WebSocket route', behavior, BEHAVIOR_NAMES);
     return this;
   }
@@ -175,7 +180,9 @@ class TemplatedApp {
   }
 
   getDescriptor() {
-    return native.appDescriptor(appNumber(this));
+    const descriptor = native.appDescriptor(appNumber(this));
+    this.#handlers.begin();
+    return descriptor;
   }
 
   addChildAppDescriptor(descriptor) {
@@ -190,6 +197,7 @@ class TemplatedApp {
 
   adoptSocket(fd, ip) {
     native.appAdopt(appNumber(this), fd, readable(ip));
+    this.#handlers.begin();
     return this;
   }
 
@@ -221,14 +229,15 @@ class TemplatedApp {
   removeServerName(hostname) {
     const app = appNumber(this);
     if (arguments.length < 1) throw missingArguments(1);
-    for (const route of removeServerName(app, hostname)) targets[route] = undefined;
+    for (const route of removeServerName(app, hostname)) this.#handlers.remove(route);
     return this;
   }
 
   missingServerName(handler) {
     const app = appNumber(this);
     checkFunction(handler);
-    answerMissingNames(app, handler);
+    this.#handlers.nameHandler = handler;
+    answerMissingNames(app);
     return this;
   }
 
@@ -313,15 +322,15 @@ function route(app, method, pattern, handler) {
   const number = appNumber(app);
   if (handler === null) {
     const removed = native.appUnroute(number, method, readable(pattern));
-    if (removed >= 0) targets[removed] = undefined;
+    handlersOf(app).remove(removed);
     return app;
   }
   if (isAnyArrayBuffer(handler)) {
-    setTarget(native.appDeclarative(number, method, readable(pattern), readable(handler)), undefined, pattern);
+    setTarget(app, native.appDeclarative(number, method, readable(pattern), readable(handler)), undefined, pattern);
     return app;
   }
   checkFunction(handler);
-  setTarget(native.appRoute(number, method, readable(pattern)), handler, pattern);
+  setTarget(app, native.appRoute(number, method, readable(pattern)), handler, pattern);
   return app;
 }
 
@@ -330,7 +339,7 @@ function cachedRoute(app, pattern, handler, options) {
   const number = appNumber(app);
   const { lowerExpiry, upperExpiry } = readExpiry(options);
   if (typeof handler === 'function') {
-    setTarget(native.appCached(number, readable(pattern), lowerExpiry, upperExpiry), handler, pattern);
+    setTarget(app, native.appCached(number, readable(pattern), lowerExpiry, upperExpiry), handler, pattern);
   } else {
     route(app, 'GET', pattern, handler);
   }
@@ -346,10 +355,9 @@ function readExpiry(options) {
 }
 
 /** The number of the route that this one replaces is in register 1: its own, if its pattern matches nothing. */
-function setTarget(number, target, pattern) {
+function setTarget(app, number, target, pattern) {
   const replaced = registers[1];
-  targets[number] = target;
-  if (replaced >= 0) targets[replaced] = undefined;
+  if (replaced !== number) handlersOf(app).set(number, target, replaced);
   checkPattern(pattern, replaced === number);
 }
 
@@ -375,6 +383,7 @@ function listen(app, callback, attempt) {
     callback(false, Object.assign(error, { syscall: 'listen' }));
     return app;
   }
+  handlersOf(app).begin();
   callback(new ListenSocket(KEY, handle));
   return app;
 }

@@ -16,17 +16,20 @@ const SLOTS = 2 ** 24;
 /** Keeps constructors to these files: `new ws.constructor()` is refused. */
 const KEY = Symbol('ferrows');
 
-/** Handlers and behaviors by route number. */
+/** Handlers and behaviors by route number, of the apps in `apps`. */
 const targets = [];
+
+/**
+ * What programs have told the apps that may have to serve somebody, by number (lib/app-handlers.js). Of the others only
+ * the app's own object knows it, and it goes with that: handlers nearly always refer to their app.
+ */
+const apps = new Map();
 
 /** Responses that are not over, by slot. */
 const responses = [];
 
 /** Open WebSockets, by slot. */
 const sockets = [];
-
-/** Filters by app number; they are never removed. */
-const filters = [];
 
 /** Connections that filters were told of, by slot. */
 const connections = [];
@@ -65,9 +68,9 @@ module.exports = {
   SLOTS,
   KEY,
   targets,
+  apps,
   responses,
   sockets,
-  filters,
   connections,
   shutdowns,
   causes,

@@ -6,6 +6,7 @@
 const { async_hooks: { AsyncResource }, timers: { setImmediate } } = require('./builtins.js');
 
 const { concludeShutdown } = require('./app.js');
+const { handleEnded } = require('./app-handlers.js');
 const { KEY, native, registers, responses, SLOTS, sockets, targets } = require('./border.js');
 const { call, hasErrors, reportErrors, tellers } = require('./call.js');
 const { handleConnected, handleNotConnected } = require('./connect.js');
@@ -16,7 +17,7 @@ const {
 } = require('./http-response.js');
 const { handleRecord, levelOfProcess } = require('./log.js');
 const {
-  ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, LOG, MESSAGE, MISSED, NOT_CONNECTED, OPEN, OPENED, PING, PONG, REQUEST,
+  ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, ENDED, LOG, MESSAGE, MISSED, NOT_CONNECTED, OPEN, OPENED, PING, PONG, REQUEST,
   SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WARNING, WRITABLE, YIELD,
 } = require('./steps.js');
 const { handleServerName } = require('./tls.js');
@@ -114,6 +115,9 @@ function drain() {
         break;
       case SHUT_DOWN:
         concludeShutdown(registers[1], registers[2]);
+        break;
+      case ENDED:
+        handleEnded(registers[1]);
         break;
       case YIELD:
         isYielding = true;

@@ -3,7 +3,7 @@
 // Tells filters of connections that open and close. The addresses are kept here, because they may be asked for when the
 // connection, and with it all that the addon knew of it, is gone.
 
-const { connections, filters, KEY, native, registers, SLOTS } = require('./border.js');
+const { apps, connections, KEY, native, registers, SLOTS } = require('./border.js');
 const { call, tell, tellers } = require('./call.js');
 const { illegalConstructor, invalidThis } = require('./errors.js');
 const { CLOSED } = require('./steps.js');
@@ -79,7 +79,7 @@ class HttpConnection {
 /** A connection was accepted. It is told to the filters that there are now, and its end to the same ones. */
 function handleOpened(addresses) {
   const handle = registers[1];
-  const list = filters[registers[2]];
+  const list = apps.get(registers[2]).filters;
   const connection = createConnection(handle, addresses, list.slice());
   connections[handle % SLOTS] = connection;
   report(connection, 1);

@@ -29,6 +29,7 @@ const DEEP = 27;
 const WARNING = 28;
 const CONNECTED = 22;
 const NOT_CONNECTED = 23;
+const ENDED = 30;
 
 module.exports = {
   SLEEP,
@@ -57,4 +58,5 @@ module.exports = {
   WARNING,
   CONNECTED,
   NOT_CONNECTED,
+  ENDED,
 };

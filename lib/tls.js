@@ -2,7 +2,7 @@
 
 // Certificates and server names of apps that speak TLS: see index.d.ts.
 
-const { native, readable, registers } = require('./border.js');
+const { apps, native, readable, registers } = require('./border.js');
 const { run } = require('./call.js');
 const { typeError } = require('./errors.js');
 
@@ -11,9 +11,6 @@ const TLS_OPTIONS = [
   'key_file_name', 'key', 'cert_file_name', 'cert', 'ca_file_name', 'ca', 'passphrase', 'requireClientCertificate',
   'ssl_ciphers', 'dh_params_file_name', 'ssl_prefer_low_memory_usage',
 ];
-
-/** Handlers of `missingServerName`, by app number. */
-const nameHandlers = [];
 
 /** Has an app speak TLS. */
 function secure(app, options) {
@@ -41,8 +38,7 @@ function readTlsOptions(options) {
   return TLS_OPTIONS.map((name) => readable(options?.[name]));
 }
 
-function answerMissingNames(app, handler) {
-  nameHandlers[app] = handler;
+function answerMissingNames(app) {
   native.appAskForNames(app);
 }
 
@@ -51,7 +47,7 @@ function handleServerName(name) {
   const [, handshake, app] = registers;
   const resume = () => native.handshakeResume(handshake);
   try {
-    const result = run(nameHandlers[app], name);
+    const result = run(apps.get(app).nameHandler, name);
     if (typeof result === 'object' && result !== null && typeof result.then === 'function') {
       // A rejection goes on from here to nobody, and so to 'unhandledRejection'.
       new Promise((resolve) => { resolve(result); }).finally(resume);

@@ -73,6 +73,16 @@ pub enum Command {
         /// Released when they are closed.
         done: Arc<Latch>,
     },
+    /// Tell (`AppEnded`) when no connection of an app is left, of whatever epoch; at once if there is none.
+    AwaitEnd {
+        /// Its number.
+        app: u32,
+    },
+    /// Forget an app, of which no connection is left and none will come.
+    ForgetApp {
+        /// Its number, which may be given to another one.
+        app: u32,
+    },
     /// End every connection of an app in good order, and by force what is left in the end (`app.shutdown()`). Comes
     /// behind [`Self::StopAccepting`], so there will be no further ones.
     ShutDownApp(Arc<ShutdownOrder>),

@@ -176,6 +176,11 @@ pub enum Event {
         /// Position of its [`ConnectOutcome`] in the batch.
         record: u32,
     },
+    /// No connection of an app is left on this worker, of those that there were at the time of `AwaitEnd`.
+    AppEnded {
+        /// Its number.
+        app: u32,
+    },
     /// The last connection of an app on this worker is gone, after `ShutDownApp`.
     AppShutDown {
         /// The app and the epoch that has ended.

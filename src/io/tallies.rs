@@ -23,6 +23,13 @@ impl Tallies {
         self.by_app[number] = tally;
     }
 
+    /// The app is gone, and its number free for another one.
+    pub fn forget(&mut self, app: u32) {
+        if let Some(tally) = self.by_app.get_mut(app as usize) {
+            *tally = Arc::clone(&self.nobody);
+        }
+    }
+
     /// The counters of an app, of whatever epoch.
     #[must_use]
     pub fn of(&self, app: AppId) -> &Tally {

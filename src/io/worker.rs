@@ -8,6 +8,7 @@
 //! one batch. This is also the only file that looks at a clock.
 
 mod client;
+mod ending;
 mod rest;
 mod room;
 mod shutdown;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::Sleep;
 
+use self::ending::Ending;
 use self::rest::Rest;
 use self::shutdown::Shutdowns;
 use super::accept_pause::{AcceptPause, Summary};
@@ -68,6 +70,8 @@ pub struct Worker {
     setups: HashMap<u32, AppSetup>,
     /// Apps that are being shut down.
     shutdowns: Shutdowns,
+    /// Apps whose last connection is waited for.
+    endings: Vec<Ending>,
     context: Context,
     /// Every read goes here first; a connection keeps bytes only while something is incomplete.
     scratch: Vec<u8>,
@@ -153,6 +157,7 @@ impl Worker {
             ended: HashMap::new(),
             setups: HashMap::new(),
             shutdowns: Shutdowns::default(),
+            endings: Vec::new(),
             context: Context::default(),
             scratch: vec![0; SCRATCH],
             ready: Arc::new(Ready::default()),
@@ -186,6 +191,7 @@ impl Worker {
         self.relieve_crowds();
         self.flush();
         self.conclude_shutdowns();
+        self.conclude_endings();
         self.uplink.push(&mut self.context.events);
         // Behind the events: Node would otherwise take leave before it has heard of the end of the last connection.
         self.report_population();
@@ -285,6 +291,7 @@ impl Worker {
         let Some(mut connection) = self.registry.remove(slot, generation) else { return };
         connection.forget_backlog(&self.context);
         self.shutdowns.note_gone(connection.app());
+        self.note_gone(connection.app().app);
         if let Some(memberships) = connection.take_memberships() {
             for moved in self.context.topics.unsubscribe_all(*memberships) {
                 if let Some(other) = self.registry.get(moved.who.slot, moved.who.generation) {
@@ -479,6 +486,8 @@ impl Worker {
                 done.release();
             }
             Command::StopAccepting { app, done } => self.stop_accepting(app, &done),
+            Command::AwaitEnd { app } => self.await_end(app),
+            Command::ForgetApp { app } => self.forget_app(app),
             Command::ShutDownApp(order) => self.shut_down_app(&order),
             Command::AdoptConnection(adoption) => self.adopt(*adoption),
             Command::MakeRoom => drop(self.make_room()),

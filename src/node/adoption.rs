@@ -164,6 +164,7 @@ impl Environment {
         self.outgoing.push(worker, Command::AdoptConnection(Box::new(adoption)));
         self.flush();
         done.wait(PATIENCE);
+        self.await_end(id.app);
         self.update_liveness(env);
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::cache::Expiry;
 use super::cached_route::CachedRoute;
 use super::declarative::Declarative;
 use super::domains::Domains;
+use super::ending::Usage;
 use super::environment::{Environment, Listener};
 use super::error::Misuse;
 use super::handles::Handle;
@@ -47,6 +48,8 @@ pub struct App {
     share: Vec<WorkerId>,
     /// Which start of the workers has heard of it (`Pool::starts`); 0 for none.
     announced: u64,
+    /// Whether it may have to serve somebody.
+    pub usage: Usage,
     /// Who takes over what it accepts.
     pub children: Arc<Children>,
     /// Present while it may be the child of another app.
@@ -65,10 +68,9 @@ impl Environment {
     /// # Errors
     /// There is none.
     pub fn app(&mut self, number: f64) -> Result<(u32, &mut App), Misuse> {
-        let index = if number >= 0.0 { number as usize } else { usize::MAX };
+        let index = if number >= 0.0 { number as u32 } else { u32::MAX };
         let app = self.apps.get_mut(index).ok_or_else(Misuse::bug)?;
-        // There are fewer apps than handles.
-        Ok((u32::try_from(index).unwrap_or(u32::MAX), app))
+        Ok((index, app))
     }
 
     /// Routes, and returns the number of the handler that this replaces.
@@ -78,11 +80,11 @@ impl Environment {
         at: RoutePlace<'_>,
         target: Target,
     ) -> Result<(usize, Option<usize>), Misuse> {
-        self.app(app)?;
-        let handler = self.add_route(target)?;
+        let (number, _) = self.app(app)?;
+        let handler = self.add_route(number, target)?;
         let (_, it) = self.app(app)?;
         if it.domains.lacks_router() {
-            let not_found = self.add_route(Target::NotFound)?;
+            let not_found = self.add_route(number, Target::NotFound)?;
             self.app(app)?.1.domains.add_router(Router::with_fallback(not_found));
         }
         let (_, app) = self.app(app)?;
@@ -90,8 +92,8 @@ impl Environment {
         Ok((handler.0 as usize, replaced.map(|replaced| self.drop_route(replaced))))
     }
 
-    fn add_route(&mut self, target: Target) -> Result<HandlerId, Misuse> {
-        let id = self.routes.insert(Route { target, warned: false });
+    fn add_route(&mut self, app: u32, target: Target) -> Result<HandlerId, Misuse> {
+        let id = self.routes.insert(Route { app, target, warned: false });
         u32::try_from(id).map(HandlerId).map_err(|_| Misuse::bug())
     }
 
@@ -110,7 +112,7 @@ impl Environment {
 
     /// Closes every listening socket of an app and every connection that it accepted, and waits until the workers have.
     fn close_app(&mut self, number: u32) {
-        let Some(app) = self.apps.get_mut(number as usize) else { return };
+        let Some(app) = self.apps.get_mut(number) else { return };
         let ended = app.end_epoch(number);
         app.first_served = app.epoch;
         let cause = CloseCause::AppClosed;
@@ -128,6 +130,7 @@ impl Environment {
             self.outgoing.to_all(&threads.pool, || Command::CloseApp { app: ended, done: Arc::clone(&done) });
             done.wait(PATIENCE);
         }
+        self.await_end(number);
     }
 
     /// The listening sockets of an app are closed as far as JavaScript is concerned.
@@ -146,7 +149,8 @@ impl Environment {
         let (app, threads) = (AppId { app: number, epoch: it.epoch }, it.threads);
         let pool = &self.start_threads(env, threads)?.pool;
         let (workers, start) = (pool.workers().len(), pool.starts());
-        let it = &mut self.apps[number as usize];
+        let (_, it) = self.app(f64::from(number))?;
+        it.usage.begin();
         if it.share.is_empty() {
             // There are at most 64 workers.
             it.share =
@@ -163,7 +167,7 @@ impl Environment {
 
     /// Tells every worker how to serve the connections of an app.
     pub fn announce(&mut self, app: AppId) {
-        let (Some(threads), Some(it)) = (&self.threads, self.apps.get(app.app as usize)) else { return };
+        let (Some(threads), Some(it)) = (&self.threads, self.apps.get(app.app)) else { return };
         let (setup, tallies) = (&it.setup, it.stats.tallies());
         let order = || {
             let (setup, tallies) = (setup.clone(), Arc::clone(&tallies));
@@ -233,23 +237,26 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     };
     let limits = Arc::new(limits::parse(env, call.argument(1))?);
     let mut environment = call.environment()?;
-    let not_found = environment.add_route(Target::NotFound)?;
-    environment.apps.push(App {
-        router: Router::with_fallback(not_found),
-        epoch: 0,
-        first_served: 0,
+    let number = environment.apps.insert(|epoch| App {
+        router: Router::default(),
+        epoch,
+        first_served: epoch,
         threads,
         setup: AppSetup { limits, ..AppSetup::default() },
         domains: Domains::default(),
         share: Vec::new(),
         announced: 0,
+        usage: Usage::default(),
         children: Arc::default(),
         registration: None,
         stats: Stats::start(),
         adopted: 0,
         has_websocket_route: false,
     });
-    Ok(env.from_number((environment.apps.len() - 1) as f64))
+    let not_found = environment.add_route(number, Target::NotFound)?;
+    let app = f64::from(number);
+    environment.app(app)?.1.router = Router::with_fallback(not_found);
+    Ok(env.from_number(app))
 }
 
 /// One thread for a machine of one or two cores, at most four: Node's thread needs a core too (design.md §5).
@@ -396,6 +403,7 @@ pub fn close_listener<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     environment.outgoing.push(listener.worker, command);
     environment.flush();
     done.wait(PATIENCE);
+    environment.await_end(listener.app.app);
     environment.update_liveness(call.env());
     Ok(Value::UNDEFINED)
 }

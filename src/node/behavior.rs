@@ -14,6 +14,8 @@ use crate::protocol::websocket::{Compression, Limits};
 /// One registered route.
 #[derive(Debug)]
 pub struct Route {
+    /// The app that it goes with.
+    pub app: u32,
     /// What it leads to.
     pub target: Target,
     /// Whether it has been reported that its handler neither answered nor attached an abort handler.

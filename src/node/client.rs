@@ -6,6 +6,7 @@ use rustls::pki_types::ServerName;
 
 use super::app::default_threads;
 use super::behavior::{Behavior, BehaviorValues, Route, Target};
+use super::ending::NO_APP;
 use super::environment::{Environment, Occupant};
 use super::error::Misuse;
 use super::handles::{Handle, Table};
@@ -69,7 +70,7 @@ impl Environment {
             .map_err(|_| Misuse::invalid_state("too many connects are under way"))?;
         let client = ClientId { slot: handle.slot, generation: handle.generation };
         let order = order(client, &behavior, ledger);
-        entry.insert(Route { target: Target::WebSocket(behavior), warned: false });
+        entry.insert(Route { app: NO_APP, target: Target::WebSocket(behavior), warned: false });
         self.outgoing.push(worker, Command::Connect(Box::new(order)));
         self.settle();
         self.update_liveness(env);

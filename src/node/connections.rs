@@ -66,7 +66,7 @@ impl Environment {
     ) -> Option<(f64, Value<'c>)> {
         let OpeningRecord { app, peer } = record;
         // Otherwise the app was closed while this was under way, and so was the connection.
-        let is_current = self.apps.get(app.app as usize).is_some_and(|it| it.serves(app.epoch));
+        let is_current = self.apps.get(app.app).is_some_and(|it| it.serves(app.epoch));
         let handle = if is_current { self.connections.insert(id, app)? } else { return None };
         self.registers.set(1, handle.to_number());
         self.registers.set(2, f64::from(app.app));

@@ -290,6 +290,7 @@ impl Environment {
                 let outcome = batch.and_then(|(_, batch, _)| batch.connects[record as usize].take());
                 outcome.and_then(|outcome| self.handle_connect_ended(env, client, outcome)).into()
             }
+            Event::AppEnded { app } => self.handle_ended(app).into(),
             Event::AppShutDown { app, forced } => {
                 let Some((shutdown, forced)) = self.shutdowns.note_worker(app, forced) else {
                     return Outcome::Nothing;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::app::{App, code_of};
+use super::app::code_of;
+use super::apps::Apps;
 use super::behavior::Route;
 use super::buffer::Registers;
 use super::cache::Cache;
@@ -43,8 +44,8 @@ pub struct Environment {
     pub dispatcher: Dispatcher,
     /// Events that JavaScript has caused and was not told of.
     pub pending: Pending,
-    /// All apps ever made; there are few.
-    pub apps: Vec<App>,
+    /// The apps that programs can still use, or that serve somebody.
+    pub apps: Apps,
     /// All routes of all apps, by handler number.
     pub routes: Slab<Route>,
     /// Answers that are kept.

@@ -5,9 +5,9 @@ use super::environment::Threads;
 use super::error::Misuse;
 use super::raw::{Call, Native, Value};
 use super::{
-    adoption, app, buffer, client, connections, declarative, dispatch, files, http_request, http_response,
-    listening, logger, multipart, notices, pending, request_body, response_body, shutdown, stats, store, tcp,
-    tls, websocket,
+    adoption, app, buffer, client, connections, declarative, dispatch, ending, files, http_request,
+    http_response, listening, logger, multipart, notices, pending, request_body, response_body, shutdown,
+    stats, store, tcp, tls, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -57,6 +57,7 @@ pub const ALL: &[(&str, Native)] = &[
     ("appListenUnix", listening::listen_unix),
     ("appListenDescriptor", listening::listen_descriptor),
     ("appClose", app::close),
+    ("appForget", ending::forget),
     ("appShutdown", shutdown::shut_down),
     ("appPublish", app::publish),
     ("appSubscribers", app::subscribers),

@@ -10,6 +10,7 @@
 
 pub mod adoption;
 pub mod app;
+pub mod apps;
 pub mod behavior;
 pub mod buffer;
 pub mod burst;
@@ -21,6 +22,7 @@ pub mod declarative;
 pub mod dispatch;
 pub mod domains;
 pub mod doorbell;
+pub mod ending;
 pub mod environment;
 pub mod error;
 pub mod exports;

@@ -26,7 +26,7 @@ impl Environment {
     ) -> Outcome<'c> {
         let Some(batch) = self.dispatcher.batch() else { return Outcome::Nothing };
         let record: RequestRecord = batch.requests[record];
-        let app = self.apps.get(record.app.app as usize);
+        let app = self.apps.get(record.app.app);
         let is_served = app.is_some_and(|app| app.serves(record.app.epoch));
         if !is_served || self.connections.refuses(connection) {
             // The app or this connection was closed while the request was under way.
@@ -65,7 +65,7 @@ impl Environment {
     fn route<'c>(&mut self, handle: Handle, again: bool) -> Outcome<'c> {
         loop {
             let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
-            let Some(app) = self.apps.get(exchange.app.app as usize) else { return Outcome::Nothing };
+            let Some(app) = self.apps.get(exchange.app.app) else { return Outcome::Nothing };
             let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
             let domain = exchange.introduction.as_ref().and_then(|it| it.domain);
             let found = app.router_of(domain).find(method, path, exchange.nth, &mut exchange.params);
@@ -197,7 +197,7 @@ impl Environment {
     /// it is gone, the next candidate has taken its place.
     fn pass_over(&mut self, handle: Handle) {
         let Some(exchange) = self.exchanges.get_mut(handle) else { return };
-        let Some(app) = self.apps.get(exchange.app.app as usize) else { return };
+        let Some(app) = self.apps.get(exchange.app.app) else { return };
         let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
         let (route, nth, params) = (exchange.route, exchange.nth, &mut exchange.params);
         let router = app.router_of(exchange.introduction.as_ref().and_then(|it| it.domain));

@@ -74,7 +74,7 @@ impl Environment {
     /// Ends the current epoch of an app in good order. Returns the number of the shutdown; `None` if there are no
     /// workers, and so no connections.
     fn shut_down_app(&mut self, number: u32, code: u16, reason: String, timeout: Duration) -> Option<f64> {
-        let app = self.apps.get_mut(number as usize)?.end_epoch(number);
+        let app = self.apps.get_mut(number)?.end_epoch(number);
         self.forget_listeners(app);
         let sockets = self.sockets.iter().filter(|(_, socket)| app.covers(socket.app));
         let cause = CloseCause::ServerShutdown;
@@ -93,6 +93,7 @@ impl Environment {
         done.wait(super::app::PATIENCE);
         let order = Arc::new(ShutdownOrder { app, code, reason, timeout });
         self.outgoing.to_all(&threads.pool, || Command::ShutDownApp(Arc::clone(&order)));
+        self.await_end(number);
         Some(self.shutdowns.begin(order, workers))
     }
 

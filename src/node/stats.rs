@@ -126,7 +126,7 @@ impl Stats {
 impl Environment {
     /// The numbers of an app; `None` if there is no such app.
     pub fn stats(&mut self, app: AppId) -> Option<&mut Stats> {
-        self.apps.get_mut(app.app as usize).map(|app| &mut app.stats)
+        self.apps.get_mut(app.app).map(|app| &mut app.stats)
     }
 
     /// Events that wait for a handler and their weight in bytes, commands that wait for a worker: of all apps together.

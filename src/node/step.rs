@@ -56,3 +56,5 @@ pub const SERVER_NAME: f64 = 26.0;
 pub const DEEP: f64 = 27.0;
 /// The program is to be warned: returns code and text.
 pub const WARNING: f64 = 28.0;
+/// No connection of an app is left, and none can come unless the program does something for it: app.
+pub const ENDED: f64 = 30.0;

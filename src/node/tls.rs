@@ -171,7 +171,7 @@ impl Environment {
     /// A handshake waits for a server name that was unknown to the worker. Returns its handle, if JavaScript is to be
     /// asked: by now the name may have been added.
     pub fn await_name(&mut self, connection: ConnectionId, app: AppId, name: &str) -> Option<Handle> {
-        let it = self.apps.get(app.app as usize)?;
+        let it = self.apps.get(app.app)?;
         let is_known = it.setup.tls.as_ref().is_none_or(|tls| tls.names.knows(name));
         if is_known || !it.serves(app.epoch) {
             self.resume_handshake(connection);
