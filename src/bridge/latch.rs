@@ -3,6 +3,8 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::patience::wait_while;
+
 /// Counts down to zero once. Node's thread waits on it; each worker that was asked releases it.
 #[derive(Debug)]
 pub struct Latch {
@@ -35,23 +37,11 @@ impl Latch {
     }
 
     /// Waits until all are done, at most `patience`. Returns whether they are.
-    ///
-    /// It waits a little at a time: if the process is stopped meanwhile, the others have their time all the same.
     pub fn wait(&self, patience: Duration) -> bool {
-        let mut left = patience;
-        let mut outstanding = self.outstanding.lock().unwrap_or_else(PoisonError::into_inner);
-        while *outstanding > 0 && !left.is_zero() {
-            let step = left.min(STEP);
-            left -= step;
-            let waited = self.done.wait_timeout_while(outstanding, step, |count| *count > 0);
-            outstanding = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        *outstanding == 0
+        let outstanding = self.outstanding.lock().unwrap_or_else(PoisonError::into_inner);
+        *wait_while(&self.done, outstanding, patience, |count| *count > 0) == 0
     }
 }
-
-/// How long to wait at a time.
-const STEP: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@ pub mod id;
 pub mod introduction;
 pub mod latch;
 pub mod ledger;
+pub mod patience;
 pub mod peer;
 pub mod queue;
 pub mod record;

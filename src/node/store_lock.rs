@@ -5,6 +5,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
+use crate::bridge::patience::wait_while;
+
 /// See the top of the file.
 #[derive(Debug, Default)]
 pub struct StoreLock {
@@ -33,8 +35,7 @@ impl StoreLock {
         if *holder == Some(thread) {
             return Err(LockRefusal::Held);
         }
-        let waited = self.released.wait_timeout_while(holder, patience, |holder| holder.is_some());
-        let (mut holder, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut holder = wait_while(&self.released, holder, patience, Option::is_some);
         if holder.is_some() {
             return Err(LockRefusal::TimedOut);
         }

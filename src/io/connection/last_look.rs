@@ -79,3 +79,29 @@ impl Connection {
 /// Bytes read after a deadline, from which on the peer must have sent some of them after it: more than the kernel keeps of one
 /// connection.
 const MOST_UNREAD: u32 = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::super::http::HttpSide;
+    use super::*;
+    use crate::bridge::peer::Peer;
+    use crate::bridge::sync::Arc;
+    use crate::protocol::http::limits::Limits;
+    use std::time::Duration;
+
+    #[test]
+    fn a_client_is_not_late_while_it_is_not_read_and_then_has_its_time_anew() {
+        let limits = Limits { headers_timeout: Some(Duration::from_secs(10)), ..Limits::default() };
+        let mut http = HttpSide::new(Arc::new(limits), Peer::default(), None, None, Timestamp(0));
+        assert_eq!(http.deadline(), Some(Timestamp(10_000)));
+        for now in [5_000, 6_000] {
+            http.set_unheard(true, Timestamp(now));
+            assert_eq!(http.deadline(), None);
+        }
+        http.set_unheard(false, Timestamp(60_000));
+        assert_eq!(http.deadline(), Some(Timestamp(70_000)));
+        // What does not change is no reason.
+        http.set_unheard(false, Timestamp(65_000));
+        assert_eq!(http.deadline(), Some(Timestamp(70_000)));
+    }
+}

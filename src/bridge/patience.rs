@@ -1,0 +1,26 @@
+//! Waiting for another thread, for a while. It is waited a little at a time: if the process is stopped meanwhile, that counts as
+//! one step, and the other thread has its time all the same.
+
+use std::sync::{Condvar, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Waits on `told` for at most `patience` while `holds_true` of what `guard` protects, and returns it. Nothing that panics may
+/// run under its mutex.
+pub fn wait_while<'m, T>(
+    told: &Condvar,
+    mut guard: MutexGuard<'m, T>,
+    patience: Duration,
+    holds_true: impl Fn(&T) -> bool,
+) -> MutexGuard<'m, T> {
+    let mut left = patience;
+    while holds_true(&guard) && !left.is_zero() {
+        let step = left.min(STEP);
+        left -= step;
+        let waited = told.wait_timeout_while(guard, step, |it| holds_true(it));
+        guard = waited.unwrap_or_else(PoisonError::into_inner).0;
+    }
+    guard
+}
+
+/// How long to wait at a time.
+const STEP: Duration = Duration::from_millis(50);
