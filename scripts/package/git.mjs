@@ -1,4 +1,5 @@
-// `npm install git+https://…` of the repository: with Rust it builds the addon, without it fails and says why.
+// `npm install git+https://…` of the repository: with Rust it builds the addon, without it fails and says why. So do
+// pnpm and Yarn, by another script.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -17,7 +18,8 @@ export async function checkInstallFromGit(work, env) {
   cargo(127);
   const repository = makeRepository(join(work, 'repository'));
 
-  await checkCheckout(repository, join(work, 'checkout'), withGit);
+  const checkout = join(work, 'checkout');
+  await checkCheckout(repository, checkout, withGit);
   const folder = join(work, 'git-user');
   mkdirSync(folder);
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
@@ -29,6 +31,12 @@ export async function checkInstallFromGit(work, env) {
   await npm(install, { cwd: folder, env: withGit });
   await step(process.execPath, ['--eval', "require('ferrows').App().close()"], { cwd: folder, env: withGit });
   console.log('from Git with Rust: builds and loads');
+
+  // What pnpm and Yarn do with a clone.
+  const { stdout } = await npm(['pack', '--json'], { cwd: checkout, env: withGit });
+  const files = JSON.parse(stdout.slice(stdout.indexOf('[\n')))[0].files.map(({ path }) => path);
+  assert.ok(files.some((path) => path.endsWith('.node')), `no addon among ${files}`);
+  console.log('a package of a checkout: has the addon');
 }
 
 /** `npm install` in a checkout neither builds nor needs Rust. */
