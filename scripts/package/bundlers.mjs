@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { packages } from '../packages.mjs';
+import { checkRecipes } from './recipes.mjs';
 import { step } from './steps.mjs';
 
 const BUNDLERS = [
@@ -44,7 +45,9 @@ export async function checkBundlers(folder, env) {
     await checkRollup(load, job);
     await checkVite(await load('vite'), job);
   }
-  await checkBun(place);
+  const bun = join(packages(join('runtimes', `${BUN.replace('/', '+')}@latest`), [`${BUN}@latest`]), 'node_modules', BUN, 'bin/bun');
+  await checkBun(bun, place);
+  await checkRecipes({ user: folder, tools, bun, env });
 }
 
 /** Where the package is installed, and an empty folder that has nothing of it. */
@@ -186,9 +189,7 @@ async function checkVite(vite, { place, format, program, bundle }) {
   await place.needs(`vite, ${format}, external`, external, bundle, /'ferrows'/);
 }
 
-/** In so far as there is a Bun for this machine. */
-async function checkBun(place) {
-  const bun = join(packages(join('runtimes', `${BUN.replace('/', '+')}@latest`), [`${BUN}@latest`]), 'node_modules', BUN, 'bin/bun');
+async function checkBun(bun, place) {
   for (const [format, [program, bundle]] of Object.entries(FORMATS)) {
     const options = { cwd: place.folder, env: place.env };
     const output = place.output(`bun ${format}`);
