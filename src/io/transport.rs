@@ -321,7 +321,7 @@ mod tests {
         let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (theirs, _) = listener.accept().unwrap();
         ours.set_nonblocking(true).unwrap();
-        (Transport::from_tcp(TcpStream::from_std(ours).unwrap()), theirs)
+        (Transport::from_tcp(TcpStream::from_std(ours).unwrap(), None), theirs)
     }
 
     fn read(transport: &mut Transport) -> Option<Vec<u8>> {
