@@ -1,11 +1,15 @@
 //! Connections that were accepted outside of this server.
 
+#[cfg(unix)]
 use std::io;
 #[cfg(unix)]
 use std::os::fd::OwnedFd;
 
 #[cfg(unix)]
 use socket2::{Domain, Socket, Type};
+
+#[cfg(unix)]
+use super::wire::family_of;
 
 /// Makes sure that a descriptor is one that can be served. Returns the socket, non-blocking, and the peer's port (0 for
 /// a Unix socket).
@@ -17,7 +21,7 @@ use socket2::{Domain, Socket, Type};
 pub fn inspect(descriptor: OwnedFd) -> io::Result<(Socket, u16)> {
     let socket = Socket::from(descriptor);
     let is_stream = socket.r#type()? == Type::STREAM;
-    let is_served = [Domain::IPV4, Domain::IPV6, Domain::UNIX].contains(&socket.domain()?);
+    let is_served = [Domain::IPV4, Domain::IPV6, Domain::UNIX].contains(&family_of(&socket)?);
     if !is_stream || !is_served {
         return Err(io::ErrorKind::InvalidInput.into());
     }

@@ -14,6 +14,8 @@ use tokio::net::UnixListener;
 use super::connector::exhaustion;
 use super::descriptor::hand_over;
 use super::transport::Transport;
+#[cfg(unix)]
+use super::wire::family_of;
 use crate::bridge::children::Children;
 use crate::bridge::command::{ListenOrder, SocketFile};
 use crate::bridge::id::{AppId, ListenerId, WorkerId};
@@ -130,12 +132,16 @@ fn bind_unix(_path: &Path, _access: &Access) -> io::Result<Socket> {
 pub fn inspect(descriptor: std::os::fd::OwnedFd) -> io::Result<(Socket, u16)> {
     let socket = Socket::from(descriptor);
     let is_stream = socket.r#type()? == Type::STREAM;
-    let address = socket.local_addr()?;
-    let is_served = [Domain::IPV4, Domain::IPV6, Domain::UNIX].contains(&address.domain());
+    let is_served = [Domain::IPV4, Domain::IPV6, Domain::UNIX].contains(&family_of(&socket)?);
     if !is_stream || !is_served {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    if !socket.is_listener()? {
+    // The length of the queue of a socket that listens already is not ours to change, where the system tells.
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    let listens = socket.is_listener()?;
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    let listens = false;
+    if !listens {
         socket.listen(BACKLOG)?;
     }
     socket.set_nonblocking(true)?;

@@ -42,11 +42,9 @@ impl Wire {
     /// When the socket cannot be registered with the runtime, or died meanwhile.
     pub fn adopt(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
         #[cfg(unix)]
-        if socket.domain()? == Domain::UNIX {
+        if family_of(&socket)? == Domain::UNIX {
             return Ok(Self::Unix(UnixStream::from_std(socket.into())?));
         }
-        #[cfg(not(unix))]
-        let _ = Domain::IPV4;
         Ok(Self::from_tcp(TcpStream::from_std(socket.into())?, peer))
     }
 
@@ -206,6 +204,24 @@ impl Wire {
         // A peer that is gone already makes this fail, and then there is nobody to tell.
         let _ = self.socket().shutdown(Shutdown::Write);
     }
+}
+
+/// The address family of a socket, which only Linux tells even if the peer is gone.
+///
+/// # Errors
+/// What the system says.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn family_of(socket: &Socket) -> io::Result<Domain> {
+    socket.domain()
+}
+
+/// The address family of a socket, by its own address.
+///
+/// # Errors
+/// What the system says.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn family_of(socket: &Socket) -> io::Result<Domain> {
+    Ok(socket.local_addr()?.domain())
 }
 
 fn watch(socket: &Socket, options: &TcpOptions) {
