@@ -135,6 +135,7 @@ export type CloseCauseName =
   | 'ERR_HTTP_RESPONSE_TIMEOUT'
   // A limit of this program.
   | 'ERR_BACKPRESSURE_LIMIT'
+  | 'ERR_OUTPUT_LIMIT'
   // This program.
   | 'CLOSED_BY_APPLICATION'
   | 'CLOSED_BY_END'
@@ -223,6 +224,13 @@ export interface AppOptions extends TlsOptions {
    * @default 65536
    */
   maxPipelinedBytes?: number;
+  /**
+   * Bytes of output that may wait because clients do not take them, of all connections of the app together, 0 – 2^53-1; 0 is
+   * any number. Beyond it the connections of the slowest readers are dropped (`ERR_OUTPUT_LIMIT`), and `close` or
+   * `onAborted` told, until an eighth of it is free. The default is a quarter of the memory that the process may use: of the
+   * machine's, or of what its control group allows. {@link AppStats.queues} has what waits, and the limit.
+   */
+  maxBufferedOutput?: number;
 
   /**
    * Whether the system sends probes on connections on which nothing moves (`SO_KEEPALIVE`), and gives up peers that do not
@@ -548,6 +556,8 @@ export interface AppStats {
     commands: number;
     /** Bytes of this app that the system did not take yet, because clients read too slowly. */
     backpressure: number;
+    /** How many of these there may be, before the slowest readers are dropped (`maxBufferedOutput`); 0 is any number. */
+    maxBufferedOutput: number;
   };
   /** The I/O threads, which all apps of this thread share. */
   workers: {

@@ -48,7 +48,9 @@ const LIMITS = [
 const TCP = ['keepAlive', 'keepAliveInitialDelay', 'keepAliveInterval', 'keepAliveProbes', 'tcpUserTimeout'];
 
 /** Everything that `App` and `SSLApp` may be given: programs use the same object for both, and for server names. */
-const APP_OPTIONS = ['threads', ...LIMITS, ...TCP, 'proxyProtocol', ...TLS_OPTIONS, 'handshakeTimeout', 'maxHandshakes'];
+const APP_OPTIONS = [
+  'threads', ...LIMITS, 'maxBufferedOutput', ...TCP, 'proxyProtocol', ...TLS_OPTIONS, 'handshakeTimeout', 'maxHandshakes',
+];
 
 let appNumber;
 let handlersOf;
@@ -66,7 +68,7 @@ class TemplatedApp {
     }
     const proxyOptions = options?.proxyProtocol;
     const proxies = readProxies(proxyOptions);
-    this.#number = native.appNew(options?.threads, LIMITS.map((name) => options?.[name]));
+    this.#number = native.appNew(options?.threads, LIMITS.map((name) => options?.[name]), options?.maxBufferedOutput);
     this.#handlers = new AppHandlers(this.#number, this);
     native.appTcp(this.#number, ...TCP.map((name) => options?.[name]));
     if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join());

@@ -8,7 +8,8 @@ const { causes, native } = require('./border.js');
 function statsOf(app) {
   const [
     uptime, httpOpen, httpTotal, webSocketOpen, webSocketTotal, requests, messagesReceived, messagesSent, messagesDropped,
-    bytesReceived, bytesSent, tls, webSocket, backpressure, events, eventBytes, commands, closes, aborts, refusals, times,
+    bytesReceived, bytesSent, tls, webSocket, backpressure, events, eventBytes, commands, maxBufferedOutput,
+    closes, aborts, refusals, times,
   ] = native.appStats(app);
   return {
     uptime,
@@ -21,7 +22,7 @@ function statsOf(app) {
     bytes: { received: bytesReceived, sent: bytesSent },
     closes: { webSocket: byCause(closes), aborted: byCause(aborts), refused: byName(refusals) },
     handshakeFailures: { tls, webSocket },
-    queues: { events, eventBytes, commands, backpressure },
+    queues: { events, eventBytes, commands, backpressure, maxBufferedOutput },
     workers: times.map((cpu, index) => ({ name: `ferrows-${index}`, cpu })),
   };
 }

@@ -24,6 +24,7 @@ uWS.App({
   maxHeaderSize: 16_384, maxHeadersCount: 100, maxBodySize: 0, headersTimeout: 10_000, requestTimeout: 0,
   keepAliveTimeout: 10_000, bodyTimeout: 10_000, minBodyRate: 16_384, responseTimeout: 10_000, minResponseRate: 1_024,
   maxDiscardedBody: 262_144, maxPipelinedBytes: undefined,
+  maxBufferedOutput: 2 ** 30,
 });
 // @ts-expect-error a limit is a number
 uWS.App({ maxBodySize: '1 MB' });

@@ -73,6 +73,11 @@ pub enum Command {
         /// Released when they are closed.
         done: Arc<Latch>,
     },
+    /// More output of an app waits than may, and perhaps too much of it here.
+    Relieve {
+        /// Its number.
+        app: u32,
+    },
     /// Tell (`AppEnded`) when no connection of an app is left, of whatever epoch; at once if there is none.
     AwaitEnd {
         /// Its number.

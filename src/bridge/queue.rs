@@ -157,6 +157,12 @@ impl Uplink {
         (state.batches.iter().map(|batch| batch.events.len()).sum(), state.weight)
     }
 
+    /// Gives up the memory of what is kept for reuse.
+    pub fn release_spares(&self) {
+        let spares = std::mem::take(&mut lock(&self.state).spares);
+        drop(spares);
+    }
+
     /// Node's thread: takes the oldest batch. The second value tells whether the worker waits to read on.
     pub fn take(&self) -> Option<(EventBatch, bool)> {
         let mut state = lock(&self.state);
@@ -261,6 +267,12 @@ impl Downlink {
     #[must_use]
     pub fn waiting(&self) -> usize {
         lock(&self.state).batches.iter().map(|batch| batch.commands.len()).sum()
+    }
+
+    /// Gives up the memory of what is kept for reuse.
+    pub fn release_spares(&self) {
+        let spares = std::mem::take(&mut lock(&self.state).spares);
+        drop(spares);
     }
 
     /// Worker: takes the oldest batch.

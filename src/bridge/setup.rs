@@ -16,6 +16,8 @@ pub struct AppSetup {
     pub watched: bool,
     /// What it allows its clients.
     pub limits: Arc<Limits>,
+    /// Bytes of output that may wait on all its connections together; any number with 0.
+    pub max_buffered_output: u64,
     /// Who may send a header of the PROXY protocol; nobody, mostly.
     pub proxy: Option<ProxySetup>,
     /// How the system watches over its TCP connections.

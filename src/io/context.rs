@@ -1,5 +1,6 @@
 //! What the connections of one worker share while one of them is being handled.
 
+use super::budget::Budgets;
 use super::outbox::Pool;
 use super::tallies::Tallies;
 use super::timers::Wheel;
@@ -41,6 +42,8 @@ pub struct Context {
     pub codecs: Codecs,
     /// What is counted.
     pub tallies: Tallies,
+    /// How much output of each app may wait.
+    pub budgets: Budgets,
 }
 
 impl Default for Context {
@@ -60,6 +63,7 @@ impl Default for Context {
             topics: Topics::default(),
             codecs: Codecs::default(),
             tallies: Tallies::default(),
+            budgets: Budgets::default(),
         }
     }
 }

@@ -3,11 +3,13 @@
 
 pub mod accept_pause;
 pub mod adoption;
+pub mod budget;
 pub mod connection;
 pub mod connector;
 pub mod context;
 pub mod descriptor;
 pub mod listener;
+pub mod memory;
 pub mod outbox;
 pub mod pool;
 pub mod publication;

@@ -158,6 +158,8 @@ impl Outbox {
         if self.queue.is_none() && self.written >= COMPACT_FROM && self.written * 2 >= self.tail.len() {
             self.tail.drain(..self.written);
             self.written = 0;
+            // Otherwise a peer that has taken most of a long response would keep all of its memory.
+            self.tail.shrink_to_fit();
         }
     }
 }
@@ -169,6 +171,11 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// Gives up the memory of the buffers.
+    pub fn release(&mut self) {
+        self.spares = Vec::new();
+    }
+
     fn take(&mut self) -> Vec<u8> {
         self.spares.pop().unwrap_or_else(|| Vec::with_capacity(FRESH_CAPACITY))
     }

@@ -43,6 +43,8 @@ pub struct Pool {
     journal: Arc<Journal>,
     peers: Arc<Peers>,
     attention: Arc<Attention>,
+    /// Has memory that is free given back to the system, by another thread.
+    give_memory_back: fn(),
     workers: Vec<Handle>,
     /// How often the threads were started after they had all ended.
     starts: u64,
@@ -73,11 +75,12 @@ struct Thread {
 }
 
 impl Pool {
-    /// A pool without threads, whose workers will ring `bell` and be heard by `journal`.
+    /// A pool without threads, whose workers will ring `bell`, be heard by `journal`, and call `give_memory_back` some time
+    /// after much of it was needed.
     #[must_use]
-    pub fn new(bell: Arc<NodeBell>, journal: Arc<Journal>) -> Self {
+    pub fn new(bell: Arc<NodeBell>, journal: Arc<Journal>, give_memory_back: fn()) -> Self {
         let (peers, attention) = Default::default();
-        Self { bell, journal, peers, attention, workers: Vec::new(), starts: 0 }
+        Self { bell, journal, peers, attention, give_memory_back, workers: Vec::new(), starts: 0 }
     }
 
     /// Starts threads until there are `count`; after a [`Self::stop`] those of all workers that there have been, because
@@ -135,7 +138,7 @@ impl Pool {
             let _inside = runtime.enter();
             let (uplink, downlink) = (Arc::clone(uplink), Arc::clone(downlink));
             let (peers, attention) = (Arc::clone(&self.peers), Arc::clone(&self.attention));
-            Worker::new(id, generation, uplink, downlink, peers, attention)
+            Worker::new(id, generation, uplink, downlink, peers, attention, self.give_memory_back)
         };
         let journal = Arc::clone(&self.journal);
         let clock = Arc::new(OnceLock::new());
@@ -218,6 +221,7 @@ impl Handle {
         let generation = thread.handle.join().ok().flatten();
         self.generation = generation.unwrap_or_else(|| self.generation.wrapping_add(u32::MAX / 4));
         self.downlink.clear();
+        self.uplink.release_spares();
         self.uplink.report_population(0);
         self.uplink.report_rest(false);
     }

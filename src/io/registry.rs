@@ -37,6 +37,12 @@ impl<T> Registry<T> {
         self.first.wrapping_add(spent.map_or(0, |spent| spent.wrapping_add(1)))
     }
 
+    /// Number of entries.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// Whether there are no entries.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
-use crate::bridge::tally::Tally;
+use crate::bridge::tally::{Counter, Tally};
 
 /// The counters of all apps on one worker. Found by the number of the app rather than kept by each connection, which is so
 /// as small as it was.
@@ -11,6 +11,10 @@ pub struct Tallies {
     by_app: Vec<Arc<Tally>>,
     /// Takes what belongs to no app. Nobody reads it.
     nobody: Arc<Tally>,
+    /// Bytes that wait because sockets did not take them, of all apps.
+    backlog: Counter,
+    /// Bytes that sockets have taken, of all apps.
+    sent: Counter,
 }
 
 impl Tallies {
@@ -28,6 +32,32 @@ impl Tallies {
         if let Some(tally) = self.by_app.get_mut(app as usize) {
             *tally = Arc::clone(&self.nobody);
         }
+    }
+
+    /// So many bytes wait on a connection of an app, instead of as many as before.
+    pub fn change_backlog(&self, app: AppId, before: u64, now: u64) {
+        for counter in [&self.of(app).backlog, &self.backlog] {
+            counter.add(now);
+            counter.sub(before);
+        }
+    }
+
+    /// Bytes that wait because sockets did not take them, of all apps and of connections to servers.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.backlog.get()
+    }
+
+    /// The sockets of an app have taken bytes.
+    pub fn count_sent(&self, app: AppId, bytes: u64) {
+        self.of(app).bytes_sent.add(bytes);
+        self.sent.add(bytes);
+    }
+
+    /// Bytes that sockets have taken, of all apps and of connections to servers.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.get()
     }
 
     /// The counters of an app, of whatever epoch.

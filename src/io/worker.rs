@@ -9,6 +9,7 @@
 
 mod client;
 mod ending;
+mod relief;
 mod rest;
 mod room;
 mod shutdown;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::time::Sleep;
 
 use self::ending::Ending;
+use self::relief::Peak;
 use self::rest::Rest;
 use self::shutdown::Shutdowns;
 use super::accept_pause::{AcceptPause, Summary};
@@ -101,6 +103,13 @@ pub struct Worker {
     room_told: Option<Timestamp>,
     /// Set while accepting fails.
     accept_pause: Option<AcceptPause>,
+    /// When other workers were last called for relief.
+    called: Option<Timestamp>,
+    /// When to look again at apps whose budgets stay exceeded.
+    relief: Option<(Timestamp, Vec<u32>)>,
+    peak: Peak,
+    /// Has memory that is free given back to the system, by another thread.
+    give_memory_back: fn(),
     sleep: Pin<Box<Sleep>>,
     /// What `sleep` is set to, as the time since `started`.
     alarm: Option<Duration>,
@@ -117,6 +126,7 @@ impl Future for Worker {
         worker.ready.register(task.waker());
         worker.pass();
         if worker.stopped {
+            worker.leave_peak();
             return Poll::Ready(worker.registry.next_generation());
         }
         let has_connected = worker.connector.poll(task);
@@ -144,6 +154,7 @@ impl Worker {
         downlink: Arc<Downlink>,
         peers: Arc<Peers>,
         attention: Arc<Attention>,
+        give_memory_back: fn(),
     ) -> Self {
         Self {
             id,
@@ -175,6 +186,10 @@ impl Worker {
             room_sought: None,
             room_told: None,
             accept_pause: None,
+            called: None,
+            relief: None,
+            peak: Peak::default(),
+            give_memory_back,
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             alarm: None,
             stopped: false,
@@ -190,6 +205,7 @@ impl Worker {
         self.serve_timers();
         self.relieve_crowds();
         self.flush();
+        self.relieve();
         self.conclude_shutdowns();
         self.conclude_endings();
         self.uplink.push(&mut self.context.events);
@@ -197,6 +213,7 @@ impl Worker {
         self.report_population();
         self.release_latches();
         self.see_to_rest();
+        self.see_to_peak();
     }
 
     fn take_commands(&mut self) {
@@ -348,7 +365,9 @@ impl Worker {
         let connects = (!self.connector.is_idle()).then_some(self.context.now + LONGEST_NAP);
         let (wheel, shutdown) = (self.context.wheel.next(), self.shutdowns.next_deadline());
         let pause = self.accept_pause.as_ref().map(AcceptPause::end);
-        let deadlines = [wheel, retry, shutdown, connects, pause, self.rest.due()];
+        let relief = self.relief.as_ref().map(|(due, _)| *due);
+        let (rest, peak) = (self.rest.due(), self.peak.due());
+        let deadlines = [wheel, retry, shutdown, connects, pause, rest, peak, relief];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.min(self.context.now + LONGEST_NAP))
     }
@@ -478,6 +497,8 @@ impl Worker {
                 if let Some(tls) = &order.setup.tls {
                     tls.divide(order.tallies.len());
                 }
+                let limit = order.setup.max_buffered_output;
+                self.context.budgets.set(order.app.app, limit, order.tallies, self.id);
                 self.setups.insert(order.app.app, order.setup);
             }
             Command::Listen(order) => self.listen(*order),
@@ -486,6 +507,7 @@ impl Worker {
                 done.release();
             }
             Command::StopAccepting { app, done } => self.stop_accepting(app, &done),
+            Command::Relieve { app } => self.context.budgets.note_growth(app),
             Command::AwaitEnd { app } => self.await_end(app),
             Command::ForgetApp { app } => self.forget_app(app),
             Command::ShutDownApp(order) => self.shut_down_app(&order),

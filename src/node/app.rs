@@ -221,7 +221,7 @@ struct RoutePlace<'a> {
     priority: Priority,
 }
 
-/// `appNew(threads, limits)`: returns the app's number.
+/// `appNew(threads, limits, maxBufferedOutput)`: returns the app's number.
 pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let threads = match (env.type_of(call.argument(0)), env.number(call.argument(0))) {
@@ -236,13 +236,14 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         (_, None) => return Err(Misuse::invalid_type("threads must be a number")),
     };
     let limits = Arc::new(limits::parse(env, call.argument(1))?);
+    let max_buffered_output = limits::max_buffered_output(env, call.argument(2))?;
     let mut environment = call.environment()?;
     let number = environment.apps.insert(|epoch| App {
         router: Router::default(),
         epoch,
         first_served: epoch,
         threads,
-        setup: AppSetup { limits, ..AppSetup::default() },
+        setup: AppSetup { limits, max_buffered_output, ..AppSetup::default() },
         domains: Domains::default(),
         share: Vec::new(),
         announced: 0,

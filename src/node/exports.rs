@@ -3,7 +3,7 @@
 use super::buffer::Registers;
 use super::environment::Threads;
 use super::error::Misuse;
-use super::raw::{Call, Native, Value};
+use super::raw::{Call, Native, Value, give_memory_back};
 use super::{
     adoption, app, buffer, client, connections, declarative, dispatch, ending, files, http_request,
     http_response, listening, logger, multipart, notices, pending, request_body, response_body, shutdown,
@@ -148,7 +148,7 @@ fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     environment.pending.begin_turn();
     let bell = Arc::new(NodeBell::new(environment.doorbell.ringer()));
     let journal = Journal::open(logger::level_argument(call, 2), Arc::clone(&bell));
-    let pool = Pool::new(Arc::clone(&bell), Arc::clone(&journal));
+    let pool = Pool::new(Arc::clone(&bell), Arc::clone(&journal), give_memory_back);
     environment.threads = Some(Threads { pool, bell, journal });
     Ok(Value::UNDEFINED)
 }

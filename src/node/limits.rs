@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::error::Misuse;
 use super::option::{Range, integer};
 use super::raw::{Env, Value};
+use crate::io::memory;
 use crate::protocol::http::head::HeadLimits;
 use crate::protocol::http::limits::Limits;
 use crate::protocol::http::pace::PaceLimit;
@@ -46,6 +47,16 @@ pub fn parse(env: Env<'_>, values: Value<'_>) -> Result<Limits, Misuse> {
         *number = integer(env, env.element(values, index), option.name, option.range)?;
     }
     Ok(limits(numbers))
+}
+
+/// The option `maxBufferedOutput`, in bytes; 0 for no limit. `undefined` means the default: a quarter of the memory that
+/// the process may use.
+///
+/// # Errors
+/// As [`parse`].
+pub fn max_buffered_output(env: Env<'_>, value: Value<'_>) -> Result<u64, Misuse> {
+    let default = memory::available().unwrap_or(USUAL_MEMORY) / 4;
+    integer(env, value, "maxBufferedOutput", Range { least: 0, most: MAX_SAFE_INTEGER, default })
 }
 
 /// What the numbers mean.
@@ -90,6 +101,8 @@ fn length(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// Bytes of memory, where the system does not tell how much there is.
+const USUAL_MEMORY: u64 = 4 * 1024 * 1024 * 1024;
 /// `Number.MAX_SAFE_INTEGER`
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 

@@ -154,7 +154,7 @@ fn processor_times<'c>(env: Env<'c>, threads: Option<&Threads>) -> Vec<Value<'c>
         .collect()
 }
 
-/// `appStats(app)`: the age of the app in seconds, its counts, the queues; then four arrays: closes and aborts by cause number, name and
+/// `appStats(app)`: the age of the app in seconds, its counts, the queues, `maxBufferedOutput`; then four arrays: closes and aborts by cause number, name and
 /// number of the rules that were broken, processor times.
 pub fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut environment) = (call.env(), call.environment()?);
@@ -163,6 +163,7 @@ pub fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (_, app) = environment.app(call.number(0))?;
     let (uptime, numbers) = (app.stats.started.elapsed().as_secs_f64(), app.stats.counts());
     let refusals = app.stats.refusals();
+    let output = app.setup.max_buffered_output;
     let (closes, aborts) = (app.stats.closes, app.stats.aborts);
     drop(environment);
     let counts = |counts: [u64; CAUSES]| env.array(counts.map(|count| env.from_number(count as f64)));
@@ -172,7 +173,12 @@ pub fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let lists = [counts(closes), counts(aborts), env.array(refusals), env.array(times)];
     // Exact up to 2^53, which is 9 petabytes.
     let numbers = numbers.into_iter().map(|count| count as f64);
-    let numbers = [uptime].into_iter().chain(numbers).chain(queues).map(|number| env.from_number(number));
+    let numbers = [uptime]
+        .into_iter()
+        .chain(numbers)
+        .chain(queues)
+        .chain([output as f64])
+        .map(|number| env.from_number(number));
     Ok(env.array(numbers.chain(lists)))
 }
 

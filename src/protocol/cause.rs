@@ -90,6 +90,8 @@ pub enum CloseCause {
 
     /// More than `maxBackpressure` waited for the peer, and `closeOnBackpressureLimit` is set.
     BackpressureLimit,
+    /// More than `maxBufferedOutput` waited for all clients of the app together, and this one was among the slowest.
+    OutputLimit,
 
     /// The application called `ws.close()` or `res.close()`.
     ApplicationClosed,
@@ -177,7 +179,7 @@ pub struct Verdict {
 
 impl CloseCause {
     /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::PeerClosed,
         Self::PeerClosedWithoutCode,
         Self::ReservedBits,
@@ -217,6 +219,7 @@ impl CloseCause {
         Self::BodyTimeout,
         Self::ResponseTimeout,
         Self::BackpressureLimit,
+        Self::OutputLimit,
         Self::ApplicationClosed,
         Self::ApplicationEnded,
         Self::AppClosed,
@@ -383,6 +386,9 @@ impl CloseCause {
                 local("ERR_BACKPRESSURE_LIMIT", "Back-pressure limit exceeded: peer reads too slowly"),
                 1008,
             ),
+            Self::OutputLimit => {
+                local("ERR_OUTPUT_LIMIT", "Output limit of the app exceeded: peer reads too slowly")
+            }
             Self::ApplicationClosed => local("CLOSED_BY_APPLICATION", "Application called close()"),
             Self::ApplicationEnded => Verdict {
                 was_clean: true,

@@ -39,7 +39,7 @@ impl Connection {
         let result = self.outbox.flush(&mut self.transport, &mut context.pool);
         let written = before - self.outbox.len();
         if written > 0 {
-            self.tally(context).bytes_sent.add(written as u64);
+            context.tallies.count_sent(self.app, written as u64);
         }
         result
     }
@@ -50,21 +50,23 @@ impl Connection {
         self.outbox.append(data, &mut self.transport, &mut context.pool);
         let written = before + data.len() - self.outbox.len();
         if written > 0 {
-            self.tally(context).bytes_sent.add(written as u64);
+            context.tallies.count_sent(self.app, written as u64);
         }
     }
 
     /// After a flush: `left` bytes wait for the kernel, and so far it is the last time's number that is counted.
-    pub(super) fn count_backlog(&mut self, left: usize, context: &Context) {
-        let (left, tally) = (left as u64, context.tallies.of(self.app));
+    pub(super) fn count_backlog(&mut self, left: usize, context: &mut Context) {
+        let left = left as u64;
         let before = match &mut self.protocol {
             Protocol::Http(http) => std::mem::replace(&mut http.backlog, left),
             // Its ledger is about to be told.
             Protocol::WebSocket(socket) => socket.backlog(),
         };
         if before != left {
-            tally.backlog.add(left);
-            tally.backlog.sub(before);
+            context.tallies.change_backlog(self.app, before, left);
+        }
+        if before < left {
+            context.budgets.note_growth(self.app.app);
         }
     }
 
@@ -75,7 +77,7 @@ impl Connection {
             Protocol::WebSocket(socket) => socket.backlog(),
         };
         if before > 0 {
-            self.tally(context).backlog.sub(before);
+            context.tallies.change_backlog(self.app, before, 0);
         }
     }
 }

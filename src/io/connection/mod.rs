@@ -228,8 +228,15 @@ impl Connection {
         self.backlog() > 0
     }
 
+    /// When the kernel last took a byte of the output that waits, or nothing waited.
+    #[must_use]
+    pub const fn progress(&self) -> Timestamp {
+        self.progress
+    }
+
     /// Bytes of output that the kernel has not taken.
-    fn backlog(&self) -> usize {
+    #[must_use]
+    pub fn backlog(&self) -> usize {
         self.outbox.len() + self.transport.unsent()
     }
 
@@ -422,6 +429,13 @@ impl Connection {
                 self.end_websocket(CloseCause::ServerShutdown, code, reason.as_bytes(), context);
             }
         }
+    }
+
+    /// Too much waits for all clients of the app together, and this one is among the slowest to take it.
+    pub fn end_for_output(&mut self, context: &mut Context) {
+        let cause = CloseCause::OutputLimit;
+        tracing::warn!(cause = cause.verdict().name, bytes = self.backlog(), "peer reads too slowly");
+        self.die(cause, context);
     }
 
     /// The time that `app.shutdown()` gave is up.

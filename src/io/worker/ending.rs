@@ -40,5 +40,6 @@ impl Worker {
         self.setups.remove(&app);
         self.ended.remove(&app);
         self.context.tallies.forget(app);
+        self.context.budgets.forget(app);
     }
 }

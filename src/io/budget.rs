@@ -1,0 +1,152 @@
+//! How much output of an app may wait for slow readers, all its connections together (`maxBufferedOutput`).
+//!
+//! Every worker counts what waits on its own connections. Beyond the limit all of them end those who have not taken anything
+//! for a while. If that is not enough, those workers on which more than their share waits end others, too.
+
+use std::collections::HashMap;
+
+use crate::bridge::id::WorkerId;
+use crate::bridge::sync::Arc;
+use crate::bridge::tally::Tally;
+
+/// The budgets of all apps, as one worker sees them.
+#[derive(Debug, Default)]
+pub struct Budgets {
+    by_app: HashMap<u32, Budget>,
+    /// Apps to look at when the pass has written what it can.
+    exceeded: Vec<u32>,
+}
+
+/// The budget of one app.
+#[derive(Debug)]
+struct Budget {
+    limit: u64,
+    /// Of all workers that share its connections.
+    tallies: Arc<[Arc<Tally>]>,
+    worker: WorkerId,
+}
+
+/// By how much a budget is exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// Bytes that have to go, here or elsewhere, as far as somebody is slow.
+    pub wanted: u64,
+    /// Bytes that have to go here in any case.
+    pub needed: u64,
+    /// How many workers share the connections.
+    pub workers: usize,
+}
+
+impl Budgets {
+    /// From now on so much of an app may wait; any amount with 0.
+    pub fn set(&mut self, app: u32, limit: u64, tallies: Arc<[Arc<Tally>]>, worker: WorkerId) {
+        if limit == 0 || worker.index() >= tallies.len() {
+            self.forget(app);
+        } else {
+            self.by_app.insert(app, Budget { limit, tallies, worker });
+        }
+    }
+
+    /// The app is gone.
+    pub fn forget(&mut self, app: u32) {
+        self.by_app.remove(&app);
+    }
+
+    /// More waits than before, here or, as another worker says, elsewhere.
+    pub fn note_growth(&mut self, app: u32) {
+        let is_exceeded = self.by_app.get(&app).is_some_and(|budget| budget.total() > budget.limit);
+        if is_exceeded && !self.exceeded.contains(&app) {
+            self.exceeded.push(app);
+        }
+    }
+
+    /// The next app to look at.
+    pub fn take_exceeded(&mut self) -> Option<u32> {
+        self.exceeded.pop()
+    }
+
+    /// What has to be done about an app, if anything.
+    #[must_use]
+    pub fn excess(&self, app: u32) -> Option<Excess> {
+        self.by_app.get(&app)?.excess()
+    }
+}
+
+impl Budget {
+    fn total(&self) -> u64 {
+        self.tallies.iter().map(|tally| tally.backlog.get()).sum()
+    }
+
+    fn excess(&self) -> Option<Excess> {
+        let total = self.total();
+        if total <= self.limit {
+            return None;
+        }
+        let workers = self.tallies.len();
+        let share = self.limit / workers as u64;
+        let own = self.tallies[self.worker.index()].backlog.get();
+        // A little more than has to be, so that not every further byte is a reason to look for the slowest again.
+        let spare = |bytes: u64| bytes - bytes / SPARE;
+        let wanted = total - spare(self.limit);
+        let is_urgent = total > self.limit.saturating_add(self.limit / SPARE);
+        let needed = if is_urgent { wanted.min(own.saturating_sub(spare(share))) } else { 0 };
+        Some(Excess { wanted, needed, workers })
+    }
+}
+
+/// One part in so many of the budget is free after connections were ended for it; and by as much it may be exceeded, for as
+/// long as it takes to find out who is slow.
+const SPARE: u64 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budgets(limit: u64, backlogs: &[u64]) -> Vec<Budgets> {
+        let tallies: Arc<[Arc<Tally>]> = backlogs.iter().map(|_| Arc::default()).collect();
+        for (tally, backlog) in tallies.iter().zip(backlogs) {
+            tally.backlog.add(*backlog);
+        }
+        let of_worker = |worker| {
+            let mut budgets = Budgets::default();
+            budgets.set(7, limit, Arc::clone(&tallies), WorkerId(worker));
+            budgets.note_growth(7);
+            budgets
+        };
+        (0..).zip(backlogs).map(|(worker, _)| of_worker(worker)).collect()
+    }
+
+    #[test]
+    fn up_to_the_limit_nobody_has_to_go() {
+        for budgets in &mut budgets(800, &[700, 100]) {
+            assert_eq!((budgets.take_exceeded(), budgets.excess(7)), (None, None));
+        }
+    }
+
+    #[test]
+    fn a_little_beyond_it_only_those_who_are_slow_have_to_go() {
+        let mut both = budgets(800, &[700, 101]);
+        assert_eq!(both[0].take_exceeded(), Some(7));
+        for budgets in both {
+            assert_eq!(budgets.excess(7), Some(Excess { wanted: 101, needed: 0, workers: 2 }));
+        }
+    }
+
+    #[test]
+    fn far_beyond_it_others_have_to_go_where_more_than_a_share_waits() {
+        let needed = |limit, backlogs: &[u64]| -> Vec<u64> {
+            budgets(limit, backlogs).iter().filter_map(|it| Some(it.excess(7)?.needed)).collect()
+        };
+        assert_eq!(needed(800, &[700, 201]), [201, 0]);
+        assert_eq!(needed(800, &[1000, 1000]), [650, 650]);
+        assert_eq!(needed(800, &[5000]), [4300]);
+    }
+
+    #[test]
+    fn zero_is_no_limit_and_a_forgotten_app_has_none() {
+        assert_eq!(budgets(0, &[u64::MAX / 2])[0].take_exceeded(), None);
+        let mut budgets = budgets(1, &[5]).remove(0);
+        budgets.forget(7);
+        assert_eq!(budgets.excess(7), None);
+    }
+}
