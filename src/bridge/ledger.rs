@@ -81,3 +81,28 @@ mod tests {
         assert_eq!((ledger.outstanding(10), ledger.held(10), ledger.held(11)), (300, 300, 301));
     }
 }
+
+#[cfg(all(test, feature = "loom"))]
+mod loom_tests {
+    use super::super::sync::Arc;
+    use super::*;
+
+    /// A message moves from the way to the worker into its backlog, and from there into the kernel.
+    #[test]
+    fn a_message_is_never_counted_twice() {
+        loom::model(|| {
+            let ledger = Arc::new(Ledger::default());
+            let worker = {
+                let ledger = Arc::clone(&ledger);
+                loom::thread::spawn(move || {
+                    ledger.record(100, 40);
+                    ledger.record(100, 0);
+                })
+            };
+            let (first, second) = (ledger.held(100), ledger.held(100));
+            assert!([100, 40, 0].contains(&first) && second <= first, "{first}, then {second}");
+            worker.join().unwrap();
+            assert_eq!(ledger.held(100), 0);
+        });
+    }
+}

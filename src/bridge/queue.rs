@@ -462,8 +462,7 @@ mod loom_tests {
             let writer = {
                 let downlink = Arc::clone(&downlink);
                 loom::thread::spawn(move || {
-                    let commands = vec![crate::bridge::command::Command::Stop];
-                    downlink.push(&mut CommandBatch { commands, bytes: Vec::new() });
+                    downlink.push(&mut CommandBatch::of(crate::bridge::command::Command::Stop));
                 })
             };
             let sleeps = downlink.take().is_none() && downlink.sleep(&waker);
