@@ -65,7 +65,7 @@ async function serveEcho(attach, before = () => {}) {
       ends += 1;
       // A second telling would come behind these turns at the latest.
       turn().then(turn).then(() => {
-        res.writeHeader('Ends', ends);
+        res.writeHeader('Ends', String(ends));
         if (isHead) res.endWithoutBody();
         else res.end(body);
       });
