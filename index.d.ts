@@ -563,7 +563,10 @@ export interface AppStats {
   workers: {
     /** The name that `top -H` and debuggers show. */
     name: string;
-    /** Processor time in seconds since the thread was started; `undefined` on other systems than Linux. */
+    /**
+     * Processor time in seconds; `undefined` on other systems than Linux. Threads end when nobody listens or is connected; what
+     * they used is still counted when they start again.
+     */
     cpu: number | undefined;
   }[];
 }
