@@ -12,8 +12,8 @@ const { createApp, listen } = require('./helpers/server.js');
 
 const text = (buffer) => Buffer.from(buffer).toString();
 
-/** As many subscribers as there are promised, or as this machine lets one process have. */
-const CROWD = Math.min(10_000, Math.floor((openFiles() - 200) / 2));
+/** As many subscribers as there are promised, or as this machine lets one process have: the server keeps 256 descriptors free. */
+const CROWD = Math.min(10_000, Math.floor((openFiles() - 456) / 2));
 
 function openFiles() {
   const limit = process.report.getReport().userLimits?.open_files?.soft;
