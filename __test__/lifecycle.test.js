@@ -354,6 +354,7 @@ const COUNTING = `
       // Its number is another app's now.
       const successor = await serve('successor');
       heard.push(await ask(uWS.us_socket_local_port(successor)));
+      while (closed.length < 3) await turn();
       say({ heard, closed });
       uWS.us_listen_socket_close(successor);
     })()`);
