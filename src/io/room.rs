@@ -40,11 +40,16 @@ pub struct Candidate {
 
 /// Slot and generation of those that give way: `count`, or fewer if there are no more. Of those with whom least is lost, first
 /// the oldest of addresses that have more than their share, then the oldest of all.
+///
+/// Everybody is silent at first, so whoever has only just come stands behind all others, whatever came of it. Otherwise
+/// those who have sent a byte, and nothing more, would lock out everybody who takes a round trip to send his first.
 #[must_use]
-pub fn choose(mut candidates: Vec<Candidate>, count: usize) -> Vec<(u32, u32)> {
-    candidates.sort_unstable_by_key(|it| (it.standing, it.since));
+pub fn choose(mut candidates: Vec<Candidate>, count: usize, now: Timestamp) -> Vec<(u32, u32)> {
+    let is_new = is_newcomer(&mut candidates, now);
+    candidates.sort_unstable_by_key(|it| (is_new(it), it.standing, it.since));
     let mut chosen = Vec::with_capacity(count.min(candidates.len()));
-    for alike in candidates.chunk_by(|one, other| one.standing == other.standing) {
+    let rank = |it: &Candidate| (is_new(it), it.standing);
+    for alike in candidates.chunk_by(|one, other| rank(one) == rank(other)) {
         let wanted = count - chosen.len();
         if wanted == 0 {
             break;
@@ -52,6 +57,17 @@ pub fn choose(mut candidates: Vec<Candidate>, count: usize) -> Vec<(u32, u32)> {
         chosen.extend(oldest(alike, wanted).into_iter().map(|it| (it.slot, it.generation)));
     }
     chosen
+}
+
+/// Whether a candidate was waited for much shorter than half of all.
+fn is_newcomer(candidates: &mut [Candidate], now: Timestamp) -> impl Fn(&Candidate) -> bool + use<> {
+    let waited = move |it: &Candidate| now.0.saturating_sub(it.since.0);
+    let middle = candidates.len() / 2;
+    let usual = match candidates {
+        [] => 0,
+        some => waited(some.select_nth_unstable_by_key(middle, waited).1),
+    };
+    move |it| waited(it) < usual / NEWCOMER
 }
 
 /// The same among those of one standing, oldest first.
@@ -84,6 +100,8 @@ pub fn at_a_time(all: usize) -> usize {
     (all / 32).max(1)
 }
 
+/// Whoever has been waited for less than this part of what is usual is a newcomer. Of those who come evenly, every sixteenth.
+const NEWCOMER: u64 = 8;
 /// An address has more than its share if it has more than one in so many of what there is,
 const SHARES: usize = 8;
 /// and more than this: browsers open six connections at once, and several of them may share an address.
@@ -93,13 +111,15 @@ const LEAST_SHARE: usize = 32;
 mod tests {
     use super::*;
 
+    const NOW: u64 = 1000;
+
     fn candidate(slot: u32, standing: Standing, since: u64, address: &str) -> Candidate {
         let address = address.parse().ok();
         Candidate { slot, generation: 0, standing, since: Timestamp(since), address }
     }
 
     fn slots(candidates: &[Candidate], count: usize) -> Vec<u32> {
-        choose(candidates.to_vec(), count).into_iter().map(|(slot, _)| slot).collect()
+        choose(candidates.to_vec(), count, Timestamp(NOW)).into_iter().map(|(slot, _)| slot).collect()
     }
 
     #[test]
@@ -130,6 +150,17 @@ mod tests {
         let chosen = slots(&all, beyond as usize + 1);
         assert_eq!(chosen[..beyond as usize], (100..100 + beyond).collect::<Vec<_>>());
         assert!(chosen[beyond as usize] < 100, "{chosen:?}");
+    }
+
+    #[test]
+    fn whoever_has_only_just_come_is_no_easier_prey_for_being_silent() {
+        // All others have sent a byte, and go no further.
+        let mut all: Vec<_> =
+            (0..100).map(|slot| candidate(slot, Standing::Opening, 9 * u64::from(slot), "")).collect();
+        all.push(candidate(100, Standing::Silent, NOW - 30, ""));
+        all.push(candidate(101, Standing::Silent, NOW - 200, ""));
+        assert_eq!(slots(&all, 3), [101, 0, 1], "200 ms are long where half of all took 550 ms");
+        assert_eq!(slots(&all, 102).last(), Some(&100), "30 ms are nothing beside that");
     }
 
     #[test]

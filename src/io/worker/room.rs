@@ -93,7 +93,7 @@ impl Worker {
         count: usize,
         dismiss: impl Fn(&mut Connection, &mut Context),
     ) {
-        for (slot, generation) in choose(candidates, count) {
+        for (slot, generation) in choose(candidates, count, self.context.now) {
             self.with(slot, generation, |connection, context, _| dismiss(connection, context));
         }
     }
