@@ -7,7 +7,7 @@ const { native } = require('./border.js');
 const { hasErrors, reportErrors } = require('./call.js');
 
 /**
- * What was sent leaves the process before it ends, however often this file is loaded (S15). One listener serves all loads;
+ * What was sent before `process.exit` leaves the process, however often this file is loaded. One listener serves all loads;
  * those that nobody uses any more, and that have nothing to send, are not kept for it.
  */
 function flushAtExit() {

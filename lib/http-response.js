@@ -23,7 +23,7 @@ const PIECES = 0;
 const PIECES_OR_ABORT = 1;
 const WHOLE = 2;
 
-/** Stands for the length of a body that is not known (contract 7.9). */
+/** What `maxRemainingBodyLength` says of a chunked body, whose length is not known before its end. */
 const UNKNOWN_LENGTH = 2n ** 64n - 1n;
 
 /** Bit of the result of `native.resTryEnd`: the response is complete. */

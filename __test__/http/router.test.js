@@ -724,7 +724,7 @@ describe('as a whole', () => {
     ), { numRuns: 100 });
   });
 
-  /** All routes that match, in the order of the contract; of those that only differ in names, the last one. */
+  /** All routes that match, in the order in which they are tried; of those that only differ in names, the last one. */
   function naiveCandidates(routes, target, kind) {
     const verbs = { GET: ['get', 'any'], POST: ['post', 'any'], BREW: ['any'], handshake: ['ws', 'get', 'any'] }[kind];
     const last = new Map(routes.map((it) => [`${it.verb} ${it.pattern.replace(/:[xy]/g, ':')}`, it]));

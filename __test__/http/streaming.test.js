@@ -1,6 +1,6 @@
 'use strict';
 
-// Bodies in pieces: `tryEnd`, `write`, `onWritable`, `getWriteOffset`, `pause` (contract 1.6, S6, S7).
+// Bodies in pieces: `tryEnd`, `write`, `onWritable`, `getWriteOffset`, `pause`. What a call takes, it says at once.
 
 const { createHash, randomBytes } = require('node:crypto');
 const { once } = require('node:events');

@@ -1,6 +1,6 @@
 'use strict';
 
-// index.d.ts is the contract: what it declares exists at run time, and nothing else does.
+// What index.d.ts declares exists at run time, and nothing else does.
 
 const { execFileSync } = require('node:child_process');
 const { once } = require('node:events');

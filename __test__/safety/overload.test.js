@@ -1,6 +1,6 @@
 'use strict';
 
-// More than the server can take: it holds back its peers and not their data (S16), and serves everybody else.
+// More than the server can take: it leaves what peers send in their sockets rather than in memory, and serves everybody else.
 
 const { once } = require('node:events');
 const { readFileSync } = require('node:fs');

@@ -6,7 +6,7 @@
 //! - Node's thread appends to its own [`command::CommandBatch`] per worker and hands it to that worker's
 //!   [`queue::Downlink`]. A worker that hands a fresh connection to another worker uses the same downlink.
 //! - Each direction is first in, first out. That is what keeps `send`, `publish`, `ping`, `end` of one socket in
-//!   order (S9), and what fixes the recipients of a publish at the moment of the call (S8).
+//!   order, and what fixes the recipients of a publish at the moment of the call.
 //! - Whoever hands over rings the other side's bell, and only when that side sleeps.
 //! - Records for the log go up in a queue of their own, which rings the same bell and may lose some.
 //! - Beside the queues the two sides share one [`ledger::Ledger`] per WebSocket, one [`tally::Tally`] per app and worker,

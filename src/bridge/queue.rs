@@ -16,8 +16,8 @@ use super::command::CommandBatch;
 use super::event::EventBatch;
 use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, lock};
 
-/// Bytes of events that may wait for Node's thread, per worker, before the worker stops reading its sockets
-/// (S16). With one batch more being handled, twice this bounds what a blocked handler makes a worker hold.
+/// Bytes of events that may wait for Node's thread, per worker, before the worker stops reading its sockets, so that TCP
+/// slows the senders down. With one batch more being handled, twice this bounds what a blocked handler makes a worker hold.
 pub const HIGH_WATER: usize = 4 * 1024 * 1024;
 
 /// Batches kept for reuse in each direction.
@@ -83,7 +83,7 @@ struct UplinkState {
     spares: Vec<EventBatch>,
     /// The worker has stopped reading because of `weight` and wants to be woken when it falls.
     choked: bool,
-    /// Connections that the worker serves at the moment: as long as there are any, Node must not exit (S17).
+    /// Connections that the worker serves at the moment: as long as there are any, Node must not exit.
     population: usize,
     /// The worker has had nothing to do for a while, and has nothing that its thread is needed for.
     rests: bool,

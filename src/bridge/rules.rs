@@ -26,7 +26,7 @@ pub enum OnLimit {
 
 impl Rules {
     /// Whether a message must be dropped because `backlog` bytes are waiting already. One message may therefore exceed
-    /// the limit by any size (contract 2.9).
+    /// the limit by any size, as in uWebSockets.js.
     #[must_use]
     pub const fn must_drop(&self, backlog: u64) -> bool {
         self.max_backpressure > 0 && backlog > self.max_backpressure

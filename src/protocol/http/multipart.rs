@@ -246,7 +246,7 @@ fn decode_extended(value: &[u8]) -> Option<Vec<u8>> {
 }
 
 const MULTIPART: &[u8] = b"multipart/";
-/// Header lines of one part: two are usual, a third (Content-Transfer-Encoding) was once (contract 1.1).
+/// Header lines of one part, as many as uWebSockets.js reads: two are usual, a third (Content-Transfer-Encoding) was once.
 const MOST_HEADERS: usize = 10;
 /// Parts of one body. A form has dozens; reading as many as a body of some megabytes has room for would take seconds, on
 /// Node's thread.

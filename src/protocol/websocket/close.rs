@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_is_accepted_or_refused_as_the_contract_says() {
+    fn every_code_is_accepted_or_refused() {
         for code in 0..=u16::MAX {
             let allowed = match code {
                 1000..=1003 | 1007..=1011 => true,

@@ -137,7 +137,7 @@ impl Agreement {
     }
 }
 
-/// Whether this `User-Agent` is Safari 15.0–15.3, whose permessage-deflate is broken (contract 2.6). It says
+/// Whether this `User-Agent` is Safari 15.0–15.3, whose permessage-deflate is broken. It says
 /// `Version/15.n`, and later in the text `Safari/`.
 #[must_use]
 pub fn has_broken_compression(user_agent: &[u8]) -> bool {
