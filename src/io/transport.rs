@@ -150,7 +150,9 @@ impl Transport {
     /// second system call.
     ///
     /// With TLS, what is read of the socket goes into `buffer` first, and what it says takes its place. Answers, such as
-    /// those of the handshake, are left for the next [`Self::flush`].
+    /// those of the handshake, are left for the next [`Self::flush`]. Records in which nothing is said may never end (new
+    /// keys and empty records in turn): after [`MOST_IDLE_READS`] of them the rest is left for the next time, to which
+    /// the waker of `context` is called at once.
     ///
     /// # Errors
     /// Those of the socket, and a [`Fault`].
@@ -159,7 +161,11 @@ impl Transport {
         let Some(session) = &mut self.session else {
             return poll_wire(&mut self.wire, asks_kernel, context, buffer);
         };
-        while !session.is_suspended() {
+        for _ in 0..MOST_IDLE_READS {
+            if session.is_suspended() {
+                // Nobody is woken: whoever resumes it reads again.
+                return Poll::Pending;
+            }
             let free = buffer.initialize_unfilled();
             let opened = session.open_pending(free)?;
             if opened > 0 || session.has_ended() {
@@ -183,7 +189,9 @@ impl Transport {
                 return Poll::Ready(Ok(()));
             }
         }
-        // Nobody is woken: whoever resumes it reads again.
+        if !session.is_suspended() {
+            context.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 
@@ -310,10 +318,20 @@ impl Write for Kernel<'_> {
     }
 }
 
+/// Reads in a row that may come to nothing, before the other connections have their turn. Two, because the second one finds
+/// out that the socket is empty, as it is between two messages of a handshake.
+const MOST_IDLE_READS: usize = 2;
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::task::Waker;
+    use crate::tls::names::ServerNames;
+    use crate::tls::provider::provider;
+    use crate::tls::setup::HandshakeLimits;
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
 
     /// Two ends, of which the runtime has never looked at the first.
     fn pair() -> (Transport, std::net::TcpStream) {
@@ -361,5 +379,58 @@ mod tests {
         // Reset, as the answers were never read.
         transport.ask_kernel(false);
         assert_eq!(read(&mut transport), None);
+    }
+
+    fn setup() -> Arc<TlsSetup> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        Arc::new(TlsSetup::new(ServerNames::new(std::sync::Arc::new(config)), HandshakeLimits::default()))
+    }
+
+    /// Counts.
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_says_nothing_in_many_bytes_is_not_read_without_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let _inside = runtime.enter();
+        let (mut transport, mut peer) = pair();
+        transport.secure(setup(), Vec::new());
+        transport.ask_kernel(true);
+        // The begin of a ClientHello, which has 4 KiB.
+        let mut hello = vec![22, 3, 1, 0x10, 0x04, 1, 0, 0x10, 0];
+        hello.resize(9 + 2048, 0);
+        peer.write_all(&hello).unwrap();
+        while !transport.has_input() {
+            std::thread::yield_now();
+        }
+        let bell = std::sync::Arc::new(Bell::default());
+        let waker = Waker::from(std::sync::Arc::clone(&bell));
+        let mut bytes = [0; 64];
+        let mut turns = 0;
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            assert!(transport.poll_read(&mut Context::from_waker(&waker), &mut buffer).is_pending());
+            if bell.0.swap(0, Ordering::Relaxed) == 0 {
+                break;
+            }
+            turns += 1;
+        }
+        assert!(!transport.has_input());
+        assert_eq!(turns, hello.len() / 64 / MOST_IDLE_READS);
     }
 }
