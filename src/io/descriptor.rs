@@ -15,7 +15,7 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use socket2::Socket;
 
-use super::pool::Peers;
+use super::peers::Peers;
 use crate::bridge::children::Children;
 use crate::bridge::command::{Adoption, Command};
 use crate::bridge::id::{AppId, Descriptor, WorkerId};

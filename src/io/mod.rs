@@ -11,6 +11,7 @@ pub mod descriptor;
 pub mod listener;
 pub mod memory;
 pub mod outbox;
+pub mod peers;
 pub mod pool;
 pub mod publication;
 pub mod ready;

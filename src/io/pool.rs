@@ -3,10 +3,11 @@
 //! its connections go on, so that nothing that was meant for an earlier thread hits anybody of a later one.
 
 use std::io;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::peers::Peers;
 use super::thread_clock::ThreadClock;
 use super::worker::Worker;
 use crate::bridge::attention::Attention;
@@ -14,27 +15,6 @@ use crate::bridge::command::{Command, CommandBatch};
 use crate::bridge::id::WorkerId;
 use crate::bridge::queue::{Downlink, NodeBell, Uplink};
 use crate::log::journal::Journal;
-
-/// The downlinks of all workers, for handing accepted connections round.
-#[derive(Debug, Default)]
-pub struct Peers {
-    downlinks: RwLock<Vec<Arc<Downlink>>>,
-}
-
-impl Peers {
-    /// Adds the next worker.
-    pub fn add(&self, downlink: Arc<Downlink>) {
-        self.downlinks.write().unwrap_or_else(PoisonError::into_inner).push(downlink);
-    }
-
-    /// Sends one command to a worker.
-    pub fn send(&self, worker: WorkerId, command: Command) {
-        let downlinks = self.downlinks.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(downlink) = downlinks.get(worker.index()) {
-            downlink.push(&mut CommandBatch::of(command));
-        }
-    }
-}
 
 /// Node's handle on the workers.
 #[derive(Debug)]

@@ -34,7 +34,7 @@ use super::connection::{Connection, Delivery, Terms, Upgrade};
 use super::connector::Connector;
 use super::context::Context;
 use super::listener::{Accepted, Listener, concerns_one_peer};
-use super::pool::Peers;
+use super::peers::Peers;
 use super::publication::Publication;
 use super::ready::{Ready, Token};
 use super::registry::Registry;
