@@ -20,8 +20,8 @@ use crate::bridge::connect::{ConnectOrder, ConnectOutcome, Connected};
 use crate::bridge::id::{AppId, ClientId, WorkerId};
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
-use crate::protocol::connect::ConnectFailure;
-use crate::protocol::websocket::opening::{InvalidWish, Opening, ResponseFields, Wishes};
+use crate::protocol::connect::{ConnectFailure, ResponseFields};
+use crate::protocol::websocket::opening::{InvalidWish, Opening, Wishes};
 use crate::tls::client::{ClientOptions, ClientTls, Trust};
 use crate::tls::source::Source;
 

@@ -1,8 +1,6 @@
 //! Why a WebSocket to a server could not be opened. [`ConnectCause`] is to a connect what
 //! [`CloseCause`](super::cause::CloseCause) is to an open connection.
 
-use super::websocket::opening::ResponseFields;
-
 /// Why `uWS.connect` failed. In the order in which a connect comes by what may go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectCause {
@@ -108,6 +106,9 @@ impl ConnectFailure {
         if detail.is_empty() { text.to_owned() } else { format!("{text}: {detail}") }
     }
 }
+
+/// Header fields of a response in the order in which their names came first; names in lower case.
+pub type ResponseFields = Vec<(String, Vec<u8>)>;
 
 /// A response that opens no WebSocket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

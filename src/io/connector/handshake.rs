@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::dial::system_code;
-use crate::protocol::connect::{ConnectCause, ConnectFailure, RefusedResponse};
+use crate::protocol::connect::{ConnectCause, ConnectFailure, RefusedResponse, ResponseFields};
 use crate::protocol::http::body::BodyDecoder;
 use crate::protocol::http::head::BodyLength;
-use crate::protocol::websocket::opening::{Grant, LONGEST_HEAD, Opening, ResponseFields};
+use crate::protocol::websocket::opening::{Grant, LONGEST_HEAD, Opening};
 use crate::tls::fault::Fault;
 
 /// Returns what the server grants, and the bytes that came behind its response: they are frames.

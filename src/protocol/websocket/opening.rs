@@ -13,10 +13,7 @@ use tokio_tungstenite::tungstenite::http::{Request, StatusCode};
 
 use super::extensions::{Agreement, Compression};
 use super::handshake::{is_token_byte, lists};
-use crate::protocol::connect::{ConnectCause, ConnectFailure, RefusedResponse};
-
-/// Header fields of a response in the order in which their names came first; names in lower case.
-pub type ResponseFields = Vec<(String, Vec<u8>)>;
+use crate::protocol::connect::{ConnectCause, ConnectFailure, RefusedResponse, ResponseFields};
 
 /// What a client asks for.
 #[derive(Clone, Debug, Default)]
