@@ -21,7 +21,6 @@ use super::behavior::Target;
 use super::environment::Environment;
 use super::error::Misuse;
 use super::handles::Handle;
-use super::http_request::query_value;
 use super::http_response::{
     Exchange, FRAMING_FIELDS, FRAMING_HEADER, check_field_name, check_field_value, check_status, is_status,
 };
@@ -31,6 +30,7 @@ use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
 use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead};
 use crate::protocol::http::head::{is_field_value, is_token};
+use crate::protocol::http::query::query_value;
 
 /// A response that needs no JavaScript.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

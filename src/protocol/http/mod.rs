@@ -13,6 +13,7 @@
 //!   [`outcome`] what it gets back, [`pace`] what is too slow.
 //! * [`head`]: the request line and the fields, as spans of the received bytes.
 //!   Its parts: `field`, one field line and the character sets; `framing`, what the fields mean to the server itself.
+//! * [`query`]: one value out of what stands behind the `?`.
 //! * [`body`]: where the request body lies within the received bytes.
 //! * [`multipart`]: what lies within a body that is a form with files.
 //! * [`encode`]: the response head, and how the body of the response is framed.
@@ -31,6 +32,7 @@ pub mod limits;
 pub mod multipart;
 pub mod outcome;
 pub mod pace;
+pub mod query;
 mod reading;
 
 #[cfg(test)]
