@@ -38,7 +38,13 @@ pub struct HeaderField {
 /// Whether `text` is a token (RFC 9110 §5.6.2): a method, a field name, a coding.
 #[must_use]
 pub fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&byte| lower_case_token_byte(byte) != 0)
+    !text.is_empty() && text.iter().copied().all(is_token_byte)
+}
+
+/// Whether a token may hold `byte`: `tchar` of RFC 9110 §5.6.2.
+#[must_use]
+pub const fn is_token_byte(byte: u8) -> bool {
+    lower_case_token_byte(byte) != 0
 }
 
 /// Whether `text` may be sent or received as a field value (RFC 9110 §5.5): no control bytes but HTAB.

@@ -13,7 +13,7 @@ use super::error::HttpError;
 use super::field::{lower_case_token_byte, parse_field};
 use super::framing::{Facts, is_authority};
 
-pub use super::field::{HeaderField, Span, is_field_value, is_token, members, trim};
+pub use super::field::{HeaderField, Span, is_field_value, is_token, is_token_byte, members, trim};
 pub use super::framing::{BodyLength, Version};
 
 /// How large a request head may be.

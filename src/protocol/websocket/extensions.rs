@@ -16,7 +16,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use super::handshake::is_token_byte;
+use crate::protocol::http::head::{is_token, is_token_byte};
 
 /// The largest window of deflate: 2^15 bytes.
 pub const LARGEST_WINDOW: u8 = 15;
@@ -273,7 +273,7 @@ impl<'a> Scanner<'a> {
             self.rest = rest;
         }
         // RFC 6455 §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
-        if value.is_empty() || !value.iter().copied().all(is_token_byte) {
+        if !is_token(&value) {
             return Err(Malformed);
         }
         Ok(Cow::Owned(value))

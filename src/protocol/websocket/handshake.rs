@@ -4,7 +4,7 @@ use std::str;
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::protocol::http::head::{BodyLength, Version};
+use crate::protocol::http::head::{BodyLength, Version, is_token};
 
 /// Characters of a `Sec-WebSocket-Key`: 16 bytes in base64.
 const KEY_LENGTH: usize = 24;
@@ -130,7 +130,7 @@ pub fn first_subprotocol(list: &str) -> Result<Option<&str>, InvalidSubprotocol>
     let first = list.split(',').next().unwrap_or_default().trim_matches([' ', '\t']);
     match first {
         "" => Ok(None),
-        _ if first.bytes().all(is_token_byte) => Ok(Some(first)),
+        _ if is_token(first.as_bytes()) => Ok(Some(first)),
         _ => Err(InvalidSubprotocol),
     }
 }
@@ -232,29 +232,6 @@ fn is_key(key: &[u8]) -> bool {
         && key.strip_suffix(b"==").is_some_and(|digits| {
             digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
         })
-}
-
-/// `tchar` of RFC 9110 §5.6.2:
-/// "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA
-pub(super) const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
 }
 
 #[cfg(test)]

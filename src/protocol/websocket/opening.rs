@@ -12,8 +12,9 @@ use tokio_tungstenite::tungstenite::http::header::{HeaderMap, HeaderName, Header
 use tokio_tungstenite::tungstenite::http::{Request, StatusCode};
 
 use super::extensions::{Agreement, Compression};
-use super::handshake::{is_token_byte, lists};
+use super::handshake::lists;
 use crate::protocol::connect::{ConnectCause, ConnectFailure, RefusedResponse, ResponseFields};
+use crate::protocol::http::head::is_token;
 
 /// What a client asks for.
 #[derive(Clone, Debug, Default)]
@@ -212,8 +213,7 @@ impl Head {
 
 fn check_subprotocols(subprotocols: &[String]) -> Result<(), InvalidWish> {
     for (position, subprotocol) in subprotocols.iter().enumerate() {
-        let is_token = !subprotocol.is_empty() && subprotocol.bytes().all(is_token_byte);
-        if !is_token || subprotocols[..position].contains(subprotocol) {
+        if !is_token(subprotocol.as_bytes()) || subprotocols[..position].contains(subprotocol) {
             return Err(InvalidWish::Subprotocol(subprotocol.clone()));
         }
     }
