@@ -5,11 +5,12 @@ use std::sync::Arc;
 use ferrows::bridge::queue::NodeBell;
 use ferrows::bridge::record::Level;
 use ferrows::log::journal::Journal;
+use ferrows::log::journals;
 use tracing::dispatcher::has_been_set;
 use tracing::level_filters::LevelFilter;
 
 fn journal(stderr: Option<Level>) -> Arc<Journal> {
-    Journal::open(stderr, Arc::new(NodeBell::new(Box::new(|| {}))))
+    journals::open(stderr, Arc::new(NodeBell::new(Box::new(|| {}))))
 }
 
 #[test]
@@ -19,17 +20,17 @@ fn nothing_is_installed_before_somebody_wants_records_and_the_level_follows_the_
     assert!(!has_been_set());
     assert_eq!(LevelFilter::current(), LevelFilter::OFF);
 
-    one.set_listener(Some(Level::Warn));
+    journals::set_listener(&one, Some(Level::Warn));
     assert!(has_been_set());
     assert_eq!(LevelFilter::current(), LevelFilter::WARN);
-    other.set_listener(Some(Level::Trace));
+    journals::set_listener(&other, Some(Level::Trace));
     assert_eq!(LevelFilter::current(), LevelFilter::TRACE);
-    other.close();
+    journals::close(&other);
     assert_eq!(LevelFilter::current(), LevelFilter::WARN);
 
     let talkative = journal(Some(Level::Debug));
     assert_eq!(LevelFilter::current(), LevelFilter::DEBUG);
-    talkative.close();
-    one.set_listener(None);
+    journals::close(&talkative);
+    journals::set_listener(&one, None);
     assert_eq!(LevelFilter::current(), LevelFilter::OFF);
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   tracing::debug!(…) in a worker ─► layer ─► journal of the environment ─┬─► stderr      (FERROWS_LOG), by a thread of its own
 //!   span of its connection ───────────┘            │                       └─► RecordQueue (setLogger)
-//!                                    threshold ◄───┘ the most that any journal wants
+//!                  threshold ◄── journals ◄──┘ the most that any journal wants
 //! ```
 //!
 //! - A journal belongs to one environment (one load of the addon) and hears the threads that are attached to it:
@@ -14,6 +14,7 @@
 //! - Nothing in here logs. A record about a record would never end.
 
 pub mod journal;
+pub mod journals;
 pub mod layer;
 pub mod line;
 pub mod stderr;

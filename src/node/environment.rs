@@ -28,6 +28,7 @@ use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
 use crate::io::pool::Pool;
 use crate::log::journal::Journal;
+use crate::log::journals;
 
 /// See the top of the file.
 #[derive(Default)]
@@ -231,7 +232,7 @@ impl Environment {
         self.wait(self.farewell.unwrap_or(EXIT_PATIENCE));
         if let Some(mut threads) = self.threads.take() {
             threads.pool.stop();
-            threads.journal.close();
+            journals::close(&threads.journal);
         }
         self.doorbell.remove();
         self.registers.release();

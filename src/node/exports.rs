@@ -12,7 +12,7 @@ use super::{
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
 use crate::io::pool::Pool;
-use crate::log::journal::Journal;
+use crate::log::journals;
 use crate::protocol::cause::{CloseCause, Initiator};
 
 /// Every native function.
@@ -147,7 +147,7 @@ fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     environment.registers = registers;
     environment.pending.begin_turn();
     let bell = Arc::new(NodeBell::new(environment.doorbell.ringer()));
-    let journal = Journal::open(logger::level_argument(call, 2), Arc::clone(&bell));
+    let journal = journals::open(logger::level_argument(call, 2), Arc::clone(&bell));
     let pool = Pool::new(Arc::clone(&bell), Arc::clone(&journal), give_memory_back);
     environment.threads = Some(Threads { pool, bell, journal });
     Ok(Value::UNDEFINED)

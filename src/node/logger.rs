@@ -4,6 +4,7 @@ use super::environment::Environment;
 use super::error::Misuse;
 use super::raw::{Call, Env, Value};
 use crate::bridge::record::{self, Level, Record};
+use crate::log::journals;
 
 impl Environment {
     /// The next record for the listener of `setLogger`, out of those that were waiting when the dispatcher last looked:
@@ -37,7 +38,7 @@ fn to_array(env: Env<'_>, record: Record) -> Value<'_> {
 /// `setLogger(level)`: from now on records up to this level come with `next`; none with 0.
 pub fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    environment.threads()?.journal.set_listener(level_argument(call, 0));
+    journals::set_listener(&environment.threads()?.journal, level_argument(call, 0));
     Ok(Value::UNDEFINED)
 }
 

@@ -1,0 +1,184 @@
+//! The journals of the process. What they want together is the threshold of `tracing`.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing::subscriber::set_global_default;
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::SubscriberExt;
+
+use super::journal::Journal;
+use super::layer::RecordLayer;
+use super::threshold;
+use crate::bridge::queue::NodeBell;
+use crate::bridge::record::Level;
+
+/// Every open journal.
+static JOURNALS: Mutex<Journals> = Mutex::new(Journals { open: Vec::new(), installed: false });
+
+struct Journals {
+    open: Vec<Arc<Journal>>,
+    /// Whether `tracing` has been given its subscriber, which it keeps for ever.
+    installed: bool,
+}
+
+/// Opens a journal without a listener, which writes records up to `stderr` to stderr. `bell` will be rung for the
+/// listener.
+#[must_use]
+pub fn open(stderr: Option<Level>, bell: Arc<NodeBell>) -> Arc<Journal> {
+    let journal = Arc::new(Journal::new(stderr, bell));
+    let mut journals = lock();
+    journals.open.push(Arc::clone(&journal));
+    journals.refresh();
+    journal
+}
+
+/// Sets what the listener of a journal wants; `None` for nothing. What waits for it stays, as far as it is still wanted.
+pub fn set_listener(journal: &Journal, wanted: Option<Level>) {
+    journal.set_listener(wanted);
+    lock().refresh();
+}
+
+/// Closes a journal: nothing is written any more; what is under way to stderr is waited for, if somebody reads it.
+pub fn close(journal: &Arc<Journal>) {
+    journal.close();
+    let mut journals = lock();
+    journals.open.retain(|open| !Arc::ptr_eq(open, journal));
+    journals.refresh();
+    drop(journals);
+    journal.flush();
+}
+
+fn lock() -> MutexGuard<'static, Journals> {
+    JOURNALS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Journals {
+    fn refresh(&mut self) {
+        let wanted = self.open.iter().filter_map(|journal| journal.wanted()).max();
+        let before = threshold::replace(wanted);
+        if self.installed {
+            if before != wanted {
+                tracing::callsite::rebuild_interest_cache();
+            }
+        } else if wanted.is_some() {
+            self.installed = true;
+            // The statics of `tracing` are this library's own, so nobody else can have installed one.
+            let _ = set_global_default(Registry::default().with(RecordLayer));
+        }
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::*;
+    use crate::bridge::record::{Field, Value};
+
+    fn journal(stderr: Option<Level>) -> Arc<Journal> {
+        open(stderr, Arc::new(NodeBell::new(Box::new(|| {}))))
+    }
+
+    fn messages(journal: &Journal) -> Vec<String> {
+        std::iter::from_fn(|| journal.take()).map(|record| record.message).collect()
+    }
+
+    #[test]
+    fn a_journal_hears_its_own_threads_only() {
+        let (one, other) = (journal(None), journal(None));
+        set_listener(&one, Some(Level::Debug));
+        set_listener(&other, Some(Level::Warn));
+        let thread = {
+            let other = Arc::clone(&other);
+            std::thread::spawn(move || {
+                other.attach();
+                tracing::debug!("not wanted here");
+                tracing::warn!("on the other thread");
+            })
+        };
+        thread.join().unwrap();
+        one.hear(|| {
+            tracing::debug!("on this thread");
+            other.hear(|| tracing::error!("within"));
+            tracing::trace!("not wanted");
+            tracing::info!("behind");
+        });
+        tracing::error!("heard by nobody");
+        assert_eq!(messages(&one), ["on this thread", "behind"]);
+        assert_eq!(messages(&other), ["on the other thread", "within"]);
+        close(&one);
+        close(&other);
+    }
+
+    #[test]
+    fn a_closed_journal_and_one_without_listener_keep_nothing() {
+        let journal = journal(None);
+        journal.hear(|| tracing::error!("too early"));
+        assert_eq!(journal.waiting(), 0);
+        set_listener(&journal, Some(Level::Trace));
+        journal.hear(|| tracing::trace!("wanted"));
+        assert_eq!(journal.waiting(), 1);
+        set_listener(&journal, None);
+        journal.hear(|| tracing::error!("too late"));
+        assert_eq!(journal.waiting(), 0);
+        set_listener(&journal, Some(Level::Trace));
+        close(&journal);
+        journal.hear(|| tracing::error!("much too late"));
+        assert_eq!((journal.waiting(), journal.take()), (0, None));
+    }
+
+    #[test]
+    fn the_more_talkative_of_both_readers_decides() {
+        let journal = journal(Some(Level::Error));
+        assert_eq!(journal.wanted(), Some(Level::Error));
+        set_listener(&journal, Some(Level::Info));
+        assert_eq!(journal.wanted(), Some(Level::Info));
+        assert!(journal.wants(Level::Info) && !journal.wants(Level::Debug));
+        set_listener(&journal, None);
+        assert_eq!(journal.wanted(), Some(Level::Error));
+        close(&journal);
+    }
+
+    #[test]
+    fn fields_keep_their_types_and_those_of_the_spans_follow() {
+        let journal = journal(None);
+        set_listener(&journal, Some(Level::Info));
+        journal.hear(|| {
+            let absent: Option<u64> = None;
+            let outer = tracing::error_span!("worker", worker = 3_u8).entered();
+            let _inner = tracing::error_span!("connection", conn = %"3.1.0", absent).entered();
+            tracing::info!(
+                code = 1006_u16,
+                left = -2,
+                share = 0.5,
+                clean = false,
+                reason = "a\nb",
+                "closed {}",
+                "now"
+            );
+            drop(outer);
+        });
+        let record = journal.take().unwrap();
+        let text = |text: &str| Value::Text(text.into());
+        let expected = [
+            ("code", Value::Number(1006.0)),
+            ("left", Value::Number(-2.0)),
+            ("share", Value::Number(0.5)),
+            ("clean", Value::Boolean(false)),
+            ("reason", text("a\nb")),
+            ("conn", text("3.1.0")),
+            ("worker", Value::Number(3.0)),
+        ];
+        assert_eq!((record.level, record.message.as_str()), (Level::Info, "closed now"));
+        assert_eq!(record.target, module_path!());
+        assert_eq!(record.fields, expected.map(|(name, value)| Field { name, value }));
+        close(&journal);
+    }
+
+    #[test]
+    fn a_span_that_was_not_wanted_when_it_was_made_is_disabled() {
+        let journal = journal(None);
+        journal.hear(|| assert!(tracing::error_span!("connection").is_disabled()));
+        set_listener(&journal, Some(Level::Error));
+        journal.hear(|| assert!(!tracing::error_span!("connection").is_disabled()));
+        close(&journal);
+    }
+}
