@@ -86,10 +86,6 @@ pub struct Descriptor(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub u32);
 
-/// One server name that was added to an app (SNI), numbered by Node's thread; never reused for another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DomainId(pub u32);
-
 /// One topic of one app, numbered by Node's thread; reused once nobody is subscribed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TopicId(pub u32);

@@ -1,6 +1,6 @@
 //! What a client said of itself, and of whom it wanted, before the first byte of HTTP: in the TLS handshake.
 
-use super::id::DomainId;
+use crate::tls::names::DomainId;
 
 /// One per connection, shared by its requests. There is none where it would say nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use super::router::{HandlerId, Priority, Router, Verb};
 use super::stats::Stats;
 use crate::bridge::children::Children;
 use crate::bridge::command::{Command, ListenOrder, SocketFile};
-use crate::bridge::id::{AppId, DomainId, ListenerId, WorkerId};
+use crate::bridge::id::{AppId, ListenerId, WorkerId};
 use crate::bridge::latch::Latch;
 use crate::bridge::setup::{AppSetup, ProxySetup, SetupOrder};
 use crate::bridge::sync::Arc;
@@ -29,6 +29,7 @@ use crate::io::listener::{Address, bind, identify};
 use crate::io::pool::MOST_WORKERS;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::proxy::{Presence, Trust};
+use crate::tls::names::DomainId;
 
 /// One app.
 pub struct App {

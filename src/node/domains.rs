@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::router::Router;
-use crate::bridge::id::DomainId;
+use crate::tls::names::DomainId;
 use crate::tls::options::Settings;
 
 /// See the top of the file.

@@ -11,8 +11,6 @@ use arc_swap::ArcSwap;
 use rpds::HashTrieMapSync;
 use rustls::ServerConfig;
 
-use crate::bridge::id::DomainId;
-
 /// The configurations of an app, shared by Node's thread, which changes them, and the workers, which look them up without
 /// ever waiting: every change makes a new table that shares with the last one all that stays.
 #[derive(Debug)]
@@ -21,6 +19,10 @@ pub struct ServerNames {
     /// Whether JavaScript is to be asked for names that are not in the table.
     asks: AtomicBool,
 }
+
+/// One server name that was added to an app (SNI), numbered by Node's thread; never reused for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DomainId(pub u32);
 
 /// What answers to a name.
 #[derive(Clone, Debug)]

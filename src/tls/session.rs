@@ -10,13 +10,12 @@
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{ClientConnection, Connection, HandshakeKind, ServerConnection};
 use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
 
 use super::fault::Fault;
-use super::names::Answer;
+use super::names::{Answer, DomainId};
 use super::setup::TlsSetup;
 use super::wear::{Wear, most_records};
-use crate::bridge::id::DomainId;
-use crate::bridge::sync::Arc;
 
 /// See the top of the file.
 #[derive(Debug)]

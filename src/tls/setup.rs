@@ -1,11 +1,10 @@
 //! What the workers know of an app that speaks TLS.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::names::ServerNames;
-use crate::bridge::id::WorkerId;
-use crate::bridge::sync::Arc;
 
 /// Shared by Node's thread and the workers for as long as the app, or one of its handshakes, lives.
 #[derive(Debug)]
@@ -66,14 +65,14 @@ impl TlsSetup {
         most.div_ceil(self.workers.load(Ordering::Relaxed))
     }
 
-    /// How many more than its share a worker has.
+    /// How many more than its share the worker with this number has.
     #[must_use]
-    pub fn excess(&self, worker: WorkerId) -> usize {
+    pub fn excess(&self, worker: usize) -> usize {
         self.count(worker).load(Ordering::Relaxed).saturating_sub(self.share())
     }
 
-    fn count(&self, worker: WorkerId) -> &AtomicUsize {
-        &self.under_way[worker.index() % WORKERS]
+    fn count(&self, worker: usize) -> &AtomicUsize {
+        &self.under_way[worker % WORKERS]
     }
 }
 
@@ -82,14 +81,15 @@ impl TlsSetup {
 pub struct Admission {
     /// Of the app.
     pub setup: Arc<TlsSetup>,
-    worker: WorkerId,
+    /// Number of its worker.
+    worker: usize,
     counts: bool,
 }
 
 impl Admission {
-    /// One on a worker, of which nothing has come yet: it costs next to nothing, and does not count.
+    /// One on the worker with this number, of which nothing has come yet: it costs next to nothing, and does not count.
     #[must_use]
-    pub const fn new(setup: Arc<TlsSetup>, worker: WorkerId) -> Self {
+    pub const fn new(setup: Arc<TlsSetup>, worker: usize) -> Self {
         Self { setup, worker, counts: false }
     }
 

@@ -108,7 +108,7 @@ impl Connection {
     ) -> Self {
         let peer = Peer { address: terms.address, proxied: None };
         let is_secured_at_once = terms.tls.is_some() && terms.preface.is_none();
-        let admission = terms.tls.map(|setup| Admission::new(setup, id.worker));
+        let admission = terms.tls.map(|setup| Admission::new(setup, id.worker.index()));
         let http = HttpSide::new(terms.limits, peer, terms.preface, admission, context.now);
         let http = Box::new(http);
         let mut connection =

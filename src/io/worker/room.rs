@@ -17,7 +17,9 @@ impl Worker {
     pub(super) fn relieve_crowds(&mut self) {
         while let Some(app) = self.context.crowded.pop() {
             let tls = self.setups.get(&app.app).and_then(|setup| setup.tls.as_ref());
-            let Some((excess, most)) = tls.map(|tls| (tls.excess(self.id), tls.share())) else { continue };
+            let Some((excess, most)) = tls.map(|tls| (tls.excess(self.id.index()), tls.share())) else {
+                continue;
+            };
             if excess > 0 {
                 let candidates = self.candidates(|it| it.app().app == app.app && it.shakes_hands());
                 let count = excess + if most >= WORTH_A_BATCH { at_a_time(most) } else { 0 };
