@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicUsize;
 
 use socket2::Socket;
 
-use super::app::{PATIENCE, code_of};
+use super::app::PATIENCE;
 use super::environment::Environment;
-use super::error::Misuse;
+use super::error::{Misuse, code_of};
 use super::raw::{Call, Env, Type, Value};
 use crate::bridge::command::{Adoption, Command};
 use crate::bridge::id::Descriptor;

@@ -11,7 +11,7 @@ use super::declarative::Declarative;
 use super::domains::Domains;
 use super::ending::Usage;
 use super::environment::{Environment, Listener};
-use super::error::Misuse;
+use super::error::{Misuse, code_of};
 use super::handles::Handle;
 use super::limits;
 use super::pending::PendingEvent;
@@ -486,27 +486,6 @@ fn refused(address: &Address, error: &io::Error) -> Misuse {
     };
     let code = code_of(error);
     Misuse::system(code, format!("listen {code}: {error}: {place}"))
-}
-
-/// The code that Node uses for the same error.
-pub fn code_of(error: &io::Error) -> &'static str {
-    use io::ErrorKind as Kind;
-    match error.kind() {
-        Kind::AddrInUse => "EADDRINUSE",
-        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
-        Kind::PermissionDenied => "EACCES",
-        Kind::NotFound => "ENOENT",
-        Kind::NotADirectory => "ENOTDIR",
-        Kind::InvalidInput => "EINVAL",
-        Kind::Unsupported => "ENOTSUP",
-        // Resolving a name fails without a number of the system.
-        _ if error.raw_os_error().is_none() => "ENOTFOUND",
-        _ => match error.raw_os_error() {
-            Some(23 | 24) => "EMFILE",
-            Some(36 | 63) => "ENAMETOOLONG",
-            _ => "ERR_LISTEN",
-        },
-    }
 }
 
 /// `LIBUS_LISTEN_EXCLUSIVE_PORT`

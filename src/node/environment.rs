@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::app::code_of;
 use super::apps::Apps;
 use super::behavior::Route;
 use super::buffer::Registers;
@@ -13,7 +12,7 @@ use super::client::Clients;
 use super::connections::Connections;
 use super::dispatch::Dispatcher;
 use super::doorbell::Doorbell;
-use super::error::Misuse;
+use super::error::{Misuse, code_of};
 use super::handles::{Handle, Table};
 use super::http_response::Exchange;
 use super::outgoing::Outgoing;

@@ -1,6 +1,7 @@
 //! What JavaScript did wrong: becomes an exception with a stable `code`.
 
 use std::borrow::Cow;
+use std::io;
 
 /// Which constructor the exception has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +112,27 @@ impl Misuse {
     #[must_use]
     pub const fn bug() -> Self {
         Self::fixed(Class::Error, "ERR_INTERNAL", "This is a bug in ferrows; the call had no effect.")
+    }
+}
+
+/// The code that Node uses for the same error.
+pub fn code_of(error: &io::Error) -> &'static str {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::AddrInUse => "EADDRINUSE",
+        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
+        Kind::PermissionDenied => "EACCES",
+        Kind::NotFound => "ENOENT",
+        Kind::NotADirectory => "ENOTDIR",
+        Kind::InvalidInput => "EINVAL",
+        Kind::Unsupported => "ENOTSUP",
+        // Resolving a name fails without a number of the system.
+        _ if error.raw_os_error().is_none() => "ENOTFOUND",
+        _ => match error.raw_os_error() {
+            Some(23 | 24) => "EMFILE",
+            Some(36 | 63) => "ENAMETOOLONG",
+            _ => "ERR_LISTEN",
+        },
     }
 }
 

@@ -159,14 +159,14 @@ impl Task for Reading {
 #[cfg(unix)]
 fn code_of(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(
-        || super::app::code_of(error).to_owned(),
+        || super::error::code_of(error).to_owned(),
         |number| format!("{:?}", nix::errno::Errno::from_raw(number)),
     )
 }
 
 #[cfg(not(unix))]
 fn code_of(error: &io::Error) -> &'static str {
-    super::app::code_of(error)
+    super::error::code_of(error)
 }
 
 /// More than is ever read at once.
