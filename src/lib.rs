@@ -10,7 +10,7 @@
 //!     │ 4 bridge/event                      io/worker drain → io/connection       10 │
 //!  ═══╪═══ bridge/queue (5 up) ══════════════ bridge/queue (9 down) ═════════════════╪═══ thread border
 //!     │ 6 node/dispatch   next → check handle → node/router                          │
-//!     └──────► 7 lib/, handler     ──► 8 node/http_response, node/websocket → bridge/command → node/outgoing
+//!     └──────► 7 lib/, handler     ──► 8 node/http_response, node/websocket → bridge/command → node/state/outgoing
 //! ```
 //!
 //! Laws: `protocol` is pure. `io` owns sockets, timers and time, and knows no napi. `bridge` is data only. `node` runs on

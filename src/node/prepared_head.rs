@@ -1,6 +1,6 @@
 //! A response head that was checked before its request came: of a declarative response, and of a cached one.
 
-use super::outgoing::Outgoing;
+use super::state::outgoing::Outgoing;
 use crate::bridge::command::HeadBytes;
 use crate::bridge::id::WorkerId;
 use crate::protocol::http::encode::FieldFlags;

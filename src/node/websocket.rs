@@ -10,7 +10,7 @@ use super::handles::Handle;
 use super::http_response::{address_as_text, address_bytes, append_payload, asked_address, port_number};
 use super::pending::PendingEvent;
 use super::raw::{Call, Type, Value};
-use super::topics::Change;
+use super::state::topics::Change;
 use crate::bridge::command::Command;
 use crate::bridge::id::{AppId, ConnectionId, TopicId, WorkerId};
 use crate::bridge::ledger::{IN_FLIGHT_ALLOWANCE, Ledger};

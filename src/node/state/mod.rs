@@ -1,0 +1,6 @@
+//! What Node's thread owns, in parts. Each has its own methods and knows nothing of the environment that composes them:
+//! whoever calls a method sees from its arguments which other part it needs.
+
+pub mod doorbell;
+pub mod outgoing;
+pub mod topics;
