@@ -34,6 +34,6 @@ pub mod testing;
 #[cfg(not(any(test, fuzzing)))]
 #[napi_derive::napi(module_exports)]
 fn init(exports: napi::bindgen_prelude::Object<'_>, env: napi::Env) -> napi::Result<()> {
-    node::raw::register(&env, &exports, node::exports::ALL);
+    node::js::register(&env, &exports, node::exports::ALL);
     Ok(())
 }

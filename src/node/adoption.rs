@@ -9,7 +9,7 @@ use socket2::Socket;
 use super::app::PATIENCE;
 use super::environment::Environment;
 use super::error::{Misuse, code_of};
-use super::raw::{Call, Env, Type, Value};
+use super::js::{Call, Env, Type, Value};
 use crate::bridge::command::{Adoption, Command};
 use crate::bridge::id::Descriptor;
 use crate::bridge::latch::Latch;
@@ -42,7 +42,7 @@ pub fn descriptor_number(env: Env<'_>, value: Value<'_>) -> Result<u32, Misuse> 
 
 #[cfg(unix)]
 fn take(number: u32) -> io::Result<(Socket, u16)> {
-    crate::io::adoption::inspect(super::raw::duplicate(number)?)
+    crate::io::adoption::inspect(super::system::duplicate(number)?)
 }
 
 /// Sockets are no descriptors here.

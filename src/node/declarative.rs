@@ -24,8 +24,8 @@ use super::handles::Handle;
 use super::http_response::{
     Exchange, FRAMING_FIELDS, FRAMING_HEADER, check_field_name, check_field_value, check_status, is_status,
 };
+use super::js::{Call, Value};
 use super::prepared_head::PreparedHead;
-use super::raw::{Call, Value};
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
 use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead};

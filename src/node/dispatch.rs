@@ -11,7 +11,7 @@ use super::behavior::Handlers;
 use super::environment::Environment;
 use super::error::Misuse;
 use super::handles::Handle;
-use super::raw::{Call, Env, Value};
+use super::js::{Call, Env, Value};
 use super::step;
 use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::{Event, EventBatch, Slice};

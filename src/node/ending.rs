@@ -10,7 +10,7 @@
 use super::behavior::Target;
 use super::environment::Environment;
 use super::error::Misuse;
-use super::raw::{Call, Value};
+use super::js::{Call, Value};
 use super::step;
 use crate::bridge::command::Command;
 use crate::bridge::id::AppId;

@@ -6,7 +6,6 @@ use slab::Slab;
 
 use super::apps::Apps;
 use super::behavior::Route;
-use super::buffer::Registers;
 use super::cache::Cache;
 use super::client::Clients;
 use super::connections::Connections;
@@ -14,8 +13,8 @@ use super::dispatch::Dispatcher;
 use super::error::{Misuse, code_of};
 use super::handles::{Handle, Table};
 use super::http_response::Exchange;
+use super::js::{Env, Registers};
 use super::pending::Pending;
-use super::raw::Env;
 use super::shutdown::Shutdowns;
 use super::state::doorbell::Doorbell;
 use super::state::outgoing::Outgoing;

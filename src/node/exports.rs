@@ -1,13 +1,13 @@
 //! The native functions by the names under which `lib/` calls them.
 
-use super::buffer::Registers;
 use super::environment::Threads;
 use super::error::Misuse;
-use super::raw::{Call, Native, Value, give_memory_back};
+use super::js::{Call, Native, Registers, Value};
+use super::system::give_memory_back;
 use super::{
-    adoption, app, buffer, client, connections, declarative, dispatch, ending, files, http_request,
-    http_response, listening, logger, multipart, notices, pending, request_body, response_body, shutdown,
-    stats, store, tcp, tls, websocket,
+    adoption, app, client, connections, declarative, dispatch, ending, files, http_request, http_response,
+    listening, logger, multipart, notices, pending, request_body, response_body, shutdown, stats, store, tcp,
+    tls, websocket,
 };
 use crate::bridge::queue::NodeBell;
 use crate::bridge::sync::Arc;
@@ -25,8 +25,8 @@ pub const ALL: &[(&str, Native)] = &[
     ("letGo", let_go),
     ("setLogger", logger::set),
     ("isNews", notices::is_news),
-    ("detach", buffer::detach),
-    ("copy", buffer::copy),
+    ("detach", detach),
+    ("copy", copy),
     ("getParts", multipart::parts),
     ("next", dispatch::next),
     ("told", pending::told),
@@ -196,5 +196,18 @@ fn let_go<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     environment.outgoing.let_go();
     environment.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// `copy(data)`: text or data in an ArrayBuffer of its own.
+fn copy<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut bytes = Vec::new();
+    call.env().append_text_or_data(call.argument(0), &mut bytes)?;
+    Ok(call.env().array_buffer(&bytes))
+}
+
+/// `detach(buffer)`
+fn detach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.env().detach(call.argument(0));
     Ok(Value::UNDEFINED)
 }

@@ -9,13 +9,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use napi::bindgen_prelude::{Buffer, Either, JsValue, ToNapiValue, TypeName};
+use napi::bindgen_prelude::{Buffer, Either};
 use napi::{Result as NapiResult, Task};
 
 use super::app::text_argument;
 use super::error::Misuse;
 use super::handles::{Handle, Table};
-use super::raw::{Call, Value};
+use super::js::{Call, Value, spawn};
 use crate::files::open_file::{Facts, Kind, Links, OpenFile};
 
 /// The files of this thread that are open.
@@ -60,7 +60,7 @@ impl Files {
 pub fn open<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (folder, relative) = (text_argument(call, 0)?.into(), text_argument(call, 1)?.into());
     let links = if call.truthy(2) { Links::Anywhere } else { Links::Beneath };
-    spawn(call, Opening { folder, relative, links })
+    spawn(call.env(), Opening { folder, relative, links })
 }
 
 /// `fileRead(file, position, length)`: a promise of a Buffer, which is shorter only at the end of the file, or of a text as
@@ -71,7 +71,7 @@ pub fn read<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let file = file.ok_or_else(Misuse::bug)?;
     // The numbers are those of lib/static/transfer.js; the casts saturate.
     let (position, length) = (call.number(1) as u64, (call.number(2) as usize).min(LONGEST_READ));
-    spawn(call, Reading { file, position, length })
+    spawn(call.env(), Reading { file, position, length })
 }
 
 /// `fileClose(file)`: a read that is under way ends first.
@@ -80,15 +80,6 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         FILES.with_borrow_mut(|files| files.close(handle));
     }
     Ok(Value::UNDEFINED)
-}
-
-fn spawn<'c, T: Task + 'c>(call: &Call<'c>, task: T) -> Result<Value<'c>, Misuse>
-where
-    T::JsValue: ToNapiValue + TypeName,
-{
-    let env = napi::Env::from_raw(call.env().raw());
-    let promise = env.spawn(task).map_err(|_| Misuse::bug())?.promise_object();
-    Ok(Value::from_raw(promise.raw()))
 }
 
 /// Does what may block, on another thread. What fails, or panics, becomes a text for JavaScript.

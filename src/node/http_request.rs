@@ -4,7 +4,7 @@ use super::environment::Environment;
 use super::error::Misuse;
 use super::handles::Handle;
 use super::http_response::{Exchange, HandlerState};
-use super::raw::{Call, Type, Value};
+use super::js::{Call, Type, Value};
 use crate::protocol::http::query::query_value;
 
 impl Environment {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::error::Misuse;
+use super::js::{Env, Value};
 use super::option::{Range, integer};
-use super::raw::{Env, Value};
 use crate::io::memory;
 use crate::protocol::http::head::HeadLimits;
 use crate::protocol::http::limits::Limits;

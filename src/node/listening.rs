@@ -8,8 +8,8 @@ use socket2::Socket;
 use super::adoption::{descriptor_number, os_code};
 use super::app::text_argument;
 use super::error::Misuse;
+use super::js::{Call, Type, Value};
 use super::option::{Range, integer};
-use super::raw::{Call, Type, Value};
 use crate::io::listener::{Access, Address, Group};
 
 /// `appListenUnix(app, path, mode, group)`: returns the handle of the listening socket.
@@ -52,7 +52,7 @@ pub fn listen_descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 #[cfg(unix)]
 fn take(number: u32) -> io::Result<(Socket, u16)> {
-    crate::io::listener::inspect(super::raw::duplicate(number)?)
+    crate::io::listener::inspect(super::system::duplicate(number)?)
 }
 
 /// Sockets are no descriptors here.

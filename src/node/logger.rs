@@ -2,7 +2,7 @@
 
 use super::environment::Environment;
 use super::error::Misuse;
-use super::raw::{Call, Env, Value};
+use super::js::{Call, Env, Value};
 use crate::bridge::record::{self, Level, Record};
 use crate::log::journals;
 

@@ -6,13 +6,12 @@
 //!
 //! Every thread of Node has all of this for itself; they share the key-value `store`, and `notices`.
 //!
-//! `raw` and `buffer` are the only files with `unsafe`.
+//! `js` and `system` are the only places with `unsafe`.
 
 pub mod adoption;
 pub mod app;
 pub mod apps;
 pub mod behavior;
-pub mod buffer;
 pub mod burst;
 pub mod cache;
 pub mod cached_route;
@@ -29,6 +28,7 @@ pub mod files;
 pub mod handles;
 pub mod http_request;
 pub mod http_response;
+pub mod js;
 pub mod limits;
 pub mod listening;
 pub mod logger;
@@ -37,7 +37,6 @@ pub mod notices;
 pub mod option;
 pub mod pending;
 pub mod prepared_head;
-pub mod raw;
 pub mod request_body;
 pub mod response_body;
 pub mod router;
@@ -48,6 +47,7 @@ pub mod stats;
 pub mod step;
 pub mod store;
 pub mod store_lock;
+pub mod system;
 pub mod tcp;
 pub mod tls;
 pub mod tls_options;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::error::Misuse;
-use super::raw::{Call, Env, Value};
+use super::js::{Call, Env, Value};
 use crate::protocol::http::multipart::{self, Part};
 
 /// `getParts(body, contentType)`: name, type, filename and data of each part, in turn, with `false` for what a part does

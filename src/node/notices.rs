@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use super::error::Misuse;
-use super::raw::{Call, Value};
+use super::js::{Call, Value};
 
 /// What has been warned of in this process.
 static SUBJECTS: Mutex<Subjects> = Mutex::new(Subjects(BTreeSet::new()));

@@ -1,7 +1,7 @@
 //! An option that is a number, as programs give it.
 
 use super::error::Misuse;
-use super::raw::{Env, Type, Value};
+use super::js::{Env, Type, Value};
 
 /// What an option may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use super::environment::Environment;
 use super::error::Misuse;
 use super::handles::Handle;
-use super::raw::{Call, Env, Type, Value};
+use super::js::{Call, Env, Type, Value};
 use crate::bridge::command::Command;
 use crate::protocol::http::head::BodyLength;
 

@@ -6,7 +6,7 @@ use super::dispatch::Outcome;
 use super::environment::{Environment, Occupant};
 use super::handles::Handle;
 use super::http_response::{Exchange, HandlerState, Stage};
-use super::raw::{Env, Value};
+use super::js::{Env, Value};
 use super::request_body::RequestBody;
 use super::step;
 use crate::bridge::command::{Command, Exchange as Address};

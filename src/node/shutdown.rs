@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::environment::Environment;
 use super::error::Misuse;
+use super::js::{Call, Type, Value};
 use super::pending::PendingEvent;
-use super::raw::{Call, Type, Value};
 use super::websocket::close_code;
 use crate::bridge::command::{Command, ShutdownOrder};
 use crate::bridge::id::AppId;

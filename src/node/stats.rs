@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::environment::{Environment, Threads};
 use super::error::Misuse;
-use super::raw::{Call, Env, Value};
+use super::js::{Call, Env, Value};
 use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
 use crate::bridge::tally::{Counter, Tally};

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::error::Misuse;
-use super::raw::{Call, Value};
+use super::js::{Call, Value};
 use super::store_lock::{LockRefusal, StoreLock};
 
 /// The store of this process. Lives as long as the process: the end of a thread takes nothing away.

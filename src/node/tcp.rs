@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::error::Misuse;
+use super::js::{Call, Env, Type, Value};
 use super::option::{Range, integer};
-use super::raw::{Call, Env, Type, Value};
 use crate::bridge::tcp::{KeepAlive, TcpOptions};
 
 /// `appTcp(app, keepAlive, initialDelay, interval, probes, userTimeout)`

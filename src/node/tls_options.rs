@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use super::error::Misuse;
-use super::raw::{Env, Type, Value};
+use super::js::{Env, Type, Value};
 use crate::tls::error::{Fault, OptionError};
 use crate::tls::options::Options;
 use crate::tls::source::Source;

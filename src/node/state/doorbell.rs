@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::node::raw::{Env, ThreadsafeFunction, Value};
+use crate::node::js::{Env, ThreadsafeFunction, Value};
 
 /// Schedules a turn of the dispatcher on Node's thread.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Memory shared with JavaScript: ArrayBuffers in and out, and the registers of the dispatcher.
+//! Memory of JavaScript: ArrayBuffers, in and out.
 
 #![expect(
     unsafe_code,
@@ -12,8 +12,9 @@ use std::slice;
 
 use napi_sys as sys;
 
-use super::error::Misuse;
-use super::raw::{Call, Env, Reference, Value};
+use super::env::Env;
+use super::value::{Type, Value};
+use crate::node::error::Misuse;
 
 impl<'c> Env<'c> {
     /// A fresh ArrayBuffer with a copy of `bytes`. The buffer owns its memory: a handler may keep or transfer it.
@@ -28,7 +29,7 @@ impl<'c> Env<'c> {
             // SAFETY: `data` is the start of `bytes.len()` fresh bytes that nobody else knows yet.
             unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.cast::<u8>(), bytes.len()) };
         }
-        Value::from_raw(value)
+        Value::of(value)
     }
 
     /// Takes the memory away from an ArrayBuffer, as uWebSockets.js does when a handler returns. Anything else, or one
@@ -78,7 +79,7 @@ impl<'c> Env<'c> {
                 }
                 Ok(length)
             }
-            None if self.type_of(value) == super::raw::Type::Nothing && !self.is_null(value) => Ok(0),
+            None if self.type_of(value) == Type::Nothing && !self.is_null(value) => Ok(0),
             None => Err(Misuse::not_text_or_data()),
         }
     }
@@ -93,7 +94,7 @@ impl<'c> Env<'c> {
     }
 
     /// Where the bytes of an ArrayBuffer or of a view of any buffer lie.
-    fn memory_of(self, value: Value<'_>) -> Option<Memory> {
+    pub(super) fn memory_of(self, value: Value<'_>) -> Option<Memory> {
         if value.is_absent() {
             return None;
         }
@@ -137,7 +138,7 @@ impl<'c> Payload<'c> {
     /// [`Misuse::not_text_or_data`]
     pub fn of(env: Env<'c>, value: Value<'c>) -> Result<Self, Misuse> {
         let mut text = Vec::new();
-        if env.type_of(value) == super::raw::Type::String && env.append_string(value, &mut text) {
+        if env.type_of(value) == Type::String && env.append_string(value, &mut text) {
             return Ok(Self { env, value, length: text.len(), text: Some(text) });
         }
         let length = env.append_data(value, &mut text, |_| Ok(0..0))?;
@@ -161,9 +162,9 @@ impl<'c> Payload<'c> {
     }
 }
 
-struct Memory {
-    data: *mut c_void,
-    length: usize,
+pub(super) struct Memory {
+    pub(super) data: *mut c_void,
+    pub(super) length: usize,
 }
 
 /// Bytes per element of a typed array.
@@ -182,71 +183,6 @@ fn element_size(kind: sys::napi_typedarray_type) -> usize {
 /// What the kind of a typed array reads as where Node-API does not know it.
 const UNKNOWN_KIND: sys::napi_typedarray_type = 99;
 
-/// Numbers that accompany an event on its way to JavaScript: a `Float64Array` that `lib/` made and both sides
-/// use. Writing to it costs a store, where a JavaScript number costs a call.
-#[derive(Debug)]
-pub struct Registers {
-    data: *mut f64,
-    /// Keeps the memory alive.
-    _array: Option<Reference>,
-}
-
-impl Default for Registers {
-    fn default() -> Self {
-        Self { data: ptr::null_mut(), _array: None }
-    }
-}
-
-impl Registers {
-    /// Takes the array over: it is kept alive as long as this, and `lib/` neither transfers nor detaches it.
-    ///
-    /// # Errors
-    /// When it is no `Float64Array` of [`REGISTERS`] elements.
-    pub fn new(env: Env<'_>, value: Value<'_>) -> Result<Self, Misuse> {
-        let memory = env.memory_of(value);
-        let fits = |memory: &Memory| {
-            memory.length == REGISTERS * size_of::<f64>() && memory.data.cast::<f64>().is_aligned()
-        };
-        let Some(Memory { data, .. }) = memory.filter(fits) else {
-            return Err(Misuse::invalid_type("registers must be a Float64Array"));
-        };
-        let array = Some(Reference::new(env, value).ok_or_else(Misuse::bug)?);
-        Ok(Self { data: data.cast(), _array: array })
-    }
-
-    /// Lets go of the array: nothing is set any more.
-    pub fn release(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Sets one register.
-    pub fn set(&mut self, index: usize, value: f64) {
-        assert!(index < REGISTERS, "there are {REGISTERS} registers");
-        if !self.data.is_null() {
-            // SAFETY: the array has `REGISTERS` elements, stays alive (see `new`), is 8-byte aligned as every
-            // Float64Array, and is used on this thread alone.
-            let register = unsafe { self.data.add(index) };
-            // SAFETY: as above.
-            unsafe { register.write(value) };
-        }
-    }
-}
-
-/// `copy(data)`: text or data in an ArrayBuffer of its own.
-pub fn copy<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut bytes = Vec::new();
-    call.env().append_text_or_data(call.argument(0), &mut bytes)?;
-    Ok(call.env().array_buffer(&bytes))
-}
-
-/// `detach(buffer)`
-pub fn detach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    call.env().detach(call.argument(0));
-    Ok(Value::UNDEFINED)
-}
-
 /// Bytes of one payload. More cannot be named in an arena (`bridge/event.rs`), with room for what lies in front of it.
 /// JavaScript has buffers of that size, but no strings.
 const LONGEST: usize = i32::MAX as usize;
-/// Number of registers.
-pub const REGISTERS: usize = 8;

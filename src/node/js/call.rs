@@ -1,0 +1,65 @@
+//! One call from JavaScript.
+
+use std::cell::RefCell;
+use std::ptr;
+
+use napi_sys as sys;
+
+use super::env::Env;
+use super::value::Value;
+use crate::node::environment::Environment;
+use crate::node::error::Misuse;
+
+/// A native function.
+pub type Native = for<'c> fn(&Call<'c>) -> Result<Value<'c>, Misuse>;
+
+/// The most arguments a native function takes.
+pub const MOST_ARGUMENTS: usize = 12;
+
+/// One call from JavaScript.
+pub struct Call<'c> {
+    pub(super) env: Env<'c>,
+    pub(super) arguments: [sys::napi_value; MOST_ARGUMENTS],
+    pub(super) count: usize,
+    pub(super) environment: &'c RefCell<Environment>,
+}
+
+impl<'c> Call<'c> {
+    /// The Node-API environment.
+    #[must_use]
+    pub const fn env(&self) -> Env<'c> {
+        self.env
+    }
+
+    /// The addon's state in this environment. Must not be held while JavaScript runs.
+    ///
+    /// # Errors
+    /// [`Misuse::bug`] if it is held already.
+    pub fn environment(&self) -> Result<std::cell::RefMut<'c, Environment>, Misuse> {
+        self.environment.try_borrow_mut().map_err(|_| Misuse::bug())
+    }
+
+    /// Number of arguments passed.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// An argument; absent ones read as `undefined`.
+    #[must_use]
+    pub fn argument(&self, index: usize) -> Value<'c> {
+        Value::of(if index < self.count { self.arguments[index] } else { ptr::null_mut() })
+    }
+
+    /// A number argument that `lib/` vouches for; NaN if it is none.
+    #[must_use]
+    pub fn number(&self, index: usize) -> f64 {
+        self.env.number(self.argument(index)).unwrap_or(f64::NAN)
+    }
+
+    /// Whether an argument is truthy.
+    #[must_use]
+    pub fn truthy(&self, index: usize) -> bool {
+        self.env.truthy(self.argument(index))
+    }
+}

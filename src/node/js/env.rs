@@ -1,0 +1,202 @@
+//! The environment of the running callback: reads and makes values.
+
+#![expect(unsafe_code, reason = "calls Node-API: the obligations stand in `js/mod.rs`")]
+
+use std::ffi::{CString, c_char};
+use std::marker::PhantomData;
+use std::ptr;
+
+use napi_sys as sys;
+
+use super::call;
+use super::value::{Type, Value};
+use crate::node::error::{Class, Misuse};
+
+/// The running callback's environment.
+#[derive(Clone, Copy)]
+pub struct Env<'c> {
+    raw: sys::napi_env,
+    /// Bound to the callback, and to its thread.
+    callback: PhantomData<(&'c (), *mut ())>,
+}
+
+impl<'c> Env<'c> {
+    pub(super) const fn of(raw: sys::napi_env) -> Self {
+        Self { raw, callback: PhantomData }
+    }
+
+    pub(super) const fn raw(self) -> sys::napi_env {
+        self.raw
+    }
+
+    /// The type of a value.
+    #[must_use]
+    pub fn type_of(self, value: Value<'_>) -> Type {
+        if value.is_absent() {
+            return Type::Nothing;
+        }
+        let mut kind = sys::ValueType::napi_undefined;
+        call!(napi_typeof(self.raw, value.raw(), &raw mut kind));
+        match kind {
+            sys::ValueType::napi_undefined | sys::ValueType::napi_null => Type::Nothing,
+            sys::ValueType::napi_number => Type::Number,
+            sys::ValueType::napi_string => Type::String,
+            sys::ValueType::napi_boolean => Type::Boolean,
+            _ => Type::Other,
+        }
+    }
+
+    /// The value as a number, if it is one.
+    #[must_use]
+    pub fn number(self, value: Value<'_>) -> Option<f64> {
+        let mut number = 0.0;
+        let status = call!(napi_get_value_double(self.raw, value.raw(), &raw mut number));
+        (status == sys::Status::napi_ok).then_some(number)
+    }
+
+    /// Whether a value is truthy. Runs no JavaScript.
+    #[must_use]
+    pub fn truthy(self, value: Value<'_>) -> bool {
+        let mut truth = false;
+        if value.is_absent()
+            || call!(napi_get_value_bool(self.raw, value.raw(), &raw mut truth)) == sys::Status::napi_ok
+        {
+            return truth;
+        }
+        let mut coerced = ptr::null_mut();
+        if call!(napi_coerce_to_bool(self.raw, value.raw(), &raw mut coerced)) == sys::Status::napi_ok {
+            call!(napi_get_value_bool(self.raw, coerced, &raw mut truth));
+        }
+        truth
+    }
+
+    /// Appends a string as UTF-8 to `target`. Returns whether the value is a string.
+    pub fn append_string(self, value: Value<'_>, target: &mut Vec<u8>) -> bool {
+        if value.is_absent() {
+            return false;
+        }
+        target.reserve(GUESS);
+        if self.read_string(value, target) {
+            return true;
+        }
+        let mut needed = 0;
+        let status =
+            call!(napi_get_value_string_utf8(self.raw, value.raw(), ptr::null_mut(), 0, &raw mut needed));
+        if status != sys::Status::napi_ok {
+            return false;
+        }
+        target.reserve(needed + SLACK);
+        self.read_string(value, target)
+    }
+
+    /// One attempt with the room that there is. Returns whether the whole string fitted.
+    fn read_string(self, value: Value<'_>, target: &mut Vec<u8>) -> bool {
+        let room = target.spare_capacity_mut();
+        let (pointer, size) = (room.as_mut_ptr().cast::<c_char>(), room.len());
+        let mut written = 0;
+        let status =
+            call!(napi_get_value_string_utf8(self.raw, value.raw(), pointer, size, &raw mut written));
+        // Node-API stops before a character that does not fit, and keeps a byte for the final NUL: with this much room
+        // left, nothing was cut off.
+        if status != sys::Status::napi_ok || written + SLACK > size {
+            return false;
+        }
+        let length = target.len() + written;
+        // SAFETY: Node-API initialised `written` bytes of the spare capacity, which holds more than that.
+        unsafe { target.set_len(length) };
+        true
+    }
+
+    /// A string from UTF-8. Invalid sequences become U+FFFD.
+    #[must_use]
+    pub fn string(self, text: &[u8]) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        let pointer = text.as_ptr().cast::<c_char>();
+        call!(napi_create_string_utf8(self.raw, pointer, length_of(text), &raw mut value));
+        Value::of(value)
+    }
+
+    /// A string from ISO 8859-1.
+    #[must_use]
+    pub fn latin1(self, text: &[u8]) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        let pointer = text.as_ptr().cast::<c_char>();
+        call!(napi_create_string_latin1(self.raw, pointer, length_of(text), &raw mut value));
+        Value::of(value)
+    }
+
+    /// A number.
+    #[must_use]
+    pub fn from_number(self, number: f64) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        call!(napi_create_double(self.raw, number, &raw mut value));
+        Value::of(value)
+    }
+
+    /// A BigInt.
+    #[must_use]
+    pub fn from_u64(self, number: u64) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        call!(napi_create_bigint_uint64(self.raw, number, &raw mut value));
+        Value::of(value)
+    }
+
+    /// A boolean.
+    #[must_use]
+    pub fn from_bool(self, truth: bool) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        call!(napi_get_boolean(self.raw, truth, &raw mut value));
+        Value::of(value)
+    }
+
+    /// An array.
+    #[must_use]
+    pub fn array(self, items: impl IntoIterator<Item = Value<'c>>) -> Value<'c> {
+        let mut array = ptr::null_mut();
+        call!(napi_create_array(self.raw, &raw mut array));
+        for (index, item) in (0..).zip(items) {
+            // Runs JavaScript only where somebody has put a setter on `Array.prototype`. Should that call us, it finds the
+            // state held (`Call::environment`), and gets an exception.
+            call!(napi_set_element(self.raw, array, index, item.raw()));
+        }
+        Value::of(array)
+    }
+
+    /// The element of an array that `lib/` made; absent if there is none.
+    #[must_use]
+    pub fn element(self, array: Value<'_>, index: u32) -> Value<'c> {
+        let mut value = ptr::null_mut();
+        if !array.is_absent() {
+            call!(napi_get_element(self.raw, array.raw(), index, &raw mut value));
+        }
+        Value::of(value)
+    }
+
+    /// Reports an exception that nobody caught: 'uncaughtException', as Node does for a throwing event handler. Runs
+    /// JavaScript.
+    pub fn report_uncaught(self, error: Value<'_>) {
+        call!(napi_fatal_exception(self.raw, error.raw()));
+    }
+
+    pub(super) fn throw(self, misuse: &Misuse) {
+        // Node-API wants a final NUL, and so none before it. What was passed to `listen` may contain one.
+        let code = CString::new(misuse.code).unwrap_or_default();
+        let message = CString::new(misuse.message.replace('\0', "\u{fffd}")).unwrap_or_default();
+        let (code, message) = (code.as_ptr(), message.as_ptr());
+        match misuse.class {
+            Class::Error => call!(napi_throw_error(self.raw, code, message)),
+            Class::TypeError => call!(napi_throw_type_error(self.raw, code, message)),
+            Class::RangeError => call!(napi_throw_range_error(self.raw, code, message)),
+        };
+    }
+}
+
+pub(super) fn length_of(text: &[u8]) -> isize {
+    // A slice is never longer than isize::MAX bytes.
+    isize::try_from(text.len()).unwrap_or(isize::MAX)
+}
+
+/// Bytes that a string is first given room for: most messages, paths and header values fit.
+const GUESS: usize = 512;
+/// Room that tells a string which fitted from one that was cut: the longest UTF-8 sequence and the final NUL.
+const SLACK: usize = 5;

@@ -1,0 +1,39 @@
+//! Node-API, made safe. Hot calls cost a third of what generated bindings cost (docs/decisions/0001-plain-functions.md),
+//! so every native function is a plain one: `fn(&Call) -> Result<Value, Misuse>`.
+//!
+//! The obligations of every `unsafe` block, each kept by construction:
+//! - `env` is the one Node-API gave to the running callback, on its own thread: [`Call`] and [`Env`] are `!Send` and
+//!   only made here.
+//! - A [`Value`] is not kept beyond its callback: it borrows the [`Env`].
+//! - Out-pointers point to live locals.
+
+/// Calls one Node-API function with the environment of the running callback.
+macro_rules! call_node_api {
+    ($name:ident($($argument:expr),* $(,)?)) => {{
+        // SAFETY: see the obligations at the top of `js/mod.rs`; pointers among the arguments point to live locals or
+        // to memory that the caller of the macro holds for the duration of the call.
+        unsafe { sys::$name($($argument),*) }
+    }};
+}
+
+mod buffer;
+mod call;
+mod env;
+mod module;
+mod reference;
+mod registers;
+mod task;
+mod threadsafe_function;
+mod value;
+
+use call_node_api as call;
+
+pub use self::call::{Call, Native};
+pub use buffer::Payload;
+pub use env::Env;
+pub use module::register;
+pub use reference::Reference;
+pub use registers::Registers;
+pub use task::spawn;
+pub use threadsafe_function::ThreadsafeFunction;
+pub use value::{Type, Value};

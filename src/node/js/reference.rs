@@ -1,0 +1,34 @@
+//! Strong references of Node-API.
+
+#![expect(unsafe_code, reason = "calls Node-API: the obligations stand in `js/mod.rs`")]
+
+use std::ptr;
+
+use napi_sys as sys;
+
+use super::call;
+use super::env::Env;
+use super::value::Value;
+
+/// Keeps a value alive until it is dropped, on the thread of its environment.
+#[derive(Debug)]
+pub struct Reference {
+    env: sys::napi_env,
+    raw: sys::napi_ref,
+}
+
+impl Reference {
+    /// Keeps `value`, which must be an object, alive. It must not refer to what is to be collected while this is kept.
+    #[must_use]
+    pub fn new(env: Env<'_>, value: Value<'_>) -> Option<Self> {
+        let mut raw = ptr::null_mut();
+        let status = call!(napi_create_reference(env.raw(), value.raw(), 1, &raw mut raw));
+        (status == sys::Status::napi_ok).then_some(Self { env: env.raw(), raw })
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        call!(napi_delete_reference(self.env, self.raw));
+    }
+}

@@ -1,0 +1,67 @@
+//! Numbers in memory that JavaScript and the addon share.
+
+#![expect(
+    unsafe_code,
+    reason = "reads and writes memory that belongs to JavaScript; each use says why it may"
+)]
+
+use std::ptr;
+
+use super::buffer::Memory;
+use super::env::Env;
+use super::reference::Reference;
+use super::value::Value;
+use crate::node::error::Misuse;
+
+/// Numbers that accompany an event on its way to JavaScript: a `Float64Array` that `lib/` made and both sides
+/// use. Writing to it costs a store, where a JavaScript number costs a call.
+#[derive(Debug)]
+pub struct Registers {
+    data: *mut f64,
+    /// Keeps the memory alive.
+    _array: Option<Reference>,
+}
+
+impl Default for Registers {
+    fn default() -> Self {
+        Self { data: ptr::null_mut(), _array: None }
+    }
+}
+
+impl Registers {
+    /// Takes the array over: it is kept alive as long as this, and `lib/` neither transfers nor detaches it.
+    ///
+    /// # Errors
+    /// When it is no `Float64Array` of [`REGISTERS`] elements.
+    pub fn new(env: Env<'_>, value: Value<'_>) -> Result<Self, Misuse> {
+        let memory = env.memory_of(value);
+        let fits = |memory: &Memory| {
+            memory.length == REGISTERS * size_of::<f64>() && memory.data.cast::<f64>().is_aligned()
+        };
+        let Some(Memory { data, .. }) = memory.filter(fits) else {
+            return Err(Misuse::invalid_type("registers must be a Float64Array"));
+        };
+        let array = Some(Reference::new(env, value).ok_or_else(Misuse::bug)?);
+        Ok(Self { data: data.cast(), _array: array })
+    }
+
+    /// Lets go of the array: nothing is set any more.
+    pub fn release(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Sets one register.
+    pub fn set(&mut self, index: usize, value: f64) {
+        assert!(index < REGISTERS, "there are {REGISTERS} registers");
+        if !self.data.is_null() {
+            // SAFETY: the array has `REGISTERS` elements, stays alive (see `new`), is 8-byte aligned as every
+            // Float64Array, and is used on this thread alone.
+            let register = unsafe { self.data.add(index) };
+            // SAFETY: as above.
+            unsafe { register.write(value) };
+        }
+    }
+}
+
+/// Number of registers.
+pub const REGISTERS: usize = 8;

@@ -1,0 +1,52 @@
+//! What the operating system does for this side, beside Node-API.
+
+#![expect(
+    unsafe_code,
+    reason = "functions of the system that the standard library does not have in safe form"
+)]
+
+/// A descriptor of our own for what `number` names. The caller's stays as it is.
+///
+/// # Errors
+/// `EBADF` if it names nothing, `EMFILE` if there are too many.
+#[cfg(unix)]
+pub fn duplicate(number: u32) -> std::io::Result<std::os::fd::OwnedFd> {
+    let bad = |_| std::io::Error::from(std::io::ErrorKind::InvalidInput);
+    let number = i32::try_from(number).map_err(bad)?;
+    // SAFETY: it is not -1. That it is open nobody can promise of a number of JavaScript, and nobody relies on it: all that
+    // is done with the borrowed descriptor is to ask the kernel for a copy, and the kernel answers EBADF.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+    borrowed.try_clone_to_owned()
+}
+
+/// Has the memory that is free in the allocator given back to the system, by a thread of its own. That of glibc keeps what a
+/// thread has freed, as long as a single byte behind it is in use; others give it back by themselves.
+pub fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        unsafe extern "C" {
+            fn malloc_trim(pad: usize) -> std::ffi::c_int;
+        }
+
+        /// How often this was called since the thread under way began to look.
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+        if CALLS.fetch_add(1, Ordering::AcqRel) > 0 {
+            return;
+        }
+        let give = || loop {
+            let seen = CALLS.load(Ordering::Acquire);
+            // SAFETY: it takes the allocator's own locks, and may be called at any time by any thread.
+            unsafe { malloc_trim(0) };
+            if CALLS.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return;
+            }
+        };
+        if std::thread::Builder::new().name("memory-trim".to_owned()).spawn(give).is_err() {
+            // There are too many threads; the next peak is another occasion.
+            CALLS.store(0, Ordering::Release);
+        }
+    }
+}
