@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicUsize;
 use socket2::Socket;
 
 use super::app::PATIENCE;
-use super::environment::Environment;
+use super::environment::{Call, Environment};
 use super::error::{Misuse, code_of};
-use super::js::{Call, Env, Type, Value};
+use super::js::{Env, Type, Value};
 use crate::bridge::command::{Adoption, Command};
 use crate::bridge::id::Descriptor;
 use crate::bridge::latch::Latch;

@@ -18,13 +18,13 @@
 use thiserror::Error;
 
 use super::behavior::Target;
-use super::environment::Environment;
+use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::handles::Handle;
 use super::http_response::{
     Exchange, FRAMING_FIELDS, FRAMING_HEADER, check_field_name, check_field_value, check_status, is_status,
 };
-use super::js::{Call, Value};
+use super::js::Value;
 use super::prepared_head::PreparedHead;
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::behavior::Handlers;
-use super::environment::Environment;
+use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::handles::Handle;
-use super::js::{Call, Env, Value};
+use super::js::{Env, Value};
 use super::step;
 use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::{Event, EventBatch, Slice};

@@ -8,9 +8,9 @@
 //! ```
 
 use super::behavior::Target;
-use super::environment::Environment;
+use super::environment::{Call, Environment};
 use super::error::Misuse;
-use super::js::{Call, Value};
+use super::js::Value;
 use super::step;
 use crate::bridge::command::Command;
 use crate::bridge::id::AppId;

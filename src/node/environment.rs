@@ -1,5 +1,6 @@
 //! The state of one load of the addon: all that Node's thread owns.
 
+use std::cell::RefMut;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -13,7 +14,7 @@ use super::dispatch::Dispatcher;
 use super::error::{Misuse, code_of};
 use super::handles::{Handle, Table};
 use super::http_response::Exchange;
-use super::js::{Env, Registers};
+use super::js::{self, Env, Registers};
 use super::pending::Pending;
 use super::shutdown::Shutdowns;
 use super::state::doorbell::Doorbell;
@@ -27,6 +28,22 @@ use crate::bridge::sync::Arc;
 use crate::io::pool::Pool;
 use crate::log::journal::Journal;
 use crate::log::journals;
+
+/// A call of a native function, which works on the environment of its load.
+pub type Call<'c> = js::Call<'c, Environment>;
+
+/// A native function.
+pub type Native = js::Native<Environment>;
+
+impl<'c> Call<'c> {
+    /// The state of this load of the addon. Must not be held while JavaScript runs.
+    ///
+    /// # Errors
+    /// [`Misuse::bug`] if it is held already.
+    pub fn environment(&self) -> Result<RefMut<'c, Environment>, Misuse> {
+        self.state()
+    }
+}
 
 /// See the top of the file.
 #[derive(Default)]
@@ -221,9 +238,13 @@ impl Environment {
             threads.journal.flush();
         }
     }
+}
 
+impl js::Teardown for Environment {
     /// The environment ends, or nobody uses this load of the addon any more: sends what is queued, stops the threads.
-    pub fn tear_down(&mut self) {
+    /// Nothing is lost to a program by that: as long as something may happen that it has to be told of, the bell is held,
+    /// and with it the functions of the load.
+    fn tear_down(&mut self) {
         store::abandon_lock();
         // From now on other environments hand their connections to somebody else.
         self.apps.iter_mut().for_each(|app| app.registration = None);

@@ -1,8 +1,8 @@
 //! The native functions by the names under which `lib/` calls them.
 
-use super::environment::Threads;
+use super::environment::{Call, Native, Threads};
 use super::error::Misuse;
-use super::js::{Call, Native, Registers, Value};
+use super::js::{Registers, Value};
 use super::system::give_memory_back;
 use super::{
     adoption, app, client, connections, declarative, dispatch, ending, files, http_request, http_response,

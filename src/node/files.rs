@@ -13,9 +13,10 @@ use napi::bindgen_prelude::{Buffer, Either};
 use napi::{Result as NapiResult, Task};
 
 use super::app::text_argument;
+use super::environment::Call;
 use super::error::Misuse;
 use super::handles::{Handle, Table};
-use super::js::{Call, Value, spawn};
+use super::js::{Value, spawn};
 use crate::files::open_file::{Facts, Kind, Links, OpenFile};
 
 /// The files of this thread that are open.

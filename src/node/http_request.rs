@@ -1,10 +1,10 @@
 //! `HttpRequest`: a snapshot of the request head, readable until the response is over and the handler has returned (S12).
 
-use super::environment::Environment;
+use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::handles::Handle;
 use super::http_response::{Exchange, HandlerState};
-use super::js::{Call, Type, Value};
+use super::js::{Type, Value};
 use crate::protocol::http::query::query_value;
 
 impl Environment {

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use super::cached_route::Recording;
-use super::environment::{Environment, Occupant};
+use super::environment::{Call, Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
-use super::js::{Call, Value};
+use super::js::Value;
 use super::pending::PendingEvent;
 use super::request_body::RequestBody;
 use super::response_body::Output;

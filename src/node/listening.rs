@@ -7,8 +7,9 @@ use socket2::Socket;
 
 use super::adoption::{descriptor_number, os_code};
 use super::app::text_argument;
+use super::environment::Call;
 use super::error::Misuse;
-use super::js::{Call, Type, Value};
+use super::js::{Type, Value};
 use super::option::{Range, integer};
 use crate::io::listener::{Access, Address, Group};
 

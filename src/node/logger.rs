@@ -1,8 +1,8 @@
 //! Hands records of the log to JavaScript, as events among the others.
 
-use super::environment::Environment;
+use super::environment::{Call, Environment};
 use super::error::Misuse;
-use super::js::{Call, Env, Value};
+use super::js::{Env, Value};
 use crate::bridge::record::{self, Level, Record};
 use crate::log::journals;
 

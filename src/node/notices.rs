@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use super::environment::Call;
 use super::error::Misuse;
-use super::js::{Call, Value};
+use super::js::Value;
 
 /// What has been warned of in this process.
 static SUBJECTS: Mutex<Subjects> = Mutex::new(Subjects(BTreeSet::new()));

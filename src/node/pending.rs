@@ -12,11 +12,11 @@
 use std::collections::VecDeque;
 
 use super::behavior::Handlers;
-use super::environment::Environment;
+use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::handles::Handle;
 use super::http_response::Stage;
-use super::js::{Call, Env, Value};
+use super::js::{Env, Value};
 use super::notices::is_new;
 use super::state::topics::Change;
 use super::step;

@@ -11,10 +11,10 @@
 
 use std::borrow::Cow;
 
-use super::environment::Environment;
+use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::handles::Handle;
-use super::js::{Call, Env, Type, Value};
+use super::js::{Env, Type, Value};
 use crate::bridge::command::Command;
 use crate::protocol::http::head::BodyLength;
 

@@ -4,12 +4,12 @@
 use std::ops::Range;
 
 use super::burst::Burst;
-use super::environment::Environment;
+use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::handles::Handle;
 use super::http_response::{Exchange, Stage, append_payload};
 use super::js::Payload;
-use super::js::{Call, Env, Type, Value};
+use super::js::{Env, Type, Value};
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
 use crate::bridge::id::WorkerId;

@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::environment::Environment;
+use super::environment::{Call, Environment};
 use super::error::Misuse;
-use super::js::{Call, Type, Value};
+use super::js::{Type, Value};
 use super::pending::PendingEvent;
 use super::websocket::close_code;
 use crate::bridge::command::{Command, ShutdownOrder};

@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use super::environment::{Environment, Threads};
+use super::environment::{Call, Environment, Threads};
 use super::error::Misuse;
-use super::js::{Call, Env, Value};
+use super::js::{Env, Value};
 use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
 use crate::bridge::tally::{Counter, Tally};

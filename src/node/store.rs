@@ -6,8 +6,9 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::environment::Call;
 use super::error::Misuse;
-use super::js::{Call, Value};
+use super::js::Value;
 use super::store_lock::{LockRefusal, StoreLock};
 
 /// The store of this process. Lives as long as the process: the end of a thread takes nothing away.

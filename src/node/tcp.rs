@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::environment::Call;
 use super::error::Misuse;
-use super::js::{Call, Env, Type, Value};
+use super::js::{Env, Type, Value};
 use super::option::{Range, integer};
 use crate::bridge::tcp::{KeepAlive, TcpOptions};
 

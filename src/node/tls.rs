@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::environment::Environment;
+use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::handles::Handle;
-use super::js::{Call, Env, Type, Value};
+use super::js::{Env, Type, Value};
 use super::option::{Range, integer};
 use super::tls_options::{Refusal, read};
 use crate::bridge::command::Command;

@@ -4,11 +4,11 @@ use indexmap::IndexSet;
 
 use super::behavior::{Behavior, Handlers, Target};
 use super::burst::Burst;
-use super::environment::{Environment, Occupant};
+use super::environment::{Call, Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
 use super::http_response::{address_as_text, address_bytes, append_payload, asked_address, port_number};
-use super::js::{Call, Type, Value};
+use super::js::{Type, Value};
 use super::pending::PendingEvent;
 use super::state::topics::Change;
 use crate::bridge::command::Command;

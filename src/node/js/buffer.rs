@@ -13,8 +13,8 @@ use std::slice;
 use napi_sys as sys;
 
 use super::env::Env;
+use super::misuse::Misuse;
 use super::value::{Type, Value};
-use crate::node::error::Misuse;
 
 impl<'c> Env<'c> {
     /// A fresh ArrayBuffer with a copy of `bytes`. The buffer owns its memory: a handler may keep or transfer it.

@@ -1,42 +1,41 @@
 //! One call from JavaScript.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::ptr;
 
 use napi_sys as sys;
 
 use super::env::Env;
+use super::misuse::Misuse;
 use super::value::Value;
-use crate::node::environment::Environment;
-use crate::node::error::Misuse;
 
 /// A native function.
-pub type Native = for<'c> fn(&Call<'c>) -> Result<Value<'c>, Misuse>;
+pub type Native<S> = for<'c> fn(&Call<'c, S>) -> Result<Value<'c>, Misuse>;
 
 /// The most arguments a native function takes.
 pub const MOST_ARGUMENTS: usize = 12;
 
-/// One call from JavaScript.
-pub struct Call<'c> {
+/// One call from JavaScript. `S` is the state that the functions of a load share.
+pub struct Call<'c, S> {
     pub(super) env: Env<'c>,
     pub(super) arguments: [sys::napi_value; MOST_ARGUMENTS],
     pub(super) count: usize,
-    pub(super) environment: &'c RefCell<Environment>,
+    pub(super) state: &'c RefCell<S>,
 }
 
-impl<'c> Call<'c> {
+impl<'c, S> Call<'c, S> {
     /// The Node-API environment.
     #[must_use]
     pub const fn env(&self) -> Env<'c> {
         self.env
     }
 
-    /// The addon's state in this environment. Must not be held while JavaScript runs.
+    /// The state of this load. Must not be held while JavaScript runs.
     ///
     /// # Errors
     /// [`Misuse::bug`] if it is held already.
-    pub fn environment(&self) -> Result<std::cell::RefMut<'c, Environment>, Misuse> {
-        self.environment.try_borrow_mut().map_err(|_| Misuse::bug())
+    pub fn state(&self) -> Result<RefMut<'c, S>, Misuse> {
+        self.state.try_borrow_mut().map_err(|_| Misuse::bug())
     }
 
     /// Number of arguments passed.

@@ -9,8 +9,8 @@ use std::ptr;
 use napi_sys as sys;
 
 use super::call;
+use super::misuse::{Class, Misuse};
 use super::value::{Type, Value};
-use crate::node::error::{Class, Misuse};
 
 /// The running callback's environment.
 #[derive(Clone, Copy)]

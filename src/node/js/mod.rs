@@ -1,6 +1,8 @@
 //! Node-API, made safe. Hot calls cost a third of what generated bindings cost (docs/decisions/0001-plain-functions.md),
 //! so every native function is a plain one: `fn(&Call) -> Result<Value, Misuse>`.
 //!
+//! Nothing here knows what the functions are for: the state that they share is a type parameter.
+//!
 //! The obligations of every `unsafe` block, each kept by construction:
 //! - `env` is the one Node-API gave to the running callback, on its own thread: [`Call`] and [`Env`] are `!Send` and
 //!   only made here.
@@ -19,6 +21,7 @@ macro_rules! call_node_api {
 mod buffer;
 mod call;
 mod env;
+mod misuse;
 mod module;
 mod reference;
 mod registers;
@@ -31,7 +34,8 @@ use call_node_api as call;
 pub use self::call::{Call, Native};
 pub use buffer::Payload;
 pub use env::Env;
-pub use module::register;
+pub use misuse::{Class, Misuse};
+pub use module::{Teardown, register};
 pub use reference::Reference;
 pub use registers::Registers;
 pub use task::spawn;

@@ -9,9 +9,9 @@ use std::ptr;
 
 use super::buffer::Memory;
 use super::env::Env;
+use super::misuse::Misuse;
 use super::reference::Reference;
 use super::value::Value;
-use crate::node::error::Misuse;
 
 /// Numbers that accompany an event on its way to JavaScript: a `Float64Array` that `lib/` made and both sides
 /// use. Writing to it costs a store, where a JavaScript number costs a call.

@@ -4,8 +4,8 @@ use napi::Task;
 use napi::bindgen_prelude::{JsValue, ToNapiValue, TypeName};
 
 use super::env::Env;
+use super::misuse::Misuse;
 use super::value::Value;
-use crate::node::error::Misuse;
 
 /// Has `task` done on a thread of Node's pool. Returns the promise of its result.
 ///
