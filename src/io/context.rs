@@ -32,7 +32,7 @@ pub struct Context {
     pub again: Vec<ConnectionId>,
     /// Connections with input that must wait until Node's thread has caught up.
     pub starved: Vec<ConnectionId>,
-    /// Whether to leave input in the sockets: too many events are waiting already (S16).
+    /// Whether to leave input in the sockets, so that TCP slows the senders down: too many events are waiting already.
     pub choked: bool,
     /// Apps on which more TLS handshakes are under way than they allow.
     pub crowded: Vec<AppId>,

@@ -1,4 +1,4 @@
-//! Listening sockets: bound on Node's thread, so that `listen` can answer within the call (S4), served by a worker.
+//! Listening sockets: bound on Node's thread, so that `listen` can answer within the call, served by a worker.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -100,7 +100,7 @@ fn listen_on(address: SocketAddr, exclusive: bool) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     #[cfg(windows)]
     socket.set_reuse_address(!exclusive)?;
-    // A port that the system chose is nobody else's to share (contract 7.12).
+    // A port that the system chose is nobody else's to share.
     #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
     socket.set_reuse_port(!exclusive && address.port() != 0)?;
     socket.bind(&address.into())?;

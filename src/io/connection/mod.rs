@@ -69,7 +69,7 @@ pub struct Connection {
     progress: Timestamp,
     /// Whether the connection is in [`Context::dirty`] already.
     dirty: bool,
-    /// Whether input was left in the socket because Node's thread lags (S16). The peer is not late meanwhile.
+    /// Whether input was left in the socket because Node's thread lags. The peer is not late meanwhile.
     starved: bool,
     /// Bytes read since a deadline was found to have passed; `None` while none has.
     last_look: Option<u32>,
@@ -617,7 +617,7 @@ impl Connection {
 /// Reads of one connection per pass, so that one that never runs dry does not keep the others waiting.
 const READS_PER_PASS: usize = 4;
 /// Bytes read at a time where messages are compressed. Inflated they may be a thousand times as much, all of which is
-/// handed to Node's thread before it can be known that it lags (S16).
+/// handed to Node's thread before it can be known that it lags.
 const COMPRESSED_READ: usize = 16 * 1024;
 /// Weight of events, in bytes, at which a connection with compressed messages leaves the rest for the next pass.
 const INFLATED_PER_PASS: usize = 256 * 1024;
@@ -627,7 +627,7 @@ const UNREAD_OUTPUT: usize = 4 * 1024 * 1024;
 /// How often to look whether a peer that is not read has reset the connection. It would otherwise keep its socket for as
 /// long as the application thinks, without anybody at the other end.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long the last output of a WebSocket may wait without the kernel taking a byte (contract 2.4).
+/// How long the last output of a WebSocket may wait without the kernel taking a byte: the peer has stopped reading.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for the peer's FIN after ours. The peer needs one round trip; the longest are below 2 s.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
