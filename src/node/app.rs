@@ -261,7 +261,7 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.from_number(app))
 }
 
-/// One thread for a machine of one or two cores, at most four: Node's thread needs a core too (design.md §5).
+/// One thread for a machine of one or two cores, at most four: Node's thread needs a core, too.
 pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, 4))
 }

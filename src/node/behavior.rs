@@ -37,7 +37,7 @@ pub enum Target {
     NotFound,
 }
 
-/// The options of `app.ws` (contract 1.7).
+/// The options of `app.ws`: `WebSocketBehavior` in index.d.ts.
 #[derive(Debug)]
 pub struct Behavior {
     /// What the worker obeys.
@@ -99,7 +99,7 @@ pub struct BehaviorValues<'c> {
 }
 
 impl Behavior {
-    /// Checks the options; `undefined` means the default (contract 7.9).
+    /// Checks the options; `undefined` means the default.
     ///
     /// # Errors
     /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.

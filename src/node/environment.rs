@@ -212,7 +212,7 @@ impl Environment {
     }
 
     /// Keeps Node alive as long as somebody listens or is connected, events wait to be handled, or a shutdown or a connect
-    /// is waited for (S17). Ends the I/O threads when that has not been so for a while.
+    /// is waited for. Ends the I/O threads when that has not been so for a while.
     pub fn update_liveness(&mut self, env: Env<'_>) {
         let workers = || self.threads.iter().flat_map(|it| it.pool.workers());
         // In this order, because a worker hands over the last event of a connection before it reports it gone.
@@ -229,7 +229,7 @@ impl Environment {
         !self.listeners.is_empty() || self.apps.iter().any(|app| app.registration.is_some())
     }
 
-    /// The process exits: what was sent leaves it first (S15).
+    /// The process exits: what was sent leaves it first, as it would have from a socket written within the call.
     pub fn prepare_exit(&mut self) {
         store::abandon_lock();
         self.wait(EXIT_PATIENCE);
@@ -276,7 +276,7 @@ pub enum Occupant {
 }
 
 /// The occupant of every connection. An event for a connection whose occupant is another one, or gone, is dropped here:
-/// nothing after `close` (S10).
+/// no handler of a WebSocket runs after its `close`.
 #[derive(Debug, Default)]
 pub struct Occupants {
     by_worker: Vec<Vec<(u32, Occupant)>>,

@@ -6,19 +6,19 @@ use std::io;
 pub use super::js::{Class, Misuse};
 
 impl Misuse {
-    /// A response that has ended, was aborted, closed or upgraded.
+    /// A response that has ended, was aborted, closed or upgraded. The text is that of uWebSockets.js.
     #[must_use]
     pub const fn response_closed() -> Self {
         Self::fixed(Class::Error, "ERR_HTTP_RESPONSE_CLOSED", RESPONSE_CLOSED)
     }
 
-    /// A request whose response is over and whose handler has returned.
+    /// A request whose response is over and whose handler has returned. The text is that of uWebSockets.js.
     #[must_use]
     pub const fn request_closed() -> Self {
         Self::fixed(Class::Error, "ERR_HTTP_REQUEST_CLOSED", REQUEST_CLOSED)
     }
 
-    /// A WebSocket that is closed.
+    /// A WebSocket that is closed. The text is that of uWebSockets.js.
     #[must_use]
     pub const fn websocket_closed() -> Self {
         Self::fixed(

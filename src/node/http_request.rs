@@ -1,4 +1,4 @@
-//! `HttpRequest`: a snapshot of the request head, readable until the response is over and the handler has returned (S12).
+//! `HttpRequest`: a snapshot of the request head, readable until the response is over and the handler has returned.
 
 use super::environment::{Call, Environment};
 use super::error::Misuse;
@@ -100,7 +100,7 @@ pub fn set_yield<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let handler = if call.truthy(1) { HandlerState::Yielding } else { HandlerState::Running };
     let mut environment = call.environment()?;
     let exchange = environment.request(call.number(0))?;
-    // Once the handler has returned it is too late (S13).
+    // Whether a route yields is decided when its handler returns; afterwards it is too late.
     if exchange.handler != HandlerState::Returned {
         exchange.handler = handler;
     }

@@ -374,7 +374,7 @@ pub fn attach_abort<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `resStatus(response, status)`: the first call counts, and only before the first header (contract 7.10).
+/// `resStatus(response, status)`: the first call counts, and only before the first header.
 pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (_, exchange) = environment.response(call.number(0))?;
@@ -552,7 +552,7 @@ pub fn address_bytes(peer: Option<SocketAddr>) -> Vec<u8> {
     }
 }
 
-/// Dotted for IPv4; eight zero-padded groups for IPv6 (contract 1.6).
+/// Dotted for IPv4; eight zero-padded groups for IPv6, as in uWebSockets.js.
 #[must_use]
 pub fn address_as_text(peer: Option<SocketAddr>) -> String {
     match peer {

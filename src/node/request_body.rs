@@ -3,7 +3,7 @@
 //! | taker               | what arrives is                   | bounded by                                        |
 //! |---------------------|-----------------------------------|---------------------------------------------------|
 //! | nobody              | kept                              | [`UNCLAIMED_BODY`], then the worker stops reading      |
-//! | pieces              | given at once                     | the uplink (S16)                                  |
+//! | pieces              | given at once                     | the uplink, beyond which workers stop reading     |
 //! | whole               | kept until it is complete         | `maxSize`; beyond it nothing is kept              |
 //! | whole, refused      | dropped: it was over `maxSize`    | –                                                 |
 //!
@@ -317,7 +317,7 @@ mod piece {
     pub const TOO_LONG: f64 = 2.0;
 }
 
-/// What a length reads as that is not known yet (contract 7.9).
+/// What `maxRemainingBodyLength` says of a chunked body, whose length is not known before its end.
 const UNKNOWN: u64 = u64::MAX;
 /// Bytes that are kept for a handler that is not attached yet.
 const UNCLAIMED_BODY: usize = 256 * 1024;

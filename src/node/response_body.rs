@@ -431,7 +431,7 @@ pub fn end_without_body<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// A number or a numeric string (contract 7.9); `None` for nothing.
+/// A number or a numeric string, both of which uWebSockets.js takes; `None` for nothing.
 fn whole_number(env: Env<'_>, value: Value<'_>, name: &str) -> Result<Option<u64>, Misuse> {
     let number = match env.type_of(value) {
         Type::Nothing => return Ok(None),

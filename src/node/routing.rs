@@ -70,7 +70,7 @@ impl Environment {
             let domain = exchange.introduction.as_ref().and_then(|it| it.domain);
             let found = app.router_of(domain).find(method, path, exchange.nth, &mut exchange.params);
             let Some(route) = found.map(|handler| handler.0 as usize) else {
-                // Everybody yielded: contract 2.1.
+                // Every route that matches has yielded: the connection is closed without an answer.
                 self.abort_exchange(handle);
                 return Outcome::Nothing;
             };
@@ -145,7 +145,7 @@ impl Environment {
         threads.journal.hear(|| tracing::warn!(rule, %conn, worker, peer, "peer broke a rule of WebSocket"));
     }
 
-    /// Contract 2.6: without an upgrade handler the first subprotocol is selected.
+    /// Without an `upgrade` handler, the first subprotocol that the client offers is selected.
     fn upgrade_without_handler<'c>(&mut self, handle: Handle, route: usize) -> Outcome<'c> {
         let Some(exchange) = self.exchanges.get(handle) else { return Outcome::Nothing };
         let key = exchange.request_field(b"sec-websocket-key").unwrap_or_default().to_vec();
@@ -237,7 +237,7 @@ mod kind {
 
 /// What a request for a WebSocket route is.
 enum Handshake {
-    /// No request for a WebSocket: the route does not apply (contract 2.1).
+    /// No request for a WebSocket: the route does not apply, and the next one that matches is tried.
     Absent,
     /// It breaks a rule of RFC 6455 §4.2.1.
     Refused { status: &'static str, text: String },

@@ -40,7 +40,7 @@ pub struct Socket {
     handed: u64,
     /// What the handler that sent last has sent.
     burst: Burst,
-    /// Whether the application has seen back-pressure, so that it is owed a `drain` (S5).
+    /// Whether the application has seen back-pressure, so that it is owed a `drain`.
     drain: DrainRequest,
     /// The message that is being sent in fragments.
     fragments: Fragments,
@@ -142,7 +142,7 @@ enum Fragments {
     Dropped(MessageKind),
 }
 
-/// The results of `send` (contract 1.8).
+/// The results of `send`: `SendStatus` in index.d.ts.
 mod sent {
     /// Sent, or as good as.
     pub const NOW: f64 = 1.0;
@@ -636,7 +636,7 @@ pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         return Err(Misuse::missing_args(2));
     }
     if socket.topics.is_empty() {
-        // Contract 2.9: a socket that is subscribed to nothing publishes to nobody. A mistake shows all the same.
+        // As in uWebSockets.js, a socket that is subscribed to nothing publishes to nobody. A mistake shows all the same.
         for index in [1, 2] {
             call.env().append_text_or_data(call.argument(index), &mut Vec::new())?;
         }

@@ -42,7 +42,7 @@ impl<'c> Env<'c> {
     }
 
     /// Appends text (as UTF-8) or data to `target`: string, ArrayBuffer, SharedArrayBuffer, typed array, DataView, or
-    /// `undefined` for nothing (contract 1.2).
+    /// `undefined` for nothing: `RecognizedString` in index.d.ts.
     ///
     /// # Errors
     /// [`Misuse::not_text_or_data`]; `ERR_OUT_OF_RANGE` if it is longer than [`LONGEST`].

@@ -37,7 +37,7 @@ impl Doorbell {
         call(&self.function);
     }
 
-    /// Keeps Node alive, or lets it go (S17).
+    /// Whether the bell keeps the process alive.
     pub fn keep_alive(&mut self, env: Env<'_>, alive: bool) {
         if self.alive != alive {
             self.alive = alive;

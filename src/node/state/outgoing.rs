@@ -159,7 +159,7 @@ impl Outgoing {
         self.overdue[worker.index()] = is_late.then_some(latch);
     }
 
-    /// Hands everything over and waits until it is written, at most `patience`: the process is about to end (S15).
+    /// Hands everything over and waits until it is written, at most `patience`: the process is about to end.
     pub fn flush_and_wait(&mut self, pool: &Pool, patience: Duration) {
         if !pool.is_running() {
             return;
