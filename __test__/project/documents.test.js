@@ -1,6 +1,7 @@
 'use strict';
 
-// What the documents say of the tree: links lead somewhere, scripts exist, and the folders of the tests are all described.
+// What documents and comments say of the tree: links lead somewhere, files and scripts that are named exist, and the folders
+// of the tests are all described.
 
 const { existsSync, readFileSync, readdirSync } = require('node:fs');
 const { dirname, join, relative } = require('node:path');
@@ -10,19 +11,21 @@ const OTHERS = new Set(['node_modules', 'target']);
 
 const read = (file) => readFileSync(join(ROOT, file), 'utf8');
 
-/** The Markdown files in a folder and below, as paths from the root. */
-function pagesIn(folder) {
+/** The files in a folder and below whose names end so, as paths from the root. */
+function filesIn(folder, ending) {
   return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return OTHERS.has(entry.name) ? [] : pagesIn(path);
-    return entry.name.endsWith('.md') ? [path] : [];
+    if (entry.isDirectory()) return OTHERS.has(entry.name) ? [] : filesIn(path, ending);
+    return ending.test(entry.name) ? [path] : [];
   });
 }
 
 const pages = [
   ...readdirSync(ROOT).filter((name) => name.endsWith('.md')),
-  ...['benches', 'docs', 'downstream', 'examples', 'fuzz'].flatMap(pagesIn),
+  ...['benches', 'docs', 'downstream', 'examples', 'fuzz'].flatMap((folder) => filesIn(folder, /\.md$/)),
 ];
+
+const sources = ['__test__', 'benches', 'examples', 'lib', 'scripts', 'src'].flatMap((folder) => filesIn(folder, /\.(rs|m?js|m?ts)$/));
 
 /** What is shown rather than said: fenced blocks. */
 const withoutCode = (text) => text.replace(/^```[\s\S]*?^```$/gm, '');
@@ -50,6 +53,21 @@ test.each(pages.filter((page) => !page.startsWith('downstream')))('the scripts t
   const { scripts } = JSON.parse(read('package.json'));
   const named = [...read(page).matchAll(/\bnpm (?:run )?((?:test|build|check|bench|fuzz|soak|loom|lint|generate|autobahn)(?::\w+)?)\b/g)];
   expect(named.map(([, script]) => script).filter((script) => !(script in scripts))).toEqual([]);
+});
+
+test('files of the tree that pages and comments name exist', () => {
+  const named = /(?<![\w./@-])(?:__test__|benches|docs|examples|fuzz|lib|scripts|src)\/[\w./-]*\w\.(?:rs|m?js|d\.ts|md|json)\b/g;
+  const dead = [...pages, ...sources].flatMap((file) => (read(file).match(named) ?? [])
+    .filter((path) => !['', '__test__', dirname(file)].some((folder) => existsSync(join(ROOT, folder, path))))
+    .map((path) => `${file}: ${path}`));
+  expect(dead).toEqual([]);
+});
+
+test('comments refer to no numbered rule of a document that is not in the tree', () => {
+  const numbered = /\(S\d+[,)]|\bcontract \d+\.\d|\bdesign\.md/gi;
+  const found = sources.filter((file) => file !== relative(ROOT, __filename))
+    .flatMap((file) => (read(file).match(numbered) ?? []).map((text) => `${file}: ${text}`));
+  expect(found).toEqual([]);
 });
 
 test('CONTRIBUTING.md describes every folder of tests', () => {

@@ -1,4 +1,4 @@
-// What the steps of scripts/package/test.mjs share.
+// What the steps of scripts/pack-test.mjs share.
 
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
