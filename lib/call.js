@@ -155,4 +155,4 @@ function gather(subject, callback) {
   return subject;
 }
 
-module.exports = { call, gather, hasErrors, reportErrors, run, tell, tellers };
+module.exports = { call, gather, hasErrors, hasRoom, reportErrors, run, tell, tellers };

@@ -3,12 +3,15 @@
 // Warnings about mistakes of a program that end nothing: `process.on('warning')` hears of each once per process.
 
 const { native, readable } = require('./border.js');
-const { call, tellers } = require('./call.js');
+const { call, hasRoom, tellers } = require('./call.js');
 const { WARNING } = require('./steps.js');
 
-/** Emits a warning, unless this process has had one with this code about this subject. */
+/**
+ * Emits a warning, unless this process has had one with this code about this subject. Without stack for it, it is left to
+ * the next time: Node aborts the process where an async resource has no stack left to be concluded.
+ */
 function warnOnce(code, subject, text) {
-  if (!native.isNews(`${code} ${subject}`)) return;
+  if (!hasRoom() || !native.isNews(`${code} ${subject}`)) return;
   warn(code, text);
 }
 

@@ -380,4 +380,26 @@ describe('calls with hardly any stack left', () => {
       say({ isMany: sent >= 100, uncaught });
     `)).toEqual({ isMany: true, uncaught: [] });
   });
+
+  test('a mistake that is worth a warning does not end the process', async () => {
+    expect(await run(`
+      process.on('warning', () => {});
+      const app = uWS.App();
+      let count = 0;
+      app.get('/*', (res) => {
+        res.end('dug');
+        let left = 3000;
+        const dig = () => {
+          try { dig(); } catch {}
+          if (left-- <= 0) return;
+          try { app.ws('/' + left, { ['mistake' + left]: 1 }); count += 1; } catch {}
+        };
+        dig();
+      });
+      const port = await listen(app);
+      const GET = 'GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n';
+      await open(port, GET);
+      say({ isCalled: count > 0, uncaught });
+    `)).toEqual({ isCalled: true, uncaught: [] });
+  });
 });
