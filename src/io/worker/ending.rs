@@ -3,13 +3,6 @@
 use super::Worker;
 use crate::bridge::event::Event;
 
-/// One that still has connections here.
-#[derive(Debug)]
-pub struct Ending {
-    app: u32,
-    left: usize,
-}
-
 impl Worker {
     /// `Command::AwaitEnd`. A connection that only lingers is one, too.
     pub(super) fn await_end(&mut self, app: u32) {
@@ -18,19 +11,12 @@ impl Worker {
             self.registry.get(slot, generation).is_some_and(|connection| connection.app().app == app)
         };
         let left = keys.into_iter().filter(is_of_app).count();
-        self.endings.push(Ending { app, left });
+        self.endings.begin(app, left);
     }
 
-    /// A connection of `app` is gone.
-    pub(super) fn note_gone(&mut self, app: u32) {
-        for ending in self.endings.iter_mut().filter(|ending| ending.app == app) {
-            ending.left = ending.left.saturating_sub(1);
-        }
-    }
-
-    /// Tells of those that have none left. Connections that came in the meantime are not meant.
+    /// Tells of those that have none left.
     pub(super) fn conclude_endings(&mut self) {
-        for Ending { app, .. } in self.endings.extract_if(.., |ending| ending.left == 0) {
+        while let Some(app) = self.endings.take_finished() {
             self.context.events.events.push(Event::AppEnded { app });
         }
     }

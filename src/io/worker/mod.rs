@@ -10,7 +10,6 @@
 mod client;
 mod ending;
 mod relief;
-mod rest;
 mod room;
 mod shutdown;
 
@@ -25,10 +24,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::Sleep;
 
-use self::ending::Ending;
-use self::relief::Peak;
-use self::rest::Rest;
-use self::shutdown::Shutdowns;
 use crate::bridge::attention::Attention;
 use crate::bridge::command::{Adoption, Command, CommandBatch, ListenOrder};
 use crate::bridge::event::Slice;
@@ -40,12 +35,16 @@ use crate::io::accept_pause::{AcceptPause, Summary};
 use crate::io::connection::{Connection, Delivery, Terms, Upgrade};
 use crate::io::connector::Connector;
 use crate::io::context::Context;
+use crate::io::endings::Endings;
 use crate::io::listener::{Accepted, Listener, concerns_one_peer};
+use crate::io::peak::Peak;
 use crate::io::peers::Peers;
 use crate::io::publication::Publication;
 use crate::io::ready::{Ready, Token};
 use crate::io::registry::Registry;
 use crate::io::reserve::Reserve;
+use crate::io::rest::Rest;
+use crate::io::shutdowns::Shutdowns;
 use crate::io::timers::Entry;
 use crate::io::topics::Subscriber;
 use crate::io::transport::Transport;
@@ -73,7 +72,7 @@ pub struct Worker {
     /// Apps that are being shut down.
     shutdowns: Shutdowns,
     /// Apps whose last connection is waited for.
-    endings: Vec<Ending>,
+    endings: Endings,
     context: Context,
     /// Every read goes here first; a connection keeps bytes only while something is incomplete.
     scratch: Vec<u8>,
@@ -168,7 +167,7 @@ impl Worker {
             ended: HashMap::new(),
             setups: HashMap::new(),
             shutdowns: Shutdowns::default(),
-            endings: Vec::new(),
+            endings: Endings::default(),
             context: Context::default(),
             scratch: vec![0; SCRATCH],
             ready: Arc::new(Ready::default()),
@@ -308,7 +307,7 @@ impl Worker {
         let Some(mut connection) = self.registry.remove(slot, generation) else { return };
         connection.forget_backlog(&self.context);
         self.shutdowns.note_gone(connection.app());
-        self.note_gone(connection.app().app);
+        self.endings.note_gone(connection.app().app);
         if let Some(memberships) = connection.take_memberships() {
             for moved in self.context.topics.unsubscribe_all(*memberships) {
                 if let Some(other) = self.registry.get(moved.who.slot, moved.who.generation) {
@@ -714,6 +713,19 @@ impl Worker {
             }
             connection.act_on_limit(context);
         });
+    }
+
+    /// The last thing in a pass.
+    fn see_to_rest(&mut self) {
+        // A connection that only lingers is one, too.
+        let is_needed = !self.registry.is_empty()
+            || !self.listeners.is_empty()
+            || !self.connector.is_empty()
+            || !self.shutdowns.is_empty()
+            || !self.latches.is_empty();
+        if let Some(rests) = self.rest.look(is_needed, self.context.now) {
+            self.uplink.report_rest(rests);
+        }
     }
 
     /// Answers those who wait for everything to be written.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::Worker;
 use crate::protocol::time::Timestamp;
 
 /// Whether there is anything to do.
@@ -44,21 +43,6 @@ impl Rest {
             Self::Busy | Self::Pausing(_) | Self::Told => {}
         }
         None
-    }
-}
-
-impl Worker {
-    /// The last thing in a pass.
-    pub(super) fn see_to_rest(&mut self) {
-        // A connection that only lingers is one, too.
-        let is_needed = !self.registry.is_empty()
-            || !self.listeners.is_empty()
-            || !self.connector.is_empty()
-            || !self.shutdowns.is_empty()
-            || !self.latches.is_empty();
-        if let Some(rests) = self.rest.look(is_needed, self.context.now) {
-            self.uplink.report_rest(rests);
-        }
     }
 }
 

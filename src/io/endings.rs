@@ -1,0 +1,50 @@
+//! Apps of which Node's thread wants to hear when no connection is left on a worker.
+
+/// See the top of the file.
+#[derive(Debug, Default)]
+pub struct Endings(Vec<Ending>);
+
+/// One that still has connections here.
+#[derive(Debug)]
+struct Ending {
+    app: u32,
+    left: usize,
+}
+
+impl Endings {
+    /// An app is waited for that has `left` connections. Those that come in the meantime are not meant.
+    pub fn begin(&mut self, app: u32, left: usize) {
+        self.0.push(Ending { app, left });
+    }
+
+    /// A connection of `app` is gone.
+    pub fn note_gone(&mut self, app: u32) {
+        for ending in self.0.iter_mut().filter(|ending| ending.app == app) {
+            ending.left = ending.left.saturating_sub(1);
+        }
+    }
+
+    /// An app that has no connection left. Each is returned once.
+    pub fn take_finished(&mut self) -> Option<u32> {
+        let position = self.0.iter().position(|ending| ending.left == 0)?;
+        Some(self.0.remove(position).app)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_is_told_of_once_its_last_connection_is_gone() {
+        let mut endings = Endings::default();
+        endings.begin(1, 2);
+        endings.begin(2, 0);
+        assert_eq!((endings.take_finished(), endings.take_finished()), (Some(2), None));
+        endings.note_gone(1);
+        endings.note_gone(3);
+        assert_eq!(endings.take_finished(), None);
+        endings.note_gone(1);
+        assert_eq!((endings.take_finished(), endings.take_finished()), (Some(1), None));
+    }
+}

@@ -1,0 +1,121 @@
+//! What is left to be done of every `app.shutdown()` on one worker.
+
+use crate::bridge::id::AppId;
+use crate::protocol::time::Timestamp;
+
+/// The shutdowns that are under way on one worker; nearly always none.
+#[derive(Debug, Default)]
+pub struct Shutdowns {
+    under_way: Vec<Shutdown>,
+}
+
+/// One `app.shutdown()`.
+#[derive(Debug)]
+struct Shutdown {
+    /// The app and the epoch that ends.
+    app: AppId,
+    /// When the rest is forced; `None` once that is done.
+    deadline: Option<Timestamp>,
+    /// Connections that are not gone.
+    left: usize,
+    /// Connections that were dropped before they were finished.
+    forced: u32,
+}
+
+impl Shutdowns {
+    /// Whether none is under way.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// A shutdown begins, with `left` connections to end.
+    pub fn begin(&mut self, app: AppId, deadline: Timestamp, left: usize) {
+        self.under_way.push(Shutdown { app, deadline: Some(deadline), left, forced: 0 });
+    }
+
+    /// A connection of `app` is gone.
+    pub fn note_gone(&mut self, app: AppId) {
+        for shutdown in self.under_way.iter_mut().filter(|it| it.app.covers(app)) {
+            shutdown.left = shutdown.left.saturating_sub(1);
+        }
+    }
+
+    /// A connection of `app` was dropped before it was finished.
+    pub fn note_forced(&mut self, app: AppId) {
+        for shutdown in self.under_way.iter_mut().filter(|it| it.app.covers(app)) {
+            shutdown.forced += 1;
+        }
+    }
+
+    /// When [`Self::take_due`] has something to give.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.under_way.iter().filter_map(|it| it.deadline).min()
+    }
+
+    /// An app whose connections have had their time. Each is returned once.
+    pub fn take_due(&mut self, now: Timestamp) -> Option<AppId> {
+        let due = self.under_way.iter_mut().find(|it| it.deadline.is_some_and(|deadline| deadline <= now))?;
+        due.deadline = None;
+        Some(due.app)
+    }
+
+    /// An app without connections, and how many of them were forced. It is under way no longer.
+    pub fn take_finished(&mut self) -> Option<(AppId, u32)> {
+        let position = self.under_way.iter().position(|it| it.left == 0)?;
+        let Shutdown { app, forced, .. } = self.under_way.remove(position);
+        Some((app, forced))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn app(app: u32, epoch: u32) -> AppId {
+        AppId { app, epoch }
+    }
+
+    #[test]
+    fn finished_when_the_last_connection_is_gone() {
+        let mut shutdowns = Shutdowns::default();
+        shutdowns.begin(app(0, 0), Timestamp(10), 2);
+        shutdowns.begin(app(1, 0), Timestamp(10), 0);
+        assert_eq!(shutdowns.take_finished(), Some((app(1, 0), 0)));
+        shutdowns.note_gone(app(0, 0));
+        shutdowns.note_gone(app(2, 0));
+        shutdowns.note_gone(app(0, 1));
+        assert_eq!(shutdowns.take_finished(), None);
+        shutdowns.note_forced(app(0, 0));
+        shutdowns.note_gone(app(0, 0));
+        assert_eq!(shutdowns.take_finished(), Some((app(0, 0), 1)));
+        assert_eq!(shutdowns.take_finished(), None);
+    }
+
+    #[test]
+    fn each_is_due_once_the_earliest_first() {
+        let mut shutdowns = Shutdowns::default();
+        shutdowns.begin(app(0, 0), Timestamp(30), 1);
+        shutdowns.begin(app(1, 0), Timestamp(20), 1);
+        assert_eq!(shutdowns.next_deadline(), Some(Timestamp(20)));
+        assert_eq!(shutdowns.take_due(Timestamp(19)), None);
+        assert_eq!(shutdowns.take_due(Timestamp(20)), Some(app(1, 0)));
+        assert_eq!(shutdowns.take_due(Timestamp(20)), None);
+        assert_eq!(shutdowns.next_deadline(), Some(Timestamp(30)));
+        assert_eq!(shutdowns.take_due(Timestamp(99)), Some(app(0, 0)));
+        assert_eq!(shutdowns.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_later_shutdown_of_an_app_covers_what_an_earlier_one_has_left() {
+        let mut shutdowns = Shutdowns::default();
+        shutdowns.begin(app(0, 0), Timestamp(30), 1);
+        shutdowns.begin(app(0, 1), Timestamp(20), 2);
+        shutdowns.note_forced(app(0, 0));
+        shutdowns.note_gone(app(0, 0));
+        assert_eq!(shutdowns.take_finished(), Some((app(0, 0), 1)));
+        shutdowns.note_gone(app(0, 1));
+        assert_eq!(shutdowns.take_finished(), Some((app(0, 1), 1)));
+    }
+}
