@@ -7,15 +7,17 @@
 //! All output that one pass produced for a socket leaves in one write, and all events of a pass cross the border in
 //! one batch. This is also the only file that looks at a clock.
 
+mod accept;
+mod apply;
 mod client;
 mod ending;
+mod publish;
 mod relief;
 mod room;
 mod shutdown;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,21 +27,18 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::time::Sleep;
 
 use crate::bridge::attention::Attention;
-use crate::bridge::command::{Adoption, Command, CommandBatch, ListenOrder};
-use crate::bridge::event::Slice;
-use crate::bridge::id::{AppId, ConnectionId, ListenerId, TopicId, WorkerId};
+use crate::bridge::id::{ConnectionId, ListenerId, WorkerId};
 use crate::bridge::latch::Latch;
-use crate::bridge::queue::{Downlink, HIGH_WATER, Uplink};
+use crate::bridge::queue::{Downlink, Uplink};
 use crate::bridge::setup::AppSetup;
 use crate::io::accept_pause::{AcceptPause, Summary};
-use crate::io::connection::{Connection, Delivery, Terms, Upgrade};
+use crate::io::connection::Connection;
 use crate::io::connector::Connector;
 use crate::io::context::Context;
 use crate::io::endings::Endings;
-use crate::io::listener::{Accepted, Listener, concerns_one_peer};
+use crate::io::listener::Listener;
 use crate::io::peak::Peak;
 use crate::io::peers::Peers;
-use crate::io::publication::Publication;
 use crate::io::ready::{Ready, Token};
 use crate::io::registry::Registry;
 use crate::io::reserve::Reserve;
@@ -47,14 +46,12 @@ use crate::io::rest::Rest;
 use crate::io::shutdowns::Shutdowns;
 use crate::io::timers::Entry;
 use crate::io::topics::Subscriber;
-use crate::io::transport::Transport;
 use crate::io::watch::{LONGEST_NAP, WatchedClock};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::date::DateCache;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::MessageKind;
 
-/// The task of one I/O thread. Ends when it is told to [`Command::Stop`].
+/// The task of one I/O thread. Ends when it is told to [`Command::Stop`](crate::bridge::command::Command::Stop).
 pub struct Worker {
     id: WorkerId,
     uplink: Arc<Uplink>,
@@ -407,312 +404,11 @@ impl Worker {
         passed
     }
 
-    fn accept(&mut self, id: ListenerId) {
-        for _ in 0..ACCEPTS_PER_PASS {
-            let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
-            let app = listener.app;
-            match listener.poll_accept() {
-                Poll::Pending => return,
-                Poll::Ready(Ok(accepted)) => {
-                    self.keep_reserve(&accepted, id);
-                    self.place(accepted, app);
-                }
-                Poll::Ready(Err(error)) if concerns_one_peer(&error) => {}
-                Poll::Ready(Err(error)) if self.make_room_for(&error, id) => {}
-                Poll::Ready(Err(error)) => {
-                    // Out of descriptors, mostly. Trying again at once would spin until somebody closes one.
-                    if AcceptPause::fail(&mut self.accept_pause, self.context.now) {
-                        tracing::error!(worker = self.id.0, %error, "accepting connections pauses");
-                    }
-                    let at = self.context.now + ACCEPT_PAUSE;
-                    self.retry.get_or_insert_with(|| (at, Vec::new())).1.push(id);
-                    return;
-                }
-            }
-        }
-        self.retry.get_or_insert_with(|| (self.context.now, Vec::new())).1.push(id);
-    }
-
-    /// Sees to it that an accepted connection is served.
-    fn place(&mut self, accepted: Accepted, app: AppId) {
-        match accepted {
-            Accepted::HandedOver => {}
-            Accepted::Kept { transport, worker } if worker == self.id => self.enter(transport, app, None),
-            Accepted::Kept { transport, worker } => {
-                let address = transport.peer();
-                if let Ok(socket) = transport.into_socket() {
-                    let adoption = Adoption { socket, app, address, done: None };
-                    self.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));
-                }
-            }
-        }
-    }
-
-    /// Begins to serve a connection.
-    fn enter(&mut self, transport: Transport, app: AppId, address: Option<SocketAddr>) {
-        let (ready, context) = (&self.ready, &self.context);
-        let setup = self.setups.get(&app.app);
-        if let Some(setup) = setup {
-            transport.watch(&setup.tcp);
-        }
-        let terms = Terms::new(&transport, address, setup);
-        let connection = self.registry.insert(|id| {
-            let token = Token::Connection { slot: id.slot, generation: id.generation };
-            Connection::new(id, app, transport, terms, ready.waker(token), context)
-        });
-        connection.count_begun(&self.context);
-        connection.tell_opened(&mut self.context);
-        let id = connection.id();
-        self.population += 1;
-        self.report_population();
-        // The request often is there already.
-        self.serve(id.slot, id.generation);
-    }
-
     fn report_population(&mut self) {
         if self.reported != self.population {
             self.reported = self.population;
             self.uplink.report_population(self.population);
         }
-    }
-
-    fn apply_all(&mut self, mut batch: CommandBatch) {
-        // Taken out and put back, so that the batch keeps its capacity for the next commands.
-        let mut commands = std::mem::take(&mut batch.commands);
-        for command in commands.drain(..) {
-            self.apply(command, &batch.bytes);
-        }
-        batch.commands = commands;
-        self.downlink.recycle(batch);
-    }
-
-    #[expect(clippy::too_many_lines, reason = "a table: one entry per command")]
-    fn apply(&mut self, command: Command, arena: &[u8]) {
-        match command {
-            Command::SetUpApp(order) => {
-                if let Some(tally) = order.tallies.get(self.id.index()) {
-                    self.context.tallies.set(order.app, Arc::clone(tally));
-                }
-                if let Some(tls) = &order.setup.tls {
-                    tls.divide(order.tallies.len());
-                }
-                let limit = order.setup.max_buffered_output;
-                self.context.budgets.set(order.app.app, limit, order.tallies, self.id);
-                self.setups.insert(order.app.app, order.setup);
-            }
-            Command::Listen(order) => self.listen(*order),
-            Command::StopListening { listener, done } => {
-                self.listeners.retain(|known| known.id != listener);
-                done.release();
-            }
-            Command::StopAccepting { app, done } => self.stop_accepting(app, &done),
-            Command::Relieve { app } => self.context.budgets.note_growth(app),
-            Command::AwaitEnd { app } => self.await_end(app),
-            Command::ForgetApp { app } => self.forget_app(app),
-            Command::ShutDownApp(order) => self.shut_down_app(&order),
-            Command::AdoptConnection(adoption) => self.adopt(*adoption),
-            Command::MakeRoom => drop(self.make_room()),
-            Command::ResumeHandshake { connection } => self.on(connection, Connection::resume_handshake),
-            Command::Connect(order) => self.connector.start(*order),
-            Command::CancelConnect { client } => self.connector.cancel(client),
-            Command::CloseConnection { connection } => self.on(connection, Connection::close),
-            Command::CloseApp { app, done } => {
-                self.close_app(app);
-                done.release();
-            }
-
-            Command::Respond { to, head, body, close } => {
-                self.on(to.connection, |it, context| {
-                    it.respond(to.request, head, body, close, arena, context)
-                });
-            }
-            Command::StartResponse { to, head, framing } => {
-                self.on(to.connection, |it, context| {
-                    it.start_response(to.request, head, framing, arena, context)
-                });
-            }
-            Command::MeterResponse { to, ledger } => {
-                self.on(to.connection, |it, context| it.meter_response(to.request, ledger, context));
-            }
-            Command::NotifyWritable { to } => {
-                self.on(to.connection, |it, context| it.notify_writable(to.request, context));
-            }
-            Command::WriteBody { to, data } => {
-                self.on(to.connection, |it, context| it.write_body(to.request, data.of(arena), context));
-            }
-            Command::FinishResponse { to, close } => {
-                self.on(to.connection, |it, context| it.finish_response(to.request, close, context));
-            }
-            Command::AbortResponse { to } => {
-                self.on(to.connection, |it, context| it.abort_response(to.request, context));
-            }
-            Command::PauseReading { to } => {
-                self.on(to.connection, |it, context| it.set_paused(to.request, true, context));
-            }
-            Command::ResumeReading { to } => {
-                self.on(to.connection, |it, context| it.set_paused(to.request, false, context));
-            }
-            Command::Upgrade { to, accept, protocol, fields, agreement, rules, ledger } => {
-                let answer = Upgrade {
-                    accept: accept.of(arena),
-                    protocol: protocol.of(arena),
-                    fields: fields.of(arena),
-                    agreement,
-                };
-                self.on(to.connection, |it, context| it.upgrade(to.request, answer, rules, ledger, context));
-            }
-
-            Command::SendMessage { connection, kind, payload, compress } => {
-                self.on(connection, |it, context| {
-                    it.send_message(kind, payload.of(arena), compress, context)
-                });
-            }
-            Command::SendFragment { connection, fragment, payload } => {
-                self.on(connection, |it, context| it.send_fragment(fragment, payload.of(arena), context));
-            }
-            Command::SendPing { connection, payload } => {
-                self.on(connection, |it, context| it.send_ping(payload.of(arena), context));
-            }
-            Command::EndWebSocket { connection, cause, code, reason } => {
-                self.on(connection, |it, context| it.end_websocket(cause, code, reason.of(arena), context));
-            }
-            Command::ConcludeWebSocket { connection } => self.on(connection, Connection::conclude_websocket),
-            Command::CloseWebSocket { connection } => self.on(connection, Connection::close_websocket),
-            Command::LimitWebSocket { connection } => self.on(connection, Connection::limit_websocket),
-            Command::NotifyDrain { connection } => self.on(connection, Connection::notify_drain),
-            Command::Subscribe { connection, topic } => {
-                self.on(connection, |it, context| it.subscribe(topic, context));
-            }
-            Command::Unsubscribe { connection, topic } => self.unsubscribe(connection, topic),
-            Command::Publish { topic, except, kind, payload, compress } => {
-                self.publish(topic, except, Publication::new(kind, payload.of(arena), compress));
-            }
-
-            Command::WriteConnection { connection: ConnectionId { slot, generation, .. }, done } => {
-                self.with(slot, generation, |it, context, scratch| it.flush(context, scratch));
-                done.release();
-            }
-            Command::Write(latch) => {
-                self.flush();
-                latch.release();
-            }
-            Command::Flush(latch) => self.latches.push(latch),
-            Command::Stop => self.stopped = true,
-        }
-    }
-
-    /// Applies a command to its connection, if that is still there.
-    fn on(&mut self, id: ConnectionId, act: impl FnOnce(&mut Connection, &mut Context)) {
-        self.with(id.slot, id.generation, |connection, context, _| act(connection, context));
-    }
-
-    fn listen(&mut self, order: ListenOrder) {
-        let id = order.listener;
-        let waker = self.ready.waker(Token::Listener(id));
-        match Listener::new(order, waker) {
-            Ok(listener) => {
-                self.listeners.push(listener);
-                self.accept(id);
-            }
-            Err(error) => {
-                tracing::error!(worker = self.id.0, %error, "a listening socket could not be taken over")
-            }
-        }
-    }
-
-    /// Begins to serve a connection that was accepted elsewhere.
-    fn adopt(&mut self, adoption: Adoption) {
-        let Adoption { socket, app, address, done } = adoption;
-        // Otherwise it was on its way when the app was closed or had shut down, and nobody else will close it.
-        if !self.has_ended(app) {
-            match Transport::adopt(socket, address) {
-                Ok(transport) => self.enter(transport, app, address),
-                // For want of memory, or of something to watch it with: so it is with the next ones.
-                Err(error) => {
-                    if AcceptPause::fail(&mut self.accept_pause, self.context.now) {
-                        tracing::error!(worker = self.id.0, %error, "a connection could not be taken over");
-                    }
-                }
-            }
-        }
-        if let Some(done) = done {
-            // At once, because whoever waits may otherwise find that nobody is connected.
-            self.report_population();
-            done.release();
-        }
-    }
-
-    fn has_ended(&self, app: AppId) -> bool {
-        self.ended.get(&app.app).is_some_and(|ended| app.epoch <= *ended)
-    }
-
-    fn note_ended(&mut self, app: AppId) {
-        let ended = self.ended.entry(app.app).or_insert(app.epoch);
-        *ended = app.epoch.max(*ended);
-    }
-
-    fn close_app(&mut self, app: AppId) {
-        self.note_ended(app);
-        self.listeners.retain(|listener| !app.covers(listener.app));
-        for (slot, generation) in self.connections_of(app) {
-            self.force(slot, generation, Connection::handle_app_closed);
-        }
-        // The caller waits: what closes now shall be on the wire when it goes on.
-        self.flush();
-    }
-
-    fn unsubscribe(&mut self, id: ConnectionId, topic: TopicId) {
-        let moved = self.with(id.slot, id.generation, |it, context, _| it.unsubscribe(topic, context));
-        if let Some(moved) = moved.flatten() {
-            self.with(moved.who.slot, moved.who.generation, |it, _, _| it.moved(moved));
-        }
-    }
-
-    /// Queues a message for every subscriber.
-    fn publish(&mut self, topic: TopicId, except: Option<ConnectionId>, mut publication: Publication<'_>) {
-        let (kind, payload) = (publication.kind, publication.payload);
-        let mut told = None;
-        let mut recipients = std::mem::take(&mut self.recipients);
-        recipients.extend_from_slice(self.context.topics.members(topic));
-        for Subscriber { slot, generation } in recipients.drain(..) {
-            if except.is_none_or(|id| (id.slot, id.generation) != (slot, generation)) {
-                let delivery = self.with(slot, generation, |connection, context, _| {
-                    connection.send_published(&mut publication, context)
-                });
-                if let Some(Delivery::Missed { report }) = delivery {
-                    let report = report || self.attention.to_drops();
-                    let told = report.then(|| *told.get_or_insert_with(|| self.tell(payload)));
-                    self.handle_missed((slot, generation), kind, told);
-                }
-            }
-        }
-        self.recipients = recipients;
-        self.context.codecs.tidy();
-    }
-
-    /// Hands the payload of a message that was dropped to Node's thread, unless that is too far behind: what is dropped
-    /// shall not fill the memory that dropping it is to spare.
-    fn tell(&mut self, payload: &[u8]) -> Option<Slice> {
-        let events = &mut self.context.events;
-        let has_room = events.weight() < HIGH_WATER && !self.uplink.is_choked();
-        has_room.then(|| Slice::append(&mut events.bytes, payload))
-    }
-
-    /// A subscriber has missed a message: tells Node's thread, if it wants to know, and then closes the WebSocket, if that
-    /// is the rule.
-    fn handle_missed(
-        &mut self,
-        (slot, generation): (u32, u32),
-        kind: MessageKind,
-        told: Option<Option<Slice>>,
-    ) {
-        self.with(slot, generation, |connection, context, _| {
-            if let Some(payload) = told {
-                let room = context.events.weight() < HIGH_WATER;
-                connection.report_missed(kind, payload.filter(|_| room), context);
-            }
-            connection.act_on_limit(context);
-        });
     }
 
     /// The last thing in a pass.
@@ -750,7 +446,3 @@ const SCRATCH: usize = 128 * 1024;
 const HAND_OVER: usize = 256 * 1024;
 /// Command batches applied before the sockets are looked at again.
 const BATCHES_PER_PASS: usize = 32;
-/// Connections accepted from one socket before the others are served.
-const ACCEPTS_PER_PASS: usize = 64;
-/// How long to wait after accepting failed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::{ACCEPT_PAUSE, Worker};
+use super::Worker;
+use super::accept::ACCEPT_PAUSE;
 use crate::bridge::command::Command;
 use crate::bridge::id::ListenerId;
 use crate::io::connection::Connection;

@@ -1,0 +1,119 @@
+//! Takes connections in: from listening sockets, and from others who accepted them.
+
+use std::net::SocketAddr;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::Worker;
+use crate::bridge::command::{Adoption, Command, ListenOrder};
+use crate::bridge::id::{AppId, ListenerId};
+use crate::io::accept_pause::AcceptPause;
+use crate::io::connection::{Connection, Terms};
+use crate::io::listener::{Accepted, Listener, concerns_one_peer};
+use crate::io::ready::Token;
+use crate::io::transport::Transport;
+
+impl Worker {
+    pub(super) fn accept(&mut self, id: ListenerId) {
+        for _ in 0..ACCEPTS_PER_PASS {
+            let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
+            let app = listener.app;
+            match listener.poll_accept() {
+                Poll::Pending => return,
+                Poll::Ready(Ok(accepted)) => {
+                    self.keep_reserve(&accepted, id);
+                    self.place(accepted, app);
+                }
+                Poll::Ready(Err(error)) if concerns_one_peer(&error) => {}
+                Poll::Ready(Err(error)) if self.make_room_for(&error, id) => {}
+                Poll::Ready(Err(error)) => {
+                    // Out of descriptors, mostly. Trying again at once would spin until somebody closes one.
+                    if AcceptPause::fail(&mut self.accept_pause, self.context.now) {
+                        tracing::error!(worker = self.id.0, %error, "accepting connections pauses");
+                    }
+                    let at = self.context.now + ACCEPT_PAUSE;
+                    self.retry.get_or_insert_with(|| (at, Vec::new())).1.push(id);
+                    return;
+                }
+            }
+        }
+        self.retry.get_or_insert_with(|| (self.context.now, Vec::new())).1.push(id);
+    }
+
+    /// Sees to it that an accepted connection is served.
+    pub(super) fn place(&mut self, accepted: Accepted, app: AppId) {
+        match accepted {
+            Accepted::HandedOver => {}
+            Accepted::Kept { transport, worker } if worker == self.id => self.enter(transport, app, None),
+            Accepted::Kept { transport, worker } => {
+                let address = transport.peer();
+                if let Ok(socket) = transport.into_socket() {
+                    let adoption = Adoption { socket, app, address, done: None };
+                    self.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));
+                }
+            }
+        }
+    }
+
+    /// Begins to serve a connection.
+    pub(super) fn enter(&mut self, transport: Transport, app: AppId, address: Option<SocketAddr>) {
+        let (ready, context) = (&self.ready, &self.context);
+        let setup = self.setups.get(&app.app);
+        if let Some(setup) = setup {
+            transport.watch(&setup.tcp);
+        }
+        let terms = Terms::new(&transport, address, setup);
+        let connection = self.registry.insert(|id| {
+            let token = Token::Connection { slot: id.slot, generation: id.generation };
+            Connection::new(id, app, transport, terms, ready.waker(token), context)
+        });
+        connection.count_begun(&self.context);
+        connection.tell_opened(&mut self.context);
+        let id = connection.id();
+        self.population += 1;
+        self.report_population();
+        // The request often is there already.
+        self.serve(id.slot, id.generation);
+    }
+
+    pub(super) fn listen(&mut self, order: ListenOrder) {
+        let id = order.listener;
+        let waker = self.ready.waker(Token::Listener(id));
+        match Listener::new(order, waker) {
+            Ok(listener) => {
+                self.listeners.push(listener);
+                self.accept(id);
+            }
+            Err(error) => {
+                tracing::error!(worker = self.id.0, %error, "a listening socket could not be taken over")
+            }
+        }
+    }
+
+    /// Begins to serve a connection that was accepted elsewhere.
+    pub(super) fn adopt(&mut self, adoption: Adoption) {
+        let Adoption { socket, app, address, done } = adoption;
+        // Otherwise it was on its way when the app was closed or had shut down, and nobody else will close it.
+        if !self.has_ended(app) {
+            match Transport::adopt(socket, address) {
+                Ok(transport) => self.enter(transport, app, address),
+                // For want of memory, or of something to watch it with: so it is with the next ones.
+                Err(error) => {
+                    if AcceptPause::fail(&mut self.accept_pause, self.context.now) {
+                        tracing::error!(worker = self.id.0, %error, "a connection could not be taken over");
+                    }
+                }
+            }
+        }
+        if let Some(done) = done {
+            // At once, because whoever waits may otherwise find that nobody is connected.
+            self.report_population();
+            done.release();
+        }
+    }
+}
+
+/// Connections accepted from one socket before the others are served.
+const ACCEPTS_PER_PASS: usize = 64;
+/// How long to wait after accepting failed.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,161 @@
+//! What a worker does on each command of Node's thread.
+
+use std::sync::Arc;
+
+use super::Worker;
+use crate::bridge::command::{Command, CommandBatch};
+use crate::bridge::id::{AppId, ConnectionId};
+use crate::io::connection::{Connection, Upgrade};
+use crate::io::context::Context;
+use crate::io::publication::Publication;
+
+impl Worker {
+    pub(super) fn apply_all(&mut self, mut batch: CommandBatch) {
+        // Taken out and put back, so that the batch keeps its capacity for the next commands.
+        let mut commands = std::mem::take(&mut batch.commands);
+        for command in commands.drain(..) {
+            self.apply(command, &batch.bytes);
+        }
+        batch.commands = commands;
+        self.downlink.recycle(batch);
+    }
+
+    #[expect(clippy::too_many_lines, reason = "a table: one entry per command")]
+    fn apply(&mut self, command: Command, arena: &[u8]) {
+        match command {
+            Command::SetUpApp(order) => {
+                if let Some(tally) = order.tallies.get(self.id.index()) {
+                    self.context.tallies.set(order.app, Arc::clone(tally));
+                }
+                if let Some(tls) = &order.setup.tls {
+                    tls.divide(order.tallies.len());
+                }
+                let limit = order.setup.max_buffered_output;
+                self.context.budgets.set(order.app.app, limit, order.tallies, self.id);
+                self.setups.insert(order.app.app, order.setup);
+            }
+            Command::Listen(order) => self.listen(*order),
+            Command::StopListening { listener, done } => {
+                self.listeners.retain(|known| known.id != listener);
+                done.release();
+            }
+            Command::StopAccepting { app, done } => self.stop_accepting(app, &done),
+            Command::Relieve { app } => self.context.budgets.note_growth(app),
+            Command::AwaitEnd { app } => self.await_end(app),
+            Command::ForgetApp { app } => self.forget_app(app),
+            Command::ShutDownApp(order) => self.shut_down_app(&order),
+            Command::AdoptConnection(adoption) => self.adopt(*adoption),
+            Command::MakeRoom => drop(self.make_room()),
+            Command::ResumeHandshake { connection } => self.on(connection, Connection::resume_handshake),
+            Command::Connect(order) => self.connector.start(*order),
+            Command::CancelConnect { client } => self.connector.cancel(client),
+            Command::CloseConnection { connection } => self.on(connection, Connection::close),
+            Command::CloseApp { app, done } => {
+                self.close_app(app);
+                done.release();
+            }
+
+            Command::Respond { to, head, body, close } => {
+                self.on(to.connection, |it, context| {
+                    it.respond(to.request, head, body, close, arena, context)
+                });
+            }
+            Command::StartResponse { to, head, framing } => {
+                self.on(to.connection, |it, context| {
+                    it.start_response(to.request, head, framing, arena, context)
+                });
+            }
+            Command::MeterResponse { to, ledger } => {
+                self.on(to.connection, |it, context| it.meter_response(to.request, ledger, context));
+            }
+            Command::NotifyWritable { to } => {
+                self.on(to.connection, |it, context| it.notify_writable(to.request, context));
+            }
+            Command::WriteBody { to, data } => {
+                self.on(to.connection, |it, context| it.write_body(to.request, data.of(arena), context));
+            }
+            Command::FinishResponse { to, close } => {
+                self.on(to.connection, |it, context| it.finish_response(to.request, close, context));
+            }
+            Command::AbortResponse { to } => {
+                self.on(to.connection, |it, context| it.abort_response(to.request, context));
+            }
+            Command::PauseReading { to } => {
+                self.on(to.connection, |it, context| it.set_paused(to.request, true, context));
+            }
+            Command::ResumeReading { to } => {
+                self.on(to.connection, |it, context| it.set_paused(to.request, false, context));
+            }
+            Command::Upgrade { to, accept, protocol, fields, agreement, rules, ledger } => {
+                let answer = Upgrade {
+                    accept: accept.of(arena),
+                    protocol: protocol.of(arena),
+                    fields: fields.of(arena),
+                    agreement,
+                };
+                self.on(to.connection, |it, context| it.upgrade(to.request, answer, rules, ledger, context));
+            }
+
+            Command::SendMessage { connection, kind, payload, compress } => {
+                self.on(connection, |it, context| {
+                    it.send_message(kind, payload.of(arena), compress, context)
+                });
+            }
+            Command::SendFragment { connection, fragment, payload } => {
+                self.on(connection, |it, context| it.send_fragment(fragment, payload.of(arena), context));
+            }
+            Command::SendPing { connection, payload } => {
+                self.on(connection, |it, context| it.send_ping(payload.of(arena), context));
+            }
+            Command::EndWebSocket { connection, cause, code, reason } => {
+                self.on(connection, |it, context| it.end_websocket(cause, code, reason.of(arena), context));
+            }
+            Command::ConcludeWebSocket { connection } => self.on(connection, Connection::conclude_websocket),
+            Command::CloseWebSocket { connection } => self.on(connection, Connection::close_websocket),
+            Command::LimitWebSocket { connection } => self.on(connection, Connection::limit_websocket),
+            Command::NotifyDrain { connection } => self.on(connection, Connection::notify_drain),
+            Command::Subscribe { connection, topic } => {
+                self.on(connection, |it, context| it.subscribe(topic, context));
+            }
+            Command::Unsubscribe { connection, topic } => self.unsubscribe(connection, topic),
+            Command::Publish { topic, except, kind, payload, compress } => {
+                self.publish(topic, except, Publication::new(kind, payload.of(arena), compress));
+            }
+
+            Command::WriteConnection { connection: ConnectionId { slot, generation, .. }, done } => {
+                self.with(slot, generation, |it, context, scratch| it.flush(context, scratch));
+                done.release();
+            }
+            Command::Write(latch) => {
+                self.flush();
+                latch.release();
+            }
+            Command::Flush(latch) => self.latches.push(latch),
+            Command::Stop => self.stopped = true,
+        }
+    }
+
+    /// Applies a command to its connection, if that is still there.
+    fn on(&mut self, id: ConnectionId, act: impl FnOnce(&mut Connection, &mut Context)) {
+        self.with(id.slot, id.generation, |connection, context, _| act(connection, context));
+    }
+
+    fn close_app(&mut self, app: AppId) {
+        self.note_ended(app);
+        self.listeners.retain(|listener| !app.covers(listener.app));
+        for (slot, generation) in self.connections_of(app) {
+            self.force(slot, generation, Connection::handle_app_closed);
+        }
+        // The caller waits: what closes now shall be on the wire when it goes on.
+        self.flush();
+    }
+
+    pub(super) fn has_ended(&self, app: AppId) -> bool {
+        self.ended.get(&app.app).is_some_and(|ended| app.epoch <= *ended)
+    }
+
+    pub(super) fn note_ended(&mut self, app: AppId) {
+        let ended = self.ended.entry(app.app).or_insert(app.epoch);
+        *ended = app.epoch.max(*ended);
+    }
+}

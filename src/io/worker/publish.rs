@@ -1,0 +1,71 @@
+//! One message for all subscribers of a topic.
+
+use super::Worker;
+use crate::bridge::event::Slice;
+use crate::bridge::id::{ConnectionId, TopicId};
+use crate::bridge::queue::HIGH_WATER;
+use crate::io::connection::Delivery;
+use crate::io::publication::Publication;
+use crate::io::topics::Subscriber;
+use crate::protocol::websocket::MessageKind;
+
+impl Worker {
+    pub(super) fn unsubscribe(&mut self, id: ConnectionId, topic: TopicId) {
+        let moved = self.with(id.slot, id.generation, |it, context, _| it.unsubscribe(topic, context));
+        if let Some(moved) = moved.flatten() {
+            self.with(moved.who.slot, moved.who.generation, |it, _, _| it.moved(moved));
+        }
+    }
+
+    /// Queues a message for every subscriber.
+    pub(super) fn publish(
+        &mut self,
+        topic: TopicId,
+        except: Option<ConnectionId>,
+        mut publication: Publication<'_>,
+    ) {
+        let (kind, payload) = (publication.kind, publication.payload);
+        let mut told = None;
+        let mut recipients = std::mem::take(&mut self.recipients);
+        recipients.extend_from_slice(self.context.topics.members(topic));
+        for Subscriber { slot, generation } in recipients.drain(..) {
+            if except.is_none_or(|id| (id.slot, id.generation) != (slot, generation)) {
+                let delivery = self.with(slot, generation, |connection, context, _| {
+                    connection.send_published(&mut publication, context)
+                });
+                if let Some(Delivery::Missed { report }) = delivery {
+                    let report = report || self.attention.to_drops();
+                    let told = report.then(|| *told.get_or_insert_with(|| self.tell(payload)));
+                    self.handle_missed((slot, generation), kind, told);
+                }
+            }
+        }
+        self.recipients = recipients;
+        self.context.codecs.tidy();
+    }
+
+    /// Hands the payload of a message that was dropped to Node's thread, unless that is too far behind: what is dropped
+    /// shall not fill the memory that dropping it is to spare.
+    fn tell(&mut self, payload: &[u8]) -> Option<Slice> {
+        let events = &mut self.context.events;
+        let has_room = events.weight() < HIGH_WATER && !self.uplink.is_choked();
+        has_room.then(|| Slice::append(&mut events.bytes, payload))
+    }
+
+    /// A subscriber has missed a message: tells Node's thread, if it wants to know, and then closes the WebSocket, if that
+    /// is the rule.
+    fn handle_missed(
+        &mut self,
+        (slot, generation): (u32, u32),
+        kind: MessageKind,
+        told: Option<Option<Slice>>,
+    ) {
+        self.with(slot, generation, |connection, context, _| {
+            if let Some(payload) = told {
+                let room = context.events.weight() < HIGH_WATER;
+                connection.report_missed(kind, payload.filter(|_| room), context);
+            }
+            connection.act_on_limit(context);
+        });
+    }
+}
