@@ -5,11 +5,17 @@
 //! ```
 //!
 //! All output that one pass produced for a socket leaves in one write, and all events of a pass cross the border in
-//! one batch. This is also the only file that looks at a clock.
+//! one batch.
+//!
+//! - `clock`: the only file that looks at one.
+//! - `accept`: new connections; `room`: who gives way to them; `client`: connections to servers.
+//! - `apply`: what is done on each command; `publish`: a message for all subscribers.
+//! - `relief`: what waits for slow readers; `shutdown` and `ending`: how apps end.
 
 mod accept;
 mod apply;
 mod client;
+mod clock;
 mod ending;
 mod publish;
 mod relief;
@@ -22,10 +28,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use tokio::time::Sleep;
-
+use self::clock::Clock;
 use crate::bridge::attention::Attention;
 use crate::bridge::id::{ConnectionId, ListenerId, WorkerId};
 use crate::bridge::latch::Latch;
@@ -46,9 +51,8 @@ use crate::io::rest::Rest;
 use crate::io::shutdowns::Shutdowns;
 use crate::io::timers::Entry;
 use crate::io::topics::Subscriber;
-use crate::io::watch::{LONGEST_NAP, WatchedClock};
+use crate::io::watch::LONGEST_NAP;
 use crate::protocol::cause::CloseCause;
-use crate::protocol::http::date::DateCache;
 use crate::protocol::time::Timestamp;
 
 /// The task of one I/O thread. Ends when it is told to [`Command::Stop`](crate::bridge::command::Command::Stop).
@@ -84,11 +88,7 @@ pub struct Worker {
     reported: usize,
     /// Wait for everything to be written.
     latches: Vec<Arc<Latch>>,
-    /// When this worker started: moment 0 of its timestamps.
-    started: Instant,
-    clock: WatchedClock,
-    /// The date, made once a second.
-    date: DateCache,
+    clock: Clock,
     /// The listeners that failed to accept are tried again at this moment.
     retry: Option<(Timestamp, Vec<ListenerId>)>,
     rest: Rest,
@@ -106,9 +106,6 @@ pub struct Worker {
     peak: Peak,
     /// Has memory that is free given back to the system, by another thread.
     give_memory_back: fn(),
-    sleep: Pin<Box<Sleep>>,
-    /// What `sleep` is set to, as the time since `started`.
-    alarm: Option<Duration>,
     stopped: bool,
 }
 
@@ -131,8 +128,9 @@ impl Future for Worker {
         let is_fed = worker.context.choked || worker.context.starved.is_empty();
         let more = has_connected || !is_fed || !worker.context.again.is_empty() || !worker.ready.is_empty();
         let next = if more { Some(worker.context.now) } else { worker.next_pass() };
-        worker.look_away(next);
-        if more || !worker.downlink.sleep(task.waker()) || worker.set_alarm(next, task) {
+        let lapse = worker.clock.end_pass(next);
+        worker.note_missed(lapse);
+        if more || !worker.downlink.sleep(task.waker()) || worker.clock.set_alarm(next, task) {
             // Back of the queue, behind the runtime's look at the sockets.
             task.waker().wake_by_ref();
         }
@@ -142,7 +140,6 @@ impl Future for Worker {
 
 impl Worker {
     /// A worker with nothing to do, whose connections have no generation before `first`. Must be called inside its runtime.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
     pub fn new(
         id: WorkerId,
         first: u32,
@@ -173,9 +170,7 @@ impl Worker {
             population: 0,
             reported: 0,
             latches: Vec::new(),
-            started: Instant::now(),
-            clock: WatchedClock::default(),
-            date: DateCache::new(0),
+            clock: Clock::start(),
             retry: None,
             rest: Rest::default(),
             reserve: Reserve::default(),
@@ -186,8 +181,6 @@ impl Worker {
             relief: None,
             peak: Peak::default(),
             give_memory_back,
-            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
-            alarm: None,
             stopped: false,
         }
     }
@@ -227,15 +220,11 @@ impl Worker {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
     fn look_at_the_clock(&mut self) {
-        let missed = self.clock.missed();
-        self.context.now = self.clock.begin_pass(self.started.elapsed());
-        if self.clock.missed() != missed {
-            self.note_missed(self.clock.missed() - missed);
-        }
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        self.context.date = *self.date.text(since.map_or(0, |since| since.as_secs()));
+        let (now, lapse) = self.clock.begin_pass();
+        self.context.now = now;
+        self.note_missed(lapse);
+        self.context.date = self.clock.date();
     }
 
     /// Sockets with input, sockets that can be written again, new connections.
@@ -368,18 +357,11 @@ impl Worker {
         Some(next.min(self.context.now + LONGEST_NAP))
     }
 
-    /// The pass is over, and `next` says when the next one begins at the latest.
-    fn look_away(&mut self, next: Option<Timestamp>) {
-        let missed = self.clock.missed();
-        self.clock.end_pass(self.started.elapsed(), next);
-        if self.clock.missed() != missed {
-            self.note_missed(self.clock.missed() - missed);
-        }
-    }
-
-    /// Nobody has watched the sockets for a while.
-    #[cold]
+    /// Nobody has watched the sockets for `lapse`, which is 0 in the rule.
     fn note_missed(&mut self, lapse: Duration) {
+        if lapse.is_zero() {
+            return;
+        }
         self.connector.put_off(self.clock.missed());
         let milliseconds = u64::try_from(lapse.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(
@@ -387,21 +369,6 @@ impl Worker {
             milliseconds,
             "nothing was watched for a while; deadlines are put off"
         );
-    }
-
-    /// Sets the alarm to `next`, unless it is set to an earlier moment. Returns whether that has passed already.
-    fn set_alarm(&mut self, next: Option<Timestamp>, task: &mut TaskContext<'_>) -> bool {
-        let Some(next) = next else { return false };
-        let moment = self.clock.system(next);
-        if self.alarm.is_none_or(|alarm| moment < alarm) {
-            self.alarm = Some(moment);
-            self.sleep.as_mut().reset((self.started + moment).into());
-        }
-        let passed = self.sleep.as_mut().poll(task).is_ready();
-        if passed {
-            self.alarm = None;
-        }
-        passed
     }
 
     fn report_population(&mut self) {
