@@ -5,7 +5,7 @@ use super::outbox::Pool;
 use super::tallies::Tallies;
 use super::timers::Wheel;
 use super::topics::Topics;
-use crate::bridge::event::EventBatch;
+use crate::bridge::event::{Event, EventBatch};
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::protocol::http::head::RequestHead;
 use crate::protocol::time::Timestamp;
@@ -44,6 +44,13 @@ pub struct Context {
     pub tallies: Tallies,
     /// How much output of each app may wait.
     pub budgets: Budgets,
+}
+
+impl Context {
+    /// Queues an event for Node's thread; it crosses with the others of the pass.
+    pub fn emit(&mut self, event: Event) {
+        self.events.events.push(event);
+    }
 }
 
 impl Default for Context {

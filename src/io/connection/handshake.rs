@@ -93,7 +93,7 @@ impl Connection {
             self.restart_handshake_clock(context.now);
             let name = Slice::append(&mut context.events.bytes, name.as_bytes());
             let (connection, app) = (self.id, self.app);
-            context.events.events.push(Event::ServerNameWanted { connection, app, name });
+            context.emit(Event::ServerNameWanted { connection, app, name });
         }
     }
 

@@ -175,7 +175,7 @@ impl HttpSide {
             if meter.notify && left <= WRITABLE_BELOW {
                 meter.notify = false;
                 let request = self.request;
-                context.events.events.push(Event::ResponseWritable { connection, request });
+                context.emit(Event::ResponseWritable { connection, request });
             }
         }
     }
@@ -217,7 +217,7 @@ impl HttpSide {
 
     fn abort_with(&self, connection: ConnectionId, cause: CloseCause, context: &mut Context) {
         let request = self.request;
-        context.events.events.push(Event::ResponseAborted { connection, request, cause });
+        context.emit(Event::ResponseAborted { connection, request, cause });
     }
 
     /// Lets the exchange take what it can of `input`, after what was left before.

@@ -163,7 +163,7 @@ impl Connection {
     /// Tells Node's thread that the connection serves nobody any more, if it has heard of the begin.
     pub fn tell_closed(&mut self, context: &mut Context) {
         if std::mem::take(&mut self.watch) == Watch::Begun {
-            context.events.events.push(Event::ConnectionClosed { connection: self.id });
+            context.emit(Event::ConnectionClosed { connection: self.id });
         }
     }
 

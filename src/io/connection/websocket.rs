@@ -131,7 +131,7 @@ impl WebSocketSide {
         }
         if left == 0 && self.notify {
             self.notify = false;
-            context.events.events.push(Event::Drained { connection });
+            context.emit(Event::Drained { connection });
         }
     }
 }
@@ -268,7 +268,7 @@ impl Connection {
             Some(payload) => {
                 let unreported = std::mem::take(&mut socket.unreported);
                 let connection = self.id;
-                context.events.events.push(Event::MessageDropped { connection, kind, payload, unreported });
+                context.emit(Event::MessageDropped { connection, kind, payload, unreported });
             }
         }
     }

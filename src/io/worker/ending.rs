@@ -17,7 +17,7 @@ impl Worker {
     /// Tells of those that have none left.
     pub(super) fn conclude_endings(&mut self) {
         while let Some(app) = self.endings.take_finished() {
-            self.context.events.events.push(Event::AppEnded { app });
+            self.context.emit(Event::AppEnded { app });
         }
     }
 

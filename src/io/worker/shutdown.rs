@@ -70,7 +70,7 @@ impl Worker {
     pub(super) fn conclude_shutdowns(&mut self) {
         while let Some((app, forced)) = self.shutdowns.take_finished() {
             self.note_ended(app);
-            self.context.events.events.push(Event::AppShutDown { app, forced });
+            self.context.emit(Event::AppShutDown { app, forced });
         }
     }
 
