@@ -4,9 +4,9 @@
 use super::connect::ConnectOutcome;
 use super::habit::Habit;
 use super::id::{AppId, ClientId, ConnectionId, RequestNumber};
-use super::introduction::Introduction;
 use super::peer::Peer;
 use super::sync::Arc;
+use super::tls_peer::TlsPeerInfo;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::head::{BodyLength, HeaderField, RequestHead, Span, Version};
 use crate::protocol::websocket::MessageKind;
@@ -222,8 +222,8 @@ pub struct RequestRecord {
     pub body: BodyLength,
     /// The other end of the connection.
     pub peer: Peer,
-    /// Position of its introduction in [`EventBatch::introductions`], if there is one.
-    pub introduction: Option<u32>,
+    /// Position of its client's entry in [`EventBatch::tls_peers`], if there is one.
+    pub tls_peer: Option<u32>,
 }
 
 /// Events of one pass of a worker, and what they point to.
@@ -240,7 +240,7 @@ pub struct EventBatch {
     /// One record for each [`Event::RequestReceived`].
     pub requests: Vec<RequestRecord>,
     /// What those who sent the requests have said before. Few have said anything that matters.
-    pub introductions: Vec<Arc<Introduction>>,
+    pub tls_peers: Vec<Arc<TlsPeerInfo>>,
     /// The header fields of all requests, in wire order.
     pub fields: Vec<HeaderField>,
     habit: Habit,
@@ -297,7 +297,7 @@ impl EventBatch {
             version: head.version,
             body: head.body,
             peer,
-            introduction: None,
+            tls_peer: None,
         };
         let fields = self.fields.len();
         self.fields.extend_from_slice(&head.fields);
@@ -311,16 +311,16 @@ impl EventBatch {
     }
 
     /// The request that was added last is from somebody who has said more than that.
-    pub fn introduce(&mut self, introduction: &Arc<Introduction>) {
+    pub fn note_tls_peer(&mut self, tls_peer: &Arc<TlsPeerInfo>) {
         if let Some(request) = self.requests.last_mut() {
-            request.introduction = Some(narrow(self.introductions.len()));
-            self.introductions.push(Arc::clone(introduction));
+            request.tls_peer = Some(narrow(self.tls_peers.len()));
+            self.tls_peers.push(Arc::clone(tls_peer));
         }
     }
 
     /// Empties the batch for reuse.
     pub fn clear(&mut self) {
-        self.introductions.clear();
+        self.tls_peers.clear();
         self.events.clear();
         self.requests.clear();
         self.openings.clear();

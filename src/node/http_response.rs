@@ -16,10 +16,10 @@ use super::websocket::Socket;
 use crate::bridge::command::{Command, Exchange as Address, HeadBytes};
 use crate::bridge::event::Slice;
 use crate::bridge::id::AppId;
-use crate::bridge::introduction::Introduction;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
+use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead, overridden};
 use crate::protocol::http::head::{BodyLength, HeaderField, Span, Version, is_field_value, is_token};
 use crate::protocol::websocket::extensions::has_broken_compression;
@@ -36,7 +36,7 @@ pub struct Exchange {
     /// The other end.
     pub peer: Peer,
     /// What the other end has said in its TLS handshake.
-    pub introduction: Option<Arc<Introduction>>,
+    pub tls_peer: Option<Arc<TlsPeerInfo>>,
     /// The bytes of the request head.
     pub head: Vec<u8>,
     /// Its header fields.
@@ -107,7 +107,7 @@ impl Exchange {
             to,
             app,
             peer: Peer::default(),
-            introduction: None,
+            tls_peer: None,
             head: Vec::new(),
             request_fields: Vec::new(),
             method: Span::default(),
@@ -525,8 +525,8 @@ pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `resCertificate(response)`: the certificate of the client in PEM; empty if it has sent none.
 pub fn certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let introduction = environment.response(call.number(0))?.1.introduction.as_ref();
-    let certificate = introduction.and_then(|introduction| introduction.certificate.as_deref());
+    let tls_peer = environment.response(call.number(0))?.1.tls_peer.as_ref();
+    let certificate = tls_peer.and_then(|tls_peer| tls_peer.certificate.as_deref());
     let pem = certificate.map(|der| pem::encode(&pem::Pem::new("CERTIFICATE", der))).unwrap_or_default();
     Ok(call.env().string(pem.as_bytes()))
 }

@@ -46,7 +46,7 @@ impl Environment {
         (exchange.method, exchange.path, exchange.query) = (record.method, record.path, record.query);
         exchange.peer = record.peer;
         (exchange.version, exchange.body_length) = (record.version, record.body);
-        exchange.introduction = record.introduction.map(|it| Arc::clone(&batch.introductions[it as usize]));
+        exchange.tls_peer = record.tls_peer.map(|it| Arc::clone(&batch.tls_peers[it as usize]));
         exchange.body = RequestBody::new(record.body);
         match self.exchanges.insert(exchange) {
             Ok(handle) => {
@@ -67,7 +67,7 @@ impl Environment {
             let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
             let Some(app) = self.apps.get(exchange.app.app) else { return Outcome::Nothing };
             let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
-            let domain = exchange.introduction.as_ref().and_then(|it| it.domain);
+            let domain = exchange.tls_peer.as_ref().and_then(|it| it.domain);
             let found = app.router_of(domain).find(method, path, exchange.nth, &mut exchange.params);
             let Some(route) = found.map(|handler| handler.0 as usize) else {
                 // Every route that matches has yielded: the connection is closed without an answer.
@@ -200,7 +200,7 @@ impl Environment {
         let Some(app) = self.apps.get(exchange.app.app) else { return };
         let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
         let (route, nth, params) = (exchange.route, exchange.nth, &mut exchange.params);
-        let router = app.router_of(exchange.introduction.as_ref().and_then(|it| it.domain));
+        let router = app.router_of(exchange.tls_peer.as_ref().and_then(|it| it.domain));
         let mut candidate = |nth| router.find(method, path, nth, params).map(|handler| handler.0 as usize);
         let place = match candidate(nth) {
             // Nothing changed, as nearly always.

@@ -2,8 +2,8 @@
 
 use super::{Connection, Protocol, Stage};
 use crate::bridge::event::{Event, Slice};
-use crate::bridge::introduction::Introduction;
 use crate::bridge::sync::Arc;
+use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::io::context::Context;
 use crate::io::transport::cause_of;
 use crate::protocol::time::Timestamp;
@@ -65,7 +65,7 @@ impl Connection {
         let certificate = tls.peer_certificates().and_then(|chain| chain.first());
         if domain.is_some() || certificate.is_some() {
             let certificate = certificate.map(|certificate| certificate.as_ref().into());
-            http.introduction = Some(Arc::new(Introduction { domain, certificate }));
+            http.tls_peer = Some(Arc::new(TlsPeerInfo { domain, certificate }));
         }
         tracing::debug!(
             version = tls.protocol_version().and_then(|it| it.as_str()),

@@ -7,12 +7,12 @@ use super::{AFTER_RESPONSE, Connection, NO_REQUEST, Protocol, Stage, UNREAD_OUTP
 use crate::bridge::command::HeadBytes;
 use crate::bridge::event::{Event, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
-use crate::bridge::introduction::Introduction;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::bridge::tally::Refusal;
+use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::{Framing, ResponseHead};
@@ -38,7 +38,7 @@ pub struct HttpSide {
     pub(super) request: RequestNumber,
     pub(super) peer: Peer,
     /// What the peer has said in its TLS handshake, if that matters to the application.
-    pub(super) introduction: Option<Arc<Introduction>>,
+    pub(super) tls_peer: Option<Arc<TlsPeerInfo>>,
     /// The books of the response, if its body comes in pieces.
     meter: Option<Meter>,
     /// Present until TLS, if it is to be spoken, is agreed upon.
@@ -93,7 +93,7 @@ impl HttpSide {
             pending: Vec::new(),
             request: RequestNumber::default(),
             peer,
-            introduction: None,
+            tls_peer: None,
             meter: None,
             handshake: handshake.map(|admission| Box::new(Handshake::new(admission))),
             preface,
@@ -231,9 +231,9 @@ impl HttpSide {
     ) -> Result<(), HttpError> {
         let Context { now, date, events, head, tallies, .. } = context;
         let moment = Moment { now: *now, date, limits: &self.limits };
-        let (peer, tally, introduction) = (self.peer, tallies.of(app), self.introduction.as_ref());
+        let (peer, tally, tls_peer) = (self.peer, tallies.of(app), self.tls_peer.as_ref());
         let request = &mut self.request;
-        let mut sink = RequestSink { events, connection, app, peer, tally, introduction, request };
+        let mut sink = RequestSink { events, connection, app, peer, tally, tls_peer, request };
         if self.pending.is_empty() {
             let taken = self.exchange.handle_bytes(input, moment, head, out, &mut sink)?;
             self.pending.extend_from_slice(&input[taken..]);

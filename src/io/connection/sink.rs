@@ -2,10 +2,10 @@
 
 use crate::bridge::event::{Event, EventBatch, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
-use crate::bridge::introduction::Introduction;
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
 use crate::bridge::tally::Tally;
+use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::protocol::cause::{CloseCause, Initiator, Verdict};
 use crate::protocol::http::exchange;
 use crate::protocol::http::head::RequestHead;
@@ -19,7 +19,7 @@ pub struct RequestSink<'a> {
     pub peer: Peer,
     pub tally: &'a Tally,
     /// What the peer has said in its TLS handshake.
-    pub introduction: Option<&'a Arc<Introduction>>,
+    pub tls_peer: Option<&'a Arc<TlsPeerInfo>>,
     /// The latest request of the connection; counts up with each one.
     pub request: &'a mut RequestNumber,
 }
@@ -35,8 +35,8 @@ impl exchange::Sink for RequestSink<'_> {
         );
         self.tally.requests.add(1);
         self.events.push_request(self.connection, *self.request, self.app, self.peer, head, bytes);
-        if let Some(introduction) = self.introduction {
-            self.events.introduce(introduction);
+        if let Some(tls_peer) = self.tls_peer {
+            self.events.note_tls_peer(tls_peer);
         }
     }
 

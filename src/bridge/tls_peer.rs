@@ -1,10 +1,11 @@
-//! What a client said of itself, and of whom it wanted, before the first byte of HTTP: in the TLS handshake.
+//! What the TLS handshake of a connection told about its client.
 
 use crate::tls::names::DomainId;
 
-/// One per connection, shared by its requests. There is none where it would say nothing.
+/// Server name (SNI) and verified client certificate: one per connection, shared by its requests. There is none if both
+/// would be `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Introduction {
+pub struct TlsPeerInfo {
     /// The server name that it asked for, if the app knows that name.
     pub domain: Option<DomainId>,
     /// Its certificate in DER, which is verified; `None` if it has not sent any.
