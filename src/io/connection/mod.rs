@@ -11,6 +11,7 @@
 //! and destroy the Close frame or error answer that was written just before (RFC 9112 §9.6).
 
 mod client;
+mod config;
 mod counts;
 mod fragments;
 mod handshake;
@@ -19,7 +20,6 @@ mod last_look;
 mod preface;
 mod sink;
 mod standing;
-mod terms;
 mod websocket;
 
 use std::task::{Poll, Waker};
@@ -30,10 +30,10 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::EnteredSpan;
 
 pub use self::client::Opened;
+pub use self::config::ConnectionConfig;
+use self::config::Watch;
 use self::http::HttpSide;
 pub use self::http::Upgrade;
-pub use self::terms::Terms;
-use self::terms::Watch;
 pub use self::websocket::Delivery;
 use self::websocket::WebSocketSide;
 use super::context::Context;
@@ -102,18 +102,18 @@ impl Connection {
         id: ConnectionId,
         app: AppId,
         transport: Transport,
-        terms: Terms,
+        config: ConnectionConfig,
         waker: Waker,
         context: &Context,
     ) -> Self {
-        let peer = Peer { address: terms.address, proxied: None };
-        let is_secured_at_once = terms.tls.is_some() && terms.preface.is_none();
-        let admission = terms.tls.map(|setup| Admission::new(setup, id.worker.index()));
-        let http = HttpSide::new(terms.limits, peer, terms.preface, admission, context.now);
+        let peer = Peer { address: config.address, proxied: None };
+        let is_secured_at_once = config.tls.is_some() && config.preface.is_none();
+        let admission = config.tls.map(|setup| Admission::new(setup, id.worker.index()));
+        let http = HttpSide::new(config.limits, peer, config.preface, admission, context.now);
         let http = Box::new(http);
         let mut connection =
             Self::with_protocol(id, app, transport, Protocol::Http(http), waker, context.now);
-        connection.watch = terms.watch;
+        connection.watch = config.watch;
         if is_secured_at_once {
             connection.begin_handshake(Vec::new(), context.now);
         }

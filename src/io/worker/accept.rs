@@ -8,7 +8,7 @@ use super::Worker;
 use crate::bridge::command::{Adoption, Command, ListenOrder};
 use crate::bridge::id::{AppId, ListenerId};
 use crate::io::accept_pause::AcceptPause;
-use crate::io::connection::{Connection, Terms};
+use crate::io::connection::{Connection, ConnectionConfig};
 use crate::io::listener::{Accepted, Listener, concerns_one_peer};
 use crate::io::ready::Token;
 use crate::io::transport::Transport;
@@ -62,10 +62,10 @@ impl Worker {
         if let Some(setup) = setup {
             transport.watch(&setup.tcp);
         }
-        let terms = Terms::new(&transport, address, setup);
+        let config = ConnectionConfig::new(&transport, address, setup);
         let connection = self.registry.insert(|id| {
             let token = Token::Connection { slot: id.slot, generation: id.generation };
-            Connection::new(id, app, transport, terms, ready.waker(token), context)
+            Connection::new(id, app, transport, config, ready.waker(token), context)
         });
         connection.count_begun(&self.context);
         connection.tell_opened(&mut self.context);

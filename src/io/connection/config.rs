@@ -11,7 +11,7 @@ use crate::tls::setup::TlsSetup;
 
 /// See the top of the file.
 #[derive(Debug, Default)]
-pub struct Terms {
+pub struct ConnectionConfig {
     /// The other end; `None` on a Unix socket.
     pub address: Option<SocketAddr>,
     /// Whether the peer is trusted to say for whom it speaks.
@@ -36,8 +36,8 @@ pub enum Watch {
     Begun,
 }
 
-impl Terms {
-    /// The terms of a connection of an app that is set up like this. `address` is the peer's, where it is known better
+impl ConnectionConfig {
+    /// For a connection of an app that is set up like this. `address` is the peer's, where it is known better
     /// than the transport knows it.
     #[must_use]
     pub fn new(transport: &Transport, address: Option<SocketAddr>, setup: Option<&AppSetup>) -> Self {
