@@ -19,21 +19,21 @@ pub struct ConnectionConfig {
     /// What the app allows its clients.
     pub limits: Arc<Limits>,
     /// Whether Node's thread wants to hear of its begin and its end.
-    pub watch: Watch,
+    pub filter: FilterState,
     /// Present if TLS is to be spoken.
     pub tls: Option<Arc<TlsSetup>>,
 }
 
 /// What Node's thread hears of the connection as such.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Watch {
+pub enum FilterState {
     /// Nothing: its app has no filter, or had none when the connection was accepted.
     #[default]
-    Unwanted,
+    Off,
     /// Its begin, as soon as it is known who the client is.
-    Wanted,
+    Pending,
     /// Its end: the begin has been told.
-    Begun,
+    Announced,
 }
 
 impl ConnectionConfig {
@@ -46,8 +46,8 @@ impl ConnectionConfig {
         let trusted = proxy.filter(|proxy| proxy.trust.includes(transport.origin(address)));
         let limits = setup.map(|setup| Arc::clone(&setup.limits)).unwrap_or_default();
         let watched = setup.is_some_and(|setup| setup.watched);
-        let watch = if watched { Watch::Wanted } else { Watch::Unwanted };
+        let filter = if watched { FilterState::Pending } else { FilterState::Off };
         let tls = setup.and_then(|setup| setup.tls.clone());
-        Self { address, preface: trusted.map(|proxy| proxy.presence), limits, watch, tls }
+        Self { address, preface: trusted.map(|proxy| proxy.presence), limits, filter, tls }
     }
 }

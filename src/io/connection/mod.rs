@@ -31,7 +31,7 @@ use tracing::span::EnteredSpan;
 
 pub use self::client::Opened;
 pub use self::config::ConnectionConfig;
-use self::config::Watch;
+use self::config::FilterState;
 use self::http::HttpSide;
 pub use self::http::Upgrade;
 pub use self::websocket::Delivery;
@@ -62,7 +62,7 @@ pub struct Connection {
     outbox: Outbox,
     protocol: Protocol,
     stage: Stage,
-    watch: Watch,
+    filter: FilterState,
     /// When the wheel will ask this connection for its deadline; `None` when it has no entry there.
     timer: Option<Timestamp>,
     /// When the kernel last took a byte, or the outbox last was empty; looked at while draining.
@@ -113,7 +113,7 @@ impl Connection {
         let http = Box::new(http);
         let mut connection =
             Self::with_protocol(id, app, transport, Protocol::Http(http), waker, context.now);
-        connection.watch = config.watch;
+        connection.filter = config.filter;
         if is_secured_at_once {
             connection.begin_handshake(Vec::new(), context.now);
         }
@@ -139,7 +139,7 @@ impl Connection {
             outbox: Outbox::default(),
             protocol,
             stage: Stage::Serving,
-            watch: Watch::Unwanted,
+            filter: FilterState::Off,
             timer: None,
             progress: now,
             dirty: false,
@@ -151,18 +151,18 @@ impl Connection {
 
     /// Tells Node's thread that the connection has begun, if it wants to know and it is known who the client is.
     pub fn tell_opened(&mut self, context: &mut Context) {
-        if self.watch == Watch::Wanted
+        if self.filter == FilterState::Pending
             && let Protocol::Http(http) = &self.protocol
             && http.preface.is_none()
         {
-            self.watch = Watch::Begun;
+            self.filter = FilterState::Announced;
             context.events.push_opening(self.id, self.app, http.peer);
         }
     }
 
     /// Tells Node's thread that the connection serves nobody any more, if it has heard of the begin.
     pub fn tell_closed(&mut self, context: &mut Context) {
-        if std::mem::take(&mut self.watch) == Watch::Begun {
+        if std::mem::take(&mut self.filter) == FilterState::Announced {
             context.emit(Event::ConnectionClosed { connection: self.id });
         }
     }
