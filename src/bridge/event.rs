@@ -239,7 +239,7 @@ pub struct EventBatch {
     pub connects: Vec<Option<ConnectOutcome>>,
     /// One record for each [`Event::RequestReceived`].
     pub requests: Vec<RequestRecord>,
-    /// What those who sent the requests have said before. Few have said anything that matters.
+    /// What TLS handshakes told about the clients of the requests. Few have anything to tell.
     pub tls_peers: Vec<Arc<TlsPeerInfo>>,
     /// The header fields of all requests, in wire order.
     pub fields: Vec<HeaderField>,
@@ -310,7 +310,7 @@ impl EventBatch {
         self.requests.push(record);
     }
 
-    /// The request that was added last is from somebody who has said more than that.
+    /// The request that was added last is from a client of whom its TLS handshake told this.
     pub fn note_tls_peer(&mut self, tls_peer: &Arc<TlsPeerInfo>) {
         if let Some(request) = self.requests.last_mut() {
             request.tls_peer = Some(narrow(self.tls_peers.len()));
