@@ -20,13 +20,13 @@ use super::http::error::encode_refusal;
 
 /// What the first bytes of a connection turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preface {
+pub enum ProxyHeader {
     /// A header, or something else: more bytes have to come.
     Partial,
     /// No header: the bytes are the client's own.
     Absent,
     /// A complete header.
-    Header {
+    Complete {
         /// Its bytes; the client's own follow.
         len: usize,
         /// The client. `None` if the proxy speaks for itself (`LOCAL`), or names no address of TCP.
@@ -103,18 +103,18 @@ impl ProxyError {
 ///
 /// # Errors
 /// A header that breaks a rule; as soon as its first 16 bytes, or its line, are there.
-pub fn read_preface(input: &[u8]) -> Result<Preface, ProxyError> {
+pub fn read_proxy_header(input: &[u8]) -> Result<ProxyHeader, ProxyError> {
     if input.starts_with(line::SIGNATURE) {
         return line::read(input);
     }
     if line::SIGNATURE.starts_with(input) {
-        return Ok(Preface::Partial);
+        return Ok(ProxyHeader::Partial);
     }
     let common = input.len().min(SIGNATURE.len());
     if input[..common] != SIGNATURE[..common] {
-        return Ok(Preface::Absent);
+        return Ok(ProxyHeader::Absent);
     }
-    let Some((fixed, rest)) = input.split_first_chunk::<FIXED>() else { return Ok(Preface::Partial) };
+    let Some((fixed, rest)) = input.split_first_chunk::<FIXED>() else { return Ok(ProxyHeader::Partial) };
     let [.., command, family, high, low] = *fixed;
     let length = usize::from(u16::from_be_bytes([high, low]));
     if command >> 4 != 2 {
@@ -133,8 +133,8 @@ pub fn read_preface(input: &[u8]) -> Result<Preface, ProxyError> {
         return Err(ProxyError::TooShort);
     }
     match rest.get(..length) {
-        Some(rest) => Ok(Preface::Header { len: FIXED + length, client: addresses.source(rest) }),
-        None => Ok(Preface::Partial),
+        Some(rest) => Ok(ProxyHeader::Complete { len: FIXED + length, client: addresses.source(rest) }),
+        None => Ok(ProxyHeader::Partial),
     }
 }
 
@@ -267,14 +267,14 @@ mod tests {
     }
 
     /// What a connection that brings these bytes piece by piece is found to be, and at which byte at the earliest.
-    fn verdict(bytes: &[u8]) -> Result<Preface, ProxyError> {
+    fn verdict(bytes: &[u8]) -> Result<ProxyHeader, ProxyError> {
         same_at_every_split(bytes, |pieces| {
             let mut seen = Vec::new();
-            let mut verdict = Ok(Preface::Partial);
+            let mut verdict = Ok(ProxyHeader::Partial);
             for piece in pieces {
                 seen.extend_from_slice(piece);
-                if verdict == Ok(Preface::Partial) {
-                    verdict = read_preface(&seen);
+                if verdict == Ok(ProxyHeader::Partial) {
+                    verdict = read_proxy_header(&seen);
                 }
             }
             verdict
@@ -296,7 +296,7 @@ mod tests {
         ] {
             for tlvs in [&b""[..], b"\x04\0\0", &[0xEE; 700]] {
                 let bytes = header(0x21, family, &addresses, tlvs);
-                let expected = Preface::Header {
+                let expected = ProxyHeader::Complete {
                     len: bytes.len(),
                     client: client.map(|client| client.parse().unwrap()),
                 };
@@ -309,7 +309,7 @@ mod tests {
     fn a_local_connection_speaks_for_itself_whatever_else_it_says() {
         for (family, addresses) in [(0x00, vec![]), (0x11, tcp4()), (0xff, vec![1, 2, 3])] {
             let bytes = header(0x20, family, &addresses, b"");
-            assert_eq!(verdict(&bytes), Ok(Preface::Header { len: bytes.len(), client: None }));
+            assert_eq!(verdict(&bytes), Ok(ProxyHeader::Complete { len: bytes.len(), client: None }));
         }
     }
 
@@ -333,7 +333,7 @@ mod tests {
             assert_eq!(verdict(shown), Err(error), "{shown:?}");
             assert!(error.code().starts_with("ERR_PROXY_"));
         }
-        assert!(read_preface(&header(0x21, 0x11, &[0; MAX_LENGTH], b"")).is_ok());
+        assert!(read_proxy_header(&header(0x21, 0x11, &[0; MAX_LENGTH], b"")).is_ok());
     }
 
     #[test]
@@ -346,10 +346,10 @@ mod tests {
             "PROPFIND /",
             "POST /",
         ] {
-            assert_eq!(verdict(bytes.as_bytes()), Ok(Preface::Absent), "{bytes:?}");
+            assert_eq!(verdict(bytes.as_bytes()), Ok(ProxyHeader::Absent), "{bytes:?}");
         }
-        assert_eq!(verdict(b"\r\n\r\n\0\r\nQUIT"), Ok(Preface::Partial));
-        assert_eq!(verdict(b""), Ok(Preface::Partial));
+        assert_eq!(verdict(b"\r\n\r\n\0\r\nQUIT"), Ok(ProxyHeader::Partial));
+        assert_eq!(verdict(b""), Ok(ProxyHeader::Partial));
     }
 
     #[test]
@@ -387,12 +387,12 @@ mod tests {
         fn what_was_found_stays(mut bytes in prop::collection::vec(any::<u8>(), 0..64), more in prop::collection::vec(any::<u8>(), 0..64), signature in 0..4_usize) {
             let signature = [&b""[..], &SIGNATURE, b"PROXY TCP4 1.1.1.1 ", b"PROXY UNKNOWN "][signature];
             bytes.splice(0..0, signature.iter().copied());
-            let found = read_preface(&bytes);
+            let found = read_proxy_header(&bytes);
             bytes.extend_from_slice(&more);
-            if found != Ok(Preface::Partial) {
-                prop_assert_eq!(read_preface(&bytes), found);
+            if found != Ok(ProxyHeader::Partial) {
+                prop_assert_eq!(read_proxy_header(&bytes), found);
             }
-            if let Ok(Preface::Header { len, .. }) = found {
+            if let Ok(ProxyHeader::Complete { len, .. }) = found {
                 prop_assert!((line::SIGNATURE.len()..=FIXED + MAX_LENGTH).contains(&len));
             }
         }

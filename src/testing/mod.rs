@@ -10,7 +10,7 @@ pub mod fuzz_extensions;
 pub mod fuzz_head;
 pub mod fuzz_inflate;
 pub mod fuzz_multipart;
-pub mod fuzz_preface;
+pub mod fuzz_proxy_header;
 pub mod fuzz_router;
 pub mod fuzz_session;
 pub mod fuzz_utf8;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::httparse_opinion::ask;
 use super::{
     fuzz_close_payload, fuzz_exchange, fuzz_extensions, fuzz_head, fuzz_inflate, fuzz_multipart,
-    fuzz_preface, fuzz_router, fuzz_session, fuzz_utf8,
+    fuzz_proxy_header, fuzz_router, fuzz_session, fuzz_utf8,
 };
 
 /// One target.
@@ -26,7 +26,7 @@ const TARGETS: [Target; 10] = [
     Target { name: "head", run: |data| fuzz_head::head(data, ask) },
     Target { name: "inflate", run: fuzz_inflate::inflate },
     Target { name: "multipart", run: fuzz_multipart::multipart },
-    Target { name: "preface", run: fuzz_preface::preface },
+    Target { name: "proxy_header", run: fuzz_proxy_header::proxy_header },
     Target { name: "router", run: fuzz_router::router },
     Target { name: "session", run: fuzz_session::session },
     Target { name: "utf8", run: fuzz_utf8::utf8 },
@@ -96,8 +96,8 @@ fn multipart_holds_for_its_seeds() {
 }
 
 #[test]
-fn preface_holds_for_its_seeds() {
-    run("preface");
+fn proxy_header_holds_for_its_seeds() {
+    run("proxy_header");
 }
 
 #[test]

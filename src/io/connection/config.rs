@@ -15,7 +15,7 @@ pub struct ConnectionConfig {
     /// The other end; `None` on a Unix socket.
     pub address: Option<SocketAddr>,
     /// Whether the peer is trusted to say for whom it speaks.
-    pub preface: Option<Presence>,
+    pub proxy_header: Option<Presence>,
     /// What the app allows its clients.
     pub limits: Arc<Limits>,
     /// Whether Node's thread wants to hear of its begin and its end.
@@ -48,6 +48,6 @@ impl ConnectionConfig {
         let watched = setup.is_some_and(|setup| setup.watched);
         let filter = if watched { FilterState::Pending } else { FilterState::Off };
         let tls = setup.and_then(|setup| setup.tls.clone());
-        Self { address, preface: trusted.map(|proxy| proxy.presence), limits, filter, tls }
+        Self { address, proxy_header: trusted.map(|proxy| proxy.presence), limits, filter, tls }
     }
 }

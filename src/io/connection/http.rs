@@ -44,7 +44,7 @@ pub struct HttpSide {
     /// Present until TLS, if it is to be spoken, is agreed upon.
     pub(super) handshake: Option<Box<Handshake>>,
     /// Present while the peer may, or has to, send a header of the PROXY protocol first. `pending` holds what came of it.
-    pub(super) preface: Option<Presence>,
+    pub(super) proxy_header: Option<Presence>,
     /// Nobody takes the body at the moment; nothing is read (`PauseReading`).
     paused: bool,
     /// We do not read, for reasons of our own.
@@ -83,7 +83,7 @@ impl HttpSide {
     pub fn new(
         limits: Arc<Limits>,
         peer: Peer,
-        preface: Option<Presence>,
+        proxy_header: Option<Presence>,
         handshake: Option<Admission>,
         now: Timestamp,
     ) -> Self {
@@ -96,7 +96,7 @@ impl HttpSide {
             tls_peer: None,
             meter: None,
             handshake: handshake.map(|admission| Box::new(Handshake::new(admission))),
-            preface,
+            proxy_header,
             paused: false,
             unheard: false,
             finished: false,
@@ -123,7 +123,7 @@ impl HttpSide {
 
     pub fn deadline(&self) -> Option<Timestamp> {
         match &self.handshake {
-            Some(handshake) if self.preface.is_none() => handshake.deadline(),
+            Some(handshake) if self.proxy_header.is_none() => handshake.deadline(),
             Some(_) | None => self.exchange.poll_deadline(&self.limits),
         }
     }
@@ -254,8 +254,8 @@ impl HttpSide {
 impl Connection {
     pub(super) fn handle_http_input(&mut self, input: &mut [u8], context: &mut Context) {
         let Protocol::Http(http) = &mut self.protocol else { return };
-        if let Some(presence) = http.preface {
-            return self.handle_preface(presence, input, context);
+        if let Some(presence) = http.proxy_header {
+            return self.handle_proxy_header(presence, input, context);
         }
         let (request, owed) = (http.request, http.exchange.has_outstanding_response());
         let mut pool = std::mem::take(&mut context.pool);
@@ -277,7 +277,7 @@ impl Connection {
 
     pub(super) fn handle_http_deadline(&mut self, context: &mut Context) {
         let Protocol::Http(http) = &mut self.protocol else { return };
-        if http.handshake.is_some() && http.preface.is_none() {
+        if http.handshake.is_some() && http.proxy_header.is_none() {
             return self.handle_handshake_timeout(context);
         }
         let moment = Moment { now: context.now, date: &context.date, limits: &http.limits };

@@ -17,7 +17,7 @@ mod fragments;
 mod handshake;
 mod http;
 mod last_look;
-mod preface;
+mod proxy_header;
 mod sink;
 mod standing;
 mod websocket;
@@ -107,9 +107,9 @@ impl Connection {
         context: &Context,
     ) -> Self {
         let peer = Peer { address: config.address, proxied: None };
-        let is_secured_at_once = config.tls.is_some() && config.preface.is_none();
+        let is_secured_at_once = config.tls.is_some() && config.proxy_header.is_none();
         let admission = config.tls.map(|setup| Admission::new(setup, id.worker.index()));
-        let http = HttpSide::new(config.limits, peer, config.preface, admission, context.now);
+        let http = HttpSide::new(config.limits, peer, config.proxy_header, admission, context.now);
         let http = Box::new(http);
         let mut connection =
             Self::with_protocol(id, app, transport, Protocol::Http(http), waker, context.now);
@@ -153,7 +153,7 @@ impl Connection {
     pub fn tell_opened(&mut self, context: &mut Context) {
         if self.filter == FilterState::Pending
             && let Protocol::Http(http) = &self.protocol
-            && http.preface.is_none()
+            && http.proxy_header.is_none()
         {
             self.filter = FilterState::Announced;
             context.events.push_opening(self.id, self.app, http.peer);

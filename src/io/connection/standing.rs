@@ -22,7 +22,7 @@ impl Connection {
                 let standing = match &http.handshake {
                     Some(handshake) if handshake.admission.has_begun() => Standing::Opening,
                     Some(_) | None if is_silent && self.transport.session().is_none() => Standing::Silent,
-                    Some(_) if http.preface.is_none() => Standing::Silent,
+                    Some(_) if http.proxy_header.is_none() => Standing::Silent,
                     None if self.has_output() => return None,
                     None if http.is_idle() => Standing::Idle,
                     Some(_) | None => Standing::Opening,

@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Preface, ProxyError};
+use super::{ProxyError, ProxyHeader};
 
 /// What a line begins with. Behind it no request of HTTP can be told from a line that is broken; nobody has a method of
 /// this name.
@@ -19,14 +19,14 @@ pub const MAX_LINE: usize = 107;
 ///
 /// # Errors
 /// A rule that the line breaks; as soon as its end is there, or can no longer come.
-pub fn read(input: &[u8]) -> Result<Preface, ProxyError> {
+pub fn read(input: &[u8]) -> Result<ProxyHeader, ProxyError> {
     let window = &input[..input.len().min(MAX_LINE)];
     let Some(end) = memchr::memchr(b'\n', window) else {
-        return if input.len() < MAX_LINE { Ok(Preface::Partial) } else { Err(ProxyError::LineEnd) };
+        return if input.len() < MAX_LINE { Ok(ProxyHeader::Partial) } else { Err(ProxyError::LineEnd) };
     };
     let line = window[..end].strip_suffix(b"\r").ok_or(ProxyError::LineEnd)?;
     let client = read_client(&line[SIGNATURE.len()..]).ok_or(ProxyError::Line)?;
-    Ok(Preface::Header { len: end + 1, client })
+    Ok(ProxyHeader::Complete { len: end + 1, client })
 }
 
 /// What stands behind the signature: `None` if it is malformed, `Some(None)` if it tells no client.
@@ -58,17 +58,17 @@ fn port(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::proxy::read_preface;
+    use crate::protocol::proxy::read_proxy_header;
     use crate::testing::split::same_at_every_split;
     use proptest::prelude::*;
 
-    fn verdict(line: &str) -> Result<Preface, ProxyError> {
+    fn verdict(line: &str) -> Result<ProxyHeader, ProxyError> {
         same_at_every_split(line.as_bytes(), |pieces| {
-            let (mut seen, mut verdict) = (Vec::new(), Ok(Preface::Partial));
+            let (mut seen, mut verdict) = (Vec::new(), Ok(ProxyHeader::Partial));
             for piece in pieces {
                 seen.extend_from_slice(piece);
-                if verdict == Ok(Preface::Partial) {
-                    verdict = read_preface(&seen);
+                if verdict == Ok(ProxyHeader::Partial) {
+                    verdict = read_proxy_header(&seen);
                 }
             }
             verdict
@@ -92,7 +92,7 @@ mod tests {
         ] {
             let line = format!("PROXY {text}\r\n");
             let client = client.map(|client| client.parse().unwrap());
-            let expected = Ok(Preface::Header { len: line.len(), client });
+            let expected = Ok(ProxyHeader::Complete { len: line.len(), client });
             assert_eq!(verdict(&format!("{line}GET / HTTP/1.1\r\n\r\n")), expected, "{text}");
         }
     }
@@ -135,7 +135,7 @@ mod tests {
         for line in ["PROXY UNKNOWN\n", "PROXY TCP4 1.1.1.1 2.2.2.2 1 2\n", "PROXY \n", &too_long] {
             assert_eq!(verdict(line), Err(ProxyError::LineEnd), "{line:?}");
         }
-        assert_eq!(verdict(&too_long[..MAX_LINE - 1]), Ok(Preface::Partial));
+        assert_eq!(verdict(&too_long[..MAX_LINE - 1]), Ok(ProxyHeader::Partial));
     }
 
     proptest! {
@@ -151,7 +151,7 @@ mod tests {
             };
             let line = format!("PROXY {family} {} {server} {} 443\r\n", client.ip(), client.port());
             let client = SocketAddr::new(client.ip(), client.port());
-            prop_assert_eq!(read_preface(line.as_bytes()), Ok(Preface::Header { len: line.len(), client: Some(client) }));
+            prop_assert_eq!(read_proxy_header(line.as_bytes()), Ok(ProxyHeader::Complete { len: line.len(), client: Some(client) }));
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Target `preface`: the first bytes of a trusted peer, and where they are cut.
+//! Target `proxy_header`: the first bytes of a trusted peer, and where they are cut.
 
 use super::scenario::Scenario;
 use crate::protocol::proxy::line::MAX_LINE;
-use crate::protocol::proxy::{MAX_LENGTH, Preface, read_preface};
+use crate::protocol::proxy::{MAX_LENGTH, ProxyHeader, read_proxy_header};
 
 /// Asserts of the bytes in `data` (the wire of a [`Scenario`], whose steps cut it):
 /// - the verdict does not depend on how they are cut, and more bytes do not change it;
@@ -11,23 +11,23 @@ use crate::protocol::proxy::{MAX_LENGTH, Preface, read_preface};
 ///
 /// # Panics
 /// If one of them does not hold.
-pub fn preface(data: &[u8]) {
+pub fn proxy_header(data: &[u8]) {
     let scenario = Scenario::of(data);
     let bytes = scenario.wire;
-    let whole = read_preface(bytes);
+    let whole = read_proxy_header(bytes);
     let mut seen = Vec::new();
-    let mut verdict = Ok(Preface::Partial);
+    let mut verdict = Ok(ProxyHeader::Partial);
     for piece in scenario.pieces() {
         seen.extend_from_slice(piece);
-        if verdict == Ok(Preface::Partial) {
-            verdict = read_preface(&seen);
+        if verdict == Ok(ProxyHeader::Partial) {
+            verdict = read_proxy_header(&seen);
         }
     }
     assert_eq!(verdict, whole, "{:?}", scenario.steps);
-    let Ok(Preface::Header { len, client }) = whole else { return };
+    let Ok(ProxyHeader::Complete { len, client }) = whole else { return };
     assert!(len <= bytes.len() && len <= 16 + MAX_LENGTH);
-    assert_eq!(read_preface(&bytes[..len]), whole);
-    assert_eq!(read_preface(&bytes[..len - 1]), Ok(Preface::Partial));
+    assert_eq!(read_proxy_header(&bytes[..len]), whole);
+    assert_eq!(read_proxy_header(&bytes[..len - 1]), Ok(ProxyHeader::Partial));
     if bytes.starts_with(b"PROXY ") {
         assert!(len <= MAX_LINE && bytes[..len].ends_with(b"\r\n"));
         if let Some(client) = client {

@@ -4,32 +4,32 @@
 use super::{Connection, Protocol};
 use crate::bridge::tally::Refusal;
 use crate::io::context::Context;
-use crate::protocol::proxy::{Preface, Presence, ProxyError, read_preface};
+use crate::protocol::proxy::{Presence, ProxyError, ProxyHeader, read_proxy_header};
 
 impl Connection {
-    pub(super) fn handle_preface(&mut self, presence: Presence, input: &[u8], context: &mut Context) {
+    pub(super) fn handle_proxy_header(&mut self, presence: Presence, input: &[u8], context: &mut Context) {
         let Protocol::Http(http) = &mut self.protocol else { return };
         http.pending.extend_from_slice(input);
-        match read_preface(&http.pending) {
-            Ok(Preface::Partial) => {}
-            Ok(Preface::Absent) => match presence {
+        match read_proxy_header(&http.pending) {
+            Ok(ProxyHeader::Partial) => {}
+            Ok(ProxyHeader::Absent) => match presence {
                 Presence::Optional => self.begin(context),
-                Presence::Required => self.refuse_preface(ProxyError::Missing, context),
+                Presence::Required => self.refuse_proxy_header(ProxyError::Missing, context),
             },
-            Ok(Preface::Header { len, client }) => {
+            Ok(ProxyHeader::Complete { len, client }) => {
                 http.pending.drain(..len);
                 http.peer.proxied = client;
                 tracing::debug!(client = client.map(tracing::field::display), "PROXY header received");
                 self.begin(context);
             }
-            Err(error) => self.refuse_preface(error, context),
+            Err(error) => self.refuse_proxy_header(error, context),
         }
     }
 
     /// What is pending, and what comes from now on, is the client's own.
     fn begin(&mut self, context: &mut Context) {
         let Protocol::Http(http) = &mut self.protocol else { return };
-        http.preface = None;
+        http.proxy_header = None;
         if http.handshake.is_some() {
             let early = std::mem::take(&mut http.pending);
             self.tell_opened(context);
@@ -45,7 +45,7 @@ impl Connection {
         }
     }
 
-    fn refuse_preface(&mut self, error: ProxyError, context: &mut Context) {
+    fn refuse_proxy_header(&mut self, error: ProxyError, context: &mut Context) {
         tracing::warn!(cause = error.code(), rule = %error, "peer broke a rule of the PROXY protocol");
         error.encode_answer(&context.date, self.outbox.tail(&mut context.pool));
         self.count_refusal(Refusal::Proxy(error), context);
