@@ -101,8 +101,8 @@ impl Transport {
         self.session = Some(Box::new(Session::of_client(tls)));
     }
 
-    /// It is not TLS what the peer speaks: the rest is in clear, on both sides.
-    pub fn give_up_tls(&mut self) {
+    /// The peer does not speak TLS; both directions continue in plaintext.
+    pub fn fall_back_to_plaintext(&mut self) {
         self.session = None;
     }
 

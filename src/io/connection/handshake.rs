@@ -147,7 +147,7 @@ impl Connection {
             // Nothing has gone wrong.
             Fault::Silent => self.leave(Stage::Gone, fault.handshake_cause()),
             Fault::PlainHttp => {
-                self.transport.give_up_tls();
+                self.transport.fall_back_to_plaintext();
                 encode_plain_http_answer(&context.date, self.outbox.tail(&mut context.pool));
                 self.fail_handshake(fault.handshake_cause(), fault, context);
             }
