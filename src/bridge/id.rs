@@ -33,8 +33,7 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// The how-manieth request of its connection, from 1. Keeps a response for one request away from the next one on
-/// the same keep-alive connection.
+/// Ordinal of the request on its connection, from 1. A late response can never answer the next request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RequestNumber(pub u32);
 

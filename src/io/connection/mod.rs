@@ -167,20 +167,19 @@ impl Connection {
         }
     }
 
-    /// What is told from now on is told of this connection, until the result is dropped. Free of cost while nobody
-    /// wants records.
+    /// Enters the connection's tracing span until the guard drops. Free while logging is off.
     pub fn enter_span(&mut self) -> Option<EnteredSpan> {
         if LevelFilter::current() == LevelFilter::OFF { None } else { self.enter_wanted_span() }
     }
 
-    /// Makes the span when it is first wanted, so that connections older than the wish have one, too.
+    /// Creates the span when logging is first on, so that connections accepted before that have one, too.
     #[cold]
     fn enter_wanted_span(&mut self) -> Option<EnteredSpan> {
         if self.span.is_none() {
             let (worker, peer) = (self.id.worker.0, self.transport.peer().map(tracing::field::display));
-            // Of the most important level: whatever is wanted, the connection belongs to it.
+            // ERROR level, so that the span is enabled at every verbosity.
             let span = tracing::error_span!("connection", conn = %self.id, worker, peer);
-            // Otherwise somebody else wants records, of another environment.
+            // It is disabled if only another environment has logging on.
             self.span = (!span.is_disabled()).then(|| Box::new(span));
         }
         self.span.as_deref().map(|span| span.clone().entered())
