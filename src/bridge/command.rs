@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use socket2::Socket;
 
+use super::capacity_hint::CapacityHint;
 use super::children::Children;
 use super::connect::ConnectOrder;
 use super::event::Slice;
-use super::habit::Habit;
 use super::id::{AppId, ClientId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerId};
 use super::latch::Latch;
 use super::ledger::Ledger;
@@ -352,7 +352,7 @@ pub struct CommandBatch {
     pub commands: Vec<Command>,
     /// The arena of all payloads.
     pub bytes: Vec<u8>,
-    habit: Habit,
+    capacity_hint: CapacityHint,
 }
 
 impl CommandBatch {
@@ -371,7 +371,7 @@ impl CommandBatch {
     /// Empties the batch for reuse.
     pub fn clear(&mut self) {
         self.commands.clear();
-        self.habit.clear(&mut self.bytes);
+        self.capacity_hint.clear(&mut self.bytes);
     }
 }
 

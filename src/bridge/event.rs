@@ -1,8 +1,8 @@
 //! What happened on a worker, as told to Node's thread. Events are past facts; their payloads lie in one arena per
 //! batch, so an event costs no allocation.
 
+use super::capacity_hint::CapacityHint;
 use super::connect::ConnectOutcome;
-use super::habit::Habit;
 use super::id::{AppId, ClientId, ConnectionId, RequestNumber};
 use super::peer::Peer;
 use super::sync::Arc;
@@ -243,7 +243,7 @@ pub struct EventBatch {
     pub tls_peers: Vec<Arc<TlsPeerInfo>>,
     /// The header fields of all requests, in wire order.
     pub fields: Vec<HeaderField>,
-    habit: Habit,
+    capacity_hint: CapacityHint,
 }
 
 impl EventBatch {
@@ -326,7 +326,7 @@ impl EventBatch {
         self.openings.clear();
         self.connects.clear();
         self.fields.clear();
-        self.habit.clear(&mut self.bytes);
+        self.capacity_hint.clear(&mut self.bytes);
     }
 }
 

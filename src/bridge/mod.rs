@@ -13,11 +13,11 @@
 //!   an [`attention::Attention`], and a [`latch::Latch`] at exit.
 
 pub mod attention;
+pub mod capacity_hint;
 pub mod children;
 pub mod command;
 pub mod connect;
 pub mod event;
-pub mod habit;
 pub mod id;
 pub mod latch;
 pub mod ledger;

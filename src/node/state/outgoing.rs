@@ -192,7 +192,7 @@ const MOST_SENT: usize = 16 * 1024 * 1024;
 /// the worker to write eight thousand of them, some 80 ms.
 const BATCH_WEIGHT: usize = 2048;
 /// Bytes of payload, from which on commands do not gather any longer. Together with the largest piece of a body they stay
-/// within what a batch keeps between two uses (`bridge/habit`), however many responses are being streamed.
+/// within what a batch keeps between two uses (`bridge/capacity_hint.rs`), however many responses are being streamed.
 const LONG: usize = 2 * 1024 * 1024;
 /// Commands for a worker, from which on they do not gather any longer: as much memory.
 const MANY: usize = LONG / size_of::<Command>();

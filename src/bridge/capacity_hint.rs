@@ -2,9 +2,9 @@
 
 /// What a buffer has needed lately, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Habit(usize);
+pub struct CapacityHint(usize);
 
-impl Habit {
+impl CapacityHint {
     /// Empties `buffer` for its next use. Capacity beyond what is needed as a rule goes back to the allocator, so that one
     /// large message does not stay with the process; but a stream of large ones does not pay for fresh memory each time,
     /// which costs more than copying them.
@@ -24,28 +24,28 @@ pub const MOST: usize = 4 * 1024 * 1024;
 mod tests {
     use super::*;
 
-    fn use_once(habit: &mut Habit, buffer: &mut Vec<u8>, length: usize) -> usize {
+    fn use_once(capacity_hint: &mut CapacityHint, buffer: &mut Vec<u8>, length: usize) -> usize {
         buffer.resize(length, 0);
-        habit.clear(buffer);
+        capacity_hint.clear(buffer);
         buffer.capacity()
     }
 
     #[test]
     fn what_a_large_message_took_is_given_back() {
-        let (mut habit, mut buffer) = (Habit::default(), Vec::new());
-        assert!(use_once(&mut habit, &mut buffer, 8 * MOST) <= MOST);
-        let capacity = (0..60).map(|_| use_once(&mut habit, &mut buffer, 100)).last();
+        let (mut capacity_hint, mut buffer) = (CapacityHint::default(), Vec::new());
+        assert!(use_once(&mut capacity_hint, &mut buffer, 8 * MOST) <= MOST);
+        let capacity = (0..60).map(|_| use_once(&mut capacity_hint, &mut buffer, 100)).last();
         assert!(capacity <= Some(LEAST));
     }
 
     #[test]
     fn what_is_needed_again_is_kept() {
-        let (mut habit, mut buffer) = (Habit::default(), Vec::new());
+        let (mut capacity_hint, mut buffer) = (CapacityHint::default(), Vec::new());
         for _ in 0..3 {
-            use_once(&mut habit, &mut buffer, MOST / 2);
+            use_once(&mut capacity_hint, &mut buffer, MOST / 2);
         }
         for _ in 0..3 {
-            assert!(use_once(&mut habit, &mut buffer, 10) >= MOST / 2);
+            assert!(use_once(&mut capacity_hint, &mut buffer, 10) >= MOST / 2);
         }
     }
 }
