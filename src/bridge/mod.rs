@@ -10,14 +10,14 @@
 //! - Whoever hands over rings the other side's bell, and only when that side sleeps.
 //! - Records for the log go up in a queue of their own, which rings the same bell and may lose some.
 //! - Beside the queues the two sides share one [`ledger::Ledger`] per WebSocket, one [`tally::Tally`] per app and worker,
-//!   an [`attention::Attention`], and a [`latch::Latch`] at exit.
+//!   an [`event_interest::EventInterest`], and a [`latch::Latch`] at exit.
 
-pub mod attention;
 pub mod capacity_hint;
 pub mod children;
 pub mod command;
 pub mod connect;
 pub mod event;
+pub mod event_interest;
 pub mod id;
 pub mod latch;
 pub mod ledger;

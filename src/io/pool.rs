@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::peers::Peers;
 use super::thread_clock::ThreadClock;
 use super::worker::Worker;
-use crate::bridge::attention::Attention;
 use crate::bridge::command::{Command, CommandBatch};
+use crate::bridge::event_interest::EventInterest;
 use crate::bridge::id::WorkerId;
 use crate::bridge::queue::{Downlink, NodeBell, Uplink};
 use crate::log::journal::Journal;
@@ -22,7 +22,7 @@ pub struct Pool {
     bell: Arc<NodeBell>,
     journal: Arc<Journal>,
     peers: Arc<Peers>,
-    attention: Arc<Attention>,
+    event_interest: Arc<EventInterest>,
     /// Has memory that is free given back to the system, by another thread.
     give_memory_back: fn(),
     workers: Vec<Handle>,
@@ -59,8 +59,8 @@ impl Pool {
     /// after much of it was needed.
     #[must_use]
     pub fn new(bell: Arc<NodeBell>, journal: Arc<Journal>, give_memory_back: fn()) -> Self {
-        let (peers, attention) = Default::default();
-        Self { bell, journal, peers, attention, give_memory_back, workers: Vec::new(), starts: 0 }
+        let (peers, event_interest) = Default::default();
+        Self { bell, journal, peers, event_interest, give_memory_back, workers: Vec::new(), starts: 0 }
     }
 
     /// Starts threads until there are `count`; after a [`Self::stop`] those of all workers that there have been, because
@@ -117,8 +117,8 @@ impl Pool {
         let worker = {
             let _inside = runtime.enter();
             let (uplink, downlink) = (Arc::clone(uplink), Arc::clone(downlink));
-            let (peers, attention) = (Arc::clone(&self.peers), Arc::clone(&self.attention));
-            Worker::new(id, generation, uplink, downlink, peers, attention, self.give_memory_back)
+            let (peers, event_interest) = (Arc::clone(&self.peers), Arc::clone(&self.event_interest));
+            Worker::new(id, generation, uplink, downlink, peers, event_interest, self.give_memory_back)
         };
         let journal = Arc::clone(&self.journal);
         let clock = Arc::new(OnceLock::new());
@@ -150,8 +150,8 @@ impl Pool {
 
     /// What the workers are to tell beyond what handlers ask for.
     #[must_use]
-    pub fn attention(&self) -> &Attention {
-        &self.attention
+    pub fn event_interest(&self) -> &EventInterest {
+        &self.event_interest
     }
 
     /// The workers, by number; those of whom [`Self::is_running`] says that their threads have ended among them.

@@ -188,7 +188,7 @@ pub fn watch_drops<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let wanted = call.truthy(0);
     let mut environment = call.environment()?;
     environment.dispatcher.tells_drops = wanted;
-    environment.threads()?.pool.attention().set_drops(wanted);
+    environment.threads()?.pool.event_interest().set_dropped_messages(wanted);
     Ok(Value::UNDEFINED)
 }
 

@@ -31,7 +31,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use self::clock::Clock;
-use crate::bridge::attention::Attention;
+use crate::bridge::event_interest::EventInterest;
 use crate::bridge::id::{ConnectionId, ListenerId, WorkerId};
 use crate::bridge::latch::Latch;
 use crate::bridge::queue::{Downlink, Uplink};
@@ -61,7 +61,7 @@ pub struct Worker {
     uplink: Arc<Uplink>,
     downlink: Arc<Downlink>,
     peers: Arc<Peers>,
-    attention: Arc<Attention>,
+    event_interest: Arc<EventInterest>,
     registry: Registry<Connection>,
     listeners: Vec<Listener>,
     /// Connections to servers that are being made.
@@ -146,7 +146,7 @@ impl Worker {
         uplink: Arc<Uplink>,
         downlink: Arc<Downlink>,
         peers: Arc<Peers>,
-        attention: Arc<Attention>,
+        event_interest: Arc<EventInterest>,
         give_memory_back: fn(),
     ) -> Self {
         Self {
@@ -154,7 +154,7 @@ impl Worker {
             uplink,
             downlink,
             peers,
-            attention,
+            event_interest,
             registry: Registry::new(id, first),
             listeners: Vec::new(),
             connector: Connector::default(),

@@ -34,7 +34,7 @@ impl Worker {
                     connection.send_published(&mut publication, context)
                 });
                 if let Some(Delivery::Missed { report }) = delivery {
-                    let report = report || self.attention.to_drops();
+                    let report = report || self.event_interest.dropped_messages();
                     let told = report.then(|| *told.get_or_insert_with(|| self.tell(payload)));
                     self.handle_missed((slot, generation), kind, told);
                 }
