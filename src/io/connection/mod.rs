@@ -47,7 +47,7 @@ use crate::bridge::peer::Peer;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::Phase;
-use crate::protocol::websocket::session::FirstToLeave;
+use crate::protocol::websocket::session::TcpCloser;
 use crate::tls;
 use crate::tls::setup::Admission;
 
@@ -488,7 +488,7 @@ impl Connection {
     fn leaves_first(&self) -> bool {
         match &self.protocol {
             Protocol::Http(_) => true,
-            Protocol::WebSocket(socket) => socket.session.first_to_leave() == FirstToLeave::This,
+            Protocol::WebSocket(socket) => socket.session.tcp_closer() == TcpCloser::Us,
         }
     }
 

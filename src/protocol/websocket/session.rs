@@ -114,9 +114,9 @@ pub enum Phase {
 
 /// Which end has to close the connection below first, once the session is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FirstToLeave {
+pub enum TcpCloser {
     /// This one: there is nothing to wait for.
-    This,
+    Us,
     /// The peer: it is a server, and Close frames were exchanged. "The underlying TCP connection, in most normal cases,
     /// SHOULD be closed first by the server, so that it holds the TIME_WAIT state and not the client" (RFC 6455 §7.1.1).
     Peer,
@@ -156,7 +156,7 @@ enum State {
         /// When it is written even if the application has not reacted.
         deadline: Timestamp,
         /// What follows it.
-        then: FirstToLeave,
+        then: TcpCloser,
     },
     /// See [`Phase::Closing`].
     Closing {
@@ -164,7 +164,7 @@ enum State {
         deadline: Timestamp,
     },
     /// See [`Phase::Finished`].
-    Finished(FirstToLeave),
+    Finished(TcpCloser),
 }
 
 impl Session {
@@ -208,10 +208,10 @@ impl Session {
 
     /// Which end closes the connection below first, once [`Phase::Finished`] is reached.
     #[must_use]
-    pub fn first_to_leave(&self) -> FirstToLeave {
+    pub fn tcp_closer(&self) -> TcpCloser {
         match self.state {
             State::Finished(first) => first,
-            State::Open { .. } | State::Concluding { .. } | State::Closing { .. } => FirstToLeave::This,
+            State::Open { .. } | State::Concluding { .. } | State::Closing { .. } => TcpCloser::Us,
         }
     }
 
@@ -350,7 +350,7 @@ impl Session {
                 sink.closed(Closure::by(cause));
                 self.assembler = Assembler::default();
                 let deadline = now + limits.close_timeout;
-                let (farewell, then) = (Box::default(), FirstToLeave::This);
+                let (farewell, then) = (Box::default(), TcpCloser::Us);
                 self.state = State::Concluding { farewell, deadline, then };
             }
             State::Concluding { .. } => {}
@@ -478,9 +478,9 @@ impl Session {
         sink: &mut impl Sink,
     ) {
         let then = match (&self.role, &said) {
-            (Role::Client(_), Ok(_)) => FirstToLeave::Peer,
+            (Role::Client(_), Ok(_)) => TcpCloser::Peer,
             // RFC 6455 §7.1.7: a connection that has failed is closed, and the peer is not waited for.
-            (Role::Client(_), Err(_)) | (Role::Server, _) => FirstToLeave::This,
+            (Role::Client(_), Err(_)) | (Role::Server, _) => TcpCloser::Us,
         };
         if self.phase() != Phase::Open {
             return self.finish_with(then);
@@ -508,10 +508,10 @@ impl Session {
 
     /// Nothing more is read or written.
     fn finish(&mut self) {
-        self.finish_with(FirstToLeave::This);
+        self.finish_with(TcpCloser::Us);
     }
 
-    fn finish_with(&mut self, first: FirstToLeave) {
+    fn finish_with(&mut self, first: TcpCloser) {
         self.assembler = Assembler::default();
         self.state = State::Finished(first);
     }

@@ -43,7 +43,7 @@ fn frames_of(mut out: &[u8]) -> Vec<(u8, Vec<u8>)> {
 struct Seen {
     events: Vec<Event>,
     frames: Vec<(u8, Vec<u8>)>,
-    first: FirstToLeave,
+    first: TcpCloser,
 }
 
 /// Gives a fresh client the pieces, and concludes.
@@ -53,7 +53,7 @@ fn run(pieces: &[&[u8]]) -> Seen {
         fixture.handle_bytes(piece);
     }
     fixture.conclude();
-    let (frames, first) = (frames_of(&fixture.out), fixture.session.first_to_leave());
+    let (frames, first) = (frames_of(&fixture.out), fixture.session.tcp_closer());
     Seen { events: fixture.sink.events, frames, first }
 }
 
@@ -75,7 +75,7 @@ fn a_masked_frame_ends_it_at_its_second_byte() {
         assert_eq!(events, [text("hi"), closed_by(CloseCause::MaskedFrame)]);
         let told = [&1002_u16.to_be_bytes()[..], CloseCause::MaskedFrame.verdict().text.as_bytes()].concat();
         assert_eq!(frames, [(0x88, told)]);
-        assert_eq!(first, FirstToLeave::This);
+        assert_eq!(first, TcpCloser::Us);
     }
     let mut fixture = client(&LIMITS);
     fixture.handle_bytes(b"\x81\x80");
@@ -103,7 +103,7 @@ fn the_other_rules_are_those_of_a_server() {
         assert_eq!(events, [closed_by(cause)], "{broken:x?}");
         let code = cause.verdict().wire_code.unwrap();
         assert_eq!(frames[0].1[..2], code.to_be_bytes());
-        assert_eq!((frames.len(), first), (1, FirstToLeave::This));
+        assert_eq!((frames.len(), first), (1, TcpCloser::Us));
     }
 }
 
@@ -134,7 +134,7 @@ fn the_server_leaves_first_where_close_frames_were_exchanged() {
         let mut fixture = client(&LIMITS);
         act(&mut fixture);
         assert_eq!(fixture.session.phase(), Phase::Finished);
-        fixture.session.first_to_leave()
+        fixture.session.tcp_closer()
     };
     let by_server = first(|it| {
         it.handle_bytes(b"\x88\x02\x03\xe8");
@@ -148,7 +148,7 @@ fn the_server_leaves_first_where_close_frames_were_exchanged() {
         it.handle_bytes(b"\x88\x02\x03\xe8");
         it.end(1000, "");
     });
-    assert_eq!([by_server, by_us, both], [FirstToLeave::Peer; 3]);
+    assert_eq!([by_server, by_us, both], [TcpCloser::Peer; 3]);
     let silent = first(|it| {
         it.end(1000, "");
         it.now = it.deadline().unwrap();
@@ -163,7 +163,7 @@ fn the_server_leaves_first_where_close_frames_were_exchanged() {
         it.handle_fin();
         it.conclude();
     });
-    assert_eq!([silent, broken, aborted, gone], [FirstToLeave::This; 4]);
+    assert_eq!([silent, broken, aborted, gone], [TcpCloser::Us; 4]);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_server_always_leaves_first() {
     let mut fixture = Fixture::new(&LIMITS);
     fixture.handle_bytes(&close_in(1000, ""));
     fixture.conclude();
-    assert_eq!(fixture.session.first_to_leave(), FirstToLeave::This);
+    assert_eq!(fixture.session.tcp_closer(), TcpCloser::Us);
 }
 
 proptest! {
