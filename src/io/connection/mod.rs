@@ -563,13 +563,13 @@ impl Connection {
     }
 
     /// Whether reading waits for the application, so that nothing tells when the peer is gone.
-    fn is_deaf(&self) -> bool {
+    fn is_read_blocked(&self) -> bool {
         self.is_serving() && self.room() == 0
     }
 
     /// Enters the deadline into the wheel, unless an entry comes up before it anyway.
     fn arm(&mut self, context: &mut Context) {
-        let look = self.is_deaf().then(|| context.now + LOOK_EVERY);
+        let look = self.is_read_blocked().then(|| context.now + LOOK_EVERY);
         let Some(deadline) = look.into_iter().chain(self.deadline()).min() else { return };
         if self.timer.is_none_or(|timer| deadline < timer) {
             let entry = Entry { slot: self.id.slot, generation: self.id.generation };
@@ -586,7 +586,7 @@ impl Connection {
         if self.is_overdue(context.now) && self.look_once_more(context, scratch) {
             self.handle_deadline(context);
         }
-        if self.is_deaf()
+        if self.is_read_blocked()
             && let Some(error) = self.transport.take_error()
         {
             self.handle_transport_error(&error, context);
