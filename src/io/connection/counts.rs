@@ -71,7 +71,7 @@ impl Connection {
     }
 
     /// It is gone, or becomes a WebSocket whose ledger knows of nothing yet.
-    pub fn forget_backlog(&mut self, context: &Context) {
+    pub fn subtract_backlog(&mut self, context: &Context) {
         let before = match &mut self.protocol {
             Protocol::Http(http) => std::mem::take(&mut http.backlog),
             Protocol::WebSocket(socket) => socket.backlog(),

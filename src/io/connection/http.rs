@@ -506,7 +506,7 @@ impl Connection {
         }
         let mut pending = std::mem::take(&mut http.pending);
         self.count_ended(context);
-        self.forget_backlog(context);
+        self.subtract_backlog(context);
         let out = self.outbox.tail(&mut context.pool);
         // Node's thread has checked that both are ASCII.
         let accept = String::from_utf8_lossy(answer.accept);

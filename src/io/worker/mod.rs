@@ -291,7 +291,7 @@ impl Worker {
 
     fn remove(&mut self, slot: u32, generation: u32) {
         let Some(mut connection) = self.registry.remove(slot, generation) else { return };
-        connection.forget_backlog(&self.context);
+        connection.subtract_backlog(&self.context);
         self.shutdowns.note_gone(connection.app());
         self.endings.note_gone(connection.app().app);
         if let Some(memberships) = connection.take_memberships() {

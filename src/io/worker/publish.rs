@@ -35,7 +35,8 @@ impl Worker {
                 });
                 if let Some(Delivery::Missed { report }) = delivery {
                     let report = report || self.event_interest.dropped_messages();
-                    let told = report.then(|| *told.get_or_insert_with(|| self.tell(payload)));
+                    let told =
+                        report.then(|| *told.get_or_insert_with(|| self.append_dropped_payload(payload)));
                     self.handle_missed((slot, generation), kind, told);
                 }
             }
@@ -46,7 +47,7 @@ impl Worker {
 
     /// Hands the payload of a message that was dropped to Node's thread, unless that is too far behind: what is dropped
     /// shall not fill the memory that dropping it is to spare.
-    fn tell(&mut self, payload: &[u8]) -> Option<Slice> {
+    fn append_dropped_payload(&mut self, payload: &[u8]) -> Option<Slice> {
         let events = &mut self.context.events;
         let has_room = events.weight() < HIGH_WATER && !self.uplink.is_choked();
         has_room.then(|| Slice::append(&mut events.bytes, payload))
