@@ -16,7 +16,7 @@ fn journal(stderr: Option<Level>) -> Arc<Journal> {
 #[test]
 fn nothing_is_installed_before_somebody_wants_records_and_the_level_follows_the_wishes() {
     let (one, other) = (journal(None), journal(None));
-    one.hear(|| tracing::error!("nobody listens"));
+    one.scope(|| tracing::error!("nobody listens"));
     assert!(!has_been_set());
     assert_eq!(LevelFilter::current(), LevelFilter::OFF);
 

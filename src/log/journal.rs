@@ -95,14 +95,14 @@ impl Journal {
         self.queue.take()
     }
 
-    /// Hears this thread, until it ends.
+    /// Takes the records of this thread until it ends.
     pub fn attach(self: &Arc<Self>) {
         CURRENT.set(Some(Arc::clone(self)));
     }
 
-    /// Hears what `act` does on this thread. Node's thread may belong to several journals, one for each load of the
+    /// Takes the records of this thread while `act` runs. Node's thread may belong to several journals, one for each load of the
     /// addon, so it is attached to none.
-    pub fn hear<R>(self: &Arc<Self>, act: impl FnOnce() -> R) -> R {
+    pub fn scope<R>(self: &Arc<Self>, act: impl FnOnce() -> R) -> R {
         let before = CURRENT.replace(Some(Arc::clone(self)));
         let result = act();
         CURRENT.set(before);

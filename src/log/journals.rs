@@ -95,9 +95,9 @@ mod tests {
             })
         };
         thread.join().unwrap();
-        one.hear(|| {
+        one.scope(|| {
             tracing::debug!("on this thread");
-            other.hear(|| tracing::error!("within"));
+            other.scope(|| tracing::error!("within"));
             tracing::trace!("not wanted");
             tracing::info!("behind");
         });
@@ -111,17 +111,17 @@ mod tests {
     #[test]
     fn a_closed_journal_and_one_without_listener_keep_nothing() {
         let journal = journal(None);
-        journal.hear(|| tracing::error!("too early"));
+        journal.scope(|| tracing::error!("too early"));
         assert_eq!(journal.waiting(), 0);
         set_listener(&journal, Some(Level::Trace));
-        journal.hear(|| tracing::trace!("wanted"));
+        journal.scope(|| tracing::trace!("wanted"));
         assert_eq!(journal.waiting(), 1);
         set_listener(&journal, None);
-        journal.hear(|| tracing::error!("too late"));
+        journal.scope(|| tracing::error!("too late"));
         assert_eq!(journal.waiting(), 0);
         set_listener(&journal, Some(Level::Trace));
         close(&journal);
-        journal.hear(|| tracing::error!("much too late"));
+        journal.scope(|| tracing::error!("much too late"));
         assert_eq!((journal.waiting(), journal.take()), (0, None));
     }
 
@@ -141,7 +141,7 @@ mod tests {
     fn fields_keep_their_types_and_those_of_the_spans_follow() {
         let journal = journal(None);
         set_listener(&journal, Some(Level::Info));
-        journal.hear(|| {
+        journal.scope(|| {
             let absent: Option<u64> = None;
             let outer = tracing::error_span!("worker", worker = 3_u8).entered();
             let _inner = tracing::error_span!("connection", conn = %"3.1.0", absent).entered();
@@ -176,9 +176,9 @@ mod tests {
     #[test]
     fn a_span_that_was_not_wanted_when_it_was_made_is_disabled() {
         let journal = journal(None);
-        journal.hear(|| assert!(tracing::error_span!("connection").is_disabled()));
+        journal.scope(|| assert!(tracing::error_span!("connection").is_disabled()));
         set_listener(&journal, Some(Level::Error));
-        journal.hear(|| assert!(!tracing::error_span!("connection").is_disabled()));
+        journal.scope(|| assert!(!tracing::error_span!("connection").is_disabled()));
         close(&journal);
     }
 }

@@ -142,7 +142,7 @@ impl Environment {
         let (Some(threads), Some(exchange)) = (&self.threads, self.exchanges.get(handle)) else { return };
         let (conn, peer) = (exchange.to.connection, exchange.peer.address.map(tracing::field::display));
         let worker = conn.worker.0;
-        threads.journal.hear(|| tracing::warn!(rule, %conn, worker, peer, "peer broke a rule of WebSocket"));
+        threads.journal.scope(|| tracing::warn!(rule, %conn, worker, peer, "peer broke a rule of WebSocket"));
     }
 
     /// Without an `upgrade` handler, the first subprotocol that the client offers is selected.

@@ -146,7 +146,7 @@ impl Environment {
             .map_err(|error| Refusal::from(error).thrown(what))?;
         if let Some(threads) = &self.threads {
             for remark in remarks {
-                threads.journal.hear(|| tracing::warn!(call = what, remark, "questionable TLS option"));
+                threads.journal.scope(|| tracing::warn!(call = what, remark, "questionable TLS option"));
             }
         }
         Ok(settings)
