@@ -18,6 +18,7 @@ pub mod pool;
 pub mod publication;
 pub mod ready;
 pub mod registry;
+pub mod relief;
 pub mod reserve;
 pub mod rest;
 pub mod room;

@@ -46,6 +46,7 @@ use crate::io::peak::Peak;
 use crate::io::peers::Peers;
 use crate::io::ready::{Ready, Token};
 use crate::io::registry::Registry;
+use crate::io::relief::Relief;
 use crate::io::reserve::Reserve;
 use crate::io::rest::Rest;
 use crate::io::shutdowns::Shutdowns;
@@ -102,7 +103,7 @@ pub struct Worker {
     /// When other workers were last called for relief.
     called: Option<Timestamp>,
     /// When to look again at apps whose budgets stay exceeded.
-    relief: Option<(Timestamp, Vec<u32>)>,
+    relief: Relief,
     peak: Peak,
     /// Has memory that is free given back to the system, by another thread.
     give_memory_back: fn(),
@@ -178,7 +179,7 @@ impl Worker {
             room_told: None,
             accept_pause: None,
             called: None,
-            relief: None,
+            relief: Relief::default(),
             peak: Peak::default(),
             give_memory_back,
             stopped: false,
@@ -350,7 +351,7 @@ impl Worker {
         let connects = (!self.connector.is_idle()).then_some(self.context.now + LONGEST_NAP);
         let (wheel, shutdown) = (self.context.wheel.next(), self.shutdowns.next_deadline());
         let pause = self.accept_pause.as_ref().map(AcceptPause::end);
-        let relief = self.relief.as_ref().map(|(due, _)| *due);
+        let relief = self.relief.due();
         let (rest, peak) = (self.rest.due(), self.peak.due());
         let deadlines = [wheel, retry, shutdown, connects, pause, rest, peak, relief];
         let next = deadlines.into_iter().flatten().min()?;

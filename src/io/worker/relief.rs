@@ -8,23 +8,26 @@ use crate::bridge::command::Command;
 use crate::bridge::id::WorkerId;
 use crate::io::budget::Excess;
 use crate::io::connection::Connection;
+use crate::io::relief::LOOK_EVERY;
 
 impl Worker {
     /// At the end of a pass: ends the slowest readers of the apps whose output exceeds their budgets.
     pub(super) fn relieve(&mut self) {
-        if let Some((_, apps)) = self.relief.take_if(|(due, _)| *due <= self.context.now) {
-            apps.into_iter().for_each(|app| self.context.budgets.note_growth(app));
-        }
+        let now = self.context.now;
+        self.relief.take_due(now).into_iter().for_each(|app| self.context.budgets.note_growth(app));
         while let Some(app) = self.context.budgets.take_exceeded() {
-            let Some(Excess { wanted, workers, .. }) = self.context.budgets.excess(app) else { continue };
-            let now = self.context.now;
+            let Some(Excess { wanted, needed, workers }) = self.context.budgets.excess(app) else { continue };
+            // Nobody has to go, and who is slow was looked for a moment ago.
+            if needed == 0 && self.relief.holds(app) {
+                continue;
+            }
             self.end_slowest(app, wanted, |connection| connection.progress() + SLOW_AFTER <= now);
             let Some(Excess { needed, .. }) = self.context.budgets.excess(app) else { continue };
             self.call_for_relief(app, workers);
             self.end_slowest(app, needed, |_| true);
             if self.context.budgets.excess(app).is_some() {
                 // Other workers may not have acted yet, or readers turn out to be slow.
-                self.relief.get_or_insert_with(|| (now + LOOK_EVERY, Vec::new())).1.push(app);
+                self.relief.put_off(app, now);
             }
         }
     }
@@ -92,7 +95,5 @@ impl Worker {
 
 /// Who has not taken anything for so long is slow, rather than only not the fastest.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
-/// How often a budget that stays exceeded is looked at again, and other workers are called for it.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Bytes that a connection takes up beside its output, roughly.
 const PER_CONNECTION: u64 = 4096;

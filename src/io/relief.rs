@@ -1,0 +1,67 @@
+//! Apps whose budgets of output stay exceeded, until they are looked at again.
+
+use std::time::Duration;
+
+use crate::protocol::time::Timestamp;
+
+/// Apps whose budgets stay exceeded. Looking for the slowest readers takes a look at all connections, and every pass in which
+/// more waits than before is an occasion: it is taken now and then only, as long as nobody has to go.
+#[derive(Debug, Default)]
+pub struct Relief {
+    /// When to look at them again.
+    due: Option<Timestamp>,
+    apps: Vec<u32>,
+}
+
+impl Relief {
+    /// When [`Self::take_due`] has something to give.
+    #[must_use]
+    pub const fn due(&self) -> Option<Timestamp> {
+        self.due
+    }
+
+    /// Whether an app is to be looked at again.
+    #[must_use]
+    pub fn holds(&self, app: u32) -> bool {
+        self.apps.contains(&app)
+    }
+
+    /// An app is to be looked at again.
+    pub fn put_off(&mut self, app: u32, now: Timestamp) {
+        self.due.get_or_insert(now + LOOK_EVERY);
+        if !self.holds(app) {
+            self.apps.push(app);
+        }
+    }
+
+    /// Those whose time has come.
+    #[must_use]
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<u32> {
+        match self.due.take_if(|due| *due <= now) {
+            Some(_) => std::mem::take(&mut self.apps),
+            None => Vec::new(),
+        }
+    }
+}
+
+/// How often a budget that stays exceeded is looked at again, and other workers are called for it.
+pub const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_is_looked_at_again_once_however_often_it_was_put_off() {
+        let mut relief = Relief::default();
+        assert!(relief.take_due(Timestamp(0)).is_empty());
+        for millis in 0..50 {
+            relief.put_off(7, Timestamp(millis));
+            relief.put_off(8, Timestamp(millis));
+        }
+        assert_eq!((relief.due(), relief.holds(7), relief.holds(9)), (Some(Timestamp(100)), true, false));
+        assert!(relief.take_due(Timestamp(99)).is_empty());
+        assert_eq!(relief.take_due(Timestamp(100)), [7, 8]);
+        assert_eq!((relief.due(), relief.holds(7)), (None, false));
+    }
+}
