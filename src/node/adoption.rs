@@ -139,7 +139,7 @@ impl Environment {
             return Ok(registration.descriptor());
         }
         let (app, share) = self.prepare(env, number)?;
-        let peers = Arc::clone(self.threads()?.pool.peers());
+        let peers = Arc::clone(self.workers.threads()?.pool.peers());
         let registration = Registration::new(Home { peers, app, share, turn: AtomicUsize::new(0) });
         let descriptor = registration.descriptor();
         self.app(number)?.1.registration = Some(registration);
@@ -161,8 +161,8 @@ impl Environment {
         it.adopted = it.adopted.wrapping_add(1);
         let done = Arc::new(Latch::new(1));
         let adoption = Adoption { socket, app: id, address, done: Some(Arc::clone(&done)) };
-        self.outgoing.push(worker, Command::AdoptConnection(Box::new(adoption)));
-        self.flush();
+        self.workers.push(worker, Command::AdoptConnection(Box::new(adoption)));
+        self.workers.flush();
         done.wait(PATIENCE);
         self.await_end(id.app);
         self.update_liveness(env);

@@ -125,12 +125,7 @@ impl Environment {
         let events: Vec<_> = responses.chain(sockets).chain(connections).collect();
         events.into_iter().for_each(|event| self.add_pending(event));
         self.forget_listeners(ended);
-        let Some(threads) = &self.threads else { return };
-        if threads.pool.is_running() {
-            let done = Arc::new(Latch::new(threads.pool.workers().len()));
-            self.outgoing.to_all(&threads.pool, || Command::CloseApp { app: ended, done: Arc::clone(&done) });
-            done.wait(PATIENCE);
-        }
+        self.workers.ask_all(|done| Command::CloseApp { app: ended, done }, PATIENCE);
         self.await_end(number);
     }
 
@@ -148,7 +143,7 @@ impl Environment {
     pub fn prepare(&mut self, env: Env<'_>, app: f64) -> Result<(AppId, Vec<WorkerId>), Misuse> {
         let (number, it) = self.app(app)?;
         let (app, threads) = (AppId { app: number, epoch: it.epoch }, it.threads);
-        let pool = &self.start_threads(env, threads)?.pool;
+        let pool = self.workers.run(env, threads)?;
         let (workers, start) = (pool.workers().len(), pool.starts());
         let (_, it) = self.app(f64::from(number))?;
         it.usage.begin();
@@ -168,13 +163,13 @@ impl Environment {
 
     /// Tells every worker how to serve the connections of an app.
     pub fn announce(&mut self, app: AppId) {
-        let (Some(threads), Some(it)) = (&self.threads, self.apps.get(app.app)) else { return };
+        let Some(it) = self.apps.get(app.app) else { return };
         let (setup, tallies) = (&it.setup, it.stats.tallies());
         let order = || {
             let (setup, tallies) = (setup.clone(), Arc::clone(&tallies));
             Command::SetUpApp(Box::new(SetupOrder { app, setup, tallies }))
         };
-        self.outgoing.to_all(&threads.pool, order);
+        self.workers.to_all(order);
     }
 
     /// Binds a socket and accepts on it.
@@ -208,8 +203,8 @@ impl Environment {
             .map_err(|_| Misuse::invalid_state("too many sockets are listening"))?;
         let children = Arc::clone(&self.app(number)?.1.children);
         let order = ListenOrder { socket, listener: id, app, share, children, file };
-        self.outgoing.push(worker, Command::Listen(Box::new(order)));
-        self.settle();
+        self.workers.push(worker, Command::Listen(Box::new(order)));
+        self.workers.settle();
         self.update_liveness(env);
         Ok(handle)
     }
@@ -402,8 +397,8 @@ pub fn close_listener<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     // A socket that listens keeps the threads running, so somebody releases this.
     let done = Arc::new(Latch::new(1));
     let command = Command::StopListening { listener: listener.id, done: Arc::clone(&done) };
-    environment.outgoing.push(listener.worker, command);
-    environment.flush();
+    environment.workers.push(listener.worker, command);
+    environment.workers.flush();
     done.wait(PATIENCE);
     environment.await_end(listener.app.app);
     environment.update_liveness(call.env());

@@ -84,7 +84,7 @@ impl Environment {
     /// it answers may be kept.
     pub fn answer_from_cache(&mut self, handle: Handle, route: CachedRoute) -> bool {
         // So that however many long answers a turn produces, little of them waits here.
-        self.flush_if_long();
+        self.workers.flush_if_long();
         let Some(exchange) = self.exchanges.get(handle) else { return false };
         if !may_be_shared(exchange) {
             return false;
@@ -107,9 +107,9 @@ impl Environment {
             Finding::Stale(_) | Finding::Nothing => None,
         };
         if let Some(Entry { head, body, .. }) = kept {
-            let head = head.lay_out(&mut self.outgoing, worker);
-            let body = self.outgoing.copy(worker, body);
-            self.outgoing.push(worker, Command::Respond { to, head, body, close: false });
+            let head = head.lay_out(&mut self.workers, worker);
+            let body = self.workers.copy(worker, body);
+            self.workers.push(worker, Command::Respond { to, head, body, close: false });
             self.finish_exchange(handle);
             return true;
         }
@@ -128,7 +128,7 @@ impl Environment {
             *recorded = None;
             return;
         }
-        body.extend_from_slice(data.of(self.outgoing.arena(exchange.to.connection.worker)));
+        body.extend_from_slice(data.of(self.workers.arena(exchange.to.connection.worker)));
     }
 
     /// A response is complete: keeps what was recorded of it, unless that is not what its first `tryEnd` announced.

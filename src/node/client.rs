@@ -71,15 +71,15 @@ impl Environment {
         let client = ClientId { slot: handle.slot, generation: handle.generation };
         let order = order(client, &behavior, ledger);
         entry.insert(Route { app: NO_APP, target: Target::WebSocket(behavior), warned: false });
-        self.outgoing.push(worker, Command::Connect(Box::new(order)));
-        self.settle();
+        self.workers.push(worker, Command::Connect(Box::new(order)));
+        self.workers.settle();
         self.update_liveness(env);
         Ok(handle)
     }
 
     /// The workers take turns. Those that apps have started are used, too.
     fn next_worker(&mut self, env: Env<'_>) -> Result<WorkerId, Misuse> {
-        let workers = self.start_threads(env, default_threads())?.pool.workers().len();
+        let workers = self.workers.run(env, default_threads())?.workers().len();
         self.clients.count = self.clients.count.wrapping_add(1);
         // There are at most 64 workers.
         Ok(WorkerId(u8::try_from(self.clients.count % workers).unwrap_or(0)))
@@ -100,7 +100,7 @@ impl Environment {
             }
             (ConnectOutcome::Connected(connected), None) => {
                 let connection = connected.connection;
-                self.outgoing.push(connection.worker, Command::CloseConnection { connection });
+                self.workers.push(connection.worker, Command::CloseConnection { connection });
                 None
             }
             (ConnectOutcome::Failed(failure), Some(pending)) => {
@@ -125,7 +125,7 @@ impl Environment {
         else {
             // 16.7 million WebSockets are open.
             self.routes.try_remove(route);
-            self.outgoing.push(connection.worker, Command::CloseConnection { connection });
+            self.workers.push(connection.worker, Command::CloseConnection { connection });
             self.registers.set(1, client.to_number());
             let text = env.string(b"too many WebSockets are open");
             return Some((step::NOT_CONNECTED, env.array([env.string(b"ERR_INVALID_STATE"), text])));
@@ -283,8 +283,8 @@ pub fn cancel<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     };
     environment.routes.try_remove(pending.route);
     let client = ClientId { slot: handle.slot, generation: handle.generation };
-    environment.outgoing.push(pending.worker, Command::CancelConnect { client });
-    environment.settle();
+    environment.workers.push(pending.worker, Command::CancelConnect { client });
+    environment.workers.settle();
     environment.update_liveness(call.env());
     Ok(Value::UNDEFINED)
 }

@@ -120,12 +120,12 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         return Ok(mark);
     };
     environment.connections.refused.insert(id);
-    environment.outgoing.push(id.worker, Command::CloseConnection { connection: id });
+    environment.workers.push(id.worker, Command::CloseConnection { connection: id });
     match environment.occupants.get(id) {
         Occupant::Nobody => {}
         Occupant::Exchange { handle, .. } => environment.abort_pending(handle),
         Occupant::Socket(handle) => environment.close_pending(handle, CloseCause::ApplicationClosed, None),
     }
-    environment.settle();
+    environment.workers.settle();
     Ok(mark)
 }

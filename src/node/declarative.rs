@@ -209,14 +209,14 @@ impl Environment {
     /// Answers a request by the declarative response of its route.
     pub fn answer_declaratively(&mut self, handle: Handle, route: usize) {
         // So that however many long answers a turn produces, little of them waits here.
-        self.flush_if_long();
+        self.workers.flush_if_long();
         let Some(exchange) = self.exchanges.get(handle) else { return };
         let Some(Target::Declarative(response)) = self.routes.get(route).map(|route| &route.target) else {
             return;
         };
         let (to, worker) = (exchange.to, exchange.to.connection.worker);
-        let head = response.head.lay_out(&mut self.outgoing, worker);
-        let arena = self.outgoing.arena(worker);
+        let head = response.head.lay_out(&mut self.workers, worker);
+        let arena = self.workers.arena(worker);
         let start = arena.len();
         response.append_body(exchange, arena);
         let body = Slice::tail(arena, start);
@@ -226,7 +226,7 @@ impl Environment {
             let head = ResponseHead { status, fields: &fields.fields, flags: fields.flags };
             exchange.overridden(&head, Framing::Length(u64::from(body.len)))
         });
-        self.outgoing.push(worker, Command::Respond { to, head, body, close: false });
+        self.workers.push(worker, Command::Respond { to, head, body, close: false });
         if let Some(notice) = notice.flatten() {
             self.warn_once(FRAMING_HEADER, notice.name, || notice.text);
         }

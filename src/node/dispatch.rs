@@ -157,7 +157,7 @@ impl Environment {
 
     fn begin_turn(&mut self) {
         if !std::mem::replace(&mut self.dispatcher.is_turning, true) {
-            self.outgoing.hold();
+            self.workers.hold();
             self.pending.begin_turn();
         }
     }
@@ -171,8 +171,8 @@ impl Environment {
     fn end_turn(&mut self) {
         self.dispatcher.is_turning = false;
         self.dispatcher.unflushed = 0;
-        self.outgoing.let_go();
-        self.settle();
+        self.workers.let_go();
+        self.workers.settle();
     }
 
     /// Counts one event. Looks at the clock now and then only.
@@ -180,7 +180,7 @@ impl Environment {
         self.dispatcher.unflushed += 1;
         if self.dispatcher.unflushed > EVENTS_PER_FLUSH {
             self.dispatcher.unflushed = 0;
-            self.flush();
+            self.workers.flush();
         }
         let budget = self.dispatcher.budget.get_or_insert_with(Budget::new);
         budget.events -= 1;
@@ -190,7 +190,7 @@ impl Environment {
 
     /// Gets the next batch, and counts the records that wait. When there is nothing, goes to sleep, and looks once more.
     fn take_batch(&mut self) -> Result<bool, Misuse> {
-        let threads = self.threads.as_ref().ok_or_else(Misuse::bug)?;
+        let threads = self.workers.threads.as_ref().ok_or_else(Misuse::bug)?;
         let workers = threads.pool.workers();
         if let Some((worker, batch, _)) = self.dispatcher.batch.take()
             && let Some(handle) = workers.get(worker.index())
@@ -280,7 +280,7 @@ impl Environment {
             Event::WebSocketClosed { connection, code, cause, reason } => {
                 // What the handlers sent in answer to earlier messages is in front of this: the session may now say
                 // its last word.
-                self.outgoing.push(connection.worker, Command::ConcludeWebSocket { connection });
+                self.workers.push(connection.worker, Command::ConcludeWebSocket { connection });
                 let Some(handle) = self.occupants.socket(connection) else { return Outcome::Nothing };
                 self.close_socket(handle, code, cause);
                 Outcome::Step(step::CLOSE, env.array_buffer(reason.of(self.dispatcher.bytes())))
@@ -402,7 +402,7 @@ impl Environment {
         if let Some(handle) = self.occupants.exchange(connection, request) {
             // A worker that has seen FIN keeps the connection for answers that were under way; there will be none.
             let to = Address { connection, request };
-            self.outgoing.push(connection.worker, Command::AbortResponse { to });
+            self.workers.push(connection.worker, Command::AbortResponse { to });
             return self.abort_step(env, handle, cause).into();
         }
         // The response became a WebSocket in the meantime: its connection was dead before the 101 could be written.

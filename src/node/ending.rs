@@ -68,9 +68,9 @@ impl Environment {
     /// workers are to tell when the last one is gone.
     pub fn await_end(&mut self, number: u32) {
         let listens = self.listeners.iter().any(|(_, listener)| listener.app.app == number);
-        let (Some(threads), Some(app)) = (&self.threads, self.apps.get_mut(number)) else { return };
-        if !listens && app.registration.is_none() && app.usage.end(threads.pool.workers().len()) {
-            self.outgoing.to_all(&threads.pool, || Command::AwaitEnd { app: number });
+        let Some(app) = self.apps.get_mut(number) else { return };
+        if !listens && app.registration.is_none() && app.usage.end(self.workers.all().len()) {
+            self.workers.to_all(|| Command::AwaitEnd { app: number });
         }
     }
 
@@ -102,9 +102,7 @@ impl Environment {
             route.app != number
         });
         cached.into_iter().for_each(|route| self.forget_answers(route));
-        if let Some(threads) = &self.threads {
-            self.outgoing.to_all(&threads.pool, || Command::ForgetApp { app: number });
-        }
+        self.workers.to_all(|| Command::ForgetApp { app: number });
     }
 }
 

@@ -1,18 +1,13 @@
 //! The native functions by the names under which `lib/` calls them.
 
-use super::environment::{Call, Native, Threads};
+use super::environment::{Call, Native};
 use super::error::Misuse;
 use super::js::{Registers, Value};
-use super::system::give_memory_back;
 use super::{
     adoption, app, client, connections, declarative, dispatch, ending, files, http_request, http_response,
     listening, logger, multipart, notices, pending, request_body, response_body, shutdown, stats, store, tcp,
     tls, websocket,
 };
-use crate::bridge::queue::NodeBell;
-use crate::bridge::sync::Arc;
-use crate::io::pool::Pool;
-use crate::log::journals;
 use crate::protocol::cause::{CloseCause, Initiator};
 
 /// Every native function.
@@ -138,24 +133,18 @@ pub const ALL: &[(&str, Native)] = &[
 fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let registers = Registers::new(call.env(), call.argument(0))?;
     let mut environment = call.environment()?;
-    if environment.threads.is_some() {
-        return Err(Misuse::invalid_state("the addon has been started"));
-    }
-    if !environment.doorbell.install(call.env(), call.argument(1), call.argument(3)) {
-        return Err(Misuse::bug());
-    }
+    let level = logger::level_argument(call, 2);
+    environment.workers.start(call.env(), call.argument(1), call.argument(3), level)?;
     environment.registers = registers;
     environment.pending.begin_turn();
-    let bell = Arc::new(NodeBell::new(environment.doorbell.ringer()));
-    let journal = journals::open(logger::level_argument(call, 2), Arc::clone(&bell));
-    let pool = Pool::new(Arc::clone(&bell), Arc::clone(&journal), give_memory_back);
-    environment.threads = Some(Threads { pool, bell, journal });
     Ok(Value::UNDEFINED)
 }
 
 /// `exit()`: the process is about to end; what was sent leaves it first.
 fn exit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    call.environment()?.prepare_exit();
+    let mut environment = call.environment()?;
+    store::abandon_lock();
+    environment.workers.prepare_exit();
     Ok(Value::UNDEFINED)
 }
 
@@ -187,15 +176,15 @@ fn report_uncaught<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `hold()`: commands gather until `letGo`.
 fn hold<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    call.environment()?.outgoing.hold();
+    call.environment()?.workers.hold();
     Ok(Value::UNDEFINED)
 }
 
 /// `letGo()`: the end of `hold`.
 fn let_go<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    environment.outgoing.let_go();
-    environment.settle();
+    environment.workers.let_go();
+    environment.workers.settle();
     Ok(Value::UNDEFINED)
 }
 

@@ -12,6 +12,7 @@ use super::pending::PendingEvent;
 use super::request_body::RequestBody;
 use super::response_body::Output;
 use super::router::Params;
+use super::state::workers::Workers;
 use super::websocket::Socket;
 use crate::bridge::command::{Command, Exchange as Address, HeadBytes};
 use crate::bridge::event::Slice;
@@ -249,8 +250,8 @@ impl Environment {
         }
         let exchange = self.exchanges.get_mut(handle)?;
         let worker = exchange.to.connection.worker;
-        let status = self.outgoing.copy(worker, &exchange.status);
-        let fields = self.outgoing.copy(worker, &exchange.fields);
+        let status = self.workers.copy(worker, &exchange.status);
+        let fields = self.workers.copy(worker, &exchange.fields);
         Some((exchange.to, HeadBytes { status, fields, flags: exchange.flags }))
     }
 
@@ -280,12 +281,12 @@ impl Environment {
         let Some(exchange) = self.exchanges.get(handle) else { return };
         let (to, worker) = (exchange.to, exchange.to.connection.worker);
         let head = HeadBytes {
-            status: self.outgoing.copy(worker, status.as_bytes()),
-            fields: self.outgoing.copy(worker, fields),
+            status: self.workers.copy(worker, status.as_bytes()),
+            fields: self.workers.copy(worker, fields),
             flags: FieldFlags::NONE,
         };
-        let body = self.outgoing.copy(worker, body);
-        self.outgoing.push(worker, Command::Respond { to, head, body, close });
+        let body = self.workers.copy(worker, body);
+        self.workers.push(worker, Command::Respond { to, head, body, close });
         self.finish_exchange(handle);
     }
 
@@ -293,7 +294,7 @@ impl Environment {
     pub fn abort_exchange(&mut self, handle: Handle) {
         let Some(exchange) = self.exchanges.get(handle) else { return };
         let to = exchange.to;
-        self.outgoing.push(to.connection.worker, Command::AbortResponse { to });
+        self.workers.push(to.connection.worker, Command::AbortResponse { to });
         self.finish_exchange(handle);
     }
 
@@ -340,9 +341,9 @@ impl Environment {
         let extensions = agreement.map(|agreement| agreement.answer());
         let additions = self.handshake_additions(handle, &accept, extensions.as_deref());
         let protocol = protocol.filter(|_| !additions.has_subprotocol);
-        let accept = self.outgoing.copy(worker, accept.as_bytes());
-        let protocol = self.outgoing.copy(worker, protocol.unwrap_or_default().as_bytes());
-        let arena = self.outgoing.arena(worker);
+        let accept = self.workers.copy(worker, accept.as_bytes());
+        let protocol = self.workers.copy(worker, protocol.unwrap_or_default().as_bytes());
+        let arena = self.workers.arena(worker);
         let start = arena.len();
         arena.extend_from_slice(&additions.lines);
         if let Some(extensions) = extensions {
@@ -352,7 +353,7 @@ impl Environment {
         }
         let fields = Slice::tail(arena, start);
         let command = Command::Upgrade { to, accept, protocol, fields, agreement, rules, ledger };
-        self.outgoing.push(worker, command);
+        self.workers.push(worker, command);
         if let Some(stats) = self.stats(app) {
             stats.note_opened();
         }
@@ -565,12 +566,12 @@ pub fn address_as_text(peer: Option<SocketAddr>) -> String {
 /// Copies a text-or-data argument into the arena of the next command to `worker`.
 pub fn append_payload(
     call: &Call<'_>,
-    environment: &mut Environment,
+    workers: &mut Workers,
     worker: crate::bridge::id::WorkerId,
     index: usize,
 ) -> Result<Slice, Misuse> {
-    environment.flush_if_long();
-    let arena = environment.outgoing.arena(worker);
+    workers.flush_if_long();
+    let arena = workers.arena(worker);
     let start = arena.len();
     call.env().append_text_or_data(call.argument(index), arena)?;
     Ok(Slice::tail(arena, start))

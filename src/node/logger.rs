@@ -11,7 +11,7 @@ impl Environment {
     /// new ones have to wait for their turn, behind the events of the next batch.
     pub fn next_record<'c>(&mut self, env: Env<'c>) -> Option<Value<'c>> {
         self.dispatcher.records = self.dispatcher.records.checked_sub(1)?;
-        let record = self.threads.as_ref()?.journal.take()?;
+        let record = self.workers.journal()?.take()?;
         Some(to_array(env, record))
     }
 }
@@ -38,7 +38,7 @@ fn to_array(env: Env<'_>, record: Record) -> Value<'_> {
 /// `setLogger(level)`: from now on records up to this level come with `next`; none with 0.
 pub fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    journals::set_listener(&environment.threads()?.journal, level_argument(call, 0));
+    journals::set_listener(&environment.workers.threads()?.journal, level_argument(call, 0));
     Ok(Value::UNDEFINED)
 }
 

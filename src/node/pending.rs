@@ -120,7 +120,7 @@ impl Environment {
     pub fn add_pending(&mut self, event: PendingEvent) {
         self.pending.events.push_back(event);
         if !self.dispatcher.is_turning && !std::mem::replace(&mut self.pending.has_rung, true) {
-            self.doorbell.ring();
+            self.workers.ring();
         }
     }
 
@@ -140,14 +140,14 @@ impl Environment {
         let connection = socket.connection;
         let command = match &said {
             Some((code, reason)) => {
-                let reason = self.outgoing.copy(connection.worker, reason);
+                let reason = self.workers.copy(connection.worker, reason);
                 Command::EndWebSocket { connection, cause, code: *code, reason }
             }
             None => Command::CloseWebSocket { connection },
         };
-        self.outgoing.push(connection.worker, command);
+        self.workers.push(connection.worker, command);
         self.add_pending(PendingEvent::Close { socket: handle, cause, said });
-        self.settle();
+        self.workers.settle();
     }
 
     /// Aborts a response: the worker is told now, JavaScript next. Nothing if that has happened.
@@ -158,9 +158,9 @@ impl Environment {
         }
         exchange.stage = Stage::Over;
         let to = exchange.to;
-        self.outgoing.push(to.connection.worker, Command::AbortResponse { to });
+        self.workers.push(to.connection.worker, Command::AbortResponse { to });
         self.add_pending(PendingEvent::Abort { exchange: handle, cause: CloseCause::ApplicationClosed });
-        self.settle();
+        self.workers.settle();
     }
 
     /// A WebSocket has subscribed or unsubscribed. Returns the place of the event, if there is a handler for it.

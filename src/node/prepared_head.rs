@@ -1,6 +1,6 @@
 //! A response head that was checked before its request came: of a declarative response, and of a cached one.
 
-use super::state::outgoing::Outgoing;
+use super::state::workers::Workers;
 use crate::bridge::command::HeadBytes;
 use crate::bridge::id::WorkerId;
 use crate::protocol::http::encode::FieldFlags;
@@ -18,9 +18,9 @@ pub struct PreparedHead {
 
 impl PreparedHead {
     /// Copies it for the next command to `worker`.
-    pub fn lay_out(&self, outgoing: &mut Outgoing, worker: WorkerId) -> HeadBytes {
-        let status = outgoing.copy(worker, &self.status);
-        let fields = outgoing.copy(worker, &self.fields);
+    pub fn lay_out(&self, workers: &mut Workers, worker: WorkerId) -> HeadBytes {
+        let status = workers.copy(worker, &self.status);
+        let fields = workers.copy(worker, &self.fields);
         HeadBytes { status, fields, flags: self.flags }
     }
 

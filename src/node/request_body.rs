@@ -222,9 +222,9 @@ impl Environment {
         let given = hand_over(env, delivery);
         if exchange.body.must_pause() {
             let to = exchange.to;
-            self.outgoing.push(to.connection.worker, Command::PauseReading { to });
+            self.workers.push(to.connection.worker, Command::PauseReading { to });
             // Not gathered with others: the worker reads on until it hears.
-            self.flush();
+            self.workers.flush();
         }
         let (kind, value) = given?;
         self.registers.set(1, f64::from(handle.slot));
@@ -262,11 +262,11 @@ pub fn attach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let is_due = exchange.body.attach(taker);
     let to = exchange.to;
     if exchange.body.resume() && !exchange.output.is_paused {
-        environment.outgoing.push(to.connection.worker, Command::ResumeReading { to });
-        environment.settle();
+        environment.workers.push(to.connection.worker, Command::ResumeReading { to });
+        environment.workers.settle();
     }
     if is_due && environment.dispatcher.deliver_body(handle) {
-        environment.doorbell.ring();
+        environment.workers.ring();
     }
     Ok(Value::UNDEFINED)
 }

@@ -139,7 +139,7 @@ impl Environment {
         if exchange.stage == Stage::Waiting {
             exchange.stage = Stage::Started;
             if let Some((to, head)) = self.take_head(handle, framing) {
-                self.outgoing.push(to.connection.worker, Command::StartResponse { to, head, framing });
+                self.workers.push(to.connection.worker, Command::StartResponse { to, head, framing });
             }
         }
     }
@@ -152,7 +152,7 @@ impl Environment {
             let ledger = Arc::new(Ledger::default());
             exchange.output.ledger = Some(Arc::clone(&ledger));
             let to = exchange.to;
-            self.outgoing.push(to.connection.worker, Command::MeterResponse { to, ledger });
+            self.workers.push(to.connection.worker, Command::MeterResponse { to, ledger });
         }
     }
 
@@ -165,13 +165,13 @@ impl Environment {
         let is_long = exchange.output.burst.add(u64::from(data.len), asked);
         let is_enough = exchange.output.is_enough_to_begin_with();
         self.record(handle, data);
-        self.outgoing.push(to.connection.worker, Command::WriteBody { to, data });
+        self.workers.push(to.connection.worker, Command::WriteBody { to, data });
         if is_enough {
-            self.hand_over(to.connection.worker);
+            self.workers.hand_over(to.connection.worker);
         }
         if is_long && !self.dispatcher.is_turning {
             // Written from a timer, a promise or a stream: without a turn of the dispatcher it would never end.
-            self.doorbell.ring();
+            self.workers.ring();
         }
     }
 
@@ -186,7 +186,7 @@ impl Environment {
         }
         exchange.output.looked = exchange.output.written;
         let connection = exchange.to.connection;
-        self.look_at(connection);
+        self.workers.look_at(connection);
         self.exchanges.get(handle).map_or(0, |exchange| exchange.output.room(asked))
     }
 
@@ -196,7 +196,7 @@ impl Environment {
         if exchange.output.wait != Wait::Asked {
             exchange.output.wait = Wait::Asked;
             let to = exchange.to;
-            self.outgoing.push(to.connection.worker, Command::NotifyWritable { to });
+            self.workers.push(to.connection.worker, Command::NotifyWritable { to });
         }
     }
 
@@ -218,7 +218,7 @@ pub fn begin_write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (handle, exchange) = environment.response(call.number(0))?;
     refuse_announced(exchange, "beginWrite")?;
     environment.start_body(handle, Framing::Chunked);
-    environment.settle();
+    environment.workers.settle();
     Ok(Value::UNDEFINED)
 }
 
@@ -228,7 +228,7 @@ pub fn write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (handle, exchange) = environment.response(call.number(0))?;
     refuse_announced(exchange, "write")?;
     let worker = exchange.to.connection.worker;
-    let data = append_payload(call, &mut environment, worker, 1)?;
+    let data = append_payload(call, &mut environment.workers, worker, 1)?;
     if data.len == 0 {
         return Ok(call.env().from_bool(true));
     }
@@ -238,7 +238,7 @@ pub fn write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     if !has_room {
         environment.await_room(handle);
     }
-    environment.settle();
+    environment.workers.settle();
     Ok(call.env().from_bool(has_room))
 }
 
@@ -272,12 +272,12 @@ pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
     let is_whole = exchange.stage == Stage::Waiting && length == total;
     let (is_all, is_complete) = if is_whole && length <= environment.find_room(handle) {
-        environment.flush_if_long();
+        environment.workers.flush_if_long();
         let data = environment.copy_piece(to.connection.worker, &chunk, 0..chunk.length());
         environment.record(handle, data);
         if let Some((to, head)) = environment.take_head(handle, Framing::Length(total)) {
             let command = Command::Respond { to, head, body: data, close: false };
-            environment.outgoing.push(to.connection.worker, command);
+            environment.workers.push(to.connection.worker, command);
         }
         (true, true)
     } else {
@@ -288,7 +288,7 @@ pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         let taken = environment.write_as_far_as_there_is_room(handle, &chunk);
         let is_complete = written + taken == total;
         if is_complete {
-            environment.outgoing.push(to.connection.worker, Command::FinishResponse { to, close: false });
+            environment.workers.push(to.connection.worker, Command::FinishResponse { to, close: false });
         }
         (taken == length, is_complete)
     };
@@ -298,7 +298,7 @@ pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     } else if !is_all {
         environment.await_room(handle);
     }
-    environment.settle();
+    environment.workers.settle();
     Ok(env.from_number(f64::from(u8::from(is_all) + 2 * u8::from(is_complete))))
 }
 
@@ -314,7 +314,7 @@ impl Environment {
             if room == 0 {
                 break;
             }
-            self.flush_if_long();
+            self.workers.flush_if_long();
             let part = taken..chunk.length().min(taken.saturating_add(room));
             taken = part.end;
             let data = self.copy_piece(worker, chunk, part);
@@ -325,7 +325,7 @@ impl Environment {
 
     /// Copies a part of a chunk for the next command to `worker`.
     fn copy_piece(&mut self, worker: WorkerId, chunk: &Payload<'_>, part: Range<usize>) -> Slice {
-        let arena = self.outgoing.arena(worker);
+        let arena = self.workers.arena(worker);
         let start = arena.len();
         chunk.append(&part, arena);
         Slice::tail(arena, start)
@@ -345,7 +345,7 @@ pub fn attach_writable<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (handle, exchange) = environment.response(call.number(0))?;
     exchange.output.is_attached = true;
     environment.make_up(handle);
-    environment.settle();
+    environment.workers.settle();
     Ok(Value::UNDEFINED)
 }
 
@@ -366,9 +366,9 @@ pub fn pause<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (_, exchange) = environment.response(call.number(0))?;
     let to = exchange.to;
     if !std::mem::replace(&mut exchange.output.is_paused, true) && !exchange.body.is_paused() {
-        environment.outgoing.push(to.connection.worker, Command::PauseReading { to });
+        environment.workers.push(to.connection.worker, Command::PauseReading { to });
         // At once: the worker goes on reading until it knows.
-        environment.flush();
+        environment.workers.flush();
     }
     Ok(Value::UNDEFINED)
 }
@@ -379,9 +379,9 @@ pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (_, exchange) = environment.response(call.number(0))?;
     let to = exchange.to;
     if std::mem::take(&mut exchange.output.is_paused) && !exchange.body.is_paused() {
-        environment.outgoing.push(to.connection.worker, Command::ResumeReading { to });
+        environment.workers.push(to.connection.worker, Command::ResumeReading { to });
     }
-    environment.settle();
+    environment.workers.settle();
     Ok(Value::UNDEFINED)
 }
 
@@ -390,23 +390,23 @@ pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, exchange) = environment.response(call.number(0))?;
     let (to, stage, worker) = (exchange.to, exchange.stage, exchange.to.connection.worker);
-    let body = append_payload(call, &mut environment, worker, 1)?;
+    let body = append_payload(call, &mut environment.workers, worker, 1)?;
     let close = call.truthy(2);
     if stage == Stage::Waiting {
         environment.record(handle, body);
         let framing = Framing::Length(u64::from(body.len));
         if let Some((to, head)) = environment.take_head(handle, framing) {
-            environment.outgoing.push(worker, Command::Respond { to, head, body, close });
+            environment.workers.push(worker, Command::Respond { to, head, body, close });
         }
     } else {
         if body.len > 0 {
             environment.write_piece(handle, body);
         }
-        environment.outgoing.push(worker, Command::FinishResponse { to, close });
+        environment.workers.push(worker, Command::FinishResponse { to, close });
     }
     environment.keep_recording(handle);
     environment.finish_exchange(handle);
-    environment.settle();
+    environment.workers.settle();
     Ok(Value::UNDEFINED)
 }
 
@@ -425,9 +425,9 @@ pub fn end_without_body<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         exchange.flags = exchange.flags | FieldFlags::CONNECTION;
     }
     environment.start_response(handle, framing);
-    environment.outgoing.push(to.connection.worker, Command::FinishResponse { to, close });
+    environment.workers.push(to.connection.worker, Command::FinishResponse { to, close });
     environment.finish_exchange(handle);
-    environment.settle();
+    environment.workers.settle();
     Ok(Value::UNDEFINED)
 }
 

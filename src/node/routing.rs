@@ -55,7 +55,7 @@ impl Environment {
             }
             Err(_) => {
                 // 16.7 million responses are outstanding; this one cannot be served.
-                self.outgoing.push(connection.worker, Command::AbortResponse { to });
+                self.workers.push(connection.worker, Command::AbortResponse { to });
                 Outcome::Nothing
             }
         }
@@ -139,10 +139,12 @@ impl Environment {
 
     /// The worker saw a valid request; that it is no valid handshake is found here. For the log it is the same.
     fn tell_refused(&self, handle: Handle, rule: &str) {
-        let (Some(threads), Some(exchange)) = (&self.threads, self.exchanges.get(handle)) else { return };
+        let (Some(journal), Some(exchange)) = (self.workers.journal(), self.exchanges.get(handle)) else {
+            return;
+        };
         let (conn, peer) = (exchange.to.connection, exchange.peer.address.map(tracing::field::display));
         let worker = conn.worker.0;
-        threads.journal.scope(|| tracing::warn!(rule, %conn, worker, peer, "peer broke a rule of WebSocket"));
+        journal.scope(|| tracing::warn!(rule, %conn, worker, peer, "peer broke a rule of WebSocket"));
     }
 
     /// Without an `upgrade` handler, the first subprotocol that the client offers is selected.

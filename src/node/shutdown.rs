@@ -11,7 +11,6 @@ use super::pending::PendingEvent;
 use super::websocket::close_code;
 use crate::bridge::command::{Command, ShutdownOrder};
 use crate::bridge::id::AppId;
-use crate::bridge::latch::Latch;
 use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
 
@@ -81,20 +80,16 @@ impl Environment {
         let events = sockets.map(|(socket, _)| PendingEvent::Close { socket, cause, said: None });
         let events: Vec<_> = events.collect();
         events.into_iter().for_each(|event| self.add_pending(event));
-        let threads = self.threads.as_ref()?;
-        if !threads.pool.is_running() {
+        if !self.workers.is_running() {
             return None;
         }
-        let workers = threads.pool.workers().len();
         // First of all no worker accepts any more. What they have accepted is then on its way to the worker that is to
         // serve it, in front of the second command.
-        let done = Arc::new(Latch::new(workers));
-        self.outgoing.to_all(&threads.pool, || Command::StopAccepting { app, done: Arc::clone(&done) });
-        done.wait(super::app::PATIENCE);
+        self.workers.ask_all(|done| Command::StopAccepting { app, done }, super::app::PATIENCE);
         let order = Arc::new(ShutdownOrder { app, code, reason, timeout });
-        self.outgoing.to_all(&threads.pool, || Command::ShutDownApp(Arc::clone(&order)));
+        self.workers.to_all(|| Command::ShutDownApp(Arc::clone(&order)));
         self.await_end(number);
-        Some(self.shutdowns.begin(order, workers))
+        Some(self.shutdowns.begin(order, self.workers.all().len()))
     }
 
     /// Code and reason for the handlers of what `cause` has ended.

@@ -3,9 +3,10 @@
 
 use std::time::Instant;
 
-use super::environment::{Call, Environment, Threads};
+use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::js::{Env, Value};
+use super::state::workers::Workers;
 use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
 use crate::bridge::tally::{Counter, Tally};
@@ -131,23 +132,16 @@ impl Environment {
 
     /// Events that wait for a handler and their weight in bytes, commands that wait for a worker: of all apps together.
     fn queues(&self) -> [f64; 3] {
-        let workers = || self.threads.iter().flat_map(|threads| threads.pool.workers());
-        let (mut events, mut weight) = (self.dispatcher.remaining(), 0);
-        let mut commands = self.outgoing.waiting();
-        for worker in workers() {
-            let (its_events, its_weight) = worker.uplink.waiting();
-            events += its_events;
-            weight += its_weight;
-            commands += worker.downlink.waiting();
-        }
-        [events as f64, weight as f64, commands as f64]
+        let (events, weight, commands) = self.workers.waiting();
+        [(self.dispatcher.remaining() + events) as f64, weight as f64, commands as f64]
     }
 }
 
 /// Processor time of every worker, in seconds; `undefined` where the system does not tell.
-fn processor_times<'c>(env: Env<'c>, threads: Option<&Threads>) -> Vec<Value<'c>> {
-    let workers = threads.iter().flat_map(|threads| threads.pool.workers());
+fn processor_times<'c>(env: Env<'c>, workers: &Workers) -> Vec<Value<'c>> {
     workers
+        .all()
+        .iter()
         .map(|worker| {
             worker.processor_time().map_or(Value::UNDEFINED, |time| env.from_number(time.as_secs_f64()))
         })
@@ -159,7 +153,7 @@ fn processor_times<'c>(env: Env<'c>, threads: Option<&Threads>) -> Vec<Value<'c>
 pub fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut environment) = (call.env(), call.environment()?);
     let queues = environment.queues();
-    let times = processor_times(env, environment.threads.as_ref());
+    let times = processor_times(env, &environment.workers);
     let (_, app) = environment.app(call.number(0))?;
     let (uptime, numbers) = (app.stats.started.elapsed().as_secs_f64(), app.stats.counts());
     let refusals = app.stats.refusals();
@@ -188,7 +182,7 @@ pub fn watch_drops<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let wanted = call.truthy(0);
     let mut environment = call.environment()?;
     environment.dispatcher.tells_drops = wanted;
-    environment.threads()?.pool.event_interest().set_dropped_messages(wanted);
+    environment.workers.threads()?.pool.event_interest().set_dropped_messages(wanted);
     Ok(Value::UNDEFINED)
 }
 

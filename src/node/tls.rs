@@ -128,7 +128,7 @@ pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let handle = Handle::from_number(call.number(0));
     if let Some(connection) = handle.and_then(|handle| environment.handshakes.remove(handle)) {
         environment.resume_handshake(connection);
-        environment.settle();
+        environment.workers.settle();
     }
     Ok(Value::UNDEFINED)
 }
@@ -144,9 +144,9 @@ impl Environment {
     ) -> Result<Settings, Misuse> {
         let Evaluation { settings, remarks } = Settings::evaluate(options, base, SystemTime::now())
             .map_err(|error| Refusal::from(error).thrown(what))?;
-        if let Some(threads) = &self.threads {
+        if let Some(journal) = self.workers.journal() {
             for remark in remarks {
-                threads.journal.scope(|| tracing::warn!(call = what, remark, "questionable TLS option"));
+                journal.scope(|| tracing::warn!(call = what, remark, "questionable TLS option"));
             }
         }
         Ok(settings)
@@ -186,7 +186,7 @@ impl Environment {
     }
 
     fn resume_handshake(&mut self, connection: ConnectionId) {
-        self.outgoing.push(connection.worker, Command::ResumeHandshake { connection });
+        self.workers.push(connection.worker, Command::ResumeHandshake { connection });
     }
 }
 

@@ -211,7 +211,7 @@ impl Environment {
         if socket.drain == DrainRequest::None {
             socket.drain = request;
             let connection = socket.connection;
-            self.outgoing.push(connection.worker, Command::NotifyDrain { connection });
+            self.workers.push(connection.worker, Command::NotifyDrain { connection });
         }
     }
 
@@ -224,9 +224,9 @@ impl Environment {
         let is_enough = socket.is_enough_to_begin_with();
         if socket.is_far_ahead() {
             socket.looked = socket.accepted;
-            self.look_at(connection);
+            self.workers.look_at(connection);
         } else if is_enough {
-            self.hand_over(connection.worker);
+            self.workers.hand_over(connection.worker);
         }
         self.sockets.get(handle).map_or(0, |socket| socket.waiting(asked))
     }
@@ -250,7 +250,7 @@ impl Environment {
         if let Some(socket) = self.sockets.get_mut(handle) {
             socket.looked = socket.accepted;
         }
-        self.look_at(connection);
+        self.workers.look_at(connection);
         let socket = self.sockets.get(handle);
         socket.is_some_and(|socket| rules.must_drop(socket.ledger.outstanding(socket.accepted)))
     }
@@ -269,7 +269,7 @@ impl Environment {
         let Some(socket) = self.sockets.get_mut(handle) else { return };
         if !std::mem::replace(&mut socket.limited, true) {
             let connection = socket.connection;
-            self.outgoing.push(connection.worker, Command::LimitWebSocket { connection });
+            self.workers.push(connection.worker, Command::LimitWebSocket { connection });
         }
     }
 
@@ -315,17 +315,15 @@ impl Environment {
             return Ok(false);
         }
         call.env().append_text_or_data(call.argument(first + 1), &mut message)?;
-        self.flush_if_long();
+        self.workers.flush_if_long();
         let workers: Vec<WorkerId> = self.topics.workers(id).collect();
         for worker in workers {
-            let payload = self.outgoing.copy(worker, &message);
+            let payload = self.workers.copy(worker, &message);
             let except = except.map(|(_, connection)| connection).filter(|it| it.worker == worker);
-            self.outgoing.push(worker, Command::Publish { topic: id, except, kind, payload, compress });
-            if self.outgoing.count_message(worker, message.len()) {
-                self.look(worker);
-            }
+            self.workers.push(worker, Command::Publish { topic: id, except, kind, payload, compress });
+            self.workers.note_message(worker, message.len());
         }
-        self.settle();
+        self.workers.settle();
         Ok(true)
     }
 }
@@ -439,28 +437,26 @@ fn transmit<'c>(
         Droppable::No => false,
         Droppable::Already(_) => true,
     };
-    let payload = append_payload(call, environment, connection.worker, 1)?;
+    let payload = append_payload(call, &mut environment.workers, connection.worker, 1)?;
     if must_drop {
         // Otherwise a loop that goes on sending would fill the memory with what it was told is dropped.
         let wanted = !is_closing && environment.wants_dropped(handle);
-        let arena = environment.outgoing.arena(connection.worker);
+        let arena = environment.workers.arena(connection.worker);
         let message = wanted.then(|| arena[payload.start as usize..].to_vec());
         arena.truncate(payload.start as usize);
         environment.registers.set(1, -1.0);
         if !is_closing {
             environment.note_dropped(handle, app, droppable, message);
             environment.act_on_limit(handle);
-            environment.settle();
+            environment.workers.settle();
         }
         return Ok(call.env().from_number(sent::DROPPED));
     }
-    environment.outgoing.push(connection.worker, command(connection, payload));
+    environment.workers.push(connection.worker, command(connection, payload));
     let asked = environment.dispatcher.asked;
     let (_, socket) = environment.socket(call.number(0))?;
     let is_long = socket.accept(payload.len, asked);
-    if environment.outgoing.count_message(connection.worker, payload.len as usize) {
-        environment.look(connection.worker);
-    }
+    environment.workers.note_message(connection.worker, payload.len as usize);
     let queued = environment.find_waiting(handle) > 0;
     if queued {
         environment.request_drain(handle);
@@ -468,9 +464,9 @@ fn transmit<'c>(
     if is_long && !environment.dispatcher.is_turning {
         // Sent from a timer, a promise or a stream. Without a turn of the dispatcher it would never end, however many turns
         // of Node's loop it takes.
-        environment.doorbell.ring();
+        environment.workers.ring();
     }
-    environment.settle();
+    environment.workers.settle();
     Ok(call.env().from_number(if queued { sent::QUEUED } else { sent::NOW }))
 }
 
@@ -508,7 +504,7 @@ pub fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let amount = environment.find_waiting(handle);
     if amount > 0 {
         environment.request_drain(handle);
-        environment.settle();
+        environment.workers.settle();
     }
     Ok(call.env().from_number(amount as f64))
 }
@@ -569,8 +565,8 @@ pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     if let Some(socket) = environment.sockets.get_mut(handle) {
         socket.topics.insert(topic);
     }
-    environment.outgoing.push(connection.worker, Command::Subscribe { connection, topic });
-    environment.settle();
+    environment.workers.push(connection.worker, Command::Subscribe { connection, topic });
+    environment.workers.settle();
     let mark = environment.add_subscription(handle, Change { name, new: old + 1, old });
     Ok(call.env().from_number(mark.map_or(-1.0, |mark| mark as f64)))
 }
@@ -589,8 +585,8 @@ pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         return Ok(call.env().from_number(-2.0));
     }
     let change = environment.topics.unsubscribe(topic, connection.worker);
-    environment.outgoing.push(connection.worker, Command::Unsubscribe { connection, topic });
-    environment.settle();
+    environment.workers.push(connection.worker, Command::Unsubscribe { connection, topic });
+    environment.workers.settle();
     let mark = environment.add_subscription(handle, change);
     Ok(call.env().from_number(mark.map_or(-1.0, |mark| mark as f64)))
 }

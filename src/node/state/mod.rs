@@ -4,3 +4,4 @@
 pub mod doorbell;
 pub mod outgoing;
 pub mod topics;
+pub mod workers;

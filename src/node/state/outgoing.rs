@@ -159,14 +159,14 @@ impl Outgoing {
         self.overdue[worker.index()] = is_late.then_some(latch);
     }
 
-    /// Hands everything over and waits until it is written, at most `patience`: the process is about to end.
-    pub fn flush_and_wait(&mut self, pool: &Pool, patience: Duration) {
+    /// Hands everything over, a last command for each worker included, and waits until every worker has released the latch of
+    /// its command, at most `patience`. Nothing while no thread runs.
+    pub fn ask_all(&mut self, pool: &Pool, question: impl Fn(Arc<Latch>) -> Command, patience: Duration) {
         if !pool.is_running() {
             return;
         }
-        let count = pool.workers().len();
-        let latch = Arc::new(Latch::new(count));
-        self.to_all(pool, || Command::Flush(Arc::clone(&latch)));
+        let latch = Arc::new(Latch::new(pool.workers().len()));
+        self.to_all(pool, || question(Arc::clone(&latch)));
         latch.wait(patience);
     }
 

@@ -1,0 +1,276 @@
+//! The I/O threads, as Node's thread has them: what is on its way to them, and the bell by which they call.
+
+use std::time::{Duration, Instant};
+
+use super::doorbell::Doorbell;
+use super::outgoing::Outgoing;
+use crate::bridge::command::Command;
+use crate::bridge::event::Slice;
+use crate::bridge::id::{ConnectionId, WorkerId};
+use crate::bridge::latch::Latch;
+use crate::bridge::queue::NodeBell;
+use crate::bridge::record::Level;
+use crate::bridge::sync::Arc;
+use crate::io::pool::{Handle, Pool};
+use crate::log::journal::Journal;
+use crate::log::journals;
+use crate::node::error::{Misuse, code_of};
+use crate::node::js::{Env, Value};
+use crate::node::system::give_memory_back;
+
+/// See the top of the file.
+#[derive(Default)]
+pub struct Workers {
+    /// How they get attention.
+    doorbell: Doorbell,
+    /// `None` before [`Self::start`], and after the end.
+    pub(in crate::node) threads: Option<Threads>,
+    /// Commands being gathered.
+    outgoing: Outgoing,
+    /// The process is about to end: whatever is sent from now on is waited for, in all no longer than this.
+    farewell: Option<Duration>,
+}
+
+/// The I/O threads and their bell.
+pub struct Threads {
+    /// The workers.
+    pub pool: Pool,
+    /// Rung by them.
+    pub bell: Arc<NodeBell>,
+    /// What they tell of themselves.
+    pub journal: Arc<Journal>,
+}
+
+/// The life of the threads.
+impl Workers {
+    /// Makes the pool, in which no thread runs yet. `function` is what the bell calls, and `resource` what it is to
+    /// `async_hooks`; records up to `level` go to stderr.
+    ///
+    /// # Errors
+    /// This was called before.
+    pub fn start(
+        &mut self,
+        env: Env<'_>,
+        function: Value<'_>,
+        resource: Value<'_>,
+        level: Option<Level>,
+    ) -> Result<(), Misuse> {
+        if self.threads.is_some() {
+            return Err(Misuse::invalid_state("the addon has been started"));
+        }
+        if !self.doorbell.install(env, function, resource) {
+            return Err(Misuse::bug());
+        }
+        let bell = Arc::new(NodeBell::new(self.doorbell.ringer()));
+        let journal = journals::open(level, Arc::clone(&bell));
+        let pool = Pool::new(Arc::clone(&bell), Arc::clone(&journal), give_memory_back);
+        self.threads = Some(Threads { pool, bell, journal });
+        Ok(())
+    }
+
+    /// The I/O threads.
+    ///
+    /// # Errors
+    /// `lib/` has not called `start` yet.
+    pub fn threads(&mut self) -> Result<&mut Threads, Misuse> {
+        self.threads.as_mut().ok_or_else(Misuse::bug)
+    }
+
+    /// Starts the I/O threads, of which at least `count` are wanted, unless they run.
+    ///
+    /// # Errors
+    /// The system has no more of them to give.
+    pub fn run(&mut self, env: Env<'_>, count: usize) -> Result<&Pool, Misuse> {
+        let threads = self.threads.as_mut().ok_or_else(Misuse::bug)?;
+        threads
+            .pool
+            .ensure(count)
+            .map_err(|error| Misuse::system(code_of(&error), format!("no I/O thread: {error}")))?;
+        self.doorbell.hold(env, true);
+        Ok(&threads.pool)
+    }
+
+    /// Whether the threads run. Otherwise nobody is connected.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.threads.as_ref().is_some_and(|threads| threads.pool.is_running())
+    }
+
+    /// Every worker there has been so far, by number.
+    #[must_use]
+    pub fn all(&self) -> &[Handle] {
+        self.threads.as_ref().map_or(&[], |threads| threads.pool.workers())
+    }
+
+    /// The log; `None` before [`Self::start`].
+    #[must_use]
+    pub fn journal(&self) -> Option<&Arc<Journal>> {
+        self.threads.as_ref().map(|threads| &threads.journal)
+    }
+
+    /// Keeps Node alive as long as somebody is connected, events wait to be handled, or something else is `awaited`. Ends
+    /// the I/O threads when that has not been so for a while. Returns whether Node is kept alive.
+    pub fn update_liveness(&mut self, env: Env<'_>, awaited: bool) -> bool {
+        let workers = || self.all().iter();
+        // In this order, because a worker hands over the last event of a connection before it reports it gone.
+        let connected = workers().any(|worker| worker.uplink.population() > 0);
+        let waiting = workers().any(|worker| !worker.uplink.is_empty());
+        self.doorbell.keep_alive(env, connected || waiting || awaited);
+        self.rest(env);
+        self.doorbell.is_alive()
+    }
+
+    /// Ends the I/O threads if they have been needed for nothing for a while. Otherwise, and while there is something left
+    /// to be told, what the bell calls is kept alive.
+    fn rest(&mut self, env: Env<'_>) {
+        let Some(threads) = &mut self.threads else { return };
+        if !self.doorbell.is_alive() && threads.pool.is_running() && threads.pool.rests() {
+            self.outgoing.flush(&threads.pool);
+            threads.pool.stop();
+        }
+        let waiting =
+            threads.journal.waiting() > 0 || threads.pool.workers().iter().any(|it| !it.uplink.is_empty());
+        self.doorbell.hold(env, waiting || threads.pool.is_running());
+    }
+
+    /// Rings from Node's own thread: the dispatcher gets a turn soon, whether or not there are events.
+    pub fn ring(&self) {
+        self.doorbell.ring();
+    }
+
+    /// The process exits: what was sent leaves it first.
+    pub fn prepare_exit(&mut self) {
+        self.wait(EXIT_PATIENCE);
+        self.farewell = Some(EXIT_PATIENCE);
+        if let Some(threads) = &self.threads {
+            threads.journal.flush();
+        }
+    }
+
+    /// Sends what is queued, stops the threads, and silences the bell for good.
+    pub fn tear_down(&mut self) {
+        self.wait(self.farewell.unwrap_or(EXIT_PATIENCE));
+        if let Some(mut threads) = self.threads.take() {
+            threads.pool.stop();
+            journals::close(&threads.journal);
+        }
+        self.doorbell.remove();
+    }
+}
+
+/// Commands on their way.
+impl Workers {
+    /// From now on commands gather. Calls nest.
+    pub const fn hold(&mut self) {
+        self.outgoing.hold();
+    }
+
+    /// Ends one [`Self::hold`].
+    pub const fn let_go(&mut self) {
+        self.outgoing.let_go();
+    }
+
+    /// The arena for the payload of the next command to `worker`.
+    pub fn arena(&mut self, worker: WorkerId) -> &mut Vec<u8> {
+        self.outgoing.arena(worker)
+    }
+
+    /// Copies `bytes` for the next command to `worker`.
+    pub fn copy(&mut self, worker: WorkerId, bytes: &[u8]) -> Slice {
+        self.outgoing.copy(worker, bytes)
+    }
+
+    /// Adds a command.
+    pub fn push(&mut self, worker: WorkerId, command: Command) {
+        self.outgoing.push(worker, command);
+    }
+
+    /// Counts a message sent or published to `worker`, whose command was added, and waits for that worker if it is time to.
+    pub fn note_message(&mut self, worker: WorkerId, length: usize) {
+        if self.outgoing.count_message(worker, length)
+            && let Some(threads) = &self.threads
+        {
+            self.outgoing.look(&threads.pool, worker);
+        }
+    }
+
+    /// Events that wait for Node's thread and their weight in bytes, and commands that wait for a worker.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize, usize) {
+        let (mut events, mut weight, mut commands) = (0, 0, self.outgoing.waiting());
+        for worker in self.all() {
+            let (its_events, its_weight) = worker.uplink.waiting();
+            events += its_events;
+            weight += its_weight;
+            commands += worker.downlink.waiting();
+        }
+        (events, weight, commands)
+    }
+
+    /// Hands commands over, unless they are to gather.
+    pub fn settle(&mut self) {
+        let Some(threads) = &self.threads else { return };
+        match self.farewell {
+            None => self.outgoing.settle(&threads.pool),
+            Some(left) => self.farewell = Some(left.saturating_sub(self.wait(left.min(CALL_PATIENCE)))),
+        }
+    }
+
+    /// Hands commands over now.
+    pub fn flush(&mut self) {
+        if let Some(threads) = &self.threads {
+            self.outgoing.flush(&threads.pool);
+        }
+    }
+
+    /// Hands over what has gathered for one worker, so that it writes while a handler goes on.
+    pub fn hand_over(&mut self, worker: WorkerId) {
+        if let Some(threads) = &self.threads {
+            self.outgoing.hand_over(&threads.pool, worker);
+        }
+    }
+
+    /// Hands commands over and waits until the worker of `connection` has written what the kernel takes of its output: from
+    /// then on it is known what the peer really leaves waiting. Costs two thread hand-overs, as much as uWebSockets.js pays
+    /// for a few writes.
+    pub fn look_at(&mut self, connection: ConnectionId) {
+        if let Some(threads) = &self.threads {
+            self.outgoing.look_at(&threads.pool, connection);
+        }
+    }
+
+    /// Hands commands over before they are too many, whether or not they are to gather.
+    pub fn flush_if_long(&mut self) {
+        if self.outgoing.is_long() {
+            self.flush();
+        }
+    }
+
+    /// Hands commands over, a last one for each worker included.
+    pub fn to_all(&mut self, make: impl Fn() -> Command) {
+        if let Some(threads) = &self.threads {
+            self.outgoing.to_all(&threads.pool, make);
+        }
+    }
+
+    /// The same, and waits until every worker has released the latch of its command, at most `patience`.
+    pub fn ask_all(&mut self, question: impl Fn(Arc<Latch>) -> Command, patience: Duration) {
+        if let Some(threads) = &self.threads {
+            self.outgoing.ask_all(&threads.pool, question, patience);
+        }
+    }
+
+    /// Hands commands over and waits until they are written, at most `patience`. Returns how long that took.
+    #[expect(clippy::disallowed_methods, reason = "how long Node's thread waits is no time of the engine")]
+    fn wait(&mut self, patience: Duration) -> Duration {
+        let started = Instant::now();
+        self.ask_all(Command::Flush, patience);
+        started.elapsed()
+    }
+}
+
+/// How long the end of the process may wait for peers that do not take what is queued; and how long, in all, for what is
+/// sent after that.
+const EXIT_PATIENCE: Duration = Duration::from_secs(1);
+/// How much of it a single call may take: one such peer shall not use up the patience for all others.
+const CALL_PATIENCE: Duration = Duration::from_millis(50);
