@@ -470,7 +470,7 @@ pub fn subscribers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.env().append_text_or_data(call.argument(1), &mut topic)?;
     let mut environment = call.environment()?;
     let (number, _) = environment.app(call.number(0))?;
-    let count = environment.topics.find(number, &topic).map_or(0, |id| environment.topics.count(id));
+    let count = environment.pubsub.count(number, &topic);
     Ok(call.env().from_number(f64::from(count)))
 }
 

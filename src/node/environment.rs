@@ -16,7 +16,7 @@ use super::http_response::Exchange;
 use super::js::{self, Env, Registers};
 use super::pending::Pending;
 use super::shutdown::Shutdowns;
-use super::state::topics::{Change, Topics};
+use super::state::pubsub::PubSub;
 use super::state::workers::Workers;
 use super::store;
 use super::websocket::Socket;
@@ -73,10 +73,8 @@ pub struct Environment {
     pub connections: Connections,
     /// Handshakes that wait until JavaScript was asked for a server name.
     pub handshakes: Table<ConnectionId>,
-    /// Subscriptions.
-    pub topics: Topics,
-    /// Topics left by the last closed WebSocket, for its `subscription` handler; last one first.
-    pub departures: Vec<Change>,
+    /// Who is subscribed to what.
+    pub pubsub: PubSub,
     /// Apps that are being shut down.
     pub shutdowns: Shutdowns,
     /// Names for listening sockets.

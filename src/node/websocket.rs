@@ -1,7 +1,5 @@
 //! `WebSocket`: one open WebSocket, as Node's thread sees it.
 
-use indexmap::IndexSet;
-
 use super::behavior::{Behavior, Handlers, Target};
 use super::burst::Burst;
 use super::environment::{Call, Environment, Occupant};
@@ -10,9 +8,10 @@ use super::handles::Handle;
 use super::http_response::{address_as_text, address_bytes, append_payload, asked_address, port_number};
 use super::js::{Type, Value};
 use super::pending::PendingEvent;
+use super::state::pubsub::Subscriptions;
 use super::state::topics::Change;
 use crate::bridge::command::Command;
-use crate::bridge::id::{AppId, ConnectionId, TopicId, WorkerId};
+use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::ledger::{IN_FLIGHT_ALLOWANCE, Ledger};
 use crate::bridge::peer::{KeptPeer, Peer};
 use crate::bridge::rules::OnLimit;
@@ -48,8 +47,8 @@ pub struct Socket {
     limited: bool,
     /// The application has closed it, and its handlers have not run yet: nothing more is sent.
     pub is_closing: bool,
-    /// Its topics, in the order of the calls until one is left.
-    topics: IndexSet<TopicId>,
+    /// Its topics.
+    topics: Subscriptions,
     peer: KeptPeer,
 }
 
@@ -70,7 +69,7 @@ impl Socket {
             fragments: Fragments::None,
             limited: false,
             is_closing: false,
-            topics: IndexSet::new(),
+            topics: Subscriptions::new(),
             peer: peer.into(),
         }
     }
@@ -172,7 +171,7 @@ impl Environment {
     }
 
     /// The WebSocket is closed as far as JavaScript is concerned: its handle is refused from now on, and nothing that
-    /// arrives for it is of interest. What its topics lost is left in `departures`. Fills the registers for the close
+    /// arrives for it is of interest. What its topics lost can be taken as departures. Fills the registers for the close
     /// handler.
     pub fn close_socket(&mut self, handle: Handle, code: u16, cause: CloseCause) {
         let Some(socket) = self.sockets.remove(handle) else { return };
@@ -183,14 +182,7 @@ impl Environment {
             self.occupants.set(socket.connection, Occupant::Nobody);
         }
         let wanted = self.behavior(socket.route).is_some_and(|it| it.handlers.has(Handlers::SUBSCRIPTION));
-        self.departures.clear();
-        for topic in socket.topics.iter().rev() {
-            // The worker forgets the subscriptions together with the connection.
-            let change = self.topics.unsubscribe(*topic, socket.connection.worker);
-            if wanted {
-                self.departures.push(change);
-            }
-        }
+        let left = self.pubsub.leave_all(&socket.topics, socket.connection.worker, wanted);
         if socket.app == AppId::CLIENTS {
             // Each has its options for itself.
             self.routes.try_remove(socket.route);
@@ -198,7 +190,7 @@ impl Environment {
         self.registers.set(1, f64::from(handle.slot));
         self.registers.set(2, f64::from(code));
         self.registers.set(3, f64::from(cause.number()));
-        self.registers.set(4, self.departures.len() as f64);
+        self.registers.set(4, left as f64);
     }
 
     /// Asks the worker to say when everything is written, once.
@@ -301,26 +293,16 @@ impl Environment {
     ) -> Result<bool, Misuse> {
         let (mut topic, mut message) = (Vec::new(), Vec::new());
         call.env().append_text_or_data(call.argument(first), &mut topic)?;
-        let Some(id) = self.topics.find(app, &topic) else {
-            // The message is checked all the same: a mistake shall not wait for the first subscriber to show.
-            call.env().append_text_or_data(call.argument(first + 1), &mut message)?;
-            return Ok(false);
-        };
-        let (kind, compress) = (kind_of(call.truthy(first + 2)), call.truthy(first + 3));
-        let subscribed = except.filter(|(handle, _)| {
-            self.sockets.get(*handle).is_some_and(|socket| socket.topics.contains(&id))
-        });
-        if self.topics.count(id) == u32::from(subscribed.is_some()) {
-            call.env().append_text_or_data(call.argument(first + 1), &mut message)?;
-            return Ok(false);
-        }
+        // The message is checked in any case: a mistake shall not wait for the first subscriber to show.
         call.env().append_text_or_data(call.argument(first + 1), &mut message)?;
+        let own = except.and_then(|(handle, _)| self.sockets.get(handle)).map(|socket| &socket.topics);
+        let Some((topic, workers)) = self.pubsub.recipients(app, &topic, own) else { return Ok(false) };
+        let (kind, compress) = (kind_of(call.truthy(first + 2)), call.truthy(first + 3));
         self.workers.flush_if_long();
-        let workers: Vec<WorkerId> = self.topics.workers(id).collect();
         for worker in workers {
             let payload = self.workers.copy(worker, &message);
             let except = except.map(|(_, connection)| connection).filter(|it| it.worker == worker);
-            self.workers.push(worker, Command::Publish { topic: id, except, kind, payload, compress });
+            self.workers.push(worker, Command::Publish { topic, except, kind, payload, compress });
             self.workers.note_message(worker, message.len());
         }
         self.workers.settle();
@@ -556,18 +538,13 @@ pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (handle, socket) = environment.socket(call.number(0))?;
     let (connection, app) = (socket.connection, socket.topical_app()?);
     let name = topic_argument(call)?;
-    if let Some(id) = environment.topics.find(app, &name)
-        && environment.sockets.get(handle).is_some_and(|socket| socket.topics.contains(&id))
-    {
+    let Some(socket) = environment.sockets.get_mut(handle) else { return Err(Misuse::websocket_closed()) };
+    let (topics, workers) = (&mut socket.topics, &mut environment.workers);
+    let Some(change) = environment.pubsub.subscribe((app, name), connection, topics, workers) else {
         return Ok(call.env().from_number(-1.0));
-    }
-    let (topic, old) = environment.topics.subscribe(app, &name, connection.worker);
-    if let Some(socket) = environment.sockets.get_mut(handle) {
-        socket.topics.insert(topic);
-    }
-    environment.workers.push(connection.worker, Command::Subscribe { connection, topic });
-    environment.workers.settle();
-    let mark = environment.add_subscription(handle, Change { name, new: old + 1, old });
+    };
+    workers.settle();
+    let mark = environment.add_subscription(handle, change);
     Ok(call.env().from_number(mark.map_or(-1.0, |mark| mark as f64)))
 }
 
@@ -579,14 +556,12 @@ pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (handle, socket) = environment.socket(call.number(0))?;
     let (connection, app) = (socket.connection, socket.app.app);
     let name = topic_argument(call)?;
-    let Some(topic) = environment.topics.find(app, &name) else { return Ok(call.env().from_number(-2.0)) };
     let Some(socket) = environment.sockets.get_mut(handle) else { return Err(Misuse::websocket_closed()) };
-    if !socket.topics.swap_remove(&topic) {
+    let (topics, workers) = (&mut socket.topics, &mut environment.workers);
+    let Some(change) = environment.pubsub.unsubscribe((app, &name), connection, topics, workers) else {
         return Ok(call.env().from_number(-2.0));
-    }
-    let change = environment.topics.unsubscribe(topic, connection.worker);
-    environment.workers.push(connection.worker, Command::Unsubscribe { connection, topic });
-    environment.workers.settle();
+    };
+    workers.settle();
     let mark = environment.add_subscription(handle, change);
     Ok(call.env().from_number(mark.map_or(-1.0, |mark| mark as f64)))
 }
@@ -597,9 +572,8 @@ pub fn is_subscribed<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (handle, socket) = environment.socket(call.number(0))?;
     let app = socket.app.app;
     let name = topic_argument(call)?;
-    let topic = environment.topics.find(app, &name);
     let socket = environment.sockets.get(handle);
-    let subscribed = topic.is_some_and(|id| socket.is_some_and(|socket| socket.topics.contains(&id)));
+    let subscribed = socket.is_some_and(|it| environment.pubsub.is_subscribed(app, &name, &it.topics));
     Ok(call.env().from_bool(subscribed))
 }
 
@@ -609,15 +583,16 @@ pub fn topics<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (handle, _) = environment.socket(call.number(0))?;
     let env = call.env();
     let socket = environment.sockets.get(handle);
-    let names =
-        socket.iter().flat_map(|socket| &socket.topics).map(|id| env.string(environment.topics.name(*id)));
-    Ok(env.array(names))
+    let names = socket.iter().flat_map(|socket| environment.pubsub.names(&socket.topics));
+    Ok(env.array(names.map(|name| env.string(name))))
 }
 
 /// `wsDeparture()`: the name of the next topic that the WebSocket closed last has left; the registers hold the counts.
 pub fn departure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let Some(Change { name, new, old }) = environment.departures.pop() else { return Ok(Value::UNDEFINED) };
+    let Some(Change { name, new, old }) = environment.pubsub.next_departure() else {
+        return Ok(Value::UNDEFINED);
+    };
     environment.registers.set(1, f64::from(new));
     environment.registers.set(2, f64::from(old));
     Ok(call.env().array_buffer(&name))

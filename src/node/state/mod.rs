@@ -3,5 +3,6 @@
 
 pub mod doorbell;
 pub mod outgoing;
+pub mod pubsub;
 pub mod topics;
 pub mod workers;

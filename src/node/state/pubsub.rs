@@ -1,0 +1,156 @@
+//! Publish and subscribe, as Node's thread has it: who is subscribed to what, and what the last closed WebSocket has left.
+
+use indexmap::IndexSet;
+
+use super::topics::{Change, Topics};
+use super::workers::Workers;
+use crate::bridge::command::Command;
+use crate::bridge::id::{ConnectionId, TopicId, WorkerId};
+
+/// See the top of the file.
+#[derive(Debug, Default)]
+pub struct PubSub {
+    /// All subscriptions.
+    topics: Topics,
+    /// Topics left by the last closed WebSocket, for its `subscription` handler; last one first.
+    departures: Vec<Change>,
+}
+
+/// The topics of one WebSocket, in the order of the calls until one is left.
+pub type Subscriptions = IndexSet<TopicId>;
+
+impl PubSub {
+    /// Subscribes a WebSocket of an app, and has its worker told. `None` if it is subscribed already.
+    pub fn subscribe(
+        &mut self,
+        (app, name): (u32, Vec<u8>),
+        connection: ConnectionId,
+        subscriptions: &mut Subscriptions,
+        workers: &mut Workers,
+    ) -> Option<Change> {
+        if self.is_subscribed(app, &name, subscriptions) {
+            return None;
+        }
+        let (topic, old) = self.topics.subscribe(app, &name, connection.worker);
+        subscriptions.insert(topic);
+        workers.push(connection.worker, Command::Subscribe { connection, topic });
+        Some(Change { name, new: old + 1, old })
+    }
+
+    /// The opposite. `None` if it is not subscribed.
+    pub fn unsubscribe(
+        &mut self,
+        (app, name): (u32, &[u8]),
+        connection: ConnectionId,
+        subscriptions: &mut Subscriptions,
+        workers: &mut Workers,
+    ) -> Option<Change> {
+        let topic = self.topics.find(app, name).filter(|topic| subscriptions.swap_remove(topic))?;
+        let change = self.topics.unsubscribe(topic, connection.worker);
+        workers.push(connection.worker, Command::Unsubscribe { connection, topic });
+        Some(change)
+    }
+
+    /// Whether a topic is among those of a WebSocket.
+    #[must_use]
+    pub fn is_subscribed(&self, app: u32, name: &[u8], subscriptions: &Subscriptions) -> bool {
+        self.topics.find(app, name).is_some_and(|topic| subscriptions.contains(&topic))
+    }
+
+    /// The names of the topics of a WebSocket.
+    pub fn names(&self, subscriptions: &Subscriptions) -> impl Iterator<Item = &[u8]> {
+        subscriptions.iter().map(|topic| self.topics.name(*topic))
+    }
+
+    /// Number of subscribers.
+    #[must_use]
+    pub fn count(&self, app: u32, name: &[u8]) -> u32 {
+        self.topics.find(app, name).map_or(0, |topic| self.topics.count(topic))
+    }
+
+    /// The topic of that name and the workers that have subscribers of it. `None` if there is none but the publisher, whose
+    /// topics are `own`.
+    #[must_use]
+    pub fn recipients(
+        &self,
+        app: u32,
+        name: &[u8],
+        own: Option<&Subscriptions>,
+    ) -> Option<(TopicId, Vec<WorkerId>)> {
+        let topic = self.topics.find(app, name)?;
+        let publishers = u32::from(own.is_some_and(|own| own.contains(&topic)));
+        (self.topics.count(topic) > publishers).then(|| (topic, self.topics.workers(topic).collect()))
+    }
+
+    /// A WebSocket is closed; its worker forgets its subscriptions together with the connection. Returns the number of
+    /// departures that there are to be taken, none unless they are `wanted`.
+    pub fn leave_all(&mut self, subscriptions: &Subscriptions, worker: WorkerId, wanted: bool) -> usize {
+        self.departures.clear();
+        for topic in subscriptions.iter().rev() {
+            let change = self.topics.unsubscribe(*topic, worker);
+            if wanted {
+                self.departures.push(change);
+            }
+        }
+        self.departures.len()
+    }
+
+    /// The next topic that the WebSocket closed last has left, in the order in which it had subscribed.
+    pub fn next_departure(&mut self) -> Option<Change> {
+        self.departures.pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONNECTION: ConnectionId = ConnectionId { worker: WorkerId(1), slot: 0, generation: 0 };
+
+    fn subscribed(names: &[&str]) -> (PubSub, Subscriptions, Workers) {
+        let (mut pubsub, mut own, mut workers) =
+            (PubSub::default(), Subscriptions::default(), Workers::default());
+        for name in names {
+            assert!(pubsub.subscribe((0, (*name).into()), CONNECTION, &mut own, &mut workers).is_some());
+        }
+        (pubsub, own, workers)
+    }
+
+    #[test]
+    fn only_what_changes_a_subscription_is_a_command() {
+        let (mut pubsub, mut own, mut workers) = subscribed(&["news"]);
+        assert_eq!(pubsub.subscribe((0, b"news".to_vec()), CONNECTION, &mut own, &mut workers), None);
+        assert_eq!(pubsub.unsubscribe((0, b"weather"), CONNECTION, &mut own, &mut workers), None);
+        let (_, _, commands) = workers.waiting();
+        assert_eq!((pubsub.count(0, b"news"), commands), (1, 1));
+        let change = pubsub.unsubscribe((0, b"news"), CONNECTION, &mut own, &mut workers);
+        assert_eq!(change, Some(Change { name: b"news".to_vec(), new: 0, old: 1 }));
+        let (_, _, commands) = workers.waiting();
+        assert_eq!((pubsub.count(0, b"news"), commands), (0, 2));
+    }
+
+    #[test]
+    fn the_publisher_alone_is_nobody() {
+        let (pubsub, own, _) = subscribed(&["news"]);
+        assert_eq!(pubsub.recipients(0, b"news", Some(&own)), None);
+        let (_, workers) = pubsub.recipients(0, b"news", Some(&Subscriptions::default())).unwrap();
+        assert_eq!(workers, [CONNECTION.worker]);
+        assert!(pubsub.recipients(0, b"news", None).is_some());
+        assert_eq!(pubsub.recipients(1, b"news", None), None, "apps do not share topics");
+    }
+
+    #[test]
+    fn topics_are_left_in_the_order_in_which_they_were_subscribed() {
+        let (mut pubsub, own, _) = subscribed(&["first", "second"]);
+        assert_eq!(pubsub.leave_all(&own, CONNECTION.worker, true), 2);
+        let mut next = || pubsub.next_departure().map(|change| change.name);
+        assert_eq!([next(), next(), next()], [Some(b"first".to_vec()), Some(b"second".to_vec()), None]);
+    }
+
+    #[test]
+    fn nobody_is_told_of_departures_that_nobody_wants() {
+        let (mut pubsub, own, _) = subscribed(&["news"]);
+        assert_eq!(pubsub.leave_all(&own, CONNECTION.worker, false), 0);
+        assert_eq!((pubsub.next_departure(), pubsub.count(0, b"news")), (None, 0));
+    }
+}
