@@ -5,11 +5,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::resolver::Resolver;
+use super::system_error::system_code;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
 
 /// The addresses of a host, in the order in which to try them; at least one.
@@ -88,51 +88,13 @@ fn cause_of(error: &io::Error) -> ConnectCause {
     }
 }
 
-/// The name that the system has for an error, as Node gives it.
-pub fn system_code(error: &io::Error) -> Option<&'static str> {
-    use io::ErrorKind as Kind;
-    Some(match error.kind() {
-        Kind::ConnectionRefused => "ECONNREFUSED",
-        Kind::HostUnreachable => "EHOSTUNREACH",
-        Kind::NetworkUnreachable => "ENETUNREACH",
-        Kind::NetworkDown => "ENETDOWN",
-        Kind::TimedOut => "ETIMEDOUT",
-        Kind::ConnectionReset => "ECONNRESET",
-        Kind::ConnectionAborted => "ECONNABORTED",
-        Kind::BrokenPipe => "EPIPE",
-        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
-        Kind::PermissionDenied => "EACCES",
-        _ => match error.raw_os_error() {
-            Some(number) if number == TOO_MANY_OPEN_FILES => "EMFILE",
-            Some(number) if number == FILE_TABLE_OVERFLOW => "ENFILE",
-            _ => return None,
-        },
-    })
-}
-
-/// The error with which the system refuses a descriptor at this moment; `None` if it does not. For what fails of that, and
-/// says something else.
-pub fn exhaustion() -> Option<io::Error> {
-    let error = Socket::new(Domain::IPV4, Type::DGRAM, None).err()?;
-    matches!(system_code(&error), Some("EMFILE" | "ENFILE")).then_some(error)
-}
-
-/// `EMFILE`: the process has as many descriptors as it may have.
-#[cfg(not(windows))]
-const TOO_MANY_OPEN_FILES: i32 = 24;
-#[cfg(windows)]
-const TOO_MANY_OPEN_FILES: i32 = 10024;
-/// `ENFILE`: the system has.
-#[cfg(not(windows))]
-const FILE_TABLE_OVERFLOW: i32 = 23;
-#[cfg(windows)]
-const FILE_TABLE_OVERFLOW: i32 = i32::MIN;
 /// RFC 8305 §5, "Connection Attempt Delay".
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::connector::system_error::{FILE_TABLE_OVERFLOW, TOO_MANY_OPEN_FILES};
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::dial::system_code;
+use super::system_error::system_code;
 use crate::protocol::connect::{ConnectCause, ConnectFailure, RefusedResponse, ResponseFields};
 use crate::protocol::http::body::BodyDecoder;
 use crate::protocol::http::head::BodyLength;

@@ -10,6 +10,7 @@ mod dial;
 mod handshake;
 mod resolver;
 mod secure;
+mod system_error;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -21,8 +22,8 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
-pub use self::dial::exhaustion;
 use self::secure::Stream;
+pub use self::system_error::exhaustion;
 use super::transport::Transport;
 use crate::bridge::connect::ConnectOrder;
 use crate::bridge::id::ClientId;

@@ -15,7 +15,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use super::dial::{exhaustion, system_code};
+use super::system_error::{exhaustion, system_code};
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
 
 /// What a lookup comes to: addresses, whose port means nothing, or why there are none.

@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::dial::{exhaustion, system_code};
+use super::system_error::{exhaustion, system_code};
 use crate::io::transport::Transport;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
 use crate::tls::client::ClientTls;

@@ -1,0 +1,45 @@
+//! What the system calls its errors, and whether it has descriptors left.
+
+use std::io;
+
+use socket2::{Domain, Socket, Type};
+
+/// The name that the system has for an error, as Node gives it.
+pub fn system_code(error: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind as Kind;
+    Some(match error.kind() {
+        Kind::ConnectionRefused => "ECONNREFUSED",
+        Kind::HostUnreachable => "EHOSTUNREACH",
+        Kind::NetworkUnreachable => "ENETUNREACH",
+        Kind::NetworkDown => "ENETDOWN",
+        Kind::TimedOut => "ETIMEDOUT",
+        Kind::ConnectionReset => "ECONNRESET",
+        Kind::ConnectionAborted => "ECONNABORTED",
+        Kind::BrokenPipe => "EPIPE",
+        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
+        Kind::PermissionDenied => "EACCES",
+        _ => match error.raw_os_error() {
+            Some(number) if number == TOO_MANY_OPEN_FILES => "EMFILE",
+            Some(number) if number == FILE_TABLE_OVERFLOW => "ENFILE",
+            _ => return None,
+        },
+    })
+}
+
+/// The error with which the system refuses a descriptor at this moment; `None` if it does not. For what fails of that, and
+/// says something else.
+pub fn exhaustion() -> Option<io::Error> {
+    let error = Socket::new(Domain::IPV4, Type::DGRAM, None).err()?;
+    matches!(system_code(&error), Some("EMFILE" | "ENFILE")).then_some(error)
+}
+
+/// `EMFILE`: the process has as many descriptors as it may have.
+#[cfg(not(windows))]
+pub(super) const TOO_MANY_OPEN_FILES: i32 = 24;
+#[cfg(windows)]
+pub(super) const TOO_MANY_OPEN_FILES: i32 = 10024;
+/// `ENFILE`: the system has.
+#[cfg(not(windows))]
+pub(super) const FILE_TABLE_OVERFLOW: i32 = 23;
+#[cfg(windows)]
+pub(super) const FILE_TABLE_OVERFLOW: i32 = i32::MIN;
