@@ -118,7 +118,7 @@ describe("while a handler blocks Node's thread for more than five seconds", () =
   // Both take more than ten seconds, so they run side by side.
   beforeAll(async () => {
     [flooded, calm] = await Promise.all([floodBlocked(), leaveBlocked()]);
-  }, 60_000);
+  });
 
   /** Floods a blocked server from several connections, among them two that are in no hurry. */
   async function floodBlocked() {

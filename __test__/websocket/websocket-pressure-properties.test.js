@@ -227,4 +227,4 @@ test('what was accepted arrives in the order of the calls, and drain follows wha
   }), { numRuns: 60, examples: [[MUCH]], endOnFailure: true });
   // At least in the example.
   expect([drains > 0, missed > 0, dropped > 0]).toEqual([true, true, true]);
-}, 120_000);
+});
