@@ -1,4 +1,4 @@
-// npm run lint: what has to hold of the files that programs load.
+// npm run lint: mistakes that no test sees, everywhere, and what has to hold of the files that programs load.
 
 /** Wherever a module is named: `require('x')`, `import … from 'x'`, `export … from 'x'`, `import('x')`. */
 const named = (condition) => [
@@ -19,7 +19,47 @@ const BUILTINS = {
   message: 'Take modules of Node.js from lib/builtins.js, which finds them in bundles, too.',
 };
 
+const names = (list) => Object.fromEntries(list.map((name) => [name, 'readonly']));
+
+/** What this Node.js has; what it gives to each CommonJS module; what Jest adds; and pages of a browser. */
+const NODE = names(Object.getOwnPropertyNames(globalThis));
+const MODULE = names(['require', 'module', 'exports', '__dirname', '__filename']);
+const JEST = names(['afterAll', 'afterEach', 'beforeAll', 'beforeEach', 'describe', 'expect', 'it', 'jest', 'test']);
+const BROWSER = names(['ResizeObserver', 'WebSocket', 'document', 'history', 'location', 'sessionStorage', 'window']);
+
+/** Mistakes, and what is left behind when code changes; not taste. */
+const MISTAKES = {
+  'eqeqeq': 'error',
+  'no-constant-condition': ['error', { checkLoops: false }],
+  'no-dupe-args': 'error',
+  'no-dupe-class-members': 'error',
+  'no-dupe-else-if': 'error',
+  'no-dupe-keys': 'error',
+  'no-duplicate-case': 'error',
+  'no-fallthrough': 'error',
+  'no-loss-of-precision': 'error',
+  'no-redeclare': ['error', { builtinGlobals: false }],
+  'no-throw-literal': 'error',
+  'no-undef': 'error',
+  'no-unreachable': 'error',
+  'no-unsafe-finally': 'error',
+  'no-unused-private-class-members': 'error',
+  'no-unused-vars': ['error', {
+    argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none', ignoreRestSiblings: true,
+  }],
+  'no-useless-return': 'error',
+  'no-var': 'error',
+  'prefer-const': ['error', { destructuring: 'all' }],
+  'use-isnan': 'error',
+  'valid-typeof': 'error',
+};
+
 export default [
+  { ignores: ['**/node_modules/', 'npm/', 'reports/', 'target/', '.cache/'] },
+  { languageOptions: { globals: NODE }, rules: MISTAKES },
+  { files: ['**/*.js'], languageOptions: { sourceType: 'commonjs', globals: MODULE } },
+  { files: ['__test__/**', 'downstream/**'], languageOptions: { globals: { ...JEST, ...BROWSER } } },
+  { files: ['examples/chat/public/**'], languageOptions: { sourceType: 'module', globals: BROWSER } },
   {
     files: ['index.js', 'binding.js', 'lib/**/*.js'],
     languageOptions: { sourceType: 'commonjs' },

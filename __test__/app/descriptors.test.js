@@ -8,7 +8,6 @@ const { join } = require('node:path');
 const { Worker } = require('node:worker_threads');
 const WebSocket = require('ws');
 
-const uWS = require('../..');
 const { afterTest } = require('../helpers/cleanup.js');
 const { Example } = require('../helpers/example.js');
 const { failureOf } = require('../helpers/failure.js');

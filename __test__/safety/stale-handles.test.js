@@ -20,11 +20,6 @@ const CLOSED = {
     + 'response. See documentation for uWS.HttpResponse and consult the user manual.',
 };
 
-const HANDSHAKE = [
-  'Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-];
-
 /** Every method of a response, with arguments that a live one takes. */
 const CALLS = {
   writeStatus: ['500 Stale'],

@@ -8,7 +8,6 @@ const fs = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 
-const uWS = require('../..');
 const { afterTest } = require('../helpers/cleanup.js');
 const { failureOf } = require('../helpers/failure.js');
 const { Program } = require('../helpers/program.js');

@@ -71,7 +71,7 @@ test('ultimate-express: routers, middlewares in order, and errors that they and 
   router.get('/next', (req, res, next) => setImmediate(next, new Error('passed on')));
   app.use('/api', router);
   app.use((req, res) => res.status(404).send('not here'));
-  app.use((error, req, res, next) => res.status(500).send(error.message));
+  app.use((error, req, res, _next) => res.status(500).send(error.message));
   const url = await listen(app);
   assert.deepEqual(await (await fetch(`${url}/api/steps`)).json(), ['app', 'late', 'route']);
   for (const [path, status, text] of [['/api/throw', 500, 'thrown'], ['/api/next', 500, 'passed on'], ['/no', 404, 'not here']]) {
@@ -94,7 +94,7 @@ test('ultimate-express: bodies as JSON, form, text and bytes', async () => {
   const app = express();
   app.use(express.json(), express.urlencoded({ extended: true }), express.text(), express.raw({ limit: '1mb' }));
   app.post('/', (req, res) => res.send(Buffer.isBuffer(req.body) ? hash(req.body) : JSON.stringify(req.body)));
-  app.use((error, req, res, next) => res.status(500).send(error.message));
+  app.use((error, req, res, _next) => res.status(500).send(error.message));
   const url = await listen(app);
   const post = async (body, type) => (await fetch(url, { method: 'POST', body, headers: { 'Content-Type': type } })).text();
   assert.equal(await post('{"a":[1,"é"]}', 'application/json'), '{"a":[1,"é"]}');
