@@ -55,7 +55,7 @@ class Program {
     throw new Error(`the program ended without another word: ${this.#stderr}`);
   }
 
-  /** Stops the program where it is, as a paused container is stopped, for so many milliseconds; `meanwhile` runs at their begin. */
+  /** Stops the program where it is, as a paused container is stopped, for so many milliseconds; `meanwhile` runs first. */
   async freeze(milliseconds, meanwhile) {
     this.#child.kill('SIGSTOP');
     await meanwhile();

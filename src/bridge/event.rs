@@ -264,7 +264,7 @@ impl EventBatch {
             + self.connects.len() * CONNECT_WEIGHT
     }
 
-    /// Adds the begin of a connection.
+    /// Adds the start of a connection.
     pub fn push_opening(&mut self, connection: ConnectionId, app: AppId, peer: Peer) {
         self.events.push(Event::ConnectionOpened { connection, record: narrow(self.openings.len()) });
         self.openings.push(OpeningRecord { app, peer });

@@ -1,6 +1,6 @@
 //! One record of what happened inside, on its way to whoever reads the log.
 
-/// How important a record is, the most important first.
+/// The severity of a record, highest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// A bug in this server, or something that keeps it from serving.
@@ -16,7 +16,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// Every level, the most important first.
+    /// Every level, highest severity first.
     pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
 
     /// 1 for [`Self::Error`] to 5 for [`Self::Trace`]; the same numbers stand in `lib/log.js`, where 0 is `off`.

@@ -1,4 +1,4 @@
-//! What the TLS handshake of a connection told about its client.
+//! What the TLS handshake tells of a client: server name (SNI) and verified client certificate.
 
 use crate::tls::names::DomainId;
 

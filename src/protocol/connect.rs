@@ -56,7 +56,7 @@ impl ConnectCause {
         }
     }
 
-    /// The begin of `error.message`.
+    /// The start of `error.message`.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {

@@ -45,7 +45,7 @@ pub fn exchange(data: &[u8], ask: Ask) {
     let Recorder(told) = HttpApplication::play(scenario, &limits);
     assert!(told.len() <= whole.told.len(), "a request that is none");
     for (told, expected) in told.iter().zip(&whole.told) {
-        assert!(told.begins(expected), "{told:?}\nis not the begin of\n{expected:?}");
+        assert!(told.begins(expected), "{told:?}\nis not the start of\n{expected:?}");
     }
 }
 

@@ -106,7 +106,7 @@ impl Opening {
         Self { phase, since, scanned: 0, empty_lines: 0 }
     }
 
-    /// RFC 9112 §2.2: an empty line before the request line is ignored. It does not count as the begin of a request.
+    /// RFC 9112 §2.2: an empty line before the request line is ignored. It does not count as the start of a request.
     pub(super) const fn skip_empty_line(&mut self) -> Result<usize, HttpError> {
         if self.empty_lines == MAX_EMPTY_LINES {
             return Err(HttpError::TooManyEmptyLines);
