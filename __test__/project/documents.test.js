@@ -63,6 +63,15 @@ test('files of the tree that pages and comments name exist', () => {
   expect(dead).toEqual([]);
 });
 
+test('modules of src that pages and comments name exist', () => {
+  const modules = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  const named = new RegExp(`(?<=^|[\\s\`(])(?:src/)?((?:${modules.join('|')})(?:/[a-z0-9_]+)+)(?![\\w<])`, 'gm');
+  const dead = [...pages, ...sources].flatMap((file) => [...read(file).matchAll(named)].map(([, module]) => module)
+    .filter((module) => ![`${module}.rs`, module].some((path) => existsSync(join(ROOT, 'src', path))))
+    .map((module) => `${file}: ${module}`));
+  expect(dead).toEqual([]);
+});
+
 test('comments refer to no numbered rule of a document that is not in the tree', () => {
   const numbered = /\(S\d+[,)]|\bcontract \d+\.\d|\bdesign\.md/gi;
   const found = sources.filter((file) => file !== relative(ROOT, __filename))
