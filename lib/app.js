@@ -70,7 +70,7 @@ class TemplatedApp {
     const proxies = readProxies(proxyOptions);
     this.#number = native.appNew(options?.threads, LIMITS.map((name) => options?.[name]), options?.maxBufferedOutput);
     this.#handlers = new AppHandlers(this.#number, this);
-    native.appTcp(this.#number, ...TCP.map((name) => options?.[name]));
+    native.appTcp(this.#number, TCP.map((name) => options?.[name]));
     if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join());
     if (isSecure) secure(this.#number, options);
     checkNames('an app', options, APP_OPTIONS);
@@ -149,7 +149,7 @@ class TemplatedApp {
     if (arguments.length < 2) throw missingArguments(2);
     const { handlers, bits, settings } = readBehavior(behavior);
     handlers.isSecure = this.#isSecure;
-    const number = native.appWebSocket(app, readable(pattern), ...settings, bits);
+    const number = native.appWebSocket(app, readable(pattern), settings, bits);
     setTarget(this, number, handlers, pattern);
     checkNames('a WebSocket route', behavior, BEHAVIOR_NAMES);
     return this;

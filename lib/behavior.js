@@ -15,7 +15,7 @@ const MESSAGE_STRINGS = 128;
 
 const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'close', 'ping', 'pong', 'subscription'];
 
-/** Settings, in this order in src/node/app.rs. */
+/** Settings, in this order in src/node/behavior.rs. */
 const SETTINGS = [
   'maxPayloadLength', 'idleTimeout', 'maxLifetime', 'maxBackpressure', 'sendPingsAutomatically', 'closeOnBackpressureLimit',
   'compression',

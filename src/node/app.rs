@@ -4,7 +4,7 @@ use std::io;
 
 use socket2::Socket;
 
-use super::behavior::{Behavior, BehaviorValues, Route, Target};
+use super::behavior::{Behavior, Route, Target};
 use super::cache::Expiry;
 use super::cached_route::CachedRoute;
 use super::declarative::Declarative;
@@ -311,20 +311,10 @@ pub fn unroute<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(removed))
 }
 
-/// `appWebSocket(app, pattern, …options)`: as `appRoute`, for a WebSocket route.
+/// `appWebSocket(app, pattern, settings, handlers)`: as `appRoute`, for a WebSocket route.
 pub fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let pattern = text_argument(call, 1)?;
-    let values = BehaviorValues {
-        max_payload_length: call.argument(2),
-        idle_timeout: call.argument(3),
-        max_lifetime: call.argument(4),
-        max_backpressure: call.argument(5),
-        send_pings: call.argument(6),
-        close_on_limit: call.argument(7),
-        compression: call.argument(8),
-        handlers: call.argument(9),
-    };
-    let behavior = Behavior::parse(call.env(), values)?;
+    let behavior = Behavior::parse(call.env(), call.argument(2), call.argument(3))?;
     let mut environment = call.environment()?;
     let place = RoutePlace { verb: Verb::Method("GET"), pattern: &pattern, priority: Priority::WebSocket };
     let target = Target::WebSocket(Box::new(behavior));

@@ -77,54 +77,36 @@ impl Handlers {
     }
 }
 
-/// The numeric options of `app.ws`, in the order in which `lib/behavior.js` passes them.
-#[derive(Clone, Copy)]
-pub struct BehaviorValues<'c> {
-    /// `maxPayloadLength`
-    pub max_payload_length: Value<'c>,
-    /// `idleTimeout`
-    pub idle_timeout: Value<'c>,
-    /// `maxLifetime`
-    pub max_lifetime: Value<'c>,
-    /// `maxBackpressure`
-    pub max_backpressure: Value<'c>,
-    /// `sendPingsAutomatically`
-    pub send_pings: Value<'c>,
-    /// `closeOnBackpressureLimit`
-    pub close_on_limit: Value<'c>,
-    /// `compression`
-    pub compression: Value<'c>,
-    /// Bits of [`Handlers`].
-    pub handlers: Value<'c>,
-}
-
 impl Behavior {
-    /// Checks the options; `undefined` means the default.
+    /// Checks the options; `undefined` means the default. `values` is an array in the order of `lib/behavior.js`, for
+    /// `app.ws` and `connect` alike; `handlers` has the bits of [`Handlers`].
     ///
     /// # Errors
     /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
-    pub fn parse(env: Env<'_>, values: BehaviorValues<'_>) -> Result<Self, Misuse> {
+    pub fn parse(env: Env<'_>, values: Value<'_>, handlers: Value<'_>) -> Result<Self, Misuse> {
+        let option_at = |index| env.element(values, index);
         let max_payload_length = bound(
             env,
-            values.max_payload_length,
+            option_at(0),
             "maxPayloadLength",
             Range { least: 0, most: u64::from(u32::MAX >> 1), default: 16 * 1024 },
         )?;
-        let idle = option(env, values.idle_timeout, "idleTimeout", 120, 960)?;
+        let idle = option(env, option_at(1), "idleTimeout", 120, 960)?;
         if (1..8).contains(&idle) {
             return Err(Misuse::out_of_range(format!(
                 "idleTimeout must be 0 or between 8 and 960 seconds, got {idle}"
             )));
         }
-        let lifetime = option(env, values.max_lifetime, "maxLifetime", 0, 240)?;
+        let lifetime = option(env, option_at(2), "maxLifetime", 0, 240)?;
         let max_backpressure = bound(
             env,
-            values.max_backpressure,
+            option_at(3),
             "maxBackpressure",
             Range { least: 0, most: u64::from(u32::MAX), default: 64 * 1024 },
         )?;
-        let send_pings = env.type_of(values.send_pings) == Type::Nothing || env.truthy(values.send_pings);
-        let compression = compression(env, values.compression)?;
+        let send_pings = option_at(4);
+        let send_pings = env.type_of(send_pings) == Type::Nothing || env.truthy(send_pings);
+        let compression = compression(env, option_at(6))?;
         let limits = Limits {
             max_payload_length: u32::try_from(max_payload_length).unwrap_or(u32::MAX),
             idle_timeout: time(idle, 1),
@@ -132,8 +114,8 @@ impl Behavior {
             max_lifetime: time(lifetime, 60),
             close_timeout: CLOSE_TIMEOUT,
         };
-        let handlers = Handlers(env.number(values.handlers).unwrap_or(0.0) as u32);
-        let on_limit = if env.truthy(values.close_on_limit) { OnLimit::Close } else { OnLimit::Drop };
+        let handlers = Handlers(env.number(handlers).unwrap_or(0.0) as u32);
+        let on_limit = if env.truthy(option_at(5)) { OnLimit::Close } else { OnLimit::Drop };
         let reports_drops = handlers.has(Handlers::DROPPED);
         let rules = Rules { limits, max_backpressure, on_limit, reports_drops };
         Ok(Self { rules: Arc::new(rules), compression, handlers })

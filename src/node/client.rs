@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 
 use super::app::default_threads;
-use super::behavior::{Behavior, BehaviorValues, Route, Target};
+use super::behavior::{Behavior, Route, Target};
 use super::ending::NO_APP;
 use super::environment::{Call, Environment, Occupant};
 use super::error::Misuse;
@@ -173,7 +173,7 @@ pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let subprotocols = texts(env, call.argument(1))?;
     let timeout = Range { least: 0, most: LONGEST_TIMEOUT, default: DEFAULT_TIMEOUT };
     let timeout = integer(env, call.argument(3), "connectTimeout", timeout)?;
-    let behavior = behavior(call)?;
+    let behavior = Behavior::parse(env, call.argument(4), call.argument(5))?;
     let wishes = Wishes {
         target: text(env, of_address(2))?,
         host: text(env, of_address(3))?,
@@ -194,22 +194,6 @@ pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         ledger,
     })?;
     Ok(env.from_number(handle.to_number()))
-}
-
-fn behavior(call: &Call<'_>) -> Result<Behavior, Misuse> {
-    let env = call.env();
-    let setting = |index| env.element(call.argument(4), index);
-    let values = BehaviorValues {
-        max_payload_length: setting(0),
-        idle_timeout: setting(1),
-        max_lifetime: setting(2),
-        max_backpressure: setting(3),
-        send_pings: setting(4),
-        close_on_limit: setting(5),
-        compression: setting(6),
-        handlers: call.argument(5),
-    };
-    Behavior::parse(env, values)
 }
 
 fn tls(env: Env<'_>, value: Value<'_>) -> Result<Option<ClientTls>, Misuse> {

@@ -8,25 +8,24 @@ use super::js::{Env, Type, Value};
 use super::option::{Range, integer};
 use crate::bridge::tcp::{KeepAlive, TcpOptions};
 
-/// `appTcp(app, keepAlive, initialDelay, interval, probes, userTimeout)`
+/// `appTcp(app, options)`: an array, in the order of `TCP` in `lib/app.js`.
 pub fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let options = parse(call)?;
+    let options = parse(call.env(), call.argument(1))?;
     call.environment()?.app(call.number(0))?.1.setup.tcp = options;
     Ok(Value::UNDEFINED)
 }
 
 /// Checks the options; `undefined` means the default.
-fn parse(call: &Call<'_>) -> Result<TcpOptions, Misuse> {
-    let env = call.env();
-    let wanted = boolean(env, call.argument(1), "keepAlive")?;
+fn parse(env: Env<'_>, values: Value<'_>) -> Result<TcpOptions, Misuse> {
+    let wanted = boolean(env, env.element(values, 0), "keepAlive")?;
     let number = |index, name, most| {
         let range = Range { least: 0, most, default: 0 };
-        integer(env, call.argument(index), name, range)
+        integer(env, env.element(values, index), name, range)
     };
-    let initial_delay = number(2, "keepAliveInitialDelay", LONGEST_DELAY)?;
-    let interval = number(3, "keepAliveInterval", LONGEST_DELAY)?;
-    let probes = number(4, "keepAliveProbes", MOST_PROBES)?;
-    let user_timeout = number(5, "tcpUserTimeout", LONGEST_TIMEOUT)?;
+    let initial_delay = number(1, "keepAliveInitialDelay", LONGEST_DELAY)?;
+    let interval = number(2, "keepAliveInterval", LONGEST_DELAY)?;
+    let probes = number(3, "keepAliveProbes", MOST_PROBES)?;
+    let user_timeout = number(4, "tcpUserTimeout", LONGEST_TIMEOUT)?;
     let keep_alive = KeepAlive {
         initial_delay: seconds(initial_delay),
         interval: seconds(interval),

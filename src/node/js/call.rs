@@ -9,17 +9,39 @@ use super::env::Env;
 use super::misuse::Misuse;
 use super::value::Value;
 
-/// A native function.
-pub type Native<S> = for<'c> fn(&Call<'c, S>) -> Result<Value<'c>, Misuse>;
+/// What a native function does.
+pub type Body<S> = for<'c> fn(&Call<'c, S>) -> Result<Value<'c>, Misuse>;
 
-/// The most arguments a native function takes.
-pub const MOST_ARGUMENTS: usize = 12;
+/// A native function.
+pub struct Native<S: 'static> {
+    pub(super) name: &'static str,
+    pub(super) arguments: usize,
+    pub(super) body: Body<S>,
+}
+
+impl<S> Native<S> {
+    /// A function that JavaScript finds under `name` and that reads `arguments` arguments.
+    ///
+    /// # Panics
+    /// When these are more than [`MAX_ARGUMENTS`], the number that a call reads: the others would be cut off, and be taken
+    /// for arguments that were left out. The table of functions is a constant, so such a function does not even compile.
+    #[must_use]
+    pub const fn new(name: &'static str, arguments: usize, body: Body<S>) -> Self {
+        assert!(arguments <= MAX_ARGUMENTS, "a native function takes too many arguments: pass an array");
+        Self { name, arguments, body }
+    }
+}
+
+/// The most arguments a native function takes: so many are read with every call.
+pub const MAX_ARGUMENTS: usize = 8;
 
 /// One call from JavaScript. `S` is the state that the functions of a load share.
 pub struct Call<'c, S> {
     pub(super) env: Env<'c>,
-    pub(super) arguments: [sys::napi_value; MOST_ARGUMENTS],
+    pub(super) arguments: [sys::napi_value; MAX_ARGUMENTS],
     pub(super) count: usize,
+    /// How many the function has declared.
+    pub(super) declared: usize,
     pub(super) state: &'c RefCell<S>,
 }
 
@@ -45,8 +67,12 @@ impl<'c, S> Call<'c, S> {
     }
 
     /// An argument; absent ones read as `undefined`.
+    ///
+    /// # Panics
+    /// When the function has not declared that many, which is a bug: it becomes an exception of the first call.
     #[must_use]
     pub fn argument(&self, index: usize) -> Value<'c> {
+        assert!(index < self.declared, "argument {index} of a function that declares {}", self.declared);
         Value::of(if index < self.count { self.arguments[index] } else { ptr::null_mut() })
     }
 
@@ -60,5 +86,26 @@ impl<'c, S> Call<'c, S> {
     #[must_use]
     pub fn truthy(&self, index: usize) -> bool {
         self.env.truthy(self.argument(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::unnecessary_wraps, reason = "every native function may fail")]
+    fn nothing<'c>(_: &Call<'c, ()>) -> Result<Value<'c>, Misuse> {
+        Ok(Value::UNDEFINED)
+    }
+
+    #[test]
+    fn a_function_may_declare_as_many_arguments_as_are_read() {
+        assert_eq!(Native::new("most", MAX_ARGUMENTS, nothing).arguments, MAX_ARGUMENTS);
+    }
+
+    #[test]
+    #[should_panic(expected = "too many arguments")]
+    fn one_more_is_refused() {
+        let _ = Native::new("more", MAX_ARGUMENTS + 1, nothing);
     }
 }

@@ -12,7 +12,7 @@ use napi::bindgen_prelude::{JsValue, Object};
 use napi_sys as sys;
 
 use super::call;
-use super::call::{Call, MOST_ARGUMENTS, Native};
+use super::call::{Body, Call, MAX_ARGUMENTS, Native};
 use super::env::{Env, length_of};
 use super::misuse::Misuse;
 use super::value::Value;
@@ -26,22 +26,25 @@ pub trait Teardown: Default + 'static {
 
 /// What the `data` pointer of a native function points to.
 struct Binding<S: Teardown> {
-    native: Native<S>,
+    /// How many arguments it has declared.
+    arguments: usize,
+    body: Body<S>,
     load: Rc<Load<S>>,
 }
 
 /// Makes a state for this load of the addon and puts its functions on `exports`.
-pub fn register<S: Teardown>(env: &napi::Env, exports: &Object<'_>, natives: &[(&str, Native<S>)]) {
+pub fn register<S: Teardown>(env: &napi::Env, exports: &Object<'_>, natives: &[Native<S>]) {
     let (env, exports) = (env.raw(), exports.raw());
     let load = Rc::new(Load { env, state: RefCell::<S>::default(), awaits_end: Cell::new(true) });
     // The hook is removed before the load is freed, so what it points to is there.
     call!(napi_add_env_cleanup_hook(env, Some(unload::<S>), Rc::as_ptr(&load).cast_mut().cast()));
-    for (name, native) in natives {
-        let binding = Box::new(Binding { native: *native, load: Rc::clone(&load) });
+    for native in natives {
+        let binding =
+            Box::new(Binding { arguments: native.arguments, body: native.body, load: Rc::clone(&load) });
         let data = Box::into_raw(binding).cast::<c_void>();
         let mut function = ptr::null_mut();
-        let text = name.as_ptr().cast::<c_char>();
-        let length = length_of(name.as_bytes());
+        let text = native.name.as_ptr().cast::<c_char>();
+        let length = length_of(native.name.as_bytes());
         call!(napi_create_function(env, text, length, Some(trampoline::<S>), data, &raw mut function));
         let (hint, reference) = (ptr::null_mut(), ptr::null_mut());
         call!(napi_add_finalizer(env, function, data, Some(forget_function::<S>), hint, reference));
@@ -109,8 +112,8 @@ unsafe extern "C" fn trampoline<S: Teardown>(
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     let env = Env::of(raw);
-    let mut arguments = [ptr::null_mut(); MOST_ARGUMENTS];
-    let mut count = MOST_ARGUMENTS;
+    let mut arguments = [ptr::null_mut(); MAX_ARGUMENTS];
+    let mut count = MAX_ARGUMENTS;
     let mut data = ptr::null_mut();
     let (argv, this) = (arguments.as_mut_ptr(), ptr::null_mut());
     let status = call!(napi_get_cb_info(raw, info, &raw mut count, argv, this, &raw mut data));
@@ -120,9 +123,9 @@ unsafe extern "C" fn trampoline<S: Teardown>(
     // SAFETY: `data` is the binding that `register` gave to this function; it is freed by the function's finalizer, after
     // which nobody calls it.
     let binding = unsafe { &*data.cast::<Binding<S>>() };
-    let count = count.min(MOST_ARGUMENTS);
-    let call = Call { env, arguments, count, state: &binding.load.state };
-    let result = catch_unwind(AssertUnwindSafe(|| (binding.native)(&call).map(Value::raw)));
+    let count = count.min(MAX_ARGUMENTS);
+    let call = Call { env, arguments, count, declared: binding.arguments, state: &binding.load.state };
+    let result = catch_unwind(AssertUnwindSafe(|| (binding.body)(&call).map(Value::raw)));
     match result {
         Ok(Ok(value)) => value,
         Ok(Err(misuse)) => {
