@@ -9,7 +9,7 @@ use socket2::Socket;
 use super::app::PATIENCE;
 use super::environment::{Call, Environment};
 use super::error::{Misuse, code_of};
-use super::js::{Env, Type, Value};
+use super::js::{Env, Range, Type, Value};
 use crate::bridge::command::{Adoption, Command};
 use crate::bridge::id::Descriptor;
 use crate::bridge::latch::Latch;
@@ -19,7 +19,7 @@ use crate::io::descriptor::{Home, Registration, is_known};
 /// `appAdopt(app, fd, ip)`: serves a copy of a connected socket. The caller's descriptor stays the caller's.
 pub fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
-    let number = descriptor_number(env, call.argument(1))?;
+    let number = descriptor_number(call, 1)?;
     let ip = address_argument(call, 2)?;
     let mut environment = call.environment()?;
     environment.app(call.number(0))?;
@@ -30,14 +30,9 @@ pub fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// The argument `fd`.
-pub fn descriptor_number(env: Env<'_>, value: Value<'_>) -> Result<u32, Misuse> {
-    match env.number(value) {
-        Some(number) if number.fract() == 0.0 && (0.0..=LARGEST).contains(&number) => Ok(number as u32),
-        Some(number) => {
-            Err(Misuse::out_of_range(format!("fd must be an integer from 0 to 2^31-1, got {number}")))
-        }
-        None => Err(Misuse::invalid_type("fd must be a number")),
-    }
+pub fn descriptor_number(call: &Call<'_>, index: usize) -> Result<u32, Misuse> {
+    // The range fits.
+    call.required_integer(index, "fd", FD).map(|number| number as u32)
 }
 
 #[cfg(unix)]
@@ -71,12 +66,11 @@ pub fn os_code(error: &io::Error) -> &'static str {
 
 /// An IP address as text, or its 4 or 16 bytes.
 fn address_argument(call: &Call<'_>, index: usize) -> Result<Option<IpAddr>, Misuse> {
-    let (env, value, mut bytes) = (call.env(), call.argument(index), Vec::new());
-    let kind = env.type_of(value);
+    let kind = call.env().type_of(call.argument(index));
     if kind == Type::Nothing {
         return Ok(None);
     }
-    env.append_text_or_data(value, &mut bytes)?;
+    let bytes = call.bytes(index)?;
     let address = match (kind, &bytes[..]) {
         (Type::String, text) => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()),
         (_, bytes) => <[u8; 4]>::try_from(bytes)
@@ -170,8 +164,8 @@ impl Environment {
     }
 }
 
-/// The largest number that a descriptor may have.
-const LARGEST: f64 = 2_147_483_647.0;
+/// The numbers that a descriptor may have.
+const FD: Range = Range { least: 0, most: 2_147_483_647, default: 0 };
 /// The largest number that an app may have for others.
 const MOST: u64 = (1 << 53) - 1;
 /// `ENOTSOCK`, on Linux and on the systems from Berkeley.

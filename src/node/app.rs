@@ -13,7 +13,7 @@ use super::ending::Usage;
 use super::environment::{Call, Environment, Listener};
 use super::error::{Misuse, code_of};
 use super::handles::Handle;
-use super::js::{Env, Type, Value};
+use super::js::{Env, Range, Value};
 use super::limits;
 use super::pending::PendingEvent;
 use super::router::{HandlerId, Priority, Router, Verb};
@@ -220,17 +220,9 @@ struct RoutePlace<'a> {
 /// `appNew(threads, limits, maxBufferedOutput)`: returns the app's number.
 pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
-    let threads = match (env.type_of(call.argument(0)), env.number(call.argument(0))) {
-        (Type::Nothing, _) => default_threads(),
-        (_, Some(count)) if count.fract() == 0.0 && (1.0..=MOST_WORKERS as f64).contains(&count) => {
-            count as usize
-        }
-        (_, Some(count)) => {
-            let text = format!("threads must be an integer from 1 to {MOST_WORKERS}, got {count}");
-            return Err(Misuse::out_of_range(text));
-        }
-        (_, None) => return Err(Misuse::invalid_type("threads must be a number")),
-    };
+    let range = Range { least: 1, most: MOST_WORKERS as u64, default: default_threads() as u64 };
+    // The range fits.
+    let threads = call.integer(0, "threads", range)? as usize;
     let limits = Arc::new(limits::parse(env, call.argument(1))?);
     let max_buffered_output = limits::max_buffered_output(env, call.argument(2))?;
     let mut environment = call.environment()?;
@@ -264,7 +256,7 @@ pub fn default_threads() -> usize {
 /// `appRoute(app, method, pattern)`: returns the handler's number; register 1 holds the number of the handler that it
 /// replaces, or −1.
 pub fn route<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let (method, pattern) = (text_argument(call, 1)?, text_argument(call, 2)?);
+    let (method, pattern) = (call.text(1)?, call.text(2)?);
     let mut environment = call.environment()?;
     let place = RoutePlace { verb: verb(&method), pattern: &pattern, priority: Priority::Normal };
     let (id, replaced) = environment.insert_route(call.number(0), place, Target::Handler)?;
@@ -274,7 +266,7 @@ pub fn route<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `appCached(app, pattern, lowerExpiry, upperExpiry)`: as `appRoute` for GET, but what is answered is kept for a while.
 pub fn cached<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let pattern = text_argument(call, 1)?;
+    let pattern = call.text(1)?;
     let expiry = Expiry::parse(call.env(), call.argument(2), call.argument(3))?;
     let mut environment = call.environment()?;
     environment.cached_routes += 1;
@@ -287,9 +279,8 @@ pub fn cached<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `appDeclarative(app, method, pattern, response)`: as `appRoute`, for a response that needs no handler.
 pub fn declarative<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let (method, pattern) = (text_argument(call, 1)?, text_argument(call, 2)?);
-    let mut bytes = Vec::new();
-    call.env().append_text_or_data(call.argument(3), &mut bytes)?;
+    let (method, pattern) = (call.text(1)?, call.text(2)?);
+    let bytes = call.bytes(3)?;
     let target = Target::Declarative(Box::new(Declarative::parse(&bytes)?));
     let mut environment = call.environment()?;
     let place = RoutePlace { verb: verb(&method), pattern: &pattern, priority: Priority::Normal };
@@ -300,7 +291,7 @@ pub fn declarative<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `appUnroute(app, method, pattern)`: returns the number of the handler that this removes, or −1.
 pub fn unroute<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let (method, pattern) = (text_argument(call, 1)?, text_argument(call, 2)?);
+    let (method, pattern) = (call.text(1)?, call.text(2)?);
     let mut environment = call.environment()?;
     let (_, app) = environment.app(call.number(0))?;
     if app.domains.lacks_router() {
@@ -313,7 +304,7 @@ pub fn unroute<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `appWebSocket(app, pattern, settings, handlers)`: as `appRoute`, for a WebSocket route.
 pub fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let pattern = text_argument(call, 1)?;
+    let pattern = call.text(1)?;
     let behavior = Behavior::parse(call.env(), call.argument(2), call.argument(3))?;
     let mut environment = call.environment()?;
     let place = RoutePlace { verb: Verb::Method("GET"), pattern: &pattern, priority: Priority::WebSocket };
@@ -328,7 +319,7 @@ pub fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// by commas, name.
 pub fn trust_proxies<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let presence = if call.truthy(1) { Presence::Required } else { Presence::Optional };
-    let (entries, mut trust) = (text_argument(call, 2)?, Trust::default());
+    let (entries, mut trust) = (call.text(2)?, Trust::default());
     for entry in entries.split(',') {
         if !trust.add(entry) {
             let text = format!(
@@ -346,29 +337,11 @@ fn verb(method: &str) -> Verb<'_> {
     if method.is_empty() { Verb::Any } else { Verb::Method(method) }
 }
 
-/// An argument that is text or data, as text.
-pub fn text_argument(call: &Call<'_>, index: usize) -> Result<String, Misuse> {
-    let mut text = Vec::new();
-    call.env().append_text_or_data(call.argument(index), &mut text)?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
 /// `appListen(app, host, port, options)`: returns the handle of the listening socket.
 pub fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
-    let host = match env.type_of(call.argument(1)) {
-        Type::Nothing => None,
-        Type::Number | Type::String | Type::Boolean | Type::Other => {
-            Some(text_argument(call, 1)?).filter(|it| !it.is_empty())
-        }
-    };
-    let port = match env.number(call.argument(2)) {
-        Some(port) if port.fract() == 0.0 && (0.0..=65_535.0).contains(&port) => port as u16,
-        Some(port) => {
-            return Err(Misuse::out_of_range(format!("port must be an integer from 0 to 65535, got {port}")));
-        }
-        None => return Err(Misuse::invalid_type("port must be a number")),
-    };
+    let host = call.optional_text(1)?.filter(|host| !host.is_empty());
+    let port = call.port(2)?;
     let exclusive = env.number(call.argument(3)).is_some_and(|options| options as u32 & EXCLUSIVE_PORT != 0);
     let address = Address::Tcp { host, port, exclusive };
     let handle = call.environment()?.listen(env, call.number(0), address)?;
@@ -380,7 +353,7 @@ pub fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn close_listener<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
-    let handle = Handle::from_number(call.number(0));
+    let handle = call.handle::<Handle>(0);
     let Some(listener) = handle.and_then(|handle| environment.listeners.remove(handle)) else {
         return Ok(Value::UNDEFINED);
     };
@@ -398,8 +371,7 @@ pub fn close_listener<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `listenerPort(listener)`: −1 if it is closed, and for a Unix socket.
 pub fn listener_port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = call.environment()?;
-    let listener =
-        Handle::from_number(call.number(0)).and_then(|handle| environment.listeners.get(handle).copied());
+    let listener = call.handle::<Handle>(0).and_then(|handle| environment.listeners.get(handle).copied());
     let port = listener.map(|listener| listener.port).filter(|port| *port != 0);
     Ok(call.env().from_number(port.map_or(-1.0, f64::from)))
 }
@@ -456,8 +428,7 @@ pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `appSubscribers(app, topic)`
 pub fn subscribers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut topic = Vec::new();
-    call.env().append_text_or_data(call.argument(1), &mut topic)?;
+    let topic = call.bytes(1)?;
     let mut environment = call.environment()?;
     let (number, _) = environment.app(call.number(0))?;
     let count = environment.pubsub.count(number, &topic);

@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::cached_route::CachedRoute;
 use super::declarative::Declarative;
 use super::error::Misuse;
-use super::js::{Env, Type, Value};
-use super::option::{Range, bound, integer};
+use super::js::{Env, Range, Type, Value};
 use crate::bridge::rules::{OnLimit, Rules};
 use crate::bridge::sync::Arc;
 use crate::protocol::websocket::{Compression, Limits};
@@ -85,8 +84,7 @@ impl Behavior {
     /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
     pub fn parse(env: Env<'_>, values: Value<'_>, handlers: Value<'_>) -> Result<Self, Misuse> {
         let option_at = |index| env.element(values, index);
-        let max_payload_length = bound(
-            env,
+        let max_payload_length = env.bound(
             option_at(0),
             "maxPayloadLength",
             Range { least: 0, most: u64::from(u32::MAX >> 1), default: 16 * 1024 },
@@ -98,8 +96,7 @@ impl Behavior {
             )));
         }
         let lifetime = option(env, option_at(2), "maxLifetime", 0, 240)?;
-        let max_backpressure = bound(
-            env,
+        let max_backpressure = env.bound(
             option_at(3),
             "maxBackpressure",
             Range { least: 0, most: u64::from(u32::MAX), default: 64 * 1024 },
@@ -134,7 +131,7 @@ fn compression(env: Env<'_>, value: Value<'_>) -> Result<Option<Compression>, Mi
 
 /// An integer option from 0 to `most`.
 fn option(env: Env<'_>, value: Value<'_>, name: &str, default: u64, most: u64) -> Result<u64, Misuse> {
-    integer(env, value, name, Range { least: 0, most, default })
+    env.integer(value, name, Range { least: 0, most, default })
 }
 
 /// So many times `unit` seconds; 0 is for ever.

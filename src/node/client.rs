@@ -10,8 +10,7 @@ use super::ending::NO_APP;
 use super::environment::{Call, Environment, Occupant};
 use super::error::Misuse;
 use super::handles::{Handle, Table};
-use super::js::{Env, Type, Value};
-use super::option::{Range, integer};
+use super::js::{Env, Range, Type, Value};
 use super::step;
 use super::tls_options::Refusal;
 use super::websocket::Socket;
@@ -168,15 +167,15 @@ fn field_values<'c>(env: Env<'c>, fields: &ResponseFields) -> impl Iterator<Item
 pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let of_address = |index| env.element(call.argument(0), index);
-    let host = text(env, of_address(0))?;
+    let host = env.text(of_address(0))?;
     let port = env.number(of_address(1)).map_or(0, |port| port as u16);
     let subprotocols = texts(env, call.argument(1))?;
     let timeout = Range { least: 0, most: LONGEST_TIMEOUT, default: DEFAULT_TIMEOUT };
-    let timeout = integer(env, call.argument(3), "connectTimeout", timeout)?;
+    let timeout = env.integer(call.argument(3), "connectTimeout", timeout)?;
     let behavior = Behavior::parse(env, call.argument(4), call.argument(5))?;
     let wishes = Wishes {
-        target: text(env, of_address(2))?,
-        host: text(env, of_address(3))?,
+        target: env.text(of_address(2))?,
+        host: env.text(of_address(3))?,
         fields: fields(env, call.argument(2))?,
         subprotocols,
         compression: behavior.compression,
@@ -202,10 +201,7 @@ fn tls(env: Env<'_>, value: Value<'_>) -> Result<Option<ClientTls>, Misuse> {
     }
     let bytes = |index| match env.element(value, index) {
         value if env.type_of(value) == Type::Nothing => Ok(None),
-        value => {
-            let mut bytes = Vec::new();
-            env.append_text_or_data(value, &mut bytes).map(|()| Some(bytes))
-        }
+        value => env.bytes(value).map(Some),
     };
     let source = |index, option: &str| {
         bytes(index).map(|text| text.map(|text| Source { place: option.to_owned(), text }))
@@ -217,7 +213,7 @@ fn tls(env: Env<'_>, value: Value<'_>) -> Result<Option<ClientTls>, Misuse> {
             return Err(Misuse::invalid_value("cert and key must be given together"));
         }
     };
-    let name = ServerName::try_from(text(env, env.element(value, 0))?)
+    let name = ServerName::try_from(env.text(env.element(value, 0))?)
         .map_err(|_| Misuse::invalid_value("servername must be a host name or an IP address"))?;
     let trust = if env.truthy(env.element(value, 5)) { Trust::Anybody } else { Trust::Verified };
     let options = ClientOptions { ca: source(1, "ca")?, identity, passphrase: bytes(4)?, trust };
@@ -238,7 +234,7 @@ fn refused(wish: InvalidWish) -> Misuse {
 /// The strings of an array that says in front how many there are.
 fn texts(env: Env<'_>, array: Value<'_>) -> Result<Vec<String>, Misuse> {
     let count = env.number(env.element(array, 0)).unwrap_or(0.0) as u32;
-    (1..=count).map(|index| text(env, env.element(array, index))).collect()
+    (1..=count).map(|index| env.text(env.element(array, index))).collect()
 }
 
 fn fields(env: Env<'_>, array: Value<'_>) -> Result<Vec<(String, Vec<u8>)>, Misuse> {
@@ -250,16 +246,10 @@ fn fields(env: Env<'_>, array: Value<'_>) -> Result<Vec<(String, Vec<u8>)>, Misu
     Ok(fields)
 }
 
-fn text(env: Env<'_>, value: Value<'_>) -> Result<String, Misuse> {
-    let mut text = Vec::new();
-    env.append_text_or_data(value, &mut text)?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
 /// `clientCancel(connect)`: gives a connect up. Its end is not told; nothing if it was.
 pub fn cancel<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let handle = Handle::from_number(call.number(0));
+    let handle = call.handle::<Handle>(0);
     let Some((handle, pending)) =
         handle.and_then(|handle| environment.clients.pending.remove(handle).map(|pending| (handle, pending)))
     else {

@@ -115,7 +115,7 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let mark = call.env().from_number(environment.pending.len() as f64);
-    let handle = Handle::from_number(call.number(0));
+    let handle = call.handle::<Handle>(0);
     let Some(id) = handle.and_then(|handle| environment.connections.table.get(handle)).map(|it| it.id) else {
         return Ok(mark);
     };

@@ -236,8 +236,7 @@ impl Environment {
 
 /// `checkStatus(status)`: throws what `writeStatus` would.
 pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut status = Vec::new();
-    call.env().append_text_or_data(call.argument(0), &mut status)?;
+    let status = call.bytes(0)?;
     check_status(&status)?;
     Ok(Value::UNDEFINED)
 }
@@ -245,8 +244,8 @@ pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `checkHeader(name, value)`: throws what `writeHeader` would.
 pub fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (mut name, mut value) = (Vec::new(), Vec::new());
-    call.env().append_text_or_data(call.argument(0), &mut name)?;
-    call.env().append_text_or_data(call.argument(1), &mut value)?;
+    call.append(0, &mut name)?;
+    call.append(1, &mut value)?;
     check_field_name(&name)?;
     check_field_value(&name, &value)?;
     Ok(Value::UNDEFINED)

@@ -190,8 +190,7 @@ fn let_go<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `copy(data)`: text or data in an ArrayBuffer of its own.
 fn copy<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut bytes = Vec::new();
-    call.env().append_text_or_data(call.argument(0), &mut bytes)?;
+    let bytes = call.bytes(0)?;
     Ok(call.env().array_buffer(&bytes))
 }
 

@@ -12,7 +12,6 @@ use std::sync::{Arc, Weak};
 use napi::bindgen_prelude::{Buffer, Either};
 use napi::{Result as NapiResult, Task};
 
-use super::app::text_argument;
 use super::environment::Call;
 use super::error::Misuse;
 use super::handles::{Handle, Table};
@@ -59,7 +58,7 @@ impl Files {
 /// anything else, size in bytes, time of modification in seconds since 1970, and nanoseconds), or of a text, which begins
 /// with the code of what the system said.
 pub fn open<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let (folder, relative) = (text_argument(call, 0)?.into(), text_argument(call, 1)?.into());
+    let (folder, relative) = (call.text(0)?.into(), call.text(1)?.into());
     let links = if call.truthy(2) { Links::Anywhere } else { Links::Beneath };
     spawn(call.env(), Opening { folder, relative, links })
 }
@@ -67,7 +66,7 @@ pub fn open<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `fileRead(file, position, length)`: a promise of a Buffer, which is shorter only at the end of the file, or of a text as
 /// above.
 pub fn read<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let handle = Handle::from_number(call.number(0));
+    let handle = call.handle::<Handle>(0);
     let file = FILES.with_borrow(|files| handle.and_then(|handle| files.table.get(handle).cloned()));
     let file = file.ok_or_else(Misuse::bug)?;
     // The numbers are those of lib/static/transfer.js; the casts saturate.
@@ -77,7 +76,7 @@ pub fn read<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `fileClose(file)`: a read that is under way ends first.
 pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    if let Some(handle) = Handle::from_number(call.number(0)) {
+    if let Some(handle) = call.handle::<Handle>(0) {
         FILES.with_borrow_mut(|files| files.close(handle));
     }
     Ok(Value::UNDEFINED)

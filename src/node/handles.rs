@@ -1,6 +1,8 @@
 //! Names that JavaScript holds for responses, WebSockets and listening sockets: a slot and the generation of its
 //! occupant in one number. A name outlives what it names without harm: it is then refused.
 
+use super::js::FromNumber;
+
 /// What JavaScript holds. Fits the 53 bits of an exact JavaScript number: generation × 2^24 + slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Handle {
@@ -30,6 +32,12 @@ impl Handle {
         let slot = (bits & u64::from(SLOTS - 1)) as u32;
         let generation = (bits >> SLOT_BITS) as u32;
         Some(Self { slot, generation })
+    }
+}
+
+impl FromNumber for Handle {
+    fn from_number(number: f64) -> Option<Self> {
+        Self::from_number(number)
     }
 }
 

@@ -58,8 +58,7 @@ pub fn query<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let exchange = environment.request(call.number(0))?;
-    let mut name = Vec::new();
-    call.env().append_text_or_data(call.argument(1), &mut name)?;
+    let name = call.bytes(1)?;
     Ok(call.env().latin1(exchange.request_field(&name).unwrap_or_default()))
 }
 

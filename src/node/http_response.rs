@@ -380,13 +380,10 @@ pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (_, exchange) = environment.response(call.number(0))?;
     if exchange.stage != Stage::Waiting || !exchange.status.is_empty() || !exchange.fields.is_empty() {
-        call.env().append_text_or_data(call.argument(1), &mut Vec::new())?;
+        call.append(1, &mut Vec::new())?;
         return Ok(Value::UNDEFINED);
     }
-    let result = call
-        .env()
-        .append_text_or_data(call.argument(1), &mut exchange.status)
-        .and_then(|()| check_status(&exchange.status));
+    let result = call.append(1, &mut exchange.status).and_then(|()| check_status(&exchange.status));
     match result {
         Err(_) => exchange.status.clear(),
         // RFC 9112 §4: the space is sent even if no reason phrase follows.
@@ -438,12 +435,12 @@ pub fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 fn append_field(call: &Call<'_>, exchange: &mut Exchange) -> Result<(), Misuse> {
     let fields = &mut exchange.fields;
     let start = fields.len();
-    call.env().append_text_or_data(call.argument(1), fields)?;
+    call.append(1, fields)?;
     check_field_name(&fields[start..])?;
     let flags = FieldFlags::of(&fields[start..]);
     fields.extend_from_slice(b": ");
     let value = fields.len();
-    call.env().append_text_or_data(call.argument(2), fields)?;
+    call.append(2, fields)?;
     check_field_value(&fields[start..value - 2], &fields[value..])?;
     fields.extend_from_slice(b"\r\n");
     exchange.flags = exchange.flags | flags;
@@ -476,7 +473,7 @@ pub(super) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse>
 pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let mark = environment.pending.len();
-    let handle = Handle::from_number(call.number(0));
+    let handle = call.handle::<Handle>(0);
     let is_closing = handle.and_then(|it| environment.exchanges.get(it)).is_some_and(|it| it.is_closing);
     if !is_closing {
         let (handle, _) = environment.response(call.number(0))?;
@@ -488,13 +485,9 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `resUpgrade(response, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, route)`: returns the handle of the
 /// WebSocket. Register 1 has the place of the event for `told`.
 pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let (env, mut key, mut protocol, mut extensions) = (call.env(), Vec::new(), Vec::new(), Vec::new());
-    env.append_text_or_data(call.argument(1), &mut key)?;
-    env.append_text_or_data(call.argument(2), &mut protocol)?;
-    env.append_text_or_data(call.argument(3), &mut extensions)?;
+    let (env, key, protocol, extensions) = (call.env(), call.bytes(1)?, call.text(2)?, call.bytes(3)?);
     let mut environment = call.environment()?;
     let (handle, _) = environment.response(call.number(0))?;
-    let protocol = String::from_utf8_lossy(&protocol);
     let route = call.number(4);
     let route = if route >= 0.0 { route as usize } else { usize::MAX };
     let socket = environment.upgrade_exchange(handle, &key, &protocol, &extensions, route)?;
@@ -573,7 +566,7 @@ pub fn append_payload(
     workers.flush_if_long();
     let arena = workers.arena(worker);
     let start = arena.len();
-    call.env().append_text_or_data(call.argument(index), arena)?;
+    call.append(index, arena)?;
     Ok(Slice::tail(arena, start))
 }
 

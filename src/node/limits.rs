@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::error::Misuse;
-use super::js::{Env, Value};
-use super::option::{Range, integer};
+use super::js::{Env, Range, Value};
 use crate::io::memory;
 use crate::protocol::http::head::HeadLimits;
 use crate::protocol::http::limits::Limits;
@@ -44,7 +43,7 @@ const fn milliseconds(default: u64) -> Range {
 pub fn parse(env: Env<'_>, values: Value<'_>) -> Result<Limits, Misuse> {
     let mut numbers = [0; OPTIONS.len()];
     for ((number, option), index) in numbers.iter_mut().zip(&OPTIONS).zip(0..) {
-        *number = integer(env, env.element(values, index), option.name, option.range)?;
+        *number = env.integer(env.element(values, index), option.name, option.range)?;
     }
     Ok(limits(numbers))
 }
@@ -56,7 +55,7 @@ pub fn parse(env: Env<'_>, values: Value<'_>) -> Result<Limits, Misuse> {
 /// As [`parse`].
 pub fn max_buffered_output(env: Env<'_>, value: Value<'_>) -> Result<u64, Misuse> {
     let default = memory::available().unwrap_or(USUAL_MEMORY) / 4;
-    integer(env, value, "maxBufferedOutput", Range { least: 0, most: MAX_SAFE_INTEGER, default })
+    env.integer(value, "maxBufferedOutput", Range { least: 0, most: MAX_SAFE_INTEGER, default })
 }
 
 /// What the numbers mean.

@@ -6,16 +6,14 @@ use std::path::PathBuf;
 use socket2::Socket;
 
 use super::adoption::{descriptor_number, os_code};
-use super::app::text_argument;
 use super::environment::Call;
 use super::error::Misuse;
-use super::js::{Type, Value};
-use super::option::{Range, integer};
+use super::js::{Range, Type, Value};
 use crate::io::listener::{Access, Address, Group};
 
 /// `appListenUnix(app, path, mode, group)`: returns the handle of the listening socket.
 pub fn listen_unix<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let path = text_argument(call, 1)?;
+    let path = call.text(1)?;
     if path.is_empty() || path.contains('\0') {
         return Err(Misuse::invalid_type("path must be a non-empty string without NUL"));
     }
@@ -28,11 +26,11 @@ pub fn listen_unix<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 fn access_arguments(call: &Call<'_>) -> Result<Access, Misuse> {
     let (env, group) = (call.env(), call.argument(3));
     // The range fits.
-    let mode = integer(env, call.argument(2), "mode", MODE)? as u32;
+    let mode = call.integer(2, "mode", MODE)? as u32;
     let group = match env.type_of(group) {
         Type::Nothing => None,
-        Type::Number => Some(Group::Number(integer(env, group, "group", GROUP)? as u32)),
-        Type::String => Some(Group::Name(text_argument(call, 3)?)),
+        Type::Number => Some(Group::Number(call.integer(3, "group", GROUP)? as u32)),
+        Type::String => Some(Group::Name(call.text(3)?)),
         Type::Boolean | Type::Other => {
             return Err(Misuse::invalid_type("group must be a string or a number"));
         }
@@ -43,7 +41,7 @@ fn access_arguments(call: &Call<'_>) -> Result<Access, Misuse> {
 /// `appListenDescriptor(app, fd)`: accepts on a copy of a socket that somebody else has bound. The caller's descriptor stays
 /// the caller's. Returns the handle of the listening socket.
 pub fn listen_descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let number = descriptor_number(call.env(), call.argument(1))?;
+    let number = descriptor_number(call, 1)?;
     let mut environment = call.environment()?;
     environment.app(call.number(0))?;
     let (socket, port) = take(number).map_err(|error| refused(number, &error))?;

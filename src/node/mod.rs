@@ -34,7 +34,6 @@ pub mod listening;
 pub mod logger;
 pub mod multipart;
 pub mod notices;
-pub mod option;
 pub mod pending;
 pub mod prepared_head;
 pub mod request_body;

@@ -28,8 +28,7 @@ pub fn is_new(subject: Vec<u8>) -> bool {
 
 /// `isNews(subject)`: whether nobody in this process has asked so before.
 pub fn is_news<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut subject = Vec::new();
-    call.env().append_text_or_data(call.argument(0), &mut subject)?;
+    let subject = call.bytes(0)?;
     Ok(call.env().from_bool(is_new(subject)))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::environment::{Call, Environment};
 use super::error::Misuse;
-use super::js::{Type, Value};
+use super::js::{Range, Value};
 use super::pending::PendingEvent;
 use super::websocket::close_code;
 use crate::bridge::command::{Command, ShutdownOrder};
@@ -118,24 +118,13 @@ impl Environment {
 /// is nothing to wait for. Register 1 has the place of the first event for `told`.
 pub fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
-    let timeout = match (env.type_of(call.argument(1)), env.number(call.argument(1))) {
-        (Type::Nothing, _) => DEFAULT_TIMEOUT,
-        (_, Some(millis)) if millis.fract() == 0.0 && (0.0..=LONGEST_TIMEOUT).contains(&millis) => {
-            Duration::from_millis(millis as u64)
-        }
-        (_, Some(millis)) => {
-            let text = format!("timeout must be an integer from 0 to {LONGEST_TIMEOUT}, got {millis}");
-            return Err(Misuse::out_of_range(text));
-        }
-        (_, None) => return Err(Misuse::invalid_type("timeout must be a number")),
-    };
+    let timeout = Duration::from_millis(call.integer(1, "timeout", TIMEOUT)?);
     let verdict = CloseCause::ServerShutdown.verdict();
     let code = close_code(call, 2)?.unwrap_or(verdict.local_code);
-    let mut reason = Vec::new();
-    env.append_text_or_data(call.argument(3), &mut reason)?;
+    let reason = call.text(3)?;
     let reason = match reason.is_empty() {
         true => verdict.text.to_owned(),
-        false => String::from_utf8_lossy(&reason).into_owned(),
+        false => reason,
     };
     let mut environment = call.environment()?;
     let (number, _) = environment.app(call.number(0))?;
@@ -154,9 +143,8 @@ pub fn tell_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// How long connections may take to end, unless the call says otherwise. Less than the time for which process managers
 /// wait before they kill: 30 s in Kubernetes, 10 s in Docker, 90 s in systemd.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// In milliseconds: the longest time that a timer of Node can be set to.
-const LONGEST_TIMEOUT: f64 = 2_147_483_647.0;
+/// In milliseconds; the longest is the longest time that a timer of Node can be set to.
+const TIMEOUT: Range = Range { least: 0, most: 2_147_483_647, default: 10_000 };
 
 #[cfg(test)]
 mod tests {

@@ -77,8 +77,7 @@ fn integers() -> MutexGuard<'static, Collections<u32>> {
 
 /// A key, a collection or a value.
 fn text(call: &Call<'_>, index: usize) -> Result<Vec<u8>, Misuse> {
-    let mut text = Vec::new();
-    call.env().append_text_or_data(call.argument(index), &mut text)?;
+    let text = call.bytes(index)?;
     if text.len() > LONGEST {
         return Err(Misuse::out_of_range(format!(
             "keys, collections and values must not exceed {LONGEST} bytes"

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::environment::Call;
 use super::error::Misuse;
-use super::js::{Env, Type, Value};
-use super::option::{Range, integer};
+use super::js::{Env, Range, Value};
 use crate::bridge::tcp::{KeepAlive, TcpOptions};
 
 /// `appTcp(app, options)`: an array, in the order of `TCP` in `lib/app.js`.
@@ -17,10 +16,10 @@ pub fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// Checks the options; `undefined` means the default.
 fn parse(env: Env<'_>, values: Value<'_>) -> Result<TcpOptions, Misuse> {
-    let wanted = boolean(env, env.element(values, 0), "keepAlive")?;
+    let wanted = env.boolean(env.element(values, 0), "keepAlive")?.unwrap_or(false);
     let number = |index, name, most| {
         let range = Range { least: 0, most, default: 0 };
-        integer(env, env.element(values, index), name, range)
+        env.integer(env.element(values, index), name, range)
     };
     let initial_delay = number(1, "keepAliveInitialDelay", LONGEST_DELAY)?;
     let interval = number(2, "keepAliveInterval", LONGEST_DELAY)?;
@@ -35,14 +34,6 @@ fn parse(env: Env<'_>, values: Value<'_>) -> Result<TcpOptions, Misuse> {
         keep_alive: wanted.then_some(keep_alive),
         user_timeout: (user_timeout > 0).then(|| Duration::from_millis(user_timeout)),
     })
-}
-
-fn boolean(env: Env<'_>, value: Value<'_>, name: &str) -> Result<bool, Misuse> {
-    match env.type_of(value) {
-        Type::Nothing => Ok(false),
-        Type::Boolean => Ok(env.truthy(value)),
-        _ => Err(Misuse::invalid_type(format!("{name} must be a boolean"))),
-    }
 }
 
 /// Milliseconds as whole seconds, rounded up, which is what systems take; `None` for 0.

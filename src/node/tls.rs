@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::handles::Handle;
-use super::js::{Env, Type, Value};
-use super::option::{Range, integer};
+use super::js::{Env, Range, Type, Value};
 use super::tls_options::{Refusal, read};
 use crate::bridge::command::Command;
 use crate::bridge::id::{AppId, ConnectionId};
@@ -102,8 +101,7 @@ pub fn set_certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `appDomain(app, name)`: from now on the routes of what answers to this name are edited; those of the app if nothing
 /// does beside the default.
 pub fn select_domain<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut name = Vec::new();
-    call.env().append_text_or_data(call.argument(1), &mut name)?;
+    let name = call.bytes(1)?;
     let mut environment = call.environment()?;
     let (_, app) = environment.app(call.number(0))?;
     let answer = app.setup.tls.as_ref().and_then(|tls| tls.names.find(&String::from_utf8_lossy(&name)));
@@ -125,7 +123,7 @@ pub fn ask_for_names<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `handshakeResume(handshake)`: JavaScript was asked for the name. A handshake that is over by now stays so.
 pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let handle = Handle::from_number(call.number(0));
+    let handle = call.handle::<Handle>(0);
     if let Some(connection) = handle.and_then(|handle| environment.handshakes.remove(handle)) {
         environment.resume_handshake(connection);
         environment.workers.settle();
@@ -191,9 +189,7 @@ impl Environment {
 }
 
 fn pattern_argument(call: &Call<'_>, index: usize) -> Result<String, Misuse> {
-    let mut name = Vec::new();
-    call.env().append_text_or_data(call.argument(index), &mut name)?;
-    let name = String::from_utf8_lossy(&name);
+    let name = call.text(index)?;
     normalize(&name).map_err(|_| {
         Misuse::invalid_value(format!(
             "a server name is made of labels between dots, each of them a name or '*', not {name:?}"
@@ -203,8 +199,8 @@ fn pattern_argument(call: &Call<'_>, index: usize) -> Result<String, Misuse> {
 
 /// What clients may take before anything is known of them (docs/limits.md).
 fn handshake_limits(env: Env<'_>, timeout: Value<'_>, most: Value<'_>) -> Result<HandshakeLimits, Misuse> {
-    let timeout = integer(env, timeout, "handshakeTimeout", TIMEOUT)?;
-    let most = integer(env, most, "maxHandshakes", MOST)?;
+    let timeout = env.integer(timeout, "handshakeTimeout", TIMEOUT)?;
+    let most = env.integer(most, "maxHandshakes", MOST)?;
     let timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
     Ok(HandshakeLimits { timeout, most })
 }

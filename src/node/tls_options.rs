@@ -79,9 +79,8 @@ impl Reader<'_> {
         if self.env.type_of(value) == Type::Nothing {
             return Ok(None);
         }
-        let mut bytes = Vec::new();
-        match self.env.append_text_or_data(value, &mut bytes) {
-            Ok(_) => Ok(Some(bytes)),
+        match self.env.bytes(value) {
+            Ok(bytes) => Ok(Some(bytes)),
             Err(_) => Err(Misuse::invalid_type(format!("{name} must be a string or a buffer"))),
         }
     }
@@ -92,14 +91,7 @@ impl Reader<'_> {
     }
 
     fn boolean(&self, position: u32, name: &str) -> Result<Option<bool>, Misuse> {
-        let value = self.env.element(self.values, position);
-        match self.env.type_of(value) {
-            Type::Nothing => Ok(None),
-            Type::Boolean => Ok(Some(self.env.truthy(value))),
-            Type::Number | Type::String | Type::Other => {
-                Err(Misuse::invalid_type(format!("{name} must be a boolean")))
-            }
-        }
+        self.env.boolean(self.env.element(self.values, position), name)
     }
 
     /// A document, which one option names and another one holds.

@@ -292,9 +292,9 @@ impl Environment {
         first: usize,
     ) -> Result<bool, Misuse> {
         let (mut topic, mut message) = (Vec::new(), Vec::new());
-        call.env().append_text_or_data(call.argument(first), &mut topic)?;
+        call.append(first, &mut topic)?;
         // The message is checked in any case: a mistake shall not wait for the first subscriber to show.
-        call.env().append_text_or_data(call.argument(first + 1), &mut message)?;
+        call.append(first + 1, &mut message)?;
         let own = except.and_then(|(handle, _)| self.sockets.get(handle)).map(|socket| &socket.topics);
         let Some((topic, workers)) = self.pubsub.recipients(app, &topic, own) else { return Ok(false) };
         let (kind, compress) = (kind_of(call.truthy(first + 2)), call.truthy(first + 3));
@@ -385,7 +385,7 @@ pub fn fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn ping<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut payload = Vec::new();
     check(call)?;
-    call.env().append_text_or_data(call.argument(1), &mut payload)?;
+    call.append(1, &mut payload)?;
     if payload.len() > 125 {
         return Err(Misuse::out_of_range("ping payload must not exceed 125 bytes (RFC 6455 §5.5)"));
     }
@@ -493,14 +493,13 @@ pub fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `wsEnd(socket, code, message)`: returns the place of the event for `told`. `lib/` sees to it that the code may be used.
 pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let (env, mut reason) = (call.env(), Vec::new());
     let mut environment = call.environment()?;
     let (handle, _) = environment.socket(call.number(0))?;
     let code = close_code(call, 1)?.unwrap_or(0);
-    env.append_text_or_data(call.argument(2), &mut reason)?;
+    let reason = call.bytes(2)?;
     let mark = environment.pending.len();
     environment.close_pending(handle, CloseCause::ApplicationEnded, Some((code, reason)));
-    Ok(env.from_number(mark as f64))
+    Ok(call.env().from_number(mark as f64))
 }
 
 /// An argument that is a close code; `None` if it is left out.
@@ -609,7 +608,7 @@ pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     if socket.topics.is_empty() {
         // As in uWebSockets.js, a socket that is subscribed to nothing publishes to nobody. A mistake shows all the same.
         for index in [1, 2] {
-            call.env().append_text_or_data(call.argument(index), &mut Vec::new())?;
+            call.append(index, &mut Vec::new())?;
         }
         return Ok(call.env().from_bool(false));
     }
@@ -642,8 +641,7 @@ pub fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 fn topic_argument(call: &Call<'_>) -> Result<Vec<u8>, Misuse> {
-    let mut name = Vec::new();
-    call.env().append_text_or_data(call.argument(1), &mut name)?;
+    let name = call.bytes(1)?;
     Ok(name)
 }
 

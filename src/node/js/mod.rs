@@ -18,6 +18,7 @@ macro_rules! call_node_api {
     }};
 }
 
+mod arguments;
 mod buffer;
 mod call;
 mod env;
@@ -32,6 +33,7 @@ mod value;
 use call_node_api as call;
 
 pub use self::call::{Call, Native};
+pub use arguments::{FromNumber, Range};
 pub use buffer::Payload;
 pub use env::Env;
 pub use misuse::{Class, Misuse};

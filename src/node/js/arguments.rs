@@ -1,0 +1,170 @@
+//! Reads what JavaScript passes: arguments of a call, and options, which travel as one array. The only place that decides
+//! what counts as text, as bytes, as an integer in its range, as a boolean.
+
+use super::call::Call;
+use super::env::Env;
+use super::misuse::Misuse;
+use super::value::{Type, Value};
+
+/// The integers that an argument or option may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The smallest value.
+    pub least: u64,
+    /// The largest value, at most 2^53-1.
+    pub most: u64,
+    /// The value if nothing is said.
+    pub default: u64,
+}
+
+/// What JavaScript holds as a number, although it is more than that to the addon.
+pub trait FromNumber: Sized {
+    /// What the number stands for; `None` if it cannot be one of these.
+    fn from_number(number: f64) -> Option<Self>;
+}
+
+impl Env<'_> {
+    /// Text or data, as bytes; none for `undefined`.
+    ///
+    /// # Errors
+    /// As [`Env::append_text_or_data`].
+    pub fn bytes(self, value: Value<'_>) -> Result<Vec<u8>, Misuse> {
+        let mut bytes = Vec::new();
+        self.append_text_or_data(value, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Text or data, as text: what is not UTF-8 becomes U+FFFD.
+    ///
+    /// # Errors
+    /// As [`Env::append_text_or_data`].
+    pub fn text(self, value: Value<'_>) -> Result<String, Misuse> {
+        let bytes = self.bytes(value)?;
+        Ok(String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    /// The integer that is called `name`; `undefined` and `null` mean its default.
+    ///
+    /// # Errors
+    /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, with this name.
+    pub fn integer(self, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
+        if self.type_of(value) == Type::Nothing {
+            return Ok(range.default);
+        }
+        self.required_integer(value, name, range)
+    }
+
+    /// The same of an integer that has no default.
+    ///
+    /// # Errors
+    /// As [`Env::integer`].
+    pub fn required_integer(self, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
+        let Range { least, most, .. } = range;
+        let Some(number) = self.number(value) else {
+            return Err(Misuse::invalid_type(format!("{name} must be a number")));
+        };
+        // Both ends are at most 2^53, so the comparison is exact.
+        if number.fract() != 0.0 || !(least as f64..=most as f64).contains(&number) {
+            return Err(Misuse::out_of_range(format!(
+                "{name} must be an integer between {least} and {most}, got {number}"
+            )));
+        }
+        Ok(number as u64)
+    }
+
+    /// The same of an integer that bounds something. Beyond the largest value it bounds nothing more, so larger ones and
+    /// `Infinity` mean that one: programs write `maxPayloadLength: 1e10` for "any".
+    ///
+    /// # Errors
+    /// As [`Env::integer`].
+    pub fn bound(self, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
+        match self.number(value) {
+            Some(number) if number > range.most as f64 => Ok(range.most),
+            Some(_) | None => self.integer(value, name, range),
+        }
+    }
+
+    /// The boolean that is called `name`; `None` for `undefined` and `null`.
+    ///
+    /// # Errors
+    /// `ERR_INVALID_ARG_TYPE`, with this name.
+    pub fn boolean(self, value: Value<'_>, name: &str) -> Result<Option<bool>, Misuse> {
+        match self.type_of(value) {
+            Type::Nothing => Ok(None),
+            Type::Boolean => Ok(Some(self.truthy(value))),
+            Type::Number | Type::String | Type::Other => {
+                Err(Misuse::invalid_type(format!("{name} must be a boolean")))
+            }
+        }
+    }
+}
+
+impl<S> Call<'_, S> {
+    /// An argument that is text or data, as bytes.
+    ///
+    /// # Errors
+    /// As [`Env::append_text_or_data`].
+    pub fn bytes(&self, index: usize) -> Result<Vec<u8>, Misuse> {
+        self.env().bytes(self.argument(index))
+    }
+
+    /// Appends an argument that is text or data to `target`.
+    ///
+    /// # Errors
+    /// As [`Env::append_text_or_data`].
+    pub fn append(&self, index: usize, target: &mut Vec<u8>) -> Result<(), Misuse> {
+        self.env().append_text_or_data(self.argument(index), target)
+    }
+
+    /// An argument that is text or data, as text.
+    ///
+    /// # Errors
+    /// As [`Env::append_text_or_data`].
+    pub fn text(&self, index: usize) -> Result<String, Misuse> {
+        self.env().text(self.argument(index))
+    }
+
+    /// The same of an argument that may be left out.
+    ///
+    /// # Errors
+    /// As [`Env::append_text_or_data`].
+    pub fn optional_text(&self, index: usize) -> Result<Option<String>, Misuse> {
+        match self.env().type_of(self.argument(index)) {
+            Type::Nothing => Ok(None),
+            Type::Number | Type::String | Type::Boolean | Type::Other => self.text(index).map(Some),
+        }
+    }
+
+    /// An argument that is an integer in a range, or its default where it is left out.
+    ///
+    /// # Errors
+    /// As [`Env::integer`].
+    pub fn integer(&self, index: usize, name: &str, range: Range) -> Result<u64, Misuse> {
+        self.env().integer(self.argument(index), name, range)
+    }
+
+    /// An argument that is an integer in a range, and must not be left out.
+    ///
+    /// # Errors
+    /// As [`Env::integer`].
+    pub fn required_integer(&self, index: usize, name: &str, range: Range) -> Result<u64, Misuse> {
+        self.env().required_integer(self.argument(index), name, range)
+    }
+
+    /// The argument `port`.
+    ///
+    /// # Errors
+    /// As [`Env::integer`].
+    pub fn port(&self, index: usize) -> Result<u16, Misuse> {
+        let range = Range { least: 0, most: u64::from(u16::MAX), default: 0 };
+        // The range fits.
+        self.required_integer(index, "port", range).map(|port| port as u16)
+    }
+
+    /// What an argument that is a number stands for; `None` if it cannot be one of these.
+    #[must_use]
+    pub fn handle<H: FromNumber>(&self, index: usize) -> Option<H> {
+        H::from_number(self.number(index))
+    }
+}
