@@ -278,10 +278,17 @@ class TemplatedApp {
     const { timeout, code, reason } = options ?? {};
     let conclude;
     const forced = new Promise((resolve) => { conclude = resolve; });
-    const number = native.appShutdown(app, timeout, code, readable(reason));
+    // Without stack it is rejected before anything has happened.
+    if (conclude === undefined) return forced;
+    const number = ++latestShutdown;
+    shutdowns.set(number, conclude);
+    let isUnderWay = false;
+    try {
+      isUnderWay = native.appShutdown(app, timeout, code, readable(reason), number);
+    } finally {
+      if (!isUnderWay) concludeShutdown(number, 0);
+    }
     const mark = registers[1];
-    if (number < 0) conclude(0);
-    else shutdowns.set(number, conclude);
     try {
       tell(mark);
     } catch {
@@ -298,6 +305,9 @@ class SSLTemplatedApp extends TemplatedApp {
     super(key, options, true);
   }
 }
+
+/** The number of the latest shutdown. */
+let latestShutdown = 0;
 
 function concludeShutdown(number, forced) {
   const resolve = shutdowns.get(number);

@@ -24,21 +24,27 @@ async function connect(url, behavior, options) {
   const ws = createSocket(handlers);
   adoptUserData(ws, userData);
   if (signal?.aborted) throw signal.reason;
+  const entry = { ws, signal };
+  const promise = new Promise((resolve, reject) => { Object.assign(entry, { resolve, reject }); });
+  // Without stack the promise is rejected before anything has happened.
+  if (entry.reject === undefined) return promise;
   const number = native.clientConnect(
     address.parts, counted(protocols), counted(withCredentials(headers, address)), connectTimeout, settings, bits,
     address.isSecure ? [tls.servername ?? address.parts[0], ...tls.pem, tls.believesAnybody] : undefined,
   );
-  checkNames('the behavior of connect', behavior, BEHAVIOR_NAMES);
-  checkNames('connect', options, OPTIONS);
-  return new Promise((resolve, reject) => {
-    const cancel = () => giveUp(number, () => signal.reason);
-    connects.set(number, { ws, resolve, reject, signal, cancel });
-    try {
-      signal?.addEventListener('abort', cancel, { once: true });
-    } catch (error) {
-      giveUp(number, () => { throw error; });
-    }
-  });
+  try {
+    entry.cancel = () => giveUp(number, () => signal.reason);
+    connects.set(number, entry);
+    signal?.addEventListener('abort', entry.cancel, { once: true });
+    checkNames('the behavior of connect', behavior, BEHAVIOR_NAMES);
+    checkNames('connect', options, OPTIONS);
+  } catch (error) {
+    // The signal is of another make than Node's, or no stack is left. A WebSocket that nobody is given must not open.
+    native.clientCancel(number);
+    connects.delete(number);
+    entry.reject(error);
+  }
+  return promise;
 }
 
 /** `{ parts: [host, port, path with query, Host], isSecure, authorization }` */

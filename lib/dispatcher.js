@@ -39,8 +39,22 @@ const thisProcess = process;
 let lastResponse;
 let lastRequest;
 
-/** Called when the bell rings: handles events until none is left or the turn's budget is used up. */
+/**
+ * Called when the bell rings. What handlers throw does not arrive here. Should anything else be thrown, the events behind it
+ * are handled all the same: nobody rings for somebody who has not gone to sleep.
+ */
 function drain() {
+  try {
+    handleEvents();
+  } catch (error) {
+    isYielding = true;
+    setImmediate(drainOutside);
+    throw error;
+  }
+}
+
+/** Handles events until none is left or the turn's budget is used up. */
+function handleEvents() {
   let done;
   for (;;) {
     if (hasErrors()) reportErrors();

@@ -381,6 +381,38 @@ describe('calls with hardly any stack left', () => {
     `)).toEqual({ isMany: true, uncaught: [] });
   });
 
+  test.each([
+    ['app.shutdown', 'app.shutdown({ timeout: 10 })'],
+    ['connect', "uWS.connect('ws://127.0.0.1:' + port, { idleTimeot: 8, close() {} })"],
+  ])('%s: the promise is rejected or fulfilled, nothing is thrown elsewhere, and the events of others are told', async (_name, call) => {
+    const { settled, made, ...rest } = await run(`
+      process.on('warning', () => {});
+      process.on('unhandledRejection', () => {});
+      const [app, other] = [uWS.App(), uWS.App()];
+      const promises = [];
+      app.ws('/*', {});
+      app.get('/*', (res) => {
+        res.end('dug');
+        let left = 1500;
+        const dig = () => {
+          try { dig(); } catch {}
+          if (left-- <= 0) return;
+          try { promises[promises.length] = ${call}; } catch {}
+        };
+        dig();
+      });
+      other.get('/*', (res) => res.end('served'));
+      const port = await listen(app);
+      await open(port, 'GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n');
+      const results = await Promise.allSettled(promises);
+      const response = await fetch('http://127.0.0.1:' + await listen(other));
+      say({ made: promises.length, settled: results.length, answer: await response.text(), uncaught });
+    `);
+    expect(rest).toEqual({ answer: 'served', uncaught: [] });
+    expect(settled).toBe(made);
+    expect(made).toBeGreaterThan(0);
+  });
+
   test('a mistake that is worth a warning does not end the process', async () => {
     expect(await run(`
       process.on('warning', () => {});

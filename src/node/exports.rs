@@ -53,7 +53,7 @@ pub const ALL: &[Native] = &[
     Native::new("appListenDescriptor", 2, listening::listen_descriptor),
     Native::new("appClose", 1, app::close),
     Native::new("appForget", 1, ending::forget),
-    Native::new("appShutdown", 4, shutdown::shut_down),
+    Native::new("appShutdown", 5, shutdown::shut_down),
     Native::new("appPublish", 5, app::publish),
     Native::new("appSubscribers", 2, app::subscribers),
     Native::new("clientConnect", 7, client::connect),

@@ -31,8 +31,6 @@ pub struct Shutdown {
 #[derive(Debug, Default)]
 pub struct Shutdowns {
     under_way: Vec<Shutdown>,
-    /// The number of the latest one.
-    latest: f64,
 }
 
 impl Shutdowns {
@@ -48,10 +46,8 @@ impl Shutdowns {
         self.under_way.iter().map(|it| &it.order).find(|order| order.app.covers(app))
     }
 
-    fn begin(&mut self, order: Arc<ShutdownOrder>, workers: usize) -> f64 {
-        self.latest += 1.0;
-        self.under_way.push(Shutdown { order, number: self.latest, workers, forced: 0 });
-        self.latest
+    fn begin(&mut self, order: Arc<ShutdownOrder>, workers: usize, number: f64) {
+        self.under_way.push(Shutdown { order, number, workers, forced: 0 });
     }
 
     /// A worker has no connection of `app` left. Returns number and forced connections of the shutdown if it was the
@@ -70,10 +66,17 @@ impl Shutdowns {
 }
 
 impl Environment {
-    /// Ends the current epoch of an app in good order. Returns the number of the shutdown; `None` if there are no
-    /// workers, and so no connections.
-    fn shut_down_app(&mut self, number: u32, code: u16, reason: String, timeout: Duration) -> Option<f64> {
-        let app = self.apps.get_mut(number)?.end_epoch(number);
+    /// Ends the current epoch of an app in good order. `name` is what JavaScript will be told the end of this shutdown by.
+    /// Returns whether there is anything to wait for; without workers there are no connections.
+    fn shut_down_app(
+        &mut self,
+        number: u32,
+        code: u16,
+        reason: String,
+        timeout: Duration,
+        name: f64,
+    ) -> bool {
+        let Some(app) = self.apps.get_mut(number).map(|app| app.end_epoch(number)) else { return false };
         self.forget_listeners(app);
         let sockets = self.sockets.iter().filter(|(_, socket)| app.covers(socket.app));
         let cause = CloseCause::ServerShutdown;
@@ -81,7 +84,7 @@ impl Environment {
         let events: Vec<_> = events.collect();
         events.into_iter().for_each(|event| self.add_pending(event));
         if !self.workers.is_running() {
-            return None;
+            return false;
         }
         // First of all no worker accepts any more. What they have accepted is then on its way to the worker that is to
         // serve it, in front of the second command.
@@ -89,7 +92,8 @@ impl Environment {
         let order = Arc::new(ShutdownOrder { app, code, reason, timeout });
         self.workers.to_all(|| Command::ShutDownApp(Arc::clone(&order)));
         self.await_end(number);
-        Some(self.shutdowns.begin(order, self.workers.all().len()))
+        self.shutdowns.begin(order, self.workers.all().len(), name);
+        true
     }
 
     /// Code and reason for the handlers of what `cause` has ended.
@@ -114,8 +118,8 @@ impl Environment {
     }
 }
 
-/// `appShutdown(app, timeout, code, reason)`: returns the number under which `next` will tell of its end, or −1 if there
-/// is nothing to wait for. Register 1 has the place of the first event for `told`.
+/// `appShutdown(app, timeout, code, reason, name)`: returns whether there is anything to wait for, whose end `next` will tell
+/// under that name, a number. Register 1 has the place of the first event for `told`.
 pub fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let timeout = Duration::from_millis(call.integer(1, "timeout", TIMEOUT)?);
@@ -129,10 +133,10 @@ pub fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (number, _) = environment.app(call.number(0))?;
     let mark = environment.pending.len();
-    let shutdown = environment.shut_down_app(number, code, reason, timeout);
+    let is_under_way = environment.shut_down_app(number, code, reason, timeout, call.number(4));
     environment.registers.set(1, mark as f64);
     environment.update_liveness(env);
-    Ok(env.from_number(shutdown.unwrap_or(-1.0)))
+    Ok(env.from_bool(is_under_way))
 }
 
 /// `wsShutDown(socket)`: to be called when its `open` handler has returned. Closes it, unless it may stay.
@@ -158,12 +162,12 @@ mod tests {
     #[test]
     fn over_when_the_last_worker_says_so() {
         let mut shutdowns = Shutdowns::default();
-        let first = shutdowns.begin(order(0, 0), 2);
-        let second = shutdowns.begin(order(0, 1), 1);
+        shutdowns.begin(order(0, 0), 2, 1.0);
+        shutdowns.begin(order(0, 1), 1, 2.0);
         let app = |epoch| AppId { app: 0, epoch };
         assert_eq!(shutdowns.note_worker(app(0), 3), None);
-        assert_eq!(shutdowns.note_worker(app(1), 0), Some((second, 0)));
-        assert_eq!(shutdowns.note_worker(app(0), 4), Some((first, 7)));
+        assert_eq!(shutdowns.note_worker(app(1), 0), Some((2.0, 0)));
+        assert_eq!(shutdowns.note_worker(app(0), 4), Some((1.0, 7)));
         assert!(shutdowns.is_empty());
         assert_eq!(shutdowns.note_worker(app(0), 0), None);
     }
@@ -171,8 +175,8 @@ mod tests {
     #[test]
     fn the_first_word_counts_and_later_connections_of_the_app_are_not_meant() {
         let mut shutdowns = Shutdowns::default();
-        shutdowns.begin(order(0, 0), 1);
-        shutdowns.begin(order(0, 1), 1);
+        shutdowns.begin(order(0, 0), 1, 1.0);
+        shutdowns.begin(order(0, 1), 1, 2.0);
         let reason = |app, epoch| shutdowns.order(AppId { app, epoch }).map(|order| order.reason.as_str());
         assert_eq!(reason(0, 0), Some("0"));
         assert_eq!(reason(0, 1), Some("1"));
