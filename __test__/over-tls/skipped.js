@@ -25,6 +25,10 @@ const files = {
   'client/client-ws.test.js': 'as client.test.js',
   'docs/docs-migrating-from-uwebsockets.test.js': 'runs the examples of a page as they stand there',
   'docs/docs-migrating-from-ws.test.js': 'as docs-migrating-from-uwebsockets.test.js',
+  'client/client-names.test.js': 'as client.test.js',
+  'app/nested-events.test.js': 'the program is client and server at once, with bare sockets',
+  'safety/newcomers.test.js': 'counts the descriptors of bare sockets; TLS has tests of its own there',
+  'websocket/taken-at-once.test.js': 'has servers and clients with and without TLS by itself',
   'app/tcp-options.test.js': 'about the socket under TLS, with clients that are bare sockets',
   'safety/misuse.test.js': 'its clients speak to whichever port there is, without TLS',
   'project/surface.test.js': 'about names, not about connections',
@@ -46,6 +50,7 @@ const tests = [
     'methods taken from a response refuse any other object',
     'its constructor is called uWS.WebSocket, and nobody else makes one',
     'the calls below are all of its methods',
+    'a property __proto__, as JSON may have it, leaves the prototype alone; accessors are not called either',
   ].map((title) => ({ title, reason: 'the classes of SSLApp have names and prototypes of their own' })),
   ...[
     'threads, who has connected before the call is served, whether or not accepted',
@@ -57,6 +62,22 @@ const tests = [
     'upgrade later after a RST that this thread cannot have heard of: open, then close once',
     'upgrade later after a FIN that this thread cannot have heard of: open, then close once',
   ].map((title) => ({ title, reason: 'the client lives in the thread that is blocked, and its TLS with it' })),
+  ...[
+    'threads and their descriptors go after the last connection, and come back with the next thing to do',
+    'objects of connections from before do not reach those that come after',
+    '500 apps, each used, closed and dropped, are collected with their handlers, beside one that serves',
+    '500 apps, each used, shut down and dropped, are collected with their handlers, beside one that serves',
+    '500 apps, each used, no longer listening and dropped, are collected with their handlers, beside one that serves',
+    '500 apps, each used, never asked to listen and dropped, are collected with their handlers, beside one that serves',
+    'an app whose object was collected serves, until nobody listens for it and its last connection is gone',
+    'an app that was closed keeps its handlers, and its numbers, for the next time it listens',
+    'userData: names of methods and __proto__, each once, of upgrades and of connect',
+    'patterns a process.emitWarning that throws hurts no route',
+  ].map((title) => ({ title, reason: 'the program is client and server at once, and speaks no TLS to itself' })),
+  ...[
+    'listen({ fd }) serves the sockets that systemd passes',
+    'curl -I, twice on one connection',
+  ].map((title) => ({ title, reason: 'its client speaks HTTP without TLS' })),
   ...[
     'client says what it is told, prints what it hears, and tells how it ended',
     'client connects again when the server is back',
@@ -72,6 +93,7 @@ const tests = [
   { title: 'sends a file of a gigabyte to slow and fast readers in little memory', reason: 'takes longer than a test may' },
   ...[
     'several loads in one process jest.isolateModules: each serves its own apps, and refuses objects of the other',
+    'what is left when nothing is to be done each load is collected, with all that it has, once nobody uses it',
     'several loads in one process vm contexts: handlers of another context run, and ticks and microtasks run between them',
   ].map((title) => ({ title, reason: 'loads the package in a way of its own' })),
   ...[
