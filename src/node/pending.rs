@@ -1,15 +1,5 @@
-//! Events that the application itself causes: `ws.end()` a close, `res.close()` an abort, `res.upgrade()` an open,
-//! `ws.subscribe()` a subscription. Their handlers run before the call returns, and what they call may cause further ones.
-//!
-//! The call puts its event here, with all that the handler needs, and `lib/call.js` takes it out again and runs the
-//! handler. Between the two JavaScript may run out of stack, or stop because handlers are nested too deep already. Then
-//! the event stays where it is: a call further out takes it or, at the latest, the dispatcher, before any other event. So
-//! every event is told exactly once, whatever happens between the change of state and the handler.
-//!
-//! Until its event is taken, a WebSocket that was closed here counts as open: the application has not been told, and goes
-//! through lists that it is still in.
-
-use std::collections::VecDeque;
+//! What becomes of the events that the application itself causes (`state/pending`): the call adds its event together with
+//! the change of state, and [`told`] turns the event into something for JavaScript to do.
 
 use super::behavior::Handlers;
 use super::environment::{Call, Environment};
@@ -18,110 +8,16 @@ use super::handles::Handle;
 use super::http_response::Stage;
 use super::js::{Env, Value};
 use super::notices::is_new;
+use super::state::pending::PendingEvent;
 use super::state::topics::Change;
 use super::step;
 use crate::bridge::command::Command;
 use crate::protocol::cause::CloseCause;
-use crate::protocol::websocket::MessageKind;
-
-/// An event that JavaScript has not been told of.
-#[derive(Debug)]
-pub enum PendingEvent {
-    /// An upgrade made this WebSocket.
-    Open(Handle),
-    /// This WebSocket is closed.
-    Close {
-        /// Whose handlers are to run.
-        socket: Handle,
-        /// Why.
-        cause: CloseCause,
-        /// Code and reason; `None` for those of the cause, or of the shutdown.
-        said: Option<(u16, Vec<u8>)>,
-    },
-    /// This response is aborted.
-    Abort {
-        /// Whose handler is to run.
-        exchange: Handle,
-        /// Why.
-        cause: CloseCause,
-    },
-    /// A connection that filters were told of is closed.
-    ConnectionClosed(Handle),
-    /// This WebSocket has subscribed to a topic, or unsubscribed.
-    Subscription {
-        /// Whose handler is to run.
-        socket: Handle,
-        /// What became of the topic.
-        change: Change,
-    },
-    /// A message was dropped.
-    Dropped {
-        /// Whose handler is to run.
-        socket: Handle,
-        /// Text or binary.
-        kind: MessageKind,
-        /// The message.
-        payload: Vec<u8>,
-    },
-    /// The program is to be warned.
-    Warning {
-        /// The code of the warning.
-        code: &'static str,
-        /// Its text.
-        text: String,
-    },
-}
-
-/// The events that JavaScript has not been told of, in the order in which they were caused.
-#[derive(Debug, Default)]
-pub struct Pending {
-    events: VecDeque<PendingEvent>,
-    /// Where the stack of the running turn of Node's loop begins, about.
-    stack_base: usize,
-    /// The bell was rung for these events since the last turn of the dispatcher.
-    has_rung: bool,
-}
-
-impl Pending {
-    /// How many there are: the place of the next one.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-
-    /// Node's loop has called: nothing of a program is on the stack.
-    pub fn begin_turn(&mut self) {
-        self.stack_base = stack_position();
-        self.has_rung = false;
-    }
-
-    /// Whether so much of the stack is in use that it is worth finding out how much is left.
-    fn is_stack_deep(&self) -> bool {
-        self.stack_base.saturating_sub(stack_position()) > SHALLOW_STACK
-    }
-}
-
-/// About where the stack ends at present. It grows towards lower addresses.
-#[inline(never)]
-fn stack_position() -> usize {
-    let marker = 0u8;
-    std::ptr::from_ref(&marker).addr()
-}
 
 impl Environment {
-    /// Adds an event. The call that causes it is about to tell it; should that fail outside of a turn of the dispatcher, a
-    /// turn has to come.
+    /// Adds an event; see [`Pending::add`](super::state::pending::Pending::add).
     pub fn add_pending(&mut self, event: PendingEvent) {
-        self.pending.events.push_back(event);
-        if !self.dispatcher.is_turning && !std::mem::replace(&mut self.pending.has_rung, true) {
-            self.workers.ring();
-        }
+        self.pending.add(event, self.dispatcher.is_turning, &self.workers);
     }
 
     /// Warns the program, unless this process has had a warning with this code about this subject.
@@ -175,7 +71,7 @@ impl Environment {
 
     /// Takes the first event from the place `mark` on that is still true, as something for JavaScript to do.
     pub fn take_pending<'c>(&mut self, env: Env<'c>, mark: usize) -> Option<(f64, Value<'c>)> {
-        while let Some(event) = self.pending.events.remove(mark) {
+        while let Some(event) = self.pending.take(mark) {
             let step = match event {
                 PendingEvent::Open(socket) => self.open_step(socket),
                 PendingEvent::Close { socket, cause, said } => {
@@ -274,7 +170,3 @@ pub fn told<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     environment.registers.set(0, step);
     Ok(value)
 }
-
-/// Bytes of stack that may be in use before anybody asks how many are left. No engine gives programs so few that a
-/// handler could not run from here.
-const SHALLOW_STACK: usize = 32 * 1024;

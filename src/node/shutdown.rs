@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::js::{Range, Value};
-use super::pending::PendingEvent;
+use super::state::pending::PendingEvent;
 use super::websocket::close_code;
 use crate::bridge::command::{Command, ShutdownOrder};
 use crate::bridge::id::AppId;

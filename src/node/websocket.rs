@@ -7,7 +7,7 @@ use super::error::Misuse;
 use super::handles::Handle;
 use super::http_response::{address_as_text, address_bytes, append_payload, asked_address, port_number};
 use super::js::{Type, Value};
-use super::pending::PendingEvent;
+use super::state::pending::PendingEvent;
 use super::state::pubsub::Subscriptions;
 use super::state::topics::Change;
 use crate::bridge::command::Command;

@@ -3,6 +3,7 @@
 
 pub mod doorbell;
 pub mod outgoing;
+pub mod pending;
 pub mod pubsub;
 pub mod topics;
 pub mod workers;

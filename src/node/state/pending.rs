@@ -1,0 +1,165 @@
+//! Events that the application itself causes: `ws.end()` a close, `res.close()` an abort, `res.upgrade()` an open,
+//! `ws.subscribe()` a subscription. Their handlers run before the call returns, and what they call may cause further ones.
+//!
+//! The call puts its event here, with all that the handler needs, and `lib/call.js` takes it out again and runs the
+//! handler. Between the two JavaScript may run out of stack, or stop because handlers are nested too deep already. Then
+//! the event stays where it is: a call further out takes it or, at the latest, the dispatcher, before any other event. So
+//! every event is told exactly once, whatever happens between the change of state and the handler.
+//!
+//! Until its event is taken, a WebSocket that was closed here counts as open: the application has not been told, and goes
+//! through lists that it is still in.
+
+use std::collections::VecDeque;
+
+use super::topics::Change;
+use super::workers::Workers;
+use crate::node::handles::Handle;
+use crate::protocol::cause::CloseCause;
+use crate::protocol::websocket::MessageKind;
+
+/// An event that JavaScript has not been told of.
+#[derive(Debug)]
+pub enum PendingEvent {
+    /// An upgrade made this WebSocket.
+    Open(Handle),
+    /// This WebSocket is closed.
+    Close {
+        /// Whose handlers are to run.
+        socket: Handle,
+        /// Why.
+        cause: CloseCause,
+        /// Code and reason; `None` for those of the cause, or of the shutdown.
+        said: Option<(u16, Vec<u8>)>,
+    },
+    /// This response is aborted.
+    Abort {
+        /// Whose handler is to run.
+        exchange: Handle,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// A connection that filters were told of is closed.
+    ConnectionClosed(Handle),
+    /// This WebSocket has subscribed to a topic, or unsubscribed.
+    Subscription {
+        /// Whose handler is to run.
+        socket: Handle,
+        /// What became of the topic.
+        change: Change,
+    },
+    /// A message was dropped.
+    Dropped {
+        /// Whose handler is to run.
+        socket: Handle,
+        /// Text or binary.
+        kind: MessageKind,
+        /// The message.
+        payload: Vec<u8>,
+    },
+    /// The program is to be warned.
+    Warning {
+        /// The code of the warning.
+        code: &'static str,
+        /// Its text.
+        text: String,
+    },
+}
+
+/// The events that JavaScript has not been told of, in the order in which they were caused.
+#[derive(Debug, Default)]
+pub struct Pending {
+    events: VecDeque<PendingEvent>,
+    /// Where the stack of the running turn of Node's loop begins, about.
+    stack_base: usize,
+    /// The bell was rung for these events since the last turn of the dispatcher.
+    has_rung: bool,
+}
+
+impl Pending {
+    /// How many there are: the place of the next one.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Node's loop has called: nothing of a program is on the stack.
+    pub fn begin_turn(&mut self) {
+        self.stack_base = stack_position();
+        self.has_rung = false;
+    }
+
+    /// Adds an event. The call that causes it is about to tell it; should that fail outside of a turn of the dispatcher, a
+    /// turn has to come.
+    pub fn add(&mut self, event: PendingEvent, is_turning: bool, workers: &Workers) {
+        self.events.push_back(event);
+        if !is_turning && !std::mem::replace(&mut self.has_rung, true) {
+            workers.ring();
+        }
+    }
+
+    /// Takes the event at the place `mark`.
+    pub fn take(&mut self, mark: usize) -> Option<PendingEvent> {
+        self.events.remove(mark)
+    }
+
+    /// Whether so much of the stack is in use that it is worth finding out how much is left.
+    #[must_use]
+    pub fn is_stack_deep(&self) -> bool {
+        self.stack_base.saturating_sub(stack_position()) > SHALLOW_STACK
+    }
+}
+
+/// About where the stack ends at present. It grows towards lower addresses.
+#[inline(never)]
+fn stack_position() -> usize {
+    let marker = 0u8;
+    std::ptr::from_ref(&marker).addr()
+}
+
+/// Bytes of stack that may be in use before anybody asks how many are left. No engine gives programs so few that a
+/// handler could not run from here.
+const SHALLOW_STACK: usize = 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warning(code: &'static str) -> PendingEvent {
+        PendingEvent::Warning { code, text: String::new() }
+    }
+
+    fn code(event: Option<PendingEvent>) -> Option<&'static str> {
+        if let Some(PendingEvent::Warning { code, .. }) = event { Some(code) } else { None }
+    }
+
+    #[test]
+    fn a_call_takes_its_own_events_in_order_and_leaves_those_of_calls_further_out() {
+        let (mut pending, workers) = (Pending::default(), Workers::default());
+        pending.add(warning("outer"), true, &workers);
+        let mark = pending.len();
+        pending.add(warning("first"), true, &workers);
+        pending.add(warning("second"), true, &workers);
+        assert_eq!(code(pending.take(mark)), Some("first"));
+        assert_eq!(code(pending.take(mark)), Some("second"));
+        assert_eq!(code(pending.take(mark)), None);
+        assert_eq!(code(pending.take(0)), Some("outer"));
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn a_turn_has_to_come_only_for_what_is_caused_outside_of_one() {
+        let (mut pending, workers) = (Pending::default(), Workers::default());
+        pending.add(warning("inside"), true, &workers);
+        assert!(!pending.has_rung);
+        pending.add(warning("outside"), false, &workers);
+        assert!(pending.has_rung);
+        pending.begin_turn();
+        assert!(!pending.has_rung, "the next one has to ask for a turn of its own");
+    }
+}
