@@ -381,6 +381,25 @@ describe('calls with hardly any stack left', () => {
     `)).toEqual({ isMany: true, uncaught: [] });
   });
 
+  test('subscriptions that were left for want of stack are told before the close of their WebSocket', async () => {
+    expect(await run(`
+      const app = uWS.App();
+      let [subscriptions, atClose, made] = [0, -1, 0];
+      app.ws('/*', {
+        open(ws) {
+          exhaust(40, () => { ws.subscribe('topic ' + made); made += 1; });
+          ws.close();
+        },
+        subscription(ws, topic, now) { subscriptions += now; },
+        close() { atClose = subscriptions; },
+      });
+      const port = await listen(app);
+      net.connect(port, '127.0.0.1', function () { this.write(HANDSHAKE); }).on('error', () => {});
+      await until(() => atClose >= 0);
+      say({ atClose, uncaught });
+    `)).toEqual({ atClose: 40, uncaught: [] });
+  });
+
   test.each([
     ['app.shutdown', 'app.shutdown({ timeout: 10 })'],
     ['connect', "uWS.connect('ws://127.0.0.1:' + port, { idleTimeot: 8, close() {} })"],

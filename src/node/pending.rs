@@ -88,6 +88,7 @@ impl Environment {
                     let items = [code, &text].map(|item| env.string(item.as_bytes()));
                     Some((step::WARNING, env.array(items)))
                 }
+                PendingEvent::Told => None,
             };
             if step.is_some() {
                 return step;
@@ -163,6 +164,7 @@ pub fn told<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (step, value) = if environment.pending.len() <= mark {
         (step::SLEEP, Value::UNDEFINED)
     } else if environment.pending.is_stack_deep() && !call.truthy(2) {
+        environment.pending.leave();
         (step::DEEP, Value::UNDEFINED)
     } else {
         environment.take_pending(env, mark).unwrap_or((step::SLEEP, Value::UNDEFINED))

@@ -63,6 +63,21 @@ pub enum PendingEvent {
         /// Its text.
         text: String,
     },
+    /// One that was told before its turn. Keeps the place.
+    Told,
+}
+
+impl PendingEvent {
+    /// The WebSocket whose handlers it is for.
+    const fn socket(&self) -> Option<Handle> {
+        match self {
+            Self::Open(socket)
+            | Self::Close { socket, .. }
+            | Self::Subscription { socket, .. }
+            | Self::Dropped { socket, .. } => Some(*socket),
+            Self::Abort { .. } | Self::ConnectionClosed(_) | Self::Warning { .. } | Self::Told => None,
+        }
+    }
 }
 
 /// The events that JavaScript has not been told of, in the order in which they were caused.
@@ -73,6 +88,8 @@ pub struct Pending {
     stack_base: usize,
     /// The bell was rung for these events since the last turn of the dispatcher.
     has_rung: bool,
+    /// A call may have left events for want of stack, in front of which others are told.
+    has_left: bool,
 }
 
 impl Pending {
@@ -103,9 +120,22 @@ impl Pending {
         }
     }
 
-    /// Takes the event at the place `mark`.
-    pub fn take(&mut self, mark: usize) -> Option<PendingEvent> {
-        self.events.remove(mark)
+    /// Takes the event at a place; if that is for a WebSocket of which a call has left an earlier one, that one instead.
+    pub fn take(&mut self, place: usize) -> Option<PendingEvent> {
+        if self.has_left
+            && let socket @ Some(_) = self.events.get(place)?.socket()
+            && let Some(earlier) = self.events.range_mut(..place).find(|event| event.socket() == socket)
+        {
+            return Some(std::mem::replace(earlier, PendingEvent::Told));
+        }
+        let event = self.events.remove(place);
+        self.has_left &= !self.events.is_empty();
+        event
+    }
+
+    /// A call leaves its events for want of stack.
+    pub const fn leave(&mut self) {
+        self.has_left = true;
     }
 
     /// Whether so much of the stack is in use that it is worth finding out how much is left.
