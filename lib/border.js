@@ -7,6 +7,9 @@ const { isSharedArrayBuffer } = require('./builtins.js').util.types;
 
 const native = require('../binding.js')();
 
+/** The numbers that mean the same on both sides, by group and name (src/node/abi.rs). */
+const abi = native.abi();
+
 /** Numbers that come with an event; written by the addon, read here before anything else is called. */
 const registers = new Float64Array(8);
 
@@ -63,6 +66,7 @@ function readable(data) {
 }
 
 module.exports = {
+  abi,
   native,
   registers,
   SLOTS,

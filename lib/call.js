@@ -5,9 +5,10 @@
 
 const { AsyncResource } = require('./builtins.js').async_hooks;
 
-const { native, registers } = require('./border.js');
+const { abi, native, registers } = require('./border.js');
 const { checkFunction } = require('./errors.js');
-const { DEEP, SLEEP } = require('./steps.js');
+
+const { DEEP, SLEEP } = abi.step;
 
 /** Runs the handlers of an event, by its number; returns a buffer that may be detached. Each is set where it is written. */
 const tellers = [];

@@ -7,7 +7,7 @@ const { async_hooks: { AsyncResource }, timers: { setImmediate } } = require('./
 
 const { concludeShutdown } = require('./app.js');
 const { handleEnded } = require('./app-handlers.js');
-const { KEY, native, registers, responses, SLOTS, sockets, targets } = require('./border.js');
+const { abi, KEY, native, registers, responses, SLOTS, sockets, targets } = require('./border.js');
 const { call, hasErrors, reportErrors, tellers } = require('./call.js');
 const { handleConnected, handleNotConnected } = require('./connect.js');
 const { handleOpened } = require('./http-connection.js');
@@ -16,12 +16,14 @@ const {
   CachedHttpResponse, handleData, HttpResponse, SSLHttpResponse, writableHandlerOf,
 } = require('./http-response.js');
 const { handleRecord, levelOfProcess } = require('./log.js');
-const {
-  ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, ENDED, LOG, MESSAGE, MISSED, NOT_CONNECTED, OPEN, OPENED, PING, PONG, REQUEST,
-  SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WARNING, WRITABLE, YIELD,
-} = require('./steps.js');
 const { handleServerName } = require('./tls.js');
 const { behaviorOf, createSocket, openSocket, UpgradeContext } = require('./websocket.js');
+
+const {
+  ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, ENDED, LOG, MESSAGE, MESSAGE_DROPPED, NOT_CONNECTED, OPEN, OPENED, PING, PONG, REQUEST,
+  SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WARNING, WRITABLE, YIELD,
+} = abi.step;
+const { CACHED, SECURE, YIELDED } = abi.kind;
 
 /**
  * Runs microtasks and `process.nextTick` callbacks, as Node does after every event of its own. All events of a batch
@@ -81,7 +83,7 @@ function handleEvents() {
       case ABORT:
       case CLOSE:
       case CLOSED:
-      case MISSED:
+      case MESSAGE_DROPPED:
       case SUBSCRIPTION:
       case UPGRADED:
       case WARNING:
@@ -200,11 +202,6 @@ function handleUpgrade(behavior, route) {
   const context = new UpgradeContext(KEY, behavior, route);
   call(behavior.upgrade, lastResponse, lastRequest, context);
 }
-
-/** What a request is, if not new to a usual route. The same numbers stand in src/node/routing.rs. */
-const YIELDED = 1;
-const CACHED = 2;
-const SECURE = 3;
 
 /** Makes the objects of a new request; one that was yielded keeps its own. */
 function takeRequest() {

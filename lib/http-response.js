@@ -3,25 +3,19 @@
 // The object through which a handler answers. It keeps its handlers for body, room and abort; whether a call is allowed at
 // this moment is decided behind its handle, by the addon.
 
-const { causes, infoOf, KEY, native, readable, registers, responses, SLOTS, sockets } = require('./border.js');
+const { abi, causes, infoOf, KEY, native, readable, registers, responses, SLOTS, sockets } = require('./border.js');
 const { call, gather, tell, tellers } = require('./call.js');
 const { tellAborted } = require('./channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments } = require('./errors.js');
-const { ABORT } = require('./steps.js');
 const { adoptUserData } = require('./user-data.js');
 const { contextOf, createSocket } = require('./websocket.js');
 
+const { ABORT } = abi.step;
+const { LAST, TOO_LONG } = abi.piece;
+const { PIECES, PIECES_OR_ABORT, WHOLE } = abi.taker;
+
 // Kept, as `setImmediate` is: test frameworks replace the global ones by clocks that stand still.
 const { queueMicrotask } = globalThis;
-
-/** What a DATA event brings. The same numbers stand in src/node/request_body.rs. */
-const LAST_PIECE = 1;
-const TOO_LONG = 2;
-
-/** How a handler takes the body of a request. The same numbers stand in src/node/request_body.rs. */
-const PIECES = 0;
-const PIECES_OR_ABORT = 1;
-const WHOLE = 2;
 
 /** What `maxRemainingBodyLength` says of a chunked body, whose length is not known before its end. */
 const UNKNOWN_LENGTH = 2n ** 64n - 1n;
@@ -330,7 +324,7 @@ function collectBody(response, maxSize, handler) {
 function handleData(chunk) {
   const kind = registers[2];
   const piece = kind === TOO_LONG ? null : chunk;
-  return call(dataHandlerOf(responses[registers[1]]), piece, kind === LAST_PIECE) ? chunk : undefined;
+  return call(dataHandlerOf(responses[registers[1]]), piece, kind === LAST) ? chunk : undefined;
 }
 
 function handleAbort(reason) {

@@ -2,9 +2,10 @@
 
 // Warnings about mistakes of a program that end nothing: `process.on('warning')` hears of each once per process.
 
-const { native, readable } = require('./border.js');
+const { abi, native, readable } = require('./border.js');
 const { call, hasRoom, tellers } = require('./call.js');
-const { WARNING } = require('./steps.js');
+
+const { WARNING } = abi.step;
 
 /**
  * Emits a warning, unless this process has had one with this code about this subject. Without stack for it, it is left to

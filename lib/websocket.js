@@ -3,12 +3,14 @@
 // The object that stands for a WebSocket, on which programs keep what they like. A method is one native call; the handle is
 // dead before the `close` handler runs, so that every use from then on throws, there.
 
-const { infoOf, KEY, native, readable, registers, shutdowns, SLOTS, sockets } = require('./border.js');
+const { abi, infoOf, KEY, native, readable, registers, shutdowns, SLOTS, sockets } = require('./border.js');
 const { call, gather, tell, tellers } = require('./call.js');
 const { tellClosed, tellDropped, tellOpened, wantsDrops, watchDrops } = require('./channels.js');
 const { illegalConstructor, invalidThis, missingArguments, typeError } = require('./errors.js');
-const { CLOSE, MISSED, SUBSCRIPTION, UPGRADED } = require('./steps.js');
 const { warnOnce } = require('./warnings.js');
+
+const { CLOSE, MESSAGE_DROPPED, SUBSCRIPTION, UPGRADED } = abi.step;
+const { DROPPED } = abi.sent;
 
 let socketHandle;
 let createSocket;
@@ -209,9 +211,6 @@ function numberOf(value) {
 /** The WebSocket of an app that speaks TLS. */
 class SSLWebSocket extends WebSocket {}
 
-/** What `send` returns when `maxBackpressure` is exceeded. */
-const DROPPED = 2;
-
 /** What `native.wsUnsubscribe` returns where there is nothing to undo. */
 const NOT_SUBSCRIBED = -2;
 
@@ -222,7 +221,7 @@ function reportDropped(ws, message, isBinary) {
   else if (wantsDrops()) tellDropped(ws, copyOf(message), Boolean(isBinary), 0);
 }
 
-function handleMissed(message) {
+function handleMessageDropped(message) {
   const ws = sockets[registers[1]];
   return handleDropped(ws, message, registers[2] === 1, registers[3]) ? message : undefined;
 }
@@ -291,7 +290,7 @@ function handleUpgraded() {
 }
 
 tellers[CLOSE] = handleClose;
-tellers[MISSED] = handleMissed;
+tellers[MESSAGE_DROPPED] = handleMessageDropped;
 tellers[SUBSCRIPTION] = handleSubscription;
 tellers[UPGRADED] = handleUpgraded;
 

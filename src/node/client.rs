@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
+use super::abi::step;
 use super::app::default_threads;
 use super::behavior::{Behavior, Route, Target};
 use super::ending::NO_APP;
@@ -11,7 +12,6 @@ use super::environment::{Call, Environment, Occupant};
 use super::error::Misuse;
 use super::handles::{Handle, Table};
 use super::js::{Env, Range, Type, Value};
-use super::step;
 use super::tls_options::Refusal;
 use super::websocket::Socket;
 use crate::bridge::command::Command;

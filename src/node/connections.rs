@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::abi::step;
 use super::environment::{Call, Environment, Occupant};
 use super::error::Misuse;
 use super::handles::{Handle, Table};
 use super::http_response::{address_as_text, address_bytes, port_number};
 use super::js::{Env, Value};
-use super::step;
 use crate::bridge::command::Command;
 use crate::bridge::event::OpeningRecord;
 use crate::bridge::id::{AppId, ConnectionId};

@@ -7,12 +7,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::abi::step;
 use super::behavior::Handlers;
 use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::handles::Handle;
 use super::js::{Env, Value};
-use super::step;
 use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::{Event, EventBatch, Slice};
 use crate::bridge::id::{ConnectionId, RequestNumber, WorkerId};
@@ -347,7 +347,7 @@ impl Environment {
             return Outcome::Nothing;
         }
         self.set_dropped(handle, kind);
-        Outcome::Step(step::DROPPED, env.array_buffer(payload.of(self.dispatcher.bytes())))
+        Outcome::Step(step::MESSAGE_DROPPED, env.array_buffer(payload.of(self.dispatcher.bytes())))
     }
 
     /// The same, of a message that was not even handed over.
@@ -360,7 +360,7 @@ impl Environment {
     ) -> Option<(f64, Value<'c>)> {
         self.sockets.get(handle)?;
         self.set_dropped(handle, kind);
-        Some((step::DROPPED, env.array_buffer(payload)))
+        Some((step::MESSAGE_DROPPED, env.array_buffer(payload)))
     }
 
     fn set_dropped(&mut self, handle: Handle, kind: MessageKind) {

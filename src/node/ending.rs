@@ -7,11 +7,11 @@
 //!     └──► its object is collected: its number, its routes and what they keep are free again
 //! ```
 
+use super::abi::step;
 use super::behavior::Target;
 use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::js::Value;
-use super::step;
 use crate::bridge::command::Command;
 use crate::bridge::id::AppId;
 

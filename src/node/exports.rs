@@ -4,9 +4,9 @@ use super::environment::{Call, Native};
 use super::error::Misuse;
 use super::js::{Registers, Value};
 use super::{
-    adoption, app, client, connections, declarative, dispatch, ending, files, http_request, http_response,
-    listening, logger, multipart, notices, pending, request_body, response_body, shutdown, stats, store, tcp,
-    tls, websocket,
+    abi, adoption, app, client, connections, declarative, dispatch, ending, files, http_request,
+    http_response, listening, logger, multipart, notices, pending, request_body, response_body, shutdown,
+    stats, store, tcp, tls, websocket,
 };
 use crate::protocol::cause::{CloseCause, Initiator};
 
@@ -15,6 +15,7 @@ pub const ALL: &[Native] = &[
     Native::new("start", 4, start),
     Native::new("exit", 0, exit),
     Native::new("causes", 0, causes),
+    Native::new("abi", 0, abi::abi),
     Native::new("reportUncaught", 1, report_uncaught),
     Native::new("hold", 0, hold),
     Native::new("letGo", 0, let_go),

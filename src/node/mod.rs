@@ -8,6 +8,7 @@
 //!
 //! `js` and `system` are the only places with `unsafe`.
 
+pub mod abi;
 pub mod adoption;
 pub mod app;
 pub mod apps;
@@ -43,7 +44,6 @@ pub mod routing;
 pub mod shutdown;
 pub mod state;
 pub mod stats;
-pub mod step;
 pub mod store;
 pub mod store_lock;
 pub mod system;

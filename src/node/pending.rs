@@ -1,6 +1,7 @@
 //! What becomes of the events that the application itself causes (`state/pending`): the call adds its event together with
 //! the change of state, and [`told`] turns the event into something for JavaScript to do.
 
+use super::abi::step;
 use super::behavior::Handlers;
 use super::environment::{Call, Environment};
 use super::error::Misuse;
@@ -10,7 +11,6 @@ use super::js::{Env, Value};
 use super::notices::is_new;
 use super::state::pending::PendingEvent;
 use super::state::topics::Change;
-use super::step;
 use crate::bridge::command::Command;
 use crate::protocol::cause::CloseCause;
 

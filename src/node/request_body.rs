@@ -11,6 +11,7 @@
 
 use std::borrow::Cow;
 
+use super::abi::{piece, taker};
 use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::handles::Handle;
@@ -301,20 +302,6 @@ fn max_size_argument(call: &Call<'_>) -> Result<u64, Misuse> {
             Err(Misuse::invalid_type("maxSize must be a number"))
         }
     }
-}
-
-/// Kinds of body handlers in the arguments of `resAttachData`. The same numbers stand in `lib/http-response.js`.
-mod taker {
-    pub const PIECES: f64 = 0.0;
-    pub const PIECES_OR_ABORT: f64 = 1.0;
-    pub const WHOLE: f64 = 2.0;
-}
-
-/// What a body handler is given, in register 2. The same numbers stand in `lib/http-response.js`.
-mod piece {
-    pub const MORE_FOLLOWS: f64 = 0.0;
-    pub const LAST: f64 = 1.0;
-    pub const TOO_LONG: f64 = 2.0;
 }
 
 /// What `maxRemainingBodyLength` says of a chunked body, whose length is not known before its end.

@@ -1,6 +1,7 @@
 //! What becomes of a request: the route that takes it, the next one if its handler yields, or the answer that needs no
 //! handler. Opening handshakes are checked here, against RFC 6455 §4.2.1.
 
+use super::abi::{kind, step};
 use super::behavior::{Behavior, Handlers, Target};
 use super::dispatch::Outcome;
 use super::environment::{Environment, Occupant};
@@ -8,7 +9,6 @@ use super::handles::Handle;
 use super::http_response::{Exchange, HandlerState, Stage};
 use super::js::{Env, Value};
 use super::request_body::RequestBody;
-use super::step;
 use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::RequestRecord;
 use crate::bridge::id::{ConnectionId, RequestNumber};
@@ -223,18 +223,6 @@ impl Environment {
             exchange.route = usize::MAX;
         }
     }
-}
-
-/// What a request is to JavaScript. The same numbers stand in `lib/dispatcher.js`.
-mod kind {
-    /// A new one.
-    pub const NEW: f64 = 0.0;
-    /// The one that the last handler yielded.
-    pub const YIELDED: f64 = 1.0;
-    /// A new one for a route whose answers are kept.
-    pub const CACHED: f64 = 2.0;
-    /// A new one of an app that speaks TLS.
-    pub const SECURE: f64 = 3.0;
 }
 
 /// What a request for a WebSocket route is.

@@ -176,7 +176,7 @@ pub fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.array(numbers.chain(lists)))
 }
 
-/// `watchDrops(wanted)`: whether every published message that is dropped is told (`step::DROPPED`), or only where there is
+/// `watchDrops(wanted)`: whether every published message that is dropped is told (`MESSAGE_DROPPED` in `abi.rs`), or only where there is
 /// a handler for it.
 pub fn watch_drops<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let wanted = call.truthy(0);

@@ -1,5 +1,6 @@
 //! `WebSocket`: one open WebSocket, as Node's thread sees it.
 
+use super::abi::sent;
 use super::behavior::{Behavior, Handlers, Target};
 use super::burst::Burst;
 use super::environment::{Call, Environment, Occupant};
@@ -139,16 +140,6 @@ enum Fragments {
     Sent(MessageKind),
     /// The first fragment was dropped, and all others are: a message is lost as a whole or not at all.
     Dropped(MessageKind),
-}
-
-/// The results of `send`: `SendStatus` in index.d.ts.
-mod sent {
-    /// Sent, or as good as.
-    pub const NOW: f64 = 1.0;
-    /// Accepted, but there is back-pressure: `drain` will follow.
-    pub const QUEUED: f64 = 0.0;
-    /// Not accepted: the backlog exceeds `maxBackpressure`.
-    pub const DROPPED: f64 = 2.0;
 }
 
 impl Environment {

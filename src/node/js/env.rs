@@ -162,6 +162,19 @@ impl<'c> Env<'c> {
         Value::of(array)
     }
 
+    /// A frozen object of these properties.
+    #[must_use]
+    pub fn frozen<'n>(self, properties: impl IntoIterator<Item = (&'n str, Value<'c>)>) -> Value<'c> {
+        let mut object = ptr::null_mut();
+        call!(napi_create_object(self.raw, &raw mut object));
+        for (name, value) in properties {
+            let name = self.string(name.as_bytes());
+            call!(napi_set_property(self.raw, object, name.raw(), value.raw()));
+        }
+        call!(napi_object_freeze(self.raw, object));
+        Value::of(object)
+    }
+
     /// The element of an array that `lib/` made; absent if there is none.
     #[must_use]
     pub fn element(self, array: Value<'_>, index: u32) -> Value<'c> {
