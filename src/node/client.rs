@@ -1,4 +1,4 @@
-//! `uWS.connect`: WebSockets to servers. A worker makes the connection; here are those that are waited for.
+//! `uWS.connect`: WebSockets to servers. A worker makes the connection; here one is begun, given up, and becomes a WebSocket.
 
 use std::time::Duration;
 
@@ -10,45 +10,20 @@ use super::behavior::{Behavior, Route, Target};
 use super::ending::NO_APP;
 use super::environment::{Call, Environment, Occupant};
 use super::error::Misuse;
-use super::handles::{Handle, Table};
+use super::handles::Handle;
 use super::js::{Env, Range, Type, Value};
+use super::state::connects::Connect;
 use super::tls_options::Refusal;
 use super::websocket::Socket;
 use crate::bridge::command::Command;
 use crate::bridge::connect::{ConnectOrder, ConnectOutcome, Connected};
-use crate::bridge::id::{AppId, ClientId, WorkerId};
+use crate::bridge::id::{AppId, ClientId};
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
 use crate::protocol::connect::{ConnectFailure, ResponseFields};
 use crate::protocol::websocket::opening::{InvalidWish, Opening, Wishes};
 use crate::tls::client::{ClientOptions, ClientTls, Trust};
 use crate::tls::source::Source;
-
-/// The connects that are under way.
-#[derive(Debug, Default)]
-pub struct Clients {
-    pending: Table<Pending>,
-    /// How many there have been, to spread them over the workers.
-    count: usize,
-}
-
-impl Clients {
-    /// Whether there is none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.pending.is_empty()
-    }
-}
-
-/// One connect.
-#[derive(Debug)]
-struct Pending {
-    /// Who makes the connection.
-    worker: WorkerId,
-    /// The options of the WebSocket, in the table of routes although nothing is routed there.
-    route: usize,
-    ledger: Arc<Ledger>,
-}
 
 impl Environment {
     fn connect(
@@ -57,16 +32,14 @@ impl Environment {
         behavior: Behavior,
         order: impl FnOnce(ClientId, &Behavior, Arc<Ledger>) -> ConnectOrder,
     ) -> Result<Handle, Misuse> {
-        let worker = self.next_worker(env)?;
+        // Those that apps have started are used, too.
+        let workers = self.workers.run(env, default_threads())?.workers().len();
+        let worker = self.connects.next_worker(workers);
         let ledger = Arc::new(Ledger::default());
         let behavior = Box::new(behavior);
         let entry = self.routes.vacant_entry();
-        let pending = Pending { worker, route: entry.key(), ledger: Arc::clone(&ledger) };
-        let handle = self
-            .clients
-            .pending
-            .insert(pending)
-            .map_err(|_| Misuse::invalid_state("too many connects are under way"))?;
+        let connect = Connect { worker, route: entry.key(), ledger: Arc::clone(&ledger) };
+        let handle = self.connects.insert(connect)?;
         let client = ClientId { slot: handle.slot, generation: handle.generation };
         let order = order(client, &behavior, ledger);
         entry.insert(Route { app: NO_APP, target: Target::WebSocket(behavior), warned: false });
@@ -74,14 +47,6 @@ impl Environment {
         self.workers.settle();
         self.update_liveness(env);
         Ok(handle)
-    }
-
-    /// The workers take turns. Those that apps have started are used, too.
-    fn next_worker(&mut self, env: Env<'_>) -> Result<WorkerId, Misuse> {
-        let workers = self.workers.run(env, default_threads())?.workers().len();
-        self.clients.count = self.clients.count.wrapping_add(1);
-        // There are at most 64 workers.
-        Ok(WorkerId(u8::try_from(self.clients.count % workers).unwrap_or(0)))
     }
 
     /// A connect has ended: as an event for JavaScript, unless it was given up.
@@ -92,18 +57,18 @@ impl Environment {
         outcome: ConnectOutcome,
     ) -> Option<(f64, Value<'c>)> {
         let handle = Handle { slot: client.slot, generation: client.generation };
-        let pending = self.clients.pending.remove(handle);
-        match (outcome, pending) {
-            (ConnectOutcome::Connected(connected), Some(pending)) => {
-                self.open_client(env, handle, pending, *connected)
+        let connect = self.connects.remove(handle);
+        match (outcome, connect) {
+            (ConnectOutcome::Connected(connected), Some(connect)) => {
+                self.open_client(env, handle, connect, *connected)
             }
             (ConnectOutcome::Connected(connected), None) => {
                 let connection = connected.connection;
                 self.workers.push(connection.worker, Command::CloseConnection { connection });
                 None
             }
-            (ConnectOutcome::Failed(failure), Some(pending)) => {
-                self.routes.try_remove(pending.route);
+            (ConnectOutcome::Failed(failure), Some(connect)) => {
+                self.routes.try_remove(connect.route);
                 self.registers.set(1, handle.to_number());
                 Some((step::NOT_CONNECTED, failure_values(env, &failure)))
             }
@@ -115,11 +80,11 @@ impl Environment {
         &mut self,
         env: Env<'c>,
         client: Handle,
-        pending: Pending,
+        connect: Connect,
         connected: Connected,
     ) -> Option<(f64, Value<'c>)> {
         let Connected { connection, peer, grant } = connected;
-        let Pending { route, ledger, .. } = pending;
+        let Connect { route, ledger, .. } = connect;
         let Ok(socket) = self.sockets.insert(Socket::new(connection, AppId::CLIENTS, route, ledger, peer))
         else {
             // 16.7 million WebSockets are open.
@@ -250,14 +215,14 @@ fn fields(env: Env<'_>, array: Value<'_>) -> Result<Vec<(String, Vec<u8>)>, Misu
 pub fn cancel<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let handle = call.handle::<Handle>(0);
-    let Some((handle, pending)) =
-        handle.and_then(|handle| environment.clients.pending.remove(handle).map(|pending| (handle, pending)))
+    let Some((handle, connect)) =
+        handle.and_then(|handle| environment.connects.remove(handle).map(|connect| (handle, connect)))
     else {
         return Ok(Value::UNDEFINED);
     };
-    environment.routes.try_remove(pending.route);
+    environment.routes.try_remove(connect.route);
     let client = ClientId { slot: handle.slot, generation: handle.generation };
-    environment.workers.push(pending.worker, Command::CancelConnect { client });
+    environment.workers.push(connect.worker, Command::CancelConnect { client });
     environment.workers.settle();
     environment.update_liveness(call.env());
     Ok(Value::UNDEFINED)

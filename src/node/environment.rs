@@ -7,7 +7,6 @@ use slab::Slab;
 use super::apps::Apps;
 use super::behavior::Route;
 use super::cache::Cache;
-use super::client::Clients;
 use super::connections::Connections;
 use super::dispatch::Dispatcher;
 use super::error::Misuse;
@@ -15,6 +14,7 @@ use super::handles::{Handle, Table};
 use super::http_response::Exchange;
 use super::js::{self, Env, Registers};
 use super::shutdown::Shutdowns;
+use super::state::connects::Connects;
 use super::state::pending::Pending;
 use super::state::pubsub::PubSub;
 use super::state::workers::Workers;
@@ -64,7 +64,7 @@ pub struct Environment {
     /// WebSockets that JavaScript may use.
     pub sockets: Table<Socket>,
     /// Connects that JavaScript waits for.
-    pub clients: Clients,
+    pub connects: Connects,
     /// Listening sockets that JavaScript may use.
     pub listeners: Table<Listener>,
     /// What each connection is to JavaScript at the moment, by worker and slot.
@@ -98,7 +98,7 @@ impl Environment {
     /// Keeps Node alive as long as somebody listens or is connected, events wait to be handled, or a shutdown or a connect
     /// is waited for. Ends the I/O threads when that has not been so for a while.
     pub fn update_liveness(&mut self, env: Env<'_>) {
-        let awaited = self.awaits_connections() || !self.shutdowns.is_empty() || !self.clients.is_empty();
+        let awaited = self.awaits_connections() || !self.shutdowns.is_empty() || !self.connects.is_empty();
         let is_alive = self.workers.update_liveness(env, awaited);
         self.registers.set(REFERENCED, f64::from(u8::from(is_alive)));
     }

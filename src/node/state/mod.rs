@@ -1,6 +1,7 @@
 //! What Node's thread owns, in parts. Each has its own methods and knows nothing of the environment that composes them:
 //! whoever calls a method sees from its arguments which other part it needs.
 
+pub mod connects;
 pub mod doorbell;
 pub mod outgoing;
 pub mod pending;

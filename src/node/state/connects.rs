@@ -1,0 +1,77 @@
+//! The connects that JavaScript waits for.
+
+use crate::bridge::id::WorkerId;
+use crate::bridge::ledger::Ledger;
+use crate::bridge::sync::Arc;
+use crate::node::error::Misuse;
+use crate::node::handles::{Handle, Table};
+
+/// See the top of the file.
+#[derive(Debug, Default)]
+pub struct Connects {
+    under_way: Table<Connect>,
+    /// How many there have been, to spread them over the workers.
+    count: usize,
+}
+
+/// One connect.
+#[derive(Debug)]
+pub struct Connect {
+    /// Who makes the connection.
+    pub worker: WorkerId,
+    /// The options of the WebSocket, in the table of routes although nothing is routed there.
+    pub route: usize,
+    /// What the worker will have done of what is sent.
+    pub ledger: Arc<Ledger>,
+}
+
+impl Connects {
+    /// Whether none is under way.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// Who makes the next connection, of so many workers: they take turns.
+    pub fn next_worker(&mut self, workers: usize) -> WorkerId {
+        self.count = self.count.wrapping_add(1);
+        // There are at most 64 workers.
+        WorkerId(u8::try_from(self.count % workers).unwrap_or(0))
+    }
+
+    /// Begins to wait for a connect.
+    ///
+    /// # Errors
+    /// There are 2^24 already.
+    pub fn insert(&mut self, connect: Connect) -> Result<Handle, Misuse> {
+        let handle = self.under_way.insert(connect);
+        handle.map_err(|_| Misuse::invalid_state("too many connects are under way"))
+    }
+
+    /// A connect has ended, or is given up. `None` if it was given up before.
+    pub fn remove(&mut self, connect: Handle) -> Option<Connect> {
+        self.under_way.remove(connect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_take_turns() {
+        let mut connects = Connects::default();
+        let turns: Vec<_> = (0..4).map(|_| connects.next_worker(3).0).collect();
+        assert_eq!(turns, [1, 2, 0, 1]);
+    }
+
+    #[test]
+    fn a_connect_ends_once() {
+        let mut connects = Connects::default();
+        let connect = Connect { worker: WorkerId(0), route: 7, ledger: Arc::default() };
+        let handle = connects.insert(connect).unwrap();
+        assert!(!connects.is_empty());
+        assert_eq!(connects.remove(handle).map(|connect| connect.route), Some(7));
+        assert!(connects.remove(handle).is_none() && connects.is_empty());
+    }
+}
