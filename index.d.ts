@@ -1356,8 +1356,8 @@ export interface WebSocket<UserData> {
    * Handlers whose calls run other handlers may do so within each other, up to sixteen. A call of the sixteenth, and one
    * that finds hardly any stack left, returns before the handler has run; it runs as soon as there is room, in order and
    * before any other event. Until then a WebSocket that is closed so counts as open: nothing is sent any more (`send`
-   * returns 2), and to close it again has no effect. The same goes for `onAborted` in `res.close`, `open` in `res.upgrade`,
-   * and for `subscription` and `dropped`. What such a handler throws is reported when the outermost one has returned.
+   * returns 2), and to close it again, to subscribe or unsubscribe it has no effect. The same goes for `onAborted` in
+   * `res.close`, `open` in `res.upgrade`, and for `subscription` and `dropped`. What such a handler throws is reported when the outermost one has returned.
    */
   end(code?: number, shortMessage?: RecognizedString): void;
   /** Drops the connection. `close` runs before it returns, with 1006 (cause `CLOSED_BY_APPLICATION`), as in {@link end}. */

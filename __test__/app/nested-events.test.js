@@ -126,6 +126,30 @@ describe('handlers nested in each other', () => {
     ]);
   });
 
+  test('a close that has to wait: topics are neither joined nor left meanwhile, and subscription tells as many ends as begins', async () => {
+    expect(await run(`
+      const room = [], balance = {}, results = new Set();
+      const app = uWS.App().ws('/*', {
+        open: (ws) => { ws.subscribe('news'); room.push(ws); },
+        subscription(ws, topic, now, before) {
+          const name = Buffer.from(topic).toString();
+          balance[name] = (balance[name] ?? 0) + now - before;
+        },
+        close(ws) {
+          const next = room[room.indexOf(ws) + 1];
+          if (next === undefined) return;
+          next.end(4000, 'next');
+          try {
+            results.add(next.subscribe('late')).add(next.isSubscribed('late')).add(next.unsubscribe('news'));
+          } catch {}
+        },
+      });
+      await fill(await listen(app), room, 18);
+      room[0].end(3999);
+      say({ balance, results: [...results], left: ['news', 'late'].map((topic) => app.numSubscribers(topic)) });
+    `)).toEqual({ balance: { news: 0 }, results: [true, false], left: [0, 0] });
+  });
+
   test('app.close in a close handler that is nested too deep: everything is told before the outermost call returns', async () => {
     expect(await run(`
       const room = [];

@@ -529,6 +529,10 @@ pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (connection, app) = (socket.connection, socket.topical_app()?);
     let name = topic_argument(call)?;
     let Some(socket) = environment.sockets.get_mut(handle) else { return Err(Misuse::websocket_closed()) };
+    if socket.is_closing {
+        // Its close waits to be told, and what would be told of this topic could only come behind that.
+        return Ok(call.env().from_number(-1.0));
+    }
     let (topics, workers) = (&mut socket.topics, &mut environment.workers);
     let Some(change) = environment.pubsub.subscribe((app, name), connection, topics, workers) else {
         return Ok(call.env().from_number(-1.0));
@@ -547,6 +551,10 @@ pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (connection, app) = (socket.connection, socket.app.app);
     let name = topic_argument(call)?;
     let Some(socket) = environment.sockets.get_mut(handle) else { return Err(Misuse::websocket_closed()) };
+    if socket.is_closing {
+        // As in `subscribe`; the close tells that it leaves the topic.
+        return Ok(call.env().from_number(-2.0));
+    }
     let (topics, workers) = (&mut socket.topics, &mut environment.workers);
     let Some(change) = environment.pubsub.unsubscribe((app, &name), connection, topics, workers) else {
         return Ok(call.env().from_number(-2.0));
