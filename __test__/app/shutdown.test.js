@@ -434,7 +434,8 @@ describe('again, and at odd moments', () => {
   test('a second call does not prolong the first, and tells nobody twice', async () => {
     const server = new ClosingServer();
     const client = await RawWebSocket.open(server.port);
-    const first = server.app.shutdown({ timeout: 50 });
+    // Long enough for both calls to reach the I/O thread before it is over.
+    const first = server.app.shutdown({ timeout: 500 });
     const second = server.app.shutdown(PATIENT);
     expect(await Promise.all([first, second])).toEqual([{ forced: 1 }, { forced: 1 }]);
     expect((await client.rest()).frames).toEqual([['close', 1001, TEXT]]);
