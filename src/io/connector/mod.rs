@@ -23,7 +23,7 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::secure::Stream;
-pub use self::system_error::exhaustion;
+pub use self::system_error::{exhaustion, is_exhaustion};
 use super::transport::Transport;
 use crate::bridge::connect::ConnectOrder;
 use crate::bridge::id::ClientId;

@@ -30,7 +30,12 @@ pub fn system_code(error: &io::Error) -> Option<&'static str> {
 /// says something else.
 pub fn exhaustion() -> Option<io::Error> {
     let error = Socket::new(Domain::IPV4, Type::DGRAM, None).err()?;
-    matches!(system_code(&error), Some("EMFILE" | "ENFILE")).then_some(error)
+    is_exhaustion(&error).then_some(error)
+}
+
+/// Whether an error says that the process, or the system, has no descriptors left.
+pub fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(system_code(error), Some("EMFILE" | "ENFILE"))
 }
 
 /// `EMFILE`: the process has as many descriptors as it may have.

@@ -8,6 +8,7 @@ use super::accept::ACCEPT_PAUSE;
 use crate::bridge::command::Command;
 use crate::bridge::id::ListenerId;
 use crate::io::connection::Connection;
+use crate::io::connector::is_exhaustion;
 use crate::io::context::Context;
 use crate::io::descriptor::ask_for_room;
 use crate::io::listener::{Accepted, Listener};
@@ -32,7 +33,7 @@ impl Worker {
     /// Accepting has failed with `error`. Returns whether it may succeed now: the process had no descriptors left, and some
     /// connection has given its own back.
     pub(super) fn make_room_for(&mut self, error: &io::Error, listener: ListenerId) -> bool {
-        is_out_of_descriptors(error) && self.make_room_everywhere(listener)
+        is_exhaustion(error) && self.make_room_everywhere(listener)
     }
 
     /// Has room made before it is needed: the last descriptors are for the application's own files and sockets.
@@ -100,12 +101,6 @@ impl Worker {
             self.with(slot, generation, |connection, context, _| dismiss(connection, context));
         }
     }
-}
-
-/// `EMFILE` and `ENFILE`, of the process and of the system.
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    let codes: &[i32] = if cfg!(windows) { &[10024] } else { &[24, 23] };
-    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 /// Handshakes, from which on it takes longer to find the next to go than it does harm if some more go.
