@@ -267,7 +267,7 @@ mod tests {
     }
 
     /// What a connection that brings these bytes piece by piece is found to be, and at which byte at the earliest.
-    fn verdict(bytes: &[u8]) -> Result<ProxyHeader, ProxyError> {
+    pub(super) fn verdict(bytes: &[u8]) -> Result<ProxyHeader, ProxyError> {
         same_at_every_split(bytes, |pieces| {
             let mut seen = Vec::new();
             let mut verdict = Ok(ProxyHeader::Partial);

@@ -58,21 +58,11 @@ fn port(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::proxy::read_proxy_header;
-    use crate::testing::split::same_at_every_split;
+    use crate::protocol::proxy::{read_proxy_header, tests};
     use proptest::prelude::*;
 
     fn verdict(line: &str) -> Result<ProxyHeader, ProxyError> {
-        same_at_every_split(line.as_bytes(), |pieces| {
-            let (mut seen, mut verdict) = (Vec::new(), Ok(ProxyHeader::Partial));
-            for piece in pieces {
-                seen.extend_from_slice(piece);
-                if verdict == Ok(ProxyHeader::Partial) {
-                    verdict = read_proxy_header(&seen);
-                }
-            }
-            verdict
-        })
+        tests::verdict(line.as_bytes())
     }
 
     #[test]
