@@ -38,13 +38,13 @@ class ListenSocket {
   }
 }
 
-/** Options of an app, in this order in src/node/limits.rs. */
+/** Options of an app, in this order in src/node/calls/limits.rs. */
 const LIMITS = [
   'maxHeaderSize', 'maxHeadersCount', 'maxBodySize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout', 'bodyTimeout',
   'minBodyRate', 'responseTimeout', 'minResponseRate', 'maxDiscardedBody', 'maxPipelinedBytes',
 ];
 
-/** Options of an app, in this order in src/node/tcp.rs. */
+/** Options of an app, in this order in src/node/calls/tcp.rs. */
 const TCP = ['keepAlive', 'keepAliveInitialDelay', 'keepAliveInterval', 'keepAliveProbes', 'tcpUserTimeout'];
 
 /** Everything that `App` and `SSLApp` may be given: programs use the same object for both, and for server names. */

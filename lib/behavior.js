@@ -7,7 +7,7 @@ const { MAX_STRING_LENGTH } = require('./builtins.js').buffer.constants;
 
 const { typeError } = require('./errors.js');
 
-/** Which handlers a behavior has, as bits. The same numbers stand in src/node/behavior.rs. */
+/** Which handlers a behavior has, as bits. The same numbers stand in src/node/state/routes/behavior.rs. */
 const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32, dropped: 64 };
 
 /** One more: text messages are handed to `message` as strings. */
@@ -15,7 +15,7 @@ const MESSAGE_STRINGS = 128;
 
 const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'close', 'ping', 'pong', 'subscription'];
 
-/** Settings, in this order in src/node/behavior.rs. */
+/** Settings, in this order in src/node/state/routes/behavior.rs. */
 const SETTINGS = [
   'maxPayloadLength', 'idleTimeout', 'maxLifetime', 'maxBackpressure', 'sendPingsAutomatically', 'closeOnBackpressureLimit',
   'compression',

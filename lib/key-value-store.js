@@ -1,7 +1,7 @@
 'use strict';
 
 // The functions of the key-value store that all threads of a process share. Thin: what they do stands in
-// src/node/store.rs.
+// src/node/calls/store.rs.
 
 /** The functions. `native` is the addon, `readable` makes what Node-API does not read into what it does. */
 module.exports = ({ native, readable }) => ({

@@ -6,7 +6,7 @@ const { apps, native, readable, registers } = require('./border.js');
 const { run } = require('./call.js');
 const { typeError } = require('./errors.js');
 
-/** TLS options, in this order in src/node/tls_options.rs. */
+/** TLS options, in this order in src/node/calls/tls_options.rs. */
 const TLS_OPTIONS = [
   'key_file_name', 'key', 'cert_file_name', 'cert', 'ca_file_name', 'ca', 'passphrase', 'requireClientCertificate',
   'ssl_ciphers', 'dh_params_file_name', 'ssl_prefer_low_memory_usage',

@@ -9,7 +9,7 @@
 //!     │ 3 protocol/http/exchange, protocol/websocket/session          … encode    11 │
 //!     │ 4 bridge/event                      io/worker drain → io/connection       10 │
 //!  ═══╪═══ bridge/queue (5 up) ══════════════ bridge/queue (9 down) ═════════════════╪═══ thread border
-//!     │ 6 node/dispatch   next → check handle → node/router                          │
+//!     │ 6 node/turn       next event → node/state: whose it is, which route          │
 //!     └──────► 7 lib/, handler     ──► 8 node/http_response, node/websocket → bridge/command → node/state/outgoing
 //! ```
 //!

@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * docs/limits.md and index.d.ts promise what src/node/limits.rs checks: an option that is added, or changed, there fails
+ * docs/limits.md and index.d.ts promise what src/node/calls/limits.rs checks: an option that is added, or changed, there fails
  * here until both follow.
  */
 
@@ -33,10 +33,10 @@ function written(number) {
   return power ?? number.toLocaleString('en-US');
 }
 
-const options = optionsOf(read('src', 'node', 'limits.rs'));
+const options = optionsOf(read('src', 'node', 'calls', 'limits.rs'));
 
 test('every option of limits.rs was understood', () => {
-  expect(options).toHaveLength(Number(read('src', 'node', 'limits.rs').match(/const OPTIONS: \[Limit; (\d+)\]/)[1]));
+  expect(options).toHaveLength(Number(read('src', 'node', 'calls', 'limits.rs').match(/const OPTIONS: \[Limit; (\d+)\]/)[1]));
   for (const { least, most, usual } of options) expect([least, most, usual].every(Number.isSafeInteger)).toBe(true);
 });
 

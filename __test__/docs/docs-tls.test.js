@@ -26,7 +26,7 @@ test('options', () => {
 });
 
 test('codes', () => {
-  const codes = found(/"(ERR_TLS_\w+)"/g, read('src', 'tls', 'error.rs') + read('src', 'node', 'tls.rs'));
+  const codes = found(/"(ERR_TLS_\w+)"/g, read('src', 'tls', 'error.rs') + read('src', 'node', 'calls', 'tls.rs'));
   expect(cells('`code` | what is wrong').sort()).toEqual([...new Set(codes)].sort());
 });
 

@@ -1,7 +1,7 @@
 'use strict';
 
 // Routes whose answers are kept: `app.get(pattern, handler, { lowerExpiry, upperExpiry })`. What depends on time alone
-// is tested in src/node/cache.rs; here an hour stands for ever, and a lowerExpiry of 0 makes every answer an old one.
+// is tested in src/node/state/routes/cache.rs; here an hour stands for ever, and a lowerExpiry of 0 makes every answer an old one.
 
 const uWS = require('../..');
 const { failureOf } = require('../helpers/failure.js');

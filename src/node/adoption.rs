@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 
 use socket2::Socket;
 
-use super::app::PATIENCE;
+use super::calls::app::PATIENCE;
 use super::environment::{Call, Environment};
 use super::error::{Misuse, code_of};
 use super::js::{Env, Range, Type, Value};

@@ -4,21 +4,21 @@ use std::cell::RefMut;
 
 use slab::Slab;
 
-use super::apps::Apps;
-use super::behavior::Route;
-use super::cache::Cache;
-use super::connections::Connections;
-use super::dispatch::Dispatcher;
+use super::calls::connections::Connections;
+use super::calls::shutdown::Shutdowns;
+use super::calls::store;
 use super::error::Misuse;
 use super::handles::{Handle, Table};
 use super::http_response::Exchange;
 use super::js::{self, Env, Registers};
-use super::shutdown::Shutdowns;
+use super::state::apps::Apps;
 use super::state::connects::Connects;
 use super::state::pending::Pending;
 use super::state::pubsub::PubSub;
+use super::state::routes::behavior::Route;
+use super::state::routes::cache::Cache;
 use super::state::workers::Workers;
-use super::store;
+use super::turn::dispatch::Dispatcher;
 use super::websocket::Socket;
 use crate::bridge::id::{AppId, ConnectionId, ListenerId, RequestNumber, WorkerId};
 

@@ -1,12 +1,14 @@
 //! The native functions, by the names under which `lib/` calls them, each with the number of its arguments.
 
+use super::calls::{
+    app, connections, ending, files, listening, logger, multipart, notices, shutdown, stats, store, tcp, tls,
+};
 use super::environment::{Call, Native};
 use super::error::Misuse;
 use super::js::{Registers, Value};
+use super::turn::{declarative, dispatch};
 use super::{
-    abi, adoption, app, client, connections, declarative, dispatch, ending, files, http_request,
-    http_response, listening, logger, multipart, notices, pending, request_body, response_body, shutdown,
-    stats, store, tcp, tls, websocket,
+    abi, adoption, client, http_request, http_response, pending, request_body, response_body, websocket,
 };
 use crate::protocol::cause::{CloseCause, Initiator};
 

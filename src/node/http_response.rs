@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use super::cached_route::Recording;
 use super::environment::{Call, Environment, Occupant};
 use super::error::Misuse;
 use super::handles::Handle;
 use super::js::Value;
 use super::request_body::RequestBody;
 use super::response_body::Output;
-use super::router::Params;
 use super::state::pending::PendingEvent;
+use super::state::routes::router::Params;
 use super::state::workers::Workers;
+use super::turn::cached_route::Recording;
 use super::websocket::Socket;
 use crate::bridge::command::{Command, Exchange as Address, HeadBytes};
 use crate::bridge::event::Slice;
@@ -311,7 +311,7 @@ impl Environment {
         route: usize,
     ) -> Result<Handle, Misuse> {
         let target = self.routes.get(route).map(|route| &route.target);
-        let Some(super::behavior::Target::WebSocket(behavior)) = target else {
+        let Some(super::state::routes::behavior::Target::WebSocket(behavior)) = target else {
             return Err(Misuse::invalid_type("context must be the one that the upgrade handler got"));
         };
         let (rules, compression) = (Arc::clone(&behavior.rules), behavior.compression);

@@ -2,14 +2,14 @@
 //! the change of state, and [`told`] turns the event into something for JavaScript to do.
 
 use super::abi::step;
-use super::behavior::Handlers;
+use super::calls::notices::is_new;
 use super::environment::{Call, Environment};
 use super::error::Misuse;
 use super::handles::Handle;
 use super::http_response::Stage;
 use super::js::{Env, Value};
-use super::notices::is_new;
 use super::state::pending::PendingEvent;
+use super::state::routes::behavior::Handlers;
 use super::state::topics::Change;
 use crate::bridge::command::Command;
 use crate::protocol::cause::CloseCause;

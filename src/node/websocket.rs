@@ -1,7 +1,6 @@
 //! `WebSocket`: one open WebSocket, as Node's thread sees it.
 
 use super::abi::sent;
-use super::behavior::{Behavior, Handlers, Target};
 use super::burst::Burst;
 use super::environment::{Call, Environment, Occupant};
 use super::error::Misuse;
@@ -10,6 +9,7 @@ use super::http_response::{address_as_text, address_bytes, append_payload, asked
 use super::js::{Type, Value};
 use super::state::pending::PendingEvent;
 use super::state::pubsub::Subscriptions;
+use super::state::routes::behavior::{Behavior, Handlers, Target};
 use super::state::topics::Change;
 use crate::bridge::command::Command;
 use crate::bridge::id::{AppId, ConnectionId};

@@ -1,7 +1,7 @@
 //! Target `router`: the life of a router, one step per line.
 
 use super::router_twin::{RouterStep, RouterTwin};
-use crate::node::router::{Priority, Verb};
+use crate::node::state::routes::router::{Priority, Verb};
 
 /// Asserts that a router does what its naive twin does. A line of `data` is one step, any byte of it meaning something:
 ///

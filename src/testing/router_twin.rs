@@ -1,6 +1,6 @@
 //! The rule of [`Router`] itself, without a tree: all routes in a list, sorted for every request.
 
-use crate::node::router::{HandlerId, MAX_SEGMENTS, Params, Priority, Router, Verb};
+use crate::node::state::routes::router::{HandlerId, MAX_SEGMENTS, Params, Priority, Router, Verb};
 
 /// A router that is slow and plain.
 #[derive(Debug)]

@@ -1,10 +1,13 @@
 //! What Node's thread owns, in parts. Each has its own methods and knows nothing of the environment that composes them:
 //! whoever calls a method sees from its arguments which other part it needs.
 
+pub mod apps;
 pub mod connects;
 pub mod doorbell;
 pub mod outgoing;
 pub mod pending;
 pub mod pubsub;
+pub mod routes;
+pub mod store_lock;
 pub mod topics;
 pub mod workers;

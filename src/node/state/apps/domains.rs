@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::router::Router;
+use crate::node::state::routes::router::Router;
 use crate::tls::names::DomainId;
 use crate::tls::options::Settings;
 

@@ -3,13 +3,13 @@
 
 use std::time::Instant;
 
-use super::environment::{Call, Environment};
-use super::error::Misuse;
-use super::js::{Env, Value};
-use super::state::workers::Workers;
 use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
 use crate::bridge::tally::{Counter, Tally};
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::js::{Env, Value};
+use crate::node::state::workers::Workers;
 use crate::protocol::cause::CloseCause;
 
 /// The numbers of one app.

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use super::environment::Call;
-use super::error::Misuse;
-use super::js::Value;
+use crate::node::environment::Call;
+use crate::node::error::Misuse;
+use crate::node::js::Value;
 
 /// What has been warned of in this process.
 static SUBJECTS: Mutex<Subjects> = Mutex::new(Subjects(BTreeSet::new()));

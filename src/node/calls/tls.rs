@@ -2,14 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::environment::{Call, Environment};
-use super::error::Misuse;
-use super::handles::Handle;
-use super::js::{Env, Range, Type, Value};
-use super::tls_options::{Refusal, read};
 use crate::bridge::command::Command;
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::sync::Arc;
+use crate::node::calls::tls_options::{Refusal, read};
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::handles::Handle;
+use crate::node::js::{Env, Range, Type, Value};
 use crate::tls::names::{Answer, ServerNames, normalize};
 use crate::tls::options::{Evaluation, Options, Settings};
 use crate::tls::setup::{HandshakeLimits, TlsSetup};

@@ -16,16 +16,16 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use super::behavior::Target;
-use super::cache::{Entry, Expiry, Finding, MOST_ENTRY_BYTES};
-use super::environment::Environment;
-use super::error::Misuse;
-use super::handles::Handle;
-use super::http_response::{Exchange, Stage};
-use super::js::{Env, Type, Value};
-use super::prepared_head::PreparedHead;
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
+use crate::node::environment::Environment;
+use crate::node::error::Misuse;
+use crate::node::handles::Handle;
+use crate::node::http_response::{Exchange, Stage};
+use crate::node::js::{Env, Type, Value};
+use crate::node::prepared_head::PreparedHead;
+use crate::node::state::routes::behavior::Target;
+use crate::node::state::routes::cache::{Entry, Expiry, Finding, MOST_ENTRY_BYTES};
 use crate::protocol::http::encode::FieldFlags;
 use crate::protocol::http::head::{members, trim};
 use crate::protocol::time::Timestamp;

@@ -4,14 +4,14 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::environment::{Call, Environment};
-use super::error::Misuse;
-use super::js::{Range, Value};
-use super::state::pending::PendingEvent;
-use super::websocket::close_code;
 use crate::bridge::command::{Command, ShutdownOrder};
 use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::js::{Range, Value};
+use crate::node::state::pending::PendingEvent;
+use crate::node::websocket::close_code;
 use crate::protocol::cause::CloseCause;
 
 /// A shutdown whose last connection is not gone.
@@ -88,7 +88,7 @@ impl Environment {
         }
         // First of all no worker accepts any more. What they have accepted is then on its way to the worker that is to
         // serve it, in front of the second command.
-        self.workers.ask_all(|done| Command::StopAccepting { app, done }, super::app::PATIENCE);
+        self.workers.ask_all(|done| Command::StopAccepting { app, done }, crate::node::calls::app::PATIENCE);
         let order = Arc::new(ShutdownOrder { app, code, reason, timeout });
         self.workers.to_all(|| Command::ShutDownApp(Arc::clone(&order)));
         self.await_end(number);

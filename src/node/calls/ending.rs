@@ -7,13 +7,13 @@
 //!     └──► its object is collected: its number, its routes and what they keep are free again
 //! ```
 
-use super::abi::step;
-use super::behavior::Target;
-use super::environment::{Call, Environment};
-use super::error::Misuse;
-use super::js::Value;
 use crate::bridge::command::Command;
 use crate::bridge::id::AppId;
+use crate::node::abi::step;
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::js::Value;
+use crate::node::state::routes::behavior::Target;
 
 /// Whether an app may have to serve somebody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::environment::Call;
-use super::error::Misuse;
-use super::js::{Env, Range, Value};
 use crate::bridge::tcp::{KeepAlive, TcpOptions};
+use crate::node::environment::Call;
+use crate::node::error::Misuse;
+use crate::node::js::{Env, Range, Value};
 
 /// `appTcp(app, options)`: an array, in the order of `TCP` in `lib/app.js`.
 pub fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {

@@ -1,24 +1,24 @@
 //! What becomes of a request: the route that takes it, the next one if its handler yields, or the answer that needs no
 //! handler. Opening handshakes are checked here, against RFC 6455 §4.2.1.
 
-use super::abi::{kind, step};
-use super::behavior::{Behavior, Handlers, Target};
-use super::dispatch::Outcome;
-use super::environment::{Environment, Occupant};
-use super::handles::Handle;
-use super::http_response::{Exchange, HandlerState, Stage};
-use super::js::{Env, Value};
-use super::request_body::RequestBody;
 use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::RequestRecord;
 use crate::bridge::id::{ConnectionId, RequestNumber};
 use crate::bridge::sync::Arc;
+use crate::node::abi::{kind, step};
+use crate::node::environment::{Environment, Occupant};
+use crate::node::handles::Handle;
+use crate::node::http_response::{Exchange, HandlerState, Stage};
+use crate::node::js::{Env, Value};
+use crate::node::request_body::RequestBody;
+use crate::node::state::routes::behavior::{Behavior, Handlers, Target};
+use crate::node::turn::dispatch::Outcome;
 use crate::protocol::websocket::Compression;
 use crate::protocol::websocket::handshake::{check_request, check_upgrade};
 
 impl Environment {
     /// A request has come: finds who takes it.
-    pub(super) fn handle_request<'c>(
+    pub(in crate::node) fn handle_request<'c>(
         &mut self,
         connection: ConnectionId,
         request: RequestNumber,
@@ -170,7 +170,7 @@ impl Environment {
     }
 
     /// The handler that was called last has returned, and its microtasks have run.
-    pub(super) fn conclude_handler<'c>(&mut self, env: Env<'c>) -> Outcome<'c> {
+    pub(in crate::node) fn conclude_handler<'c>(&mut self, env: Env<'c>) -> Outcome<'c> {
         let Some(handle) = self.dispatcher.serving.take() else { return Outcome::Nothing };
         let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
         let handler_state = std::mem::replace(&mut exchange.handler, HandlerState::Returned);

@@ -17,17 +17,17 @@
 
 use thiserror::Error;
 
-use super::behavior::Target;
-use super::environment::{Call, Environment};
-use super::error::Misuse;
-use super::handles::Handle;
-use super::http_response::{
-    Exchange, FRAMING_FIELDS, FRAMING_HEADER, check_field_name, check_field_value, check_status, is_status,
-};
-use super::js::Value;
-use super::prepared_head::PreparedHead;
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::handles::Handle;
+use crate::node::http_response::{
+    Exchange, FRAMING_FIELDS, FRAMING_HEADER, check_field_name, check_field_value, check_status, is_status,
+};
+use crate::node::js::Value;
+use crate::node::prepared_head::PreparedHead;
+use crate::node::state::routes::behavior::Target;
 use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead};
 use crate::protocol::http::head::{is_field_value, is_token};
 use crate::protocol::http::query::query_value;
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
     use crate::bridge::command::Exchange as Address;
     use crate::bridge::id::{AppId, ConnectionId, RequestNumber, WorkerId};
-    use crate::node::router::{HandlerId, Priority, Router, Verb};
+    use crate::node::state::routes::router::{HandlerId, Priority, Router, Verb};
     use crate::protocol::http::head::{HeadLimits, RequestHead, parse_head};
 
     /// An instruction with one short operand.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::cached_route::CachedRoute;
-use super::declarative::Declarative;
-use super::error::Misuse;
-use super::js::{Env, Range, Type, Value};
 use crate::bridge::rules::{OnLimit, Rules};
 use crate::bridge::sync::Arc;
+use crate::node::error::Misuse;
+use crate::node::js::{Env, Range, Type, Value};
+use crate::node::turn::cached_route::CachedRoute;
+use crate::node::turn::declarative::Declarative;
 use crate::protocol::websocket::{Compression, Limits};
 
 /// One registered route.

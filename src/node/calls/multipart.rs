@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::environment::Call;
-use super::error::Misuse;
-use super::js::{Env, Value};
+use crate::node::environment::Call;
+use crate::node::error::Misuse;
+use crate::node::js::{Env, Value};
 use crate::protocol::http::multipart::{self, Part};
 
 /// `getParts(body, contentType)`: name, type, filename and data of each part, in turn, with `false` for what a part does

@@ -4,8 +4,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use super::error::Misuse;
-use super::js::{Env, Type, Value};
+use crate::node::error::Misuse;
+use crate::node::js::{Env, Type, Value};
 use crate::tls::error::{Fault, OptionError};
 use crate::tls::options::Options;
 use crate::tls::source::Source;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use lru::LruCache;
 
-use super::handles::Handle;
-use super::prepared_head::PreparedHead;
+use crate::node::handles::Handle;
+use crate::node::prepared_head::PreparedHead;
 use crate::protocol::time::Timestamp;
 
-/// All answers that are kept, of all routes, by keys that [`super::cached_route`] makes.
+/// All answers that are kept, of all routes, by keys that [`crate::node::turn::cached_route`] makes.
 pub struct Cache {
     /// Last used first. Keys come from peers, so they are hashed with the keyed hash of the standard library.
     entries: LruCache<Vec<u8>, Entry, RandomState>,

@@ -1,7 +1,9 @@
 //! The apps of one environment, by number. The number of an app that is gone is given out again; its successor goes on
 //! counting epochs where it has stopped, so that whatever was under way for it is not for the successor.
 
-use super::app::App;
+pub mod domains;
+
+use crate::node::calls::app::App;
 
 /// See the top of the file.
 #[derive(Default)]

@@ -6,10 +6,10 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::environment::Call;
-use super::error::Misuse;
-use super::js::Value;
-use super::store_lock::{LockRefusal, StoreLock};
+use crate::node::environment::Call;
+use crate::node::error::Misuse;
+use crate::node::js::Value;
+use crate::node::state::store_lock::{LockRefusal, StoreLock};
 
 /// The store of this process. Lives as long as the process: the end of a thread takes nothing away.
 static STORE: LazyLock<Store> = LazyLock::new(Store::default);

@@ -1,10 +1,10 @@
 //! Hands records of the log to JavaScript, as events among the others.
 
-use super::environment::{Call, Environment};
-use super::error::Misuse;
-use super::js::{Env, Value};
 use crate::bridge::record::{self, Level, Record};
 use crate::log::journals;
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::js::{Env, Value};
 
 impl Environment {
     /// The next record for the listener of `setLogger`, out of those that were waiting when the dispatcher last looked:

@@ -12,11 +12,11 @@ use std::sync::{Arc, Weak};
 use napi::bindgen_prelude::{Buffer, Either};
 use napi::{Result as NapiResult, Task};
 
-use super::environment::Call;
-use super::error::Misuse;
-use super::handles::{Handle, Table};
-use super::js::{Value, spawn};
 use crate::files::open_file::{Facts, Kind, Links, OpenFile};
+use crate::node::environment::Call;
+use crate::node::error::Misuse;
+use crate::node::handles::{Handle, Table};
+use crate::node::js::{Value, spawn};
 
 /// The files of this thread that are open.
 #[derive(Default)]
@@ -150,14 +150,14 @@ impl Task for Reading {
 #[cfg(unix)]
 fn code_of(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(
-        || super::error::code_of(error).to_owned(),
+        || crate::node::error::code_of(error).to_owned(),
         |number| format!("{:?}", nix::errno::Errno::from_raw(number)),
     )
 }
 
 #[cfg(not(unix))]
 fn code_of(error: &io::Error) -> &'static str {
-    super::error::code_of(error)
+    crate::node::error::code_of(error)
 }
 
 /// More than is ever read at once.

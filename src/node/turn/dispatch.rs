@@ -7,15 +7,15 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::abi::step;
-use super::behavior::Handlers;
-use super::environment::{Call, Environment};
-use super::error::Misuse;
-use super::handles::Handle;
-use super::js::{Env, Value};
 use crate::bridge::command::{Command, Exchange as Address};
 use crate::bridge::event::{Event, EventBatch, Slice};
 use crate::bridge::id::{ConnectionId, RequestNumber, WorkerId};
+use crate::node::abi::step;
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::handles::Handle;
+use crate::node::js::{Env, Value};
+use crate::node::state::routes::behavior::Handlers;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
 
@@ -95,7 +95,7 @@ impl Dispatcher {
 }
 
 /// What came of one event: something for JavaScript to do, or nothing.
-pub(super) enum Outcome<'c> {
+pub(in crate::node) enum Outcome<'c> {
     Step(f64, Value<'c>),
     Nothing,
 }
@@ -351,7 +351,7 @@ impl Environment {
     }
 
     /// The same, of a message that was not even handed over.
-    pub(super) fn dropped_step<'c>(
+    pub(in crate::node) fn dropped_step<'c>(
         &mut self,
         env: Env<'c>,
         handle: Handle,
@@ -412,7 +412,7 @@ impl Environment {
     }
 
     /// The response is aborted as far as JavaScript is concerned.
-    pub(super) fn abort_step<'c>(
+    pub(in crate::node) fn abort_step<'c>(
         &mut self,
         env: Env<'c>,
         handle: Handle,
@@ -432,7 +432,7 @@ impl Environment {
     }
 
     /// The WebSocket is closed as far as JavaScript is concerned.
-    pub(super) fn close_step<'c>(
+    pub(in crate::node) fn close_step<'c>(
         &mut self,
         env: Env<'c>,
         handle: Handle,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::error::Misuse;
-use super::js::{Env, Range, Value};
 use crate::io::memory;
+use crate::node::error::Misuse;
+use crate::node::js::{Env, Range, Value};
 use crate::protocol::http::head::HeadLimits;
 use crate::protocol::http::limits::Limits;
 use crate::protocol::http::pace::PaceLimit;

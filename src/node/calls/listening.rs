@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use socket2::Socket;
 
-use super::adoption::{descriptor_number, os_code};
-use super::environment::Call;
-use super::error::Misuse;
-use super::js::{Range, Type, Value};
 use crate::io::listener::{Access, Address, Group};
+use crate::node::adoption::{descriptor_number, os_code};
+use crate::node::environment::Call;
+use crate::node::error::Misuse;
+use crate::node::js::{Range, Type, Value};
 
 /// `appListenUnix(app, path, mode, group)`: returns the handle of the listening socket.
 pub fn listen_unix<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
@@ -51,7 +51,7 @@ pub fn listen_descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 #[cfg(unix)]
 fn take(number: u32) -> io::Result<(Socket, u16)> {
-    crate::io::listener::inspect(super::system::duplicate(number)?)
+    crate::io::listener::inspect(crate::node::system::duplicate(number)?)
 }
 
 /// Sockets are no descriptors here.
