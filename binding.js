@@ -3,11 +3,13 @@
 // Finds and loads the native addon. A file built here (`npm run build`) wins over an installed package, so that a
 // checkout never runs somebody else's build.
 
-const builds = require('./lib/builds.js');
-const { fs, module: { createRequire }, path, url: { fileURLToPath } } = require('./lib/builtins.js');
-const here = require('./lib/here.js');
+const builds = require('./lib/loading/builds.js');
+const { fs, module: { createRequire }, path, url: { fileURLToPath } } = require('./lib/loading/builtins.js');
+const here = require('./lib/loading/here.js');
 // webpack decides this while it reads the file, and looks at the chosen one only.
-const embedded = typeof __webpack_require__ === 'function' ? require('./lib/webpack.js') : require('./lib/embedded.js');
+const embedded = typeof __webpack_require__ === 'function'
+  ? require('./lib/loading/webpack.js')
+  : require('./lib/loading/embedded.js');
 
 /** This file; in a bundle, that of the bundle. */
 const FILE = typeof __filename === 'string' ? __filename : here.url === undefined ? process.argv[1] : fileURLToPath(here.url);
@@ -15,7 +17,8 @@ const FOLDER = path.dirname(FILE);
 const BUNDLED = path.basename(FILE) !== 'binding.js';
 
 /**
- * A fresh load of the addon, for each evaluation of lib/border.js: programs drop that from `require.cache` and not this file.
+ * A fresh load of the addon, for each evaluation of lib/runtime/border.js: programs drop that from `require.cache` and not
+ * this file.
  */
 function load() {
   const libc = process.platform === 'linux' ? linuxLibc() : undefined;

@@ -16,7 +16,7 @@ const NO_PREFIX = {
 
 const BUILTINS = {
   selector: named('[value=/^[^.!]/]'),
-  message: 'Take modules of Node.js from lib/builtins.js, which finds them in bundles, too.',
+  message: 'Take modules of Node.js from lib/loading/builtins.js, which finds them in bundles, too.',
 };
 
 const names = (list) => Object.fromEntries(list.map((name) => [name, 'readonly']));
@@ -67,7 +67,7 @@ export default [
   },
   {
     // The one that finds them, one that runs in bundlers, and files that Node.js reads as ES modules.
-    files: ['lib/builtins.js', 'lib/webpack-loader.js', 'index.mjs', 'lib/**/*.mjs'],
+    files: ['lib/loading/builtins.js', 'lib/loading/webpack-loader.js', 'index.mjs', 'lib/**/*.mjs'],
     rules: { 'no-restricted-syntax': ['error', NO_PREFIX] },
   },
 ];

@@ -3,22 +3,22 @@
 // What programs get: the classes and functions of lib/. That side of Ferrows is thin by intention: every method is one native
 // call, and what is valid is decided there (src/node). No protocol logic.
 
-const { App, SSLApp, SSLTemplatedApp, TemplatedApp, us_listen_socket_close, us_socket_local_port } = require('./lib/app.js');
-const { native, readable } = require('./lib/border.js');
-const { invalidThis } = require('./lib/errors.js');
-const { connect } = require('./lib/connect.js');
-const { HttpConnection } = require('./lib/http-connection.js');
-const { HttpRequest } = require('./lib/http-request.js');
-const { CachedHttpResponse, HttpResponse, SSLHttpResponse } = require('./lib/http-response.js');
-const { setLogger } = require('./lib/log.js');
-const { getParts } = require('./lib/multipart.js');
-const { SSLWebSocket, WebSocket } = require('./lib/websocket.js');
-const makeDeclarativeResponse = require('./lib/declarative-response.js');
-const makeKeyValueStore = require('./lib/key-value-store.js');
+const { App, SSLApp, SSLTemplatedApp, TemplatedApp, us_listen_socket_close, us_socket_local_port } = require('./lib/app/app.js');
+const { native, readable } = require('./lib/runtime/border.js');
+const { invalidThis } = require('./lib/runtime/errors.js');
+const { connect } = require('./lib/websocket/connect.js');
+const { HttpConnection } = require('./lib/http/connection.js');
+const { HttpRequest } = require('./lib/http/request.js');
+const { CachedHttpResponse, HttpResponse, SSLHttpResponse } = require('./lib/http/response.js');
+const { setLogger } = require('./lib/runtime/log.js');
+const { getParts } = require('./lib/http/multipart.js');
+const { SSLWebSocket, WebSocket } = require('./lib/websocket/websocket.js');
+const makeDeclarativeResponse = require('./lib/http/declarative-response.js');
+const makeKeyValueStore = require('./lib/kv/key-value-store.js');
 
 // From here on events are handled, and the end of the process is waited for.
-require('./lib/dispatcher.js');
-require('./lib/exit.js');
+require('./lib/runtime/dispatcher.js');
+require('./lib/runtime/exit.js');
 
 function _cfg() {
   // uWebSockets.js leaves out its advertising header when told so; there is none here.

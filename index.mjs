@@ -1,4 +1,4 @@
-import './lib/here.mjs';
+import './lib/loading/here.mjs';
 
 import uWS from './index.js';
 

@@ -1,11 +1,11 @@
-// npm run generate: writes lib/builds.js and lib/embedded.js from package.json (`napi.targets`). With `-- --check`, only
-// says whether they are up to date.
+// npm run generate: writes builds.js and embedded.js in lib/loading from package.json (`napi.targets`). With `-- --check`,
+// only says whether they are up to date.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 
 import { parseTriple } from '@napi-rs/cli';
 
-const LIB = new URL('../lib/', import.meta.url);
+const FOLDER = new URL('../lib/loading/', import.meta.url);
 const { napi } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const builds = napi.targets.map(describe);
 
@@ -30,7 +30,7 @@ ${builds.map((build) => `  ${literal(build)},`).join('\n')}
 function local(name) {
   try {
     switch (name) {
-${cases((name) => `../ferrows.${name}.node`)}
+${cases((name) => `../../ferrows.${name}.node`)}
     }
   } catch (error) {
     throw error;
@@ -54,10 +54,10 @@ module.exports = [local, installed];
 
 const outdated = Object.entries(FILES).filter(([name, text]) => read(name) !== text);
 if (process.argv.includes('--check')) {
-  for (const [name] of outdated) console.error(`lib/${name} is not what package.json says: run \`npm run generate\``);
+  for (const [name] of outdated) console.error(`lib/loading/${name} is not what package.json says: run \`npm run generate\``);
   process.exitCode = outdated.length === 0 ? 0 : 1;
 } else {
-  for (const [name, text] of outdated) writeFileSync(new URL(name, LIB), text);
+  for (const [name, text] of outdated) writeFileSync(new URL(name, FOLDER), text);
 }
 
 function describe(triple) {
@@ -80,7 +80,7 @@ function cases(specifierOf) {
 /** As it is in the working tree, where Git may have made CRLF of line ends. */
 function read(name) {
   try {
-    return readFileSync(new URL(name, LIB), 'utf8').replaceAll('\r\n', '\n');
+    return readFileSync(new URL(name, FOLDER), 'utf8').replaceAll('\r\n', '\n');
   } catch {
     return undefined;
   }

@@ -41,7 +41,7 @@ test('every option of limits.rs was understood', () => {
 });
 
 test('app.js passes them in the order of limits.rs', () => {
-  const names = read('lib/app.js').match(/const LIMITS = \[([\s\S]*?)\];/)[1].match(/\w+/g);
+  const names = read('lib/app/app.js').match(/const LIMITS = \[([\s\S]*?)\];/)[1].match(/\w+/g);
   expect(names).toEqual(options.map(({ name }) => name));
 });
 

@@ -2,7 +2,7 @@
 
 // `app.serveFiles`: finds the file that a request means, decides by conditions.js what to say about it, and sends it.
 
-const { fs } = require('../builtins.js');
+const { fs } = require('../loading/builtins.js');
 const { decide } = require('./conditions.js');
 const { contentTypeOf } = require('./content-types.js');
 const { readNames } = require('./location.js');

@@ -3,7 +3,7 @@
 // A file that is open for a response. It is opened by the addon, which makes sure that it is below its folder: Node.js can
 // open a path only, which may mean another file by the time it is opened.
 
-const { native } = require('../border.js');
+const { native } = require('../runtime/border.js');
 
 const KINDS = ['file', 'folder', 'other'];
 

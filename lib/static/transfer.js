@@ -2,8 +2,8 @@
 
 // Sends a part of a file as the body of a response, at the pace of whoever reads it.
 
-const { native } = require('../border.js');
-const { narrow } = require('../http-response.js');
+const { native } = require('../runtime/border.js');
+const { narrow } = require('../http/response.js');
 
 /** Bytes read at once. */
 const PIECE = 64 * 1024;

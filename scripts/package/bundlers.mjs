@@ -25,7 +25,7 @@ const BUNDLERS = [
 const { arch, platform } = process;
 const BUN = `@oven/bun-${platform}-${arch === 'arm64' ? 'aarch64' : arch}`;
 
-/** What the code frame of an error shows, of lib/embedded.js. */
+/** What the code frame of an error shows, of lib/loading/embedded.js. */
 const REFUSED = /mark `ferrows` as external/;
 
 /** The kinds of module, by the names that most bundlers have for them: the program, the bundle. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import { npm, readJson, ROOT, tool } from './steps.mjs';
 
-const BUILDS = createRequire(import.meta.url)('../../lib/builds.js').map(({ name }) => name);
+const BUILDS = createRequire(import.meta.url)('../../lib/loading/builds.js').map(({ name }) => name);
 const isAddon = (path) => /^ferrows\..*\.node$/.test(path);
 
 /** What users of the main package have a use for. The rest of package.json is for those who work on it. */

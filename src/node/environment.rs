@@ -189,5 +189,5 @@ impl Occupants {
     }
 }
 
-/// The register that tells whether Node is kept alive (`lib/dispatcher.js`).
+/// The register that tells whether Node is kept alive (`lib/runtime/dispatcher.js`).
 const REFERENCED: usize = 7;

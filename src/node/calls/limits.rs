@@ -15,7 +15,7 @@ struct Limit {
     range: Range,
 }
 
-/// The options, in the order in which `lib/app.js` passes them.
+/// The options, in the order in which `lib/app/app.js` passes them.
 const OPTIONS: [Limit; 12] = [
     Limit { name: "maxHeaderSize", range: Range { least: 256, most: u16::MAX as u64, default: 16 * 1024 } },
     Limit { name: "maxHeadersCount", range: Range { least: 0, most: u16::MAX as u64, default: 100 } },

@@ -89,7 +89,7 @@ impl Stats {
         self.tallies.iter().map(|tally| counter(tally).get()).sum()
     }
 
-    /// The counts, in the order of `lib/stats.js`.
+    /// The counts, in the order of `lib/app/stats.js`.
     fn counts(&self) -> [u64; 13] {
         [
             self.sum(|tally| &tally.http_open),

@@ -44,7 +44,7 @@ impl Refusal {
     }
 }
 
-/// Reads options, and the files that they name. `values` is an array, in the order of `OPTIONS` in `lib/tls.js`.
+/// Reads options, and the files that they name. `values` is an array, in the order of `OPTIONS` in `lib/app/tls.js`.
 ///
 /// # Errors
 /// See [`Refusal`].

@@ -1,7 +1,7 @@
 //! Events that the application itself causes: `ws.end()` a close, `res.close()` an abort, `res.upgrade()` an open,
 //! `ws.subscribe()` a subscription. Their handlers run before the call returns, and what they call may cause further ones.
 //!
-//! The call puts its event here, with all that the handler needs, and `lib/call.js` takes it out again and runs the
+//! The call puts its event here, with all that the handler needs, and `lib/runtime/call.js` takes it out again and runs the
 //! handler. Between the two JavaScript may run out of stack, or stop because handlers are nested too deep already. Then
 //! the event stays where it is: a call further out takes it or, at the latest, the dispatcher, before any other event. So
 //! every event is told exactly once, whatever happens between the change of state and the handler.

@@ -1,5 +1,5 @@
-//! Declarative responses: what a route answers without entering JavaScript. `lib/declarative-response.js` writes them down
-//! as bytes, which are checked here once, when the route is registered.
+//! Declarative responses: what a route answers without entering JavaScript. `lib/http/declarative-response.js` writes
+//! them down as bytes, which are checked here once, when the route is registered.
 //!
 //! ```text
 //!  'F' 'D' 'R'  version 1
@@ -82,7 +82,7 @@ pub enum Malformed {
 }
 
 impl Declarative {
-    /// Reads the bytes that `lib/declarative-response.js` has written.
+    /// Reads the bytes that `lib/http/declarative-response.js` has written.
     ///
     /// # Errors
     /// Whatever else they are: [`Malformed`].

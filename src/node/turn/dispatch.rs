@@ -1,5 +1,6 @@
-//! Hands events to JavaScript, one by one. `lib/dispatcher.js` runs the loop: it asks for the next event, calls the handler, lets
-//! microtasks and `process.nextTick` run, and asks again. Asking also means that the last handler has returned.
+//! Hands events to JavaScript, one by one. `lib/runtime/dispatcher.js` runs the loop: it asks for the next event, calls
+//! the handler, lets microtasks and `process.nextTick` run, and asks again. Asking also means that the last handler has
+//! returned.
 //!
 //! Events of a batch are taken in their order, batches of several workers in turn. A turn of Node's loop has a budget,
 //! so that timers and other I/O of the application never starve.

@@ -77,8 +77,8 @@ impl Handlers {
 }
 
 impl Behavior {
-    /// Checks the options; `undefined` means the default. `values` is an array in the order of `lib/behavior.js`, for
-    /// `app.ws` and `connect` alike; `handlers` has the bits of [`Handlers`].
+    /// Checks the options; `undefined` means the default. `values` is an array in the order of
+    /// `lib/websocket/behavior.js`, for `app.ws` and `connect` alike; `handlers` has the bits of [`Handlers`].
     ///
     /// # Errors
     /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.

@@ -3,9 +3,9 @@
 // Tells filters of connections that open and close. The addresses are kept here, because they may be asked for when the
 // connection, and with it all that the addon knew of it, is gone.
 
-const { abi, apps, connections, KEY, native, registers, SLOTS } = require('./border.js');
-const { call, tell, tellers } = require('./call.js');
-const { illegalConstructor, invalidThis } = require('./errors.js');
+const { abi, apps, connections, KEY, native, registers, SLOTS } = require('../runtime/border.js');
+const { call, tell, tellers } = require('../runtime/call.js');
+const { illegalConstructor, invalidThis } = require('../runtime/errors.js');
 
 const { CLOSED } = abi.step;
 

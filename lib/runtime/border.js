@@ -3,9 +3,9 @@
 // The border to the addon, seen from JavaScript: the addon, the numbers that come with an event, and the tables in which
 // its handles are looked up.
 
-const { isSharedArrayBuffer } = require('./builtins.js').util.types;
+const { isSharedArrayBuffer } = require('../loading/builtins.js').util.types;
 
-const native = require('../binding.js')();
+const native = require('../../binding.js')();
 
 /** The numbers that mean the same on both sides, by group and name (src/node/abi.rs). */
 const abi = native.abi();
@@ -23,7 +23,7 @@ const KEY = Symbol('ferrows');
 const targets = [];
 
 /**
- * What programs have told the apps that may have to serve somebody, by number (lib/app-handlers.js). Of the others only
+ * What programs have told the apps that may have to serve somebody, by number (lib/app/handlers.js). Of the others only
  * the app's own object knows it, and it goes with that: handlers nearly always refer to their app.
  */
 const apps = new Map();

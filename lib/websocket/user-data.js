@@ -2,7 +2,7 @@
 
 // Puts the properties of `userData` onto the WebSocket that it is given for.
 
-const { warnOnce } = require('./warnings.js');
+const { warnOnce } = require('../runtime/warnings.js');
 const { WebSocket } = require('./websocket.js');
 
 /** What a property of the same name hides. */

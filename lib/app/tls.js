@@ -2,9 +2,9 @@
 
 // Certificates and server names of apps that speak TLS: see index.d.ts.
 
-const { apps, native, readable, registers } = require('./border.js');
-const { run } = require('./call.js');
-const { typeError } = require('./errors.js');
+const { apps, native, readable, registers } = require('../runtime/border.js');
+const { run } = require('../runtime/call.js');
+const { typeError } = require('../runtime/errors.js');
 
 /** TLS options, in this order in src/node/calls/tls_options.rs. */
 const TLS_OPTIONS = [

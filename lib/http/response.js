@@ -3,12 +3,12 @@
 // The object through which a handler answers. It keeps its handlers for body, room and abort; whether a call is allowed at
 // this moment is decided behind its handle, by the addon.
 
-const { abi, causes, infoOf, KEY, native, readable, registers, responses, SLOTS, sockets } = require('./border.js');
-const { call, gather, tell, tellers } = require('./call.js');
-const { tellAborted } = require('./channels.js');
-const { checkFunction, illegalConstructor, invalidThis, missingArguments } = require('./errors.js');
-const { adoptUserData } = require('./user-data.js');
-const { contextOf, createSocket } = require('./websocket.js');
+const { abi, causes, infoOf, KEY, native, readable, registers, responses, SLOTS, sockets } = require('../runtime/border.js');
+const { call, gather, tell, tellers } = require('../runtime/call.js');
+const { tellAborted } = require('../runtime/channels.js');
+const { checkFunction, illegalConstructor, invalidThis, missingArguments } = require('../runtime/errors.js');
+const { adoptUserData } = require('../websocket/user-data.js');
+const { contextOf, createSocket } = require('../websocket/websocket.js');
 
 const { ABORT } = abi.step;
 const { LAST, TOO_LONG } = abi.piece;

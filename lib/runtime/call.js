@@ -3,7 +3,7 @@
 // The one way in which a handler of a program is called: what it throws ends nothing, and a promise that it returns keeps
 // its arguments alive. And what the program's own calls have caused: `ws.end()` runs a `close` handler before it returns.
 
-const { AsyncResource } = require('./builtins.js').async_hooks;
+const { AsyncResource } = require('../loading/builtins.js').async_hooks;
 
 const { abi, native, registers } = require('./border.js');
 const { checkFunction } = require('./errors.js');

@@ -11,25 +11,25 @@ function local(name) {
   try {
     switch (name) {
       case 'linux-x64-gnu':
-        return /* mark `ferrows` as external */ require('' + '../ferrows.linux-x64-gnu.node');
+        return /* mark `ferrows` as external */ require('' + '../../ferrows.linux-x64-gnu.node');
       case 'linux-x64-musl':
-        return /* mark `ferrows` as external */ require('' + '../ferrows.linux-x64-musl.node');
+        return /* mark `ferrows` as external */ require('' + '../../ferrows.linux-x64-musl.node');
       case 'linux-arm64-gnu':
-        return /* mark `ferrows` as external */ require('' + '../ferrows.linux-arm64-gnu.node');
+        return /* mark `ferrows` as external */ require('' + '../../ferrows.linux-arm64-gnu.node');
       case 'linux-arm64-musl':
-        return /* mark `ferrows` as external */ require('' + '../ferrows.linux-arm64-musl.node');
+        return /* mark `ferrows` as external */ require('' + '../../ferrows.linux-arm64-musl.node');
       case 'linux-arm-gnueabihf':
-        return /* mark `ferrows` as external */ require('' + '../ferrows.linux-arm-gnueabihf.node');
+        return /* mark `ferrows` as external */ require('' + '../../ferrows.linux-arm-gnueabihf.node');
       case 'darwin-x64':
-        return /* mark `ferrows` as external */ require('' + '../ferrows.darwin-x64.node');
+        return /* mark `ferrows` as external */ require('' + '../../ferrows.darwin-x64.node');
       case 'darwin-arm64':
-        return /* mark `ferrows` as external */ require('' + '../ferrows.darwin-arm64.node');
+        return /* mark `ferrows` as external */ require('' + '../../ferrows.darwin-arm64.node');
       case 'win32-x64-msvc':
-        return /* mark `ferrows` as external */ require('' + '../ferrows.win32-x64-msvc.node');
+        return /* mark `ferrows` as external */ require('' + '../../ferrows.win32-x64-msvc.node');
       case 'win32-arm64-msvc':
-        return /* mark `ferrows` as external */ require('' + '../ferrows.win32-arm64-msvc.node');
+        return /* mark `ferrows` as external */ require('' + '../../ferrows.win32-arm64-msvc.node');
       case 'freebsd-x64':
-        return /* mark `ferrows` as external */ require('' + '../ferrows.freebsd-x64.node');
+        return /* mark `ferrows` as external */ require('' + '../../ferrows.freebsd-x64.node');
       default:
         return undefined;
     }

@@ -3,21 +3,21 @@
 // Runs the handlers: asks the addon for one event after the other, calls what was registered for it, and lets microtasks
 // run in between. Loading this file starts it.
 
-const { async_hooks: { AsyncResource }, timers: { setImmediate } } = require('./builtins.js');
+const { async_hooks: { AsyncResource }, timers: { setImmediate } } = require('../loading/builtins.js');
 
-const { concludeShutdown } = require('./app.js');
-const { handleEnded } = require('./app-handlers.js');
+const { concludeShutdown } = require('../app/app.js');
+const { handleEnded } = require('../app/handlers.js');
 const { abi, KEY, native, registers, responses, SLOTS, sockets, targets } = require('./border.js');
 const { call, hasErrors, reportErrors, tellers } = require('./call.js');
-const { handleConnected, handleNotConnected } = require('./connect.js');
-const { handleOpened } = require('./http-connection.js');
-const { HttpRequest } = require('./http-request.js');
+const { handleConnected, handleNotConnected } = require('../websocket/connect.js');
+const { handleOpened } = require('../http/connection.js');
+const { HttpRequest } = require('../http/request.js');
 const {
   CachedHttpResponse, handleData, HttpResponse, SSLHttpResponse, writableHandlerOf,
-} = require('./http-response.js');
+} = require('../http/response.js');
 const { handleRecord, levelOfProcess } = require('./log.js');
-const { handleServerName } = require('./tls.js');
-const { behaviorOf, createSocket, openSocket, UpgradeContext } = require('./websocket.js');
+const { handleServerName } = require('../app/tls.js');
+const { behaviorOf, createSocket, openSocket, UpgradeContext } = require('../websocket/websocket.js');
 
 const {
   ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, ENDED, LOG, MESSAGE, MESSAGE_DROPPED, NOT_CONNECTED, OPEN, OPENED, PING, PONG, REQUEST,

@@ -1,23 +1,23 @@
 'use strict';
 
 // Turns what a program says to its app into native calls on the app's number: routes, listening, publishing, closing. The
-// handlers stay on this side (lib/app-handlers.js); an event names its handler by number.
+// handlers stay on this side (lib/app/handlers.js); an event names its handler by number.
 
-const { isAnyArrayBuffer } = require('./builtins.js').util.types;
+const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
 
-const { AppHandlers } = require('./app-handlers.js');
-const { BEHAVIOR_NAMES, readBehavior } = require('./behavior.js');
-const { KEY, native, readable, registers, shutdowns } = require('./border.js');
-const { tell } = require('./call.js');
-const { watchDrops } = require('./channels.js');
-const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('./errors.js');
-const { checkNames } = require('./options.js');
-const { FILE_OPTIONS, FileRoute } = require('./static/file-route.js');
+const { AppHandlers } = require('./handlers.js');
+const { BEHAVIOR_NAMES, readBehavior } = require('../websocket/behavior.js');
+const { KEY, native, readable, registers, shutdowns } = require('../runtime/border.js');
+const { tell } = require('../runtime/call.js');
+const { watchDrops } = require('../runtime/channels.js');
+const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('../runtime/errors.js');
+const { checkNames } = require('../runtime/options.js');
+const { FILE_OPTIONS, FileRoute } = require('../static/file-route.js');
 const { statsOf } = require('./stats.js');
 const {
   addServerName, answerMissingNames, removeServerName, secure, setCertificate, TLS_OPTIONS,
 } = require('./tls.js');
-const { checkPattern } = require('./warnings.js');
+const { checkPattern } = require('../runtime/warnings.js');
 
 let listenerHandle;
 

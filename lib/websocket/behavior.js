@@ -3,9 +3,9 @@
 // Takes the object given to `app.ws` apart, once: handlers for this side, settings and bits for the addon. Its ranges are
 // checked there, its types here.
 
-const { MAX_STRING_LENGTH } = require('./builtins.js').buffer.constants;
+const { MAX_STRING_LENGTH } = require('../loading/builtins.js').buffer.constants;
 
-const { typeError } = require('./errors.js');
+const { typeError } = require('../runtime/errors.js');
 
 /** Which handlers a behavior has, as bits. The same numbers stand in src/node/state/routes/behavior.rs. */
 const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32, dropped: 64 };

@@ -6,7 +6,7 @@ const { readFileSync } = require('fs');
 
 module.exports = function emitAddons() {
   for (const { name } of require('./builds.js')) {
-    for (const specifier of [`../ferrows.${name}.node`, `ferrows-${name}`]) {
+    for (const specifier of [`../../ferrows.${name}.node`, `ferrows-${name}`]) {
       try {
         const file = require.resolve(specifier);
         this.emitFile(`ferrows.${name}.node`, readFileSync(file));

@@ -3,7 +3,7 @@
 // What is told on channels of `node:diagnostics_channel`: see docs/observability.md. Nothing is made for a message that
 // nobody has subscribed to; what a subscriber throws Node itself reports as uncaught, once the call is over.
 
-const { channel } = require('./builtins.js').diagnostics_channel;
+const { channel } = require('../loading/builtins.js').diagnostics_channel;
 
 const { native } = require('./border.js');
 

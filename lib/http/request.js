@@ -3,8 +3,8 @@
 // The object through which a handler reads a request. It holds a handle only: text is fetched from the addon when it is
 // asked for, because most of a request is never looked at.
 
-const { KEY, native, readable } = require('./border.js');
-const { checkFunction, illegalConstructor, invalidThis } = require('./errors.js');
+const { KEY, native, readable } = require('../runtime/border.js');
+const { checkFunction, illegalConstructor, invalidThis } = require('../runtime/errors.js');
 
 let requestHandle;
 

@@ -3,9 +3,9 @@
 // `connect`: see index.d.ts.
 
 const { BEHAVIOR_NAMES, readBehavior } = require('./behavior.js');
-const { native, readable, registers } = require('./border.js');
-const { missingArguments, typeError } = require('./errors.js');
-const { checkNames } = require('./options.js');
+const { native, readable, registers } = require('../runtime/border.js');
+const { missingArguments, typeError } = require('../runtime/errors.js');
+const { checkNames } = require('../runtime/options.js');
 const { adoptUserData } = require('./user-data.js');
 const { createSocket, openSocket } = require('./websocket.js');
 

@@ -2,7 +2,7 @@
 
 // Gives the numbers that the addon counts in one array their names, and causes theirs.
 
-const { causes, native } = require('./border.js');
+const { causes, native } = require('../runtime/border.js');
 
 /** The numbers of an app. They come in the order of src/node/calls/stats.rs. */
 function statsOf(app) {

@@ -2,7 +2,7 @@
 
 // Makes the flat answer of the addon, which has parsed a form, into the objects that `getParts` returns.
 
-const { native, readable } = require('./border.js');
+const { native, readable } = require('../runtime/border.js');
 
 /** A part comes as name, type, filename and data; what it does not have is `false`. */
 function getParts(body, contentType) {

@@ -3,7 +3,7 @@
 // The handlers of one app. They belong to its object, and are found by number only as long as the app may have to serve
 // somebody: what nobody can call any more is not kept.
 
-const { apps, native, targets } = require('./border.js');
+const { apps, native, targets } = require('../runtime/border.js');
 
 /** See above. */
 class AppHandlers {

@@ -3,11 +3,11 @@
 // The object that stands for a WebSocket, on which programs keep what they like. A method is one native call; the handle is
 // dead before the `close` handler runs, so that every use from then on throws, there.
 
-const { abi, infoOf, KEY, native, readable, registers, shutdowns, SLOTS, sockets } = require('./border.js');
-const { call, gather, tell, tellers } = require('./call.js');
-const { tellClosed, tellDropped, tellOpened, wantsDrops, watchDrops } = require('./channels.js');
-const { illegalConstructor, invalidThis, missingArguments, typeError } = require('./errors.js');
-const { warnOnce } = require('./warnings.js');
+const { abi, infoOf, KEY, native, readable, registers, shutdowns, SLOTS, sockets } = require('../runtime/border.js');
+const { call, gather, tell, tellers } = require('../runtime/call.js');
+const { tellClosed, tellDropped, tellOpened, wantsDrops, watchDrops } = require('../runtime/channels.js');
+const { illegalConstructor, invalidThis, missingArguments, typeError } = require('../runtime/errors.js');
+const { warnOnce } = require('../runtime/warnings.js');
 
 const { CLOSE, MESSAGE_DROPPED, SUBSCRIPTION, UPGRADED } = abi.step;
 const { DROPPED } = abi.sent;
