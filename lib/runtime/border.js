@@ -13,7 +13,7 @@ const abi = native.abi();
 /** Numbers that come with an event; written by the addon, read here before anything else is called. */
 const registers = new Float64Array(8);
 
-/** A handle is a slot and a generation in one number (src/node/handles.rs). */
+/** A handle is a slot and a generation in one number (src/node/state/handles.rs). */
 const SLOTS = 2 ** 24;
 
 /** Keeps constructors to these files: `new ws.constructor()` is refused. */

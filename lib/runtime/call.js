@@ -59,7 +59,7 @@ function run(handler, ...args) {
 
 /**
  * Tells the events that a native call has caused and put into its list at the place `mark`, and all that their handlers
- * cause. What is not told stays in the list, and is told by a call further out or by the dispatcher (src/node/pending.rs).
+ * cause. What is not told stays in the list, and is told by a call further out or by the dispatcher (src/node/state/pending.rs).
  *
  * To be called right behind the native call, so that nothing can throw between them, and in a `try` block: it may find no
  * stack even for itself, which must not look as if the native call had failed.

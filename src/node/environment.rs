@@ -5,21 +5,21 @@ use std::cell::RefMut;
 use slab::Slab;
 
 use super::calls::connections::Connections;
+use super::calls::http_response::Exchange;
 use super::calls::shutdown::Shutdowns;
 use super::calls::store;
+use super::calls::websocket::Socket;
 use super::error::Misuse;
-use super::handles::{Handle, Table};
-use super::http_response::Exchange;
 use super::js::{self, Env, Registers};
 use super::state::apps::Apps;
 use super::state::connects::Connects;
+use super::state::handles::{Handle, Table};
 use super::state::pending::Pending;
 use super::state::pubsub::PubSub;
 use super::state::routes::behavior::Route;
 use super::state::routes::cache::Cache;
 use super::state::workers::Workers;
 use super::turn::dispatch::Dispatcher;
-use super::websocket::Socket;
 use crate::bridge::id::{AppId, ConnectionId, ListenerId, RequestNumber, WorkerId};
 
 /// A call of a native function, which works on the environment of its load.

@@ -1,15 +1,14 @@
 //! The native functions, by the names under which `lib/` calls them, each with the number of its arguments.
 
+use super::abi;
 use super::calls::{
-    app, connections, ending, files, listening, logger, multipart, notices, shutdown, stats, store, tcp, tls,
+    adoption, app, client, connections, ending, files, http_request, http_response, listening, logger,
+    multipart, notices, request_body, response_body, shutdown, stats, store, tcp, tls, websocket,
 };
 use super::environment::{Call, Native};
 use super::error::Misuse;
 use super::js::{Registers, Value};
-use super::turn::{declarative, dispatch};
-use super::{
-    abi, adoption, client, http_request, http_response, pending, request_body, response_body, websocket,
-};
+use super::turn::{declarative, dispatch, pending};
 use crate::protocol::cause::{CloseCause, Initiator};
 
 /// Every native function.

@@ -9,22 +9,11 @@
 //! `js` and `system` are the only places with `unsafe`.
 
 pub mod abi;
-pub mod adoption;
-pub mod burst;
 pub mod calls;
-pub mod client;
 pub mod environment;
 pub mod error;
 pub mod exports;
-pub mod handles;
-pub mod http_request;
-pub mod http_response;
 pub mod js;
-pub mod pending;
-pub mod prepared_head;
-pub mod request_body;
-pub mod response_body;
 pub mod state;
 pub mod system;
 pub mod turn;
-pub mod websocket;

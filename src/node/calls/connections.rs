@@ -7,11 +7,11 @@ use crate::bridge::event::OpeningRecord;
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::peer::Peer;
 use crate::node::abi::step;
+use crate::node::calls::http_response::{address_as_text, address_bytes, port_number};
 use crate::node::environment::{Call, Environment, Occupant};
 use crate::node::error::Misuse;
-use crate::node::handles::{Handle, Table};
-use crate::node::http_response::{address_as_text, address_bytes, port_number};
 use crate::node::js::{Env, Value};
+use crate::node::state::handles::{Handle, Table};
 use crate::protocol::cause::CloseCause;
 
 /// The connections that JavaScript was told of. Empty, and looked at without cost, while no app has a filter.

@@ -15,8 +15,8 @@ use napi::{Result as NapiResult, Task};
 use crate::files::open_file::{Facts, Kind, Links, OpenFile};
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
-use crate::node::handles::{Handle, Table};
 use crate::node::js::{Value, spawn};
+use crate::node::state::handles::{Handle, Table};
 
 /// The files of this thread that are open.
 #[derive(Default)]

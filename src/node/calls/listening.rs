@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use socket2::Socket;
 
 use crate::io::listener::{Access, Address, Group};
-use crate::node::adoption::{descriptor_number, os_code};
+use crate::node::calls::adoption::{descriptor_number, os_code};
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Range, Type, Value};

@@ -7,11 +7,11 @@ use std::time::Duration;
 use crate::bridge::command::{Command, ShutdownOrder};
 use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
+use crate::node::calls::websocket::close_code;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::{Range, Value};
 use crate::node::state::pending::PendingEvent;
-use crate::node::websocket::close_code;
 use crate::protocol::cause::CloseCause;
 
 /// A shutdown whose last connection is not gone.

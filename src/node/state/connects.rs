@@ -4,7 +4,7 @@ use crate::bridge::id::WorkerId;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
 use crate::node::error::Misuse;
-use crate::node::handles::{Handle, Table};
+use crate::node::state::handles::{Handle, Table};
 
 /// See the top of the file.
 #[derive(Debug, Default)]

@@ -2,10 +2,13 @@
 //! whoever calls a method sees from its arguments which other part it needs.
 
 pub mod apps;
+pub mod burst;
 pub mod connects;
 pub mod doorbell;
+pub mod handles;
 pub mod outgoing;
 pub mod pending;
+pub mod prepared_head;
 pub mod pubsub;
 pub mod routes;
 pub mod store_lock;

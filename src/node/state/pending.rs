@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use super::topics::Change;
 use super::workers::Workers;
-use crate::node::handles::Handle;
+use crate::node::state::handles::Handle;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
 

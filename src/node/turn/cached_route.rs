@@ -18,12 +18,12 @@ use std::time::{Duration, Instant};
 
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
+use crate::node::calls::http_response::{Exchange, Stage};
 use crate::node::environment::Environment;
 use crate::node::error::Misuse;
-use crate::node::handles::Handle;
-use crate::node::http_response::{Exchange, Stage};
 use crate::node::js::{Env, Type, Value};
-use crate::node::prepared_head::PreparedHead;
+use crate::node::state::handles::Handle;
+use crate::node::state::prepared_head::PreparedHead;
 use crate::node::state::routes::behavior::Target;
 use crate::node::state::routes::cache::{Entry, Expiry, Finding, MOST_ENTRY_BYTES};
 use crate::protocol::http::encode::FieldFlags;

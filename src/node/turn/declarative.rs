@@ -19,14 +19,14 @@ use thiserror::Error;
 
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
-use crate::node::environment::{Call, Environment};
-use crate::node::error::Misuse;
-use crate::node::handles::Handle;
-use crate::node::http_response::{
+use crate::node::calls::http_response::{
     Exchange, FRAMING_FIELDS, FRAMING_HEADER, check_field_name, check_field_value, check_status, is_status,
 };
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
 use crate::node::js::Value;
-use crate::node::prepared_head::PreparedHead;
+use crate::node::state::handles::Handle;
+use crate::node::state::prepared_head::PreparedHead;
 use crate::node::state::routes::behavior::Target;
 use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead};
 use crate::protocol::http::head::{is_field_value, is_token};

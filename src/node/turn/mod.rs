@@ -5,4 +5,5 @@
 pub mod cached_route;
 pub mod declarative;
 pub mod dispatch;
+pub mod pending;
 pub mod request;

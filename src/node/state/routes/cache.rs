@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use lru::LruCache;
 
-use crate::node::handles::Handle;
-use crate::node::prepared_head::PreparedHead;
+use crate::node::state::handles::Handle;
+use crate::node::state::prepared_head::PreparedHead;
 use crate::protocol::time::Timestamp;
 
 /// All answers that are kept, of all routes, by keys that [`crate::node::turn::cached_route`] makes.

@@ -3,18 +3,18 @@
 
 use std::ops::Range;
 
-use super::burst::Burst;
-use super::environment::{Call, Environment};
-use super::error::Misuse;
-use super::handles::Handle;
-use super::http_response::{Exchange, Stage, append_payload};
-use super::js::Payload;
-use super::js::{Env, Type, Value};
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
 use crate::bridge::id::WorkerId;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
+use crate::node::calls::http_response::{Exchange, Stage, append_payload};
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::js::Payload;
+use crate::node::js::{Env, Type, Value};
+use crate::node::state::burst::Burst;
+use crate::node::state::handles::Handle;
 use crate::protocol::http::encode::{FieldFlags, Framing};
 
 /// What has been accepted of the body of a response.

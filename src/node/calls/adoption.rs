@@ -6,15 +6,15 @@ use std::sync::atomic::AtomicUsize;
 
 use socket2::Socket;
 
-use super::calls::app::PATIENCE;
-use super::environment::{Call, Environment};
-use super::error::{Misuse, code_of};
-use super::js::{Env, Range, Type, Value};
 use crate::bridge::command::{Adoption, Command};
 use crate::bridge::id::Descriptor;
 use crate::bridge::latch::Latch;
 use crate::bridge::sync::Arc;
 use crate::io::descriptor::{Home, Registration, is_known};
+use crate::node::calls::app::PATIENCE;
+use crate::node::environment::{Call, Environment};
+use crate::node::error::{Misuse, code_of};
+use crate::node::js::{Env, Range, Type, Value};
 
 /// `appAdopt(app, fd, ip)`: serves a copy of a connected socket. The caller's descriptor stays the caller's.
 pub fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
@@ -37,7 +37,7 @@ pub fn descriptor_number(call: &Call<'_>, index: usize) -> Result<u32, Misuse> {
 
 #[cfg(unix)]
 fn take(number: u32) -> io::Result<(Socket, u16)> {
-    crate::io::adoption::inspect(super::system::duplicate(number)?)
+    crate::io::adoption::inspect(crate::node::system::duplicate(number)?)
 }
 
 /// Sockets are no descriptors here.

@@ -1,21 +1,21 @@
 //! What becomes of the events that the application itself causes (`state/pending`): the call adds its event together with
 //! the change of state, and [`told`] turns the event into something for JavaScript to do.
 
-use super::abi::step;
-use super::calls::notices::is_new;
-use super::environment::{Call, Environment};
-use super::error::Misuse;
-use super::handles::Handle;
-use super::http_response::Stage;
-use super::js::{Env, Value};
-use super::state::pending::PendingEvent;
-use super::state::routes::behavior::Handlers;
-use super::state::topics::Change;
 use crate::bridge::command::Command;
+use crate::node::abi::step;
+use crate::node::calls::http_response::Stage;
+use crate::node::calls::notices::is_new;
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::js::{Env, Value};
+use crate::node::state::handles::Handle;
+use crate::node::state::pending::PendingEvent;
+use crate::node::state::routes::behavior::Handlers;
+use crate::node::state::topics::Change;
 use crate::protocol::cause::CloseCause;
 
 impl Environment {
-    /// Adds an event; see [`Pending::add`](super::state::pending::Pending::add).
+    /// Adds an event; see [`Pending::add`](crate::node::state::pending::Pending::add).
     pub fn add_pending(&mut self, event: PendingEvent) {
         self.pending.add(event, self.dispatcher.is_turning, &self.workers);
     }

@@ -1,22 +1,24 @@
 //! `WebSocket`: one open WebSocket, as Node's thread sees it.
 
-use super::abi::sent;
-use super::burst::Burst;
-use super::environment::{Call, Environment, Occupant};
-use super::error::Misuse;
-use super::handles::Handle;
-use super::http_response::{address_as_text, address_bytes, append_payload, asked_address, port_number};
-use super::js::{Type, Value};
-use super::state::pending::PendingEvent;
-use super::state::pubsub::Subscriptions;
-use super::state::routes::behavior::{Behavior, Handlers, Target};
-use super::state::topics::Change;
 use crate::bridge::command::Command;
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::ledger::{IN_FLIGHT_ALLOWANCE, Ledger};
 use crate::bridge::peer::{KeptPeer, Peer};
 use crate::bridge::rules::OnLimit;
 use crate::bridge::sync::Arc;
+use crate::node::abi::sent;
+use crate::node::calls::http_response::{
+    address_as_text, address_bytes, append_payload, asked_address, port_number,
+};
+use crate::node::environment::{Call, Environment, Occupant};
+use crate::node::error::Misuse;
+use crate::node::js::{Type, Value};
+use crate::node::state::burst::Burst;
+use crate::node::state::handles::Handle;
+use crate::node::state::pending::PendingEvent;
+use crate::node::state::pubsub::Subscriptions;
+use crate::node::state::routes::behavior::{Behavior, Handlers, Target};
+use crate::node::state::topics::Change;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
 use crate::protocol::websocket::fragment::Fragment;

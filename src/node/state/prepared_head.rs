@@ -1,8 +1,8 @@
 //! A response head that was checked before its request came: of a declarative response, and of a cached one.
 
-use super::state::workers::Workers;
 use crate::bridge::command::HeadBytes;
 use crate::bridge::id::WorkerId;
+use crate::node::state::workers::Workers;
 use crate::protocol::http::encode::FieldFlags;
 
 /// Status and fields, as [`HeadBytes`] has them, with bytes of their own.

@@ -1,10 +1,10 @@
 //! `HttpRequest`: a snapshot of the request head, readable until the response is over and the handler has returned.
 
-use super::environment::{Call, Environment};
-use super::error::Misuse;
-use super::handles::Handle;
-use super::http_response::{Exchange, HandlerState};
-use super::js::{Type, Value};
+use crate::node::calls::http_response::{Exchange, HandlerState};
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::js::{Type, Value};
+use crate::node::state::handles::Handle;
 use crate::protocol::http::query::query_value;
 
 impl Environment {

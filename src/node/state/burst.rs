@@ -4,7 +4,7 @@
 /// What the handler that sent last has sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Burst {
-    /// [`Dispatcher::asked`](super::turn::dispatch::Dispatcher::asked) at that time: the same as long as the handler runs.
+    /// How often JavaScript had asked for an event at that time: the same as long as the handler runs.
     asked: u64,
     /// Bytes, frame headers at their shortest included.
     sent: u64,

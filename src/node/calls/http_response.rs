@@ -3,17 +3,6 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use super::environment::{Call, Environment, Occupant};
-use super::error::Misuse;
-use super::handles::Handle;
-use super::js::Value;
-use super::request_body::RequestBody;
-use super::response_body::Output;
-use super::state::pending::PendingEvent;
-use super::state::routes::router::Params;
-use super::state::workers::Workers;
-use super::turn::cached_route::Recording;
-use super::websocket::Socket;
 use crate::bridge::command::{Command, Exchange as Address, HeadBytes};
 use crate::bridge::event::Slice;
 use crate::bridge::id::AppId;
@@ -21,6 +10,17 @@ use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
 use crate::bridge::tls_peer::TlsPeerInfo;
+use crate::node::calls::request_body::RequestBody;
+use crate::node::calls::response_body::Output;
+use crate::node::calls::websocket::Socket;
+use crate::node::environment::{Call, Environment, Occupant};
+use crate::node::error::Misuse;
+use crate::node::js::Value;
+use crate::node::state::handles::Handle;
+use crate::node::state::pending::PendingEvent;
+use crate::node::state::routes::router::Params;
+use crate::node::state::workers::Workers;
+use crate::node::turn::cached_route::Recording;
 use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead, overridden};
 use crate::protocol::http::head::{BodyLength, HeaderField, Span, Version, is_field_value, is_token};
 use crate::protocol::websocket::extensions::has_broken_compression;
@@ -70,9 +70,9 @@ pub struct Exchange {
     pub body: RequestBody,
     /// Written down to be kept, if it is for a cached route.
     pub recording: Option<Recording>,
-    pub(super) status: Vec<u8>,
-    pub(super) fields: Vec<u8>,
-    pub(super) flags: FieldFlags,
+    pub(in crate::node) status: Vec<u8>,
+    pub(in crate::node) fields: Vec<u8>,
+    pub(in crate::node) flags: FieldFlags,
     /// The body of the response.
     pub output: Output,
 }
@@ -168,7 +168,11 @@ impl Exchange {
     }
 
     /// What is to be said of a response to this request that has a field about the framing of its body which is not true.
-    pub(super) fn overridden(&self, head: &ResponseHead<'_>, framing: Framing) -> Option<Overridden> {
+    pub(in crate::node) fn overridden(
+        &self,
+        head: &ResponseHead<'_>,
+        framing: Framing,
+    ) -> Option<Overridden> {
         let method = self.method.of(&self.head);
         let (name, value) = overridden(head, method, framing)?;
         let value: String = String::from_utf8_lossy(value).chars().take(40).collect();
@@ -193,7 +197,7 @@ impl Exchange {
 
 /// A field of the application that is left out.
 #[derive(Debug)]
-pub(super) struct Overridden {
+pub(in crate::node) struct Overridden {
     /// Its name.
     pub name: &'static str,
     /// What the program is told.
@@ -239,7 +243,11 @@ impl Environment {
     }
 
     /// Lays out what has been written of the head for the worker, which makes the fields of `framing` itself.
-    pub(super) fn take_head(&mut self, handle: Handle, framing: Framing) -> Option<(Address, HeadBytes)> {
+    pub(in crate::node) fn take_head(
+        &mut self,
+        handle: Handle,
+        framing: Framing,
+    ) -> Option<(Address, HeadBytes)> {
         let exchange = self.exchanges.get(handle)?;
         if exchange.flags.has(FRAMING_FIELDS) {
             let status = if exchange.status.is_empty() { &b"200"[..] } else { &exchange.status };
@@ -311,7 +319,7 @@ impl Environment {
         route: usize,
     ) -> Result<Handle, Misuse> {
         let target = self.routes.get(route).map(|route| &route.target);
-        let Some(super::state::routes::behavior::Target::WebSocket(behavior)) = target else {
+        let Some(crate::node::state::routes::behavior::Target::WebSocket(behavior)) = target else {
             return Err(Misuse::invalid_type("context must be the one that the upgrade handler got"));
         };
         let (rules, compression) = (Arc::clone(&behavior.rules), behavior.compression);
@@ -395,7 +403,7 @@ pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// RFC 9112 §4: three digits, then a space and a reason phrase, which may be empty. 101 and 200 to 999: the other
 /// informational statuses are no end of a request.
-pub(super) fn is_status(status: &[u8]) -> bool {
+pub(in crate::node) fn is_status(status: &[u8]) -> bool {
     match status {
         [b'1', b'0', b'1'] => true,
         [b'1', b'0', b'1', b' ', phrase @ ..] => is_field_value(phrase),
@@ -406,7 +414,7 @@ pub(super) fn is_status(status: &[u8]) -> bool {
 }
 
 /// Refuses what is no status.
-pub(super) fn check_status(status: &[u8]) -> Result<(), Misuse> {
+pub(in crate::node) fn check_status(status: &[u8]) -> Result<(), Misuse> {
     if is_status(status) {
         return Ok(());
     }
@@ -448,7 +456,7 @@ fn append_field(call: &Call<'_>, exchange: &mut Exchange) -> Result<(), Misuse> 
 }
 
 /// Refuses what is no name of a header.
-pub(super) fn check_field_name(name: &[u8]) -> Result<(), Misuse> {
+pub(in crate::node) fn check_field_name(name: &[u8]) -> Result<(), Misuse> {
     if is_token(name) {
         return Ok(());
     }
@@ -458,7 +466,7 @@ pub(super) fn check_field_name(name: &[u8]) -> Result<(), Misuse> {
 }
 
 /// Refuses what is no value of a header; `name` is a token.
-pub(super) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse> {
+pub(in crate::node) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse> {
     if is_field_value(value) {
         return Ok(());
     }
@@ -571,9 +579,10 @@ pub fn append_payload(
 }
 
 /// The code of the warning about a field of [`FRAMING_FIELDS`].
-pub(super) const FRAMING_HEADER: &str = "FERROWS_FRAMING_HEADER";
+pub(in crate::node) const FRAMING_HEADER: &str = "FERROWS_FRAMING_HEADER";
 /// Fields that the application may write and that are sent only where they are true.
-pub(super) const FRAMING_FIELDS: FieldFlags = FieldFlags::CONTENT_LENGTH.and(FieldFlags::TRANSFER_ENCODING);
+pub(in crate::node) const FRAMING_FIELDS: FieldFlags =
+    FieldFlags::CONTENT_LENGTH.and(FieldFlags::TRANSFER_ENCODING);
 /// Capacity of a request's buffers that is kept for the next one, in bytes.
 const KEPT_CAPACITY: usize = 4096;
 /// Exchanges kept for reuse: those of one batch, mostly. One keeps about a kilobyte of buffers.

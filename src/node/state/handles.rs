@@ -1,7 +1,7 @@
 //! Names that JavaScript holds for responses, WebSockets and listening sockets: a slot and the generation of its
 //! occupant in one number. A name outlives what it names without harm: it is then refused.
 
-use super::js::FromNumber;
+use crate::node::js::FromNumber;
 
 /// What JavaScript holds. Fits the 53 bits of an exact JavaScript number: generation × 2^24 + slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

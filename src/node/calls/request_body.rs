@@ -11,12 +11,12 @@
 
 use std::borrow::Cow;
 
-use super::abi::{piece, taker};
-use super::environment::{Call, Environment};
-use super::error::Misuse;
-use super::handles::Handle;
-use super::js::{Env, Type, Value};
 use crate::bridge::command::Command;
+use crate::node::abi::{piece, taker};
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::js::{Env, Type, Value};
+use crate::node::state::handles::Handle;
 use crate::protocol::http::head::BodyLength;
 
 /// See the top of the file.
@@ -211,7 +211,7 @@ impl RequestBody {
 
 impl Environment {
     /// A piece of the body of `handle` arrived: `start..start + len` of the batch. Returns what the body handler gets.
-    pub(super) fn receive_body<'c>(
+    pub(in crate::node) fn receive_body<'c>(
         &mut self,
         env: Env<'c>,
         handle: Handle,
@@ -234,7 +234,7 @@ impl Environment {
     }
 
     /// What the body handler of `handle`, which has just been attached, gets of what arrived before.
-    pub(super) fn late_body<'c>(&mut self, env: Env<'c>, handle: Handle) -> Option<Value<'c>> {
+    pub(in crate::node) fn late_body<'c>(&mut self, env: Env<'c>, handle: Handle) -> Option<Value<'c>> {
         let (_, exchange) = self.response(handle.to_number()).ok()?;
         let (kind, value) = hand_over(env, exchange.body.take())?;
         self.registers.set(1, f64::from(handle.slot));
