@@ -95,7 +95,7 @@ pub enum Command {
     /// Answer in one go: head, framing and whole body.
     Respond {
         /// Where to.
-        to: Exchange,
+        to: ResponseId,
         /// Status line text and field block.
         head: HeadBytes,
         /// The body.
@@ -106,7 +106,7 @@ pub enum Command {
     /// Answer with a head; the body follows in pieces.
     StartResponse {
         /// Where to.
-        to: Exchange,
+        to: ResponseId,
         /// Status line text and field block.
         head: HeadBytes,
         /// How the end of the body is told.
@@ -115,48 +115,48 @@ pub enum Command {
     /// Keep books of the body that follows.
     MeterResponse {
         /// Whose body.
-        to: Exchange,
+        to: ResponseId,
         /// The books.
         ledger: Arc<Ledger>,
     },
     /// Tell (`ResponseWritable`) when little is queued any more, at once if that is so already.
     NotifyWritable {
         /// Whose body.
-        to: Exchange,
+        to: ResponseId,
     },
     /// A piece of the body.
     WriteBody {
         /// Where to.
-        to: Exchange,
+        to: ResponseId,
         /// The bytes.
         data: Slice,
     },
     /// The response is complete.
     FinishResponse {
         /// Where to.
-        to: Exchange,
+        to: ResponseId,
         /// Whether the connection ends with this response.
         close: bool,
     },
     /// Drop the connection of a response (`res.close()`).
     AbortResponse {
         /// Which one.
-        to: Exchange,
+        to: ResponseId,
     },
     /// Stop reading: nobody takes the request body, or `res.pause()`. The peer feels it as TCP back-pressure.
     PauseReading {
         /// Whose body.
-        to: Exchange,
+        to: ResponseId,
     },
     /// Go on reading.
     ResumeReading {
         /// Whose body.
-        to: Exchange,
+        to: ResponseId,
     },
     /// Answer with 101 and speak WebSocket from here on.
     Upgrade {
         /// Where to.
-        to: Exchange,
+        to: ResponseId,
         /// The value of `Sec-WebSocket-Accept`.
         accept: Slice,
         /// The selected subprotocol; empty for none.
@@ -275,7 +275,7 @@ pub enum Command {
 
 /// The address of one response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exchange {
+pub struct ResponseId {
     /// The connection.
     pub connection: ConnectionId,
     /// The request that is answered.

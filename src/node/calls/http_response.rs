@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use crate::bridge::command::{Command, Exchange as Address, HeadBytes};
+use crate::bridge::command::{Command, HeadBytes, ResponseId};
 use crate::bridge::event::Slice;
 use crate::bridge::id::AppId;
 use crate::bridge::ledger::Ledger;
@@ -31,7 +31,7 @@ use crate::protocol::websocket::{Agreement, Compression, handshake};
 #[derive(Debug)]
 pub struct Exchange {
     /// Where the response goes.
-    pub to: Address,
+    pub to: ResponseId,
     /// Whose request it is.
     pub app: AppId,
     /// The other end.
@@ -103,7 +103,7 @@ pub enum Stage {
 impl Exchange {
     /// An exchange without content, to be filled by the dispatcher.
     #[must_use]
-    pub fn empty(to: Address, app: AppId) -> Self {
+    pub fn empty(to: ResponseId, app: AppId) -> Self {
         Self {
             to,
             app,
@@ -133,7 +133,7 @@ impl Exchange {
     }
 
     /// Forgets the last request but keeps the buffers, unless one of them grew large.
-    pub fn reset(&mut self, to: Address, app: AppId) {
+    pub fn reset(&mut self, to: ResponseId, app: AppId) {
         let mut fresh = Self::empty(to, app);
         for (new, old) in [
             (&mut fresh.head, &mut self.head),
@@ -247,7 +247,7 @@ impl Environment {
         &mut self,
         handle: Handle,
         framing: Framing,
-    ) -> Option<(Address, HeadBytes)> {
+    ) -> Option<(ResponseId, HeadBytes)> {
         let exchange = self.exchanges.get(handle)?;
         if exchange.flags.has(FRAMING_FIELDS) {
             let status = if exchange.status.is_empty() { &b"200"[..] } else { &exchange.status };

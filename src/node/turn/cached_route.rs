@@ -233,13 +233,13 @@ const MOST_SECONDS: f64 = 31_536_000.0;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::command::Exchange as Address;
+    use crate::bridge::command::ResponseId;
     use crate::bridge::id::{AppId, ConnectionId, RequestNumber, WorkerId};
     use crate::protocol::http::head::{HeadLimits, RequestHead, parse_head};
 
     fn request(target: &str, fields: &str) -> Exchange {
         let connection = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
-        let to = Address { connection, request: RequestNumber::default() };
+        let to = ResponseId { connection, request: RequestNumber::default() };
         let mut exchange = Exchange::empty(to, AppId { app: 0, epoch: 0 });
         let mut bytes = format!("GET {target} HTTP/1.1\r\n{fields}\r\n").into_bytes();
         let mut head = RequestHead::default();

@@ -268,7 +268,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bridge::command::Exchange as Address;
+    use crate::bridge::command::ResponseId;
     use crate::bridge::id::{AppId, ConnectionId, RequestNumber, WorkerId};
     use crate::node::state::routes::router::{HandlerId, Priority, Router, Verb};
     use crate::protocol::http::head::{HeadLimits, RequestHead, parse_head};
@@ -300,7 +300,7 @@ mod tests {
     /// A request as the dispatcher sees it when `pattern` takes it.
     fn request(pattern: &str, bytes: &[u8]) -> Exchange {
         let connection = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
-        let to = Address { connection, request: RequestNumber::default() };
+        let to = ResponseId { connection, request: RequestNumber::default() };
         let mut exchange = Exchange::empty(to, AppId { app: 0, epoch: 0 });
         let mut bytes = bytes.to_vec();
         let mut head = RequestHead::default();

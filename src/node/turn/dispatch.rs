@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::bridge::command::{Command, Exchange as Address};
+use crate::bridge::command::{Command, ResponseId};
 use crate::bridge::event::{Event, EventBatch, Slice};
 use crate::bridge::id::{ConnectionId, RequestNumber, WorkerId};
 use crate::node::abi::step;
@@ -402,7 +402,7 @@ impl Environment {
     ) -> Outcome<'c> {
         if let Some(handle) = self.occupants.exchange(connection, request) {
             // A worker that has seen FIN keeps the connection for answers that were under way; there will be none.
-            let to = Address { connection, request };
+            let to = ResponseId { connection, request };
             self.workers.push(connection.worker, Command::AbortResponse { to });
             return self.abort_step(env, handle, cause).into();
         }

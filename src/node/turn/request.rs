@@ -1,7 +1,7 @@
 //! What becomes of a request: the route that takes it, the next one if its handler yields, or the answer that needs no
 //! handler. Opening handshakes are checked here, against RFC 6455 §4.2.1.
 
-use crate::bridge::command::{Command, Exchange as Address};
+use crate::bridge::command::{Command, ResponseId};
 use crate::bridge::event::RequestRecord;
 use crate::bridge::id::{ConnectionId, RequestNumber};
 use crate::bridge::sync::Arc;
@@ -32,7 +32,7 @@ impl Environment {
             // The app or this connection was closed while the request was under way.
             return Outcome::Nothing;
         }
-        let to = Address { connection, request };
+        let to = ResponseId { connection, request };
         let mut exchange = match self.spare_exchanges.pop() {
             Some(mut spare) => {
                 spare.reset(to, record.app);
