@@ -1,12 +1,12 @@
 //! What a `ws` route allows its WebSockets, shared by all of them.
 
-use crate::protocol::websocket::Limits;
+use crate::protocol::websocket::WebSocketLimits;
 
 /// The options of `app.ws` that a worker obeys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Sizes and times.
-    pub limits: Limits,
+    pub limits: WebSocketLimits,
     /// Bytes of backlog beyond which a message is dropped (`maxBackpressure`); 0 is no limit.
     pub max_backpressure: u64,
     /// What becomes of a WebSocket whose message is dropped.

@@ -4,7 +4,7 @@ use super::id::AppId;
 use super::sync::Arc;
 use super::tally::Tally;
 use super::tcp::TcpOptions;
-use crate::protocol::http::limits::Limits;
+use crate::protocol::http::limits::HttpLimits;
 use crate::protocol::proxy::{Presence, Trust};
 use crate::tls::setup::TlsSetup;
 
@@ -15,7 +15,7 @@ pub struct AppSetup {
     /// Whether Node's thread wants to hear when connections open and close.
     pub watched: bool,
     /// What it allows its clients.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<HttpLimits>,
     /// Bytes of output that may wait on all its connections together; any number with 0.
     pub max_buffered_output: u64,
     /// Who may send a header of the PROXY protocol; nobody, mostly.

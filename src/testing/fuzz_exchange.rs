@@ -12,7 +12,7 @@ use crate::protocol::http::encode::{FieldFlags, ResponseHead};
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::exchange::Exchange;
 use crate::protocol::http::head::{BodyLength, HeadLimits, RequestHead};
-use crate::protocol::http::limits::{Limits, Moment};
+use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::outcome::Disposition;
 use crate::protocol::http::pace::PaceLimit;
 use crate::protocol::time::Timestamp;
@@ -60,8 +60,8 @@ struct Outcome {
 }
 
 /// Small enough for the fuzzer to reach every one of them.
-fn tight_limits() -> Limits {
-    Limits {
+fn tight_limits() -> HttpLimits {
+    HttpLimits {
         head: HeadLimits { max_head_bytes: 512, max_headers: 12 },
         max_body: 300,
         headers_timeout: Some(Duration::from_secs(3)),
@@ -75,7 +75,7 @@ fn tight_limits() -> Limits {
 }
 
 /// A connection on which the pieces arrive, and every complete request is answered at once with its path.
-fn answer_at_once(pieces: &[&[u8]], limits: &Limits) -> Outcome {
+fn answer_at_once(pieces: &[&[u8]], limits: &HttpLimits) -> Outcome {
     let moment = Moment { now: Timestamp(1_000), date: DATE, limits };
     // Not 200: to a CONNECT that would be the end of HTTP on the connection.
     let not_found = ResponseHead { status: b"404 Not Found", fields: b"", flags: FieldFlags::NONE };

@@ -11,7 +11,7 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::close::{self, PeerClose};
 use crate::protocol::websocket::extensions::Direction;
-use crate::protocol::websocket::{Agreement, Codecs, Limits, Phase, Session};
+use crate::protocol::websocket::{Agreement, Codecs, Phase, Session, WebSocketLimits};
 
 /// Asserts of the WebSocket in `data`:
 /// - what is told and written, and where it ends, is the same however the bytes were cut;
@@ -121,7 +121,7 @@ const FORGETTING: Agreement = Agreement {
 };
 
 /// No timers but that of the Close frame.
-const PATIENT: Limits = Limits {
+const PATIENT: WebSocketLimits = WebSocketLimits {
     max_payload_length: 300,
     idle_timeout: None,
     send_pings: true,
@@ -130,12 +130,12 @@ const PATIENT: Limits = Limits {
 };
 
 /// All timers.
-const WATCHFUL: Limits = Limits {
+const WATCHFUL: WebSocketLimits = WebSocketLimits {
     idle_timeout: Some(Duration::from_secs(9)),
     max_lifetime: Some(Duration::from_secs(25)),
     ..PATIENT
 };
 
 /// Hears nothing for a while, and ends.
-const QUIET: Limits =
-    Limits { idle_timeout: Some(Duration::from_millis(1_500)), send_pings: false, ..PATIENT };
+const QUIET: WebSocketLimits =
+    WebSocketLimits { idle_timeout: Some(Duration::from_millis(1_500)), send_pings: false, ..PATIENT };

@@ -8,7 +8,7 @@ use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead};
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::exchange::Exchange;
 use crate::protocol::http::head::RequestHead;
-use crate::protocol::http::limits::{Limits, Moment};
+use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
 use crate::protocol::time::Timestamp;
 
@@ -22,7 +22,7 @@ pub struct HttpApplication<'a> {
     /// What arrived and was not consumed.
     unconsumed: Vec<u8>,
     exchange: Exchange,
-    limits: &'a Limits,
+    limits: &'a HttpLimits,
     now: Timestamp,
     scratch: RequestHead,
     /// Everything that was written.
@@ -66,7 +66,7 @@ impl<'a> HttpApplication<'a> {
     /// # Panics
     /// If a promise of [`Exchange`] does not hold.
     #[must_use]
-    pub fn play(scenario: Scenario<'a>, limits: &'a Limits) -> Recorder {
+    pub fn play(scenario: Scenario<'a>, limits: &'a HttpLimits) -> Recorder {
         let mut application = Self {
             wire: scenario.wire,
             unconsumed: Vec::new(),

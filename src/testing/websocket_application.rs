@@ -10,7 +10,9 @@ use super::server_frame::{ServerFrame, read_frames};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::close::{self, MAX_REASON_LENGTH, PeerClose, may_be_sent};
-use crate::protocol::websocket::{Agreement, Closure, Codecs, Limits, MessageKind, Phase, Session, Sink};
+use crate::protocol::websocket::{
+    Agreement, Closure, Codecs, MessageKind, Phase, Session, Sink, WebSocketLimits,
+};
 
 /// A call of the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +71,7 @@ pub struct WebSocketApplication<'a> {
     wire: &'a [u8],
     session: Session,
     codecs: Codecs,
-    limits: &'a Limits,
+    limits: &'a WebSocketLimits,
     now: Timestamp,
     /// Everything that was written.
     out: Vec<u8>,
@@ -120,7 +122,7 @@ impl<'a> WebSocketApplication<'a> {
     ///
     /// # Panics
     /// If a promise of [`Session`] does not hold.
-    pub fn play(scenario: Scenario<'a>, limits: &'a Limits, agreement: Option<Agreement>) {
+    pub fn play(scenario: Scenario<'a>, limits: &'a WebSocketLimits, agreement: Option<Agreement>) {
         let now = Timestamp(1_000);
         let mut application = Self {
             wire: scenario.wire,

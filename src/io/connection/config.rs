@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::bridge::setup::AppSetup;
 use crate::bridge::sync::Arc;
 use crate::io::transport::Transport;
-use crate::protocol::http::limits::Limits;
+use crate::protocol::http::limits::HttpLimits;
 use crate::protocol::proxy::Presence;
 use crate::tls::setup::TlsSetup;
 
@@ -17,7 +17,7 @@ pub struct ConnectionConfig {
     /// Whether the peer is trusted to say for whom it speaks.
     pub proxy_header: Option<Presence>,
     /// What the app allows its clients.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<HttpLimits>,
     /// Whether Node's thread wants to hear of its begin and its end.
     pub filter: FilterState,
     /// Present if TLS is to be spoken.

@@ -18,7 +18,7 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::{Framing, ResponseHead};
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::exchange::{Exchange, Piece};
-use crate::protocol::http::limits::{Limits, Moment};
+use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
 use crate::protocol::proxy::Presence;
 use crate::protocol::time::Timestamp;
@@ -31,7 +31,7 @@ use crate::tls::setup::Admission;
 pub struct HttpSide {
     pub(super) exchange: Exchange,
     /// What the app allows its clients. Dropped with the rest by an upgrade.
-    limits: Arc<Limits>,
+    limits: Arc<HttpLimits>,
     /// Input that the exchange did not take: an incomplete head, or requests behind one that is not answered yet.
     pub(super) pending: Vec<u8>,
     /// The latest request.
@@ -81,7 +81,7 @@ pub struct Upgrade<'a> {
 impl HttpSide {
     /// A fresh connection that waits for its first request.
     pub fn new(
-        limits: Arc<Limits>,
+        limits: Arc<HttpLimits>,
         peer: Peer,
         proxy_header: Option<Presence>,
         handshake: Option<Admission>,

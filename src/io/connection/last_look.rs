@@ -86,12 +86,12 @@ mod tests {
     use super::*;
     use crate::bridge::peer::Peer;
     use crate::bridge::sync::Arc;
-    use crate::protocol::http::limits::Limits;
+    use crate::protocol::http::limits::HttpLimits;
     use std::time::Duration;
 
     #[test]
     fn a_client_is_not_late_while_it_is_not_read_and_then_has_its_time_anew() {
-        let limits = Limits { headers_timeout: Some(Duration::from_secs(10)), ..Limits::default() };
+        let limits = HttpLimits { headers_timeout: Some(Duration::from_secs(10)), ..HttpLimits::default() };
         let mut http = HttpSide::new(Arc::new(limits), Peer::default(), None, None, Timestamp(0));
         assert_eq!(http.deadline(), Some(Timestamp(10_000)));
         for now in [5_000, 6_000] {

@@ -6,7 +6,7 @@ use crate::io::memory;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Range, Value};
 use crate::protocol::http::head::HeadLimits;
-use crate::protocol::http::limits::Limits;
+use crate::protocol::http::limits::HttpLimits;
 use crate::protocol::http::pace::PaceLimit;
 
 /// One option: its name in JavaScript, what it may be, and what it is if nothing is said.
@@ -40,7 +40,7 @@ const fn milliseconds(default: u64) -> Range {
 ///
 /// # Errors
 /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
-pub fn parse(env: Env<'_>, values: Value<'_>) -> Result<Limits, Misuse> {
+pub fn parse(env: Env<'_>, values: Value<'_>) -> Result<HttpLimits, Misuse> {
     let mut numbers = [0; OPTIONS.len()];
     for ((number, option), index) in numbers.iter_mut().zip(&OPTIONS).zip(0..) {
         *number = env.integer(env.element(values, index), option.name, option.range)?;
@@ -59,7 +59,7 @@ pub fn max_buffered_output(env: Env<'_>, value: Value<'_>) -> Result<u64, Misuse
 }
 
 /// What the numbers mean.
-fn limits(numbers: [u64; OPTIONS.len()]) -> Limits {
+fn limits(numbers: [u64; OPTIONS.len()]) -> HttpLimits {
     let [
         max_header_size,
         max_headers_count,
@@ -74,7 +74,7 @@ fn limits(numbers: [u64; OPTIONS.len()]) -> Limits {
         max_discarded_body,
         max_pipelined_bytes,
     ] = numbers;
-    Limits {
+    HttpLimits {
         head: HeadLimits {
             max_head_bytes: length(max_header_size),
             max_headers: if max_headers_count == 0 { usize::MAX } else { length(max_headers_count) },
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn without_a_word_the_limits_are_those_of_the_protocol() {
-        assert_eq!(limits(OPTIONS.each_ref().map(|option| option.range.default)), Limits::default());
+        assert_eq!(limits(OPTIONS.each_ref().map(|option| option.range.default)), HttpLimits::default());
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn zero_switches_off_what_can_be_off() {
-        let Limits { head, max_body, headers_timeout, body_pace, response_pace, max_discard, .. } =
+        let HttpLimits { head, max_body, headers_timeout, body_pace, response_pace, max_discard, .. } =
             limits([0; OPTIONS.len()]);
         assert_eq!((head.max_headers, max_body, max_discard), (usize::MAX, u64::MAX, 0));
         assert_eq!((headers_timeout, body_pace, response_pace), (None, None, None));

@@ -27,7 +27,7 @@ use super::encode::{
 };
 use super::error::HttpError;
 use super::head::{RequestHead, parse_head};
-use super::limits::{Limits, Moment};
+use super::limits::{HttpLimits, Moment};
 use super::outcome::{Disposition, Flush, TimeoutOutcome};
 use super::pace::Pace;
 use super::reading::{BodySpan, Opening, Phase, Reading, earlier};
@@ -330,14 +330,14 @@ impl Exchange {
 
     /// When [`Self::handle_timeout`] is due; `None` while nothing can time out, as while a handler thinks.
     #[must_use]
-    pub fn poll_deadline(&self, limits: &Limits) -> Option<Timestamp> {
+    pub fn poll_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
         earlier(self.writing_deadline(limits), self.reading_deadline(limits))
     }
 
     /// When the client has been given long enough to take output: as long as some waits, also beyond the end of
     /// everything else.
     #[must_use]
-    pub fn writing_deadline(&self, limits: &Limits) -> Option<Timestamp> {
+    pub fn writing_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
         self.taking.and_then(|pace| pace.deadline(limits.response_pace))
     }
 
@@ -492,7 +492,7 @@ impl Exchange {
     }
 
     /// When the client has been given long enough to send what is expected of it.
-    fn reading_deadline(&self, limits: &Limits) -> Option<Timestamp> {
+    fn reading_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
         if self.paused.is_some() {
             return None;
         }

@@ -9,7 +9,7 @@ use crate::protocol::time::Timestamp;
 /// How much and how long a client may take. A time that is `None` never runs out. The options of `App` that set these
 /// stand in `docs/limits.md`, with what client and application see of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct HttpLimits {
     /// Size of a request head.
     pub head: HeadLimits,
     /// Bytes of a request body, without the framing of chunks; `u64::MAX`, the default, is no limit.
@@ -32,7 +32,7 @@ pub struct Limits {
     pub max_pipelined: u32,
 }
 
-impl Default for Limits {
+impl Default for HttpLimits {
     fn default() -> Self {
         let ten_seconds = Duration::from_secs(10);
         Self {
@@ -57,5 +57,5 @@ pub struct Moment<'a> {
     /// The current date, for the Date field ([`super::date::DateCache`]).
     pub date: &'a [u8; 29],
     /// The limits of the app.
-    pub limits: &'a Limits,
+    pub limits: &'a HttpLimits,
 }

@@ -2,7 +2,7 @@
 
 use super::body::BodyDecoder;
 use super::error::HttpError;
-use super::limits::Limits;
+use super::limits::HttpLimits;
 use super::pace::Pace;
 use crate::protocol::time::Timestamp;
 
@@ -58,7 +58,7 @@ pub(super) struct BodySpan {
 
 impl Reading {
     /// Whether what is known to be missing of the request body may be read and dropped.
-    pub(super) fn can_discard(&self, limits: &Limits) -> bool {
+    pub(super) fn can_discard(&self, limits: &HttpLimits) -> bool {
         match self {
             Self::Body { decoder, .. } => {
                 decoder.remaining().is_none_or(|remaining| remaining <= u64::from(limits.max_discard))
@@ -80,7 +80,7 @@ impl Reading {
     }
 
     /// When the client has been given long enough to send what is expected of it.
-    pub(super) fn deadline(&self, limits: &Limits, is_taking_output: bool) -> Option<Timestamp> {
+    pub(super) fn deadline(&self, limits: &HttpLimits, is_taking_output: bool) -> Option<Timestamp> {
         match self {
             Self::Head(Opening { phase: Phase::New | Phase::Partial, since, .. }) => earlier(
                 limits.headers_timeout.map(|timeout| *since + timeout),
@@ -148,7 +148,7 @@ impl Opening {
 
 impl BodySpan {
     /// `len` more bytes of the body arrived.
-    pub(super) fn count(&mut self, len: usize, limits: &Limits, now: Timestamp) {
+    pub(super) fn count(&mut self, len: usize, limits: &HttpLimits, now: Timestamp) {
         self.pace.count(len as u64, limits.body_pace, now);
     }
 }

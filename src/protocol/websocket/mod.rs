@@ -32,4 +32,4 @@ pub use deflate::Codecs;
 pub use extensions::{Agreement, Compression};
 pub use frame::{MessageKind, encode_compressed, encode_message};
 pub use role::Role;
-pub use session::{Closure, Form, Limits, Phase, Session, Sink};
+pub use session::{Closure, Form, Phase, Session, Sink, WebSocketLimits};

@@ -26,7 +26,7 @@ use crate::protocol::time::Timestamp;
 
 /// What the application allows the connections of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct WebSocketLimits {
     /// The longest message, in bytes; holds for single frames and for their sum. Control frames are exempt.
     pub max_payload_length: u32,
     /// How long the peer may be silent. `None`: for ever, and no automatic pings.
@@ -238,7 +238,7 @@ impl Session {
         &mut self,
         mut input: &mut [u8],
         now: Timestamp,
-        limits: &Limits,
+        limits: &WebSocketLimits,
         codecs: &mut Codecs,
         out: &mut Vec<u8>,
         sink: &mut impl Sink,
@@ -296,7 +296,7 @@ impl Session {
     pub fn handle_timeout(
         &mut self,
         now: Timestamp,
-        limits: &Limits,
+        limits: &WebSocketLimits,
         out: &mut Vec<u8>,
         sink: &mut impl Sink,
     ) {
@@ -325,7 +325,7 @@ impl Session {
         &mut self,
         cause: CloseCause,
         now: Timestamp,
-        limits: &Limits,
+        limits: &WebSocketLimits,
         out: &mut Vec<u8>,
         sink: &mut impl Sink,
     ) {
@@ -339,12 +339,18 @@ impl Session {
     /// The peer sent FIN: nothing more will come from it, but one that closed its own direction only still reads. So it
     /// is owed the answers to the messages that came before, and the Close frame of a close that is under way, but no
     /// Close frame for this: it has sent none.
-    pub fn handle_fin(&mut self, now: Timestamp, limits: &Limits, sink: &mut impl Sink) {
+    pub fn handle_fin(&mut self, now: Timestamp, limits: &WebSocketLimits, sink: &mut impl Sink) {
         self.handle_end(CloseCause::FinWithoutClose, now, limits, sink);
     }
 
     /// The same if more is known of why it did.
-    pub fn handle_end(&mut self, cause: CloseCause, now: Timestamp, limits: &Limits, sink: &mut impl Sink) {
+    pub fn handle_end(
+        &mut self,
+        cause: CloseCause,
+        now: Timestamp,
+        limits: &WebSocketLimits,
+        sink: &mut impl Sink,
+    ) {
         match self.state {
             State::Open { .. } => {
                 sink.closed(Closure::by(cause));
@@ -422,7 +428,14 @@ impl Session {
 
     /// The application ends the connection, and has been told so: sends a Close frame ([`close::encode`] says how
     /// code and reason are written) and waits for the peer's. If an end was under way already, that one stands.
-    pub fn end(&mut self, code: u16, reason: &str, now: Timestamp, limits: &Limits, out: &mut Vec<u8>) {
+    pub fn end(
+        &mut self,
+        code: u16,
+        reason: &str,
+        now: Timestamp,
+        limits: &WebSocketLimits,
+        out: &mut Vec<u8>,
+    ) {
         match self.state {
             State::Open { .. } => {
                 self.role.put(out, |out| close::encode(code, reason, out));
@@ -456,7 +469,7 @@ impl Session {
 
     /// When [`Self::handle_timeout`] has something to do, if nothing happens before.
     #[must_use]
-    pub fn poll_deadline(&self, limits: &Limits) -> Option<Timestamp> {
+    pub fn poll_deadline(&self, limits: &WebSocketLimits) -> Option<Timestamp> {
         match self.state {
             State::Open { opened, since, pinged } => {
                 let silence = Silence::of(limits, since, pinged);
@@ -561,7 +574,7 @@ enum Silence {
 impl Silence {
     /// With automatic pings it is the ping that the peer has to answer: it has its margin from when that was sent, which
     /// may be later than it was due.
-    fn of(limits: &Limits, since: Timestamp, pinged: bool) -> Self {
+    fn of(limits: &WebSocketLimits, since: Timestamp, pinged: bool) -> Self {
         match limits.idle_timeout {
             None => Self::Allowed,
             Some(idle) if !limits.send_pings => Self::Ends(since + idle),

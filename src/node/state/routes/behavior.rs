@@ -8,7 +8,7 @@ use crate::node::error::Misuse;
 use crate::node::js::{Env, Range, Type, Value};
 use crate::node::turn::cached_route::CachedRoute;
 use crate::node::turn::declarative::Declarative;
-use crate::protocol::websocket::{Compression, Limits};
+use crate::protocol::websocket::{Compression, WebSocketLimits};
 
 /// One registered route.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Behavior {
         let send_pings = option_at(4);
         let send_pings = env.type_of(send_pings) == Type::Nothing || env.truthy(send_pings);
         let compression = compression(env, option_at(6))?;
-        let limits = Limits {
+        let limits = WebSocketLimits {
             max_payload_length: u32::try_from(max_payload_length).unwrap_or(u32::MAX),
             idle_timeout: time(idle, 1),
             send_pings,

@@ -5,8 +5,12 @@ use super::super::head::HeadLimits;
 use super::*;
 
 /// Small enough for requests to exceed them.
-fn tight() -> Limits {
-    Limits { head: HeadLimits { max_head_bytes: 100, max_headers: 3 }, max_body: 10, ..Limits::default() }
+fn tight() -> HttpLimits {
+    HttpLimits {
+        head: HeadLimits { max_head_bytes: 100, max_headers: 3 },
+        max_body: 10,
+        ..HttpLimits::default()
+    }
 }
 
 /// A request that breaks this rule and no other before it; `None` for the one that is broken by time.

@@ -11,7 +11,7 @@ use super::encode::{FieldFlags, ResponseHead};
 use super::error::HttpError;
 use super::exchange::{Exchange, Sink};
 use super::head::{RequestHead, Span};
-use super::limits::{Limits, Moment};
+use super::limits::{HttpLimits, Moment};
 use super::outcome::{Disposition, Flush, TimeoutOutcome};
 use crate::protocol::time::Timestamp;
 
@@ -60,7 +60,7 @@ impl Sink for Recorder {
 /// A connection with a caller that keeps unconsumed bytes, as the real one does.
 struct Connection {
     exchange: Exchange,
-    limits: Limits,
+    limits: HttpLimits,
     now: Timestamp,
     unconsumed: Vec<u8>,
     scratch: RequestHead,
@@ -70,10 +70,10 @@ struct Connection {
 
 impl Connection {
     fn new() -> Self {
-        Self::with(Limits::default())
+        Self::with(HttpLimits::default())
     }
 
-    fn with(limits: Limits) -> Self {
+    fn with(limits: HttpLimits) -> Self {
         let now = Timestamp(1_000);
         Self {
             exchange: Exchange::new(now),
@@ -149,11 +149,11 @@ struct Outcome {
 /// A connection on which `input` arrives in pieces that end at `cuts`. Every complete request is answered at once, with
 /// its path as body.
 fn run(input: &[u8], cuts: &[usize]) -> Outcome {
-    run_within(Limits::default(), input, cuts)
+    run_within(HttpLimits::default(), input, cuts)
 }
 
 /// [`run`], under these limits.
-fn run_within(limits: Limits, input: &[u8], cuts: &[usize]) -> Outcome {
+fn run_within(limits: HttpLimits, input: &[u8], cuts: &[usize]) -> Outcome {
     let mut connection = Connection::with(limits);
     let mut error = None;
     let mut start = 0;

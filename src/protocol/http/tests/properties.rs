@@ -143,7 +143,7 @@ proptest! {
         (max_head_bytes, max_headers, max_body) in (1_usize..200, 0_usize..6, 0_u64..60),
     ) {
         let head = HeadLimits { max_head_bytes, max_headers };
-        let limits = Limits { head, max_body, ..Limits::default() };
+        let limits = HttpLimits { head, max_body, ..HttpLimits::default() };
         let cut = run_within(limits.clone(), &input, &cuts_within(input.len(), &seeds));
         prop_assert_eq!(cut, run_within(limits, &input, &[]));
     }

@@ -102,7 +102,7 @@ fn a_broken_head_is_answered_by_the_rule_it_breaks_and_told_to_nobody() {
 
 #[test]
 fn heads_beyond_the_limits_are_answered() {
-    let limits = Limits::default();
+    let limits = HttpLimits::default();
     let long = "a".repeat(limits.head.max_head_bytes);
     let many = "a: b\r\n".repeat(limits.head.max_headers);
     let cases = [

@@ -14,8 +14,8 @@ mod timers;
 /// A mask key for frames whose key does not matter.
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// Limits without timers; `max_payload_length` is small enough to exceed in a test.
-const LIMITS: Limits = Limits {
+/// WebSocketLimits without timers; `max_payload_length` is small enough to exceed in a test.
+const LIMITS: WebSocketLimits = WebSocketLimits {
     max_payload_length: 1000,
     idle_timeout: None,
     send_pings: true,
@@ -72,7 +72,7 @@ impl Sink for Recorder {
 /// A session with the world around it.
 struct Fixture {
     session: Session,
-    limits: Limits,
+    limits: WebSocketLimits,
     now: Timestamp,
     codecs: Codecs,
     out: Vec<u8>,
@@ -80,7 +80,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &WebSocketLimits) -> Self {
         let now = Timestamp(1_000_000);
         Self {
             session: Session::new(now, None),

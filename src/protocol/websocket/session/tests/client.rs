@@ -9,7 +9,7 @@ use crate::protocol::websocket::mask;
 use crate::testing::split::same_at_every_split;
 
 /// A fixture whose session is a client's.
-fn client(limits: &Limits) -> Fixture {
+fn client(limits: &WebSocketLimits) -> Fixture {
     let mut fixture = Fixture::new(limits);
     fixture.session = Session::with_role(Role::client([1; 32]), fixture.now, None);
     fixture
@@ -109,7 +109,7 @@ fn the_other_rules_are_those_of_a_server() {
 
 #[test]
 fn everything_that_goes_out_is_masked() {
-    let mut fixture = client(&Limits { idle_timeout: Some(Duration::from_secs(30)), ..LIMITS });
+    let mut fixture = client(&WebSocketLimits { idle_timeout: Some(Duration::from_secs(30)), ..LIMITS });
     let Fixture { session, codecs, out, .. } = &mut fixture;
     session.send(MessageKind::Text, b"text", out);
     session.send(MessageKind::Binary, &[5; 70_000], out);

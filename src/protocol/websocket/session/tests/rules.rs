@@ -212,7 +212,7 @@ fn a_ping_is_answered_with_its_payload() {
 
 #[test]
 fn a_limit_of_nothing_allows_empty_messages_and_control_frames() {
-    let mut fixture = Fixture::new(&Limits { max_payload_length: 0, ..LIMITS });
+    let mut fixture = Fixture::new(&WebSocketLimits { max_payload_length: 0, ..LIMITS });
     fixture.handle_bytes(&[client_frame(0x81, b""), client_frame(0x8a, &[0; 125])].concat());
     assert_eq!(fixture.sink.take(), [text(""), Event::Pong(vec![0; 125])]);
     fixture.handle_bytes(&client_frame(0x81, b"a"));

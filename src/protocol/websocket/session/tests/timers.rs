@@ -8,8 +8,8 @@ const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-fn idle(timeout: u64) -> Limits {
-    Limits { idle_timeout: Some(seconds(timeout)), ..LIMITS }
+fn idle(timeout: u64) -> WebSocketLimits {
+    WebSocketLimits { idle_timeout: Some(seconds(timeout)), ..LIMITS }
 }
 
 impl Fixture {
@@ -97,7 +97,7 @@ fn sending_is_no_sign_of_life() {
 
 #[test]
 fn without_automatic_pings_silence_ends_all_the_same() {
-    let mut fixture = Fixture::new(&Limits { send_pings: false, ..idle(120) });
+    let mut fixture = Fixture::new(&WebSocketLimits { send_pings: false, ..idle(120) });
     let text = CloseCause::IdleTimeout.verdict().text;
     assert_eq!(fixture.pass(seconds(500), STEPS[0]), [(120, close_out(1001, text))]);
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
@@ -157,7 +157,7 @@ fn a_peer_that_takes_output_is_pinged_again_before_it_counts_as_gone() {
 
 #[test]
 fn a_lifetime_ends_with_a_request_to_reconnect() {
-    let limits = Limits { max_lifetime: Some(seconds(3600)), ..LIMITS };
+    let limits = WebSocketLimits { max_lifetime: Some(seconds(3600)), ..LIMITS };
     for step in STEPS {
         let mut fixture = Fixture::new(&limits);
         fixture.pass(seconds(1800), step);
@@ -201,7 +201,7 @@ fn what_is_known_of_a_fin_is_told_instead_of_it() {
 
 #[test]
 fn a_lifetime_waits_for_the_peer_no_longer_than_the_close_timeout() {
-    let mut fixture = Fixture::new(&Limits { max_lifetime: Some(seconds(60)), ..LIMITS });
+    let mut fixture = Fixture::new(&WebSocketLimits { max_lifetime: Some(seconds(60)), ..LIMITS });
     fixture.pass(seconds(60), STEPS[1]);
     fixture.take_out();
     fixture.sink.take();
@@ -213,13 +213,13 @@ fn a_lifetime_waits_for_the_peer_no_longer_than_the_close_timeout() {
 
 #[test]
 fn the_earlier_of_silence_and_lifetime_ends_and_silence_if_both_are_due() {
-    let limits = Limits { max_lifetime: Some(seconds(60)), ..idle(120) };
+    let limits = WebSocketLimits { max_lifetime: Some(seconds(60)), ..idle(120) };
     let mut fixture = Fixture::new(&limits);
     assert_eq!(fixture.deadline(), Some(fixture.now + seconds(60)));
     fixture.pass(seconds(60), STEPS[1]);
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::MaxLifetime)]);
 
-    let mut fixture = Fixture::new(&Limits { send_pings: false, ..limits });
+    let mut fixture = Fixture::new(&WebSocketLimits { send_pings: false, ..limits });
     fixture.now = fixture.now + seconds(120);
     fixture.handle_timeout();
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
