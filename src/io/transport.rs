@@ -16,7 +16,7 @@ use crate::bridge::sync::Arc;
 use crate::bridge::tcp::TcpOptions;
 use crate::protocol::proxy::Origin;
 use crate::tls::fault::Fault;
-use crate::tls::session::Session;
+use crate::tls::session::TlsSession;
 use crate::tls::setup::TlsSetup;
 
 pub use super::wire::cause_of;
@@ -26,7 +26,7 @@ pub use super::wire::cause_of;
 pub struct Transport {
     wire: Wire,
     /// Present from the begin of the TLS handshake on.
-    session: Option<Box<Session>>,
+    session: Option<Box<TlsSession>>,
     /// Whether the kernel is asked even where the runtime knows of nothing.
     asks_kernel: bool,
 }
@@ -93,12 +93,12 @@ impl Transport {
 
     /// From now on TLS is spoken. `early` has been read already and is its begin.
     pub fn secure(&mut self, setup: Arc<TlsSetup>, early: Vec<u8>) {
-        self.session = Some(Box::new(Session::new(setup, early)));
+        self.session = Some(Box::new(TlsSession::new(setup, early)));
     }
 
     /// From now on TLS is spoken, to a server.
     pub fn secure_as_client(&mut self, tls: ClientConnection) {
-        self.session = Some(Box::new(Session::of_client(tls)));
+        self.session = Some(Box::new(TlsSession::of_client(tls)));
     }
 
     /// The peer does not speak TLS; both directions continue in plaintext.
@@ -108,7 +108,7 @@ impl Transport {
 
     /// The TLS of the connection.
     #[must_use]
-    pub fn session(&self) -> Option<&Session> {
+    pub fn session(&self) -> Option<&TlsSession> {
         self.session.as_deref()
     }
 

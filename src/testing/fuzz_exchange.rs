@@ -10,7 +10,7 @@ use super::opinion::{Ask, Opinion};
 use super::scenario::Scenario;
 use crate::protocol::http::encode::{FieldFlags, ResponseHead};
 use crate::protocol::http::error::HttpError;
-use crate::protocol::http::exchange::Exchange;
+use crate::protocol::http::exchange::HttpExchange;
 use crate::protocol::http::head::{BodyLength, HeadLimits, RequestHead};
 use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::outcome::Disposition;
@@ -79,7 +79,7 @@ fn answer_at_once(pieces: &[&[u8]], limits: &HttpLimits) -> Outcome {
     let moment = Moment { now: Timestamp(1_000), date: DATE, limits };
     // Not 200: to a CONNECT that would be the end of HTTP on the connection.
     let not_found = ResponseHead { status: b"404 Not Found", fields: b"", flags: FieldFlags::NONE };
-    let mut exchange = Exchange::new(moment.now);
+    let mut exchange = HttpExchange::new(moment.now);
     let (mut unread, mut scratch) = (Vec::new(), RequestHead::default());
     let (mut out, mut told) = (Vec::new(), Recorder::default());
     for piece in pieces {

@@ -11,7 +11,7 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::close::{self, PeerClose};
 use crate::protocol::websocket::extensions::Direction;
-use crate::protocol::websocket::{Agreement, Codecs, Phase, Session, WebSocketLimits};
+use crate::protocol::websocket::{Agreement, Codecs, WebSocketLimits, WebSocketPhase, WebSocketSession};
 
 /// Asserts of the WebSocket in `data`:
 /// - what is told and written, and where it ends, is the same however the bytes were cut;
@@ -44,13 +44,13 @@ pub fn session(data: &[u8]) {
 struct Outcome {
     events: Vec<Event>,
     out: Vec<u8>,
-    phase: Phase,
+    phase: WebSocketPhase,
 }
 
 /// A WebSocket to which these pieces come, and on which the application only reacts to the end.
 fn listen(pieces: &[&[u8]], agreement: Option<Agreement>) -> Outcome {
     let now = Timestamp(1_000);
-    let (mut session, mut codecs) = (Session::new(now, agreement), Codecs::default());
+    let (mut session, mut codecs) = (WebSocketSession::new(now, agreement), Codecs::default());
     let (mut out, mut recorder) = (Vec::new(), Recorder::default());
     for piece in pieces {
         session.handle_bytes(&mut piece.to_vec(), now, &PATIENT, &mut codecs, &mut out, &mut recorder);
@@ -85,7 +85,10 @@ impl Outcome {
         }
         assert_eq!(self.events, events);
         assert_eq!(read_frames(&self.out), frames);
-        assert_eq!(self.phase, if end == StreamEnd::Open { Phase::Open } else { Phase::Finished });
+        assert_eq!(
+            self.phase,
+            if end == StreamEnd::Open { WebSocketPhase::Open } else { WebSocketPhase::Finished }
+        );
     }
 
     /// The reason the peer gave, or, as it gave none, the one that is told in its place.

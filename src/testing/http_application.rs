@@ -6,7 +6,7 @@ use super::http_told::Recorder;
 use super::scenario::Scenario;
 use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead};
 use crate::protocol::http::error::HttpError;
-use crate::protocol::http::exchange::Exchange;
+use crate::protocol::http::exchange::HttpExchange;
 use crate::protocol::http::head::RequestHead;
 use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
@@ -21,7 +21,7 @@ pub struct HttpApplication<'a> {
     wire: &'a [u8],
     /// What arrived and was not consumed.
     unconsumed: Vec<u8>,
-    exchange: Exchange,
+    exchange: HttpExchange,
     limits: &'a HttpLimits,
     now: Timestamp,
     scratch: RequestHead,
@@ -64,13 +64,13 @@ impl<'a> HttpApplication<'a> {
     /// | any other | | so many bytes arrive |
     ///
     /// # Panics
-    /// If a promise of [`Exchange`] does not hold.
+    /// If a promise of [`HttpExchange`] does not hold.
     #[must_use]
     pub fn play(scenario: Scenario<'a>, limits: &'a HttpLimits) -> Recorder {
         let mut application = Self {
             wire: scenario.wire,
             unconsumed: Vec::new(),
-            exchange: Exchange::new(Timestamp(1_000)),
+            exchange: HttpExchange::new(Timestamp(1_000)),
             limits,
             now: Timestamp(1_000),
             scratch: RequestHead::default(),
@@ -295,7 +295,7 @@ impl<'a> HttpApplication<'a> {
     }
 
     /// A call of the application, which must do nothing unless it is due.
-    fn change(&mut self, is_due: bool, call: impl FnOnce(&mut Exchange, Moment<'_>, &mut Vec<u8>)) {
+    fn change(&mut self, is_due: bool, call: impl FnOnce(&mut HttpExchange, Moment<'_>, &mut Vec<u8>)) {
         let state = |application: &Self| (application.out.len(), format!("{:?}", application.exchange));
         let before = (!is_due).then(|| state(self));
         self.act(|exchange, moment, _, out, _| call(exchange, moment, out));
@@ -307,7 +307,7 @@ impl<'a> HttpApplication<'a> {
     /// Any call, after which nothing is owed or written any more if the connection was closing before.
     fn act<R>(
         &mut self,
-        call: impl FnOnce(&mut Exchange, Moment<'_>, &mut RequestHead, &mut Vec<u8>, &mut Recorder) -> R,
+        call: impl FnOnce(&mut HttpExchange, Moment<'_>, &mut RequestHead, &mut Vec<u8>, &mut Recorder) -> R,
     ) -> R {
         let was_closing = self.exchange.disposition() == Disposition::Close;
         let (len, requests) = (self.out.len(), self.told.0.len());

@@ -1,6 +1,6 @@
 //! What an exchange tells of the requests it reads.
 
-use crate::protocol::http::exchange::Sink;
+use crate::protocol::http::exchange::HttpSink;
 use crate::protocol::http::head::{BodyLength, RequestHead};
 
 /// One request as it was told.
@@ -36,7 +36,7 @@ impl Told {
     }
 }
 
-/// Remembers what it is told, and insists on the order that [`Sink`] promises.
+/// Remembers what it is told, and insists on the order that [`HttpSink`] promises.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorder(pub Vec<Told>);
 
@@ -48,7 +48,7 @@ impl Recorder {
     }
 }
 
-impl Sink for Recorder {
+impl HttpSink for Recorder {
     fn request(&mut self, head: &RequestHead, bytes: &[u8]) {
         self.0.push(Told { bytes: bytes.to_vec(), head: head.clone(), body: Vec::new(), is_whole: false });
     }

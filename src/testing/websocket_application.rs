@@ -11,19 +11,19 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::close::{self, MAX_REASON_LENGTH, PeerClose, may_be_sent};
 use crate::protocol::websocket::{
-    Agreement, Closure, Codecs, MessageKind, Phase, Session, Sink, WebSocketLimits,
+    Agreement, Closure, Codecs, MessageKind, WebSocketLimits, WebSocketPhase, WebSocketSession, WebSocketSink,
 };
 
 /// A call of the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// [`Sink::message`].
+    /// [`WebSocketSink::message`].
     Message(MessageKind, Vec<u8>),
-    /// [`Sink::ping`].
+    /// [`WebSocketSink::ping`].
     Ping(Vec<u8>),
-    /// [`Sink::pong`].
+    /// [`WebSocketSink::pong`].
     Pong(Vec<u8>),
-    /// [`Sink::closed`].
+    /// [`WebSocketSink::closed`].
     Closed(CloseCause, u16, String),
 }
 
@@ -44,7 +44,7 @@ impl Recorder {
     }
 }
 
-impl Sink for Recorder {
+impl WebSocketSink for Recorder {
     fn message(&mut self, kind: MessageKind, payload: &[u8]) {
         assert!(kind == MessageKind::Binary || str::from_utf8(payload).is_ok(), "a text that is no UTF-8");
         self.record(Event::Message(kind, payload.to_vec()));
@@ -69,7 +69,7 @@ impl Sink for Recorder {
 pub struct WebSocketApplication<'a> {
     /// What the peer has still to send.
     wire: &'a [u8],
-    session: Session,
+    session: WebSocketSession,
     codecs: Codecs,
     limits: &'a WebSocketLimits,
     now: Timestamp,
@@ -92,9 +92,9 @@ pub struct WebSocketApplication<'a> {
 #[derive(Debug)]
 struct Effect {
     /// The phase before.
-    from: Phase,
+    from: WebSocketPhase,
     /// The phase after.
-    to: Phase,
+    to: WebSocketPhase,
     /// What was written.
     frames: Vec<ServerFrame>,
     /// What was told.
@@ -121,12 +121,12 @@ impl<'a> WebSocketApplication<'a> {
     /// | any other | | so many bytes arrive |
     ///
     /// # Panics
-    /// If a promise of [`Session`] does not hold.
+    /// If a promise of [`WebSocketSession`] does not hold.
     pub fn play(scenario: Scenario<'a>, limits: &'a WebSocketLimits, agreement: Option<Agreement>) {
         let now = Timestamp(1_000);
         let mut application = Self {
             wire: scenario.wire,
-            session: Session::new(now, agreement),
+            session: WebSocketSession::new(now, agreement),
             codecs: Codecs::default(),
             limits,
             now,
@@ -145,7 +145,7 @@ impl<'a> WebSocketApplication<'a> {
         application.receive(application.wire.len());
         application.conclude();
         application.end_transport(CloseCause::Reset);
-        assert_eq!(application.session.phase(), Phase::Finished);
+        assert_eq!(application.session.phase(), WebSocketPhase::Finished);
         assert_eq!(application.session.poll_deadline(limits), None);
     }
 
@@ -198,15 +198,15 @@ impl<'a> WebSocketApplication<'a> {
             }
         }
         match (effect.from, effect.to) {
-            (Phase::Open, Phase::Open) => {
+            (WebSocketPhase::Open, WebSocketPhase::Open) => {
                 assert!(!matches!(effect.events.last(), Some(Event::Closed(..))));
             }
-            (Phase::Open, Phase::Concluding) => {
+            (WebSocketPhase::Open, WebSocketPhase::Concluding) => {
                 assert!(matches!(effect.events.last(), Some(Event::Closed(..))));
             }
-            (Phase::Closing, Phase::Closing | Phase::Finished)
-            | (Phase::Concluding, Phase::Concluding)
-            | (Phase::Finished, Phase::Finished) => assert_eq!(effect.events, []),
+            (WebSocketPhase::Closing, WebSocketPhase::Closing | WebSocketPhase::Finished)
+            | (WebSocketPhase::Concluding, WebSocketPhase::Concluding)
+            | (WebSocketPhase::Finished, WebSocketPhase::Finished) => assert_eq!(effect.events, []),
             (from, to) => panic!("from {from:?} to {to:?}"),
         }
     }
@@ -245,8 +245,8 @@ impl<'a> WebSocketApplication<'a> {
             session.end(code, &reason, *now, limits, out);
         });
         match effect.from {
-            Phase::Open => {
-                assert_eq!((effect.to, effect.events.len()), (Phase::Closing, 0));
+            WebSocketPhase::Open => {
+                assert_eq!((effect.to, effect.events.len()), (WebSocketPhase::Closing, 0));
                 match effect.close() {
                     PeerClose::WithoutCode => assert!(!may_be_sent(code)),
                     PeerClose::WithCode(written, start) => {
@@ -255,19 +255,21 @@ impl<'a> WebSocketApplication<'a> {
                     }
                 }
             }
-            Phase::Concluding => self.assert_farewell(&effect),
-            Phase::Closing | Phase::Finished => effect.assert_nothing(),
+            WebSocketPhase::Concluding => self.assert_farewell(&effect),
+            WebSocketPhase::Closing | WebSocketPhase::Finished => effect.assert_nothing(),
         }
     }
 
     /// The server ends the connection.
     fn abort(&mut self, cause: CloseCause) {
         let effect = self.act(|this| this.session.abort(cause, &mut this.out));
-        assert_eq!((effect.to, effect.events.len()), (Phase::Finished, 0));
+        assert_eq!((effect.to, effect.events.len()), (WebSocketPhase::Finished, 0));
         match (effect.from, cause.verdict().wire_code) {
-            (Phase::Open, Some(_)) => effect.assert_says(cause),
-            (Phase::Concluding, _) => self.assert_farewell(&effect),
-            (Phase::Open, None) | (Phase::Closing | Phase::Finished, _) => assert_eq!(effect.frames, []),
+            (WebSocketPhase::Open, Some(_)) => effect.assert_says(cause),
+            (WebSocketPhase::Concluding, _) => self.assert_farewell(&effect),
+            (WebSocketPhase::Open, None) | (WebSocketPhase::Closing | WebSocketPhase::Finished, _) => {
+                assert_eq!(effect.frames, [])
+            }
         }
     }
 
@@ -275,8 +277,10 @@ impl<'a> WebSocketApplication<'a> {
     fn conclude(&mut self) {
         let effect = self.act(|this| this.session.conclude(&mut this.out));
         match effect.from {
-            Phase::Concluding => self.assert_farewell(&effect),
-            Phase::Open | Phase::Closing | Phase::Finished => effect.assert_nothing(),
+            WebSocketPhase::Concluding => self.assert_farewell(&effect),
+            WebSocketPhase::Open | WebSocketPhase::Closing | WebSocketPhase::Finished => {
+                effect.assert_nothing()
+            }
         }
     }
 
@@ -285,10 +289,12 @@ impl<'a> WebSocketApplication<'a> {
         let effect = self.act(|this| this.session.handle_transport_end(cause, &mut this.recorder));
         assert_eq!(effect.frames, []);
         match effect.from {
-            Phase::Open => assert_eq!(effect.events, [closed_by(cause)]),
-            Phase::Concluding | Phase::Closing | Phase::Finished => assert_eq!(effect.events, []),
+            WebSocketPhase::Open => assert_eq!(effect.events, [closed_by(cause)]),
+            WebSocketPhase::Concluding | WebSocketPhase::Closing | WebSocketPhase::Finished => {
+                assert_eq!(effect.events, [])
+            }
         }
-        assert_eq!(effect.to, Phase::Finished);
+        assert_eq!(effect.to, WebSocketPhase::Finished);
     }
 
     /// The peer sends FIN, which it does once, behind all it had to say.
@@ -300,13 +306,15 @@ impl<'a> WebSocketApplication<'a> {
         });
         assert_eq!(effect.frames, []);
         match effect.from {
-            Phase::Open => {
+            WebSocketPhase::Open => {
                 assert_eq!(effect.events, [closed_by(CloseCause::FinWithoutClose)]);
-                assert_eq!(effect.to, Phase::Concluding);
+                assert_eq!(effect.to, WebSocketPhase::Concluding);
             }
-            Phase::Concluding => assert_eq!((effect.to, effect.events.len()), (Phase::Concluding, 0)),
-            Phase::Closing | Phase::Finished => {
-                assert_eq!((effect.to, effect.events.len()), (Phase::Finished, 0));
+            WebSocketPhase::Concluding => {
+                assert_eq!((effect.to, effect.events.len()), (WebSocketPhase::Concluding, 0))
+            }
+            WebSocketPhase::Closing | WebSocketPhase::Finished => {
+                assert_eq!((effect.to, effect.events.len()), (WebSocketPhase::Finished, 0));
             }
         }
     }
@@ -329,20 +337,20 @@ impl<'a> WebSocketApplication<'a> {
         }
         assert!(self.session.poll_deadline(self.limits).is_none_or(|deadline| deadline > now));
         match (effect.from, effect.to) {
-            (Phase::Open, Phase::Open) => {
+            (WebSocketPhase::Open, WebSocketPhase::Open) => {
                 assert!(self.limits.send_pings);
                 effect.assert_only(vec![ServerFrame { first: 0x89, payload: Vec::new() }]);
             }
-            (Phase::Open, Phase::Finished) => {
+            (WebSocketPhase::Open, WebSocketPhase::Finished) => {
                 assert_eq!(effect.events, [closed_by(CloseCause::IdleTimeout)]);
                 effect.assert_says(CloseCause::IdleTimeout);
             }
-            (Phase::Open, Phase::Closing) => {
+            (WebSocketPhase::Open, WebSocketPhase::Closing) => {
                 assert_eq!(effect.events, [closed_by(CloseCause::MaxLifetime)]);
                 effect.assert_says(CloseCause::MaxLifetime);
             }
-            (Phase::Concluding, Phase::Finished) => self.assert_farewell(&effect),
-            (Phase::Closing, Phase::Finished) => {
+            (WebSocketPhase::Concluding, WebSocketPhase::Finished) => self.assert_farewell(&effect),
+            (WebSocketPhase::Closing, WebSocketPhase::Finished) => {
                 assert_eq!((&effect.frames[..], &effect.events[..]), (&[][..], &[][..]))
             }
             (from, to) => panic!("from {from:?} to {to:?}"),
@@ -353,7 +361,10 @@ impl<'a> WebSocketApplication<'a> {
     /// a Close frame of ours; nothing is told once the application knows of the end.
     fn act(&mut self, call: impl FnOnce(&mut Self)) -> Effect {
         let (from, told, written) = (self.session.phase(), self.recorder.0.len(), self.out.len());
-        assert_eq!(self.session.can_send(), matches!(from, Phase::Open | Phase::Concluding));
+        assert_eq!(
+            self.session.can_send(),
+            matches!(from, WebSocketPhase::Open | WebSocketPhase::Concluding)
+        );
         call(self);
         let effect = Effect {
             from,
@@ -363,20 +374,23 @@ impl<'a> WebSocketApplication<'a> {
         };
         let closes = effect.frames.iter().filter(|frame| frame.is_close()).count();
         match from {
-            Phase::Open => {}
-            Phase::Concluding => assert_eq!(effect.events, []),
-            Phase::Closing | Phase::Finished => {
+            WebSocketPhase::Open => {}
+            WebSocketPhase::Concluding => assert_eq!(effect.events, []),
+            WebSocketPhase::Closing | WebSocketPhase::Finished => {
                 assert_eq!((&effect.frames[..], &effect.events[..]), (&[][..], &[][..]));
             }
         }
         assert!(closes <= 1 && effect.frames.iter().rev().skip(1).all(|frame| !frame.is_close()));
-        assert!(closes == 0 || matches!(effect.to, Phase::Closing | Phase::Finished), "{effect:?}");
+        assert!(
+            closes == 0 || matches!(effect.to, WebSocketPhase::Closing | WebSocketPhase::Finished),
+            "{effect:?}"
+        );
         effect
     }
 
     /// The Close frame that was owed: the peer's own code and reason, or which rule was broken.
     fn assert_farewell(&self, effect: &Effect) {
-        assert_eq!((effect.to, effect.events.len()), (Phase::Finished, 0));
+        assert_eq!((effect.to, effect.events.len()), (WebSocketPhase::Finished, 0));
         let Some(Event::Closed(cause, code, reason)) = self.recorder.0.last() else {
             panic!("nobody was told of the end");
         };

@@ -19,7 +19,7 @@ use super::wear::{Wear, most_records};
 
 /// See the top of the file.
 #[derive(Debug)]
-pub struct Session {
+pub struct TlsSession {
     state: State,
     /// Sealed bytes, more or less, that the kernel has not taken.
     unsent: usize,
@@ -71,7 +71,7 @@ impl std::fmt::Debug for State {
     }
 }
 
-impl Session {
+impl TlsSession {
     /// Waits for the client's first message, which begins with `early`.
     #[must_use]
     pub fn new(setup: Arc<TlsSetup>, early: Vec<u8>) -> Self {

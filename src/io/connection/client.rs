@@ -10,13 +10,13 @@ use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::io::context::Context;
 use crate::io::transport::Transport;
-use crate::protocol::websocket::Session;
+use crate::protocol::websocket::WebSocketSession;
 
 /// What a WebSocket consists of when its handshake is over.
 #[derive(Debug)]
 pub struct Opened {
     /// In the role of a client.
-    pub session: Session,
+    pub session: WebSocketSession,
     /// The options it has.
     pub rules: Arc<Rules>,
     /// Its books.

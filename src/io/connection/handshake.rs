@@ -8,7 +8,7 @@ use crate::io::context::Context;
 use crate::io::transport::cause_of;
 use crate::protocol::time::Timestamp;
 use crate::tls::fault::{Fault, encode_plain_http_answer};
-use crate::tls::session::Session;
+use crate::tls::session::TlsSession;
 use crate::tls::setup::Admission;
 
 /// A handshake that is to come or under way.
@@ -126,7 +126,7 @@ impl Connection {
             // A health check, mostly: many of them reset the connection as soon as it is there.
             None if self.is_handshaking()
                 && self.is_serving()
-                && self.transport.session().is_none_or(Session::is_silent) =>
+                && self.transport.session().is_none_or(TlsSession::is_silent) =>
             {
                 self.leave(Stage::Gone, Fault::Silent.handshake_cause());
             }

@@ -17,19 +17,19 @@ use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::encode::{Framing, ResponseHead};
 use crate::protocol::http::error::HttpError;
-use crate::protocol::http::exchange::{Exchange, Piece};
+use crate::protocol::http::exchange::{HttpExchange, Piece};
 use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
 use crate::protocol::proxy::Presence;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::{Agreement, Session, handshake};
+use crate::protocol::websocket::{Agreement, WebSocketSession, handshake};
 use crate::tls;
 use crate::tls::setup::Admission;
 
 /// State of an HTTP connection.
 #[derive(Debug)]
 pub struct HttpSide {
-    pub(super) exchange: Exchange,
+    pub(super) exchange: HttpExchange,
     /// What the app allows its clients. Dropped with the rest by an upgrade.
     limits: Arc<HttpLimits>,
     /// Input that the exchange did not take: an incomplete head, or requests behind one that is not answered yet.
@@ -88,7 +88,7 @@ impl HttpSide {
         now: Timestamp,
     ) -> Self {
         Self {
-            exchange: Exchange::new(now),
+            exchange: HttpExchange::new(now),
             limits,
             pending: Vec::new(),
             request: RequestNumber::default(),
@@ -305,7 +305,7 @@ impl Connection {
         &mut self,
         request: RequestNumber,
         context: &mut Context,
-        act: impl FnOnce(&mut Exchange, Moment<'_>, &mut Vec<u8>),
+        act: impl FnOnce(&mut HttpExchange, Moment<'_>, &mut Vec<u8>),
     ) {
         if !self.is_serving() {
             return;
@@ -373,7 +373,7 @@ impl Connection {
         }
         let Protocol::Http(http) = &mut self.protocol else { return };
         if http.exchange.close_if_idle() {
-            let is_worn = self.transport.session().is_some_and(tls::session::Session::is_worn);
+            let is_worn = self.transport.session().is_some_and(tls::session::TlsSession::is_worn);
             let cause = if is_worn { CloseCause::TlsKeysExhausted } else { CloseCause::ServerShutdown };
             self.drain(cause.verdict().name, context);
         }
@@ -513,7 +513,7 @@ impl Connection {
         let protocol = String::from_utf8_lossy(answer.protocol);
         let protocol = (!protocol.is_empty()).then_some(&*protocol);
         handshake::encode_response(&accept, protocol, answer.fields, &context.date, out);
-        let session = Session::new(context.now, answer.agreement);
+        let session = WebSocketSession::new(context.now, answer.agreement);
         self.protocol = Protocol::WebSocket(WebSocketSide::new(session, rules, ledger));
         tracing::debug!("upgraded to WebSocket");
         self.handle_input(&mut pending, context);

@@ -46,7 +46,7 @@ use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::peer::Peer;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::Phase;
+use crate::protocol::websocket::WebSocketPhase;
 use crate::protocol::websocket::session::TcpCloser;
 use crate::tls;
 use crate::tls::setup::Admission;
@@ -524,7 +524,7 @@ impl Connection {
             }
             context.again.push(self.id);
         }
-        if self.is_serving() && self.transport.session().is_some_and(tls::session::Session::is_worn) {
+        if self.is_serving() && self.transport.session().is_some_and(tls::session::TlsSession::is_worn) {
             self.leave_worn(context);
         }
     }
@@ -540,7 +540,7 @@ impl Connection {
                 // There is time for another request, whose response says that it is the last one.
                 http.wind_down();
             }
-            Protocol::WebSocket(socket) if socket.session.phase() == Phase::Open => {
+            Protocol::WebSocket(socket) if socket.session.phase() == WebSocketPhase::Open => {
                 self.ask_to_reconnect(cause, context);
             }
             Protocol::WebSocket(_) => {}

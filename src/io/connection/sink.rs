@@ -24,7 +24,7 @@ pub struct RequestSink<'a> {
     pub request: &'a mut RequestNumber,
 }
 
-impl exchange::Sink for RequestSink<'_> {
+impl exchange::HttpSink for RequestSink<'_> {
     fn request(&mut self, head: &RequestHead, bytes: &[u8]) {
         *self.request = self.request.next();
         tracing::debug!(
@@ -82,7 +82,7 @@ pub struct MessageSink<'a> {
     pub closed: Option<CloseCause>,
 }
 
-impl websocket::Sink for MessageSink<'_> {
+impl websocket::WebSocketSink for MessageSink<'_> {
     fn message(&mut self, kind: MessageKind, payload: &[u8]) {
         self.tally.messages_received.add(1);
         let payload = Slice::append(&mut self.events.bytes, payload);

@@ -13,13 +13,15 @@ use crate::io::publication::Publication;
 use crate::io::topics::{Memberships, Moved, Subscriber};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::{Closure, Codecs, MessageKind, Phase, Session, Sink};
+use crate::protocol::websocket::{
+    Closure, Codecs, MessageKind, WebSocketPhase, WebSocketSession, WebSocketSink,
+};
 use crate::tls;
 
 /// State of a WebSocket connection.
 #[derive(Debug)]
 pub struct WebSocketSide {
-    pub(super) session: Session,
+    pub(super) session: WebSocketSession,
     rules: Arc<Rules>,
     ledger: Arc<Ledger>,
     /// Payload bytes of the applied send and ping commands, for the ledger.
@@ -57,7 +59,7 @@ pub(super) struct Surroundings<'a> {
 
 impl WebSocketSide {
     /// An open WebSocket.
-    pub fn new(session: Session, rules: Arc<Rules>, ledger: Arc<Ledger>) -> Self {
+    pub fn new(session: WebSocketSession, rules: Arc<Rules>, ledger: Arc<Ledger>) -> Self {
         Self {
             session,
             rules,
@@ -74,8 +76,8 @@ impl WebSocketSide {
     /// Once the peer has said its last word, its bytes are left alone until ours is said.
     pub fn wants_input(&self) -> bool {
         match self.session.phase() {
-            Phase::Open | Phase::Closing => true,
-            Phase::Concluding | Phase::Finished => false,
+            WebSocketPhase::Open | WebSocketPhase::Closing => true,
+            WebSocketPhase::Concluding | WebSocketPhase::Finished => false,
         }
     }
 
@@ -153,7 +155,7 @@ impl Connection {
         let mut surroundings = Surroundings { now: context.now, codecs: &mut context.codecs };
         act(socket, out, &mut sink, &mut surroundings);
         socket.closed = socket.closed.or(sink.closed);
-        if socket.session.phase() == Phase::Finished {
+        if socket.session.phase() == WebSocketPhase::Finished {
             let cause = socket.closed.unwrap_or(CloseCause::TransportFailed);
             self.drain(cause.verdict().name, context);
         }
@@ -178,7 +180,7 @@ impl Connection {
     /// The peer has sent FIN. Answers that are on their way from Node's thread still reach one that only closed its own
     /// direction: the connection is given up when Node's thread has heard.
     pub(super) fn handle_websocket_fin(&mut self, context: &mut Context) {
-        let has_worn = self.transport.session().is_some_and(tls::session::Session::has_peer_worn);
+        let has_worn = self.transport.session().is_some_and(tls::session::TlsSession::has_peer_worn);
         let cause = if has_worn { CloseCause::TlsPeerKeysExhausted } else { CloseCause::FinWithoutClose };
         self.with_session(context, |socket, _, sink, around| {
             socket.session.handle_end(cause, around.now, &socket.rules.limits, sink);
@@ -287,7 +289,7 @@ impl Connection {
     pub fn limit_websocket(&mut self, context: &mut Context) {
         let cause = CloseCause::BackpressureLimit;
         self.with_session(context, |socket, out, sink, _| {
-            if socket.session.phase() == Phase::Open {
+            if socket.session.phase() == WebSocketPhase::Open {
                 let verdict = cause.verdict();
                 sink.closed(Closure { cause, code: verdict.local_code, reason: verdict.text });
             }

@@ -6,7 +6,7 @@ use crate::bridge::peer::Peer;
 use crate::io::connection::{Connection, Opened};
 use crate::io::connector::{Ended, Granted};
 use crate::io::ready::Token;
-use crate::protocol::websocket::{Role, Session};
+use crate::protocol::websocket::{Role, WebSocketSession};
 
 impl Worker {
     /// Tells Node's thread how connects ended, and begins to serve the connections that came of them.
@@ -36,7 +36,7 @@ impl Worker {
         let (ready, context) = (&self.ready, &self.context);
         let peer = Peer { address: transport.peer(), proxied: None };
         // RFC 6455 §5.3: keys "derived from a strong source of entropy".
-        let session = Session::with_role(Role::client(rand::random()), context.now, grant.agreement);
+        let session = WebSocketSession::with_role(Role::client(rand::random()), context.now, grant.agreement);
         let opened = Opened { session, rules, ledger };
         let connection = self.registry.insert(|id| {
             let token = Token::Connection { slot: id.slot, generation: id.generation };

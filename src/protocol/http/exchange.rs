@@ -9,12 +9,12 @@
 //! | `Discard` | `Nothing` | the response is over, the rest of the body is read and dropped |
 //! | `Left`, `Closed` | `Nothing` | no longer HTTP, or over |
 //!
-//! The caller owns the socket and the bytes. Call order: [`Exchange::handle_bytes`] with what was read and
-//! not consumed, the response calls in the order the application made them, [`Exchange::handle_flush`] whenever output
-//! was written or could not be, [`Exchange::poll_deadline`] after any of these and [`Exchange::handle_timeout`] when it
-//! is due; [`Exchange::disposition`] says whether to go on once all output is written. After a response completed,
+//! The caller owns the socket and the bytes. Call order: [`HttpExchange::handle_bytes`] with what was read and
+//! not consumed, the response calls in the order the application made them, [`HttpExchange::handle_flush`] whenever output
+//! was written or could not be, [`HttpExchange::poll_deadline`] after any of these and [`HttpExchange::handle_timeout`] when it
+//! is due; [`HttpExchange::disposition`] says whether to go on once all output is written. After a response completed,
 //! present the unconsumed bytes again: they may hold the next request. To end the connection without cutting anything
-//! off: [`Exchange::wind_down`], and [`Exchange::close_if_idle`] whenever all input there is has been presented.
+//! off: [`HttpExchange::wind_down`], and [`HttpExchange::close_if_idle`] whenever all input there is has been presented.
 //!
 //! A response call that does not fit the state does nothing: it left Node's thread before the news reached it that
 //! the request is over.
@@ -30,12 +30,12 @@ use super::head::{RequestHead, parse_head};
 use super::limits::{HttpLimits, Moment};
 use super::outcome::{Disposition, Flush, TimeoutOutcome};
 use super::pace::Pace;
-use super::reading::{BodySpan, Opening, Phase, Reading, earlier};
+use super::reading::{BodySpan, HeadPhase, PendingHead, Reading, earlier};
 use crate::protocol::time::Timestamp;
 
 /// Where requests go. The calls of one request: `request` once, then `body` until `last`, which comes exactly once
 /// unless the request breaks off or its response is complete before.
-pub trait Sink {
+pub trait HttpSink {
     /// A request head arrived and every rule of it holds. `bytes` is what the spans of `head` refer to.
     fn request(&mut self, head: &RequestHead, bytes: &[u8]);
     /// A piece of the body arrived. Empty only with `last`: always for a request without a body.
@@ -44,7 +44,7 @@ pub trait Sink {
 
 /// One HTTP connection. See the top of the file for the order of calls.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct HttpExchange {
     /// What the next byte of the client belongs to.
     reading: Reading,
     /// What is due to the client.
@@ -57,7 +57,7 @@ pub struct Exchange {
     is_winding_down: bool,
 }
 
-/// How a piece of a body goes on, see [`Exchange::frame_body`].
+/// How a piece of a body goes on, see [`HttpExchange::frame_body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Bytes of the piece to write.
@@ -82,12 +82,12 @@ enum Writing {
     Started { body: BodyEncoding, close: bool },
 }
 
-impl Exchange {
+impl HttpExchange {
     /// A connection accepted at `now`.
     #[must_use]
     pub const fn new(now: Timestamp) -> Self {
         Self {
-            reading: Reading::Head(Opening::new(Phase::New, now)),
+            reading: Reading::Head(PendingHead::new(HeadPhase::New, now)),
             writing: Writing::Nothing,
             taking: None,
             paused: None,
@@ -105,8 +105,10 @@ impl Exchange {
     /// Whether nothing would be lost by closing: no request under way, no output waiting.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
-        let is_between =
-            matches!(self.reading, Reading::Head(Opening { phase: Phase::New | Phase::Idle, .. }));
+        let is_between = matches!(
+            self.reading,
+            Reading::Head(PendingHead { phase: HeadPhase::New | HeadPhase::Idle, .. })
+        );
         is_between && self.taking.is_none()
     }
 
@@ -158,7 +160,7 @@ impl Exchange {
         moment: Moment<'_>,
         scratch: &mut RequestHead,
         out: &mut Vec<u8>,
-        sink: &mut impl Sink,
+        sink: &mut impl HttpSink,
     ) -> Result<usize, HttpError> {
         let mut consumed = 0;
         loop {
@@ -286,7 +288,7 @@ impl Exchange {
     /// the client has sent was presented: it may send more all the same, and has to try again then (RFC 9112 §9.5).
     /// Returns whether it closed.
     pub const fn close_if_idle(&mut self) -> bool {
-        let waits = matches!(self.reading, Reading::Head(Opening { phase: Phase::Idle, .. }));
+        let waits = matches!(self.reading, Reading::Head(PendingHead { phase: HeadPhase::Idle, .. }));
         let closes = self.is_winding_down && waits;
         if closes {
             self.close();
@@ -313,7 +315,7 @@ impl Exchange {
         match flush {
             Flush::Drained if self.taking.take().is_some() => {
                 // The client could not see the end of the response before, so it is idle only from now on.
-                if let Reading::Head(Opening { phase: Phase::Idle, since, .. }) = &mut self.reading {
+                if let Reading::Head(PendingHead { phase: HeadPhase::Idle, since, .. }) = &mut self.reading {
                     *since = now;
                 }
             }
@@ -354,7 +356,7 @@ impl Exchange {
             return TimeoutOutcome::NotYet;
         }
         match &self.reading {
-            Reading::Head(Opening { phase: Phase::Partial, .. }) => {
+            Reading::Head(PendingHead { phase: HeadPhase::Partial, .. }) => {
                 self.refuse(HttpError::RequestTimeout, b"", moment, out);
                 TimeoutOutcome::Answered408
             }
@@ -380,7 +382,7 @@ impl Exchange {
         moment: Moment<'_>,
         scratch: &mut RequestHead,
         out: &mut Vec<u8>,
-        sink: &mut impl Sink,
+        sink: &mut impl HttpSink,
     ) -> Result<usize, HttpError> {
         let Reading::Head(opening) = &mut self.reading else { return Ok(0) };
         match input {
@@ -421,7 +423,7 @@ impl Exchange {
         &mut self,
         input: &[u8],
         moment: Moment<'_>,
-        sink: &mut impl Sink,
+        sink: &mut impl HttpSink,
     ) -> Result<usize, HttpError> {
         let Reading::Body { decoder, span } = &mut self.reading else { return Ok(0) };
         let step = decoder.decode(input)?;
@@ -442,7 +444,7 @@ impl Exchange {
         let step = decoder.decode(input)?;
         span.count(step.data.len(), moment.limits, moment.now);
         if step.done {
-            self.reading = Reading::Head(Opening::new(Phase::Idle, moment.now));
+            self.reading = Reading::Head(PendingHead::new(HeadPhase::Idle, moment.now));
         } else {
             match u32::try_from(step.consumed).ok().and_then(|consumed| budget.checked_sub(consumed)) {
                 Some(left) => *budget = left,
@@ -475,7 +477,7 @@ impl Exchange {
             return;
         }
         self.writing = Writing::Nothing;
-        let idle = Reading::Head(Opening::new(Phase::Idle, moment.now));
+        let idle = Reading::Head(PendingHead::new(HeadPhase::Idle, moment.now));
         self.reading = match std::mem::replace(&mut self.reading, idle) {
             Reading::Body { decoder, span } => {
                 Reading::Discard { decoder, span, budget: moment.limits.max_discard }
@@ -498,7 +500,7 @@ impl Exchange {
         }
         let deadline = self.reading.deadline(limits, self.taking.is_some());
         match &self.reading {
-            Reading::Head(Opening { phase: Phase::New, since, .. }) if self.is_winding_down => {
+            Reading::Head(PendingHead { phase: HeadPhase::New, since, .. }) if self.is_winding_down => {
                 let grace = *since + FIRST_REQUEST_GRACE;
                 Some(deadline.map_or(grace, |deadline| deadline.min(grace)))
             }

@@ -3,9 +3,9 @@
 //! connection that broke one is never read again: what two parsers read differently is how requests are smuggled.
 //!
 //! ```text
-//!  bytes in ──► exchange ──► head ──► Sink::request          respond, start_response, write_body ──► bytes out
+//!  bytes in ──► exchange ──► head ──► HttpSink::request      respond, start_response, write_body ──► bytes out
 //!                  │                                                      │
-//!                  └───────► body ──► Sink::body                       encode
+//!                  └───────► body ──► HttpSink::body                   encode
 //! ```
 //!
 //! * [`exchange`]: the state of one connection: whose turn it is, what may be read, what times out.

@@ -12,7 +12,7 @@ pub enum Disposition {
     Close,
 }
 
-/// What [`Exchange::handle_timeout`](super::exchange::Exchange::handle_timeout) found.
+/// What [`HttpExchange::handle_timeout`](super::exchange::HttpExchange::handle_timeout) found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeoutOutcome {
     /// No deadline has passed: the timer fired early.

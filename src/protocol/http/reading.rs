@@ -10,7 +10,7 @@ use crate::protocol::time::Timestamp;
 #[derive(Debug)]
 pub(super) enum Reading {
     /// A request head.
-    Head(Opening),
+    Head(PendingHead),
     /// The body of a request that is being handled.
     Body { decoder: BodyDecoder, span: BodySpan },
     /// The body of a request that has been answered; `budget` further bytes of input are put up with.
@@ -25,9 +25,9 @@ pub(super) enum Reading {
 
 /// A request head that has not arrived, or not all of it.
 #[derive(Debug)]
-pub(super) struct Opening {
+pub(super) struct PendingHead {
     /// How far it is.
-    pub phase: Phase,
+    pub phase: HeadPhase,
     /// When that phase began.
     pub since: Timestamp,
     /// Bytes of the input in which the end of the head has been looked for.
@@ -38,7 +38,7 @@ pub(super) struct Opening {
 
 /// How far a request head is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum HeadPhase {
     /// Nothing arrived on this connection.
     New,
     /// Nothing arrived since the last response.
@@ -82,13 +82,13 @@ impl Reading {
     /// When the client has been given long enough to send what is expected of it.
     pub(super) fn deadline(&self, limits: &HttpLimits, is_taking_output: bool) -> Option<Timestamp> {
         match self {
-            Self::Head(Opening { phase: Phase::New | Phase::Partial, since, .. }) => earlier(
+            Self::Head(PendingHead { phase: HeadPhase::New | HeadPhase::Partial, since, .. }) => earlier(
                 limits.headers_timeout.map(|timeout| *since + timeout),
                 limits.request_timeout.map(|timeout| *since + timeout),
             ),
             // The client is not idle while it still takes the last response.
-            Self::Head(Opening { phase: Phase::Idle, .. }) if is_taking_output => None,
-            Self::Head(Opening { phase: Phase::Idle, since, .. }) => {
+            Self::Head(PendingHead { phase: HeadPhase::Idle, .. }) if is_taking_output => None,
+            Self::Head(PendingHead { phase: HeadPhase::Idle, since, .. }) => {
                 limits.keep_alive_timeout.map(|timeout| *since + timeout)
             }
             Self::Body { span, .. } | Self::Discard { span, .. } => earlier(
@@ -100,9 +100,9 @@ impl Reading {
     }
 }
 
-impl Opening {
+impl PendingHead {
     /// Nothing has arrived.
-    pub(super) const fn new(phase: Phase, since: Timestamp) -> Self {
+    pub(super) const fn new(phase: HeadPhase, since: Timestamp) -> Self {
         Self { phase, since, scanned: 0, empty_lines: 0 }
     }
 
@@ -131,17 +131,17 @@ impl Opening {
     pub(super) fn wait_for_more(&mut self, len: usize, now: Timestamp) {
         // A head that is not complete is shorter than its limit of 65,535.
         self.scanned = u16::try_from(len).unwrap_or(u16::MAX);
-        if self.phase == Phase::Idle {
+        if self.phase == HeadPhase::Idle {
             self.since = now;
         }
-        self.phase = Phase::Partial;
+        self.phase = HeadPhase::Partial;
     }
 
     /// When the request began whose head is complete at `now`.
     pub(super) const fn begun(&self, now: Timestamp) -> Timestamp {
         match self.phase {
-            Phase::New | Phase::Partial => self.since,
-            Phase::Idle => now,
+            HeadPhase::New | HeadPhase::Partial => self.since,
+            HeadPhase::Idle => now,
         }
     }
 }

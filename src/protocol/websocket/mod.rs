@@ -4,7 +4,7 @@
 //! ```text
 //!   request head ── handshake, extensions ──► 101       (a client: opening, offer)
 //!
-//!   bytes in ─► assembler ───────────────► session ──► Sink: message, ping, pong, closed
+//!   bytes in ─► assembler ───────────────► session ──► WebSocketSink: message, ping, pong, closed
 //!               │ frame   header rules       │
 //!               │ mask    unmask in place    ├ close   Close payloads, both ways
 //!               └ utf8    text rules         ├ deflate inflate, compress
@@ -32,4 +32,4 @@ pub use deflate::Codecs;
 pub use extensions::{Agreement, Compression};
 pub use frame::{MessageKind, encode_compressed, encode_message};
 pub use role::Role;
-pub use session::{Closure, Form, Phase, Session, Sink, WebSocketLimits};
+pub use session::{Closure, Form, WebSocketLimits, WebSocketPhase, WebSocketSession, WebSocketSink};

@@ -3,7 +3,7 @@
 //! Four families of methods (times must not go backwards):
 //! - `handle_*`: something happened. Bytes arrived, time passed, the peer sent FIN, the transport ended.
 //! - `send`, `ping`, `end`, `abort`, `conclude`: the application wants something, or has finished something.
-//! - `poll_deadline`: when [`Session::handle_timeout`] is to be called next. Ask again after every other call.
+//! - `poll_deadline`: when [`WebSocketSession::handle_timeout`] is to be called next. Ask again after every other call.
 //! - `phase`, `can_send`: what the caller may still do with the transport.
 //!
 //! What is to be sent is appended to `out`, which is never read.
@@ -73,15 +73,15 @@ pub enum Form {
 }
 
 /// Where a session tells what the peer did.
-pub trait Sink {
+pub trait WebSocketSink {
     /// A whole message. A text is valid UTF-8.
     fn message(&mut self, kind: MessageKind, payload: &[u8]);
     /// A ping, already answered.
     fn ping(&mut self, payload: &[u8]);
     /// A pong, asked for or not.
     fn pong(&mut self, payload: &[u8]);
-    /// The end of the connection. The last call, and at most one; none at all once [`Session::end`] or
-    /// [`Session::abort`] ended an open session, because the application knows.
+    /// The end of the connection. The last call, and at most one; none at all once [`WebSocketSession::end`] or
+    /// [`WebSocketSession::abort`] ended an open session, because the application knows.
     fn closed(&mut self, closure: Closure<'_>);
 }
 
@@ -99,12 +99,12 @@ pub trait Sink {
 ///            idle timeout, abort; in any phase: transport end
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum WebSocketPhase {
     /// Messages travel both ways.
     Open,
     /// Nothing more is read, and the application has been told of the end. What it sends until it has heard (the
     /// answers to messages that came before) still goes out; our Close frame, if the verdict has one, follows when
-    /// [`Session::conclude`] is called.
+    /// [`WebSocketSession::conclude`] is called.
     Concluding,
     /// Our Close frame is written and the peer's is awaited. Messages are read and dropped.
     Closing,
@@ -125,7 +125,7 @@ pub enum TcpCloser {
 /// One WebSocket, of a server or of a client. Small; memory is allocated only while a frame or message is incomplete, and
 /// where permessage-deflate was negotiated.
 #[derive(Debug)]
-pub struct Session {
+pub struct WebSocketSession {
     /// Which end this is.
     role: Role,
     /// The phase and what belongs to it.
@@ -137,10 +137,10 @@ pub struct Session {
     deflation: Option<Box<Deflation>>,
 }
 
-/// [`Phase`], with the data valid only then.
+/// [`WebSocketPhase`], with the data valid only then.
 #[derive(Debug)]
 enum State {
-    /// See [`Phase::Open`].
+    /// See [`WebSocketPhase::Open`].
     Open {
         /// When the WebSocket was opened.
         opened: Timestamp,
@@ -149,7 +149,7 @@ enum State {
         /// Whether it was sent one after that.
         pinged: bool,
     },
-    /// See [`Phase::Concluding`].
+    /// See [`WebSocketPhase::Concluding`].
     Concluding {
         /// Our Close frame, complete; empty where the peer is sent none.
         farewell: Box<[u8]>,
@@ -158,16 +158,16 @@ enum State {
         /// What follows it.
         then: TcpCloser,
     },
-    /// See [`Phase::Closing`].
+    /// See [`WebSocketPhase::Closing`].
     Closing {
         /// When the peer's Close is no longer waited for.
         deadline: Timestamp,
     },
-    /// See [`Phase::Finished`].
+    /// See [`WebSocketPhase::Finished`].
     Finished(TcpCloser),
 }
 
-impl Session {
+impl WebSocketSession {
     /// A WebSocket whose handshake has just been answered, by this server. `agreement` is what was negotiated of
     /// permessage-deflate.
     #[must_use]
@@ -188,12 +188,12 @@ impl Session {
 
     /// What is left to be done.
     #[must_use]
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> WebSocketPhase {
         match self.state {
-            State::Open { .. } => Phase::Open,
-            State::Concluding { .. } => Phase::Concluding,
-            State::Closing { .. } => Phase::Closing,
-            State::Finished(_) => Phase::Finished,
+            State::Open { .. } => WebSocketPhase::Open,
+            State::Concluding { .. } => WebSocketPhase::Concluding,
+            State::Closing { .. } => WebSocketPhase::Closing,
+            State::Finished(_) => WebSocketPhase::Finished,
         }
     }
 
@@ -206,7 +206,7 @@ impl Session {
         }
     }
 
-    /// Which end closes the connection below first, once [`Phase::Finished`] is reached.
+    /// Which end closes the connection below first, once [`WebSocketPhase::Finished`] is reached.
     #[must_use]
     pub fn tcp_closer(&self) -> TcpCloser {
         match self.state {
@@ -231,7 +231,7 @@ impl Session {
         }
     }
 
-    /// Takes all of `input`, which is unmasked in place. Ignored in [`Phase::Concluding`] and [`Phase::Finished`].
+    /// Takes all of `input`, which is unmasked in place. Ignored in [`WebSocketPhase::Concluding`] and [`WebSocketPhase::Finished`].
     ///
     /// Pongs are appended to `out` without a bound of their own: a caller whose `out` does not drain stops reading.
     pub fn handle_bytes(
@@ -241,7 +241,7 @@ impl Session {
         limits: &WebSocketLimits,
         codecs: &mut Codecs,
         out: &mut Vec<u8>,
-        sink: &mut impl Sink,
+        sink: &mut impl WebSocketSink,
     ) {
         let deflate = self.deflation.is_some();
         let (max_payload_length, masking) = (limits.max_payload_length, self.role.masking());
@@ -298,7 +298,7 @@ impl Session {
         now: Timestamp,
         limits: &WebSocketLimits,
         out: &mut Vec<u8>,
-        sink: &mut impl Sink,
+        sink: &mut impl WebSocketSink,
     ) {
         match &mut self.state {
             State::Open { opened, since, pinged } => {
@@ -327,7 +327,7 @@ impl Session {
         now: Timestamp,
         limits: &WebSocketLimits,
         out: &mut Vec<u8>,
-        sink: &mut impl Sink,
+        sink: &mut impl WebSocketSink,
     ) {
         if let State::Open { .. } = self.state {
             self.role.put(out, |out| close_for(cause, out));
@@ -339,7 +339,7 @@ impl Session {
     /// The peer sent FIN: nothing more will come from it, but one that closed its own direction only still reads. So it
     /// is owed the answers to the messages that came before, and the Close frame of a close that is under way, but no
     /// Close frame for this: it has sent none.
-    pub fn handle_fin(&mut self, now: Timestamp, limits: &WebSocketLimits, sink: &mut impl Sink) {
+    pub fn handle_fin(&mut self, now: Timestamp, limits: &WebSocketLimits, sink: &mut impl WebSocketSink) {
         self.handle_end(CloseCause::FinWithoutClose, now, limits, sink);
     }
 
@@ -349,7 +349,7 @@ impl Session {
         cause: CloseCause,
         now: Timestamp,
         limits: &WebSocketLimits,
-        sink: &mut impl Sink,
+        sink: &mut impl WebSocketSink,
     ) {
         match self.state {
             State::Open { .. } => {
@@ -365,7 +365,7 @@ impl Session {
     }
 
     /// The transport is of no use any more, for `cause`.
-    pub fn handle_transport_end(&mut self, cause: CloseCause, sink: &mut impl Sink) {
+    pub fn handle_transport_end(&mut self, cause: CloseCause, sink: &mut impl WebSocketSink) {
         match self.state {
             State::Open { .. } => sink.closed(Closure::by(cause)),
             State::Concluding { .. } | State::Closing { .. } | State::Finished(_) => {}
@@ -457,8 +457,8 @@ impl Session {
         self.finish();
     }
 
-    /// The application has handled everything up to and including [`Sink::closed`], and what it sent meanwhile has
-    /// been passed on: the Close frame owed in [`Phase::Concluding`] is written. Without effect in any other phase.
+    /// The application has handled everything up to and including [`WebSocketSink::closed`], and what it sent meanwhile has
+    /// been passed on: the Close frame owed in [`WebSocketPhase::Concluding`] is written. Without effect in any other phase.
     pub fn conclude(&mut self, out: &mut Vec<u8>) {
         if let State::Concluding { farewell, then, .. } = &self.state {
             let then = *then;
@@ -488,14 +488,14 @@ impl Session {
         &mut self,
         said: Result<PeerClose<'_>, CloseCause>,
         deadline: Timestamp,
-        sink: &mut impl Sink,
+        sink: &mut impl WebSocketSink,
     ) {
         let then = match (&self.role, &said) {
             (Role::Client(_), Ok(_)) => TcpCloser::Peer,
             // RFC 6455 §7.1.7: a connection that has failed is closed, and the peer is not waited for.
             (Role::Client(_), Err(_)) | (Role::Server, _) => TcpCloser::Us,
         };
-        if self.phase() != Phase::Open {
+        if self.phase() != WebSocketPhase::Open {
             return self.finish_with(then);
         }
         let mut farewell = Vec::new();

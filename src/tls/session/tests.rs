@@ -61,7 +61,7 @@ fn client_with(
 /// Both ends, and what the session has opened.
 struct Pair {
     client: ClientConnection,
-    session: Session,
+    session: TlsSession,
     opened: Vec<u8>,
     fault: Option<Fault>,
     /// Bytes that reach the session at a time, and room in the buffer that they are read into.
@@ -71,14 +71,14 @@ struct Pair {
 impl Pair {
     fn new(version: &'static SupportedProtocolVersion, step: usize) -> Self {
         let (setup, certificate) = setup();
-        let session = Session::new(setup, Vec::new());
+        let session = TlsSession::new(setup, Vec::new());
         Self { client: client(&certificate, version), session, opened: Vec::new(), fault: None, step }
     }
 
     /// Both sides with suites of TLS 1.2 that are good for so many records.
     fn agreed_with([server, client]: [u64; 2], version: &'static SupportedProtocolVersion) -> Self {
         let (setup, certificate) = setup_with(limited(server));
-        let session = Session::new(setup, Vec::new());
+        let session = TlsSession::new(setup, Vec::new());
         let client = client_with(limited(client), &certificate, version);
         let mut pair = Self { client, session, opened: Vec::new(), fault: None, step: 1000 };
         for _ in 0..4 {
@@ -163,7 +163,7 @@ fn early_bytes_are_the_begin() {
         let mut client = client(&certificate, VERSIONS[1]);
         let mut hello = Vec::new();
         client.write_tls(&mut hello).unwrap();
-        let session = Session::new(setup, hello[..cut].to_vec());
+        let session = TlsSession::new(setup, hello[..cut].to_vec());
         let mut pair = Pair { client, session, opened: Vec::new(), fault: None, step: 1024 };
         pair.receive(&hello[cut..]);
         for _ in 0..3 {
@@ -403,7 +403,7 @@ fn a_handshake_that_asks_for_an_unknown_name_waits_until_it_is_resumed() {
         let (setup, certificate) = setup();
         setup.names.ask();
         let client = client(&certificate, version);
-        let session = Session::new(Arc::clone(&setup), Vec::new());
+        let session = TlsSession::new(Arc::clone(&setup), Vec::new());
         let mut pair = Pair { client, session, opened: Vec::new(), fault: None, step: 1024 };
         assert!(!pair.session.resume());
         pair.exchange();
@@ -435,7 +435,7 @@ fn what_came_behind_the_first_message_is_kept_while_the_handshake_waits() {
     // Not what a client sends there: a record of application data in clear.
     hello.extend_from_slice(&[23, 3, 3, 0, 1, 0]);
     for step in [1, 64, 4096] {
-        let mut session = Session::new(Arc::clone(&setup), Vec::new());
+        let mut session = TlsSession::new(Arc::clone(&setup), Vec::new());
         let mut fault = None;
         for piece in hello.chunks(step) {
             let mut buffer = piece.to_vec();

@@ -9,7 +9,7 @@ mod winding_down;
 
 use super::encode::{FieldFlags, ResponseHead};
 use super::error::HttpError;
-use super::exchange::{Exchange, Sink};
+use super::exchange::{HttpExchange, HttpSink};
 use super::head::{RequestHead, Span};
 use super::limits::{HttpLimits, Moment};
 use super::outcome::{Disposition, Flush, TimeoutOutcome};
@@ -36,7 +36,7 @@ struct Told {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Recorder(Vec<Told>);
 
-impl Sink for Recorder {
+impl HttpSink for Recorder {
     fn request(&mut self, head: &RequestHead, bytes: &[u8]) {
         let text = |span: Span| String::from_utf8_lossy(span.of(bytes)).into_owned();
         self.0.push(Told {
@@ -59,7 +59,7 @@ impl Sink for Recorder {
 
 /// A connection with a caller that keeps unconsumed bytes, as the real one does.
 struct Connection {
-    exchange: Exchange,
+    exchange: HttpExchange,
     limits: HttpLimits,
     now: Timestamp,
     unconsumed: Vec<u8>,
@@ -76,7 +76,7 @@ impl Connection {
     fn with(limits: HttpLimits) -> Self {
         let now = Timestamp(1_000);
         Self {
-            exchange: Exchange::new(now),
+            exchange: HttpExchange::new(now),
             limits,
             now,
             unconsumed: Vec::new(),
@@ -102,7 +102,7 @@ impl Connection {
     }
 
     /// Does something with the exchange at the current moment; returns the bytes it wrote.
-    fn act(&mut self, action: impl FnOnce(&mut Exchange, Moment<'_>, &mut Vec<u8>)) -> String {
+    fn act(&mut self, action: impl FnOnce(&mut HttpExchange, Moment<'_>, &mut Vec<u8>)) -> String {
         let before = self.out.len();
         let moment = Moment { now: self.now, date: DATE, limits: &self.limits };
         action(&mut self.exchange, moment, &mut self.out);

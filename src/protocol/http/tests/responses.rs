@@ -16,7 +16,7 @@ fn after(input: &str) -> Connection {
 
 #[test]
 fn a_connection_is_small() {
-    assert!(size_of::<Exchange>() <= 128, "{}", size_of::<Exchange>());
+    assert!(size_of::<HttpExchange>() <= 128, "{}", size_of::<HttpExchange>());
 }
 
 #[test]

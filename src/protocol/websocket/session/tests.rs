@@ -50,7 +50,7 @@ impl Recorder {
     }
 }
 
-impl Sink for Recorder {
+impl WebSocketSink for Recorder {
     fn message(&mut self, kind: MessageKind, payload: &[u8]) {
         self.record(Event::Message(kind, payload.to_vec()));
     }
@@ -71,7 +71,7 @@ impl Sink for Recorder {
 
 /// A session with the world around it.
 struct Fixture {
-    session: Session,
+    session: WebSocketSession,
     limits: WebSocketLimits,
     now: Timestamp,
     codecs: Codecs,
@@ -83,7 +83,7 @@ impl Fixture {
     fn new(limits: &WebSocketLimits) -> Self {
         let now = Timestamp(1_000_000);
         Self {
-            session: Session::new(now, None),
+            session: WebSocketSession::new(now, None),
             limits: limits.clone(),
             now,
             codecs: Codecs::default(),
@@ -135,7 +135,7 @@ impl Fixture {
 struct Outcome {
     events: Vec<Event>,
     out: Vec<u8>,
-    phase: Phase,
+    phase: WebSocketPhase,
 }
 
 /// Gives a fresh session the pieces.
@@ -190,7 +190,7 @@ fn closed_by(cause: CloseCause) -> Event {
 
 #[test]
 fn an_idle_session_is_small_and_owns_no_memory() {
-    assert!(size_of::<Session>() <= 56, "{}", size_of::<Session>());
+    assert!(size_of::<WebSocketSession>() <= 56, "{}", size_of::<WebSocketSession>());
     let mut fixture = Fixture::new(&LIMITS);
     fixture.handle_bytes(&client_frame(0x81, &[b'x'; 900]));
     fixture.handle_bytes(&client_frame(0x01, b"a"));

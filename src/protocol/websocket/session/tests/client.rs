@@ -11,7 +11,7 @@ use crate::testing::split::same_at_every_split;
 /// A fixture whose session is a client's.
 fn client(limits: &WebSocketLimits) -> Fixture {
     let mut fixture = Fixture::new(limits);
-    fixture.session = Session::with_role(Role::client([1; 32]), fixture.now, None);
+    fixture.session = WebSocketSession::with_role(Role::client([1; 32]), fixture.now, None);
     fixture
 }
 
@@ -133,7 +133,7 @@ fn the_server_leaves_first_where_close_frames_were_exchanged() {
     let first = |act: fn(&mut Fixture)| {
         let mut fixture = client(&LIMITS);
         act(&mut fixture);
-        assert_eq!(fixture.session.phase(), Phase::Finished);
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
         fixture.session.tcp_closer()
     };
     let by_server = first(|it| {
@@ -187,10 +187,10 @@ proptest! {
             offered.negotiate(offered.offer().as_bytes()).unwrap().unwrap()
         });
         let mut server = Fixture::new(&LIMITS);
-        server.session = Session::new(server.now, agreement);
+        server.session = WebSocketSession::new(server.now, agreement);
         let mut client = client(&LIMITS);
         let turned = agreement.map(|it| Agreement { outgoing: it.incoming, incoming: it.outgoing });
-        client.session = Session::with_role(Role::client([9; 32]), client.now, turned);
+        client.session = WebSocketSession::with_role(Role::client([9; 32]), client.now, turned);
         let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
         for (position, (by_client, is_text, length)) in messages.into_iter().enumerate() {
             let kind = if is_text { MessageKind::Text } else { MessageKind::Binary };

@@ -8,7 +8,7 @@ fn a_close_frame_is_told_and_echoed() {
     let outcome = same_at_every_split(&close_in(4001, "bye"), run);
     assert_eq!(outcome.events, [Event::Closed(CloseCause::PeerClosed, 4001, "bye".to_owned())]);
     assert_eq!(outcome.out, close_out(4001, "bye"));
-    assert_eq!(outcome.phase, Phase::Finished);
+    assert_eq!(outcome.phase, WebSocketPhase::Finished);
 }
 
 #[test]
@@ -71,13 +71,13 @@ fn answers_go_out_before_the_close_frame() {
         let mut fixture = Fixture::new(&LIMITS);
         fixture.handle_bytes(&[client_frame(0x81, b"hi"), end.to_vec()].concat());
         assert_eq!(fixture.out, b"");
-        assert_eq!((fixture.session.phase(), fixture.session.can_send()), (Phase::Concluding, true));
+        assert_eq!((fixture.session.phase(), fixture.session.can_send()), (WebSocketPhase::Concluding, true));
         fixture.session.send(MessageKind::Text, b"hi", &mut fixture.out);
         fixture.session.ping(b"", &mut fixture.out);
         assert_eq!(fixture.take_out(), b"\x81\x02hi\x89\x00");
         fixture.conclude();
         assert_eq!(fixture.take_out(), farewell);
-        assert_eq!((fixture.session.phase(), fixture.session.can_send()), (Phase::Finished, false));
+        assert_eq!((fixture.session.phase(), fixture.session.can_send()), (WebSocketPhase::Finished, false));
         assert_eq!(fixture.deadline(), None);
         fixture.conclude();
         assert_eq!(fixture.out, b"", "once");
@@ -97,7 +97,7 @@ fn the_application_may_end_what_is_ending_already() {
         fixture.sink.take();
         way(&mut fixture);
         assert_eq!(fixture.take_out(), close_out(4001, "theirs"), "one Close frame, and that in answer");
-        assert_eq!(fixture.session.phase(), Phase::Finished);
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
         way(&mut fixture);
         fixture.assert_quiet();
     }
@@ -108,14 +108,14 @@ fn end_sends_a_close_frame_and_waits_for_the_peers() {
     let mut fixture = Fixture::new(&LIMITS);
     fixture.end(4001, "bye");
     assert_eq!(fixture.take_out(), close_out(4001, "bye"));
-    assert_eq!((fixture.session.phase(), fixture.session.can_send()), (Phase::Closing, false));
+    assert_eq!((fixture.session.phase(), fixture.session.can_send()), (WebSocketPhase::Closing, false));
     fixture.session.send(MessageKind::Text, b"late", &mut fixture.out);
     fixture.session.ping(b"late", &mut fixture.out);
     fixture.end(1000, "again");
     fixture.conclude();
-    assert_eq!(fixture.session.phase(), Phase::Closing);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Closing);
     fixture.handle_bytes(&close_in(4001, "bye"));
-    assert_eq!(fixture.session.phase(), Phase::Finished);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
     fixture.assert_quiet();
 }
 
@@ -125,7 +125,7 @@ fn end_without_a_code_sends_an_empty_close_frame() {
         let mut fixture = Fixture::new(&LIMITS);
         fixture.end(code, "unsaid");
         assert_eq!(fixture.take_out(), b"\x88\x00", "{code}");
-        assert_eq!(fixture.session.phase(), Phase::Closing);
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Closing);
     }
 }
 
@@ -150,7 +150,7 @@ fn after_end_everything_but_the_peers_close_is_dropped() {
         for piece in pieces {
             fixture.handle_bytes(piece);
             taken += piece.len();
-            let expected = if taken < closed_at { Phase::Closing } else { Phase::Finished };
+            let expected = if taken < closed_at { WebSocketPhase::Closing } else { WebSocketPhase::Finished };
             assert_eq!(fixture.session.phase(), expected);
         }
         fixture.assert_quiet();
@@ -166,9 +166,9 @@ fn end_in_the_middle_of_a_message_still_finds_the_peers_close() {
         fixture.end(1000, "");
         fixture.take_out();
         fixture.handle_bytes(&message[heard..]);
-        assert_eq!(fixture.session.phase(), Phase::Closing);
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Closing);
         fixture.handle_bytes(&close_in(1000, ""));
-        assert_eq!(fixture.session.phase(), Phase::Finished);
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
         fixture.assert_quiet();
     }
 }
@@ -182,7 +182,7 @@ fn after_end_a_broken_rule_is_the_silent_end() {
         fixture.end(1000, "");
         fixture.take_out();
         fixture.handle_bytes(bytes);
-        assert_eq!(fixture.session.phase(), Phase::Finished, "{bytes:x?}");
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Finished, "{bytes:x?}");
         fixture.assert_quiet();
     }
 }
@@ -197,7 +197,7 @@ fn abort_tells_the_peer_what_the_verdict_says_and_waits_for_nothing() {
         let mut fixture = Fixture::new(&LIMITS);
         fixture.session.abort(cause, &mut fixture.out);
         assert_eq!(fixture.take_out(), expected, "{cause:?}");
-        assert_eq!(fixture.session.phase(), Phase::Finished);
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
         fixture.handle_bytes(&close_in(1000, ""));
         fixture.session.handle_transport_end(CloseCause::Reset, &mut fixture.sink);
         fixture.session.abort(CloseCause::AppClosed, &mut fixture.out);
@@ -211,7 +211,7 @@ fn abort_after_end_adds_no_second_close_frame() {
     fixture.end(1000, "");
     fixture.take_out();
     fixture.session.abort(CloseCause::AppClosed, &mut fixture.out);
-    assert_eq!(fixture.session.phase(), Phase::Finished);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
     fixture.assert_quiet();
 }
 
@@ -230,7 +230,7 @@ fn the_end_of_the_transport_is_told_once_with_its_cause() {
         fixture.session.handle_transport_end(CloseCause::Reset, &mut fixture.sink);
         assert_eq!(fixture.sink.take(), [text("hi"), closed_by(cause)]);
         assert_eq!(cause.verdict().local_code, 1006);
-        assert_eq!(fixture.session.phase(), Phase::Finished);
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
         assert_eq!(fixture.deadline(), None);
         fixture.session.send(MessageKind::Binary, b"late", &mut fixture.out);
         fixture.assert_quiet();
@@ -243,7 +243,7 @@ fn the_end_of_the_transport_after_end_is_not_told() {
     fixture.end(1000, "");
     fixture.take_out();
     fixture.handle_fin();
-    assert_eq!(fixture.session.phase(), Phase::Finished);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
     fixture.assert_quiet();
 }
 
@@ -253,14 +253,14 @@ fn a_peer_that_shuts_its_direction_is_told_what_was_on_its_way_and_no_close_fram
     fixture.handle_bytes(&[client_frame(0x81, b"hi"), client_frame(0x01, b"half")].concat());
     fixture.handle_fin();
     assert_eq!(fixture.sink.take(), [text("hi"), closed_by(CloseCause::FinWithoutClose)]);
-    assert_eq!(fixture.session.phase(), Phase::Concluding);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Concluding);
     assert_eq!(fixture.deadline(), Some(fixture.now + LIMITS.close_timeout));
     assert!(fixture.session.assembler.is_vacant());
     fixture.handle_fin();
     fixture.session.send(MessageKind::Text, b"hi", &mut fixture.out);
     fixture.conclude();
     assert_eq!(fixture.take_out(), b"\x81\x02hi");
-    assert_eq!(fixture.session.phase(), Phase::Finished);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
     fixture.assert_quiet();
 }
 
@@ -270,7 +270,7 @@ fn a_peer_that_shuts_its_direction_does_not_wait_for_ever_for_the_application() 
     fixture.handle_fin();
     fixture.now = fixture.deadline().unwrap();
     fixture.handle_timeout();
-    assert_eq!(fixture.session.phase(), Phase::Finished);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
     assert_eq!(fixture.take_out(), b"");
 }
 
@@ -280,7 +280,7 @@ fn a_peer_that_shuts_its_direction_after_its_close_frame_is_still_answered() {
     fixture.handle_bytes(&close_in(1000, "x"));
     fixture.sink.take();
     fixture.handle_fin();
-    assert_eq!(fixture.session.phase(), Phase::Concluding);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Concluding);
     fixture.conclude();
     assert_eq!(fixture.take_out(), close_out(1000, "x"));
     fixture.assert_quiet();
@@ -292,7 +292,7 @@ fn a_peer_that_is_gone_after_its_close_frame_is_not_answered() {
     fixture.handle_bytes(&close_in(1000, "x"));
     fixture.sink.take();
     fixture.session.handle_transport_end(CloseCause::Reset, &mut fixture.sink);
-    assert_eq!(fixture.session.phase(), Phase::Finished);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
     fixture.conclude();
     fixture.assert_quiet();
 }

@@ -17,7 +17,7 @@ fn agreement(takeover: bool) -> Agreement {
 
 fn fixture(takeover: bool) -> Fixture {
     let mut fixture = Fixture::new(&LIMITS);
-    fixture.session = Session::new(fixture.now, Some(agreement(takeover)));
+    fixture.session = WebSocketSession::new(fixture.now, Some(agreement(takeover)));
     fixture
 }
 

@@ -101,7 +101,7 @@ fn tungstenite(bytes: Vec<u8>) -> Reading {
 fn ours(pieces: &[&[u8]]) -> (Reading, Option<(CloseCause, u16)>) {
     let Outcome { mut events, out, phase } = run(pieces);
     let Some(Event::Closed(cause, code, _)) = events.last() else {
-        assert_eq!(phase, Phase::Open);
+        assert_eq!(phase, WebSocketPhase::Open);
         return (Reading { events, ending: Ending::Open, out }, None);
     };
     let end = Some((*cause, *code));

@@ -81,7 +81,7 @@ fn assert_broken(cause: CloseCause, broken: &[u8], wire_code: u16) {
     let outcome = same_at_every_split(&bytes, run);
     assert_eq!(outcome.events, [text("hi"), closed_by(cause)], "{broken:x?}");
     assert_eq!(outcome.out, close_out(wire_code, cause.verdict().text), "{broken:x?}");
-    assert_eq!(outcome.phase, Phase::Finished);
+    assert_eq!(outcome.phase, WebSocketPhase::Finished);
     let Some(Event::Closed(_, 1006, _)) = outcome.events.last() else { panic!("{:?}", outcome.events) };
 }
 
@@ -198,7 +198,7 @@ fn messages_arrive_whole_at_every_split() {
     ];
     assert_eq!(outcome.events, expected);
     assert_eq!(outcome.out, b"\x8a\x01?");
-    assert_eq!(outcome.phase, Phase::Open);
+    assert_eq!(outcome.phase, WebSocketPhase::Open);
 }
 
 #[test]

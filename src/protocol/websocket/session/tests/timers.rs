@@ -49,7 +49,7 @@ fn a_silent_peer_is_pinged_then_told_1001() {
         assert_eq!(written, [(ping_at, PING.to_vec()), (timeout, close_out(1001, text))], "{timeout}");
         assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
         assert_eq!(CloseCause::IdleTimeout.verdict().local_code, 1006);
-        assert_eq!((fixture.session.phase(), fixture.deadline()), (Phase::Finished, None));
+        assert_eq!((fixture.session.phase(), fixture.deadline()), (WebSocketPhase::Finished, None));
     }
 }
 
@@ -167,9 +167,9 @@ fn a_lifetime_ends_with_a_request_to_reconnect() {
         assert_eq!(written, [(3600, close_out(1000, "please reconnect"))]);
         let told = Event::Closed(CloseCause::MaxLifetime, 1000, "please reconnect".to_owned());
         assert_eq!(fixture.sink.take(), [told]);
-        assert_eq!(fixture.session.phase(), Phase::Closing);
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Closing);
         fixture.handle_bytes(&close_in(1000, "please reconnect"));
-        assert_eq!(fixture.session.phase(), Phase::Finished);
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
         fixture.assert_quiet();
     }
 }
@@ -184,9 +184,9 @@ fn keys_that_are_used_up_end_with_a_request_to_reconnect_once() {
         assert_eq!(fixture.sink.take(), told);
     }
     assert_eq!(fixture.take_out(), close_out(1001, "TLS keys are used up: please reconnect"));
-    assert_eq!(fixture.session.phase(), Phase::Closing);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Closing);
     fixture.handle_bytes(&close_in(1001, "TLS keys are used up: please reconnect"));
-    assert_eq!(fixture.session.phase(), Phase::Finished);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
     fixture.assert_quiet();
 }
 
@@ -196,7 +196,7 @@ fn what_is_known_of_a_fin_is_told_instead_of_it() {
     let Fixture { session, now, limits, sink, .. } = &mut fixture;
     session.handle_end(CloseCause::TlsPeerKeysExhausted, *now, limits, sink);
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::TlsPeerKeysExhausted)]);
-    assert_eq!(fixture.session.phase(), Phase::Concluding);
+    assert_eq!(fixture.session.phase(), WebSocketPhase::Concluding);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_lifetime_waits_for_the_peer_no_longer_than_the_close_timeout() {
     fixture.sink.take();
     assert_eq!(fixture.deadline(), Some(fixture.now + seconds(5)));
     fixture.pass(seconds(5), STEPS[0]);
-    assert_eq!((fixture.session.phase(), fixture.age()), (Phase::Finished, 65));
+    assert_eq!((fixture.session.phase(), fixture.age()), (WebSocketPhase::Finished, 65));
     fixture.assert_quiet();
 }
 
@@ -236,9 +236,9 @@ fn a_peer_that_does_not_answer_end_is_not_waited_for_longer_than_the_close_timeo
         fixture.pass(seconds(4), step);
         // Data does not extend the wait.
         fixture.handle_bytes(&client_frame(0x81, b"still talking"));
-        assert_eq!(fixture.session.phase(), Phase::Closing);
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Closing);
         fixture.pass(seconds(1), step);
-        assert_eq!((fixture.session.phase(), fixture.deadline()), (Phase::Finished, None));
+        assert_eq!((fixture.session.phase(), fixture.deadline()), (WebSocketPhase::Finished, None));
         fixture.assert_quiet();
     }
 }
@@ -251,7 +251,7 @@ fn an_application_that_is_busy_delays_the_close_frame_by_the_close_timeout_at_mo
         fixture.sink.take();
         assert_eq!(fixture.deadline(), Some(fixture.now + seconds(5)));
         assert_eq!(fixture.pass(seconds(10), step), [(5, close_out(1000, "x"))]);
-        assert_eq!(fixture.session.phase(), Phase::Finished);
+        assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
         fixture.conclude();
         fixture.assert_quiet();
     }
