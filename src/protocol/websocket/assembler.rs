@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::mem;
 
-use super::frame::{Announced, ControlKind, FrameKind, Header, MAX_HEADER_SIZE, MessageKind, Terms};
+use super::frame::{Announced, ControlKind, FrameKind, FrameRules, Header, MAX_HEADER_SIZE, MessageKind};
 use super::{mask, utf8};
 use crate::protocol::cause::CloseCause;
 
@@ -39,22 +39,22 @@ impl Assembler {
     /// Takes bytes from the front of `input` up to the end of the next message or control frame and returns it; `None`
     /// once the input is used up. The input is unmasked in place.
     ///
-    /// No message that is longer than `terms` allow is accepted, nor is more than that kept. After an error the
+    /// No message that is longer than the `rules` allow is accepted, nor is more than that kept. After an error the
     /// stream cannot be understood any further: everything kept is freed, and the assembler is not to be used again.
     pub fn next<'a>(
         &mut self,
         input: &mut &'a mut [u8],
-        terms: Terms,
+        rules: FrameRules,
     ) -> Result<Option<Received<'a>>, CloseCause> {
         let mut incomplete = match self.incomplete.take() {
             Some(incomplete) => incomplete,
             None if input.is_empty() => return Ok(None),
-            None => match take_whole_frame(input, terms)? {
+            None => match take_whole_frame(input, rules)? {
                 Some(received) => return Ok(Some(received)),
                 None => Box::default(),
             },
         };
-        let received = incomplete.advance(input, terms)?;
+        let received = incomplete.advance(input, rules)?;
         if !incomplete.is_vacant() {
             self.incomplete = Some(incomplete);
         }
@@ -63,8 +63,11 @@ impl Assembler {
 }
 
 /// The common case: an unfragmented frame, complete in the input. `None`, and the input untouched, in any other.
-fn take_whole_frame<'a>(input: &mut &'a mut [u8], terms: Terms) -> Result<Option<Received<'a>>, CloseCause> {
-    let Some(header) = Header::parse(input, None, terms)? else { return Ok(None) };
+fn take_whole_frame<'a>(
+    input: &mut &'a mut [u8],
+    rules: FrameRules,
+) -> Result<Option<Received<'a>>, CloseCause> {
+    let Some(header) = Header::parse(input, None, rules)? else { return Ok(None) };
     if !header.is_final || input.len() - header.size < header.length {
         return Ok(None);
     }
@@ -139,12 +142,12 @@ impl Incomplete {
     fn advance<'a>(
         &mut self,
         input: &mut &mut [u8],
-        terms: Terms,
+        rules: FrameRules,
     ) -> Result<Option<Received<'a>>, CloseCause> {
         loop {
             match &mut self.position {
                 Position::Header(partial) => {
-                    let Some(header) = partial.complete(input, self.announced, terms)? else {
+                    let Some(header) = partial.complete(input, self.announced, rules)? else {
                         return Ok(None);
                     };
                     self.begin(header);
@@ -230,12 +233,12 @@ impl PartialHeader {
         &mut self,
         input: &mut &mut [u8],
         in_progress: Option<Announced>,
-        terms: Terms,
+        rules: FrameRules,
     ) -> Result<Option<Header>, CloseCause> {
         let more = input.len().min(MAX_HEADER_SIZE - self.length);
         let candidate = &mut self.bytes[..self.length + more];
         candidate[self.length..].copy_from_slice(&input[..more]);
-        let header = Header::parse(candidate, in_progress, terms)?;
+        let header = Header::parse(candidate, in_progress, rules)?;
         // Not below zero: the bytes before were not a whole header.
         take(input, header.map_or(more, |header| header.size - self.length));
         self.length += more;
@@ -264,7 +267,8 @@ mod tests {
     use crate::protocol::websocket::frame::Masking;
     use crate::testing::split::same_at_every_split;
 
-    const LIMIT: Terms = Terms { max_payload_length: 1 << 24, deflate: true, masking: Masking::Required };
+    const LIMIT: FrameRules =
+        FrameRules { max_payload_length: 1 << 24, deflate: true, masking: Masking::Required };
 
     /// Everything that comes out of `pieces`, and the error that ended it.
     fn assemble(pieces: &[&[u8]]) -> (Vec<Received<'static>>, Option<CloseCause>) {

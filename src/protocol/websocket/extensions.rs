@@ -11,7 +11,7 @@
 //! | `client_no_context_takeover` | holds the client to it |
 //! | `client_max_window_bits[=n]` | holds the client to our window, or to `n` if that is smaller |
 //! | no `client_max_window_bits`, while our window is below 15 | `client_no_context_takeover`: it cannot be held to it |
-//! | something that is no list of extensions | refuses the handshake ([`Malformed`]) |
+//! | something that is no list of extensions | refuses the handshake ([`MalformedExtensions`]) |
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -54,7 +54,7 @@ pub struct Agreement {
 /// The value is not what RFC 6455 §9.1 calls an `extension-list`; the handshake must fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Sec-WebSocket-Extensions header must be a list of extensions")]
-pub struct Malformed;
+pub struct MalformedExtensions;
 
 impl Direction {
     /// Each message on its own.
@@ -93,22 +93,22 @@ impl Compression {
 
     /// The first offer in a `Sec-WebSocket-Extensions` value that is acceptable, as agreed upon. `None` if there is none.
     /// A header that is there several times is passed as one value, joined by commas.
-    pub fn negotiate(self, offers: &[u8]) -> Result<Option<Agreement>, Malformed> {
+    pub fn negotiate(self, offers: &[u8]) -> Result<Option<Agreement>, MalformedExtensions> {
         let offers = parse(offers)?;
         let known = offers.iter().filter(|offer| offer.name == b"permessage-deflate");
-        Ok(known.filter_map(Terms::of).map(|terms| self.agree(terms)).next())
+        Ok(known.filter_map(DeflateParameters::of).map(|parameters| self.agree(parameters)).next())
     }
 
-    fn agree(self, terms: Terms) -> Agreement {
-        let mut outgoing = self.outgoing.within(terms.server_max_window_bits);
-        outgoing.takeover &= !terms.server_no_context_takeover;
+    fn agree(self, parameters: DeflateParameters) -> Agreement {
+        let mut outgoing = self.outgoing.within(parameters.server_max_window_bits);
+        outgoing.takeover &= !parameters.server_no_context_takeover;
         let mut incoming = self.incoming;
-        match terms.client_max_window_bits {
+        match parameters.client_max_window_bits {
             Some(most) => incoming = incoming.within(Some(most)),
             None if incoming.window_bits < LARGEST_WINDOW => incoming = Direction::SHARED,
             None => {}
         }
-        incoming.takeover &= !terms.client_no_context_takeover;
+        incoming.takeover &= !parameters.client_no_context_takeover;
         if !incoming.takeover {
             // Whatever window the client uses, it ends with the message.
             incoming = Direction::SHARED;
@@ -149,7 +149,7 @@ pub fn has_broken_compression(user_agent: &[u8]) -> bool {
 
 /// The parameters of one acceptable offer (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Terms {
+pub(super) struct DeflateParameters {
     pub(super) server_no_context_takeover: bool,
     pub(super) client_no_context_takeover: bool,
     pub(super) server_max_window_bits: Option<u8>,
@@ -157,25 +157,25 @@ pub(super) struct Terms {
     pub(super) client_max_window_bits: Option<u8>,
 }
 
-impl Terms {
+impl DeflateParameters {
     /// `None` if an offer must be declined for one of its parameters (RFC 7692 §7).
     pub(super) fn of(offer: &Offer<'_>) -> Option<Self> {
-        let mut terms = Self::default();
+        let mut parameters = Self::default();
         for Parameter { name, value } in &offer.parameters {
             let value = value.as_deref();
             let is_first = match *name {
                 b"server_no_context_takeover" if value.is_none() => {
-                    !std::mem::replace(&mut terms.server_no_context_takeover, true)
+                    !std::mem::replace(&mut parameters.server_no_context_takeover, true)
                 }
                 b"client_no_context_takeover" if value.is_none() => {
-                    !std::mem::replace(&mut terms.client_no_context_takeover, true)
+                    !std::mem::replace(&mut parameters.client_no_context_takeover, true)
                 }
                 b"server_max_window_bits" => {
-                    terms.server_max_window_bits.replace(window_bits(value?)?).is_none()
+                    parameters.server_max_window_bits.replace(window_bits(value?)?).is_none()
                 }
                 b"client_max_window_bits" => {
                     let bits = value.map_or(Some(LARGEST_WINDOW), window_bits)?;
-                    terms.client_max_window_bits.replace(bits).is_none()
+                    parameters.client_max_window_bits.replace(bits).is_none()
                 }
                 _ => return None,
             };
@@ -183,7 +183,7 @@ impl Terms {
                 return None;
             }
         }
-        Some(terms)
+        Some(parameters)
     }
 }
 
@@ -223,7 +223,7 @@ pub(super) struct Parameter<'a> {
 /// ```
 ///
 /// Empty elements are skipped, as RFC 9110 §5.6.1.2 has it for every list.
-pub(super) fn parse(header: &[u8]) -> Result<Vec<Offer<'_>>, Malformed> {
+pub(super) fn parse(header: &[u8]) -> Result<Vec<Offer<'_>>, MalformedExtensions> {
     let mut scanner = Scanner { rest: header };
     let mut offers = Vec::new();
     loop {
@@ -234,7 +234,7 @@ pub(super) fn parse(header: &[u8]) -> Result<Vec<Offer<'_>>, Malformed> {
             Some(_) => {
                 offers.push(scanner.offer()?);
                 if !scanner.rest.is_empty() && !scanner.take(b',') {
-                    return Err(Malformed);
+                    return Err(MalformedExtensions);
                 }
             }
         }
@@ -247,7 +247,7 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    fn offer(&mut self) -> Result<Offer<'a>, Malformed> {
+    fn offer(&mut self) -> Result<Offer<'a>, MalformedExtensions> {
         let name = self.token()?;
         let mut parameters = Vec::new();
         self.skip_spaces();
@@ -261,28 +261,28 @@ impl<'a> Scanner<'a> {
         Ok(Offer { name, parameters })
     }
 
-    fn value(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
+    fn value(&mut self) -> Result<Cow<'a, [u8]>, MalformedExtensions> {
         if !self.take(b'"') {
             return self.token().map(Cow::Borrowed);
         }
         let mut value = Vec::new();
         while !self.take(b'"') {
             self.take(b'\\');
-            let (&byte, rest) = self.rest.split_first().ok_or(Malformed)?;
+            let (&byte, rest) = self.rest.split_first().ok_or(MalformedExtensions)?;
             value.push(byte);
             self.rest = rest;
         }
         // RFC 6455 §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
         if !is_token(&value) {
-            return Err(Malformed);
+            return Err(MalformedExtensions);
         }
         Ok(Cow::Owned(value))
     }
 
-    fn token(&mut self) -> Result<&'a [u8], Malformed> {
+    fn token(&mut self) -> Result<&'a [u8], MalformedExtensions> {
         let length = self.rest.iter().take_while(|&&byte| is_token_byte(byte)).count();
         if length == 0 {
-            return Err(Malformed);
+            return Err(MalformedExtensions);
         }
         let (token, rest) = self.rest.split_at(length);
         self.rest = rest;
@@ -467,7 +467,7 @@ mod tests {
         ];
         let compression = Compression::from_option(DEDICATED).unwrap().unwrap();
         for header in headers {
-            assert_eq!(compression.negotiate(header.as_bytes()), Err(Malformed), "{header}");
+            assert_eq!(compression.negotiate(header.as_bytes()), Err(MalformedExtensions), "{header}");
         }
     }
 

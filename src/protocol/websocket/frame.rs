@@ -71,13 +71,13 @@ pub struct Announced {
     pub kind: MessageKind,
     /// Whether the message is compressed. Said by the first frame.
     pub compressed: bool,
-    /// The declared lengths of its frames together, in bytes; at most [`Terms::longest`].
+    /// The declared lengths of its frames together, in bytes; at most [`FrameRules::longest`].
     pub length: u32,
 }
 
 /// What the peer may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct FrameRules {
     /// The longest message, in bytes; holds for single frames and for their sum. Control frames are exempt.
     pub max_payload_length: u32,
     /// Whether permessage-deflate was negotiated.
@@ -106,7 +106,7 @@ impl Masking {
     }
 }
 
-impl Terms {
+impl FrameRules {
     /// The most bytes that the frames of one message may have together. Compression makes longer what cannot be
     /// compressed, so a compressed message may exceed the limit by as much as zlib allows for at worst; what it
     /// decompresses to may not.
@@ -151,21 +151,21 @@ impl Header {
     pub fn parse(
         bytes: &[u8],
         in_progress: Option<Announced>,
-        terms: Terms,
+        rules: FrameRules,
     ) -> Result<Option<Self>, CloseCause> {
         let Some(&first) = bytes.first() else { return Ok(None) };
-        let opcode = parse_first_byte(first, terms.deflate)?;
+        let opcode = parse_first_byte(first, rules.deflate)?;
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         // RFC 6455 §5.1: "a server MUST close the connection upon receiving a frame that is not masked", and "a client
         // MUST close a connection if it detects a masked frame".
-        terms.masking.check(second)?;
+        rules.masking.check(second)?;
         // Before the length is read: an extended length is too long for a control frame whatever it says.
         if matches!(opcode, Opcode::Control(_)) && usize::from(second & LENGTH) > MAX_CONTROL_LENGTH {
             return Err(CloseCause::ControlTooLong);
         }
         let Some((length, key_at)) = parse_length(second & LENGTH, bytes)? else { return Ok(None) };
-        let kind = announce(opcode, length, in_progress, terms)?;
-        let (key, size) = match terms.masking {
+        let kind = announce(opcode, length, in_progress, rules)?;
+        let (key, size) = match rules.masking {
             Masking::Forbidden => ([0; 4], key_at),
             Masking::Required => {
                 let Some(&key) = bytes.get(key_at..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
@@ -255,7 +255,7 @@ fn announce(
     opcode: Opcode,
     length: u64,
     in_progress: Option<Announced>,
-    terms: Terms,
+    rules: FrameRules,
 ) -> Result<FrameKind, CloseCause> {
     let (kind, compressed, before) = match (opcode, in_progress) {
         (Opcode::Control(control), _) => return Ok(FrameKind::Control(control)),
@@ -264,7 +264,7 @@ fn announce(
         (Opcode::Continuation, Some(message)) => (message.kind, message.compressed, message.length),
         (Opcode::Message(kind, compressed), None) => (kind, compressed, 0),
     };
-    let longest = terms.longest(compressed);
+    let longest = rules.longest(compressed);
     let length = match u32::try_from(length) {
         Ok(length) if length <= longest => length,
         _ => return Err(CloseCause::FrameTooBig),
@@ -315,13 +315,13 @@ mod tests {
     use std::io::Cursor;
     use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 
-    fn terms(max_payload_length: u32) -> Terms {
-        Terms { max_payload_length, deflate: false, masking: Masking::Required }
+    fn rules(max_payload_length: u32) -> FrameRules {
+        FrameRules { max_payload_length, deflate: false, masking: Masking::Required }
     }
 
     /// Header bytes of the cases below, which need no limit in particular.
     fn parse(bytes: &[u8]) -> Result<Option<Header>, CloseCause> {
-        Header::parse(bytes, None, terms(1 << 20))
+        Header::parse(bytes, None, rules(1 << 20))
     }
 
     fn text(length: u32) -> Announced {
@@ -333,12 +333,12 @@ mod tests {
         for length in 0..bytes.len() {
             let expected = if length < decided_by { Ok(None) } else { Err(cause) };
             assert_eq!(
-                Header::parse(&bytes[..length], in_progress, terms(1000)),
+                Header::parse(&bytes[..length], in_progress, rules(1000)),
                 expected,
                 "{length} of {bytes:x?}"
             );
         }
-        assert_eq!(Header::parse(bytes, in_progress, terms(1000)), Err(cause), "{bytes:x?}");
+        assert_eq!(Header::parse(bytes, in_progress, rules(1000)), Err(cause), "{bytes:x?}");
     }
 
     #[test]
@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn the_first_byte_decides_where_messages_may_be_compressed() {
-        let terms = Terms { max_payload_length: 1000, deflate: true, masking: Masking::Required };
+        let rules = FrameRules { max_payload_length: 1000, deflate: true, masking: Masking::Required };
         for byte in 0..=255u8 {
             let (compressed, opcode) = (byte & 0x40 != 0, byte & 0x0f);
             let expected = match opcode {
@@ -411,28 +411,28 @@ mod tests {
                 8..=10 if byte & 0x80 == 0 => Err(CloseCause::FragmentedControl),
                 _ => Ok(None),
             };
-            assert_eq!(Header::parse(&[byte], None, terms), expected, "{byte:x}");
+            assert_eq!(Header::parse(&[byte], None, rules), expected, "{byte:x}");
         }
     }
 
     #[test]
     fn a_message_is_compressed_if_its_first_frame_says_so() {
-        let terms = Terms { max_payload_length: 1000, deflate: true, masking: Masking::Required };
+        let rules = FrameRules { max_payload_length: 1000, deflate: true, masking: Masking::Required };
         let announced = |compressed, length| Announced { kind: MessageKind::Text, compressed, length };
         for (first, compressed) in [(0x01, false), (0x41, true)] {
-            let header = Header::parse(&[first, 0x82, 0, 0, 0, 0], None, terms).unwrap().unwrap();
+            let header = Header::parse(&[first, 0x82, 0, 0, 0, 0], None, rules).unwrap().unwrap();
             assert_eq!(header.kind, FrameKind::Data(announced(compressed, 2)));
-            let next = Header::parse(&[0x80, 0x83, 0, 0, 0, 0], Some(announced(compressed, 2)), terms);
+            let next = Header::parse(&[0x80, 0x83, 0, 0, 0, 0], Some(announced(compressed, 2)), rules);
             assert_eq!(next.unwrap().unwrap().kind, FrameKind::Data(announced(compressed, 5)));
         }
     }
 
     #[test]
     fn what_cannot_be_compressed_may_be_longer_on_the_wire() {
-        let terms = Terms { max_payload_length: 1000, deflate: true, masking: Masking::Required };
+        let rules = FrameRules { max_payload_length: 1000, deflate: true, masking: Masking::Required };
         let parse = |first, length: u16| {
             let [high, low] = length.to_be_bytes();
-            Header::parse(&[first, 0xfe, high, low, 0, 0, 0, 0], None, terms).map(|header| header.is_some())
+            Header::parse(&[first, 0xfe, high, low, 0, 0, 0, 0], None, rules).map(|header| header.is_some())
         };
         assert_eq!((parse(0x82, 1000), parse(0x82, 1001)), (Ok(true), Err(CloseCause::FrameTooBig)));
         assert_eq!((parse(0xc2, 1189), parse(0xc2, 1190)), (Ok(true), Err(CloseCause::FrameTooBig)));
@@ -466,7 +466,7 @@ mod tests {
         assert_refused(b"\x00\x81\0\0\0\0", None, 2, CloseCause::UnexpectedContinuation);
         assert_refused(b"\x81\x81\0\0\0\0", Some(text(1)), 2, CloseCause::ExpectedContinuation);
         assert_refused(b"\x02\x81\0\0\0\0", Some(text(1)), 2, CloseCause::ExpectedContinuation);
-        let ping = Header::parse(b"\x89\x80\0\0\0\0", Some(text(1)), terms(1000)).unwrap().unwrap();
+        let ping = Header::parse(b"\x89\x80\0\0\0\0", Some(text(1)), rules(1000)).unwrap().unwrap();
         assert_eq!(ping.kind, FrameKind::Control(ControlKind::Ping));
     }
 
@@ -475,15 +475,15 @@ mod tests {
         assert_refused(b"\x82\xfe\x03\xe9\0\0\0\0", None, 4, CloseCause::FrameTooBig);
         assert_refused(b"\x80\xfe\x03\xe9\0\0\0\0", Some(text(1)), 4, CloseCause::FrameTooBig);
         assert_refused(b"\x80\x82\0\0\0\0", Some(text(999)), 2, CloseCause::MessageTooBig);
-        let full = Header::parse(b"\x80\x81\0\0\0\0", Some(text(999)), terms(1000)).unwrap().unwrap();
+        let full = Header::parse(b"\x80\x81\0\0\0\0", Some(text(999)), rules(1000)).unwrap().unwrap();
         assert_eq!(full.kind, FrameKind::Data(text(1000)));
         let most = Some(text(u32::MAX));
-        assert_eq!(Header::parse(b"\x80\x81", most, terms(u32::MAX)), Err(CloseCause::MessageTooBig));
+        assert_eq!(Header::parse(b"\x80\x81", most, rules(u32::MAX)), Err(CloseCause::MessageTooBig));
     }
 
     #[test]
     fn control_frames_are_exempt_from_the_payload_limit() {
-        let close = Header::parse(b"\x88\xfd\0\0\0\0", None, terms(16)).unwrap().unwrap();
+        let close = Header::parse(b"\x88\xfd\0\0\0\0", None, rules(16)).unwrap().unwrap();
         assert_eq!((close.kind, close.length), (FrameKind::Control(ControlKind::Close), 125));
     }
 

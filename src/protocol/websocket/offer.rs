@@ -13,14 +13,16 @@
 
 use std::fmt::Write;
 
-use super::extensions::{Agreement, Compression, Direction, LARGEST_WINDOW, Malformed, Terms, parse};
+use super::extensions::{
+    Agreement, Compression, DeflateParameters, Direction, LARGEST_WINDOW, MalformedExtensions, parse,
+};
 
 /// An answer with which the connection must fail (RFC 6455 §9.1, RFC 7692 §5.1).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExtensionError {
     /// It is no list of extensions.
     #[error("{0}")]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] MalformedExtensions),
     /// An extension that was not offered.
     #[error("{0} was not offered")]
     NotOffered(String),
@@ -69,9 +71,10 @@ impl Compression {
                 .parameters
                 .iter()
                 .any(|parameter| parameter.name == b"client_max_window_bits" && parameter.value.is_none());
-            let terms =
-                Terms::of(&extension).filter(|_| !lacks_value).ok_or(ExtensionError::BadParameters)?;
-            if agreement.replace(compression.settle(terms)?).is_some() {
+            let parameters = DeflateParameters::of(&extension)
+                .filter(|_| !lacks_value)
+                .ok_or(ExtensionError::BadParameters)?;
+            if agreement.replace(compression.settle(parameters)?).is_some() {
                 return Err(ExtensionError::Repeated);
             }
         }
@@ -79,21 +82,21 @@ impl Compression {
     }
 
     /// What the parameters of an answer make of our offer.
-    fn settle(self, terms: Terms) -> Result<Agreement, ExtensionError> {
+    fn settle(self, parameters: DeflateParameters) -> Result<Agreement, ExtensionError> {
         let exceeds = |answered: Option<u8>, offered: u8| answered.is_some_and(|bits| bits > offered);
         let server_window = if self.incoming.takeover { self.incoming.window_bits } else { LARGEST_WINDOW };
-        if exceeds(terms.server_max_window_bits, server_window)
-            || exceeds(terms.client_max_window_bits, self.outgoing.window_bits)
+        if exceeds(parameters.server_max_window_bits, server_window)
+            || exceeds(parameters.client_max_window_bits, self.outgoing.window_bits)
         {
             return Err(ExtensionError::BadParameters);
         }
         let outgoing = Direction {
-            window_bits: terms.client_max_window_bits.unwrap_or(self.outgoing.window_bits),
-            takeover: self.outgoing.takeover && !terms.client_no_context_takeover,
+            window_bits: parameters.client_max_window_bits.unwrap_or(self.outgoing.window_bits),
+            takeover: self.outgoing.takeover && !parameters.client_no_context_takeover,
         };
         let incoming = Direction {
-            window_bits: terms.server_max_window_bits.unwrap_or(LARGEST_WINDOW),
-            takeover: !terms.server_no_context_takeover,
+            window_bits: parameters.server_max_window_bits.unwrap_or(LARGEST_WINDOW),
+            takeover: !parameters.server_no_context_takeover,
         };
         Ok(Agreement { outgoing, incoming })
     }
@@ -161,7 +164,7 @@ mod tests {
         assert_eq!(conclude(""), Ok(None));
         assert_eq!(conclude("x-other"), Err(ExtensionError::NotOffered("x-other".into())));
         assert_eq!(conclude("permessage-deflate, permessage-deflate"), Err(ExtensionError::Repeated));
-        assert_eq!(conclude("permessage-deflate;;"), Err(ExtensionError::Malformed(Malformed)));
+        assert_eq!(conclude("permessage-deflate;;"), Err(ExtensionError::Malformed(MalformedExtensions)));
         for parameter in [
             "unknown",
             "server_max_window_bits",

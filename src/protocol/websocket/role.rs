@@ -93,14 +93,15 @@ const LENGTH_OF_EIGHT: u8 = 127;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::websocket::frame::{FrameKind, Header, MessageKind, Terms, encode_message};
+    use crate::protocol::websocket::frame::{FrameKind, FrameRules, Header, MessageKind, encode_message};
     use std::collections::HashSet;
 
-    const TERMS: Terms = Terms { max_payload_length: 1 << 20, deflate: false, masking: Masking::Required };
+    const RULES: FrameRules =
+        FrameRules { max_payload_length: 1 << 20, deflate: false, masking: Masking::Required };
 
     /// Header and unmasked payload of the one frame that `bytes` must be to a server.
     fn read(bytes: &[u8]) -> (Header, Vec<u8>) {
-        let header = Header::parse(bytes, None, TERMS).unwrap().unwrap();
+        let header = Header::parse(bytes, None, RULES).unwrap().unwrap();
         let mut payload = bytes[header.size..].to_vec();
         mask::unmask(&mut payload, header.key, 0);
         (header, payload)

@@ -18,7 +18,7 @@ use super::close::{self, PeerClose};
 use super::deflate::{Codecs, Deflation};
 use super::extensions::Agreement;
 use super::fragment::{Fragment, encode_fragment};
-use super::frame::{self, ControlKind, MAX_CONTROL_LENGTH, MessageKind, Terms};
+use super::frame::{self, ControlKind, FrameRules, MAX_CONTROL_LENGTH, MessageKind};
 use super::role::Role;
 use super::utf8;
 use crate::protocol::cause::CloseCause;
@@ -245,7 +245,7 @@ impl WebSocketSession {
     ) {
         let deflate = self.deflation.is_some();
         let (max_payload_length, masking) = (limits.max_payload_length, self.role.masking());
-        let terms = Terms { max_payload_length, deflate, masking };
+        let rules = FrameRules { max_payload_length, deflate, masking };
         if let State::Open { since, pinged, .. } = &mut self.state
             && !input.is_empty()
         {
@@ -257,7 +257,7 @@ impl WebSocketSession {
                 State::Closing { .. } => false,
                 State::Concluding { .. } | State::Finished(_) => return,
             };
-            match self.assembler.next(&mut input, terms) {
+            match self.assembler.next(&mut input, rules) {
                 Ok(None) => return,
                 Ok(Some(Received::Control(ControlKind::Close, payload))) => {
                     self.handle_last_frame(close::parse(&payload), now + limits.close_timeout, sink);
