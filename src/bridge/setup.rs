@@ -5,7 +5,7 @@ use super::sync::Arc;
 use super::tally::Tally;
 use super::tcp::TcpOptions;
 use crate::protocol::http::limits::HttpLimits;
-use crate::protocol::proxy::{Presence, Trust};
+use crate::protocol::proxy::{Presence, TrustedPeers};
 use crate::tls::setup::TlsSetup;
 
 /// Told to every worker before the first connection of the app can reach it, and again when it changes; connections
@@ -30,7 +30,7 @@ pub struct AppSetup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxySetup {
     /// Whose headers are read.
-    pub trust: Trust,
+    pub trust: TrustedPeers,
     /// Whether they have to send one.
     pub presence: Presence,
 }

@@ -58,19 +58,19 @@ pub struct Tally {
 
 impl Tally {
     /// A peer broke a rule before or within a request, and its connection ends for it.
-    pub fn count_refusal(&self, refusal: Refusal) {
+    pub fn count_refusal(&self, refusal: RefusalCause) {
         self.refusals.0[refusal.number()].add(1);
     }
 
     /// How often peers broke each rule: its name and the number, in a fixed order.
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Refusal::all().map(Refusal::code).zip(self.refusals.0.iter().map(Counter::get))
+        RefusalCause::all().map(RefusalCause::code).zip(self.refusals.0.iter().map(Counter::get))
     }
 }
 
-/// By [`Refusal::number`].
+/// By [`RefusalCause::number`].
 #[derive(Debug)]
-struct Refusals([Counter; Refusal::COUNT]);
+struct Refusals([Counter; RefusalCause::COUNT]);
 
 impl Default for Refusals {
     fn default() -> Self {
@@ -80,14 +80,14 @@ impl Default for Refusals {
 
 /// Which rule a peer broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RefusalCause {
     /// One of HTTP.
     Http(HttpError),
     /// One of the PROXY protocol.
     Proxy(ProxyError),
 }
 
-impl Refusal {
+impl RefusalCause {
     const COUNT: usize = HttpError::ALL.len() + ProxyError::ALL.len();
 
     /// Its place among the counters.
@@ -120,14 +120,14 @@ mod tests {
     #[test]
     fn every_rule_has_a_counter_and_a_name_of_its_own() {
         let tally = Tally::default();
-        for (position, refusal) in Refusal::all().enumerate() {
+        for (position, refusal) in RefusalCause::all().enumerate() {
             assert_eq!(refusal.number(), position, "{refusal:?}");
             (0..=position).for_each(|_| tally.count_refusal(refusal));
         }
         let counted: Vec<_> = tally.refusals().collect();
-        assert_eq!(counted.len(), Refusal::COUNT);
-        assert_eq!(counted.iter().map(|(name, _)| name).collect::<HashSet<_>>().len(), Refusal::COUNT);
-        for ((name, count), (position, refusal)) in counted.into_iter().zip(Refusal::all().enumerate()) {
+        assert_eq!(counted.len(), RefusalCause::COUNT);
+        assert_eq!(counted.iter().map(|(name, _)| name).collect::<HashSet<_>>().len(), RefusalCause::COUNT);
+        for ((name, count), (position, refusal)) in counted.into_iter().zip(RefusalCause::all().enumerate()) {
             assert_eq!((name, count), (refusal.code(), position as u64 + 1));
         }
     }

@@ -15,12 +15,12 @@ use super::by_path as system;
 pub struct OpenFile {
     file: File,
     /// What it is.
-    pub facts: Facts,
+    pub metadata: FileMetadata,
 }
 
 /// What a file was when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct FileMetadata {
     /// Its kind.
     pub kind: Kind,
     /// Bytes.
@@ -63,8 +63,8 @@ impl OpenFile {
             Links::Beneath => system::open(folder, relative)?,
             Links::Anywhere => system::open_anywhere(&folder.join(relative))?,
         };
-        let facts = facts_of(&file.metadata()?);
-        Ok(Self { file, facts })
+        let metadata = FileMetadata::of(&file.metadata()?);
+        Ok(Self { file, metadata })
     }
 
     /// Reads up to `length` bytes from `position` on; less only where the file ends.
@@ -87,17 +87,19 @@ impl OpenFile {
     }
 }
 
-fn facts_of(metadata: &Metadata) -> Facts {
-    let kind = match metadata.file_type() {
-        kind if kind.is_file() => Kind::File,
-        kind if kind.is_dir() => Kind::Folder,
-        _ => Kind::Other,
-    };
-    let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    Facts {
-        kind,
-        size: metadata.len(),
-        modified: modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
-        identity: system::identity(metadata),
+impl FileMetadata {
+    fn of(metadata: &Metadata) -> Self {
+        let kind = match metadata.file_type() {
+            kind if kind.is_file() => Kind::File,
+            kind if kind.is_dir() => Kind::Folder,
+            _ => Kind::Other,
+        };
+        let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        Self {
+            kind,
+            size: metadata.len(),
+            modified: modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+            identity: system::identity(metadata),
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! What the connections of one worker share while one of them is being handled.
 
 use super::budget::Budgets;
-use super::outbox::Pool;
+use super::outbox::BufferPool;
 use super::tallies::Tallies;
 use super::timers::Wheel;
-use super::topics::Topics;
+use super::topics::TopicSubscribers;
 use crate::bridge::event::{Event, EventBatch};
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::protocol::http::head::RequestHead;
@@ -19,7 +19,7 @@ pub struct Context {
     /// Events of this pass, on their way to Node's thread.
     pub events: EventBatch,
     /// Empty output buffers.
-    pub pool: Pool,
+    pub pool: BufferPool,
     /// Deadlines.
     pub wheel: Wheel,
     /// Reused for every request head.
@@ -37,7 +37,7 @@ pub struct Context {
     /// Apps on which more TLS handshakes are under way than they allow.
     pub crowded: Vec<AppId>,
     /// This worker's share of the topics.
-    pub topics: Topics,
+    pub topics: TopicSubscribers,
     /// Compressors and decompressors of its WebSockets.
     pub codecs: Codecs,
     /// What is counted.
@@ -58,7 +58,7 @@ impl Default for Context {
         Self {
             now: Timestamp::default(),
             events: EventBatch::default(),
-            pool: Pool::default(),
+            pool: BufferPool::default(),
             wheel: Wheel::default(),
             head: RequestHead::default(),
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
@@ -67,7 +67,7 @@ impl Default for Context {
             starved: Vec::new(),
             choked: false,
             crowded: Vec::new(),
-            topics: Topics::default(),
+            topics: TopicSubscribers::default(),
             codecs: Codecs::default(),
             tallies: Tallies::default(),
             budgets: Budgets::default(),

@@ -7,7 +7,7 @@
 //!   └──────────────┴───────────────┴──────────────┘ └────────────────────┘
 //!     ▲ `written` bytes of the first piece are in the kernel already
 //! ```
-//! A connection with nothing to write owns no buffer: the tail goes back to the worker's [`Pool`] once it is empty.
+//! A connection with nothing to write owns no buffer: the tail goes back to the worker's [`BufferPool`] once it is empty.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -60,7 +60,7 @@ impl Outbox {
     }
 
     /// Where encoders append.
-    pub fn tail(&mut self, pool: &mut Pool) -> &mut Vec<u8> {
+    pub fn tail(&mut self, pool: &mut BufferPool) -> &mut Vec<u8> {
         if self.tail.capacity() == 0 {
             self.tail = pool.take();
         }
@@ -68,7 +68,7 @@ impl Outbox {
     }
 
     /// Queues bytes. Much of it is written at once, as far as the kernel takes it, rather than copied first.
-    pub fn append(&mut self, data: &[u8], transport: &mut Transport, pool: &mut Pool) {
+    pub fn append(&mut self, data: &[u8], transport: &mut Transport, pool: &mut BufferPool) {
         let mut rest = data;
         let before = self.tail.len() - self.written;
         if data.len() >= THROUGH_FROM && self.queue.is_none() && before <= MOST_BEFORE {
@@ -85,7 +85,7 @@ impl Outbox {
     }
 
     /// Queues a frame that other outboxes queue too. A large one is shared, not copied.
-    pub fn push_shared(&mut self, frame: &Bytes, pool: &mut Pool) {
+    pub fn push_shared(&mut self, frame: &Bytes, pool: &mut BufferPool) {
         if frame.len() < SHARE_FROM {
             self.tail(pool).extend_from_slice(frame);
             return;
@@ -101,7 +101,7 @@ impl Outbox {
     ///
     /// # Errors
     /// The socket is broken.
-    pub fn flush(&mut self, transport: &mut Transport, pool: &mut Pool) -> io::Result<bool> {
+    pub fn flush(&mut self, transport: &mut Transport, pool: &mut BufferPool) -> io::Result<bool> {
         while !self.is_empty() {
             let result = match &self.queue {
                 None => transport.try_write(&self.tail[self.written..]),
@@ -119,7 +119,7 @@ impl Outbox {
     }
 
     /// Gives the buffer of an empty outbox back.
-    pub fn release(&mut self, pool: &mut Pool) {
+    pub fn release(&mut self, pool: &mut BufferPool) {
         if self.is_empty() && self.tail.capacity() > 0 {
             self.written = 0;
             pool.give(std::mem::take(&mut self.tail));
@@ -166,11 +166,11 @@ impl Outbox {
 
 /// Empty buffers of a worker, for the next connections that have something to write.
 #[derive(Debug, Default)]
-pub struct Pool {
+pub struct BufferPool {
     spares: Vec<Vec<u8>>,
 }
 
-impl Pool {
+impl BufferPool {
     /// Gives up the memory of the buffers.
     pub fn release(&mut self) {
         self.spares = Vec::new();
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn shared_frames_keep_their_place() {
-        let mut pool = Pool::default();
+        let mut pool = BufferPool::default();
         let mut outbox = Outbox::default();
         let big = Bytes::from(vec![b'x'; SHARE_FROM]);
         outbox.tail(&mut pool).extend_from_slice(b"before");
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn an_empty_outbox_owns_no_buffer() {
-        let mut pool = Pool::default();
+        let mut pool = BufferPool::default();
         let mut outbox = Outbox::default();
         outbox.tail(&mut pool).extend_from_slice(b"bytes");
         outbox.advance(5);
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_written_front_of_a_long_tail_is_given_back() {
-        let mut pool = Pool::default();
+        let mut pool = BufferPool::default();
         let mut outbox = Outbox::default();
         outbox.tail(&mut pool).resize(3 * COMPACT_FROM, 1);
         outbox.advance(2 * COMPACT_FROM);

@@ -5,7 +5,7 @@ use crate::protocol::time::Timestamp;
 
 /// The shutdowns that are under way on one worker; nearly always none.
 #[derive(Debug, Default)]
-pub struct Shutdowns {
+pub struct WorkerShutdowns {
     under_way: Vec<Shutdown>,
 }
 
@@ -22,7 +22,7 @@ struct Shutdown {
     forced: u32,
 }
 
-impl Shutdowns {
+impl WorkerShutdowns {
     /// Whether none is under way.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn finished_when_the_last_connection_is_gone() {
-        let mut shutdowns = Shutdowns::default();
+        let mut shutdowns = WorkerShutdowns::default();
         shutdowns.begin(app(0, 0), Timestamp(10), 2);
         shutdowns.begin(app(1, 0), Timestamp(10), 0);
         assert_eq!(shutdowns.take_finished(), Some((app(1, 0), 0)));
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn each_is_due_once_the_earliest_first() {
-        let mut shutdowns = Shutdowns::default();
+        let mut shutdowns = WorkerShutdowns::default();
         shutdowns.begin(app(0, 0), Timestamp(30), 1);
         shutdowns.begin(app(1, 0), Timestamp(20), 1);
         assert_eq!(shutdowns.next_deadline(), Some(Timestamp(20)));
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_later_shutdown_of_an_app_covers_what_an_earlier_one_has_left() {
-        let mut shutdowns = Shutdowns::default();
+        let mut shutdowns = WorkerShutdowns::default();
         shutdowns.begin(app(0, 0), Timestamp(30), 1);
         shutdowns.begin(app(0, 1), Timestamp(20), 2);
         shutdowns.note_forced(app(0, 0));

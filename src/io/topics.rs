@@ -15,7 +15,7 @@ pub struct Subscriber {
 
 /// Subscribers by topic. Node's thread holds the names and the counts; here are only numbers.
 #[derive(Debug, Default)]
-pub struct Topics {
+pub struct TopicSubscribers {
     subscribers: HashMap<TopicId, Vec<Subscriber>>,
 }
 
@@ -37,7 +37,7 @@ pub struct Moved {
     pub place: u32,
 }
 
-impl Topics {
+impl TopicSubscribers {
     /// Adds a subscriber. Node's thread subscribes nobody twice.
     pub fn subscribe(&mut self, who: Subscriber, memberships: &mut Memberships, topic: TopicId) {
         let members = self.subscribers.entry(topic).or_default();
@@ -93,7 +93,7 @@ mod tests {
         /// Random subscribes, unsubscribes and departures against a set per topic.
         #[test]
         fn members_are_exactly_the_subscribed(actions in prop::collection::vec((0u32..5, 0u32..4, 0u8..4), 0..80)) {
-            let mut topics = Topics::default();
+            let mut topics = TopicSubscribers::default();
             let mut people: Vec<Memberships> = (0..5).map(|_| Memberships::default()).collect();
             let mut naive: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); 4];
             for (who, topic, action) in actions {

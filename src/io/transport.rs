@@ -15,7 +15,7 @@ use super::wire::Wire;
 use crate::bridge::sync::Arc;
 use crate::bridge::tcp::TcpOptions;
 use crate::protocol::proxy::Origin;
-use crate::tls::fault::Fault;
+use crate::tls::fault::TlsFault;
 use crate::tls::session::TlsSession;
 use crate::tls::setup::TlsSetup;
 
@@ -155,7 +155,7 @@ impl Transport {
     /// the waker of `context` is called at once.
     ///
     /// # Errors
-    /// Those of the socket, and a [`Fault`].
+    /// Those of the socket, and a [`TlsFault`].
     pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let asks_kernel = self.asks_kernel;
         let Some(session) = &mut self.session else {
@@ -176,7 +176,7 @@ impl Transport {
             ready!(poll_wire(&mut self.wire, asks_kernel, context, &mut sealed))?;
             let count = sealed.filled().len();
             if count == 0 {
-                return Poll::Ready(session.handle_fin().map_err(Fault::into));
+                return Poll::Ready(session.handle_fin().map_err(TlsFault::into));
             }
             if session.has_failed() {
                 // Nobody is interested any more; the caller only waits for the end.

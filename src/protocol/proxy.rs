@@ -7,7 +7,7 @@
 //!   ├── signature ──┼ ver │ cmd ┼ fam │ trans ┼ length ┼── addresses ──┬── TLVs, skipped ──┤
 //!                                                      └───────────── length ──────────────┘
 //! ```
-//! Whoever may send one can claim any address, so it is read from trusted peers only ([`Trust`]). To everybody else it
+//! Whoever may send one can claim any address, so it is read from trusted peers only ([`TrustedPeers`]). To everybody else it
 //! is a broken request, which is told what is wrong ([`super::http::error::HttpError::ProxyHeader`]).
 
 pub mod line;
@@ -192,7 +192,7 @@ pub enum Presence {
 
 /// Who may say for whom it speaks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trust {
+pub struct TrustedPeers {
     networks: Vec<IpNet>,
     /// Peers on Unix sockets.
     unix: bool,
@@ -209,7 +209,7 @@ pub enum Origin {
     Unknown,
 }
 
-impl Trust {
+impl TrustedPeers {
     /// Adds an address (`192.0.2.1`, `::1`), a network in CIDR notation (`10.0.0.0/8`, `fd00::/8`), or `unix`. Returns
     /// whether it is one.
     #[must_use]
@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn trust_is_by_address_network_and_kind_of_socket() {
-        let mut trust = Trust::default();
+        let mut trust = TrustedPeers::default();
         for entry in ["10.0.0.0/8", "::1", "fd00::/8", "192.0.2.1"] {
             assert!(trust.add(entry), "{entry}");
         }
@@ -377,7 +377,7 @@ mod tests {
         for entry in
             ["", "10.0.0.0/33", "10.0.0", "::1/129", "localhost", "*", "10.0.0.0/", "UNIX", " ::1", "0x7f.1"]
         {
-            assert!(!Trust::default().add(entry), "{entry:?}");
+            assert!(!TrustedPeers::default().add(entry), "{entry:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::error::{Fault, OptionError};
+use super::error::{OptionError, OptionFault};
 use super::identity::{certificates, certify, read_chain, read_key};
 use super::pinned::Pinned;
 use super::provider::provider;
@@ -26,12 +26,12 @@ pub struct ClientOptions {
     /// That of the key, if it is encrypted.
     pub passphrase: Option<Vec<u8>>,
     /// Whether the server has to prove who it is.
-    pub trust: Trust,
+    pub trust: ServerTrust,
 }
 
 /// Whom to believe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trust {
+pub enum ServerTrust {
     /// A server whose certificate is valid for its name.
     #[default]
     Verified,
@@ -61,14 +61,14 @@ impl ClientTls {
             })
             .transpose()?;
         let verifier: Option<Arc<dyn ServerCertVerifier>> = match (trust, ca) {
-            (Trust::Anybody, _) => Some(Arc::new(BelieveAnybody(provider()))),
-            (Trust::Verified, Some(ca)) => Some(Arc::new(BelieveThese::new(&ca)?)),
-            (Trust::Verified, None) => None,
+            (ServerTrust::Anybody, _) => Some(Arc::new(BelieveAnybody(provider()))),
+            (ServerTrust::Verified, Some(ca)) => Some(Arc::new(BelieveThese::new(&ca)?)),
+            (ServerTrust::Verified, None) => None,
         };
         let roots = verifier
             .map(|verifier| configure(verifier, identity.clone()))
             .transpose()
-            .map_err(|error| OptionError::new(Fault::Authority, "ca", error.to_string()))?;
+            .map_err(|error| OptionError::new(OptionFault::Authority, "ca", error.to_string()))?;
         Ok(Self { name, roots, identity })
     }
 
@@ -162,19 +162,19 @@ struct BelieveThese {
 
 impl BelieveThese {
     fn new(source: &Source) -> Result<Self, OptionError> {
-        let these = certificates(&source.blocks(Fault::Authority)?);
+        let these = certificates(&source.blocks(OptionFault::Authority)?);
         if these.is_empty() {
-            return Err(source.error(Fault::Authority, "there is no certificate in it"));
+            return Err(source.error(OptionFault::Authority, "there is no certificate in it"));
         }
         let mut roots = RootCertStore::empty();
         for certificate in &these {
             roots
                 .add(certificate.clone())
-                .map_err(|error| source.error(Fault::Authority, error.to_string()))?;
+                .map_err(|error| source.error(OptionFault::Authority, error.to_string()))?;
         }
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
             .build()
-            .map_err(|error| source.error(Fault::Authority, error.to_string()))?;
+            .map_err(|error| source.error(OptionFault::Authority, error.to_string()))?;
         Ok(Self { chains, pinned: these.iter().filter_map(Pinned::new).collect() })
     }
 }
@@ -418,15 +418,15 @@ mod tests {
         let ca = |text| fault(ClientOptions { ca: Some(source("ca", text)), ..ClientOptions::default() });
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for text in ["", broken, &KeyPair::generate().unwrap().serialize_pem()] {
-            assert_eq!(ca(text), ("ca".to_owned(), Fault::Authority));
+            assert_eq!(ca(text), ("ca".to_owned(), OptionFault::Authority));
         }
         let identity = |cert, key| {
             let identity = Some((source("cert", cert), source("key", key)));
             fault(ClientOptions { identity, ..ClientOptions::default() })
         };
         let key = KeyPair::generate().unwrap().serialize_pem();
-        assert_eq!(identity("", &key), ("cert".to_owned(), Fault::Certificate));
-        assert_eq!(identity(&pem, ""), ("key".to_owned(), Fault::Key));
-        assert_eq!(identity(&pem, &key), ("key".to_owned(), Fault::KeyMismatch));
+        assert_eq!(identity("", &key), ("cert".to_owned(), OptionFault::Certificate));
+        assert_eq!(identity(&pem, ""), ("key".to_owned(), OptionFault::Key));
+        assert_eq!(identity(&pem, &key), ("key".to_owned(), OptionFault::KeyMismatch));
     }
 }

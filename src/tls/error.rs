@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionError {
     /// What kind of fault it is.
-    pub fault: Fault,
+    pub fault: OptionFault,
     /// Where it lies: the option, and the path of its file if it has one.
     pub place: String,
     /// What is wrong there.
@@ -15,7 +15,7 @@ pub struct OptionError {
 
 /// The kinds of faults, each with the `code` of the exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum OptionFault {
     /// A file that cannot be read.
     File,
     /// No private key where one is needed, or one that is malformed or of a kind that cannot be used.
@@ -34,7 +34,7 @@ pub enum Fault {
     DhParameters,
 }
 
-impl Fault {
+impl OptionFault {
     /// The `code` property of the exception.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -54,7 +54,7 @@ impl Fault {
 impl OptionError {
     /// A fault at a place.
     #[must_use]
-    pub fn new(fault: Fault, place: impl Into<String>, text: impl Into<String>) -> Self {
+    pub fn new(fault: OptionFault, place: impl Into<String>, text: impl Into<String>) -> Self {
         Self { fault, place: place.into(), text: text.into() }
     }
 }

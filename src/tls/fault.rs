@@ -10,7 +10,7 @@ use crate::protocol::http::error::encode_refusal;
 
 /// Why a TLS connection, or the handshake for one, is over.
 #[derive(Clone, Debug, Error, PartialEq)]
-pub enum Fault {
+pub enum TlsFault {
     /// The stream ended before the peer had sent anything: a port scan, a health check, a connection made in advance.
     #[error("the peer has left without a word")]
     Silent,
@@ -42,7 +42,7 @@ pub enum Fault {
     Invalid(rustls::Error),
 }
 
-impl From<rustls::Error> for Fault {
+impl From<rustls::Error> for TlsFault {
     fn from(error: rustls::Error) -> Self {
         match error {
             rustls::Error::AlertReceived(alert) => Self::Alert(alert),
@@ -51,13 +51,13 @@ impl From<rustls::Error> for Fault {
     }
 }
 
-impl From<Fault> for io::Error {
-    fn from(fault: Fault) -> Self {
+impl From<TlsFault> for io::Error {
+    fn from(fault: TlsFault) -> Self {
         Self::other(fault)
     }
 }
 
-impl Fault {
+impl TlsFault {
     /// The fault that made a transport fail, if it was one of TLS.
     #[must_use]
     pub fn of(error: &io::Error) -> Option<&Self> {
@@ -122,10 +122,10 @@ mod tests {
 
     #[test]
     fn a_fault_survives_the_way_through_an_io_error() {
-        let error: io::Error = Fault::Alert(AlertDescription::BadRecordMac).into();
-        let fault = Fault::of(&error).unwrap();
+        let error: io::Error = TlsFault::Alert(AlertDescription::BadRecordMac).into();
+        let fault = TlsFault::of(&error).unwrap();
         assert_eq!(fault.cause(), CloseCause::TlsAlert(Alert(20)));
         assert_eq!(fault.cause().verdict().text, "Peer sent a TLS alert: bad_record_mac (20)");
-        assert_eq!(Fault::of(&io::ErrorKind::ConnectionReset.into()), None);
+        assert_eq!(TlsFault::of(&io::ErrorKind::ConnectionReset.into()), None);
     }
 }

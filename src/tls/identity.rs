@@ -15,7 +15,7 @@ use x509_cert::der::{self, Decode, Reader, SliceReader, Tag, Tagged};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use super::encrypted_key::{DecryptError, decrypt_pkcs8, decrypt_traditional};
-use super::error::{Fault, OptionError};
+use super::error::{OptionError, OptionFault};
 use super::source::Source;
 
 /// Reads the certificates of a document: the server's own comes first, then those that lead to a root.
@@ -23,10 +23,10 @@ use super::source::Source;
 /// # Errors
 /// There is none, or the document is malformed.
 pub fn read_chain(source: &Source) -> Result<Vec<CertificateDer<'static>>, OptionError> {
-    let blocks = source.blocks(Fault::Certificate)?;
+    let blocks = source.blocks(OptionFault::Certificate)?;
     let chain = certificates(&blocks);
     if chain.is_empty() {
-        Err(source.error(Fault::Certificate, "there is no certificate in it"))
+        Err(source.error(OptionFault::Certificate, "there is no certificate in it"))
     } else {
         Ok(chain)
     }
@@ -54,17 +54,18 @@ fn first_value(bytes: &[u8]) -> &[u8] {
 /// # Errors
 /// There is none, it is malformed, or `passphrase` is not the right one.
 pub fn read_key(source: &Source, passphrase: Option<&[u8]>) -> Result<PrivateKeyDer<'static>, OptionError> {
-    let blocks = source.blocks(Fault::Key)?;
+    let blocks = source.blocks(OptionFault::Key)?;
     let Some(block) = blocks.iter().find(|block| block.tag().ends_with(PRIVATE_KEY)) else {
-        return Err(source.error(Fault::Key, "there is no private key in it"));
+        return Err(source.error(OptionFault::Key, "there is no private key in it"));
     };
     let needed = || {
         passphrase.ok_or_else(|| {
-            source.error(Fault::Passphrase, "the private key is encrypted: set the passphrase")
+            source.error(OptionFault::Passphrase, "the private key is encrypted: set the passphrase")
         })
     };
     let refused = |error: DecryptError| {
-        let fault = if error == DecryptError::WrongPassphrase { Fault::Passphrase } else { Fault::Key };
+        let fault =
+            if error == DecryptError::WrongPassphrase { OptionFault::Passphrase } else { OptionFault::Key };
         source.error(fault, error.to_string())
     };
     let traditional = |block: &Pem| match block.headers().get("DEK-Info") {
@@ -83,7 +84,7 @@ pub fn read_key(source: &Source, passphrase: Option<&[u8]>) -> Result<PrivateKey
             let text = format!(
                 "{other:?} is no form of private key that TLS uses; 'openssl pkcs8 -topk8' writes one"
             );
-            Err(source.error(Fault::Key, text))
+            Err(source.error(OptionFault::Key, text))
         }
     }
 }
@@ -101,18 +102,18 @@ pub fn certify(
     (key, key_source): (PrivateKeyDer<'static>, &Source),
 ) -> Result<Arc<CertifiedKey>, OptionError> {
     let malformed = |why: &dyn std::fmt::Display| {
-        cert.error(Fault::Certificate, format!("the first certificate is malformed: {why}"))
+        cert.error(OptionFault::Certificate, format!("the first certificate is malformed: {why}"))
     };
     let key: Arc<dyn SigningKey> = provider
         .key_provider
         .load_private_key(key)
-        .map_err(|_| key_source.error(Fault::Key, UNSUPPORTED_KEY))?;
+        .map_err(|_| key_source.error(OptionFault::Key, UNSUPPORTED_KEY))?;
     let own = chain.first().ok_or_else(|| malformed(&"there is none"))?;
     let certified_key = public_key(own).map_err(|error| malformed(&error))?;
     // Every key of this provider knows its public half.
-    let of_key = key.public_key().ok_or_else(|| key_source.error(Fault::Key, UNSUPPORTED_KEY))?;
+    let of_key = key.public_key().ok_or_else(|| key_source.error(OptionFault::Key, UNSUPPORTED_KEY))?;
     let of_key = SubjectPublicKeyInfoRef::from_der(&of_key)
-        .map_err(|_| key_source.error(Fault::Key, UNSUPPORTED_KEY))?;
+        .map_err(|_| key_source.error(OptionFault::Key, UNSUPPORTED_KEY))?;
     // Not the parameters of the algorithm: some leave out the NULL of RSA.
     let is_same = certified_key.algorithm.oid == of_key.algorithm.oid
         && certified_key.subject_public_key == of_key.subject_public_key;
@@ -120,7 +121,7 @@ pub fn certify(
         Ok(Arc::new(CertifiedKey::new(chain, key)))
     } else {
         let text = format!("the private key is not that of the first certificate of {}", cert.place);
-        Err(key_source.error(Fault::KeyMismatch, text))
+        Err(key_source.error(OptionFault::KeyMismatch, text))
     }
 }
 
@@ -254,14 +255,14 @@ mod tests {
         let fault = |own: &Own| own.certify().unwrap_err().fault;
         let mut own = Own::new();
         own.key = Own::new().key;
-        assert_eq!(fault(&own), Fault::KeyMismatch);
+        assert_eq!(fault(&own), OptionFault::KeyMismatch);
         let mut own = Own::new();
         own.fields[6] = own.fields[5].clone();
-        assert_eq!(fault(&own), Fault::Certificate);
+        assert_eq!(fault(&own), OptionFault::Certificate);
         own.fields.truncate(6);
-        assert_eq!(fault(&own), Fault::Certificate);
+        assert_eq!(fault(&own), OptionFault::Certificate);
         own.fields.clear();
-        assert_eq!(fault(&own), Fault::Certificate);
+        assert_eq!(fault(&own), OptionFault::Certificate);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier}
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CipherSuite, RootCertStore};
 
-use super::error::{Fault, OptionError};
+use super::error::{OptionError, OptionFault};
 use super::identity::{certificates, certify, doubts, read_chain, read_key};
 use super::provider::{provider, restricted, ticketer};
 use super::source::Source;
@@ -84,8 +84,9 @@ impl Settings {
         let suites = match &options.ciphers {
             None => base.and_then(|base| base.suites.clone()),
             Some(list) => {
-                let selection = select(list)
-                    .map_err(|error| OptionError::new(Fault::Ciphers, "ssl_ciphers", error.to_string()))?;
+                let selection = select(list).map_err(|error| {
+                    OptionError::new(OptionFault::Ciphers, "ssl_ciphers", error.to_string())
+                })?;
                 if !selection.unavailable.is_empty() {
                     let names = selection.unavailable.join(", ");
                     remarks.push(format!("ssl_ciphers: not available here and left out: {names}"));
@@ -94,11 +95,10 @@ impl Settings {
             }
         };
         if let Some(parameters) = &options.dh_params {
-            let blocks = parameters.blocks(Fault::DhParameters)?;
+            let blocks = parameters.blocks(OptionFault::DhParameters)?;
             if !blocks.iter().any(|block| DH_TAGS.contains(&block.tag())) {
-                return Err(
-                    parameters.error(Fault::DhParameters, "there are no Diffie-Hellman parameters in it")
-                );
+                return Err(parameters
+                    .error(OptionFault::DhParameters, "there are no Diffie-Hellman parameters in it"));
             }
         }
         let inherited = base.is_some_and(|base| base.prefers_low_memory);
@@ -112,7 +112,8 @@ impl Settings {
     /// # Errors
     /// The system has no randomness to give.
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, OptionError> {
-        let refused = |error: rustls::Error| OptionError::new(Fault::Certificate, "TLS", error.to_string());
+        let refused =
+            |error: rustls::Error| OptionError::new(OptionFault::Certificate, "TLS", error.to_string());
         let provider = self.suites.as_deref().map_or_else(provider, restricted);
         let resolver = SingleCertAndKey::from(Arc::clone(&self.identity));
         let config = ServerConfig::builder_with_provider(provider)
@@ -148,7 +149,7 @@ impl Clients {
         };
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider());
         let builder = if is_required { builder } else { builder.allow_unauthenticated() };
-        builder.build().map_err(|error| OptionError::new(Fault::Authority, "ca", error.to_string()))
+        builder.build().map_err(|error| OptionError::new(OptionFault::Authority, "ca", error.to_string()))
     }
 
     const fn roots(&self) -> Option<&Arc<RootCertStore>> {
@@ -167,9 +168,9 @@ fn identity(
     let missing = |fault, file: &str, direct: &str| {
         OptionError::new(fault, file, format!("it is missing; or give the document itself as {direct}"))
     };
-    let key_source = options.key.as_ref().ok_or_else(|| missing(Fault::Key, "key_file_name", "key"))?;
+    let key_source = options.key.as_ref().ok_or_else(|| missing(OptionFault::Key, "key_file_name", "key"))?;
     let cert_source =
-        options.cert.as_ref().ok_or_else(|| missing(Fault::Certificate, "cert_file_name", "cert"))?;
+        options.cert.as_ref().ok_or_else(|| missing(OptionFault::Certificate, "cert_file_name", "cert"))?;
     let chain = read_chain(cert_source)?;
     let key = read_key(key_source, options.passphrase.as_deref())?;
     remarks.extend(doubts(&chain, now).iter().map(|doubt| format!("{}: {doubt}", cert_source.place)));
@@ -187,7 +188,7 @@ fn clients(options: &Options, base: &Clients) -> Result<Clients, OptionError> {
         (None, false) => Ok(Clients::Unasked),
         (None, true) => {
             let text = "needs ca_file_name or ca: otherwise no client could be verified";
-            Err(OptionError::new(Fault::Authority, "requireClientCertificate", text))
+            Err(OptionError::new(OptionFault::Authority, "requireClientCertificate", text))
         }
         (Some(roots), false) => Ok(Clients::Optional(roots)),
         (Some(roots), true) => Ok(Clients::Required(roots)),
@@ -196,11 +197,11 @@ fn clients(options: &Options, base: &Clients) -> Result<Clients, OptionError> {
 
 fn roots(source: &Source) -> Result<RootCertStore, OptionError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(&source.blocks(Fault::Authority)?) {
-        roots.add(certificate).map_err(|error| source.error(Fault::Authority, error.to_string()))?;
+    for certificate in certificates(&source.blocks(OptionFault::Authority)?) {
+        roots.add(certificate).map_err(|error| source.error(OptionFault::Authority, error.to_string()))?;
     }
     if roots.is_empty() {
-        Err(source.error(Fault::Authority, "there is no certificate in it"))
+        Err(source.error(OptionFault::Authority, "there is no certificate in it"))
     } else {
         Ok(roots)
     }
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(options: &Options, fault: Fault, place: &str) {
+    fn refused(options: &Options, fault: OptionFault, place: &str) {
         let error = evaluate(options).unwrap_err();
         assert_eq!((error.fault, error.place.as_str()), (fault, place), "{error}");
     }
@@ -272,29 +273,41 @@ mod tests {
         let (other, _) = pair(&params());
         let key = |text: &str| Options { key: Some(source("key", text)), ..good.clone() };
         let cert = |text: &str| Options { cert: Some(source("cert", text)), ..good.clone() };
-        refused(&Options { key: None, ..good.clone() }, Fault::Key, "key_file_name");
-        refused(&Options { cert: None, ..good.clone() }, Fault::Certificate, "cert_file_name");
-        refused(&key(""), Fault::Key, "key");
-        refused(&key("-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----\n"), Fault::Key, "key");
-        refused(&key("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"), Fault::Key, "key");
+        refused(&Options { key: None, ..good.clone() }, OptionFault::Key, "key_file_name");
+        refused(&Options { cert: None, ..good.clone() }, OptionFault::Certificate, "cert_file_name");
+        refused(&key(""), OptionFault::Key, "key");
+        refused(&key("-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----\n"), OptionFault::Key, "key");
         refused(
-            &key("-----BEGIN OPENSSH PRIVATE KEY-----\nMAA=\n-----END OPENSSH PRIVATE KEY-----\n"),
-            Fault::Key,
+            &key("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"),
+            OptionFault::Key,
             "key",
         );
-        refused(&key(&other), Fault::Key, "key");
-        refused(&cert("garbage"), Fault::Certificate, "cert");
+        refused(
+            &key("-----BEGIN OPENSSH PRIVATE KEY-----\nMAA=\n-----END OPENSSH PRIVATE KEY-----\n"),
+            OptionFault::Key,
+            "key",
+        );
+        refused(&key(&other), OptionFault::Key, "key");
+        refused(&cert("garbage"), OptionFault::Certificate, "cert");
         refused(
             &cert("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"),
-            Fault::Certificate,
+            OptionFault::Certificate,
             "cert",
         );
-        refused(&cert(&other), Fault::KeyMismatch, "key");
-        refused(&Options { ciphers: Some("NO-SUCH".into()), ..good.clone() }, Fault::Ciphers, "ssl_ciphers");
-        refused(&Options { dh_params: Some(source("dh", other)), ..good.clone() }, Fault::DhParameters, "dh");
-        refused(&Options { ca: Some(source("ca", "x")), ..good.clone() }, Fault::Authority, "ca");
+        refused(&cert(&other), OptionFault::KeyMismatch, "key");
+        refused(
+            &Options { ciphers: Some("NO-SUCH".into()), ..good.clone() },
+            OptionFault::Ciphers,
+            "ssl_ciphers",
+        );
+        refused(
+            &Options { dh_params: Some(source("dh", other)), ..good.clone() },
+            OptionFault::DhParameters,
+            "dh",
+        );
+        refused(&Options { ca: Some(source("ca", "x")), ..good.clone() }, OptionFault::Authority, "ca");
         let required = Options { require_client_certificate: Some(true), ..good };
-        refused(&required, Fault::Authority, "requireClientCertificate");
+        refused(&required, OptionFault::Authority, "requireClientCertificate");
     }
 
     #[test]
@@ -303,9 +316,9 @@ mod tests {
             DEK-Info: AES-128-CBC,0102030405060708090a0b0c0d0e0f10\n\nAAAAAAAAAAAAAAAAAAAAAA==\n\
             -----END EC PRIVATE KEY-----\n";
         let encrypted = Options { key: Some(source("key", block)), ..options() };
-        refused(&encrypted, Fault::Passphrase, "key");
+        refused(&encrypted, OptionFault::Passphrase, "key");
         let wrong = Options { passphrase: Some(b"wrong".to_vec()), ..encrypted };
-        refused(&wrong, Fault::Passphrase, "key");
+        refused(&wrong, OptionFault::Passphrase, "key");
     }
 
     #[test]

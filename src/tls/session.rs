@@ -12,7 +12,7 @@ use rustls::{ClientConnection, Connection, HandshakeKind, ServerConnection};
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 
-use super::fault::Fault;
+use super::fault::TlsFault;
 use super::names::{Answer, DomainId};
 use super::setup::TlsSetup;
 use super::wear::{Wear, most_records};
@@ -28,7 +28,7 @@ pub struct TlsSession {
     /// The server name that the client asked for, if the app knows it.
     domain: Option<DomainId>,
     /// Found behind bytes that were in order, which are handed over first.
-    fault: Option<Fault>,
+    fault: Option<TlsFault>,
     /// The peer has sent `close_notify`.
     has_ended: bool,
     /// There is nothing more to be had from the peer's bytes.
@@ -186,7 +186,7 @@ impl TlsSession {
     ///
     /// # Errors
     /// That fault, once. Afterwards [`Self::has_failed`].
-    pub fn open_pending(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
+    pub fn open_pending(&mut self, buffer: &mut [u8]) -> Result<usize, TlsFault> {
         if !self.early.is_empty() && !self.is_suspended() {
             let mut early = std::mem::take(&mut self.early);
             let len = early.len();
@@ -211,7 +211,7 @@ impl TlsSession {
     ///
     /// # Errors
     /// What is wrong with them. The alert that tells the peer is left for [`Self::flush`].
-    pub fn open(&mut self, buffer: &mut [u8], filled: usize) -> Result<usize, Fault> {
+    pub fn open(&mut self, buffer: &mut [u8], filled: usize) -> Result<usize, TlsFault> {
         let (mut fed, mut opened) = (0, 0);
         while fed < filled {
             if self.is_suspended() {
@@ -239,21 +239,21 @@ impl TlsSession {
     }
 
     /// Hands sealed bytes on, of which there is at least one. Returns how many were taken.
-    fn feed(&mut self, mut sealed: &[u8]) -> Result<usize, Fault> {
+    fn feed(&mut self, mut sealed: &[u8]) -> Result<usize, TlsFault> {
         let (all, input): (_, &mut dyn Read) = (sealed, &mut sealed);
         match &mut self.state {
             State::Greeting { acceptor, setup, first } => {
                 // Such a header nearly always comes in one piece; otherwise it is just no TLS.
                 if first.is_none() && (all.starts_with(b"PROXY ") || all.starts_with(b"\r\n\r\n\0\r\nQUIT\n"))
                 {
-                    return Err(Fault::ProxyHeader);
+                    return Err(TlsFault::ProxyHeader);
                 }
                 let first = *first.get_or_insert(all[0]);
                 if first.is_ascii_uppercase() {
-                    return Err(Fault::PlainHttp);
+                    return Err(TlsFault::PlainHttp);
                 }
                 let acceptor = acceptor.get_or_insert_default();
-                let taken = acceptor.read_tls(input).map_err(|_| Fault::NotTls)?;
+                let taken = acceptor.read_tls(input).map_err(|_| TlsFault::NotTls)?;
                 match acceptor.accept() {
                     Ok(None) => {}
                     Ok(Some(accepted)) => {
@@ -268,7 +268,7 @@ impl TlsSession {
                     }
                     Err((_, alert)) if first != HANDSHAKE => {
                         self.refuse(alert);
-                        return Err(Fault::NotTls);
+                        return Err(TlsFault::NotTls);
                     }
                     Err((error, alert)) => {
                         self.refuse(alert);
@@ -291,7 +291,7 @@ impl TlsSession {
     }
 
     /// The client has said whom it wants.
-    fn agree(&mut self, accepted: Accepted, answer: Answer) -> Result<(), Fault> {
+    fn agree(&mut self, accepted: Accepted, answer: Answer) -> Result<(), TlsFault> {
         self.domain = answer.domain;
         let mut tls = match accepted.into_connection(answer.config) {
             Ok(tls) => Box::new(Connection::from(tls)),
@@ -340,29 +340,29 @@ impl TlsSession {
     ///
     /// # Errors
     /// Always, as `close_notify` has not come before.
-    pub fn handle_fin(&mut self) -> Result<(), Fault> {
+    pub fn handle_fin(&mut self) -> Result<(), TlsFault> {
         if self.has_failed {
             return Ok(());
         }
         self.has_failed = true;
         Err(match &self.state {
-            _ if self.is_silent() => Fault::Silent,
-            _ if self.is_handshaking() => Fault::Abandoned,
-            _ => Fault::Truncated,
+            _ if self.is_silent() => TlsFault::Silent,
+            _ if self.is_handshaking() => TlsFault::Abandoned,
+            _ => TlsFault::Truncated,
         })
     }
 
     /// Seals what there is room for, and writes what the kernel takes of it. Returns how much was sealed.
     ///
     /// # Errors
-    /// `WouldBlock` if there is no room; everything else is final, [`Fault::KeysExhausted`] above all.
+    /// `WouldBlock` if there is no room; everything else is final, [`TlsFault::KeysExhausted`] above all.
     pub fn write(&mut self, pieces: &[IoSlice<'_>], kernel: &mut dyn Write) -> io::Result<usize> {
         if self.is_handshaking() || !self.flush(kernel)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let State::Agreed(tls) = &mut self.state else { return Err(io::ErrorKind::WouldBlock.into()) };
         if most_records(tls).is_some_and(|most| !self.wear.has_room(most)) {
-            return Err(Fault::KeysExhausted.into());
+            return Err(TlsFault::KeysExhausted.into());
         }
         let count = tls.writer().write_vectored(pieces)?;
         self.wear.seal(count);

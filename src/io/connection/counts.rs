@@ -4,7 +4,7 @@
 use std::io;
 
 use super::{Connection, Protocol};
-use crate::bridge::tally::{Refusal, Tally};
+use crate::bridge::tally::{RefusalCause, Tally};
 use crate::io::context::Context;
 
 impl Connection {
@@ -29,7 +29,7 @@ impl Connection {
     }
 
     /// Its peer broke a rule, and it ends for that.
-    pub(super) fn count_refusal(&self, refusal: Refusal, context: &Context) {
+    pub(super) fn count_refusal(&self, refusal: RefusalCause, context: &Context) {
         self.tally(context).count_refusal(refusal);
     }
 

@@ -7,7 +7,7 @@ use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::io::context::Context;
 use crate::io::transport::cause_of;
 use crate::protocol::time::Timestamp;
-use crate::tls::fault::{Fault, encode_plain_http_answer};
+use crate::tls::fault::{TlsFault, encode_plain_http_answer};
 use crate::tls::session::TlsSession;
 use crate::tls::setup::Admission;
 
@@ -122,13 +122,13 @@ impl Connection {
 
     /// Reading or writing has failed.
     pub(super) fn handle_transport_error(&mut self, error: &std::io::Error, context: &mut Context) {
-        match Fault::of(error) {
+        match TlsFault::of(error) {
             // A health check, mostly: many of them reset the connection as soon as it is there.
             None if self.is_handshaking()
                 && self.is_serving()
                 && self.transport.session().is_none_or(TlsSession::is_silent) =>
             {
-                self.leave(Stage::Gone, Fault::Silent.handshake_cause());
+                self.leave(Stage::Gone, TlsFault::Silent.handshake_cause());
             }
             None if self.is_handshaking() && self.is_serving() => {
                 self.fail_handshake(cause_of(error).verdict().name, error, context);
@@ -142,22 +142,22 @@ impl Connection {
         }
     }
 
-    fn handle_handshake_fault(&mut self, fault: &Fault, context: &mut Context) {
+    fn handle_handshake_fault(&mut self, fault: &TlsFault, context: &mut Context) {
         match fault {
             // Nothing has gone wrong.
-            Fault::Silent => self.leave(Stage::Gone, fault.handshake_cause()),
-            Fault::PlainHttp => {
+            TlsFault::Silent => self.leave(Stage::Gone, fault.handshake_cause()),
+            TlsFault::PlainHttp => {
                 self.transport.fall_back_to_plaintext();
                 encode_plain_http_answer(&context.date, self.outbox.tail(&mut context.pool));
                 self.fail_handshake(fault.handshake_cause(), fault, context);
             }
-            Fault::Abandoned
-            | Fault::Truncated
-            | Fault::Alert(_)
-            | Fault::ProxyHeader
-            | Fault::KeysExhausted
-            | Fault::NotTls
-            | Fault::Invalid(_) => {
+            TlsFault::Abandoned
+            | TlsFault::Truncated
+            | TlsFault::Alert(_)
+            | TlsFault::ProxyHeader
+            | TlsFault::KeysExhausted
+            | TlsFault::NotTls
+            | TlsFault::Invalid(_) => {
                 self.fail_handshake(fault.handshake_cause(), fault, context);
             }
         }
@@ -175,13 +175,14 @@ impl Connection {
 
     /// The TLS of an open connection is broken. Nobody can read any more what waits to be sent; but an alert that says why
     /// goes out in good order.
-    fn handle_fault(&mut self, fault: &Fault, context: &mut Context) {
+    fn handle_fault(&mut self, fault: &TlsFault, context: &mut Context) {
         let cause = fault.cause();
-        if self.is_serving() && matches!(fault, Fault::Invalid(_)) {
+        if self.is_serving() && matches!(fault, TlsFault::Invalid(_)) {
             tracing::warn!(cause = cause.verdict().name, rule = %fault, "peer broke a rule of TLS");
         }
         // By an alert, or at least that it is the end.
-        let is_told_why = matches!(fault, Fault::Invalid(_) | Fault::KeysExhausted) && self.is_serving();
+        let is_told_why =
+            matches!(fault, TlsFault::Invalid(_) | TlsFault::KeysExhausted) && self.is_serving();
         self.die(cause, context);
         if is_told_why {
             self.outbox = super::Outbox::default();

@@ -11,7 +11,7 @@ use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
-use crate::bridge::tally::Refusal;
+use crate::bridge::tally::RefusalCause;
 use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
@@ -268,7 +268,7 @@ impl Connection {
             if owed || http.request != request {
                 http.abort_with(self.id, error.cause(), context);
             }
-            self.count_refusal(Refusal::Http(error), context);
+            self.count_refusal(RefusalCause::Http(error), context);
             self.drain(error.code(), context);
         }
         self.close_if_done(context);
@@ -289,7 +289,7 @@ impl Connection {
             TimeoutOutcome::NotYet => {}
             TimeoutOutcome::CloseSilently => self.drain(NO_REQUEST, context),
             TimeoutOutcome::Answered408 => {
-                self.count_refusal(Refusal::Http(HttpError::RequestTimeout), context);
+                self.count_refusal(RefusalCause::Http(HttpError::RequestTimeout), context);
                 self.drain(HttpError::RequestTimeout.code(), context);
             }
             TimeoutOutcome::BodyTimeout => self.drain(CloseCause::BodyTimeout.verdict().name, context),

@@ -2,7 +2,7 @@
 //! before, so the time for the first request, counted from the accept, is the time for the header, too.
 
 use super::{Connection, Protocol};
-use crate::bridge::tally::Refusal;
+use crate::bridge::tally::RefusalCause;
 use crate::io::context::Context;
 use crate::protocol::proxy::{Presence, ProxyError, ProxyHeader, read_proxy_header};
 
@@ -48,7 +48,7 @@ impl Connection {
     fn refuse_proxy_header(&mut self, error: ProxyError, context: &mut Context) {
         tracing::warn!(cause = error.code(), rule = %error, "peer broke a rule of the PROXY protocol");
         error.encode_answer(&context.date, self.outbox.tail(&mut context.pool));
-        self.count_refusal(Refusal::Proxy(error), context);
+        self.count_refusal(RefusalCause::Proxy(error), context);
         self.drain(error.code(), context);
     }
 }

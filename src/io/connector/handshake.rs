@@ -12,7 +12,7 @@ use crate::protocol::connect::{ConnectCause, ConnectFailure, RefusedResponse, Re
 use crate::protocol::http::body::BodyDecoder;
 use crate::protocol::http::head::BodyLength;
 use crate::protocol::websocket::opening::{Grant, LONGEST_HEAD, Opening};
-use crate::tls::fault::Fault;
+use crate::tls::fault::TlsFault;
 
 /// Returns what the server grants, and the bytes that came behind its response: they are frames.
 pub async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
@@ -76,8 +76,8 @@ async fn receive<S: AsyncRead + Unpin>(stream: &mut S, bytes: &mut Vec<u8>) -> R
 
 fn ended(error: &io::Error) -> ConnectFailure {
     // With TLS 1.3 a server refuses a client's certificate only when the client takes the handshake for complete.
-    let cause = match Fault::of(error) {
-        Some(Fault::Alert(_) | Fault::Invalid(_)) => ConnectCause::Tls,
+    let cause = match TlsFault::of(error) {
+        Some(TlsFault::Alert(_) | TlsFault::Invalid(_)) => ConnectCause::Tls,
         Some(_) | None => ConnectCause::Ended,
     };
     let failure = ConnectFailure::new(cause, error.to_string());

@@ -11,7 +11,7 @@ use super::system_error::{exhaustion, system_code};
 use crate::io::transport::Transport;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
 use crate::tls::client::ClientTls;
-use crate::tls::fault::{Fault, words};
+use crate::tls::fault::{TlsFault, words};
 
 /// Speaks TLS on a fresh connection from now on.
 pub async fn secure(transport: &mut Transport, tls: ClientTls) -> Result<(), ConnectFailure> {
@@ -53,7 +53,7 @@ fn poll_handshake(transport: &mut Transport, task: &mut TaskContext<'_>) -> Poll
         let mut buffer = ReadBuf::new(&mut buffer);
         match transport.poll_read(task, &mut buffer)? {
             Poll::Ready(()) if buffer.filled().is_empty() && transport.is_handshaking() => {
-                return Poll::Ready(Err(Fault::Abandoned.into()));
+                return Poll::Ready(Err(TlsFault::Abandoned.into()));
             }
             // What was read may have to be answered, or have been the last message.
             Poll::Pending if transport.is_handshaking() && transport.unsent() == 0 => return Poll::Pending,
@@ -65,21 +65,21 @@ fn poll_handshake(transport: &mut Transport, task: &mut TaskContext<'_>) -> Poll
 /// What a handshake that failed has failed of, in words for whoever runs the client.
 fn failure_of(error: &io::Error) -> ConnectFailure {
     let tls = |detail: String| ConnectFailure::new(ConnectCause::Tls, detail);
-    match Fault::of(error) {
+    match TlsFault::of(error) {
         None => {
             let failure = ConnectFailure::new(ConnectCause::Ended, format!("in the TLS handshake: {error}"));
             ConnectFailure { system: system_code(error), ..failure }
         }
-        Some(Fault::Silent | Fault::Abandoned | Fault::Truncated) => {
+        Some(TlsFault::Silent | TlsFault::Abandoned | TlsFault::Truncated) => {
             tls("the server left in the middle of it".to_owned())
         }
-        Some(fault @ Fault::KeysExhausted) => tls(fault.to_string()),
-        Some(Fault::Alert(alert)) => tls(format!("the server sent the alert {alert:?}")),
-        Some(Fault::PlainHttp | Fault::ProxyHeader | Fault::NotTls) => tls(NO_TLS.to_owned()),
-        Some(Fault::Invalid(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) => {
-            tls(NO_TLS.to_owned())
-        }
-        Some(Fault::Invalid(error)) => tls(words(error)),
+        Some(fault @ TlsFault::KeysExhausted) => tls(fault.to_string()),
+        Some(TlsFault::Alert(alert)) => tls(format!("the server sent the alert {alert:?}")),
+        Some(TlsFault::PlainHttp | TlsFault::ProxyHeader | TlsFault::NotTls) => tls(NO_TLS.to_owned()),
+        Some(TlsFault::Invalid(rustls::Error::InvalidMessage(
+            rustls::InvalidMessage::InvalidContentType,
+        ))) => tls(NO_TLS.to_owned()),
+        Some(TlsFault::Invalid(error)) => tls(words(error)),
     }
 }
 

@@ -49,7 +49,7 @@ use crate::io::registry::Registry;
 use crate::io::relief::Relief;
 use crate::io::reserve::Reserve;
 use crate::io::rest::Rest;
-use crate::io::shutdowns::Shutdowns;
+use crate::io::shutdowns::WorkerShutdowns;
 use crate::io::timers::Entry;
 use crate::io::topics::Subscriber;
 use crate::io::watch::LONGEST_NAP;
@@ -72,7 +72,7 @@ pub struct Worker {
     /// How to serve the connections of each app.
     setups: HashMap<u32, AppSetup>,
     /// Apps that are being shut down.
-    shutdowns: Shutdowns,
+    shutdowns: WorkerShutdowns,
     /// Apps whose last connection is waited for.
     endings: Endings,
     context: Context,
@@ -161,7 +161,7 @@ impl Worker {
             connector: Connector::default(),
             ended: HashMap::new(),
             setups: HashMap::new(),
-            shutdowns: Shutdowns::default(),
+            shutdowns: WorkerShutdowns::default(),
             endings: Endings::default(),
             context: Context::default(),
             scratch: vec![0; SCRATCH],

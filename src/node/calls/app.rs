@@ -28,7 +28,7 @@ use crate::node::state::routes::router::{HandlerId, Priority, Router, Verb};
 use crate::node::turn::cached_route::CachedRoute;
 use crate::node::turn::declarative::Declarative;
 use crate::protocol::cause::CloseCause;
-use crate::protocol::proxy::{Presence, Trust};
+use crate::protocol::proxy::{Presence, TrustedPeers};
 use crate::tls::names::DomainId;
 
 /// One app.
@@ -319,7 +319,7 @@ pub fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// by commas, name.
 pub fn trust_proxies<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let presence = if call.truthy(1) { Presence::Required } else { Presence::Optional };
-    let (entries, mut trust) = (call.text(2)?, Trust::default());
+    let (entries, mut trust) = (call.text(2)?, TrustedPeers::default());
     for entry in entries.split(',') {
         if !trust.add(entry) {
             let text = format!(

@@ -22,7 +22,7 @@ use crate::node::state::handles::Handle;
 use crate::node::state::routes::behavior::{Behavior, Route, Target};
 use crate::protocol::connect::{ConnectFailure, ResponseFields};
 use crate::protocol::websocket::opening::{InvalidWish, Opening, Wishes};
-use crate::tls::client::{ClientOptions, ClientTls, Trust};
+use crate::tls::client::{ClientOptions, ClientTls, ServerTrust};
 use crate::tls::source::Source;
 
 impl Environment {
@@ -180,7 +180,7 @@ fn tls(env: Env<'_>, value: Value<'_>) -> Result<Option<ClientTls>, Misuse> {
     };
     let name = ServerName::try_from(env.text(env.element(value, 0))?)
         .map_err(|_| Misuse::invalid_value("servername must be a host name or an IP address"))?;
-    let trust = if env.truthy(env.element(value, 5)) { Trust::Anybody } else { Trust::Verified };
+    let trust = if env.truthy(env.element(value, 5)) { ServerTrust::Anybody } else { ServerTrust::Verified };
     let options = ClientOptions { ca: source(1, "ca")?, identity, passphrase: bytes(4)?, trust };
     let tls = ClientTls::new(name, options);
     tls.map(Some).map_err(|error| Refusal::from(error).thrown("connect"))

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 use napi::bindgen_prelude::{Buffer, Either};
 use napi::{Result as NapiResult, Task};
 
-use crate::files::open_file::{Facts, Kind, Links, OpenFile};
+use crate::files::open_file::{FileMetadata, Kind, Links, OpenFile};
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Value, spawn};
@@ -32,7 +32,7 @@ thread_local! {
 impl Files {
     /// Enters a file that was just opened. If it is open already, that one is used and this one is closed.
     fn enter(&mut self, file: OpenFile) -> Option<Handle> {
-        let Some(identity) = file.facts.identity else { return self.table.insert(Arc::new(file)).ok() };
+        let Some(identity) = file.metadata.identity else { return self.table.insert(Arc::new(file)).ok() };
         let known = self.by_identity.get(&identity).and_then(Weak::upgrade);
         let file = known.unwrap_or_else(|| {
             let file = Arc::new(file);
@@ -44,7 +44,7 @@ impl Files {
 
     /// Closes a file, unless somebody else sends it or it is just being read.
     fn close(&mut self, handle: Handle) {
-        let Some(identity) = self.table.remove(handle).and_then(|file| file.facts.identity) else { return };
+        let Some(identity) = self.table.remove(handle).and_then(|file| file.metadata.identity) else { return };
         if self.by_identity.get(&identity).is_some_and(|file| file.strong_count() == 0) {
             self.by_identity.remove(&identity);
         } else if self.by_identity.len() > 2 * self.table.len() {
@@ -110,7 +110,7 @@ impl Task for Opening {
             Ok(file) => file,
             Err(error) => return Ok(Either::B(error)),
         };
-        let Facts { kind, size, modified, .. } = file.facts;
+        let FileMetadata { kind, size, modified, .. } = file.metadata;
         let kind = match kind {
             Kind::File => 0.0,
             Kind::Folder => 1.0,

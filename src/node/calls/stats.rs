@@ -191,7 +191,7 @@ const CAUSES: usize = CloseCause::ALL.len();
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::tally::Refusal;
+    use crate::bridge::tally::RefusalCause;
     use crate::protocol::http::error::HttpError;
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
         stats.share(2);
         for (tally, count) in stats.tallies().iter().zip([1, 10]) {
             tally.messages_dropped.add(count);
-            tally.count_refusal(Refusal::Http(HttpError::BareLf));
+            tally.count_refusal(RefusalCause::Http(HttpError::BareLf));
         }
         stats.note_dropped();
         stats.note_opened();

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Type, Value};
-use crate::tls::error::{Fault, OptionError};
+use crate::tls::error::{OptionFault, OptionError};
 use crate::tls::options::Options;
 use crate::tls::source::Source;
 
@@ -114,7 +114,7 @@ impl Reader<'_> {
         let place = format!("{name} '{path}'");
         match read_file(&path) {
             Ok(text) => Ok(Some(Source { place, text })),
-            Err(error) => Err(OptionError::new(Fault::File, place, error.to_string()).into()),
+            Err(error) => Err(OptionError::new(OptionFault::File, place, error.to_string()).into()),
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct Meaning {
 
 /// What has been learnt from the fields so far.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct FramingFields {
     /// A Host field came.
     has_host: bool,
     /// Content-Length.
@@ -64,7 +64,7 @@ enum Persistence {
     Close,
 }
 
-impl Facts {
+impl FramingFields {
     /// Takes note of one field. The name is in lower case, the value is trimmed.
     pub(super) fn learn(&mut self, name: &[u8], value: &[u8]) -> Result<(), HttpError> {
         match name {
@@ -224,11 +224,11 @@ mod tests {
 
     /// The decision on these fields.
     fn decide(version: Version, fields: &[(&str, &str)]) -> Result<Meaning, HttpError> {
-        let mut facts = Facts::default();
+        let mut framing = FramingFields::default();
         for (name, value) in fields {
-            facts.learn(name.as_bytes(), value.as_bytes())?;
+            framing.learn(name.as_bytes(), value.as_bytes())?;
         }
-        facts.conclude(version)
+        framing.conclude(version)
     }
 
     /// The decision on an HTTP/1.1 request with a Host and these fields.

@@ -11,7 +11,7 @@
 
 use super::error::HttpError;
 use super::field::{lower_case_token_byte, parse_field};
-use super::framing::{Facts, is_authority};
+use super::framing::{FramingFields, is_authority};
 
 pub use super::field::{HeaderField, Span, is_field_value, is_token, is_token_byte, members, trim};
 pub use super::framing::{BodyLength, Version};
@@ -88,19 +88,19 @@ pub fn parse_head(
 
     let mut next = parse_request_line(bytes, head)?;
     head.fields.clear();
-    let mut facts = Facts::default();
+    let mut framing = FramingFields::default();
     let empty_line = end - 2;
     while next < empty_line {
         if head.fields.len() == limits.max_headers {
             return Err(HttpError::TooManyFields);
         }
         let (field, following) = parse_field(bytes, next)?;
-        facts.learn(field.name.of(bytes), field.value.of(bytes))?;
+        framing.learn(field.name.of(bytes), field.value.of(bytes))?;
         head.fields.push(field);
         next = following;
     }
 
-    let meaning = facts.conclude(head.version)?;
+    let meaning = framing.conclude(head.version)?;
     head.body = meaning.body;
     head.keep_alive = meaning.keep_alive;
     head.expects_continue = meaning.expects_continue;

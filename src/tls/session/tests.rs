@@ -63,7 +63,7 @@ struct Pair {
     client: ClientConnection,
     session: TlsSession,
     opened: Vec<u8>,
-    fault: Option<Fault>,
+    fault: Option<TlsFault>,
     /// Bytes that reach the session at a time, and room in the buffer that they are read into.
     step: usize,
 }
@@ -244,10 +244,10 @@ fn keys_that_are_used_up_are_told_before_anything_is_lost() {
         match pair.session.write(&[IoSlice::new(b"x")], &mut Full(0)) {
             Ok(count) => sent += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => pair.exchange(),
-            Err(error) => break Fault::of(&error).cloned(),
+            Err(error) => break TlsFault::of(&error).cloned(),
         }
     };
-    assert_eq!((fault, worn_at), (Some(Fault::KeysExhausted), Some(300 - 64 - 1)));
+    assert_eq!((fault, worn_at), (Some(TlsFault::KeysExhausted), Some(300 - 64 - 1)));
     assert!((280..299).contains(&sent), "{sent}");
     pair.session.say_goodbye();
     pair.exchange();
@@ -350,7 +350,7 @@ fn the_end_is_told_apart_from_a_cut() {
         pair.client.writer().write_all(b"last words").unwrap();
         pair.exchange();
         assert_eq!((&pair.opened[..], pair.session.has_ended()), (&b"last words"[..], false));
-        assert_eq!(pair.session.handle_fin(), Err(Fault::Truncated));
+        assert_eq!(pair.session.handle_fin(), Err(TlsFault::Truncated));
     }
 }
 
@@ -368,7 +368,7 @@ fn a_changed_record_is_a_fault_behind_what_was_in_order() {
         *sealed.last_mut().unwrap() ^= 1;
         pair.receive(&sealed);
         assert_eq!(pair.opened, b"good");
-        assert_eq!(pair.fault, Some(Fault::Invalid(rustls::Error::DecryptError)));
+        assert_eq!(pair.fault, Some(TlsFault::Invalid(rustls::Error::DecryptError)));
         assert!(pair.session.has_failed());
         // The peer is told.
         pair.exchange();
@@ -384,17 +384,17 @@ fn first_bytes_that_are_not_tls_are_named() {
         pair.receive(bytes);
         pair.fault
     };
-    assert_eq!(fault(b"GET / HTTP/1.1\r\n\r\n"), Some(Fault::PlainHttp));
-    assert_eq!(fault(b"P"), Some(Fault::PlainHttp));
-    assert_eq!(fault(&[0; 64]), Some(Fault::NotTls));
-    assert_eq!(fault(b"\r\n\r\n\0\r\nQUIT\n!"), Some(Fault::ProxyHeader));
-    assert_eq!(fault(b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n"), Some(Fault::ProxyHeader));
-    assert!(matches!(fault(&[22, 3, 1, 0, 4, 9, 9, 9, 9]), Some(Fault::Invalid(_))));
+    assert_eq!(fault(b"GET / HTTP/1.1\r\n\r\n"), Some(TlsFault::PlainHttp));
+    assert_eq!(fault(b"P"), Some(TlsFault::PlainHttp));
+    assert_eq!(fault(&[0; 64]), Some(TlsFault::NotTls));
+    assert_eq!(fault(b"\r\n\r\n\0\r\nQUIT\n!"), Some(TlsFault::ProxyHeader));
+    assert_eq!(fault(b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n"), Some(TlsFault::ProxyHeader));
+    assert!(matches!(fault(&[22, 3, 1, 0, 4, 9, 9, 9, 9]), Some(TlsFault::Invalid(_))));
     let mut silent = Pair::new(VERSIONS[1], 1024);
-    assert_eq!(silent.session.handle_fin(), Err(Fault::Silent));
+    assert_eq!(silent.session.handle_fin(), Err(TlsFault::Silent));
     let mut begun = Pair::new(VERSIONS[1], 1024);
     begun.receive(&[22, 3]);
-    assert_eq!(begun.session.handle_fin(), Err(Fault::Abandoned));
+    assert_eq!(begun.session.handle_fin(), Err(TlsFault::Abandoned));
 }
 
 #[test]
@@ -443,6 +443,6 @@ fn what_came_behind_the_first_message_is_kept_while_the_handshake_waits() {
         }
         assert_eq!(fault, None, "{step}");
         assert!(session.is_suspended() && session.resume());
-        assert!(matches!(session.open_pending(&mut [0; 64]), Err(Fault::Invalid(_))), "{step}");
+        assert!(matches!(session.open_pending(&mut [0; 64]), Err(TlsFault::Invalid(_))), "{step}");
     }
 }
