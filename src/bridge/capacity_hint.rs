@@ -11,14 +11,14 @@ impl CapacityHint {
     pub fn clear(&mut self, buffer: &mut Vec<u8>) {
         self.0 = buffer.len().max(self.0 - self.0 / 8);
         buffer.clear();
-        buffer.shrink_to((2 * self.0).clamp(LEAST, MOST));
+        buffer.shrink_to((2 * self.0).clamp(MIN_CAPACITY, MAX_CAPACITY));
     }
 }
 
 /// Kept in any case. A batch of small messages stays far below it.
-pub const LEAST: usize = 256 * 1024;
+pub const MIN_CAPACITY: usize = 256 * 1024;
 /// Never kept more. Holds what a worker hands over in one pass while several large bodies arrive.
-pub const MOST: usize = 4 * 1024 * 1024;
+pub const MAX_CAPACITY: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -33,19 +33,19 @@ mod tests {
     #[test]
     fn what_a_large_message_took_is_given_back() {
         let (mut capacity_hint, mut buffer) = (CapacityHint::default(), Vec::new());
-        assert!(use_once(&mut capacity_hint, &mut buffer, 8 * MOST) <= MOST);
+        assert!(use_once(&mut capacity_hint, &mut buffer, 8 * MAX_CAPACITY) <= MAX_CAPACITY);
         let capacity = (0..60).map(|_| use_once(&mut capacity_hint, &mut buffer, 100)).last();
-        assert!(capacity <= Some(LEAST));
+        assert!(capacity <= Some(MIN_CAPACITY));
     }
 
     #[test]
     fn what_is_needed_again_is_kept() {
         let (mut capacity_hint, mut buffer) = (CapacityHint::default(), Vec::new());
         for _ in 0..3 {
-            use_once(&mut capacity_hint, &mut buffer, MOST / 2);
+            use_once(&mut capacity_hint, &mut buffer, MAX_CAPACITY / 2);
         }
         for _ in 0..3 {
-            assert!(use_once(&mut capacity_hint, &mut buffer, 10) >= MOST / 2);
+            assert!(use_once(&mut capacity_hint, &mut buffer, 10) >= MAX_CAPACITY / 2);
         }
     }
 }

@@ -51,7 +51,7 @@ pub enum Value {
     Number(f64),
     /// A truth value.
     Boolean(bool),
-    /// Text. May come from a peer, so it may hold anything; at most [`MOST_TEXT`] characters.
+    /// Text. May come from a peer, so it may hold anything; at most [`MAX_TEXT`] characters.
     Text(String),
 }
 
@@ -59,7 +59,7 @@ impl Value {
     /// Text, cut where it gets too long.
     #[must_use]
     pub fn text(mut text: String) -> Self {
-        if let Some((end, _)) = text.char_indices().nth(MOST_TEXT) {
+        if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
             text.truncate(end);
             text.pop();
             text.push('…');
@@ -101,7 +101,7 @@ impl Record {
 
 /// Characters of text that a field holds. Reasons of Close frames fit; a request target may have 16 KiB, and thousands
 /// of records may wait.
-pub const MOST_TEXT: usize = 256;
+pub const MAX_TEXT: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -119,9 +119,9 @@ mod tests {
 
     #[test]
     fn long_text_is_cut_between_characters() {
-        let fitting = "é".repeat(MOST_TEXT);
+        let fitting = "é".repeat(MAX_TEXT);
         assert_eq!(Value::text(fitting.clone()), Value::Text(fitting));
-        let cut = format!("{}…", "é".repeat(MOST_TEXT - 1));
-        assert_eq!(Value::text("é".repeat(MOST_TEXT + 1)), Value::Text(cut));
+        let cut = format!("{}…", "é".repeat(MAX_TEXT - 1));
+        assert_eq!(Value::text("é".repeat(MAX_TEXT + 1)), Value::Text(cut));
     }
 }

@@ -9,9 +9,9 @@ use super::queue::NodeBell;
 use super::record::{Level, Record};
 use super::sync::{Arc, Mutex, lock};
 
-/// Records that may wait; when there are more, the oldest are lost. With [`super::record::MOST_TEXT`], this is a few
+/// Records that may wait; when there are more, the oldest are lost. With [`super::record::MAX_TEXT`], this is a few
 /// megabytes.
-pub const MOST_RECORDS: usize = 10_000;
+pub const MAX_RECORDS: usize = 10_000;
 
 /// The message of the record that tells of losses.
 const LOSS: &str = "records were lost, because the listener does not keep up";
@@ -27,7 +27,7 @@ pub struct RecordQueue {
 struct State {
     /// The least important level that the listener wants; `None` while there is no listener.
     wanted: Option<Level>,
-    /// Oldest first; at most [`MOST_RECORDS`].
+    /// Oldest first; at most [`MAX_RECORDS`].
     records: VecDeque<Record>,
     /// How many were lost since the last one that was taken.
     lost: u64,
@@ -57,7 +57,7 @@ impl RecordQueue {
         if state.wanted.is_none_or(|level| record.level > level) {
             return;
         }
-        if state.records.len() == MOST_RECORDS {
+        if state.records.len() == MAX_RECORDS {
             state.records.pop_front();
             state.lost += 1;
         }
@@ -144,15 +144,15 @@ mod tests {
     fn the_oldest_are_lost_and_one_record_tells_how_many() {
         let (queue, _, _) = queue();
         queue.set_wanted(Some(Level::Debug));
-        for number in 0..MOST_RECORDS + 7 {
+        for number in 0..MAX_RECORDS + 7 {
             queue.push(record(Level::Debug, number));
         }
-        assert_eq!(queue.waiting(), MOST_RECORDS + 1);
+        assert_eq!(queue.waiting(), MAX_RECORDS + 1);
         let told = queue.take().unwrap();
         assert_eq!(told.level, Level::Error);
         assert_eq!(told.fields, [Field { name: "count", value: Value::Number(7.0) }]);
         assert_eq!(queue.take(), Some(record(Level::Debug, 7)));
-        assert_eq!(queue.waiting(), MOST_RECORDS - 1);
+        assert_eq!(queue.waiting(), MAX_RECORDS - 1);
         queue.push(record(Level::Debug, 0));
         assert_eq!(queue.take(), Some(record(Level::Debug, 8)), "nothing was lost since");
     }
@@ -161,7 +161,7 @@ mod tests {
     fn switching_off_forgets_losses_too() {
         let (queue, _, _) = queue();
         queue.set_wanted(Some(Level::Debug));
-        for number in 0..=MOST_RECORDS {
+        for number in 0..=MAX_RECORDS {
             queue.push(record(Level::Debug, number));
         }
         queue.set_wanted(None);

@@ -9,12 +9,12 @@ pub fn available() -> Option<u64> {
     static AVAILABLE: OnceLock<Option<u64>> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
         let read = |path: &str| std::fs::read_to_string(path).ok();
-        if cfg!(any(target_os = "linux", target_os = "android")) { least(read) } else { None }
+        if cfg!(any(target_os = "linux", target_os = "android")) { smallest(read) } else { None }
     })
 }
 
 /// What the files of Linux say, which `read` reads.
-fn least(read: impl Fn(&str) -> Option<String>) -> Option<u64> {
+fn smallest(read: impl Fn(&str) -> Option<String>) -> Option<u64> {
     let machine = read("/proc/meminfo").and_then(|text| total_of(&text));
     let groups = read("/proc/self/cgroup").unwrap_or_default();
     let limits = groups.lines().filter_map(place_of).flat_map(|(root, file, path)| {
@@ -61,7 +61,7 @@ mod tests {
     fn limit(files: &[(&str, &str)]) -> Option<u64> {
         let find =
             |path: &str| files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned());
-        least(find)
+        smallest(find)
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Outbox {
     pub fn append(&mut self, data: &[u8], transport: &mut Transport, pool: &mut BufferPool) {
         let mut rest = data;
         let before = self.tail.len() - self.written;
-        if data.len() >= THROUGH_FROM && self.queue.is_none() && before <= MOST_BEFORE {
+        if data.len() >= THROUGH_FROM && self.queue.is_none() && before <= MAX_BEFORE {
             let pieces = [IoSlice::new(&self.tail[self.written..]), IoSlice::new(data)];
             // A failure is met again by the next flush.
             let count = transport.try_write_vectored(&pieces).unwrap_or(0);
@@ -129,8 +129,8 @@ impl Outbox {
     fn pieces<'a>(&'a self, queue: &'a VecDeque<Bytes>) -> Vec<IoSlice<'a>> {
         let mut skip = self.written;
         let all = queue.iter().map(|piece| &piece[..]).chain([&self.tail[..]]);
-        let mut pieces = Vec::with_capacity(queue.len().min(MOST_PIECES) + 1);
-        for piece in all.take(MOST_PIECES) {
+        let mut pieces = Vec::with_capacity(queue.len().min(MAX_PIECES) + 1);
+        for piece in all.take(MAX_PIECES) {
             let rest = &piece[skip.min(piece.len())..];
             skip = 0;
             if !rest.is_empty() {
@@ -181,7 +181,7 @@ impl BufferPool {
     }
 
     fn give(&mut self, mut buffer: Vec<u8>) {
-        if self.spares.len() < MOST_SPARES && buffer.capacity() <= LARGEST_SPARE {
+        if self.spares.len() < MAX_SPARES && buffer.capacity() <= LARGEST_SPARE {
             buffer.clear();
             self.spares.push(buffer);
         }
@@ -191,18 +191,18 @@ impl BufferPool {
 /// Bytes, from which on a system call of its own costs less than copying them, now and perhaps again.
 const THROUGH_FROM: usize = 16 * 1024;
 /// Bytes in front of them that a socket which takes more may still have: the head of the response, mostly.
-const MOST_BEFORE: usize = 4096;
+const MAX_BEFORE: usize = 4096;
 /// Frame length, in bytes, from which sharing costs less than copying: a reference, a queue entry and a vectored
 /// write are worth about a page of memcpy.
 const SHARE_FROM: usize = 4096;
 /// Pieces per vectored write. The kernel takes up to 1024 (IOV_MAX); a few dozen fill any socket buffer.
-const MOST_PIECES: usize = 64;
+const MAX_PIECES: usize = 64;
 /// Written bytes, from which on the front of a long tail is given back while the rest still waits.
 const COMPACT_FROM: usize = 64 * 1024;
 /// Capacity of a new buffer, in bytes: a few small responses or messages.
 const FRESH_CAPACITY: usize = 1024;
 /// Buffers a worker keeps. More connections than this rarely have output between two flushes.
-const MOST_SPARES: usize = 128;
+const MAX_SPARES: usize = 128;
 /// Capacity, in bytes, above which a buffer is freed rather than kept.
 const LARGEST_SPARE: usize = 64 * 1024;
 

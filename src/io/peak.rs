@@ -8,7 +8,7 @@ use crate::protocol::time::Timestamp;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peak {
     /// The most bytes at a time.
-    most: u64,
+    max: u64,
     /// Bytes that had been sent by then.
     sent: u64,
     /// When memory is given back, unless it is needed again before, and how many bytes had been sent when that was decided.
@@ -25,15 +25,15 @@ impl Peak {
     /// So many bytes are held at the moment, and so many have been sent in all. Returns whether memory is to be given back.
     #[must_use]
     pub fn look(&mut self, held: u64, sent: u64, now: Timestamp) -> bool {
-        self.most = self.most.max(held);
-        let is_over = self.was_high() && held <= self.most / 2;
+        self.max = self.max.max(held);
+        let is_over = self.was_high() && held <= self.max / 2;
         let is_worth_it = is_over || (self.has_worked(sent) && held < WORTH);
         match self.due {
             None if is_worth_it => self.due = Some((now + CALM, sent)),
             Some(_) if !is_worth_it => self.due = None,
             Some((due, before)) if due <= now => {
                 if is_over || sent - before < QUIET {
-                    *self = Self { most: held, sent, due: None };
+                    *self = Self { max: held, sent, due: None };
                     return true;
                 }
                 self.due = Some((now + CALM, sent));
@@ -46,7 +46,7 @@ impl Peak {
     /// Whether there was so much at a time that giving it back is worth the effort.
     #[must_use]
     pub const fn was_high(self) -> bool {
-        self.most >= WORTH
+        self.max >= WORTH
     }
 
     /// Whether so much was sent that little by little the allocator may have kept as much.

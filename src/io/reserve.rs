@@ -23,7 +23,7 @@ impl Reserve {
 
 /// The first descriptor of the reserve, if a process may have so many.
 fn begin(limit: u64) -> u64 {
-    limit.saturating_sub((limit / 32).clamp(LEAST, MOST))
+    limit.saturating_sub((limit / 32).clamp(MIN_RESERVE, MAX_RESERVE))
 }
 
 /// Descriptors that the process may have; `None` where that is not known, and room is made only once they have run out.
@@ -41,8 +41,8 @@ const fn limit() -> Option<u64> {
     None
 }
 
-const LEAST: u64 = 8;
-const MOST: u64 = 256;
+const MIN_RESERVE: u64 = 8;
+const MAX_RESERVE: u64 = 256;
 
 #[cfg(test)]
 mod tests {

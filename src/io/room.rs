@@ -72,7 +72,7 @@ fn is_newcomer(candidates: &mut [Candidate], now: Timestamp) -> impl Fn(&Candida
 
 /// The same among those of one standing, oldest first.
 fn oldest(alike: &[Candidate], count: usize) -> Vec<&Candidate> {
-    let share = (alike.len() / SHARES).max(LEAST_SHARE);
+    let share = (alike.len() / SHARES).max(MIN_SHARE);
     let mut held: HashMap<IpAddr, usize> = HashMap::new();
     for network in alike.iter().filter_map(|it| it.address.map(network)) {
         *held.entry(network).or_default() += 1;
@@ -105,7 +105,7 @@ const NEWCOMER: u64 = 8;
 /// An address has more than its share if it has more than one in so many of what there is,
 const SHARES: usize = 8;
 /// and more than this: browsers open six connections at once, and several of them may share an address.
-const LEAST_SHARE: usize = 32;
+const MIN_SHARE: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -146,7 +146,7 @@ mod tests {
         let party = (100..200).map(|slot| candidate(slot, Standing::Opening, u64::from(slot), "10.9.9.9"));
         let all: Vec<_> = others.chain(party).collect();
         // Down to its share it goes, oldest first; behind that it is as good as the others.
-        let beyond = 100 - LEAST_SHARE as u32;
+        let beyond = 100 - MIN_SHARE as u32;
         let chosen = slots(&all, beyond as usize + 1);
         assert_eq!(chosen[..beyond as usize], (100..100 + beyond).collect::<Vec<_>>());
         assert!(chosen[beyond as usize] < 100, "{chosen:?}");
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn a_few_connections_of_one_address_are_no_reason() {
         let mut all: Vec<_> =
-            (0..LEAST_SHARE as u32).map(|slot| candidate(slot, Standing::Idle, 9, "::1")).collect();
+            (0..MIN_SHARE as u32).map(|slot| candidate(slot, Standing::Idle, 9, "::1")).collect();
         all.push(candidate(77, Standing::Idle, 8, "::2:0:0:0:1"));
         assert_eq!(slots(&all, 1), [77]);
     }

@@ -57,7 +57,7 @@ struct Outlet {
 
 #[derive(Debug)]
 struct State {
-    /// Oldest first, each with the moment when it was made; at most [`MOST_WAITING`].
+    /// Oldest first, each with the moment when it was made; at most [`MAX_WAITING`].
     waiting: VecDeque<(Record, Duration)>,
     /// How many were lost since a notice told of the last ones.
     lost: u64,
@@ -90,7 +90,7 @@ impl Outlet {
     /// Adds a record; if there is no room the oldest is lost. Returns whether the caller has to start the thread.
     fn push(&self, record: Record, since_1970: Duration) -> bool {
         let mut state = self.lock();
-        if state.waiting.len() == MOST_WAITING {
+        if state.waiting.len() == MAX_WAITING {
             state.waiting.pop_front();
             state.lost += 1;
         }
@@ -141,7 +141,7 @@ impl Outlet {
             return None;
         }
         state.thread = Thread::Writing;
-        let count = state.waiting.len().min(MOST_AT_ONCE);
+        let count = state.waiting.len().min(MAX_AT_ONCE);
         let records = state.waiting.drain(..count).collect();
         Some(Batch { records, lost: std::mem::take(&mut state.lost) })
     }
@@ -200,12 +200,12 @@ fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Records that may wait; when there are more, the oldest are lost. With [`crate::bridge::record::MOST_TEXT`], this is a
+/// Records that may wait; when there are more, the oldest are lost. With [`crate::bridge::record::MAX_TEXT`], this is a
 /// few megabytes.
-const MOST_WAITING: usize = 10_000;
+const MAX_WAITING: usize = 10_000;
 /// Records that are written at once. Fewer would mean more system calls; with more, those that are lost would be missing
 /// later than they could.
-const MOST_AT_ONCE: usize = 256;
+const MAX_AT_ONCE: usize = 256;
 /// How long the thread stays without anything to write.
 const LINGER: Duration = Duration::from_secs(1);
 /// How long the end of an environment may wait until everything is written. Nobody who reads at all takes that long, and
@@ -305,14 +305,14 @@ mod tests {
         Scene::run(|scene| {
             scene.say("first");
             scene.until_stuck();
-            for number in 0..MOST_WAITING + 7 {
+            for number in 0..MAX_WAITING + 7 {
                 scene.say(number);
             }
             assert_eq!(scene.read(1), ["first"]);
-            let rest = scene.read(MOST_WAITING.div_ceil(MOST_AT_ONCE));
+            let rest = scene.read(MAX_WAITING.div_ceil(MAX_AT_ONCE));
             assert_eq!(rest[0], "count=7");
             let numbers: Vec<usize> = rest[1..].iter().map(|number| number.parse().unwrap()).collect();
-            assert_eq!(numbers, (7..MOST_WAITING + 7).collect::<Vec<_>>());
+            assert_eq!(numbers, (7..MAX_WAITING + 7).collect::<Vec<_>>());
         });
     }
 

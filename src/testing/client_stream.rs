@@ -142,7 +142,7 @@ fn read_header(
     if opcode >= 8 && short > 125 {
         return Err(CloseCause::ControlTooLong);
     }
-    let (size, least) = match short {
+    let (size, min) = match short {
         126 => (2, 126),
         127 => (8, 1 << 16),
         _ => (0, 0),
@@ -153,7 +153,7 @@ fn read_header(
     let Some(field) = wire.get(2..2 + size) else { return Ok(None) };
     let length = field.iter().fold(0, |length, &byte| length << 8 | u64::from(byte));
     let length = if size == 0 { u64::from(short) } else { length };
-    if length < least {
+    if length < min {
         return Err(CloseCause::NonMinimalLength);
     }
     match (opcode, message) {

@@ -48,9 +48,9 @@ pub fn read_frames(mut bytes: &[u8]) -> Vec<ServerFrame> {
 }
 
 /// A length of `N` bytes and what follows it.
-fn extended<const N: usize>(bytes: &[u8], least: usize) -> (usize, &[u8]) {
+fn extended<const N: usize>(bytes: &[u8], min: usize) -> (usize, &[u8]) {
     let Some((field, rest)) = bytes.split_first_chunk::<N>() else { panic!("half a header") };
     let length = field.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
-    assert!(length >= least, "a length of {length} in {N} bytes");
+    assert!(length >= min, "a length of {length} in {N} bytes");
     (length, rest)
 }

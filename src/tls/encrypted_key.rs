@@ -63,11 +63,11 @@ pub fn decrypt_pkcs8(der: &[u8], passphrase: &[u8]) -> Result<Vec<u8>, DecryptEr
 /// A document must not decide how long the construction of an app takes, and how much memory.
 fn is_excessive(kdf: &Kdf) -> bool {
     match kdf {
-        Kdf::Pbkdf2(kdf) => kdf.iteration_count > MOST_ITERATIONS,
+        Kdf::Pbkdf2(kdf) => kdf.iteration_count > MAX_ITERATIONS,
         Kdf::Scrypt(kdf) => {
             // RFC 7914 §2: the memory is 128·N·r bytes, the time that much p times.
             let memory = kdf.cost_parameter.saturating_mul(128 * u64::from(kdf.block_size));
-            memory > MOST_MEMORY || memory.saturating_mul(u64::from(kdf.parallelization)) > 8 * MOST_MEMORY
+            memory > MAX_MEMORY || memory.saturating_mul(u64::from(kdf.parallelization)) > 8 * MAX_MEMORY
         }
         _ => false,
     }
@@ -127,9 +127,9 @@ const DER_SEQUENCE: u8 = 0x30;
 /// Bytes of the initialisation vector that serve as salt.
 const SALT: usize = 8;
 /// Iterations of PBKDF2: some seconds. OpenSSL writes 2048, and 600,000 is what is recommended for passwords.
-const MOST_ITERATIONS: u32 = 10_000_000;
+const MAX_ITERATIONS: u32 = 10_000_000;
 /// Bytes of memory for scrypt. OpenSSL writes what takes 16 MiB.
-const MOST_MEMORY: u64 = 256 * 1024 * 1024;
+const MAX_MEMORY: u64 = 256 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

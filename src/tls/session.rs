@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::fault::TlsFault;
 use super::names::{Answer, DomainId};
 use super::setup::TlsSetup;
-use super::wear::{Wear, most_records};
+use super::wear::{Wear, max_records};
 
 /// See the top of the file.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ impl TlsSession {
     /// A connection to a server, which has not said anything yet.
     #[must_use]
     pub fn of_client(mut tls: ClientConnection) -> Self {
-        tls.set_buffer_limit(Some(MOST_SEALED));
+        tls.set_buffer_limit(Some(MAX_SEALED));
         let state = State::Agreed(Box::new(tls.into()));
         Self::with_state(state, Vec::new())
     }
@@ -300,7 +300,7 @@ impl TlsSession {
                 return Err(error.into());
             }
         };
-        tls.set_buffer_limit(Some(MOST_SEALED));
+        tls.set_buffer_limit(Some(MAX_SEALED));
         // What came behind the first message is in there, too.
         let state = tls.process_new_packets();
         self.state = State::Agreed(tls);
@@ -361,7 +361,7 @@ impl TlsSession {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let State::Agreed(tls) = &mut self.state else { return Err(io::ErrorKind::WouldBlock.into()) };
-        if most_records(tls).is_some_and(|most| !self.wear.has_room(most)) {
+        if max_records(tls).is_some_and(|max| !self.wear.has_room(max)) {
             return Err(TlsFault::KeysExhausted.into());
         }
         let count = tls.writer().write_vectored(pieces)?;
@@ -411,18 +411,18 @@ impl TlsSession {
     /// Whether the connection is to be ended while this side can still seal what that takes.
     #[must_use]
     pub fn is_worn(&self) -> bool {
-        self.most_records().is_some_and(|most| self.wear.is_worn(most))
+        self.max_records().is_some_and(|max| self.wear.is_worn(max))
     }
 
     /// Whether the peer has said, by `close_notify`, that it sends nothing more, because its keys are used up.
     #[must_use]
     pub fn has_peer_worn(&self) -> bool {
-        self.has_ended && self.most_records().is_some_and(|most| self.wear.has_peer_worn(most))
+        self.has_ended && self.max_records().is_some_and(|max| self.wear.has_peer_worn(max))
     }
 
-    fn most_records(&self) -> Option<u64> {
+    fn max_records(&self) -> Option<u64> {
         match &self.state {
-            State::Agreed(tls) => most_records(tls),
+            State::Agreed(tls) => max_records(tls),
             State::Greeting { .. } | State::Suspended { .. } | State::Refused(_) => None,
         }
     }
@@ -438,7 +438,7 @@ impl TlsSession {
 /// Type of the record that a client begins with (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
 /// Bytes sealed ahead of the kernel: four full records, which is what one write of a socket takes with ease.
-pub(super) const MOST_SEALED: usize = 64 * 1024;
+pub(super) const MAX_SEALED: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests;

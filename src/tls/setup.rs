@@ -25,12 +25,12 @@ pub struct HandshakeLimits {
     /// From the accept, or from the header of the PROXY protocol, to the client's last message; none is for ever.
     pub timeout: Option<Duration>,
     /// Handshakes at the same time, of all workers together. Beyond that the ones that take the longest are ended.
-    pub most: u64,
+    pub max: u64,
 }
 
 impl Default for HandshakeLimits {
     fn default() -> Self {
-        Self { timeout: Some(Duration::from_secs(10)), most: 4096 }
+        Self { timeout: Some(Duration::from_secs(10)), max: 4096 }
     }
 }
 
@@ -61,8 +61,8 @@ impl TlsSetup {
     /// another one.
     #[must_use]
     pub fn share(&self) -> usize {
-        let most = usize::try_from(self.limits.most).unwrap_or(usize::MAX);
-        most.div_ceil(self.workers.load(Ordering::Relaxed))
+        let max = usize::try_from(self.limits.max).unwrap_or(usize::MAX);
+        max.div_ceil(self.workers.load(Ordering::Relaxed))
     }
 
     /// How many more than its share the worker with this number has.

@@ -37,19 +37,19 @@ impl Default for Wear {
 impl Wear {
     /// Takes note of bytes in clear that were sealed.
     pub fn seal(&mut self, count: usize) {
-        self.sealed += count.div_ceil(MOST_PER_RECORD) as u64;
+        self.sealed += count.div_ceil(MAX_PER_RECORD) as u64;
     }
 
-    /// Whether as much as one write seals can be sealed, and `close_notify` behind it, if the keys are good for `most`.
+    /// Whether as much as one write seals can be sealed, and `close_notify` behind it, if the keys are good for `max`.
     #[must_use]
-    pub const fn has_room(&self, most: u64) -> bool {
-        self.sealed + MOST_PER_WRITE < most
+    pub const fn has_room(&self, max: u64) -> bool {
+        self.sealed + MAX_PER_WRITE < max
     }
 
     /// Whether it is time to end the connection: there are records left for what waits to be sent, and for goodbyes.
     #[must_use]
-    pub fn is_worn(&self, most: u64) -> bool {
-        self.sealed >= most.saturating_sub((most / 128).max(LEAST_RESERVE))
+    pub fn is_worn(&self, max: u64) -> bool {
+        self.sealed >= max.saturating_sub((max / 128).max(MIN_RESERVE))
     }
 
     /// Takes note of sealed bytes of the peer.
@@ -85,39 +85,39 @@ impl Wear {
 
     /// Whether a peer that has said goodbye did so as its keys were used up: it is one that counts as rustls does.
     #[must_use]
-    pub fn has_peer_worn(&self, most: u64) -> bool {
-        (most.saturating_sub(OTHER_RECORDS)..=most + OTHER_RECORDS).contains(&self.received)
+    pub fn has_peer_worn(&self, max: u64) -> bool {
+        (max.saturating_sub(OTHER_RECORDS)..=max + OTHER_RECORDS).contains(&self.received)
     }
 }
 
 /// How many records the keys of a connection are good for, in either direction; `None` if there is no end to them.
 #[must_use]
-pub fn most_records(tls: &Connection) -> Option<u64> {
+pub fn max_records(tls: &Connection) -> Option<u64> {
     match tls.negotiated_cipher_suite()? {
         SupportedCipherSuite::Tls12(suite) => {
             // Relaxed: it is a number, and nothing else is read because of it.
-            let most = suite.common.confidentiality_limit.min(LOWERED.load(Ordering::Relaxed));
-            (most < u64::MAX).then_some(most)
+            let max = suite.common.confidentiality_limit.min(LOWERED.load(Ordering::Relaxed));
+            (max < u64::MAX).then_some(max)
         }
         SupportedCipherSuite::Tls13(_) => None,
     }
 }
 
 /// Has the keys of TLS 1.2 be used up earlier in this process, for tests: 2^24 records take a while.
-pub fn lower(most: u64) {
-    LOWERED.fetch_min(most, Ordering::Relaxed);
+pub fn lower(max: u64) {
+    LOWERED.fetch_min(max, Ordering::Relaxed);
 }
 
 static LOWERED: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// Bytes in clear of a record (RFC 5246 §6.2.1).
-const MOST_PER_RECORD: usize = 1 << 14;
+const MAX_PER_RECORD: usize = 1 << 14;
 /// Bytes of the header of a record: its type, its version, and two of its length.
 const HEADER: usize = 5;
 /// Records that one write may seal: as much as is sealed ahead of the kernel, and one that is not full.
-const MOST_PER_WRITE: u64 = (super::session::MOST_SEALED / MOST_PER_RECORD) as u64 + 1;
+const MAX_PER_WRITE: u64 = (super::session::MAX_SEALED / MAX_PER_RECORD) as u64 + 1;
 /// Records that are kept for the end of a connection, if a hundredth of all is less.
-const LEAST_RESERVE: u64 = 64;
+const MIN_RESERVE: u64 = 64;
 /// Records of a handshake, and of the goodbye: as good as none.
 const OTHER_RECORDS: u64 = 16;
 
@@ -147,14 +147,14 @@ mod tests {
     #[test]
     fn there_is_room_until_the_last_write_and_the_goodbye() {
         let mut wear = Wear::default();
-        let most = 1 << 24;
-        while !wear.is_worn(most) {
+        let max = 1 << 24;
+        while !wear.is_worn(max) {
             wear.seal(1);
         }
         assert_eq!(wear.sealed, (1 << 24) - (1 << 17));
-        while wear.has_room(most) {
+        while wear.has_room(max) {
             wear.seal(64 * 1024);
         }
-        assert!(wear.sealed < most, "{}", wear.sealed);
+        assert!(wear.sealed < max, "{}", wear.sealed);
     }
 }

@@ -250,11 +250,11 @@ impl<S: Scanner> Fleet<S> {
         let start = Instant::now();
         self.traffic.sending = true;
         let now = self.traffic.now();
-        let (most, count) = (self.traffic.block.len() / self.traffic.request, self.connections.len());
+        let (max, count) = (self.traffic.block.len() / self.traffic.request, self.connections.len());
         for number in 0..count {
             // Not all at once, if there is time.
             let delay = self.traffic.think * number as u64 / count as u64;
-            self.traffic.thinking.push_back((now + delay, number, most));
+            self.traffic.thinking.push_back((now + delay, number, max));
         }
         self.wake()?;
         let mut events = Events::with_capacity(1024);

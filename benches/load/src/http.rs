@@ -3,7 +3,7 @@
 use crate::options::Options;
 
 /// Header fields read per response; a hello world has three to six.
-const MOST_HEADERS: usize = 32;
+const MAX_HEADERS: usize = 32;
 /// A longer head means that something other than the bench server answers.
 const LONGEST_HEAD: usize = 16 * 1024;
 
@@ -68,7 +68,7 @@ impl ResponseScanner {
 
 /// Length of the head and of the body behind it; `None` while the head is incomplete.
 fn parse_head(bytes: &[u8]) -> Result<Option<(usize, usize)>, String> {
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let length = match response.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => length,

@@ -144,8 +144,8 @@ impl Body {
                 }
             },
         };
-        if body.len() >= MOST_BODY {
-            body.truncate(MOST_BODY);
+        if body.len() >= MAX_BODY {
+            body.truncate(MAX_BODY);
             is_over = true;
         }
         is_over
@@ -155,7 +155,7 @@ impl Body {
 /// Bytes that most responses have, with their head.
 const USUAL_HEAD: usize = 4096;
 /// Bytes of body that are kept of a response that refuses: enough for the words of a person.
-const MOST_BODY: usize = 4096;
+const MAX_BODY: usize = 4096;
 /// How long a body may take that comes late, before it is done without.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait for it at a time.
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn only_the_start_of_a_long_body_is_kept() {
-        let (body, is_over) = body_of(500, &[], &[b'x'; MOST_BODY + 10]);
-        assert_eq!((body.len(), is_over), (MOST_BODY, true));
+        let (body, is_over) = body_of(500, &[], &[b'x'; MAX_BODY + 10]);
+        assert_eq!((body.len(), is_over), (MAX_BODY, true));
     }
 }

@@ -3,7 +3,7 @@
 //! connect that gives up ends its wait, but not the work; the work is bounded instead (docs/decisions/0016-resolving-names.md):
 //!
 //! - a host is looked up once at a time, for all who wait for it, of whatever worker and app;
-//! - each lookup has a thread, which ends with it, and there are at most [`MOST_LOOKUPS`];
+//! - each lookup has a thread, which ends with it, and there are at most [`MAX_LOOKUPS`];
 //! - beyond that hosts wait in line, and those that nobody waits for any longer are passed over.
 
 use std::collections::{HashMap, VecDeque};
@@ -27,7 +27,7 @@ pub struct Resolver {
     /// Asks the system; blocks.
     ask: fn(&str) -> io::Result<Vec<SocketAddr>>,
     /// How many lookups there may be at once.
-    most: usize,
+    max: usize,
 }
 
 /// By host, in lower case.
@@ -45,12 +45,12 @@ impl Resolver {
     /// That of the process.
     pub fn shared() -> &'static Arc<Self> {
         static SHARED: LazyLock<Arc<Resolver>> =
-            LazyLock::new(|| Arc::new(Resolver::new(system, MOST_LOOKUPS)));
+            LazyLock::new(|| Arc::new(Resolver::new(system, MAX_LOOKUPS)));
         &SHARED
     }
 
-    fn new(ask: fn(&str) -> io::Result<Vec<SocketAddr>>, most: usize) -> Self {
-        Self { lookups: Mutex::default(), ask, most }
+    fn new(ask: fn(&str) -> io::Result<Vec<SocketAddr>>, max: usize) -> Self {
+        Self { lookups: Mutex::default(), ask, max }
     }
 
     /// The addresses of a host, in the order of the system; at least one. Dropped, it ends the wait.
@@ -71,7 +71,7 @@ impl Resolver {
         }
         lookups.waiting.insert(Arc::clone(&host), vec![sender]);
         lookups.line.push_back(host);
-        if lookups.running < self.most {
+        if lookups.running < self.max {
             lookups.running += 1;
             let resolver = Arc::clone(self);
             let thread = thread::Builder::new().name("ferrows-names".to_owned());
@@ -171,7 +171,7 @@ fn not_found(host: &str, detail: &str) -> ConnectFailure {
 }
 
 /// Hosts that are looked up at once. A thread that waits for a name server has some 30 KB.
-const MOST_LOOKUPS: usize = 256;
+const MAX_LOOKUPS: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -123,7 +123,7 @@ fn descriptor_argument(call: &Call<'_>, index: usize) -> Result<Option<Descripto
     let number = number.ok_or_else(|| Misuse::invalid_type("descriptor must be a number"))?;
     // The cast saturates and cuts off; what it does not give back unchanged was none.
     let bits = number as u64;
-    Ok((bits as f64 == number && bits <= MOST).then_some(Descriptor(bits)))
+    Ok((bits as f64 == number && bits <= MAX_DESCRIPTOR).then_some(Descriptor(bits)))
 }
 
 impl Environment {
@@ -165,8 +165,8 @@ impl Environment {
 }
 
 /// The numbers that a descriptor may have.
-const FD: Range = Range { least: 0, most: 2_147_483_647, default: 0 };
+const FD: Range = Range { min: 0, max: 2_147_483_647, default: 0 };
 /// The largest number that an app may have for others.
-const MOST: u64 = (1 << 53) - 1;
+const MAX_DESCRIPTOR: u64 = (1 << 53) - 1;
 /// `ENOTSOCK`, on Linux and on the systems from Berkeley.
 const NOT_SOCKET: i32 = if cfg!(target_os = "linux") { 88 } else { 38 };

@@ -220,7 +220,7 @@ struct RoutePlace<'a> {
 /// `appNew(threads, limits, maxBufferedOutput)`: returns the app's number.
 pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
-    let range = Range { least: 1, most: MOST_WORKERS as u64, default: default_threads() as u64 };
+    let range = Range { min: 1, max: MOST_WORKERS as u64, default: default_threads() as u64 };
     // The range fits.
     let threads = call.integer(0, "threads", range)? as usize;
     let limits = Arc::new(limits::parse(env, call.argument(1))?);

@@ -135,7 +135,7 @@ pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let host = env.text(of_address(0))?;
     let port = env.number(of_address(1)).map_or(0, |port| port as u16);
     let subprotocols = texts(env, call.argument(1))?;
-    let timeout = Range { least: 0, most: LONGEST_TIMEOUT, default: DEFAULT_TIMEOUT };
+    let timeout = Range { min: 0, max: LONGEST_TIMEOUT, default: DEFAULT_TIMEOUT };
     let timeout = env.integer(call.argument(3), "connectTimeout", timeout)?;
     let behavior = Behavior::parse(env, call.argument(4), call.argument(5))?;
     let wishes = Wishes {

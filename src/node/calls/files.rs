@@ -44,7 +44,9 @@ impl Files {
 
     /// Closes a file, unless somebody else sends it or it is just being read.
     fn close(&mut self, handle: Handle) {
-        let Some(identity) = self.table.remove(handle).and_then(|file| file.metadata.identity) else { return };
+        let Some(identity) = self.table.remove(handle).and_then(|file| file.metadata.identity) else {
+            return;
+        };
         if self.by_identity.get(&identity).is_some_and(|file| file.strong_count() == 0) {
             self.by_identity.remove(&identity);
         } else if self.by_identity.len() > 2 * self.table.len() {

@@ -235,7 +235,7 @@ impl Environment {
     /// Refuses the handle from now on.
     pub fn drop_exchange(&mut self, handle: Handle) {
         if let Some(mut exchange) = self.exchanges.remove(handle)
-            && self.spare_exchanges.len() < MOST_SPARES
+            && self.spare_exchanges.len() < MAX_SPARES
         {
             exchange.recording = None;
             self.spare_exchanges.push(exchange);
@@ -586,7 +586,7 @@ pub(in crate::node) const FRAMING_FIELDS: FieldFlags =
 /// Capacity of a request's buffers that is kept for the next one, in bytes.
 const KEPT_CAPACITY: usize = 4096;
 /// Exchanges kept for reuse: those of one batch, mostly. One keeps about a kilobyte of buffers.
-const MOST_SPARES: usize = 64;
+const MAX_SPARES: usize = 64;
 
 #[cfg(test)]
 mod tests {

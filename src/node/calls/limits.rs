@@ -17,23 +17,23 @@ struct Limit {
 
 /// The options, in the order in which `lib/app/app.js` passes them.
 const OPTIONS: [Limit; 12] = [
-    Limit { name: "maxHeaderSize", range: Range { least: 256, most: u16::MAX as u64, default: 16 * 1024 } },
-    Limit { name: "maxHeadersCount", range: Range { least: 0, most: u16::MAX as u64, default: 100 } },
-    Limit { name: "maxBodySize", range: Range { least: 0, most: MAX_SAFE_INTEGER, default: 0 } },
+    Limit { name: "maxHeaderSize", range: Range { min: 256, max: u16::MAX as u64, default: 16 * 1024 } },
+    Limit { name: "maxHeadersCount", range: Range { min: 0, max: u16::MAX as u64, default: 100 } },
+    Limit { name: "maxBodySize", range: Range { min: 0, max: MAX_SAFE_INTEGER, default: 0 } },
     Limit { name: "headersTimeout", range: milliseconds(10_000) },
     Limit { name: "requestTimeout", range: milliseconds(0) },
     Limit { name: "keepAliveTimeout", range: milliseconds(10_000) },
     Limit { name: "bodyTimeout", range: milliseconds(10_000) },
-    Limit { name: "minBodyRate", range: Range { least: 0, most: u32::MAX as u64, default: 16 * 1024 } },
+    Limit { name: "minBodyRate", range: Range { min: 0, max: u32::MAX as u64, default: 16 * 1024 } },
     Limit { name: "responseTimeout", range: milliseconds(10_000) },
-    Limit { name: "minResponseRate", range: Range { least: 0, most: u32::MAX as u64, default: 1024 } },
-    Limit { name: "maxDiscardedBody", range: Range { least: 0, most: u32::MAX as u64, default: 256 * 1024 } },
-    Limit { name: "maxPipelinedBytes", range: Range { least: 1, most: u32::MAX as u64, default: 64 * 1024 } },
+    Limit { name: "minResponseRate", range: Range { min: 0, max: u32::MAX as u64, default: 1024 } },
+    Limit { name: "maxDiscardedBody", range: Range { min: 0, max: u32::MAX as u64, default: 256 * 1024 } },
+    Limit { name: "maxPipelinedBytes", range: Range { min: 1, max: u32::MAX as u64, default: 64 * 1024 } },
 ];
 
 /// A time, 0 being for ever. Timers of Node have the same limit.
 const fn milliseconds(default: u64) -> Range {
-    Range { least: 0, most: (1 << 31) - 1, default }
+    Range { min: 0, max: (1 << 31) - 1, default }
 }
 
 /// Checks the options; `undefined` means the default. `values` is an array.
@@ -55,7 +55,7 @@ pub fn parse(env: Env<'_>, values: Value<'_>) -> Result<HttpLimits, Misuse> {
 /// As [`parse`].
 pub fn max_buffered_output(env: Env<'_>, value: Value<'_>) -> Result<u64, Misuse> {
     let default = memory::available().unwrap_or(USUAL_MEMORY) / 4;
-    env.integer(value, "maxBufferedOutput", Range { least: 0, most: MAX_SAFE_INTEGER, default })
+    env.integer(value, "maxBufferedOutput", Range { min: 0, max: MAX_SAFE_INTEGER, default })
 }
 
 /// What the numbers mean.
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn every_default_lies_in_its_range_under_a_name_of_its_own() {
         for (position, Limit { name, range }) in OPTIONS.iter().enumerate() {
-            assert!((range.least..=range.most).contains(&range.default), "{name}");
+            assert!((range.min..=range.max).contains(&range.default), "{name}");
             assert!(OPTIONS[..position].iter().all(|other| other.name != *name), "{name}");
         }
     }

@@ -70,6 +70,6 @@ fn refused(number: u32, error: &io::Error) -> Misuse {
 }
 
 /// Permissions of the file of a Unix socket; by default it is its owner's.
-const MODE: Range = Range { least: 0, most: 0o777, default: 0o700 };
+const MODE: Range = Range { min: 0, max: 0o777, default: 0o700 };
 /// The largest number stands for none.
-const GROUP: Range = Range { least: 0, most: u32::MAX as u64 - 1, default: 0 };
+const GROUP: Range = Range { min: 0, max: u32::MAX as u64 - 1, default: 0 };

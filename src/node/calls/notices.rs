@@ -15,9 +15,9 @@ static SUBJECTS: Mutex<Subjects> = Mutex::new(Subjects(BTreeSet::new()));
 struct Subjects(BTreeSet<Vec<u8>>);
 
 impl Subjects {
-    /// Whether this one is new. None is, once there are [`MOST`]: they may be made of what peers send.
+    /// Whether this one is new. None is, once there are [`MAX_NOTICES`]: they may be made of what peers send.
     fn is_new(&mut self, subject: Vec<u8>) -> bool {
-        self.0.len() < MOST && self.0.insert(subject)
+        self.0.len() < MAX_NOTICES && self.0.insert(subject)
     }
 }
 
@@ -33,7 +33,7 @@ pub fn is_news<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// Mistakes that are told before the program has made its point.
-const MOST: usize = 1000;
+const MAX_NOTICES: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn a_subject_is_new_once_and_none_is_after_a_thousand() {
         let mut subjects = Subjects(BTreeSet::new());
-        for number in 0..MOST {
+        for number in 0..MAX_NOTICES {
             assert!(subjects.is_new(number.to_string().into_bytes()));
             assert!(!subjects.is_new(b"0".to_vec()));
         }

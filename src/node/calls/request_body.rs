@@ -56,7 +56,7 @@ pub enum Taker {
     PiecesOrAbort,
     /// `collectBody`: at once when it is complete, unless it has more than `max` bytes.
     Whole {
-        /// In bytes, at most [`MOST_COLLECTED`].
+        /// In bytes, at most [`MAX_COLLECTED`].
         max: u64,
     },
     /// `collectBody` that was told of too many bytes: nothing any more.
@@ -294,7 +294,7 @@ fn max_size_argument(call: &Call<'_>) -> Result<u64, Misuse> {
         Type::Number => match call.number(2) {
             // Integers up to 2^53 are exact.
             max if (0.0..=9_007_199_254_740_991.0).contains(&max) && max.fract() == 0.0 => {
-                Ok((max as u64).min(MOST_COLLECTED))
+                Ok((max as u64).min(MAX_COLLECTED))
             }
             _ => Err(Misuse::out_of_range("maxSize must be an integer from 0 to 2^53-1")),
         },
@@ -309,7 +309,7 @@ const UNKNOWN: u64 = u64::MAX;
 /// Bytes that are kept for a handler that is not attached yet.
 const UNCLAIMED_BODY: usize = 256 * 1024;
 /// Bytes that `collectBody` collects at most, whatever it is told: more is better streamed, and V8 may refuse it.
-const MOST_COLLECTED: u64 = i32::MAX as u64;
+const MAX_COLLECTED: u64 = i32::MAX as u64;
 
 #[cfg(test)]
 mod tests {
@@ -438,7 +438,7 @@ mod tests {
         body.receive(b"x", false);
         assert!(body.must_pause());
         assert!(!body.must_pause());
-        body.attach(Taker::Whole { max: MOST_COLLECTED });
+        body.attach(Taker::Whole { max: MAX_COLLECTED });
         assert!(body.resume());
         assert!(!body.resume());
         body.receive(&large, false);

@@ -148,7 +148,7 @@ pub fn tell_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// How long connections may take to end, unless the call says otherwise. Less than the time for which process managers
 /// wait before they kill: 30 s in Kubernetes, 10 s in Docker, 90 s in systemd.
 /// In milliseconds; the longest is the longest time that a timer of Node can be set to.
-const TIMEOUT: Range = Range { least: 0, most: 2_147_483_647, default: 10_000 };
+const TIMEOUT: Range = Range { min: 0, max: 2_147_483_647, default: 10_000 };
 
 #[cfg(test)]
 mod tests {

@@ -90,7 +90,7 @@ fn text(call: &Call<'_>, index: usize) -> Result<Vec<u8>, Misuse> {
 fn integer(call: &Call<'_>, index: usize, name: &str) -> Result<u32, Misuse> {
     match call.env().number(call.argument(index)) {
         // The cast to 64 bits is exact, the one to 32 is meant to wrap.
-        Some(number) if number.fract() == 0.0 && number.abs() <= MOST_EXACT => Ok(number as i64 as u32),
+        Some(number) if number.fract() == 0.0 && number.abs() <= MAX_EXACT => Ok(number as i64 as u32),
         Some(number) => Err(Misuse::out_of_range(format!("{name} must be a safe integer, got {number}"))),
         None => Err(Misuse::invalid_type(format!("{name} must be a number"))),
     }
@@ -200,7 +200,7 @@ pub fn unlock<'c>(_call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// Bytes of a key or value: what V8 can make a string of on every platform.
 const LONGEST: usize = (1 << 28) - 16;
 /// The largest integer up to which all are exact in a JavaScript number, 2^53 − 1.
-const MOST_EXACT: f64 = 9_007_199_254_740_991.0;
+const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 /// How long a thread waits for another one's section. A section that takes microseconds is far from it; one that is
 /// never left must not stop the threads for ever.
 const PATIENCE: Duration = Duration::from_secs(5);

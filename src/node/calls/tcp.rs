@@ -17,13 +17,13 @@ pub fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// Checks the options; `undefined` means the default.
 fn parse(env: Env<'_>, values: Value<'_>) -> Result<TcpOptions, Misuse> {
     let wanted = env.boolean(env.element(values, 0), "keepAlive")?.unwrap_or(false);
-    let number = |index, name, most| {
-        let range = Range { least: 0, most, default: 0 };
+    let number = |index, name, max| {
+        let range = Range { min: 0, max, default: 0 };
         env.integer(env.element(values, index), name, range)
     };
     let initial_delay = number(1, "keepAliveInitialDelay", LONGEST_DELAY)?;
     let interval = number(2, "keepAliveInterval", LONGEST_DELAY)?;
-    let probes = number(3, "keepAliveProbes", MOST_PROBES)?;
+    let probes = number(3, "keepAliveProbes", MAX_PROBES)?;
     let user_timeout = number(4, "tcpUserTimeout", LONGEST_TIMEOUT)?;
     let keep_alive = KeepAlive {
         initial_delay: seconds(initial_delay),
@@ -44,7 +44,7 @@ fn seconds(milliseconds: u64) -> Option<Duration> {
 /// Milliseconds: `MAX_TCP_KEEPIDLE` and `MAX_TCP_KEEPINTVL` of Linux, about nine hours.
 const LONGEST_DELAY: u64 = 32_767_000;
 /// `MAX_TCP_KEEPCNT` of Linux.
-const MOST_PROBES: u64 = 127;
+const MAX_PROBES: u64 = 127;
 /// Milliseconds: what a timer of Node can be set to, and what Linux takes.
 const LONGEST_TIMEOUT: u64 = (1 << 31) - 1;
 

@@ -198,16 +198,16 @@ fn pattern_argument(call: &Call<'_>, index: usize) -> Result<String, Misuse> {
 }
 
 /// What clients may take before anything is known of them (docs/limits.md).
-fn handshake_limits(env: Env<'_>, timeout: Value<'_>, most: Value<'_>) -> Result<HandshakeLimits, Misuse> {
+fn handshake_limits(env: Env<'_>, timeout: Value<'_>, max: Value<'_>) -> Result<HandshakeLimits, Misuse> {
     let timeout = env.integer(timeout, "handshakeTimeout", TIMEOUT)?;
-    let most = env.integer(most, "maxHandshakes", MOST)?;
+    let max = env.integer(max, "maxHandshakes", MAX_HANDSHAKES)?;
     let timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
-    Ok(HandshakeLimits { timeout, most })
+    Ok(HandshakeLimits { timeout, max })
 }
 
 /// Milliseconds, 0 being for ever. Timers of Node have the same limit.
-const TIMEOUT: Range = Range { least: 0, most: (1 << 31) - 1, default: 10_000 };
+const TIMEOUT: Range = Range { min: 0, max: (1 << 31) - 1, default: 10_000 };
 /// Handshakes of an app at the same time.
-const MOST: Range = Range { least: 1, most: u32::MAX as u64, default: 4096 };
+const MAX_HANDSHAKES: Range = Range { min: 1, max: u32::MAX as u64, default: 4096 };
 /// What fails with the options of an app. The words are those of uWebSockets.js.
 const CONSTRUCTION: &str = "App construction";

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Type, Value};
-use crate::tls::error::{OptionFault, OptionError};
+use crate::tls::error::{OptionError, OptionFault};
 use crate::tls::options::Options;
 use crate::tls::source::Source;
 

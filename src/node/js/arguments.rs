@@ -10,9 +10,9 @@ use super::value::{Type, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The smallest value.
-    pub least: u64,
+    pub min: u64,
     /// The largest value, at most 2^53-1.
-    pub most: u64,
+    pub max: u64,
     /// The value if nothing is said.
     pub default: u64,
 }
@@ -60,14 +60,14 @@ impl Env<'_> {
     /// # Errors
     /// As [`Env::integer`].
     pub fn required_integer(self, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
-        let Range { least, most, .. } = range;
+        let Range { min, max, .. } = range;
         let Some(number) = self.number(value) else {
             return Err(Misuse::invalid_type(format!("{name} must be a number")));
         };
         // Both ends are at most 2^53, so the comparison is exact.
-        if number.fract() != 0.0 || !(least as f64..=most as f64).contains(&number) {
+        if number.fract() != 0.0 || !(min as f64..=max as f64).contains(&number) {
             return Err(Misuse::out_of_range(format!(
-                "{name} must be an integer between {least} and {most}, got {number}"
+                "{name} must be an integer between {min} and {max}, got {number}"
             )));
         }
         Ok(number as u64)
@@ -80,7 +80,7 @@ impl Env<'_> {
     /// As [`Env::integer`].
     pub fn bound(self, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
         match self.number(value) {
-            Some(number) if number > range.most as f64 => Ok(range.most),
+            Some(number) if number > range.max as f64 => Ok(range.max),
             Some(_) | None => self.integer(value, name, range),
         }
     }
@@ -157,7 +157,7 @@ impl<S> Call<'_, S> {
     /// # Errors
     /// As [`Env::integer`].
     pub fn port(&self, index: usize) -> Result<u16, Misuse> {
-        let range = Range { least: 0, most: u64::from(u16::MAX), default: 0 };
+        let range = Range { min: 0, max: u64::from(u16::MAX), default: 0 };
         // The range fits.
         self.required_integer(index, "port", range).map(|port| port as u16)
     }

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_function_may_declare_as_many_arguments_as_are_read() {
-        assert_eq!(Native::new("most", MAX_ARGUMENTS, nothing).arguments, MAX_ARGUMENTS);
+        assert_eq!(Native::new("max", MAX_ARGUMENTS, nothing).arguments, MAX_ARGUMENTS);
     }
 
     #[test]

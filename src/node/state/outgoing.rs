@@ -50,7 +50,7 @@ impl Outgoing {
         }
         let sent = &mut self.sent[worker.index()];
         *sent += length + if self.holding == 0 { BATCH_WEIGHT } else { size_of::<Command>() };
-        let is_much = *sent >= MOST_SENT;
+        let is_much = *sent >= MAX_SENT;
         if is_much {
             *sent = 0;
         }
@@ -186,7 +186,7 @@ fn running(pool: &Pool, worker: WorkerId) -> Option<&Handle> {
 }
 
 /// Bytes that may be sent and published to a worker before it is waited for.
-const MOST_SENT: usize = 16 * 1024 * 1024;
+const MAX_SENT: usize = 16 * 1024 * 1024;
 /// What a message weighs beside its bytes that is handed over by itself, because it is sent outside of handlers: a batch, its
 /// memory, and above all a system call of the worker. With this Node's thread never waits for much longer than it takes
 /// the worker to write eight thousand of them, some 80 ms.
@@ -234,8 +234,8 @@ mod tests {
         let alone = until_much(&mut outgoing);
         outgoing.hold();
         let together = until_much(&mut outgoing);
-        assert_eq!(alone, Some(MOST_SENT.div_ceil(BATCH_WEIGHT + 20)));
-        assert_eq!(together, Some(MOST_SENT.div_ceil(size_of::<Command>() + 20)));
+        assert_eq!(alone, Some(MAX_SENT.div_ceil(BATCH_WEIGHT + 20)));
+        assert_eq!(together, Some(MAX_SENT.div_ceil(size_of::<Command>() + 20)));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::node::js::{Env, Type, Value};
 use crate::node::state::handles::Handle;
 use crate::node::state::prepared_head::PreparedHead;
 use crate::node::state::routes::behavior::Target;
-use crate::node::state::routes::cache::{Entry, Expiry, Finding, MOST_ENTRY_BYTES};
+use crate::node::state::routes::cache::{Entry, Expiry, Finding, MAX_ENTRY_BYTES};
 use crate::protocol::http::encode::FieldFlags;
 use crate::protocol::http::head::{members, trim};
 use crate::protocol::time::Timestamp;
@@ -72,8 +72,8 @@ fn seconds(env: Env<'_>, value: Value<'_>, name: &str, default: Duration) -> Res
     let Some(number) = env.number(value) else {
         return Err(Misuse::invalid_type(format!("{name} must be a number")));
     };
-    if !(0.0..=MOST_SECONDS).contains(&number) {
-        let text = format!("{name} must be a number of seconds from 0 to {MOST_SECONDS}, got {number}");
+    if !(0.0..=MAX_SECONDS).contains(&number) {
+        let text = format!("{name} must be a number of seconds from 0 to {MAX_SECONDS}, got {number}");
         return Err(Misuse::out_of_range(text));
     }
     Ok(Duration::from_secs_f64(number))
@@ -124,7 +124,7 @@ impl Environment {
         let Some(exchange) = self.exchanges.get_mut(handle) else { return };
         let Some(Recording { body: recorded @ Some(_), .. }) = &mut exchange.recording else { return };
         let Some(body) = recorded else { return };
-        if body.len() + data.len as usize > MOST_ENTRY_BYTES {
+        if body.len() + data.len as usize > MAX_ENTRY_BYTES {
             *recorded = None;
             return;
         }
@@ -228,7 +228,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 const KEPT_STATUSES: [&[u8]; 10] =
     [b"200", b"203", b"204", b"300", b"301", b"302", b"307", b"308", b"404", b"410"];
 /// The longest expiry: a year.
-const MOST_SECONDS: f64 = 31_536_000.0;
+const MAX_SECONDS: f64 = 31_536_000.0;
 
 #[cfg(test)]
 mod tests {

@@ -76,8 +76,8 @@ pub enum Malformed {
     /// RFC 9110 §5.
     #[error("it has a header that is not valid")]
     Field,
-    /// More than [`MOST_VALUES`], which bounds the body by the size of a request head.
-    #[error("it takes more than {MOST_VALUES} values from the request")]
+    /// More than [`MAX_VALUES`], which bounds the body by the size of a request head.
+    #[error("it takes more than {MAX_VALUES} values from the request")]
     Values,
 }
 
@@ -103,7 +103,7 @@ impl Declarative {
                 3 => response.add_literal(rest.long()?),
                 4..=6 => {
                     values += 1;
-                    if values > MOST_VALUES {
+                    if values > MAX_VALUES {
                         return Err(Malformed::Values);
                     }
                     let key = rest.short()?;
@@ -261,7 +261,7 @@ impl From<Malformed> for Misuse {
 /// Mark and version.
 const BEGINNING: &[u8] = b"FDR\x01";
 /// Values of the request in one response.
-const MOST_VALUES: usize = 1000;
+const MAX_VALUES: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -392,8 +392,8 @@ mod tests {
     #[test]
     fn the_values_of_a_request_are_counted() {
         let values = |count| whole(&vec![short(4, b"k"); count]);
-        assert!(Declarative::parse(&values(MOST_VALUES)).is_ok());
-        assert_eq!(Declarative::parse(&values(MOST_VALUES + 1)), Err(Malformed::Values));
+        assert!(Declarative::parse(&values(MAX_VALUES)).is_ok());
+        assert_eq!(Declarative::parse(&values(MAX_VALUES + 1)), Err(Malformed::Values));
     }
 
     #[test]

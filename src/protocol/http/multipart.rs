@@ -43,10 +43,10 @@ pub enum MultipartError {
     /// RFC 2046 §5.1.1: no first boundary, no final one, or header lines that are none.
     #[error("the body is not divided by its boundary into parts with headers")]
     InvalidFraming,
-    /// More than [`MOST_HEADERS`] header lines in front of a part.
+    /// More than [`MAX_HEADERS`] header lines in front of a part.
     #[error("a part has too many headers")]
     TooManyHeaders,
-    /// More than [`MOST_PARTS`] parts.
+    /// More than [`MAX_PARTS`] parts.
     #[error("the body has too many parts")]
     TooManyParts,
     /// RFC 7578 §4.2: each part has a Content-Disposition with a name; no parameter of it may be repeated.
@@ -66,7 +66,7 @@ pub fn parse(body: Bytes, content_type: &[u8]) -> Result<Vec<Part>, MultipartErr
     let mut multipart = Multipart::new(stream::iter([Ok::<_, Infallible>(body)]), boundary);
     let mut parts = Vec::new();
     while let Some(field) = at_once(multipart.next_field())? {
-        if parts.len() == MOST_PARTS {
+        if parts.len() == MAX_PARTS {
             return Err(MultipartError::TooManyParts);
         }
         parts.push(read_part(field)?);
@@ -91,7 +91,7 @@ fn starts_with_delimiter(body: &[u8], boundary: &str) -> bool {
 
 fn read_part(mut field: Field<'_>) -> Result<Part, MultipartError> {
     let headers = field.headers();
-    if headers.len() > MOST_HEADERS {
+    if headers.len() > MAX_HEADERS {
         return Err(MultipartError::TooManyHeaders);
     }
     let value = |name: &str| headers.get(name).map(|value| value.as_bytes());
@@ -247,10 +247,10 @@ fn decode_extended(value: &[u8]) -> Option<Vec<u8>> {
 
 const MULTIPART: &[u8] = b"multipart/";
 /// Header lines of one part, as many as uWebSockets.js reads: two are usual, a third (Content-Transfer-Encoding) was once.
-const MOST_HEADERS: usize = 10;
+const MAX_HEADERS: usize = 10;
 /// Parts of one body. A form has dozens; reading as many as a body of some megabytes has room for would take seconds, on
 /// Node's thread.
-const MOST_PARTS: usize = 10_000;
+const MAX_PARTS: usize = 10_000;
 /// RFC 2046 §5.1.1.
 const LONGEST_BOUNDARY: usize = 70;
 

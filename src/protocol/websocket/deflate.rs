@@ -226,14 +226,14 @@ struct History {
 impl History {
     /// Adds a message, and forgets what is more than `2^window_bits` bytes back.
     fn push(&mut self, message: &[u8], window_bits: u8) {
-        let most = 1 << window_bits;
-        let message = &message[message.len().saturating_sub(most)..];
-        let held = self.bytes.len().min(most - message.len());
+        let window = 1 << window_bits;
+        let message = &message[message.len().saturating_sub(window)..];
+        let held = self.bytes.len().min(window - message.len());
         self.bytes.drain(..self.bytes.len() - held);
         let needed = held + message.len();
         if needed > self.bytes.capacity() {
             // Doubling, but never beyond the window.
-            self.bytes.reserve_exact(needed.max((2 * self.bytes.capacity()).min(most)) - held);
+            self.bytes.reserve_exact(needed.max((2 * self.bytes.capacity()).min(window)) - held);
         }
         self.bytes.extend_from_slice(message);
     }
@@ -244,7 +244,7 @@ fn compress(compressor: &mut Deflate, mut message: &[u8], out: &mut Vec<u8>) -> 
     let mut length = 0;
     loop {
         // Enough for what cannot be compressed, in most cases; never so little that the marker is written twice.
-        let needed = length + message.len() + message.len() / 8 + MOST_MARKERS;
+        let needed = length + message.len() + message.len() / 8 + MAX_MARKERS;
         if out.len() < needed {
             out.resize(needed, 0);
         }
@@ -326,7 +326,7 @@ const REMEMBERED_BITS: u8 = 13;
 /// Bytes of buffer that a worker keeps between messages.
 const KEPT_BUFFER: usize = 256 * 1024;
 /// Room for the ends of a block and the marker.
-const MOST_MARKERS: usize = 64;
+const MAX_MARKERS: usize = 64;
 
 #[cfg(test)]
 mod tests;

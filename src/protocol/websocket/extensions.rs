@@ -104,7 +104,7 @@ impl Compression {
         outgoing.takeover &= !parameters.server_no_context_takeover;
         let mut incoming = self.incoming;
         match parameters.client_max_window_bits {
-            Some(most) => incoming = incoming.within(Some(most)),
+            Some(max) => incoming = incoming.within(Some(max)),
             None if incoming.window_bits < LARGEST_WINDOW => incoming = Direction::SHARED,
             None => {}
         }

@@ -477,8 +477,8 @@ mod tests {
         assert_refused(b"\x80\x82\0\0\0\0", Some(text(999)), 2, CloseCause::MessageTooBig);
         let full = Header::parse(b"\x80\x81\0\0\0\0", Some(text(999)), rules(1000)).unwrap().unwrap();
         assert_eq!(full.kind, FrameKind::Data(text(1000)));
-        let most = Some(text(u32::MAX));
-        assert_eq!(Header::parse(b"\x80\x81", most, rules(u32::MAX)), Err(CloseCause::MessageTooBig));
+        let max = Some(text(u32::MAX));
+        assert_eq!(Header::parse(b"\x80\x81", max, rules(u32::MAX)), Err(CloseCause::MessageTooBig));
     }
 
     #[test]

@@ -217,12 +217,12 @@ proptest! {
 }
 
 /// The provider, whose suites of TLS 1.2 are good for so many records.
-fn limited(most: u64) -> StdArc<CryptoProvider> {
+fn limited(max: u64) -> StdArc<CryptoProvider> {
     let limit = |suite: &SupportedCipherSuite| match suite {
         SupportedCipherSuite::Tls13(_) => *suite,
         SupportedCipherSuite::Tls12(Tls12CipherSuite { common, prf_provider, kx, sign, aead_alg }) => {
             let CipherSuiteCommon { suite, hash_provider, .. } = *common;
-            let common = CipherSuiteCommon { suite, hash_provider, confidentiality_limit: most };
+            let common = CipherSuiteCommon { suite, hash_provider, confidentiality_limit: max };
             let suite =
                 Tls12CipherSuite { common, prf_provider: *prf_provider, kx: *kx, sign, aead_alg: *aead_alg };
             SupportedCipherSuite::Tls12(Box::leak(Box::new(suite)))
@@ -261,7 +261,7 @@ fn keys_that_are_used_up_are_told_before_anything_is_lost() {
 #[test]
 fn keys_of_aes_gcm_last_for_16_million_records_of_tls_1_2() {
     let [old, new] = VERSIONS.map(|version| Pair::agreed(version, 1000).session);
-    assert_eq!((old.most_records(), new.most_records()), (Some(1 << 24), None));
+    assert_eq!((old.max_records(), new.max_records()), (Some(1 << 24), None));
 }
 
 #[test]
@@ -314,9 +314,9 @@ fn no_more_than_64_kib_are_sealed_ahead_of_the_kernel() {
     let mut pair = Pair::agreed(VERSIONS[1], 4096);
     let data = vec![0; 1024 * 1024];
     let pieces = [IoSlice::new(&data[..100]), IoSlice::new(&data)];
-    assert_eq!(pair.session.write(&pieces, &mut Full(1000)).unwrap(), MOST_SEALED);
+    assert_eq!(pair.session.write(&pieces, &mut Full(1000)).unwrap(), MAX_SEALED);
     let unsent = pair.session.unsent();
-    assert!((MOST_SEALED - 1000..=MOST_SEALED).contains(&unsent), "{unsent}");
+    assert!((MAX_SEALED - 1000..=MAX_SEALED).contains(&unsent), "{unsent}");
     for _ in 0..3 {
         let error = pair.session.write(&pieces, &mut Full(1000)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);

@@ -87,7 +87,7 @@ impl Behavior {
         let max_payload_length = env.bound(
             option_at(0),
             "maxPayloadLength",
-            Range { least: 0, most: u64::from(u32::MAX >> 1), default: 16 * 1024 },
+            Range { min: 0, max: u64::from(u32::MAX >> 1), default: 16 * 1024 },
         )?;
         let idle = option(env, option_at(1), "idleTimeout", 120, 960)?;
         if (1..8).contains(&idle) {
@@ -99,7 +99,7 @@ impl Behavior {
         let max_backpressure = env.bound(
             option_at(3),
             "maxBackpressure",
-            Range { least: 0, most: u64::from(u32::MAX), default: 64 * 1024 },
+            Range { min: 0, max: u64::from(u32::MAX), default: 64 * 1024 },
         )?;
         let send_pings = option_at(4);
         let send_pings = env.type_of(send_pings) == Type::Nothing || env.truthy(send_pings);
@@ -129,9 +129,9 @@ fn compression(env: Env<'_>, value: Value<'_>) -> Result<Option<Compression>, Mi
     })
 }
 
-/// An integer option from 0 to `most`.
-fn option(env: Env<'_>, value: Value<'_>, name: &str, default: u64, most: u64) -> Result<u64, Misuse> {
-    env.integer(value, name, Range { least: 0, most, default })
+/// An integer option from 0 to `max`.
+fn option(env: Env<'_>, value: Value<'_>, name: &str, default: u64, max: u64) -> Result<u64, Misuse> {
+    env.integer(value, name, Range { min: 0, max, default })
 }
 
 /// So many times `unit` seconds; 0 is for ever.

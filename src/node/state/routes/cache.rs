@@ -14,7 +14,7 @@ use crate::protocol::time::Timestamp;
 pub struct Cache {
     /// Last used first. Keys come from peers, so they are hashed with the keyed hash of the standard library.
     entries: LruCache<Vec<u8>, Entry, RandomState>,
-    /// The weight of all entries, at most [`MOST_BYTES`].
+    /// The weight of all entries, at most [`MAX_BYTES`].
     bytes: usize,
 }
 
@@ -78,12 +78,12 @@ impl Cache {
     pub fn insert(&mut self, key: Vec<u8>, entry: Entry) {
         self.remove(&key);
         let weight = weight(&key, &entry);
-        if weight > MOST_ENTRY_BYTES {
+        if weight > MAX_ENTRY_BYTES {
             return;
         }
         self.bytes += weight;
         self.entries.put(key, entry);
-        while self.entries.len() > MOST_ENTRIES || self.bytes > MOST_BYTES {
+        while self.entries.len() > MAX_ENTRIES || self.bytes > MAX_BYTES {
             let Some((key, entry)) = self.entries.pop_lru() else { break };
             self.bytes -= self::weight(&key, &entry);
         }
@@ -114,11 +114,11 @@ fn weight(key: &[u8], entry: &Entry) -> usize {
 }
 
 /// Answers.
-const MOST_ENTRIES: usize = 10_000;
+const MAX_ENTRIES: usize = 10_000;
 /// Bytes of all answers.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of one answer with its key. Larger ones would push out many others, and are copied for every client anyway.
-pub const MOST_ENTRY_BYTES: usize = 1024 * 1024;
+pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 /// The table's share of an entry.
 const OVERHEAD: usize = 256;
 
@@ -178,12 +178,12 @@ mod tests {
     #[test]
     fn what_was_not_asked_for_the_longest_time_goes_first() {
         let mut cache = Cache::default();
-        for number in 0..MOST_ENTRIES {
+        for number in 0..MAX_ENTRIES {
             cache.insert(number.to_be_bytes().to_vec(), entry(b"", 0));
         }
         assert_eq!(found(&mut cache, &0_usize.to_be_bytes(), 0), "fresh");
         cache.insert(b"one more".to_vec(), entry(b"", 0));
-        assert_eq!(cache.entries.len(), MOST_ENTRIES);
+        assert_eq!(cache.entries.len(), MAX_ENTRIES);
         assert_eq!(found(&mut cache, &0_usize.to_be_bytes(), 0), "fresh");
         assert_eq!(found(&mut cache, &1_usize.to_be_bytes(), 0), "nothing");
     }
@@ -191,10 +191,10 @@ mod tests {
     #[test]
     fn bytes_are_bounded() {
         let mut cache = Cache::default();
-        let body = vec![b'x'; MOST_ENTRY_BYTES - 8 - OVERHEAD];
+        let body = vec![b'x'; MAX_ENTRY_BYTES - 8 - OVERHEAD];
         for number in 0..100_u64 {
             cache.insert(number.to_be_bytes().to_vec(), entry(&body, 0));
-            assert!(cache.bytes <= MOST_BYTES);
+            assert!(cache.bytes <= MAX_BYTES);
         }
         assert_eq!(cache.entries.len(), 64);
         cache.insert(b"too long".to_vec(), entry(&[&body[..], b"x"].concat(), 0));

@@ -252,14 +252,14 @@ fn an_extended_filename_counts_where_there_is_no_other() {
 #[test]
 fn header_lines_are_counted() {
     let lines = |count: usize| -> String { (0..count).map(|index| format!("X-{index}: y\r\n")).collect() };
-    let most = format!("{}Content-Disposition: form-data; name=a", lines(MOST_HEADERS - 1));
-    assert!(part_with(&most).is_ok());
-    for count in [MOST_HEADERS, 32, 1000] {
+    let max = format!("{}Content-Disposition: form-data; name=a", lines(MAX_HEADERS - 1));
+    assert!(part_with(&max).is_ok());
+    for count in [MAX_HEADERS, 32, 1000] {
         let more = format!("{}Content-Disposition: form-data; name=a", lines(count));
         assert!(part_with(&more).is_err(), "{count}");
     }
     assert_eq!(
-        part_with(&format!("{}Content-Disposition: form-data; name=a", lines(MOST_HEADERS))),
+        part_with(&format!("{}Content-Disposition: form-data; name=a", lines(MAX_HEADERS))),
         Err(MultipartError::TooManyHeaders)
     );
 }
@@ -314,11 +314,11 @@ fn there_may_be_ten_thousand_parts_and_no_more() {
         Bytes::from(part.repeat(count) + "--x--\r\n")
     };
     assert_eq!(
-        parse(form(MOST_PARTS), b"multipart/form-data; boundary=x").map(|parts| parts.len()),
-        Ok(MOST_PARTS)
+        parse(form(MAX_PARTS), b"multipart/form-data; boundary=x").map(|parts| parts.len()),
+        Ok(MAX_PARTS)
     );
     assert_eq!(
-        parse(form(MOST_PARTS + 1), b"multipart/form-data; boundary=x").map(|parts| parts.len()),
+        parse(form(MAX_PARTS + 1), b"multipart/form-data; boundary=x").map(|parts| parts.len()),
         Err(MultipartError::TooManyParts)
     );
 }

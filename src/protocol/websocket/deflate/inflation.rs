@@ -68,10 +68,10 @@ impl Inflation<'_> {
                 let more = (2 * self.length).clamp(SMALLEST_BUFFER, LARGEST_STEP + self.length);
                 self.out.resize(more.min(self.limit + 1), 0);
             }
-            let most = self.out.len().min(self.limit + 1);
+            let end = self.out.len().min(self.limit + 1);
             let (taken, made) = (self.decompressor.total_in(), self.decompressor.total_out());
             let result =
-                self.decompressor.decompress(input, &mut self.out[self.length..most], InflateFlush::NoFlush);
+                self.decompressor.decompress(input, &mut self.out[self.length..end], InflateFlush::NoFlush);
             // Lossless: both are lengths of slices.
             let taken = (self.decompressor.total_in() - taken) as usize;
             let made = (self.decompressor.total_out() - made) as usize;
@@ -83,7 +83,7 @@ impl Inflation<'_> {
             }
             match result.map_err(|_| CloseCause::InvalidDeflate)? {
                 Status::StreamEnd => return Ok(true),
-                Status::Ok | Status::BufError if self.length == most => {}
+                Status::Ok | Status::BufError if self.length == end => {}
                 Status::Ok | Status::BufError if input.is_empty() => return Ok(false),
                 // With input and room it goes on, or else it never will.
                 Status::Ok | Status::BufError if taken + made == 0 => return Err(CloseCause::InvalidDeflate),

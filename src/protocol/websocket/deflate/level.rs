@@ -72,9 +72,9 @@ mod tests {
             for length in [LONGEST_USUAL + 1, 32 * 1024, 64 * 1024, text.len()] {
                 let message = &text[..length.min(text.len())];
                 let ours = Codecs::default().compress_alone(message, 15).unwrap().len();
-                let least = at_level_6(&[message]);
-                assert!(4 * ours <= 5 * least, "{ours} bytes instead of {least}");
-                assert!(ours > least, "level 6 after all");
+                let by_level_6 = at_level_6(&[message]);
+                assert!(4 * ours <= 5 * by_level_6, "{ours} bytes instead of {by_level_6}");
+                assert!(ours > by_level_6, "level 6 after all");
             }
         }
     }
@@ -84,8 +84,11 @@ mod tests {
         for text in TEXTS {
             for length in [300, 10_000, 20_000] {
                 let messages: Vec<&[u8]> = text.chunks(length).collect();
-                let (ours, least) = (by_us(&messages, 15), at_level_6(&messages));
-                assert!(4 * ours <= 5 * least, "{ours} bytes instead of {least} for messages of {length}");
+                let (ours, by_level_6) = (by_us(&messages, 15), at_level_6(&messages));
+                assert!(
+                    4 * ours <= 5 * by_level_6,
+                    "{ours} bytes instead of {by_level_6} for messages of {length}"
+                );
             }
         }
     }
@@ -103,14 +106,15 @@ mod tests {
 
     #[test]
     fn tiny_messages_are_as_small_as_at_level_6_but_for_some_bytes() {
-        let (mut codecs, mut sum, mut least_sum) = (Codecs::default(), 0, 0);
+        let (mut codecs, mut sum, mut level_6_sum) = (Codecs::default(), 0, 0);
         for message in TEXTS.iter().flat_map(|text| text.chunks(LONGEST_TINY)) {
-            let (ours, least) = (codecs.compress_alone(message, 15).unwrap().len(), at_level_6(&[message]));
-            assert!(ours <= least + 8, "{ours} bytes instead of {least}");
+            let (ours, by_level_6) =
+                (codecs.compress_alone(message, 15).unwrap().len(), at_level_6(&[message]));
+            assert!(ours <= by_level_6 + 8, "{ours} bytes instead of {by_level_6}");
             sum += ours;
-            least_sum += least;
+            level_6_sum += by_level_6;
         }
-        assert!(sum <= least_sum, "{sum} bytes instead of {least_sum}");
+        assert!(sum <= level_6_sum, "{sum} bytes instead of {level_6_sum}");
     }
 
     #[test]
