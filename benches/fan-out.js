@@ -6,7 +6,7 @@ const { performance } = require('node:perf_hooks');
 const { Load } = require('./processes.js');
 
 const CONTESTANTS = [
-  { name: 'ferrows', server: 'ferrows-publish.js' },
+  { name: 'ferrows', server: 'uws-publish.js' },
   { name: 'ws', server: 'ws-publish.js' },
 ];
 /** Bytes of a message. */

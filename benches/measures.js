@@ -30,27 +30,27 @@ const RATE = 'per_second';
 const NODE_CPU = 'main_us';
 
 const ECHO = [
-  { name: 'ferrows', server: 'ferrows-echo.js' },
+  { name: 'ferrows', server: 'uws-echo.js' },
   { name: 'ws', server: 'ws-echo.js' },
 ];
 const DEFLATED_ECHO = ECHO.map((contestant) => ({ ...contestant, env: { DEFLATE: '1' } }));
 const BUSY_ECHO = ECHO.map((contestant) => ({ ...contestant, env: { BUSY_MS: '5' } }));
 const TEXTS = [
-  { name: 'string', server: 'ferrows-text.js', env: { TEXT: 'string' } },
-  { name: 'TextDecoder', server: 'ferrows-text.js', env: { TEXT: 'arraybuffer' } },
+  { name: 'string', server: 'uws-text.js', env: { TEXT: 'string' } },
+  { name: 'TextDecoder', server: 'uws-text.js', env: { TEXT: 'arraybuffer' } },
 ];
 const PUBLISH = [
-  { name: 'ferrows', server: 'ferrows-publish.js' },
+  { name: 'ferrows', server: 'uws-publish.js' },
   { name: 'ws', server: 'ws-publish.js' },
 ];
 
 const BODIES = [
-  { name: 'ferrows', server: 'ferrows-bodies.js' },
+  { name: 'ferrows', server: 'uws-bodies.js' },
   { name: 'node:http', server: 'node-bodies.js' },
 ];
 
 const SECURE_BODIES = [
-  { name: 'ferrows', server: 'ferrows-bodies.js' },
+  { name: 'ferrows', server: 'uws-bodies.js' },
   { name: 'node:https', server: 'node-bodies.js' },
 ].map(secured);
 
@@ -97,7 +97,7 @@ const measures = [
     key: 'http',
     short: true,
     contestants: [
-      { name: 'ferrows', server: 'ferrows-hello.js' },
+      { name: 'ferrows', server: 'uws-hello.js' },
       { name: 'node:http', server: 'node-http.js' },
       { name: 'bare', server: 'bare' },
     ],
@@ -175,8 +175,8 @@ const measures = [
     key: 'tracing',
     short: false,
     contestants: [
-      { name: 'off', server: 'ferrows-echo.js', env: { FERROWS_LOG: undefined } },
-      { name: 'FERROWS_LOG=error', server: 'ferrows-echo.js', env: { FERROWS_LOG: 'error' } },
+      { name: 'off', server: 'uws-echo.js', env: { FERROWS_LOG: undefined } },
+      { name: 'FERROWS_LOG=error', server: 'uws-echo.js', env: { FERROWS_LOG: 'error' } },
     ],
     run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20 }),
     rows: [
