@@ -25,27 +25,30 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::connect::{self, Opened};
 use crate::deflate;
-use crate::frame::{self, FrameScanner};
+use crate::frame::{self, FrameScanner, Kind};
 use crate::histogram::Histogram;
 use crate::http::{self, ResponseScanner};
 use crate::options::Options;
 use crate::report::{self, Line};
 use crate::stream::Stream;
 
-/// Runs the WebSocket echo loop and prints its result.
+/// Runs the WebSocket echo loop, or that of pings and pongs, and prints its result.
 pub fn echo(options: &Options) -> Result<(), String> {
     if options.deflate {
         return compressed_echo(options);
     }
     let payload: Vec<u8> = (b'a'..=b'z').cycle().take(options.size).collect();
     let request = frame::masked_message(options.kind, &payload);
-    let answer = frame::unmasked_message(options.kind, &payload);
+    let answer = frame::unmasked_answer(options.kind, &payload);
     let mut opened = connect::open_all(options)?;
     for (number, connection) in opened.iter_mut().enumerate() {
         probe(connection, &request, &answer).map_err(|message| format!("connection {number}: {message}"))?;
     }
-    let mut fleet = Fleet::<FrameScanner>::new(opened, &request, options.in_flight, options.nap)?;
-    fleet.run(options, "messages")
+    if options.kind == Kind::Ping {
+        Fleet::<PongScanner>::new(opened, &request, options.in_flight, options.nap)?.run(options, "messages")
+    } else {
+        Fleet::<FrameScanner>::new(opened, &request, options.in_flight, options.nap)?.run(options, "messages")
+    }
 }
 
 /// The same with compressed messages.
@@ -117,6 +120,16 @@ impl Scanner for FrameScanner {
     /// Pings stay without their pong: a connection under load has no idle timeout to miss.
     fn answers(&mut self, bytes: &[u8]) -> Result<u64, String> {
         self.scan(bytes).map(|found| found.messages)
+    }
+}
+
+/// Counts pongs.
+#[derive(Default)]
+struct PongScanner(FrameScanner);
+
+impl Scanner for PongScanner {
+    fn answers(&mut self, bytes: &[u8]) -> Result<u64, String> {
+        self.0.scan(bytes).map(|found| found.pongs)
     }
 }
 

@@ -43,7 +43,7 @@ fn open(options: &Options, source: &mut Source, tls: Option<&Arc<ClientConfig>>)
     };
     let early = match options.command {
         Command::Http | Command::Handshake | Command::Bare => Vec::new(),
-        Command::Echo | Command::Idle | Command::Subscribe => upgrade(&mut stream, options)?,
+        Command::Echo | Command::Idle | Command::Subscribe | Command::Flood => upgrade(&mut stream, options)?,
     };
     Ok(Opened { stream, early })
 }
@@ -51,6 +51,16 @@ fn open(options: &Options, source: &mut Source, tls: Option<&Arc<ClientConfig>>)
 /// One more connection, from wherever the system picks.
 pub fn connect(target: SocketAddr) -> Result<TcpStream, String> {
     prepare(Source::Any.connect(target)?)
+}
+
+/// The connection with that number of very many short ones. The end that closes first keeps the port for a minute, so
+/// one source address would soon have none left.
+pub fn connect_in_turn(target: SocketAddr, number: u64) -> Result<TcpStream, String> {
+    let mut source = match target.ip() {
+        IpAddr::V4(address) if address.is_loopback() => Source::Loopback((2 + number % 253) as u8),
+        IpAddr::V4(_) | IpAddr::V6(_) => Source::Any,
+    };
+    prepare(source.connect(target)?)
 }
 
 fn prepare(socket: TcpStream) -> Result<TcpStream, String> {
@@ -144,7 +154,7 @@ fn check_answer(answer: &[u8], deflate: bool) -> Result<Option<usize>, String> {
     }
     let extensions =
         response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("sec-websocket-extensions"));
-    if extensions.is_some_and(|header| header.value == DEFLATE.as_bytes()) != deflate {
+    if extensions.is_some_and(|header| is_agreed(header.value)) != deflate {
         return Err(format!("bad handshake: Sec-WebSocket-Extensions {extensions:?}"));
     }
     let accept =
@@ -157,6 +167,16 @@ fn check_answer(answer: &[u8], deflate: bool) -> Result<Option<usize>, String> {
         )),
         None => Err("bad handshake: no Sec-WebSocket-Accept".to_owned()),
     }
+}
+
+/// Whether the server agreed to what was offered, in whatever order it names the parameters.
+fn is_agreed(extensions: &[u8]) -> bool {
+    let sorted = |text: &str| {
+        let mut parts: Vec<String> = text.split(';').map(|part| part.trim().to_owned()).collect();
+        parts.sort();
+        parts
+    };
+    std::str::from_utf8(extensions).is_ok_and(|text| sorted(text) == sorted(DEFLATE))
 }
 
 /// Lifts the soft limit of open files to what the run needs, as far as the hard limit allows.
@@ -195,6 +215,13 @@ mod tests {
         assert_eq!(check_answer(right.as_bytes(), false).unwrap(), Some(right.len()));
         assert_eq!(check_answer(&right.as_bytes()[..right.len() - 1], false).unwrap(), None);
         assert!(check_answer(right.as_bytes(), true).unwrap_err().contains("Sec-WebSocket-Extensions"));
+        let compressed = right.replace(
+            "Sec",
+            "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; server_no_context_takeover\r\nSec",
+        );
+        assert_eq!(check_answer(compressed.as_bytes(), true).unwrap(), Some(compressed.len()));
+        let other = compressed.replace("; client_no_context_takeover", "");
+        assert!(check_answer(other.as_bytes(), true).unwrap_err().contains("Sec-WebSocket-Extensions"));
         let wrong = right.replace("s3p", "s3q");
         assert!(
             check_answer(wrong.as_bytes(), false).unwrap_err().contains("wrong Sec-WebSocket-Accept s3qPL")

@@ -1,12 +1,14 @@
 //! WebSocket frames as a client needs them: masked ones to send, headers of the server's frames to count by.
 
-/// Opcode of a message (RFC 6455 §5.2).
+/// What is sent (RFC 6455 §5.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// UTF-8 text.
     Text,
     /// Any bytes.
     Binary,
+    /// What is answered with a pong, by the server rather than by its application.
+    Ping,
 }
 
 impl Kind {
@@ -14,6 +16,15 @@ impl Kind {
         match self {
             Self::Text => OPCODE_TEXT,
             Self::Binary => OPCODE_BINARY,
+            Self::Ping => OPCODE_PING,
+        }
+    }
+
+    /// Of the frame that answers.
+    fn opcode_of_answer(self) -> u8 {
+        match self {
+            Self::Text | Self::Binary => self.opcode(),
+            Self::Ping => OPCODE_PONG,
         }
     }
 }
@@ -28,9 +39,9 @@ pub fn masked_compressed_message(kind: Kind, payload: &[u8]) -> Vec<u8> {
     masked(COMPRESSED | kind.opcode(), payload)
 }
 
-/// The same message as a server sends it: one frame, unmasked.
-pub fn unmasked_message(kind: Kind, payload: &[u8]) -> Vec<u8> {
-    let mut frame = header(kind.opcode(), payload.len(), 0);
+/// What a server answers to that message, or to that ping: one frame, unmasked.
+pub fn unmasked_answer(kind: Kind, payload: &[u8]) -> Vec<u8> {
+    let mut frame = header(kind.opcode_of_answer(), payload.len(), 0);
     frame.extend_from_slice(payload);
     frame
 }
@@ -63,6 +74,8 @@ pub struct Scanned {
     pub messages: u64,
     /// Payload bytes of data frames that arrived.
     pub payload: u64,
+    /// Pongs that arrived.
+    pub pongs: u64,
 }
 
 #[derive(Debug)]
@@ -96,7 +109,7 @@ impl FrameScanner {
                 None => {}
             }
             if self.left == 0 {
-                found.messages += self.finish_frame()?;
+                self.finish_frame(&mut found)?;
             }
         }
         Ok(found)
@@ -138,17 +151,18 @@ impl FrameScanner {
         header.length
     }
 
-    /// Leaves a complete frame; returns how many messages it completed.
-    fn finish_frame(&mut self) -> Result<u64, String> {
+    /// Leaves a complete frame, and counts what it completed.
+    fn finish_frame(&mut self, found: &mut Scanned) -> Result<(), String> {
         match self.current.take() {
-            Some(Current::Data { last }) => Ok(u64::from(last)),
-            Some(Current::Control { opcode: OPCODE_CLOSE, body }) => Err(describe_close(&body)),
+            Some(Current::Data { last }) => found.messages += u64::from(last),
+            Some(Current::Control { opcode: OPCODE_CLOSE, body }) => return Err(describe_close(&body)),
             Some(Current::Control { opcode: OPCODE_PING, body }) => {
                 self.pongs.extend_from_slice(&masked(OPCODE_PONG, &body));
-                Ok(0)
             }
-            Some(Current::Control { .. }) | None => Ok(0),
+            Some(Current::Control { .. }) => found.pongs += 1,
+            None => {}
         }
+        Ok(())
     }
 }
 
@@ -244,20 +258,22 @@ mod tests {
 
     #[test]
     fn counts_are_the_same_at_every_split() {
-        let mut stream = unmasked_message(Kind::Text, b"hi");
+        let mut stream = unmasked_answer(Kind::Text, b"hi");
         stream.extend_from_slice(&[0x02, 3, 1, 2, 3]); // first fragment
         stream.extend_from_slice(&[0x89, 2, b'o', b'k']); // a ping between fragments
         stream.extend_from_slice(&[0x80, 0]); // last fragment, empty
-        stream.extend_from_slice(&unmasked_message(Kind::Binary, &[7; 300]));
-        stream.extend_from_slice(&unmasked_message(Kind::Binary, &[7; 70_000]));
-        let expected = Scanned { messages: 4, payload: 2 + 3 + 300 + 70_000 };
-        for split in (0..400).chain([70_000, stream.len()]) {
+        stream.extend_from_slice(&unmasked_answer(Kind::Binary, &[7; 300]));
+        stream.extend_from_slice(&unmasked_answer(Kind::Binary, &[7; 70_000]));
+        stream.extend_from_slice(&unmasked_answer(Kind::Ping, b"back"));
+        let expected = Scanned { messages: 4, payload: 2 + 3 + 300 + 70_000, pongs: 1 };
+        for split in (0..400).chain([70_000, stream.len() - 1, stream.len()]) {
             let mut scanner = FrameScanner::default();
             let first = scanner.scan(&stream[..split]).unwrap();
             let second = scanner.scan(&stream[split..]).unwrap();
             let sum = Scanned {
                 messages: first.messages + second.messages,
                 payload: first.payload + second.payload,
+                pongs: first.pongs + second.pongs,
             };
             assert_eq!(sum, expected, "split at {split}");
             assert_eq!(scanner.take_pongs(), masked(OPCODE_PONG, b"ok"));
@@ -266,7 +282,7 @@ mod tests {
 
     #[test]
     fn byte_by_byte() {
-        let stream = [unmasked_message(Kind::Text, &[b'x'; 126]), unmasked_message(Kind::Text, b"")].concat();
+        let stream = [unmasked_answer(Kind::Text, &[b'x'; 126]), unmasked_answer(Kind::Text, b"")].concat();
         let mut scanner = FrameScanner::default();
         let messages: u64 = stream.chunks(1).map(|byte| scanner.scan(byte).unwrap().messages).sum();
         assert_eq!(messages, 2);

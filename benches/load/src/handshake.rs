@@ -1,8 +1,10 @@
-//! `handshake`: new TLS connections, as fast as the server makes them. Each asks for one response, which brings the
-//! session tickets too, and is closed.
+//! `handshake`: new connections, in clear or over TLS, as fast as the server makes them. Each asks for one response,
+//! which brings the session tickets too, and is closed.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
@@ -15,9 +17,10 @@ use crate::stream::{self, Stream};
 
 /// Runs as many threads as there are connections to be made at a time, and prints the result.
 pub fn run(options: &Options) -> Result<(), String> {
-    let config = stream::config(options.tls)?;
+    let config = if options.tls == Tls::Off { None } else { Some(stream::config(options.tls)?) };
     let request = http::request(options);
-    let visitor = Visitor { options, config: &config, request: &request };
+    let visitor =
+        Visitor { options, config: config.as_ref(), request: &request, visits: AtomicU64::default() };
     let warm = visitor.visit_for(options.warm_up)?;
     Line::new("warm").number("requests", warm.answered).print()?;
     if options.gate {
@@ -52,8 +55,10 @@ struct Tally {
 
 struct Visitor<'a> {
     options: &'a Options,
-    config: &'a std::sync::Arc<ClientConfig>,
+    config: Option<&'a Arc<ClientConfig>>,
     request: &'a [u8],
+    /// Connections begun, by all threads.
+    visits: AtomicU64,
 }
 
 impl Visitor<'_> {
@@ -83,8 +88,12 @@ impl Visitor<'_> {
     /// One connection. Returns whether its handshake was resumed.
     fn visit(&self) -> Result<bool, String> {
         let failed = |error: std::io::Error| format!("connection: {error}");
-        let socket = connect::connect(self.options.target.address)?;
-        let mut stream = Stream::<TcpStream>::secure(socket, self.config)?;
+        let number = self.visits.fetch_add(1, Ordering::Relaxed);
+        let socket = connect::connect_in_turn(self.options.target.address, number)?;
+        let mut stream = match self.config {
+            None => Stream::plain(socket),
+            Some(config) => Stream::secure(socket, config)?,
+        };
         stream.write_all(self.request).map_err(failed)?;
         let (mut scanner, mut chunk) = (ResponseScanner::default(), [0; 4096]);
         loop {

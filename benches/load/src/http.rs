@@ -9,9 +9,13 @@ const LONGEST_HEAD: usize = 16 * 1024;
 
 /// The bytes of the request.
 pub fn request(options: &Options) -> Vec<u8> {
+    request_to(&options.target.path, options)
+}
+
+/// The same for another path.
+pub fn request_to(path: &str, options: &Options) -> Vec<u8> {
     let method = if options.body.is_some() { "POST" } else { "GET" };
-    let mut request =
-        format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", options.target.path, options.target.authority);
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", options.target.authority);
     for number in 0..options.fields {
         request += &format!("X-Field-{number}: value-{number}\r\n");
     }

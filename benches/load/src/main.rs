@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! ferrows-load echo      --url ws://127.0.0.1:9001/   [--connections 64] [--in-flight 1] [--size 20] [--text|--binary]
-//!                        [--deflate]
+//!                        [--deflate] [--ping]
 //! ferrows-load http      --url http://127.0.0.1:9001/ [--connections 64] [--path /] [--body BYTES] [--fields COUNT]
 //!                        both: [--warm-up 1] [--seconds 3] [--nap MICROSECONDS] [--think MICROSECONDS] [--gate]
 //! ferrows-load idle      --url ws://127.0.0.1:9001/   [--connections 10000]
 //! ferrows-load subscribe --url ws://127.0.0.1:9001/   [--connections 1000] [--count MESSAGES] [--seconds SECONDS]
 //! ferrows-load handshake --url https://127.0.0.1:9001/ [--connections 4] [--resume] [--warm-up 1] [--seconds 3] [--gate]
+//! ferrows-load flood     --url ws://127.0.0.1:9001/flood [--size 20] [--warm-up 1] [--seconds 3] [--patience 15]
 //! ferrows-load bare      serves instead: the least that an HTTP server can cost on this machine
 //! ```
 //! With `wss://` and `https://` all of it goes over TLS.
@@ -22,6 +23,7 @@ mod bare;
 mod closed_loop;
 mod connect;
 mod deflate;
+mod flood;
 mod frame;
 mod handshake;
 mod histogram;
@@ -55,6 +57,7 @@ fn run(options: &Options) -> Result<(), String> {
         Command::Echo => closed_loop::echo(options),
         Command::Http => closed_loop::http(options),
         Command::Handshake => handshake::run(options),
+        Command::Flood => flood::run(options),
         Command::Bare => bare::run(),
         Command::Idle | Command::Subscribe => receive::run(options),
     }

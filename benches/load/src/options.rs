@@ -18,7 +18,7 @@ pub struct Options {
     pub in_flight: usize,
     /// Payload of an echoed message in bytes. Default 20.
     pub size: usize,
-    /// Opcode of an echoed message. Default text.
+    /// What is sent to be answered. Default text.
     pub kind: Kind,
     /// Whether echoed messages are compressed, each on its own. Default no.
     pub deflate: bool,
@@ -34,6 +34,8 @@ pub struct Options {
     /// How long a connection of a closed loop waits between an answer and its next request, so that the load is less than
     /// the server can take; there is no nap then. Default 0.
     pub think: Duration,
+    /// How long `flood` waits for an answer. Default 15 s.
+    pub patience: Duration,
     /// Length of the measured window; for `subscribe` the longest time to listen (`None`: until stdin ends or
     /// `count` is reached). Default 3 s for the closed loops.
     pub seconds: Option<Duration>,
@@ -57,8 +59,10 @@ pub enum Command {
     Idle,
     /// WebSockets that count what they receive.
     Subscribe,
-    /// New TLS connections, one after the other.
+    /// New connections, one after the other.
     Handshake,
+    /// Requests beside a WebSocket that floods its handler.
+    Flood,
     /// A server, for comparison. Takes no options.
     Bare,
 }
@@ -94,10 +98,11 @@ impl Options {
             Some("idle") => Command::Idle,
             Some("subscribe") => Command::Subscribe,
             Some("handshake") => Command::Handshake,
+            Some("flood") => Command::Flood,
             Some("bare") => Command::Bare,
             other => {
                 return Err(format!(
-                    "expected echo, http, idle, subscribe, handshake or bare, got {}",
+                    "expected echo, http, idle, subscribe, handshake, flood or bare, got {}",
                     other.unwrap_or("nothing")
                 ));
             }
@@ -118,10 +123,12 @@ impl Options {
                 "--warm-up" => options.warm_up = seconds(&flag, &value()?)?,
                 "--nap" => options.nap = Duration::from_micros(number(&flag, &value()?)?),
                 "--think" => options.think = Duration::from_micros(number(&flag, &value()?)?),
+                "--patience" => options.patience = seconds(&flag, &value()?)?,
                 "--body" => options.body = Some(number(&flag, &value()?)?),
                 "--fields" => options.fields = number(&flag, &value()?)?,
                 "--text" => options.kind = Kind::Text,
                 "--binary" => options.kind = Kind::Binary,
+                "--ping" => options.kind = Kind::Ping,
                 "--deflate" => options.deflate = true,
                 "--gate" => options.gate = true,
                 "--resume" => options.tls = Tls::Resumed,
@@ -131,10 +138,15 @@ impl Options {
         if command == Command::Bare {
             return Ok(options);
         }
+        if options.kind == Kind::Ping && (options.size > LONGEST_PING || options.deflate) {
+            return Err(format!("a ping is at most {LONGEST_PING} bytes and never compressed"));
+        }
         let url = url.ok_or("--url is missing")?;
         let (scheme, secure) = match command {
             Command::Http | Command::Handshake => ("http://", "https://"),
-            Command::Echo | Command::Idle | Command::Subscribe | Command::Bare => ("ws://", "wss://"),
+            Command::Echo | Command::Idle | Command::Subscribe | Command::Flood | Command::Bare => {
+                ("ws://", "wss://")
+            }
         };
         if options.tls == Tls::Off && url.starts_with(secure) {
             options.tls = Tls::Full;
@@ -152,6 +164,7 @@ impl Options {
             Command::Idle => (10_000, None),
             Command::Subscribe => (1_000, None),
             Command::Handshake => (4, Some(Duration::from_secs(3))),
+            Command::Flood => (1, Some(Duration::from_secs(3))),
             Command::Bare => (0, None),
         };
         let target = Target {
@@ -172,6 +185,7 @@ impl Options {
             warm_up: Duration::from_secs(1),
             nap: Duration::from_micros(10),
             think: Duration::ZERO,
+            patience: Duration::from_secs(15),
             seconds,
             gate: false,
             tls: Tls::Off,
@@ -196,6 +210,9 @@ impl Target {
         Ok(Self { address, authority: authority.to_owned(), path: path.to_owned() })
     }
 }
+
+/// Payload of a control frame (RFC 6455 §5.5).
+const LONGEST_PING: usize = 125;
 
 fn number<T: std::str::FromStr>(flag: &str, value: &str) -> Result<T, String> {
     value.parse().map_err(|_| format!("{flag} needs a whole number, got {value}"))
@@ -235,7 +252,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (line, complaint) in [
-            ("", "expected echo, http, idle, subscribe, handshake or bare, got nothing"),
+            ("", "expected echo, http, idle, subscribe, handshake, flood or bare, got nothing"),
             ("echo", "--url is missing"),
             ("echo --url", "--url needs a value"),
             ("http --url ws://127.0.0.1:1/", "--url must start with http://, got ws://127.0.0.1:1/"),
@@ -243,6 +260,7 @@ mod tests {
             ("echo --url ws://127.0.0.1:1/ --size x", "--size needs a whole number, got x"),
             ("echo --url ws://127.0.0.1:1/ --seconds -1", "--seconds needs a number of seconds, got -1"),
             ("echo --url ws://127.0.0.1:1/ --fast", "unknown option --fast"),
+            ("echo --ping --size 126", "a ping is at most 125 bytes and never compressed"),
         ] {
             assert_eq!(parse(line).unwrap_err(), complaint, "{line}");
         }
