@@ -1,36 +1,36 @@
 'use strict';
 
-// One message to many, again and again: how fast it reaches all of them, and what each delivery costs Node's thread.
+// One message to many, again and again: how fast it reaches all of them, and what each delivery costs.
 
 const { performance } = require('node:perf_hooks');
+const { cpuOfEach } = require('./closed-loop.js');
+const { PUBLISH } = require('./contestants.js');
 const { Load } = require('./processes.js');
+const { atLeast } = require('./targets.js');
 
-const CONTESTANTS = [
-  { name: 'ferrows', server: 'uws-publish.js' },
-  { name: 'ws', server: 'ws-publish.js' },
-];
 /** Bytes of a message. */
 const SIZE = 20;
 /** Deliveries for each second that a closed loop would be measured. `ws` takes some two seconds for them. */
 const DELIVERIES = 300_000;
 
-/** The measure for so many subscribers. */
-function fanOut(subscribers) {
+/** The measure for so many subscribers, and how many times a peer's rate is to be reached. */
+function fanOut(subscribers, ofPeer) {
+  const crowd = subscribers.toLocaleString('en');
   return {
     key: 'fanout',
+    label: crowd,
     short: false,
-    contestants: CONTESTANTS,
+    contestants: PUBLISH,
     run: (server, settings) => run(server, settings, subscribers),
     rows: [
       {
-        title: `fan-out to ${subscribers.toLocaleString('en')} subscribers: messages delivered/s`,
+        title: `fan-out to ${crowd} subscribers: messages delivered/s`,
         figure: 'delivered_per_second',
         digits: 0,
-        target: '≥ 4× ws',
-        reached: (rate, ratio) => ratio >= 4,
+        targets: { ws: atLeast(4), peer: atLeast(ofPeer) },
       },
       { title: 'the same, Node-thread CPU per delivered message, µs', figure: 'main_us', digits: 4 },
-      { title: 'the same, I/O-thread CPU per delivered message, µs', figure: 'workers_us', digits: 2 },
+      { title: 'the same, CPU of all threads per delivered message, µs', figure: 'all_us', digits: 2 },
     ],
   };
 }
@@ -57,8 +57,7 @@ async function deliver(server, { executable }, subscribers, publishes) {
     if (messages !== deliveries) {
       throw new Error(`${publishes} publishes to ${subscribers} subscribers, but ${messages} messages arrived`);
     }
-    const each = (thread) => (after[thread] === null ? null : (after[thread] - before[thread]) / deliveries);
-    return { delivered_per_second: deliveries / seconds, main_us: each('main'), workers_us: each('workers') };
+    return { delivered_per_second: deliveries / seconds, ...cpuOfEach(before, after, deliveries) };
   } finally {
     await load.end();
   }

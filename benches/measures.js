@@ -1,145 +1,90 @@
 'use strict';
 
 // What is measured: each measure runs one server under one load and returns figures; its rows turn them into lines of
-// the table, with the targets to reach.
+// the table, with the targets to reach, and its points put them into the pictures.
 
-const { certificate } = require('../__test__/helpers/certificates.js');
+const { closedLoop } = require('./closed-loop.js');
+const { BODIES, ECHO, HELLO, SECURE_BODIES, environment, secured, told } = require('./contestants.js');
 const { fanOut } = require('./fan-out.js');
-const { Load, Server } = require('./processes.js');
+const { flood } = require('./flood.js');
+const { idle } = require('./memory.js');
+const { Server } = require('./processes.js');
+const { publishing } = require('./publish.js');
+const { atLeast, atMost, either, noMoreThan } = require('./targets.js');
 
 /**
  * @typedef {object} Row
  * @property {string} title
  * @property {string} figure Which of the figures this line shows.
  * @property {number} digits Decimals shown.
- * @property {string} [target] The target in words.
- * @property {(value: number, ratio: number) => boolean} [reached] Of the first contestant's median and of the median
- *   ratio to the second.
+ * @property {Record<string, import('./targets.js').Target>} [targets] By the name of the contestant that the first one
+ *   is compared with; `peer` stands for the first `--peer`.
+ *
+ * @typedef {object} Point
+ * @property {string} picture One of `pictures.js`.
+ * @property {string} place Where on its axis.
+ * @property {string} figure
  *
  * @typedef {object} Measure
  * @property {string} key For `--only`; several measures may share one.
+ * @property {string} [label] Tells those apart.
  * @property {boolean} short Part of `--short`.
- * @property {Contestant[]} contestants The first is what the ratios are about, the second what it is compared with.
+ * @property {import('./contestants.js').Contestant[]} contestants
+ * @property {{ server: string, load: string }} [cores] Where the two processes run, as `taskset --cpu-list` has it; without
+ *   them, wherever the system likes.
  * @property {(server: Server, settings: object) => Promise<object>} run
  * @property {Row[]} rows
- *
- * @typedef {{ name: string, server: string, env?: object }} Contestant
+ * @property {Point[]} [points]
  */
 
-const RATE = 'per_second';
-const NODE_CPU = 'main_us';
-
-const ECHO = [
-  { name: 'ferrows', server: 'uws-echo.js' },
-  { name: 'ws', server: 'ws-echo.js' },
-];
-const DEFLATED_ECHO = ECHO.map((contestant) => ({ ...contestant, env: { DEFLATE: '1' } }));
-const BUSY_ECHO = ECHO.map((contestant) => ({ ...contestant, env: { BUSY_MS: '5' } }));
 const TEXTS = [
   { name: 'string', server: 'uws-text.js', env: { TEXT: 'string' } },
   { name: 'TextDecoder', server: 'uws-text.js', env: { TEXT: 'arraybuffer' } },
 ];
-const PUBLISH = [
-  { name: 'ferrows', server: 'uws-publish.js' },
-  { name: 'ws', server: 'ws-publish.js' },
+const TRACING = [
+  { name: 'off', server: 'uws-echo.js', env: { FERROWS_LOG: undefined } },
+  { name: 'FERROWS_LOG=error', server: 'uws-echo.js', env: { FERROWS_LOG: 'error' } },
 ];
 
-const BODIES = [
-  { name: 'ferrows', server: 'uws-bodies.js' },
-  { name: 'node:http', server: 'node-bodies.js' },
-];
-
-const SECURE_BODIES = [
-  { name: 'ferrows', server: 'uws-bodies.js' },
-  { name: 'node:https', server: 'node-bodies.js' },
-].map(secured);
+/** What a message may cost Node's thread. */
+const FEW_MICROSECONDS = { ws: either(noMoreThan(1.6, 'µs'), atMost(0.17)) };
 
 /** @type {Measure[]} */
 const measures = [
-  {
-    key: 'echo',
+  echo('pingpong', 1, {
     short: true,
-    contestants: ECHO,
-    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20 }),
-    rows: [
-      {
-        title: 'echo 20 B, 64 connections, one at a time: messages/s',
-        figure: RATE,
-        digits: 0,
-        target: '≥ 2.0× ws',
-        reached: (rate, ratio) => ratio >= 2.0,
-      },
-      nodeCpuPerMessage('64 connections, one at a time'),
-    ],
-  },
+    targets: { all: { peer: atMost(1.05) } },
+    rows: [latency('the same: p50, µs', 'p50_us', { ws: atMost(0.9), peer: atMost(1.05) }, 1)],
+  }),
+  echo('few', 8, { targets: { rate: { peer: atLeast(1) } } }),
+  echo('echo', 64, { short: true, targets: { rate: { ws: atLeast(2), peer: atLeast(1.05) }, main: FEW_MICROSECONDS } }),
+  echo('many', 500),
+  echo('many', 5_000),
   {
     key: 'echo20',
     short: true,
     contestants: ECHO,
     run: closedLoop('echo', { connections: 64, 'in-flight': 20, size: 20 }),
-    rows: [
-      {
-        title: 'echo 20 B, 64 connections, 20 in flight each: messages/s',
-        figure: RATE,
-        digits: 0,
-        target: '≥ 8× ws',
-        reached: (rate, ratio) => ratio >= 8,
-      },
-      nodeCpuPerMessage('64 connections, 20 in flight each'),
-    ],
+    rows: rates('echo 20 B, 64 connections, 20 in flight each: messages/s', 'message', {
+      rate: { ws: atLeast(8), peer: atLeast(1.2) },
+      main: FEW_MICROSECONDS,
+    }),
   },
   larger('1 KB', 1024),
-  larger('64 KB', 64 * 1024),
-  deflated('20 B', 20),
-  deflated('1 KB', 1024),
-  deflated('64 KB', 64 * 1024),
-  {
-    key: 'http',
-    short: true,
-    contestants: [
-      { name: 'ferrows', server: 'uws-hello.js' },
-      { name: 'node:http', server: 'node-http.js' },
-      { name: 'bare', server: 'bare' },
-    ],
-    run: closedLoop('http', { connections: 64 }),
-    rows: [
-      {
-        title: 'GET hello world, 64 connections: requests/s',
-        figure: RATE,
-        digits: 0,
-        target: '≥ 2.6× node:http',
-        reached: (rate, ratio) => ratio >= 2.6,
-      },
-      { title: 'Node-thread CPU per request, µs', figure: NODE_CPU, digits: 2 },
-    ],
-  },
-  requests('100 headers, 64 connections: requests/s', 'headers', { connections: 64, fields: 97 }, 2.5),
-  requests('POST 1 KB, 64 connections: requests/s', 'post', { connections: 64, body: 1024 }, 2.5),
-  requests('POST 1 MB, 8 connections: requests/s', 'upload', { connections: 8, body: 1_000_000 }, 1, 0.5),
-  requests('a response of 100 MB in pieces, 4 connections: responses/s', 'stream', { connections: 4, path: '/stream' }, 1, 0.5),
-  secureEcho('20 B', 20, 2.5),
-  secureEcho('16 KB', 16 * 1024),
-  handshakes('full TLS handshakes', {}),
-  handshakes('resumed TLS handshakes', { resume: true }),
-  overTls(requests('a response of 100 MB over TLS, 4 connections: responses/s', 'tls-stream', { connections: 4, path: '/stream' }, 1, 0.5)),
-  {
-    key: 'tls-idle',
-    short: false,
-    contestants: ECHO.map(secured),
-    run: (server, settings) => idle(server, settings, 2_000),
-    rows: [{ title: 'RSS per idle WebSocket over TLS, 2,000 open, bytes', figure: 'bytes', digits: 0 }],
-  },
-  publishing(10),
-  publishing(100),
-  { ...publishing(1000), short: true },
-  publishing(1000, 10),
-  fanOut(100),
-  fanOut(1_000),
-  fanOut(10_000),
+  larger('64 KB', 64 * 1024, { peer: atLeast(1) }),
+  paced(1_000),
+  paced(5_000, { all: { peer: atMost(1.05) }, p50: { peer: atMost(1.1) } }),
+  paced(20_000),
+  paced(50_000),
+  paced(100_000),
+  oneCore(1, atLeast(1)),
+  oneCore(20, atLeast(1.1)),
+  working(1),
+  working(20),
   {
     key: 'latency',
     short: false,
-    contestants: BUSY_ECHO,
+    contestants: told(ECHO, { BUSY_MS: '5' }),
     run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20, think: 10_000 }),
     rows: [
       latency("echo 20 B, some 6,000/s, while Node's thread works 5 ms ten times a second: p50, µs", 'p50_us'),
@@ -147,270 +92,263 @@ const measures = [
       latency('the same, p99.9, µs', 'p999_us'),
     ],
   },
-  texts('20 B', 20),
-  texts('1 KB', 1024),
   {
-    key: 'idle',
-    short: false,
-    contestants: ECHO,
-    run: idle,
+    key: 'blocked',
+    short: true,
+    contestants: told(ECHO, { BUSY_MS: '50' }),
+    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20, think: 10_000, ping: true }),
     rows: [
-      {
-        title: 'RSS per idle WebSocket, 10,000 open, bytes',
-        figure: 'bytes',
-        digits: 0,
-        target: '≤ 1,100 bytes',
-        reached: (bytes) => bytes <= 1100,
-      },
+      latency('pongs, 64 connections, some 6,000/s, while Node works 50 of every 100 ms: p50, µs', 'p50_us'),
+      latency('the same, p99, µs', 'p99_us', { ws: noMoreThan(4_000, 'µs'), peer: noMoreThan(4_000, 'µs') }),
     ],
   },
-  {
-    key: 'pingpong',
-    short: false,
-    contestants: ECHO,
-    run: closedLoop('echo', { connections: 1, 'in-flight': 1, size: 20 }),
-    rows: [{ title: 'echo 20 B, one connection, one at a time: median latency, µs', figure: 'p50_us', digits: 1 }],
-  },
+  flood(50),
+  deflated('20 B', 20, atLeast(1)),
+  deflated('1 KB', 1024, atLeast(1.2)),
+  deflated('64 KB', 64 * 1024, atLeast(3)),
+  hello('http10', 10, {}),
+  hello('http', 64, { 'node:http': atLeast(2.6) }),
+  requests('100 headers, 64 connections: requests/s', 'headers', { connections: 64, fields: 97 }, 2.5),
+  requests('POST 1 KB, 64 connections: requests/s', 'post', { connections: 64, body: 1024 }, 2.5),
+  requests('POST 1 MB, 8 connections: requests/s', 'upload', { connections: 8, body: 1_000_000 }, 1, 0.5),
+  requests('a response of 100 MB in pieces, 4 connections: responses/s', 'stream', { connections: 4, path: '/stream' }, 1, 0.5),
+  visits('accept', 'new connections', 'new connections, each with a GET: connections/s', BODIES, {}, {
+    'node:http': atLeast(1),
+    peer: atLeast(1),
+  }),
+  secureEcho('20 B', 20, { ws: atLeast(2.5), peer: atLeast(1) }),
+  secureEcho('16 KB', 16 * 1024, { peer: atLeast(1) }),
+  handshakes('full', {}),
+  handshakes('resumed', { resume: true }),
+  overTls(requests('a response of 100 MB over TLS, 4 connections: responses/s', 'tls-stream', { connections: 4, path: '/stream' }, 1, 0.5)),
+  publishing(10),
+  publishing(100),
+  { ...publishing(1000), short: true },
+  publishing(1000, 10),
+  fanOut(100, 2),
+  fanOut(1_000, 1.8),
+  fanOut(10_000, 1.9),
+  texts('20 B', 20),
+  texts('1 KB', 1024),
+  silent('idle', 'RSS per idle WebSocket, 10,000 open, bytes', ECHO, 10_000, 'in clear', {
+    ws: noMoreThan(1100, 'bytes'),
+    peer: atMost(1.1),
+  }),
+  silent('tls-idle', 'RSS per idle WebSocket over TLS, 2,000 open, bytes', secured(ECHO), 2_000, 'over TLS', {
+    peer: atMost(1.3),
+  }),
   {
     key: 'tracing',
     short: false,
-    contestants: [
-      { name: 'off', server: 'uws-echo.js', env: { FERROWS_LOG: undefined } },
-      { name: 'FERROWS_LOG=error', server: 'uws-echo.js', env: { FERROWS_LOG: 'error' } },
-    ],
+    contestants: TRACING,
     run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20 }),
-    rows: [
-      { title: 'echo with tracing off, compared with level error: messages/s', figure: RATE, digits: 0 },
-      { title: 'the same, Node-thread CPU per message, µs', figure: NODE_CPU, digits: 2 },
-      { title: 'the same, I/O-thread CPU per message, µs', figure: 'workers_us', digits: 2 },
-    ],
+    rows: rates('echo with tracing off, compared with level error: messages/s', 'message'),
   },
 ];
 
-function nodeCpuPerMessage(load) {
+/** A rate, and what each message of it costs. */
+function rates(title, each, targets = {}, digits = 2) {
+  return [
+    { title, figure: 'per_second', digits: 0, targets: targets.rate },
+    { title: `the same, Node-thread CPU per ${each}, µs`, figure: 'main_us', digits, targets: targets.main },
+    { title: `the same, CPU of all threads per ${each}, µs`, figure: 'all_us', digits, targets: targets.all },
+  ];
+}
+
+function latency(title, figure, targets, digits = 0) {
+  return { title, figure, digits, targets };
+}
+
+/** Echo of small messages, one on its way on each of so many connections. */
+function echo(key, connections, { short = false, targets, rows = [] } = {}) {
+  const place = connections.toLocaleString('en');
+  const title = `echo 20 B, ${connections === 1 ? 'one connection' : `${place} connections`}, one at a time: messages/s`;
   return {
-    title: `Node-thread CPU per echoed message, ${load}, µs`,
-    figure: NODE_CPU,
-    digits: 2,
-    target: '≤ 1.6 µs, or ≤ 0.17 of ws',
-    reached: (microseconds, ratio) => microseconds <= 1.6 || ratio <= 0.17,
+    key,
+    label: place,
+    short,
+    contestants: ECHO,
+    run: closedLoop('echo', { connections, 'in-flight': 1, size: 20 }),
+    rows: [...rates(title, 'message', targets), ...rows],
+    points: [
+      { picture: 'rate', place, figure: 'per_second' },
+      { picture: 'cpu', place, figure: 'all_us' },
+      { picture: 'node-cpu', place, figure: 'main_us' },
+    ],
   };
 }
 
 /** Echo of larger messages. */
-function larger(title, size) {
+function larger(size, bytes, rate) {
   return {
     key: 'echo-size',
+    label: size,
     short: false,
     contestants: ECHO,
-    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size }),
+    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: bytes }),
+    rows: rates(`echo ${size}, 64 connections, one at a time: messages/s`, 'message', { rate }),
+  };
+}
+
+/** A thousand connections that together send so many messages a second. */
+function paced(perSecond, targets = {}) {
+  const place = perSecond.toLocaleString('en');
+  const connections = 1_000;
+  return {
+    key: 'paced',
+    label: place,
+    short: false,
+    contestants: ECHO,
+    run: closedLoop('echo', { connections, 'in-flight': 1, size: 20, think: Math.round((connections * 1e6) / perSecond) }),
     rows: [
-      { title: `echo ${title}, 64 connections, one at a time: messages/s`, figure: RATE, digits: 0 },
-      { title: 'the same, Node-thread CPU per message, µs', figure: NODE_CPU, digits: 2 },
+      ...rates(`echo 20 B, 1,000 connections, some ${place} messages/s in all: messages/s`, 'message', targets),
+      latency('the same: p50, µs', 'p50_us', targets.p50),
+      latency('the same: p99, µs', 'p99_us'),
+    ],
+    points: [
+      { picture: 'latency-p50', place, figure: 'p50_us' },
+      { picture: 'latency-p99', place, figure: 'p99_us' },
     ],
   };
 }
 
-function latency(title, figure) {
-  return { title, figure, digits: 0 };
+/** A server that has one core for all its threads, and a load client that has another. */
+function oneCore(inFlight, target) {
+  return {
+    key: 'one-core',
+    label: `64 × ${inFlight}`,
+    short: false,
+    contestants: ECHO,
+    cores: { server: '0', load: '1' },
+    run: closedLoop('echo', { connections: 64, 'in-flight': inFlight, size: 20 }),
+    rows: rates(`echo 20 B, 64 connections, ${inFlight} in flight each, server on one core: messages/s`, 'message', {
+      rate: { peer: target },
+    }),
+  };
+}
+
+/** Handlers that work before they answer. */
+function working(inFlight) {
+  const [work, beyond] = [20, 2];
+  const limit = noMoreThan(work + beyond, 'µs');
+  return {
+    key: 'work',
+    label: `64 × ${inFlight}`,
+    short: false,
+    contestants: told(ECHO, { HANDLER_US: String(work) }),
+    run: closedLoop('echo', { connections: 64, 'in-flight': inFlight, size: 20 }),
+    rows: rates(`echo 20 B, 64 connections, ${inFlight} in flight each, handlers of ${work} µs: messages/s`, 'message', {
+      rate: { peer: atLeast(1.05) },
+      main: { ws: limit, peer: limit },
+    }),
+  };
 }
 
 /** Echo of texts that the application gets as strings, or decodes. */
-function texts(title, size) {
+function texts(size, bytes) {
   return {
     key: 'text',
+    label: size,
     short: false,
     contestants: TEXTS,
-    run: closedLoop('echo', { connections: 64, 'in-flight': 20, size }),
-    rows: [
-      { title: `echo ${title} as a string, compared with an ArrayBuffer that is decoded: messages/s`, figure: RATE, digits: 0 },
-      { title: 'the same, Node-thread CPU per message, µs', figure: NODE_CPU, digits: 2 },
-    ],
+    run: closedLoop('echo', { connections: 64, 'in-flight': 20, size: bytes }),
+    rows: rates(`echo ${size} as a string, compared with an ArrayBuffer that is decoded: messages/s`, 'message'),
   };
 }
 
 /** Echo of messages that are compressed both ways, each on its own. */
-function deflated(title, size) {
+function deflated(size, bytes, ofPeer) {
   return {
     key: 'deflate',
+    label: size,
     short: false,
-    contestants: DEFLATED_ECHO,
-    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size, deflate: true }),
-    rows: [
-      {
-        title: `compressed echo ${title}, 64 connections, one at a time: messages/s`,
-        figure: RATE,
-        digits: 0,
-        target: '≥ 3× ws',
-        reached: (rate, ratio) => ratio >= 3,
-      },
-      {
-        title: 'the same, Node-thread CPU per message, µs',
-        figure: NODE_CPU,
-        digits: 2,
-        target: '≤ 0.1 of ws',
-        reached: (microseconds, ratio) => ratio <= 0.1,
-      },
-      { title: 'the same, I/O-thread CPU per message, µs', figure: 'workers_us', digits: 2 },
-    ],
+    contestants: told(ECHO, { DEFLATE: '1' }),
+    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: bytes, deflate: true }),
+    rows: rates(`compressed echo ${size}, 64 connections, one at a time: messages/s`, 'message', {
+      rate: { ws: atLeast(3), peer: ofPeer },
+      main: { ws: atMost(0.1) },
+    }),
+  };
+}
+
+/** The smallest of all responses. */
+function hello(key, connections, rate) {
+  return {
+    key,
+    short: true,
+    contestants: HELLO,
+    run: closedLoop('http', { connections }),
+    rows: rates(`GET hello world, ${connections} connections: requests/s`, 'request', { rate: { ...rate, peer: atLeast(1) } }),
   };
 }
 
 /** Requests in a closed loop: the least ratio of their rates, and the largest of the CPU time on Node's thread. */
 function requests(title, key, load, rate, cpu) {
-  const target = cpu === undefined ? {} : { target: `≤ ${cpu} of node:http`, reached: (value, ratio) => ratio <= cpu };
+  const node = (target) => target && { 'node:http': target, 'node:https': target };
   return {
     key,
     short: false,
     contestants: BODIES,
     run: closedLoop('http', load),
-    rows: [
-      { title, figure: RATE, digits: 0, target: `≥ ${rate}× node:http`, reached: (value, ratio) => ratio >= rate },
-      { title: `the same, Node-thread CPU, µs`, figure: NODE_CPU, digits: 2, ...target },
-    ],
-  };
-}
-
-/** The same contestant with TLS. The certificate is made when it is first needed. */
-function secured(contestant) {
-  return {
-    ...contestant,
-    get env() {
-      const { key_file_name, cert_file_name } = certificate();
-      return { TLS_KEY: key_file_name, TLS_CERT: cert_file_name };
-    },
+    rows: rates(title, 'request', {
+      rate: { ...node(atLeast(rate)), peer: atLeast(1) },
+      main: cpu && node(atMost(cpu)),
+    }),
   };
 }
 
 /** A measure of requests, compared with `node:https`. */
 function overTls(measure) {
-  const rows = measure.rows.map((row) => ({ ...row, target: row.target?.replace('node:http', 'node:https') }));
-  return { ...measure, contestants: SECURE_BODIES, rows };
+  return { ...measure, contestants: SECURE_BODIES };
 }
 
 /** Echo over TLS. */
-function secureEcho(title, size, least) {
-  const target = least === undefined ? {} : { target: `≥ ${least}× ws`, reached: (rate, ratio) => ratio >= least };
+function secureEcho(size, bytes, rate) {
   return {
     key: 'tls-echo',
+    label: size,
     short: false,
-    contestants: ECHO.map(secured),
-    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size }),
-    rows: [
-      { title: `echo ${title} over TLS, 64 connections, one at a time: messages/s`, figure: RATE, digits: 0, ...target },
-      { title: 'the same, Node-thread CPU per message, µs', figure: NODE_CPU, digits: 2 },
-      { title: 'the same, I/O-thread CPU per message, µs', figure: 'workers_us', digits: 2 },
-    ],
+    contestants: secured(ECHO),
+    run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: bytes }),
+    rows: rates(`echo ${size} over TLS, 64 connections, one at a time: messages/s`, 'message', { rate }),
   };
 }
 
 /** New connections, each with one small request, four at a time. */
-function handshakes(title, load) {
+function visits(key, label, title, contestants, load, rate) {
   return {
-    key: 'tls-handshake',
+    key,
+    label,
     short: false,
-    contestants: SECURE_BODIES,
+    contestants,
     run: closedLoop('handshake', { connections: 4, ...load }),
-    rows: [
-      { title: `${title}, each with a GET: connections/s`, figure: RATE, digits: 0, target: '≥ 1× node:https', reached: (rate, ratio) => ratio >= 1 },
-      { title: 'the same, Node-thread CPU per connection, µs', figure: NODE_CPU, digits: 1 },
-      { title: 'the same, I/O-thread CPU per connection, µs', figure: 'workers_us', digits: 1 },
-    ],
+    rows: rates(title, 'connection', { rate }, 1),
   };
 }
 
-/** Publishes to so many subscribers, so many of them in each turn of the event loop. */
-function publishing(subscribers, together = 1) {
-  const target = { target: '≤ 10 µs', reached: (microseconds) => microseconds <= 10 };
-  return {
-    key: 'publish',
-    short: false,
-    contestants: PUBLISH,
-    run: (server, settings) => publish(server, settings, subscribers, together),
-    rows: [
-      {
-        title:
-          `publish to ${subscribers.toLocaleString('en')} subscribers, ` +
-          `${together === 1 ? 'one' : together} at a time: Node-thread CPU per publish, µs`,
-        figure: NODE_CPU,
-        digits: 1,
-        ...(subscribers === 1000 ? target : {}),
-      },
-    ],
-  };
-}
-
-/** Echo or GET in a closed loop; CPU per answered message, exact because nothing is on its way at either reading. */
-function closedLoop(mode, options) {
-  return async (server, { executable, seconds, warmUp }) => {
-    const load = new Load(executable, mode, server, { ...options, seconds, 'warm-up': warmUp, gate: true });
-    try {
-      await load.event('warm');
-      const before = await server.order('stats');
-      load.write('go');
-      const done = await load.event('done');
-      const after = await server.order('stats');
-      const each = (total) => (total === null ? null : total / done.answered);
-      return {
-        per_second: done.messages_per_second ?? done.requests_per_second,
-        main_us: each(difference(after.main, before.main)),
-        workers_us: each(difference(after.workers, before.workers)),
-        client_us: each(done.client_cpu_seconds * 1e6),
-        p50_us: done.p50_us,
-        p99_us: done.p99_us,
-        p999_us: done.p999_us,
-      };
-    } finally {
-      await load.end();
-    }
-  };
-}
-
-/** Every delivery is counted. */
-async function publish(server, { executable, publishBlocks }, subscribers, together) {
-  const order = { blocks: publishBlocks, turns: 10, together, every: 5 * together, size: 20 };
-  const load = new Load(executable, 'subscribe', server, {
-    connections: subscribers,
-    count: (order.blocks + 1) * order.turns * together * subscribers,
-    seconds: 60,
+function handshakes(kind, load) {
+  return visits('tls-handshake', kind, `${kind} TLS handshakes, each with a GET: connections/s`, SECURE_BODIES, load, {
+    'node:https': atLeast(1),
+    peer: atLeast(0.95),
   });
-  try {
-    await load.event('ready');
-    const { published, main, workers } = await server.order('publish', order);
-    const { messages } = await load.event('done');
-    if (messages !== published * subscribers) {
-      throw new Error(`${published} publishes to ${subscribers} subscribers, but ${messages} messages arrived`);
-    }
-    return { main_us: main, workers_us: workers };
-  } finally {
-    await load.end();
-  }
 }
 
-/** Growth of RSS by 10,000 WebSockets; a thousand are there before, so that code and pools exist already. */
-async function idle(server, { executable }, count = 10_000) {
-  const first = new Load(executable, 'idle', server, { connections: 1_000 });
-  let crowd;
-  try {
-    await first.event('ready');
-    const before = await server.order('stats', { settle: true });
-    crowd = new Load(executable, 'idle', server, { connections: count });
-    await crowd.event('ready');
-    const after = await server.order('stats', { settle: true });
-    const growth = difference(after.rss, before.rss);
-    return { bytes: growth === null ? null : growth / count };
-  } finally {
-    await Promise.all([first.end(), crowd?.end()]);
-  }
-}
-
-function difference(after, before) {
-  return after === null || before === null ? null : after - before;
+/** Memory of connections that do nothing. */
+function silent(key, title, contestants, count, place, targets) {
+  return {
+    key,
+    short: false,
+    contestants,
+    run: idle(count),
+    rows: [{ title, figure: 'bytes', digits: 0, targets }],
+    points: [{ picture: 'memory', place, figure: 'bytes' }],
+  };
 }
 
 /** Runs one contestant of a measure once, in a process of its own. */
 async function runOnce(measure, contestant, settings) {
-  const server = await Server.start(contestant.server, { ...settings.env, ...contestant.env }, settings.executable);
+  const env = { ...settings.env, ...environment(contestant) };
+  const server = await Server.start(contestant.server, { env, executable: settings.executable, cores: measure.cores });
   try {
     return await measure.run(server, settings);
   } finally {

@@ -22,9 +22,11 @@ class Child {
   #errors = '';
   #ended;
 
-  constructor(name, command, args, env = {}) {
+  /** @param {string} [cores] The only ones it may run on, as `taskset --cpu-list` has it. */
+  constructor(name, command, args, { env = {}, cores } = {}) {
+    const words = [...(cores === undefined ? [] : ['taskset', '--cpu-list', cores]), command, ...args];
     this.#name = name;
-    this.#child = spawn(command, args, { env: { ...process.env, ...env }, stdio: 'pipe' });
+    this.#child = spawn(words[0], words.slice(1), { env: { ...process.env, ...env }, stdio: 'pipe' });
     this.#child.stderr.setEncoding('utf8').on('data', (text) => (this.#errors += text));
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#arrived(JSON.parse(line)));
     this.#child.stdin.on('error', () => {}); // a dead child's pipe; its 'close' says why it died
@@ -82,16 +84,20 @@ class Server extends Child {
   port = 0;
   /** Whether it speaks TLS. */
   isSecure = false;
+  /** Where its load has to run, if that matters. */
+  coresOfLoad;
 
   /** Starts one for Node, or `bare`, the one that is a mode of the load client. */
-  static async start(file, env, executable) {
+  static async start(file, { env, executable, cores }) {
+    const options = { env, cores: cores?.server };
     const server =
       file === 'bare'
-        ? new Server(file, executable, [file], env)
-        : new Server(file, process.execPath, ['--expose-gc', path.join(__dirname, 'servers', file)], env);
+        ? new Server(file, executable, [file], options)
+        : new Server(file, process.execPath, ['--expose-gc', path.join(__dirname, 'servers', file)], options);
     try {
       ({ port: server.port } = await server.next());
       server.isSecure = env.TLS_KEY !== undefined;
+      server.coresOfLoad = cores?.load;
       return server;
     } catch (error) {
       await server.end();
@@ -112,7 +118,7 @@ class Load extends Child {
     const scheme = mode === 'http' || mode === 'handshake' ? 'http' : 'ws';
     const args = [mode, '--url', `${scheme}${server.isSecure ? 's' : ''}://127.0.0.1:${server.port}/`];
     for (const [name, value] of Object.entries(options)) args.push(`--${name}`, ...(value === true ? [] : [value]));
-    super(`ferrows-load ${mode}`, executable, args.map(String));
+    super(`ferrows-load ${mode}`, executable, args.map(String), { cores: server.coresOfLoad });
   }
 
   /** Waits for the line of the given event. */
@@ -121,6 +127,11 @@ class Load extends Child {
     if (line.event !== name) throw new Error(`ferrows-load: expected ${name}, got ${JSON.stringify(line)}`);
     return line;
   }
+}
+
+/** Whether there are these cores, and taskset to keep a process on them. */
+function hasCores({ server, load }) {
+  return [server, load].every((cores) => spawnSync('taskset', ['--cpu-list', cores, 'true']).status === 0);
 }
 
 /** Builds the load client unless it is up to date, and returns the path of the executable. */
@@ -138,4 +149,4 @@ function buildLoad() {
   return messages.find((message) => message.executable && message.target.name === 'ferrows-load').executable;
 }
 
-module.exports = { Load, Server, buildLoad };
+module.exports = { Load, Server, buildLoad, hasCores };

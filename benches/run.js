@@ -1,14 +1,15 @@
 'use strict';
 
 // npm run bench -- [--short] [--rounds 5] [--seconds 3] [--only echo,http] [--contestants ferrows,ws]
-//                  [--env NAME=VALUE]… [--load PATH] [--json] [--write]
+//                  [--peer [NAME=]PATH]… [--env NAME=VALUE]… [--load PATH] [--json] [--write]
 //
 // Measures and prints; asserts nothing. Exit code 0 unless a server or the load client failed.
 
 const path = require('node:path');
 const { parseArgs } = require('node:util');
+const { peerFrom, withPeers } = require('./contestants.js');
 const { measures, runOnce } = require('./measures.js');
-const { buildLoad } = require('./processes.js');
+const { buildLoad, hasCores } = require('./processes.js');
 const { detailsTable, machine, resultsTable, summarise, writeResults } = require('./table.js');
 
 const OPTIONS = {
@@ -17,6 +18,7 @@ const OPTIONS = {
   seconds: { type: 'string' },
   only: { type: 'string' },
   contestants: { type: 'string' },
+  peer: { type: 'string', multiple: true, default: [] },
   env: { type: 'string', multiple: true, default: [] },
   load: { type: 'string' },
   json: { type: 'boolean', default: false },
@@ -34,7 +36,8 @@ async function main() {
     const rounds = [];
     for (let round = 0; round < settings.rounds; round += 1) {
       const figures = {};
-      for (const contestant of measure.running) {
+      // Every other time backwards: a machine that slows down steadily favours nobody.
+      for (const contestant of round % 2 === 0 ? measure.running : [...measure.running].reverse()) {
         progress(`${measure.key}: round ${round + 1} of ${settings.rounds}, ${contestant.name}`);
         try {
           figures[contestant.name] = await runOnce(measure, contestant, settings);
@@ -52,7 +55,7 @@ async function main() {
   process.exitCode = failures > 0 ? 1 : 0;
 }
 
-/** What the measures need to know; the short form fits into ten seconds. */
+/** What the measures need to know; the short form fits into half a minute. */
 function settingsFrom({ short, rounds, seconds, env }) {
   return {
     rounds: Number(rounds ?? (short ? 1 : 5)),
@@ -63,7 +66,8 @@ function settingsFrom({ short, rounds, seconds, env }) {
   };
 }
 
-function choose({ short, only, contestants }) {
+function choose({ short, only, contestants, peer }) {
+  const peers = peer.map(peerFrom);
   const keys = new Set(measures.map((measure) => measure.key));
   const wanted = only?.split(',') ?? [...keys];
   for (const key of wanted) {
@@ -73,7 +77,15 @@ function choose({ short, only, contestants }) {
   // Asked for by name, a measure takes part in the short form too.
   return measures
     .filter((measure) => wanted.includes(measure.key) && (measure.short || !short || only !== undefined))
-    .map((measure) => ({ ...measure, running: measure.contestants.filter(({ name }) => names?.includes(name) ?? true) }))
+    .filter(({ key, cores }) => {
+      if (cores === undefined || hasCores(cores)) return true;
+      console.error(`${key}: left out, there are no two cores that taskset could give away`);
+      return false;
+    })
+    .map((measure) => {
+      const everybody = withPeers(measure.contestants, peers);
+      return { ...measure, contestants: everybody, running: everybody.filter(({ name }) => names?.includes(name) ?? true) };
+    })
     .filter((measure) => measure.running.length > 0);
 }
 
@@ -81,7 +93,9 @@ function report(results, { json, write }) {
   const lines = summarise(results);
   const head = `${new Date().toISOString().slice(0, 10)}, ${machine()}.`;
   if (json) {
-    const rounds = results.map(({ measure, rounds: figures }) => ({ measure: measure.key, rounds: figures }));
+    const rounds = results.map(({ measure, rounds: figures }) => {
+      return { measure: measure.key, label: measure.label, rounds: figures };
+    });
     console.log(JSON.stringify({ machine: head, lines, rounds }, null, 2));
   } else {
     console.log(`${head}\n\n${resultsTable(lines)}\n\n${detailsTable(results)}`);

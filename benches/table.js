@@ -4,6 +4,7 @@
 
 const { readFileSync, writeFileSync } = require('node:fs');
 const os = require('node:os');
+const { opponents } = require('./contestants.js');
 
 const BEGIN = '<!-- results: written by `npm run bench -- --write` -->';
 const END = '<!-- end of results -->';
@@ -22,10 +23,18 @@ function median(numbers) {
  *   figures by contestant.
  */
 function summarise(results) {
-  return results.flatMap(({ measure, rounds }) => measure.rows.map((row) => summariseRow(measure, rounds, row)));
+  return results.flatMap(({ measure, rounds }) => {
+    const ran = ({ name }) => rounds.some((round) => round[name] !== undefined);
+    const pairs = opponents(measure.contestants);
+    const seen = pairs.filter(([, other]) => ran(other));
+    // If nobody else took part, the first one is shown nevertheless.
+    const shown = seen.length > 0 ? seen : pairs.slice(0, 1);
+    return measure.rows.flatMap((row) => shown.map(([own, other]) => summariseRow(own, other, rounds, row)));
+  });
 }
 
-function summariseRow({ contestants: [own, other] }, rounds, row) {
+function summariseRow(own, other, rounds, row) {
+  const target = row.targets?.[other.role ?? other.name];
   const values = (name) => rounds.map((round) => round[name]?.[row.figure] ?? null);
   const [owns, others] = [values(own.name), values(other.name)];
   // Round by round: neighbours in time had the same machine.
@@ -42,9 +51,9 @@ function summariseRow({ contestants: [own, other] }, rounds, row) {
     ratio,
     ratioMin: known.length > 0 ? Math.min(...known) : null,
     ratioMax: known.length > 0 ? Math.max(...known) : null,
-    target: row.target ?? null,
+    target: target?.words(other.name) ?? null,
     // A ratio that could not be measured reaches nothing; a value may reach its target alone.
-    reached: row.target && value !== null ? row.reached(value, ratio ?? NaN) : null,
+    reached: target && value !== null ? target.reached(value, ratio ?? NaN) : null,
   };
 }
 
@@ -68,13 +77,14 @@ function detailsTable(results) {
     for (const { name } of measure.contestants) {
       const figure = (key, digits) => number(median(rounds.map((round) => round[name]?.[key] ?? null)), digits);
       if (rounds.every((round) => round[name]?.client_us === undefined)) continue;
-      const cpu = ['main_us', 'workers_us', 'client_us'].map((key) => figure(key, 2));
+      const cpu = ['all_us', 'main_us', 'workers_us', 'client_us'].map((key) => figure(key, 2));
       const latency = ['p50_us', 'p99_us', 'p999_us'].map((key) => figure(key, 0));
-      rows.push([measure.key, name, figure('per_second', 0), ...cpu, ...latency]);
+      const load = measure.label === undefined ? measure.key : `${measure.key}, ${measure.label}`;
+      rows.push([load, name, figure('per_second', 0), ...cpu, ...latency]);
     }
   }
   if (rows.length === 0) return '';
-  const cpu = ['Node thread', 'other threads', 'load client'].map((who) => `${who}, CPU µs`);
+  const cpu = ['all threads', 'Node thread', 'other threads', 'load client'].map((who) => `${who}, CPU µs`);
   return markdown(['measure', 'server', 'per second', ...cpu, 'p50 µs', 'p99 µs', 'p99.9 µs'], rows);
 }
 
@@ -112,4 +122,4 @@ function writeResults(readme, text) {
   writeFileSync(readme, `${old.slice(0, begin + BEGIN.length)}\n${text}\n${old.slice(end)}`);
 }
 
-module.exports = { detailsTable, machine, resultsTable, summarise, writeResults };
+module.exports = { detailsTable, machine, median, resultsTable, summarise, writeResults };

@@ -9,7 +9,7 @@ const https = require('node:https');
 const { TLS_KEY: key_file_name, TLS_CERT: cert_file_name } = process.env;
 const isSecure = key_file_name !== undefined;
 
-/** An app of Ferrows. */
+/** An app of the module under test. */
 function createApp(uWS) {
   return isSecure ? uWS.SSLApp({ key_file_name, cert_file_name }) : uWS.App();
 }

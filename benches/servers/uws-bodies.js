@@ -1,10 +1,10 @@
 'use strict';
 
-// Request bodies that are counted, and a response of 100 MB in pieces, with Ferrows.
+// Request bodies that are counted, and a response of 100 MB in pieces.
 
-const uWS = require('../../index.js');
-const { obey } = require('./control.js');
 const { CONTENT, PIECE } = require('./content.js');
+const { obey } = require('./control.js');
+const uWS = require('./module.js');
 const { createApp } = require('./secure.js');
 
 createApp(uWS)

@@ -1,9 +1,9 @@
 'use strict';
 
-const uWS = require('../../index.js');
 const { obey } = require('./control.js');
+const uWS = require('./module.js');
 const { createApp } = require('./secure.js');
-const { startWork } = require('./work.js');
+const { handle, startWork } = require('./work.js');
 
 const compress = process.env.DEFLATE === '1';
 startWork();
@@ -13,6 +13,7 @@ createApp(uWS)
     compression: compress ? uWS.SHARED_COMPRESSOR : uWS.DISABLED,
     maxPayloadLength: 1024 * 1024,
     message(ws, message, isBinary) {
+      handle();
       ws.send(message, isBinary, compress);
     },
   })

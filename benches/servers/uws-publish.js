@@ -1,7 +1,7 @@
 'use strict';
 
-const uWS = require('../../index.js');
 const { obey } = require('./control.js');
+const uWS = require('./module.js');
 const { fanOutOrder, publishOrder } = require('./publishing.js');
 
 const app = uWS.App();

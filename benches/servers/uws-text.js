@@ -2,8 +2,8 @@
 
 // Echo of texts that the application looks at: given to it as strings, or as the ArrayBuffers that it decodes.
 
-const uWS = require('../../index.js');
 const { obey } = require('./control.js');
+const uWS = require('./module.js');
 
 const text = process.env.TEXT;
 const decoder = new TextDecoder();

@@ -5,7 +5,7 @@
 const { WebSocketServer } = require('ws');
 const { obey } = require('./control.js');
 const { createServer } = require('./secure.js');
-const { startWork } = require('./work.js');
+const { handle, startWork } = require('./work.js');
 
 const compress = process.env.DEFLATE === '1';
 startWork();
@@ -13,6 +13,9 @@ startWork();
 const http = createServer();
 const server = new WebSocketServer({ server: http, perMessageDeflate: compress && { threshold: 0 } });
 server.on('connection', (socket) => {
-  socket.on('message', (message, isBinary) => socket.send(message, { binary: isBinary }));
+  socket.on('message', (message, isBinary) => {
+    handle();
+    socket.send(message, { binary: isBinary });
+  });
 });
 http.listen(0, '127.0.0.1', () => obey(http.address().port));

@@ -1,0 +1,93 @@
+'use strict';
+
+// Who is measured. The first contestant of a measure is what its ratios are about, all others are what it is compared
+// with. Where that is Ferrows, every module that has the same API can take part, too: a peer runs the same server.
+
+const { existsSync } = require('node:fs');
+const path = require('node:path');
+const { certificate } = require('../__test__/helpers/certificates.js');
+
+/**
+ * @typedef {object} Contestant
+ * @property {string} name
+ * @property {string} server A file of `benches/servers`, or `bare`, the server that is a mode of the load client.
+ * @property {object} [env] What makes the server do what is measured.
+ * @property {boolean} [isSecure] Whether it speaks TLS.
+ * @property {string} [module] What the server runs on instead of this project.
+ * @property {boolean} [isCeiling] Shown beside the others, not compared with.
+ * @property {string} [role] What targets call it, if not by its name.
+ *
+ * @typedef {{ name: string, module: string }} Peer
+ */
+
+const OWN = 'ferrows';
+
+/** Ferrows, and what it is compared with. */
+function versus(own, ...others) {
+  return [{ name: OWN, server: own }, ...others];
+}
+
+const ECHO = versus('uws-echo.js', { name: 'ws', server: 'ws-echo.js' });
+const PUBLISH = versus('uws-publish.js', { name: 'ws', server: 'ws-publish.js' });
+const FLOOD = versus('uws-flood.js', { name: 'ws', server: 'ws-flood.js' });
+const HELLO = versus(
+  'uws-hello.js',
+  { name: 'node:http', server: 'node-http.js' },
+  { name: 'bare', server: 'bare', isCeiling: true },
+);
+const BODIES = versus('uws-bodies.js', { name: 'node:http', server: 'node-bodies.js' });
+const SECURE_BODIES = secured(versus('uws-bodies.js', { name: 'node:https', server: 'node-bodies.js' }));
+
+/** The same contestants with more in their environment. */
+function told(contestants, env) {
+  return contestants.map((contestant) => ({ ...contestant, env: { ...contestant.env, ...env } }));
+}
+
+/** The same contestants with TLS. */
+function secured(contestants) {
+  return contestants.map((contestant) => ({ ...contestant, isSecure: true }));
+}
+
+/** All variables that its server needs. The certificate is made when it is first needed. */
+function environment({ env, isSecure, module }) {
+  const variables = { ...env, ...(module !== undefined && { UWS_MODULE: module }) };
+  if (!isSecure) return variables;
+  const { key_file_name, cert_file_name } = certificate();
+  return { ...variables, TLS_KEY: key_file_name, TLS_CERT: cert_file_name };
+}
+
+/**
+ * A peer as the command line names it: `PATH` or `NAME=PATH`, where the path is that of a file or of a package's folder,
+ * or the name of a package that is installed.
+ * @returns {Peer}
+ */
+function peerFrom(text) {
+  const [, name = 'peer', place] = /^(?:([^=/\\]+)=)?(.+)$/.exec(text) ?? [];
+  if (place === undefined) throw new Error('--peer needs the path of a module');
+  const file = path.resolve(place);
+  try {
+    return { name, module: require.resolve(existsSync(file) ? file : place, { paths: [process.cwd()] }) };
+  } catch (error) {
+    throw new Error(`--peer ${text}: no module there`, { cause: error });
+  }
+}
+
+/** The contestants of a measure with the peers behind them, if these can run it. Targets are about the first peer. */
+function withPeers(contestants, peers) {
+  const [own] = contestants;
+  if (own.name !== OWN) return contestants;
+  const more = peers.map(({ name, module }, index) => ({ ...own, name, module, role: index === 0 ? 'peer' : '' }));
+  const taken = [...contestants, ...more].map(({ name }) => name);
+  const twice = taken.find((name, index) => taken.indexOf(name) !== index);
+  if (twice !== undefined) throw new Error(`--peer: ${twice} would name two contestants, use NAME=PATH`);
+  return [...contestants, ...more];
+}
+
+/** The first contestant, and whom it is compared with. */
+function opponents([own, ...others]) {
+  return others.filter(({ isCeiling }) => !isCeiling).map((other) => [own, other]);
+}
+
+module.exports = {
+  BODIES, ECHO, FLOOD, HELLO, PUBLISH, SECURE_BODIES, environment, opponents, peerFrom, secured, told, withPeers,
+};
