@@ -49,6 +49,8 @@ const TRACING = [
 /** What a message may cost Node's thread. */
 const FEW_MICROSECONDS = { ws: either(noMoreThan(1.6, 'µs'), atMost(0.17)) };
 
+const STREAM = { connections: 4, path: '/stream' };
+
 /** @type {Measure[]} */
 const measures = [
   echo('pingpong', 1, {
@@ -111,7 +113,7 @@ const measures = [
   requests('100 headers, 64 connections: requests/s', 'headers', { connections: 64, fields: 97 }, 2.5),
   requests('POST 1 KB, 64 connections: requests/s', 'post', { connections: 64, body: 1024 }, 2.5),
   requests('POST 1 MB, 8 connections: requests/s', 'upload', { connections: 8, body: 1_000_000 }, 1, 0.5),
-  requests('a response of 100 MB in pieces, 4 connections: responses/s', 'stream', { connections: 4, path: '/stream' }, 1, 0.5),
+  requests('a response of 100 MB in pieces, 4 connections: responses/s', 'stream', STREAM, 1, 0.5),
   visits('accept', 'new connections', 'new connections, each with a GET: connections/s', BODIES, {}, {
     'node:http': atLeast(1),
     peer: atLeast(1),
@@ -120,7 +122,7 @@ const measures = [
   secureEcho('16 KB', 16 * 1024, { peer: atLeast(1) }),
   handshakes('full', {}),
   handshakes('resumed', { resume: true }),
-  overTls(requests('a response of 100 MB over TLS, 4 connections: responses/s', 'tls-stream', { connections: 4, path: '/stream' }, 1, 0.5)),
+  overTls(requests('a response of 100 MB over TLS, 4 connections: responses/s', 'tls-stream', STREAM, 1, 0.5)),
   publishing(10),
   publishing(100),
   { ...publishing(1000), short: true },
@@ -278,7 +280,9 @@ function hello(key, connections, rate) {
     short: true,
     contestants: HELLO,
     run: closedLoop('http', { connections }),
-    rows: rates(`GET hello world, ${connections} connections: requests/s`, 'request', { rate: { ...rate, peer: atLeast(1) } }),
+    rows: rates(`GET hello world, ${connections} connections: requests/s`, 'request', {
+      rate: { ...rate, peer: atLeast(1) },
+    }),
   };
 }
 

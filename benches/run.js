@@ -2,6 +2,7 @@
 
 // npm run bench -- [--short] [--rounds 5] [--seconds 3] [--only echo,http] [--contestants ferrows,ws]
 //                  [--peer [NAME=]PATH]… [--env NAME=VALUE]… [--load PATH] [--json] [--write]
+//                  [--pictures FOLDER]
 //
 // Measures and prints; asserts nothing. Exit code 0 unless a server or the load client failed.
 
@@ -9,6 +10,7 @@ const path = require('node:path');
 const { parseArgs } = require('node:util');
 const { peerFrom, withPeers } = require('./contestants.js');
 const { measures, runOnce } = require('./measures.js');
+const { writePictures } = require('./pictures.js');
 const { buildLoad, hasCores } = require('./processes.js');
 const { detailsTable, machine, resultsTable, summarise, writeResults } = require('./table.js');
 
@@ -23,6 +25,7 @@ const OPTIONS = {
   load: { type: 'string' },
   json: { type: 'boolean', default: false },
   write: { type: 'boolean', default: false },
+  pictures: { type: 'string' },
 };
 
 async function main() {
@@ -89,7 +92,7 @@ function choose({ short, only, contestants, peer }) {
     .filter((measure) => measure.running.length > 0);
 }
 
-function report(results, { json, write }) {
+function report(results, { json, write, pictures }) {
   const lines = summarise(results);
   const head = `${new Date().toISOString().slice(0, 10)}, ${machine()}.`;
   if (json) {
@@ -105,6 +108,9 @@ function report(results, { json, write }) {
     const basis = rounds === 1 ? 'One round.' : `Medians of ${rounds} rounds.`;
     const text = `\n${head} ${basis}\n\n${resultsTable(lines)}\n\n${detailsTable(results)}\n`;
     writeResults(path.join(__dirname, 'README.md'), text);
+  }
+  if (pictures !== undefined) {
+    for (const file of writePictures(pictures, results)) console.error(file);
   }
 }
 
