@@ -7,9 +7,14 @@ const path = require('node:path');
 const { draw } = require('./chart.js');
 const { median } = require('./table.js');
 
-const CONNECTIONS = { axis: 'connections', kind: 'lines', scale: 'linear', places: ['1', '8', '64', '500', '5,000'] };
+const CONNECTIONS = {
+  axis: 'connections, each with one message of 20 bytes on its way',
+  kind: 'lines',
+  scale: 'linear',
+  places: ['1', '8', '64', '500', '5,000'],
+};
 const PACES = {
-  axis: 'messages per second, over 1,000 connections',
+  axis: 'messages of 20 bytes per second, over 1,000 connections',
   kind: 'lines',
   scale: 'log',
   places: ['1,000', '5,000', '20,000', '50,000', '100,000'],
@@ -17,11 +22,11 @@ const PACES = {
 
 /** By the name that measures give them, which is that of the file, too. */
 const PICTURES = {
-  'rate': { title: 'Echo of 20 bytes, one at a time: messages per second', ...CONNECTIONS },
-  'cpu': { title: 'Echo of 20 bytes, one at a time: CPU of all threads per message, µs', ...CONNECTIONS },
-  'node-cpu': { title: "Echo of 20 bytes, one at a time: CPU of Node's thread per message, µs", ...CONNECTIONS },
-  'latency-p50': { title: 'Echo of 20 bytes, paced: median time to an echo, µs', ...PACES },
-  'latency-p99': { title: 'Echo of 20 bytes, paced: 99th percentile of the time to an echo, µs', ...PACES },
+  'rate': { title: 'Echoed messages per second', ...CONNECTIONS },
+  'cpu': { title: 'CPU of all threads per echoed message, µs', ...CONNECTIONS },
+  'node-cpu': { title: "CPU of Node's thread per echoed message, µs", ...CONNECTIONS },
+  'latency-p50': { title: 'Time to an echo, median, µs', ...PACES },
+  'latency-p99': { title: 'Time to an echo, 99th percentile, µs', ...PACES },
   'memory': {
     title: 'Resident memory per idle WebSocket, bytes',
     axis: '10,000 connections in clear, 2,000 over TLS',
@@ -65,14 +70,23 @@ function gather(results) {
   return values;
 }
 
-/** Draws what there is into a folder, and says which files. */
+/**
+ * Draws what there is into a folder.
+ * @returns {Array<{ file: string, title: string }>}
+ */
 function writePictures(folder, results) {
   mkdirSync(folder, { recursive: true });
   return Object.entries(chartsOf(results)).map(([name, chart]) => {
     const file = path.join(folder, `${name}.svg`);
     writeFileSync(file, draw(chart));
-    return file;
+    return { file, title: chart.title };
   });
 }
 
-module.exports = { chartsOf, writePictures };
+/** The pictures as Markdown in a page of that folder. */
+function shownFrom(folder, pictures) {
+  const link = (file) => path.relative(folder, file).split(path.sep).join('/');
+  return pictures.map(({ file, title }) => `![${title}](${link(file)})`).join('\n');
+}
+
+module.exports = { chartsOf, shownFrom, writePictures };

@@ -10,7 +10,7 @@ const path = require('node:path');
 const { parseArgs } = require('node:util');
 const { peerFrom, withPeers } = require('./contestants.js');
 const { measures, runOnce } = require('./measures.js');
-const { writePictures } = require('./pictures.js');
+const { shownFrom, writePictures } = require('./pictures.js');
 const { buildLoad, hasCores } = require('./processes.js');
 const { detailsTable, machine, resultsTable, summarise, writeResults } = require('./table.js');
 
@@ -103,14 +103,14 @@ function report(results, { json, write, pictures }) {
   } else {
     console.log(`${head}\n\n${resultsTable(lines)}\n\n${detailsTable(results)}`);
   }
+  const drawn = pictures === undefined ? [] : writePictures(pictures, results);
+  for (const { file } of drawn) console.error(file);
   if (write) {
     const rounds = results[0].rounds.length;
     const basis = rounds === 1 ? 'One round.' : `Medians of ${rounds} rounds.`;
-    const text = `\n${head} ${basis}\n\n${resultsTable(lines)}\n\n${detailsTable(results)}\n`;
+    const parts = [`${head} ${basis}`, shownFrom(__dirname, drawn), resultsTable(lines), detailsTable(results)];
+    const text = `\n${parts.filter((part) => part !== '').join('\n\n')}\n`;
     writeResults(path.join(__dirname, 'README.md'), text);
-  }
-  if (pictures !== undefined) {
-    for (const file of writePictures(pictures, results)) console.error(file);
   }
 }
 

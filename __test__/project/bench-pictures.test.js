@@ -2,9 +2,12 @@
 
 // The pictures of the benches: what of the figures gets into them, and that they are SVG that any browser takes.
 
+const { mkdtempSync, readFileSync, rmSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const path = require('node:path');
 const { draw } = require('../../benches/chart.js');
 const { measures } = require('../../benches/measures.js');
-const { chartsOf } = require('../../benches/pictures.js');
+const { chartsOf, shownFrom, writePictures } = require('../../benches/pictures.js');
 
 const chart = {
   title: 'Echo <20 B> & "more"',
@@ -130,5 +133,18 @@ test('each point of a measure has its place in a picture', () => {
   for (const [measure, { picture, place, figure }] of points) {
     const charts = chartsOf([{ measure, rounds: [{ ferrows: { [figure]: 1 } }] }]);
     expect(charts[picture]?.places).toEqual([place]);
+  }
+});
+
+test('pictures are files that a page can show', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'ferrows-pictures-'));
+  try {
+    const measure = measures.find(({ points }) => points?.some(({ picture }) => picture === 'memory'));
+    const drawn = writePictures(path.join(folder, 'docs'), [{ measure, rounds: [{ ferrows: { bytes: 700 } }] }]);
+    expect(drawn.map(({ file }) => path.relative(folder, file))).toEqual([path.join('docs', 'memory.svg')]);
+    expect(readFileSync(drawn[0].file, 'utf8')).toMatch(/^<svg xmlns="http:\/\/www.w3.org\/2000\/svg"/);
+    expect(shownFrom(path.join(folder, 'benches'), drawn)).toBe(`![${drawn[0].title}](../docs/memory.svg)`);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
