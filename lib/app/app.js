@@ -7,7 +7,7 @@ const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
 
 const { AppHandlers } = require('./handlers.js');
 const { BEHAVIOR_NAMES, readBehavior } = require('../websocket/behavior.js');
-const { KEY, native, readable, registers, shutdowns } = require('../runtime/border.js');
+const { abi, KEY, native, readable, registers, shutdowns } = require('../runtime/border.js');
 const { tell } = require('../runtime/call.js');
 const { watchDrops } = require('../runtime/channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('../runtime/errors.js');
@@ -18,6 +18,8 @@ const {
   addServerName, answerMissingNames, removeServerName, secure, setCertificate, TLS_OPTIONS,
 } = require('./tls.js');
 const { checkPattern } = require('../runtime/warnings.js');
+
+const { MARK, REPLACED } = abi.register;
 
 let listenerHandle;
 
@@ -288,7 +290,7 @@ class TemplatedApp {
     } finally {
       if (!isUnderWay) concludeShutdown(number, 0);
     }
-    const mark = registers[1];
+    const mark = registers[MARK];
     try {
       tell(mark);
     } catch {
@@ -366,9 +368,9 @@ function readExpiry(options) {
   throw typeError('ERR_INVALID_ARG_TYPE', 'Cache options must be an object');
 }
 
-/** The number of the route that this one replaces is in register 1: its own, if its pattern matches nothing. */
+/** The number of the route that this one replaces is in the registers: its own, if its pattern matches nothing. */
 function setTarget(app, number, target, pattern) {
-  const replaced = registers[1];
+  const replaced = registers[REPLACED];
   if (replaced !== number) handlersOf(app).set(number, target, replaced);
   checkPattern(pattern, replaced === number);
 }

@@ -3,7 +3,9 @@
 // The handlers of one app. They belong to its object, and are found by number only as long as the app may have to serve
 // somebody: what nobody can call any more is not kept.
 
-const { apps, native, targets } = require('../runtime/border.js');
+const { abi, apps, native, targets } = require('../runtime/border.js');
+
+const { NONE } = abi.absent;
 
 /** See above. */
 class AppHandlers {
@@ -30,10 +32,10 @@ class AppHandlers {
     if (this.#isInUse()) targets[number] = target;
   }
 
-  /** -1 is no route. */
+  /** The route `number` leads nowhere; it may be `NONE`. */
   remove(number) {
     this.#targets.delete(number);
-    if (number >= 0) targets[number] = undefined;
+    if (number !== NONE) targets[number] = undefined;
   }
 
   /** The app may have to serve somebody from now on. */

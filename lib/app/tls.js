@@ -2,9 +2,11 @@
 
 // Certificates and server names of apps that speak TLS: see index.d.ts.
 
-const { apps, native, readable, registers } = require('../runtime/border.js');
+const { abi, apps, native, readable, registers } = require('../runtime/border.js');
 const { run } = require('../runtime/call.js');
 const { typeError } = require('../runtime/errors.js');
+
+const { APP, HANDSHAKE } = abi.register;
 
 /** TLS options, in this order in src/node/calls/tls_options.rs. */
 const TLS_OPTIONS = [
@@ -44,7 +46,8 @@ function answerMissingNames(app) {
 
 /** A handshake waits until the handler has returned and, if that is a promise, until what it returned has settled. */
 function handleServerName(name) {
-  const [, handshake, app] = registers;
+  const handshake = registers[HANDSHAKE];
+  const app = registers[APP];
   const resume = () => native.handshakeResume(handshake);
   try {
     const result = run(apps.get(app).nameHandler, name);

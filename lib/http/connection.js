@@ -3,11 +3,13 @@
 // Tells filters of connections that open and close. The addresses are kept here, because they may be asked for when the
 // connection, and with it all that the addon knew of it, is gone.
 
-const { abi, apps, connections, KEY, native, registers, SLOTS } = require('../runtime/border.js');
+const { abi, apps, connections, KEY, native, registers } = require('../runtime/border.js');
 const { call, tell, tellers } = require('../runtime/call.js');
 const { illegalConstructor, invalidThis } = require('../runtime/errors.js');
 
 const { CLOSED } = abi.step;
+const { APP, HANDLE } = abi.register;
+const { SLOTS } = abi.handle;
 
 let createConnection;
 let filtersOf;
@@ -79,8 +81,8 @@ class HttpConnection {
 
 /** A connection was accepted. It is told to the filters that there are now, and its end to the same ones. */
 function handleOpened(addresses) {
-  const handle = registers[1];
-  const list = apps.get(registers[2]).filters;
+  const handle = registers[HANDLE];
+  const list = apps.get(registers[APP]).filters;
   const connection = createConnection(handle, addresses, list.slice());
   connections[handle % SLOTS] = connection;
   report(connection, 1);
@@ -88,7 +90,7 @@ function handleOpened(addresses) {
 
 /** The connection in the registers is over. */
 function handleClosed() {
-  const slot = registers[1] % SLOTS;
+  const slot = registers[HANDLE] % SLOTS;
   const connection = connections[slot];
   connections[slot] = undefined;
   report(connection, -1);

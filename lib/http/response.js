@@ -3,7 +3,7 @@
 // The object through which a handler answers. It keeps its handlers for body, room and abort; whether a call is allowed at
 // this moment is decided behind its handle, by the addon.
 
-const { abi, causes, infoOf, KEY, native, readable, registers, responses, SLOTS, sockets } = require('../runtime/border.js');
+const { abi, causes, infoOf, KEY, native, readable, registers, responses, sockets } = require('../runtime/border.js');
 const { call, gather, tell, tellers } = require('../runtime/call.js');
 const { tellAborted } = require('../runtime/channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments } = require('../runtime/errors.js');
@@ -11,6 +11,8 @@ const { adoptUserData } = require('../websocket/user-data.js');
 const { contextOf, createSocket } = require('../websocket/websocket.js');
 
 const { ABORT } = abi.step;
+const { CAUSE, MARK, OFFSET, PIECE, SLOT } = abi.register;
+const { SLOTS } = abi.handle;
 const { LAST, TOO_LONG } = abi.piece;
 const { PIECES, PIECES_OR_ABORT, WHOLE } = abi.taker;
 
@@ -260,7 +262,7 @@ class HttpResponse {
       const key = readable(secWebSocketKey);
       const [protocol, extensions] = [readable(secWebSocketProtocol), readable(secWebSocketExtensions)];
       const socket = native.resUpgrade(handle, key, protocol, extensions, route);
-      const mark = registers[1];
+      const mark = registers[MARK];
       responses[handle % SLOTS] = undefined;
       sockets[socket % SLOTS] = ws;
       try {
@@ -322,16 +324,16 @@ function collectBody(response, maxSize, handler) {
 }
 
 function handleData(chunk) {
-  const kind = registers[2];
+  const kind = registers[PIECE];
   const piece = kind === TOO_LONG ? null : chunk;
-  return call(dataHandlerOf(responses[registers[1]]), piece, kind === LAST) ? chunk : undefined;
+  return call(dataHandlerOf(responses[registers[SLOT]]), piece, kind === LAST) ? chunk : undefined;
 }
 
 function handleAbort(reason) {
-  const slot = registers[1];
+  const slot = registers[SLOT];
   // A response has no Close handshake, whatever became of the WebSockets that the cause has ended too.
-  const info = { ...infoOf(registers[2]), wasClean: false };
-  const offset = registers[3];
+  const info = { ...infoOf(registers[CAUSE]), wasClean: false };
+  const offset = registers[OFFSET];
   const response = responses[slot];
   responses[slot] = undefined;
   if (response !== undefined) abort(response, reason, info, offset);

@@ -7,14 +7,14 @@ const { isSharedArrayBuffer } = require('../loading/builtins.js').util.types;
 
 const native = require('../../binding.js')();
 
-/** The numbers that mean the same on both sides, by group and name (src/node/abi.rs). */
+/**
+ * The numbers that mean the same on both sides, by group and name (src/node/abi.rs). Whoever needs some makes constants of
+ * them while it loads: nothing is looked up per event.
+ */
 const abi = native.abi();
 
 /** Numbers that come with an event; written by the addon, read here before anything else is called. */
-const registers = new Float64Array(8);
-
-/** A handle is a slot and a generation in one number (src/node/state/handles.rs). */
-const SLOTS = 2 ** 24;
+const registers = new Float64Array(Object.keys(abi.register).length);
 
 /** Keeps constructors to these files: `new ws.constructor()` is refused. */
 const KEY = Symbol('ferrows');
@@ -69,7 +69,6 @@ module.exports = {
   abi,
   native,
   registers,
-  SLOTS,
   KEY,
   targets,
   apps,

@@ -9,6 +9,7 @@ const { abi, native, registers } = require('./border.js');
 const { checkFunction } = require('./errors.js');
 
 const { DEEP, SLEEP } = abi.step;
+const { STEP } = abi.register;
 
 /** Runs the handlers of an event, by its number; returns a buffer that may be detached. Each is set where it is written. */
 const tellers = [];
@@ -88,7 +89,7 @@ function tellFrom(mark) {
   let isRoomy = false;
   while (deferred <= MOST_DEFERRED) {
     const payload = native.told(mark, done, isRoomy);
-    const step = registers[0];
+    const step = registers[STEP];
     done = undefined;
     isRoomy = false;
     if (step === SLEEP) return;

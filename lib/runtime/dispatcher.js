@@ -7,7 +7,7 @@ const { async_hooks: { AsyncResource }, timers: { setImmediate } } = require('..
 
 const { concludeShutdown } = require('../app/app.js');
 const { handleEnded } = require('../app/handlers.js');
-const { abi, KEY, native, registers, responses, SLOTS, sockets, targets } = require('./border.js');
+const { abi, KEY, native, registers, responses, sockets, targets } = require('./border.js');
 const { call, hasErrors, reportErrors, tellers } = require('./call.js');
 const { handleConnected, handleNotConnected } = require('../websocket/connect.js');
 const { handleOpened } = require('../http/connection.js');
@@ -24,6 +24,8 @@ const {
   SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WARNING, WRITABLE, YIELD,
 } = abi.step;
 const { CACHED, SECURE, YIELDED } = abi.kind;
+const { APP, FORCED, HANDLE, IS_BINARY, KIND, OFFSET, REFERENCED, ROUTE, SHUTDOWN, SLOT, STEP } = abi.register;
+const { SLOTS } = abi.handle;
 
 /**
  * Runs microtasks and `process.nextTick` callbacks, as Node does after every event of its own. All events of a batch
@@ -62,22 +64,22 @@ function handleEvents() {
     if (hasErrors()) reportErrors();
     const payload = native.next(done);
     done = undefined;
-    switch (registers[0]) {
+    switch (registers[STEP]) {
       case MESSAGE: {
-        const ws = sockets[registers[1]];
-        const isDone = call(behaviorOf(ws).message, ws, payload, registers[2] === 1);
+        const ws = sockets[registers[SLOT]];
+        const isDone = call(behaviorOf(ws).message, ws, payload, registers[IS_BINARY] === 1);
         if (isDone && typeof payload !== 'string') done = payload;
         break;
       }
       case REQUEST:
-        handleRequest(targets[registers[2]]);
+        handleRequest(targets[registers[ROUTE]]);
         break;
       case UPGRADE:
-        handleUpgrade(targets[registers[2]], registers[2]);
+        handleUpgrade(targets[registers[ROUTE]], registers[ROUTE]);
         break;
       case OPEN: {
-        const handle = registers[1];
-        openSocket(createSocket(targets[registers[2]]), handle);
+        const handle = registers[HANDLE];
+        openSocket(createSocket(targets[registers[ROUTE]]), handle);
         break;
       }
       case ABORT:
@@ -88,26 +90,26 @@ function handleEvents() {
       case UPGRADED:
       case WARNING:
         // These may also happen within a call of the program.
-        done = tellers[registers[0]](payload);
+        done = tellers[registers[STEP]](payload);
         break;
       case DATA:
         done = handleData(payload);
         break;
       case WRITABLE:
-        call(writableHandlerOf(responses[registers[1]]), registers[2]);
+        call(writableHandlerOf(responses[registers[SLOT]]), registers[OFFSET]);
         break;
       case DRAIN: {
-        const ws = sockets[registers[1]];
+        const ws = sockets[registers[SLOT]];
         call(behaviorOf(ws).drain, ws);
         break;
       }
       case PING: {
-        const ws = sockets[registers[1]];
+        const ws = sockets[registers[SLOT]];
         call(behaviorOf(ws).ping, ws, payload);
         break;
       }
       case PONG: {
-        const ws = sockets[registers[1]];
+        const ws = sockets[registers[SLOT]];
         call(behaviorOf(ws).pong, ws, payload);
         break;
       }
@@ -130,10 +132,10 @@ function handleEvents() {
         handleServerName(payload);
         break;
       case SHUT_DOWN:
-        concludeShutdown(registers[1], registers[2]);
+        concludeShutdown(registers[SHUTDOWN], registers[FORCED]);
         break;
       case ENDED:
-        handleEnded(registers[1]);
+        handleEnded(registers[APP]);
         break;
       case YIELD:
         isYielding = true;
@@ -169,9 +171,6 @@ const drainOutside = new Unreferenced('FERROWS').bind(() => {
   drain();
 });
 
-/** The register that tells whether Node is kept alive. The same number stands in src/node/environment.rs. */
-const REFERENCED = 7;
-
 /** Whether the budget was used up, and the loop has not had its turn yet. */
 let isYielding = false;
 
@@ -205,9 +204,9 @@ function handleUpgrade(behavior, route) {
 
 /** Makes the objects of a new request; one that was yielded keeps its own. */
 function takeRequest() {
-  const kind = registers[3];
+  const kind = registers[KIND];
   if (kind === YIELDED) return;
-  const handle = registers[1];
+  const handle = registers[HANDLE];
   if (kind === CACHED) lastResponse = new CachedHttpResponse(KEY, handle);
   else lastResponse = kind === SECURE ? new SSLHttpResponse(KEY, handle) : new HttpResponse(KEY, handle);
   lastRequest = new HttpRequest(KEY, handle);

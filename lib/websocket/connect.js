@@ -3,11 +3,13 @@
 // `connect`: see index.d.ts.
 
 const { BEHAVIOR_NAMES, readBehavior } = require('./behavior.js');
-const { native, readable, registers } = require('../runtime/border.js');
+const { abi, native, readable, registers } = require('../runtime/border.js');
 const { missingArguments, typeError } = require('../runtime/errors.js');
 const { checkNames } = require('../runtime/options.js');
 const { adoptUserData } = require('./user-data.js');
 const { createSocket, openSocket } = require('./websocket.js');
+
+const { CONNECT, HANDLE } = abi.register;
 
 /** `{ ws, resolve, reject, signal, cancel }` by the number of the connect; `signal` calls `cancel`, if there is one. */
 const connects = new Map();
@@ -179,8 +181,8 @@ function counted(list) {
 
 /** The WebSocket in the registers is open. */
 function handleConnected([protocol, extensions, ...fields]) {
-  const handle = registers[1];
-  const entry = take(registers[2]);
+  const handle = registers[HANDLE];
+  const entry = take(registers[CONNECT]);
   const { ws, resolve } = entry;
   openSocket(ws, handle, { protocol, extensions, headers: headersOf(fields) });
   // What waits for this runs before the first message is handled.
@@ -190,7 +192,7 @@ function handleConnected([protocol, extensions, ...fields]) {
 
 /** The connect in the registers has failed. */
 function handleNotConnected([code, message, system, status, body, ...fields]) {
-  const entry = take(registers[1]);
+  const entry = take(registers[CONNECT]);
   const error = Object.assign(new Error(message), { code });
   if (system !== undefined) error.system = system;
   if (status !== undefined) Object.assign(error, { status, headers: headersOf(fields), body });

@@ -3,14 +3,17 @@
 // The object that stands for a WebSocket, on which programs keep what they like. A method is one native call; the handle is
 // dead before the `close` handler runs, so that every use from then on throws, there.
 
-const { abi, infoOf, KEY, native, readable, registers, shutdowns, SLOTS, sockets } = require('../runtime/border.js');
+const { abi, infoOf, KEY, native, readable, registers, shutdowns, sockets } = require('../runtime/border.js');
 const { call, gather, tell, tellers } = require('../runtime/call.js');
 const { tellClosed, tellDropped, tellOpened, wantsDrops, watchDrops } = require('../runtime/channels.js');
 const { illegalConstructor, invalidThis, missingArguments, typeError } = require('../runtime/errors.js');
 const { warnOnce } = require('../runtime/warnings.js');
 
 const { CLOSE, MESSAGE_DROPPED, SUBSCRIPTION, UPGRADED } = abi.step;
+const { CAUSE, CODE, COUNT_BEFORE, COUNT_NOW, HANDLE, IS_BINARY, MARK, SLOT, TOPICS_LEFT, UNREPORTED } = abi.register;
+const { SLOTS } = abi.handle;
 const { DROPPED } = abi.sent;
+const { NOT_SUBSCRIBED } = abi.absent;
 
 let socketHandle;
 let createSocket;
@@ -211,19 +214,16 @@ function numberOf(value) {
 /** The WebSocket of an app that speaks TLS. */
 class SSLWebSocket extends WebSocket {}
 
-/** What `native.wsUnsubscribe` returns where there is nothing to undo. */
-const NOT_SUBSCRIBED = -2;
-
 /** A message that was to be sent was dropped. It has an event, unless only a subscriber wants to know that came late. */
 function reportDropped(ws, message, isBinary) {
-  const mark = registers[1];
+  const mark = registers[MARK];
   if (mark >= 0) tell(mark);
   else if (wantsDrops()) tellDropped(ws, copyOf(message), Boolean(isBinary), 0);
 }
 
 function handleMessageDropped(message) {
-  const ws = sockets[registers[1]];
-  return handleDropped(ws, message, registers[2] === 1, registers[3]) ? message : undefined;
+  const ws = sockets[registers[SLOT]];
+  return handleDropped(ws, message, registers[IS_BINARY] === 1, registers[UNREPORTED]) ? message : undefined;
 }
 
 /** A message was dropped. Returns whether its bytes may be detached. */
@@ -235,8 +235,8 @@ function handleDropped(ws, message, isBinary, unreported) {
 }
 
 function handleSubscription(topic) {
-  const ws = sockets[registers[1]];
-  call(behaviorOf(ws).subscription, ws, topic, registers[2], registers[3]);
+  const ws = sockets[registers[SLOT]];
+  call(behaviorOf(ws).subscription, ws, topic, registers[COUNT_NOW], registers[COUNT_BEFORE]);
 }
 
 /** The bytes of text or data, in an ArrayBuffer of their own. */
@@ -265,13 +265,13 @@ class UpgradeContext {
 
 /** The close event of the WebSocket in the registers. Returns the reason, to be detached. */
 function handleClose(reason) {
-  const slot = registers[1];
-  const code = registers[2];
-  const info = infoOf(registers[3]);
+  const slot = registers[SLOT];
+  const code = registers[CODE];
+  const info = infoOf(registers[CAUSE]);
   const left = [];
   // All of them first: a handler below may close another WebSocket.
-  for (let count = registers[4]; count > 0; count--) {
-    left.push({ topic: native.wsDeparture(), now: registers[1], before: registers[2] });
+  for (let count = registers[TOPICS_LEFT]; count > 0; count--) {
+    left.push({ topic: native.wsDeparture(), now: registers[COUNT_NOW], before: registers[COUNT_BEFORE] });
   }
   const ws = sockets[slot];
   sockets[slot] = undefined;
@@ -285,7 +285,7 @@ function handleClose(reason) {
 
 /** The WebSocket in the registers, which `upgrade` has made, is open. */
 function handleUpgraded() {
-  const handle = registers[1];
+  const handle = registers[HANDLE];
   openSocket(sockets[handle % SLOTS], handle);
 }
 

@@ -3,11 +3,12 @@
 
 use super::environment::Call;
 use super::error::Misuse;
-use super::js::{Env, Value};
+use super::js::{Env, RegisterName, Value};
+use super::state::handles::SLOTS;
 
 /// A group of numbers: a constant for each, and their names for JavaScript.
 macro_rules! numbers {
-    ($(#[$about:meta])* mod $group:ident { $($(#[$doc:meta])* $name:ident = $number:literal,)+ }) => {
+    ($(#[$about:meta])* mod $group:ident { $($(#[$doc:meta])* $name:ident = $number:expr,)+ }) => {
         $(#[$about])*
         pub mod $group {
             $($(#[$doc])* pub const $name: f64 = $number;)+
@@ -18,71 +19,141 @@ macro_rules! numbers {
     };
 }
 
+/// The registers, in their order, and their names for JavaScript.
+macro_rules! registers {
+    ($($(#[$doc:meta])* $register:ident $name:literal,)+) => {
+        /// What accompanies an event to JavaScript, or the result of a call.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Register {
+            $($(#[$doc])* $register,)+
+        }
+
+        impl Register {
+            /// All of them, by name.
+            const ALL: &[(&str, f64)] = &[$(($name, Self::$register as u8 as f64),)+];
+        }
+    };
+}
+
+registers! {
+    /// What JavaScript has to do: one of [`step`].
+    Step "STEP",
+    /// Slot of the response or WebSocket.
+    Slot "SLOT",
+    /// Whether a message is binary.
+    IsBinary "IS_BINARY",
+    /// Handle of the response, WebSocket or connection.
+    Handle "HANDLE",
+    /// Number of the handler or behavior.
+    Route "ROUTE",
+    /// What a request is: one of [`kind`].
+    Kind "KIND",
+    /// What a body handler is given: one of [`piece`].
+    Piece "PIECE",
+    /// Bytes of a response's body that were accepted.
+    Offset "OFFSET",
+    /// Place of the first event that a call has caused, for `told`.
+    Mark "MARK",
+    /// Number of a cause.
+    Cause "CAUSE",
+    /// Code of a Close frame.
+    Code "CODE",
+    /// Number of topics that a WebSocket has left by closing.
+    TopicsLeft "TOPICS_LEFT",
+    /// Number of messages that were dropped without an event.
+    Unreported "UNREPORTED",
+    /// Subscribers of a topic.
+    CountNow "COUNT_NOW",
+    /// Subscribers of a topic before that.
+    CountBefore "COUNT_BEFORE",
+    /// Number of the handler that a route replaces.
+    Replaced "REPLACED",
+    /// Number of an app.
+    App "APP",
+    /// Number of a connect.
+    Connect "CONNECT",
+    /// Handle of a TLS handshake.
+    Handshake "HANDSHAKE",
+    /// Number of a shutdown.
+    Shutdown "SHUTDOWN",
+    /// Connections that a shutdown has cut off.
+    Forced "FORCED",
+    /// Whether Node is kept alive.
+    Referenced "REFERENCED",
+}
+
+impl RegisterName for Register {
+    const COUNT: usize = Self::ALL.len();
+
+    fn position(self) -> usize {
+        self as usize
+    }
+}
+
 numbers! {
-    /// What JavaScript has to do, in register 0. The other registers and the returned value belong to it.
+    /// What JavaScript has to do: the register `STEP`. The registers that a step names and the returned value belong to it.
     mod step {
         /// Nothing is left; the bell will ring.
         SLEEP = 0.0,
         /// The budget is used up: come again after other work of the loop.
         YIELD = 1.0,
-        /// Call a route handler: response, route, kind.
+        /// Call a route handler: `HANDLE`, `ROUTE`, `KIND`.
         REQUEST = 2.0,
-        /// Call an upgrade handler: response, route, kind.
+        /// Call an upgrade handler: `HANDLE`, `ROUTE`, `KIND`.
         UPGRADE = 3.0,
-        /// A WebSocket opened without an upgrade handler: WebSocket, route.
+        /// A WebSocket opened without an upgrade handler: `HANDLE`, `ROUTE`.
         OPEN = 4.0,
-        /// A message: slot, is binary; returns the message, as a string where it is text and the route wants that.
+        /// A message: `SLOT`, `IS_BINARY`; returns the message, as a string where it is text and the route wants that.
         MESSAGE = 5.0,
-        /// A Ping: slot; returns its payload.
+        /// A Ping: `SLOT`; returns its payload.
         PING = 6.0,
-        /// A Pong: slot; returns its payload.
+        /// A Pong: `SLOT`; returns its payload.
         PONG = 7.0,
-        /// Back-pressure is over: slot.
+        /// Back-pressure is over: `SLOT`.
         DRAIN = 8.0,
-        /// A WebSocket is closed: slot, code, cause, number of topics left; returns the reason.
+        /// A WebSocket is closed: `SLOT`, `CODE`, `CAUSE`, `TOPICS_LEFT`; returns the reason.
         CLOSE = 9.0,
-        /// A response is aborted: slot, cause, body bytes accepted; returns the reason.
+        /// A response is aborted: `SLOT`, `CAUSE`, `OFFSET`; returns the reason.
         ABORT = 10.0,
-        /// Request body for its handler: slot, what it is (a piece); returns the bytes.
+        /// Request body for its handler: `SLOT`, `PIECE`; returns the bytes.
         DATA = 11.0,
-        /// A handler returned and nobody can answer or be told: response slot; returns method and path.
+        /// A handler returned and nobody can answer or be told: `SLOT`; returns method and path.
         UNANSWERED = 12.0,
         /// A record for the listener of `setLogger`: returns it.
         LOG = 13.0,
-        /// A response that had to wait may go on: slot, body bytes accepted.
+        /// A response that had to wait may go on: `SLOT`, `OFFSET`.
         WRITABLE = 14.0,
-        /// A connection was opened: its handle, app; returns its addresses.
-        OPENED = 18.0,
-        /// A connection was closed: its handle.
-        CLOSED = 19.0,
-        /// The last connection of an app that shuts down is gone: shutdown, forced connections.
-        SHUT_DOWN = 20.0,
-        /// A published message was dropped: slot, is binary, number of further ones that were not told of; returns the
-        /// message.
-        MESSAGE_DROPPED = 21.0,
-        /// A WebSocket to a server is open: WebSocket, connect; returns subprotocol and extensions, then names and values of the
-        /// response's header fields.
-        CONNECTED = 22.0,
-        /// A connect has failed: connect; returns code, message, the system's code, status and body of the response, then names
-        /// and values of its header fields.
-        NOT_CONNECTED = 23.0,
-        /// A WebSocket that `upgrade` made is open: WebSocket.
-        UPGRADED = 24.0,
-        /// A WebSocket has subscribed or unsubscribed: slot, count now, count before; returns the topic.
-        SUBSCRIPTION = 25.0,
-        /// A TLS handshake waits for a server name: handshake, app; returns the name.
-        SERVER_NAME = 26.0,
+        /// A connection was opened: `HANDLE`, `APP`; returns its addresses.
+        OPENED = 15.0,
+        /// A connection was closed: `HANDLE`.
+        CLOSED = 16.0,
+        /// The last connection of an app that shuts down is gone: `SHUTDOWN`, `FORCED`.
+        SHUT_DOWN = 17.0,
+        /// A message was dropped: `SLOT`, `IS_BINARY`, `UNREPORTED`; returns the message.
+        MESSAGE_DROPPED = 18.0,
+        /// A WebSocket to a server is open: `HANDLE`, `CONNECT`; returns subprotocol and extensions, then names and values of
+        /// the response's header fields.
+        CONNECTED = 19.0,
+        /// A connect has failed: `CONNECT`; returns code, message, the system's code, status and body of the response, then
+        /// names and values of its header fields.
+        NOT_CONNECTED = 20.0,
+        /// A WebSocket that `upgrade` made is open: `HANDLE`.
+        UPGRADED = 21.0,
+        /// A WebSocket has subscribed or unsubscribed: `SLOT`, `COUNT_NOW`, `COUNT_BEFORE`; returns the topic.
+        SUBSCRIPTION = 22.0,
+        /// A TLS handshake waits for a server name: `HANDSHAKE`, `APP`; returns the name.
+        SERVER_NAME = 23.0,
         /// An event waits to be told, and much of the stack is in use: find out how much is left.
-        DEEP = 27.0,
+        DEEP = 24.0,
         /// The program is to be warned: returns code and text.
-        WARNING = 28.0,
-        /// No connection of an app is left, and none can come unless the program does something for it: app.
-        ENDED = 30.0,
+        WARNING = 25.0,
+        /// No connection of an app is left, and none can come unless the program does something for it: `APP`.
+        ENDED = 26.0,
     }
 }
 
 numbers! {
-    /// What the request of `REQUEST` and `UPGRADE` is.
+    /// What the request of `REQUEST` and `UPGRADE` is: the register `KIND`.
     mod kind {
         /// A new one.
         NEW = 0.0,
@@ -108,7 +179,7 @@ numbers! {
 }
 
 numbers! {
-    /// What a body handler is given, in the registers of `DATA`.
+    /// What a body handler is given: the register `PIECE`.
     mod piece {
         /// Not the last piece.
         MORE_FOLLOWS = 0.0,
@@ -131,6 +202,24 @@ numbers! {
     }
 }
 
+numbers! {
+    /// Instead of a number or a place, neither of which is negative.
+    mod absent {
+        /// There is none.
+        NONE = -1.0,
+        /// There is none, because the WebSocket was not subscribed.
+        NOT_SUBSCRIBED = -2.0,
+    }
+}
+
+numbers! {
+    /// How handles are made.
+    mod handle {
+        /// A handle modulo this is its slot.
+        SLOTS = super::SLOTS as f64,
+    }
+}
+
 /// `abi()`: an object of the groups, each an object of its numbers by name; all frozen.
 pub fn abi<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
@@ -143,17 +232,27 @@ fn group<'c>(env: Env<'c>, numbers: &[(&str, f64)]) -> Value<'c> {
 }
 
 /// All groups, by name.
-const GROUPS: [(&str, &[(&str, f64)]); 5] = [
+const GROUPS: [(&str, &[(&str, f64)]); 8] = [
+    ("register", Register::ALL),
     ("step", step::ALL),
     ("kind", kind::ALL),
     ("taker", taker::ALL),
     ("piece", piece::ALL),
     ("sent", sent::ALL),
+    ("absent", absent::ALL),
+    ("handle", handle::ALL),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_register_has_a_place_of_its_own() {
+        for (position, (name, number)) in Register::ALL.iter().enumerate() {
+            assert_eq!(*number, position as f64, "{name}");
+        }
+    }
 
     #[test]
     fn a_number_means_one_thing_in_its_group() {

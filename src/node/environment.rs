@@ -4,6 +4,7 @@ use std::cell::RefMut;
 
 use slab::Slab;
 
+use super::abi::Register;
 use super::calls::connections::Connections;
 use super::calls::http_response::Exchange;
 use super::calls::shutdown::Shutdowns;
@@ -42,7 +43,7 @@ impl<'c> Call<'c> {
 #[derive(Default)]
 pub struct Environment {
     /// Numbers that accompany an event to JavaScript.
-    pub registers: Registers,
+    pub registers: Registers<Register>,
     /// The I/O threads, and what is on its way to them.
     pub workers: Workers,
     /// Events being handled.
@@ -100,7 +101,7 @@ impl Environment {
     pub fn update_liveness(&mut self, env: Env<'_>) {
         let awaited = self.awaits_connections() || !self.shutdowns.is_empty() || !self.connects.is_empty();
         let is_alive = self.workers.update_liveness(env, awaited);
-        self.registers.set(REFERENCED, f64::from(u8::from(is_alive)));
+        self.registers.set(Register::Referenced, f64::from(u8::from(is_alive)));
     }
 
     /// Whether connections may come: somebody listens, or other apps may hand some over.
@@ -188,6 +189,3 @@ impl Occupants {
         }
     }
 }
-
-/// The register that tells whether Node is kept alive (`lib/runtime/dispatcher.js`).
-const REFERENCED: usize = 7;

@@ -13,6 +13,7 @@ use crate::bridge::sync::Arc;
 use crate::io::descriptor::Registration;
 use crate::io::listener::{Address, bind, identify};
 use crate::io::pool::MOST_WORKERS;
+use crate::node::abi::{Register, absent};
 use crate::node::calls::ending::Usage;
 use crate::node::calls::limits;
 use crate::node::calls::stats::Stats;
@@ -253,14 +254,14 @@ pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, 4))
 }
 
-/// `appRoute(app, method, pattern)`: returns the handler's number; register 1 holds the number of the handler that it
-/// replaces, or −1.
+/// `appRoute(app, method, pattern)`: returns the handler's number; the register `REPLACED` holds the number of the handler
+/// that it replaces, or `NONE`.
 pub fn route<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (method, pattern) = (call.text(1)?, call.text(2)?);
     let mut environment = call.environment()?;
     let place = RoutePlace { verb: verb(&method), pattern: &pattern, priority: Priority::Normal };
     let (id, replaced) = environment.insert_route(call.number(0), place, Target::Handler)?;
-    environment.registers.set(1, replaced.map_or(-1.0, |id| id as f64));
+    environment.registers.set(Register::Replaced, number_of(replaced));
     Ok(call.env().from_number(id as f64))
 }
 
@@ -273,7 +274,7 @@ pub fn cached<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let target = Target::Cached(CachedRoute { serial: environment.cached_routes, expiry });
     let place = RoutePlace { verb: Verb::Method("GET"), pattern: &pattern, priority: Priority::Normal };
     let (id, replaced) = environment.insert_route(call.number(0), place, target)?;
-    environment.registers.set(1, replaced.map_or(-1.0, |id| id as f64));
+    environment.registers.set(Register::Replaced, number_of(replaced));
     Ok(call.env().from_number(id as f64))
 }
 
@@ -285,21 +286,26 @@ pub fn declarative<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let place = RoutePlace { verb: verb(&method), pattern: &pattern, priority: Priority::Normal };
     let (id, replaced) = environment.insert_route(call.number(0), place, target)?;
-    environment.registers.set(1, replaced.map_or(-1.0, |id| id as f64));
+    environment.registers.set(Register::Replaced, number_of(replaced));
     Ok(call.env().from_number(id as f64))
 }
 
-/// `appUnroute(app, method, pattern)`: returns the number of the handler that this removes, or −1.
+/// `appUnroute(app, method, pattern)`: returns the number of the handler that this removes, or `NONE`.
 pub fn unroute<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (method, pattern) = (call.text(1)?, call.text(2)?);
     let mut environment = call.environment()?;
     let (_, app) = environment.app(call.number(0))?;
     if app.domains.lacks_router() {
-        return Ok(call.env().from_number(-1.0));
+        return Ok(call.env().from_number(absent::NONE));
     }
     let removed = app.edited_router().remove(verb(&method), &pattern, Priority::Normal);
-    let removed = removed.map_or(-1.0, |handler| environment.drop_route(handler) as f64);
-    Ok(call.env().from_number(removed))
+    let removed = removed.map(|handler| environment.drop_route(handler));
+    Ok(call.env().from_number(number_of(removed)))
+}
+
+/// The number of a handler, for JavaScript.
+fn number_of(handler: Option<usize>) -> f64 {
+    handler.map_or(absent::NONE, |id| id as f64)
 }
 
 /// `appWebSocket(app, pattern, settings, handlers)`: as `appRoute`, for a WebSocket route.
@@ -311,7 +317,7 @@ pub fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let target = Target::WebSocket(Box::new(behavior));
     let (id, replaced) = environment.insert_route(call.number(0), place, target)?;
     environment.app(call.number(0))?.1.has_websocket_route = true;
-    environment.registers.set(1, replaced.map_or(-1.0, |id| id as f64));
+    environment.registers.set(Register::Replaced, number_of(replaced));
     Ok(call.env().from_number(id as f64))
 }
 

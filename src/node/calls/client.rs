@@ -9,7 +9,7 @@ use crate::bridge::connect::{ConnectOrder, ConnectOutcome, Connected};
 use crate::bridge::id::{AppId, ClientId};
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
-use crate::node::abi::step;
+use crate::node::abi::{Register, step};
 use crate::node::calls::app::default_threads;
 use crate::node::calls::ending::NO_APP;
 use crate::node::calls::tls_options::Refusal;
@@ -69,7 +69,7 @@ impl Environment {
             }
             (ConnectOutcome::Failed(failure), Some(connect)) => {
                 self.routes.try_remove(connect.route);
-                self.registers.set(1, handle.to_number());
+                self.registers.set(Register::Connect, handle.to_number());
                 Some((step::NOT_CONNECTED, failure_values(env, &failure)))
             }
             (ConnectOutcome::Failed(_), None) => None,
@@ -90,13 +90,13 @@ impl Environment {
             // 16.7 million WebSockets are open.
             self.routes.try_remove(route);
             self.workers.push(connection.worker, Command::CloseConnection { connection });
-            self.registers.set(1, client.to_number());
+            self.registers.set(Register::Connect, client.to_number());
             let text = env.string(b"too many WebSockets are open");
             return Some((step::NOT_CONNECTED, env.array([env.string(b"ERR_INVALID_STATE"), text])));
         };
         self.occupants.set(connection, Occupant::Socket(socket));
-        self.registers.set(1, socket.to_number());
-        self.registers.set(2, client.to_number());
+        self.registers.set(Register::Handle, socket.to_number());
+        self.registers.set(Register::Connect, client.to_number());
         let words = [grant.subprotocol, grant.extensions].map(|word| env.string(word.as_bytes()));
         let values = words.into_iter().chain(field_values(env, &grant.fields));
         Some((step::CONNECTED, env.array(values)))

@@ -6,7 +6,7 @@ use crate::bridge::command::Command;
 use crate::bridge::event::OpeningRecord;
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::peer::Peer;
-use crate::node::abi::step;
+use crate::node::abi::{Register, step};
 use crate::node::calls::http_response::{address_as_text, address_bytes, port_number};
 use crate::node::environment::{Call, Environment, Occupant};
 use crate::node::error::Misuse;
@@ -68,8 +68,8 @@ impl Environment {
         // Otherwise the app was closed while this was under way, and so was the connection.
         let is_current = self.apps.get(app.app).is_some_and(|it| it.serves(app.epoch));
         let handle = if is_current { self.connections.insert(id, app)? } else { return None };
-        self.registers.set(1, handle.to_number());
-        self.registers.set(2, f64::from(app.app));
+        self.registers.set(Register::Handle, handle.to_number());
+        self.registers.set(Register::App, f64::from(app.app));
         Some((step::OPENED, describe(env, peer)))
     }
 
@@ -82,7 +82,7 @@ impl Environment {
     /// The connection is over: returns what JavaScript has to do.
     pub fn forget_connection<'c>(&mut self, handle: Handle) -> Option<(f64, Value<'c>)> {
         self.connections.remove(handle)?;
-        self.registers.set(1, handle.to_number());
+        self.registers.set(Register::Handle, handle.to_number());
         Some((step::CLOSED, Value::UNDEFINED))
     }
 }

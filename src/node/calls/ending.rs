@@ -9,7 +9,7 @@
 
 use crate::bridge::command::Command;
 use crate::bridge::id::AppId;
-use crate::node::abi::step;
+use crate::node::abi::{Register, step};
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::Value;
@@ -84,7 +84,7 @@ impl Environment {
             self.await_end(number);
             return None;
         }
-        self.registers.set(1, f64::from(number));
+        self.registers.set(Register::App, f64::from(number));
         Some((step::ENDED, Value::UNDEFINED))
     }
 

@@ -10,6 +10,7 @@ use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
 use crate::bridge::tls_peer::TlsPeerInfo;
+use crate::node::abi::Register;
 use crate::node::calls::request_body::RequestBody;
 use crate::node::calls::response_body::Output;
 use crate::node::calls::websocket::Socket;
@@ -501,7 +502,7 @@ pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let socket = environment.upgrade_exchange(handle, &key, &protocol, &extensions, route)?;
     let mark = environment.pending.len();
     environment.add_pending(PendingEvent::Open(socket));
-    environment.registers.set(1, mark as f64);
+    environment.registers.set(Register::Mark, mark as f64);
     // The 101 leaves with what `open` sends: `lib/` runs it next, and settles afterwards.
     Ok(env.from_number(socket.to_number()))
 }

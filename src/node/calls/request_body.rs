@@ -12,7 +12,7 @@
 use std::borrow::Cow;
 
 use crate::bridge::command::Command;
-use crate::node::abi::{piece, taker};
+use crate::node::abi::{Register, piece, taker};
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Type, Value};
@@ -228,8 +228,8 @@ impl Environment {
             self.workers.flush();
         }
         let (kind, value) = given?;
-        self.registers.set(1, f64::from(handle.slot));
-        self.registers.set(2, kind);
+        self.registers.set(Register::Slot, f64::from(handle.slot));
+        self.registers.set(Register::Piece, kind);
         Some(value)
     }
 
@@ -237,13 +237,13 @@ impl Environment {
     pub(in crate::node) fn late_body<'c>(&mut self, env: Env<'c>, handle: Handle) -> Option<Value<'c>> {
         let (_, exchange) = self.response(handle.to_number()).ok()?;
         let (kind, value) = hand_over(env, exchange.body.take())?;
-        self.registers.set(1, f64::from(handle.slot));
-        self.registers.set(2, kind);
+        self.registers.set(Register::Slot, f64::from(handle.slot));
+        self.registers.set(Register::Piece, kind);
         Some(value)
     }
 }
 
-/// A delivery as register 2 and the payload of the event.
+/// A delivery as a piece and the payload of the event.
 fn hand_over<'c>(env: Env<'c>, delivery: Delivery<'_>) -> Option<(f64, Value<'c>)> {
     match delivery {
         Delivery::Nothing => None,

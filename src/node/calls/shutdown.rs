@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::bridge::command::{Command, ShutdownOrder};
 use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
+use crate::node::abi::Register;
 use crate::node::calls::websocket::close_code;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
@@ -134,7 +135,7 @@ pub fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (number, _) = environment.app(call.number(0))?;
     let mark = environment.pending.len();
     let is_under_way = environment.shut_down_app(number, code, reason, timeout, call.number(4));
-    environment.registers.set(1, mark as f64);
+    environment.registers.set(Register::Mark, mark as f64);
     environment.update_liveness(env);
     Ok(env.from_bool(is_under_way))
 }

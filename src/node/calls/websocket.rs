@@ -6,7 +6,7 @@ use crate::bridge::ledger::{IN_FLIGHT_ALLOWANCE, Ledger};
 use crate::bridge::peer::{KeptPeer, Peer};
 use crate::bridge::rules::OnLimit;
 use crate::bridge::sync::Arc;
-use crate::node::abi::sent;
+use crate::node::abi::{Register, absent, sent};
 use crate::node::calls::http_response::{
     address_as_text, address_bytes, append_payload, asked_address, port_number,
 };
@@ -180,10 +180,10 @@ impl Environment {
             // Each has its options for itself.
             self.routes.try_remove(socket.route);
         }
-        self.registers.set(1, f64::from(handle.slot));
-        self.registers.set(2, f64::from(code));
-        self.registers.set(3, f64::from(cause.number()));
-        self.registers.set(4, left as f64);
+        self.registers.set(Register::Slot, f64::from(handle.slot));
+        self.registers.set(Register::Code, f64::from(code));
+        self.registers.set(Register::Cause, f64::from(cause.number()));
+        self.registers.set(Register::TopicsLeft, left as f64);
     }
 
     /// Asks the worker to say when everything is written, once.
@@ -307,8 +307,8 @@ const fn kind_of(is_binary: bool) -> MessageKind {
     if is_binary { MessageKind::Binary } else { MessageKind::Text }
 }
 
-/// `wsSend(socket, message, isBinary, compress)`: 1, 0 or 2. With 2, register 1 has the place of the event for `told`, or −1
-/// if nobody wants to know.
+/// `wsSend(socket, message, isBinary, compress)`: one of `sent`. With `DROPPED`, the register `MARK` has the place of the event
+/// for `told`, or `NONE` if nobody wants to know.
 pub fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (kind, compress) = (kind_of(call.truthy(2)), call.truthy(3));
     require_no_fragments(call)?;
@@ -419,7 +419,7 @@ fn transmit<'c>(
         let arena = environment.workers.arena(connection.worker);
         let message = wanted.then(|| arena[payload.start as usize..].to_vec());
         arena.truncate(payload.start as usize);
-        environment.registers.set(1, -1.0);
+        environment.registers.set(Register::Mark, absent::NONE);
         if !is_closing {
             environment.note_dropped(handle, app, droppable, message);
             environment.act_on_limit(handle);
@@ -466,7 +466,7 @@ impl Environment {
             Droppable::No => return,
         };
         if let Some(payload) = message {
-            self.registers.set(1, self.pending.len() as f64);
+            self.registers.set(Register::Mark, self.pending.len() as f64);
             self.add_pending(PendingEvent::Dropped { socket, kind, payload });
         }
     }
@@ -523,7 +523,7 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(mark as f64))
 }
 
-/// `wsSubscribe(socket, topic)`: returns the place of the event for `told`, −1 if there is none.
+/// `wsSubscribe(socket, topic)`: returns the place of the event for `told`, `NONE` if there is none.
 pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
@@ -533,19 +533,19 @@ pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let Some(socket) = environment.sockets.get_mut(handle) else { return Err(Misuse::websocket_closed()) };
     if socket.is_closing {
         // Its close waits to be told, and what would be told of this topic could only come behind that.
-        return Ok(call.env().from_number(-1.0));
+        return Ok(call.env().from_number(absent::NONE));
     }
     let (topics, workers) = (&mut socket.topics, &mut environment.workers);
     let Some(change) = environment.pubsub.subscribe((app, name), connection, topics, workers) else {
-        return Ok(call.env().from_number(-1.0));
+        return Ok(call.env().from_number(absent::NONE));
     };
     workers.settle();
     let mark = environment.add_subscription(handle, change);
-    Ok(call.env().from_number(mark.map_or(-1.0, |mark| mark as f64)))
+    Ok(call.env().from_number(mark.map_or(absent::NONE, |mark| mark as f64)))
 }
 
-/// `wsUnsubscribe(socket, topic)`: returns the place of the event for `told`, −1 if there is none, −2 if it was not
-/// subscribed.
+/// `wsUnsubscribe(socket, topic)`: returns the place of the event for `told`, `NONE` if there is none,
+/// `NOT_SUBSCRIBED` if there was nothing to undo.
 pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
@@ -555,15 +555,15 @@ pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let Some(socket) = environment.sockets.get_mut(handle) else { return Err(Misuse::websocket_closed()) };
     if socket.is_closing {
         // As in `subscribe`; the close tells that it leaves the topic.
-        return Ok(call.env().from_number(-2.0));
+        return Ok(call.env().from_number(absent::NOT_SUBSCRIBED));
     }
     let (topics, workers) = (&mut socket.topics, &mut environment.workers);
     let Some(change) = environment.pubsub.unsubscribe((app, &name), connection, topics, workers) else {
-        return Ok(call.env().from_number(-2.0));
+        return Ok(call.env().from_number(absent::NOT_SUBSCRIBED));
     };
     workers.settle();
     let mark = environment.add_subscription(handle, change);
-    Ok(call.env().from_number(mark.map_or(-1.0, |mark| mark as f64)))
+    Ok(call.env().from_number(mark.map_or(absent::NONE, |mark| mark as f64)))
 }
 
 /// `wsIsSubscribed(socket, topic)`
@@ -587,14 +587,15 @@ pub fn topics<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.array(names.map(|name| env.string(name))))
 }
 
-/// `wsDeparture()`: the name of the next topic that the WebSocket closed last has left; the registers hold the counts.
+/// `wsDeparture()`: the name of the next topic that the WebSocket closed last has left; `COUNT_NOW` and `COUNT_BEFORE` hold
+/// the counts.
 pub fn departure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let Some(Change { name, new, old }) = environment.pubsub.next_departure() else {
         return Ok(Value::UNDEFINED);
     };
-    environment.registers.set(1, f64::from(new));
-    environment.registers.set(2, f64::from(old));
+    environment.registers.set(Register::CountNow, f64::from(new));
+    environment.registers.set(Register::CountBefore, f64::from(old));
     Ok(call.env().array_buffer(&name))
 }
 

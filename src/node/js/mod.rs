@@ -39,7 +39,7 @@ pub use env::Env;
 pub use misuse::{Class, Misuse};
 pub use module::{Teardown, register};
 pub use reference::Reference;
-pub use registers::Registers;
+pub use registers::{RegisterName, Registers};
 pub use task::spawn;
 pub use threadsafe_function::ThreadsafeFunction;
 pub use value::{Type, Value};

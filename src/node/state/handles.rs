@@ -134,7 +134,7 @@ impl<T> Table<T> {
 
 const SLOT_BITS: u32 = 24;
 /// Slots of a table: 16.7 million live objects of one kind.
-const SLOTS: u32 = 1 << SLOT_BITS;
+pub const SLOTS: u32 = 1 << SLOT_BITS;
 /// Generations of a slot: 2^29, so that a handle has 53 bits.
 const GENERATIONS: u32 = 1 << 29;
 /// The largest handle, 2^53 − 1.

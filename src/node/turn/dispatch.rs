@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::bridge::command::{Command, ResponseId};
 use crate::bridge::event::{Event, EventBatch, Slice};
 use crate::bridge::id::{ConnectionId, RequestNumber, WorkerId};
-use crate::node::abi::step;
+use crate::node::abi::{Register, step};
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Value};
@@ -114,7 +114,7 @@ pub fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     environment.dispatcher.asked += 1;
     let (step, value) = environment.next_step(env)?;
-    environment.registers.set(0, step);
+    environment.registers.set(Register::Step, step);
     Ok(value)
 }
 
@@ -240,8 +240,8 @@ impl Environment {
             Event::ServerNameWanted { connection, app, name } => {
                 let name = String::from_utf8_lossy(name.of(self.dispatcher.bytes())).into_owned();
                 let Some(handle) = self.await_name(connection, app, &name) else { return Outcome::Nothing };
-                self.registers.set(1, handle.to_number());
-                self.registers.set(2, f64::from(app.app));
+                self.registers.set(Register::Handshake, handle.to_number());
+                self.registers.set(Register::App, f64::from(app.app));
                 Outcome::Step(step::SERVER_NAME, env.string(name.as_bytes()))
             }
             Event::RequestReceived { connection, request, record } => {
@@ -267,7 +267,7 @@ impl Environment {
                 self.handle_control(env, connection, payload, Handlers::PONG, step::PONG)
             }
             Event::MessageDropped { connection, kind, payload, unreported } => {
-                self.registers.set(3, f64::from(unreported));
+                self.registers.set(Register::Unreported, f64::from(unreported));
                 self.handle_dropped(env, connection, kind, payload)
             }
             Event::Drained { connection } => {
@@ -275,7 +275,7 @@ impl Environment {
                 if !self.take_drain(handle) || self.handler_for(connection, Handlers::DRAIN).is_none() {
                     return Outcome::Nothing;
                 }
-                self.registers.set(1, f64::from(handle.slot));
+                self.registers.set(Register::Slot, f64::from(handle.slot));
                 Outcome::Step(step::DRAIN, Value::UNDEFINED)
             }
             Event::WebSocketClosed { connection, code, cause, reason } => {
@@ -296,8 +296,8 @@ impl Environment {
                 let Some((shutdown, forced)) = self.shutdowns.note_worker(app, forced) else {
                     return Outcome::Nothing;
                 };
-                self.registers.set(1, shutdown);
-                self.registers.set(2, f64::from(forced));
+                self.registers.set(Register::Shutdown, shutdown);
+                self.registers.set(Register::Forced, f64::from(forced));
                 Outcome::Step(step::SHUT_DOWN, Value::UNDEFINED)
             }
         }
@@ -313,7 +313,7 @@ impl Environment {
         step: f64,
     ) -> Outcome<'c> {
         let Some(handle) = self.handler_for(connection, handler) else { return Outcome::Nothing };
-        self.registers.set(1, f64::from(handle.slot));
+        self.registers.set(Register::Slot, f64::from(handle.slot));
         Outcome::Step(step, env.array_buffer(payload.of(self.dispatcher.bytes())))
     }
 
@@ -328,8 +328,8 @@ impl Environment {
         if !handlers.has(Handlers::MESSAGE) {
             return Outcome::Nothing;
         }
-        self.registers.set(1, f64::from(handle.slot));
-        self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
+        self.registers.set(Register::Slot, f64::from(handle.slot));
+        self.registers.set(Register::IsBinary, f64::from(u8::from(kind == MessageKind::Binary)));
         let payload = payload.of(self.dispatcher.bytes());
         let wants_string = kind == MessageKind::Text && handlers.has(Handlers::MESSAGE_STRINGS);
         let message = if wants_string { env.string(payload) } else { env.array_buffer(payload) };
@@ -365,8 +365,8 @@ impl Environment {
     }
 
     fn set_dropped(&mut self, handle: Handle, kind: MessageKind) {
-        self.registers.set(1, f64::from(handle.slot));
-        self.registers.set(2, f64::from(u8::from(kind == MessageKind::Binary)));
+        self.registers.set(Register::Slot, f64::from(handle.slot));
+        self.registers.set(Register::IsBinary, f64::from(u8::from(kind == MessageKind::Binary)));
     }
 
     /// The WebSocket of a connection, if JavaScript has a handler for the event.
@@ -388,8 +388,8 @@ impl Environment {
         if !exchange.output.take_writable() {
             return Outcome::Nothing;
         }
-        self.registers.set(1, f64::from(handle.slot));
-        self.registers.set(2, exchange.output.written as f64);
+        self.registers.set(Register::Slot, f64::from(handle.slot));
+        self.registers.set(Register::Offset, exchange.output.written as f64);
         Outcome::Step(step::WRITABLE, Value::UNDEFINED)
     }
 
@@ -426,9 +426,9 @@ impl Environment {
             stats.note_aborted(cause);
         }
         self.finish_exchange(handle);
-        self.registers.set(3, written as f64);
-        self.registers.set(1, f64::from(handle.slot));
-        self.registers.set(2, f64::from(cause.number()));
+        self.registers.set(Register::Offset, written as f64);
+        self.registers.set(Register::Slot, f64::from(handle.slot));
+        self.registers.set(Register::Cause, f64::from(cause.number()));
         Some((step::ABORT, env.string(reason.as_bytes())))
     }
 

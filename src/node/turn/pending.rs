@@ -2,7 +2,7 @@
 //! the change of state, and [`told`] turns the event into something for JavaScript to do.
 
 use crate::bridge::command::Command;
-use crate::node::abi::step;
+use crate::node::abi::{Register, step};
 use crate::node::calls::http_response::Stage;
 use crate::node::calls::notices::is_new;
 use crate::node::environment::{Call, Environment};
@@ -81,7 +81,7 @@ impl Environment {
                 PendingEvent::ConnectionClosed(connection) => self.forget_connection(connection),
                 PendingEvent::Subscription { socket, change } => self.subscription_step(env, socket, &change),
                 PendingEvent::Dropped { socket, kind, payload } => {
-                    self.registers.set(3, 0.0);
+                    self.registers.set(Register::Unreported, 0.0);
                     self.dropped_step(env, socket, kind, &payload)
                 }
                 PendingEvent::Warning { code, text } => {
@@ -99,7 +99,7 @@ impl Environment {
 
     fn open_step<'c>(&mut self, socket: Handle) -> Option<(f64, Value<'c>)> {
         self.sockets.get(socket)?;
-        self.registers.set(1, socket.to_number());
+        self.registers.set(Register::Handle, socket.to_number());
         Some((step::UPGRADED, Value::UNDEFINED))
     }
 
@@ -147,9 +147,9 @@ impl Environment {
         change: &Change,
     ) -> Option<(f64, Value<'c>)> {
         self.sockets.get(socket)?;
-        self.registers.set(1, f64::from(socket.slot));
-        self.registers.set(2, f64::from(change.new));
-        self.registers.set(3, f64::from(change.old));
+        self.registers.set(Register::Slot, f64::from(socket.slot));
+        self.registers.set(Register::CountNow, f64::from(change.new));
+        self.registers.set(Register::CountBefore, f64::from(change.old));
         Some((step::SUBSCRIPTION, env.array_buffer(&change.name)))
     }
 }
@@ -169,6 +169,6 @@ pub fn told<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     } else {
         environment.take_pending(env, mark).unwrap_or((step::SLEEP, Value::UNDEFINED))
     };
-    environment.registers.set(0, step);
+    environment.registers.set(Register::Step, step);
     Ok(value)
 }

@@ -5,7 +5,7 @@ use crate::bridge::command::{Command, ResponseId};
 use crate::bridge::event::RequestRecord;
 use crate::bridge::id::{ConnectionId, RequestNumber};
 use crate::bridge::sync::Arc;
-use crate::node::abi::{kind, step};
+use crate::node::abi::{Register, kind, step};
 use crate::node::calls::http_response::{Exchange, HandlerState, Stage};
 use crate::node::calls::request_body::RequestBody;
 use crate::node::environment::{Environment, Occupant};
@@ -114,9 +114,9 @@ impl Environment {
                 exchange.handler = HandlerState::Running;
             }
             self.dispatcher.serving = Some(handle);
-            self.registers.set(1, handle.to_number());
-            self.registers.set(2, route as f64);
-            self.registers.set(3, kind);
+            self.registers.set(Register::Handle, handle.to_number());
+            self.registers.set(Register::Route, route as f64);
+            self.registers.set(Register::Kind, kind);
             return Outcome::Step(step, Value::UNDEFINED);
         }
     }
@@ -157,8 +157,8 @@ impl Environment {
         let extensions = extensions.into_owned();
         match self.upgrade_exchange(handle, &key, &protocol, &extensions, route) {
             Ok(socket) => {
-                self.registers.set(1, socket.to_number());
-                self.registers.set(2, route as f64);
+                self.registers.set(Register::Handle, socket.to_number());
+                self.registers.set(Register::Route, route as f64);
                 Outcome::Step(step::OPEN, Value::UNDEFINED)
             }
             Err(misuse) => {
@@ -191,7 +191,7 @@ impl Environment {
         }
         let method = String::from_utf8_lossy(exchange.method.of(&exchange.head));
         let path = String::from_utf8_lossy(exchange.path.of(&exchange.head));
-        self.registers.set(1, f64::from(handle.slot));
+        self.registers.set(Register::Slot, f64::from(handle.slot));
         Outcome::Step(step::UNANSWERED, env.string(format!("{method} {path}").as_bytes()))
     }
 
