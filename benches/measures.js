@@ -114,10 +114,6 @@ const measures = [
   requests('POST 1 KB, 64 connections: requests/s', 'post', { connections: 64, body: 1024 }, 2.5),
   requests('POST 1 MB, 8 connections: requests/s', 'upload', { connections: 8, body: 1_000_000 }, 1, 0.5),
   requests('a response of 100 MB in pieces, 4 connections: responses/s', 'stream', STREAM, 1, 0.5),
-  visits('accept', 'new connections', 'new connections, each with a GET: connections/s', BODIES, {}, {
-    'node:http': atLeast(1),
-    peer: atLeast(1),
-  }),
   secureEcho('20 B', 20, { ws: atLeast(2.5), peer: atLeast(1) }),
   secureEcho('16 KB', 16 * 1024, { peer: atLeast(1) }),
   handshakes('full', {}),
@@ -146,6 +142,11 @@ const measures = [
     run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20 }),
     rows: rates('echo with tracing off, compared with level error: messages/s', 'message'),
   },
+  // Last: for a minute the system remembers each of the connections that are closed.
+  visits('accept', 'new connections', 'new connections, each with a GET: connections/s', BODIES, {}, {
+    'node:http': atLeast(1),
+    peer: atLeast(1),
+  }),
 ];
 
 /** A rate, and what each message of it costs. */
