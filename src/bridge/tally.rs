@@ -1,7 +1,9 @@
 //! What an app has gone through on one worker, in numbers. The worker counts, Node's thread reads whenever it likes.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::protocol::cause::Cause;
 use crate::protocol::http::error::HttpError;
 use crate::protocol::proxy::ProxyError;
 
@@ -64,7 +66,7 @@ impl Tally {
 
     /// How often peers broke each rule: its name and the number, in a fixed order.
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        RefusalCause::all().map(RefusalCause::code).zip(self.refusals.0.iter().map(Counter::get))
+        RefusalCause::all().map(|cause| cause.code()).zip(self.refusals.0.iter().map(Counter::get))
     }
 }
 
@@ -98,17 +100,25 @@ impl RefusalCause {
         }
     }
 
-    /// Its name.
-    const fn code(self) -> &'static str {
+    /// Every one, by number.
+    fn all() -> impl Iterator<Item = Self> {
+        HttpError::ALL.into_iter().map(Self::Http).chain(ProxyError::ALL.into_iter().map(Self::Proxy))
+    }
+}
+
+impl Cause for RefusalCause {
+    fn code(&self) -> &'static str {
         match self {
             Self::Http(error) => error.code(),
             Self::Proxy(error) => error.code(),
         }
     }
 
-    /// Every one, by number.
-    fn all() -> impl Iterator<Item = Self> {
-        HttpError::ALL.into_iter().map(Self::Http).chain(ProxyError::ALL.into_iter().map(Self::Proxy))
+    fn text(&self) -> Cow<'static, str> {
+        match self {
+            Self::Http(error) => error.text(),
+            Self::Proxy(error) => error.text(),
+        }
     }
 }
 

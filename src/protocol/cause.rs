@@ -1,7 +1,21 @@
 //! Why a connection ended. [`CloseCause`] is the one type that carries the answer from the socket to JavaScript;
-//! [`CloseCause::verdict`] is the one place that turns it into codes and words.
+//! [`CloseCause::verdict`] is the one place that turns it into codes and words. [`Cause`] is what it has in common with
+//! the causes of everything else that can fail.
 
+use std::borrow::Cow;
 use std::mem::discriminant;
+
+/// Why something ended or failed. Implemented by [`CloseCause`] (an open connection),
+/// [`ConnectCause`](super::connect::ConnectCause) and [`ConnectFailure`](super::connect::ConnectFailure) (a connect),
+/// [`HttpError`](super::http::error::HttpError) (a request), [`ProxyError`](super::proxy::ProxyError) (a PROXY header),
+/// [`TlsFault`](crate::tls::fault::TlsFault) (a TLS handshake) and
+/// [`OptionError`](crate::tls::error::OptionError) (a TLS option).
+pub trait Cause {
+    /// For programs: never changes once it is released. Starts with `ERR_`, or with `CLOSED_` if nothing went wrong.
+    fn code(&self) -> &'static str;
+    /// For people: what happened, without the code. Never empty; may change between versions.
+    fn text(&self) -> Cow<'static, str>;
+}
 
 /// Why a WebSocket closed or an HTTP response was aborted.
 ///
@@ -402,6 +416,16 @@ impl CloseCause {
                 ..told(local("CLOSED_BY_SHUTDOWN", "Server is shutting down"), 1001)
             },
         }
+    }
+}
+
+impl Cause for CloseCause {
+    fn code(&self) -> &'static str {
+        self.verdict().name
+    }
+
+    fn text(&self) -> Cow<'static, str> {
+        Cow::Borrowed(self.verdict().text)
     }
 }
 

@@ -1,6 +1,10 @@
 //! Why a WebSocket to a server could not be opened. [`ConnectCause`] is to a connect what
 //! [`CloseCause`](super::cause::CloseCause) is to an open connection.
 
+use std::borrow::Cow;
+
+use super::cause::Cause;
+
 /// Why `uWS.connect` failed. In the order in which a connect comes by what may go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectCause {
@@ -34,10 +38,9 @@ pub enum ConnectCause {
     Subprotocol,
 }
 
-impl ConnectCause {
-    /// `error.code`: stable, for programs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+impl Cause for ConnectCause {
+    /// `error.code`.
+    fn code(&self) -> &'static str {
         match self {
             Self::NameNotFound => "ERR_CONNECT_DNS",
             Self::Refused => "ERR_CONNECT_REFUSED",
@@ -57,9 +60,8 @@ impl ConnectCause {
     }
 
     /// The start of `error.message`.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
+    fn text(&self) -> Cow<'static, str> {
+        let text = match self {
             Self::NameNotFound => "Host name could not be resolved",
             Self::Refused => "Connection refused",
             Self::Unreachable => "Host is unreachable",
@@ -74,7 +76,8 @@ impl ConnectCause {
             Self::Accept => "Sec-WebSocket-Accept does not answer the key",
             Self::Extension => "Server uses an extension that was not offered",
             Self::Subprotocol => "Server selected no subprotocol that was offered",
-        }
+        };
+        Cow::Borrowed(text)
     }
 }
 
@@ -97,13 +100,19 @@ impl ConnectFailure {
     pub fn new(cause: ConnectCause, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into(), system: None, response: None }
     }
+}
+
+impl Cause for ConnectFailure {
+    /// `error.code`.
+    fn code(&self) -> &'static str {
+        self.cause.code()
+    }
 
     /// `error.message`.
-    #[must_use]
-    pub fn message(&self) -> String {
+    fn text(&self) -> Cow<'static, str> {
         let Self { cause, detail, .. } = self;
         let text = cause.text();
-        if detail.is_empty() { text.to_owned() } else { format!("{text}: {detail}") }
+        if detail.is_empty() { text } else { format!("{text}: {detail}").into() }
     }
 }
 
@@ -144,8 +153,8 @@ mod tests {
             ConnectCause::Extension,
             ConnectCause::Subprotocol,
         ];
-        let names: HashSet<_> = all.map(ConnectCause::name).into_iter().collect();
-        let texts: HashSet<_> = all.map(ConnectCause::text).into_iter().collect();
+        let names: HashSet<_> = all.map(|cause| cause.code()).into_iter().collect();
+        let texts: HashSet<_> = all.map(|cause| cause.text()).into_iter().collect();
         assert_eq!((names.len(), texts.len()), (all.len(), all.len()));
         assert!(names.iter().all(|name| name.starts_with("ERR_CONNECT_")));
         assert!(texts.iter().all(|text| !text.is_empty()));
@@ -153,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_message_is_the_cause_and_its_particulars() {
-        let message = |detail| ConnectFailure::new(ConnectCause::Refused, detail).message();
+        let message = |detail| ConnectFailure::new(ConnectCause::Refused, detail).text();
         assert_eq!(message("127.0.0.1:1"), "Connection refused: 127.0.0.1:1");
         assert_eq!(message(""), "Connection refused");
     }

@@ -12,11 +12,13 @@
 
 pub mod line;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::http::error::encode_refusal;
+use super::cause::Cause;
+use super::http::error::{encode_refusal, refusal_body};
 
 /// What the first bytes of a connection turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,9 +80,14 @@ impl ProxyError {
         Self::Line,
     ];
 
-    /// A stable name for programs.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
+    /// Appends an answer for a client of HTTP that came without a proxy, or whose proxy broke the rule.
+    pub fn encode_answer(self, date: &[u8; 29], out: &mut Vec<u8>) {
+        encode_refusal("400 Bad Request", &refusal_body(&self), date, out);
+    }
+}
+
+impl Cause for ProxyError {
+    fn code(&self) -> &'static str {
         match self {
             Self::Version => "ERR_PROXY_VERSION",
             Self::Command => "ERR_PROXY_COMMAND",
@@ -93,9 +100,8 @@ impl ProxyError {
         }
     }
 
-    /// Appends an answer for a client of HTTP that came without a proxy, or whose proxy broke the rule.
-    pub fn encode_answer(self, date: &[u8; 29], out: &mut Vec<u8>) {
-        encode_refusal("400 Bad Request", &format!("{}: {self}\n", self.code()), date, out);
+    fn text(&self) -> Cow<'static, str> {
+        self.to_string().into()
     }
 }
 

@@ -1,6 +1,9 @@
 //! Why TLS options cannot be used: becomes an exception whose message names the option.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use crate::protocol::cause::Cause;
 
 /// An option, or its file, that cannot be used. Never depends on what a peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,28 +37,31 @@ pub enum OptionFault {
     DhParameters,
 }
 
-impl OptionFault {
-    /// The `code` property of the exception.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::File => "ERR_TLS_FILE",
-            Self::Key => "ERR_TLS_KEY",
-            Self::Passphrase => "ERR_TLS_PASSPHRASE",
-            Self::Certificate => "ERR_TLS_CERTIFICATE",
-            Self::KeyMismatch => "ERR_TLS_KEY_MISMATCH",
-            Self::Authority => "ERR_TLS_CA",
-            Self::Ciphers => "ERR_TLS_CIPHERS",
-            Self::DhParameters => "ERR_TLS_DH_PARAMS",
-        }
-    }
-}
-
 impl OptionError {
     /// A fault at a place.
     #[must_use]
     pub fn new(fault: OptionFault, place: impl Into<String>, text: impl Into<String>) -> Self {
         Self { fault, place: place.into(), text: text.into() }
+    }
+}
+
+impl Cause for OptionError {
+    /// The `code` property of the exception.
+    fn code(&self) -> &'static str {
+        match self.fault {
+            OptionFault::File => "ERR_TLS_FILE",
+            OptionFault::Key => "ERR_TLS_KEY",
+            OptionFault::Passphrase => "ERR_TLS_PASSPHRASE",
+            OptionFault::Certificate => "ERR_TLS_CERTIFICATE",
+            OptionFault::KeyMismatch => "ERR_TLS_KEY_MISMATCH",
+            OptionFault::Authority => "ERR_TLS_CA",
+            OptionFault::Ciphers => "ERR_TLS_CIPHERS",
+            OptionFault::DhParameters => "ERR_TLS_DH_PARAMS",
+        }
+    }
+
+    fn text(&self) -> Cow<'static, str> {
+        self.to_string().into()
     }
 }
 

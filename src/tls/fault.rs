@@ -1,11 +1,12 @@
 //! Everything that can go wrong between two ends that are to speak TLS.
 
+use std::borrow::Cow;
 use std::io;
 
 use rustls::{AlertDescription, CertificateError};
 use thiserror::Error;
 
-use crate::protocol::cause::{Alert, CloseCause};
+use crate::protocol::cause::{Alert, Cause, CloseCause};
 use crate::protocol::http::error::encode_refusal;
 
 /// Why a TLS connection, or the handshake for one, is over.
@@ -74,10 +75,11 @@ impl TlsFault {
             Self::PlainHttp | Self::ProxyHeader | Self::NotTls | Self::Invalid(_) => CloseCause::TlsInvalid,
         }
     }
+}
 
-    /// What a handshake that ended with it is said to have failed of, in the log.
-    #[must_use]
-    pub const fn handshake_cause(&self) -> &'static str {
+impl Cause for TlsFault {
+    /// That of a handshake which ended with it. An open connection closes for [`Self::cause`].
+    fn code(&self) -> &'static str {
         match self {
             Self::Silent => "CLOSED_WITHOUT_REQUEST",
             Self::Abandoned | Self::Truncated => "ERR_TLS_TRUNCATED",
@@ -86,6 +88,10 @@ impl TlsFault {
             Self::ProxyHeader | Self::NotTls => "ERR_TLS_NOT_TLS",
             Self::KeysExhausted | Self::Invalid(_) => "ERR_TLS_HANDSHAKE",
         }
+    }
+
+    fn text(&self) -> Cow<'static, str> {
+        self.to_string().into()
     }
 }
 

@@ -6,6 +6,7 @@ use crate::bridge::sync::Arc;
 use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::io::context::Context;
 use crate::io::transport::cause_of;
+use crate::protocol::cause::Cause;
 use crate::protocol::time::Timestamp;
 use crate::tls::fault::{TlsFault, encode_plain_http_answer};
 use crate::tls::session::TlsSession;
@@ -128,7 +129,7 @@ impl Connection {
                 && self.is_serving()
                 && self.transport.session().is_none_or(TlsSession::is_silent) =>
             {
-                self.leave(Stage::Gone, TlsFault::Silent.handshake_cause());
+                self.leave(Stage::Gone, TlsFault::Silent.code());
             }
             None if self.is_handshaking() && self.is_serving() => {
                 self.fail_handshake(cause_of(error).verdict().name, error, context);
@@ -145,11 +146,11 @@ impl Connection {
     fn handle_handshake_fault(&mut self, fault: &TlsFault, context: &mut Context) {
         match fault {
             // Nothing has gone wrong.
-            TlsFault::Silent => self.leave(Stage::Gone, fault.handshake_cause()),
+            TlsFault::Silent => self.leave(Stage::Gone, fault.code()),
             TlsFault::PlainHttp => {
                 self.transport.fall_back_to_plaintext();
                 encode_plain_http_answer(&context.date, self.outbox.tail(&mut context.pool));
-                self.fail_handshake(fault.handshake_cause(), fault, context);
+                self.fail_handshake(fault.code(), fault, context);
             }
             TlsFault::Abandoned
             | TlsFault::Truncated
@@ -158,7 +159,7 @@ impl Connection {
             | TlsFault::KeysExhausted
             | TlsFault::NotTls
             | TlsFault::Invalid(_) => {
-                self.fail_handshake(fault.handshake_cause(), fault, context);
+                self.fail_handshake(fault.code(), fault, context);
             }
         }
     }

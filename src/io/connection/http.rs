@@ -14,7 +14,7 @@ use crate::bridge::sync::Arc;
 use crate::bridge::tally::RefusalCause;
 use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::io::context::Context;
-use crate::protocol::cause::CloseCause;
+use crate::protocol::cause::{Cause, CloseCause};
 use crate::protocol::http::encode::{Framing, ResponseHead};
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::exchange::{HttpExchange, Piece};

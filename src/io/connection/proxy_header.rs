@@ -4,6 +4,7 @@
 use super::{Connection, Protocol};
 use crate::bridge::tally::RefusalCause;
 use crate::io::context::Context;
+use crate::protocol::cause::Cause;
 use crate::protocol::proxy::{Presence, ProxyError, ProxyHeader, read_proxy_header};
 
 impl Connection {

@@ -6,6 +6,7 @@ use crate::bridge::peer::Peer;
 use crate::io::connection::{Connection, Opened};
 use crate::io::connector::{Ended, Granted};
 use crate::io::ready::Token;
+use crate::protocol::cause::Cause;
 use crate::protocol::websocket::{Role, WebSocketSession};
 
 impl Worker {
@@ -23,7 +24,7 @@ impl Worker {
                     self.serve(id.slot, id.generation);
                 }
                 Err(failure) => {
-                    tracing::debug!(cause = failure.cause.name(), "connecting to a WebSocket server failed");
+                    tracing::debug!(cause = failure.code(), "connecting to a WebSocket server failed");
                     self.context.events.push_connect(client, ConnectOutcome::Failed(Box::new(failure)));
                 }
             }

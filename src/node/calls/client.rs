@@ -20,6 +20,7 @@ use crate::node::js::{Env, Range, Type, Value};
 use crate::node::state::connects::Connect;
 use crate::node::state::handles::Handle;
 use crate::node::state::routes::behavior::{Behavior, Route, Target};
+use crate::protocol::cause::Cause;
 use crate::protocol::connect::{ConnectFailure, ResponseFields};
 use crate::protocol::websocket::opening::{InvalidWish, Opening, Wishes};
 use crate::tls::client::{ClientOptions, ClientTls, ServerTrust};
@@ -108,8 +109,8 @@ fn failure_values<'c>(env: Env<'c>, failure: &ConnectFailure) -> Value<'c> {
     let text = |text: &str| env.string(text.as_bytes());
     let response = failure.response.as_deref();
     let mut values = vec![
-        text(failure.cause.name()),
-        text(&failure.message()),
+        text(failure.code()),
+        text(&failure.text()),
         failure.system.map_or(Value::UNDEFINED, text),
         response.map_or(Value::UNDEFINED, |response| env.from_number(f64::from(response.status))),
         response.map_or(Value::UNDEFINED, |response| text(&String::from_utf8_lossy(&response.body))),

@@ -192,6 +192,7 @@ const CAUSES: usize = CloseCause::ALL.len();
 mod tests {
     use super::*;
     use crate::bridge::tally::RefusalCause;
+    use crate::protocol::cause::Cause;
     use crate::protocol::http::error::HttpError;
 
     #[test]

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Type, Value};
+use crate::protocol::cause::Cause;
 use crate::tls::error::{OptionError, OptionFault};
 use crate::tls::options::Options;
 use crate::tls::source::Source;
@@ -39,7 +40,7 @@ impl Refusal {
             Self::Misuse(misuse) => {
                 Misuse { message: format!("{what} failed: {}", misuse.message).into(), ..misuse }
             }
-            Self::Option(error) => Misuse::system(error.fault.code(), format!("{what} failed: {error}")),
+            Self::Option(error) => Misuse::system(error.code(), format!("{what} failed: {}", error.text())),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a peer did wrong, and the answer that tells it so.
 
-use crate::protocol::cause::CloseCause;
+use std::borrow::Cow;
+
+use crate::protocol::cause::{Cause, CloseCause};
 
 /// A rule of HTTP that the peer broke, or a limit it exceeded. The connection ends after any of them.
 ///
@@ -174,12 +176,6 @@ impl HttpError {
         self.verdict().0
     }
 
-    /// A stable name for programs.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        self.verdict().1
-    }
-
     /// Appends the whole answer: it names the rule, and says that the connection closes.
     pub fn encode_answer(self, date: &[u8; 29], out: &mut Vec<u8>) {
         let body = self.encode_answer_head(date, out);
@@ -188,7 +184,7 @@ impl HttpError {
 
     /// Appends the answer to a HEAD, which has no body (RFC 9110 §9.3.2). Returns the one that it would have.
     pub fn encode_answer_head(self, date: &[u8; 29], out: &mut Vec<u8>) -> String {
-        let body = format!("{}: {self}\n", self.code());
+        let body = refusal_body(&self);
         encode_refusal_head(self.status_line(), body.len(), date, out);
         body
     }
@@ -203,7 +199,7 @@ impl HttpError {
         }
     }
 
-    /// Status and name of every rule.
+    /// Status and code of every rule.
     const fn verdict(self) -> (u16, &'static str) {
         match self {
             Self::TooManyEmptyLines => (400, "ERR_HTTP_TOO_MANY_EMPTY_LINES"),
@@ -260,6 +256,21 @@ impl HttpError {
             _ => "400 Bad Request",
         }
     }
+}
+
+impl Cause for HttpError {
+    fn code(&self) -> &'static str {
+        self.verdict().1
+    }
+
+    fn text(&self) -> Cow<'static, str> {
+        self.to_string().into()
+    }
+}
+
+/// The body of an answer that names the rule which was broken.
+pub fn refusal_body(cause: &impl Cause) -> String {
+    format!("{}: {}\n", cause.code(), cause.text())
 }
 
 /// Appends a whole answer with a text for its body, after which the connection closes.

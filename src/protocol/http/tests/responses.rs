@@ -2,6 +2,7 @@
 
 use super::super::encode::Framing;
 use super::*;
+use crate::protocol::cause::Cause;
 use crate::protocol::cause::CloseCause;
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";

@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::cause::Cause;
 
 /// Key and answer of RFC 6455 §1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -192,7 +193,7 @@ fn another_status_is_told_with_its_fields() {
     let failure =
         check(&opening(&[], 0), b"HTTP/1.1 401 Unauthorized\r\nX-Why: no token\r\n\r\n").unwrap_err();
     assert_eq!(failure.cause, ConnectCause::Status);
-    assert_eq!(failure.message(), "Server refused the upgrade to WebSocket: status 401 Unauthorized");
+    assert_eq!(failure.text(), "Server refused the upgrade to WebSocket: status 401 Unauthorized");
     let response = failure.response.unwrap();
     assert_eq!((response.status, response.fields), (401, vec![("x-why".to_owned(), b"no token".to_vec())]));
 }
