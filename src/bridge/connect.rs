@@ -8,7 +8,7 @@ use super::peer::Peer;
 use super::rules::Rules;
 use super::sync::Arc;
 use crate::protocol::connect::ConnectFailure;
-use crate::protocol::websocket::opening::{Grant, Opening};
+use crate::protocol::websocket::opening::{ClientHandshake, Grant};
 use crate::tls::client::ClientTls;
 
 /// What a worker needs for a connect.
@@ -23,7 +23,7 @@ pub struct ConnectOrder {
     /// What is needed to speak TLS, with `wss://`.
     pub tls: Option<ClientTls>,
     /// Request and expectations.
-    pub opening: Opening,
+    pub handshake: ClientHandshake,
     /// How long all of it may take; `None` is as long as the system has patience.
     pub timeout: Option<Duration>,
     /// The options of the WebSocket.

@@ -11,20 +11,20 @@ use super::system_error::system_code;
 use crate::protocol::connect::{ConnectCause, ConnectFailure, RefusedResponse, ResponseFields};
 use crate::protocol::http::body::BodyDecoder;
 use crate::protocol::http::head::BodyLength;
-use crate::protocol::websocket::opening::{Grant, LONGEST_HEAD, Opening};
+use crate::protocol::websocket::opening::{ClientHandshake, Grant, LONGEST_HEAD};
 use crate::tls::fault::TlsFault;
 
 /// Returns what the server grants, and the bytes that came behind its response: they are frames.
 pub async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    opening: &Opening,
+    handshake: &ClientHandshake,
 ) -> Result<(Grant, Vec<u8>), ConnectFailure> {
-    stream.write_all(opening.request()).await.map_err(|error| ended(&error))?;
+    stream.write_all(handshake.request()).await.map_err(|error| ended(&error))?;
     stream.flush().await.map_err(|error| ended(&error))?;
     let mut bytes = Vec::with_capacity(USUAL_HEAD);
     let mut skipped = 0;
     let head = loop {
-        match Opening::read(&bytes)? {
+        match ClientHandshake::read(&bytes)? {
             Some(head) if head.is_interim() => {
                 skipped += head.length;
                 bytes.drain(..head.length);
@@ -37,7 +37,7 @@ pub async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
         }
     };
     bytes.drain(..head.length);
-    match opening.check(head) {
+    match handshake.check(head) {
         Ok(grant) => Ok((grant, bytes)),
         Err(mut failure) => {
             if let Some(response) = &mut failure.response {

@@ -131,7 +131,7 @@ impl Connector {
 
 /// One connect, from the host name to the server's response.
 async fn connect(order: ConnectOrder, missed: Arc<AtomicU64>) -> Result<Granted, ConnectFailure> {
-    let ConnectOrder { client: _, host, port, tls, opening, timeout, rules, ledger } = order;
+    let ConnectOrder { client: _, host, port, tls, handshake, timeout, rules, ledger } = order;
     let deadline = Deadline::after(timeout, missed);
     let addresses = deadline.within("resolving the host name", dial::resolve(&host, port)).await?;
     let stream = deadline.within("connecting", dial::dial(addresses)).await?;
@@ -140,7 +140,7 @@ async fn connect(order: ConnectOrder, missed: Arc<AtomicU64>) -> Result<Granted,
         deadline.within("shaking hands for TLS", secure::secure(&mut transport, tls)).await?;
     }
     let mut stream = Stream(&mut transport);
-    let answer = handshake::shake_hands(&mut stream, &opening);
+    let answer = handshake::shake_hands(&mut stream, &handshake);
     let (grant, early) = deadline.within("waiting for the response", answer).await?;
     Ok(Granted { transport, grant, early, rules, ledger })
 }

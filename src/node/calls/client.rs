@@ -22,7 +22,7 @@ use crate::node::state::handles::Handle;
 use crate::node::state::routes::behavior::{Behavior, Route, Target};
 use crate::protocol::cause::Cause;
 use crate::protocol::connect::{ConnectFailure, ResponseFields};
-use crate::protocol::websocket::opening::{InvalidWish, Opening, Wishes};
+use crate::protocol::websocket::opening::{ClientHandshake, InvalidUpgradeRequest, UpgradeRequest};
 use crate::tls::client::{ClientOptions, ClientTls, ServerTrust};
 use crate::tls::source::Source;
 
@@ -139,21 +139,21 @@ pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let timeout = Range { min: 0, max: LONGEST_TIMEOUT, default: DEFAULT_TIMEOUT };
     let timeout = env.integer(call.argument(3), "connectTimeout", timeout)?;
     let behavior = Behavior::parse(env, call.argument(4), call.argument(5))?;
-    let wishes = Wishes {
+    let request = UpgradeRequest {
         target: env.text(of_address(2))?,
         host: env.text(of_address(3))?,
         fields: fields(env, call.argument(2))?,
         subprotocols,
         compression: behavior.compression,
     };
-    let opening = Opening::new(wishes).map_err(refused)?;
+    let handshake = ClientHandshake::new(request).map_err(refused)?;
     let tls = tls(env, call.argument(6))?;
     let handle = call.environment()?.connect(env, behavior, |client, behavior, ledger| ConnectOrder {
         client,
         host,
         port,
         tls,
-        opening,
+        handshake,
         timeout: (timeout > 0).then(|| Duration::from_millis(timeout)),
         rules: Arc::clone(&behavior.rules),
         ledger,
@@ -187,13 +187,13 @@ fn tls(env: Env<'_>, value: Value<'_>) -> Result<Option<ClientTls>, Misuse> {
     tls.map(Some).map_err(|error| Refusal::from(error).thrown("connect"))
 }
 
-fn refused(wish: InvalidWish) -> Misuse {
-    match wish {
-        InvalidWish::Field(_) => Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", wish.to_string()),
-        InvalidWish::Target
-        | InvalidWish::OwnField(_)
-        | InvalidWish::TooMany
-        | InvalidWish::Subprotocol(_) => Misuse::invalid_value(wish.to_string()),
+fn refused(error: InvalidUpgradeRequest) -> Misuse {
+    match error {
+        InvalidUpgradeRequest::Field(_) => Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", error.to_string()),
+        InvalidUpgradeRequest::Target
+        | InvalidUpgradeRequest::OwnField(_)
+        | InvalidUpgradeRequest::TooMany
+        | InvalidUpgradeRequest::Subprotocol(_) => Misuse::invalid_value(error.to_string()),
     }
 }
 

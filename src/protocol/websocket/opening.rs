@@ -18,7 +18,7 @@ use crate::protocol::http::head::is_token;
 
 /// What a client asks for.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct UpgradeRequest {
     /// Path and query, as they stand in the request line.
     pub target: String,
     /// The `Host` field, unless it is among `fields`.
@@ -31,9 +31,9 @@ pub struct Wishes {
     pub compression: Option<Compression>,
 }
 
-/// Wishes that cannot be put into a request. The mistake of whoever has them.
+/// UpgradeRequest that cannot be put into a request. The mistake of whoever has them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidWish {
+pub enum InvalidUpgradeRequest {
     /// Path or query have characters that they must not have.
     #[error("path and query of the url must be those of a request (RFC 9112 §3.2.1)")]
     Target,
@@ -55,7 +55,7 @@ pub enum InvalidWish {
 
 /// A handshake under way: what was asked for, and by which key.
 #[derive(Clone, Debug)]
-pub struct Opening {
+pub struct ClientHandshake {
     request: Vec<u8>,
     accept: String,
     subprotocols: Vec<String>,
@@ -83,24 +83,24 @@ pub struct Head {
     response: Response,
 }
 
-impl Opening {
+impl ClientHandshake {
     /// A handshake with a new random key (RFC 6455 §4.1, item 7).
     ///
     /// # Errors
-    /// The wishes make no request.
-    pub fn new(wishes: Wishes) -> Result<Self, InvalidWish> {
-        Self::with_key(wishes, &generate_key())
+    /// A part of the request is not allowed.
+    pub fn new(request: UpgradeRequest) -> Result<Self, InvalidUpgradeRequest> {
+        Self::with_key(request, &generate_key())
     }
 
-    fn with_key(wishes: Wishes, key: &str) -> Result<Self, InvalidWish> {
-        let Wishes { target, host, fields, subprotocols, compression } = wishes;
+    fn with_key(request: UpgradeRequest, key: &str) -> Result<Self, InvalidUpgradeRequest> {
+        let UpgradeRequest { target, host, fields, subprotocols, compression } = request;
         check_subprotocols(&subprotocols)?;
-        let mut request = Request::get(&target).body(()).map_err(|_| InvalidWish::Target)?;
+        let mut request = Request::get(&target).body(()).map_err(|_| InvalidUpgradeRequest::Target)?;
         let headers = request.headers_mut();
         add_fields(fields, headers)?;
         let mut set = |name: &'static str, value: &str| match HeaderValue::from_str(value) {
-            Ok(value) => headers.try_insert(name, value).map_err(|_| InvalidWish::TooMany),
-            Err(_) => Err(InvalidWish::Field(name.to_owned())),
+            Ok(value) => headers.try_insert(name, value).map_err(|_| InvalidUpgradeRequest::TooMany),
+            Err(_) => Err(InvalidUpgradeRequest::Field(name.to_owned())),
         };
         set("connection", "Upgrade")?;
         set("upgrade", "websocket")?;
@@ -113,11 +113,12 @@ impl Opening {
             set("sec-websocket-extensions", &compression.offer())?;
         }
         if !headers.contains_key("host") {
-            let host = HeaderValue::from_str(&host).map_err(|_| InvalidWish::Target)?;
-            headers.try_insert("host", host).map_err(|_| InvalidWish::TooMany)?;
+            let host = HeaderValue::from_str(&host).map_err(|_| InvalidUpgradeRequest::Target)?;
+            headers.try_insert("host", host).map_err(|_| InvalidUpgradeRequest::TooMany)?;
         }
         // What it needs is there; what is left that it may refuse is a host that is no ASCII.
-        let (request, key) = generate_request(request).map_err(|_| InvalidWish::Field("host".to_owned()))?;
+        let (request, key) =
+            generate_request(request).map_err(|_| InvalidUpgradeRequest::Field("host".to_owned()))?;
         Ok(Self { request, accept: derive_accept_key(key.as_bytes()), subprotocols, compression })
     }
 
@@ -211,28 +212,28 @@ impl Head {
     }
 }
 
-fn check_subprotocols(subprotocols: &[String]) -> Result<(), InvalidWish> {
+fn check_subprotocols(subprotocols: &[String]) -> Result<(), InvalidUpgradeRequest> {
     for (position, subprotocol) in subprotocols.iter().enumerate() {
         if !is_token(subprotocol.as_bytes()) || subprotocols[..position].contains(subprotocol) {
-            return Err(InvalidWish::Subprotocol(subprotocol.clone()));
+            return Err(InvalidUpgradeRequest::Subprotocol(subprotocol.clone()));
         }
     }
     Ok(())
 }
 
-fn add_fields(fields: Vec<(String, Vec<u8>)>, headers: &mut HeaderMap) -> Result<(), InvalidWish> {
+fn add_fields(fields: Vec<(String, Vec<u8>)>, headers: &mut HeaderMap) -> Result<(), InvalidUpgradeRequest> {
     for (name, value) in fields {
         let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_bytes(&value).ok());
-        let Some((header, value)) = parsed else { return Err(InvalidWish::Field(name)) };
+        let Some((header, value)) = parsed else { return Err(InvalidUpgradeRequest::Field(name)) };
         if OWN_FIELDS.contains(&header.as_str()) {
-            return Err(InvalidWish::OwnField(name));
+            return Err(InvalidUpgradeRequest::OwnField(name));
         }
         let added = if header == "host" {
             headers.try_insert(header, value).map(drop)
         } else {
             headers.try_append(header, value).map(drop)
         };
-        added.map_err(|_| InvalidWish::TooMany)?;
+        added.map_err(|_| InvalidUpgradeRequest::TooMany)?;
     }
     Ok(())
 }
