@@ -8,7 +8,7 @@ use super::peer::Peer;
 use super::rules::Rules;
 use super::sync::Arc;
 use crate::protocol::connect::ConnectFailure;
-use crate::protocol::websocket::opening::{ClientHandshake, Grant};
+use crate::protocol::websocket::client_handshake::{ClientHandshake, Grant};
 use crate::tls::client::ClientTls;
 
 /// What a worker needs for a connect.

@@ -11,7 +11,7 @@ use super::system_error::system_code;
 use crate::protocol::connect::{ConnectCause, ConnectFailure, RefusedResponse, ResponseFields};
 use crate::protocol::http::body::BodyDecoder;
 use crate::protocol::http::head::BodyLength;
-use crate::protocol::websocket::opening::{ClientHandshake, Grant, LONGEST_HEAD};
+use crate::protocol::websocket::client_handshake::{ClientHandshake, Grant, LONGEST_HEAD};
 use crate::tls::fault::TlsFault;
 
 /// Returns what the server grants, and the bytes that came behind its response: they are frames.

@@ -31,7 +31,7 @@ use crate::bridge::ledger::Ledger;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
-use crate::protocol::websocket::opening::Grant;
+use crate::protocol::websocket::client_handshake::Grant;
 
 /// A connect that has ended.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use crate::node::state::handles::Handle;
 use crate::node::state::routes::behavior::{Behavior, Route, Target};
 use crate::protocol::cause::Cause;
 use crate::protocol::connect::{ConnectFailure, ResponseFields};
-use crate::protocol::websocket::opening::{ClientHandshake, InvalidUpgradeRequest, UpgradeRequest};
+use crate::protocol::websocket::client_handshake::{ClientHandshake, InvalidUpgradeRequest, UpgradeRequest};
 use crate::tls::client::{ClientOptions, ClientTls, ServerTrust};
 use crate::tls::source::Source;
 

@@ -2,7 +2,7 @@
 //! waits, never buffers more than `max_payload_length` of a message, and keeps no memory while nothing is incomplete.
 //!
 //! ```text
-//!   request head ── handshake, extensions ──► 101       (a client: opening, offer)
+//!   request head ── handshake, extensions ──► 101       (a client: client_handshake, offer)
 //!
 //!   bytes in ─► assembler ───────────────► session ──► WebSocketSink: message, ping, pong, closed
 //!               │ frame   header rules       │
@@ -15,6 +15,7 @@
 //! it every RSV bit is refused ([`frame::Header::parse`]).
 
 pub mod assembler;
+pub mod client_handshake;
 pub mod close;
 pub mod deflate;
 pub mod extensions;
@@ -23,7 +24,6 @@ pub mod frame;
 pub mod handshake;
 pub mod mask;
 pub mod offer;
-pub mod opening;
 pub mod role;
 pub mod session;
 pub mod utf8;
