@@ -13,13 +13,12 @@
 mod client;
 mod config;
 mod counts;
-mod fragments;
-mod handshake;
 mod http;
 mod last_look;
 mod proxy_header;
 mod sink;
 mod standing;
+mod tls_handshake;
 mod websocket;
 
 use std::task::{Poll, Waker};

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Connection, Protocol};
+use crate::io::connection::{Connection, Protocol};
 use crate::io::context::Context;
 use crate::io::publication::Publication;
 use crate::protocol::websocket::fragment::Fragment;

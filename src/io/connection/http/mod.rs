@@ -1,7 +1,7 @@
 //! The HTTP side of a connection: feeds the exchange, keeps what it cannot take yet, and applies response commands.
 
-use super::handshake::Handshake;
 use super::sink::RequestSink;
+use super::tls_handshake::Handshake;
 use super::websocket::WebSocketSide;
 use super::{AFTER_RESPONSE, Connection, NO_REQUEST, Protocol, Stage, UNREAD_OUTPUT};
 use crate::bridge::command::HeadBytes;

@@ -1,6 +1,8 @@
 //! The WebSocket side of a connection: feeds the session, applies commands, keeps the ledger.
 
-use super::fragments::Held;
+mod held;
+
+use self::held::Held;
 use super::sink::{MessageSink, tell_closed};
 use super::{Connection, Protocol, Stage};
 use crate::bridge::event::{Event, Slice};
