@@ -17,9 +17,9 @@ const MIB = 2 ** 20;
 /** What events may weigh in the queue of a worker; with the batch being handled and its copies, twice this. */
 const HIGH_WATER = constant('bridge/queue.rs', 'HIGH_WATER');
 /** Output beyond which a peer is not read any more. */
-const UNREAD_OUTPUT = constant('io/connection/mod.rs', 'UNREAD_OUTPUT');
+const UNREAD_OUTPUT = constant('io/connection/shell.rs', 'UNREAD_OUTPUT');
 /** What is read at a time where messages are compressed, and how much more deflate can make of it. */
-const COMPRESSED_READ = constant('io/connection/mod.rs', 'COMPRESSED_READ');
+const COMPRESSED_READ = constant('io/connection/websocket/mod.rs', 'COMPRESSED_READ');
 const DEFLATE_AT_BEST = 1032;
 /** Body that waits for its handler. */
 const UNCLAIMED_BODY = constant('node/calls/request_body.rs', 'UNCLAIMED_BODY');

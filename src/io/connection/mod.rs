@@ -1,97 +1,56 @@
 //! One connection: reads what arrives, lets the protocol decide, writes what it produced, and ends in good order.
 //!
-//! | stage     | reads            | writes | ends with |
-//! |-----------|------------------|--------|-----------|
-//! | Serving   | into the protocol | outbox | the protocol is finished → Draining; the socket breaks → Gone |
-//! | Draining  | nothing          | outbox | outbox empty: FIN, unless the server is to begin → Lingering; the peer takes it too slowly → Gone |
-//! | Lingering | and throws away  | –      | the peer's FIN, or [`LINGER_TIMEOUT`] → Gone |
-//! | Gone      | –                | –      | the worker drops the socket |
-//!
-//! Lingering exists because closing a socket with unread input makes the kernel send a reset, which can overtake
-//! and destroy the Close frame or error answer that was written just before (RFC 9112 §9.6).
+//! - `shell`: what does not depend on what is spoken; `stage`: how near the end is; `last_look`: before a deadline acts.
+//! - `protocol`: passes each event to the side it concerns. These are `early_stage` (`proxy_header`, `tls_handshake`), `http`
+//!   and `websocket`; their methods take the shell.
+//! - `config`: what is settled before the first byte.
 
-mod client;
 mod config;
-mod counts;
+mod early_stage;
 mod http;
 mod last_look;
+mod protocol;
 mod proxy_header;
-mod sink;
-mod standing;
+mod shell;
+mod stage;
 mod tls_handshake;
 mod websocket;
 
+use std::net::SocketAddr;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use tokio::io::ReadBuf;
-use tracing::level_filters::LevelFilter;
 use tracing::span::EnteredSpan;
 
-pub use self::client::Opened;
 pub use self::config::ConnectionConfig;
 use self::config::FilterState;
-use self::http::HttpSide;
-pub use self::http::Upgrade;
-pub use self::websocket::Delivery;
-use self::websocket::WebSocketSide;
+use self::early_stage::EarlyStage;
+use self::http::Http;
+pub use self::http::response::Response;
+pub use self::http::upgrade::Upgrade;
+use self::protocol::Protocol;
+pub use self::shell::Shell;
+use self::stage::Stage;
+pub use self::websocket::WebSocket;
+pub use self::websocket::delivery::Delivery;
 use super::context::Context;
-use super::outbox::Outbox;
-use super::timers::Entry;
-use super::topics::Memberships;
+use super::room::Standing;
+use super::topics::{Memberships, Moved};
 use super::transport::Transport;
-use crate::bridge::event::Event;
-use crate::bridge::id::{AppId, ConnectionId};
+use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
+use crate::bridge::ledger::Ledger;
 use crate::bridge::peer::Peer;
+use crate::bridge::rules::Rules;
+use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
-use crate::protocol::websocket::WebSocketPhase;
-use crate::protocol::websocket::session::TcpCloser;
-use crate::tls;
 use crate::tls::setup::Admission;
 
-/// An accepted socket and all that is known of it.
+/// A socket and all that is known of it.
 #[derive(Debug)]
 pub struct Connection {
-    id: ConnectionId,
-    app: AppId,
-    transport: Transport,
-    /// Puts this connection on the worker's list of things to look at.
-    waker: Waker,
-    outbox: Outbox,
+    shell: Shell,
     protocol: Protocol,
-    stage: Stage,
-    filter: FilterState,
-    /// When the wheel will ask this connection for its deadline; `None` when it has no entry there.
-    timer: Option<Timestamp>,
-    /// When the kernel last took a byte, or the outbox last was empty; looked at while draining.
-    progress: Timestamp,
-    /// Whether the connection is in [`Context::dirty`] already.
-    dirty: bool,
-    /// Whether input was left in the socket because Node's thread lags. The peer is not late meanwhile.
-    starved: bool,
-    /// Bytes read since a deadline was found to have passed; `None` while none has.
-    last_look: Option<u32>,
-    /// Present once somebody wants records; boxed because nearly never anybody does.
-    span: Option<Box<tracing::Span>>,
-}
-
-/// What is spoken on the connection.
-#[derive(Debug)]
-enum Protocol {
-    /// HTTP/1.1, as every connection starts.
-    Http(Box<HttpSide>),
-    /// WebSocket, after an upgrade.
-    WebSocket(WebSocketSide),
-}
-
-/// See the table at the top of this file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Serving,
-    Draining,
-    Lingering { until: Timestamp },
-    Gone,
 }
 
 impl Connection {
@@ -106,533 +65,434 @@ impl Connection {
         context: &Context,
     ) -> Self {
         let peer = Peer { address: config.address, proxied: None };
-        let is_secured_at_once = config.tls.is_some() && config.proxy_header.is_none();
-        let admission = config.tls.map(|setup| Admission::new(setup, id.worker.index()));
-        let http = HttpSide::new(config.limits, peer, config.proxy_header, admission, context.now);
-        let http = Box::new(http);
-        let mut connection =
-            Self::with_protocol(id, app, transport, Protocol::Http(http), waker, context.now);
-        connection.filter = config.filter;
-        if is_secured_at_once {
-            connection.begin_handshake(Vec::new(), context.now);
-        }
-        let entered = connection.enter_span();
+        let http = Box::new(Http::new(config.limits, peer, context.now));
+        let tls = config.tls.map(|setup| Admission::new(setup, id.worker.index()));
+        let mut shell = Shell::new(id, app, transport, config.filter, waker, context.now);
+        let early = EarlyStage::first(config.proxy_header, tls, &mut shell, context.now);
+        let entered = shell.enter_span();
         tracing::debug!("accepted");
         drop(entered);
-        connection
+        Self { shell, protocol: Protocol::Http { early, http } }
     }
 
-    fn with_protocol(
+    /// A connection to a server that has just granted the upgrade.
+    #[must_use]
+    pub fn to_server(
         id: ConnectionId,
-        app: AppId,
         transport: Transport,
-        protocol: Protocol,
+        socket: WebSocket,
         waker: Waker,
-        now: Timestamp,
+        context: &Context,
     ) -> Self {
-        Self {
-            id,
-            app,
-            transport,
-            waker,
-            outbox: Outbox::default(),
-            protocol,
-            stage: Stage::Serving,
-            filter: FilterState::Off,
-            timer: None,
-            progress: now,
-            dirty: false,
-            starved: false,
-            last_look: None,
-            span: None,
-        }
+        let mut shell = Shell::new(id, AppId::CLIENTS, transport, FilterState::Off, waker, context.now);
+        let entered = shell.enter_span();
+        tracing::debug!("connected to a WebSocket server");
+        drop(entered);
+        Self { shell, protocol: Protocol::WebSocket(socket) }
+    }
+
+    /// Takes what the server sent together with its response, and arms the timer of an idle connection.
+    pub fn take_early(&mut self, mut early: Vec<u8>, context: &mut Context) {
+        self.protocol.handle_input(&mut early, &mut self.shell, context);
+        self.shell.mark_dirty(context);
     }
 
     /// Tells Node's thread that the connection has begun, if it wants to know and it is known who the client is.
     pub fn tell_opened(&mut self, context: &mut Context) {
-        if self.filter == FilterState::Pending
-            && let Protocol::Http(http) = &self.protocol
-            && http.proxy_header.is_none()
-        {
-            self.filter = FilterState::Announced;
-            context.events.push_opening(self.id, self.app, http.peer);
-        }
+        self.protocol.announce_opened(&mut self.shell, context);
     }
 
     /// Tells Node's thread that the connection serves nobody any more, if it has heard of the begin.
     pub fn tell_closed(&mut self, context: &mut Context) {
-        if std::mem::take(&mut self.filter) == FilterState::Announced {
-            context.emit(Event::ConnectionClosed { connection: self.id });
-        }
+        self.shell.announce_closed(context);
+    }
+
+    /// Counts a connection that has been accepted.
+    pub fn count_begun(&self, context: &Context) {
+        let tally = self.shell.tally(context);
+        tally.connections.add(1);
+        tally.http_open.add(1);
+    }
+
+    /// Counts a connection that no longer serves its peer. Of WebSockets Node's thread keeps count.
+    pub fn count_ended(&self, context: &Context) {
+        self.protocol.count_ended(&self.shell, context);
+    }
+
+    /// Takes the output that waits off the count, as the connection is gone.
+    pub fn subtract_backlog(&mut self, context: &Context) {
+        self.protocol.subtract_backlog(&self.shell, context);
     }
 
     /// Enters the connection's tracing span until the guard drops. Free while logging is off.
     pub fn enter_span(&mut self) -> Option<EnteredSpan> {
-        if LevelFilter::current() == LevelFilter::OFF { None } else { self.enter_wanted_span() }
-    }
-
-    /// Creates the span when logging is first on, so that connections accepted before that have one, too.
-    #[cold]
-    fn enter_wanted_span(&mut self) -> Option<EnteredSpan> {
-        if self.span.is_none() {
-            let (worker, peer) = (self.id.worker.0, self.transport.peer().map(tracing::field::display));
-            // ERROR level, so that the span is enabled at every verbosity.
-            let span = tracing::error_span!("connection", conn = %self.id, worker, peer);
-            // It is disabled if only another environment has logging on.
-            self.span = (!span.is_disabled()).then(|| Box::new(span));
-        }
-        self.span.as_deref().map(|span| span.clone().entered())
+        self.shell.enter_span()
     }
 
     /// Its name.
     #[must_use]
     pub const fn id(&self) -> ConnectionId {
-        self.id
+        self.shell.id
     }
 
     /// Whose connection it is.
     #[must_use]
     pub const fn app(&self) -> AppId {
-        self.app
+        self.shell.app
     }
 
     /// Whether the socket may be dropped.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.stage == Stage::Gone
+        self.shell.stage == Stage::Gone
     }
 
     /// Whether the connection still serves its peer, rather than only ending in good order.
     #[must_use]
     pub fn is_serving(&self) -> bool {
-        self.stage == Stage::Serving
+        self.shell.is_serving()
     }
 
     /// Whether nothing would be lost by dropping the connection: nothing is under way, or peer and kernel have all that
     /// they are to get.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        match (self.stage, &self.protocol) {
-            (Stage::Serving, Protocol::Http(http)) => http.is_idle() && !self.has_output(),
-            (Stage::Serving, Protocol::WebSocket(_)) => false,
-            (Stage::Draining, _) => !self.has_output(),
-            (Stage::Lingering { .. } | Stage::Gone, _) => true,
+        match self.shell.stage {
+            Stage::Serving => self.protocol.is_idle() && !self.has_output(),
+            Stage::Draining => !self.has_output(),
+            Stage::Lingering { .. } | Stage::Gone => true,
         }
     }
 
     /// Whether output waits that the kernel has not taken.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        self.backlog() > 0
+        self.shell.has_output()
     }
 
     /// When the kernel last took a byte of the output that waits, or nothing waited.
     #[must_use]
     pub const fn progress(&self) -> Timestamp {
-        self.progress
+        self.shell.progress
     }
 
     /// Bytes of output that the kernel has not taken.
     #[must_use]
     pub fn backlog(&self) -> usize {
-        self.outbox.len() + self.transport.unsent()
+        self.shell.backlog()
+    }
+
+    /// What would be lost with it, and since when its peer is waited for; `None` if it is not to give way, as a request or
+    /// a WebSocket is under way on it.
+    #[must_use]
+    pub fn standing(&self) -> Option<(Standing, Timestamp)> {
+        match self.shell.stage {
+            Stage::Lingering { until } => Some((Standing::Lingering, until)),
+            // What the peer has sent may be a request.
+            Stage::Serving if self.shell.is_starved => None,
+            Stage::Serving => self.protocol.standing(&self.shell),
+            Stage::Draining | Stage::Gone => None,
+        }
+    }
+
+    /// Whether a TLS handshake is under way.
+    #[must_use]
+    pub fn shakes_hands(&self) -> bool {
+        self.protocol.is_handshaking()
+    }
+
+    /// Who the client is, as far as that is known.
+    #[must_use]
+    pub fn client(&self) -> Option<SocketAddr> {
+        self.protocol.client()
+    }
+
+    /// The response to `request`, unless another request has come since.
+    pub fn response(&mut self, request: RequestNumber) -> Option<Response<'_>> {
+        match &mut self.protocol {
+            Protocol::Http { http, .. } => Response::find(request, http, &mut self.shell),
+            Protocol::WebSocket(_) => None,
+        }
+    }
+
+    /// The WebSocket, if that is what is spoken.
+    pub fn websocket(&mut self) -> Option<(&mut WebSocket, &mut Shell)> {
+        match &mut self.protocol {
+            Protocol::Http { .. } => None,
+            Protocol::WebSocket(socket) => Some((socket, &mut self.shell)),
+        }
+    }
+
+    /// The connection has taken the place of another subscriber that left a topic.
+    pub fn handle_moved(&mut self, moved: Moved) {
+        if let Some((socket, _)) = self.websocket() {
+            socket.handle_moved(moved);
+        }
+    }
+
+    /// Takes the subscriptions of a connection that goes away.
+    pub fn take_memberships(&mut self) -> Option<Box<Memberships>> {
+        self.websocket()?.0.take_memberships()
+    }
+
+    /// `Command::Upgrade`: answers 101 and changes the protocol. Bytes that came behind the request are frames.
+    pub fn upgrade(
+        &mut self,
+        request: RequestNumber,
+        answer: Upgrade<'_>,
+        rules: Arc<Rules>,
+        ledger: Arc<Ledger>,
+        context: &mut Context,
+    ) {
+        let Some(mut response) = self.response(request) else { return };
+        let Some((socket, mut frames)) = response.upgrade(answer, rules, ledger, context) else { return };
+        self.count_ended(context);
+        self.subtract_backlog(context);
+        self.protocol = Protocol::WebSocket(socket);
+        tracing::debug!("upgraded to WebSocket");
+        self.protocol.handle_input(&mut frames, &mut self.shell, context);
+        self.shell.mark_dirty(context);
+        context.again.push(self.shell.id);
     }
 
     /// The socket may have become readable or writable.
     pub fn handle_ready(&mut self, context: &mut Context, scratch: &mut [u8]) {
-        self.starved = false;
-        self.settle_clock(context.now);
+        self.shell.is_starved = false;
+        self.protocol.settle_clock(&self.shell, context.now);
         self.read(context, scratch);
-        self.leave_if_idle(context);
-        self.mark_dirty(context);
+        self.protocol.leave_if_idle(&mut self.shell, context);
+        self.shell.mark_dirty(context);
     }
 
     /// Reads until the socket is empty, the share of this pass is used up, or reading has to wait. Returns whether
     /// nothing is left that could be read by now.
     fn read(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
         for _ in 0..READS_PER_PASS {
-            let room = self.room();
-            match self.stage {
-                Stage::Serving if context.choked => return !self.starve(context),
+            let room = self.protocol.room(&self.shell);
+            match self.shell.stage {
+                Stage::Serving if context.choked => return !self.shell.starve(context),
                 Stage::Serving if room == 0 => return true,
                 Stage::Serving | Stage::Lingering { .. } => {}
                 Stage::Draining | Stage::Gone => return true,
             }
-            let inflates = self.inflates();
+            let inflates = self.protocol.inflates();
             let len = scratch.len().min(if self.is_serving() { room } else { usize::MAX });
-            let mut buffer = ReadBuf::new(&mut scratch[..len]);
-            let mut task = std::task::Context::from_waker(&self.waker);
-            let result = self.transport.poll_read(&mut task, &mut buffer);
-            let count = buffer.filled().len();
-            if self.is_handshaking() {
-                self.count_handshake(context);
-                self.conclude_handshake(context.now);
-                self.ask_for_name(context);
-            }
+            let result = self.shell.poll_read(&mut scratch[..len]);
+            self.protocol.handle_read(&mut self.shell, context);
             match result {
                 Poll::Pending => return true,
-                Poll::Ready(Ok(())) if count == 0 => {
-                    self.handle_fin(context);
+                Poll::Ready(Ok(0)) => {
+                    self.protocol.handle_fin(&mut self.shell, context);
                     return true;
                 }
-                Poll::Ready(Ok(())) => {
+                Poll::Ready(Ok(count)) => {
                     tracing::trace!(bytes = count, "read");
-                    self.count_last_look(count);
-                    self.tally(context).bytes_received.add(count as u64);
-                    self.handle_input(&mut scratch[..count], context);
+                    self.shell.last_look.count_read(count);
+                    self.shell.tally(context).bytes_received.add(count as u64);
+                    self.protocol.handle_input(&mut scratch[..count], &mut self.shell, context);
                     if inflates && context.events.weight() >= INFLATED_PER_PASS {
                         break;
                     }
                 }
                 Poll::Ready(Err(error)) => {
-                    self.handle_transport_error(&error, context);
+                    self.protocol.handle_transport_error(&error, &mut self.shell, context);
                     return true;
                 }
             }
         }
-        context.again.push(self.id);
+        context.again.push(self.shell.id);
         false
     }
 
-    /// Bytes of input that would be of use now. When this is no longer 0, the connection must be looked at again.
-    fn room(&self) -> usize {
-        match &self.protocol {
-            _ if self.transport.is_suspended() => 0,
-            Protocol::WebSocket(socket) if self.last_look.is_some() && socket.wants_input() => {
-                COMPRESSED_READ
-            }
-            _ if self.outbox.len() >= UNREAD_OUTPUT => 0,
-            Protocol::Http(http) => http.room(),
-            Protocol::WebSocket(socket) if !socket.wants_input() => 0,
-            Protocol::WebSocket(socket) if socket.inflates() => COMPRESSED_READ,
-            Protocol::WebSocket(_) => usize::MAX,
-        }
-    }
-
-    /// Whether what arrives may turn into much more.
-    fn inflates(&self) -> bool {
-        match &self.protocol {
-            Protocol::Http(_) => false,
-            Protocol::WebSocket(socket) => socket.inflates(),
-        }
-    }
-
-    fn handle_input(&mut self, input: &mut [u8], context: &mut Context) {
-        if self.stage != Stage::Serving {
+    /// End of the pass: writes, moves on to the next stage where writing was the last thing to do, and sees to the
+    /// timer.
+    pub fn flush(&mut self, context: &mut Context, scratch: &mut [u8]) {
+        self.shell.mark_clean();
+        if self.is_gone() {
             return;
         }
-        match &mut self.protocol {
-            Protocol::Http(_) => self.handle_http_input(input, context),
-            Protocol::WebSocket(_) => self.handle_websocket_input(input, context),
-        }
-    }
-
-    fn handle_fin(&mut self, context: &mut Context) {
-        let is_answered = self.stage == Stage::Serving && self.has_output();
-        match &mut self.protocol {
-            Protocol::Http(http) if self.stage == Stage::Serving && http.owes_response() => {
-                http.handle_fin(self.id, context);
-            }
-            // It closed its own direction only, as far as anybody knows: what it was answered, it may still read.
-            Protocol::Http(_) if is_answered => self.drain(CloseCause::PeerClosed.verdict().name, context),
-            Protocol::Http(_) => self.die(CloseCause::FinBeforeResponse, context),
-            Protocol::WebSocket(_) if self.stage == Stage::Serving => self.handle_websocket_fin(context),
-            Protocol::WebSocket(_) => self.die(CloseCause::FinWithoutClose, context),
-        }
-    }
-
-    /// The transport is of no use any more: tells the application if it does not know, and gives the socket up.
-    fn die(&mut self, cause: CloseCause, context: &mut Context) {
-        let mut told = cause;
-        if self.stage == Stage::Serving {
-            match &mut self.protocol {
-                Protocol::Http(http) => {
-                    if cause == CloseCause::FinBeforeResponse && !http.owes_response() {
-                        told = CloseCause::PeerClosed;
-                    }
-                    http.abort(self.id, cause, context);
-                }
-                Protocol::WebSocket(_) => self.end_websocket_transport(cause, context),
+        let before = self.backlog();
+        let mut result = self.shell.flush_outbox(context);
+        if let (Ok(true), Stage::Draining) = (&result, self.shell.stage) {
+            let leaves_first = self.protocol.leaves_first();
+            result = if leaves_first { self.shell.transport.finish() } else { Ok(true) };
+            if let Ok(true) = result {
+                self.shell.stage = Stage::Lingering { until: context.now + LINGER_TIMEOUT };
+                self.read(context, scratch);
             }
         }
-        self.leave(Stage::Gone, told.verdict().name);
+        let written = result.and_then(|is_all| {
+            let has_progressed = is_all || (self.backlog() < before && self.protocol.may_take_its_time());
+            if has_progressed {
+                self.shell.progress = context.now;
+            }
+            if is_all { Ok(()) } else { self.shell.await_writable(context) }
+        });
+        if let Err(error) = written {
+            self.protocol.handle_transport_error(&error, &mut self.shell, context);
+        }
+        self.protocol.settle_clock(&self.shell, context.now);
+        let left = self.backlog();
+        self.protocol.handle_flush(before, left, &mut self.shell, context);
+        self.arm(context);
     }
 
-    /// Goes on to a later stage. `cause` says why the connection serves its peer no more: the name of a
-    /// [`CloseCause`] or of a rule of HTTP, or one of those at the end of this file.
-    fn leave(&mut self, stage: Stage, cause: &'static str) {
-        if self.stage == Stage::Serving {
-            tracing::debug!(cause, "connection ended");
+    /// The moment by which something has to happen, or else [`Self::handle_deadline`] acts.
+    fn deadline(&self) -> Option<Timestamp> {
+        match self.shell.stage {
+            Stage::Serving | Stage::Draining => self.protocol.deadline(&self.shell),
+            Stage::Lingering { until } => Some(until),
+            Stage::Gone => None,
         }
-        self.stage = stage;
+    }
+
+    /// Whether reading waits for the application, so that nothing tells when the peer is gone.
+    fn is_read_blocked(&self) -> bool {
+        self.is_serving() && self.protocol.room(&self.shell) == 0
+    }
+
+    /// Sees to it that the wheel comes round in time.
+    fn arm(&mut self, context: &mut Context) {
+        let look = self.is_read_blocked().then(|| context.now + LOOK_EVERY);
+        if let Some(deadline) = look.into_iter().chain(self.deadline()).min() {
+            self.shell.arm(deadline, context);
+        }
+    }
+
+    /// The wheel came round.
+    pub fn handle_timer(&mut self, context: &mut Context, scratch: &mut [u8]) {
+        self.shell.disarm(context.now);
+        if self.is_overdue(context.now) && self.look_once_more(context, scratch) {
+            self.handle_deadline(context);
+        }
+        if self.is_read_blocked()
+            && let Some(error) = self.shell.transport.take_error()
+        {
+            self.protocol.handle_transport_error(&error, &mut self.shell, context);
+        }
+        self.shell.mark_dirty(context);
+    }
+
+    fn handle_deadline(&mut self, context: &mut Context) {
+        match self.shell.stage {
+            Stage::Draining | Stage::Lingering { .. } | Stage::Gone => self.shell.stage = Stage::Gone,
+            Stage::Serving => self.protocol.handle_deadline(&mut self.shell, context),
+        }
+    }
+
+    /// Whether something should have happened by now.
+    fn is_overdue(&mut self, now: Timestamp) -> bool {
+        let is_overdue = self.deadline().is_some_and(|deadline| deadline <= now);
+        if !is_overdue {
+            self.shell.last_look.end();
+        }
+        is_overdue
+    }
+
+    /// Takes what the kernel has of the peer, and gives it what it takes. Returns whether something should have happened by
+    /// now all the same.
+    fn look_once_more(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
+        self.shell.last_look.start();
+        let is_all = self.take_what_waits(context, scratch);
+        let is_enough = is_all || self.shell.last_look.has_read_enough();
+        self.is_overdue(context.now) && is_enough
+    }
+
+    /// Gives the kernel what it takes, and reads what it has. Returns whether nothing is left to be read.
+    fn take_what_waits(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
+        self.shell.transport.ask_kernel(true);
+        if self.has_output() {
+            self.flush(context, scratch);
+        }
+        let is_all = self.read(context, scratch);
+        self.shell.transport.ask_kernel(false);
+        is_all
+    }
+
+    /// The time that an app gave its connections is up: what the peer has sent by then still counts.
+    pub fn look_before_the_end(&mut self, context: &mut Context, scratch: &mut [u8]) {
+        self.take_what_waits(context, scratch);
+        self.protocol.leave_if_idle(&mut self.shell, context);
+        self.shell.mark_dirty(context);
     }
 
     /// A bug in this server was found while serving the connection.
     pub fn give_up(&mut self, cause: CloseCause, context: &mut Context) {
-        let serving = std::mem::replace(&mut self.stage, Stage::Gone) == Stage::Serving;
+        let serving = std::mem::replace(&mut self.shell.stage, Stage::Gone) == Stage::Serving;
         if serving {
-            self.stage = Stage::Serving;
-            self.die(cause, context);
+            self.shell.stage = Stage::Serving;
+            self.protocol.fail(cause, &mut self.shell, context);
         }
     }
 
-    /// Nothing more will be read: what is queued goes out, then FIN.
-    fn drain(&mut self, cause: &'static str, context: &mut Context) {
-        if self.stage == Stage::Serving {
-            self.leave(Stage::Draining, cause);
-            self.progress = context.now;
-            self.mark_dirty(context);
-        }
-    }
-
-    /// Sends what is queued, as far as the kernel takes it at once, and gives the socket up (`close()`).
-    fn drop_after_flush(&mut self, cause: CloseCause, context: &mut Context) {
-        self.flush_at_once(context);
-        self.leave(Stage::Gone, cause.verdict().name);
-    }
-
-    /// Sends what the kernel takes at once, and if that is everything, that it was.
-    fn flush_at_once(&mut self, context: &mut Context) {
-        // Whatever fails here: there is nothing that could still be done.
-        if let Ok(true) = self.flush_outbox(context) {
-            let _ = self.transport.finish();
-        }
+    /// `Command::ResumeHandshake`: goes on with whatever answers to the server name now.
+    pub fn resume_handshake(&mut self, context: &mut Context) {
+        self.protocol.resume_handshake(&mut self.shell, context);
     }
 
     /// `Command::CloseConnection`: the application knows and every handler has run.
     pub fn close(&mut self, context: &mut Context) {
-        match &self.protocol {
-            Protocol::Http(_) => self.drop_after_flush(CloseCause::ApplicationClosed, context),
-            Protocol::WebSocket(_) => self.close_websocket(context),
-        }
+        self.protocol.close(&mut self.shell, context);
     }
 
     /// The app was closed; the application knows and every handler has run.
     pub fn handle_app_closed(&mut self, context: &mut Context) {
-        match &self.protocol {
-            Protocol::Http(_) => self.drop_after_flush(CloseCause::AppClosed, context),
-            Protocol::WebSocket(_) => self.abort_websocket(CloseCause::AppClosed, context),
-        }
+        self.protocol.handle_app_closed(&mut self.shell, context);
     }
 
     /// `app.shutdown()`: the connection is to end in good order. A WebSocket is told, and the application knows.
     pub fn shut_down(&mut self, code: u16, reason: &str, context: &mut Context) {
-        match &mut self.protocol {
-            Protocol::Http(http) => {
-                http.wind_down();
-                // In the next pass, behind the runtime's look at the sockets: a request that has arrived is served.
-                context.again.push(self.id);
-            }
-            Protocol::WebSocket(_) => {
-                self.end_websocket(CloseCause::ServerShutdown, code, reason.as_bytes(), context);
-            }
-        }
+        self.protocol.shut_down(code, reason, &mut self.shell, context);
+    }
+
+    /// The time that `app.shutdown()` gave is up.
+    pub fn handle_shutdown_timeout(&mut self, context: &mut Context) {
+        // A Close frame or the rest of a response may be all that is missing.
+        self.shell.flush_at_once(context);
+        self.protocol.fail(CloseCause::ServerShutdown, &mut self.shell, context);
     }
 
     /// Too much waits for all clients of the app together, and this one is among the slowest to take it.
     pub fn end_for_output(&mut self, context: &mut Context) {
         let cause = CloseCause::OutputLimit;
         tracing::warn!(cause = cause.verdict().name, bytes = self.backlog(), "peer reads too slowly");
-        self.die(cause, context);
+        self.protocol.fail(cause, &mut self.shell, context);
     }
 
-    /// The time that `app.shutdown()` gave is up.
-    pub fn handle_shutdown_timeout(&mut self, context: &mut Context) {
-        // A Close frame or the rest of a response may be all that is missing.
-        self.flush_at_once(context);
-        self.die(CloseCause::ServerShutdown, context);
+    /// The process has no descriptors left, and nothing is under way here.
+    pub fn give_way(&mut self, context: &mut Context) {
+        let why = "the process has no descriptors left";
+        self.protocol.give_way(FOR_ROOM, why, &mut self.shell, context);
     }
 
-    /// Puts the connection on the list of those to flush at the end of the pass.
-    fn mark_dirty(&mut self, context: &mut Context) {
-        if !self.dirty {
-            self.dirty = true;
-            context.dirty.push(self.id);
-        }
-    }
-
-    /// End of the pass: writes, moves on to the next stage where writing was the last thing to do, and sees to the
-    /// timer.
-    pub fn flush(&mut self, context: &mut Context, scratch: &mut [u8]) {
-        self.dirty = false;
-        if self.stage == Stage::Gone {
-            return;
-        }
-        let before = self.backlog();
-        let mut result = self.flush_outbox(context);
-        if let (Ok(true), Stage::Draining) = (&result, self.stage) {
-            result = if self.leaves_first() { self.transport.finish() } else { Ok(true) };
-            if let Ok(true) = result {
-                self.stage = Stage::Lingering { until: context.now + LINGER_TIMEOUT };
-                self.read(context, scratch);
-            }
-        }
-        match result {
-            Ok(true) => self.progress = context.now,
-            Ok(false) => {
-                if self.backlog() < before && self.may_take_its_time() {
-                    self.progress = context.now;
-                }
-                self.await_writable(context);
-            }
-            Err(error) => self.handle_transport_error(&error, context),
-        }
-        self.settle_clock(context.now);
-        self.after_flush(before, context);
-        self.arm(context);
-    }
-
-    /// Whether FIN is ours to send, as nearly always: a client leaves that to the server (RFC 6455 §7.1.1), and sends its own
-    /// after it, when the socket is dropped.
-    fn leaves_first(&self) -> bool {
-        match &self.protocol {
-            Protocol::Http(_) => true,
-            Protocol::WebSocket(socket) => socket.session.tcp_closer() == TcpCloser::Us,
-        }
-    }
-
-    /// Whether a peer that takes a byte now and then is waited for. One that was closed for reading too slowly has used up
-    /// our patience: what it does not take within [`STALL_TIMEOUT`] is thrown away.
-    fn may_take_its_time(&self) -> bool {
-        match &self.protocol {
-            Protocol::Http(_) => true,
-            Protocol::WebSocket(socket) => !socket.is_limited(),
-        }
-    }
-
-    fn await_writable(&mut self, context: &mut Context) {
-        let mut task = std::task::Context::from_waker(&self.waker);
-        match self.transport.poll_write_ready(&mut task) {
-            Poll::Pending => {}
-            Poll::Ready(Ok(())) => context.again.push(self.id),
-            Poll::Ready(Err(error)) => self.handle_transport_error(&error, context),
-        }
-    }
-
-    /// What the two sides make of a flush.
-    fn after_flush(&mut self, before: usize, context: &mut Context) {
-        let left = self.backlog();
-        self.count_backlog(left, context);
-        match &mut self.protocol {
-            Protocol::Http(http) => http.after_flush(self.id, before, left, context),
-            Protocol::WebSocket(socket) => socket.after_flush(self.id, before, left, context),
-        }
-        if before >= UNREAD_OUTPUT && left < UNREAD_OUTPUT {
-            if self.is_serving() {
-                self.take_up_pending(context);
-            }
-            context.again.push(self.id);
-        }
-        if self.is_serving() && self.transport.session().is_some_and(tls::session::TlsSession::is_worn) {
-            self.leave_worn(context);
-        }
-    }
-
-    /// The keys of TLS are nearly used up: ends what is served in good order while that can still be sealed. Whatever does not
-    /// end by then is cut off.
-    #[cold]
-    fn leave_worn(&mut self, context: &mut Context) {
-        let cause = CloseCause::TlsKeysExhausted;
-        match &mut self.protocol {
-            Protocol::Http(http) if http.is_winding_down() => {}
-            Protocol::Http(http) => {
-                // There is time for another request, whose response says that it is the last one.
-                http.wind_down();
-            }
-            Protocol::WebSocket(socket) if socket.session.phase() == WebSocketPhase::Open => {
-                self.ask_to_reconnect(cause, context);
-            }
-            Protocol::WebSocket(_) => {}
-        }
-    }
-
-    /// The moment by which something has to happen, or else [`Self::handle_deadline`] acts.
-    fn deadline(&self) -> Option<Timestamp> {
-        match (self.stage, &self.protocol) {
-            // What the peer owes may be among the input that waits.
-            (Stage::Serving, Protocol::Http(http)) if self.starved => http.writing_deadline(),
-            (Stage::Serving, Protocol::WebSocket(_)) if self.starved => None,
-            (Stage::Serving, Protocol::Http(http)) => http.deadline(),
-            (Stage::Serving, Protocol::WebSocket(socket)) => socket.deadline(),
-            (Stage::Draining, Protocol::Http(http)) => http.writing_deadline(),
-            (Stage::Draining, Protocol::WebSocket(_)) => Some(self.progress + STALL_TIMEOUT),
-            (Stage::Lingering { until }, _) => Some(until),
-            (Stage::Gone, _) => None,
-        }
-    }
-
-    /// Whether reading waits for the application, so that nothing tells when the peer is gone.
-    fn is_read_blocked(&self) -> bool {
-        self.is_serving() && self.room() == 0
-    }
-
-    /// Enters the deadline into the wheel, unless an entry comes up before it anyway.
-    fn arm(&mut self, context: &mut Context) {
-        let look = self.is_read_blocked().then(|| context.now + LOOK_EVERY);
-        let Some(deadline) = look.into_iter().chain(self.deadline()).min() else { return };
-        if self.timer.is_none_or(|timer| deadline < timer) {
-            let entry = Entry { slot: self.id.slot, generation: self.id.generation };
-            self.timer = Some(context.wheel.insert(entry, deadline));
-        }
-    }
-
-    /// The wheel came round.
-    pub fn handle_timer(&mut self, context: &mut Context, scratch: &mut [u8]) {
-        // An earlier entry may have been overtaken by a nearer deadline; the later one then comes up for nothing.
-        if self.timer.is_some_and(|timer| timer <= context.now) {
-            self.timer = None;
-        }
-        if self.is_overdue(context.now) && self.look_once_more(context, scratch) {
-            self.handle_deadline(context);
-        }
-        if self.is_read_blocked()
-            && let Some(error) = self.transport.take_error()
-        {
-            self.handle_transport_error(&error, context);
-        }
-        self.mark_dirty(context);
-    }
-
-    fn handle_deadline(&mut self, context: &mut Context) {
-        match self.stage {
-            Stage::Draining | Stage::Lingering { .. } | Stage::Gone => self.stage = Stage::Gone,
-            Stage::Serving => match &self.protocol {
-                Protocol::Http(_) => self.handle_http_deadline(context),
-                Protocol::WebSocket(_) => self.handle_websocket_deadline(context),
-            },
-        }
-    }
-
-    /// Takes the subscriptions of a connection that goes away.
-    pub fn take_memberships(&mut self) -> Option<Box<Memberships>> {
-        match &mut self.protocol {
-            Protocol::Http(_) => None,
-            Protocol::WebSocket(socket) => socket.memberships.take(),
-        }
+    /// More TLS handshakes are under way than the app allows, and this one has been for long.
+    pub fn yield_handshake(&mut self, context: &mut Context) {
+        let why = "it took long, and others had to wait";
+        self.protocol.give_way("ERR_TLS_TOO_MANY_HANDSHAKES", why, &mut self.shell, context);
     }
 }
 
 /// Reads of one connection per pass, so that one that never runs dry does not keep the others waiting.
 const READS_PER_PASS: usize = 4;
-/// Bytes read at a time where messages are compressed. Inflated they may be a thousand times as much, all of which is
-/// handed to Node's thread before it can be known that it lags.
-const COMPRESSED_READ: usize = 16 * 1024;
 /// Weight of events, in bytes, at which a connection with compressed messages leaves the rest for the next pass.
 const INFLATED_PER_PASS: usize = 256 * 1024;
-/// Bytes of output beyond which nothing more is read: a peer that sends pings and requests without reading the
-/// answers is stopped by TCP rather than answered into memory.
-const UNREAD_OUTPUT: usize = 4 * 1024 * 1024;
 /// How often to look whether a peer that is not read has reset the connection. It would otherwise keep its socket for as
 /// long as the application thinks, without anybody at the other end.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long the last output of a WebSocket may wait without the kernel taking a byte: the peer has stopped reading.
-const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for the peer's FIN after ours. The peer needs one round trip; the longest are below 2 s.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An HTTP connection ended as peer or application had asked for, after its last response.
-const AFTER_RESPONSE: &str = "CLOSED_AFTER_RESPONSE";
 /// An HTTP connection on which no request was under way had to make room for others.
 const FOR_ROOM: &str = "CLOSED_FOR_ROOM";
-/// No further request came on an HTTP connection in time.
-const NO_REQUEST: &str = "CLOSED_WITHOUT_REQUEST";
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    /// What an idle WebSocket costs, beside its socket and what the session keeps elsewhere.
+    #[test]
+    fn a_connection_is_small() {
+        assert!(size_of::<Connection>() <= 320, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Http>() <= 272, "{} bytes", size_of::<Http>());
+    }
+}

@@ -1,10 +1,16 @@
-//! The TLS handshake, which comes before the first byte of HTTP, and the faults of TLS before and after its end.
+//! The TLS handshake, which comes before the first byte of HTTP.
 
-use super::{Connection, Protocol, Stage};
+use std::fmt::Display;
+use std::io;
+
+use super::http::Http;
+use super::shell::Shell;
+use super::stage::Stage;
 use crate::bridge::event::{Event, Slice};
 use crate::bridge::sync::Arc;
 use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::io::context::Context;
+use crate::io::room::Standing;
 use crate::io::transport::cause_of;
 use crate::protocol::cause::Cause;
 use crate::protocol::time::Timestamp;
@@ -14,143 +20,96 @@ use crate::tls::setup::Admission;
 
 /// A handshake that is to come or under way.
 #[derive(Debug)]
-pub struct Handshake {
-    pub(super) admission: Admission,
-    /// When it has failed, if it is not complete; set when it begins.
+pub struct TlsHandshake {
+    admission: Admission,
+    /// When it has failed, if it is not complete.
     until: Option<Timestamp>,
 }
 
-impl Handshake {
-    /// One that is to come.
-    pub const fn new(admission: Admission) -> Self {
-        Self { admission, until: None }
+impl TlsHandshake {
+    /// Speaks TLS from now on. `early` is what has been read of it.
+    pub fn start(admission: Admission, early: Vec<u8>, shell: &mut Shell, now: Timestamp) -> Self {
+        shell.transport.secure(Arc::clone(&admission.setup), early);
+        let mut handshake = Self { admission, until: None };
+        handshake.restart_clock(now);
+        handshake
     }
 
+    /// When it has failed.
     pub const fn deadline(&self) -> Option<Timestamp> {
         self.until
     }
 
-    /// The whole time for it runs from now on.
-    fn restart_clock(&mut self, now: Timestamp) {
+    /// Whether the client has sent anything.
+    pub const fn is_under_way(&self) -> bool {
+        self.admission.has_begun()
+    }
+
+    /// What would be lost with the connection.
+    pub const fn standing(&self) -> Standing {
+        if self.is_under_way() { Standing::Opening } else { Standing::Silent }
+    }
+
+    /// The whole time for it runs from now on: somebody else is waited for than until now. The application has its own
+    /// time to say who answers to a name, and the client is not late meanwhile.
+    pub fn restart_clock(&mut self, now: Timestamp) {
         self.until = self.admission.setup.limits.timeout.map(|timeout| now + timeout);
     }
-}
 
-impl Connection {
-    /// Speaks TLS from now on, if it is to. `early` is what has been read of it.
-    pub(super) fn begin_handshake(&mut self, early: Vec<u8>, now: Timestamp) {
-        if let Protocol::Http(http) = &mut self.protocol
-            && let Some(handshake) = &mut http.handshake
-        {
-            handshake.restart_clock(now);
-            self.transport.secure(Arc::clone(&handshake.admission.setup), early);
+    /// The transport was read. Returns the handshake unless it is complete.
+    pub fn handle_read(mut self, http: &mut Http, shell: &mut Shell, context: &mut Context) -> Option<Self> {
+        self.count_started(shell, context);
+        if conclude(http, shell, context.now) {
+            return None;
+        }
+        self.ask_for_name(shell, context);
+        Some(self)
+    }
+
+    /// A handshake counts among those under way once its client has sent anything.
+    fn count_started(&mut self, shell: &Shell, context: &mut Context) {
+        if shell.transport.session().is_some_and(TlsSession::has_begun) && self.admission.begin() {
+            context.crowded.push(shell.app);
         }
     }
 
-    /// Whether the connection is to speak TLS, and cannot be used yet.
-    pub(super) fn is_handshaking(&self) -> bool {
-        matches!(&self.protocol, Protocol::Http(http) if http.handshake.is_some())
-    }
-
-    /// Something was read: sees whether the handshake is complete. The time for the first request begins then.
-    pub(super) fn conclude_handshake(&mut self, now: Timestamp) {
-        let Protocol::Http(http) = &mut self.protocol else { return };
-        let Some(tls) = self.transport.session().and_then(|session| session.connection()) else { return };
-        if tls.is_handshaking() {
-            return;
-        }
-        http.handshake = None;
-        let is_resumed = self.transport.session().is_some_and(|session| session.is_resumed());
-        http.restart_clock(now);
-        let domain = self.transport.session().and_then(|session| session.domain());
-        let certificate = tls.peer_certificates().and_then(|chain| chain.first());
-        if domain.is_some() || certificate.is_some() {
-            let certificate = certificate.map(|certificate| certificate.as_ref().into());
-            http.tls_peer = Some(Arc::new(TlsPeerInfo { domain, certificate }));
-        }
-        tracing::debug!(
-            version = tls.protocol_version().and_then(|it| it.as_str()),
-            suite = tls.negotiated_cipher_suite().and_then(|it| it.suite().as_str()),
-            name = tls.server_name(),
-            resumed = is_resumed,
-            "TLS handshake complete"
-        );
-    }
-
-    /// A handshake counts among those under way once its client has said anything.
-    pub(super) fn count_handshake(&mut self, context: &mut Context) {
-        let has_begun = self.transport.session().is_some_and(|session| session.has_begun());
-        if let Protocol::Http(http) = &mut self.protocol
-            && let Some(handshake) = http.handshake.as_mut().filter(|_| has_begun)
-            && handshake.admission.begin()
-        {
-            context.crowded.push(self.app);
-        }
-    }
-
-    /// Tells Node's thread if the handshake waits for a server name.
-    pub(super) fn ask_for_name(&mut self, context: &mut Context) {
-        if let Some(name) = self.transport.take_question() {
-            self.restart_handshake_clock(context.now);
+    /// Asks Node's thread if the handshake waits for a server name.
+    fn ask_for_name(&mut self, shell: &mut Shell, context: &mut Context) {
+        if let Some(name) = shell.transport.take_question() {
+            self.restart_clock(context.now);
             let name = Slice::append(&mut context.events.bytes, name.as_bytes());
-            let (connection, app) = (self.id, self.app);
-            context.emit(Event::ServerNameWanted { connection, app, name });
+            context.emit(Event::ServerNameWanted { connection: shell.id, app: shell.app, name });
         }
     }
 
-    /// `Command::ResumeHandshake`: goes on with whatever answers to the name now.
-    pub fn resume_handshake(&mut self, context: &mut Context) {
-        if self.is_serving() && self.transport.resume() {
-            self.restart_handshake_clock(context.now);
-            context.again.push(self.id);
-        }
-    }
-
-    /// Somebody else is waited for than until now: the application has its own time to say who answers to a name, and the
-    /// client is not late meanwhile.
-    fn restart_handshake_clock(&mut self, now: Timestamp) {
-        if let Protocol::Http(http) = &mut self.protocol
-            && let Some(handshake) = &mut http.handshake
-        {
-            handshake.restart_clock(now);
-        }
-    }
-
-    /// The time for the handshake is up.
-    pub(super) fn handle_handshake_timeout(&mut self, context: &mut Context) {
-        self.fail_handshake("ERR_TLS_HANDSHAKE_TIMEOUT", &"the time for the handshake is up", context);
+    /// The moment of [`Self::deadline`] has come.
+    pub fn time_out(self, shell: &mut Shell, context: &mut Context) {
+        self.fail("ERR_TLS_HANDSHAKE_TIMEOUT", &"the time for the handshake is up", shell, context);
     }
 
     /// Reading or writing has failed.
-    pub(super) fn handle_transport_error(&mut self, error: &std::io::Error, context: &mut Context) {
+    pub fn handle_transport_error(self, error: &io::Error, shell: &mut Shell, context: &mut Context) {
         match TlsFault::of(error) {
             // A health check, mostly: many of them reset the connection as soon as it is there.
-            None if self.is_handshaking()
-                && self.is_serving()
-                && self.transport.session().is_none_or(TlsSession::is_silent) =>
-            {
-                self.leave(Stage::Gone, TlsFault::Silent.code());
+            None if shell.transport.session().is_none_or(TlsSession::is_silent) => {
+                shell.leave(Stage::Gone, TlsFault::Silent.code());
             }
-            None if self.is_handshaking() && self.is_serving() => {
-                self.fail_handshake(cause_of(error).verdict().name, error, context);
-                self.stage = Stage::Gone;
+            None => {
+                self.fail(cause_of(error).verdict().name, error, shell, context);
+                shell.stage = Stage::Gone;
             }
-            None => self.die(cause_of(error), context),
-            Some(fault) if self.is_handshaking() && self.is_serving() => {
-                self.handle_handshake_fault(fault, context);
-            }
-            Some(fault) => self.handle_fault(fault, context),
+            Some(fault) => self.handle_fault(fault, shell, context),
         }
     }
 
-    fn handle_handshake_fault(&mut self, fault: &TlsFault, context: &mut Context) {
+    fn handle_fault(self, fault: &TlsFault, shell: &mut Shell, context: &mut Context) {
         match fault {
             // Nothing has gone wrong.
-            TlsFault::Silent => self.leave(Stage::Gone, fault.code()),
+            TlsFault::Silent => shell.leave(Stage::Gone, fault.code()),
             TlsFault::PlainHttp => {
-                self.transport.fall_back_to_plaintext();
-                encode_plain_http_answer(&context.date, self.outbox.tail(&mut context.pool));
-                self.fail_handshake(fault.code(), fault, context);
+                shell.transport.fall_back_to_plaintext();
+                encode_plain_http_answer(&context.date, shell.outbox.tail(&mut context.pool));
+                self.fail(fault.code(), fault, shell, context);
             }
             TlsFault::Abandoned
             | TlsFault::Truncated
@@ -158,38 +117,46 @@ impl Connection {
             | TlsFault::ProxyHeader
             | TlsFault::KeysExhausted
             | TlsFault::NotTls
-            | TlsFault::Invalid(_) => {
-                self.fail_handshake(fault.code(), fault, context);
-            }
+            | TlsFault::Invalid(_) => self.fail(fault.code(), fault, shell, context),
         }
     }
 
     /// There will be no connection. An alert that says why may be on its way.
-    fn fail_handshake(&mut self, cause: &'static str, why: &dyn std::fmt::Display, context: &mut Context) {
-        let Protocol::Http(http) = &mut self.protocol else { return };
-        if http.handshake.take().is_some() {
-            self.tally(context).tls_handshake_failures.add(1);
-            tracing::warn!(cause, reason = %why, "TLS handshake failed");
-        }
-        self.drain(cause, context);
+    fn fail(self, cause: &'static str, why: &dyn Display, shell: &mut Shell, context: &mut Context) {
+        count_failure(cause, why, shell, context);
+        shell.drain(cause, context);
     }
 
-    /// The TLS of an open connection is broken. Nobody can read any more what waits to be sent; but an alert that says why
-    /// goes out in good order.
-    fn handle_fault(&mut self, fault: &TlsFault, context: &mut Context) {
-        let cause = fault.cause();
-        if self.is_serving() && matches!(fault, TlsFault::Invalid(_)) {
-            tracing::warn!(cause = cause.verdict().name, rule = %fault, "peer broke a rule of TLS");
-        }
-        // By an alert, or at least that it is the end.
-        let is_told_why =
-            matches!(fault, TlsFault::Invalid(_) | TlsFault::KeysExhausted) && self.is_serving();
-        self.die(cause, context);
-        if is_told_why {
-            self.outbox = super::Outbox::default();
-            self.stage = Stage::Draining;
-            self.progress = context.now;
-            self.mark_dirty(context);
+    /// Ends the connection, as others need its room. It counts as failed if the client has sent anything.
+    pub fn abandon(self, cause: &'static str, why: &str, shell: &Shell, context: &Context) {
+        if self.is_under_way() {
+            count_failure(cause, &why, shell, context);
         }
     }
+}
+
+fn count_failure(cause: &'static str, why: &dyn Display, shell: &Shell, context: &Context) {
+    shell.tally(context).tls_handshake_failures.add(1);
+    tracing::warn!(cause, reason = %why, "TLS handshake failed");
+}
+
+/// Returns whether the handshake is complete. The time for the first request runs from then on.
+fn conclude(http: &mut Http, shell: &Shell, now: Timestamp) -> bool {
+    let Some(session) = shell.transport.session() else { return false };
+    let Some(tls) = session.connection().filter(|tls| !tls.is_handshaking()) else { return false };
+    http.restart_clock(now);
+    let domain = session.domain();
+    let certificate = tls.peer_certificates().and_then(|chain| chain.first());
+    if domain.is_some() || certificate.is_some() {
+        let certificate = certificate.map(|certificate| certificate.as_ref().into());
+        http.tls_peer = Some(Arc::new(TlsPeerInfo { domain, certificate }));
+    }
+    tracing::debug!(
+        version = tls.protocol_version().and_then(|it| it.as_str()),
+        suite = tls.negotiated_cipher_suite().and_then(|it| it.suite().as_str()),
+        name = tls.server_name(),
+        resumed = session.is_resumed(),
+        "TLS handshake complete"
+    );
+    true
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::Worker;
-use crate::bridge::command::{Command, CommandBatch};
+use crate::bridge::command::{Command, CommandBatch, ResponseId};
 use crate::bridge::id::{AppId, ConnectionId};
-use crate::io::connection::{Connection, Upgrade};
+use crate::io::connection::{Connection, Response, Shell, Upgrade, WebSocket};
 use crate::io::context::Context;
 use crate::io::publication::Publication;
 
@@ -56,35 +56,29 @@ impl Worker {
             }
 
             Command::Respond { to, head, body, close } => {
-                self.on(to.connection, |it, context| {
-                    it.respond(to.request, head, body, close, arena, context)
-                });
+                self.on_response(to, |it, context| it.respond(head, body, close, arena, context));
             }
             Command::StartResponse { to, head, framing } => {
-                self.on(to.connection, |it, context| {
-                    it.start_response(to.request, head, framing, arena, context)
-                });
+                self.on_response(to, |it, context| it.start(head, framing, arena, context));
             }
             Command::MeterResponse { to, ledger } => {
-                self.on(to.connection, |it, context| it.meter_response(to.request, ledger, context));
+                self.on_response(to, |it, context| it.start_meter(ledger, context));
             }
             Command::NotifyWritable { to } => {
-                self.on(to.connection, |it, context| it.notify_writable(to.request, context));
+                self.on_response(to, |it, context| it.notify_writable(context));
             }
             Command::WriteBody { to, data } => {
-                self.on(to.connection, |it, context| it.write_body(to.request, data.of(arena), context));
+                self.on_response(to, |it, context| it.write_body(data.of(arena), context));
             }
             Command::FinishResponse { to, close } => {
-                self.on(to.connection, |it, context| it.finish_response(to.request, close, context));
+                self.on_response(to, |it, context| it.finish(close, context));
             }
-            Command::AbortResponse { to } => {
-                self.on(to.connection, |it, context| it.abort_response(to.request, context));
-            }
+            Command::AbortResponse { to } => self.on_response(to, |it, context| it.abort(context)),
             Command::PauseReading { to } => {
-                self.on(to.connection, |it, context| it.set_paused(to.request, true, context));
+                self.on_response(to, |it, context| it.set_paused(true, context));
             }
             Command::ResumeReading { to } => {
-                self.on(to.connection, |it, context| it.set_paused(to.request, false, context));
+                self.on_response(to, |it, context| it.set_paused(false, context));
             }
             Command::Upgrade { to, accept, protocol, fields, agreement, rules, ledger } => {
                 let answer = Upgrade {
@@ -97,25 +91,31 @@ impl Worker {
             }
 
             Command::SendMessage { connection, kind, payload, compress } => {
-                self.on(connection, |it, context| {
-                    it.send_message(kind, payload.of(arena), compress, context)
+                self.on_websocket(connection, |it, shell, context| {
+                    it.send_message(kind, payload.of(arena), compress, shell, context)
                 });
             }
             Command::SendFragment { connection, fragment, payload } => {
-                self.on(connection, |it, context| it.send_fragment(fragment, payload.of(arena), context));
+                self.on_websocket(connection, |it, shell, context| {
+                    it.send_fragment(fragment, payload.of(arena), shell, context)
+                });
             }
             Command::SendPing { connection, payload } => {
-                self.on(connection, |it, context| it.send_ping(payload.of(arena), context));
+                self.on_websocket(connection, |it, shell, context| {
+                    it.send_ping(payload.of(arena), shell, context)
+                });
             }
             Command::EndWebSocket { connection, cause, code, reason } => {
-                self.on(connection, |it, context| it.end_websocket(cause, code, reason.of(arena), context));
+                self.on_websocket(connection, |it, shell, context| {
+                    it.end(cause, code, reason.of(arena), shell, context)
+                });
             }
-            Command::ConcludeWebSocket { connection } => self.on(connection, Connection::conclude_websocket),
-            Command::CloseWebSocket { connection } => self.on(connection, Connection::close_websocket),
-            Command::LimitWebSocket { connection } => self.on(connection, Connection::limit_websocket),
-            Command::NotifyDrain { connection } => self.on(connection, Connection::notify_drain),
+            Command::ConcludeWebSocket { connection } => self.on_websocket(connection, WebSocket::conclude),
+            Command::CloseWebSocket { connection } => self.on_websocket(connection, WebSocket::close),
+            Command::LimitWebSocket { connection } => self.on_websocket(connection, WebSocket::limit),
+            Command::NotifyDrain { connection } => self.on_websocket(connection, WebSocket::notify_drain),
             Command::Subscribe { connection, topic } => {
-                self.on(connection, |it, context| it.subscribe(topic, context));
+                self.on_websocket(connection, |it, shell, context| it.subscribe(topic, shell, context));
             }
             Command::Unsubscribe { connection, topic } => self.unsubscribe(connection, topic),
             Command::Publish { topic, except, kind, payload, compress } => {
@@ -138,6 +138,24 @@ impl Worker {
     /// Applies a command to its connection, if that is still there.
     fn on(&mut self, id: ConnectionId, act: impl FnOnce(&mut Connection, &mut Context)) {
         self.with(id.slot, id.generation, |connection, context, _| act(connection, context));
+    }
+
+    /// Applies a command to its response, if no other request has come on the connection since.
+    fn on_response(&mut self, to: ResponseId, act: impl FnOnce(&mut Response<'_>, &mut Context)) {
+        self.on(to.connection, |connection, context| {
+            if let Some(mut response) = connection.response(to.request) {
+                act(&mut response, context);
+            }
+        });
+    }
+
+    /// Applies a command to its WebSocket, if that is still there.
+    fn on_websocket(&mut self, id: ConnectionId, act: impl FnOnce(&mut WebSocket, &mut Shell, &mut Context)) {
+        self.on(id, |connection, context| {
+            if let Some((socket, shell)) = connection.websocket() {
+                act(socket, shell, context);
+            }
+        });
     }
 
     fn close_app(&mut self, app: AppId) {

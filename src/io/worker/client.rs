@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::bridge::connect::{ConnectOutcome, Connected};
 use crate::bridge::peer::Peer;
-use crate::io::connection::{Connection, Opened};
+use crate::io::connection::{Connection, WebSocket};
 use crate::io::connector::{Ended, Granted};
 use crate::io::ready::Token;
 use crate::protocol::cause::Cause;
@@ -38,10 +38,10 @@ impl Worker {
         let peer = Peer { address: transport.peer(), proxied: None };
         // RFC 6455 §5.3: keys "derived from a strong source of entropy".
         let session = WebSocketSession::with_role(Role::client(rand::random()), context.now, grant.agreement);
-        let opened = Opened { session, rules, ledger };
+        let socket = WebSocket::new(session, rules, ledger);
         let connection = self.registry.insert(|id| {
             let token = Token::Connection { slot: id.slot, generation: id.generation };
-            Connection::to_server(id, transport, opened, ready.waker(token), context)
+            Connection::to_server(id, transport, socket, ready.waker(token), context)
         });
         let connection = connection.id();
         self.population += 1;

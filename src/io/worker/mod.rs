@@ -298,7 +298,7 @@ impl Worker {
         if let Some(memberships) = connection.take_memberships() {
             for moved in self.context.topics.unsubscribe_all(*memberships) {
                 if let Some(other) = self.registry.get(moved.who.slot, moved.who.generation) {
-                    other.moved(moved);
+                    other.handle_moved(moved);
                 }
             }
         }

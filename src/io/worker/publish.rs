@@ -11,9 +11,13 @@ use crate::protocol::websocket::MessageKind;
 
 impl Worker {
     pub(super) fn unsubscribe(&mut self, id: ConnectionId, topic: TopicId) {
-        let moved = self.with(id.slot, id.generation, |it, context, _| it.unsubscribe(topic, context));
+        let moved = self.with(id.slot, id.generation, |connection, context, _| {
+            connection.websocket().and_then(|(socket, _)| socket.unsubscribe(topic, context))
+        });
         if let Some(moved) = moved.flatten() {
-            self.with(moved.who.slot, moved.who.generation, |it, _, _| it.moved(moved));
+            self.with(moved.who.slot, moved.who.generation, |connection, _, _| {
+                connection.handle_moved(moved)
+            });
         }
     }
 
@@ -31,9 +35,10 @@ impl Worker {
         for Subscriber { slot, generation } in recipients.drain(..) {
             if except.is_none_or(|id| (id.slot, id.generation) != (slot, generation)) {
                 let delivery = self.with(slot, generation, |connection, context, _| {
-                    connection.send_published(&mut publication, context)
+                    let (socket, shell) = connection.websocket()?;
+                    Some(socket.send_published(&mut publication, shell, context))
                 });
-                if let Some(Delivery::Missed { report }) = delivery {
+                if let Some(Delivery::Missed { report }) = delivery.flatten() {
                     let report = report || self.event_interest.dropped_messages();
                     let told =
                         report.then(|| *told.get_or_insert_with(|| self.append_dropped_payload(payload)));
@@ -62,11 +67,12 @@ impl Worker {
         told: Option<Option<Slice>>,
     ) {
         self.with(slot, generation, |connection, context, _| {
+            let Some((socket, shell)) = connection.websocket() else { return };
             if let Some(payload) = told {
                 let room = context.events.weight() < HIGH_WATER;
-                connection.report_missed(kind, payload.filter(|_| room), context);
+                socket.report_missed(kind, payload.filter(|_| room), shell, context);
             }
-            connection.act_on_limit(context);
+            socket.act_on_limit(shell, context);
         });
     }
 }

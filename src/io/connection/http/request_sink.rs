@@ -1,4 +1,4 @@
-//! Turns what the protocols found into events.
+//! Turns the requests of one HTTP connection into events.
 
 use crate::bridge::event::{Event, EventBatch, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
@@ -6,25 +6,28 @@ use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
 use crate::bridge::tally::Tally;
 use crate::bridge::tls_peer::TlsPeerInfo;
-use crate::protocol::cause::{CloseCause, Initiator, Verdict};
-use crate::protocol::http::exchange;
+use crate::protocol::http::exchange::HttpSink;
 use crate::protocol::http::head::RequestHead;
-use crate::protocol::websocket::{self, Closure, MessageKind};
 
-/// Appends the requests of one HTTP connection to the batch.
+/// Appends requests to the batch of events.
 pub struct RequestSink<'a> {
+    /// The batch.
     pub events: &'a mut EventBatch,
+    /// Where the requests come from.
     pub connection: ConnectionId,
+    /// Whose connection it is.
     pub app: AppId,
+    /// The client.
     pub peer: Peer,
+    /// Counts the requests.
     pub tally: &'a Tally,
-    /// What the peer has said in its TLS handshake.
+    /// Server name and certificate of the client's TLS handshake.
     pub tls_peer: Option<&'a Arc<TlsPeerInfo>>,
     /// The latest request of the connection; counts up with each one.
     pub request: &'a mut RequestNumber,
 }
 
-impl exchange::HttpSink for RequestSink<'_> {
+impl HttpSink for RequestSink<'_> {
     fn request(&mut self, head: &RequestHead, bytes: &[u8]) {
         *self.request = self.request.next();
         tracing::debug!(
@@ -61,7 +64,7 @@ impl RequestSink<'_> {
         let follows = *connection == its_connection
             && *request == its_request
             && data.start + data.len == piece.start
-            && data.len + piece.len <= MOST_JOINED;
+            && data.len + piece.len <= MAX_JOINED;
         if follows {
             data.len += piece.len;
             *last = is_last;
@@ -71,48 +74,4 @@ impl RequestSink<'_> {
 }
 
 /// Bytes of a piece of a request body beyond which no further one is added: about what one read brings.
-const MOST_JOINED: u32 = 128 * 1024;
-
-/// Appends what one WebSocket received to the batch.
-pub struct MessageSink<'a> {
-    pub events: &'a mut EventBatch,
-    pub connection: ConnectionId,
-    pub tally: &'a Tally,
-    /// Why the WebSocket is closed, once it is.
-    pub closed: Option<CloseCause>,
-}
-
-impl websocket::WebSocketSink for MessageSink<'_> {
-    fn message(&mut self, kind: MessageKind, payload: &[u8]) {
-        self.tally.messages_received.add(1);
-        let payload = Slice::append(&mut self.events.bytes, payload);
-        self.events.events.push(Event::MessageReceived { connection: self.connection, kind, payload });
-    }
-
-    fn ping(&mut self, payload: &[u8]) {
-        let payload = Slice::append(&mut self.events.bytes, payload);
-        self.events.events.push(Event::PingReceived { connection: self.connection, payload });
-    }
-
-    fn pong(&mut self, payload: &[u8]) {
-        let payload = Slice::append(&mut self.events.bytes, payload);
-        self.events.events.push(Event::PongReceived { connection: self.connection, payload });
-    }
-
-    fn closed(&mut self, closure: Closure<'_>) {
-        let Verdict { name, initiator, was_clean, text, .. } = closure.cause.verdict();
-        if initiator == Initiator::Peer && !was_clean {
-            tracing::warn!(cause = name, rule = text, "peer broke a rule of WebSocket");
-        }
-        tell_closed(closure.cause, closure.code, closure.reason);
-        self.closed = Some(closure.cause);
-        let reason = Slice::append(&mut self.events.bytes, closure.reason.as_bytes());
-        let (connection, code, cause) = (self.connection, closure.code, closure.cause);
-        self.events.events.push(Event::WebSocketClosed { connection, code, cause, reason });
-    }
-}
-
-/// Tells the log of the end of a WebSocket, whoever brought it about.
-pub fn tell_closed(cause: CloseCause, code: u16, reason: &str) {
-    tracing::debug!(cause = cause.verdict().name, code, reason, "WebSocket closed");
-}
+const MAX_JOINED: u32 = 128 * 1024;

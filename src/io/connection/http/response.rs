@@ -1,0 +1,153 @@
+//! What Node's thread commands of a response.
+
+use super::Http;
+use super::meter::Meter;
+use super::upgrade::Upgrade;
+use crate::bridge::command::HeadBytes;
+use crate::bridge::event::Slice;
+use crate::bridge::id::RequestNumber;
+use crate::bridge::ledger::Ledger;
+use crate::bridge::rules::Rules;
+use crate::bridge::sync::Arc;
+use crate::io::connection::shell::Shell;
+use crate::io::connection::websocket::WebSocket;
+use crate::io::context::Context;
+use crate::protocol::cause::CloseCause;
+use crate::protocol::http::encode::{Framing, ResponseHead};
+use crate::protocol::http::exchange::{HttpExchange, Piece};
+use crate::protocol::http::limits::Moment;
+use crate::protocol::websocket::WebSocketSession;
+
+/// The response to the latest request of a connection. It may be complete already.
+#[derive(Debug)]
+pub struct Response<'a> {
+    http: &'a mut Http,
+    shell: &'a mut Shell,
+}
+
+impl<'a> Response<'a> {
+    /// The response to `request`, unless another one has come since.
+    pub fn find(request: RequestNumber, http: &'a mut Http, shell: &'a mut Shell) -> Option<Self> {
+        (http.request == request).then_some(Self { http, shell })
+    }
+
+    /// Whether the client is served, and owed the end of the response.
+    fn is_outstanding(&self) -> bool {
+        self.shell.is_serving() && self.http.owes_response()
+    }
+
+    /// Runs `act` on the exchange if the response is outstanding.
+    fn with_exchange(
+        &mut self,
+        context: &mut Context,
+        act: impl FnOnce(&mut HttpExchange, Moment<'_>, &mut Vec<u8>),
+    ) {
+        if !self.is_outstanding() {
+            return;
+        }
+        let out = self.shell.outbox.tail(&mut context.pool);
+        let moment = Moment { now: context.now, date: &context.date, limits: &self.http.limits };
+        act(&mut self.http.exchange, moment, out);
+        let is_complete = !self.http.owes_response();
+        self.shell.mark_dirty(context);
+        if is_complete {
+            self.http.handle_response_end(self.shell, context);
+        }
+    }
+
+    /// `Command::Respond`.
+    pub fn respond(
+        &mut self,
+        head: HeadBytes,
+        body: Slice,
+        close: bool,
+        arena: &[u8],
+        context: &mut Context,
+    ) {
+        self.with_exchange(context, |exchange, moment, out| {
+            exchange.respond(&response_head(head, arena), body.of(arena), close, moment, out);
+        });
+    }
+
+    /// `Command::StartResponse`.
+    pub fn start(&mut self, head: HeadBytes, framing: Framing, arena: &[u8], context: &mut Context) {
+        self.with_exchange(context, |exchange, moment, out| {
+            exchange.start_response(&response_head(head, arena), framing, moment, out);
+        });
+    }
+
+    /// `Command::WriteBody`.
+    pub fn write_body(&mut self, data: &[u8], context: &mut Context) {
+        let mut piece = Piece::NOTHING;
+        self.with_exchange(context, |exchange, _, out| piece = exchange.frame_body(data.len(), out));
+        self.shell.append_output(&data[..piece.length], context);
+        self.shell.append_output(piece.after, context);
+        if let Some(meter) = &mut self.http.meter {
+            meter.count_applied(data.len());
+        }
+    }
+
+    /// `Command::FinishResponse`.
+    pub fn finish(&mut self, close: bool, context: &mut Context) {
+        self.with_exchange(context, |exchange, moment, out| exchange.finish_response(close, moment, out));
+    }
+
+    /// `Command::AbortResponse`: the application knows.
+    pub fn abort(&mut self, context: &mut Context) {
+        let has_fin = self.http.is_half_closed;
+        let cause = if has_fin { CloseCause::FinBeforeResponse } else { CloseCause::ApplicationClosed };
+        self.shell.drop_after_flush(cause, context);
+    }
+
+    /// `Command::MeterResponse`.
+    pub fn start_meter(&mut self, ledger: Arc<Ledger>, context: &mut Context) {
+        self.http.meter = Some(Meter::new(ledger));
+        self.shell.mark_dirty(context);
+    }
+
+    /// `Command::NotifyWritable`.
+    pub fn notify_writable(&mut self, context: &mut Context) {
+        if let Some(meter) = &mut self.http.meter {
+            meter.await_writable();
+            self.shell.mark_dirty(context);
+        }
+    }
+
+    /// `Command::PauseReading` and `Command::ResumeReading`.
+    pub fn set_paused(&mut self, is_paused: bool, context: &mut Context) {
+        self.http.is_paused = is_paused;
+        self.http.settle_clock(context.now);
+        if !is_paused {
+            context.again.push(self.shell.id);
+        }
+    }
+
+    /// `Command::Upgrade`: answers 101. Returns the WebSocket that takes the place of HTTP, and the bytes behind the
+    /// request, which are frames.
+    pub fn upgrade(
+        &mut self,
+        answer: Upgrade<'_>,
+        rules: Arc<Rules>,
+        ledger: Arc<Ledger>,
+        context: &mut Context,
+    ) -> Option<(WebSocket, Vec<u8>)> {
+        if !self.is_outstanding() {
+            return None;
+        }
+        if !self.http.exchange.upgrade() {
+            // The request still has body to come: these bytes could not be told from frames.
+            self.http.emit_aborted(CloseCause::InvalidRequestBody, self.shell, context);
+            self.shell.drain(CloseCause::InvalidRequestBody.verdict().name, context);
+            return None;
+        }
+        answer.encode(&context.date, self.shell.outbox.tail(&mut context.pool));
+        let session = WebSocketSession::new(context.now, answer.agreement);
+        let frames = std::mem::take(&mut self.http.pending);
+        Some((WebSocket::new(session, rules, ledger), frames))
+    }
+}
+
+fn response_head(head: HeadBytes, arena: &[u8]) -> ResponseHead<'_> {
+    let status = if head.status.len == 0 { &b"200 OK"[..] } else { head.status.of(arena) };
+    ResponseHead { status, fields: head.fields.of(arena), flags: head.flags }
+}

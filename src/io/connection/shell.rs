@@ -1,0 +1,272 @@
+//! The part of a connection that is the same whatever is spoken on it: its socket and what waits to be sent there, its
+//! stage, and its places in the lists of the worker.
+
+use std::io;
+use std::task::{Context as TaskContext, Poll, Waker};
+
+use tokio::io::ReadBuf;
+use tracing::Span;
+use tracing::level_filters::LevelFilter;
+use tracing::span::EnteredSpan;
+
+use super::config::FilterState;
+use super::last_look::LastLook;
+use super::stage::Stage;
+use crate::bridge::event::Event;
+use crate::bridge::id::{AppId, ConnectionId};
+use crate::bridge::peer::Peer;
+use crate::bridge::tally::Tally;
+use crate::io::context::Context;
+use crate::io::outbox::Outbox;
+use crate::io::timers::Entry;
+use crate::io::transport::Transport;
+use crate::protocol::cause::CloseCause;
+use crate::protocol::time::Timestamp;
+use crate::tls::session::TlsSession;
+
+/// See the top of the file.
+#[derive(Debug)]
+pub struct Shell {
+    pub(super) id: ConnectionId,
+    pub(super) app: AppId,
+    pub(super) transport: Transport,
+    /// Puts this connection on the worker's list of sockets that are ready.
+    waker: Waker,
+    pub(super) outbox: Outbox,
+    pub(super) stage: Stage,
+    filter: FilterState,
+    /// When the wheel will ask this connection for its deadline; `None` when it has no entry there.
+    timer: Option<Timestamp>,
+    /// When the kernel last took a byte, or the outbox last was empty; looked at while draining.
+    pub(super) progress: Timestamp,
+    /// Whether the connection is in [`Context::dirty`] already.
+    is_dirty: bool,
+    /// Whether input was left in the socket because Node's thread lags. The peer is not late meanwhile.
+    pub(super) is_starved: bool,
+    pub(super) last_look: LastLook,
+    /// Present once logging was on; boxed because it nearly never is.
+    span: Option<Box<Span>>,
+}
+
+impl Shell {
+    /// For a connection that has just been made.
+    pub(super) fn new(
+        id: ConnectionId,
+        app: AppId,
+        transport: Transport,
+        filter: FilterState,
+        waker: Waker,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            app,
+            transport,
+            waker,
+            outbox: Outbox::default(),
+            stage: Stage::Serving,
+            filter,
+            timer: None,
+            progress: now,
+            is_dirty: false,
+            is_starved: false,
+            last_look: LastLook::default(),
+            span: None,
+        }
+    }
+
+    /// Announces the connection to Node's thread, if its app has a filter. `peer` is who the client is.
+    pub(super) fn announce_opened(&mut self, peer: Peer, context: &mut Context) {
+        if self.filter == FilterState::Pending {
+            self.filter = FilterState::Announced;
+            context.events.push_opening(self.id, self.app, peer);
+        }
+    }
+
+    /// Announces the end of the connection to Node's thread, if its start was announced.
+    pub(super) fn announce_closed(&mut self, context: &mut Context) {
+        if std::mem::take(&mut self.filter) == FilterState::Announced {
+            context.emit(Event::ConnectionClosed { connection: self.id });
+        }
+    }
+
+    /// Enters the connection's tracing span until the guard drops. Free while logging is off.
+    pub(super) fn enter_span(&mut self) -> Option<EnteredSpan> {
+        if LevelFilter::current() == LevelFilter::OFF { None } else { self.enter_wanted_span() }
+    }
+
+    /// Creates the span when logging is first on, so that connections accepted before that have one, too.
+    #[cold]
+    fn enter_wanted_span(&mut self) -> Option<EnteredSpan> {
+        if self.span.is_none() {
+            let (worker, peer) = (self.id.worker.0, self.transport.peer().map(tracing::field::display));
+            // ERROR level, so that the span is enabled at every verbosity.
+            let span = tracing::error_span!("connection", conn = %self.id, worker, peer);
+            // It is disabled if only another environment has logging on.
+            self.span = (!span.is_disabled()).then(|| Box::new(span));
+        }
+        self.span.as_deref().map(|span| span.clone().entered())
+    }
+
+    /// Whether the connection still serves its peer, rather than only ending in good order.
+    pub(super) fn is_serving(&self) -> bool {
+        self.stage == Stage::Serving
+    }
+
+    /// Bytes of output that the kernel has not taken.
+    pub(super) fn backlog(&self) -> usize {
+        self.outbox.len() + self.transport.unsent()
+    }
+
+    /// Whether output waits that the kernel has not taken.
+    pub(super) fn has_output(&self) -> bool {
+        self.backlog() > 0
+    }
+
+    /// Whether so much output waits that the peer is not read.
+    pub(super) fn is_outbox_full(&self) -> bool {
+        self.outbox.len() >= UNREAD_OUTPUT
+    }
+
+    /// Whether so much output waited before a flush, and no longer does.
+    pub(super) const fn has_made_room(before: usize, left: usize) -> bool {
+        before >= UNREAD_OUTPUT && left < UNREAD_OUTPUT
+    }
+
+    /// Whether the keys of TLS are nearly used up.
+    pub(super) fn is_tls_worn(&self) -> bool {
+        self.transport.session().is_some_and(TlsSession::is_worn)
+    }
+
+    /// The counters of its app.
+    pub(super) fn tally<'a>(&self, context: &'a Context) -> &'a Tally {
+        context.tallies.of(self.app)
+    }
+
+    /// Puts the connection on the list of those to flush at the end of the pass.
+    pub(super) fn mark_dirty(&mut self, context: &mut Context) {
+        if !self.is_dirty {
+            self.is_dirty = true;
+            context.dirty.push(self.id);
+        }
+    }
+
+    /// The connection is being flushed, and off that list.
+    pub(super) const fn mark_clean(&mut self) {
+        self.is_dirty = false;
+    }
+
+    /// Goes on to a later stage. `cause` says why the connection no longer serves its peer: the name of a
+    /// [`CloseCause`], of a rule of HTTP, or of an end that is nobody's fault.
+    pub(super) fn leave(&mut self, stage: Stage, cause: &'static str) {
+        if self.stage == Stage::Serving {
+            tracing::debug!(cause, "connection ended");
+        }
+        self.stage = stage;
+    }
+
+    /// Nothing more will be read: what is queued goes out, then FIN.
+    pub(super) fn drain(&mut self, cause: &'static str, context: &mut Context) {
+        if self.stage == Stage::Serving {
+            self.leave(Stage::Draining, cause);
+            self.progress = context.now;
+            self.mark_dirty(context);
+        }
+    }
+
+    /// Throws away what is queued, and only has TLS write the alert that it has kept.
+    pub(super) fn drain_alert(&mut self, context: &mut Context) {
+        self.outbox = Outbox::default();
+        self.stage = Stage::Draining;
+        self.progress = context.now;
+        self.mark_dirty(context);
+    }
+
+    /// Sends what is queued, as far as the kernel takes it at once, and gives the socket up (`close()`).
+    pub(super) fn drop_after_flush(&mut self, cause: CloseCause, context: &mut Context) {
+        self.flush_at_once(context);
+        self.leave(Stage::Gone, cause.verdict().name);
+    }
+
+    /// Sends what the kernel takes at once, and FIN behind it if that is everything.
+    pub(super) fn flush_at_once(&mut self, context: &mut Context) {
+        // Whatever fails here: there is nothing that could still be done.
+        if let Ok(true) = self.flush_outbox(context) {
+            let _ = self.transport.finish();
+        }
+    }
+
+    /// Writes what the kernel takes. Returns whether that was everything.
+    ///
+    /// # Errors
+    /// The socket is broken.
+    pub(super) fn flush_outbox(&mut self, context: &mut Context) -> io::Result<bool> {
+        let before = self.outbox.len();
+        let result = self.outbox.flush(&mut self.transport, &mut context.pool);
+        let written = before - self.outbox.len();
+        if written > 0 {
+            context.tallies.count_sent(self.app, written as u64);
+        }
+        result
+    }
+
+    /// Queues bytes, or writes them at once if they are many.
+    pub(super) fn append_output(&mut self, data: &[u8], context: &mut Context) {
+        let before = self.outbox.len();
+        self.outbox.append(data, &mut self.transport, &mut context.pool);
+        let written = before + data.len() - self.outbox.len();
+        if written > 0 {
+            context.tallies.count_sent(self.app, written as u64);
+        }
+    }
+
+    /// Reads into `buffer`. Returns how much; 0 if the peer has sent FIN.
+    pub(super) fn poll_read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        let mut task = TaskContext::from_waker(&self.waker);
+        self.transport.poll_read(&mut task, &mut buffer).map_ok(|()| buffer.filled().len())
+    }
+
+    /// Asks to be woken when the kernel takes more.
+    ///
+    /// # Errors
+    /// The socket is broken.
+    pub(super) fn await_writable(&self, context: &mut Context) -> io::Result<()> {
+        let mut task = TaskContext::from_waker(&self.waker);
+        if self.transport.poll_write_ready(&mut task)?.is_ready() {
+            context.again.push(self.id);
+        }
+        Ok(())
+    }
+
+    /// Leaves the input in the socket until Node's thread has caught up, if there is any. Returns whether it does.
+    pub(super) fn starve(&mut self, context: &mut Context) -> bool {
+        // Without a last look it is a guess, and a wrong one costs only the look at the socket.
+        if self.last_look.is_under_way() && !self.transport.has_input() {
+            return false;
+        }
+        self.is_starved = true;
+        context.starved.push(self.id);
+        true
+    }
+
+    /// Enters a deadline into the wheel, unless an entry comes up before it anyway.
+    pub(super) fn arm(&mut self, deadline: Timestamp, context: &mut Context) {
+        if self.timer.is_none_or(|timer| deadline < timer) {
+            let entry = Entry { slot: self.id.slot, generation: self.id.generation };
+            self.timer = Some(context.wheel.insert(entry, deadline));
+        }
+    }
+
+    /// The wheel came round. An earlier entry may have been overtaken by a nearer deadline; the later one then comes up
+    /// for nothing.
+    pub(super) fn disarm(&mut self, now: Timestamp) {
+        if self.timer.is_some_and(|timer| timer <= now) {
+            self.timer = None;
+        }
+    }
+}
+
+/// Bytes of output beyond which nothing more is read: a peer that sends pings and requests without reading the
+/// answers is stopped by TCP rather than answered into memory.
+const UNREAD_OUTPUT: usize = 4 * 1024 * 1024;

@@ -1,0 +1,29 @@
+//! How near a connection is to its end.
+//!
+//! | stage     | reads             | writes | ends with |
+//! |-----------|-------------------|--------|-----------|
+//! | Serving   | into the protocol | outbox | the protocol is finished → Draining; the socket breaks → Gone |
+//! | Draining  | nothing           | outbox | the outbox is empty: FIN, unless the server sends it first → Lingering; the peer reads too slowly → Gone |
+//! | Lingering | and throws away   | –      | the peer's FIN, or the time for it is up → Gone |
+//! | Gone      | –                 | –      | the worker drops the socket |
+//!
+//! Lingering exists because closing a socket with unread input makes the kernel send a reset, which can overtake
+//! and destroy the Close frame or error answer that was written just before (RFC 9112 §9.6).
+
+use crate::protocol::time::Timestamp;
+
+/// See the table at the top of this file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The peer is served.
+    Serving,
+    /// What is queued still goes out.
+    Draining,
+    /// The peer's FIN is waited for.
+    Lingering {
+        /// At this moment no longer.
+        until: Timestamp,
+    },
+    /// The socket may be dropped.
+    Gone,
+}

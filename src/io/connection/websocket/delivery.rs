@@ -1,0 +1,90 @@
+//! Published messages on their way to one subscriber.
+
+use super::WebSocket;
+use crate::bridge::event::{Event, Slice};
+use crate::bridge::rules::OnLimit;
+use crate::io::connection::shell::Shell;
+use crate::io::context::Context;
+use crate::io::publication::Publication;
+use crate::protocol::websocket::MessageKind;
+
+/// What became of a published message at one of its subscribers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is queued, or the WebSocket is about to close.
+    Done,
+    /// It was dropped, because the backlog exceeds `maxBackpressure`.
+    Missed {
+        /// Whether Node's thread wants to hear of it.
+        report: bool,
+    },
+}
+
+impl WebSocket {
+    /// A message was published to a topic. A subscriber that does not keep up misses it.
+    pub fn send_published(
+        &mut self,
+        publication: &mut Publication<'_>,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) -> Delivery {
+        if !shell.is_serving() || !self.session.can_send() {
+            return Delivery::Done;
+        }
+        if self.must_drop(shell.backlog()) {
+            // Only what the kernel refuses is a backlog. That the socket may be broken is found at the end of the pass.
+            let _ = shell.flush_outbox(context);
+        }
+        if self.must_drop(shell.backlog()) {
+            shell.tally(context).messages_dropped.add(1);
+            return Delivery::Missed { report: self.rules.reports_drops };
+        }
+        shell.tally(context).messages_sent.add(1);
+        let form = self.session.form(publication.compress);
+        if let Some(held) = &mut self.held {
+            held.push(publication, form, &mut context.codecs);
+            return Delivery::Done;
+        }
+        match publication.frame(form, &mut context.codecs) {
+            Some(frame) => shell.outbox.push_shared(frame, &mut context.pool),
+            None => {
+                let (kind, payload) = (publication.kind, publication.payload);
+                let out = shell.outbox.tail(&mut context.pool);
+                self.session.send_compressed(kind, payload, &mut context.codecs, out);
+            }
+        }
+        shell.mark_dirty(context);
+        Delivery::Done
+    }
+
+    /// Whether a published message must be dropped.
+    fn must_drop(&self, backlog: usize) -> bool {
+        let held = self.held.as_ref().map_or(0, |held| held.len());
+        self.rules.must_drop((backlog + held) as u64)
+    }
+
+    /// A published message was missed. Reports it to Node's thread: now, or, where `payload` is `None` because that is too
+    /// far behind, together with the next one.
+    pub fn report_missed(
+        &mut self,
+        kind: MessageKind,
+        payload: Option<Slice>,
+        shell: &Shell,
+        context: &mut Context,
+    ) {
+        match payload {
+            None => self.unreported = self.unreported.saturating_add(1),
+            Some(payload) => {
+                let unreported = std::mem::take(&mut self.unreported);
+                context.emit(Event::MessageDropped { connection: shell.id, kind, payload, unreported });
+            }
+        }
+    }
+
+    /// A message was dropped: closes the WebSocket, if that is the rule.
+    pub fn act_on_limit(&mut self, shell: &mut Shell, context: &mut Context) {
+        if self.rules.on_limit == OnLimit::Close {
+            self.limit(shell, context);
+        }
+    }
+}
