@@ -23,8 +23,8 @@ const COMPRESSED_READ = constant('io/connection/websocket/mod.rs', 'COMPRESSED_R
 const DEFLATE_AT_BEST = 1032;
 /** Body that waits for its handler. */
 const UNCLAIMED_BODY = constant('node/calls/request_body.rs', 'UNCLAIMED_BODY');
-const EVENTS_PER_TURN = constant('node/turn/dispatch.rs', 'EVENTS_PER_TURN');
-const EVENTS_PER_LOOK = constant('node/turn/dispatch.rs', 'EVENTS_PER_LOOK');
+const EVENTS_PER_TURN = constant('node/state/dispatcher.rs', 'EVENTS_PER_TURN');
+const EVENTS_PER_LOOK = constant('node/state/dispatcher.rs', 'EVENTS_PER_LOOK');
 /** What the memory of a process grows by under any load: the heap of JavaScript, arenas of the allocator, code. */
 const SLACK = 32 * MIB;
 

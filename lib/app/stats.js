@@ -4,7 +4,7 @@
 
 const { causes, native } = require('../runtime/border.js');
 
-/** The numbers of an app. They come in the order of src/node/calls/stats.rs. */
+/** The numbers of an app. They come in the order of src/node/state/apps/stats.rs. */
 function statsOf(app) {
   const [
     uptime, httpOpen, httpTotal, webSocketOpen, webSocketTotal, requests, messagesReceived, messagesSent, messagesDropped,

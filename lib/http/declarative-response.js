@@ -1,12 +1,12 @@
 'use strict';
 
 // `DeclarativeResponse`: a response that is written down once and then given to every request without calling
-// JavaScript. Made of bytes whose layout stands in src/node/turn/declarative.rs, which checks them when a route is made.
+// JavaScript. Made of bytes whose layout stands in src/node/state/routes/declarative.rs, which checks them when a route is made.
 
 /** Mark and version. */
 const BEGINNING = [0x46, 0x44, 0x52, 1];
 
-/** Instructions. The same numbers stand in src/node/turn/declarative.rs. */
+/** Instructions. The same numbers stand in src/node/state/routes/declarative.rs. */
 const END = 0;
 const STATUS = 1;
 const HEADER = 2;

@@ -2,26 +2,24 @@
 
 use std::cell::RefMut;
 
-use slab::Slab;
-
 use super::abi::Register;
-use super::calls::connections::Connections;
 use super::calls::http_response::Exchange;
-use super::calls::shutdown::Shutdowns;
 use super::calls::store;
 use super::calls::websocket::Socket;
 use super::error::Misuse;
-use super::js::{self, Env, Registers};
+use super::js::{self, Registers};
 use super::state::apps::Apps;
+use super::state::connections::Connections;
 use super::state::connects::Connects;
+use super::state::dispatcher::Dispatcher;
 use super::state::handles::{Handle, Table};
+use super::state::handshakes::Handshakes;
 use super::state::pending::Pending;
 use super::state::pubsub::PubSub;
-use super::state::routes::behavior::Route;
-use super::state::routes::cache::Cache;
+use super::state::routes::Routes;
+use super::state::shutdowns::Shutdowns;
 use super::state::workers::Workers;
-use super::turn::dispatch::Dispatcher;
-use crate::bridge::id::{AppId, ConnectionId, ListenerId, RequestNumber, WorkerId};
+use crate::bridge::id::{ConnectionId, RequestNumber};
 
 /// A call of a native function, which works on the environment of its load.
 pub type Call<'c> = js::Call<'c, Environment>;
@@ -50,14 +48,10 @@ pub struct Environment {
     pub dispatcher: Dispatcher,
     /// Events that JavaScript has caused and was not told of.
     pub pending: Pending,
-    /// The apps that programs can still use, or that serve somebody.
+    /// The apps that programs can still use, or that serve somebody, and what listens for them.
     pub apps: Apps,
-    /// All routes of all apps, by handler number.
-    pub routes: Slab<Route>,
-    /// Answers that are kept.
-    pub cache: Cache,
-    /// Cached routes that there have been.
-    pub cached_routes: u64,
+    /// What requests lead to, by handler number.
+    pub routes: Routes,
     /// Responses that JavaScript may use.
     pub exchanges: Table<Box<Exchange>>,
     /// Emptied exchanges, for reuse.
@@ -66,48 +60,16 @@ pub struct Environment {
     pub sockets: Table<Socket>,
     /// Connects that JavaScript waits for.
     pub connects: Connects,
-    /// Listening sockets that JavaScript may use.
-    pub listeners: Table<Listener>,
     /// What each connection is to JavaScript at the moment, by worker and slot.
     pub occupants: Occupants,
     /// Connections that filters were told of.
     pub connections: Connections,
-    /// Handshakes that wait until JavaScript was asked for a server name.
-    pub handshakes: Table<ConnectionId>,
+    /// TLS handshakes that wait until JavaScript was asked for a server name.
+    pub handshakes: Handshakes,
     /// Who is subscribed to what.
     pub pubsub: PubSub,
     /// Apps that are being shut down.
     pub shutdowns: Shutdowns,
-    /// Names for listening sockets.
-    pub next_listener: u32,
-}
-
-/// A listening socket.
-#[derive(Clone, Copy, Debug)]
-pub struct Listener {
-    /// Its name for the worker.
-    pub id: ListenerId,
-    /// Who listens.
-    pub app: AppId,
-    /// The worker that accepts.
-    pub worker: WorkerId,
-    /// Local port; 0 for a Unix socket.
-    pub port: u16,
-}
-
-impl Environment {
-    /// Keeps Node alive as long as somebody listens or is connected, events wait to be handled, or a shutdown or a connect
-    /// is waited for. Ends the I/O threads when that has not been so for a while.
-    pub fn update_liveness(&mut self, env: Env<'_>) {
-        let awaited = self.awaits_connections() || !self.shutdowns.is_empty() || !self.connects.is_empty();
-        let is_alive = self.workers.update_liveness(env, awaited);
-        self.registers.set(Register::Referenced, f64::from(u8::from(is_alive)));
-    }
-
-    /// Whether connections may come: somebody listens, or other apps may hand some over.
-    fn awaits_connections(&self) -> bool {
-        !self.listeners.is_empty() || self.apps.iter().any(|app| app.registration.is_some())
-    }
 }
 
 impl js::Teardown for Environment {
@@ -116,8 +78,7 @@ impl js::Teardown for Environment {
     /// and with it the functions of the load.
     fn tear_down(&mut self) {
         store::abandon_lock();
-        // From now on other environments hand their connections to somebody else.
-        self.apps.iter_mut().for_each(|app| app.registration = None);
+        self.apps.unregister();
         self.workers.tear_down();
         self.registers.release();
     }

@@ -2,33 +2,31 @@
 
 use super::abi;
 use super::calls::{
-    adoption, app, client, connections, ending, files, http_request, http_response, listening, logger,
-    multipart, notices, request_body, response_body, shutdown, stats, store, tcp, tls, websocket,
+    adoption, app, client, connections, declarative_response, dispatcher, files, http_request, http_response,
+    listening, load, logger, multipart, notices, request_body, response_body, routes, shutdown, stats, store,
+    tcp, tls, websocket,
 };
-use super::environment::{Call, Native};
-use super::error::Misuse;
-use super::js::{Registers, Value};
-use super::turn::{declarative, dispatch, pending};
-use crate::protocol::cause::{CloseCause, Initiator};
+use super::environment::Native;
+use super::turn::pending;
 
 /// Every native function.
 pub const ALL: &[Native] = &[
-    Native::new("start", 4, start),
-    Native::new("exit", 0, exit),
-    Native::new("causes", 0, causes),
+    Native::new("start", 4, load::start),
+    Native::new("exit", 0, load::exit),
+    Native::new("causes", 0, load::causes),
     Native::new("abi", 0, abi::abi),
-    Native::new("reportUncaught", 1, report_uncaught),
-    Native::new("hold", 0, hold),
-    Native::new("letGo", 0, let_go),
+    Native::new("reportUncaught", 1, dispatcher::report_uncaught),
+    Native::new("hold", 0, dispatcher::hold),
+    Native::new("letGo", 0, dispatcher::let_go),
     Native::new("setLogger", 1, logger::set),
     Native::new("isNews", 1, notices::is_news),
-    Native::new("detach", 1, detach),
-    Native::new("copy", 1, copy),
+    Native::new("detach", 1, dispatcher::detach),
+    Native::new("copy", 1, dispatcher::copy),
     Native::new("getParts", 2, multipart::parts),
-    Native::new("next", 1, dispatch::next),
+    Native::new("next", 1, dispatcher::next),
     Native::new("told", 3, pending::told),
-    Native::new("checkStatus", 1, declarative::status),
-    Native::new("checkHeader", 2, declarative::header),
+    Native::new("checkStatus", 1, declarative_response::status),
+    Native::new("checkHeader", 2, declarative_response::header),
     Native::new("appNew", 3, app::new),
     Native::new("appProxy", 3, app::trust_proxies),
     Native::new("appTcp", 2, tcp::set),
@@ -45,16 +43,16 @@ pub const ALL: &[Native] = &[
     Native::new("appAddChild", 2, adoption::add_child),
     Native::new("appRemoveChild", 2, adoption::remove_child),
     Native::new("appWatch", 1, connections::watch),
-    Native::new("appRoute", 3, app::route),
-    Native::new("appCached", 4, app::cached),
-    Native::new("appDeclarative", 4, app::declarative),
-    Native::new("appUnroute", 3, app::unroute),
-    Native::new("appWebSocket", 4, app::websocket),
-    Native::new("appListen", 4, app::listen),
+    Native::new("appRoute", 3, routes::route),
+    Native::new("appCached", 4, routes::cached),
+    Native::new("appDeclarative", 4, routes::declarative),
+    Native::new("appUnroute", 3, routes::unroute),
+    Native::new("appWebSocket", 4, routes::websocket),
+    Native::new("appListen", 4, listening::listen),
     Native::new("appListenUnix", 4, listening::listen_unix),
     Native::new("appListenDescriptor", 2, listening::listen_descriptor),
     Native::new("appClose", 1, app::close),
-    Native::new("appForget", 1, ending::forget),
+    Native::new("appForget", 1, app::forget),
     Native::new("appShutdown", 5, shutdown::shut_down),
     Native::new("appPublish", 5, app::publish),
     Native::new("appSubscribers", 2, app::subscribers),
@@ -62,8 +60,8 @@ pub const ALL: &[Native] = &[
     Native::new("clientCancel", 1, client::cancel),
     Native::new("appStats", 1, stats::stats),
     Native::new("watchDrops", 1, stats::watch_drops),
-    Native::new("listenerClose", 1, app::close_listener),
-    Native::new("listenerPort", 1, app::listener_port),
+    Native::new("listenerClose", 1, listening::close),
+    Native::new("listenerPort", 1, listening::port),
     Native::new("connectionClose", 1, connections::close),
     Native::new("reqMethod", 2, http_request::method),
     Native::new("reqUrl", 1, http_request::url),
@@ -129,75 +127,3 @@ pub const ALL: &[Native] = &[
     Native::new("kvLock", 0, store::lock),
     Native::new("kvUnlock", 0, store::unlock),
 ];
-
-/// `start(registers, onBell, level, resource)`: once per load. Records up to `level` go to stderr; none with 0. `resource`
-/// is what the bell is to `async_hooks`.
-fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let registers = Registers::new(call.env(), call.argument(0))?;
-    let mut environment = call.environment()?;
-    let level = logger::level_argument(call, 2);
-    environment.workers.start(call.env(), call.argument(1), call.argument(3), level)?;
-    environment.registers = registers;
-    environment.pending.begin_turn();
-    Ok(Value::UNDEFINED)
-}
-
-/// `exit()`: the process is about to end; what was sent leaves it first.
-fn exit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut environment = call.environment()?;
-    store::abandon_lock();
-    environment.workers.prepare_exit();
-    Ok(Value::UNDEFINED)
-}
-
-/// `causes()`: name, initiator, whether clean, and text of every close cause, in turn, by number.
-fn causes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let env = call.env();
-    let items = CloseCause::ALL.into_iter().flat_map(|cause| {
-        let verdict = cause.verdict();
-        let initiator = match verdict.initiator {
-            Initiator::Peer => "peer",
-            Initiator::Local => "local",
-            Initiator::Transport => "transport",
-        };
-        [
-            env.string(verdict.name.as_bytes()),
-            env.string(initiator.as_bytes()),
-            env.from_bool(verdict.was_clean),
-            env.string(verdict.text.as_bytes()),
-        ]
-    });
-    Ok(env.array(items))
-}
-
-/// `reportUncaught(error)`: 'uncaughtException', as for any event handler of Node that throws.
-fn report_uncaught<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    call.env().report_uncaught(call.argument(0));
-    Ok(Value::UNDEFINED)
-}
-
-/// `hold()`: commands gather until `letGo`.
-fn hold<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    call.environment()?.workers.hold();
-    Ok(Value::UNDEFINED)
-}
-
-/// `letGo()`: the end of `hold`.
-fn let_go<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut environment = call.environment()?;
-    environment.workers.let_go();
-    environment.workers.settle();
-    Ok(Value::UNDEFINED)
-}
-
-/// `copy(data)`: text or data in an ArrayBuffer of its own.
-fn copy<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let bytes = call.bytes(0)?;
-    Ok(call.env().array_buffer(&bytes))
-}
-
-/// `detach(buffer)`
-fn detach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    call.env().detach(call.argument(0));
-    Ok(Value::UNDEFINED)
-}

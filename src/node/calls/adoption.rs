@@ -11,10 +11,11 @@ use crate::bridge::id::Descriptor;
 use crate::bridge::latch::Latch;
 use crate::bridge::sync::Arc;
 use crate::io::descriptor::{Home, Registration, is_known};
-use crate::node::calls::app::PATIENCE;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::{Misuse, code_of};
 use crate::node::js::{Env, Range, Type, Value};
+use crate::node::state::apps::app::PATIENCE;
+use crate::node::turn::liveness;
 
 /// `appAdopt(app, fd, ip)`: serves a copy of a connected socket. The caller's descriptor stays the caller's.
 pub fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
@@ -22,7 +23,7 @@ pub fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let number = descriptor_number(call, 1)?;
     let ip = address_argument(call, 2)?;
     let mut environment = call.environment()?;
-    environment.app(call.number(0))?;
+    environment.apps.app(call.number(0))?;
     let (socket, port) = take(number).map_err(|error| refused(number, &error))?;
     let address = ip.map(|ip| SocketAddr::new(ip, port));
     environment.adopt(env, call.number(0), socket, address)?;
@@ -87,7 +88,7 @@ fn address_argument(call: &Call<'_>, index: usize) -> Result<Option<IpAddr>, Mis
 pub fn descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let descriptor = environment.register(call.env(), call.number(0))?;
-    environment.update_liveness(call.env());
+    liveness::update(&mut environment, call.env());
     // It has 53 bits.
     Ok(call.env().from_number(descriptor.0 as f64))
 }
@@ -96,7 +97,7 @@ pub fn descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn add_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let child = descriptor_argument(call, 1)?.filter(|child| is_known(*child));
     let mut environment = call.environment()?;
-    let (_, app) = environment.app(call.number(0))?;
+    let (_, app) = environment.apps.app(call.number(0))?;
     let child = child.ok_or_else(|| {
         Misuse::invalid_state(
             "no app has this descriptor: it is foreign, or its app or thread has been closed",
@@ -110,7 +111,7 @@ pub fn add_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn remove_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let child = descriptor_argument(call, 1)?;
     let mut environment = call.environment()?;
-    let (_, app) = environment.app(call.number(0))?;
+    let (_, app) = environment.apps.app(call.number(0))?;
     if let Some(child) = child {
         app.children.remove(child);
     }
@@ -129,14 +130,14 @@ fn descriptor_argument(call: &Call<'_>, index: usize) -> Result<Option<Descripto
 impl Environment {
     /// Makes an app known to others, unless it is.
     fn register(&mut self, env: Env<'_>, number: f64) -> Result<Descriptor, Misuse> {
-        if let Some(registration) = &self.app(number)?.1.registration {
+        if let Some(registration) = &self.apps.app(number)?.1.registration {
             return Ok(registration.descriptor());
         }
-        let (app, share) = self.prepare(env, number)?;
+        let (app, share) = self.apps.prepare(env, number, &mut self.workers)?;
         let peers = Arc::clone(self.workers.threads()?.pool.peers());
         let registration = Registration::new(Home { peers, app, share, turn: AtomicUsize::new(0) });
         let descriptor = registration.descriptor();
-        self.app(number)?.1.registration = Some(registration);
+        self.apps.app(number)?.1.registration = Some(registration);
         Ok(descriptor)
     }
 
@@ -149,8 +150,8 @@ impl Environment {
         socket: Socket,
         address: Option<SocketAddr>,
     ) -> Result<(), Misuse> {
-        let (id, share) = self.prepare(env, app)?;
-        let (_, it) = self.app(app)?;
+        let (id, share) = self.apps.prepare(env, app, &mut self.workers)?;
+        let (_, it) = self.apps.app(app)?;
         let worker = share[it.adopted % share.len()];
         it.adopted = it.adopted.wrapping_add(1);
         let done = Arc::new(Latch::new(1));
@@ -158,8 +159,8 @@ impl Environment {
         self.workers.push(worker, Command::AdoptConnection(Box::new(adoption)));
         self.workers.flush();
         done.wait(PATIENCE);
-        self.await_end(id.app);
-        self.update_liveness(env);
+        self.apps.await_end(id.app, &mut self.workers);
+        liveness::update(self, env);
         Ok(())
     }
 }

@@ -10,8 +10,6 @@ use crate::bridge::id::{AppId, ClientId};
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
 use crate::node::abi::{Register, step};
-use crate::node::calls::app::default_threads;
-use crate::node::calls::ending::NO_APP;
 use crate::node::calls::tls_options::Refusal;
 use crate::node::calls::websocket::Socket;
 use crate::node::environment::{Call, Environment, Occupant};
@@ -19,7 +17,9 @@ use crate::node::error::Misuse;
 use crate::node::js::{Env, Range, Type, Value};
 use crate::node::state::connects::Connect;
 use crate::node::state::handles::Handle;
-use crate::node::state::routes::behavior::{Behavior, Route, Target};
+use crate::node::state::routes::behavior::Behavior;
+use crate::node::state::workers::default_threads;
+use crate::node::turn::liveness;
 use crate::protocol::cause::Cause;
 use crate::protocol::connect::{ConnectFailure, ResponseFields};
 use crate::protocol::websocket::client_handshake::{ClientHandshake, InvalidUpgradeRequest, UpgradeRequest};
@@ -31,22 +31,20 @@ impl Environment {
         &mut self,
         env: Env<'_>,
         behavior: Behavior,
-        order: impl FnOnce(ClientId, &Behavior, Arc<Ledger>) -> ConnectOrder,
+        order: impl FnOnce(ClientId, Arc<Ledger>) -> ConnectOrder,
     ) -> Result<Handle, Misuse> {
         // Those that apps have started are used, too.
         let workers = self.workers.run(env, default_threads())?.workers().len();
         let worker = self.connects.next_worker(workers);
         let ledger = Arc::new(Ledger::default());
-        let behavior = Box::new(behavior);
-        let entry = self.routes.vacant_entry();
-        let connect = Connect { worker, route: entry.key(), ledger: Arc::clone(&ledger) };
-        let handle = self.connects.insert(connect)?;
+        let route = self.routes.add_client(Box::new(behavior));
+        let connect = Connect { worker, route, ledger: Arc::clone(&ledger) };
+        let handle = self.connects.insert(connect).inspect_err(|_| self.routes.remove_client(route))?;
         let client = ClientId { slot: handle.slot, generation: handle.generation };
-        let order = order(client, &behavior, ledger);
-        entry.insert(Route { app: NO_APP, target: Target::WebSocket(behavior), warned: false });
+        let order = order(client, ledger);
         self.workers.push(worker, Command::Connect(Box::new(order)));
         self.workers.settle();
-        self.update_liveness(env);
+        liveness::update(self, env);
         Ok(handle)
     }
 
@@ -69,7 +67,7 @@ impl Environment {
                 None
             }
             (ConnectOutcome::Failed(failure), Some(connect)) => {
-                self.routes.try_remove(connect.route);
+                self.routes.remove_client(connect.route);
                 self.registers.set(Register::Connect, handle.to_number());
                 Some((step::NOT_CONNECTED, failure_values(env, &failure)))
             }
@@ -89,7 +87,7 @@ impl Environment {
         let Ok(socket) = self.sockets.insert(Socket::new(connection, AppId::CLIENTS, route, ledger, peer))
         else {
             // 16.7 million WebSockets are open.
-            self.routes.try_remove(route);
+            self.routes.remove_client(route);
             self.workers.push(connection.worker, Command::CloseConnection { connection });
             self.registers.set(Register::Connect, client.to_number());
             let text = env.string(b"too many WebSockets are open");
@@ -148,14 +146,15 @@ pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     };
     let handshake = ClientHandshake::new(request).map_err(refused)?;
     let tls = tls(env, call.argument(6))?;
-    let handle = call.environment()?.connect(env, behavior, |client, behavior, ledger| ConnectOrder {
+    let rules = Arc::clone(&behavior.rules);
+    let handle = call.environment()?.connect(env, behavior, |client, ledger| ConnectOrder {
         client,
         host,
         port,
         tls,
         handshake,
         timeout: (timeout > 0).then(|| Duration::from_millis(timeout)),
-        rules: Arc::clone(&behavior.rules),
+        rules,
         ledger,
     })?;
     Ok(env.from_number(handle.to_number()))
@@ -221,11 +220,11 @@ pub fn cancel<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     else {
         return Ok(Value::UNDEFINED);
     };
-    environment.routes.try_remove(connect.route);
+    environment.routes.remove_client(connect.route);
     let client = ClientId { slot: handle.slot, generation: handle.generation };
     environment.workers.push(connect.worker, Command::CancelConnect { client });
     environment.workers.settle();
-    environment.update_liveness(call.env());
+    liveness::update(&mut environment, call.env());
     Ok(Value::UNDEFINED)
 }
 

@@ -19,9 +19,9 @@ use crate::node::error::Misuse;
 use crate::node::js::Value;
 use crate::node::state::handles::Handle;
 use crate::node::state::pending::PendingEvent;
+use crate::node::state::routes::cache::Recording;
 use crate::node::state::routes::router::Params;
 use crate::node::state::workers::Workers;
-use crate::node::turn::cached_route::Recording;
 use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead, overridden};
 use crate::protocol::http::head::{BodyLength, HeaderField, Span, Version, is_field_value, is_token};
 use crate::protocol::websocket::extensions::has_broken_compression;
@@ -319,8 +319,7 @@ impl Environment {
         extensions: &[u8],
         route: usize,
     ) -> Result<Handle, Misuse> {
-        let target = self.routes.get(route).map(|route| &route.target);
-        let Some(crate::node::state::routes::behavior::Target::WebSocket(behavior)) = target else {
+        let Some(behavior) = self.routes.behavior(route) else {
             return Err(Misuse::invalid_type("context must be the one that the upgrade handler got"));
         };
         let (rules, compression) = (Arc::clone(&behavior.rules), behavior.compression);
@@ -363,7 +362,7 @@ impl Environment {
         let fields = Slice::tail(arena, start);
         let command = Command::Upgrade { to, accept, protocol, fields, agreement, rules, ledger };
         self.workers.push(worker, command);
-        if let Some(stats) = self.stats(app) {
+        if let Some(stats) = self.apps.stats(app) {
             stats.note_opened();
         }
         self.finish_exchange(handle);

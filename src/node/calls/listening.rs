@@ -1,15 +1,104 @@
-//! Listening on what is no TCP port of our own: Unix sockets, and sockets that somebody else has bound.
+//! Listening sockets: TCP ports, Unix sockets, and sockets that somebody else has bound.
 
 use std::io;
 use std::path::PathBuf;
 
 use socket2::Socket;
 
-use crate::io::listener::{Access, Address, Group};
+use crate::bridge::command::{Command, ListenOrder, SocketFile};
+use crate::bridge::latch::Latch;
+use crate::bridge::sync::Arc;
+use crate::io::listener::{Access, Address, Group, bind, identify};
 use crate::node::calls::adoption::{descriptor_number, os_code};
-use crate::node::environment::Call;
-use crate::node::error::Misuse;
-use crate::node::js::{Range, Type, Value};
+use crate::node::environment::{Call, Environment};
+use crate::node::error::{Misuse, code_of};
+use crate::node::js::{Env, Range, Type, Value};
+use crate::node::state::apps::app::PATIENCE;
+use crate::node::state::handles::Handle;
+use crate::node::turn::liveness;
+
+/// `appListen(app, host, port, options)`: returns the handle of the listening socket.
+pub fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    let host = call.optional_text(1)?.filter(|host| !host.is_empty());
+    let port = call.port(2)?;
+    let exclusive = env.number(call.argument(3)).is_some_and(|options| options as u32 & EXCLUSIVE_PORT != 0);
+    let address = Address::Tcp { host, port, exclusive };
+    let handle = listen_on(&mut *call.environment()?, env, call.number(0), address)?;
+    Ok(env.from_number(handle.to_number()))
+}
+
+/// `listenerClose(listener)`: the port is free on return. Nothing if it is closed already: who ends a program twice means no
+/// harm.
+pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut guard = call.environment()?;
+    let environment = &mut *guard;
+    let handle = call.handle::<Handle>(0);
+    let Some(listener) = handle.and_then(|handle| environment.apps.remove_listener(handle)) else {
+        return Ok(Value::UNDEFINED);
+    };
+    // A socket that listens keeps the threads running, so somebody releases this.
+    let done = Arc::new(Latch::new(1));
+    let command = Command::StopListening { listener: listener.id, done: Arc::clone(&done) };
+    environment.workers.push(listener.worker, command);
+    environment.workers.flush();
+    done.wait(PATIENCE);
+    environment.apps.await_end(listener.app.app, &mut environment.workers);
+    liveness::update(environment, call.env());
+    Ok(Value::UNDEFINED)
+}
+
+/// `listenerPort(listener)`: −1 if it is closed, and for a Unix socket.
+pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let environment = call.environment()?;
+    let listener = call.handle::<Handle>(0).and_then(|handle| environment.apps.listener(handle).copied());
+    let port = listener.map(|listener| listener.port).filter(|port| *port != 0);
+    Ok(call.env().from_number(port.map_or(-1.0, f64::from)))
+}
+
+/// Binds a socket and accepts on it.
+fn listen_on(
+    environment: &mut Environment,
+    env: Env<'_>,
+    number: f64,
+    address: Address,
+) -> Result<Handle, Misuse> {
+    environment.apps.app(number)?;
+    let (socket, port) = bind(&address).map_err(|error| refused(&address, &error))?;
+    let file = match address {
+        Address::Tcp { .. } => None,
+        Address::Unix(path, _) => Some(SocketFile { identity: identify(&path), path }),
+    };
+    accept_on(environment, env, number, socket, port, file)
+}
+
+/// Accepts on a socket that listens. `file` is to be removed when it closes.
+fn accept_on(
+    environment: &mut Environment,
+    env: Env<'_>,
+    number: f64,
+    socket: Socket,
+    port: u16,
+    file: Option<SocketFile>,
+) -> Result<Handle, Misuse> {
+    let (app, share) = environment.apps.prepare(env, number, &mut environment.workers)?;
+    let (handle, listener) = environment.apps.add_listener(app, &share, port)?;
+    let children = Arc::clone(&environment.apps.app(number)?.1.children);
+    let order = ListenOrder { socket, listener: listener.id, app, share, children, file };
+    environment.workers.push(listener.worker, Command::Listen(Box::new(order)));
+    environment.workers.settle();
+    liveness::update(environment, env);
+    Ok(handle)
+}
+
+fn refused(address: &Address, error: &io::Error) -> Misuse {
+    let place = match address {
+        Address::Tcp { host, port, .. } => format!("{}:{port}", host.as_deref().unwrap_or("*")),
+        Address::Unix(path, _) => path.display().to_string(),
+    };
+    let code = code_of(error);
+    Misuse::system(code, format!("listen {code}: {error}: {place}"))
+}
 
 /// `appListenUnix(app, path, mode, group)`: returns the handle of the listening socket.
 pub fn listen_unix<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
@@ -19,7 +108,7 @@ pub fn listen_unix<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     }
     let access = access_arguments(call)?;
     let address = Address::Unix(PathBuf::from(path), access);
-    let handle = call.environment()?.listen(call.env(), call.number(0), address)?;
+    let handle = listen_on(&mut *call.environment()?, call.env(), call.number(0), address)?;
     Ok(call.env().from_number(handle.to_number()))
 }
 
@@ -43,9 +132,9 @@ fn access_arguments(call: &Call<'_>) -> Result<Access, Misuse> {
 pub fn listen_descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let number = descriptor_number(call, 1)?;
     let mut environment = call.environment()?;
-    environment.app(call.number(0))?;
-    let (socket, port) = take(number).map_err(|error| refused(number, &error))?;
-    let handle = environment.accept_on(call.env(), call.number(0), socket, port, None)?;
+    environment.apps.app(call.number(0))?;
+    let (socket, port) = take(number).map_err(|error| descriptor_refused(number, &error))?;
+    let handle = accept_on(&mut environment, call.env(), call.number(0), socket, port, None)?;
     Ok(call.env().from_number(handle.to_number()))
 }
 
@@ -60,7 +149,7 @@ fn take(_: u32) -> io::Result<(Socket, u16)> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-fn refused(number: u32, error: &io::Error) -> Misuse {
+fn descriptor_refused(number: u32, error: &io::Error) -> Misuse {
     if (error.kind(), error.raw_os_error()) == (io::ErrorKind::InvalidInput, None) {
         let text = format!("listen EINVAL: fd {number} must be a TCP or a Unix stream socket");
         return Misuse::system("EINVAL", text);
@@ -73,3 +162,6 @@ fn refused(number: u32, error: &io::Error) -> Misuse {
 const MODE: Range = Range { min: 0, max: 0o777, default: 0o700 };
 /// The largest number stands for none.
 const GROUP: Range = Range { min: 0, max: u32::MAX as u64 - 1, default: 0 };
+
+/// `LIBUS_LISTEN_EXCLUSIVE_PORT`
+const EXCLUSIVE_PORT: u32 = 1;

@@ -15,6 +15,7 @@ use crate::node::js::Payload;
 use crate::node::js::{Env, Type, Value};
 use crate::node::state::burst::Burst;
 use crate::node::state::handles::Handle;
+use crate::node::turn::cached_route::{keep_recording, record};
 use crate::protocol::http::encode::{FieldFlags, Framing};
 
 /// What has been accepted of the body of a response.
@@ -164,7 +165,7 @@ impl Environment {
         exchange.output.written += u64::from(data.len);
         let is_long = exchange.output.burst.add(u64::from(data.len), asked);
         let is_enough = exchange.output.is_enough_to_begin_with();
-        self.record(handle, data);
+        record(exchange, data, &mut self.workers);
         self.workers.push(to.connection.worker, Command::WriteBody { to, data });
         if is_enough {
             self.workers.hand_over(to.connection.worker);
@@ -274,7 +275,9 @@ pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (is_all, is_complete) = if is_whole && length <= environment.find_room(handle) {
         environment.workers.flush_if_long();
         let data = environment.copy_piece(to.connection.worker, &chunk, 0..chunk.length());
-        environment.record(handle, data);
+        if let Some(exchange) = environment.exchanges.get_mut(handle) {
+            record(exchange, data, &mut environment.workers);
+        }
         if let Some((to, head)) = environment.take_head(handle, Framing::Length(total)) {
             let command = Command::Respond { to, head, body: data, close: false };
             environment.workers.push(to.connection.worker, command);
@@ -293,7 +296,9 @@ pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         (taken == length, is_complete)
     };
     if is_complete {
-        environment.keep_recording(handle);
+        if let Some(exchange) = environment.exchanges.get_mut(handle) {
+            keep_recording(exchange, &mut environment.routes);
+        }
         environment.finish_exchange(handle);
     } else if !is_all {
         environment.await_room(handle);
@@ -387,13 +392,16 @@ pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `resEnd(response, body, closeConnection)`
 pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut environment = call.environment()?;
+    let mut guard = call.environment()?;
+    let environment = &mut *guard;
     let (handle, exchange) = environment.response(call.number(0))?;
     let (to, stage, worker) = (exchange.to, exchange.stage, exchange.to.connection.worker);
     let body = append_payload(call, &mut environment.workers, worker, 1)?;
     let close = call.truthy(2);
     if stage == Stage::Waiting {
-        environment.record(handle, body);
+        if let Some(exchange) = environment.exchanges.get_mut(handle) {
+            record(exchange, body, &mut environment.workers);
+        }
         let framing = Framing::Length(u64::from(body.len));
         if let Some((to, head)) = environment.take_head(handle, framing) {
             environment.workers.push(worker, Command::Respond { to, head, body, close });
@@ -404,7 +412,9 @@ pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         }
         environment.workers.push(worker, Command::FinishResponse { to, close });
     }
-    environment.keep_recording(handle);
+    if let Some(exchange) = environment.exchanges.get_mut(handle) {
+        keep_recording(exchange, &mut environment.routes);
+    }
     environment.finish_exchange(handle);
     environment.workers.settle();
     Ok(Value::UNDEFINED)

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::bridge::command::Command;
-use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::sync::Arc;
+use crate::node::calls::routes::drop_route;
 use crate::node::calls::tls_options::{Refusal, read};
-use crate::node::environment::{Call, Environment};
+use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Range, Type, Value};
+use crate::node::state::apps::app::App;
 use crate::node::state::handles::Handle;
+use crate::node::state::workers::Workers;
 use crate::tls::names::{Answer, ServerNames, normalize};
 use crate::tls::options::{Evaluation, Options, Settings};
 use crate::tls::setup::{HandshakeLimits, TlsSetup};
@@ -22,9 +23,9 @@ pub fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let limits = handshake_limits(env, call.argument(2), call.argument(3))?;
     let options = read(env, call.argument(1)).map_err(|refusal| refusal.thrown(CONSTRUCTION))?;
     let mut environment = call.environment()?;
-    let settings = environment.evaluate(&options, None, CONSTRUCTION)?;
+    let settings = evaluate(&options, None, &environment.workers, CONSTRUCTION)?;
     let config = settings.server_config().map_err(|error| Refusal::from(error).thrown(CONSTRUCTION))?;
-    let (_, app) = environment.app(call.number(0))?;
+    let (_, app) = environment.apps.app(call.number(0))?;
     app.setup.tls = Some(Arc::new(TlsSetup::new(ServerNames::new(config), limits)));
     app.domains.settings = Some(settings);
     Ok(Value::UNDEFINED)
@@ -35,12 +36,12 @@ pub fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn add_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, pattern) = (call.env(), pattern_argument(call, 1)?);
     let mut environment = call.environment()?;
-    let (_, app) = environment.app(call.number(0))?;
+    let (_, app) = environment.apps.app(call.number(0))?;
     let Some(base) = app.domains.settings.clone() else { return Ok(Value::UNDEFINED) };
     // Nobody else can hold it: reading runs no JavaScript.
     let options = read(env, call.argument(2)).map_err(|refusal| refusal.thrown("addServerName"))?;
-    let settings = environment.evaluate(&options, Some(&base), "addServerName")?;
-    environment.set_domain(call.number(0), pattern, settings, "addServerName")?;
+    let settings = evaluate(&options, Some(&base), &environment.workers, "addServerName")?;
+    set_domain(environment.apps.app(call.number(0))?.1, pattern, settings, "addServerName")?;
     Ok(Value::UNDEFINED)
 }
 
@@ -55,12 +56,12 @@ pub fn lower_record_limit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn remove_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, pattern) = (call.env(), pattern_argument(call, 1)?);
     let mut environment = call.environment()?;
-    let (_, app) = environment.app(call.number(0))?;
+    let (_, app) = environment.apps.app(call.number(0))?;
     if let Some(tls) = &app.setup.tls {
         tls.names.remove(&pattern);
     }
     let handlers = app.domains.remove(&pattern).map(|router| router.handlers()).unwrap_or_default();
-    let removed: Vec<_> = handlers.into_iter().map(|handler| environment.drop_route(handler)).collect();
+    let removed: Vec<_> = handlers.into_iter().map(|handler| drop_route(&mut environment, handler)).collect();
     Ok(env.array(removed.into_iter().map(|id| env.from_number(id as f64))))
 }
 
@@ -73,7 +74,7 @@ pub fn set_certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         Type::Number | Type::String | Type::Boolean | Type::Other => Some(pattern_argument(call, 1)?),
     };
     let mut environment = call.environment()?;
-    let (_, app) = environment.app(call.number(0))?;
+    let (_, app) = environment.apps.app(call.number(0))?;
     let (Some(tls), Some(base)) = (app.setup.tls.clone(), app.domains.settings.as_ref()) else {
         return Err(Misuse::invalid_state("setCertificate failed: this app does not speak TLS"));
     };
@@ -85,14 +86,16 @@ pub fn set_certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         })?,
     };
     let options = read(env, call.argument(2)).map_err(|refusal| refusal.thrown("setCertificate"))?;
-    let settings = environment.evaluate(&options, Some(&base), "setCertificate")?;
+    let settings = evaluate(&options, Some(&base), &environment.workers, "setCertificate")?;
     match pattern {
-        Some(pattern) => environment.set_domain(call.number(0), pattern, settings, "setCertificate")?,
+        Some(pattern) => {
+            set_domain(environment.apps.app(call.number(0))?.1, pattern, settings, "setCertificate")?
+        }
         None => {
             let config =
                 settings.server_config().map_err(|error| Refusal::from(error).thrown("setCertificate"))?;
             tls.names.set_default(config);
-            environment.app(call.number(0))?.1.domains.settings = Some(settings);
+            environment.apps.app(call.number(0))?.1.domains.settings = Some(settings);
         }
     }
     Ok(Value::UNDEFINED)
@@ -103,7 +106,7 @@ pub fn set_certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn select_domain<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let name = call.bytes(1)?;
     let mut environment = call.environment()?;
-    let (_, app) = environment.app(call.number(0))?;
+    let (_, app) = environment.apps.app(call.number(0))?;
     let answer = app.setup.tls.as_ref().and_then(|tls| tls.names.find(&String::from_utf8_lossy(&name)));
     app.domains.select(answer.and_then(|answer| answer.domain));
     Ok(Value::UNDEFINED)
@@ -113,7 +116,7 @@ pub fn select_domain<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// for it.
 pub fn ask_for_names<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let (_, app) = environment.app(call.number(0))?;
+    let (_, app) = environment.apps.app(call.number(0))?;
     if let Some(tls) = &app.setup.tls {
         tls.names.ask();
     }
@@ -122,70 +125,40 @@ pub fn ask_for_names<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `handshakeResume(handshake)`: JavaScript was asked for the name. A handshake that is over by now stays so.
 pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut environment = call.environment()?;
-    let handle = call.handle::<Handle>(0);
-    if let Some(connection) = handle.and_then(|handle| environment.handshakes.remove(handle)) {
-        environment.resume_handshake(connection);
+    let mut guard = call.environment()?;
+    let environment = &mut *guard;
+    if let Some(handle) = call.handle::<Handle>(0) {
+        environment.handshakes.resume(handle, &mut environment.workers);
         environment.workers.settle();
     }
     Ok(Value::UNDEFINED)
 }
 
-impl Environment {
-    /// What options come to. Remarks go to the log.
-    #[expect(clippy::disallowed_methods, reason = "the date of a certificate is no time of the engine")]
-    fn evaluate(
-        &self,
-        options: &Options,
-        base: Option<&Settings>,
-        what: &'static str,
-    ) -> Result<Settings, Misuse> {
-        let Evaluation { settings, remarks } = Settings::evaluate(options, base, SystemTime::now())
-            .map_err(|error| Refusal::from(error).thrown(what))?;
-        if let Some(journal) = self.workers.journal() {
-            for remark in remarks {
-                journal.scope(|| tracing::warn!(call = what, remark, "questionable TLS option"));
-            }
+/// What options come to. Remarks go to the log.
+#[expect(clippy::disallowed_methods, reason = "the date of a certificate is no time of the engine")]
+fn evaluate(
+    options: &Options,
+    base: Option<&Settings>,
+    workers: &Workers,
+    what: &'static str,
+) -> Result<Settings, Misuse> {
+    let Evaluation { settings, remarks } = Settings::evaluate(options, base, SystemTime::now())
+        .map_err(|error| Refusal::from(error).thrown(what))?;
+    if let Some(journal) = workers.journal() {
+        for remark in remarks {
+            journal.scope(|| tracing::warn!(call = what, remark, "questionable TLS option"));
         }
-        Ok(settings)
     }
+    Ok(settings)
+}
 
-    fn set_domain(
-        &mut self,
-        app: f64,
-        pattern: String,
-        settings: Settings,
-        what: &'static str,
-    ) -> Result<(), Misuse> {
-        let config = settings.server_config().map_err(|error| Refusal::from(error).thrown(what))?;
-        let (_, app) = self.app(app)?;
-        let domain = Some(app.domains.set(pattern.clone(), settings));
-        if let Some(tls) = &app.setup.tls {
-            tls.names.set(&pattern, &Answer { config, domain });
-        }
-        Ok(())
+fn set_domain(app: &mut App, pattern: String, settings: Settings, what: &'static str) -> Result<(), Misuse> {
+    let config = settings.server_config().map_err(|error| Refusal::from(error).thrown(what))?;
+    let domain = Some(app.domains.set(pattern.clone(), settings));
+    if let Some(tls) = &app.setup.tls {
+        tls.names.set(&pattern, &Answer { config, domain });
     }
-
-    /// A handshake waits for a server name that was unknown to the worker. Returns its handle, if JavaScript is to be
-    /// asked: by now the name may have been added.
-    pub fn await_name(&mut self, connection: ConnectionId, app: AppId, name: &str) -> Option<Handle> {
-        let it = self.apps.get(app.app)?;
-        let is_known = it.setup.tls.as_ref().is_none_or(|tls| tls.names.knows(name));
-        if is_known || !it.serves(app.epoch) {
-            self.resume_handshake(connection);
-            return None;
-        }
-        if let Ok(handle) = self.handshakes.insert(connection) {
-            return Some(handle);
-        }
-        // 16.7 million of them wait.
-        self.resume_handshake(connection);
-        None
-    }
-
-    fn resume_handshake(&mut self, connection: ConnectionId) {
-        self.workers.push(connection.worker, Command::ResumeHandshake { connection });
-    }
+    Ok(())
 }
 
 fn pattern_argument(call: &Call<'_>, index: usize) -> Result<String, Misuse> {

@@ -17,7 +17,7 @@ use crate::node::state::burst::Burst;
 use crate::node::state::handles::Handle;
 use crate::node::state::pending::PendingEvent;
 use crate::node::state::pubsub::Subscriptions;
-use crate::node::state::routes::behavior::{Behavior, Handlers, Target};
+use crate::node::state::routes::behavior::Handlers;
 use crate::node::state::topics::Change;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
@@ -154,31 +154,23 @@ impl Environment {
         self.sockets.get_mut(handle).map(|socket| (handle, socket)).ok_or_else(Misuse::websocket_closed)
     }
 
-    /// The options of a WebSocket's route.
-    #[must_use]
-    pub fn behavior(&self, route: usize) -> Option<&Behavior> {
-        match &self.routes.get(route)?.target {
-            Target::WebSocket(behavior) => Some(behavior),
-            Target::Handler | Target::Cached(_) | Target::Declarative(_) | Target::NotFound => None,
-        }
-    }
-
     /// The WebSocket is closed as far as JavaScript is concerned: its handle is refused from now on, and nothing that
     /// arrives for it is of interest. What its topics lost can be taken as departures. Fills the registers for the close
     /// handler.
     pub fn close_socket(&mut self, handle: Handle, code: u16, cause: CloseCause) {
         let Some(socket) = self.sockets.remove(handle) else { return };
-        if let Some(stats) = self.stats(socket.app) {
+        if let Some(stats) = self.apps.stats(socket.app) {
             stats.note_closed(cause);
         }
         if self.occupants.get(socket.connection) == Occupant::Socket(handle) {
             self.occupants.set(socket.connection, Occupant::Nobody);
         }
-        let wanted = self.behavior(socket.route).is_some_and(|it| it.handlers.has(Handlers::SUBSCRIPTION));
+        let wanted =
+            self.routes.behavior(socket.route).is_some_and(|it| it.handlers.has(Handlers::SUBSCRIPTION));
         let left = self.pubsub.leave_all(&socket.topics, socket.connection.worker, wanted);
         if socket.app == AppId::CLIENTS {
             // Each has its options for itself.
-            self.routes.try_remove(socket.route);
+            self.routes.remove_client(socket.route);
         }
         self.registers.set(Register::Slot, f64::from(handle.slot));
         self.registers.set(Register::Code, f64::from(code));
@@ -224,7 +216,7 @@ impl Environment {
             return true;
         }
         let outstanding = socket.ledger.outstanding(socket.accepted);
-        let Some(behavior) = self.behavior(socket.route) else { return false };
+        let Some(behavior) = self.routes.behavior(socket.route) else { return false };
         if !behavior.rules.must_drop(outstanding) {
             return false;
         }
@@ -242,7 +234,7 @@ impl Environment {
 
     /// Whether `closeOnBackpressureLimit` is set.
     fn closes_at_limit(&self, handle: Handle) -> bool {
-        let behavior = self.sockets.get(handle).and_then(|socket| self.behavior(socket.route));
+        let behavior = self.sockets.get(handle).and_then(|socket| self.routes.behavior(socket.route));
         behavior.is_some_and(|behavior| behavior.rules.on_limit == OnLimit::Close)
     }
 
@@ -448,7 +440,7 @@ fn transmit<'c>(
 impl Environment {
     /// Whether anybody wants to know of a message that is dropped.
     fn wants_dropped(&self, handle: Handle) -> bool {
-        let behavior = self.sockets.get(handle).and_then(|socket| self.behavior(socket.route));
+        let behavior = self.sockets.get(handle).and_then(|socket| self.routes.behavior(socket.route));
         let has_handler = behavior.is_some_and(|behavior| behavior.handlers.has(Handlers::DROPPED));
         has_handler || self.dispatcher.tells_drops
     }
@@ -457,7 +449,7 @@ impl Environment {
     fn note_dropped(&mut self, socket: Handle, app: AppId, droppable: Droppable, message: Option<Vec<u8>>) {
         let kind = match droppable {
             Droppable::Yes(kind) => {
-                if let Some(stats) = self.stats(app) {
+                if let Some(stats) = self.apps.stats(app) {
                     stats.note_dropped();
                 }
                 kind

@@ -3,14 +3,18 @@
 
 pub mod apps;
 pub mod burst;
+pub mod connections;
 pub mod connects;
+pub mod dispatcher;
 pub mod doorbell;
 pub mod handles;
+pub mod handshakes;
 pub mod outgoing;
 pub mod pending;
 pub mod prepared_head;
 pub mod pubsub;
 pub mod routes;
+pub mod shutdowns;
 pub mod store_lock;
 pub mod topics;
 pub mod workers;

@@ -24,7 +24,7 @@ pub struct Workers {
     /// How they get attention.
     doorbell: Doorbell,
     /// `None` before [`Self::start`], and after the end.
-    pub(in crate::node) threads: Option<Threads>,
+    threads: Option<Threads>,
     /// Commands being gathered.
     outgoing: Outgoing,
     /// The process is about to end: whatever is sent from now on is waited for, in all no longer than this.
@@ -72,8 +72,8 @@ impl Workers {
     ///
     /// # Errors
     /// `lib/` has not called `start` yet.
-    pub fn threads(&mut self) -> Result<&mut Threads, Misuse> {
-        self.threads.as_mut().ok_or_else(Misuse::bug)
+    pub fn threads(&self) -> Result<&Threads, Misuse> {
+        self.threads.as_ref().ok_or_else(Misuse::bug)
     }
 
     /// Starts the I/O threads, of which at least `count` are wanted, unless they run.
@@ -267,6 +267,13 @@ impl Workers {
         self.ask_all(Command::Flush, patience);
         started.elapsed()
     }
+}
+
+/// How many threads an app has unless it says so: one on a machine of one or two cores, at most four, because Node's thread
+/// needs a core, too.
+#[must_use]
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, 4))
 }
 
 /// How long the end of the process may wait for peers that do not take what is queued; and how long, in all, for what is

@@ -14,141 +14,73 @@
 //! up all others. So where nothing is kept, every request goes to the handler.
 
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
 use crate::node::calls::http_response::{Exchange, Stage};
 use crate::node::environment::Environment;
-use crate::node::error::Misuse;
-use crate::node::js::{Env, Type, Value};
 use crate::node::state::handles::Handle;
 use crate::node::state::prepared_head::PreparedHead;
-use crate::node::state::routes::behavior::Target;
-use crate::node::state::routes::cache::{Entry, Expiry, Finding, MAX_ENTRY_BYTES};
+use crate::node::state::routes::Routes;
+use crate::node::state::routes::cache::{CachedRoute, Entry, Finding, Recording};
+use crate::node::state::workers::Workers;
 use crate::protocol::http::encode::FieldFlags;
 use crate::protocol::http::head::{members, trim};
 use crate::protocol::time::Timestamp;
 
-/// A route whose answers are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CachedRoute {
-    /// Which one, in keys: unlike the numbers of handlers it is not given to another route later.
-    pub serial: u64,
-    /// For how long.
-    pub expiry: Expiry,
-}
-
-/// An answer that is being written down while the handler sends it.
-#[derive(Debug)]
-pub struct Recording {
-    /// The [`CachedRoute::serial`] of its route.
-    serial: u64,
-    /// Where it will be kept.
-    key: Vec<u8>,
-    /// The body so far; `None` once it is too long to be kept.
-    body: Option<Vec<u8>>,
-}
-
-impl Expiry {
-    /// Checks the options of `get`.
-    ///
-    /// # Errors
-    /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
-    pub fn parse(env: Env<'_>, lower: Value<'_>, upper: Value<'_>) -> Result<Self, Misuse> {
-        let lower = seconds(env, lower, "lowerExpiry", Duration::ZERO)?;
-        let upper = seconds(env, upper, "upperExpiry", lower)?;
-        if upper < lower {
-            return Err(Misuse::out_of_range("upperExpiry must not be less than lowerExpiry"));
-        }
-        Ok(Self { lower, upper })
+/// Answers a request of a cached route, if an answer is kept for it. Otherwise its handler is to be called, and what it
+/// answers may be kept.
+pub fn answer(environment: &mut Environment, handle: Handle, route: CachedRoute) -> bool {
+    // So that however many long answers a turn produces, little of them waits here.
+    environment.workers.flush_if_long();
+    let Some(exchange) = environment.exchanges.get(handle) else { return false };
+    if !may_be_shared(exchange) {
+        return false;
     }
-}
-
-fn seconds(env: Env<'_>, value: Value<'_>, name: &str, default: Duration) -> Result<Duration, Misuse> {
-    if env.type_of(value) == Type::Nothing {
-        return Ok(default);
-    }
-    let Some(number) = env.number(value) else {
-        return Err(Misuse::invalid_type(format!("{name} must be a number")));
+    // The answer to a HEAD may lack the body that the next GET wants.
+    let may_be_kept = exchange.method.of(&exchange.head) == b"GET";
+    let (to, worker) = (exchange.to, exchange.to.connection.worker);
+    let key = key(route.serial, exchange);
+    let is_under_way = |response: Handle| {
+        let exchange = environment.exchanges.get(response);
+        exchange.is_some_and(|it| it.stage != Stage::Over && it.recording.is_some())
     };
-    if !(0.0..=MAX_SECONDS).contains(&number) {
-        let text = format!("{name} must be a number of seconds from 0 to {MAX_SECONDS}, got {number}");
-        return Err(Misuse::out_of_range(text));
+    let kept = match environment.routes.cache.find(&key, route.expiry, now()) {
+        Finding::Fresh(entry) => Some(entry),
+        Finding::Stale(entry) if entry.successor.is_some_and(is_under_way) => Some(&*entry),
+        Finding::Stale(entry) if may_be_kept => {
+            entry.successor = Some(handle);
+            None
+        }
+        Finding::Stale(_) | Finding::Nothing => None,
+    };
+    if let Some(Entry { head, body, .. }) = kept {
+        let head = head.lay_out(&mut environment.workers, worker);
+        let body = environment.workers.copy(worker, body);
+        environment.workers.push(worker, Command::Respond { to, head, body, close: false });
+        environment.finish_exchange(handle);
+        return true;
     }
-    Ok(Duration::from_secs_f64(number))
+    if may_be_kept && let Some(exchange) = environment.exchanges.get_mut(handle) {
+        exchange.recording = Some(Recording { serial: route.serial, key, body: Some(Vec::new()) });
+    }
+    false
 }
 
-impl Environment {
-    /// Answers a request of a cached route, if an answer is kept for it. Otherwise its handler is to be called, and what
-    /// it answers may be kept.
-    pub fn answer_from_cache(&mut self, handle: Handle, route: CachedRoute) -> bool {
-        // So that however many long answers a turn produces, little of them waits here.
-        self.workers.flush_if_long();
-        let Some(exchange) = self.exchanges.get(handle) else { return false };
-        if !may_be_shared(exchange) {
-            return false;
-        }
-        // The answer to a HEAD may lack the body that the next GET wants.
-        let may_be_kept = exchange.method.of(&exchange.head) == b"GET";
-        let (to, worker) = (exchange.to, exchange.to.connection.worker);
-        let key = key(route.serial, exchange);
-        let is_under_way = |response: Handle| {
-            let exchange = self.exchanges.get(response);
-            exchange.is_some_and(|it| it.stage != Stage::Over && it.recording.is_some())
-        };
-        let kept = match self.cache.find(&key, route.expiry, now()) {
-            Finding::Fresh(entry) => Some(entry),
-            Finding::Stale(entry) if entry.successor.is_some_and(is_under_way) => Some(&*entry),
-            Finding::Stale(entry) if may_be_kept => {
-                entry.successor = Some(handle);
-                None
-            }
-            Finding::Stale(_) | Finding::Nothing => None,
-        };
-        if let Some(Entry { head, body, .. }) = kept {
-            let head = head.lay_out(&mut self.workers, worker);
-            let body = self.workers.copy(worker, body);
-            self.workers.push(worker, Command::Respond { to, head, body, close: false });
-            self.finish_exchange(handle);
-            return true;
-        }
-        if may_be_kept && let Some(exchange) = self.exchanges.get_mut(handle) {
-            exchange.recording = Some(Recording { serial: route.serial, key, body: Some(Vec::new()) });
-        }
-        false
+/// A piece of a body is being sent.
+pub fn record(exchange: &mut Exchange, data: Slice, workers: &mut Workers) {
+    if let Some(recording) = &mut exchange.recording {
+        recording.append(data.of(workers.arena(exchange.to.connection.worker)));
     }
+}
 
-    /// A piece of a body is being sent.
-    pub fn record(&mut self, handle: Handle, data: Slice) {
-        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
-        let Some(Recording { body: recorded @ Some(_), .. }) = &mut exchange.recording else { return };
-        let Some(body) = recorded else { return };
-        if body.len() + data.len as usize > MAX_ENTRY_BYTES {
-            *recorded = None;
-            return;
-        }
-        body.extend_from_slice(data.of(self.workers.arena(exchange.to.connection.worker)));
-    }
-
-    /// A response is complete: keeps what was recorded of it, unless that is not what its first `tryEnd` announced.
-    pub fn keep_recording(&mut self, handle: Handle) {
-        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
-        if !exchange.output.is_as_announced() {
-            exchange.recording = None;
-        }
-        let Some(Recording { serial, key, body: Some(body) }) = exchange.recording.take() else { return };
-        // The handler may have taken its time, and the route may be another one's by now.
-        let route = self.routes.get(exchange.route).map(|route| &route.target);
-        let is_current = matches!(route, Some(Target::Cached(route)) if route.serial == serial);
-        if is_current && let Some(head) = keepable_head(&exchange.status, &exchange.fields) {
-            self.cache.insert(key, Entry { head, body, made: now(), successor: None });
-        }
-    }
-
-    /// Forgets the answers of a route that is no more.
-    pub fn forget_answers(&mut self, route: CachedRoute) {
-        self.cache.forget(&route.serial.to_be_bytes());
+/// A response is complete: keeps what was recorded of it, unless that is not what its first `tryEnd` announced.
+pub fn keep_recording(exchange: &mut Exchange, routes: &mut Routes) {
+    let Some(recording) = exchange.recording.take() else { return };
+    if exchange.output.is_as_announced() {
+        let head = || keepable_head(&exchange.status, &exchange.fields);
+        routes.keep(exchange.route, recording, now(), head);
     }
 }
 
@@ -227,8 +159,6 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// Statuses of answers that are kept.
 const KEPT_STATUSES: [&[u8]; 10] =
     [b"200", b"203", b"204", b"300", b"301", b"302", b"307", b"308", b"404", b"410"];
-/// The longest expiry: a year.
-const MAX_SECONDS: f64 = 31_536_000.0;
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,20 @@
 //! of the environment is a function here that is given the environment, or just those parts. Only these functions and
 //! those in `calls` write registers.
 
+pub mod app;
 pub mod cached_route;
+pub mod connection;
 pub mod declarative;
 pub mod dispatch;
+pub mod handshake;
+pub mod liveness;
+pub mod log;
 pub mod pending;
 pub mod request;
+pub mod response;
+pub mod websocket;
+
+use super::js::Value;
+
+/// Something for JavaScript to do: which of `abi::step`, and the value that comes with it.
+pub type Step<'c> = (f64, Value<'c>);

@@ -12,6 +12,7 @@ use crate::node::state::handles::Handle;
 use crate::node::state::pending::PendingEvent;
 use crate::node::state::routes::behavior::Handlers;
 use crate::node::state::topics::Change;
+use crate::node::turn::{connection, response, websocket};
 use crate::protocol::cause::CloseCause;
 
 impl Environment {
@@ -63,7 +64,7 @@ impl Environment {
     pub fn add_subscription(&mut self, socket: Handle, change: Change) -> Option<usize> {
         let route = self.sockets.get(socket)?.route;
         let mark = self.pending.len();
-        self.behavior(route)?.handlers.has(Handlers::SUBSCRIPTION).then(|| {
+        self.routes.behavior(route)?.handlers.has(Handlers::SUBSCRIPTION).then(|| {
             self.add_pending(PendingEvent::Subscription { socket, change });
             mark
         })
@@ -78,12 +79,12 @@ impl Environment {
                     self.pending_close_step(env, socket, cause, said)
                 }
                 PendingEvent::Abort { exchange, cause } => self.pending_abort_step(env, exchange, cause),
-                PendingEvent::ConnectionClosed(connection) => self.forget_connection(connection),
+                PendingEvent::ConnectionClosed(connection) => connection::forget(self, connection),
                 PendingEvent::Subscription { socket, change } => self.subscription_step(env, socket, &change),
-                PendingEvent::Dropped { socket, kind, payload } => {
-                    self.registers.set(Register::Unreported, 0.0);
-                    self.dropped_step(env, socket, kind, &payload)
-                }
+                PendingEvent::Dropped { socket, kind, payload } => self
+                    .sockets
+                    .get(socket)
+                    .map(|_| websocket::dropped_step(&mut self.registers, env, (socket, kind), &payload, 0)),
                 PendingEvent::Warning { code, text } => {
                     let items = [code, &text].map(|item| env.string(item.as_bytes()));
                     Some((step::WARNING, env.array(items)))
@@ -114,7 +115,7 @@ impl Environment {
         match said {
             // A handler of this `app.close()` has closed it for itself, which will be told.
             None if is_closing && cause != CloseCause::ApplicationClosed => None,
-            None => self.close_step(env, handle, cause),
+            None => websocket::close_step(self, env, handle, cause),
             Some((code, mut reason)) => {
                 self.close_socket(handle, code, cause);
                 if reason.is_empty() {
@@ -137,7 +138,7 @@ impl Environment {
             false if exchange.stage == Stage::Over => return None,
             false => cause,
         };
-        self.abort_step(env, handle, cause)
+        response::abort_step(self, env, handle, cause)
     }
 
     fn subscription_step<'c>(

@@ -11,217 +11,217 @@ use crate::node::calls::request_body::RequestBody;
 use crate::node::environment::{Environment, Occupant};
 use crate::node::js::{Env, Value};
 use crate::node::state::handles::Handle;
-use crate::node::state::routes::behavior::{Behavior, Handlers, Target};
-use crate::node::turn::dispatch::Outcome;
+use crate::node::state::routes::Target;
+use crate::node::state::routes::behavior::{Behavior, Handlers};
+use crate::node::turn::{Step, cached_route, declarative};
 use crate::protocol::websocket::Compression;
 use crate::protocol::websocket::handshake::{check_request, check_upgrade};
 
-impl Environment {
-    /// A request has come: finds who takes it.
-    pub(in crate::node) fn handle_request<'c>(
-        &mut self,
-        connection: ConnectionId,
-        request: RequestNumber,
-        record: usize,
-    ) -> Outcome<'c> {
-        let Some(batch) = self.dispatcher.batch() else { return Outcome::Nothing };
-        let record: RequestRecord = batch.requests[record];
-        let app = self.apps.get(record.app.app);
-        let is_served = app.is_some_and(|app| app.serves(record.app.epoch));
-        if !is_served || self.connections.refuses(connection) {
-            // The app or this connection was closed while the request was under way.
-            return Outcome::Nothing;
+/// A request has come: finds who takes it.
+pub fn received<'c>(
+    environment: &mut Environment,
+    connection: ConnectionId,
+    request: RequestNumber,
+    record: usize,
+) -> Option<Step<'c>> {
+    let batch = environment.dispatcher.batch()?;
+    let record: RequestRecord = batch.requests[record];
+    if !environment.apps.serves(record.app) || environment.connections.refuses(connection) {
+        // The app or this connection was closed while the request was under way.
+        return None;
+    }
+    let to = ResponseId { connection, request };
+    let mut exchange = match environment.spare_exchanges.pop() {
+        Some(mut spare) => {
+            spare.reset(to, record.app);
+            spare
         }
-        let to = ResponseId { connection, request };
-        let mut exchange = match self.spare_exchanges.pop() {
-            Some(mut spare) => {
-                spare.reset(to, record.app);
-                spare
-            }
-            None => Box::new(Exchange::empty(to, record.app)),
-        };
-        let fields = &batch.fields[record.first_field as usize..][..record.field_count as usize];
-        exchange.head.extend_from_slice(record.head.of(&batch.bytes));
-        exchange.request_fields.extend_from_slice(fields);
-        (exchange.method, exchange.path, exchange.query) = (record.method, record.path, record.query);
-        exchange.peer = record.peer;
-        (exchange.version, exchange.body_length) = (record.version, record.body);
-        exchange.tls_peer = record.tls_peer.map(|it| Arc::clone(&batch.tls_peers[it as usize]));
-        exchange.body = RequestBody::new(record.body);
-        match self.exchanges.insert(exchange) {
-            Ok(handle) => {
-                self.occupants.set(connection, Occupant::Exchange { request, handle });
-                self.route(handle, false)
-            }
-            Err(_) => {
-                // 16.7 million responses are outstanding; this one cannot be served.
-                self.workers.push(connection.worker, Command::AbortResponse { to });
-                Outcome::Nothing
-            }
+        None => Box::new(Exchange::empty(to, record.app)),
+    };
+    let fields = &batch.fields[record.first_field as usize..][..record.field_count as usize];
+    exchange.head.extend_from_slice(record.head.of(&batch.bytes));
+    exchange.request_fields.extend_from_slice(fields);
+    (exchange.method, exchange.path, exchange.query) = (record.method, record.path, record.query);
+    exchange.peer = record.peer;
+    (exchange.version, exchange.body_length) = (record.version, record.body);
+    exchange.tls_peer = record.tls_peer.map(|it| Arc::clone(&batch.tls_peers[it as usize]));
+    exchange.body = RequestBody::new(record.body);
+    match environment.exchanges.insert(exchange) {
+        Ok(handle) => {
+            environment.occupants.set(connection, Occupant::Exchange { request, handle });
+            route(environment, handle, false)
+        }
+        Err(_) => {
+            // 16.7 million responses are outstanding; this one cannot be served.
+            environment.workers.push(connection.worker, Command::AbortResponse { to });
+            None
         }
     }
+}
 
-    /// Finds the next candidate for a request: the first one, or the one after those that yielded.
-    fn route<'c>(&mut self, handle: Handle, again: bool) -> Outcome<'c> {
-        loop {
-            let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
-            let Some(app) = self.apps.get(exchange.app.app) else { return Outcome::Nothing };
-            let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
-            let domain = exchange.tls_peer.as_ref().and_then(|it| it.domain);
-            let found = app.router_of(domain).find(method, path, exchange.nth, &mut exchange.params);
-            let Some(route) = found.map(|handler| handler.0 as usize) else {
-                // Every route that matches has yielded: the connection is closed without an answer.
-                self.abort_exchange(handle);
-                return Outcome::Nothing;
-            };
-            exchange.route = route;
-            exchange.recording = None;
-            let new = if app.setup.tls.is_some() { kind::SECURE } else { kind::NEW };
-            let mut kind = if again { kind::YIELDED } else { new };
-            let step = match self.routes.get(route).map(|route| &route.target) {
-                Some(Target::Handler) => step::REQUEST,
-                Some(Target::Cached(cached)) => {
-                    let cached = *cached;
-                    if self.answer_from_cache(handle, cached) {
-                        return Outcome::Nothing;
-                    }
-                    kind = if again { kind::YIELDED } else { kind::CACHED };
-                    step::REQUEST
-                }
-                Some(Target::Declarative(_)) => {
-                    self.answer_declaratively(handle, route);
-                    return Outcome::Nothing;
-                }
-                Some(Target::NotFound) => {
-                    self.answer(handle, "404 File Not Found", HTML, NOT_FOUND, false);
-                    return Outcome::Nothing;
-                }
-                Some(Target::WebSocket(behavior)) => match is_upgrade(exchange, behavior) {
-                    Handshake::Absent => {
-                        exchange.nth += 1;
-                        continue;
-                    }
-                    Handshake::Refused { status, text } => {
-                        self.refuse_handshake(handle, status, &text);
-                        return Outcome::Nothing;
-                    }
-                    Handshake::Valid if behavior.handlers.has(Handlers::UPGRADE) => step::UPGRADE,
-                    Handshake::Valid => return self.upgrade_without_handler(handle, route),
-                },
-                None => return Outcome::Nothing,
-            };
-            if let Some(exchange) = self.exchanges.get_mut(handle) {
-                exchange.handler = HandlerState::Running;
-            }
-            self.dispatcher.serving = Some(handle);
-            self.registers.set(Register::Handle, handle.to_number());
-            self.registers.set(Register::Route, route as f64);
-            self.registers.set(Register::Kind, kind);
-            return Outcome::Step(step, Value::UNDEFINED);
-        }
-    }
-
-    fn refuse_handshake(&mut self, handle: Handle, status: &str, text: &str) {
-        self.tell_refused(handle, text);
-        if let Some(app) = self.exchanges.get(handle).map(|exchange| exchange.app)
-            && let Some(stats) = self.stats(app)
-        {
-            stats.note_refused();
-        }
-        let mut fields = b"Content-Type: text/plain\r\n".to_vec();
-        if status.starts_with("426") {
-            fields.extend_from_slice(
-                b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n",
-            );
-        }
-        self.answer(handle, status, &fields, text.as_bytes(), true);
-    }
-
-    /// The worker saw a valid request; that it is no valid handshake is found here. For the log it is the same.
-    fn tell_refused(&self, handle: Handle, rule: &str) {
-        let (Some(journal), Some(exchange)) = (self.workers.journal(), self.exchanges.get(handle)) else {
-            return;
-        };
-        let (conn, peer) = (exchange.to.connection, exchange.peer.address.map(tracing::field::display));
-        let worker = conn.worker.0;
-        journal.scope(|| tracing::warn!(rule, %conn, worker, peer, "peer broke a rule of WebSocket"));
-    }
-
-    /// Without an `upgrade` handler, the first subprotocol that the client offers is selected.
-    fn upgrade_without_handler<'c>(&mut self, handle: Handle, route: usize) -> Outcome<'c> {
-        let Some(exchange) = self.exchanges.get(handle) else { return Outcome::Nothing };
-        let key = exchange.request_field(b"sec-websocket-key").unwrap_or_default().to_vec();
-        let protocol = exchange.request_field(b"sec-websocket-protocol").unwrap_or_default();
-        let protocol = String::from_utf8_lossy(protocol).into_owned();
-        let extensions = exchange.joined_request_field(b"sec-websocket-extensions").unwrap_or_default();
-        let extensions = extensions.into_owned();
-        match self.upgrade_exchange(handle, &key, &protocol, &extensions, route) {
-            Ok(socket) => {
-                self.registers.set(Register::Handle, socket.to_number());
-                self.registers.set(Register::Route, route as f64);
-                Outcome::Step(step::OPEN, Value::UNDEFINED)
-            }
-            Err(misuse) => {
-                // Here the arguments come from the peer.
-                self.refuse_handshake(handle, "400 Bad Request", &misuse.message);
-                Outcome::Nothing
-            }
-        }
-    }
-
-    /// The handler that was called last has returned, and its microtasks have run.
-    pub(in crate::node) fn conclude_handler<'c>(&mut self, env: Env<'c>) -> Outcome<'c> {
-        let Some(handle) = self.dispatcher.serving.take() else { return Outcome::Nothing };
-        let Some(exchange) = self.exchanges.get_mut(handle) else { return Outcome::Nothing };
-        let handler_state = std::mem::replace(&mut exchange.handler, HandlerState::Returned);
-        if exchange.stage == Stage::Over {
-            self.drop_exchange(handle);
-            return Outcome::Nothing;
-        }
-        if handler_state == HandlerState::Yielding {
-            self.pass_over(handle);
-            return self.route(handle, true);
-        }
-        if exchange.abort_attached || exchange.body.hears_abort() {
-            return Outcome::Nothing;
-        }
-        let Some(route) = self.routes.get_mut(exchange.route) else { return Outcome::Nothing };
-        if std::mem::replace(&mut route.warned, true) {
-            return Outcome::Nothing;
-        }
-        let method = String::from_utf8_lossy(exchange.method.of(&exchange.head));
-        let path = String::from_utf8_lossy(exchange.path.of(&exchange.head));
-        self.registers.set(Register::Slot, f64::from(handle.slot));
-        Outcome::Step(step::UNANSWERED, env.string(format!("{method} {path}").as_bytes()))
-    }
-
-    /// Moves on behind the candidate that yielded. Its handler may have changed the routes, so its place is looked up; if
-    /// it is gone, the next candidate has taken its place.
-    fn pass_over(&mut self, handle: Handle) {
-        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
-        let Some(app) = self.apps.get(exchange.app.app) else { return };
+/// Finds the next candidate for a request: the first one, or the one after those that yielded.
+fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Option<Step<'c>> {
+    loop {
+        let exchange = environment.exchanges.get_mut(handle)?;
+        let app = environment.apps.get(exchange.app.app)?;
         let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
-        let (route, nth, params) = (exchange.route, exchange.nth, &mut exchange.params);
-        let router = app.router_of(exchange.tls_peer.as_ref().and_then(|it| it.domain));
-        let mut candidate = |nth| router.find(method, path, nth, params).map(|handler| handler.0 as usize);
-        let place = match candidate(nth) {
-            // Nothing changed, as nearly always.
-            Some(found) if found == route => Some(nth),
-            Some(_) | None => (0..).map_while(candidate).position(|found| found == route),
+        let domain = exchange.tls_peer.as_ref().and_then(|it| it.domain);
+        let found = app.router_of(domain).find(method, path, exchange.nth, &mut exchange.params);
+        let Some(route) = found.map(|handler| handler.0 as usize) else {
+            // Every route that matches has yielded: the connection is closed without an answer.
+            environment.abort_exchange(handle);
+            return None;
         };
-        if let Some(place) = place {
-            exchange.nth = place + 1;
+        exchange.route = route;
+        exchange.recording = None;
+        let new = if app.setup.tls.is_some() { kind::SECURE } else { kind::NEW };
+        let mut kind = if again { kind::YIELDED } else { new };
+        let step = match environment.routes.target(route) {
+            Some(Target::Handler) => step::REQUEST,
+            Some(Target::Cached(cached)) => {
+                let cached = *cached;
+                if cached_route::answer(environment, handle, cached) {
+                    return None;
+                }
+                kind = if again { kind::YIELDED } else { kind::CACHED };
+                step::REQUEST
+            }
+            Some(Target::Declarative(_)) => {
+                declarative::answer(environment, handle, route);
+                return None;
+            }
+            Some(Target::NotFound) => {
+                environment.answer(handle, "404 File Not Found", HTML, NOT_FOUND, false);
+                return None;
+            }
+            Some(Target::WebSocket(behavior)) => match is_upgrade(exchange, behavior) {
+                Handshake::Absent => {
+                    exchange.nth += 1;
+                    continue;
+                }
+                Handshake::Refused { status, text } => {
+                    refuse_handshake(environment, handle, status, &text);
+                    return None;
+                }
+                Handshake::Valid if behavior.handlers.has(Handlers::UPGRADE) => step::UPGRADE,
+                Handshake::Valid => return upgrade_without_handler(environment, handle, route),
+            },
+            None => return None,
+        };
+        if let Some(exchange) = environment.exchanges.get_mut(handle) {
+            exchange.handler = HandlerState::Running;
+        }
+        environment.dispatcher.serving = Some(handle);
+        environment.registers.set(Register::Handle, handle.to_number());
+        environment.registers.set(Register::Route, route as f64);
+        environment.registers.set(Register::Kind, kind);
+        return Some((step, Value::UNDEFINED));
+    }
+}
+
+fn refuse_handshake(environment: &mut Environment, handle: Handle, status: &str, text: &str) {
+    tell_refused(environment, handle, text);
+    if let Some(app) = environment.exchanges.get(handle).map(|exchange| exchange.app)
+        && let Some(stats) = environment.apps.stats(app)
+    {
+        stats.note_refused();
+    }
+    let mut fields = b"Content-Type: text/plain\r\n".to_vec();
+    if status.starts_with("426") {
+        fields
+            .extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+    }
+    environment.answer(handle, status, &fields, text.as_bytes(), true);
+}
+
+/// The worker saw a valid request; that it is no valid handshake is found here. For the log it is the same.
+fn tell_refused(environment: &Environment, handle: Handle, rule: &str) {
+    let (Some(journal), Some(exchange)) = (environment.workers.journal(), environment.exchanges.get(handle))
+    else {
+        return;
+    };
+    let (conn, peer) = (exchange.to.connection, exchange.peer.address.map(tracing::field::display));
+    let worker = conn.worker.0;
+    journal.scope(|| tracing::warn!(rule, %conn, worker, peer, "peer broke a rule of WebSocket"));
+}
+
+/// Without an `upgrade` handler, the first subprotocol that the client offers is selected.
+fn upgrade_without_handler<'c>(
+    environment: &mut Environment,
+    handle: Handle,
+    route: usize,
+) -> Option<Step<'c>> {
+    let exchange = environment.exchanges.get(handle)?;
+    let key = exchange.request_field(b"sec-websocket-key").unwrap_or_default().to_vec();
+    let protocol = exchange.request_field(b"sec-websocket-protocol").unwrap_or_default();
+    let protocol = String::from_utf8_lossy(protocol).into_owned();
+    let extensions = exchange.joined_request_field(b"sec-websocket-extensions").unwrap_or_default();
+    let extensions = extensions.into_owned();
+    match environment.upgrade_exchange(handle, &key, &protocol, &extensions, route) {
+        Ok(socket) => {
+            environment.registers.set(Register::Handle, socket.to_number());
+            environment.registers.set(Register::Route, route as f64);
+            Some((step::OPEN, Value::UNDEFINED))
+        }
+        Err(misuse) => {
+            // Here the arguments come from the peer.
+            refuse_handshake(environment, handle, "400 Bad Request", &misuse.message);
+            None
         }
     }
+}
 
-    /// This number may be given to another route, which the running handler is not the handler of.
-    pub fn forget_route(&mut self, route: usize) {
-        if let Some(handle) = self.dispatcher.serving
-            && let Some(exchange) = self.exchanges.get_mut(handle)
-            && exchange.route == route
-        {
-            exchange.route = usize::MAX;
-        }
+/// The handler that was called last has returned, and its microtasks have run.
+pub fn conclude_handler<'c>(environment: &mut Environment, env: Env<'c>) -> Option<Step<'c>> {
+    let handle = environment.dispatcher.serving.take()?;
+    let exchange = environment.exchanges.get_mut(handle)?;
+    let handler_state = std::mem::replace(&mut exchange.handler, HandlerState::Returned);
+    if exchange.stage == Stage::Over {
+        environment.drop_exchange(handle);
+        return None;
+    }
+    if handler_state == HandlerState::Yielding {
+        pass_over(environment, handle);
+        return route(environment, handle, true);
+    }
+    if exchange.abort_attached || exchange.body.hears_abort() {
+        return None;
+    }
+    if !environment.routes.note_unanswered(exchange.route) {
+        return None;
+    }
+    let method = String::from_utf8_lossy(exchange.method.of(&exchange.head));
+    let path = String::from_utf8_lossy(exchange.path.of(&exchange.head));
+    environment.registers.set(Register::Slot, f64::from(handle.slot));
+    Some((step::UNANSWERED, env.string(format!("{method} {path}").as_bytes())))
+}
+
+/// Moves on behind the candidate that yielded. Its handler may have changed the routes, so its place is looked up; if
+/// it is gone, the next candidate has taken its place.
+fn pass_over(environment: &mut Environment, handle: Handle) {
+    let Some(exchange) = environment.exchanges.get_mut(handle) else { return };
+    let Some(app) = environment.apps.get(exchange.app.app) else { return };
+    let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
+    let (route, nth, params) = (exchange.route, exchange.nth, &mut exchange.params);
+    let router = app.router_of(exchange.tls_peer.as_ref().and_then(|it| it.domain));
+    let mut candidate = |nth| router.find(method, path, nth, params).map(|handler| handler.0 as usize);
+    let place = match candidate(nth) {
+        // Nothing changed, as nearly always.
+        Some(found) if found == route => Some(nth),
+        Some(_) | None => (0..).map_while(candidate).position(|found| found == route),
+    };
+    if let Some(place) = place {
+        exchange.nth = place + 1;
+    }
+}
+
+/// This number may be given to another route, which the running handler is not the handler of.
+pub fn forget_route(environment: &mut Environment, route: usize) {
+    if let Some(handle) = environment.dispatcher.serving
+        && let Some(exchange) = environment.exchanges.get_mut(handle)
+        && exchange.route == route
+    {
+        exchange.route = usize::MAX;
     }
 }
 

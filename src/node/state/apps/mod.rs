@@ -1,9 +1,22 @@
-//! The apps of one environment, by number. The number of an app that is gone is given out again; its successor goes on
+//! The apps that programs can still use, or that serve somebody, by number, and the sockets that listen for them. The number of an app that is gone is given out again; its successor goes on
 //! counting epochs where it has stopped, so that whatever was under way for it is not for the successor.
 
+pub mod app;
 pub mod domains;
+pub mod stats;
+pub mod usage;
 
-use crate::node::calls::app::App;
+use self::app::App;
+use self::stats::Stats;
+use self::usage::Usage;
+use super::workers::Workers;
+use crate::bridge::command::Command;
+use crate::bridge::id::{AppId, ListenerId, WorkerId};
+use crate::bridge::setup::SetupOrder;
+use crate::bridge::sync::Arc;
+use crate::node::error::Misuse;
+use crate::node::js::Env;
+use crate::node::state::handles::{Handle, Table};
 
 /// See the top of the file.
 #[derive(Default)]
@@ -11,6 +24,23 @@ pub struct Apps {
     places: Vec<Place>,
     /// Numbers that are free.
     free: Vec<u32>,
+    /// Listening sockets that JavaScript may use.
+    listeners: Table<Listener>,
+    /// The name of the next listening socket.
+    next_listener: u32,
+}
+
+/// A listening socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Listener {
+    /// Its name for the worker.
+    pub id: ListenerId,
+    /// Who listens.
+    pub app: AppId,
+    /// The worker that accepts.
+    pub worker: WorkerId,
+    /// Local port; 0 for a Unix socket.
+    pub port: u16,
 }
 
 #[derive(Default)]
@@ -20,6 +50,7 @@ struct Place {
     app: Option<Box<App>>,
 }
 
+/// Apps by number.
 impl Apps {
     /// Enters an app; `make` learns its first epoch. Returns its number.
     pub fn insert(&mut self, make: impl FnOnce(u32) -> App) -> u32 {
@@ -31,6 +62,16 @@ impl Apps {
         let place = &mut self.places[number as usize];
         place.app = Some(Box::new(make(place.epoch)));
         number
+    }
+
+    /// The app of a number that `lib/` passes.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn app(&mut self, number: f64) -> Result<(u32, &mut App), Misuse> {
+        let index = if number >= 0.0 { number as u32 } else { u32::MAX };
+        let app = self.get_mut(index).ok_or_else(Misuse::bug)?;
+        Ok((index, app))
     }
 
     /// The app of this number.
@@ -61,5 +102,134 @@ impl Apps {
     /// All of them, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut App> {
         self.places.iter_mut().filter_map(|place| place.app.as_deref_mut())
+    }
+
+    /// Whether connections that were accepted in this epoch of an app are served.
+    #[must_use]
+    pub fn serves(&self, app: AppId) -> bool {
+        self.get(app.app).is_some_and(|it| it.serves(app.epoch))
+    }
+
+    /// The numbers of an app; `None` if there is no such app.
+    pub fn stats(&mut self, app: AppId) -> Option<&mut Stats> {
+        self.get_mut(app.app).map(|app| &mut app.stats)
+    }
+}
+
+/// Where their connections come from.
+impl Apps {
+    /// Starts the threads that share the connections of an app, and tells every worker how to serve them: from here on
+    /// connections may come, to whichever of these.
+    ///
+    /// # Errors
+    /// There is no such app; the system has no more threads to give.
+    pub fn prepare(
+        &mut self,
+        env: Env<'_>,
+        number: f64,
+        workers: &mut Workers,
+    ) -> Result<(AppId, Vec<WorkerId>), Misuse> {
+        let (number, it) = self.app(number)?;
+        let app = AppId { app: number, epoch: it.epoch };
+        let pool = workers.run(env, it.threads)?;
+        let (count, start) = (pool.workers().len(), pool.starts());
+        it.usage.begin();
+        if it.share.is_empty() {
+            // There are at most 64 workers.
+            it.share = (0..it.threads.min(count))
+                .map(|number| WorkerId(u8::try_from(number).unwrap_or(0)))
+                .collect();
+            it.stats.share(it.share.len());
+        }
+        let share = it.share.clone();
+        if it.announced != start {
+            it.announced = start;
+            self.announce(app, workers);
+        }
+        Ok((app, share))
+    }
+
+    /// Tells every worker how to serve the connections of an app.
+    pub fn announce(&self, app: AppId, workers: &mut Workers) {
+        let Some(it) = self.get(app.app) else { return };
+        let (setup, tallies) = (&it.setup, it.stats.tallies());
+        let order = || {
+            let (setup, tallies) = (setup.clone(), Arc::clone(&tallies));
+            Command::SetUpApp(Box::new(SetupOrder { app, setup, tallies }))
+        };
+        workers.to_all(order);
+    }
+
+    /// Enters a socket that is to listen. The workers of `share` accept in turn, so that several listening sockets do not
+    /// all burden the first one.
+    ///
+    /// # Errors
+    /// There are 2^24 already.
+    pub fn add_listener(
+        &mut self,
+        app: AppId,
+        share: &[WorkerId],
+        port: u16,
+    ) -> Result<(Handle, Listener), Misuse> {
+        let id = ListenerId(self.next_listener);
+        self.next_listener = self.next_listener.wrapping_add(1);
+        let listener = Listener { id, app, worker: share[id.0 as usize % share.len()], port };
+        let handle = self.listeners.insert(listener);
+        let handle = handle.map_err(|_| Misuse::invalid_state("too many sockets are listening"))?;
+        Ok((handle, listener))
+    }
+
+    /// A listening socket, if it is open.
+    #[must_use]
+    pub fn listener(&self, handle: Handle) -> Option<&Listener> {
+        self.listeners.get(handle)
+    }
+
+    /// A listening socket is closed. `None` if it was closed before.
+    pub fn remove_listener(&mut self, handle: Handle) -> Option<Listener> {
+        self.listeners.remove(handle)
+    }
+
+    /// The listening sockets of an app are closed as far as JavaScript is concerned.
+    pub fn forget_listeners(&mut self, app: AppId) {
+        let listeners = self.listeners.iter().filter(|(_, it)| app.covers(it.app));
+        let listeners: Vec<Handle> = listeners.map(|(handle, _)| handle).collect();
+        for listener in listeners {
+            self.listeners.remove(listener);
+        }
+    }
+
+    /// Whether connections may come: somebody listens, or other apps may hand some over.
+    #[must_use]
+    pub fn await_connections(&self) -> bool {
+        !self.listeners.is_empty() || self.iter().any(|app| app.registration.is_some())
+    }
+
+    /// From now on other environments hand their connections to somebody else.
+    pub fn unregister(&mut self) {
+        self.iter_mut().for_each(|app| app.registration = None);
+    }
+
+    /// Somebody who listened for the app does so no longer, or a connection was given to it: if none can come any more, the
+    /// workers are to tell when the last one is gone.
+    pub fn await_end(&mut self, number: u32, workers: &mut Workers) {
+        let listens = self.listeners.iter().any(|(_, listener)| listener.app.app == number);
+        let Some(app) = self.get_mut(number) else { return };
+        if !listens && app.registration.is_none() && app.usage.end(workers.all().len()) {
+            workers.to_all(|| Command::AwaitEnd { app: number });
+        }
+    }
+
+    /// A worker has no connection of the app. Returns whether none is left and none can come.
+    pub fn note_ended(&mut self, number: u32, workers: &mut Workers) -> bool {
+        let Some(app) = self.get_mut(number) else { return false };
+        if !app.usage.note_worker() {
+            return false;
+        }
+        let is_idle = app.usage == Usage::Idle;
+        if !is_idle {
+            self.await_end(number, workers);
+        }
+        is_idle
     }
 }

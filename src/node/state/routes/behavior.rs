@@ -1,4 +1,4 @@
-//! What a route does with a request: the options of `app.ws`, and which handlers JavaScript has.
+//! The options of `app.ws` and `connect`, and which handlers JavaScript has.
 
 use std::time::Duration;
 
@@ -6,35 +6,7 @@ use crate::bridge::rules::{OnLimit, Rules};
 use crate::bridge::sync::Arc;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Range, Type, Value};
-use crate::node::turn::cached_route::CachedRoute;
-use crate::node::turn::declarative::Declarative;
 use crate::protocol::websocket::{Compression, WebSocketLimits};
-
-/// One registered route.
-#[derive(Debug)]
-pub struct Route {
-    /// The app that it goes with.
-    pub app: u32,
-    /// What it leads to.
-    pub target: Target,
-    /// Whether it has been reported that its handler neither answered nor attached an abort handler.
-    pub warned: bool,
-}
-
-/// What a route leads to.
-#[derive(Debug)]
-pub enum Target {
-    /// A JavaScript handler `(res, req)`.
-    Handler,
-    /// The same, but what it answers is kept for a while.
-    Cached(CachedRoute),
-    /// A response that is known beforehand. Needs no JavaScript.
-    Declarative(Box<Declarative>),
-    /// `app.ws`.
-    WebSocket(Box<Behavior>),
-    /// The answer 404 to what no other route takes. Needs no JavaScript.
-    NotFound,
-}
 
 /// The options of `app.ws`: `WebSocketBehavior` in index.d.ts.
 #[derive(Debug)]

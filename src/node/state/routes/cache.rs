@@ -10,7 +10,7 @@ use crate::node::state::handles::Handle;
 use crate::node::state::prepared_head::PreparedHead;
 use crate::protocol::time::Timestamp;
 
-/// All answers that are kept, of all routes, by keys that [`crate::node::turn::cached_route`] makes.
+/// All answers that are kept, of all routes, by keys that `turn::cached_route` makes.
 pub struct Cache {
     /// Last used first. Keys come from peers, so they are hashed with the keyed hash of the standard library.
     entries: LruCache<Vec<u8>, Entry, RandomState>,
@@ -29,6 +29,38 @@ pub struct Entry {
     pub made: Timestamp,
     /// The response that is to replace it; perhaps over by now.
     pub successor: Option<Handle>,
+}
+
+/// A route whose answers are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachedRoute {
+    /// Which one, in keys: unlike the numbers of handlers it is not given to another route later.
+    pub serial: u64,
+    /// For how long.
+    pub expiry: Expiry,
+}
+
+/// An answer that is being written down while the handler sends it.
+#[derive(Debug)]
+pub struct Recording {
+    /// The [`CachedRoute::serial`] of its route.
+    pub serial: u64,
+    /// Where it will be kept.
+    pub key: Vec<u8>,
+    /// The body so far; `None` once it is too long to be kept.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Recording {
+    /// A piece of the body is being sent.
+    pub fn append(&mut self, piece: &[u8]) {
+        let Some(body) = &mut self.body else { return };
+        if body.len() + piece.len() > MAX_ENTRY_BYTES {
+            self.body = None;
+            return;
+        }
+        body.extend_from_slice(piece);
+    }
 }
 
 /// How long an answer is good for.
@@ -89,11 +121,11 @@ impl Cache {
         }
     }
 
-    /// Forgets all answers whose key begins so.
-    pub fn forget(&mut self, prefix: &[u8]) {
-        let bytes = &mut self.bytes;
+    /// Forgets all answers of a route: those whose key begins with its serial.
+    pub fn forget(&mut self, route: CachedRoute) {
+        let (prefix, bytes) = (route.serial.to_be_bytes(), &mut self.bytes);
         self.entries.retain(|key, entry| {
-            let is_kept = !key.starts_with(prefix);
+            let is_kept = !key.starts_with(&prefix);
             if !is_kept {
                 *bytes -= weight(key, entry);
             }
@@ -118,7 +150,7 @@ const MAX_ENTRIES: usize = 10_000;
 /// Bytes of all answers.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of one answer with its key. Larger ones would push out many others, and are copied for every client anyway.
-pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
+const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 /// The table's share of an entry.
 const OVERHEAD: usize = 256;
 
@@ -205,12 +237,13 @@ mod tests {
     #[test]
     fn the_answers_of_a_route_are_forgotten_together() {
         let mut cache = Cache::default();
-        for key in [&b"1/a"[..], b"1/b", b"2/a"] {
-            cache.insert(key.to_vec(), entry(key, 0));
+        let key = |serial: u64, path: &[u8]| [&serial.to_be_bytes(), path].concat();
+        for key in [key(1, b"/a"), key(1, b"/b"), key(2, b"/a")] {
+            cache.insert(key.clone(), entry(&key, 0));
         }
-        cache.forget(b"1");
-        assert_eq!(found(&mut cache, b"1/a", 0), "nothing");
-        assert_eq!(found(&mut cache, b"2/a", 0), "fresh");
-        assert_eq!(cache.bytes, 6 + OVERHEAD);
+        cache.forget(CachedRoute { serial: 1, expiry: EXPIRY });
+        assert_eq!(found(&mut cache, &key(1, b"/a"), 0), "nothing");
+        assert_eq!(found(&mut cache, &key(2, b"/a"), 0), "fresh");
+        assert_eq!(cache.bytes, 20 + OVERHEAD);
     }
 }

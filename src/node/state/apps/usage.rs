@@ -7,14 +7,6 @@
 //!     └──► its object is collected: its number, its routes and what they keep are free again
 //! ```
 
-use crate::bridge::command::Command;
-use crate::bridge::id::AppId;
-use crate::node::abi::{Register, step};
-use crate::node::environment::{Call, Environment};
-use crate::node::error::Misuse;
-use crate::node::js::Value;
-use crate::node::state::routes::behavior::Target;
-
 /// Whether an app may have to serve somebody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Usage {
@@ -62,60 +54,6 @@ impl Usage {
         true
     }
 }
-
-impl Environment {
-    /// Somebody who listened for the app does so no longer, or a connection was given to it: if none can come any more, the
-    /// workers are to tell when the last one is gone.
-    pub fn await_end(&mut self, number: u32) {
-        let listens = self.listeners.iter().any(|(_, listener)| listener.app.app == number);
-        let Some(app) = self.apps.get_mut(number) else { return };
-        if !listens && app.registration.is_none() && app.usage.end(self.workers.all().len()) {
-            self.workers.to_all(|| Command::AwaitEnd { app: number });
-        }
-    }
-
-    /// A worker has no connection of the app. Returns what JavaScript has to do, if none is left and none can come.
-    pub fn handle_ended<'c>(&mut self, number: u32) -> Option<(f64, Value<'c>)> {
-        let usage = &mut self.apps.get_mut(number)?.usage;
-        if !usage.note_worker() {
-            return None;
-        }
-        if *usage != Usage::Idle {
-            self.await_end(number);
-            return None;
-        }
-        self.registers.set(Register::App, f64::from(number));
-        Some((step::ENDED, Value::UNDEFINED))
-    }
-
-    /// Forgets an app whose object is gone. Nothing of it is in use.
-    fn forget_app(&mut self, number: u32) {
-        if self.apps.get(number).is_none_or(|app| app.usage != Usage::Idle) {
-            return;
-        }
-        self.apps.remove(number);
-        let mut cached = Vec::new();
-        self.routes.retain(|_, route| {
-            if let (Target::Cached(route), true) = (&route.target, route.app == number) {
-                cached.push(*route);
-            }
-            route.app != number
-        });
-        cached.into_iter().for_each(|route| self.forget_answers(route));
-        self.workers.to_all(|| Command::ForgetApp { app: number });
-    }
-}
-
-/// `appForget(app)`: its object was collected, and it is not in use.
-pub fn forget<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut environment = call.environment()?;
-    let (number, _) = environment.app(call.number(0))?;
-    environment.forget_app(number);
-    Ok(Value::UNDEFINED)
-}
-
-/// The owner of routes that belong to no app.
-pub const NO_APP: u32 = AppId::CLIENTS.app;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,23 @@
+//! `DeclarativeResponse`: what it is given is checked when it is given.
+
+use crate::node::calls::http_response::{check_field_name, check_field_value, check_status};
+use crate::node::environment::Call;
+use crate::node::error::Misuse;
+use crate::node::js::Value;
+
+/// `checkStatus(status)`: throws what `writeStatus` would.
+pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let status = call.bytes(0)?;
+    check_status(&status)?;
+    Ok(Value::UNDEFINED)
+}
+
+/// `checkHeader(name, value)`: throws what `writeHeader` would.
+pub fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (mut name, mut value) = (Vec::new(), Vec::new());
+    call.append(0, &mut name)?;
+    call.append(1, &mut value)?;
+    check_field_name(&name)?;
+    check_field_value(&name, &value)?;
+    Ok(Value::UNDEFINED)
+}

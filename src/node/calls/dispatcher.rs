@@ -1,0 +1,50 @@
+//! What `lib/runtime` calls to run handlers: it asks for events, and says what belongs together.
+
+use crate::node::abi::Register;
+use crate::node::environment::Call;
+use crate::node::error::Misuse;
+use crate::node::js::Value;
+use crate::node::turn::dispatch;
+
+/// `next(buffer)`: detaches the buffer of the last event, if the handler is done with it, and returns the next event.
+pub fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    env.detach(call.argument(0));
+    let mut environment = call.environment()?;
+    environment.dispatcher.asked += 1;
+    let (step, value) = dispatch::next_step(&mut environment, env)?;
+    environment.registers.set(Register::Step, step);
+    Ok(value)
+}
+
+/// `hold()`: commands gather until `letGo`.
+pub fn hold<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.environment()?.workers.hold();
+    Ok(Value::UNDEFINED)
+}
+
+/// `letGo()`: the end of `hold`.
+pub fn let_go<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    environment.workers.let_go();
+    environment.workers.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// `detach(buffer)`
+pub fn detach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.env().detach(call.argument(0));
+    Ok(Value::UNDEFINED)
+}
+
+/// `copy(data)`: text or data in an ArrayBuffer of its own.
+pub fn copy<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let bytes = call.bytes(0)?;
+    Ok(call.env().array_buffer(&bytes))
+}
+
+/// `reportUncaught(error)`: 'uncaughtException', as for any event handler of Node that throws.
+pub fn report_uncaught<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.env().report_uncaught(call.argument(0));
+    Ok(Value::UNDEFINED)
+}

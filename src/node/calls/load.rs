@@ -1,0 +1,47 @@
+//! What a load of the addon begins and ends with.
+
+use crate::node::calls::{logger, store};
+use crate::node::environment::Call;
+use crate::node::error::Misuse;
+use crate::node::js::{Registers, Value};
+use crate::protocol::cause::{CloseCause, Initiator};
+
+/// `start(registers, onBell, level, resource)`: once per load. Records up to `level` go to stderr; none with 0. `resource`
+/// is what the bell is to `async_hooks`.
+pub fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let registers = Registers::new(call.env(), call.argument(0))?;
+    let mut environment = call.environment()?;
+    let level = logger::level_argument(call, 2);
+    environment.workers.start(call.env(), call.argument(1), call.argument(3), level)?;
+    environment.registers = registers;
+    environment.pending.begin_turn();
+    Ok(Value::UNDEFINED)
+}
+
+/// `exit()`: the process is about to end; what was sent leaves it first.
+pub fn exit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    store::abandon_lock();
+    environment.workers.prepare_exit();
+    Ok(Value::UNDEFINED)
+}
+
+/// `causes()`: name, initiator, whether clean, and text of every close cause, in turn, by number.
+pub fn causes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    let items = CloseCause::ALL.into_iter().flat_map(|cause| {
+        let verdict = cause.verdict();
+        let initiator = match verdict.initiator {
+            Initiator::Peer => "peer",
+            Initiator::Local => "local",
+            Initiator::Transport => "transport",
+        };
+        [
+            env.string(verdict.name.as_bytes()),
+            env.string(initiator.as_bytes()),
+            env.from_bool(verdict.was_clean),
+            env.string(verdict.text.as_bytes()),
+        ]
+    });
+    Ok(env.array(items))
+}

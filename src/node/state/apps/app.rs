@@ -1,0 +1,102 @@
+//! One app: its routes, and what the workers know of it.
+
+use super::domains::Domains;
+use super::stats::Stats;
+use super::usage::Usage;
+use crate::bridge::children::Children;
+use crate::bridge::id::{AppId, WorkerId};
+use crate::bridge::setup::AppSetup;
+use crate::bridge::sync::Arc;
+use crate::io::descriptor::Registration;
+use crate::node::state::routes::router::Router;
+use crate::tls::names::DomainId;
+
+/// One app.
+pub struct App {
+    /// Its routes.
+    pub router: Router,
+    /// How often it was closed or shut down.
+    pub epoch: u32,
+    /// The first epoch whose requests are served: later than those that were closed.
+    pub(super) first_served: u32,
+    /// I/O threads that share its connections.
+    pub(super) threads: usize,
+    /// What the workers know of it.
+    pub setup: AppSetup,
+    /// Its server names, and their routes.
+    pub domains: Domains,
+    /// The workers that share its connections; empty until the first can come.
+    pub(super) share: Vec<WorkerId>,
+    /// Which start of the workers has heard of it (`Pool::starts`); 0 for none.
+    pub(super) announced: u64,
+    /// Whether it may have to serve somebody.
+    pub usage: Usage,
+    /// Who takes over what it accepts.
+    pub children: Arc<Children>,
+    /// Present while it may be the child of another app.
+    pub registration: Option<Registration>,
+    /// What it has gone through.
+    pub stats: Stats,
+    /// Sockets that it was given, to spread them over the workers.
+    pub adopted: usize,
+    /// A WebSocket route was registered at some time: only then does `publish` do anything.
+    pub has_websocket_route: bool,
+}
+
+impl App {
+    /// An app without routes, which shares its connections among so many threads.
+    #[must_use]
+    pub fn new(epoch: u32, threads: usize, setup: AppSetup) -> Self {
+        Self {
+            router: Router::default(),
+            epoch,
+            first_served: epoch,
+            threads,
+            setup,
+            domains: Domains::default(),
+            share: Vec::new(),
+            announced: 0,
+            usage: Usage::default(),
+            children: Arc::default(),
+            registration: None,
+            stats: Stats::start(),
+            adopted: 0,
+            has_websocket_route: false,
+        }
+    }
+
+    /// The routes for a request to this server name: its own if it has any, or else those of the app.
+    #[must_use]
+    pub fn router_of(&self, domain: Option<DomainId>) -> &Router {
+        domain.and_then(|domain| self.domains.router(domain)).unwrap_or(&self.router)
+    }
+
+    /// The routes that the methods of the app add and remove (`app.domain()`).
+    pub fn edited_router(&mut self) -> &mut Router {
+        self.domains.selected_router().unwrap_or(&mut self.router)
+    }
+
+    /// Whether requests of connections that were accepted in this epoch are served.
+    #[must_use]
+    pub const fn serves(&self, epoch: u32) -> bool {
+        epoch >= self.first_served && epoch <= self.epoch
+    }
+
+    /// What is accepted from now on is not the business of the `close` or `shutdown` under way, which is about what is
+    /// returned.
+    pub fn end_epoch(&mut self, number: u32) -> AppId {
+        // First: nobody hands it connections any more that would not end with this epoch.
+        self.registration = None;
+        let ended = AppId { app: number, epoch: self.epoch };
+        self.epoch = self.epoch.wrapping_add(1);
+        ended
+    }
+
+    /// Everything of an epoch that ends is closed: nothing of it is served any more.
+    pub const fn close_epochs(&mut self) {
+        self.first_served = self.epoch;
+    }
+}
+
+/// How long to wait for a worker to close its sockets. A pass takes microseconds; a second means that the machine hangs.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);

@@ -1,0 +1,157 @@
+//! What an app has gone through, in numbers. Workers count what only they see (`bridge/tally`); what the application was
+//! told is counted here, so that the two always agree.
+
+use std::time::{Duration, Instant};
+
+use crate::bridge::sync::Arc;
+use crate::bridge::tally::{Counter, Tally};
+use crate::protocol::cause::CloseCause;
+
+/// The numbers of one app.
+#[derive(Debug)]
+pub struct Stats {
+    started: Instant,
+    /// What its workers count, by their number; empty until it has workers.
+    tallies: Arc<[Arc<Tally>]>,
+    websockets_open: u64,
+    websockets: u64,
+    /// WebSockets that closed, by the number of the cause.
+    pub closes: [u64; CAUSES],
+    /// Responses that were aborted, by the number of the cause.
+    pub aborts: [u64; CAUSES],
+    /// Messages that `send` did not accept.
+    messages_dropped: u64,
+    /// WebSocket handshakes that were answered with 400 or 426 for breaking a rule.
+    handshakes_refused: u64,
+}
+
+impl Stats {
+    /// Of an app that is being made.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "how old an app is, is no time of the engine")]
+    pub fn start() -> Self {
+        Self {
+            started: Instant::now(),
+            tallies: Arc::new([]),
+            websockets_open: 0,
+            websockets: 0,
+            closes: [0; CAUSES],
+            aborts: [0; CAUSES],
+            messages_dropped: 0,
+            handshakes_refused: 0,
+        }
+    }
+
+    /// The app has got its workers, which it keeps.
+    pub fn share(&mut self, workers: usize) {
+        self.tallies = (0..workers).map(|_| Arc::default()).collect();
+    }
+
+    /// For the workers.
+    #[must_use]
+    pub fn tallies(&self) -> Arc<[Arc<Tally>]> {
+        Arc::clone(&self.tallies)
+    }
+
+    /// A WebSocket has opened.
+    pub const fn note_opened(&mut self) {
+        self.websockets_open += 1;
+        self.websockets += 1;
+    }
+
+    /// A WebSocket is closed.
+    pub fn note_closed(&mut self, cause: CloseCause) {
+        self.websockets_open -= 1;
+        self.closes[cause.number() as usize] += 1;
+    }
+
+    /// A response is aborted.
+    pub fn note_aborted(&mut self, cause: CloseCause) {
+        self.aborts[cause.number() as usize] += 1;
+    }
+
+    /// `send` did not accept a message.
+    pub const fn note_dropped(&mut self) {
+        self.messages_dropped += 1;
+    }
+
+    /// A handshake was refused.
+    pub const fn note_refused(&mut self) {
+        self.handshakes_refused += 1;
+    }
+
+    /// How old the app is.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn sum(&self, counter: impl Fn(&Tally) -> &Counter) -> u64 {
+        self.tallies.iter().map(|tally| counter(tally).get()).sum()
+    }
+
+    /// The counts, in the order of `lib/app/stats.js`.
+    #[must_use]
+    pub fn counts(&self) -> [u64; 13] {
+        [
+            self.sum(|tally| &tally.http_open),
+            self.sum(|tally| &tally.connections),
+            self.websockets_open,
+            self.websockets,
+            self.sum(|tally| &tally.requests),
+            self.sum(|tally| &tally.messages_received),
+            self.sum(|tally| &tally.messages_sent),
+            self.sum(|tally| &tally.messages_dropped) + self.messages_dropped,
+            self.sum(|tally| &tally.bytes_received),
+            self.sum(|tally| &tally.bytes_sent),
+            self.sum(|tally| &tally.tls_handshake_failures),
+            self.handshakes_refused,
+            self.sum(|tally| &tally.backlog),
+        ]
+    }
+
+    /// Name and number of every rule that peers broke.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<(&'static str, u64)> {
+        let mut sums: Vec<(&str, u64)> = Vec::new();
+        for tally in &*self.tallies {
+            for (position, (name, count)) in tally.refusals().enumerate() {
+                match sums.get_mut(position) {
+                    Some((_, sum)) => *sum += count,
+                    None => sums.push((name, count)),
+                }
+            }
+        }
+        sums.retain(|(_, count)| *count > 0);
+        sums
+    }
+}
+
+/// Close causes.
+pub const CAUSES: usize = CloseCause::ALL.len();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::tally::RefusalCause;
+    use crate::protocol::cause::Cause;
+    use crate::protocol::http::error::HttpError;
+
+    #[test]
+    fn what_workers_and_this_thread_count_is_added_up() {
+        let mut stats = Stats::start();
+        stats.share(2);
+        for (tally, count) in stats.tallies().iter().zip([1, 10]) {
+            tally.messages_dropped.add(count);
+            tally.count_refusal(RefusalCause::Http(HttpError::BareLf));
+        }
+        stats.note_dropped();
+        stats.note_opened();
+        stats.note_opened();
+        stats.note_closed(CloseCause::Reset);
+        let counts = stats.counts();
+        assert_eq!((counts[2], counts[3], counts[7]), (1, 2, 12));
+        assert_eq!(stats.refusals(), [(HttpError::BareLf.code(), 2)]);
+        assert_eq!(stats.closes[CloseCause::Reset.number() as usize], 1);
+    }
+}

@@ -1,0 +1,199 @@
+//! The events that are being handled: those of one batch in their order, batches of several workers in turn. A turn of
+//! Node's loop has a budget, so that timers and other I/O of the application never starve.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::pending::Pending;
+use super::workers::Workers;
+use crate::bridge::event::{Event, EventBatch};
+use crate::bridge::id::WorkerId;
+use crate::bridge::record::Record;
+use crate::node::error::Misuse;
+use crate::node::state::handles::Handle;
+
+/// See the top of the file.
+#[derive(Debug, Default)]
+pub struct Dispatcher {
+    /// The current batch, its worker, and the position of the next event.
+    batch: Option<(WorkerId, EventBatch, usize)>,
+    /// The worker to ask first for the next batch.
+    turn: usize,
+    /// The response whose handler is running.
+    pub serving: Option<Handle>,
+    /// Responses with body that arrived before its handler was attached.
+    late_bodies: VecDeque<Handle>,
+    /// Whether a turn goes on.
+    pub is_turning: bool,
+    /// What may still be done before the loop gets a turn of its own; `None` once it had one. A turn that ends asleep may
+    /// be rung again before, and does not begin anew.
+    budget: Option<Budget>,
+    /// How often JavaScript has asked for an event.
+    pub asked: u64,
+    /// Records for the listener of `setLogger` that are to be handed over before the next batch.
+    records: usize,
+    /// Every published message that was dropped is told, whether or not there is a handler for it.
+    pub tells_drops: bool,
+    /// Events since commands were handed over.
+    unflushed: u32,
+}
+
+#[derive(Debug)]
+struct Budget {
+    events: u32,
+    started: Instant,
+}
+
+impl Budget {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the budget of a turn is time on Node's thread, not of the engine"
+    )]
+    fn new() -> Self {
+        Self { events: EVENTS_PER_TURN, started: Instant::now() }
+    }
+}
+
+/// The turn of Node's loop.
+impl Dispatcher {
+    /// A turn begins, unless one goes on: from now on commands gather.
+    pub fn begin_turn(&mut self, workers: &mut Workers, pending: &mut Pending) {
+        if !std::mem::replace(&mut self.is_turning, true) {
+            workers.hold();
+            pending.begin_turn();
+        }
+    }
+
+    /// The budget is used up: the next turn has a new one.
+    pub fn yield_turn(&mut self, workers: &mut Workers) {
+        self.budget = None;
+        self.end_turn(workers);
+    }
+
+    /// The turn ends: commands are handed over.
+    pub fn end_turn(&mut self, workers: &mut Workers) {
+        self.is_turning = false;
+        self.unflushed = 0;
+        workers.let_go();
+        workers.settle();
+    }
+
+    /// Counts one event. Looks at the clock now and then only.
+    pub fn is_budget_used_up(&mut self, workers: &mut Workers) -> bool {
+        self.unflushed += 1;
+        if self.unflushed > EVENTS_PER_FLUSH {
+            self.unflushed = 0;
+            workers.flush();
+        }
+        let budget = self.budget.get_or_insert_with(Budget::new);
+        budget.events -= 1;
+        budget.events == 0
+            || (budget.events.is_multiple_of(EVENTS_PER_LOOK) && budget.started.elapsed() > TIME_PER_TURN)
+    }
+}
+
+/// What is to be handled.
+impl Dispatcher {
+    /// The body of this response is to be delivered. Returns whether the loop has to be started for it.
+    pub fn deliver_body(&mut self, handle: Handle) -> bool {
+        self.late_bodies.push_back(handle);
+        !self.is_turning
+    }
+
+    /// The next response whose body is to be delivered.
+    pub fn next_late_body(&mut self) -> Option<Handle> {
+        self.late_bodies.pop_front()
+    }
+
+    /// The batch whose events are being handled.
+    #[must_use]
+    pub fn batch(&self) -> Option<&EventBatch> {
+        self.batch.as_ref().map(|(_, batch, _)| batch)
+    }
+
+    /// The same, for what is taken out of it.
+    pub fn batch_mut(&mut self) -> Option<&mut EventBatch> {
+        self.batch.as_mut().map(|(_, batch, _)| batch)
+    }
+
+    /// The next event, with a copy of nothing: payloads are read from the batch by the caller.
+    pub fn next_event(&mut self) -> Option<Event> {
+        let (_, batch, position) = self.batch.as_mut()?;
+        let event = batch.events.get(*position).copied()?;
+        *position += 1;
+        Some(event)
+    }
+
+    /// Events of the current batch that are still to be handled.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.batch.as_ref().map_or(0, |(_, batch, position)| batch.events.len() - position)
+    }
+
+    /// What the spans and slices of the current batch refer to.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.batch.as_ref().map_or(&[], |(_, batch, _)| &batch.bytes)
+    }
+
+    /// The next record for the listener of `setLogger`, out of those that were waiting when this last looked: new ones have
+    /// to wait for their turn, behind the events of the next batch.
+    pub fn next_record(&mut self, workers: &Workers) -> Option<Record> {
+        self.records = self.records.checked_sub(1)?;
+        workers.journal()?.take()
+    }
+
+    /// Gets the next batch, and counts the records that wait. When there is nothing, goes to sleep, and looks once more.
+    /// Returns whether there is something to be handled.
+    ///
+    /// # Errors
+    /// `lib/` has not called `start` yet.
+    pub fn next_batch(&mut self, workers: &Workers) -> Result<bool, Misuse> {
+        let threads = workers.threads()?;
+        let workers = threads.pool.workers();
+        if let Some((worker, batch, _)) = self.batch.take()
+            && let Some(handle) = workers.get(worker.index())
+        {
+            handle.uplink.recycle(batch);
+        }
+        for asleep in [false, true] {
+            if asleep {
+                threads.bell.sleep();
+            }
+            self.records = threads.journal.waiting();
+            for offset in 0..workers.len() {
+                let number = (self.turn + offset) % workers.len();
+                if let Some((batch, resume)) = workers[number].uplink.take() {
+                    if asleep {
+                        threads.bell.rise();
+                    }
+                    if resume {
+                        workers[number].downlink.wake();
+                    }
+                    self.turn = number + 1;
+                    // There are at most 64 workers.
+                    let worker = WorkerId(u8::try_from(number).unwrap_or(0));
+                    self.batch = Some((worker, batch, 0));
+                    return Ok(true);
+                }
+            }
+            if self.records > 0 {
+                if asleep {
+                    threads.bell.rise();
+                }
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Events per turn of Node's loop.
+const EVENTS_PER_TURN: u32 = 4096;
+/// Time per turn of Node's loop; looked at every [`EVENTS_PER_LOOK`] events.
+const TIME_PER_TURN: Duration = Duration::from_millis(4);
+/// Events between two looks at the clock.
+const EVENTS_PER_LOOK: u32 = 16;
+/// Events after which commands are handed over, so that the workers write while the next handlers run. Fewer make
+/// smaller batches and more wake-ups; more would only delay, as a turn ends after [`TIME_PER_TURN`] anyway.
+const EVENTS_PER_FLUSH: u32 = 256;

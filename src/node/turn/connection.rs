@@ -1,0 +1,56 @@
+//! Connections that open and close, for the filters of their app.
+
+use crate::bridge::event::OpeningRecord;
+use crate::bridge::id::ConnectionId;
+use crate::bridge::peer::Peer;
+use crate::node::abi::{Register, step};
+use crate::node::calls::http_response::{address_as_text, address_bytes, port_number};
+use crate::node::environment::Environment;
+use crate::node::js::{Env, Value};
+use crate::node::state::handles::Handle;
+use crate::node::turn::Step;
+
+/// A connection was accepted for an app that has filters.
+pub fn opened<'c>(
+    environment: &mut Environment,
+    env: Env<'c>,
+    id: ConnectionId,
+    record: OpeningRecord,
+) -> Option<Step<'c>> {
+    let OpeningRecord { app, peer } = record;
+    if !environment.apps.serves(app) {
+        // The app was closed while this was under way, and so was the connection.
+        return None;
+    }
+    let handle = environment.connections.insert(id, app)?;
+    environment.registers.set(Register::Handle, handle.to_number());
+    environment.registers.set(Register::App, f64::from(app.app));
+    Some((step::OPENED, describe(env, peer)))
+}
+
+/// A connection is closed.
+pub fn closed<'c>(environment: &mut Environment, id: ConnectionId) -> Option<Step<'c>> {
+    let handle = environment.connections.find(id)?;
+    forget(environment, handle)
+}
+
+/// The connection of this handle is over.
+pub fn forget<'c>(environment: &mut Environment, handle: Handle) -> Option<Step<'c>> {
+    if !environment.connections.remove(handle) {
+        return None;
+    }
+    environment.registers.set(Register::Handle, handle.to_number());
+    Some((step::CLOSED, Value::UNDEFINED))
+}
+
+/// Address, its text and the port of the socket's other end, then of the client that a proxy reported.
+fn describe<'c>(env: Env<'c>, peer: Peer) -> Value<'c> {
+    let items = [peer.address, peer.proxied].into_iter().flat_map(|address| {
+        [
+            env.array_buffer(&address_bytes(address)),
+            env.array_buffer(address_as_text(address).as_bytes()),
+            env.from_number(port_number(address)),
+        ]
+    });
+    env.array(items)
+}

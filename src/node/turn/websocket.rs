@@ -1,0 +1,125 @@
+//! What workers tell of WebSockets.
+
+use crate::bridge::event::Slice;
+use crate::bridge::id::ConnectionId;
+use crate::node::abi::{Register, step};
+use crate::node::environment::Environment;
+use crate::node::js::{Env, Registers, Value};
+use crate::node::state::handles::Handle;
+use crate::node::state::routes::behavior::Handlers;
+use crate::node::turn::Step;
+use crate::protocol::cause::CloseCause;
+use crate::protocol::websocket::MessageKind;
+
+/// A message has come.
+pub fn message<'c>(
+    environment: &mut Environment,
+    env: Env<'c>,
+    connection: ConnectionId,
+    kind: MessageKind,
+    payload: Slice,
+) -> Option<Step<'c>> {
+    let (handle, handlers) = handlers_of(environment, connection)?;
+    if !handlers.has(Handlers::MESSAGE) {
+        return None;
+    }
+    environment.registers.set(Register::Slot, f64::from(handle.slot));
+    environment.registers.set(Register::IsBinary, f64::from(u8::from(kind == MessageKind::Binary)));
+    let payload = payload.of(environment.dispatcher.bytes());
+    let wants_string = kind == MessageKind::Text && handlers.has(Handlers::MESSAGE_STRINGS);
+    let message = if wants_string { env.string(payload) } else { env.array_buffer(payload) };
+    Some((step::MESSAGE, message))
+}
+
+/// A Ping or a Pong has come, for the handler that it has.
+pub fn control<'c>(
+    environment: &mut Environment,
+    env: Env<'c>,
+    connection: ConnectionId,
+    payload: Slice,
+    (handler, step): (u32, f64),
+) -> Option<Step<'c>> {
+    let (handle, handlers) = handlers_of(environment, connection)?;
+    if !handlers.has(handler) {
+        return None;
+    }
+    environment.registers.set(Register::Slot, f64::from(handle.slot));
+    Some((step, env.array_buffer(payload.of(environment.dispatcher.bytes()))))
+}
+
+/// A published message was dropped, and so many before it that were not told of.
+pub fn message_dropped<'c>(
+    environment: &mut Environment,
+    env: Env<'c>,
+    connection: ConnectionId,
+    (kind, payload): (MessageKind, Slice),
+    unreported: u32,
+) -> Option<Step<'c>> {
+    let (handle, handlers) = handlers_of(environment, connection)?;
+    if !handlers.has(Handlers::DROPPED) && !environment.dispatcher.tells_drops {
+        return None;
+    }
+    let payload = payload.of(environment.dispatcher.bytes());
+    Some(dropped_step(&mut environment.registers, env, (handle, kind), payload, unreported))
+}
+
+/// A message to this WebSocket was dropped, and so many before it that were not told of.
+pub fn dropped_step<'c>(
+    registers: &mut Registers<Register>,
+    env: Env<'c>,
+    (handle, kind): (Handle, MessageKind),
+    payload: &[u8],
+    unreported: u32,
+) -> Step<'c> {
+    registers.set(Register::Slot, f64::from(handle.slot));
+    registers.set(Register::IsBinary, f64::from(u8::from(kind == MessageKind::Binary)));
+    registers.set(Register::Unreported, f64::from(unreported));
+    (step::MESSAGE_DROPPED, env.array_buffer(payload))
+}
+
+/// Nothing waits for the peer any more.
+pub fn drained<'c>(environment: &mut Environment, connection: ConnectionId) -> Option<Step<'c>> {
+    let handle = environment.occupants.socket(connection)?;
+    if !environment.take_drain(handle) {
+        return None;
+    }
+    let (handle, handlers) = handlers_of(environment, connection)?;
+    if !handlers.has(Handlers::DRAIN) {
+        return None;
+    }
+    environment.registers.set(Register::Slot, f64::from(handle.slot));
+    Some((step::DRAIN, Value::UNDEFINED))
+}
+
+/// A WebSocket is closed.
+pub fn closed<'c>(
+    environment: &mut Environment,
+    env: Env<'c>,
+    connection: ConnectionId,
+    (code, cause): (u16, CloseCause),
+    reason: Slice,
+) -> Option<Step<'c>> {
+    let handle = environment.occupants.socket(connection)?;
+    environment.close_socket(handle, code, cause);
+    Some((step::CLOSE, env.array_buffer(reason.of(environment.dispatcher.bytes()))))
+}
+
+/// The WebSocket is closed as far as JavaScript is concerned.
+pub fn close_step<'c>(
+    environment: &mut Environment,
+    env: Env<'c>,
+    handle: Handle,
+    cause: CloseCause,
+) -> Option<Step<'c>> {
+    let app = environment.sockets.get(handle)?.app;
+    let (code, reason) = environment.shutdowns.farewell(app, cause);
+    environment.close_socket(handle, code, cause);
+    Some((step::CLOSE, env.array_buffer(reason.as_bytes())))
+}
+
+/// The WebSocket of a connection, and which handlers it has.
+fn handlers_of(environment: &Environment, connection: ConnectionId) -> Option<(Handle, Handlers)> {
+    let handle = environment.occupants.socket(connection)?;
+    let behavior = environment.routes.behavior(environment.sockets.get(handle)?.route)?;
+    Some((handle, behavior.handlers))
+}
