@@ -8,8 +8,8 @@ use std::ptr;
 
 use napi_sys as sys;
 
-use super::call;
 use super::misuse::{Class, Misuse};
+use super::node_api::node_api;
 use super::value::{Type, Value};
 
 /// The running callback's environment.
@@ -36,7 +36,7 @@ impl<'c> Env<'c> {
             return Type::Nothing;
         }
         let mut kind = sys::ValueType::napi_undefined;
-        call!(napi_typeof(self.raw, value.raw(), &raw mut kind));
+        node_api!(napi_typeof(self.raw, value.raw(), &raw mut kind));
         match kind {
             sys::ValueType::napi_undefined | sys::ValueType::napi_null => Type::Nothing,
             sys::ValueType::napi_number => Type::Number,
@@ -50,7 +50,7 @@ impl<'c> Env<'c> {
     #[must_use]
     pub fn number(self, value: Value<'_>) -> Option<f64> {
         let mut number = 0.0;
-        let status = call!(napi_get_value_double(self.raw, value.raw(), &raw mut number));
+        let status = node_api!(napi_get_value_double(self.raw, value.raw(), &raw mut number));
         (status == sys::Status::napi_ok).then_some(number)
     }
 
@@ -59,13 +59,13 @@ impl<'c> Env<'c> {
     pub fn truthy(self, value: Value<'_>) -> bool {
         let mut truth = false;
         if value.is_absent()
-            || call!(napi_get_value_bool(self.raw, value.raw(), &raw mut truth)) == sys::Status::napi_ok
+            || node_api!(napi_get_value_bool(self.raw, value.raw(), &raw mut truth)) == sys::Status::napi_ok
         {
             return truth;
         }
         let mut coerced = ptr::null_mut();
-        if call!(napi_coerce_to_bool(self.raw, value.raw(), &raw mut coerced)) == sys::Status::napi_ok {
-            call!(napi_get_value_bool(self.raw, coerced, &raw mut truth));
+        if node_api!(napi_coerce_to_bool(self.raw, value.raw(), &raw mut coerced)) == sys::Status::napi_ok {
+            node_api!(napi_get_value_bool(self.raw, coerced, &raw mut truth));
         }
         truth
     }
@@ -81,7 +81,7 @@ impl<'c> Env<'c> {
         }
         let mut needed = 0;
         let status =
-            call!(napi_get_value_string_utf8(self.raw, value.raw(), ptr::null_mut(), 0, &raw mut needed));
+            node_api!(napi_get_value_string_utf8(self.raw, value.raw(), ptr::null_mut(), 0, &raw mut needed));
         if status != sys::Status::napi_ok {
             return false;
         }
@@ -95,7 +95,7 @@ impl<'c> Env<'c> {
         let (pointer, size) = (room.as_mut_ptr().cast::<c_char>(), room.len());
         let mut written = 0;
         let status =
-            call!(napi_get_value_string_utf8(self.raw, value.raw(), pointer, size, &raw mut written));
+            node_api!(napi_get_value_string_utf8(self.raw, value.raw(), pointer, size, &raw mut written));
         // Node-API stops before a character that does not fit, and keeps a byte for the final NUL: with this much room
         // left, nothing was cut off.
         if status != sys::Status::napi_ok || written + SLACK > size {
@@ -112,7 +112,7 @@ impl<'c> Env<'c> {
     pub fn string(self, text: &[u8]) -> Value<'c> {
         let mut value = ptr::null_mut();
         let pointer = text.as_ptr().cast::<c_char>();
-        call!(napi_create_string_utf8(self.raw, pointer, length_of(text), &raw mut value));
+        node_api!(napi_create_string_utf8(self.raw, pointer, length_of(text), &raw mut value));
         Value::of(value)
     }
 
@@ -121,7 +121,7 @@ impl<'c> Env<'c> {
     pub fn latin1(self, text: &[u8]) -> Value<'c> {
         let mut value = ptr::null_mut();
         let pointer = text.as_ptr().cast::<c_char>();
-        call!(napi_create_string_latin1(self.raw, pointer, length_of(text), &raw mut value));
+        node_api!(napi_create_string_latin1(self.raw, pointer, length_of(text), &raw mut value));
         Value::of(value)
     }
 
@@ -129,7 +129,7 @@ impl<'c> Env<'c> {
     #[must_use]
     pub fn from_number(self, number: f64) -> Value<'c> {
         let mut value = ptr::null_mut();
-        call!(napi_create_double(self.raw, number, &raw mut value));
+        node_api!(napi_create_double(self.raw, number, &raw mut value));
         Value::of(value)
     }
 
@@ -137,7 +137,7 @@ impl<'c> Env<'c> {
     #[must_use]
     pub fn from_u64(self, number: u64) -> Value<'c> {
         let mut value = ptr::null_mut();
-        call!(napi_create_bigint_uint64(self.raw, number, &raw mut value));
+        node_api!(napi_create_bigint_uint64(self.raw, number, &raw mut value));
         Value::of(value)
     }
 
@@ -145,7 +145,7 @@ impl<'c> Env<'c> {
     #[must_use]
     pub fn from_bool(self, truth: bool) -> Value<'c> {
         let mut value = ptr::null_mut();
-        call!(napi_get_boolean(self.raw, truth, &raw mut value));
+        node_api!(napi_get_boolean(self.raw, truth, &raw mut value));
         Value::of(value)
     }
 
@@ -153,11 +153,11 @@ impl<'c> Env<'c> {
     #[must_use]
     pub fn array(self, items: impl IntoIterator<Item = Value<'c>>) -> Value<'c> {
         let mut array = ptr::null_mut();
-        call!(napi_create_array(self.raw, &raw mut array));
+        node_api!(napi_create_array(self.raw, &raw mut array));
         for (index, item) in (0..).zip(items) {
             // Runs JavaScript only where somebody has put a setter on `Array.prototype`. Should that call us, it finds the
             // state held (`Call::environment`), and gets an exception.
-            call!(napi_set_element(self.raw, array, index, item.raw()));
+            node_api!(napi_set_element(self.raw, array, index, item.raw()));
         }
         Value::of(array)
     }
@@ -166,12 +166,12 @@ impl<'c> Env<'c> {
     #[must_use]
     pub fn frozen<'n>(self, properties: impl IntoIterator<Item = (&'n str, Value<'c>)>) -> Value<'c> {
         let mut object = ptr::null_mut();
-        call!(napi_create_object(self.raw, &raw mut object));
+        node_api!(napi_create_object(self.raw, &raw mut object));
         for (name, value) in properties {
             let name = self.string(name.as_bytes());
-            call!(napi_set_property(self.raw, object, name.raw(), value.raw()));
+            node_api!(napi_set_property(self.raw, object, name.raw(), value.raw()));
         }
-        call!(napi_object_freeze(self.raw, object));
+        node_api!(napi_object_freeze(self.raw, object));
         Value::of(object)
     }
 
@@ -180,7 +180,7 @@ impl<'c> Env<'c> {
     pub fn element(self, array: Value<'_>, index: u32) -> Value<'c> {
         let mut value = ptr::null_mut();
         if !array.is_absent() {
-            call!(napi_get_element(self.raw, array.raw(), index, &raw mut value));
+            node_api!(napi_get_element(self.raw, array.raw(), index, &raw mut value));
         }
         Value::of(value)
     }
@@ -188,7 +188,7 @@ impl<'c> Env<'c> {
     /// Reports an exception that nobody caught: 'uncaughtException', as Node does for a throwing event handler. Runs
     /// JavaScript.
     pub fn report_uncaught(self, error: Value<'_>) {
-        call!(napi_fatal_exception(self.raw, error.raw()));
+        node_api!(napi_fatal_exception(self.raw, error.raw()));
     }
 
     pub(super) fn throw(self, misuse: &Misuse) {
@@ -197,9 +197,9 @@ impl<'c> Env<'c> {
         let message = CString::new(misuse.message.replace('\0', "\u{fffd}")).unwrap_or_default();
         let (code, message) = (code.as_ptr(), message.as_ptr());
         match misuse.class {
-            Class::Error => call!(napi_throw_error(self.raw, code, message)),
-            Class::TypeError => call!(napi_throw_type_error(self.raw, code, message)),
-            Class::RangeError => call!(napi_throw_range_error(self.raw, code, message)),
+            Class::Error => node_api!(napi_throw_error(self.raw, code, message)),
+            Class::TypeError => node_api!(napi_throw_type_error(self.raw, code, message)),
+            Class::RangeError => node_api!(napi_throw_range_error(self.raw, code, message)),
         };
     }
 }

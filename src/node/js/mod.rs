@@ -9,32 +9,22 @@
 //! - A [`Value`] is not kept beyond its callback: it borrows the [`Env`].
 //! - Out-pointers point to live locals.
 
-/// Calls one Node-API function with the environment of the running callback.
-macro_rules! call_node_api {
-    ($name:ident($($argument:expr),* $(,)?)) => {{
-        // SAFETY: see the obligations at the top of `js/mod.rs`; pointers among the arguments point to live locals or
-        // to memory that the caller of the macro holds for the duration of the call.
-        unsafe { sys::$name($($argument),*) }
-    }};
-}
-
 mod arguments;
 mod buffer;
 mod call;
 mod env;
 mod misuse;
 mod module;
+mod node_api;
 mod reference;
 mod registers;
 mod task;
 mod threadsafe_function;
 mod value;
 
-use call_node_api as call;
-
-pub use self::call::{Call, Native};
 pub use arguments::{FromNumber, Range};
 pub use buffer::Payload;
+pub use call::{Call, Native};
 pub use env::Env;
 pub use misuse::{Class, Misuse};
 pub use module::{Teardown, register};

@@ -11,10 +11,10 @@ use std::rc::Rc;
 use napi::bindgen_prelude::{JsValue, Object};
 use napi_sys as sys;
 
-use super::call;
 use super::call::{Body, Call, MAX_ARGUMENTS, Native};
 use super::env::{Env, length_of};
 use super::misuse::Misuse;
+use super::node_api::node_api;
 use super::value::Value;
 
 /// The state that the functions of a load share.
@@ -37,7 +37,7 @@ pub fn register<S: Teardown>(env: &napi::Env, exports: &Object<'_>, natives: &[N
     let (env, exports) = (env.raw(), exports.raw());
     let load = Rc::new(Load { env, state: RefCell::<S>::default(), awaits_end: Cell::new(true) });
     // The hook is removed before the load is freed, so what it points to is there.
-    call!(napi_add_env_cleanup_hook(env, Some(unload::<S>), Rc::as_ptr(&load).cast_mut().cast()));
+    node_api!(napi_add_env_cleanup_hook(env, Some(unload::<S>), Rc::as_ptr(&load).cast_mut().cast()));
     for native in natives {
         let binding =
             Box::new(Binding { arguments: native.arguments, body: native.body, load: Rc::clone(&load) });
@@ -45,12 +45,12 @@ pub fn register<S: Teardown>(env: &napi::Env, exports: &Object<'_>, natives: &[N
         let mut function = ptr::null_mut();
         let text = native.name.as_ptr().cast::<c_char>();
         let length = length_of(native.name.as_bytes());
-        call!(napi_create_function(env, text, length, Some(trampoline::<S>), data, &raw mut function));
+        node_api!(napi_create_function(env, text, length, Some(trampoline::<S>), data, &raw mut function));
         let (hint, reference) = (ptr::null_mut(), ptr::null_mut());
-        call!(napi_add_finalizer(env, function, data, Some(forget_function::<S>), hint, reference));
+        node_api!(napi_add_finalizer(env, function, data, Some(forget_function::<S>), hint, reference));
         let mut key = ptr::null_mut();
-        call!(napi_create_string_utf8(env, text, length, &raw mut key));
-        call!(napi_set_property(env, exports, key, function));
+        node_api!(napi_create_string_utf8(env, text, length, &raw mut key));
+        node_api!(napi_set_property(env, exports, key, function));
     }
 }
 
@@ -79,7 +79,7 @@ impl<S: Teardown> Drop for Load<S> {
     fn drop(&mut self) {
         if self.awaits_end.get() {
             let load = ptr::from_mut(self).cast();
-            call!(napi_remove_env_cleanup_hook(self.env, Some(unload::<S>), load));
+            node_api!(napi_remove_env_cleanup_hook(self.env, Some(unload::<S>), load));
             self.tear_down();
         }
     }
@@ -116,7 +116,7 @@ unsafe extern "C" fn trampoline<S: Teardown>(
     let mut count = MAX_ARGUMENTS;
     let mut data = ptr::null_mut();
     let (argv, this) = (arguments.as_mut_ptr(), ptr::null_mut());
-    let status = call!(napi_get_cb_info(raw, info, &raw mut count, argv, this, &raw mut data));
+    let status = node_api!(napi_get_cb_info(raw, info, &raw mut count, argv, this, &raw mut data));
     if status != sys::Status::napi_ok || data.is_null() {
         return ptr::null_mut();
     }

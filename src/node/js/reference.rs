@@ -6,8 +6,8 @@ use std::ptr;
 
 use napi_sys as sys;
 
-use super::call;
 use super::env::Env;
+use super::node_api::node_api;
 use super::value::Value;
 
 /// Keeps a value alive until it is dropped, on the thread of its environment.
@@ -22,13 +22,13 @@ impl Reference {
     #[must_use]
     pub fn new(env: Env<'_>, value: Value<'_>) -> Option<Self> {
         let mut raw = ptr::null_mut();
-        let status = call!(napi_create_reference(env.raw(), value.raw(), 1, &raw mut raw));
+        let status = node_api!(napi_create_reference(env.raw(), value.raw(), 1, &raw mut raw));
         (status == sys::Status::napi_ok).then_some(Self { env: env.raw(), raw })
     }
 }
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        call!(napi_delete_reference(self.env, self.raw));
+        node_api!(napi_delete_reference(self.env, self.raw));
     }
 }

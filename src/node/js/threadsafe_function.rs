@@ -7,8 +7,8 @@ use std::ptr;
 
 use napi_sys as sys;
 
-use super::call;
 use super::env::Env;
+use super::node_api::node_api;
 use super::value::Value;
 
 /// A thread-safe function: schedules a turn of Node's loop from any thread.
@@ -33,13 +33,13 @@ impl ThreadsafeFunction {
     pub fn new(env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> Option<Self> {
         let name = env.string(b"ferrows");
         let mut reference = ptr::null_mut();
-        if call!(napi_create_reference(env.raw(), function.raw(), 0, &raw mut reference))
+        if node_api!(napi_create_reference(env.raw(), function.raw(), 0, &raw mut reference))
             != sys::Status::napi_ok
         {
             return None;
         }
         let mut raw = ptr::null_mut();
-        let status = call!(napi_create_threadsafe_function(
+        let status = node_api!(napi_create_threadsafe_function(
             env.raw(),
             ptr::null_mut(),
             resource.raw(),
@@ -53,25 +53,25 @@ impl ThreadsafeFunction {
             &raw mut raw,
         ));
         if status != sys::Status::napi_ok {
-            call!(napi_delete_reference(env.raw(), reference));
+            node_api!(napi_delete_reference(env.raw(), reference));
             return None;
         }
-        call!(napi_unref_threadsafe_function(env.raw(), raw));
+        node_api!(napi_unref_threadsafe_function(env.raw(), raw));
         Some(Self { raw, function: reference })
     }
 
     /// Schedules the call.
     pub fn call(&self) {
         let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
-        call!(napi_call_threadsafe_function(self.raw, ptr::null_mut(), mode));
+        node_api!(napi_call_threadsafe_function(self.raw, ptr::null_mut(), mode));
     }
 
     /// Whether Node stays alive for it.
     pub fn keep_alive(&self, env: Env<'_>, alive: bool) {
         if alive {
-            call!(napi_ref_threadsafe_function(env.raw(), self.raw));
+            node_api!(napi_ref_threadsafe_function(env.raw(), self.raw));
         } else {
-            call!(napi_unref_threadsafe_function(env.raw(), self.raw));
+            node_api!(napi_unref_threadsafe_function(env.raw(), self.raw));
         }
     }
 
@@ -79,16 +79,16 @@ impl ThreadsafeFunction {
     pub fn hold(&self, env: Env<'_>, held: bool) {
         let mut count = 0;
         if held {
-            call!(napi_reference_ref(env.raw(), self.function, &raw mut count));
+            node_api!(napi_reference_ref(env.raw(), self.function, &raw mut count));
         } else {
-            call!(napi_reference_unref(env.raw(), self.function, &raw mut count));
+            node_api!(napi_reference_unref(env.raw(), self.function, &raw mut count));
         }
     }
 
     /// Gives it up.
     pub fn release(self) {
         let mode = sys::ThreadsafeFunctionReleaseMode::abort;
-        call!(napi_release_threadsafe_function(self.raw, mode));
+        node_api!(napi_release_threadsafe_function(self.raw, mode));
     }
 }
 
@@ -104,19 +104,19 @@ unsafe extern "C" fn ring(
         return;
     }
     let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-    call!(napi_get_reference_value(env, reference.cast(), &raw mut function));
+    node_api!(napi_get_reference_value(env, reference.cast(), &raw mut function));
     if function.is_null() {
         // Collected: nobody is left who could want to know.
         return;
     }
-    call!(napi_get_undefined(env, &raw mut this));
+    node_api!(napi_get_undefined(env, &raw mut this));
     // Node reports what it throws as uncaught.
-    call!(napi_call_function(env, this, function, 0, ptr::null(), &raw mut result));
+    node_api!(napi_call_function(env, this, function, 0, ptr::null(), &raw mut result));
 }
 
 /// A [`ThreadsafeFunction`] will not be called any more.
 unsafe extern "C" fn forget_bell(env: sys::napi_env, _data: *mut c_void, reference: *mut c_void) {
     if !env.is_null() {
-        call!(napi_delete_reference(env, reference.cast()));
+        node_api!(napi_delete_reference(env, reference.cast()));
     }
 }
