@@ -1,10 +1,7 @@
 //! The numbers that both sides of the border know, once: JavaScript gets them from `native.abi()` when it loads, and
 //! numbers stand nowhere else. The border passes numbers, because making text costs more than handling an event.
 
-use super::environment::Call;
-use super::error::Misuse;
-use super::js::{Env, RegisterName, Value};
-use super::state::handles::SLOTS;
+use super::js::RegisterName;
 
 /// A group of numbers: a constant for each, and their names for JavaScript.
 macro_rules! numbers {
@@ -216,23 +213,15 @@ numbers! {
     /// How handles are made.
     mod handle {
         /// A handle modulo this is its slot.
-        SLOTS = super::SLOTS as f64,
+        SLOTS = (1_u32 << super::SLOT_BITS) as f64,
     }
 }
 
-/// `abi()`: an object of the groups, each an object of its numbers by name; all frozen.
-pub fn abi<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let env = call.env();
-    let groups = GROUPS.map(|(name, numbers)| (name, group(env, numbers)));
-    Ok(env.frozen(groups))
-}
-
-fn group<'c>(env: Env<'c>, numbers: &[(&str, f64)]) -> Value<'c> {
-    env.frozen(numbers.iter().map(|(name, number)| (*name, env.from_number(*number))))
-}
+/// Bits of a handle that are its slot.
+pub const SLOT_BITS: u32 = 24;
 
 /// All groups, by name.
-const GROUPS: [(&str, &[(&str, f64)]); 8] = [
+pub const GROUPS: [(&str, &[(&str, f64)]); 8] = [
     ("register", Register::ALL),
     ("step", step::ALL),
     ("kind", kind::ALL),

@@ -1,6 +1,5 @@
 //! The native functions, by the names under which `lib/` calls them, each with the number of its arguments.
 
-use super::abi;
 use super::calls::{
     adoption, app, client, connections, declarative_response, dispatcher, files, http_request, http_response,
     listening, load, logger, multipart, notices, request_body, response_body, routes, shutdown, stats, store,
@@ -14,7 +13,7 @@ pub const ALL: &[Native] = &[
     Native::new("start", 4, load::start),
     Native::new("exit", 0, load::exit),
     Native::new("causes", 0, load::causes),
-    Native::new("abi", 0, abi::abi),
+    Native::new("abi", 0, load::abi),
     Native::new("reportUncaught", 1, dispatcher::report_uncaught),
     Native::new("hold", 0, dispatcher::hold),
     Native::new("letGo", 0, dispatcher::let_go),

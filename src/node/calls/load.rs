@@ -1,9 +1,10 @@
 //! What a load of the addon begins and ends with.
 
+use crate::node::abi::GROUPS;
 use crate::node::calls::{logger, store};
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
-use crate::node::js::{Registers, Value};
+use crate::node::js::{Env, Registers, Value};
 use crate::protocol::cause::{CloseCause, Initiator};
 
 /// `start(registers, onBell, level, resource)`: once per load. Records up to `level` go to stderr; none with 0. `resource`
@@ -44,4 +45,15 @@ pub fn causes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         ]
     });
     Ok(env.array(items))
+}
+
+/// `abi()`: an object of the groups, each an object of its numbers by name; all frozen.
+pub fn abi<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    let groups = GROUPS.map(|(name, numbers)| (name, group(env, numbers)));
+    Ok(env.frozen(groups))
+}
+
+fn group<'c>(env: Env<'c>, numbers: &[(&str, f64)]) -> Value<'c> {
+    env.frozen(numbers.iter().map(|(name, number)| (*name, env.from_number(*number))))
 }

@@ -1,6 +1,7 @@
 //! Names that JavaScript holds for responses, WebSockets and listening sockets: a slot and the generation of its
 //! occupant in one number. A name outlives what it names without harm: it is then refused.
 
+use crate::node::abi::SLOT_BITS;
 use crate::node::js::FromNumber;
 
 /// What JavaScript holds. Fits the 53 bits of an exact JavaScript number: generation × 2^24 + slot.
@@ -132,9 +133,8 @@ impl<T> Table<T> {
     }
 }
 
-const SLOT_BITS: u32 = 24;
 /// Slots of a table: 16.7 million live objects of one kind.
-pub const SLOTS: u32 = 1 << SLOT_BITS;
+const SLOTS: u32 = 1 << SLOT_BITS;
 /// Generations of a slot: 2^29, so that a handle has 53 bits.
 const GENERATIONS: u32 = 1 << 29;
 /// The largest handle, 2^53 − 1.
