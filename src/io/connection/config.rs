@@ -1,4 +1,4 @@
-//! What is settled about a connection before its first byte.
+//! What is known about an accepted connection before its first byte.
 
 use std::net::SocketAddr;
 
@@ -9,36 +9,36 @@ use crate::protocol::http::limits::HttpLimits;
 use crate::protocol::proxy::Presence;
 use crate::tls::setup::TlsSetup;
 
-/// See the top of the file.
+/// How to serve an accepted connection.
 #[derive(Debug, Default)]
 pub struct ConnectionConfig {
     /// The other end; `None` on a Unix socket.
     pub address: Option<SocketAddr>,
-    /// Whether the peer is trusted to say for whom it speaks.
+    /// Present if the peer is a trusted proxy, which may or must send a header of the PROXY protocol.
     pub proxy_header: Option<Presence>,
     /// What the app allows its clients.
     pub limits: Arc<HttpLimits>,
-    /// Whether Node's thread wants to hear of its begin and its end.
+    /// Whether the connection is announced to the filter of its app.
     pub filter: FilterState,
-    /// Present if TLS is to be spoken.
+    /// Present if the app uses TLS.
     pub tls: Option<Arc<TlsSetup>>,
 }
 
-/// What Node's thread hears of the connection as such.
+/// What the filter of the app has been told of a connection, and is still to be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FilterState {
-    /// Nothing: its app has no filter, or had none when the connection was accepted.
+    /// Nothing: the app had no filter when the connection was accepted.
     #[default]
     Off,
-    /// Its begin, as soon as it is known who the client is.
+    /// That it is open, as soon as the client's address is known.
     Pending,
-    /// Its end: the begin has been told.
+    /// That it is open. That it has closed is to follow.
     Announced,
 }
 
 impl ConnectionConfig {
-    /// For a connection of an app that is set up like this. `address` is the peer's, where it is known better
-    /// than the transport knows it.
+    /// For a connection of an app with this setup. `address` is the peer's, where the caller knows it better than the
+    /// transport.
     #[must_use]
     pub fn new(transport: &Transport, address: Option<SocketAddr>, setup: Option<&AppSetup>) -> Self {
         let address = address.or_else(|| transport.peer());

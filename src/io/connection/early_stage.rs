@@ -1,10 +1,10 @@
-//! What comes before the first byte of HTTP on an accepted connection.
+//! The stages that precede the first byte of HTTP on an accepted connection.
 //!
 //! ```text
 //!   accept ─► [ProxyHeader] ─► [TlsHandshake] ─► HTTP
 //! ```
 //!
-//! Each stage takes itself and an event, and returns what comes next; `None` is HTTP, whose clocks have run since the accept.
+//! A handler takes the stage by value and returns the next one; `None` means that HTTP follows.
 
 use std::io;
 
@@ -21,17 +21,17 @@ use crate::protocol::time::Timestamp;
 use crate::tls::fault::TlsFault;
 use crate::tls::setup::Admission;
 
-/// See the top of the file.
+/// A stage before HTTP; see the top of this file.
 #[derive(Debug)]
 pub enum EarlyStage {
-    /// The peer may say for whom it speaks.
+    /// The peer may send a header of the PROXY protocol.
     ProxyHeader(ProxyHeader),
-    /// TLS is being agreed upon.
+    /// The TLS handshake.
     TlsHandshake(TlsHandshake),
 }
 
 impl EarlyStage {
-    /// The first stage of a connection on which these are to come.
+    /// The first stage of a connection: with a PROXY header or without, with TLS or without.
     pub fn first(
         header: Option<Presence>,
         tls: Option<Admission>,
@@ -45,12 +45,12 @@ impl EarlyStage {
         }
     }
 
-    /// Whether it is known who the client is.
+    /// Whether the client's address is known.
     pub const fn knows_client(&self) -> bool {
         matches!(self, Self::TlsHandshake(_))
     }
 
-    /// Whether nothing would be lost by dropping the connection.
+    /// Whether closing the connection would lose nothing.
     pub const fn is_idle(&self) -> bool {
         match self {
             Self::ProxyHeader(header) => header.is_silent(),
@@ -66,7 +66,7 @@ impl EarlyStage {
         }
     }
 
-    /// What would be lost with the connection.
+    /// What closing the connection would lose.
     pub const fn standing(&self) -> Standing {
         match self {
             Self::ProxyHeader(header) => header.standing(),
@@ -82,7 +82,7 @@ impl EarlyStage {
         }
     }
 
-    /// Bytes have been read.
+    /// Takes bytes that were read.
     pub fn handle_input(
         self,
         input: &[u8],
@@ -96,12 +96,12 @@ impl EarlyStage {
                 Next::TlsHandshake(handshake) => Some(Self::TlsHandshake(handshake)),
                 Next::Http => None,
             },
-            // Nothing comes out of TLS before it is agreed upon.
+            // TLS yields no bytes before its handshake is complete.
             Self::TlsHandshake(_) => Some(self),
         }
     }
 
-    /// The transport was read, whether or not anything came of it.
+    /// Follows every read of the transport, whether or not it yielded bytes.
     pub fn handle_read(self, http: &mut Http, shell: &mut Shell, context: &mut Context) -> Option<Self> {
         match self {
             Self::ProxyHeader(_) => Some(self),
@@ -111,7 +111,7 @@ impl EarlyStage {
         }
     }
 
-    /// Node's thread has been asked for a server name.
+    /// Restarts the handshake timeout, as Node's thread has answered for a server name.
     pub fn restart_clock(&mut self, now: Timestamp) {
         match self {
             Self::ProxyHeader(_) => {}
@@ -119,7 +119,7 @@ impl EarlyStage {
         }
     }
 
-    /// The moment of [`Self::deadline`] has come.
+    /// Acts on [`Self::deadline`].
     pub fn handle_deadline(self, http: &mut Http, shell: &mut Shell, context: &mut Context) -> Option<Self> {
         match self {
             Self::ProxyHeader(_) => {
@@ -127,13 +127,13 @@ impl EarlyStage {
                 Some(self)
             }
             Self::TlsHandshake(handshake) => {
-                handshake.time_out(shell, context);
+                handshake.handle_deadline(shell, context);
                 None
             }
         }
     }
 
-    /// Whether a broken transport is for [`Self::handle_transport_error`]: before TLS is agreed upon.
+    /// Whether [`Self::handle_transport_error`] takes failed reads and writes: until the TLS handshake is complete.
     pub const fn handles_errors(&self) -> bool {
         match self {
             Self::ProxyHeader(header) => header.precedes_tls(),
@@ -141,7 +141,7 @@ impl EarlyStage {
         }
     }
 
-    /// Reading or writing has failed.
+    /// Ends the connection after a failed read or write.
     pub fn handle_transport_error(self, error: &io::Error, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::ProxyHeader(_) => shell.leave(Stage::Gone, TlsFault::Silent.code()),
@@ -149,7 +149,7 @@ impl EarlyStage {
         }
     }
 
-    /// The connection is about to end, as others need its room.
+    /// Gives the stage up in favour of other connections.
     pub fn abandon(self, cause: &'static str, why: &str, shell: &Shell, context: &Context) {
         match self {
             Self::ProxyHeader(_) => {}

@@ -1,24 +1,23 @@
-//! Before a deadline ends anything, the kernel is asked: what the peer did in time may wait there, because nobody has read
-//! since. Not even the runtime may know of it yet, after the process was stopped, or because it learns of ready sockets in
-//! portions.
+//! Before a deadline ends a connection, the socket is read once more: what the peer sent in time may still be in the kernel.
+//! The event loop need not have reported it, after the process was stopped, or because it learns of ready sockets in portions.
 //!
 //! ```text
-//!   deadline ──► flush, read, both of them from the kernel itself ──► it has moved: the peer was in time
-//!                        │                                       └──► it stands, and nothing is left: it is acted on
-//!                        └──► more is left: read on, in the passes that follow
+//!   deadline ──► flush and read, without asking the event loop ──► the deadline has moved: the peer was in time
+//!                      │                                      └──► it has not, and no input is left: it takes effect
+//!                      └──► input is left: the next passes read on
 //! ```
 
-/// Bytes read since a deadline was found to have passed; `None` while none has.
+/// Bytes read since a deadline passed; `None` while none has passed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LastLook(Option<u32>);
 
 impl LastLook {
-    /// A deadline has passed. Goes on if one had before.
+    /// A deadline has passed. Keeps counting if one had passed before.
     pub fn start(&mut self) {
         self.0.get_or_insert(0);
     }
 
-    /// No deadline has passed any more.
+    /// The deadline has moved.
     pub const fn end(&mut self) {
         self.0 = None;
     }
@@ -28,19 +27,19 @@ impl LastLook {
         self.0.is_some()
     }
 
-    /// Counts bytes that were read.
+    /// Counts bytes read.
     pub fn count_read(&mut self, count: usize) {
         if let Some(read) = &mut self.0 {
             *read = read.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         }
     }
 
-    /// Whether the peer must have sent some of the bytes after its deadline. One that never stops sending is not waited for
-    /// until it does.
+    /// Whether some of the bytes must have been sent after the deadline. Otherwise a peer that never stops sending would never
+    /// time out.
     pub fn has_read_enough(self) -> bool {
         self.0.is_some_and(|read| read >= MAX_UNREAD)
     }
 }
 
-/// Bytes, more than the kernel keeps of one connection.
+/// More bytes than the kernel buffers for one connection.
 const MAX_UNREAD: u32 = 16 * 1024 * 1024;

@@ -1,9 +1,14 @@
-//! One connection: reads what arrives, lets the protocol decide, writes what it produced, and ends in good order.
+//! One connection: reads from the socket, passes the input to the protocol, writes the output, and closes in good order.
 //!
-//! - `shell`: what does not depend on what is spoken; `stage`: how near the end is; `last_look`: before a deadline acts.
-//! - `protocol`: passes each event to the side it concerns. These are `early_stage` (`proxy_header`, `tls_handshake`), `http`
-//!   and `websocket`; their methods take the shell.
-//! - `config`: what is settled before the first byte.
+//! ```text
+//!   Connection ─┬─► Shell      the same for every protocol: socket, outbox, `stage`, timer, `last_look`
+//!               └─► Protocol   dispatches to one of ─► EarlyStage ─┬─► ProxyHeader
+//!                                     │                            └─► TlsHandshake
+//!                                     ├─► Http ──────► Response    commands of Node's thread
+//!                                     └─► WebSocket ─► Delivery    published messages
+//! ```
+//!
+//! The sides know the shell, which their methods take, and what follows them, but neither the protocol nor the connection.
 
 mod config;
 mod early_stage;
@@ -46,7 +51,7 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::tls::setup::Admission;
 
-/// A socket and all that is known of it.
+/// One socket and its protocol.
 #[derive(Debug)]
 pub struct Connection {
     shell: Shell,
@@ -91,35 +96,35 @@ impl Connection {
         Self { shell, protocol: Protocol::WebSocket(socket) }
     }
 
-    /// Takes what the server sent together with its response, and arms the timer of an idle connection.
-    pub fn take_early(&mut self, mut early: Vec<u8>, context: &mut Context) {
+    /// Takes what the server sent behind its response, and arms the timer.
+    pub fn handle_early_input(&mut self, mut early: Vec<u8>, context: &mut Context) {
         self.protocol.handle_input(&mut early, &mut self.shell, context);
         self.shell.mark_dirty(context);
     }
 
-    /// Tells Node's thread that the connection has begun, if it wants to know and it is known who the client is.
-    pub fn tell_opened(&mut self, context: &mut Context) {
+    /// Announces an accepted connection to Node's thread, if its app has a filter and the client's address is known.
+    pub fn announce_opened(&mut self, context: &mut Context) {
         self.protocol.announce_opened(&mut self.shell, context);
     }
 
-    /// Tells Node's thread that the connection serves nobody any more, if it has heard of the begin.
-    pub fn tell_closed(&mut self, context: &mut Context) {
+    /// Announces to Node's thread that the connection has closed, if it was announced as open.
+    pub fn announce_closed(&mut self, context: &mut Context) {
         self.shell.announce_closed(context);
     }
 
-    /// Counts a connection that has been accepted.
-    pub fn count_begun(&self, context: &Context) {
+    /// Counts a connection that was accepted.
+    pub fn count_accepted(&self, context: &Context) {
         let tally = self.shell.tally(context);
         tally.connections.add(1);
         tally.http_open.add(1);
     }
 
-    /// Counts a connection that no longer serves its peer. Of WebSockets Node's thread keeps count.
+    /// Counts a connection whose peer is no longer served. Node's thread counts WebSockets itself.
     pub fn count_ended(&self, context: &Context) {
         self.protocol.count_ended(&self.shell, context);
     }
 
-    /// Takes the output that waits off the count, as the connection is gone.
+    /// Subtracts the backlog of a connection that is gone.
     pub fn subtract_backlog(&mut self, context: &Context) {
         self.protocol.subtract_backlog(&self.shell, context);
     }
@@ -129,13 +134,13 @@ impl Connection {
         self.shell.enter_span()
     }
 
-    /// Its name.
+    /// The id of the connection.
     #[must_use]
     pub const fn id(&self) -> ConnectionId {
         self.shell.id
     }
 
-    /// Whose connection it is.
+    /// The app of the connection.
     #[must_use]
     pub const fn app(&self) -> AppId {
         self.shell.app
@@ -147,14 +152,13 @@ impl Connection {
         self.shell.stage == Stage::Gone
     }
 
-    /// Whether the connection still serves its peer, rather than only ending in good order.
+    /// Whether the peer is still served, rather than the connection closing in good order.
     #[must_use]
     pub fn is_serving(&self) -> bool {
         self.shell.is_serving()
     }
 
-    /// Whether nothing would be lost by dropping the connection: nothing is under way, or peer and kernel have all that
-    /// they are to get.
+    /// Whether closing the socket would lose nothing: nothing is under way, or the kernel has all the output.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         match self.shell.stage {
@@ -170,7 +174,7 @@ impl Connection {
         self.shell.has_output()
     }
 
-    /// When the kernel last took a byte of the output that waits, or nothing waited.
+    /// When the kernel last took a byte of the output, or the output was last empty.
     #[must_use]
     pub const fn progress(&self) -> Timestamp {
         self.shell.progress
@@ -182,13 +186,13 @@ impl Connection {
         self.shell.backlog()
     }
 
-    /// What would be lost with it, and since when its peer is waited for; `None` if it is not to give way, as a request or
-    /// a WebSocket is under way on it.
+    /// What closing the connection would lose, and since when it waits for its peer; `None` if a request or a WebSocket is
+    /// under way.
     #[must_use]
     pub fn standing(&self) -> Option<(Standing, Timestamp)> {
         match self.shell.stage {
             Stage::Lingering { until } => Some((Standing::Lingering, until)),
-            // What the peer has sent may be a request.
+            // The unread input may be a request.
             Stage::Serving if self.shell.is_starved => None,
             Stage::Serving => self.protocol.standing(&self.shell),
             Stage::Draining | Stage::Gone => None,
@@ -197,17 +201,17 @@ impl Connection {
 
     /// Whether a TLS handshake is under way.
     #[must_use]
-    pub fn shakes_hands(&self) -> bool {
+    pub fn is_handshaking(&self) -> bool {
         self.protocol.is_handshaking()
     }
 
-    /// Who the client is, as far as that is known.
+    /// The address of the client, if it is known.
     #[must_use]
     pub fn client(&self) -> Option<SocketAddr> {
         self.protocol.client()
     }
 
-    /// The response to `request`, unless another request has come since.
+    /// The response to `request`, unless a later request has arrived.
     pub fn response(&mut self, request: RequestNumber) -> Option<Response<'_>> {
         match &mut self.protocol {
             Protocol::Http { http, .. } => Response::find(request, http, &mut self.shell),
@@ -215,7 +219,7 @@ impl Connection {
         }
     }
 
-    /// The WebSocket, if that is what is spoken.
+    /// The WebSocket, if the connection has been upgraded.
     pub fn websocket(&mut self) -> Option<(&mut WebSocket, &mut Shell)> {
         match &mut self.protocol {
             Protocol::Http { .. } => None,
@@ -223,7 +227,7 @@ impl Connection {
         }
     }
 
-    /// The connection has taken the place of another subscriber that left a topic.
+    /// Notes the new place of a WebSocket in a topic, after another subscriber has left it.
     pub fn handle_moved(&mut self, moved: Moved) {
         if let Some((socket, _)) = self.websocket() {
             socket.handle_moved(moved);
@@ -235,7 +239,7 @@ impl Connection {
         self.websocket()?.0.take_memberships()
     }
 
-    /// `Command::Upgrade`: answers 101 and changes the protocol. Bytes that came behind the request are frames.
+    /// `Command::Upgrade`: answers 101 and changes the protocol. The bytes behind the request are frames.
     pub fn upgrade(
         &mut self,
         request: RequestNumber,
@@ -255,17 +259,17 @@ impl Connection {
         context.again.push(self.shell.id);
     }
 
-    /// The socket may have become readable or writable.
+    /// Serves a socket that may be readable or writable.
     pub fn handle_ready(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.shell.is_starved = false;
-        self.protocol.settle_clock(&self.shell, context.now);
+        self.protocol.update_clock(&self.shell, context.now);
         self.read(context, scratch);
         self.protocol.leave_if_idle(&mut self.shell, context);
         self.shell.mark_dirty(context);
     }
 
-    /// Reads until the socket is empty, the share of this pass is used up, or reading has to wait. Returns whether
-    /// nothing is left that could be read by now.
+    /// Reads until the socket is empty, the share of this pass is used up, or reading has to wait. Returns whether no input is
+    /// left that could be read now.
     fn read(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
         for _ in 0..READS_PER_PASS {
             let room = self.protocol.room(&self.shell);
@@ -304,8 +308,7 @@ impl Connection {
         false
     }
 
-    /// End of the pass: writes, moves on to the next stage where writing was the last thing to do, and sees to the
-    /// timer.
+    /// Writes the output at the end of the pass, enters the next stage if that was the last of it, and sets the timer.
     pub fn flush(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.shell.mark_clean();
         if self.is_gone() {
@@ -314,15 +317,16 @@ impl Connection {
         let before = self.backlog();
         let mut result = self.shell.flush_outbox(context);
         if let (Ok(true), Stage::Draining) = (&result, self.shell.stage) {
-            let leaves_first = self.protocol.leaves_first();
-            result = if leaves_first { self.shell.transport.finish() } else { Ok(true) };
+            let sends_fin_first = self.protocol.sends_fin_first();
+            result = if sends_fin_first { self.shell.transport.finish() } else { Ok(true) };
             if let Ok(true) = result {
                 self.shell.stage = Stage::Lingering { until: context.now + LINGER_TIMEOUT };
                 self.read(context, scratch);
             }
         }
         let written = result.and_then(|is_all| {
-            let has_progressed = is_all || (self.backlog() < before && self.protocol.may_take_its_time());
+            let has_progressed =
+                is_all || (self.backlog() < before && self.protocol.progress_extends_draining());
             if has_progressed {
                 self.shell.progress = context.now;
             }
@@ -331,13 +335,13 @@ impl Connection {
         if let Err(error) = written {
             self.protocol.handle_transport_error(&error, &mut self.shell, context);
         }
-        self.protocol.settle_clock(&self.shell, context.now);
+        self.protocol.update_clock(&self.shell, context.now);
         let left = self.backlog();
         self.protocol.handle_flush(before, left, &mut self.shell, context);
         self.arm(context);
     }
 
-    /// The moment by which something has to happen, or else [`Self::handle_deadline`] acts.
+    /// When [`Self::handle_deadline`] is due.
     fn deadline(&self) -> Option<Timestamp> {
         match self.shell.stage {
             Stage::Serving | Stage::Draining => self.protocol.deadline(&self.shell),
@@ -346,12 +350,12 @@ impl Connection {
         }
     }
 
-    /// Whether reading waits for the application, so that nothing tells when the peer is gone.
+    /// Whether reading waits for the application, so that a reset by the peer goes unnoticed.
     fn is_read_blocked(&self) -> bool {
         self.is_serving() && self.protocol.room(&self.shell) == 0
     }
 
-    /// Sees to it that the wheel comes round in time.
+    /// Sets the timer.
     fn arm(&mut self, context: &mut Context) {
         let look = self.is_read_blocked().then(|| context.now + LOOK_EVERY);
         if let Some(deadline) = look.into_iter().chain(self.deadline()).min() {
@@ -359,7 +363,7 @@ impl Connection {
         }
     }
 
-    /// The wheel came round.
+    /// The timer fired.
     pub fn handle_timer(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.shell.disarm(context.now);
         if self.is_overdue(context.now) && self.look_once_more(context, scratch) {
@@ -380,7 +384,7 @@ impl Connection {
         }
     }
 
-    /// Whether something should have happened by now.
+    /// Whether the deadline has passed.
     fn is_overdue(&mut self, now: Timestamp) -> bool {
         let is_overdue = self.deadline().is_some_and(|deadline| deadline <= now);
         if !is_overdue {
@@ -389,17 +393,16 @@ impl Connection {
         is_overdue
     }
 
-    /// Takes what the kernel has of the peer, and gives it what it takes. Returns whether something should have happened by
-    /// now all the same.
+    /// Reads and writes once more (see `last_look`). Returns whether the deadline has passed nevertheless.
     fn look_once_more(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
         self.shell.last_look.start();
-        let is_all = self.take_what_waits(context, scratch);
+        let is_all = self.exchange_with_kernel(context, scratch);
         let is_enough = is_all || self.shell.last_look.has_read_enough();
         self.is_overdue(context.now) && is_enough
     }
 
-    /// Gives the kernel what it takes, and reads what it has. Returns whether nothing is left to be read.
-    fn take_what_waits(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
+    /// Writes and reads without asking the event loop. Returns whether no input is left.
+    fn exchange_with_kernel(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
         self.shell.transport.ask_kernel(true);
         if self.has_output() {
             self.flush(context, scratch);
@@ -409,15 +412,15 @@ impl Connection {
         is_all
     }
 
-    /// The time that an app gave its connections is up: what the peer has sent by then still counts.
-    pub fn look_before_the_end(&mut self, context: &mut Context, scratch: &mut [u8]) {
-        self.take_what_waits(context, scratch);
+    /// Serves what the peer has sent before the time of `app.shutdown()` was up.
+    pub fn look_before_shutdown(&mut self, context: &mut Context, scratch: &mut [u8]) {
+        self.exchange_with_kernel(context, scratch);
         self.protocol.leave_if_idle(&mut self.shell, context);
         self.shell.mark_dirty(context);
     }
 
-    /// A bug in this server was found while serving the connection.
-    pub fn give_up(&mut self, cause: CloseCause, context: &mut Context) {
+    /// Closes the connection after a panic in its handling.
+    pub fn handle_panic(&mut self, cause: CloseCause, context: &mut Context) {
         let serving = std::mem::replace(&mut self.shell.stage, Stage::Gone) == Stage::Serving;
         if serving {
             self.shell.stage = Stage::Serving;
@@ -425,7 +428,7 @@ impl Connection {
         }
     }
 
-    /// `Command::ResumeHandshake`: goes on with whatever answers to the server name now.
+    /// `Command::ResumeHandshake`: continues with the certificate that the server name has now.
     pub fn resume_handshake(&mut self, context: &mut Context) {
         self.protocol.resume_handshake(&mut self.shell, context);
     }
@@ -440,49 +443,49 @@ impl Connection {
         self.protocol.handle_app_closed(&mut self.shell, context);
     }
 
-    /// `app.shutdown()`: the connection is to end in good order. A WebSocket is told, and the application knows.
+    /// `app.shutdown()`: ends the connection in good order. A WebSocket receives a Close frame, and the application knows.
     pub fn shut_down(&mut self, code: u16, reason: &str, context: &mut Context) {
         self.protocol.shut_down(code, reason, &mut self.shell, context);
     }
 
-    /// The time that `app.shutdown()` gave is up.
+    /// Closes the connection, as the time of `app.shutdown()` is up.
     pub fn handle_shutdown_timeout(&mut self, context: &mut Context) {
-        // A Close frame or the rest of a response may be all that is missing.
+        // Perhaps only a Close frame or the rest of a response is missing.
         self.shell.flush_at_once(context);
         self.protocol.fail(CloseCause::ServerShutdown, &mut self.shell, context);
     }
 
-    /// Too much waits for all clients of the app together, and this one is among the slowest to take it.
-    pub fn end_for_output(&mut self, context: &mut Context) {
+    /// Closes one of the slowest readers of an app whose output exceeds its limit.
+    pub fn close_slow_reader(&mut self, context: &mut Context) {
         let cause = CloseCause::OutputLimit;
         tracing::warn!(cause = cause.verdict().name, bytes = self.backlog(), "peer reads too slowly");
         self.protocol.fail(cause, &mut self.shell, context);
     }
 
-    /// The process has no descriptors left, and nothing is under way here.
-    pub fn give_way(&mut self, context: &mut Context) {
+    /// Closes an idle connection of a process that has no descriptors left.
+    pub fn make_room(&mut self, context: &mut Context) {
         let why = "the process has no descriptors left";
-        self.protocol.give_way(FOR_ROOM, why, &mut self.shell, context);
+        self.protocol.make_room(FOR_ROOM, why, &mut self.shell, context);
     }
 
-    /// More TLS handshakes are under way than the app allows, and this one has been for long.
-    pub fn yield_handshake(&mut self, context: &mut Context) {
+    /// Closes one of the longest TLS handshakes of an app that has more under way than it allows.
+    pub fn abandon_handshake(&mut self, context: &mut Context) {
         let why = "it took long, and others had to wait";
-        self.protocol.give_way("ERR_TLS_TOO_MANY_HANDSHAKES", why, &mut self.shell, context);
+        self.protocol.make_room("ERR_TLS_TOO_MANY_HANDSHAKES", why, &mut self.shell, context);
     }
 }
 
-/// Reads of one connection per pass, so that one that never runs dry does not keep the others waiting.
+/// Reads of one connection per pass, so that one that is always readable does not delay the others.
 const READS_PER_PASS: usize = 4;
 /// Weight of events, in bytes, at which a connection with compressed messages leaves the rest for the next pass.
 const INFLATED_PER_PASS: usize = 256 * 1024;
-/// How often to look whether a peer that is not read has reset the connection. It would otherwise keep its socket for as
-/// long as the application thinks, without anybody at the other end.
+/// How often to check whether a peer that is not read has reset the connection. Otherwise the socket would stay open for as
+/// long as the handler takes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long to wait for the peer's FIN after ours. The peer needs one round trip; the longest are below 2 s.
+/// How long to wait for the peer's FIN after our own. The peer needs one round trip; the longest take less than 2 s.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An HTTP connection on which no request was under way had to make room for others.
+/// An idle HTTP connection was closed because the process had no descriptors left.
 const FOR_ROOM: &str = "CLOSED_FOR_ROOM";
 
 #[cfg(all(test, target_pointer_width = "64"))]

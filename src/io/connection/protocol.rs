@@ -1,11 +1,12 @@
-//! What is spoken on a connection. Each event is passed here, and nowhere else, to the side that it concerns.
+//! The protocol of a connection: HTTP, then perhaps WebSocket. Every event is dispatched here, and nowhere else, to the side
+//! that handles it.
 //!
 //! ```text
 //!   accept ─► early stages, if any ─► Http ─ Command::Upgrade ─► WebSocket ◄─ connect
 //! ```
 //!
-//! The early stages stand in front of HTTP rather than in its place, because its clocks run from the accept: the time for
-//! the first request, the pace of output that waits, the number of bytes that do.
+//! The early stages stand in front of HTTP rather than in its place, because the state of HTTP counts from the accept: the
+//! timeout of the first request, the rate at which the client takes output, the backlog.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,12 +24,12 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::tls::fault::TlsFault;
 
-/// See the top of the file.
+/// HTTP or WebSocket; see the top of this file.
 #[derive(Debug)]
 pub enum Protocol {
-    /// HTTP/1.1, as every accepted connection starts.
+    /// HTTP/1.1, with which every accepted connection starts.
     Http {
-        /// What comes first, until it is over.
+        /// PROXY header or TLS handshake, until it is complete.
         early: Option<EarlyStage>,
         /// Boxed, because a WebSocket is smaller.
         http: Box<Http>,
@@ -38,7 +39,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// Bytes of input that would be of use now. When this is no longer 0, the connection must be looked at again.
+    /// Bytes that may be read now. Whoever makes this more than 0 has the connection looked at again.
     pub fn room(&self, shell: &Shell) -> usize {
         match self {
             _ if shell.transport.is_suspended() => 0,
@@ -49,7 +50,7 @@ impl Protocol {
         }
     }
 
-    /// Whether what is read may turn into much more.
+    /// Whether input is compressed, and so may become much larger.
     pub fn inflates(&self) -> bool {
         match self {
             Self::Http { .. } => false,
@@ -57,7 +58,7 @@ impl Protocol {
         }
     }
 
-    /// Whether nothing would be lost by dropping a connection that is served.
+    /// Whether closing the connection would lose nothing.
     pub fn is_idle(&self) -> bool {
         match self {
             Self::Http { early, http } => http.is_idle() && early.as_ref().is_none_or(EarlyStage::is_idle),
@@ -73,7 +74,7 @@ impl Protocol {
         }
     }
 
-    /// Who the client is, as far as that is known.
+    /// The address of the client, if it is known.
     pub fn client(&self) -> Option<SocketAddr> {
         match self {
             Self::Http { http, .. } => http.peer.proxied.or(http.peer.address),
@@ -81,8 +82,8 @@ impl Protocol {
         }
     }
 
-    /// What would be lost with a connection that is served, and since when its peer is waited for; `None` if a request or
-    /// a WebSocket is under way.
+    /// What closing the connection would lose, and since when it waits for its peer; `None` if a request or a WebSocket is
+    /// under way.
     pub fn standing(&self, shell: &Shell) -> Option<(Standing, Timestamp)> {
         let Self::Http { early, http } = self else { return None };
         let standing = match early {
@@ -92,29 +93,28 @@ impl Protocol {
         Some((standing, http.waits_since()?))
     }
 
-    /// Whether FIN is ours to send, as nearly always: a client leaves that to the server (RFC 6455 §7.1.1), and sends its
-    /// own after it, when the socket is dropped.
-    pub fn leaves_first(&self) -> bool {
+    /// Whether this side sends FIN first: always, except as a WebSocket client (RFC 6455 §7.1.1), whose FIN follows the
+    /// server's when the socket is closed.
+    pub fn sends_fin_first(&self) -> bool {
         match self {
             Self::Http { .. } => true,
-            Self::WebSocket(socket) => socket.leaves_first(),
+            Self::WebSocket(socket) => socket.sends_fin_first(),
         }
     }
 
-    /// Whether a peer that takes a byte now and then is waited for. One that was closed for reading too slowly has used up
-    /// our patience: what it does not take within [`STALL_TIMEOUT`] is thrown away.
-    pub fn may_take_its_time(&self) -> bool {
+    /// Whether each byte that the peer takes extends the time for draining. Not for a WebSocket that was closed for reading too
+    /// slowly: it has [`STALL_TIMEOUT`] in all.
+    pub fn progress_extends_draining(&self) -> bool {
         match self {
             Self::Http { .. } => true,
             Self::WebSocket(socket) => !socket.is_limited(),
         }
     }
 
-    /// The moment by which something has to happen, or else [`Self::handle_deadline`] acts; on a connection that is
-    /// served or drained.
+    /// The deadline of a connection that is served, for [`Self::handle_deadline`], or drained.
     pub fn deadline(&self, shell: &Shell) -> Option<Timestamp> {
         match self {
-            // What the peer owes may be among the input that waits.
+            // What the deadline waits for may be in the socket, unread.
             Self::Http { http, .. } if !shell.is_serving() || shell.is_starved => http.writing_deadline(),
             Self::Http { early: Some(early), http } => early.deadline(http),
             Self::Http { early: None, http } => http.deadline(),
@@ -124,8 +124,8 @@ impl Protocol {
         }
     }
 
-    /// A client is not late with a request while it is not read.
-    pub fn settle_clock(&mut self, shell: &Shell, now: Timestamp) {
+    /// Stops the client's request timeout while nothing is read from it, and starts it anew afterwards.
+    pub fn update_clock(&mut self, shell: &Shell, now: Timestamp) {
         if shell.is_serving()
             && let Self::Http { http, .. } = self
         {
@@ -133,7 +133,7 @@ impl Protocol {
         }
     }
 
-    /// Announces an accepted connection to Node's thread, if its app has a filter and it is known who the client is.
+    /// Announces an accepted connection to Node's thread, if its app has a filter and the client's address is known.
     pub fn announce_opened(&self, shell: &mut Shell, context: &mut Context) {
         if let Self::Http { early, http } = self
             && early.as_ref().is_none_or(EarlyStage::knows_client)
@@ -142,14 +142,14 @@ impl Protocol {
         }
     }
 
-    /// The transport was read, whether or not anything came of it.
+    /// Follows every read of the transport, whether or not it yielded bytes.
     pub fn handle_read(&mut self, shell: &mut Shell, context: &mut Context) {
         if let Self::Http { early: early @ Some(_), http } = self {
             *early = early.take().and_then(|stage| stage.handle_read(http, shell, context));
         }
     }
 
-    /// Bytes have come of it.
+    /// Takes bytes that were read.
     pub fn handle_input(&mut self, input: &mut [u8], shell: &mut Shell, context: &mut Context) {
         if !shell.is_serving() {
             return;
@@ -163,13 +163,13 @@ impl Protocol {
         }
     }
 
-    /// The peer has sent FIN.
+    /// Acts on the peer's FIN.
     pub fn handle_fin(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { http, .. } if shell.is_serving() && http.owes_response() => {
                 http.handle_fin(shell, context);
             }
-            // It closed its own direction only, as far as anybody knows: what it was answered, it may still read.
+            // The peer may have closed its own direction only, and still read the response.
             Self::Http { .. } if shell.is_serving() && shell.has_output() => {
                 shell.drain(CloseCause::PeerClosed.verdict().name, context);
             }
@@ -179,7 +179,7 @@ impl Protocol {
         }
     }
 
-    /// The moment of [`Self::deadline`] has come, on a connection that is served.
+    /// Acts on [`Self::deadline`] of a connection that is served.
     pub fn handle_deadline(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { early: early @ Some(_), http } => {
@@ -190,14 +190,14 @@ impl Protocol {
         }
     }
 
-    /// The connection was flushed: so much waited before, and so much does now.
+    /// Follows a flush, which has reduced the backlog from `before` to `left` bytes.
     pub fn handle_flush(&mut self, before: usize, left: usize, shell: &mut Shell, context: &mut Context) {
-        self.count_backlog(left, shell, context);
+        self.update_backlog(left, shell, context);
         match self {
             Self::Http { http, .. } => http.handle_flush(before, left, shell, context),
             Self::WebSocket(socket) => socket.handle_flush(before, left, shell, context),
         }
-        if Shell::has_made_room(before, left) {
+        if Shell::lets_reading_resume(before, left) {
             if let Self::Http { early: None, http } = self
                 && shell.is_serving()
             {
@@ -206,29 +206,28 @@ impl Protocol {
             context.again.push(shell.id);
         }
         if shell.is_serving() && shell.is_tls_worn() {
-            self.leave_worn(shell, context);
+            self.end_before_keys_run_out(shell, context);
         }
     }
 
-    /// The keys of TLS are nearly used up: ends what is served in good order while that can still be sealed. Whatever does
-    /// not end by then is cut off.
+    /// Ends the connection in good order while its TLS keys can still encrypt the end. What takes longer is cut off.
     #[cold]
-    fn leave_worn(&mut self, shell: &mut Shell, context: &mut Context) {
+    fn end_before_keys_run_out(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
-            // There is time for another request, whose response says that it is the last one.
+            // There is time for another request, whose response announces the close.
             Self::Http { http, .. } => http.wind_down(),
             Self::WebSocket(socket) => socket.ask_to_reconnect(CloseCause::TlsKeysExhausted, shell, context),
         }
     }
 
-    /// Ends a connection that is winding down if nothing is under way. To be called when the socket has been looked at.
+    /// Closes a connection that is winding down and idle. Call it when the socket has been read.
     pub fn leave_if_idle(&mut self, shell: &mut Shell, context: &mut Context) {
         if let Self::Http { http, .. } = self {
             http.leave_if_idle(shell, context);
         }
     }
 
-    /// Reading or writing has failed.
+    /// Ends the connection after a failed read or write.
     pub fn handle_transport_error(&mut self, error: &io::Error, shell: &mut Shell, context: &mut Context) {
         if shell.is_serving()
             && let Self::Http { early, .. } = self
@@ -238,27 +237,25 @@ impl Protocol {
         }
         match TlsFault::of(error) {
             None => self.fail(cause_of(error), shell, context),
-            Some(fault) => self.handle_fault(fault, shell, context),
+            Some(fault) => self.handle_tls_fault(fault, shell, context),
         }
     }
 
-    /// The TLS of an open connection is broken. Nobody can read any more what waits to be sent; but an alert that says why
-    /// goes out in good order.
-    fn handle_fault(&mut self, fault: &TlsFault, shell: &mut Shell, context: &mut Context) {
+    /// Ends a connection whose TLS is broken. The peer can no longer decrypt the queued output, but it receives the alert.
+    fn handle_tls_fault(&mut self, fault: &TlsFault, shell: &mut Shell, context: &mut Context) {
         let cause = fault.cause();
         if shell.is_serving() && matches!(fault, TlsFault::Invalid(_)) {
             tracing::warn!(cause = cause.verdict().name, rule = %fault, "peer broke a rule of TLS");
         }
-        // By an alert, or at least that it is the end.
-        let is_told_why =
-            matches!(fault, TlsFault::Invalid(_) | TlsFault::KeysExhausted) && shell.is_serving();
+        // An alert, or at least close_notify, is queued in TLS.
+        let has_alert = matches!(fault, TlsFault::Invalid(_) | TlsFault::KeysExhausted) && shell.is_serving();
         self.fail(cause, shell, context);
-        if is_told_why {
+        if has_alert {
             shell.drain_alert(context);
         }
     }
 
-    /// The transport is of no use any more: tells the application if it does not know, and gives the socket up.
+    /// Closes the socket at once, and reports to the application what it breaks off.
     pub fn fail(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
         let mut logged = cause;
         if shell.is_serving() {
@@ -275,8 +272,8 @@ impl Protocol {
         shell.leave(Stage::Gone, logged.verdict().name);
     }
 
-    /// Others need the room of a connection on which nothing, or only a handshake, is under way.
-    pub fn give_way(&mut self, cause: &'static str, why: &str, shell: &mut Shell, context: &Context) {
+    /// Closes an idle connection, or one that is still handshaking, in favour of others.
+    pub fn make_room(&mut self, cause: &'static str, why: &str, shell: &mut Shell, context: &Context) {
         if let Self::Http { early, .. } = self
             && let Some(stage) = early.take()
         {
@@ -285,7 +282,7 @@ impl Protocol {
         shell.leave(Stage::Gone, cause);
     }
 
-    /// `Command::ResumeHandshake`: goes on with whatever answers to the server name now.
+    /// `Command::ResumeHandshake`: continues with the certificate that the server name has now.
     pub fn resume_handshake(&mut self, shell: &mut Shell, context: &mut Context) {
         if shell.is_serving() && shell.transport.resume() {
             if let Self::Http { early: Some(early), .. } = self {
@@ -311,12 +308,12 @@ impl Protocol {
         }
     }
 
-    /// `app.shutdown()`: the connection is to end in good order. A WebSocket is told, and the application knows.
+    /// `app.shutdown()`: ends the connection in good order. A WebSocket receives a Close frame, and the application knows.
     pub fn shut_down(&mut self, code: u16, reason: &str, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { http, .. } => {
                 http.wind_down();
-                // In the next pass, behind the runtime's look at the sockets: a request that has arrived is served.
+                // In the next pass, after the event loop has looked at the sockets: a request that has arrived is served.
                 context.again.push(shell.id);
             }
             Self::WebSocket(socket) => {
@@ -325,7 +322,7 @@ impl Protocol {
         }
     }
 
-    /// Counts a connection that no longer serves its peer. Of WebSockets Node's thread keeps count.
+    /// Counts a connection whose peer is no longer served. Node's thread counts WebSockets itself.
     pub fn count_ended(&self, shell: &Shell, context: &Context) {
         match self {
             Self::Http { .. } => shell.tally(context).http_open.sub(1),
@@ -333,12 +330,12 @@ impl Protocol {
         }
     }
 
-    /// After a flush: `left` bytes wait for the kernel, and so far those of the last flush are counted.
-    fn count_backlog(&mut self, left: usize, shell: &Shell, context: &mut Context) {
+    /// Follows a flush: `left` bytes wait for the kernel now, where the statistics have the number after the last flush.
+    fn update_backlog(&mut self, left: usize, shell: &Shell, context: &mut Context) {
         let left = left as u64;
         let before = match self {
             Self::Http { http, .. } => http.replace_backlog(left),
-            // Its ledger is about to have them.
+            // The ledger is updated next.
             Self::WebSocket(socket) => socket.backlog(),
         };
         if before != left {
@@ -349,7 +346,7 @@ impl Protocol {
         }
     }
 
-    /// The connection is gone, or becomes a WebSocket whose ledger knows of nothing yet.
+    /// Subtracts the backlog of a connection that is gone, or becomes a WebSocket, whose ledger starts at 0.
     pub fn subtract_backlog(&mut self, shell: &Shell, context: &Context) {
         let before = match self {
             Self::Http { http, .. } => http.replace_backlog(0),
@@ -361,5 +358,5 @@ impl Protocol {
     }
 }
 
-/// How long the last output of a WebSocket may wait without the kernel taking a byte: the peer has stopped reading.
+/// How long the last output of a WebSocket may wait while the kernel takes no byte: the peer has stopped reading.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);

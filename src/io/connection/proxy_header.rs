@@ -1,4 +1,4 @@
-//! The first bytes of a trusted peer, which may say for whom it speaks.
+//! The header of the PROXY protocol: a trusted proxy names the client at the start of the connection.
 
 use super::http::Http;
 use super::shell::Shell;
@@ -10,40 +10,40 @@ use crate::protocol::cause::Cause;
 use crate::protocol::proxy::{Presence, ProxyError, ProxyHeader as Header, read_proxy_header};
 use crate::tls::setup::Admission;
 
-/// A header of the PROXY protocol that the peer may, or has to, send first. Nothing reaches HTTP before, so the time for
-/// the first request, counted from the accept, is the time for the header, too.
+/// A header that the peer may, or must, send first. HTTP receives no byte before its end, so the timeout of the first request,
+/// which counts from the accept, covers the header too.
 #[derive(Debug)]
 pub struct ProxyHeader {
     presence: Presence,
-    /// What has come of it.
+    /// The bytes of the header so far.
     received: Vec<u8>,
-    /// Present if TLS follows.
+    /// Present if a TLS handshake follows.
     tls: Option<Admission>,
 }
 
-/// What comes after some input.
+/// The stage after some input.
 #[derive(Debug)]
 pub enum Next {
-    /// The rest of the header, unless it was refused.
+    /// The header is incomplete, or was refused.
     ProxyHeader(ProxyHeader),
-    /// A handshake.
+    /// The header is complete, and a TLS handshake follows.
     TlsHandshake(TlsHandshake),
-    /// Requests.
+    /// The header is complete, and HTTP follows.
     Http,
 }
 
 impl ProxyHeader {
-    /// A header of which nothing has come yet.
+    /// A header of which no byte has arrived.
     pub const fn new(presence: Presence, tls: Option<Admission>) -> Self {
         Self { presence, received: Vec::new(), tls }
     }
 
-    /// Whether TLS follows.
+    /// Whether a TLS handshake follows.
     pub const fn precedes_tls(&self) -> bool {
         self.tls.is_some()
     }
 
-    /// Whether nothing has come of it.
+    /// Whether no byte has arrived.
     pub const fn is_silent(&self) -> bool {
         self.received.is_empty()
     }
@@ -53,7 +53,7 @@ impl ProxyHeader {
         if self.is_silent() { Standing::Silent } else { Standing::Opening }
     }
 
-    /// Bytes have been read.
+    /// Takes bytes that were read.
     pub fn handle_input(
         mut self,
         input: &[u8],
@@ -78,7 +78,7 @@ impl ProxyHeader {
         }
     }
 
-    /// The client is known now. What is left, and what comes from now on, is its own.
+    /// The client is known. The bytes behind the header are its own.
     fn finish(self, http: &mut Http, shell: &mut Shell, context: &mut Context) -> Next {
         let Self { received: mut rest, tls, .. } = self;
         shell.announce_opened(http.peer, context);

@@ -1,5 +1,5 @@
-//! The part of a connection that is the same whatever is spoken on it: its socket and what waits to be sent there, its
-//! stage, and its places in the lists of the worker.
+//! The part of a connection that does not depend on the protocol: socket, queued output, stage, timer, tracing span, and
+//! the connection's entries in the worker's lists.
 
 use std::io;
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -24,7 +24,7 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::tls::session::TlsSession;
 
-/// See the top of the file.
+/// Socket, output and stage of one connection; see the top of this file.
 #[derive(Debug)]
 pub struct Shell {
     pub(super) id: ConnectionId,
@@ -35,13 +35,13 @@ pub struct Shell {
     pub(super) outbox: Outbox,
     pub(super) stage: Stage,
     filter: FilterState,
-    /// When the wheel will ask this connection for its deadline; `None` when it has no entry there.
+    /// When the timer wheel asks this connection for its deadline; `None` while it has no entry there.
     timer: Option<Timestamp>,
-    /// When the kernel last took a byte, or the outbox last was empty; looked at while draining.
+    /// When the kernel last took a byte, or the outbox was last empty. The deadline of draining counts from then.
     pub(super) progress: Timestamp,
     /// Whether the connection is in [`Context::dirty`] already.
     is_dirty: bool,
-    /// Whether input was left in the socket because Node's thread lags. The peer is not late meanwhile.
+    /// Whether input was left in the socket because Node's thread lags. No deadline of the peer runs meanwhile.
     pub(super) is_starved: bool,
     pub(super) last_look: LastLook,
     /// Present once logging was on; boxed because it nearly never is.
@@ -49,7 +49,7 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// For a connection that has just been made.
+    /// The shell of a connection that was just accepted or made.
     pub(super) fn new(
         id: ConnectionId,
         app: AppId,
@@ -75,7 +75,7 @@ impl Shell {
         }
     }
 
-    /// Announces the connection to Node's thread, if its app has a filter. `peer` is who the client is.
+    /// Announces the connection of the client `peer` to Node's thread, if its app has a filter.
     pub(super) fn announce_opened(&mut self, peer: Peer, context: &mut Context) {
         if self.filter == FilterState::Pending {
             self.filter = FilterState::Announced;
@@ -83,7 +83,7 @@ impl Shell {
         }
     }
 
-    /// Announces the end of the connection to Node's thread, if its start was announced.
+    /// Announces to Node's thread that the connection has closed, if it was announced as open.
     pub(super) fn announce_closed(&mut self, context: &mut Context) {
         if std::mem::take(&mut self.filter) == FilterState::Announced {
             context.emit(Event::ConnectionClosed { connection: self.id });
@@ -123,22 +123,22 @@ impl Shell {
         self.backlog() > 0
     }
 
-    /// Whether so much output waits that the peer is not read.
+    /// Whether so much output waits that nothing more is read from the peer.
     pub(super) fn is_outbox_full(&self) -> bool {
         self.outbox.len() >= UNREAD_OUTPUT
     }
 
-    /// Whether so much output waited before a flush, and no longer does.
-    pub(super) const fn has_made_room(before: usize, left: usize) -> bool {
+    /// Whether a flush that has reduced the backlog from `before` to `left` bytes lets reading resume.
+    pub(super) const fn lets_reading_resume(before: usize, left: usize) -> bool {
         before >= UNREAD_OUTPUT && left < UNREAD_OUTPUT
     }
 
-    /// Whether the keys of TLS are nearly used up.
+    /// Whether the TLS keys are nearly used up.
     pub(super) fn is_tls_worn(&self) -> bool {
         self.transport.session().is_some_and(TlsSession::is_worn)
     }
 
-    /// The counters of its app.
+    /// The counters of the app.
     pub(super) fn tally<'a>(&self, context: &'a Context) -> &'a Tally {
         context.tallies.of(self.app)
     }
@@ -151,13 +151,13 @@ impl Shell {
         }
     }
 
-    /// The connection is being flushed, and off that list.
+    /// The connection is being flushed and has left that list.
     pub(super) const fn mark_clean(&mut self) {
         self.is_dirty = false;
     }
 
-    /// Goes on to a later stage. `cause` says why the connection no longer serves its peer: the name of a
-    /// [`CloseCause`], of a rule of HTTP, or of an end that is nobody's fault.
+    /// Enters a later stage. `cause` is why the peer is no longer served, for the log: the name of a [`CloseCause`], the
+    /// code of a violated rule, or a regular end.
     pub(super) fn leave(&mut self, stage: Stage, cause: &'static str) {
         if self.stage == Stage::Serving {
             tracing::debug!(cause, "connection ended");
@@ -165,7 +165,7 @@ impl Shell {
         self.stage = stage;
     }
 
-    /// Nothing more will be read: what is queued goes out, then FIN.
+    /// Stops reading. What is queued goes out, then FIN.
     pub(super) fn drain(&mut self, cause: &'static str, context: &mut Context) {
         if self.stage == Stage::Serving {
             self.leave(Stage::Draining, cause);
@@ -174,7 +174,7 @@ impl Shell {
         }
     }
 
-    /// Throws away what is queued, and only has TLS write the alert that it has kept.
+    /// Discards the queued output. Only the TLS alert still goes out, then FIN.
     pub(super) fn drain_alert(&mut self, context: &mut Context) {
         self.outbox = Outbox::default();
         self.stage = Stage::Draining;
@@ -182,15 +182,15 @@ impl Shell {
         self.mark_dirty(context);
     }
 
-    /// Sends what is queued, as far as the kernel takes it at once, and gives the socket up (`close()`).
+    /// Sends what is queued, as far as the kernel takes it at once, and closes the socket.
     pub(super) fn drop_after_flush(&mut self, cause: CloseCause, context: &mut Context) {
         self.flush_at_once(context);
         self.leave(Stage::Gone, cause.verdict().name);
     }
 
-    /// Sends what the kernel takes at once, and FIN behind it if that is everything.
+    /// Sends what the kernel takes at once, followed by FIN if that is everything.
     pub(super) fn flush_at_once(&mut self, context: &mut Context) {
-        // Whatever fails here: there is nothing that could still be done.
+        // The socket is closed next: an error changes nothing.
         if let Ok(true) = self.flush_outbox(context) {
             let _ = self.transport.finish();
         }
@@ -220,7 +220,7 @@ impl Shell {
         }
     }
 
-    /// Reads into `buffer`. Returns how much; 0 if the peer has sent FIN.
+    /// Reads into `buffer`. Returns the number of bytes; 0 if the peer has sent FIN.
     pub(super) fn poll_read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         let mut task = TaskContext::from_waker(&self.waker);
@@ -239,9 +239,9 @@ impl Shell {
         Ok(())
     }
 
-    /// Leaves the input in the socket until Node's thread has caught up, if there is any. Returns whether it does.
+    /// Leaves input in the socket until Node's thread has caught up. Returns whether there may be some.
     pub(super) fn starve(&mut self, context: &mut Context) -> bool {
-        // Without a last look it is a guess, and a wrong one costs only the look at the socket.
+        // The system call that finds out is worth it only before a deadline ends the connection.
         if self.last_look.is_under_way() && !self.transport.has_input() {
             return false;
         }
@@ -250,7 +250,7 @@ impl Shell {
         true
     }
 
-    /// Enters a deadline into the wheel, unless an entry comes up before it anyway.
+    /// Enters a deadline into the timer wheel, unless an earlier entry is there.
     pub(super) fn arm(&mut self, deadline: Timestamp, context: &mut Context) {
         if self.timer.is_none_or(|timer| deadline < timer) {
             let entry = Entry { slot: self.id.slot, generation: self.id.generation };
@@ -258,8 +258,7 @@ impl Shell {
         }
     }
 
-    /// The wheel came round. An earlier entry may have been overtaken by a nearer deadline; the later one then comes up
-    /// for nothing.
+    /// The timer fired. If a nearer deadline was entered since, the later entry fires too and is ignored.
     pub(super) fn disarm(&mut self, now: Timestamp) {
         if self.timer.is_some_and(|timer| timer <= now) {
             self.timer = None;

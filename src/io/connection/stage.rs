@@ -1,4 +1,4 @@
-//! How near a connection is to its end.
+//! The stages from the accept of a connection to its close.
 //!
 //! | stage     | reads             | writes | ends with |
 //! |-----------|-------------------|--------|-----------|
@@ -15,13 +15,13 @@ use crate::protocol::time::Timestamp;
 /// See the table at the top of this file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// The peer is served.
+    /// Input goes to the protocol.
     Serving,
-    /// What is queued still goes out.
+    /// The rest of the output goes out.
     Draining,
-    /// The peer's FIN is waited for.
+    /// The connection waits for the peer's FIN.
     Lingering {
-        /// At this moment no longer.
+        /// When it stops waiting.
         until: Timestamp,
     },
     /// The socket may be dropped.

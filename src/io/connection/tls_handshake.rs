@@ -1,4 +1,4 @@
-//! The TLS handshake, which comes before the first byte of HTTP.
+//! The TLS handshake, which precedes the first byte of HTTP.
 
 use std::fmt::Display;
 use std::io;
@@ -18,16 +18,16 @@ use crate::tls::fault::{TlsFault, encode_plain_http_answer};
 use crate::tls::session::TlsSession;
 use crate::tls::setup::Admission;
 
-/// A handshake that is to come or under way.
+/// A handshake that is expected or under way.
 #[derive(Debug)]
 pub struct TlsHandshake {
     admission: Admission,
-    /// When it has failed, if it is not complete.
+    /// When it fails unless it is complete.
     until: Option<Timestamp>,
 }
 
 impl TlsHandshake {
-    /// Speaks TLS from now on. `early` is what has been read of it.
+    /// Starts TLS on the transport. `early` are its first bytes, which have been read already.
     pub fn start(admission: Admission, early: Vec<u8>, shell: &mut Shell, now: Timestamp) -> Self {
         shell.transport.secure(Arc::clone(&admission.setup), early);
         let mut handshake = Self { admission, until: None };
@@ -35,7 +35,7 @@ impl TlsHandshake {
         handshake
     }
 
-    /// When it has failed.
+    /// When it fails unless it is complete.
     pub const fn deadline(&self) -> Option<Timestamp> {
         self.until
     }
@@ -50,31 +50,31 @@ impl TlsHandshake {
         if self.is_under_way() { Standing::Opening } else { Standing::Silent }
     }
 
-    /// The whole time for it runs from now on: somebody else is waited for than until now. The application has its own
-    /// time to say who answers to a name, and the client is not late meanwhile.
+    /// Restarts the handshake timeout. The application has the whole time to choose a certificate for a server name, and the
+    /// client has it again afterwards.
     pub fn restart_clock(&mut self, now: Timestamp) {
         self.until = self.admission.setup.limits.timeout.map(|timeout| now + timeout);
     }
 
-    /// The transport was read. Returns the handshake unless it is complete.
+    /// Follows every read of the transport. Returns the handshake unless it is complete.
     pub fn handle_read(mut self, http: &mut Http, shell: &mut Shell, context: &mut Context) -> Option<Self> {
         self.count_started(shell, context);
-        if conclude(http, shell, context.now) {
+        if complete_handshake(http, shell, context.now) {
             return None;
         }
-        self.ask_for_name(shell, context);
+        self.request_certificate(shell, context);
         Some(self)
     }
 
-    /// A handshake counts among those under way once its client has sent anything.
+    /// Counts the handshake among those under way once its client has sent a byte.
     fn count_started(&mut self, shell: &Shell, context: &mut Context) {
         if shell.transport.session().is_some_and(TlsSession::has_begun) && self.admission.begin() {
             context.crowded.push(shell.app);
         }
     }
 
-    /// Asks Node's thread if the handshake waits for a server name.
-    fn ask_for_name(&mut self, shell: &mut Shell, context: &mut Context) {
+    /// Asks Node's thread for the certificate of a server name, if the handshake is suspended for that.
+    fn request_certificate(&mut self, shell: &mut Shell, context: &mut Context) {
         if let Some(name) = shell.transport.take_question() {
             self.restart_clock(context.now);
             let name = Slice::append(&mut context.events.bytes, name.as_bytes());
@@ -82,15 +82,15 @@ impl TlsHandshake {
         }
     }
 
-    /// The moment of [`Self::deadline`] has come.
-    pub fn time_out(self, shell: &mut Shell, context: &mut Context) {
+    /// Acts on [`Self::deadline`].
+    pub fn handle_deadline(self, shell: &mut Shell, context: &mut Context) {
         self.fail("ERR_TLS_HANDSHAKE_TIMEOUT", &"the time for the handshake is up", shell, context);
     }
 
-    /// Reading or writing has failed.
+    /// Ends the connection after a failed read or write.
     pub fn handle_transport_error(self, error: &io::Error, shell: &mut Shell, context: &mut Context) {
         match TlsFault::of(error) {
-            // A health check, mostly: many of them reset the connection as soon as it is there.
+            // Usually a health check: many of them reset the connection as soon as it is established.
             None if shell.transport.session().is_none_or(TlsSession::is_silent) => {
                 shell.leave(Stage::Gone, TlsFault::Silent.code());
             }
@@ -104,7 +104,7 @@ impl TlsHandshake {
 
     fn handle_fault(self, fault: &TlsFault, shell: &mut Shell, context: &mut Context) {
         match fault {
-            // Nothing has gone wrong.
+            // The client left without sending a byte, which is no failure.
             TlsFault::Silent => shell.leave(Stage::Gone, fault.code()),
             TlsFault::PlainHttp => {
                 shell.transport.fall_back_to_plaintext();
@@ -121,13 +121,13 @@ impl TlsHandshake {
         }
     }
 
-    /// There will be no connection. An alert that says why may be on its way.
+    /// Ends the connection. The TLS alert, if there is one, still goes out.
     fn fail(self, cause: &'static str, why: &dyn Display, shell: &mut Shell, context: &mut Context) {
         count_failure(cause, why, shell, context);
         shell.drain(cause, context);
     }
 
-    /// Ends the connection, as others need its room. It counts as failed if the client has sent anything.
+    /// Gives the handshake up in favour of others. It counts as failed if the client has sent a byte.
     pub fn abandon(self, cause: &'static str, why: &str, shell: &Shell, context: &Context) {
         if self.is_under_way() {
             count_failure(cause, &why, shell, context);
@@ -140,8 +140,8 @@ fn count_failure(cause: &'static str, why: &dyn Display, shell: &Shell, context:
     tracing::warn!(cause, reason = %why, "TLS handshake failed");
 }
 
-/// Returns whether the handshake is complete. The time for the first request runs from then on.
-fn conclude(http: &mut Http, shell: &Shell, now: Timestamp) -> bool {
+/// Returns whether the handshake is complete. If so, the time for the first request starts.
+fn complete_handshake(http: &mut Http, shell: &Shell, now: Timestamp) -> bool {
     let Some(session) = shell.transport.session() else { return false };
     let Some(tls) = session.connection().filter(|tls| !tls.is_handshaking()) else { return false };
     http.restart_clock(now);

@@ -20,7 +20,7 @@ impl Worker {
                     let outcome = ConnectOutcome::Connected(Box::new(connected));
                     self.context.events.push_connect(client, outcome);
                     // Behind the event: these may be messages.
-                    self.with(id.slot, id.generation, |it, context, _| it.take_early(early, context));
+                    self.with(id.slot, id.generation, |it, context, _| it.handle_early_input(early, context));
                     self.serve(id.slot, id.generation);
                 }
                 Err(failure) => {

@@ -276,13 +276,14 @@ impl Worker {
         let result = catch_unwind(AssertUnwindSafe(|| act(connection, context, scratch)));
         if result.is_err() {
             tracing::error!("a bug in the server ended this connection");
-            let _ =
-                catch_unwind(AssertUnwindSafe(|| connection.give_up(CloseCause::TransportFailed, context)));
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                connection.handle_panic(CloseCause::TransportFailed, context)
+            }));
         }
         if serving && !connection.is_serving() {
             self.population -= 1;
             connection.count_ended(context);
-            connection.tell_closed(context);
+            connection.announce_closed(context);
         }
         if connection.is_gone() {
             self.remove(slot, generation);

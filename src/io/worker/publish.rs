@@ -72,7 +72,7 @@ impl Worker {
                 let room = context.events.weight() < HIGH_WATER;
                 socket.report_missed(kind, payload.filter(|_| room), shell, context);
             }
-            socket.act_on_limit(shell, context);
+            socket.apply_limit(shell, context);
         });
     }
 }

@@ -55,7 +55,7 @@ impl Worker {
             if left == 0 {
                 break;
             }
-            self.with(slot, generation, |connection, context, _| connection.end_for_output(context));
+            self.with(slot, generation, |connection, context, _| connection.close_slow_reader(context));
             left = left.saturating_sub(backlog as u64);
         }
     }

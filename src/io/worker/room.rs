@@ -23,9 +23,9 @@ impl Worker {
                 continue;
             };
             if excess > 0 {
-                let candidates = self.candidates(|it| it.app().app == app.app && it.shakes_hands());
+                let candidates = self.candidates(|it| it.app().app == app.app && it.is_handshaking());
                 let count = excess + if most >= WORTH_A_BATCH { at_a_time(most) } else { 0 };
-                self.dismiss(candidates, count, Connection::yield_handshake);
+                self.dismiss(candidates, count, Connection::abandon_handshake);
             }
         }
     }
@@ -75,7 +75,7 @@ impl Worker {
         let candidates = self.candidates(|_| true);
         let count = at_a_time(candidates.len());
         let is_any = !candidates.is_empty();
-        self.dismiss(candidates, count, Connection::give_way);
+        self.dismiss(candidates, count, Connection::make_room);
         is_any
     }
 

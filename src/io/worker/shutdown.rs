@@ -43,7 +43,7 @@ impl Worker {
     pub(super) fn force_due(&mut self) {
         while let Some(app) = self.shutdowns.take_due(self.context.now) {
             for (slot, generation) in self.connections_of(app) {
-                self.with(slot, generation, Connection::look_before_the_end);
+                self.with(slot, generation, Connection::look_before_shutdown);
                 self.force(slot, generation, Connection::handle_shutdown_timeout);
             }
         }

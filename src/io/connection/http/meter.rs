@@ -1,40 +1,40 @@
-//! The worker's part in the books of a response whose body comes in pieces.
+//! Progress of a response whose body is written in pieces, for Node's thread.
 
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
 
-/// See the top of the file.
+/// The worker's entries in the ledger of a response.
 #[derive(Debug)]
 pub struct Meter {
     ledger: Arc<Ledger>,
     /// Body bytes of the commands applied so far.
     applied: u64,
-    /// Node's thread waits to hear that most of it is written.
+    /// Whether Node's thread waits until most of it is written.
     is_awaited: bool,
 }
 
 impl Meter {
-    /// For a response of which nothing has been applied yet.
+    /// For a response of which no body byte was applied.
     pub const fn new(ledger: Arc<Ledger>) -> Self {
         Self { ledger, applied: 0, is_awaited: false }
     }
 
-    /// A piece of the body has been applied.
+    /// Counts the bytes of a piece of the body.
     pub const fn count_applied(&mut self, length: usize) {
         self.applied += length as u64;
     }
 
-    /// Node's thread waits from now on.
+    /// Node's thread waits until most of it is written.
     pub const fn await_writable(&mut self) {
         self.is_awaited = true;
     }
 
-    /// After a flush, which has left so many bytes. Returns whether Node's thread has waited for that.
+    /// Records in the ledger that a flush has left so many bytes. Returns whether Node's thread was waiting for that.
     pub fn record(&mut self, left: usize) -> bool {
         self.ledger.record(self.applied, left as u64);
         left <= WRITABLE_BELOW && std::mem::take(&mut self.is_awaited)
     }
 }
 
-/// Bytes of output at which a response that waits for it may go on: enough to keep the socket busy until more comes.
+/// Bytes of output at which a response that waits is continued: enough to keep the socket busy until more arrives.
 const WRITABLE_BELOW: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! HTTP on a connection: feeds the exchange, and keeps what it cannot take yet. `response` applies the commands of Node's
+//! HTTP on a connection: feeds the exchange, and keeps what that cannot take yet. `response` applies the commands of Node's
 //! thread.
 
 mod meter;
@@ -31,7 +31,7 @@ pub struct Http {
     exchange: HttpExchange,
     /// What the app allows its clients. Dropped with the rest by an upgrade.
     limits: Arc<HttpLimits>,
-    /// Input that the exchange did not take: an incomplete head, or requests behind one that is not answered yet.
+    /// Input that the exchange did not take: an incomplete head, or requests pipelined behind one that is not answered yet.
     pending: Vec<u8>,
     /// The latest request.
     request: RequestNumber,
@@ -41,18 +41,18 @@ pub struct Http {
     pub tls_peer: Option<Arc<TlsPeerInfo>>,
     /// The books of the response, if its body comes in pieces.
     meter: Option<Meter>,
-    /// Nobody takes the body at the moment; nothing is read (`PauseReading`).
+    /// The application has paused the request body; nothing is read (`PauseReading`).
     is_paused: bool,
-    /// The client is not read, for reasons of our own.
+    /// Nothing is read, because Node's thread lags or the outbox is full.
     is_unread: bool,
-    /// The client has sent FIN: it may still read an answer that is under way, and nothing more will come.
+    /// The client has sent FIN. It may still read a response that is under way.
     is_half_closed: bool,
     /// Bytes that waited for the kernel after the last flush.
     backlog: u64,
 }
 
 impl Http {
-    /// A connection accepted at `now`, whose time for the first request runs.
+    /// A connection accepted at `now`, when the time for its first request starts.
     pub fn new(limits: Arc<HttpLimits>, peer: Peer, now: Timestamp) -> Self {
         Self {
             exchange: HttpExchange::new(now),
@@ -69,8 +69,8 @@ impl Http {
         }
     }
 
-    /// Bytes that may be read. Reading goes on while a response is outstanding, in order to notice that the peer is gone,
-    /// but only as far as pipelined requests may be kept.
+    /// Bytes that may be read. Reading continues while a response is outstanding, to notice that the peer is gone, but only
+    /// up to the limit of pipelined requests.
     pub fn room(&self) -> usize {
         if self.is_paused || self.is_half_closed {
             0
@@ -91,27 +91,27 @@ impl Http {
         self.exchange.poll_deadline(&self.limits)
     }
 
-    /// The part of it that remains once the last response is in the outbox.
+    /// The deadline that remains once the last response is in the outbox.
     pub fn writing_deadline(&self) -> Option<Timestamp> {
         self.exchange.writing_deadline(&self.limits)
     }
 
-    /// The client gets its time anew.
+    /// Starts the timeout of the client anew.
     pub fn restart_clock(&mut self, now: Timestamp) {
         self.exchange.pause(now);
-        self.settle_clock(now);
+        self.update_clock(now);
     }
 
-    /// Sets whether the client is not read, for reasons of our own.
+    /// Sets whether nothing is read because Node's thread lags or the outbox is full.
     pub fn set_unread(&mut self, is_unread: bool, now: Timestamp) {
         if self.is_unread != is_unread {
             self.is_unread = is_unread;
-            self.settle_clock(now);
+            self.update_clock(now);
         }
     }
 
-    /// The time of the client runs while it is read.
-    fn settle_clock(&mut self, now: Timestamp) {
+    /// The timeouts of the client run while it is read.
+    fn update_clock(&mut self, now: Timestamp) {
         if self.is_paused || self.is_unread {
             self.exchange.pause(now);
         } else {
@@ -119,27 +119,27 @@ impl Http {
         }
     }
 
-    /// Whether nothing is under way.
+    /// Whether no request is under way.
     pub fn is_idle(&self) -> bool {
         self.exchange.is_idle() && self.pending.is_empty()
     }
 
-    /// The next response to start is the last one.
+    /// Makes the next response the last one.
     pub const fn wind_down(&mut self) {
         self.exchange.wind_down();
     }
 
-    /// Whether a request waits for the end of its response.
+    /// Whether a request has no complete response yet.
     pub const fn owes_response(&self) -> bool {
         self.exchange.has_outstanding_response()
     }
 
-    /// Since when the head of a request, or the rest of one, is waited for, if it is.
+    /// Since when the connection waits for the head of a request, if it does.
     pub const fn waits_since(&self) -> Option<Timestamp> {
         self.exchange.waits_since()
     }
 
-    /// What would be lost with the connection; `None` if a request is under way.
+    /// What closing the connection would lose; `None` if a request is under way.
     pub fn standing(&self, shell: &Shell) -> Option<Standing> {
         let is_silent = self.pending.is_empty() && self.request == RequestNumber::default();
         if is_silent && shell.transport.session().is_none() {
@@ -153,12 +153,12 @@ impl Http {
         }
     }
 
-    /// Exchanges the number of bytes that wait for the kernel for another one.
+    /// Sets the number of bytes that wait for the kernel. Returns the previous one.
     pub const fn replace_backlog(&mut self, left: u64) -> u64 {
         std::mem::replace(&mut self.backlog, left)
     }
 
-    /// The connection was flushed: so much waited before, and so much does now.
+    /// Follows a flush, which has reduced the backlog from `before` to `left` bytes.
     pub fn handle_flush(&mut self, before: usize, left: usize, shell: &Shell, context: &mut Context) {
         let flush = match left {
             0 => Flush::Drained,
@@ -174,16 +174,16 @@ impl Http {
         }
     }
 
-    /// The connection is lost: tells the application if it still owes a response.
+    /// The connection is lost: reports the abort of a response that is outstanding.
     pub fn abort(&self, cause: CloseCause, shell: &Shell, context: &mut Context) {
         if self.owes_response() {
             self.emit_aborted(cause, shell, context);
         }
     }
 
-    /// The client has sent FIN while it is owed a response. To the application that is the end of it, but an answer that
-    /// is on its way from Node's thread already still reaches a client that only closed its own direction: the
-    /// connection is given up when Node's thread has heard, or has answered.
+    /// The client has sent FIN while a response is outstanding. To the application the response is aborted, but one that is on
+    /// its way from Node's thread still reaches a client that only closed its own direction: the connection closes when
+    /// Node's thread has handled the abort, or has responded.
     pub fn handle_fin(&mut self, shell: &Shell, context: &mut Context) {
         self.is_half_closed = true;
         self.emit_aborted(CloseCause::FinBeforeResponse, shell, context);
@@ -193,13 +193,13 @@ impl Http {
         context.emit(Event::ResponseAborted { connection: shell.id, request: self.request, cause });
     }
 
-    /// Bytes have been read.
+    /// Takes bytes that were read.
     pub fn handle_input(&mut self, input: &mut [u8], shell: &mut Shell, context: &mut Context) {
         let (request, owed) = (self.request, self.owes_response());
         let out = shell.outbox.tail(&mut context.pool);
         if let Err(error) = self.feed_exchange(input, shell.id, shell.app, out, context) {
             tracing::warn!(cause = error.code(), rule = %error, "peer broke a rule of HTTP");
-            // The exchange has given up, and so owes nothing by now.
+            // The exchange is closed, and no longer says whether a response is outstanding.
             if owed || self.request != request {
                 self.emit_aborted(error.cause(), shell, context);
             }
@@ -240,7 +240,7 @@ impl Http {
         Ok(())
     }
 
-    /// The moment of [`Self::deadline`] has come.
+    /// Acts on [`Self::deadline`].
     pub fn handle_deadline(&mut self, shell: &mut Shell, context: &mut Context) {
         let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
         let outcome = self.exchange.handle_timeout(moment, shell.outbox.tail(&mut context.pool));
@@ -262,7 +262,7 @@ impl Http {
         shell.outbox.release(&mut context.pool);
     }
 
-    /// The response is complete: closes, or reads the next request if it is here already.
+    /// A response is complete: closes the connection, or starts the next request if it has arrived.
     fn handle_response_end(&mut self, shell: &mut Shell, context: &mut Context) {
         self.drain_if_closing(shell, context);
         if !shell.is_serving() {
@@ -271,16 +271,15 @@ impl Http {
         let could_not_read = self.is_paused || self.pending.len() >= self.max_pipelined();
         self.is_paused = false;
         self.meter = None;
-        self.settle_clock(context.now);
+        self.update_clock(context.now);
         self.read_pending(shell, context);
         if could_not_read || self.exchange.is_winding_down() {
             context.again.push(shell.id);
         }
     }
 
-    /// Reads the next request if it is here already: not before the client has taken most of the earlier answers, or
-    /// a few bytes of pipelined requests would be answered into memory at their full length. To be called again when the
-    /// outbox has become short enough.
+    /// Starts the next request if it has arrived and the outbox has room: otherwise a few bytes of pipelined requests would be
+    /// answered into memory at full length. Call it again when the outbox is short enough.
     pub fn read_pending(&mut self, shell: &mut Shell, context: &mut Context) {
         if self.owes_response() {
             return;
@@ -301,7 +300,7 @@ impl Http {
         }
     }
 
-    /// Ends a connection that is winding down if nothing is under way. To be called when the socket has been looked at.
+    /// Closes a connection that is winding down and idle. Call it when the socket has been read.
     pub fn leave_if_idle(&mut self, shell: &mut Shell, context: &mut Context) {
         if shell.is_serving() && !shell.is_starved && self.exchange.close_if_idle() {
             let is_worn = shell.is_tls_worn();
@@ -310,7 +309,7 @@ impl Http {
         }
     }
 
-    /// Ends a connection whose last response is complete.
+    /// Drains a connection whose last response is complete.
     fn drain_if_closing(&self, shell: &mut Shell, context: &mut Context) {
         if !self.owes_response() && self.exchange.disposition() == Disposition::Close {
             shell.drain(AFTER_RESPONSE, context);
@@ -318,9 +317,9 @@ impl Http {
     }
 }
 
-/// The connection ended as peer or application had asked for, after its last response.
+/// The connection closed after its last response, as the peer or the application had requested.
 const AFTER_RESPONSE: &str = "CLOSED_AFTER_RESPONSE";
-/// No further request came in time.
+/// No further request arrived in time.
 const NO_REQUEST: &str = "CLOSED_WITHOUT_REQUEST";
 
 #[cfg(test)]
@@ -339,7 +338,7 @@ mod tests {
         }
         http.set_unread(false, Timestamp(60_000));
         assert_eq!(http.deadline(), Some(Timestamp(70_000)));
-        // What does not change is no reason.
+        // Setting it again restarts nothing.
         http.set_unread(false, Timestamp(65_000));
         assert_eq!(http.deadline(), Some(Timestamp(70_000)));
     }

@@ -13,9 +13,9 @@ use crate::protocol::http::head::RequestHead;
 pub struct RequestSink<'a> {
     /// The batch.
     pub events: &'a mut EventBatch,
-    /// Where the requests come from.
+    /// The connection that they arrive on.
     pub connection: ConnectionId,
-    /// Whose connection it is.
+    /// The app of the connection.
     pub app: AppId,
     /// The client.
     pub peer: Peer,
@@ -53,8 +53,8 @@ impl HttpSink for RequestSink<'_> {
 }
 
 impl RequestSink<'_> {
-    /// Adds a piece to the one before it, if that was of the same body and is still here. Chunks of one byte would
-    /// otherwise cost a call of JavaScript for every six bytes on the wire. Returns whether it could.
+    /// Extends the last event of the batch by a piece, if that is the piece before it of the same body. Chunks of one byte
+    /// would otherwise cost a call of JavaScript for every six bytes on the wire. Returns whether it could.
     fn extend_body(&mut self, piece: Slice, is_last: bool) -> bool {
         let (its_connection, its_request) = (self.connection, *self.request);
         let Some(Event::BodyReceived { connection, request, data, last }) = self.events.events.last_mut()
@@ -73,5 +73,5 @@ impl RequestSink<'_> {
     }
 }
 
-/// Bytes of a piece of a request body beyond which no further one is added: about what one read brings.
+/// Bytes of one event with a piece of a request body: about what one read yields.
 const MAX_JOINED: u32 = 128 * 1024;

@@ -1,4 +1,4 @@
-//! What Node's thread commands of a response.
+//! The commands of Node's thread for a response.
 
 use super::Http;
 use super::meter::Meter;
@@ -26,12 +26,12 @@ pub struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// The response to `request`, unless another one has come since.
+    /// The response to `request`, unless a later request has arrived.
     pub fn find(request: RequestNumber, http: &'a mut Http, shell: &'a mut Shell) -> Option<Self> {
         (http.request == request).then_some(Self { http, shell })
     }
 
-    /// Whether the client is served, and owed the end of the response.
+    /// Whether the client is served and the response is incomplete.
     fn is_outstanding(&self) -> bool {
         self.shell.is_serving() && self.http.owes_response()
     }
@@ -116,14 +116,14 @@ impl<'a> Response<'a> {
     /// `Command::PauseReading` and `Command::ResumeReading`.
     pub fn set_paused(&mut self, is_paused: bool, context: &mut Context) {
         self.http.is_paused = is_paused;
-        self.http.settle_clock(context.now);
+        self.http.update_clock(context.now);
         if !is_paused {
             context.again.push(self.shell.id);
         }
     }
 
-    /// `Command::Upgrade`: answers 101. Returns the WebSocket that takes the place of HTTP, and the bytes behind the
-    /// request, which are frames.
+    /// `Command::Upgrade`: answers 101. Returns the WebSocket that replaces HTTP, and the bytes behind the request, which are
+    /// frames.
     pub fn upgrade(
         &mut self,
         answer: Upgrade<'_>,
@@ -135,7 +135,7 @@ impl<'a> Response<'a> {
             return None;
         }
         if !self.http.exchange.upgrade() {
-            // The request still has body to come: these bytes could not be told from frames.
+            // The rest of the request body is still expected, and would be taken for frames.
             self.http.emit_aborted(CloseCause::InvalidRequestBody, self.shell, context);
             self.shell.drain(CloseCause::InvalidRequestBody.verdict().name, context);
             return None;

@@ -2,7 +2,7 @@
 
 use crate::protocol::websocket::{Agreement, handshake};
 
-/// What the response `101 Switching Protocols` says.
+/// The fields of the response `101 Switching Protocols`.
 #[derive(Clone, Copy, Debug)]
 pub struct Upgrade<'a> {
     /// The value of `Sec-WebSocket-Accept`.
@@ -11,7 +11,7 @@ pub struct Upgrade<'a> {
     pub protocol: &'a [u8],
     /// Further complete `Name: value\r\n` lines.
     pub fields: &'a [u8],
-    /// What is agreed about compression; it stands among the fields.
+    /// The negotiated compression, which `fields` states to the client.
     pub agreement: Option<Agreement>,
 }
 

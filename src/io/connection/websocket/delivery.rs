@@ -15,13 +15,13 @@ pub enum Delivery {
     Done,
     /// It was dropped, because the backlog exceeds `maxBackpressure`.
     Missed {
-        /// Whether Node's thread wants to hear of it.
+        /// Whether it is reported to Node's thread.
         report: bool,
     },
 }
 
 impl WebSocket {
-    /// A message was published to a topic. A subscriber that does not keep up misses it.
+    /// Queues a published message, or drops it if the subscriber does not keep up.
     pub fn send_published(
         &mut self,
         publication: &mut Publication<'_>,
@@ -32,7 +32,7 @@ impl WebSocket {
             return Delivery::Done;
         }
         if self.must_drop(shell.backlog()) {
-            // Only what the kernel refuses is a backlog. That the socket may be broken is found at the end of the pass.
+            // Only what the kernel refuses is a backlog. The flush at the end of the pass finds out if the socket is broken.
             let _ = shell.flush_outbox(context);
         }
         if self.must_drop(shell.backlog()) {
@@ -63,8 +63,8 @@ impl WebSocket {
         self.rules.must_drop((backlog + held) as u64)
     }
 
-    /// A published message was missed. Reports it to Node's thread: now, or, where `payload` is `None` because that is too
-    /// far behind, together with the next one.
+    /// Reports a missed message to Node's thread: now, or together with the next one if `payload` is `None`, because Node's
+    /// thread is too far behind.
     pub fn report_missed(
         &mut self,
         kind: MessageKind,
@@ -81,8 +81,8 @@ impl WebSocket {
         }
     }
 
-    /// A message was dropped: closes the WebSocket, if that is the rule.
-    pub fn act_on_limit(&mut self, shell: &mut Shell, context: &mut Context) {
+    /// A message was dropped: closes the WebSocket, if its options say so.
+    pub fn apply_limit(&mut self, shell: &mut Shell, context: &mut Context) {
         if self.rules.on_limit == OnLimit::Close {
             self.limit(shell, context);
         }

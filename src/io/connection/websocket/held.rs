@@ -25,13 +25,13 @@ pub enum HeldMessage {
 }
 
 impl Held {
-    /// Bytes that wait. They do not count as back-pressure that `drain` could announce the end of, because the
-    /// application has that in its own hands; but they do count towards `maxBackpressure`.
+    /// Bytes that wait. They count towards `maxBackpressure`, but not as back-pressure whose end `drain` announces, because
+    /// they depend on the application alone.
     pub const fn len(&self) -> usize {
         self.length
     }
 
-    /// Adds a message in the form that it will need.
+    /// Adds a message in the form in which it will be sent.
     pub fn push(&mut self, publication: &mut Publication<'_>, form: Form, codecs: &mut Codecs) {
         let (message, length) = match publication.frame(form, codecs) {
             Some(frame) => (HeldMessage::Frame(frame.clone()), frame.len()),

@@ -14,7 +14,7 @@ pub struct MessageSink<'a> {
     pub connection: ConnectionId,
     /// Counts the messages.
     pub tally: &'a Tally,
-    /// Why the WebSocket is closed, once it is.
+    /// The cause, once the WebSocket is closed.
     pub closed: Option<CloseCause>,
 }
 

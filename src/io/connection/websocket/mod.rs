@@ -1,4 +1,4 @@
-//! WebSocket on a connection: feeds the session, applies commands, keeps the ledger. `delivery` has what is published.
+//! WebSocket on a connection: feeds the session, applies commands, keeps the ledger. `delivery` queues published messages.
 
 pub(super) mod delivery;
 mod held;
@@ -31,9 +31,9 @@ pub struct WebSocket {
     ledger: Arc<Ledger>,
     /// Payload bytes of the applied send and ping commands, for the ledger.
     applied: u64,
-    /// Topics; boxed because most connections of most programs have none or few.
+    /// Topics; boxed because typical connections have none or few.
     memberships: Option<Box<Memberships>>,
-    /// Node's thread waits to hear that the outbox is empty.
+    /// Node's thread waits until the outbox is empty.
     is_drain_awaited: bool,
     /// Why the WebSocket is closed, once it is.
     closed: Option<CloseCause>,
@@ -60,7 +60,7 @@ impl WebSocket {
         }
     }
 
-    /// Bytes that may be read at a time. None once the peer has said its last word: they are left alone until ours is said.
+    /// Bytes that may be read at a time. After the peer's Close frame none, until ours is sent.
     pub fn room(&self) -> usize {
         match self.session.phase() {
             WebSocketPhase::Open | WebSocketPhase::Closing if self.inflates() => COMPRESSED_READ,
@@ -69,12 +69,12 @@ impl WebSocket {
         }
     }
 
-    /// The same for the last look before a deadline: little, though the outbox may be full.
+    /// The same for the last look before a deadline: few bytes, but even if the outbox is full.
     pub fn last_look_room(&self) -> usize {
         self.room().min(COMPRESSED_READ)
     }
 
-    /// Whether messages arrive compressed, so that what is read may turn into much more.
+    /// Whether messages arrive compressed, so that input may become much larger.
     pub fn inflates(&self) -> bool {
         self.session.inflates()
     }
@@ -84,13 +84,13 @@ impl WebSocket {
         self.ledger.backlog()
     }
 
-    /// Whether it was closed because its peer reads too slowly.
+    /// Whether it was closed because the peer reads too slowly.
     pub fn is_limited(&self) -> bool {
         self.closed == Some(CloseCause::BackpressureLimit)
     }
 
-    /// Whether FIN is ours to send first (RFC 6455 §7.1.1).
-    pub fn leaves_first(&self) -> bool {
+    /// Whether this side sends FIN first (RFC 6455 §7.1.1).
+    pub fn sends_fin_first(&self) -> bool {
         self.session.tcp_closer() == TcpCloser::Us
     }
 
@@ -104,7 +104,7 @@ impl WebSocket {
         self.memberships.take()
     }
 
-    /// Brings the ledger up to date, and tells Node's thread that the outbox is empty if it waits for that.
+    /// Follows a flush: updates the ledger, and notifies Node's thread if it waits for an empty outbox.
     pub fn handle_flush(&mut self, before: usize, left: usize, shell: &Shell, context: &mut Context) {
         self.ledger.record(self.applied, left as u64);
         if left < before && left > 0 {
@@ -116,7 +116,7 @@ impl WebSocket {
         }
     }
 
-    /// Runs `act` on the open WebSocket, and acts on what it has led to.
+    /// Runs `act` on the session while the peer is served, and drains the connection if that has finished it.
     fn with_session(
         &mut self,
         shell: &mut Shell,
@@ -141,7 +141,7 @@ impl WebSocket {
         shell.mark_dirty(context);
     }
 
-    /// Bytes have been read.
+    /// Takes bytes that were read.
     pub fn handle_input(&mut self, input: &mut [u8], shell: &mut Shell, context: &mut Context) {
         let now = context.now;
         self.with_session(shell, context, |socket, out, sink, codecs| {
@@ -149,7 +149,7 @@ impl WebSocket {
         });
     }
 
-    /// The moment of [`Self::deadline`] has come.
+    /// Acts on [`Self::deadline`].
     pub fn handle_deadline(&mut self, shell: &mut Shell, context: &mut Context) {
         let now = context.now;
         self.with_session(shell, context, |socket, out, sink, _| {
@@ -157,8 +157,8 @@ impl WebSocket {
         });
     }
 
-    /// The peer has sent FIN. Answers that are on their way from Node's thread still reach one that only closed its own
-    /// direction: the connection is given up when Node's thread has heard.
+    /// The peer has sent FIN. Messages that are on their way from Node's thread still reach one that only closed its own
+    /// direction: the connection closes when Node's thread has handled the event.
     pub fn handle_fin(&mut self, shell: &mut Shell, context: &mut Context) {
         let has_worn = shell.transport.session().is_some_and(tls::session::TlsSession::has_peer_worn);
         let cause = if has_worn { CloseCause::TlsPeerKeysExhausted } else { CloseCause::FinWithoutClose };
@@ -168,7 +168,7 @@ impl WebSocket {
         });
     }
 
-    /// The connection below cannot go on for long: the peer is to come back with another one.
+    /// Closes an open WebSocket whose connection cannot last, and asks the peer to reconnect.
     pub fn ask_to_reconnect(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
         if self.session.phase() != WebSocketPhase::Open {
             return;
@@ -186,7 +186,7 @@ impl WebSocket {
         });
     }
 
-    /// This side closes, and the application knows. If the WebSocket was closed already, that is what counts.
+    /// This side closes, and the application knows. An earlier cause stays in force.
     fn close_locally(&mut self, cause: CloseCause, code: u16, reason: &str) {
         if self.closed.is_none() {
             self.closed = Some(cause);
@@ -223,7 +223,7 @@ impl WebSocket {
         });
     }
 
-    /// `Command::SendFragment`. Node's thread sees to their order.
+    /// `Command::SendFragment`. Node's thread guarantees their order.
     pub fn send_fragment(
         &mut self,
         fragment: Fragment,
@@ -244,7 +244,7 @@ impl WebSocket {
         }
     }
 
-    /// The message is complete: what was published meanwhile follows.
+    /// The message is complete: queues what was published meanwhile.
     fn release_held(&mut self, shell: &mut Shell, context: &mut Context) {
         let Some(held) = self.held.take() else { return };
         if !self.session.can_send() || !shell.is_serving() {
@@ -270,8 +270,8 @@ impl WebSocket {
         });
     }
 
-    /// `Command::LimitWebSocket`: the peer reads too slowly. What it has not read by now waits in front of the Close frame
-    /// that says so, but not for long: see [`Self::is_limited`].
+    /// `Command::LimitWebSocket`: closes because the peer reads too slowly. Earlier output precedes the Close frame, but has
+    /// little time: see [`Self::is_limited`].
     pub fn limit(&mut self, shell: &mut Shell, context: &mut Context) {
         let cause = CloseCause::BackpressureLimit;
         self.with_session(shell, context, |socket, out, sink, _| {
@@ -301,7 +301,7 @@ impl WebSocket {
         });
     }
 
-    /// `Command::ConcludeWebSocket`: answers to what came before the end are queued; the Close frame follows them.
+    /// `Command::ConcludeWebSocket`: the last messages are queued; the Close frame follows them.
     pub fn conclude(&mut self, shell: &mut Shell, context: &mut Context) {
         self.with_session(shell, context, |socket, out, _, _| socket.session.conclude(out));
     }
@@ -326,12 +326,12 @@ impl WebSocket {
         context.topics.subscribe(who, memberships, topic);
     }
 
-    /// `Command::Unsubscribe`. Returns who has taken the free place among the subscribers of the topic.
+    /// `Command::Unsubscribe`. Returns the subscriber that has taken the free place in the topic.
     pub fn unsubscribe(&mut self, topic: TopicId, context: &mut Context) -> Option<Moved> {
         context.topics.unsubscribe(self.memberships.as_mut()?, topic)
     }
 
-    /// This one has taken the place of another subscriber that left a topic.
+    /// Notes the new place in a topic, after another subscriber has left it.
     pub fn handle_moved(&mut self, moved: Moved) {
         if let Some(memberships) = &mut self.memberships {
             memberships.moved(moved);
@@ -339,6 +339,6 @@ impl WebSocket {
     }
 }
 
-/// Bytes read at a time where messages are compressed. Inflated they may be a thousand times as much, all of which is
-/// handed to Node's thread before it can be known that it lags.
+/// Bytes read at a time while messages are compressed. Inflated they may be a thousand times as much, all of which Node's
+/// thread receives before the worker can notice that it lags.
 const COMPRESSED_READ: usize = 16 * 1024;
