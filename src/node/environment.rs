@@ -4,7 +4,6 @@ use std::cell::RefMut;
 
 use super::abi::Register;
 use super::calls::http_response::Exchange;
-use super::calls::store;
 use super::calls::websocket::Socket;
 use super::error::Misuse;
 use super::js::{self, Registers};
@@ -18,6 +17,7 @@ use super::state::pending::Pending;
 use super::state::pubsub::PubSub;
 use super::state::routes::Routes;
 use super::state::shutdowns::Shutdowns;
+use super::state::store;
 use super::state::workers::Workers;
 use crate::bridge::id::{ConnectionId, RequestNumber};
 

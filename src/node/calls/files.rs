@@ -1,13 +1,11 @@
 //! Files for `serveFiles`: opened and read on the threads that Node has for files, so that a slow disk holds up neither its
-//! own thread nor an I/O thread. JavaScript has numbers for them. One file that is sent to many clients at the same time is
-//! open once.
+//! own thread nor an I/O thread. JavaScript has numbers for them.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{Buffer, Either};
 use napi::{Result as NapiResult, Task};
@@ -16,44 +14,11 @@ use crate::files::open_file::{FileMetadata, Kind, Links, OpenFile};
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Value, spawn};
-use crate::node::state::handles::{Handle, Table};
-
-/// The files of this thread that are open.
-#[derive(Default)]
-struct Files {
-    table: Table<Arc<OpenFile>>,
-    by_identity: HashMap<(u64, u64), Weak<OpenFile>>,
-}
+use crate::node::state::handles::Handle;
+use crate::node::state::open_files::Files;
 
 thread_local! {
     static FILES: RefCell<Files> = RefCell::default();
-}
-
-impl Files {
-    /// Enters a file that was just opened. If it is open already, that one is used and this one is closed.
-    fn enter(&mut self, file: OpenFile) -> Option<Handle> {
-        let Some(identity) = file.metadata.identity else { return self.table.insert(Arc::new(file)).ok() };
-        let known = self.by_identity.get(&identity).and_then(Weak::upgrade);
-        let file = known.unwrap_or_else(|| {
-            let file = Arc::new(file);
-            self.by_identity.insert(identity, Arc::downgrade(&file));
-            file
-        });
-        self.table.insert(file).ok()
-    }
-
-    /// Closes a file, unless somebody else sends it or it is just being read.
-    fn close(&mut self, handle: Handle) {
-        let Some(identity) = self.table.remove(handle).and_then(|file| file.metadata.identity) else {
-            return;
-        };
-        if self.by_identity.get(&identity).is_some_and(|file| file.strong_count() == 0) {
-            self.by_identity.remove(&identity);
-        } else if self.by_identity.len() > 2 * self.table.len() {
-            // What was being read when it was closed.
-            self.by_identity.retain(|_, file| file.strong_count() > 0);
-        }
-    }
 }
 
 /// `fileOpen(folder, relative, anywhere)`: a promise of an array (handle, kind: 0 for a file, 1 for a folder, 2 for
@@ -69,7 +34,7 @@ pub fn open<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// above.
 pub fn read<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let handle = call.handle::<Handle>(0);
-    let file = FILES.with_borrow(|files| handle.and_then(|handle| files.table.get(handle).cloned()));
+    let file = FILES.with_borrow(|files| handle.and_then(|handle| files.get(handle)));
     let file = file.ok_or_else(Misuse::bug)?;
     // The numbers are those of lib/static/transfer.js; the casts saturate.
     let (position, length) = (call.number(1) as u64, (call.number(2) as usize).min(LONGEST_READ));

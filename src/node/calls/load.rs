@@ -1,10 +1,11 @@
 //! What a load of the addon begins and ends with.
 
 use crate::node::abi::GROUPS;
-use crate::node::calls::{logger, store};
+use crate::node::calls::logger;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Registers, Value};
+use crate::node::state::store;
 use crate::protocol::cause::{CloseCause, Initiator};
 
 /// `start(registers, onBell, level, resource)`: once per load. Records up to `level` go to stderr; none with 0. `resource`

@@ -1,79 +1,12 @@
-//! The key-value store: strings and integers by collection and key, the same for every thread of the process that has
-//! loaded the addon. The only thing that Node's threads share: everything else belongs to one of them.
+//! `KeyValueStore`: strings and integers that all threads of the process share.
 
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::Value;
-use crate::node::state::store_lock::{LockRefusal, StoreLock};
-
-/// The store of this process. Lives as long as the process: the end of a thread takes nothing away.
-static STORE: LazyLock<Store> = LazyLock::new(Store::default);
-
-#[derive(Debug, Default)]
-struct Store {
-    strings: Mutex<Collections<Vec<u8>>>,
-    integers: Mutex<Collections<u32>>,
-    lock: StoreLock,
-}
-
-/// Values by collection and key. A collection exists as long as there is something in it.
-#[derive(Debug)]
-struct Collections<T> {
-    by_name: HashMap<Vec<u8>, HashMap<Vec<u8>, T>>,
-}
-
-impl<T> Default for Collections<T> {
-    fn default() -> Self {
-        Self { by_name: HashMap::new() }
-    }
-}
-
-impl<T> Collections<T> {
-    fn get(&self, collection: &[u8], key: &[u8]) -> Option<&T> {
-        self.by_name.get(collection)?.get(key)
-    }
-
-    /// The value of a key, made by `default` if there is none.
-    fn entry(&mut self, collection: &[u8], key: &[u8], default: impl FnOnce() -> T) -> &mut T {
-        self.by_name.entry(collection.into()).or_default().entry(key.into()).or_insert_with(default)
-    }
-
-    fn remove(&mut self, collection: &[u8], key: &[u8]) {
-        if let Some(values) = self.by_name.get_mut(collection) {
-            values.remove(key);
-            if values.is_empty() {
-                self.by_name.remove(collection);
-            }
-        }
-    }
-
-    fn remove_all(&mut self, collection: &[u8]) {
-        self.by_name.remove(collection);
-    }
-
-    fn keys(&self, collection: &[u8]) -> impl Iterator<Item = &[u8]> {
-        self.by_name.get(collection).into_iter().flat_map(HashMap::keys).map(Vec::as_slice)
-    }
-}
-
-/// The calling thread will not run JavaScript any more: what it has locked is free.
-pub fn abandon_lock() {
-    STORE.lock.release(thread::current().id());
-}
-
-fn strings() -> MutexGuard<'static, Collections<Vec<u8>>> {
-    // A panic under it (no memory is left) leaves whole values behind.
-    STORE.strings.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn integers() -> MutexGuard<'static, Collections<u32>> {
-    STORE.integers.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use crate::node::state::store::lock::LockRefusal;
+use crate::node::state::store::{self, integers, strings};
 
 /// A key, a collection or a value.
 fn text(call: &Call<'_>, index: usize) -> Result<Vec<u8>, Misuse> {
@@ -178,7 +111,7 @@ pub fn integer_keys<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `kvLock()`
 pub fn lock<'c>(_call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    match STORE.lock.acquire(thread::current().id(), PATIENCE) {
+    match store::lock(PATIENCE) {
         Ok(()) => Ok(Value::UNDEFINED),
         Err(LockRefusal::Held) => Err(Misuse::invalid_state("this thread holds the lock already")),
         Err(LockRefusal::TimedOut) => Err(Misuse::system(
@@ -190,7 +123,7 @@ pub fn lock<'c>(_call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `kvUnlock()`
 pub fn unlock<'c>(_call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    if STORE.lock.release(thread::current().id()) {
+    if store::unlock() {
         Ok(Value::UNDEFINED)
     } else {
         Err(Misuse::invalid_state("this thread does not hold the lock"))
@@ -204,41 +137,3 @@ const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 /// How long a thread waits for another one's section. A section that takes microseconds is far from it; one that is
 /// never left must not stop the threads for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keys(collections: &Collections<u32>, collection: &[u8]) -> Vec<Vec<u8>> {
-        let mut keys: Vec<_> = collections.keys(collection).map(<[u8]>::to_vec).collect();
-        keys.sort();
-        keys
-    }
-
-    #[test]
-    fn collections_are_apart_and_end_with_their_last_key() {
-        let mut collections = Collections::default();
-        *collections.entry(b"a", b"k", || 0) += 1;
-        *collections.entry(b"a", b"l", || 5) += 1;
-        *collections.entry(b"b", b"k", || 7) += 1;
-        assert_eq!(collections.get(b"a", b"k"), Some(&1));
-        assert_eq!(collections.get(b"a", b"l"), Some(&6));
-        assert_eq!(collections.get(b"b", b"k"), Some(&8));
-        assert_eq!(keys(&collections, b"a"), [b"k", b"l"]);
-        collections.remove(b"a", b"k");
-        collections.remove(b"a", b"l");
-        collections.remove(b"a", b"l");
-        collections.remove(b"c", b"l");
-        assert_eq!(collections.by_name.len(), 1);
-        collections.remove_all(b"b");
-        assert!(collections.by_name.is_empty());
-    }
-
-    #[test]
-    fn looking_makes_nothing() {
-        let collections = Collections::<u32>::default();
-        assert_eq!(collections.get(b"a", b"k"), None);
-        assert_eq!(keys(&collections, b"a"), [b""; 0]);
-        assert!(collections.by_name.is_empty());
-    }
-}

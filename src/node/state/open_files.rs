@@ -1,0 +1,47 @@
+//! The files that this thread has open for `serveFiles`. One that is sent to many clients at the same time is open once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use crate::files::open_file::OpenFile;
+use crate::node::state::handles::{Handle, Table};
+
+/// See the top of the file.
+#[derive(Default)]
+pub struct Files {
+    table: Table<Arc<OpenFile>>,
+    by_identity: HashMap<(u64, u64), Weak<OpenFile>>,
+}
+
+impl Files {
+    /// The file of a handle.
+    #[must_use]
+    pub fn get(&self, handle: Handle) -> Option<Arc<OpenFile>> {
+        self.table.get(handle).cloned()
+    }
+
+    /// Enters a file that was just opened. If it is open already, that one is used and this one is closed.
+    pub fn enter(&mut self, file: OpenFile) -> Option<Handle> {
+        let Some(identity) = file.metadata.identity else { return self.table.insert(Arc::new(file)).ok() };
+        let known = self.by_identity.get(&identity).and_then(Weak::upgrade);
+        let file = known.unwrap_or_else(|| {
+            let file = Arc::new(file);
+            self.by_identity.insert(identity, Arc::downgrade(&file));
+            file
+        });
+        self.table.insert(file).ok()
+    }
+
+    /// Closes a file, unless somebody else sends it or it is just being read.
+    pub fn close(&mut self, handle: Handle) {
+        let Some(identity) = self.table.remove(handle).and_then(|file| file.metadata.identity) else {
+            return;
+        };
+        if self.by_identity.get(&identity).is_some_and(|file| file.strong_count() == 0) {
+            self.by_identity.remove(&identity);
+        } else if self.by_identity.len() > 2 * self.table.len() {
+            // What was being read when it was closed.
+            self.by_identity.retain(|_, file| file.strong_count() > 0);
+        }
+    }
+}
