@@ -20,12 +20,18 @@
 //! search visits no node twice: however long and many-slashed the path of a request is, it costs at most the number of
 //! registered segments, and no more than [`MAX_SEGMENTS`] levels of recursion. It allocates nothing.
 
-use std::ops::Range;
+mod params;
+mod pattern;
+mod tree;
+
 use std::rc::Rc;
 
-/// A handler, as its owner numbers them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HandlerId(pub u32);
+use self::pattern::{Segment, names, parse};
+use self::tree::{Route, Search, Trees};
+
+pub use self::params::Params;
+pub use self::pattern::MAX_SEGMENTS;
+pub use self::tree::{HandlerId, Priority};
 
 /// The requests a route is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,15 +40,6 @@ pub enum Verb<'a> {
     Any,
     /// Those of one method, spelt as on the wire (`GET`): methods are case-sensitive.
     Method(&'a str),
-}
-
-/// Which routes of a verb come first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Priority {
-    /// `app.ws()`: before all others.
-    WebSocket,
-    /// Everything else.
-    Normal,
 }
 
 /// All routes of an app.
@@ -54,48 +51,6 @@ pub struct Router {
     any: Trees,
     /// Answers what no route takes.
     fallback: Option<Route>,
-}
-
-/// The parameters of the last match. Reused from one request to the next; the path they lie in is the caller's.
-#[derive(Clone, Debug, Default)]
-pub struct Params {
-    /// Where each parameter lies in the path, from left to right.
-    values: Vec<Range<usize>>,
-    /// The names of the parameters of the route, at the same positions; `None` after a search that found nothing.
-    names: Option<Rc<[Box<str>]>>,
-}
-
-/// The routes of one verb.
-#[derive(Debug, Default)]
-struct Trees {
-    /// Those of [`Priority::WebSocket`].
-    websocket: Node,
-    /// Those of [`Priority::Normal`].
-    normal: Node,
-}
-
-/// What the segments up to here lead to.
-#[derive(Debug, Default)]
-struct Node {
-    /// The route that ends here.
-    route: Option<Route>,
-    /// A further segment that is this literal; sorted by it. Sorted rather than hashed, so that no choice of paths
-    /// makes the search slow.
-    literals: Vec<(Box<str>, Node)>,
-    /// A further segment that is not empty.
-    parameter: Option<Box<Node>>,
-    /// All further segments.
-    wildcard: Option<Route>,
-}
-
-/// The end of a pattern.
-#[derive(Debug)]
-struct Route {
-    /// Its handler.
-    handler: HandlerId,
-    /// Names of its parameters from left to right, without their `:`. They belong to the route and not to the nodes,
-    /// because `/:a` and `/:b/c` share one.
-    names: Rc<[Box<str>]>,
 }
 
 impl Router {
@@ -196,205 +151,6 @@ impl Router {
         &mut self.methods[position].1
     }
 }
-
-impl Params {
-    /// Where the parameter at this position lies in the path.
-    #[must_use]
-    pub fn get(&self, position: usize) -> Option<Range<usize>> {
-        self.values.get(position).cloned()
-    }
-
-    /// Where the parameter of this name lies in the path. If a pattern has a name twice, the last one counts.
-    #[must_use]
-    pub fn by_name(&self, name: &str) -> Option<Range<usize>> {
-        let position = self.names.as_ref()?.iter().rposition(|known| **known == *name)?;
-        self.get(position)
-    }
-
-    /// Number of parameters.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// Whether the route has no parameters.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-}
-
-/// A search under way.
-struct Search<'a> {
-    /// The path of the request.
-    path: &'a [u8],
-    /// Candidates to pass over before the one wanted.
-    to_skip: usize,
-    /// The parameters on the way from the root to here.
-    values: &'a mut Vec<Range<usize>>,
-}
-
-impl Search<'_> {
-    /// Looks for the wanted route at `node` and below, for the part of the path that starts at `rest`; `None` if the
-    /// path ended before.
-    fn visit<'n>(&mut self, node: &'n Node, rest: Option<usize>) -> Option<&'n Route> {
-        let Some(start) = rest else { return self.take(node.route.as_ref()) };
-        let (end, next) = match memchr::memchr(b'/', &self.path[start..]) {
-            Some(len) => (start + len, Some(start + len + 1)),
-            None => (self.path.len(), None),
-        };
-
-        if let Some(child) = node.literal(&self.path[start..end])
-            && let Some(route) = self.visit(child, next)
-        {
-            return Some(route);
-        }
-        if let Some(child) = &node.parameter
-            && start < end
-        {
-            self.values.push(start..end);
-            if let Some(route) = self.visit(child, next) {
-                return Some(route);
-            }
-            self.values.pop();
-        }
-        self.take(node.wildcard.as_ref())
-    }
-
-    /// The next candidate, if there is one here and it is the one wanted.
-    fn take<'n>(&mut self, candidate: Option<&'n Route>) -> Option<&'n Route> {
-        let route = candidate?;
-        if self.to_skip == 0 {
-            return Some(route);
-        }
-        self.to_skip -= 1;
-        None
-    }
-}
-
-impl Trees {
-    /// The tree of this priority.
-    const fn root(&mut self, priority: Priority) -> &mut Node {
-        match priority {
-            Priority::WebSocket => &mut self.websocket,
-            Priority::Normal => &mut self.normal,
-        }
-    }
-
-    /// Whether there is no route in either.
-    const fn is_empty(&self) -> bool {
-        self.websocket.is_empty() && self.normal.is_empty()
-    }
-}
-
-impl Node {
-    /// The child for this segment of a path, if there is a literal one.
-    fn literal(&self, segment: &[u8]) -> Option<&Self> {
-        let position = self.literals.binary_search_by(|(literal, _)| literal.as_bytes().cmp(segment)).ok()?;
-        Some(&self.literals[position].1)
-    }
-
-    /// Puts a route at the end of these segments; returns the one that was there.
-    fn insert(&mut self, segments: &[Segment<'_>], route: Route) -> Option<Route> {
-        match segments {
-            [] => self.route.replace(route),
-            [Segment::Wildcard, ..] => self.wildcard.replace(route),
-            [Segment::Parameter(_), rest @ ..] => self.parameter.get_or_insert_default().insert(rest, route),
-            [Segment::Literal(literal), rest @ ..] => {
-                let position = self.position_of(literal).unwrap_or_else(|position| {
-                    self.literals.insert(position, ((*literal).into(), Self::default()));
-                    position
-                });
-                self.literals[position].1.insert(rest, route)
-            }
-        }
-    }
-
-    /// Takes the route at the end of these segments away, and the nodes that nothing needs without it.
-    fn remove(&mut self, segments: &[Segment<'_>]) -> Option<Route> {
-        match segments {
-            [] => self.route.take(),
-            [Segment::Wildcard, ..] => self.wildcard.take(),
-            [Segment::Parameter(_), rest @ ..] => {
-                let removed = self.parameter.as_mut()?.remove(rest);
-                self.parameter.take_if(|child| child.is_empty());
-                removed
-            }
-            [Segment::Literal(literal), rest @ ..] => {
-                let position = self.position_of(literal).ok()?;
-                let removed = self.literals[position].1.remove(rest);
-                if self.literals[position].1.is_empty() {
-                    self.literals.remove(position);
-                }
-                removed
-            }
-        }
-    }
-
-    /// Where the child for this literal is, or belongs.
-    fn position_of(&self, literal: &str) -> Result<usize, usize> {
-        self.literals.binary_search_by(|(known, _)| (**known).cmp(literal))
-    }
-
-    /// Adds the handlers of all routes that end here and below.
-    fn collect(&self, handlers: &mut Vec<HandlerId>) {
-        handlers.extend([&self.route, &self.wildcard].into_iter().flatten().map(|route| route.handler));
-        self.literals.iter().for_each(|(_, child)| child.collect(handlers));
-        self.parameter.iter().for_each(|child| child.collect(handlers));
-    }
-
-    /// Whether no route ends here or below, as [`Self::remove`] leaves no child without one.
-    const fn is_empty(&self) -> bool {
-        self.route.is_none()
-            && self.literals.is_empty()
-            && self.parameter.is_none()
-            && self.wildcard.is_none()
-    }
-}
-
-/// One segment of a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Segment<'a> {
-    /// Itself.
-    Literal(&'a str),
-    /// `:name`.
-    Parameter(&'a str),
-    /// `*`, or whatever else begins with it.
-    Wildcard,
-}
-
-/// The segments of a pattern; none of the empty pattern. `None` if it matches nothing.
-fn parse(pattern: &str) -> Option<Vec<Segment<'_>>> {
-    let mut rest = pattern.chars();
-    if rest.next().is_none() {
-        return Some(Vec::new());
-    }
-    let mut segments = Vec::new();
-    for text in rest.as_str().split('/') {
-        if segments.len() == MAX_SEGMENTS || segments.last() == Some(&Segment::Wildcard) {
-            return None;
-        }
-        segments.push(match text.as_bytes() {
-            [b'*', ..] => Segment::Wildcard,
-            [b':', ..] => Segment::Parameter(&text[1..]),
-            _ => Segment::Literal(text),
-        });
-    }
-    Some(segments)
-}
-
-/// The names of the parameters of a pattern.
-fn names(segments: &[Segment<'_>]) -> Rc<[Box<str>]> {
-    let name = |segment: &Segment<'_>| match *segment {
-        Segment::Parameter(name) => Some(name.into()),
-        Segment::Literal(_) | Segment::Wildcard => None,
-    };
-    segments.iter().filter_map(name).collect()
-}
-
-/// Segments of a pattern, and of a path that are looked at; uWebSockets.js has the same limit. A deeper path is still
-/// found by a wildcard among the first of them. Also what bounds the recursion over a tree.
-pub const MAX_SEGMENTS: usize = 100;
 
 #[cfg(test)]
 mod tests {
