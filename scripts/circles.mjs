@@ -59,29 +59,31 @@ function split(list) {
 function read(root) {
   const files = readdirSync(root, { recursive: true }).map((it) => it.replaceAll('\\', '/'));
   const modules = new Map();
-  for (const file of files) {
-    if (!file.endsWith('.rs') || /(^|\/)tests?(\/|\.rs$)/.test(file) || file.startsWith('testing/')) continue;
+  const sources = files.filter((file) => file.endsWith('.rs') && !/(^|\/)tests?(\/|\.rs$)/.test(file) && !file.startsWith('testing/'));
+  const paths = new Set(sources.map((file) => moduleOf(file).join('::')));
+  for (const file of sources) {
     const text = code(readFileSync(join(root, file), 'utf8'));
     const path = moduleOf(file);
     const uses = [];
     for (const [, visibility, tree] of text.matchAll(/^\s*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);/gm)) {
-      for (const { names, alias } of expand(tree)) uses.push({ names: absolute(names, path), alias, isPublic: visibility !== undefined });
+      for (const { names, alias } of expand(tree)) uses.push({ names: absolute(names, path, paths), alias, isPublic: visibility !== undefined });
     }
     // Paths that are written out in the code, too.
     for (const [, names] of text.matchAll(/\b(crate(?:::\w+)+)/g)) {
-      uses.push({ names: absolute(names.split('::'), path), alias: undefined, isPublic: false });
+      uses.push({ names: absolute(names.split('::'), path, paths), alias: undefined, isPublic: false });
     }
     modules.set(path.join('::'), { file, path, uses });
   }
   return modules;
 }
 
-function absolute(names, path) {
+/** The same path from the root of the crate; undefined if it leads to another crate. */
+function absolute(names, path, modules) {
   if (names[0] === 'crate') return names.slice(1);
   let base = [...path];
   const rest = [...names];
   if (rest[0] === 'self') rest.shift();
-  else if (rest[0] !== 'super') return undefined;
+  else if (rest[0] !== 'super' && !modules.has([...path, rest[0]].join('::'))) return undefined;
   while (rest[0] === 'super') {
     base = base.slice(0, -1);
     rest.shift();

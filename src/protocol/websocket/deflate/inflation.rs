@@ -2,7 +2,7 @@
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::LARGEST_WINDOW;
+use super::super::extensions::LARGEST_WINDOW;
 use crate::protocol::cause::CloseCause;
 
 /// One message being decompressed.
