@@ -15,7 +15,7 @@
 
 use std::ops::BitOr;
 
-use super::field::{members, trim};
+use super::field::{is_field_value, members, trim};
 use super::framing::Version;
 
 /// Status and fields of a response, both checked by the caller.
@@ -383,11 +383,35 @@ fn lines(fields: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// RFC 9112 §4: three digits, then a space and a reason phrase, which may be empty. 101 and 200 to 999: the other
+/// informational statuses are no end of a request.
+pub fn is_status(status: &[u8]) -> bool {
+    match status {
+        [b'1', b'0', b'1'] => true,
+        [b'1', b'0', b'1', b' ', phrase @ ..] => is_field_value(phrase),
+        [b'2'..=b'9', b'0'..=b'9', b'0'..=b'9'] => true,
+        [b'2'..=b'9', b'0'..=b'9', b'0'..=b'9', b' ', phrase @ ..] => is_field_value(phrase),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::str;
 
     use super::*;
+
+    #[test]
+    fn a_status_is_three_digits_and_a_phrase() {
+        for status in ["200 OK", "404 Not Found", "204", "101 Switching Protocols", "599 \u{e9}", "200 "] {
+            assert!(is_status(status.as_bytes()), "{status}");
+        }
+        for status in
+            ["", "OK", "20 OK", "2000", "200OK", "100 Continue", "200 OK\r\nX: y", "099 X", "200\nOK"]
+        {
+            assert!(!is_status(status.as_bytes()), "{status:?}");
+        }
+    }
 
     #[test]
     fn what_the_application_says_of_the_framing_is_told_where_it_is_not_so() {

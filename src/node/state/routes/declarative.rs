@@ -17,10 +17,9 @@
 
 use thiserror::Error;
 
-use crate::node::calls::http_response::is_status;
 use crate::node::error::Misuse;
 use crate::node::state::prepared_head::PreparedHead;
-use crate::protocol::http::encode::FieldFlags;
+use crate::protocol::http::encode::{FieldFlags, is_status};
 use crate::protocol::http::head::{is_field_value, is_token};
 
 /// A response that needs no JavaScript.
