@@ -9,6 +9,7 @@
 //! `js` and `system` are the only places with `unsafe`.
 
 pub mod abi;
+pub mod address;
 pub mod calls;
 pub mod environment;
 pub mod error;

@@ -1,7 +1,6 @@
 //! `HttpResponse`: one response, from the moment its request arrived until it is complete or aborted.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
 use crate::bridge::command::{Command, HeadBytes, ResponseId};
 use crate::bridge::event::Slice;
@@ -11,6 +10,7 @@ use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
 use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::node::abi::Register;
+use crate::node::calls::address as of_peer;
 use crate::node::calls::request_body::RequestBody;
 use crate::node::calls::response_body::Output;
 use crate::node::calls::websocket::Socket;
@@ -496,20 +496,20 @@ pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `resAddress(response, proxied)`
 pub fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = asked_address(call, call.environment()?.response(call.number(0))?.1.peer);
-    Ok(call.env().array_buffer(&address_bytes(peer)))
+    let peer = call.environment()?.response(call.number(0))?.1.peer;
+    Ok(of_peer::bytes(call, peer))
 }
 
 /// `resAddressText(response, proxied)`
 pub fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = asked_address(call, call.environment()?.response(call.number(0))?.1.peer);
-    Ok(call.env().array_buffer(address_as_text(peer).as_bytes()))
+    let peer = call.environment()?.response(call.number(0))?.1.peer;
+    Ok(of_peer::text(call, peer))
 }
 
 /// `resPort(response, proxied)`
 pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = asked_address(call, call.environment()?.response(call.number(0))?.1.peer);
-    Ok(call.env().from_number(port_number(peer)))
+    let peer = call.environment()?.response(call.number(0))?.1.peer;
+    Ok(of_peer::port(call, peer))
 }
 
 /// `resCertificate(response)`: the certificate of the client in PEM; empty if it has sent none.
@@ -519,37 +519,6 @@ pub fn certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let certificate = tls_peer.and_then(|tls_peer| tls_peer.certificate.as_deref());
     let pem = certificate.map(|der| pem::encode(&pem::Pem::new("CERTIFICATE", der))).unwrap_or_default();
     Ok(call.env().string(pem.as_bytes()))
-}
-
-/// The address that argument 1 asks for: that of the socket, or the one that a proxy reported.
-pub fn asked_address(call: &Call<'_>, peer: Peer) -> Option<SocketAddr> {
-    if call.truthy(1) { peer.proxied } else { peer.address }
-}
-
-/// 0 where there is no address.
-#[must_use]
-pub fn port_number(peer: Option<SocketAddr>) -> f64 {
-    peer.map_or(0.0, |peer| f64::from(peer.port()))
-}
-
-/// 4 or 16 bytes, none on a Unix socket.
-#[must_use]
-pub fn address_bytes(peer: Option<SocketAddr>) -> Vec<u8> {
-    match peer {
-        Some(SocketAddr::V4(peer)) => peer.ip().octets().to_vec(),
-        Some(SocketAddr::V6(peer)) => peer.ip().octets().to_vec(),
-        None => Vec::new(),
-    }
-}
-
-/// Dotted for IPv4; eight zero-padded groups for IPv6, as in uWebSockets.js.
-#[must_use]
-pub fn address_as_text(peer: Option<SocketAddr>) -> String {
-    match peer {
-        Some(SocketAddr::V4(peer)) => peer.ip().to_string(),
-        Some(SocketAddr::V6(peer)) => peer.ip().segments().map(|group| format!("{group:04x}")).join(":"),
-        None => String::new(),
-    }
 }
 
 /// Copies a text-or-data argument into the arena of the next command to `worker`.
@@ -575,19 +544,3 @@ pub(in crate::node) const FRAMING_FIELDS: FieldFlags =
 const KEPT_CAPACITY: usize = 4096;
 /// Exchanges kept for reuse: those of one batch, mostly. One keeps about a kilobyte of buffers.
 const MAX_SPARES: usize = 64;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_have_the_form_of_uwebsockets() {
-        let peer = Some("[::ffff:127.0.0.1]:80".parse().unwrap());
-        assert_eq!(address_as_text(peer), "0000:0000:0000:0000:0000:ffff:7f00:0001");
-        assert_eq!(address_bytes(peer).len(), 16);
-        let peer = Some("127.0.0.1:80".parse().unwrap());
-        assert_eq!(address_as_text(peer), "127.0.0.1");
-        assert_eq!(address_bytes(peer), [127, 0, 0, 1]);
-        assert_eq!(address_as_text(None), "");
-    }
-}

@@ -7,9 +7,8 @@ use crate::bridge::peer::{KeptPeer, Peer};
 use crate::bridge::rules::OnLimit;
 use crate::bridge::sync::Arc;
 use crate::node::abi::{Register, absent, sent};
-use crate::node::calls::http_response::{
-    address_as_text, address_bytes, append_payload, asked_address, port_number,
-};
+use crate::node::calls::address as of_peer;
+use crate::node::calls::http_response::append_payload;
 use crate::node::environment::{Call, Environment, Occupant};
 use crate::node::error::Misuse;
 use crate::node::js::{Type, Value};
@@ -612,20 +611,20 @@ pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `wsAddress(socket, proxied)`
 pub fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = asked_address(call, call.environment()?.socket(call.number(0))?.1.peer.peer());
-    Ok(call.env().array_buffer(&address_bytes(peer)))
+    let peer = call.environment()?.socket(call.number(0))?.1.peer.peer();
+    Ok(of_peer::bytes(call, peer))
 }
 
 /// `wsAddressText(socket, proxied)`
 pub fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = asked_address(call, call.environment()?.socket(call.number(0))?.1.peer.peer());
-    Ok(call.env().array_buffer(address_as_text(peer).as_bytes()))
+    let peer = call.environment()?.socket(call.number(0))?.1.peer.peer();
+    Ok(of_peer::text(call, peer))
 }
 
 /// `wsPort(socket, proxied)`
 pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let peer = asked_address(call, call.environment()?.socket(call.number(0))?.1.peer.peer());
-    Ok(call.env().from_number(port_number(peer)))
+    let peer = call.environment()?.socket(call.number(0))?.1.peer.peer();
+    Ok(of_peer::port(call, peer))
 }
 
 /// `wsCheck(socket)`: throws if it is closed.

@@ -4,7 +4,7 @@ use crate::bridge::event::OpeningRecord;
 use crate::bridge::id::ConnectionId;
 use crate::bridge::peer::Peer;
 use crate::node::abi::{Register, step};
-use crate::node::calls::http_response::{address_as_text, address_bytes, port_number};
+use crate::node::address;
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Value};
 use crate::node::state::handles::Handle;
@@ -45,11 +45,11 @@ pub fn forget<'c>(environment: &mut Environment, handle: Handle) -> Option<Step<
 
 /// Address, its text and the port of the socket's other end, then of the client that a proxy reported.
 fn describe<'c>(env: Env<'c>, peer: Peer) -> Value<'c> {
-    let items = [peer.address, peer.proxied].into_iter().flat_map(|address| {
+    let items = [peer.address, peer.proxied].into_iter().flat_map(|it| {
         [
-            env.array_buffer(&address_bytes(address)),
-            env.array_buffer(address_as_text(address).as_bytes()),
-            env.from_number(port_number(address)),
+            env.array_buffer(&address::bytes(it)),
+            env.array_buffer(address::text(it).as_bytes()),
+            env.from_number(address::port(it)),
         ]
     });
     env.array(items)

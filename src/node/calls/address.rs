@@ -1,0 +1,28 @@
+//! Addresses of peers, of responses and WebSockets alike: `(…, proxied)`.
+
+use std::net::SocketAddr;
+
+use crate::bridge::peer::Peer;
+use crate::node::address;
+use crate::node::environment::Call;
+use crate::node::js::Value;
+
+/// The bytes of the address that argument 1 asks for, in an ArrayBuffer.
+pub fn bytes<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
+    call.env().array_buffer(&address::bytes(asked(call, peer)))
+}
+
+/// Its text, in an ArrayBuffer.
+pub fn text<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
+    call.env().array_buffer(address::text(asked(call, peer)).as_bytes())
+}
+
+/// Its port.
+pub fn port<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
+    call.env().from_number(address::port(asked(call, peer)))
+}
+
+/// The address that argument 1 asks for: that of the socket, or the one that a proxy reported.
+fn asked(call: &Call<'_>, peer: Peer) -> Option<SocketAddr> {
+    if call.truthy(1) { peer.proxied } else { peer.address }
+}
