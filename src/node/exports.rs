@@ -2,8 +2,8 @@
 
 use super::calls::{
     adoption, app, client, connections, declarative_response, dispatcher, files, http_request, http_response,
-    listening, load, logger, multipart, notices, request_body, response_body, routes, shutdown, stats, store,
-    tcp, tls, websocket,
+    listening, load, logger, multipart, request_body, response_body, routes, shutdown, stats, store, tcp,
+    tls, warnings, websocket,
 };
 use super::environment::Native;
 use super::turn::pending;
@@ -18,7 +18,7 @@ pub const ALL: &[Native] = &[
     Native::new("hold", 0, dispatcher::hold),
     Native::new("letGo", 0, dispatcher::let_go),
     Native::new("setLogger", 1, logger::set),
-    Native::new("isNews", 1, notices::is_news),
+    Native::new("isNews", 1, warnings::is_news),
     Native::new("detach", 1, dispatcher::detach),
     Native::new("copy", 1, dispatcher::copy),
     Native::new("getParts", 2, multipart::parts),

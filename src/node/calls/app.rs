@@ -94,8 +94,9 @@ fn close_app(environment: &mut Environment, number: u32) {
     let sockets = environment.sockets.iter().filter(|(_, it)| ended.covers(it.app));
     let sockets = sockets.map(|(socket, _)| PendingEvent::Close { socket, cause, said: None });
     let connections = environment.connections.of(ended).map(PendingEvent::ConnectionClosed);
-    let events: Vec<_> = responses.chain(sockets).chain(connections).collect();
-    events.into_iter().for_each(|event| environment.add_pending(event));
+    for event in responses.chain(sockets).chain(connections) {
+        environment.pending.add(event, &environment.workers);
+    }
     environment.apps.forget_listeners(ended);
     environment.workers.ask_all(|done| Command::CloseApp { app: ended, done }, PATIENCE);
     environment.apps.await_end(number, &mut environment.workers);

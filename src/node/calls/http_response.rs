@@ -254,7 +254,7 @@ impl Environment {
             let status = if exchange.status.is_empty() { &b"200"[..] } else { &exchange.status };
             let head = ResponseHead { status, fields: &exchange.fields, flags: exchange.flags };
             if let Some(notice) = exchange.overridden(&head, framing) {
-                self.warn_once(FRAMING_HEADER, notice.name, || notice.text);
+                self.pending.warn_once(FRAMING_HEADER, notice.name, &self.workers, || notice.text);
             }
         }
         let exchange = self.exchanges.get_mut(handle)?;
@@ -273,12 +273,12 @@ impl Environment {
         let additions = Additions::sort(&exchange.fields, accept, extensions);
         let status = String::from_utf8_lossy(&exchange.status).into_owned();
         for name in &additions.refused {
-            self.warn_once("FERROWS_HANDSHAKE_HEADER", name, || {
+            self.pending.warn_once("FERROWS_HANDSHAKE_HEADER", name, &self.workers, || {
                 format!("The header {name}, written before res.upgrade, is left out: it is for the handshake to say")
             });
         }
         if !status.is_empty() && !status.starts_with("101") {
-            self.warn_once("FERROWS_HANDSHAKE_HEADER", "status", || {
+            self.pending.warn_once("FERROWS_HANDSHAKE_HEADER", "status", &self.workers, || {
                 format!("The status {status}, written before res.upgrade, is left out: a handshake is answered with 101")
             });
         }
@@ -482,13 +482,14 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// WebSocket. Register 1 has the place of the event for `told`.
 pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, key, protocol, extensions) = (call.env(), call.bytes(1)?, call.text(2)?, call.bytes(3)?);
-    let mut environment = call.environment()?;
+    let mut guard = call.environment()?;
+    let environment = &mut *guard;
     let (handle, _) = environment.response(call.number(0))?;
     let route = call.number(4);
     let route = if route >= 0.0 { route as usize } else { usize::MAX };
     let socket = environment.upgrade_exchange(handle, &key, &protocol, &extensions, route)?;
     let mark = environment.pending.len();
-    environment.add_pending(PendingEvent::Open(socket));
+    environment.pending.add(PendingEvent::Open(socket), &environment.workers);
     environment.registers.set(Register::Mark, mark as f64);
     // The 101 leaves with what `open` sends: `lib/` runs it next, and settles afterwards.
     Ok(env.from_number(socket.to_number()))

@@ -266,7 +266,8 @@ pub fn attach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         environment.workers.push(to.connection.worker, Command::ResumeReading { to });
         environment.workers.settle();
     }
-    if is_due && environment.dispatcher.deliver_body(handle) {
+    if is_due {
+        environment.dispatcher.deliver_body(handle);
         environment.workers.ring();
     }
     Ok(Value::UNDEFINED)

@@ -170,7 +170,7 @@ impl Environment {
         if is_enough {
             self.workers.hand_over(to.connection.worker);
         }
-        if is_long && !self.dispatcher.is_turning {
+        if is_long {
             // Written from a timer, a promise or a stream: without a turn of the dispatcher it would never end.
             self.workers.ring();
         }

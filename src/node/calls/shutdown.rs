@@ -49,9 +49,10 @@ fn shut_down_app(
     environment.apps.forget_listeners(app);
     let sockets = environment.sockets.iter().filter(|(_, socket)| app.covers(socket.app));
     let cause = CloseCause::ServerShutdown;
-    let events = sockets.map(|(socket, _)| PendingEvent::Close { socket, cause, said: None });
-    let events: Vec<_> = events.collect();
-    events.into_iter().for_each(|event| environment.add_pending(event));
+    for (socket, _) in sockets {
+        let event = PendingEvent::Close { socket, cause, said: None };
+        environment.pending.add(event, &environment.workers);
+    }
     if !environment.workers.is_running() {
         return false;
     }

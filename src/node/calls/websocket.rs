@@ -427,7 +427,7 @@ fn transmit<'c>(
     if queued {
         environment.request_drain(handle);
     }
-    if is_long && !environment.dispatcher.is_turning {
+    if is_long {
         // Sent from a timer, a promise or a stream. Without a turn of the dispatcher it would never end, however many turns
         // of Node's loop it takes.
         environment.workers.ring();
@@ -458,7 +458,7 @@ impl Environment {
         };
         if let Some(payload) = message {
             self.registers.set(Register::Mark, self.pending.len() as f64);
-            self.add_pending(PendingEvent::Dropped { socket, kind, payload });
+            self.pending.add(PendingEvent::Dropped { socket, kind, payload }, &self.workers);
         }
     }
 }

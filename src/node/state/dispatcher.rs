@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::pending::Pending;
 use super::workers::Workers;
 use crate::bridge::event::{Event, EventBatch};
 use crate::bridge::id::WorkerId;
@@ -23,8 +22,6 @@ pub struct Dispatcher {
     pub serving: Option<Handle>,
     /// Responses with body that arrived before its handler was attached.
     late_bodies: VecDeque<Handle>,
-    /// Whether a turn goes on.
-    pub is_turning: bool,
     /// What may still be done before the loop gets a turn of its own; `None` once it had one. A turn that ends asleep may
     /// be rung again before, and does not begin anew.
     budget: Option<Budget>,
@@ -56,14 +53,6 @@ impl Budget {
 
 /// The turn of Node's loop.
 impl Dispatcher {
-    /// A turn begins, unless one goes on: from now on commands gather.
-    pub fn begin_turn(&mut self, workers: &mut Workers, pending: &mut Pending) {
-        if !std::mem::replace(&mut self.is_turning, true) {
-            workers.hold();
-            pending.begin_turn();
-        }
-    }
-
     /// The budget is used up: the next turn has a new one.
     pub fn yield_turn(&mut self, workers: &mut Workers) {
         self.budget = None;
@@ -72,10 +61,8 @@ impl Dispatcher {
 
     /// The turn ends: commands are handed over.
     pub fn end_turn(&mut self, workers: &mut Workers) {
-        self.is_turning = false;
         self.unflushed = 0;
-        workers.let_go();
-        workers.settle();
+        workers.end_turn();
     }
 
     /// Counts one event. Looks at the clock now and then only.
@@ -94,10 +81,9 @@ impl Dispatcher {
 
 /// What is to be handled.
 impl Dispatcher {
-    /// The body of this response is to be delivered. Returns whether the loop has to be started for it.
-    pub fn deliver_body(&mut self, handle: Handle) -> bool {
+    /// The body of this response is to be delivered.
+    pub fn deliver_body(&mut self, handle: Handle) {
         self.late_bodies.push_back(handle);
-        !self.is_turning
     }
 
     /// The next response whose body is to be delivered.

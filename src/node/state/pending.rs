@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 
+use super::notices::is_new;
 use super::topics::Change;
 use super::workers::Workers;
 use crate::node::state::handles::Handle;
@@ -113,10 +114,21 @@ impl Pending {
 
     /// Adds an event. The call that causes it is about to tell it; should that fail outside of a turn of the dispatcher, a
     /// turn has to come.
-    pub fn add(&mut self, event: PendingEvent, is_turning: bool, workers: &Workers) {
+    pub fn add(&mut self, event: PendingEvent, workers: &Workers) {
         self.events.push_back(event);
-        if !is_turning && !std::mem::replace(&mut self.has_rung, true) {
-            workers.ring();
+        self.has_rung = self.has_rung || workers.ring();
+    }
+
+    /// Warns the program, unless this process has had a warning with this code about this subject.
+    pub fn warn_once(
+        &mut self,
+        code: &'static str,
+        subject: &str,
+        workers: &Workers,
+        text: impl FnOnce() -> String,
+    ) {
+        if is_new(format!("{code} {subject}").into_bytes()) {
+            self.add(PendingEvent::Warning { code, text: text() }, workers);
         }
     }
 
@@ -171,10 +183,10 @@ mod tests {
     #[test]
     fn a_call_takes_its_own_events_in_order_and_leaves_those_of_calls_further_out() {
         let (mut pending, workers) = (Pending::default(), Workers::default());
-        pending.add(warning("outer"), true, &workers);
+        pending.add(warning("outer"), &workers);
         let mark = pending.len();
-        pending.add(warning("first"), true, &workers);
-        pending.add(warning("second"), true, &workers);
+        pending.add(warning("first"), &workers);
+        pending.add(warning("second"), &workers);
         assert_eq!(code(pending.take(mark)), Some("first"));
         assert_eq!(code(pending.take(mark)), Some("second"));
         assert_eq!(code(pending.take(mark)), None);
@@ -184,10 +196,12 @@ mod tests {
 
     #[test]
     fn a_turn_has_to_come_only_for_what_is_caused_outside_of_one() {
-        let (mut pending, workers) = (Pending::default(), Workers::default());
-        pending.add(warning("inside"), true, &workers);
+        let (mut pending, mut workers) = (Pending::default(), Workers::default());
+        workers.begin_turn();
+        pending.add(warning("inside"), &workers);
         assert!(!pending.has_rung);
-        pending.add(warning("outside"), false, &workers);
+        workers.end_turn();
+        pending.add(warning("outside"), &workers);
         assert!(pending.has_rung);
         pending.begin_turn();
         assert!(!pending.has_rung, "the next one has to ask for a turn of its own");

@@ -27,6 +27,8 @@ pub struct Workers {
     threads: Option<Threads>,
     /// Commands being gathered.
     outgoing: Outgoing,
+    /// Whether a turn of the dispatcher goes on.
+    is_turning: bool,
     /// The process is about to end: whatever is sent from now on is waited for, in all no longer than this.
     farewell: Option<Duration>,
 }
@@ -133,9 +135,29 @@ impl Workers {
         self.doorbell.hold(env, waiting || threads.pool.is_running());
     }
 
-    /// Rings from Node's own thread: the dispatcher gets a turn soon, whether or not there are events.
-    pub fn ring(&self) {
-        self.doorbell.ring();
+    /// A turn of the dispatcher begins: commands gather. Returns whether none went on.
+    pub const fn begin_turn(&mut self) -> bool {
+        let begins = !std::mem::replace(&mut self.is_turning, true);
+        if begins {
+            self.outgoing.hold();
+        }
+        begins
+    }
+
+    /// The turn ends.
+    pub fn end_turn(&mut self) {
+        self.is_turning = false;
+        self.outgoing.let_go();
+        self.settle();
+    }
+
+    /// Rings from Node's own thread: the dispatcher gets a turn soon, whether or not there are events. Nothing while one
+    /// goes on, which does not end before all is done. Returns whether it rang.
+    pub fn ring(&self) -> bool {
+        if !self.is_turning {
+            self.doorbell.ring();
+        }
+        !self.is_turning
     }
 
     /// The process exits: what was sent leaves it first.

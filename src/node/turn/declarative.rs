@@ -30,7 +30,7 @@ pub fn answer(environment: &mut Environment, handle: Handle, route: usize) {
     });
     environment.workers.push(worker, Command::Respond { to, head, body, close: false });
     if let Some(notice) = notice.flatten() {
-        environment.warn_once(FRAMING_HEADER, notice.name, || notice.text);
+        environment.pending.warn_once(FRAMING_HEADER, notice.name, &environment.workers, || notice.text);
     }
     environment.finish_exchange(handle);
 }

@@ -16,7 +16,9 @@ use crate::node::turn::Step;
 /// # Errors
 /// `lib/` has not called `start` yet.
 pub fn next_step<'c>(environment: &mut Environment, env: Env<'c>) -> Result<Step<'c>, Misuse> {
-    environment.dispatcher.begin_turn(&mut environment.workers, &mut environment.pending);
+    if environment.workers.begin_turn() {
+        environment.pending.begin_turn();
+    }
     if !environment.pending.is_empty() {
         if environment.dispatcher.is_budget_used_up(&mut environment.workers) {
             return Ok(yield_turn(environment));

@@ -4,7 +4,6 @@
 use crate::bridge::command::Command;
 use crate::node::abi::{Register, step};
 use crate::node::calls::http_response::Stage;
-use crate::node::calls::notices::is_new;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Value};
@@ -16,18 +15,6 @@ use crate::node::turn::{connection, response, websocket};
 use crate::protocol::cause::CloseCause;
 
 impl Environment {
-    /// Adds an event; see [`Pending::add`](crate::node::state::pending::Pending::add).
-    pub fn add_pending(&mut self, event: PendingEvent) {
-        self.pending.add(event, self.dispatcher.is_turning, &self.workers);
-    }
-
-    /// Warns the program, unless this process has had a warning with this code about this subject.
-    pub fn warn_once(&mut self, code: &'static str, subject: &str, text: impl FnOnce() -> String) {
-        if is_new(format!("{code} {subject}").into_bytes()) {
-            self.add_pending(PendingEvent::Warning { code, text: text() });
-        }
-    }
-
     /// Closes a WebSocket: the worker is told now, JavaScript next. Nothing if that has happened.
     pub fn close_pending(&mut self, handle: Handle, cause: CloseCause, said: Option<(u16, Vec<u8>)>) {
         let Some(socket) = self.sockets.get_mut(handle) else { return };
@@ -43,7 +30,7 @@ impl Environment {
             None => Command::CloseWebSocket { connection },
         };
         self.workers.push(connection.worker, command);
-        self.add_pending(PendingEvent::Close { socket: handle, cause, said });
+        self.pending.add(PendingEvent::Close { socket: handle, cause, said }, &self.workers);
         self.workers.settle();
     }
 
@@ -56,7 +43,10 @@ impl Environment {
         exchange.stage = Stage::Over;
         let to = exchange.to;
         self.workers.push(to.connection.worker, Command::AbortResponse { to });
-        self.add_pending(PendingEvent::Abort { exchange: handle, cause: CloseCause::ApplicationClosed });
+        self.pending.add(
+            PendingEvent::Abort { exchange: handle, cause: CloseCause::ApplicationClosed },
+            &self.workers,
+        );
         self.workers.settle();
     }
 
@@ -65,7 +55,7 @@ impl Environment {
         let route = self.sockets.get(socket)?.route;
         let mark = self.pending.len();
         self.routes.behavior(route)?.handlers.has(Handlers::SUBSCRIPTION).then(|| {
-            self.add_pending(PendingEvent::Subscription { socket, change });
+            self.pending.add(PendingEvent::Subscription { socket, change }, &self.workers);
             mark
         })
     }

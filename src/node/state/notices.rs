@@ -4,10 +4,6 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use crate::node::environment::Call;
-use crate::node::error::Misuse;
-use crate::node::js::Value;
-
 /// What has been warned of in this process.
 static SUBJECTS: Mutex<Subjects> = Mutex::new(Subjects(BTreeSet::new()));
 
@@ -24,12 +20,6 @@ impl Subjects {
 /// Whether nobody in this process has asked so before.
 pub fn is_new(subject: Vec<u8>) -> bool {
     SUBJECTS.lock().unwrap_or_else(PoisonError::into_inner).is_new(subject)
-}
-
-/// `isNews(subject)`: whether nobody in this process has asked so before.
-pub fn is_news<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let subject = call.bytes(0)?;
-    Ok(call.env().from_bool(is_new(subject)))
 }
 
 /// Mistakes that are told before the program has made its point.
