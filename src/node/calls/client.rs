@@ -1,18 +1,17 @@
-//! `uWS.connect`: WebSockets to servers. A worker makes the connection; here one is begun, given up, and becomes a WebSocket.
+//! `uWS.connect`: begins a WebSocket to a server, and gives one up. A worker makes the connection.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
 use crate::bridge::command::Command;
-use crate::bridge::connect::{ConnectOrder, ConnectOutcome, Connected};
-use crate::bridge::id::{AppId, ClientId};
+use crate::bridge::connect::ConnectOrder;
+use crate::bridge::id::ClientId;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
-use crate::node::abi::{Register, step};
 use crate::node::calls::tls_options::Refusal;
-use crate::node::calls::websocket::Socket;
-use crate::node::environment::{Call, Environment, Occupant};
+use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Range, Type, Value};
 use crate::node::state::connects::Connect;
@@ -20,106 +19,9 @@ use crate::node::state::handles::Handle;
 use crate::node::state::routes::behavior::Behavior;
 use crate::node::state::workers::default_threads;
 use crate::node::turn::liveness;
-use crate::protocol::cause::Cause;
-use crate::protocol::connect::{ConnectFailure, ResponseFields};
 use crate::protocol::websocket::client_handshake::{ClientHandshake, InvalidUpgradeRequest, UpgradeRequest};
 use crate::tls::client::{ClientOptions, ClientTls, ServerTrust};
 use crate::tls::source::Source;
-
-impl Environment {
-    fn connect(
-        &mut self,
-        env: Env<'_>,
-        behavior: Behavior,
-        order: impl FnOnce(ClientId, Arc<Ledger>) -> ConnectOrder,
-    ) -> Result<Handle, Misuse> {
-        // Those that apps have started are used, too.
-        let workers = self.workers.run(env, default_threads())?.workers().len();
-        let worker = self.connects.next_worker(workers);
-        let ledger = Arc::new(Ledger::default());
-        let route = self.routes.add_client(Box::new(behavior));
-        let connect = Connect { worker, route, ledger: Arc::clone(&ledger) };
-        let handle = self.connects.insert(connect).inspect_err(|_| self.routes.remove_client(route))?;
-        let client = ClientId { slot: handle.slot, generation: handle.generation };
-        let order = order(client, ledger);
-        self.workers.push(worker, Command::Connect(Box::new(order)));
-        self.workers.settle();
-        liveness::update(self, env);
-        Ok(handle)
-    }
-
-    /// A connect has ended: as an event for JavaScript, unless it was given up.
-    pub fn handle_connect_ended<'c>(
-        &mut self,
-        env: Env<'c>,
-        client: ClientId,
-        outcome: ConnectOutcome,
-    ) -> Option<(f64, Value<'c>)> {
-        let handle = Handle { slot: client.slot, generation: client.generation };
-        let connect = self.connects.remove(handle);
-        match (outcome, connect) {
-            (ConnectOutcome::Connected(connected), Some(connect)) => {
-                self.open_client(env, handle, connect, *connected)
-            }
-            (ConnectOutcome::Connected(connected), None) => {
-                let connection = connected.connection;
-                self.workers.push(connection.worker, Command::CloseConnection { connection });
-                None
-            }
-            (ConnectOutcome::Failed(failure), Some(connect)) => {
-                self.routes.remove_client(connect.route);
-                self.registers.set(Register::Connect, handle.to_number());
-                Some((step::NOT_CONNECTED, failure_values(env, &failure)))
-            }
-            (ConnectOutcome::Failed(_), None) => None,
-        }
-    }
-
-    fn open_client<'c>(
-        &mut self,
-        env: Env<'c>,
-        client: Handle,
-        connect: Connect,
-        connected: Connected,
-    ) -> Option<(f64, Value<'c>)> {
-        let Connected { connection, peer, grant } = connected;
-        let Connect { route, ledger, .. } = connect;
-        let Ok(socket) = self.sockets.insert(Socket::new(connection, AppId::CLIENTS, route, ledger, peer))
-        else {
-            // 16.7 million WebSockets are open.
-            self.routes.remove_client(route);
-            self.workers.push(connection.worker, Command::CloseConnection { connection });
-            self.registers.set(Register::Connect, client.to_number());
-            let text = env.string(b"too many WebSockets are open");
-            return Some((step::NOT_CONNECTED, env.array([env.string(b"ERR_INVALID_STATE"), text])));
-        };
-        self.occupants.set(connection, Occupant::Socket(socket));
-        self.registers.set(Register::Handle, socket.to_number());
-        self.registers.set(Register::Connect, client.to_number());
-        let words = [grant.subprotocol, grant.extensions].map(|word| env.string(word.as_bytes()));
-        let values = words.into_iter().chain(field_values(env, &grant.fields));
-        Some((step::CONNECTED, env.array(values)))
-    }
-}
-
-/// Code, message, the system's code, status and body, then names and values of the header fields.
-fn failure_values<'c>(env: Env<'c>, failure: &ConnectFailure) -> Value<'c> {
-    let text = |text: &str| env.string(text.as_bytes());
-    let response = failure.response.as_deref();
-    let mut values = vec![
-        text(failure.code()),
-        text(&failure.text()),
-        failure.system.map_or(Value::UNDEFINED, text),
-        response.map_or(Value::UNDEFINED, |response| env.from_number(f64::from(response.status))),
-        response.map_or(Value::UNDEFINED, |response| text(&String::from_utf8_lossy(&response.body))),
-    ];
-    values.extend(response.into_iter().flat_map(|response| field_values(env, &response.fields)));
-    env.array(values)
-}
-
-fn field_values<'c>(env: Env<'c>, fields: &ResponseFields) -> impl Iterator<Item = Value<'c>> {
-    fields.iter().flat_map(move |(name, value)| [env.string(name.as_bytes()), env.latin1(value)])
-}
 
 /// `clientConnect(address, subprotocols, headers, timeout, settings, handlers, tls)`: begins a connect and returns the number
 /// under which `next` will tell of its end.
@@ -146,9 +48,15 @@ pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     };
     let handshake = ClientHandshake::new(request).map_err(refused)?;
     let tls = tls(env, call.argument(6))?;
-    let rules = Arc::clone(&behavior.rules);
-    let handle = call.environment()?.connect(env, behavior, |client, ledger| ConnectOrder {
-        client,
+    let environment = &mut *call.environment()?;
+    // Those that apps have started are used, too.
+    let workers = environment.workers.run(env, default_threads())?.workers().len();
+    let worker = environment.connects.next_worker(workers);
+    let (rules, ledger) = (Arc::clone(&behavior.rules), Arc::<Ledger>::default());
+    let connect = Connect { worker, behavior: Rc::new(behavior), ledger: Arc::clone(&ledger) };
+    let handle = environment.connects.insert(connect)?;
+    let order = ConnectOrder {
+        client: ClientId { slot: handle.slot, generation: handle.generation },
         host,
         port,
         tls,
@@ -156,7 +64,10 @@ pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         timeout: (timeout > 0).then(|| Duration::from_millis(timeout)),
         rules,
         ledger,
-    })?;
+    };
+    environment.workers.push(worker, Command::Connect(Box::new(order)));
+    environment.workers.settle();
+    liveness::update(environment, env);
     Ok(env.from_number(handle.to_number()))
 }
 
@@ -213,18 +124,13 @@ fn fields(env: Env<'_>, array: Value<'_>) -> Result<Vec<(String, Vec<u8>)>, Misu
 
 /// `clientCancel(connect)`: gives a connect up. Its end is not told; nothing if it was.
 pub fn cancel<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let mut environment = call.environment()?;
-    let handle = call.handle::<Handle>(0);
-    let Some((handle, connect)) =
-        handle.and_then(|handle| environment.connects.remove(handle).map(|connect| (handle, connect)))
-    else {
-        return Ok(Value::UNDEFINED);
-    };
-    environment.routes.remove_client(connect.route);
+    let environment = &mut *call.environment()?;
+    let Some(handle) = call.handle::<Handle>(0) else { return Ok(Value::UNDEFINED) };
+    let Some(connect) = environment.connects.remove(handle) else { return Ok(Value::UNDEFINED) };
     let client = ClientId { slot: handle.slot, generation: handle.generation };
     environment.workers.push(connect.worker, Command::CancelConnect { client });
     environment.workers.settle();
-    liveness::update(&mut environment, call.env());
+    liveness::update(environment, call.env());
     Ok(Value::UNDEFINED)
 }
 

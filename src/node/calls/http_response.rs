@@ -1,6 +1,7 @@
 //! `HttpResponse`: one response, from the moment its request arrived until it is complete or aborted.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use crate::bridge::command::{Command, HeadBytes, ResponseId};
 use crate::bridge::event::Slice;
@@ -342,7 +343,7 @@ impl Environment {
         let (to, app, peer) = (exchange.to, exchange.app, exchange.peer);
         let worker = to.connection.worker;
         let ledger = Arc::new(Ledger::default());
-        let socket = Socket::new(to.connection, app, route, Arc::clone(&ledger), peer);
+        let socket = Socket::new(to.connection, app, Rc::clone(behavior), Arc::clone(&ledger), peer);
         let socket =
             self.sockets.insert(socket).map_err(|_| Misuse::invalid_state("too many WebSockets are open"))?;
         let agreement = compression.and_then(|compression| exchange.agree(compression, extensions));

@@ -1,5 +1,6 @@
 //! The routes of an app.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::node::abi::{Register, absent};
@@ -72,7 +73,7 @@ pub fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let behavior = Behavior::parse(call.env(), call.argument(2), call.argument(3))?;
     let mut environment = call.environment()?;
     let place = RoutePlace { verb: Verb::Method("GET"), pattern: &pattern, priority: Priority::WebSocket };
-    let target = Target::WebSocket(Box::new(behavior));
+    let target = Target::WebSocket(Rc::new(behavior));
     let (id, replaced) = insert(&mut environment, call.number(0), place, target)?;
     environment.apps.app(call.number(0))?.1.has_websocket_route = true;
     environment.registers.set(Register::Replaced, number_of(replaced));

@@ -1,5 +1,7 @@
 //! `WebSocket`: one open WebSocket, as Node's thread sees it.
 
+use std::rc::Rc;
+
 use crate::bridge::command::Command;
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::ledger::{IN_FLIGHT_ALLOWANCE, Ledger};
@@ -16,7 +18,7 @@ use crate::node::state::burst::Burst;
 use crate::node::state::handles::Handle;
 use crate::node::state::pending::PendingEvent;
 use crate::node::state::pubsub::Subscriptions;
-use crate::node::state::routes::behavior::Handlers;
+use crate::node::state::routes::behavior::{Behavior, Handlers};
 use crate::node::state::topics::Change;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
@@ -29,8 +31,9 @@ pub struct Socket {
     pub connection: ConnectionId,
     /// Whose it is.
     pub app: AppId,
-    /// Its route.
-    pub route: usize,
+    /// The options of its route, or of its connect. Shared with that, so that they are at hand with every message, and
+    /// stay whatever becomes of the route.
+    pub behavior: Rc<Behavior>,
     /// What the worker has done of what was accepted.
     ledger: Arc<Ledger>,
     /// Payload bytes accepted by `send` and `ping`.
@@ -57,11 +60,17 @@ pub struct Socket {
 impl Socket {
     /// A WebSocket that has just been opened.
     #[must_use]
-    pub fn new(connection: ConnectionId, app: AppId, route: usize, ledger: Arc<Ledger>, peer: Peer) -> Self {
+    pub fn new(
+        connection: ConnectionId,
+        app: AppId,
+        behavior: Rc<Behavior>,
+        ledger: Arc<Ledger>,
+        peer: Peer,
+    ) -> Self {
         Self {
             connection,
             app,
-            route,
+            behavior,
             ledger,
             accepted: 0,
             looked: 0,
@@ -164,13 +173,8 @@ impl Environment {
         if self.occupants.get(socket.connection) == Occupant::Socket(handle) {
             self.occupants.set(socket.connection, Occupant::Nobody);
         }
-        let wanted =
-            self.routes.behavior(socket.route).is_some_and(|it| it.handlers.has(Handlers::SUBSCRIPTION));
+        let wanted = socket.behavior.handlers.has(Handlers::SUBSCRIPTION);
         let left = self.pubsub.leave_all(&socket.topics, socket.connection.worker, wanted);
-        if socket.app == AppId::CLIENTS {
-            // Each has its options for itself.
-            self.routes.remove_client(socket.route);
-        }
         self.registers.set(Register::Slot, f64::from(handle.slot));
         self.registers.set(Register::Code, f64::from(code));
         self.registers.set(Register::Cause, f64::from(cause.number()));
@@ -215,7 +219,7 @@ impl Environment {
             return true;
         }
         let outstanding = socket.ledger.outstanding(socket.accepted);
-        let Some(behavior) = self.routes.behavior(socket.route) else { return false };
+        let behavior = &socket.behavior;
         if !behavior.rules.must_drop(outstanding) {
             return false;
         }
@@ -233,8 +237,8 @@ impl Environment {
 
     /// Whether `closeOnBackpressureLimit` is set.
     fn closes_at_limit(&self, handle: Handle) -> bool {
-        let behavior = self.sockets.get(handle).and_then(|socket| self.routes.behavior(socket.route));
-        behavior.is_some_and(|behavior| behavior.rules.on_limit == OnLimit::Close)
+        let socket = self.sockets.get(handle);
+        socket.is_some_and(|socket| socket.behavior.rules.on_limit == OnLimit::Close)
     }
 
     /// A message was dropped: closes the WebSocket, if that is the rule; else says when it may go on.
@@ -439,8 +443,8 @@ fn transmit<'c>(
 impl Environment {
     /// Whether anybody wants to know of a message that is dropped.
     fn wants_dropped(&self, handle: Handle) -> bool {
-        let behavior = self.sockets.get(handle).and_then(|socket| self.routes.behavior(socket.route));
-        let has_handler = behavior.is_some_and(|behavior| behavior.handlers.has(Handlers::DROPPED));
+        let socket = self.sockets.get(handle);
+        let has_handler = socket.is_some_and(|socket| socket.behavior.handlers.has(Handlers::DROPPED));
         has_handler || self.dispatcher.tells_drops
     }
 
@@ -647,8 +651,13 @@ mod tests {
     fn what_the_kernel_takes_never_counts_and_what_it_refuses_counts_once() {
         let connection = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
         let ledger = Arc::new(Ledger::default());
-        let mut socket =
-            Socket::new(connection, AppId { app: 0, epoch: 0 }, 0, Arc::clone(&ledger), Peer::default());
+        let mut socket = Socket::new(
+            connection,
+            AppId { app: 0, epoch: 0 },
+            Rc::new(Behavior::plain()),
+            Arc::clone(&ledger),
+            Peer::default(),
+        );
         let piece = 8 * 1024 * 1024;
         socket.accept(piece, 1);
         assert!(socket.is_far_ahead());

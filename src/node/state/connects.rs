@@ -1,5 +1,8 @@
 //! The connects that JavaScript waits for.
 
+use std::rc::Rc;
+
+use super::routes::behavior::Behavior;
 use crate::bridge::id::WorkerId;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
@@ -19,8 +22,8 @@ pub struct Connects {
 pub struct Connect {
     /// Who makes the connection.
     pub worker: WorkerId,
-    /// The options of the WebSocket, in the table of routes although nothing is routed there.
-    pub route: usize,
+    /// The options of the WebSocket, which gets them when it opens.
+    pub behavior: Rc<Behavior>,
     /// What the worker will have done of what is sent.
     pub ledger: Arc<Ledger>,
 }
@@ -68,10 +71,11 @@ mod tests {
     #[test]
     fn a_connect_ends_once() {
         let mut connects = Connects::default();
-        let connect = Connect { worker: WorkerId(0), route: 7, ledger: Arc::default() };
+        let behavior = Rc::new(Behavior::plain());
+        let connect = Connect { worker: WorkerId(7), behavior, ledger: Arc::default() };
         let handle = connects.insert(connect).unwrap();
         assert!(!connects.is_empty());
-        assert_eq!(connects.remove(handle).map(|connect| connect.route), Some(7));
+        assert_eq!(connects.remove(handle).map(|connect| connect.worker), Some(WorkerId(7)));
         assert!(connects.remove(handle).is_none() && connects.is_empty());
     }
 }

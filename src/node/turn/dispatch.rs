@@ -1,7 +1,7 @@
 //! Hands events to JavaScript, one by one. `lib/runtime/dispatcher.js` runs the loop: it asks for the next event, calls the handler, lets
 //! microtasks and `process.nextTick` run, and asks again. Asking also means that the last handler has returned.
 
-use super::{app, connection, handshake, liveness, log, request, response, websocket};
+use super::{app, connect, connection, handshake, liveness, log, request, response, websocket};
 use crate::bridge::command::Command;
 use crate::bridge::event::Event;
 use crate::node::abi::step;
@@ -102,7 +102,7 @@ fn handle<'c>(environment: &mut Environment, env: Env<'c>, event: Event) -> Opti
         }
         Event::ConnectEnded { client, record } => {
             let outcome = environment.dispatcher.batch_mut()?.connects[record as usize].take()?;
-            environment.handle_connect_ended(env, client, outcome)
+            connect::ended(environment, env, client, outcome)
         }
         Event::AppEnded { app } => app::ended(environment, app),
         Event::AppShutDown { app, forced } => app::shut_down(environment, app, forced),

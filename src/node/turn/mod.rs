@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod cached_route;
+pub mod connect;
 pub mod connection;
 pub mod declarative;
 pub mod dispatch;

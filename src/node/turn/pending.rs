@@ -52,9 +52,9 @@ impl Environment {
 
     /// A WebSocket has subscribed or unsubscribed. Returns the place of the event, if there is a handler for it.
     pub fn add_subscription(&mut self, socket: Handle, change: Change) -> Option<usize> {
-        let route = self.sockets.get(socket)?.route;
+        let handlers = self.sockets.get(socket)?.behavior.handlers;
         let mark = self.pending.len();
-        self.routes.behavior(route)?.handlers.has(Handlers::SUBSCRIPTION).then(|| {
+        handlers.has(Handlers::SUBSCRIPTION).then(|| {
             self.pending.add(PendingEvent::Subscription { socket, change }, &self.workers);
             mark
         })

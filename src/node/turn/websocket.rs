@@ -120,6 +120,5 @@ pub fn close_step<'c>(
 /// The WebSocket of a connection, and which handlers it has.
 fn handlers_of(environment: &Environment, connection: ConnectionId) -> Option<(Handle, Handlers)> {
     let handle = environment.occupants.socket(connection)?;
-    let behavior = environment.routes.behavior(environment.sockets.get(handle)?.route)?;
-    Some((handle, behavior.handlers))
+    Some((handle, environment.sockets.get(handle)?.behavior.handlers))
 }

@@ -48,6 +48,23 @@ impl Handlers {
     }
 }
 
+#[cfg(test)]
+impl Behavior {
+    /// That of a route without options and handlers.
+    #[must_use]
+    pub fn plain() -> Self {
+        let limits = WebSocketLimits {
+            max_payload_length: 0,
+            idle_timeout: None,
+            send_pings: false,
+            max_lifetime: None,
+            close_timeout: CLOSE_TIMEOUT,
+        };
+        let rules = Rules { limits, max_backpressure: 0, on_limit: OnLimit::Drop, reports_drops: false };
+        Self { rules: Arc::new(rules), compression: None, handlers: Handlers(0) }
+    }
+}
+
 impl Behavior {
     /// Checks the options; `undefined` means the default. `values` is an array in the order of
     /// `lib/websocket/behavior.js`, for `app.ws` and `connect` alike; `handlers` has the bits of [`Handlers`].

@@ -5,13 +5,14 @@ pub mod cache;
 pub mod declarative;
 pub mod router;
 
+use std::rc::Rc;
+
 use slab::Slab;
 
 use self::behavior::Behavior;
 use self::cache::{Cache, CachedRoute, Entry, Expiry, Recording};
 use self::declarative::Declarative;
 use self::router::HandlerId;
-use crate::bridge::id::AppId;
 use crate::node::error::Misuse;
 use crate::node::state::prepared_head::PreparedHead;
 use crate::protocol::time::Timestamp;
@@ -47,7 +48,7 @@ pub enum Target {
     /// A response that is known beforehand. Needs no JavaScript.
     Declarative(Box<Declarative>),
     /// `app.ws`.
-    WebSocket(Box<Behavior>),
+    WebSocket(Rc<Behavior>),
     /// The answer 404 to what no other route takes. Needs no JavaScript.
     NotFound,
 }
@@ -62,17 +63,6 @@ impl Routes {
         u32::try_from(number).map(HandlerId).map_err(|_| Misuse::bug())
     }
 
-    /// Adds the options of a WebSocket to a server, which belongs to no app and has them for itself.
-    pub fn add_client(&mut self, behavior: Box<Behavior>) -> usize {
-        let app = AppId::CLIENTS.app;
-        self.by_number.insert(Route { app, target: Target::WebSocket(behavior), warned: false })
-    }
-
-    /// The opposite.
-    pub fn remove_client(&mut self, route: usize) {
-        self.by_number.try_remove(route);
-    }
-
     /// What a route leads to.
     #[must_use]
     pub fn target(&self, route: usize) -> Option<&Target> {
@@ -81,7 +71,7 @@ impl Routes {
 
     /// The options of a WebSocket's route.
     #[must_use]
-    pub fn behavior(&self, route: usize) -> Option<&Behavior> {
+    pub fn behavior(&self, route: usize) -> Option<&Rc<Behavior>> {
         match self.target(route)? {
             Target::WebSocket(behavior) => Some(behavior),
             Target::Handler | Target::Cached(_) | Target::Declarative(_) | Target::NotFound => None,
@@ -95,7 +85,7 @@ impl Routes {
         route.is_some_and(|route| !std::mem::replace(&mut route.warned, true))
     }
 
-    /// Forgets a replaced route, unless it is one of a WebSocket: its sockets, and upgrades under way, go on using it.
+    /// Forgets a replaced route, unless it is one of a WebSocket, which upgrades under way go on using.
     /// Returns whether its number is free.
     pub fn drop(&mut self, route: usize) -> bool {
         match self.target(route) {
