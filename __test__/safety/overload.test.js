@@ -22,7 +22,7 @@ const UNREAD_OUTPUT = constant('io/connection/shell.rs', 'UNREAD_OUTPUT');
 const COMPRESSED_READ = constant('io/connection/websocket/mod.rs', 'COMPRESSED_READ');
 const DEFLATE_AT_BEST = 1032;
 /** Body that waits for its handler. */
-const UNCLAIMED_BODY = constant('node/calls/request_body.rs', 'UNCLAIMED_BODY');
+const UNCLAIMED_BODY = constant('node/state/live/request_body.rs', 'UNCLAIMED_BODY');
 const EVENTS_PER_TURN = constant('node/state/dispatcher.rs', 'EVENTS_PER_TURN');
 const EVENTS_PER_LOOK = constant('node/state/dispatcher.rs', 'EVENTS_PER_LOOK');
 /** What the memory of a process grows by under any load: the heap of JavaScript, arenas of the allocator, code. */

@@ -2,11 +2,10 @@
 
 use super::calls::{
     adoption, app, client, connections, declarative_response, dispatcher, files, http_request, http_response,
-    listening, load, logger, multipart, request_body, response_body, routes, shutdown, stats, store, tcp,
-    tls, warnings, websocket,
+    listening, load, logger, messages, multipart, pubsub, request_body, response_body, routes, shutdown,
+    stats, store, tcp, tls, warnings, websocket,
 };
 use super::environment::Native;
-use super::turn::pending;
 
 /// Every native function.
 pub const ALL: &[Native] = &[
@@ -23,7 +22,7 @@ pub const ALL: &[Native] = &[
     Native::new("copy", 1, dispatcher::copy),
     Native::new("getParts", 2, multipart::parts),
     Native::new("next", 1, dispatcher::next),
-    Native::new("told", 3, pending::told),
+    Native::new("told", 3, dispatcher::told),
     Native::new("checkStatus", 1, declarative_response::status),
     Native::new("checkHeader", 2, declarative_response::header),
     Native::new("appNew", 3, app::new),
@@ -92,20 +91,20 @@ pub const ALL: &[Native] = &[
     Native::new("resPort", 2, http_response::port),
     Native::new("resCertificate", 1, http_response::certificate),
     Native::new("wsCheck", 1, websocket::check),
-    Native::new("wsSend", 4, websocket::send),
-    Native::new("wsFirstFragment", 4, websocket::first_fragment),
-    Native::new("wsFragment", 3, websocket::fragment),
-    Native::new("wsPing", 2, websocket::ping),
+    Native::new("wsSend", 4, messages::send),
+    Native::new("wsFirstFragment", 4, messages::first_fragment),
+    Native::new("wsFragment", 3, messages::fragment),
+    Native::new("wsPing", 2, messages::ping),
     Native::new("wsEnd", 3, websocket::end),
     Native::new("wsClose", 1, websocket::close),
     Native::new("wsShutDown", 1, shutdown::tell_latecomer),
-    Native::new("wsBuffered", 1, websocket::buffered_amount),
-    Native::new("wsSubscribe", 2, websocket::subscribe),
-    Native::new("wsUnsubscribe", 2, websocket::unsubscribe),
-    Native::new("wsIsSubscribed", 2, websocket::is_subscribed),
-    Native::new("wsTopics", 1, websocket::topics),
-    Native::new("wsDeparture", 0, websocket::departure),
-    Native::new("wsPublish", 5, websocket::publish),
+    Native::new("wsBuffered", 1, messages::buffered_amount),
+    Native::new("wsSubscribe", 2, pubsub::subscribe),
+    Native::new("wsUnsubscribe", 2, pubsub::unsubscribe),
+    Native::new("wsIsSubscribed", 2, pubsub::is_subscribed),
+    Native::new("wsTopics", 1, pubsub::topics),
+    Native::new("wsDeparture", 0, pubsub::departure),
+    Native::new("wsPublish", 5, pubsub::publish),
     Native::new("wsAddress", 2, websocket::address),
     Native::new("wsAddressText", 2, websocket::address_text),
     Native::new("wsPort", 2, websocket::port),

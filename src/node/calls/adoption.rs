@@ -26,7 +26,7 @@ pub fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     environment.apps.app(call.number(0))?;
     let (socket, port) = take(number).map_err(|error| refused(number, &error))?;
     let address = ip.map(|ip| SocketAddr::new(ip, port));
-    environment.adopt(env, call.number(0), socket, address)?;
+    give(&mut environment, env, call.number(0), socket, address)?;
     Ok(Value::UNDEFINED)
 }
 
@@ -87,7 +87,7 @@ fn address_argument(call: &Call<'_>, index: usize) -> Result<Option<IpAddr>, Mis
 /// `appDescriptor(app)`: the number under which apps of other environments may hand it connections, until it is closed.
 pub fn descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let descriptor = environment.register(call.env(), call.number(0))?;
+    let descriptor = register(&mut environment, call.env(), call.number(0))?;
     liveness::update(&mut environment, call.env());
     // It has 53 bits.
     Ok(call.env().from_number(descriptor.0 as f64))
@@ -127,42 +127,42 @@ fn descriptor_argument(call: &Call<'_>, index: usize) -> Result<Option<Descripto
     Ok((bits as f64 == number && bits <= MAX_DESCRIPTOR).then_some(Descriptor(bits)))
 }
 
-impl Environment {
-    /// Makes an app known to others, unless it is.
-    fn register(&mut self, env: Env<'_>, number: f64) -> Result<Descriptor, Misuse> {
-        if let Some(registration) = &self.apps.app(number)?.1.registration {
-            return Ok(registration.descriptor());
-        }
-        let (app, share) = self.apps.prepare(env, number, &mut self.workers)?;
-        let peers = Arc::clone(self.workers.threads()?.pool.peers());
-        let registration = Registration::new(Home { peers, app, share, turn: AtomicUsize::new(0) });
-        let descriptor = registration.descriptor();
-        self.apps.app(number)?.1.registration = Some(registration);
-        Ok(descriptor)
+/// Makes an app known to others, unless it is.
+fn register(environment: &mut Environment, env: Env<'_>, number: f64) -> Result<Descriptor, Misuse> {
+    let Environment { apps, workers, .. } = environment;
+    if let Some(registration) = &apps.app(number)?.1.registration {
+        return Ok(registration.descriptor());
     }
+    let (app, share) = apps.prepare(env, number, workers)?;
+    let peers = Arc::clone(workers.threads()?.pool.peers());
+    let registration = Registration::new(Home { peers, app, share, turn: AtomicUsize::new(0) });
+    let descriptor = registration.descriptor();
+    apps.app(number)?.1.registration = Some(registration);
+    Ok(descriptor)
+}
 
-    /// Gives a socket to the next worker of an app, and waits until that counts it: nobody may be listening, and Node
-    /// would otherwise take leave.
-    fn adopt(
-        &mut self,
-        env: Env<'_>,
-        app: f64,
-        socket: Socket,
-        address: Option<SocketAddr>,
-    ) -> Result<(), Misuse> {
-        let (id, share) = self.apps.prepare(env, app, &mut self.workers)?;
-        let (_, it) = self.apps.app(app)?;
-        let worker = share[it.adopted % share.len()];
-        it.adopted = it.adopted.wrapping_add(1);
-        let done = Arc::new(Latch::new(1));
-        let adoption = Adoption { socket, app: id, address, done: Some(Arc::clone(&done)) };
-        self.workers.push(worker, Command::AdoptConnection(Box::new(adoption)));
-        self.workers.flush();
-        done.wait(PATIENCE);
-        self.apps.await_end(id.app, &mut self.workers);
-        liveness::update(self, env);
-        Ok(())
-    }
+/// Gives a socket to the next worker of an app, and waits until that counts it: nobody may be listening, and Node would
+/// otherwise take leave.
+fn give(
+    environment: &mut Environment,
+    env: Env<'_>,
+    number: f64,
+    socket: Socket,
+    address: Option<SocketAddr>,
+) -> Result<(), Misuse> {
+    let Environment { apps, workers, .. } = environment;
+    let (id, share) = apps.prepare(env, number, workers)?;
+    let (_, app) = apps.app(number)?;
+    let worker = share[app.adopted % share.len()];
+    app.adopted = app.adopted.wrapping_add(1);
+    let done = Arc::new(Latch::new(1));
+    let adoption = Adoption { socket, app: id, address, done: Some(Arc::clone(&done)) };
+    workers.push(worker, Command::AdoptConnection(Box::new(adoption)));
+    workers.flush();
+    done.wait(PATIENCE);
+    apps.await_end(id.app, workers);
+    liveness::update(environment, env);
+    Ok(())
 }
 
 /// The numbers that a descriptor may have.

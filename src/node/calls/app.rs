@@ -5,6 +5,7 @@ use crate::bridge::setup::{AppSetup, ProxySetup};
 use crate::bridge::sync::Arc;
 use crate::io::pool::MOST_WORKERS;
 use crate::node::calls::limits;
+use crate::node::calls::pubsub::publish_arguments;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::{Range, Value};
@@ -58,9 +59,10 @@ pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     if call.count() < 3 {
         return Err(Misuse::missing_args(2));
     }
-    let mut environment = call.environment()?;
-    let (number, app) = environment.apps.app(call.number(0))?;
-    let published = app.has_websocket_route && environment.publish(call, number, None, 1)?;
+    let mut guard = call.environment()?;
+    let Environment { apps, pubsub, workers, .. } = &mut *guard;
+    let (number, app) = apps.app(call.number(0))?;
+    let published = app.has_websocket_route && publish_arguments(call, number, None, pubsub, workers)?;
     Ok(call.env().from_bool(published))
 }
 
@@ -89,9 +91,9 @@ fn close_app(environment: &mut Environment, number: u32) {
     let ended = app.end_epoch(number);
     app.close_epochs();
     let cause = CloseCause::AppClosed;
-    let responses = environment.exchanges.iter().filter(|(_, it)| ended.covers(it.app));
+    let responses = environment.live.exchanges().filter(|(_, it)| ended.covers(it.app));
     let responses = responses.map(|(exchange, _)| PendingEvent::Abort { exchange, cause });
-    let sockets = environment.sockets.iter().filter(|(_, it)| ended.covers(it.app));
+    let sockets = environment.live.sockets().filter(|(_, it)| ended.covers(it.app));
     let sockets = sockets.map(|(socket, _)| PendingEvent::Close { socket, cause, said: None });
     let connections = environment.connections.of(ended).map(PendingEvent::ConnectionClosed);
     for event in responses.chain(sockets).chain(connections) {

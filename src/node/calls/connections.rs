@@ -2,10 +2,12 @@
 
 use crate::bridge::command::Command;
 use crate::bridge::id::AppId;
-use crate::node::environment::{Call, Occupant};
+use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::Value;
 use crate::node::state::handles::Handle;
+use crate::node::state::live::occupants::Occupant;
+use crate::node::turn::pending;
 use crate::protocol::cause::CloseCause;
 
 /// `appWatch(app)`: from the next connection on, JavaScript is told when connections open and close.
@@ -30,10 +32,12 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         return Ok(mark);
     };
     environment.workers.push(id.worker, Command::CloseConnection { connection: id });
-    match environment.occupants.get(id) {
+    match environment.live.occupant(id) {
         Occupant::Nobody => {}
-        Occupant::Exchange { handle, .. } => environment.abort_pending(handle),
-        Occupant::Socket(handle) => environment.close_pending(handle, CloseCause::ApplicationClosed, None),
+        Occupant::Exchange { handle, .. } => pending::abort_response(environment, handle),
+        Occupant::Socket(handle) => {
+            pending::close_socket(environment, handle, CloseCause::ApplicationClosed, None)
+        }
     }
     environment.workers.settle();
     Ok(mark)

@@ -1,10 +1,10 @@
 //! What `lib/runtime` calls to run handlers: it asks for events, and says what belongs together.
 
-use crate::node::abi::Register;
+use crate::node::abi::{Register, step};
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::Value;
-use crate::node::turn::dispatch;
+use crate::node::turn::{dispatch, pending};
 
 /// `next(buffer)`: detaches the buffer of the last event, if the handler is done with it, and returns the next event.
 pub fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
@@ -13,6 +13,25 @@ pub fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     environment.dispatcher.asked += 1;
     let (step, value) = dispatch::next_step(&mut environment, env)?;
+    environment.registers.set(Register::Step, step);
+    Ok(value)
+}
+
+/// `told(mark, buffer, isRoomy)`: detaches the buffer of the last event, and returns the next one from the place `mark`
+/// on, as `next` does. `DEEP` asks whether there is stack left for a handler; only after it `isRoomy` is true.
+pub fn told<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    env.detach(call.argument(1));
+    let mut environment = call.environment()?;
+    let mark = call.number(0) as usize;
+    let (step, value) = if environment.pending.len() <= mark {
+        (step::SLEEP, Value::UNDEFINED)
+    } else if environment.pending.is_stack_deep() && !call.truthy(2) {
+        environment.pending.leave();
+        (step::DEEP, Value::UNDEFINED)
+    } else {
+        pending::take(&mut environment, env, mark).unwrap_or((step::SLEEP, Value::UNDEFINED))
+    };
     environment.registers.set(Register::Step, step);
     Ok(value)
 }

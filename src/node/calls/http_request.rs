@@ -1,27 +1,15 @@
 //! `HttpRequest`: a snapshot of the request head, readable until the response is over and the handler has returned.
 
-use crate::node::calls::http_response::{Exchange, HandlerState};
-use crate::node::environment::{Call, Environment};
+use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Type, Value};
-use crate::node::state::handles::Handle;
+use crate::node::state::live::exchange::HandlerState;
 use crate::protocol::http::query::query_value;
-
-impl Environment {
-    /// The request of a handle, if it may still be read.
-    ///
-    /// # Errors
-    /// [`Misuse::request_closed`]
-    pub fn request(&mut self, number: f64) -> Result<&mut Exchange, Misuse> {
-        let handle = Handle::from_number(number).ok_or_else(Misuse::request_closed)?;
-        self.exchanges.get_mut(handle).map(|exchange| &mut **exchange).ok_or_else(Misuse::request_closed)
-    }
-}
 
 /// `reqMethod(request, caseSensitive)`
 pub fn method<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let exchange = environment.request(call.number(0))?;
+    let exchange = environment.live.request(call.number(0))?;
     let method = exchange.method.of(&exchange.head);
     if call.truthy(1) {
         Ok(call.env().latin1(method))
@@ -33,7 +21,7 @@ pub fn method<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `reqUrl(request)`: the path, raw.
 pub fn url<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let exchange = environment.request(call.number(0))?;
+    let exchange = environment.live.request(call.number(0))?;
     Ok(call.env().latin1(exchange.path.of(&exchange.head)))
 }
 
@@ -41,7 +29,7 @@ pub fn url<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn query<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, key) = (call.env(), call.argument(1));
     let mut environment = call.environment()?;
-    let exchange = environment.request(call.number(0))?;
+    let exchange = environment.live.request(call.number(0))?;
     let mut wanted = Vec::new();
     if env.type_of(key) != Type::Nothing {
         env.append_text_or_data(key, &mut wanted)?;
@@ -57,7 +45,7 @@ pub fn query<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `reqHeader(request, lowerCaseName)`: the first value, '' if there is none.
 pub fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let exchange = environment.request(call.number(0))?;
+    let exchange = environment.live.request(call.number(0))?;
     let name = call.bytes(1)?;
     Ok(call.env().latin1(exchange.request_field(&name).unwrap_or_default()))
 }
@@ -65,7 +53,7 @@ pub fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `reqHeaders(request)`: names and values in turn, in wire order.
 pub fn headers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let exchange = environment.request(call.number(0))?;
+    let exchange = environment.live.request(call.number(0))?;
     let env = call.env();
     let head = &exchange.head;
     let items = exchange
@@ -79,7 +67,7 @@ pub fn headers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn parameter<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, which) = (call.env(), call.argument(1));
     let mut environment = call.environment()?;
-    let exchange = environment.request(call.number(0))?;
+    let exchange = environment.live.request(call.number(0))?;
     let path = exchange.path.of(&exchange.head);
     let value = match env.number(which) {
         // A negative or fractional index, or NaN, is no parameter's: the cast makes it 0 or cuts it, so check.
@@ -98,7 +86,7 @@ pub fn parameter<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub fn set_yield<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let handler = if call.truthy(1) { HandlerState::Yielding } else { HandlerState::Running };
     let mut environment = call.environment()?;
-    let exchange = environment.request(call.number(0))?;
+    let exchange = environment.live.request(call.number(0))?;
     // Whether a route yields is decided when its handler returns; afterwards it is too late.
     if exchange.handler != HandlerState::Returned {
         exchange.handler = handler;

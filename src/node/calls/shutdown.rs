@@ -12,7 +12,7 @@ use crate::node::error::Misuse;
 use crate::node::js::{Range, Value};
 use crate::node::state::apps::app::PATIENCE;
 use crate::node::state::pending::PendingEvent;
-use crate::node::turn::liveness;
+use crate::node::turn::{liveness, pending};
 use crate::protocol::cause::CloseCause;
 
 /// `appShutdown(app, timeout, code, reason, name)`: returns whether there is anything to wait for, whose end `next` will tell
@@ -47,9 +47,8 @@ fn shut_down_app(
 ) -> bool {
     let Some(app) = environment.apps.get_mut(number).map(|app| app.end_epoch(number)) else { return false };
     environment.apps.forget_listeners(app);
-    let sockets = environment.sockets.iter().filter(|(_, socket)| app.covers(socket.app));
     let cause = CloseCause::ServerShutdown;
-    for (socket, _) in sockets {
+    for (socket, _) in environment.live.sockets().filter(|(_, socket)| app.covers(socket.app)) {
         let event = PendingEvent::Close { socket, cause, said: None };
         environment.pending.add(event, &environment.workers);
     }
@@ -69,12 +68,12 @@ fn shut_down_app(
 /// `wsShutDown(socket)`: to be called when its `open` handler has returned. Closes it, unless it may stay.
 pub fn tell_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
-    let Ok((handle, socket)) = environment.socket(call.number(0)) else { return Ok(Value::UNDEFINED) };
+    let Ok((handle, socket)) = environment.live.socket(call.number(0)) else { return Ok(Value::UNDEFINED) };
     let app = socket.app;
     if environment.shutdowns.order(app).is_some() {
         let (code, reason) = environment.shutdowns.farewell(app, CloseCause::ServerShutdown);
         let said = Some((code, reason.as_bytes().to_vec()));
-        environment.close_pending(handle, CloseCause::ServerShutdown, said);
+        pending::close_socket(&mut environment, handle, CloseCause::ServerShutdown, said);
     }
     Ok(Value::UNDEFINED)
 }

@@ -9,6 +9,7 @@ pub mod dispatcher;
 pub mod doorbell;
 pub mod handles;
 pub mod handshakes;
+pub mod live;
 pub mod notices;
 pub mod open_files;
 pub mod outgoing;

@@ -17,14 +17,12 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use crate::bridge::command::Command;
-use crate::bridge::event::Slice;
-use crate::node::calls::http_response::{Exchange, Stage};
 use crate::node::environment::Environment;
 use crate::node::state::handles::Handle;
+use crate::node::state::live::exchange::{Exchange, Stage};
 use crate::node::state::prepared_head::PreparedHead;
 use crate::node::state::routes::Routes;
 use crate::node::state::routes::cache::{CachedRoute, Entry, Finding, Recording};
-use crate::node::state::workers::Workers;
 use crate::protocol::http::encode::FieldFlags;
 use crate::protocol::http::head::{members, trim};
 use crate::protocol::time::Timestamp;
@@ -34,7 +32,7 @@ use crate::protocol::time::Timestamp;
 pub fn answer(environment: &mut Environment, handle: Handle, route: CachedRoute) -> bool {
     // So that however many long answers a turn produces, little of them waits here.
     environment.workers.flush_if_long();
-    let Some(exchange) = environment.exchanges.get(handle) else { return false };
+    let Some(exchange) = environment.live.exchange(handle) else { return false };
     if !may_be_shared(exchange) {
         return false;
     }
@@ -43,7 +41,7 @@ pub fn answer(environment: &mut Environment, handle: Handle, route: CachedRoute)
     let (to, worker) = (exchange.to, exchange.to.connection.worker);
     let key = key(route.serial, exchange);
     let is_under_way = |response: Handle| {
-        let exchange = environment.exchanges.get(response);
+        let exchange = environment.live.exchange(response);
         exchange.is_some_and(|it| it.stage != Stage::Over && it.recording.is_some())
     };
     let kept = match environment.routes.cache.find(&key, route.expiry, now()) {
@@ -59,20 +57,13 @@ pub fn answer(environment: &mut Environment, handle: Handle, route: CachedRoute)
         let head = head.lay_out(&mut environment.workers, worker);
         let body = environment.workers.copy(worker, body);
         environment.workers.push(worker, Command::Respond { to, head, body, close: false });
-        environment.finish_exchange(handle);
+        environment.live.finish(handle);
         return true;
     }
-    if may_be_kept && let Some(exchange) = environment.exchanges.get_mut(handle) {
+    if may_be_kept && let Some(exchange) = environment.live.exchange_mut(handle) {
         exchange.recording = Some(Recording { serial: route.serial, key, body: Some(Vec::new()) });
     }
     false
-}
-
-/// A piece of a body is being sent.
-pub fn record(exchange: &mut Exchange, data: Slice, workers: &mut Workers) {
-    if let Some(recording) = &mut exchange.recording {
-        recording.append(data.of(workers.arena(exchange.to.connection.worker)));
-    }
 }
 
 /// A response is complete: keeps what was recorded of it, unless that is not what its first `tryEnd` announced.

@@ -5,11 +5,11 @@ use crate::bridge::command::Command;
 use crate::bridge::connect::{ConnectOutcome, Connected};
 use crate::bridge::id::{AppId, ClientId};
 use crate::node::abi::{Register, step};
-use crate::node::calls::websocket::Socket;
-use crate::node::environment::{Environment, Occupant};
+use crate::node::environment::Environment;
 use crate::node::js::{Env, Value};
 use crate::node::state::connects::Connect;
 use crate::node::state::handles::Handle;
+use crate::node::state::live::socket::Socket;
 use crate::protocol::cause::Cause;
 use crate::protocol::connect::{ConnectFailure, ResponseFields};
 
@@ -48,14 +48,16 @@ fn open<'c>(
 ) -> Step<'c> {
     let Connected { connection, peer, grant } = connected;
     let socket = Socket::new(connection, AppId::CLIENTS, connect.behavior, connect.ledger, peer);
-    let Ok(socket) = environment.sockets.insert(socket) else {
-        // 16.7 million WebSockets are open.
-        environment.workers.push(connection.worker, Command::CloseConnection { connection });
-        environment.registers.set(Register::Connect, client.to_number());
-        let text = env.string(b"too many WebSockets are open");
-        return (step::NOT_CONNECTED, env.array([env.string(b"ERR_INVALID_STATE"), text]));
+    let socket = match environment.live.insert_socket(socket) {
+        Ok(socket) => socket,
+        Err(misuse) => {
+            // 16.7 million WebSockets are open.
+            environment.workers.push(connection.worker, Command::CloseConnection { connection });
+            environment.registers.set(Register::Connect, client.to_number());
+            let values = [misuse.code, &misuse.message].map(|text| env.string(text.as_bytes()));
+            return (step::NOT_CONNECTED, env.array(values));
+        }
     };
-    environment.occupants.set(connection, Occupant::Socket(socket));
     environment.registers.set(Register::Handle, socket.to_number());
     environment.registers.set(Register::Connect, client.to_number());
     let words = [grant.subprotocol, grant.extensions].map(|word| env.string(word.as_bytes()));

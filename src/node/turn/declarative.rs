@@ -2,9 +2,10 @@
 
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
-use crate::node::calls::http_response::{Exchange, FRAMING_FIELDS, FRAMING_HEADER};
 use crate::node::environment::Environment;
 use crate::node::state::handles::Handle;
+use crate::node::state::live::exchange::Exchange;
+use crate::node::state::prepared_head::PreparedHead;
 use crate::node::state::routes::Target;
 use crate::node::state::routes::declarative::Piece;
 use crate::protocol::http::encode::{Framing, ResponseHead};
@@ -13,26 +14,21 @@ use crate::protocol::http::query::query_value;
 /// Answers a request by the declarative response of its route.
 pub fn answer(environment: &mut Environment, handle: Handle, route: usize) {
     // So that however many long answers a turn produces, little of them waits here.
-    environment.workers.flush_if_long();
-    let Some(exchange) = environment.exchanges.get(handle) else { return };
-    let Some(Target::Declarative(response)) = environment.routes.target(route) else { return };
+    let Environment { live, workers, routes, pending, .. } = environment;
+    workers.flush_if_long();
+    let Some(exchange) = live.exchange(handle) else { return };
+    let Some(Target::Declarative(response)) = routes.target(route) else { return };
     let (to, worker) = (exchange.to, exchange.to.connection.worker);
-    let head = response.head.lay_out(&mut environment.workers, worker);
-    let arena = environment.workers.arena(worker);
+    let head = response.head.lay_out(workers, worker);
+    let arena = workers.arena(worker);
     let start = arena.len();
     append_body(&response.body, exchange, arena);
     let body = Slice::tail(arena, start);
-    let fields = &response.head;
-    let notice = fields.flags.has(FRAMING_FIELDS).then(|| {
-        let status = if fields.status.is_empty() { &b"200"[..] } else { &fields.status };
-        let head = ResponseHead { status, fields: &fields.fields, flags: fields.flags };
-        exchange.overridden(&head, Framing::Length(u64::from(body.len)))
-    });
-    environment.workers.push(worker, Command::Respond { to, head, body, close: false });
-    if let Some(notice) = notice.flatten() {
-        environment.pending.warn_once(FRAMING_HEADER, notice.name, &environment.workers, || notice.text);
-    }
-    environment.finish_exchange(handle);
+    let PreparedHead { status, fields, flags } = &response.head;
+    let said = ResponseHead { status, fields, flags: *flags };
+    exchange.warn_of_framing(&said, Framing::Length(u64::from(body.len)), workers, pending);
+    workers.push(worker, Command::Respond { to, head, body, close: false });
+    live.finish(handle);
 }
 
 /// Appends the body for this request.

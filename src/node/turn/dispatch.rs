@@ -1,7 +1,7 @@
 //! Hands events to JavaScript, one by one. `lib/runtime/dispatcher.js` runs the loop: it asks for the next event, calls the handler, lets
 //! microtasks and `process.nextTick` run, and asks again. Asking also means that the last handler has returned.
 
-use super::{app, connect, connection, handshake, liveness, log, request, response, websocket};
+use super::{app, connect, connection, handshake, liveness, log, pending, request, response, websocket};
 use crate::bridge::command::Command;
 use crate::bridge::event::Event;
 use crate::node::abi::step;
@@ -24,7 +24,7 @@ pub fn next_step<'c>(environment: &mut Environment, env: Env<'c>) -> Result<Step
             return Ok(yield_turn(environment));
         }
         // In front of all else, and the handler that left them has not been concluded.
-        if let Some(step) = environment.take_pending(env, 0) {
+        if let Some(step) = pending::take(environment, env, 0) {
             return Ok(step);
         }
     }

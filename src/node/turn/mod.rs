@@ -14,6 +14,7 @@ pub mod log;
 pub mod pending;
 pub mod request;
 pub mod response;
+pub mod upgrade;
 pub mod websocket;
 
 use super::js::Value;

@@ -6,13 +6,15 @@ use crate::bridge::event::RequestRecord;
 use crate::bridge::id::{ConnectionId, RequestNumber};
 use crate::bridge::sync::Arc;
 use crate::node::abi::{Register, kind, step};
-use crate::node::calls::http_response::{Exchange, HandlerState, Stage};
-use crate::node::calls::request_body::RequestBody;
-use crate::node::environment::{Environment, Occupant};
+use crate::node::environment::Environment;
 use crate::node::js::{Env, Value};
 use crate::node::state::handles::Handle;
+use crate::node::state::live::Answer;
+use crate::node::state::live::exchange::{Exchange, HandlerState, Stage};
+use crate::node::state::live::request_body::RequestBody;
 use crate::node::state::routes::Target;
 use crate::node::state::routes::behavior::{Behavior, Handlers};
+use crate::node::turn::upgrade::{Offer, upgrade};
 use crate::node::turn::{Step, cached_route, declarative};
 use crate::protocol::websocket::Compression;
 use crate::protocol::websocket::handshake::{check_request, check_upgrade};
@@ -31,13 +33,7 @@ pub fn received<'c>(
         return None;
     }
     let to = ResponseId { connection, request };
-    let mut exchange = match environment.spare_exchanges.pop() {
-        Some(mut spare) => {
-            spare.reset(to, record.app);
-            spare
-        }
-        None => Box::new(Exchange::empty(to, record.app)),
-    };
+    let mut exchange = environment.live.new_exchange(to, record.app);
     let fields = &batch.fields[record.first_field as usize..][..record.field_count as usize];
     exchange.head.extend_from_slice(record.head.of(&batch.bytes));
     exchange.request_fields.extend_from_slice(fields);
@@ -46,30 +42,25 @@ pub fn received<'c>(
     (exchange.version, exchange.body_length) = (record.version, record.body);
     exchange.tls_peer = record.tls_peer.map(|it| Arc::clone(&batch.tls_peers[it as usize]));
     exchange.body = RequestBody::new(record.body);
-    match environment.exchanges.insert(exchange) {
-        Ok(handle) => {
-            environment.occupants.set(connection, Occupant::Exchange { request, handle });
-            route(environment, handle, false)
-        }
-        Err(_) => {
-            // 16.7 million responses are outstanding; this one cannot be served.
-            environment.workers.push(connection.worker, Command::AbortResponse { to });
-            None
-        }
-    }
+    let Some(handle) = environment.live.insert_exchange(exchange) else {
+        // 16.7 million responses are outstanding; this one cannot be served.
+        environment.workers.push(connection.worker, Command::AbortResponse { to });
+        return None;
+    };
+    route(environment, handle, false)
 }
 
 /// Finds the next candidate for a request: the first one, or the one after those that yielded.
 fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Option<Step<'c>> {
     loop {
-        let exchange = environment.exchanges.get_mut(handle)?;
+        let exchange = environment.live.exchange_mut(handle)?;
         let app = environment.apps.get(exchange.app.app)?;
         let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
         let domain = exchange.tls_peer.as_ref().and_then(|it| it.domain);
         let found = app.router_of(domain).find(method, path, exchange.nth, &mut exchange.params);
         let Some(route) = found.map(|handler| handler.0 as usize) else {
             // Every route that matches has yielded: the connection is closed without an answer.
-            environment.abort_exchange(handle);
+            environment.live.abort(handle, &mut environment.workers);
             return None;
         };
         exchange.route = route;
@@ -91,7 +82,7 @@ fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Opti
                 return None;
             }
             Some(Target::NotFound) => {
-                environment.answer(handle, "404 File Not Found", HTML, NOT_FOUND, false);
+                environment.live.answer(handle, NOT_FOUND, &mut environment.workers);
                 return None;
             }
             Some(Target::WebSocket(behavior)) => match is_upgrade(exchange, behavior) {
@@ -108,7 +99,7 @@ fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Opti
             },
             None => return None,
         };
-        if let Some(exchange) = environment.exchanges.get_mut(handle) {
+        if let Some(exchange) = environment.live.exchange_mut(handle) {
             exchange.handler = HandlerState::Running;
         }
         environment.dispatcher.serving = Some(handle);
@@ -121,7 +112,7 @@ fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Opti
 
 fn refuse_handshake(environment: &mut Environment, handle: Handle, status: &str, text: &str) {
     tell_refused(environment, handle, text);
-    if let Some(app) = environment.exchanges.get(handle).map(|exchange| exchange.app)
+    if let Some(app) = environment.live.exchange(handle).map(|exchange| exchange.app)
         && let Some(stats) = environment.apps.stats(app)
     {
         stats.note_refused();
@@ -131,12 +122,13 @@ fn refuse_handshake(environment: &mut Environment, handle: Handle, status: &str,
         fields
             .extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
     }
-    environment.answer(handle, status, &fields, text.as_bytes(), true);
+    let answer = Answer { status, fields: &fields, body: text.as_bytes(), close: true };
+    environment.live.answer(handle, answer, &mut environment.workers);
 }
 
 /// The worker saw a valid request; that it is no valid handshake is found here. For the log it is the same.
 fn tell_refused(environment: &Environment, handle: Handle, rule: &str) {
-    let (Some(journal), Some(exchange)) = (environment.workers.journal(), environment.exchanges.get(handle))
+    let (Some(journal), Some(exchange)) = (environment.workers.journal(), environment.live.exchange(handle))
     else {
         return;
     };
@@ -151,13 +143,14 @@ fn upgrade_without_handler<'c>(
     handle: Handle,
     route: usize,
 ) -> Option<Step<'c>> {
-    let exchange = environment.exchanges.get(handle)?;
+    let exchange = environment.live.exchange(handle)?;
     let key = exchange.request_field(b"sec-websocket-key").unwrap_or_default().to_vec();
     let protocol = exchange.request_field(b"sec-websocket-protocol").unwrap_or_default();
     let protocol = String::from_utf8_lossy(protocol).into_owned();
     let extensions = exchange.joined_request_field(b"sec-websocket-extensions").unwrap_or_default();
     let extensions = extensions.into_owned();
-    match environment.upgrade_exchange(handle, &key, &protocol, &extensions, route) {
+    let offer = Offer { key: &key, protocol: &protocol, extensions: &extensions };
+    match upgrade(environment, handle, offer, route) {
         Ok(socket) => {
             environment.registers.set(Register::Handle, socket.to_number());
             environment.registers.set(Register::Route, route as f64);
@@ -174,10 +167,10 @@ fn upgrade_without_handler<'c>(
 /// The handler that was called last has returned, and its microtasks have run.
 pub fn conclude_handler<'c>(environment: &mut Environment, env: Env<'c>) -> Option<Step<'c>> {
     let handle = environment.dispatcher.serving.take()?;
-    let exchange = environment.exchanges.get_mut(handle)?;
+    let exchange = environment.live.exchange_mut(handle)?;
     let handler_state = std::mem::replace(&mut exchange.handler, HandlerState::Returned);
     if exchange.stage == Stage::Over {
-        environment.drop_exchange(handle);
+        environment.live.drop_exchange(handle);
         return None;
     }
     if handler_state == HandlerState::Yielding {
@@ -199,7 +192,7 @@ pub fn conclude_handler<'c>(environment: &mut Environment, env: Env<'c>) -> Opti
 /// Moves on behind the candidate that yielded. Its handler may have changed the routes, so its place is looked up; if
 /// it is gone, the next candidate has taken its place.
 fn pass_over(environment: &mut Environment, handle: Handle) {
-    let Some(exchange) = environment.exchanges.get_mut(handle) else { return };
+    let Some(exchange) = environment.live.exchange_mut(handle) else { return };
     let Some(app) = environment.apps.get(exchange.app.app) else { return };
     let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));
     let (route, nth, params) = (exchange.route, exchange.nth, &mut exchange.params);
@@ -218,7 +211,7 @@ fn pass_over(environment: &mut Environment, handle: Handle) {
 /// This number may be given to another route, which the running handler is not the handler of.
 pub fn forget_route(environment: &mut Environment, route: usize) {
     if let Some(handle) = environment.dispatcher.serving
-        && let Some(exchange) = environment.exchanges.get_mut(handle)
+        && let Some(exchange) = environment.live.exchange_mut(handle)
         && exchange.route == route
     {
         exchange.route = usize::MAX;
@@ -261,5 +254,10 @@ fn is_upgrade(exchange: &Exchange, behavior: &Behavior) -> Handshake {
     }
 }
 
-const HTML: &[u8] = b"Content-Type: text/html\r\n";
-const NOT_FOUND: &[u8] = b"<!DOCTYPE html><title>404</title><h1>File Not Found</h1>";
+/// What no route takes.
+const NOT_FOUND: Answer<'_> = Answer {
+    status: "404 File Not Found",
+    fields: b"Content-Type: text/html\r\n",
+    body: b"<!DOCTYPE html><title>404</title><h1>File Not Found</h1>",
+    close: false,
+};

@@ -3,10 +3,12 @@
 use crate::bridge::command::{Command, ResponseId};
 use crate::bridge::event::Slice;
 use crate::bridge::id::{ConnectionId, RequestNumber};
-use crate::node::abi::{Register, step};
+use crate::node::abi::{Register, piece, step};
 use crate::node::environment::Environment;
-use crate::node::js::{Env, Value};
+use crate::node::js::{Env, Registers, Value};
 use crate::node::state::handles::Handle;
+use crate::node::state::live::exchange::Stage;
+use crate::node::state::live::request_body::Delivery;
 use crate::node::turn::{Step, websocket};
 use crate::protocol::cause::CloseCause;
 
@@ -18,14 +20,43 @@ pub fn body_received<'c>(
     data: Slice,
     last: bool,
 ) -> Option<Step<'c>> {
-    let handle = environment.occupants.exchange(connection, request)?;
-    let piece = environment.receive_body(env, handle, data.range(), last)?;
-    Some((step::DATA, piece))
+    let Environment { live, workers, dispatcher, registers, .. } = environment;
+    let handle = live.exchange_of(connection, request)?;
+    let exchange = live.exchange_mut(handle)?;
+    let delivery = exchange.body.receive(&dispatcher.bytes()[data.range()], last);
+    let step = data_step(env, handle, delivery, registers);
+    if exchange.body.must_pause() {
+        let to = exchange.to;
+        workers.push(to.connection.worker, Command::PauseReading { to });
+        // Not gathered with others: the worker reads on until it hears.
+        workers.flush();
+    }
+    step
 }
 
 /// The handler of a request's body was attached after some of it had come.
 pub fn late_body<'c>(environment: &mut Environment, env: Env<'c>, handle: Handle) -> Option<Step<'c>> {
-    Some((step::DATA, environment.late_body(env, handle)?))
+    let Environment { live, registers, .. } = environment;
+    let exchange = live.exchange_mut(handle).filter(|exchange| exchange.stage != Stage::Over)?;
+    data_step(env, handle, exchange.body.take(), registers)
+}
+
+/// What there is for the handler of a body, if anything.
+fn data_step<'c>(
+    env: Env<'c>,
+    handle: Handle,
+    delivery: Delivery<'_>,
+    registers: &mut Registers<Register>,
+) -> Option<Step<'c>> {
+    let (kind, bytes) = match delivery {
+        Delivery::Nothing => return None,
+        Delivery::Piece { bytes, last: true } => (piece::LAST, env.array_buffer(&bytes)),
+        Delivery::Piece { bytes, last: false } => (piece::MORE_FOLLOWS, env.array_buffer(&bytes)),
+        Delivery::TooLong => (piece::TOO_LONG, Value::UNDEFINED),
+    };
+    registers.set(Register::Slot, f64::from(handle.slot));
+    registers.set(Register::Piece, kind);
+    Some((step::DATA, bytes))
 }
 
 /// There is room for more of a response's body.
@@ -34,8 +65,8 @@ pub fn writable<'c>(
     connection: ConnectionId,
     request: RequestNumber,
 ) -> Option<Step<'c>> {
-    let handle = environment.occupants.exchange(connection, request)?;
-    let exchange = environment.exchanges.get_mut(handle)?;
+    let handle = environment.live.exchange_of(connection, request)?;
+    let exchange = environment.live.exchange_mut(handle)?;
     if !exchange.output.take_writable() {
         return None;
     }
@@ -51,14 +82,14 @@ pub fn aborted<'c>(
     (connection, request): (ConnectionId, RequestNumber),
     cause: CloseCause,
 ) -> Option<Step<'c>> {
-    if let Some(handle) = environment.occupants.exchange(connection, request) {
+    if let Some(handle) = environment.live.exchange_of(connection, request) {
         // A worker that has seen FIN keeps the connection for answers that were under way; there will be none.
         let to = ResponseId { connection, request };
         environment.workers.push(connection.worker, Command::AbortResponse { to });
         return abort_step(environment, env, handle, cause);
     }
     // The response became a WebSocket in the meantime: its connection was dead before the 101 could be written.
-    let handle = environment.occupants.socket(connection)?;
+    let (handle, _) = environment.live.socket_of(connection)?;
     let cause = if cause == CloseCause::FinBeforeResponse { CloseCause::FinWithoutClose } else { cause };
     websocket::close_step(environment, env, handle, cause)
 }
@@ -70,13 +101,13 @@ pub fn abort_step<'c>(
     handle: Handle,
     cause: CloseCause,
 ) -> Option<Step<'c>> {
-    let exchange = environment.exchanges.get(handle)?;
+    let exchange = environment.live.exchange(handle)?;
     let (app, written) = (exchange.app, exchange.output.written);
     let (_, reason) = environment.shutdowns.farewell(app, cause);
     if let Some(stats) = environment.apps.stats(app) {
         stats.note_aborted(cause);
     }
-    environment.finish_exchange(handle);
+    environment.live.finish(handle);
     environment.registers.set(Register::Offset, written as f64);
     environment.registers.set(Register::Slot, f64::from(handle.slot));
     environment.registers.set(Register::Cause, f64::from(cause.number()));

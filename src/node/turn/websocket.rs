@@ -6,6 +6,7 @@ use crate::node::abi::{Register, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Registers, Value};
 use crate::node::state::handles::Handle;
+use crate::node::state::live::{Closed, Live};
 use crate::node::state::routes::behavior::Handlers;
 use crate::node::turn::Step;
 use crate::protocol::cause::CloseCause;
@@ -19,7 +20,7 @@ pub fn message<'c>(
     kind: MessageKind,
     payload: Slice,
 ) -> Option<Step<'c>> {
-    let (handle, handlers) = handlers_of(environment, connection)?;
+    let (handle, handlers) = handlers_of(&environment.live, connection)?;
     if !handlers.has(Handlers::MESSAGE) {
         return None;
     }
@@ -39,7 +40,7 @@ pub fn control<'c>(
     payload: Slice,
     (handler, step): (u32, f64),
 ) -> Option<Step<'c>> {
-    let (handle, handlers) = handlers_of(environment, connection)?;
+    let (handle, handlers) = handlers_of(&environment.live, connection)?;
     if !handlers.has(handler) {
         return None;
     }
@@ -55,7 +56,7 @@ pub fn message_dropped<'c>(
     (kind, payload): (MessageKind, Slice),
     unreported: u32,
 ) -> Option<Step<'c>> {
-    let (handle, handlers) = handlers_of(environment, connection)?;
+    let (handle, handlers) = handlers_of(&environment.live, connection)?;
     if !handlers.has(Handlers::DROPPED) && !environment.dispatcher.tells_drops {
         return None;
     }
@@ -79,15 +80,13 @@ pub fn dropped_step<'c>(
 
 /// Nothing waits for the peer any more.
 pub fn drained<'c>(environment: &mut Environment, connection: ConnectionId) -> Option<Step<'c>> {
-    let handle = environment.occupants.socket(connection)?;
-    if !environment.take_drain(handle) {
+    let Environment { live, workers, registers, .. } = environment;
+    let (handle, _) = live.socket_of(connection)?;
+    let socket = live.socket_mut(handle)?;
+    if !socket.take_drain(workers) || !socket.has(Handlers::DRAIN) {
         return None;
     }
-    let (handle, handlers) = handlers_of(environment, connection)?;
-    if !handlers.has(Handlers::DRAIN) {
-        return None;
-    }
-    environment.registers.set(Register::Slot, f64::from(handle.slot));
+    registers.set(Register::Slot, f64::from(handle.slot));
     Some((step::DRAIN, Value::UNDEFINED))
 }
 
@@ -99,8 +98,8 @@ pub fn closed<'c>(
     (code, cause): (u16, CloseCause),
     reason: Slice,
 ) -> Option<Step<'c>> {
-    let handle = environment.occupants.socket(connection)?;
-    environment.close_socket(handle, code, cause);
+    let (handle, _) = environment.live.socket_of(connection)?;
+    close(environment, handle, code, cause);
     Some((step::CLOSE, env.array_buffer(reason.of(environment.dispatcher.bytes()))))
 }
 
@@ -111,14 +110,26 @@ pub fn close_step<'c>(
     handle: Handle,
     cause: CloseCause,
 ) -> Option<Step<'c>> {
-    let app = environment.sockets.get(handle)?.app;
+    let app = environment.live.socket_mut(handle)?.app;
     let (code, reason) = environment.shutdowns.farewell(app, cause);
-    environment.close_socket(handle, code, cause);
+    close(environment, handle, code, cause);
     Some((step::CLOSE, env.array_buffer(reason.as_bytes())))
 }
 
+/// Closes a WebSocket as far as JavaScript is concerned: counts it, and fills the registers for its handlers.
+pub fn close(environment: &mut Environment, handle: Handle, code: u16, cause: CloseCause) {
+    let Environment { live, pubsub, apps, registers, .. } = environment;
+    let Some(Closed { app, left }) = live.close_socket(handle, pubsub) else { return };
+    if let Some(stats) = apps.stats(app) {
+        stats.note_closed(cause);
+    }
+    registers.set(Register::Slot, f64::from(handle.slot));
+    registers.set(Register::Code, f64::from(code));
+    registers.set(Register::Cause, f64::from(cause.number()));
+    registers.set(Register::TopicsLeft, left as f64);
+}
+
 /// The WebSocket of a connection, and which handlers it has.
-fn handlers_of(environment: &Environment, connection: ConnectionId) -> Option<(Handle, Handlers)> {
-    let handle = environment.occupants.socket(connection)?;
-    Some((handle, environment.sockets.get(handle)?.behavior.handlers))
+fn handlers_of(live: &Live, connection: ConnectionId) -> Option<(Handle, Handlers)> {
+    live.socket_of(connection).map(|(handle, socket)| (handle, socket.behavior.handlers))
 }

@@ -1,0 +1,138 @@
+//! Publish and subscribe: the topics of a WebSocket, and what it or its app publishes.
+
+use crate::bridge::command::Command;
+use crate::node::abi::{Register, absent};
+use crate::node::calls::payload::message_kind;
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::js::Value;
+use crate::node::state::handles::Handle;
+use crate::node::state::live::socket::Socket;
+use crate::node::state::pending::{Pending, PendingEvent};
+use crate::node::state::pubsub::PubSub;
+use crate::node::state::routes::behavior::Handlers;
+use crate::node::state::topics::Change;
+use crate::node::state::workers::Workers;
+
+/// `wsSubscribe(socket, topic)`: returns the place of the event for `told`, `NONE` if there is none.
+pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut guard = call.environment()?;
+    let Environment { live, workers, pubsub, pending, .. } = &mut *guard;
+    let (handle, socket) = live.socket(call.number(0))?;
+    let app = socket.topical_app()?;
+    let name = call.bytes(1)?;
+    if socket.is_closing {
+        // Its close waits to be told, and what would be told of this topic could only come behind that.
+        return Ok(call.env().from_number(absent::NONE));
+    }
+    let change = pubsub.subscribe((app, name), socket.connection, &mut socket.topics, workers);
+    let Some(change) = change else { return Ok(call.env().from_number(absent::NONE)) };
+    workers.settle();
+    Ok(call.env().from_number(tell(handle, socket, change, workers, pending)))
+}
+
+/// `wsUnsubscribe(socket, topic)`: returns the place of the event for `told`, `NONE` if there is none,
+/// `NOT_SUBSCRIBED` if there was nothing to undo.
+pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut guard = call.environment()?;
+    let Environment { live, workers, pubsub, pending, .. } = &mut *guard;
+    let (handle, socket) = live.socket(call.number(0))?;
+    let name = call.bytes(1)?;
+    if socket.is_closing {
+        // As in `subscribe`; the close tells that it leaves the topic.
+        return Ok(call.env().from_number(absent::NOT_SUBSCRIBED));
+    }
+    let app = socket.app.app;
+    let change = pubsub.unsubscribe((app, &name), socket.connection, &mut socket.topics, workers);
+    let Some(change) = change else { return Ok(call.env().from_number(absent::NOT_SUBSCRIBED)) };
+    workers.settle();
+    Ok(call.env().from_number(tell(handle, socket, change, workers, pending)))
+}
+
+/// A WebSocket has subscribed or unsubscribed. Returns the place of the event for `told`, `NONE` if there is no handler for it.
+fn tell(handle: Handle, socket: &Socket, change: Change, workers: &Workers, pending: &mut Pending) -> f64 {
+    if !socket.has(Handlers::SUBSCRIPTION) {
+        return absent::NONE;
+    }
+    let mark = pending.len();
+    pending.add(PendingEvent::Subscription { socket: handle, change }, workers);
+    mark as f64
+}
+
+/// `wsIsSubscribed(socket, topic)`
+pub fn is_subscribed<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut guard = call.environment()?;
+    let Environment { live, pubsub, .. } = &mut *guard;
+    let (_, socket) = live.socket(call.number(0))?;
+    let name = call.bytes(1)?;
+    let is_subscribed = pubsub.is_subscribed(socket.app.app, &name, &socket.topics);
+    Ok(call.env().from_bool(is_subscribed))
+}
+
+/// `wsTopics(socket)`
+pub fn topics<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut guard = call.environment()?;
+    let Environment { live, pubsub, .. } = &mut *guard;
+    let (_, socket) = live.socket(call.number(0))?;
+    let env = call.env();
+    Ok(env.array(pubsub.names(&socket.topics).map(|name| env.string(name))))
+}
+
+/// `wsDeparture()`: the name of the next topic that the WebSocket closed last has left; `COUNT_NOW` and `COUNT_BEFORE` hold
+/// the counts.
+pub fn departure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let Some(Change { name, new, old }) = environment.pubsub.next_departure() else {
+        return Ok(Value::UNDEFINED);
+    };
+    environment.registers.set(Register::CountNow, f64::from(new));
+    environment.registers.set(Register::CountBefore, f64::from(old));
+    Ok(call.env().array_buffer(&name))
+}
+
+/// `wsPublish(socket, topic, message, isBinary, compress)`
+pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut guard = call.environment()?;
+    let Environment { live, workers, pubsub, .. } = &mut *guard;
+    let (_, socket) = live.socket(call.number(0))?;
+    let app = socket.topical_app()?;
+    if call.count() < 3 {
+        return Err(Misuse::missing_args(2));
+    }
+    if socket.topics.is_empty() {
+        // As in uWebSockets.js, a socket that is subscribed to nothing publishes to nobody. A mistake shows all the same.
+        for index in [1, 2] {
+            call.append(index, &mut Vec::new())?;
+        }
+        return Ok(call.env().from_bool(false));
+    }
+    let published = publish_arguments(call, app, Some(socket), pubsub, workers)?;
+    Ok(call.env().from_bool(published))
+}
+
+/// Publishes what the arguments 1 to 4 are, topic, message, isBinary and compress, to everybody but `publisher`. Returns
+/// whether there was anybody.
+pub fn publish_arguments(
+    call: &Call<'_>,
+    app: u32,
+    publisher: Option<&Socket>,
+    pubsub: &PubSub,
+    workers: &mut Workers,
+) -> Result<bool, Misuse> {
+    let (mut topic, mut message) = (Vec::new(), Vec::new());
+    call.append(1, &mut topic)?;
+    // The message is checked in any case: a mistake shall not wait for the first subscriber to show.
+    call.append(2, &mut message)?;
+    let own = publisher.map(|socket| &socket.topics);
+    let Some((topic, recipients)) = pubsub.recipients(app, &topic, own) else { return Ok(false) };
+    let (kind, compress) = (message_kind(call.truthy(3)), call.truthy(4));
+    workers.flush_if_long();
+    for worker in recipients {
+        let payload = workers.copy(worker, &message);
+        let except = publisher.map(|socket| socket.connection).filter(|it| it.worker == worker);
+        workers.push(worker, Command::Publish { topic, except, kind, payload, compress });
+        workers.note_message(worker, message.len());
+    }
+    workers.settle();
+    Ok(true)
+}

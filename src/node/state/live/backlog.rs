@@ -1,0 +1,125 @@
+//! What was accepted for the peer of a WebSocket, and how much of it waits.
+
+use crate::bridge::id::ConnectionId;
+use crate::bridge::ledger::{IN_FLIGHT_ALLOWANCE, Ledger};
+use crate::bridge::sync::Arc;
+use crate::node::state::burst::Burst;
+use crate::node::state::workers::Workers;
+
+/// See the top of the file.
+#[derive(Debug)]
+pub struct Backlog {
+    /// What the worker has done of it.
+    ledger: Arc<Ledger>,
+    /// Payload bytes accepted by `send` and `ping`.
+    accepted: u64,
+    /// Those accepted when the worker was last asked how it gets on.
+    looked: u64,
+    /// Those accepted when they were last handed over before the handler had returned.
+    handed: u64,
+    /// What the handler that sent last has sent.
+    burst: Burst,
+}
+
+impl Backlog {
+    /// Of a WebSocket that has just been opened.
+    #[must_use]
+    pub fn new(ledger: Arc<Ledger>) -> Self {
+        Self { ledger, accepted: 0, looked: 0, handed: 0, burst: Burst::default() }
+    }
+
+    /// Counts payload that is accepted now. Returns whether the burst has just become a long one.
+    pub fn accept(&mut self, length: u32, asked: u64) -> bool {
+        self.accepted += u64::from(length);
+        self.burst.add(u64::from(length), asked)
+    }
+
+    /// Bytes that count as waiting for the peer ([`Ledger::outstanding`]).
+    #[must_use]
+    pub fn outstanding(&self) -> u64 {
+        self.ledger.outstanding(self.accepted)
+    }
+
+    /// Bytes not yet in the kernel, those under way to the worker included.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.ledger.held(self.accepted)
+    }
+
+    /// Bytes that the kernel did not take when the worker last wrote.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.ledger.backlog()
+    }
+
+    /// Bytes that the application is to be told are waiting for the peer. Those that are merely on their way to the worker
+    /// may well be taken by the kernel at once: before they are told, the worker is given the time to find out.
+    pub fn find_waiting(&mut self, connection: ConnectionId, asked: u64, workers: &mut Workers) -> u64 {
+        let is_enough = self.is_enough_to_begin_with();
+        if self.is_far_ahead() {
+            self.look(connection, workers);
+        } else if is_enough {
+            workers.hand_over(connection.worker);
+        }
+        self.waiting(asked)
+    }
+
+    /// Whether the worker may know more than is known here.
+    #[must_use]
+    pub const fn is_worth_a_look(&self) -> bool {
+        self.looked != self.accepted
+    }
+
+    /// Gives the worker the time to find out what the kernel takes.
+    pub fn look(&mut self, connection: ConnectionId, workers: &mut Workers) {
+        self.looked = self.accepted;
+        workers.look_at(connection);
+    }
+
+    /// Bytes that the application is told are waiting: those that really are, as far as is known, and if that is more, what
+    /// one handler has sent beyond what it may.
+    fn waiting(&self, asked: u64) -> u64 {
+        self.outstanding().max(self.burst.excess(asked))
+    }
+
+    /// Whether the worker should begin to write, while the handler goes on: otherwise neither would do anything while the other
+    /// does, and the handler would have to wait for all of it.
+    fn is_enough_to_begin_with(&mut self) -> bool {
+        let under_way = self.held().saturating_sub(self.refused());
+        let is_enough = under_way.min(self.accepted - self.handed) >= IN_FLIGHT_ALLOWANCE / 2;
+        if is_enough {
+            self.handed = self.accepted;
+        }
+        is_enough
+    }
+
+    /// Whether so much is on its way to the worker that it is to be asked what the kernel takes. Once for each time that as
+    /// much was sent, whatever came of it; and not while the kernel takes nothing anyway.
+    fn is_far_ahead(&self) -> bool {
+        self.accepted - self.looked > IN_FLIGHT_ALLOWANCE
+            && self.refused() == 0
+            && self.held() > IN_FLIGHT_ALLOWANCE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_takes_never_counts_and_what_it_refuses_counts_once() {
+        let ledger = Arc::new(Ledger::default());
+        let mut backlog = Backlog::new(Arc::clone(&ledger));
+        let piece = 8 * 1024 * 1024;
+        backlog.accept(piece, 1);
+        assert!(backlog.is_far_ahead());
+        backlog.looked = backlog.accepted;
+        assert!(!backlog.is_far_ahead(), "the worker does not answer sooner if it is asked more often");
+        ledger.record(backlog.accepted, 5000);
+        assert_eq!(backlog.waiting(1), 5000);
+        ledger.record(backlog.accepted, 0);
+        assert_eq!(backlog.waiting(1), 0);
+        backlog.accept(100_000, 1);
+        assert_eq!((backlog.waiting(1), backlog.is_far_ahead()), (0, false));
+    }
+}

@@ -1,0 +1,240 @@
+//! What is alive of connections: the responses and WebSockets that JavaScript may use. A connection is one of the two or
+//! neither, and whatever arrives for it is for that one only.
+
+pub mod backlog;
+pub mod exchange;
+pub mod occupants;
+pub mod output;
+pub mod request_body;
+pub mod socket;
+
+use self::exchange::{Exchange, HandlerState, Stage};
+use self::occupants::{Occupant, Occupants};
+use self::socket::Socket;
+use super::handles::{Handle, Table};
+use super::pubsub::PubSub;
+use super::workers::Workers;
+use crate::bridge::command::{Command, HeadBytes, ResponseId};
+use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
+use crate::node::error::Misuse;
+use crate::node::state::routes::behavior::Handlers;
+use crate::protocol::http::encode::FieldFlags;
+
+/// See the top of the file.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Responses that JavaScript may use.
+    exchanges: Table<Box<Exchange>>,
+    /// Emptied exchanges, for reuse.
+    #[expect(clippy::vec_box, reason = "the boxes are what is reused")]
+    spares: Vec<Box<Exchange>>,
+    /// WebSockets that JavaScript may use.
+    sockets: Table<Socket>,
+    /// What each connection is to JavaScript at the moment, by worker and slot.
+    occupants: Occupants,
+}
+
+/// What is to be told of a WebSocket that is closed.
+#[derive(Clone, Copy, Debug)]
+pub struct Closed {
+    /// Whose it was.
+    pub app: AppId,
+    /// Topics that it has left, which can be taken as departures.
+    pub left: usize,
+}
+
+/// Requests and their responses.
+impl Live {
+    /// The response that JavaScript names, if it may still be used.
+    ///
+    /// # Errors
+    /// [`Misuse::response_closed`]
+    pub fn response(&mut self, number: f64) -> Result<(Handle, &mut Exchange), Misuse> {
+        let handle = Handle::from_number(number).ok_or_else(Misuse::response_closed)?;
+        match self.exchanges.get_mut(handle) {
+            Some(exchange) if exchange.stage != Stage::Over => Ok((handle, exchange)),
+            Some(_) | None => Err(Misuse::response_closed()),
+        }
+    }
+
+    /// The request that JavaScript names, if it may still be read.
+    ///
+    /// # Errors
+    /// [`Misuse::request_closed`]
+    pub fn request(&mut self, number: f64) -> Result<&mut Exchange, Misuse> {
+        let handle = Handle::from_number(number).ok_or_else(Misuse::request_closed)?;
+        self.exchange_mut(handle).ok_or_else(Misuse::request_closed)
+    }
+
+    /// A request and its response, whatever its stage.
+    #[must_use]
+    pub fn exchange(&self, handle: Handle) -> Option<&Exchange> {
+        self.exchanges.get(handle).map(Box::as_ref)
+    }
+
+    /// The same, to be changed.
+    pub fn exchange_mut(&mut self, handle: Handle) -> Option<&mut Exchange> {
+        self.exchanges.get_mut(handle).map(Box::as_mut)
+    }
+
+    /// The response to one request of a connection, if JavaScript may still use it.
+    #[must_use]
+    pub fn exchange_of(&self, connection: ConnectionId, request: RequestNumber) -> Option<Handle> {
+        self.occupants.exchange(connection, request)
+    }
+
+    /// All of them.
+    pub fn exchanges(&self) -> impl Iterator<Item = (Handle, &Exchange)> {
+        self.exchanges.iter().map(|(handle, exchange)| (handle, exchange.as_ref()))
+    }
+
+    /// An empty exchange, to be filled and entered.
+    pub fn new_exchange(&mut self, to: ResponseId, app: AppId) -> Box<Exchange> {
+        match self.spares.pop() {
+            Some(mut spare) => {
+                spare.reset(to, app);
+                spare
+            }
+            None => Box::new(Exchange::empty(to, app)),
+        }
+    }
+
+    /// Enters the exchange of a connection. `None` if 2^24 of them are outstanding.
+    pub fn insert_exchange(&mut self, exchange: Box<Exchange>) -> Option<Handle> {
+        let ResponseId { connection, request } = exchange.to;
+        let handle = self.exchanges.insert(exchange).ok()?;
+        self.occupants.set(connection, Occupant::Exchange { request, handle });
+        Some(handle)
+    }
+
+    /// The response is over: nothing that arrives for it is of interest any more, and nothing of JavaScript reaches it.
+    /// Its request may be read until the handler has returned.
+    pub fn finish(&mut self, handle: Handle) {
+        let Some(exchange) = self.exchanges.get_mut(handle) else { return };
+        exchange.stage = Stage::Over;
+        if let Occupant::Exchange { handle: occupant, .. } = self.occupants.get(exchange.to.connection)
+            && occupant == handle
+        {
+            self.occupants.set(exchange.to.connection, Occupant::Nobody);
+        }
+        if exchange.handler == HandlerState::Returned {
+            self.drop_exchange(handle);
+        }
+    }
+
+    /// Refuses the handle from now on.
+    pub fn drop_exchange(&mut self, handle: Handle) {
+        if let Some(mut exchange) = self.exchanges.remove(handle)
+            && self.spares.len() < MAX_SPARES
+        {
+            exchange.recording = None;
+            self.spares.push(exchange);
+        }
+    }
+
+    /// Answers without JavaScript.
+    pub fn answer(&mut self, handle: Handle, answer: Answer<'_>, workers: &mut Workers) {
+        let Some(exchange) = self.exchanges.get(handle) else { return };
+        let (to, worker) = (exchange.to, exchange.to.connection.worker);
+        let head = HeadBytes {
+            status: workers.copy(worker, answer.status.as_bytes()),
+            fields: workers.copy(worker, answer.fields),
+            flags: FieldFlags::NONE,
+        };
+        let body = workers.copy(worker, answer.body);
+        workers.push(worker, Command::Respond { to, head, body, close: answer.close });
+        self.finish(handle);
+    }
+
+    /// Drops the connection without an answer.
+    pub fn abort(&mut self, handle: Handle, workers: &mut Workers) {
+        let Some(exchange) = self.exchanges.get(handle) else { return };
+        let to = exchange.to;
+        workers.push(to.connection.worker, Command::AbortResponse { to });
+        self.finish(handle);
+    }
+}
+
+/// An answer that needs no JavaScript.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// Status code and reason phrase.
+    pub status: &'a str,
+    /// Complete `Name: value\r\n` lines.
+    pub fields: &'a [u8],
+    /// The body.
+    pub body: &'a [u8],
+    /// Whether the connection is closed after it.
+    pub close: bool,
+}
+
+/// WebSockets.
+impl Live {
+    /// The WebSocket that JavaScript names, if it is open.
+    ///
+    /// # Errors
+    /// [`Misuse::websocket_closed`]
+    pub fn socket(&mut self, number: f64) -> Result<(Handle, &mut Socket), Misuse> {
+        let handle = Handle::from_number(number).ok_or_else(Misuse::websocket_closed)?;
+        self.sockets.get_mut(handle).map(|socket| (handle, socket)).ok_or_else(Misuse::websocket_closed)
+    }
+
+    /// The same by its handle.
+    pub fn socket_mut(&mut self, handle: Handle) -> Option<&mut Socket> {
+        self.sockets.get_mut(handle)
+    }
+
+    /// Whether a WebSocket is open to JavaScript.
+    #[must_use]
+    pub fn is_open(&self, handle: Handle) -> bool {
+        self.sockets.get(handle).is_some()
+    }
+
+    /// The WebSocket of a connection, if it is one to JavaScript.
+    #[must_use]
+    pub fn socket_of(&self, connection: ConnectionId) -> Option<(Handle, &Socket)> {
+        let handle = self.occupants.socket(connection)?;
+        Some((handle, self.sockets.get(handle)?))
+    }
+
+    /// All of them.
+    pub fn sockets(&self) -> impl Iterator<Item = (Handle, &Socket)> {
+        self.sockets.iter()
+    }
+
+    /// A WebSocket has opened.
+    ///
+    /// # Errors
+    /// 2^24 of them are open.
+    pub fn insert_socket(&mut self, socket: Socket) -> Result<Handle, Misuse> {
+        let connection = socket.connection;
+        let handle =
+            self.sockets.insert(socket).map_err(|_| Misuse::invalid_state("too many WebSockets are open"))?;
+        self.occupants.set(connection, Occupant::Socket(handle));
+        Ok(handle)
+    }
+
+    /// The WebSocket is closed as far as JavaScript is concerned: its handle is refused from now on, and nothing that
+    /// arrives for it is of interest.
+    pub fn close_socket(&mut self, handle: Handle, pubsub: &mut PubSub) -> Option<Closed> {
+        let socket = self.sockets.remove(handle)?;
+        if self.occupants.get(socket.connection) == Occupant::Socket(handle) {
+            self.occupants.set(socket.connection, Occupant::Nobody);
+        }
+        let wanted = socket.has(Handlers::SUBSCRIPTION);
+        let left = pubsub.leave_all(&socket.topics, socket.connection.worker, wanted);
+        Some(Closed { app: socket.app, left })
+    }
+}
+
+/// Connections.
+impl Live {
+    /// What a connection is to JavaScript.
+    #[must_use]
+    pub fn occupant(&self, connection: ConnectionId) -> Occupant {
+        self.occupants.get(connection)
+    }
+}
+
+/// Exchanges kept for reuse: those of one batch, mostly. One keeps about a kilobyte of buffers.
+const MAX_SPARES: usize = 64;

@@ -1,0 +1,350 @@
+//! The body of a request on Node's thread: waits until somebody takes it, then is given out in pieces or as a whole.
+//!
+//! | taker               | what arrives is                   | bounded by                                        |
+//! |---------------------|-----------------------------------|---------------------------------------------------|
+//! | nobody              | kept                              | [`UNCLAIMED_BODY`], then the worker stops reading      |
+//! | pieces              | given at once                     | the uplink, beyond which workers stop reading     |
+//! | whole               | kept until it is complete         | `maxSize`; beyond it nothing is kept              |
+//! | whole, refused      | dropped: it was over `maxSize`    | –                                                 |
+//!
+//! A later handler replaces the earlier one, of whatever kind, and gets everything that no handler has been given.
+
+use std::borrow::Cow;
+
+use crate::protocol::http::head::BodyLength;
+
+/// See the top of the file.
+#[derive(Debug)]
+pub struct RequestBody {
+    /// What arrived and was given to nobody.
+    waiting: Vec<u8>,
+    /// Bytes that nobody has been given yet, those that wait included; `None` while that is not known.
+    remaining: Option<u64>,
+    /// How far it is.
+    progress: Progress,
+    /// Who takes it.
+    taker: Taker,
+    /// The worker was told to stop reading, because nobody takes the body.
+    paused: bool,
+}
+
+/// How far a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// More will arrive.
+    Arriving,
+    /// All of it has arrived; the end of it was not told to anybody.
+    Arrived,
+    /// Somebody was given the end of it, or it was dropped.
+    Told,
+}
+
+/// Who takes a body, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taker {
+    /// No handler is attached yet.
+    Nobody,
+    /// `onData`, `onDataV2`: piece by piece.
+    Pieces,
+    /// `onDataOrAborted`: piece by piece, and an abort too.
+    PiecesOrAbort,
+    /// `collectBody`: at once when it is complete, unless it has more than `max` bytes.
+    Whole {
+        /// In bytes, at most [`MAX_COLLECTED`].
+        max: u64,
+    },
+    /// `collectBody` that was told of too many bytes: nothing any more.
+    Refused,
+}
+
+/// What is to be given to the handler.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Delivery<'a> {
+    /// Nothing at the moment.
+    Nothing,
+    /// Bytes, perhaps none; `last`: they end the body.
+    Piece {
+        /// The bytes.
+        bytes: Cow<'a, [u8]>,
+        /// Whether the body is complete.
+        last: bool,
+    },
+    /// The news that the body has more bytes than it was to have.
+    TooLong,
+}
+
+impl RequestBody {
+    /// A body of which nothing has arrived.
+    #[must_use]
+    pub const fn new(length: BodyLength) -> Self {
+        let remaining = match length {
+            BodyLength::None => Some(0),
+            BodyLength::Fixed(length) => Some(length),
+            BodyLength::Chunked => None,
+        };
+        Self {
+            waiting: Vec::new(),
+            remaining,
+            progress: Progress::Arriving,
+            taker: Taker::Nobody,
+            paused: false,
+        }
+    }
+
+    /// Bytes that no handler has been given yet; [`UNKNOWN`] until the end of a chunked body.
+    #[must_use]
+    pub const fn remaining(&self) -> u64 {
+        match self.remaining {
+            Some(remaining) => remaining,
+            None => UNKNOWN,
+        }
+    }
+
+    /// Whether its handler is told of an abort.
+    #[must_use]
+    pub const fn hears_abort(&self) -> bool {
+        matches!(self.taker, Taker::PiecesOrAbort)
+    }
+
+    /// Sets who takes it. Returns whether there is something to be given: [`Self::take`].
+    pub fn attach(&mut self, taker: Taker) -> bool {
+        self.taker = taker;
+        self.is_due()
+    }
+
+    /// Whether reading is paused for want of a handler.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Whether reading was paused for want of a handler, which is not so any more.
+    pub const fn resume(&mut self) -> bool {
+        std::mem::replace(&mut self.paused, false)
+    }
+
+    /// A piece arrived.
+    pub fn receive<'a>(&mut self, data: &'a [u8], last: bool) -> Delivery<'a> {
+        if last {
+            self.progress = Progress::Arrived;
+        }
+        match self.taker {
+            Taker::Refused => {
+                self.count(data.len());
+                Delivery::Nothing
+            }
+            Taker::Pieces | Taker::PiecesOrAbort if self.waiting.is_empty() => self.give(Cow::Borrowed(data)),
+            Taker::Pieces | Taker::PiecesOrAbort | Taker::Whole { .. } | Taker::Nobody => {
+                self.waiting.extend_from_slice(data);
+                self.take()
+            }
+        }
+    }
+
+    /// What arrived before the handler was attached, or a body that is complete.
+    pub fn take<'a>(&mut self) -> Delivery<'a> {
+        if !self.is_due() {
+            return Delivery::Nothing;
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        if self.is_too_long(waiting.len()) {
+            self.taker = Taker::Refused;
+            self.count(waiting.len());
+            return Delivery::TooLong;
+        }
+        self.give(Cow::Owned(waiting))
+    }
+
+    /// Whether the worker has to stop reading now: more waits than is kept for a handler that is not there.
+    pub fn must_pause(&mut self) -> bool {
+        let must = self.taker == Taker::Nobody
+            && self.waiting.len() > UNCLAIMED_BODY
+            && self.progress == Progress::Arriving
+            && !self.paused;
+        self.paused |= must;
+        must
+    }
+
+    /// Whether there is something to be told to the handler.
+    fn is_due(&self) -> bool {
+        if self.progress == Progress::Told {
+            return false;
+        }
+        let is_complete = self.progress == Progress::Arrived;
+        match self.taker {
+            Taker::Pieces | Taker::PiecesOrAbort => is_complete || !self.waiting.is_empty(),
+            Taker::Whole { .. } => is_complete || self.is_too_long(self.waiting.len()),
+            Taker::Nobody | Taker::Refused => false,
+        }
+    }
+
+    /// Whether `waiting` bytes, and what is known to follow, are more than the handler wants.
+    fn is_too_long(&self, waiting: usize) -> bool {
+        match self.taker {
+            Taker::Whole { max } => self.remaining.unwrap_or(0).max(waiting as u64) > max,
+            Taker::Nobody | Taker::Pieces | Taker::PiecesOrAbort | Taker::Refused => false,
+        }
+    }
+
+    fn give<'a>(&mut self, bytes: Cow<'a, [u8]>) -> Delivery<'a> {
+        let last = self.count(bytes.len());
+        Delivery::Piece { bytes, last }
+    }
+
+    /// `len` bytes were given away or dropped. Returns whether the body is over with them.
+    fn count(&mut self, len: usize) -> bool {
+        self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(len as u64));
+        let last = self.progress == Progress::Arrived;
+        if last {
+            self.progress = Progress::Told;
+            self.remaining = Some(0);
+        }
+        last
+    }
+}
+
+/// What `maxRemainingBodyLength` says of a chunked body, whose length is not known before its end.
+const UNKNOWN: u64 = u64::MAX;
+/// Bytes that are kept for a handler that is not attached yet.
+const UNCLAIMED_BODY: usize = 256 * 1024;
+/// Bytes that `collectBody` collects at most, whatever it is told: more is better streamed, and V8 may refuse it.
+pub const MAX_COLLECTED: u64 = i32::MAX as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(bytes: &[u8], last: bool) -> Delivery<'_> {
+        Delivery::Piece { bytes: Cow::Borrowed(bytes), last }
+    }
+
+    #[test]
+    fn pieces_are_given_as_they_arrive_with_what_remains() {
+        let mut body = RequestBody::new(BodyLength::Fixed(5));
+        assert_eq!(body.remaining(), 5);
+        assert!(!body.attach(Taker::Pieces));
+        assert_eq!(body.receive(b"he", false), piece(b"he", false));
+        assert_eq!(body.remaining(), 3);
+        assert_eq!(body.receive(b"llo", true), piece(b"llo", true));
+        assert_eq!(body.remaining(), 0);
+    }
+
+    #[test]
+    fn what_waits_is_given_in_one_piece_and_the_end_is_told_once() {
+        let mut body = RequestBody::new(BodyLength::Fixed(6));
+        assert_eq!(body.receive(b"he", false), Delivery::Nothing);
+        assert_eq!(body.receive(b"ll", false), Delivery::Nothing);
+        assert_eq!(body.remaining(), 6);
+        assert!(body.attach(Taker::Pieces));
+        assert_eq!(body.take(), piece(b"hell", false));
+        assert_eq!(body.take(), Delivery::Nothing);
+        assert_eq!(body.receive(b"o!", true), piece(b"o!", true));
+        assert!(!body.attach(Taker::Pieces));
+        assert_eq!(body.take(), Delivery::Nothing);
+    }
+
+    #[test]
+    fn a_piece_that_overtakes_its_turn_takes_what_waits_along() {
+        let mut body = RequestBody::new(BodyLength::Fixed(4));
+        assert_eq!(body.receive(b"he", false), Delivery::Nothing);
+        assert!(body.attach(Taker::PiecesOrAbort));
+        assert_eq!(body.receive(b"y!", true), piece(b"hey!", true));
+        assert_eq!(body.take(), Delivery::Nothing);
+    }
+
+    #[test]
+    fn a_request_without_body_has_an_empty_last_piece() {
+        for taker in [Taker::Pieces, Taker::PiecesOrAbort, Taker::Whole { max: 0 }] {
+            let mut body = RequestBody::new(BodyLength::None);
+            assert!(!body.attach(taker));
+            assert_eq!(body.remaining(), 0);
+            assert_eq!(body.receive(b"", true), piece(b"", true), "{taker:?}");
+
+            let mut body = RequestBody::new(BodyLength::None);
+            assert_eq!(body.receive(b"", true), Delivery::Nothing);
+            assert!(body.attach(taker));
+            assert_eq!(body.take(), piece(b"", true), "{taker:?}, late");
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_chunked_body_is_unknown_until_its_end() {
+        let mut body = RequestBody::new(BodyLength::Chunked);
+        body.attach(Taker::Pieces);
+        assert_eq!(body.remaining(), u64::MAX);
+        assert_eq!(body.receive(b"hello", false), piece(b"hello", false));
+        assert_eq!(body.remaining(), u64::MAX);
+        assert_eq!(body.receive(b"", true), piece(b"", true));
+        assert_eq!(body.remaining(), 0);
+    }
+
+    #[test]
+    fn a_whole_body_is_given_at_its_end() {
+        for length in [BodyLength::Fixed(5), BodyLength::Chunked] {
+            let mut body = RequestBody::new(length);
+            assert!(!body.attach(Taker::Whole { max: 5 }));
+            assert_eq!(body.receive(b"he", false), Delivery::Nothing);
+            assert_eq!(body.receive(b"llo", true), piece(b"hello", true), "{length:?}");
+        }
+    }
+
+    #[test]
+    fn a_declared_length_over_the_limit_is_refused_before_anything_arrives() {
+        let mut body = RequestBody::new(BodyLength::Fixed(6));
+        assert!(body.attach(Taker::Whole { max: 5 }));
+        assert_eq!(body.take(), Delivery::TooLong);
+        assert_eq!(body.receive(b"hello", false), Delivery::Nothing);
+        assert_eq!(body.remaining(), 1);
+        assert_eq!(body.receive(b"!", true), Delivery::Nothing);
+        assert_eq!(body.remaining(), 0);
+    }
+
+    #[test]
+    fn a_chunked_body_is_refused_where_it_passes_the_limit_and_nothing_of_it_is_kept() {
+        let mut body = RequestBody::new(BodyLength::Chunked);
+        assert!(!body.attach(Taker::Whole { max: 5 }));
+        assert_eq!(body.receive(b"hello", false), Delivery::Nothing);
+        assert_eq!(body.receive(b"!", false), Delivery::TooLong);
+        assert_eq!(body.receive(b"more", false), Delivery::Nothing);
+        assert_eq!(body.waiting.capacity(), 0);
+        assert_eq!(body.receive(b"", true), Delivery::Nothing);
+    }
+
+    #[test]
+    fn a_handler_that_replaces_another_gets_what_that_one_was_not_given() {
+        let mut body = RequestBody::new(BodyLength::Fixed(6));
+        body.attach(Taker::Whole { max: 10 });
+        assert_eq!(body.receive(b"he", false), Delivery::Nothing);
+        assert!(body.attach(Taker::Pieces));
+        assert_eq!(body.take(), piece(b"he", false));
+        assert!(!body.attach(Taker::Whole { max: 4 }));
+        assert_eq!(body.receive(b"llo", false), Delivery::Nothing);
+        assert_eq!(body.receive(b"!", true), piece(b"llo!", true));
+
+        let mut body = RequestBody::new(BodyLength::Chunked);
+        body.attach(Taker::Whole { max: 1 });
+        assert_eq!(body.receive(b"he", false), Delivery::TooLong);
+        assert!(!body.attach(Taker::Pieces));
+        assert_eq!(body.receive(b"llo", false), piece(b"llo", false));
+    }
+
+    #[test]
+    fn only_a_body_that_nobody_takes_is_paused_and_only_once() {
+        let large = vec![0; UNCLAIMED_BODY + 1];
+        let mut body = RequestBody::new(BodyLength::Chunked);
+        body.receive(&large[1..], false);
+        assert!(!body.must_pause());
+        body.receive(b"x", false);
+        assert!(body.must_pause());
+        assert!(!body.must_pause());
+        body.attach(Taker::Whole { max: MAX_COLLECTED });
+        assert!(body.resume());
+        assert!(!body.resume());
+        body.receive(&large, false);
+        assert!(!body.must_pause());
+
+        let mut complete = RequestBody::new(BodyLength::Fixed(large.len() as u64));
+        complete.receive(&large, true);
+        assert!(!complete.must_pause(), "nothing more will come");
+    }
+}
