@@ -1,11 +1,11 @@
-//! How much memory a buffer that is used again and again keeps in between: as much as it has needed lately.
+//! How much capacity a reused buffer keeps between two uses: as much as its latest uses needed.
 
-/// What a buffer has needed lately, in bytes.
+/// What the latest uses of a buffer needed, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CapacityHint(usize);
 
 impl CapacityHint {
-    /// Empties `buffer` for its next use. Capacity beyond what is needed as a rule goes back to the allocator, so that one
+    /// Empties `buffer` for its next use. Capacity beyond what it usually needs goes back to the allocator, so that one
     /// large message does not stay with the process; but a stream of large ones does not pay for fresh memory each time,
     /// which costs more than copying them.
     pub fn clear(&mut self, buffer: &mut Vec<u8>) {
@@ -15,9 +15,9 @@ impl CapacityHint {
     }
 }
 
-/// Kept in any case. A batch of small messages stays far below it.
+/// Capacity, in bytes, that is always kept. A batch of small messages stays far below it.
 pub const MIN_CAPACITY: usize = 256 * 1024;
-/// Never kept more. Holds what a worker hands over in one pass while several large bodies arrive.
+/// Capacity, in bytes, that is kept at most. Holds what a worker hands over in one pass while several large bodies arrive.
 pub const MAX_CAPACITY: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! The child apps of an acceptor app: changed by its Node thread, asked by the workers that accept.
+//! The child apps of an acceptor app. Its Node thread changes the list; the workers that accept connections read it.
 
 use super::id::Descriptor;
 use super::sync::{Mutex, lock};
 
-/// Who takes over accepted connections, in turn. Nobody, for most apps.
+/// The apps that take over accepted connections, round robin. Empty for most apps.
 #[derive(Debug, Default)]
 pub struct Children {
     state: Mutex<State>,
@@ -12,7 +12,7 @@ pub struct Children {
 #[derive(Debug, Default)]
 struct State {
     children: Vec<Descriptor>,
-    /// Position of the one whose turn is next.
+    /// Position of the child that gets the next connection.
     turn: usize,
 }
 
@@ -41,7 +41,7 @@ impl Children {
         lock(&self.state).children.is_empty()
     }
 
-    /// Whose turn it is.
+    /// The child that gets the next connection; `None` if there is none.
     #[must_use]
     pub fn next(&self) -> Option<Descriptor> {
         let mut state = lock(&self.state);

@@ -25,7 +25,7 @@ use crate::protocol::websocket::{Agreement, MessageKind};
 /// One thing to do. A command for a connection that is gone, or for an earlier request of it, does nothing.
 #[derive(Debug)]
 pub enum Command {
-    /// Serve the connections of an app this way from now on.
+    /// Set or replace the setup with which new connections of an app are served.
     SetUpApp(Box<SetupOrder>),
     /// Accept connections from a socket that is bound and listening already.
     Listen(Box<ListenOrder>),
@@ -36,7 +36,7 @@ pub enum Command {
         /// Released when the socket is closed, because the caller promises a free port on return.
         done: Arc<Latch>,
     },
-    /// Close every listening socket of an app. Who is connected already, and waits to be accepted, is accepted before.
+    /// Close every listening socket of an app. Connections that already wait in its backlog are accepted before.
     StopAccepting {
         /// The app and the epoch that ends.
         app: AppId,
@@ -47,7 +47,7 @@ pub enum Command {
     AdoptConnection(Box<Adoption>),
     /// Open a WebSocket to a server.
     Connect(Box<ConnectOrder>),
-    /// Give up a connect, unless it has ended; Node's thread knows.
+    /// Cancel a connect, unless it has ended. No event follows: Node's thread has told the application.
     CancelConnect {
         /// Which one.
         client: ClientId,
@@ -55,13 +55,13 @@ pub enum Command {
     /// End some connections on which no request is under way: the process has no descriptors left. Sent by the worker that
     /// could not accept.
     MakeRoom,
-    /// Go on with a TLS handshake that has told (`ServerNameWanted`) which name it wants: by now the name is known, or it
-    /// will not be.
+    /// Resume a TLS handshake that was suspended with `ServerNameWanted`. JavaScript has been asked: the name is in the
+    /// table now, or the default certificate answers.
     ResumeHandshake {
         /// Which connection.
         connection: ConnectionId,
     },
-    /// Drop a connection, whatever goes on there; the application knows and its handlers have run.
+    /// Drop a connection in whatever state it is. No event follows: the handlers of the application have run.
     CloseConnection {
         /// Which one.
         connection: ConnectionId,
@@ -73,23 +73,23 @@ pub enum Command {
         /// Released when they are closed.
         done: Arc<Latch>,
     },
-    /// More output of an app waits than may, and perhaps too much of it here.
+    /// The output of an app exceeds `maxBufferedOutput`: close its slowest connections on this worker, as far as needed.
     Relieve {
         /// Its number.
         app: u32,
     },
-    /// Tell (`AppEnded`) when no connection of an app is left, of whatever epoch; at once if there is none.
+    /// Send `AppEnded` once no connection of an app is left, of any epoch; at once if there is none.
     AwaitEnd {
         /// Its number.
         app: u32,
     },
-    /// Forget an app, of which no connection is left and none will come.
+    /// Remove an app of which no connection is left and none will come.
     ForgetApp {
         /// Its number, which may be given to another one.
         app: u32,
     },
-    /// End every connection of an app in good order, and by force what is left in the end (`app.shutdown()`). Comes
-    /// behind [`Self::StopAccepting`], so there will be no further ones.
+    /// Close every connection of an app gracefully, and drop those left at the timeout (`app.shutdown()`). Follows
+    /// [`Self::StopAccepting`], so there will be no further ones.
     ShutDownApp(Arc<ShutdownOrder>),
 
     /// Answer in one go: head, framing and whole body.
@@ -109,17 +109,17 @@ pub enum Command {
         to: ResponseId,
         /// Status line text and field block.
         head: HeadBytes,
-        /// How the end of the body is told.
+        /// How the end of the body is marked.
         framing: Framing,
     },
-    /// Keep books of the body that follows.
+    /// Record in a ledger how much of the body that follows is written.
     MeterResponse {
         /// Whose body.
         to: ResponseId,
-        /// The books.
+        /// Shared with Node's thread.
         ledger: Arc<Ledger>,
     },
-    /// Tell (`ResponseWritable`) when little is queued any more, at once if that is so already.
+    /// Send `ResponseWritable` once most of what is queued is written; at once if that is so already.
     NotifyWritable {
         /// Whose body.
         to: ResponseId,
@@ -143,7 +143,7 @@ pub enum Command {
         /// Which one.
         to: ResponseId,
     },
-    /// Stop reading: nobody takes the request body, or `res.pause()`. The peer feels it as TCP back-pressure.
+    /// Stop reading: the request body has no handler, or `res.pause()` was called. TCP flow control slows the peer down.
     PauseReading {
         /// Whose body.
         to: ResponseId,
@@ -167,7 +167,7 @@ pub enum Command {
         agreement: Option<Agreement>,
         /// The rules of the route.
         rules: Arc<Rules>,
-        /// The books of the new WebSocket.
+        /// The output accounting of the new WebSocket, shared with Node's thread.
         ledger: Arc<Ledger>,
     },
 
@@ -182,7 +182,7 @@ pub enum Command {
         /// Whether to compress it, if that was negotiated.
         compress: bool,
     },
-    /// Send a part of a message. In between come no other messages of Node's thread but those that are published.
+    /// Send a fragment of a message. Between two fragments Node's thread sends no other message here, except published ones.
     SendFragment {
         /// Where to.
         connection: ConnectionId,
@@ -209,7 +209,7 @@ pub enum Command {
         /// Reason, UTF-8.
         reason: Slice,
     },
-    /// Say the last word: Node's thread knows that the WebSocket is closed, and what it sent before is in front of this.
+    /// Send the Close frame that is owed: the close handler has run, and everything it sent is queued before this.
     ConcludeWebSocket {
         /// Which one.
         connection: ConnectionId,
@@ -219,12 +219,12 @@ pub enum Command {
         /// Which one.
         connection: ConnectionId,
     },
-    /// Close it, because its backlog exceeds `maxBackpressure`. Node's thread hears of it (`WebSocketClosed`).
+    /// Close it, because its backlog exceeds `maxBackpressure`. `WebSocketClosed` follows.
     LimitWebSocket {
         /// Which one.
         connection: ConnectionId,
     },
-    /// Tell (`Drained`) when nothing is queued any more, at once if that is so already.
+    /// Send `Drained` once nothing is queued; at once if that is so already.
     NotifyDrain {
         /// Which one.
         connection: ConnectionId,
@@ -247,7 +247,7 @@ pub enum Command {
     Publish {
         /// The topic.
         topic: TopicId,
-        /// The publishing WebSocket, which does not hear itself.
+        /// The publishing WebSocket, which gets no copy.
         except: Option<ConnectionId>,
         /// Text or binary.
         kind: MessageKind,
@@ -257,8 +257,8 @@ pub enum Command {
         compress: bool,
     },
 
-    /// Write what the kernel takes of this connection's output, then release the latch: Node's thread wants to know how much
-    /// that is.
+    /// Write what the kernel takes of this connection's output, then release the latch: Node's thread waits for the
+    /// resulting backlog.
     WriteConnection {
         /// Which one.
         connection: ConnectionId,
@@ -317,7 +317,7 @@ pub struct Adoption {
     pub socket: Socket,
     /// Whose connection it is.
     pub app: AppId,
-    /// The peer's address, as it was told when the connection was accepted, or by whoever knows it better.
+    /// The peer's address as reported by the accept or by the caller; `None` if there is none (Unix socket) or it is unknown.
     pub address: Option<SocketAddr>,
     /// Released when the connection counts as one of the worker's.
     pub done: Option<Arc<Latch>>,

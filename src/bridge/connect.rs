@@ -1,4 +1,4 @@
-//! A WebSocket that is to be opened to a server (`uWS.connect`), and what came of it.
+//! A WebSocket that is to be opened to a server (`uWS.connect`), and the outcome.
 
 use std::time::Duration;
 
@@ -24,11 +24,11 @@ pub struct ConnectOrder {
     pub tls: Option<ClientTls>,
     /// Request and expectations.
     pub handshake: ClientHandshake,
-    /// How long all of it may take; `None` is as long as the system has patience.
+    /// From the name lookup to the server's response; `None` leaves it to the timeouts of the system.
     pub timeout: Option<Duration>,
     /// The options of the WebSocket.
     pub rules: Arc<Rules>,
-    /// Its books.
+    /// Its output accounting, shared with Node's thread.
     pub ledger: Arc<Ledger>,
 }
 

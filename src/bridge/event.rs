@@ -1,5 +1,5 @@
-//! What happened on a worker, as told to Node's thread. Events are past facts; their payloads lie in one arena per
-//! batch, so an event costs no allocation.
+//! What happened on a worker, reported to Node's thread. Events are named in the past tense; their payloads lie in one
+//! arena per batch, so an event costs no allocation.
 
 use super::capacity_hint::CapacityHint;
 use super::connect::ConnectOutcome;
@@ -59,20 +59,20 @@ fn narrow(length: usize) -> u32 {
 /// event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A connection was accepted, of an app that wants to know; if a header of the PROXY protocol may come first, once it
-    /// is known whether it did. First event of the connection.
+    /// A connection of an app with a connection filter was accepted; if a PROXY header may come first, once it has been
+    /// read or is known to be absent. First event of the connection.
     ConnectionOpened {
         /// Which connection.
         connection: ConnectionId,
         /// Position of its [`OpeningRecord`] in the batch.
         record: u32,
     },
-    /// A connection that had been told as opened serves its peer no more. Behind every other event of it.
+    /// A connection for which `ConnectionOpened` was sent is closed. Its last event.
     ConnectionClosed {
         /// Which connection.
         connection: ConnectionId,
     },
-    /// A TLS handshake asks for a server name that the app does not know, and waits: nothing comes of this connection
+    /// A TLS handshake asks for a server name that the app does not know, and is suspended: this connection has no events
     /// until [`super::command::Command::ResumeHandshake`].
     ServerNameWanted {
         /// Which connection.
@@ -86,7 +86,7 @@ pub enum Event {
     RequestReceived {
         /// Where it came in.
         connection: ConnectionId,
-        /// Which of that connection's requests it is.
+        /// Ordinal of the request on its connection.
         request: RequestNumber,
         /// Position of its [`RequestRecord`] in the batch.
         record: u32,
@@ -102,14 +102,14 @@ pub enum Event {
         /// Whether the body is complete.
         last: bool,
     },
-    /// Most of what was queued of a response is written, after Node's thread had asked to be told.
+    /// Most of what was queued of a response is written. Answers `NotifyWritable`.
     ResponseWritable {
         /// Which connection.
         connection: ConnectionId,
         /// Whose response.
         request: RequestNumber,
     },
-    /// The connection died before the response was complete. Last event of an HTTP connection.
+    /// The connection ended before the response was complete. Last event of an HTTP connection.
     ResponseAborted {
         /// Which connection.
         connection: ConnectionId,
@@ -141,7 +141,7 @@ pub enum Event {
         /// At most 125 bytes.
         payload: Slice,
     },
-    /// A published message was not sent to this subscriber, because its backlog exceeds `maxBackpressure`. Only told
+    /// A published message was not sent to this subscriber, because its backlog exceeds `maxBackpressure`. Sent only
     /// where there is a `dropped` handler, and only while Node's thread keeps up.
     MessageDropped {
         /// Who missed it.
@@ -150,15 +150,15 @@ pub enum Event {
         kind: MessageKind,
         /// The message. Shared by all who missed it.
         payload: Slice,
-        /// How many more this subscriber has missed since it was told last.
+        /// How many more messages this subscriber has missed since the last such event.
         unreported: u32,
     },
-    /// Everything queued for the socket was written, after Node's thread had asked to be told.
+    /// Everything queued for the socket is written. Answers `NotifyDrain`.
     Drained {
         /// Which connection.
         connection: ConnectionId,
     },
-    /// The peer's Close frame arrived, or the connection died without one. Last event of a WebSocket.
+    /// The peer's Close frame arrived, or the connection ended without one. Last event of a WebSocket.
     WebSocketClosed {
         /// Which connection.
         connection: ConnectionId,
@@ -176,7 +176,7 @@ pub enum Event {
         /// Position of its [`ConnectOutcome`] in the batch.
         record: u32,
     },
-    /// No connection of an app is left on this worker, of those that there were at the time of `AwaitEnd`.
+    /// None of the connections that an app had on this worker at the time of `AwaitEnd` is left.
     AppEnded {
         /// Its number.
         app: u32,
@@ -239,7 +239,7 @@ pub struct EventBatch {
     pub connects: Vec<Option<ConnectOutcome>>,
     /// One record for each [`Event::RequestReceived`].
     pub requests: Vec<RequestRecord>,
-    /// What TLS handshakes told about the clients of the requests. Few have anything to tell.
+    /// TLS details of the clients of the requests; only where there are any.
     pub tls_peers: Vec<Arc<TlsPeerInfo>>,
     /// The header fields of all requests, in wire order.
     pub fields: Vec<HeaderField>,
@@ -310,7 +310,7 @@ impl EventBatch {
         self.requests.push(record);
     }
 
-    /// The request that was added last is from a client of whom its TLS handshake told this.
+    /// Attaches TLS details of the client to the request that was added last.
     pub fn note_tls_peer(&mut self, tls_peer: &Arc<TlsPeerInfo>) {
         if let Some(request) = self.requests.last_mut() {
             request.tls_peer = Some(narrow(self.tls_peers.len()));
@@ -330,7 +330,7 @@ impl EventBatch {
     }
 }
 
-/// What the end of a connect counts, in bytes: a response head and what it is kept in.
+/// Weight of a [`ConnectOutcome`], in bytes: a response head and its allocations.
 const CONNECT_WEIGHT: usize = 1024;
 
 #[cfg(test)]

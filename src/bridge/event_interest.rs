@@ -1,4 +1,4 @@
-//! What Node's thread wants to hear of beyond what the handlers of the routes ask for.
+//! Events that Node's thread wants in addition to those with a handler on the route.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,13 +9,13 @@ pub struct EventInterest {
 }
 
 impl EventInterest {
-    /// From the next command on, every published message that is dropped is told, or only those that a `dropped` handler
-    /// asks for. Relaxed: the queue that carries the next publication orders the two.
+    /// Sets whether every dropped published message is reported, or (`false`) only those on routes with a `dropped` handler.
+    /// Holds from the next command on. Relaxed: the queue that carries the next publication orders the two.
     pub fn set_dropped_messages(&self, wanted: bool) {
         self.dropped_messages.store(wanted, Ordering::Relaxed);
     }
 
-    /// Whether every published message that is dropped is to be told.
+    /// Whether every published message that is dropped is reported.
     #[must_use]
     pub fn dropped_messages(&self) -> bool {
         self.dropped_messages.load(Ordering::Relaxed)

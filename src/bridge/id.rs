@@ -15,7 +15,7 @@ impl WorkerId {
 }
 
 /// One connection of one worker. A slot is reused after its connection is gone, with the next generation, so a
-/// late event or command for the earlier connection names nobody.
+/// late event or command for the earlier connection has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionId {
     /// The worker that owns the socket.
@@ -76,8 +76,8 @@ impl AppId {
     }
 }
 
-/// An app as other environments know it. Given out once in a process, and not to be guessed: a number that was meant to
-/// name something else names nothing.
+/// An app as other environments address it. Random and unique in the process, so that no other number in the application
+/// is taken for one by accident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Descriptor(pub u64);
 

@@ -1,16 +1,16 @@
-//! Waiting for the workers to have done what they were told.
+//! Lets Node's thread wait until workers have carried out a command.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::patience::wait_while;
 
-/// Counts down to zero once. Node's thread waits on it; each worker that was asked releases it.
+/// Counts down to zero once. Node's thread waits on it; each worker that got the command releases it.
 #[derive(Debug)]
 pub struct Latch {
     /// Workers that have not answered yet.
     outstanding: Mutex<usize>,
-    /// Told when `outstanding` reaches zero.
+    /// Notified when `outstanding` reaches zero.
     done: Condvar,
 }
 

@@ -1,5 +1,5 @@
-//! The books of the output of one WebSocket or one response, shared by the two threads: what `getBufferedAmount()` reads,
-//! and what `tryEnd` is guided by.
+//! Accounting of the output of one WebSocket or one response, shared by worker and Node's thread. `getBufferedAmount()`
+//! and `tryEnd` read it.
 
 use super::sync::{AtomicU64, Ordering};
 
@@ -18,8 +18,8 @@ pub struct Ledger {
 impl Ledger {
     /// The worker's entry after a flush.
     ///
-    /// What Node's thread tells is [`Self::held`], a single number: a message that moves from the way to the worker into
-    /// its backlog is counted in one of the two, never in both and never in none.
+    /// Node's thread reports [`Self::held`], a single number: a message that moves from the command queue into the
+    /// worker's backlog is counted in one of the two, never in both and never in none.
     pub fn record(&self, applied: u64, backlog: u64) {
         // Release (both): whoever sees what the worker did last sees what it did before.
         self.backlog.store(backlog, Ordering::Release);

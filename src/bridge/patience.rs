@@ -1,5 +1,5 @@
-//! Waiting for another thread, for a while. It is waited a little at a time: if the process is stopped meanwhile, that counts as
-//! one step, and the other thread has its time all the same.
+//! Waiting for another thread with a timeout. The wait is divided into short steps: if the process is suspended
+//! (`SIGSTOP`) meanwhile, that counts as one step, and the other thread still gets its time.
 
 use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,5 +22,5 @@ pub fn wait_while<'m, T>(
     guard
 }
 
-/// How long to wait at a time.
+/// Length of one step.
 const STEP: Duration = Duration::from_millis(50);

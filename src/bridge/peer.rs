@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 pub struct Peer {
     /// The other end of the socket; `None` on a Unix socket.
     pub address: Option<SocketAddr>,
-    /// For whom a trusted proxy says it speaks; `None` without one.
+    /// The client's address as reported by a trusted proxy; `None` without one.
     pub proxied: Option<SocketAddr>,
 }
 
-/// The same for those who keep it long: as large as one address, as hardly any connection has two.
+/// The same in compact form, for storage per connection: as large as one address, because few connections have two.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum KeptPeer {
     /// A Unix socket.

@@ -85,7 +85,7 @@ struct UplinkState {
     choked: bool,
     /// Connections that the worker serves at the moment: as long as there are any, Node must not exit.
     population: usize,
-    /// The worker has had nothing to do for a while, and has nothing that its thread is needed for.
+    /// The worker has been idle for a while: it has no socket and no work.
     rests: bool,
 }
 
@@ -130,7 +130,7 @@ impl Uplink {
         }
     }
 
-    /// Worker: whether its thread is needed for nothing. Node's thread is woken when it is not, to end it.
+    /// Worker: whether it is idle, with no socket and no work. Node's thread is then woken, to end the worker's thread.
     pub fn report_rest(&self, rests: bool) {
         lock(&self.state).rests = rests;
         if rests {
@@ -138,7 +138,7 @@ impl Uplink {
         }
     }
 
-    /// Node's thread: whether the worker's thread was needed for nothing when it last looked.
+    /// Node's thread: whether the worker's thread was idle when it last reported.
     #[must_use]
     pub fn rests(&self) -> bool {
         lock(&self.state).rests

@@ -1,4 +1,4 @@
-//! One record of what happened inside, on its way to whoever reads the log.
+//! One log record.
 
 /// The severity of a record, highest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,16 +82,16 @@ pub struct Field {
 pub struct Record {
     /// How important it is.
     pub level: Level,
-    /// The module that speaks.
+    /// The module that logs, as in `tracing`.
     pub target: &'static str,
-    /// What happened. A fixed text, without anything of a peer.
+    /// What happened. A fixed text that contains nothing a peer has sent.
     pub message: String,
     /// Details of the record, then those of its connection.
     pub fields: Vec<Field>,
 }
 
 impl Record {
-    /// Tells that others are missing. As important as records get, because whoever reads them misses something.
+    /// A record that says how many others were lost. ERROR level, so that every reader gets it.
     #[must_use]
     pub fn of_loss(target: &'static str, message: &str, count: u64) -> Self {
         let fields = vec![Field { name: "count", value: Value::Number(count as f64) }];

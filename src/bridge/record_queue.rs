@@ -1,7 +1,7 @@
-//! Records on their way to the listener of one environment: from any thread, to Node's.
+//! Queue of log records for the listener of one environment: from any thread to Node's.
 //!
-//! Unlike events, records may be lost: a listener that does not keep up must slow nobody down and fill no memory. It
-//! is told how many it missed.
+//! Unlike events, records may be lost: a listener that does not keep up must neither slow other threads down nor use
+//! unbounded memory. A record tells it how many it missed.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! What a `ws` route allows its WebSockets, shared by all of them.
+//! The options of a `ws` route, shared by all its WebSockets.
 
 use crate::protocol::websocket::WebSocketLimits;
 
@@ -11,7 +11,7 @@ pub struct Rules {
     pub max_backpressure: u64,
     /// What becomes of a WebSocket whose message is dropped.
     pub on_limit: OnLimit,
-    /// Whether Node's thread wants to hear of published messages that are dropped: there is a `dropped` handler.
+    /// Whether dropped published messages are reported: the route has a `dropped` handler.
     pub reports_drops: bool,
 }
 

@@ -8,19 +8,19 @@ use crate::protocol::http::limits::HttpLimits;
 use crate::protocol::proxy::{Presence, TrustedPeers};
 use crate::tls::setup::TlsSetup;
 
-/// Told to every worker before the first connection of the app can reach it, and again when it changes; connections
-/// that are open by then stay as they are.
+/// Sent to every worker before the first connection of the app can reach it, and again when it changes. Connections
+/// keep the setup with which they were accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppSetup {
-    /// Whether Node's thread wants to hear when connections open and close.
+    /// Whether the opening and closing of connections is reported: the app has a connection filter.
     pub watched: bool,
     /// What it allows its clients.
     pub limits: Arc<HttpLimits>,
-    /// Bytes of output that may wait on all its connections together; any number with 0.
+    /// Bytes of output that may wait on all its connections together (`maxBufferedOutput`); 0 is no limit.
     pub max_buffered_output: u64,
-    /// Who may send a header of the PROXY protocol; nobody, mostly.
+    /// Peers that may send a header of the PROXY protocol; none by default.
     pub proxy: Option<ProxySetup>,
-    /// How the system watches over its TCP connections.
+    /// TCP keep-alive and timeout of its connections.
     pub tcp: TcpOptions,
     /// How its connections are secured; `None` for an app that speaks plain HTTP.
     pub tls: Option<Arc<TlsSetup>>,
@@ -29,7 +29,7 @@ pub struct AppSetup {
 /// The option `proxyProtocol` of an app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxySetup {
-    /// Whose headers are read.
+    /// Peers whose headers are read.
     pub trust: TrustedPeers,
     /// Whether they have to send one.
     pub presence: Presence,
@@ -42,6 +42,6 @@ pub struct SetupOrder {
     pub app: AppId,
     /// From now on.
     pub setup: AppSetup,
-    /// Where the workers count what becomes of it, by the number of the worker. Always the same for an app.
+    /// Its statistics, by the number of the worker. Always the same for an app.
     pub tallies: Arc<[Arc<Tally>]>,
 }

@@ -1,4 +1,4 @@
-//! What an app has gone through on one worker, in numbers. The worker counts, Node's thread reads whenever it likes.
+//! Statistics of one app on one worker. The worker counts; Node's thread reads at any time.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ pub struct Counter(AtomicU64);
 
 impl Counter {
     /// Counts up. To be called by the one thread that owns the counter: a load and a store cost what a plain addition
-    /// does, where `fetch_add` would lock the bus. Relaxed, because no other data hang on the number.
+    /// does, where `fetch_add` would lock the bus. Relaxed, because the number guards no other data.
     pub fn add(&self, count: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
     }
@@ -23,15 +23,14 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(count), Ordering::Relaxed);
     }
 
-    /// The number of this moment.
+    /// The current value.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Counters of one app on one worker. What it does belongs to the worker alone: aligned, so that two workers never write
-/// to the same pair of cache lines.
+/// Counters of one app on one worker. Aligned to two cache lines, so that workers do not share them (false sharing).
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Tally {

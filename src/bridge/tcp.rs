@@ -1,11 +1,11 @@
-//! How the system watches over the TCP connections of an app, told to the workers with its setup.
+//! TCP options of an app: keep-alive probes and the timeout for unacknowledged data. Part of its setup.
 
 use std::time::Duration;
 
 /// The options of an app; by default the system is left as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpOptions {
-    /// Probes on connections on which nothing moves (`SO_KEEPALIVE`); none by default.
+    /// Probes on idle connections (`SO_KEEPALIVE`); none by default.
     pub keep_alive: Option<KeepAlive>,
     /// How long what was sent may stay without acknowledgement, or the peer's window closed (`TCP_USER_TIMEOUT`, RFC 5482).
     /// `None` leaves it to the system: about a quarter of an hour, and for ever.

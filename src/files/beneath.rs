@@ -1,6 +1,5 @@
-//! Opening below a folder, on Unix. Whoever checks a path and then uses it is too late: meanwhile somebody may have put a
-//! link in the place of a folder on the way. So the path is not checked; the kernel is asked to open it and to refuse what
-//! leaves the folder.
+//! Opens files below a folder, on Unix, without a race between check and use: a path that was checked may have become a
+//! link when it is opened. So the kernel is asked to open it and to refuse what leaves the folder.
 //!
 //! - Linux 5.6 and newer: `openat2` with `RESOLVE_BENEATH` follows links as long as they stay below.
 //! - That refuses links to absolute paths, and those that leave the folder and come back, wherever they end. For them the
@@ -28,7 +27,7 @@ pub fn open(folder: &Path, relative: &Path) -> io::Result<File> {
     Ok(walk(folder, &real_path(folder, relative)?)?.into())
 }
 
-/// Opens whatever lies at `path`.
+/// Opens `path`, wherever its links lead.
 pub fn open_anywhere(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(FILE.bits()).open(path)
 }
@@ -42,7 +41,7 @@ pub fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// Where a file really is, relative to the folder: true for a moment in the past.
+/// The real path of a file, relative to the folder, which may have changed since.
 fn real_path(folder: &Path, relative: &Path) -> Result<PathBuf, Errno> {
     let real = folder.join(relative).canonicalize().map_err(errno_of)?;
     real.strip_prefix(folder).map(Path::to_path_buf).map_err(|_| Errno::EXDEV)
@@ -113,7 +112,7 @@ mod kernel {
         Err(Errno::EAGAIN)
     }
 
-    /// How often to try again. Whoever goes on renaming shall not have a thread for that long.
+    /// How often to try again: somebody who goes on renaming must not block a thread for long.
     const ATTEMPTS: usize = 16;
 }
 

@@ -19,7 +19,7 @@ pub fn open(folder: &Path, relative: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens whatever lies at `path`.
+/// Opens `path`, wherever its links lead.
 pub fn open_anywhere(path: &Path) -> io::Result<File> {
     #[cfg(windows)]
     {

@@ -14,7 +14,7 @@ use super::by_path as system;
 #[derive(Debug)]
 pub struct OpenFile {
     file: File,
-    /// What it is.
+    /// Its kind, size and time of modification when it was opened.
     pub metadata: FileMetadata,
 }
 
@@ -56,7 +56,7 @@ impl OpenFile {
     /// Blocks as long as the file system does, but not for a FIFO without a writer.
     ///
     /// # Errors
-    /// What the system says. `EXDEV`, `ELOOP`, `ENOTDIR` or `EAGAIN` for what does not lie below the folder
+    /// Those of the system. `EXDEV`, `ELOOP`, `ENOTDIR` or `EAGAIN` for what does not lie below the folder
     /// ([`io::ErrorKind::NotFound`] where there are no such numbers).
     pub fn open(folder: &Path, relative: &Path, links: Links) -> io::Result<Self> {
         let file = match links {
@@ -70,7 +70,7 @@ impl OpenFile {
     /// Reads up to `length` bytes from `position` on; less only where the file ends.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub fn read(&self, position: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
         let mut filled = 0;

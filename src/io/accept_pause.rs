@@ -1,5 +1,5 @@
-//! When the system gives no connection out, or has no means to serve one, mostly for want of a descriptor: how long it was
-//! like that, told in two lines of the log however often it was tried.
+//! Periods in which accepting fails, usually for lack of file descriptors. Each is logged with two records, however many
+//! attempts failed.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ pub struct AcceptPause {
     since: Timestamp,
     /// When it failed last.
     last: Timestamp,
-    /// How often it was tried in vain.
+    /// Number of failed attempts.
     failures: u64,
 }
 
-/// What a pause amounted to.
+/// Summary of a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// From the first failure to the last.
     pub duration: Duration,
-    /// How often it was tried in vain.
+    /// Number of failed attempts.
     pub failures: u64,
 }
 
 impl AcceptPause {
-    /// Takes note of a failure. Returns whether it is the first one of a pause, which is to be told.
+    /// Records a failure. Returns whether it is the first of a pause, which is to be logged.
     pub fn fail(pause: &mut Option<Self>, now: Timestamp) -> bool {
         let is_first = pause.is_none();
         let pause = pause.get_or_insert(Self { since: now, last: now, failures: 0 });
@@ -35,21 +35,20 @@ impl AcceptPause {
         is_first
     }
 
-    /// When it is over if nothing fails until then. Somebody who takes the last descriptor again and again is not to be
-    /// told of each time.
+    /// When the pause is over if nothing fails until then. Failures with short intervals between them are one pause.
     #[must_use]
     pub fn end(&self) -> Timestamp {
         self.last + QUIET
     }
 
-    /// Ends a pause that is over. Returns what is to be told then.
+    /// Ends a pause that is over. Returns the summary to be logged.
     pub fn finish(pause: &mut Option<Self>, now: Timestamp) -> Option<Summary> {
         let Self { since, last, failures } = pause.take_if(|pause| pause.end() <= now)?;
         Some(Summary { duration: last.since(since), failures })
     }
 }
 
-/// How long nothing has to fail.
+/// Time without failure after which a pause is over.
 const QUIET: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! How much output of an app may wait for slow readers, all its connections together (`maxBufferedOutput`).
 //!
-//! Every worker counts what waits on its own connections. Beyond the limit all of them end those who have not taken anything
-//! for a while. If that is not enough, those workers on which more than their share waits end others, too.
+//! Every worker counts the output that waits on its own connections. Beyond the limit all workers close connections whose
+//! peers have read nothing for a while. If that is not enough, workers with more than their share close others, too.
 
 use std::collections::HashMap;
 
@@ -29,16 +29,16 @@ struct Budget {
 /// By how much a budget is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Excess {
-    /// Bytes that have to go, here or elsewhere, as far as somebody is slow.
+    /// Bytes by which the app exceeds its limit, on all workers: slow peers are closed for them.
     pub wanted: u64,
-    /// Bytes that have to go here in any case.
+    /// Bytes by which this worker exceeds its share: connections are closed for them in any case.
     pub needed: u64,
     /// How many workers share the connections.
     pub workers: usize,
 }
 
 impl Budgets {
-    /// From now on so much of an app may wait; any amount with 0.
+    /// Sets the limit of an app, in bytes; 0 is none.
     pub fn set(&mut self, app: u32, limit: u64, tallies: Arc<[Arc<Tally>]>, worker: WorkerId) {
         if limit == 0 || worker.index() >= tallies.len() {
             self.forget(app);
@@ -47,12 +47,12 @@ impl Budgets {
         }
     }
 
-    /// The app is gone.
+    /// Removes an app.
     pub fn forget(&mut self, app: u32) {
         self.by_app.remove(&app);
     }
 
-    /// More waits than before, here or, as another worker says, elsewhere.
+    /// Output of an app has grown, here or, as another worker reports, there. The app is checked at the end of the pass.
     pub fn note_growth(&mut self, app: u32) {
         let is_exceeded = self.by_app.get(&app).is_some_and(|budget| budget.total() > budget.limit);
         if is_exceeded && !self.exceeded.contains(&app) {
@@ -85,7 +85,7 @@ impl Budget {
         let workers = self.tallies.len();
         let share = self.limit / workers as u64;
         let own = self.tallies[self.worker.index()].backlog.get();
-        // A little more than has to be, so that not every further byte is a reason to look for the slowest again.
+        // A little more than necessary, so that not every further byte starts the search for the slowest again.
         let spare = |bytes: u64| bytes - bytes / SPARE;
         let wanted = total - spare(self.limit);
         let is_urgent = total > self.limit.saturating_add(self.limit / SPARE);

@@ -40,7 +40,7 @@ pub struct Context {
     pub topics: TopicSubscribers,
     /// Compressors and decompressors of its WebSockets.
     pub codecs: Codecs,
-    /// What is counted.
+    /// Statistics.
     pub tallies: Tallies,
     /// How much output of each app may wait.
     pub budgets: Budgets,

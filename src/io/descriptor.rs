@@ -1,5 +1,5 @@
-//! The apps of the process that others may hand connections to, by [`Descriptor`]. They live in other environments
-//! (`worker_threads`), come and go, and may go while a connection is on its way.
+//! Registry of the apps of the process that can be handed connections, by [`Descriptor`]. They belong to other environments
+//! (`worker_threads`), and may be closed while a connection is on its way.
 //!
 //! ```text
 //!   acceptor's worker ── accept ──► Children: whose turn? ──► this registry: where is that? ──► downlink of a worker there
@@ -35,12 +35,12 @@ pub struct Home {
 
 static HOMES: LazyLock<RwLock<HashMap<Descriptor, Home>>> = LazyLock::new(RwLock::default);
 
-/// Keeps an app known to others, until it is dropped.
+/// Registers an app until this is dropped.
 #[derive(Debug)]
 pub struct Registration(Descriptor);
 
 impl Registration {
-    /// Makes an app known.
+    /// Registers an app.
     #[must_use]
     pub fn new(home: Home) -> Self {
         let mut homes = HOMES.write().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +69,7 @@ impl Drop for Registration {
     }
 }
 
-/// Whether an app is known by this number now.
+/// Whether an app is registered under this number.
 #[must_use]
 pub fn is_known(descriptor: Descriptor) -> bool {
     HOMES.read().unwrap_or_else(PoisonError::into_inner).contains_key(&descriptor)
@@ -108,7 +108,7 @@ pub fn ask_for_room(own: &Arc<Peers>) {
 fn send(child: Descriptor, socket: Socket, peer: Option<SocketAddr>) -> Result<(), Socket> {
     let homes = HOMES.read().unwrap_or_else(PoisonError::into_inner);
     let Some(home) = homes.get(&child) else { return Err(socket) };
-    // Relaxed: it only spreads.
+    // Relaxed: the counter only spreads connections.
     let turn = home.turn.fetch_add(1, Ordering::Relaxed);
     let worker = home.share[turn % home.share.len()];
     let adoption = Adoption { socket, app: home.app, address: peer, done: None };

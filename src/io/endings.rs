@@ -1,4 +1,4 @@
-//! Apps of which Node's thread wants to hear when no connection is left on a worker.
+//! Apps for which Node's thread is notified when no connection is left on a worker.
 
 /// See the top of the file.
 #[derive(Debug, Default)]
@@ -12,7 +12,7 @@ struct Ending {
 }
 
 impl Endings {
-    /// An app is waited for that has `left` connections. Those that come in the meantime are not meant.
+    /// Starts to watch an app that has `left` connections. Later connections do not count.
     pub fn begin(&mut self, app: u32, left: usize) {
         self.0.push(Ending { app, left });
     }

@@ -1,5 +1,5 @@
-//! How much memory the process may use, as far as the system tells: the least of what the machine has and of what its
-//! control groups allow, which is what containers are made of.
+//! How much memory the process may use: the minimum of the machine's memory and the limits of its control groups, which
+//! containers have.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ pub fn available() -> Option<u64> {
     })
 }
 
-/// What the files of Linux say, which `read` reads.
+/// The minimum according to the files of Linux, which `read` returns.
 fn smallest(read: impl Fn(&str) -> Option<String>) -> Option<u64> {
     let machine = read("/proc/meminfo").and_then(|text| total_of(&text));
     let groups = read("/proc/self/cgroup").unwrap_or_default();

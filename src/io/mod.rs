@@ -1,5 +1,5 @@
-//! Sockets, timers and time: the I/O threads. No napi. Everything a worker learns leaves it as an event, everything
-//! it does was a command, and every rule of HTTP or WebSocket it obeys stands in `protocol/`.
+//! The I/O threads: sockets, timers and time. No napi. A worker reports with events, acts on commands, and leaves every rule
+//! of HTTP and WebSocket to `protocol/`.
 
 pub mod accept_pause;
 pub mod adoption;

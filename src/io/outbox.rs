@@ -73,7 +73,7 @@ impl Outbox {
         let before = self.tail.len() - self.written;
         if data.len() >= THROUGH_FROM && self.queue.is_none() && before <= MAX_BEFORE {
             let pieces = [IoSlice::new(&self.tail[self.written..]), IoSlice::new(data)];
-            // A failure is met again by the next flush.
+            // The next flush reports a failure.
             let count = transport.try_write_vectored(&pieces).unwrap_or(0);
             self.written += count.min(before);
             rest = &data[count.saturating_sub(before)..];
@@ -188,7 +188,7 @@ impl BufferPool {
     }
 }
 
-/// Bytes, from which on a system call of its own costs less than copying them, now and perhaps again.
+/// Payload length, in bytes, from which on a system call of its own costs less than copying.
 const THROUGH_FROM: usize = 16 * 1024;
 /// Bytes in front of them that a socket which takes more may still have: the head of the response, mostly.
 const MAX_BEFORE: usize = 4096;

@@ -1,13 +1,13 @@
-//! When to give memory back to the system: some time after much of it was needed.
+//! Decides when free memory is given back to the system: some time after a peak of usage.
 
 use std::time::Duration;
 
 use crate::protocol::time::Timestamp;
 
-/// What connections have taken up since memory was given back.
+/// Memory use of connections since memory was given back last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peak {
-    /// The most bytes at a time.
+    /// Peak of bytes held at a time.
     max: u64,
     /// Bytes that had been sent by then.
     sent: u64,
@@ -16,13 +16,13 @@ pub struct Peak {
 }
 
 impl Peak {
-    /// When [`Self::look`] has something to say.
+    /// When [`Self::look`] is due.
     #[must_use]
     pub fn due(self) -> Option<Timestamp> {
         self.due.map(|(due, _)| due)
     }
 
-    /// So many bytes are held at the moment, and so many have been sent in all. Returns whether memory is to be given back.
+    /// Updates with the bytes held now and the bytes sent in all. Returns whether memory is to be given back.
     #[must_use]
     pub fn look(&mut self, held: u64, sent: u64, now: Timestamp) -> bool {
         self.max = self.max.max(held);

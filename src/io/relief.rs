@@ -1,11 +1,11 @@
-//! Apps whose budgets of output stay exceeded, until they are looked at again.
+//! Apps that stay above their output limit, and when they are checked again.
 
 use std::time::Duration;
 
 use crate::protocol::time::Timestamp;
 
-/// Apps whose budgets stay exceeded. Looking for the slowest readers takes a look at all connections, and every pass in which
-/// more waits than before is an occasion: it is taken now and then only, as long as nobody has to go.
+/// Apps that stay above their limit. The search for the slowest peers visits all connections, so it is not done in every
+/// pass in which output has grown, but at intervals, unless connections have to be closed.
 #[derive(Debug, Default)]
 pub struct Relief {
     /// When to look at them again.
@@ -14,7 +14,7 @@ pub struct Relief {
 }
 
 impl Relief {
-    /// When [`Self::take_due`] has something to give.
+    /// When [`Self::take_due`] returns something.
     #[must_use]
     pub const fn due(&self) -> Option<Timestamp> {
         self.due
@@ -34,7 +34,7 @@ impl Relief {
         }
     }
 
-    /// Those whose time has come.
+    /// The apps, if they are due.
     #[must_use]
     pub fn take_due(&mut self, now: Timestamp) -> Vec<u32> {
         match self.due.take_if(|due| *due <= now) {

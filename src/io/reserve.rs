@@ -1,10 +1,9 @@
-//! The last descriptors of the process, which connections shall not take: an application that can open no file any more, not
-//! even to look how much memory it uses, is as little use as one that accepts nobody.
+//! The last file descriptors of the process, which connections must not use: the application needs some to open files.
 
 /// See the top of the file.
 #[derive(Debug, Default)]
 pub struct Reserve {
-    /// Where it begins, as far as that is known. The limit may be raised while the process runs.
+    /// Its first descriptor, as far as that is known. The limit may be raised while the process runs.
     begin: u64,
 }
 

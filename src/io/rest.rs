@@ -1,4 +1,4 @@
-//! When the thread of a worker is needed for nothing: Node's thread is told, which may end it.
+//! Detects that a worker is idle, and reports it to Node's thread, which may end the worker's thread.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use crate::protocol::time::Timestamp;
 /// Whether there is anything to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rest {
-    /// Somebody listens or is connected, or a connect is under way.
+    /// There is a listening socket, a connection, or a connect under way.
     #[default]
     Busy,
-    /// Nothing of that, which is told if it stays so until this moment.
+    /// There is none, which is reported if it stays so until this time.
     Pausing(Timestamp),
-    /// That has been told.
+    /// That has been reported.
     Told,
 }
 
 impl Rest {
-    /// When [`Self::look`] has something to tell.
+    /// When [`Self::look`] is due.
     #[must_use]
     pub const fn due(self) -> Option<Timestamp> {
         match self {
@@ -26,7 +26,7 @@ impl Rest {
         }
     }
 
-    /// At the end of a pass: returns what Node's thread has to hear, if it is news.
+    /// At the end of a pass: returns whether the worker is idle, if that has changed.
     #[must_use]
     pub fn look(&mut self, is_needed: bool, now: Timestamp) -> Option<bool> {
         match *self {

@@ -1,19 +1,19 @@
-//! Who gives way when there is no room for a newcomer: too many handshakes are under way, or the process has no descriptors
-//! left.
+//! Which connections are closed to make room for new ones, when too many handshakes are under way or the process has no
+//! descriptors left.
 //!
-//! A limit that refuses the newcomer lets whoever fills it first lock all others out. So it is those who have kept us waiting
-//! for the longest that go: an honest client takes a few round trips for what it is waited for, and is through before its
-//! turn comes, unless there are more newcomers within these than the limit has room for.
+//! A limit that refuses new connections lets an attacker who fills it lock everybody out. So the connections that have been
+//! waited for the longest are closed: an honest client needs a few round trips, and is served before its turn comes, unless
+//! more new connections arrive in that time than the limit admits.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::protocol::time::Timestamp;
 
-/// What would be lost with a connection, least first.
+/// What would be lost by closing a connection; the smallest loss first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// Nothing has come of it.
+    /// No byte has arrived on it.
     Silent,
     /// It waits between two requests: whoever is closed then has to try again, and knows it (RFC 9112 §9.5).
     Idle,
@@ -23,7 +23,7 @@ pub enum Standing {
     Opening,
 }
 
-/// A connection that may be asked to give way.
+/// A connection that may be closed.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
     /// Its slot.
@@ -38,7 +38,7 @@ pub struct Candidate {
     pub address: Option<IpAddr>,
 }
 
-/// Slot and generation of those that give way: `count`, or fewer if there are no more. Of those with whom least is lost, first
+/// Slot and generation of the connections to be closed: `count`, or fewer if there are no more. Of those with whom least is lost, first
 /// the oldest of addresses that have more than their share, then the oldest of all.
 ///
 /// Everybody is silent at first, so whoever has only just come stands behind all others, whatever came of it. Otherwise

@@ -1,4 +1,4 @@
-//! What is left to be done of every `app.shutdown()` on one worker.
+//! Progress of every `app.shutdown()` on one worker.
 
 use crate::bridge::id::AppId;
 use crate::protocol::time::Timestamp;
@@ -48,7 +48,7 @@ impl WorkerShutdowns {
         }
     }
 
-    /// When [`Self::take_due`] has something to give.
+    /// When [`Self::take_due`] returns something.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.under_way.iter().filter_map(|it| it.deadline).min()

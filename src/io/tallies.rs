@@ -1,4 +1,4 @@
-//! Where one worker counts what becomes of each app.
+//! The statistics of all apps on one worker.
 
 use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
@@ -9,7 +9,7 @@ use crate::bridge::tally::{Counter, Tally};
 #[derive(Debug, Default)]
 pub struct Tallies {
     by_app: Vec<Arc<Tally>>,
-    /// Takes what belongs to no app. Nobody reads it.
+    /// Counts for connections of no app. Never read.
     nobody: Arc<Tally>,
     /// Bytes that wait because sockets did not take them, of all apps.
     backlog: Counter,
@@ -18,7 +18,7 @@ pub struct Tallies {
 }
 
 impl Tallies {
-    /// From now on what becomes of `app` is counted there.
+    /// Sets the counters of `app`.
     pub fn set(&mut self, app: AppId, tally: Arc<Tally>) {
         let number = app.app as usize;
         if self.by_app.len() <= number {
@@ -27,14 +27,14 @@ impl Tallies {
         self.by_app[number] = tally;
     }
 
-    /// The app is gone, and its number free for another one.
+    /// Removes an app; its number may be given to another one.
     pub fn forget(&mut self, app: u32) {
         if let Some(tally) = self.by_app.get_mut(app as usize) {
             *tally = Arc::clone(&self.nobody);
         }
     }
 
-    /// So many bytes wait on a connection of an app, instead of as many as before.
+    /// Updates the backlog of a connection of an app, in bytes.
     pub fn change_backlog(&self, app: AppId, before: u64, now: u64) {
         for counter in [&self.of(app).backlog, &self.backlog] {
             counter.add(now);

@@ -1,4 +1,4 @@
-//! How much processor time a thread has used, as any other thread may ask.
+//! CPU time of a thread, readable from any other thread.
 
 use std::time::Duration;
 

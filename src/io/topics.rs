@@ -26,7 +26,7 @@ pub struct Memberships {
     places: HashMap<TopicId, u32>,
 }
 
-/// Somebody left a topic, and its last subscriber took the free place: [`Memberships::moved`] must be told.
+/// Somebody left a topic, and its last subscriber took the free place: [`Memberships::moved`] must be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moved {
     /// Who was moved.

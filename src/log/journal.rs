@@ -1,4 +1,4 @@
-//! Where the records of one environment go.
+//! The log of one environment: which records it takes, and where they go.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -112,6 +112,6 @@ impl Journal {
 
 /// Calls `act` with the journal of this thread, if it has one.
 pub fn with_current<R>(act: impl FnOnce(&Journal) -> R) -> Option<R> {
-    // Fails while the thread ends, when there is nobody to hear it.
+    // Fails only while the thread ends; the record is dropped then.
     CURRENT.try_with(|current| current.borrow().as_deref().map(act)).ok().flatten()
 }

@@ -1,4 +1,4 @@
-//! The journals of the process. What they want together is the threshold of `tracing`.
+//! All journals of the process. The most detailed level that any of them takes is the threshold of `tracing`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

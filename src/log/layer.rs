@@ -1,4 +1,4 @@
-//! Makes records of what `tracing` tells.
+//! The `tracing` layer that turns events into records.
 
 use std::fmt;
 

@@ -1,16 +1,16 @@
-//! The receiving side of `tracing`: what the engine says of itself, to stderr and to JavaScript. No napi, no sockets.
+//! The receiving side of `tracing`: log records, written to stderr and passed to JavaScript. No napi, no sockets.
 //!
 //! ```text
 //!   tracing::debug!(…) in a worker ─► layer ─► journal of the environment ─┬─► stderr      (FERROWS_LOG), by a thread of its own
 //!   span of its connection ───────────┘            │                       └─► RecordQueue (setLogger)
-//!                  threshold ◄── journals ◄──┘ the most that any journal wants
+//!                  threshold ◄── journals ◄──┘ the most detailed level that any journal takes
 //! ```
 //!
-//! - A journal belongs to one environment (one load of the addon) and hears the threads that are attached to it:
-//!   `worker_threads` do not hear of each other.
+//! - A journal belongs to one environment (one load of the addon) and gets the records of the threads that are attached to
+//!   it: `worker_threads` have separate logs.
 //! - While no journal wants anything, every `tracing` macro is a load and a branch: until one does, no subscriber is
 //!   installed, and later the most detailed level is kept up to date.
-//! - Nobody who logs ever waits for those who read: both ways out are bounded queues, and what does not fit is counted.
+//! - Logging never blocks: both outputs are bounded queues; records that do not fit are dropped and counted.
 //! - Nothing in here logs. A record about a record would never end.
 
 pub mod journal;

@@ -1,8 +1,8 @@
-//! Lines on stderr, whole and one after the other, whoever has them written. Writing may take as long as whoever reads
-//! likes: a terminal that is paused, a pipe that nobody empties. So a thread of its own does it, and those who log never
-//! wait: what does not fit into the queue in between is lost and counted.
+//! Writes records to stderr, as whole lines. Writing may block for as long as the reader does not read (a paused terminal, a
+//! full pipe), so a thread of its own does it. Callers never block: records that do not fit into the queue are dropped and
+//! counted.
 //!
-//! One thread for the whole process, which begins with the first record and ends when there were none for a while.
+//! One thread for the whole process: it starts with the first record and ends after [`LINGER`] without one.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
@@ -13,10 +13,10 @@ use std::time::{Duration, SystemTime};
 use super::line;
 use crate::bridge::record::Record;
 
-/// The one way to stderr: the records of all environments pass here.
+/// Shared by all environments of the process.
 static STDERR: Outlet = Outlet::new();
 
-/// Has a record written. Never blocks.
+/// Queues a record for writing. Never blocks.
 #[expect(clippy::disallowed_methods, reason = "when a record was made is told to people, not to the engine")]
 pub fn write(record: Record) {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -28,7 +28,7 @@ pub fn write(record: Record) {
     }
 }
 
-/// Waits until everything is written, though not for somebody who does not read: see [`FLUSH_PATIENCE`].
+/// Waits until everything is written, for at most [`FLUSH_PATIENCE`].
 pub fn flush() {
     STDERR.flush(FLUSH_PATIENCE);
 }
@@ -71,7 +71,7 @@ struct State {
 enum Thread {
     /// There is none.
     Absent,
-    /// It waits for records, or is about to begin.
+    /// It waits for records, or is about to start.
     Idle,
     /// It writes.
     Writing,
@@ -121,7 +121,7 @@ impl Outlet {
             let mut state = self.lock();
             state.is_stuck = false;
             if written.is_err() {
-                // Nobody will ever read it.
+                // stderr cannot be written to: the batch counts as lost.
                 state.lost += count;
             }
         }

@@ -1,4 +1,4 @@
-//! The most that any journal of the process wants: what `tracing` compares with before it does anything else.
+//! The most detailed level that any journal of the process takes. `tracing` compares with it before anything else.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -17,11 +17,11 @@ pub fn replace(wanted: Option<Level>) -> Option<Level> {
 /// The least important level that any journal wants.
 #[must_use]
 pub fn wanted() -> Option<Level> {
-    // Relaxed: a thread that sees a change late only starts or stops speaking late.
+    // Relaxed: a thread that sees a change late only starts or stops logging late.
     Level::from_number(THRESHOLD.load(Ordering::Relaxed))
 }
 
-/// The threshold in the words of `tracing`.
+/// The threshold as a filter of `tracing`.
 #[must_use]
 pub fn filter() -> LevelFilter {
     match wanted() {

@@ -19,7 +19,7 @@ pub trait Cause {
 
 /// Why a WebSocket closed or an HTTP response was aborted.
 ///
-/// Ordered by blame: the peer in good order, the peer breaking a rule, the transport, time, and our own side.
+/// In groups: closed by the peer, protocol errors of the peer, transport errors, timeouts, and closed by this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseCause {
     /// The peer sent a Close frame with a status code (RFC 6455 §7.1.5).
@@ -166,15 +166,15 @@ impl Alert {
 /// Which side ended a connection: the `initiator` of a close event's `info`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initiator {
-    /// The peer said so, or broke a rule.
+    /// The peer closed, or broke a rule.
     Peer,
     /// This server decided it.
     Local,
-    /// Neither said anything: the connection below them went away.
+    /// Neither side: the transport failed.
     Transport,
 }
 
-/// What a [`CloseCause`] means to each of its readers.
+/// How a [`CloseCause`] is reported to the application and to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// `info.cause`: stable, for programs. `ERR_…` where something went wrong, `CLOSED_…` where it did not.
@@ -429,7 +429,7 @@ impl Cause for CloseCause {
     }
 }
 
-/// The peer closed in good order: its frame is echoed.
+/// The peer sent a valid Close frame, which is echoed (RFC 6455 §5.5.1).
 const fn peer(name: &'static str, text: &'static str) -> Verdict {
     Verdict { name, initiator: Initiator::Peer, was_clean: true, local_code: 1006, wire_code: None, text }
 }
@@ -446,7 +446,7 @@ const fn frame(name: &'static str, text: &'static str) -> Verdict {
     }
 }
 
-/// The connection went away below the protocol: nobody is left to be told.
+/// The transport failed: no Close frame can be sent.
 const fn transport(name: &'static str, text: &'static str) -> Verdict {
     Verdict {
         name,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::cause::Cause;
 
-/// Why `uWS.connect` failed. In the order in which a connect comes by what may go wrong.
+/// Why `uWS.connect` failed. In the order of the steps of a connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectCause {
     /// The host name has no address.
@@ -86,16 +86,16 @@ impl Cause for ConnectCause {
 pub struct ConnectFailure {
     /// Why.
     pub cause: ConnectCause,
-    /// The particulars, for a person.
+    /// Details for people.
     pub detail: String,
-    /// What the system calls it, like `ECONNREFUSED`; `None` where the system has no part in it.
+    /// The system's error code, like `ECONNREFUSED`; `None` if the system reported none.
     pub system: Option<&'static str>,
     /// What the server answered, if that was HTTP. Boxed because mostly it did not.
     pub response: Option<Box<RefusedResponse>>,
 }
 
 impl ConnectFailure {
-    /// A failure of which there is no more to say.
+    /// A failure without error code of the system and without response.
     #[must_use]
     pub fn new(cause: ConnectCause, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into(), system: None, response: None }

@@ -7,8 +7,8 @@
 //!   ├── signature ──┼ ver │ cmd ┼ fam │ trans ┼ length ┼── addresses ──┬── TLVs, skipped ──┤
 //!                                                      └───────────── length ──────────────┘
 //! ```
-//! Whoever may send one can claim any address, so it is read from trusted peers only ([`TrustedPeers`]). To everybody else it
-//! is a broken request, which is told what is wrong ([`super::http::error::HttpError::ProxyHeader`]).
+//! Whoever may send one can claim any address, so it is read from trusted peers only ([`TrustedPeers`]). From others it
+//! is a malformed request, and the answer says so ([`super::http::error::HttpError::ProxyHeader`]).
 
 pub mod line;
 
@@ -196,7 +196,7 @@ pub enum Presence {
     Required,
 }
 
-/// Who may say for whom it speaks.
+/// Peers that may send a PROXY header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedPeers {
     networks: Vec<IpNet>,

@@ -1,4 +1,4 @@
-//! The engine's idea of time: milliseconds of a monotonic clock, handed in by the caller.
+//! Time: milliseconds of a monotonic clock, passed in by the caller.
 
 use std::ops::Add;
 use std::time::Duration;

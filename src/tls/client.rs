@@ -1,4 +1,4 @@
-//! TLS towards servers (`wss://`): whom a client believes, and by what it makes itself known.
+//! TLS of connections to servers (`wss://`): which certificates are trusted, and which one the client presents.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -16,26 +16,26 @@ use super::pinned::Pinned;
 use super::provider::provider;
 use super::source::Source;
 
-/// What a program says about TLS to a server.
+/// The TLS options of `uWS.connect`.
 #[derive(Debug, Default)]
 pub struct ClientOptions {
-    /// Certificates to believe, and what they have issued; `None` for those of the system.
+    /// Trusted certificates (`ca`), which may have issued the server's; `None` for those of the system.
     pub ca: Option<Source>,
-    /// A certificate chain to show, if the server asks for one, and its key.
+    /// Certificate chain and key of the client, for servers that ask for a certificate.
     pub identity: Option<(Source, Source)>,
-    /// That of the key, if it is encrypted.
+    /// The passphrase of the key, if that is encrypted.
     pub passphrase: Option<Vec<u8>>,
-    /// Whether the server has to prove who it is.
+    /// Whether the server's certificate is verified.
     pub trust: ServerTrust,
 }
 
-/// Whom to believe.
+/// Which servers are trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ServerTrust {
     /// A server whose certificate is valid for its name.
     #[default]
     Verified,
-    /// Anybody at all, and so whoever stands in between, too (`rejectUnauthorized: false`).
+    /// Any server, and so any man in the middle (`rejectUnauthorized: false`).
     Anybody,
 }
 
@@ -48,7 +48,7 @@ pub struct ClientTls {
 }
 
 impl ClientTls {
-    /// Reads the options. `name` is who the server has to be.
+    /// Reads the options. `name` is the server name that the certificate must be valid for.
     ///
     /// # Errors
     /// The option that cannot be used.
@@ -72,17 +72,17 @@ impl ClientTls {
         Ok(Self { name, roots, identity })
     }
 
-    /// Whether [`Self::connect`] reads the certificates of the system, as once in a process that needs them. That takes some
-    /// milliseconds, and is not to be done on a thread that others wait for.
+    /// Whether [`Self::connect`] will read the certificates of the system, which happens once per process. That blocks for
+    /// some milliseconds, so it must not be done on an I/O thread.
     #[must_use]
     pub fn takes_time(&self) -> bool {
         self.roots.is_none() && SYSTEM.get().is_none()
     }
 
-    /// A connection that has not said anything yet.
+    /// A connection that has sent nothing yet.
     ///
     /// # Errors
-    /// The system has no certificates to give.
+    /// The certificates of the system cannot be read.
     pub fn connect(self) -> Result<ClientConnection, Error> {
         let config = match (self.roots, self.identity) {
             (Some(config), _) => config,
@@ -105,10 +105,10 @@ fn system_config() -> Result<Arc<ClientConfig>, Error> {
     Ok(Arc::clone(CONFIG.get_or_init(|| config)))
 }
 
-/// Of the whole process: the certificates of the system are many.
+/// Shared by the whole process, because the system has many certificates.
 static SYSTEM: OnceLock<Arc<WebPkiServerVerifier>> = OnceLock::new();
 
-/// Believes whom the system believes.
+/// Trusts the certificates of the system.
 fn system_verifier() -> Result<Arc<dyn ServerCertVerifier>, Error> {
     if let Some(verifier) = SYSTEM.get() {
         return Ok(Arc::clone(verifier) as Arc<dyn ServerCertVerifier>);
@@ -151,8 +151,8 @@ fn configure(
     Ok(Arc::new(config))
 }
 
-/// Believes the certificates of the option `ca`: those that they have issued, and, as OpenSSL and with it Node does, these
-/// themselves if they are self-signed.
+/// Trusts the certificates of the option `ca`: as issuers, and, as OpenSSL and so Node does, as the server's own if they
+/// are self-signed.
 #[derive(Debug)]
 struct BelieveThese {
     chains: Arc<WebPkiServerVerifier>,
@@ -217,7 +217,7 @@ impl ServerCertVerifier for BelieveThese {
     }
 }
 
-/// Believes whoever has the key of the certificate that it shows, whatever that says.
+/// Accepts every certificate whose private key the server has.
 struct BelieveAnybody(Arc<CryptoProvider>);
 
 impl fmt::Debug for BelieveAnybody {

@@ -15,7 +15,7 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, pkcs5};
 /// Why a key cannot be decrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecryptError {
-    /// It is not what it says to be.
+    /// It is malformed.
     Malformed,
     /// It is encrypted in a way that is not supported.
     Unsupported(String),
@@ -60,7 +60,7 @@ pub fn decrypt_pkcs8(der: &[u8], passphrase: &[u8]) -> Result<Vec<u8>, DecryptEr
     Ok(key.as_bytes().to_vec())
 }
 
-/// A document must not decide how long the construction of an app takes, and how much memory.
+/// A PEM document must not be able to block the construction of an app, or to exhaust memory, by its KDF parameters.
 fn is_excessive(kdf: &Kdf) -> bool {
     match kdf {
         Kdf::Pbkdf2(kdf) => kdf.iteration_count > MAX_ITERATIONS,

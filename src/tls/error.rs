@@ -10,9 +10,9 @@ use crate::protocol::cause::Cause;
 pub struct OptionError {
     /// What kind of fault it is.
     pub fault: OptionFault,
-    /// Where it lies: the option, and the path of its file if it has one.
+    /// The option, and the path of its file if it has one.
     pub place: String,
-    /// What is wrong there.
+    /// What is wrong with it.
     pub text: String,
 }
 

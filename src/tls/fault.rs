@@ -1,4 +1,4 @@
-//! Everything that can go wrong between two ends that are to speak TLS.
+//! Errors of TLS handshakes and connections.
 
 use std::borrow::Cow;
 use std::io;
@@ -21,10 +21,10 @@ pub enum TlsFault {
     /// The stream ended without `close_notify`: what came before may have had more behind it (RFC 8446 §6.1).
     #[error("the stream was cut off")]
     Truncated,
-    /// The peer complains (RFC 8446 §6.2).
+    /// The peer sent an error alert (RFC 8446 §6.2).
     #[error("the peer sent the alert {0:?}")]
     Alert(AlertDescription),
-    /// This side cannot seal any more: see [`wear`](super::wear).
+    /// This side may not encrypt any more records with its keys: see [`wear`](super::wear).
     #[error("the keys of this side are used up")]
     KeysExhausted,
     /// The first bytes are a request of HTTP.
@@ -95,7 +95,7 @@ impl Cause for TlsFault {
     }
 }
 
-/// What rustls says, and in words what it only has a name for.
+/// The message of rustls; for errors of which it only gives the name, a sentence.
 #[must_use]
 pub fn words(error: &rustls::Error) -> String {
     let named = match error {
@@ -116,7 +116,7 @@ pub fn words(error: &rustls::Error) -> String {
     format!("invalid peer certificate: {rule}")
 }
 
-/// Appends the answer for a client of HTTP that has forgotten the `s` of `https`.
+/// Appends the response for a client that speaks plain HTTP on a TLS port.
 pub fn encode_plain_http_answer(date: &[u8; 29], out: &mut Vec<u8>) {
     let text = "ERR_TLS_PLAIN_HTTP: this port speaks HTTP over TLS only; use https:// or wss://\n";
     encode_refusal("400 Bad Request", text, date, out);

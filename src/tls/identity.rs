@@ -1,4 +1,4 @@
-//! Who a server is: its certificate, the chain above it, and the private key.
+//! The identity of a server or client: its certificate, the chain up to a root, and the private key.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -89,10 +89,10 @@ pub fn read_key(source: &Source, passphrase: Option<&[u8]>) -> Result<PrivateKey
     }
 }
 
-/// Puts a chain and its key together.
+/// Combines a chain and its key.
 ///
-/// Of the certificate only its key is looked at: whether the rest is good enough for them is for the peers to say, and not
-/// everybody is as strict as rustls is towards its own.
+/// Only the public key of the certificate is checked. Whether the rest is acceptable is the decision of the peers, not all
+/// of which are as strict as rustls.
 ///
 /// # Errors
 /// The key is of a kind that cannot be used, or not that of the first certificate.
@@ -142,8 +142,8 @@ fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> der::Result<SubjectPub
     SubjectPublicKeyInfoRef::decode(&mut fields)
 }
 
-/// What is questionable about the server's own certificate at the moment `now`: clients will refuse it, or some will, but a
-/// clock may be wrong, and old certificates serve in tests.
+/// Warnings about the server's own certificate at the time `now`, for which some or all clients will refuse it. No errors,
+/// because the clock may be wrong, and tests use expired certificates.
 #[must_use]
 pub fn doubts(chain: &[CertificateDer<'_>], now: SystemTime) -> Vec<String> {
     let first = chain.first().and_then(|own| CertificateInner::<Raw>::from_der(own).ok());

@@ -4,20 +4,20 @@
 //!   Node's thread                        a worker
 //!   options ──► ServerConfig ──┐
 //!                       names ─┴─► setup ──► session ──► transport (poll_read, try_write) ──► connection, as over TCP
-//!                                               └── fault: what went wrong, and who is told
+//!                                               └── fault: errors, and whether the peer gets an alert
 //! ```
 //!
-//! - `provider`: the cryptography; the only file that knows whose it is.
-//! - `options`: what the application says, and the configuration that it comes to; out of `source` (PEM), `identity`
+//! - `provider`: the cryptography; the only file that names the library.
+//! - `options`: the options of the application, and the configuration made of them; parts are `source` (PEM), `identity`
 //!   (certificates and keys), `encrypted_key` (keys under a passphrase), `suites` (lists of cipher suites) and `error`.
-//! - `names`: which configuration answers to which server name.
+//! - `names`: which configuration is used for which server name.
 //! - `setup`: what the workers know of an app that speaks TLS.
 //! - `session`: one TLS connection, without its socket. rustls is driven directly rather than through futures: a worker
 //!   polls its sockets by itself (docs/decisions/0010-tls-provider.md).
 //! - `client`: the configuration of connections to servers, which go on as sessions like the others; `pinned`: servers whose
 //!   self-signed certificate is given.
-//! - `wear`: how far the keys of a connection are used up.
-//! - `fault`: everything that can go wrong between two ends that speak TLS.
+//! - `wear`: how many records may still be encrypted with the keys of a connection.
+//! - `fault`: errors of handshakes and connections.
 
 pub mod client;
 pub mod encrypted_key;

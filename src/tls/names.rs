@@ -1,4 +1,4 @@
-//! Which configuration answers to which server name (SNI, RFC 6066 §3).
+//! Which TLS configuration is used for which server name (SNI, RFC 6066 §3).
 //!
 //! Patterns are labels between dots: each is itself, or `*`, which is any one label. Among the patterns that match, the
 //! one that is literal further to the left wins, as in uWebSockets.js: for `www.example.com`, `www.*.com` comes before
@@ -35,12 +35,12 @@ pub struct Answer {
 
 #[derive(Clone, Debug)]
 struct Table {
-    /// For clients that name nobody, or somebody unknown.
+    /// For clients that send no server name, or an unknown one.
     default: Arc<ServerConfig>,
     root: Node,
 }
 
-/// What the labels up to here lead to. Labels are taken from the left.
+/// A node of the trie of labels, which are taken from the left.
 #[derive(Clone, Debug, Default)]
 struct Node {
     answer: Option<Answer>,
@@ -86,8 +86,8 @@ impl ServerNames {
         self.asks.load(Ordering::Relaxed) && !self.knows(name)
     }
 
-    /// From now on JavaScript is asked for unknown names.
-    pub fn ask(&self) {
+    /// Has JavaScript asked for unknown names (`missingServerName`).
+    pub fn ask_for_unknown_names(&self) {
         self.asks.store(true, Ordering::Relaxed);
     }
 
@@ -279,7 +279,7 @@ mod tests {
     fn javascript_is_asked_for_unknown_names_once_it_wants_to_be() {
         let names = names(&["example.com"]);
         assert!(!names.must_ask_for("unknown"));
-        names.ask();
+        names.ask_for_unknown_names();
         assert!(names.must_ask_for("unknown"));
         assert!(!names.must_ask_for("example.com"));
     }

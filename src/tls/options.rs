@@ -15,7 +15,7 @@ use super::provider::{provider, restricted, ticketer};
 use super::source::Source;
 use super::suites::select;
 
-/// What the application says. `None` stands for an option that is left out.
+/// The options as given. `None` stands for an option that is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// `key_file_name`, `key`
@@ -30,13 +30,13 @@ pub struct Options {
     pub require_client_certificate: Option<bool>,
     /// `ssl_ciphers`
     pub ciphers: Option<String>,
-    /// `dh_params_file_name`: looked at, and of no further use, because there are no suites that exchange keys with DHE.
+    /// `dh_params_file_name`: checked and otherwise ignored, because no cipher suite with DHE is supported.
     pub dh_params: Option<Source>,
-    /// `ssl_prefer_low_memory_usage`: no memory of sessions is kept on this side; clients with tickets resume as ever.
+    /// `ssl_prefer_low_memory_usage`: no session cache on this side; clients can still resume with tickets.
     pub prefers_low_memory: Option<bool>,
 }
 
-/// What options come to.
+/// Options after evaluation.
 #[derive(Clone, Debug)]
 pub struct Settings {
     identity: Arc<CertifiedKey>,
@@ -46,7 +46,7 @@ pub struct Settings {
     prefers_low_memory: bool,
 }
 
-/// What is asked of clients.
+/// Whether clients need a certificate.
 #[derive(Clone, Debug)]
 enum Clients {
     /// Nothing.
@@ -57,19 +57,18 @@ enum Clients {
     Required(Arc<RootCertStore>),
 }
 
-/// What options come to, and what the application should know about them.
+/// Evaluated options, and warnings about them.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// What they come to.
+    /// The result.
     pub settings: Settings,
-    /// For the log: nothing that keeps a server from starting.
+    /// Warnings for the log; none of them keeps a server from starting.
     pub remarks: Vec<String>,
 }
 
 impl Settings {
-    /// Evaluates options at the moment `now`. What is left out is taken from `base`: of `setCertificate` what held until
-    /// now, of `addServerName` what the app was made with. Key and certificate are never taken from there: they belong
-    /// together.
+    /// Evaluates options at the time `now`. Options that are left out are taken from `base`: for `setCertificate` the current
+    /// ones, for `addServerName` those of the app. Key and certificate are never taken from there: they belong together.
     ///
     /// # Errors
     /// An option cannot be used. Nothing has changed then.
@@ -106,11 +105,11 @@ impl Settings {
         Ok(Evaluation { settings: Self { identity, clients, suites, prefers_low_memory }, remarks })
     }
 
-    /// A configuration for handshakes. Its tickets are its own: a session that was begun with another one is not
-    /// resumed, so what is asked of clients now is asked of all of them.
+    /// A configuration for handshakes. It has its own ticket keys: sessions of another configuration are not resumed, so the
+    /// current requirements hold for every client.
     ///
     /// # Errors
-    /// The system has no randomness to give.
+    /// The system's random number generator failed.
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, OptionError> {
         let refused =
             |error: rustls::Error| OptionError::new(OptionFault::Certificate, "TLS", error.to_string());
@@ -132,7 +131,7 @@ impl Settings {
 /// What every configuration of this server has in common.
 ///
 /// # Errors
-/// The system has no randomness to give.
+/// The system's random number generator failed.
 pub fn finish(mut config: ServerConfig) -> Result<ServerConfig, rustls::Error> {
     // RFC 7301: a client that insists on another protocol is told so in the handshake.
     config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];

@@ -1,4 +1,4 @@
-//! Self-signed certificates that the option `ca` has itself, and that a server shows as its own.
+//! Self-signed certificates that stand in the option `ca`, and that a server presents as its own.
 //!
 //! OpenSSL, and with it Node, believes such a certificate. webpki does not if it is marked as an issuer, as self-signed
 //! certificates mostly are: it then stops before it has looked at everything. So no error of webpki is overruled here; what
@@ -24,7 +24,7 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// `None` if it is another certificate: for those webpki says what there is to be said.
+    /// `None` if it is another kind of certificate, which webpki verifies.
     #[must_use]
     pub fn new(der: &CertificateDer<'static>) -> Option<Self> {
         let certificate = CertificateInner::<Raw>::from_der(der).ok()?;
@@ -34,7 +34,7 @@ impl Pinned {
         (is_issuer && is_self_signed).then(|| Self { der: der.clone(), certificate })
     }
 
-    /// Whether a server has shown this certificate. Byte by byte, so its signature has nothing to add.
+    /// Whether a server has presented this certificate. Compared byte by byte, so that its signature need not be verified.
     #[must_use]
     pub fn is(&self, shown: &CertificateDer<'_>) -> bool {
         self.der == *shown

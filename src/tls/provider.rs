@@ -21,10 +21,10 @@ pub fn restricted(suites: &[CipherSuite]) -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// Seals session tickets with a key that nobody else knows and that changes every few hours.
+/// Encrypts session tickets with a random key that is rotated every few hours.
 ///
 /// # Errors
-/// The system has no randomness to give.
+/// The system's random number generator failed.
 pub fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
     ring::Ticketer::new()
 }

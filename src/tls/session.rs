@@ -1,11 +1,11 @@
 //! One TLS connection, without its socket: of a server, or of a client from its first message on.
 //!
 //! ```text
-//!   poll_read  ── sealed bytes ──► Greeting ─ClientHello─► ServerConnection ── bytes in clear ──► connection
-//!   try_write  ◄── sealed bytes ── (≤ 64 KiB wait for the kernel) ◄── seal ── bytes in clear ◄── outbox
+//!   poll_read  ── ciphertext ────► Greeting ─ClientHello─► ServerConnection ── plaintext ───────► connection
+//!   try_write  ◄── ciphertext ─── (≤ 64 KiB wait for the kernel) ◄── encrypt ── plaintext ◄──── outbox
 //! ```
 //!
-//! The first message of the client is read before there is a configuration, because it names the server it wants.
+//! The ClientHello is read before a configuration is chosen, because it has the server name (SNI).
 
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{ClientConnection, Connection, HandshakeKind, ServerConnection};
@@ -21,27 +21,27 @@ use super::wear::{Wear, max_records};
 #[derive(Debug)]
 pub struct TlsSession {
     state: State,
-    /// Sealed bytes, more or less, that the kernel has not taken.
+    /// Bytes of ciphertext, approximately, that the kernel has not taken.
     unsent: usize,
     /// Read before TLS began, or before it was suspended, and not looked at yet.
     early: Vec<u8>,
     /// The server name that the client asked for, if the app knows it.
     domain: Option<DomainId>,
-    /// Found behind bytes that were in order, which are handed over first.
+    /// An error found behind valid records, whose plaintext is handed over first.
     fault: Option<TlsFault>,
     /// The peer has sent `close_notify`.
     has_ended: bool,
-    /// There is nothing more to be had from the peer's bytes.
+    /// A fault was reported: the peer's bytes are not read any more.
     has_failed: bool,
     /// How far the keys are used up.
     wear: Wear,
 }
 
-/// How far it is.
+/// Progress of the connection.
 enum State {
     /// The ClientHello is not complete.
     Greeting {
-        /// Made for the first byte: a client that sends none shall cost as little as can be.
+        /// Created with the first byte, so that a silent client costs little memory.
         acceptor: Option<Box<Acceptor>>,
         setup: Arc<TlsSetup>,
         /// The first byte, once it is there.
@@ -51,12 +51,12 @@ enum State {
     Suspended {
         accepted: Box<Accepted>,
         setup: Arc<TlsSetup>,
-        /// Whether JavaScript is to be asked yet.
+        /// Whether JavaScript has not been asked yet.
         is_new: bool,
     },
     /// The handshake goes on, or is over.
     Agreed(Box<Connection>),
-    /// There can be no handshake; the alert that says so may be on its way.
+    /// The handshake failed; holds what is left to send of the alert.
     Refused(Vec<u8>),
 }
 
@@ -72,7 +72,7 @@ impl std::fmt::Debug for State {
 }
 
 impl TlsSession {
-    /// Waits for the client's first message, which begins with `early`.
+    /// Waits for the ClientHello, of which `early` is the start.
     #[must_use]
     pub fn new(setup: Arc<TlsSetup>, early: Vec<u8>) -> Self {
         let state = State::Greeting { acceptor: None, setup, first: None };
@@ -92,7 +92,7 @@ impl TlsSession {
         }
     }
 
-    /// Whether the peer has said anything.
+    /// Whether the peer has sent anything.
     #[must_use]
     pub fn has_begun(&self) -> bool {
         !matches!(self.state, State::Greeting { first: None, .. }) || !self.early.is_empty()
@@ -104,15 +104,15 @@ impl TlsSession {
         matches!(self.state, State::Suspended { .. })
     }
 
-    /// The server name that JavaScript is to be asked for; told once.
+    /// The server name for which JavaScript is to be asked; returned once.
     pub fn take_question(&mut self) -> Option<String> {
         let State::Suspended { accepted, is_new, .. } = &mut self.state else { return None };
         let name = std::mem::take(is_new).then(|| accepted.client_hello().server_name().map(str::to_owned));
         name.flatten()
     }
 
-    /// JavaScript was asked: goes on with what answers to the name now. Returns whether it was suspended. What is wrong
-    /// is told by the next [`Self::open_pending`].
+    /// JavaScript was asked: continues with the configuration that the name has now. Returns whether the handshake was
+    /// suspended. The next [`Self::open_pending`] reports errors.
     pub fn resume(&mut self) -> bool {
         match std::mem::replace(&mut self.state, State::Refused(Vec::new())) {
             State::Suspended { accepted, setup, .. } => {
@@ -135,7 +135,7 @@ impl TlsSession {
         self.domain
     }
 
-    /// A connection to a server, which has not said anything yet.
+    /// A connection to a server, on which nothing has been sent yet.
     #[must_use]
     pub fn of_client(mut tls: ClientConnection) -> Self {
         tls.set_buffer_limit(Some(MAX_SEALED));
@@ -152,19 +152,19 @@ impl TlsSession {
         }
     }
 
-    /// Whether the peer has said, by `close_notify`, that it sends nothing more. What came before may still be there.
+    /// Whether the peer has sent `close_notify`. Data from before may still have to be read.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         self.has_ended
     }
 
-    /// Whether nothing can be had from the peer any more, because of a fault that was told.
+    /// Whether a fault was reported, after which nothing more is read.
     #[must_use]
     pub const fn has_failed(&self) -> bool {
         self.has_failed
     }
 
-    /// What was agreed with a client, once the handshake is over.
+    /// The connection with a client, once the handshake is complete.
     #[must_use]
     pub fn connection(&self) -> Option<&ServerConnection> {
         match &self.state {
@@ -176,13 +176,13 @@ impl TlsSession {
         }
     }
 
-    /// Whether the client came back with a ticket.
+    /// Whether the session was resumed with a ticket.
     #[must_use]
     pub fn is_resumed(&self) -> bool {
         self.connection().is_some_and(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed))
     }
 
-    /// Fills `buffer` with what was opened before and did not fit, and tells the fault that was found behind it.
+    /// Fills `buffer` with plaintext that did not fit before, and reports the fault that was found behind it.
     ///
     /// # Errors
     /// That fault, once. Afterwards [`Self::has_failed`].
@@ -190,7 +190,7 @@ impl TlsSession {
         if !self.early.is_empty() && !self.is_suspended() {
             let mut early = std::mem::take(&mut self.early);
             let len = early.len();
-            // Clients do not send data with their first message: there is nothing to be opened in it.
+            // A ClientHello carries no application data.
             self.open(&mut early, len)?;
         }
         let opened = self.take(buffer);
@@ -206,11 +206,11 @@ impl TlsSession {
         }
     }
 
-    /// Opens the first `filled` bytes of `buffer`, which came from the socket. What they said takes their place; returns
-    /// its length. To be called when [`Self::open_pending`] has nothing more.
+    /// Decrypts the first `filled` bytes of `buffer`, which came from the socket, in place. Returns the length of the
+    /// plaintext. To be called when [`Self::open_pending`] has nothing more.
     ///
     /// # Errors
-    /// What is wrong with them. The alert that tells the peer is left for [`Self::flush`].
+    /// A rule of TLS is broken. [`Self::flush`] sends the alert.
     pub fn open(&mut self, buffer: &mut [u8], filled: usize) -> Result<usize, TlsFault> {
         let (mut fed, mut opened) = (0, 0);
         while fed < filled {
@@ -238,7 +238,7 @@ impl TlsSession {
         Ok(opened)
     }
 
-    /// Hands sealed bytes on, of which there is at least one. Returns how many were taken.
+    /// Passes ciphertext, at least one byte, to rustls. Returns how many bytes it took.
     fn feed(&mut self, mut sealed: &[u8]) -> Result<usize, TlsFault> {
         let (all, input): (_, &mut dyn Read) = (sealed, &mut sealed);
         match &mut self.state {
@@ -290,7 +290,7 @@ impl TlsSession {
         }
     }
 
-    /// The client has said whom it wants.
+    /// The server name is known: continues with its configuration.
     fn agree(&mut self, accepted: Accepted, answer: Answer) -> Result<(), TlsFault> {
         self.domain = answer.domain;
         let mut tls = match accepted.into_connection(answer.config) {
@@ -301,14 +301,14 @@ impl TlsSession {
             }
         };
         tls.set_buffer_limit(Some(MAX_SEALED));
-        // What came behind the first message is in there, too.
+        // Bytes behind the ClientHello are in there, too.
         let state = tls.process_new_packets();
         self.state = State::Agreed(tls);
         self.has_ended |= state?.peer_has_closed();
         Ok(())
     }
 
-    /// There will be no connection: only this is left to be said.
+    /// The handshake failed: only the alert is left to be sent.
     fn refuse(&mut self, mut alert: AcceptedAlert) {
         let mut bytes = Vec::new();
         // Writing to memory does not fail.
@@ -316,7 +316,7 @@ impl TlsSession {
         self.state = State::Refused(bytes);
     }
 
-    /// Takes bytes in clear out of rustls.
+    /// Takes plaintext out of rustls.
     fn take(&mut self, buffer: &mut [u8]) -> usize {
         let State::Agreed(tls) = &mut self.state else { return 0 };
         let (mut reader, mut count) = (tls.reader(), 0);
@@ -352,7 +352,8 @@ impl TlsSession {
         })
     }
 
-    /// Seals what there is room for, and writes what the kernel takes of it. Returns how much was sealed.
+    /// Encrypts as much as there is room for, and writes what the kernel takes of it. Returns how many bytes of plaintext were
+    /// encrypted.
     ///
     /// # Errors
     /// `WouldBlock` if there is no room; everything else is final, [`TlsFault::KeysExhausted`] above all.
@@ -372,7 +373,7 @@ impl TlsSession {
         Ok(count)
     }
 
-    /// Writes what the kernel takes of what is sealed. Returns whether that was everything.
+    /// Writes what the kernel takes of the ciphertext. Returns whether that was everything.
     ///
     /// # Errors
     /// The socket is broken.
@@ -397,7 +398,7 @@ impl TlsSession {
         }
     }
 
-    /// Sealed bytes, more or less, that the kernel has not taken; at least one if there are some.
+    /// Bytes of ciphertext, approximately, that the kernel has not taken; at least 1 if there are any.
     #[must_use]
     pub fn unsent(&self) -> usize {
         let waits = match &self.state {
@@ -408,13 +409,13 @@ impl TlsSession {
         if waits { self.unsent.max(1) } else { 0 }
     }
 
-    /// Whether the connection is to be ended while this side can still seal what that takes.
+    /// Whether the connection is to be closed while the keys still suffice for doing so.
     #[must_use]
     pub fn is_worn(&self) -> bool {
         self.max_records().is_some_and(|max| self.wear.is_worn(max))
     }
 
-    /// Whether the peer has said, by `close_notify`, that it sends nothing more, because its keys are used up.
+    /// Whether the peer has sent `close_notify` because its keys are used up.
     #[must_use]
     pub fn has_peer_worn(&self) -> bool {
         self.has_ended && self.max_records().is_some_and(|max| self.wear.has_peer_worn(max))
@@ -427,7 +428,7 @@ impl TlsSession {
         }
     }
 
-    /// Says that nothing more will be sent (RFC 8446 §6.1). Once; nothing if an alert has said more.
+    /// Sends `close_notify` (RFC 8446 §6.1), once; nothing if an error alert was sent.
     pub fn say_goodbye(&mut self) {
         if let State::Agreed(tls) = &mut self.state {
             tls.send_close_notify();
@@ -437,7 +438,7 @@ impl TlsSession {
 
 /// Type of the record that a client begins with (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
-/// Bytes sealed ahead of the kernel: four full records, which is what one write of a socket takes with ease.
+/// Bytes encrypted before the kernel takes them: four full records, which one write to a socket usually takes.
 pub(super) const MAX_SEALED: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::names::ServerNames;
 pub struct TlsSetup {
     /// Certificates, by server name.
     pub names: ServerNames,
-    /// How much time and room handshakes get.
+    /// Time and number limits of handshakes.
     pub limits: HandshakeLimits,
     /// Workers that share the connections of the app.
     workers: AtomicUsize,
@@ -19,12 +19,12 @@ pub struct TlsSetup {
     under_way: Box<[AtomicUsize; WORKERS]>,
 }
 
-/// What clients may take before anything is known of them.
+/// Limits of handshakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeLimits {
-    /// From the accept, or from the header of the PROXY protocol, to the client's last message; none is for ever.
+    /// From the accept, or from the PROXY header, to the end of the handshake; `None` is no limit. Default 10 s.
     pub timeout: Option<Duration>,
-    /// Handshakes at the same time, of all workers together. Beyond that the ones that take the longest are ended.
+    /// Concurrent handshakes of all workers together; beyond that the oldest are dropped. At least 1, default 4096.
     pub max: u64,
 }
 
@@ -52,20 +52,19 @@ impl TlsSetup {
         Self { names, limits, workers: AtomicUsize::new(1), under_way }
     }
 
-    /// So many workers share the connections of the app.
+    /// Sets how many workers share the connections of the app.
     pub fn divide(&self, workers: usize) {
         self.workers.store(workers.max(1), Ordering::Relaxed);
     }
 
-    /// How many handshakes a worker may have under way. Each has its own share, so that none of them can be filled from
-    /// another one.
+    /// How many handshakes a worker may have under way: an equal share of the limit.
     #[must_use]
     pub fn share(&self) -> usize {
         let max = usize::try_from(self.limits.max).unwrap_or(usize::MAX);
         max.div_ceil(self.workers.load(Ordering::Relaxed))
     }
 
-    /// How many more than its share the worker with this number has.
+    /// By how many handshakes the worker with this number exceeds its share.
     #[must_use]
     pub fn excess(&self, worker: usize) -> usize {
         self.count(worker).load(Ordering::Relaxed).saturating_sub(self.share())
@@ -76,7 +75,7 @@ impl TlsSetup {
     }
 }
 
-/// A handshake that is to come, and counts once it is under way; dropped when it is over, however it ended.
+/// A handshake. Counts from the client's first byte until this is dropped.
 #[derive(Debug)]
 pub struct Admission {
     /// Of the app.
@@ -87,13 +86,13 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// One on the worker with this number, of which nothing has come yet: it costs next to nothing, and does not count.
+    /// A handshake on the worker with this number, of which no byte has arrived: it does not count yet.
     #[must_use]
     pub const fn new(setup: Arc<TlsSetup>, worker: usize) -> Self {
         Self { setup, worker, counts: false }
     }
 
-    /// The client has said something. Returns whether the worker has more handshakes under way than its share by that.
+    /// The client's first byte arrived. Returns whether the worker now exceeds its share.
     pub fn begin(&mut self) -> bool {
         if self.counts {
             return false;
@@ -102,7 +101,7 @@ impl Admission {
         self.setup.count(self.worker).fetch_add(1, Ordering::Relaxed) >= self.setup.share()
     }
 
-    /// Whether the client has said something.
+    /// Whether the client has sent anything.
     #[must_use]
     pub const fn has_begun(&self) -> bool {
         self.counts

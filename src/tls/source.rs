@@ -1,4 +1,4 @@
-//! Where a PEM document of the options comes from, and what stands in it.
+//! A PEM document among the options: its origin and its contents.
 
 use pem::Pem;
 

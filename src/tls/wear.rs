@@ -1,7 +1,6 @@
-//! How far the keys of a connection are used up. One key must not seal records without end: those of AES-GCM are good for 2^24
-//! (RFC 8446 §5.5). TLS 1.3 changes keys by itself before that; TLS 1.2 has no way to, and rustls then ends the connection
-//! without a word, and drops what is written later. So records are counted here, and the connection ends in good order while
-//! there are some left.
+//! Counts the records encrypted with the keys of a connection, whose number is limited: 2^24 with AES-GCM (RFC 8446 §5.5).
+//! TLS 1.3 updates keys before that. TLS 1.2 cannot; rustls then ends the connection without notice and drops later writes.
+//! So records are counted here, and the connection is closed in good order while some are left.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +9,7 @@ use rustls::{Connection, SupportedCipherSuite};
 /// The records of one connection.
 #[derive(Debug)]
 pub struct Wear {
-    /// Sealed by this side with its keys of now.
+    /// Records encrypted by this side with its current keys.
     sealed: u64,
     /// Begun by the peer, those of the handshake included.
     received: u64,
@@ -35,7 +34,7 @@ impl Default for Wear {
 }
 
 impl Wear {
-    /// Takes note of bytes in clear that were sealed.
+    /// Counts the records for plaintext that was encrypted.
     pub fn seal(&mut self, count: usize) {
         self.sealed += count.div_ceil(MAX_PER_RECORD) as u64;
     }
@@ -46,13 +45,13 @@ impl Wear {
         self.sealed + MAX_PER_WRITE < max
     }
 
-    /// Whether it is time to end the connection: there are records left for what waits to be sent, and for goodbyes.
+    /// Whether it is time to close the connection: the records left suffice for queued output and the close.
     #[must_use]
     pub fn is_worn(&self, max: u64) -> bool {
         self.sealed >= max.saturating_sub((max / 128).max(MIN_RESERVE))
     }
 
-    /// Takes note of sealed bytes of the peer.
+    /// Counts the records in ciphertext of the peer.
     pub fn receive(&mut self, mut bytes: &[u8]) {
         while let Some((&first, rest)) = bytes.split_first() {
             match &mut self.place {
@@ -83,7 +82,7 @@ impl Wear {
         }
     }
 
-    /// Whether a peer that has said goodbye did so as its keys were used up: it is one that counts as rustls does.
+    /// Whether a peer that has sent `close_notify` did so because its keys are used up: it counts records as rustls does.
     #[must_use]
     pub fn has_peer_worn(&self, max: u64) -> bool {
         (max.saturating_sub(OTHER_RECORDS)..=max + OTHER_RECORDS).contains(&self.received)
@@ -95,7 +94,7 @@ impl Wear {
 pub fn max_records(tls: &Connection) -> Option<u64> {
     match tls.negotiated_cipher_suite()? {
         SupportedCipherSuite::Tls12(suite) => {
-            // Relaxed: it is a number, and nothing else is read because of it.
+            // Relaxed: the number guards no other data.
             let max = suite.common.confidentiality_limit.min(LOWERED.load(Ordering::Relaxed));
             (max < u64::MAX).then_some(max)
         }
@@ -103,14 +102,14 @@ pub fn max_records(tls: &Connection) -> Option<u64> {
     }
 }
 
-/// Has the keys of TLS 1.2 be used up earlier in this process, for tests: 2^24 records take a while.
+/// Lowers the limit for TLS 1.2 in this process, for tests: 2^24 records take a while.
 pub fn lower(max: u64) {
     LOWERED.fetch_min(max, Ordering::Relaxed);
 }
 
 static LOWERED: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// Bytes in clear of a record (RFC 5246 §6.2.1).
+/// Plaintext bytes of a record (RFC 5246 §6.2.1).
 const MAX_PER_RECORD: usize = 1 << 14;
 /// Bytes of the header of a record: its type, its version, and two of its length.
 const HEADER: usize = 5;

@@ -118,7 +118,7 @@ pub fn ask_for_names<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;
     if let Some(tls) = &app.setup.tls {
-        tls.names.ask();
+        tls.names.ask_for_unknown_names();
     }
     Ok(Value::UNDEFINED)
 }

@@ -1,4 +1,4 @@
-//! What a peer did wrong, and the answer that tells it so.
+//! Rules of HTTP that a client can break, and the responses that say so.
 
 use std::borrow::Cow;
 

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `Head` | `Nothing` | between two requests, or within a head |
 //! | `Body` | `Owed`, `Started` | the body arrives; the response may have begun |
-//! | `Complete` | `Owed`, `Started` | the handler thinks or streams: nothing is read, nothing times out |
+//! | `Complete` | `Owed`, `Started` | the handler runs or streams: nothing is read, nothing times out |
 //! | `Discard` | `Nothing` | the response is over, the rest of the body is read and dropped |
 //! | `Left`, `Closed` | `Nothing` | no longer HTTP, or over |
 //!
@@ -16,8 +16,8 @@
 //! present the unconsumed bytes again: they may hold the next request. To end the connection without cutting anything
 //! off: [`HttpExchange::wind_down`], and [`HttpExchange::close_if_idle`] whenever all input there is has been presented.
 //!
-//! A response call that does not fit the state does nothing: it left Node's thread before the news reached it that
-//! the request is over.
+//! A response call that does not fit the state does nothing: Node's thread made it before it learnt that the request is
+//! over.
 
 use std::time::Duration;
 
@@ -51,9 +51,9 @@ pub struct HttpExchange {
     writing: Writing,
     /// Whether output that waits is taken fast enough; `None` if none waits.
     taking: Option<Pace>,
-    /// Since when the caller does not read, for reasons of its own: the client is not late.
+    /// Since when the caller has paused reading; no timeout of the client runs meanwhile.
     paused: Option<Timestamp>,
-    /// The next response to begin is the last one.
+    /// The next response is the last one.
     is_winding_down: bool,
 }
 
@@ -125,7 +125,7 @@ impl HttpExchange {
         }
     }
 
-    /// Whether a request was told to the sink whose response has not been completed.
+    /// Whether a request was passed to the sink and its response is not complete.
     #[must_use]
     pub const fn has_outstanding_response(&self) -> bool {
         matches!(self.writing, Writing::Owed(_) | Writing::Started { .. })
@@ -145,15 +145,15 @@ impl HttpExchange {
     }
 
     /// Reads on in `input`: what was received and not consumed, in order, longer each time. Returns how much of it was
-    /// consumed. At most one unanswered request is told to `sink`; those behind it stay unconsumed until its response
+    /// consumed. At most one unanswered request is passed to `sink`; those behind it stay unconsumed until its response
     /// is complete. `scratch` may be shared by all connections.
     ///
-    /// `Expect: 100-continue` is met with `100 Continue` in `out` before the request is told.
+    /// `Expect: 100-continue` is answered with `100 Continue` in `out` before the request is passed on.
     ///
     /// # Errors
     /// The rule that the client broke. The answer that names it is in `out` unless a response has begun, and the
-    /// disposition is to close. If a response was outstanding, abort it with [`HttpError::cause`]: only the body of a
-    /// request can go wrong once the request has been told.
+    /// disposition is to close. If a response was outstanding, abort it with [`HttpError::cause`]: once the request has been passed on,
+    /// only its body can break a rule.
     pub fn handle_bytes(
         &mut self,
         input: &mut [u8],
@@ -259,7 +259,7 @@ impl HttpExchange {
         self.complete_response(plan.close, moment);
     }
 
-    /// The connection leaves HTTP: somebody else writes the `101` and owns all bytes that are not consumed. Does nothing
+    /// The connection leaves HTTP: the caller writes the `101` and owns all bytes that are not consumed. Does nothing
     /// and returns false unless a complete request awaits its response.
     #[must_use]
     pub const fn upgrade(&mut self) -> bool {
@@ -271,7 +271,7 @@ impl HttpExchange {
         may_leave
     }
 
-    /// The connection is to end as soon as nothing is cut off by it. The next response to begin says so and is the last
+    /// Closes the connection gracefully, as soon as nothing is cut off. The next response to begin says so and is the last
     /// one: requests behind it are not processed (RFC 9112 §9.6). One that has begun without saying so is completed, and
     /// then [`Self::close_if_idle`] decides. Of a new connection the first request is waited for only briefly.
     pub const fn wind_down(&mut self) {
@@ -296,8 +296,7 @@ impl HttpExchange {
         closes
     }
 
-    /// The caller stops reading for reasons of its own (`res.pause()`, Node's thread lags): the client is not late
-    /// while nobody listens. Lasts until [`Self::resume`], also beyond the end of a response.
+    /// The caller pauses reading (`res.pause()`, or Node's thread lags): no timeout of the client runs meanwhile. Lasts until [`Self::resume`], also beyond the end of a response.
     pub fn pause(&mut self, now: Timestamp) {
         self.paused.get_or_insert(now);
     }
@@ -375,7 +374,7 @@ impl HttpExchange {
         }
     }
 
-    /// Reads one empty line, or one head and tells it.
+    /// Reads one empty line, or one head, which is passed to the sink.
     fn read_head(
         &mut self,
         input: &mut [u8],
@@ -418,7 +417,7 @@ impl HttpExchange {
         Ok(len)
     }
 
-    /// Tells the next piece of the body.
+    /// Passes the next piece of the body to the sink.
     fn read_body(
         &mut self,
         input: &[u8],

@@ -1,5 +1,5 @@
-//! What the fields of a request mean to the server itself: where the body ends, whether the connection lives on. All
-//! the rules that two servers could read differently are decided here, by refusing.
+//! The fields of a request that frame it: where the body ends, and whether the connection persists. Whatever two servers
+//! could interpret differently is refused here, because that is how requests are smuggled.
 
 use super::error::HttpError;
 use super::field::{is_token, members};
@@ -37,7 +37,7 @@ pub(super) struct Meaning {
     pub expects_continue: bool,
 }
 
-/// What has been learnt from the fields so far.
+/// The framing fields read so far.
 #[derive(Debug, Default)]
 pub(super) struct FramingFields {
     /// A Host field came.
@@ -132,7 +132,7 @@ impl FramingFields {
         }
     }
 
-    /// RFC 9112 §6.1: `chunked`, once. Every other known spelling of it has smuggled a request past somebody.
+    /// RFC 9112 §6.1: `chunked`, once. Variants of it have been used for request smuggling.
     fn learn_coding(&mut self, value: &[u8]) -> Result<(), HttpError> {
         let is_unknown = |coding: &[u8]| is_token(coding) && !coding.eq_ignore_ascii_case(b"chunked");
         if members(value).any(is_unknown) {
@@ -145,7 +145,7 @@ impl FramingFields {
         Ok(())
     }
 
-    /// RFC 9112 §9.3; unknown options are for somebody else.
+    /// RFC 9112 §9.3; unknown options are ignored.
     fn learn_connection(&mut self, value: &[u8]) {
         for option in members(value) {
             if option.eq_ignore_ascii_case(b"close") {
@@ -185,7 +185,7 @@ pub(super) fn is_authority(text: &[u8]) -> bool {
     }
 }
 
-/// RFC 3986 §3.2.2: an IPv6 address between its brackets. Zone identifiers have no place on the wire (RFC 9844).
+/// RFC 3986 §3.2.2: an IPv6 address between its brackets. Zone identifiers must not be sent (RFC 9844).
 const fn is_address_byte(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
 }

@@ -1,4 +1,4 @@
-//! What the caller brings along to every call of an exchange.
+//! The parameters of every call of an [`HttpExchange`](super::exchange::HttpExchange): limits, time and date.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl Default for HttpLimits {
     }
 }
 
-/// What the caller knows at the moment of a call.
+/// Time, date and limits at the moment of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
     /// The current time.

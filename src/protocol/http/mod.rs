@@ -1,6 +1,6 @@
-//! HTTP/1.1 as a server speaks it (RFC 9110, RFC 9112). Bytes and the current time in, requests and bytes out. Every
-//! rule of the request line, the fields and the body is checked before the request is told to anybody, and a
-//! connection that broke one is never read again: what two parsers read differently is how requests are smuggled.
+//! HTTP/1.1 as a server speaks it (RFC 9110, RFC 9112). Bytes and the current time in, requests and bytes out. The
+//! rules of the request line and the fields are checked before a request is passed on, and a connection that broke one is
+//! not read any further: requests are smuggled where two parsers disagree.
 //!
 //! ```text
 //!  bytes in ──► exchange ──► head ──► HttpSink::request      respond, start_response, write_body ──► bytes out
@@ -8,9 +8,9 @@
 //!                  └───────► body ──► HttpSink::body                   encode
 //! ```
 //!
-//! * [`exchange`]: the state of one connection: whose turn it is, what may be read, what times out.
-//!   Its receiving half is `reading`; [`limits`] is what the caller brings along,
-//!   [`outcome`] what it gets back, [`pace`] what is too slow.
+//! * [`exchange`]: the state machine of one connection: what may be read and written, and what times out.
+//!   Its receiving half is `reading`; [`limits`] are its parameters, [`outcome`] its results, [`pace`] the minimum data
+//!   rates.
 //! * [`head`]: the request line and the fields, as spans of the received bytes.
 //!   Its parts: `field`, one field line and the character sets; `framing`, what the fields mean to the server itself.
 //! * [`query`]: one value out of what stands behind the `?`.

@@ -25,13 +25,13 @@ pub struct UpgradeRequest {
     pub host: String,
     /// Further header fields.
     pub fields: Vec<(String, Vec<u8>)>,
-    /// Subprotocols, the most wanted first.
+    /// Subprotocols, in order of preference.
     pub subprotocols: Vec<String>,
     /// The compression to offer.
     pub compression: Option<Compression>,
 }
 
-/// UpgradeRequest that cannot be put into a request. The mistake of whoever has them.
+/// An [`UpgradeRequest`] that is no valid request. An error of the application.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUpgradeRequest {
     /// Path or query have characters that they must not have.
@@ -62,7 +62,7 @@ pub struct ClientHandshake {
     compression: Option<Compression>,
 }
 
-/// What a response grants.
+/// What the server's 101 response says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// All of its header fields.

@@ -1,4 +1,4 @@
-//! Close frames (RFC 6455 §5.5.1, §7.4): what a peer may say in one, and how ours are written.
+//! Close frames (RFC 6455 §5.5.1, §7.4): validates those of the peer, and writes ours.
 
 use std::str;
 

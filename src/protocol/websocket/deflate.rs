@@ -1,8 +1,8 @@
 //! Compression of messages by permessage-deflate (RFC 7692 §7.2).
 //!
-//! A compressor costs hundreds of kilobytes and a decompressor forty, whatever their window; what one message must know
-//! of those before it is only the window, at most 32 KiB. So all WebSockets of a worker share their [`Codecs`], and
-//! a WebSocket that remembers keeps just the bytes, which are shown to the codec anew for each message:
+//! A compressor takes hundreds of kilobytes and a decompressor forty, whatever their window; the context that one message
+//! needs of those before it is the window only, at most 32 KiB. So all WebSockets of a worker share their [`Codecs`], and
+//! a WebSocket with context takeover keeps just the bytes, which are set as the dictionary for each message:
 //!
 //! | direction | takeover | window | a WebSocket keeps |
 //! |---|---|---|---|

@@ -6,7 +6,7 @@
 //! | several times `permessage-deflate` | takes the first offer that is acceptable |
 //! | another extension | skips it |
 //! | an unknown parameter, one twice, a value where none belongs, a bad or missing value | declines that offer |
-//! | `server_no_context_takeover` | our compressor forgets |
+//! | `server_no_context_takeover` | our compressor starts each message without context |
 //! | `server_max_window_bits=n` | our window is at most `n` |
 //! | `client_no_context_takeover` | holds the client to it |
 //! | `client_max_window_bits[=n]` | holds the client to our window, or to `n` if that is smaller |

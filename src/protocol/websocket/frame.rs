@@ -53,14 +53,14 @@ impl From<MessageKind> for OpCode {
     }
 }
 
-/// A control frame, once the reserved opcodes are refused.
+/// The kinds of control frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlKind {
     /// The peer says that it is closing.
     Close,
     /// The peer wants a pong.
     Ping,
-    /// An answer to our ping, or a sign of life on the peer's own account.
+    /// An answer to our ping, or unsolicited (RFC 6455 §5.5.3).
     Pong,
 }
 
@@ -96,7 +96,7 @@ pub enum Masking {
 }
 
 impl Masking {
-    /// The rule for the second byte of a frame.
+    /// Checks the MASK bit in the second byte of a frame.
     const fn check(self, second: u8) -> Result<(), CloseCause> {
         match (self, second & MASK != 0) {
             (Self::Required, true) | (Self::Forbidden, false) => Ok(()),

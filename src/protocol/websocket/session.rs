@@ -1,4 +1,4 @@
-//! The life of one WebSocket, from the 101 to the last Close frame.
+//! The state machine of one WebSocket, from the 101 to the end of the closing handshake.
 //!
 //! Four families of methods (times must not go backwards):
 //! - `handle_*`: something happened. Bytes arrived, time passed, the peer sent FIN, the transport ended.
@@ -72,7 +72,7 @@ pub enum Form {
     Own,
 }
 
-/// Where a session tells what the peer did.
+/// Receives the messages and control frames of the peer.
 pub trait WebSocketSink {
     /// A whole message. A text is valid UTF-8.
     fn message(&mut self, kind: MessageKind, payload: &[u8]);
@@ -102,8 +102,8 @@ pub trait WebSocketSink {
 pub enum WebSocketPhase {
     /// Messages travel both ways.
     Open,
-    /// Nothing more is read, and the application has been told of the end. What it sends until it has heard (the
-    /// answers to messages that came before) still goes out; our Close frame, if the verdict has one, follows when
+    /// Nothing more is read, and the application has been notified of the end. What it sends until its close handler has run
+    /// (answers to messages that came before) still goes out; our Close frame, if the verdict has one, follows when
     /// [`WebSocketSession::conclude`] is called.
     Concluding,
     /// Our Close frame is written and the peer's is awaited. Messages are read and dropped.

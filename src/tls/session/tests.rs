@@ -401,7 +401,7 @@ fn first_bytes_that_are_not_tls_are_named() {
 fn a_handshake_that_asks_for_an_unknown_name_waits_until_it_is_resumed() {
     for version in VERSIONS {
         let (setup, certificate) = setup();
-        setup.names.ask();
+        setup.names.ask_for_unknown_names();
         let client = client(&certificate, version);
         let session = TlsSession::new(Arc::clone(&setup), Vec::new());
         let mut pair = Pair { client, session, opened: Vec::new(), fault: None, step: 1024 };
@@ -428,7 +428,7 @@ fn a_handshake_that_asks_for_an_unknown_name_waits_until_it_is_resumed() {
 #[test]
 fn what_came_behind_the_first_message_is_kept_while_the_handshake_waits() {
     let (setup, certificate) = setup();
-    setup.names.ask();
+    setup.names.ask_for_unknown_names();
     let mut client = client(&certificate, VERSIONS[1]);
     let mut hello = Vec::new();
     client.write_tls(&mut hello).unwrap();
