@@ -46,7 +46,7 @@ impl Level {
 
 /// What a field says.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum FieldValue {
     /// A number, as JavaScript has them.
     Number(f64),
     /// A truth value.
@@ -55,7 +55,7 @@ pub enum Value {
     Text(String),
 }
 
-impl Value {
+impl FieldValue {
     /// Text, cut where it gets too long.
     #[must_use]
     pub fn text(mut text: String) -> Self {
@@ -74,7 +74,7 @@ pub struct Field {
     /// Its name, unique within the record.
     pub name: &'static str,
     /// What it says.
-    pub value: Value,
+    pub value: FieldValue,
 }
 
 /// Something that happened.
@@ -94,7 +94,7 @@ impl Record {
     /// A record that says how many others were lost. ERROR level, so that every reader gets it.
     #[must_use]
     pub fn of_loss(target: &'static str, message: &str, count: u64) -> Self {
-        let fields = vec![Field { name: "count", value: Value::Number(count as f64) }];
+        let fields = vec![Field { name: "count", value: FieldValue::Number(count as f64) }];
         Self { level: Level::Error, target, message: message.to_owned(), fields }
     }
 }
@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn long_text_is_cut_between_characters() {
         let fitting = "é".repeat(MAX_TEXT);
-        assert_eq!(Value::text(fitting.clone()), Value::Text(fitting));
+        assert_eq!(FieldValue::text(fitting.clone()), FieldValue::Text(fitting));
         let cut = format!("{}…", "é".repeat(MAX_TEXT - 1));
-        assert_eq!(Value::text("é".repeat(MAX_TEXT + 1)), Value::Text(cut));
+        assert_eq!(FieldValue::text("é".repeat(MAX_TEXT + 1)), FieldValue::Text(cut));
     }
 }

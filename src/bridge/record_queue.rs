@@ -88,7 +88,7 @@ impl RecordQueue {
 #[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
-    use crate::bridge::record::{Field, Value};
+    use crate::bridge::record::{Field, FieldValue};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn queue() -> (RecordQueue, Arc<NodeBell>, Arc<AtomicUsize>) {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn record(level: Level, number: usize) -> Record {
-        let fields = vec![Field { name: "number", value: Value::Number(number as f64) }];
+        let fields = vec![Field { name: "number", value: FieldValue::Number(number as f64) }];
         Record { level, target: "test", message: "happened".into(), fields }
     }
 
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(queue.waiting(), MAX_RECORDS + 1);
         let told = queue.take().unwrap();
         assert_eq!(told.level, Level::Error);
-        assert_eq!(told.fields, [Field { name: "count", value: Value::Number(7.0) }]);
+        assert_eq!(told.fields, [Field { name: "count", value: FieldValue::Number(7.0) }]);
         assert_eq!(queue.take(), Some(record(Level::Debug, 7)));
         assert_eq!(queue.waiting(), MAX_RECORDS - 1);
         queue.push(record(Level::Debug, 0));

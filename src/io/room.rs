@@ -38,8 +38,8 @@ pub struct Candidate {
     pub address: Option<IpAddr>,
 }
 
-/// Slot and generation of the connections to be closed: `count`, or fewer if there are no more. Of those with whom least is lost, first
-/// the oldest of addresses that have more than their share, then the oldest of all.
+/// Slot and generation of the connections to be closed: `count`, or fewer if there are no more. Of those with whom
+/// least is lost, first the oldest of addresses that have more than their share, then the oldest of all.
 ///
 /// Everybody is silent at first, so whoever has only just come stands behind all others, whatever came of it. Otherwise
 /// those who have sent a byte, and nothing more, would lock out everybody who takes a round trip to send his first.

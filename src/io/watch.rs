@@ -82,7 +82,8 @@ mod tests {
         Duration::from_millis(count)
     }
 
-    /// Passes of no length at the moments `at`, each of which meant to sleep for a second. Returns what they took for the time.
+    /// Passes of no length at the moments `at`, each of which meant to sleep for a second. Returns what they took for
+    /// the time.
     fn passes(at: &[u64]) -> Vec<u64> {
         let mut clock = WatchedClock::default();
         let mut pass = |&system: &u64| {

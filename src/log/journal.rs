@@ -100,8 +100,8 @@ impl Journal {
         CURRENT.set(Some(Arc::clone(self)));
     }
 
-    /// Takes the records of this thread while `act` runs. Node's thread may belong to several journals, one for each load of the
-    /// addon, so it is attached to none.
+    /// Takes the records of this thread while `act` runs. Node's thread may belong to several journals, one for each
+    /// load of the addon, so it is attached to none.
     pub fn scope<R>(self: &Arc<Self>, act: impl FnOnce() -> R) -> R {
         let before = CURRENT.replace(Some(Arc::clone(self)));
         let result = act();

@@ -71,7 +71,7 @@ impl Journals {
 #[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
-    use crate::bridge::record::{Field, Value};
+    use crate::bridge::record::{Field, FieldValue};
 
     fn journal(stderr: Option<Level>) -> Arc<Journal> {
         open(stderr, Arc::new(NodeBell::new(Box::new(|| {}))))
@@ -157,15 +157,15 @@ mod tests {
             drop(outer);
         });
         let record = journal.take().unwrap();
-        let text = |text: &str| Value::Text(text.into());
+        let text = |text: &str| FieldValue::Text(text.into());
         let expected = [
-            ("code", Value::Number(1006.0)),
-            ("left", Value::Number(-2.0)),
-            ("share", Value::Number(0.5)),
-            ("clean", Value::Boolean(false)),
+            ("code", FieldValue::Number(1006.0)),
+            ("left", FieldValue::Number(-2.0)),
+            ("share", FieldValue::Number(0.5)),
+            ("clean", FieldValue::Boolean(false)),
             ("reason", text("a\nb")),
             ("conn", text("3.1.0")),
-            ("worker", Value::Number(3.0)),
+            ("worker", FieldValue::Number(3.0)),
         ];
         assert_eq!((record.level, record.message.as_str()), (Level::Info, "closed now"));
         assert_eq!(record.target, module_path!());

@@ -12,7 +12,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::{journal, threshold};
-use crate::bridge::record::{Field, Level, Record, Value};
+use crate::bridge::record::{Field, FieldValue, Level, Record};
 
 /// Hands every event, with the fields of the spans around it, to the journal of its thread.
 #[derive(Clone, Copy, Debug)]
@@ -80,30 +80,30 @@ struct Notes {
 }
 
 impl Notes {
-    fn add(&mut self, field: &TracingField, value: Value) {
+    fn add(&mut self, field: &TracingField, value: FieldValue) {
         self.fields.push(Field { name: field.name(), value });
     }
 }
 
 impl Visit for Notes {
     fn record_f64(&mut self, field: &TracingField, value: f64) {
-        self.add(field, Value::Number(value));
+        self.add(field, FieldValue::Number(value));
     }
 
     fn record_i64(&mut self, field: &TracingField, value: i64) {
-        self.add(field, Value::Number(value as f64));
+        self.add(field, FieldValue::Number(value as f64));
     }
 
     fn record_u64(&mut self, field: &TracingField, value: u64) {
-        self.add(field, Value::Number(value as f64));
+        self.add(field, FieldValue::Number(value as f64));
     }
 
     fn record_bool(&mut self, field: &TracingField, value: bool) {
-        self.add(field, Value::Boolean(value));
+        self.add(field, FieldValue::Boolean(value));
     }
 
     fn record_str(&mut self, field: &TracingField, value: &str) {
-        self.add(field, Value::text(value.to_owned()));
+        self.add(field, FieldValue::text(value.to_owned()));
     }
 
     fn record_debug(&mut self, field: &TracingField, value: &dyn fmt::Debug) {
@@ -111,7 +111,7 @@ impl Visit for Notes {
         if field.name() == "message" {
             self.message = text;
         } else {
-            self.add(field, Value::text(text));
+            self.add(field, FieldValue::text(text));
         }
     }
 }

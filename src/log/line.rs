@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::bridge::record::{Level, Record, Value};
+use crate::bridge::record::{FieldValue, Level, Record};
 
 /// The line of a record made `since_1970`, in UTC, with its line feed. Whatever a peer wrote, the line has no other
 /// line feed and no control character: it can neither forge a record nor command a terminal.
@@ -21,14 +21,14 @@ pub fn format(record: &Record, since_1970: Duration) -> String {
     for field in fields {
         let _ = write!(line, " {}=", field.name);
         match &field.value {
-            Value::Number(number) => {
+            FieldValue::Number(number) => {
                 let _ = write!(line, "{number}");
             }
-            Value::Boolean(truth) => {
+            FieldValue::Boolean(truth) => {
                 let _ = write!(line, "{truth}");
             }
-            Value::Text(text) if is_plain(text) => line.push_str(text),
-            Value::Text(text) => {
+            FieldValue::Text(text) if is_plain(text) => line.push_str(text),
+            FieldValue::Text(text) => {
                 line.push('"');
                 push_escaped(&mut line, text);
                 line.push('"');
@@ -109,21 +109,24 @@ mod tests {
     use super::*;
     use crate::bridge::record::Field;
 
-    fn line(fields: &[(&'static str, Value)]) -> String {
+    fn line(fields: &[(&'static str, FieldValue)]) -> String {
         let fields = fields.iter().map(|(name, value)| Field { name, value: value.clone() }).collect();
         let record =
             Record { level: Level::Warn, target: "ferrows::io", message: "it happened".into(), fields };
         format(&record, Duration::from_millis(1_763_696_340_123))
     }
 
-    fn text(text: &str) -> Value {
-        Value::Text(text.into())
+    fn text(text: &str) -> FieldValue {
+        FieldValue::Text(text.into())
     }
 
     #[test]
     fn a_line_has_moment_level_target_message_and_fields() {
-        let fields =
-            [("code", Value::Number(1006.0)), ("clean", Value::Boolean(false)), ("peer", text("[::1]:4242"))];
+        let fields = [
+            ("code", FieldValue::Number(1006.0)),
+            ("clean", FieldValue::Boolean(false)),
+            ("peer", text("[::1]:4242")),
+        ];
         assert_eq!(
             line(&fields),
             "2025-11-21T03:39:00.123Z WARN  ferrows::io it happened code=1006 clean=false peer=[::1]:4242\n"

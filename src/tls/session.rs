@@ -352,8 +352,8 @@ impl TlsSession {
         })
     }
 
-    /// Encrypts as much as there is room for, and writes what the kernel takes of it. Returns how many bytes of plaintext were
-    /// encrypted.
+    /// Encrypts as much as there is room for, and writes what the kernel takes of it. Returns how many bytes of
+    /// plaintext were encrypted.
     ///
     /// # Errors
     /// `WouldBlock` if there is no room; everything else is final, [`TlsFault::KeysExhausted`] above all.

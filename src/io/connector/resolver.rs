@@ -1,6 +1,7 @@
-//! Host names, resolved by the system (`getaddrinfo`), so that /etc/nsswitch.conf and whatever stands in its place elsewhere
-//! have their say. Nothing can interrupt that, and a name server that does not answer holds it up for half a minute. So a
-//! connect that gives up ends its wait, but not the work; the work is bounded instead (docs/decisions/0016-resolving-names.md):
+//! Host names, resolved by the system (`getaddrinfo`), so that /etc/nsswitch.conf and whatever stands in its place
+//! elsewhere have their say. Nothing can interrupt that, and a name server that does not answer holds it up for half a
+//! minute. So a connect that gives up ends its wait, but not the work; the work is bounded instead
+//! (docs/decisions/0016-resolving-names.md):
 //!
 //! - a host is looked up once at a time, for all who wait for it, of whatever worker and app;
 //! - each lookup has a thread, which ends with it, and there are at most [`MAX_LOOKUPS`];

@@ -1,6 +1,6 @@
 //! Records of the log, as events among the others.
 
-use crate::bridge::record::{Record, Value as FieldValue};
+use crate::bridge::record::{FieldValue, Record};
 use crate::node::abi::step;
 use crate::node::js::Env;
 use crate::node::turn::Step;

@@ -9,12 +9,13 @@
 //! | `Discard` | `Nothing` | the response is over, the rest of the body is read and dropped |
 //! | `Left`, `Closed` | `Nothing` | no longer HTTP, or over |
 //!
-//! The caller owns the socket and the bytes. Call order: [`HttpExchange::handle_bytes`] with what was read and
-//! not consumed, the response calls in the order the application made them, [`HttpExchange::handle_flush`] whenever output
-//! was written or could not be, [`HttpExchange::poll_deadline`] after any of these and [`HttpExchange::handle_timeout`] when it
-//! is due; [`HttpExchange::disposition`] says whether to go on once all output is written. After a response completed,
-//! present the unconsumed bytes again: they may hold the next request. To end the connection without cutting anything
-//! off: [`HttpExchange::wind_down`], and [`HttpExchange::close_if_idle`] whenever all input there is has been presented.
+//! The caller owns the socket and the bytes. Call order: [`HttpExchange::handle_bytes`] with what was read and not
+//! consumed, the response calls in the order the application made them, [`HttpExchange::handle_flush`] whenever output
+//! was written or could not be, [`HttpExchange::poll_deadline`] after any of these and [`HttpExchange::handle_timeout`]
+//! when it is due; [`HttpExchange::disposition`] says whether to go on once all output is written. After a response
+//! completed, present the unconsumed bytes again: they may hold the next request. To end the connection without cutting
+//! anything off: [`HttpExchange::wind_down`], and [`HttpExchange::close_if_idle`] whenever all input there is has been
+//! presented.
 //!
 //! A response call that does not fit the state does nothing: Node's thread made it before it learnt that the request is
 //! over.
@@ -296,7 +297,8 @@ impl HttpExchange {
         closes
     }
 
-    /// The caller pauses reading (`res.pause()`, or Node's thread lags): no timeout of the client runs meanwhile. Lasts until [`Self::resume`], also beyond the end of a response.
+    /// The caller pauses reading (`res.pause()`, or Node's thread lags): no timeout of the client runs meanwhile. Lasts
+    /// until [`Self::resume`], also beyond the end of a response.
     pub fn pause(&mut self, now: Timestamp) {
         self.paused.get_or_insert(now);
     }

@@ -83,8 +83,8 @@ impl Deflation {
         if takeover { None } else { Some(window_bits) }
     }
 
-    /// Compresses a message that is sent now and not empty, without the marker at its end. `None` if that failed, which no later
-    /// message suffers from: it is then sent as it is.
+    /// Compresses a message that is sent now and not empty, without the marker at its end. `None` if that failed, which
+    /// no later message suffers from: it is then sent as it is.
     pub fn compress<'c>(&mut self, message: &[u8], codecs: &'c mut Codecs) -> Option<&'c [u8]> {
         let length = self.sent.compress(message, self.agreement.outgoing.window_bits, codecs)?;
         codecs.buffer.get(..length)
@@ -188,8 +188,8 @@ impl Sent {
 }
 
 impl Codecs {
-    /// Compresses a message that is not empty, refers to no other and may be referred to by none, without the marker at its end.
-    /// `None` if that failed; it can be sent as it is.
+    /// Compresses a message that is not empty, refers to no other and may be referred to by none, without the marker at
+    /// its end. `None` if that failed; it can be sent as it is.
     pub fn compress_alone(&mut self, message: &[u8], window_bits: u8) -> Option<&[u8]> {
         let length = self.compress_behind(&[], message, window_bits)?;
         self.buffer.get(..length)

@@ -231,7 +231,8 @@ impl WebSocketSession {
         }
     }
 
-    /// Takes all of `input`, which is unmasked in place. Ignored in [`WebSocketPhase::Concluding`] and [`WebSocketPhase::Finished`].
+    /// Takes all of `input`, which is unmasked in place. Ignored in [`WebSocketPhase::Concluding`] and
+    /// [`WebSocketPhase::Finished`].
     ///
     /// Pongs are appended to `out` without a bound of their own: a caller whose `out` does not drain stops reading.
     pub fn handle_bytes(

@@ -19,9 +19,10 @@ pub(super) struct Inflation<'a> {
 impl Inflation<'_> {
     /// Decompresses all of it.
     ///
-    /// RFC 7692 §7.2.1 has a message end within the header of an empty block whose other four bytes are left out. A message
-    /// that ends behind a whole block is complete just as well: one without any bytes, or one from which the four bytes were not
-    /// cut off. Which of both it is can only be found by trying, so a message of the second kind is decompressed twice.
+    /// RFC 7692 §7.2.1 has a message end within the header of an empty block whose other four bytes are left out. A
+    /// message that ends behind a whole block is complete just as well: one without any bytes, or one from which the
+    /// four bytes were not cut off. Which of both it is can only be found by trying, so a message of the second kind is
+    /// decompressed twice.
     pub fn run(&mut self, message: &[u8]) -> Result<(), CloseCause> {
         let is_complete = self.run_up_to(message, &END_OF_BLOCK)? || {
             self.length = 0;

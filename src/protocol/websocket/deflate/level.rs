@@ -1,5 +1,6 @@
 //! How hard a compressor tries. Level 6, zlib's default, takes more time per byte the longer a message is, and a worker
-//! serves nobody else meanwhile; so long messages are compressed at a lower level. Figures: docs/decisions/0011-compression-level.md.
+//! serves nobody else meanwhile; so long messages are compressed at a lower level. Figures:
+//! docs/decisions/0011-compression-level.md.
 //!
 //! | bytes | level | |
 //! |---|---|---|
