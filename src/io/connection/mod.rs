@@ -102,31 +102,24 @@ impl Connection {
         self.shell.mark_dirty(context);
     }
 
-    /// Announces an accepted connection to Node's thread, if its app has a filter and the client's address is known.
-    pub fn announce_opened(&mut self, context: &mut Context) {
-        self.protocol.announce_opened(&mut self.shell, context);
-    }
-
-    /// Announces to Node's thread that the connection has closed, if it was announced as open.
-    pub fn announce_closed(&mut self, context: &mut Context) {
-        self.shell.announce_closed(context);
-    }
-
-    /// Counts a connection that was accepted.
-    pub fn count_accepted(&self, context: &Context) {
+    /// Counts a connection that was accepted, and announces it to Node's thread if its app has a filter.
+    pub fn handle_accepted(&mut self, context: &mut Context) {
         let tally = self.shell.tally(context);
         tally.connections.add(1);
         tally.http_open.add(1);
+        self.protocol.announce_opened(&mut self.shell, context);
     }
 
-    /// Counts a connection whose peer is no longer served. Node's thread counts WebSockets itself.
-    pub fn count_ended(&self, context: &Context) {
+    /// Counts a connection whose peer is no longer served, and announces that if its start was announced.
+    pub fn handle_ended(&mut self, context: &mut Context) {
         self.protocol.count_ended(&self.shell, context);
+        self.shell.announce_closed(context);
     }
 
-    /// Subtracts the backlog of a connection that is gone.
-    pub fn subtract_backlog(&mut self, context: &Context) {
+    /// Takes the backlog of a connection that is gone out of the statistics, and returns its subscriptions.
+    pub fn handle_gone(&mut self, context: &Context) -> Option<Box<Memberships>> {
         self.protocol.subtract_backlog(&self.shell, context);
+        self.websocket()?.0.take_memberships()
     }
 
     /// Enters the connection's tracing span until the guard drops. Free while logging is off.
@@ -234,11 +227,6 @@ impl Connection {
         }
     }
 
-    /// Takes the subscriptions of a connection that goes away.
-    pub fn take_memberships(&mut self) -> Option<Box<Memberships>> {
-        self.websocket()?.0.take_memberships()
-    }
-
     /// `Command::Upgrade`: answers 101 and changes the protocol. The bytes behind the request are frames.
     pub fn upgrade(
         &mut self,
@@ -250,8 +238,8 @@ impl Connection {
     ) {
         let Some(mut response) = self.response(request) else { return };
         let Some((socket, mut frames)) = response.upgrade(answer, rules, ledger, context) else { return };
-        self.count_ended(context);
-        self.subtract_backlog(context);
+        self.protocol.count_ended(&self.shell, context);
+        self.protocol.subtract_backlog(&self.shell, context);
         self.protocol = Protocol::WebSocket(socket);
         tracing::debug!("upgraded to WebSocket");
         self.protocol.handle_input(&mut frames, &mut self.shell, context);
@@ -420,12 +408,8 @@ impl Connection {
     }
 
     /// Closes the connection after a panic in its handling.
-    pub fn handle_panic(&mut self, cause: CloseCause, context: &mut Context) {
-        let serving = std::mem::replace(&mut self.shell.stage, Stage::Gone) == Stage::Serving;
-        if serving {
-            self.shell.stage = Stage::Serving;
-            self.protocol.fail(cause, &mut self.shell, context);
-        }
+    pub fn handle_panic(&mut self, context: &mut Context) {
+        self.protocol.fail(CloseCause::TransportFailed, &mut self.shell, context);
     }
 
     /// `Command::ResumeHandshake`: continues with the certificate that the server name has now.

@@ -67,8 +67,7 @@ impl Worker {
             let token = Token::Connection { slot: id.slot, generation: id.generation };
             Connection::new(id, app, transport, config, ready.waker(token), context)
         });
-        connection.count_accepted(&self.context);
-        connection.announce_opened(&mut self.context);
+        connection.handle_accepted(&mut self.context);
         let id = connection.id();
         self.population += 1;
         self.report_population();

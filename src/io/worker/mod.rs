@@ -53,7 +53,6 @@ use crate::io::shutdowns::WorkerShutdowns;
 use crate::io::timers::Entry;
 use crate::io::topics::Subscriber;
 use crate::io::watch::LONGEST_NAP;
-use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 
 /// The task of one I/O thread. Ends when it is told to [`Command::Stop`](crate::bridge::command::Command::Stop).
@@ -276,14 +275,11 @@ impl Worker {
         let result = catch_unwind(AssertUnwindSafe(|| act(connection, context, scratch)));
         if result.is_err() {
             tracing::error!("a bug in the server ended this connection");
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                connection.handle_panic(CloseCause::TransportFailed, context)
-            }));
+            let _ = catch_unwind(AssertUnwindSafe(|| connection.handle_panic(context)));
         }
         if serving && !connection.is_serving() {
             self.population -= 1;
-            connection.count_ended(context);
-            connection.announce_closed(context);
+            connection.handle_ended(context);
         }
         if connection.is_gone() {
             self.remove(slot, generation);
@@ -293,10 +289,9 @@ impl Worker {
 
     fn remove(&mut self, slot: u32, generation: u32) {
         let Some(mut connection) = self.registry.remove(slot, generation) else { return };
-        connection.subtract_backlog(&self.context);
         self.shutdowns.note_gone(connection.app());
         self.endings.note_gone(connection.app().app);
-        if let Some(memberships) = connection.take_memberships() {
+        if let Some(memberships) = connection.handle_gone(&self.context) {
             for moved in self.context.topics.unsubscribe_all(*memberships) {
                 if let Some(other) = self.registry.get(moved.who.slot, moved.who.generation) {
                     other.handle_moved(moved);
