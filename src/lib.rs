@@ -18,16 +18,33 @@
 //! which `node` configures and `io/transport` drives; `log` takes what all of them tell through `tracing` to stderr and to
 //! JavaScript; `files` opens and reads what `serveFiles` serves. Why it is cut this way stands in docs/decisions.
 
-pub mod bridge;
-pub mod files;
-pub mod io;
-pub mod log;
-pub mod node;
-pub mod protocol;
-pub mod tls;
+#![cfg_attr(
+    any(test, fuzzing),
+    allow(
+        dead_code,
+        reason = "only `init` reaches everything, and tests and fuzz targets are compiled without it"
+    )
+)]
+
+mod bridge;
+mod files;
+mod io;
+mod log;
+mod node;
+mod protocol;
+mod tls;
 
 #[cfg(any(test, fuzzing))]
 pub mod testing;
+
+/// For `tests/log_threshold.rs`, which has to be a process of its own. Everything else is private to the crate.
+#[doc(hidden)]
+pub mod log_access {
+    pub use crate::bridge::queue::NodeBell;
+    pub use crate::bridge::record::Level;
+    pub use crate::log::journal::Journal;
+    pub use crate::log::journals;
+}
 
 /// Node loads the addon: once per environment, and again for each of Jest's module registries. The tests of the crate
 /// and its fuzz targets load none.

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use ferrows::bridge::queue::NodeBell;
-use ferrows::bridge::record::Level;
-use ferrows::log::journal::Journal;
-use ferrows::log::journals;
+use ferrows::log_access::{Journal, Level, NodeBell, journals};
 use tracing::dispatcher::has_been_set;
 use tracing::level_filters::LevelFilter;
 

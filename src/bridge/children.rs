@@ -5,7 +5,7 @@ use super::sync::{Mutex, lock};
 
 /// The apps that take over accepted connections, round robin. Empty for most apps.
 #[derive(Debug, Default)]
-pub struct Children {
+pub(crate) struct Children {
     state: Mutex<State>,
 }
 
@@ -18,7 +18,7 @@ struct State {
 
 impl Children {
     /// Adds a child; it may be there already.
-    pub fn add(&self, child: Descriptor) {
+    pub(crate) fn add(&self, child: Descriptor) {
         let mut state = lock(&self.state);
         if !state.children.contains(&child) {
             state.children.push(child);
@@ -26,7 +26,7 @@ impl Children {
     }
 
     /// Removes a child, if it is there.
-    pub fn remove(&self, child: Descriptor) {
+    pub(crate) fn remove(&self, child: Descriptor) {
         let mut state = lock(&self.state);
         if let Some(position) = state.children.iter().position(|known| *known == child) {
             state.children.remove(position);
@@ -37,13 +37,13 @@ impl Children {
 
     /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         lock(&self.state).children.is_empty()
     }
 
     /// The child that gets the next connection; `None` if there is none.
     #[must_use]
-    pub fn next(&self) -> Option<Descriptor> {
+    pub(crate) fn next(&self) -> Option<Descriptor> {
         let mut state = lock(&self.state);
         let turn = if state.turn < state.children.len() { state.turn } else { 0 };
         let child = state.children.get(turn).copied()?;

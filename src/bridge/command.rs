@@ -24,7 +24,7 @@ use crate::protocol::websocket::{Agreement, MessageKind};
 
 /// One thing to do. A command for a connection that is gone, or for an earlier request of it, does nothing.
 #[derive(Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Set or replace the setup with which new connections of an app are served.
     SetUpApp(Box<SetupOrder>),
     /// Accept connections from a socket that is bound and listening already.
@@ -275,7 +275,7 @@ pub enum Command {
 
 /// The address of one response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResponseId {
+pub(crate) struct ResponseId {
     /// The connection.
     pub connection: ConnectionId,
     /// The request that is answered.
@@ -284,7 +284,7 @@ pub struct ResponseId {
 
 /// A response head as Node's thread has checked and laid it out.
 #[derive(Clone, Copy, Debug)]
-pub struct HeadBytes {
+pub(crate) struct HeadBytes {
     /// Status code, a space and the reason phrase; empty means `200 OK`.
     pub status: Slice,
     /// Complete `Name: value\r\n` lines.
@@ -295,7 +295,7 @@ pub struct HeadBytes {
 
 /// A listening socket on its way to the worker that accepts from it.
 #[derive(Debug)]
-pub struct ListenOrder {
+pub(crate) struct ListenOrder {
     /// Bound, listening, non-blocking.
     pub socket: Socket,
     /// Its name.
@@ -312,7 +312,7 @@ pub struct ListenOrder {
 
 /// A connection on its way to the worker that is to serve it.
 #[derive(Debug)]
-pub struct Adoption {
+pub(crate) struct Adoption {
     /// Connected, non-blocking.
     pub socket: Socket,
     /// Whose connection it is.
@@ -325,7 +325,7 @@ pub struct Adoption {
 
 /// What `app.shutdown()` asks for.
 #[derive(Debug)]
-pub struct ShutdownOrder {
+pub(crate) struct ShutdownOrder {
     /// The app and the epoch that ends.
     pub app: AppId,
     /// Status code for WebSockets, as in [`Command::EndWebSocket`].
@@ -338,7 +338,7 @@ pub struct ShutdownOrder {
 
 /// The file of a Unix socket.
 #[derive(Debug)]
-pub struct SocketFile {
+pub(crate) struct SocketFile {
     /// Where it lies.
     pub path: PathBuf,
     /// Its device and inode, where there are such. Another file at the path is a successor's, and not ours to remove.
@@ -347,7 +347,7 @@ pub struct SocketFile {
 
 /// Commands of one flush of Node's thread, and what they point to.
 #[derive(Debug, Default)]
-pub struct CommandBatch {
+pub(crate) struct CommandBatch {
     /// In the order of the calls.
     pub commands: Vec<Command>,
     /// The arena of all payloads.
@@ -358,18 +358,18 @@ pub struct CommandBatch {
 impl CommandBatch {
     /// A batch of one command without payload.
     #[must_use]
-    pub fn of(command: Command) -> Self {
+    pub(crate) fn of(command: Command) -> Self {
         Self { commands: vec![command], ..Self::default() }
     }
 
     /// Whether there is nothing to hand over.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.commands.is_empty()
     }
 
     /// Empties the batch for reuse.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.commands.clear();
         self.capacity_hint.clear(&mut self.bytes);
     }

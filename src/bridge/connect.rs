@@ -13,7 +13,7 @@ use crate::tls::client::ClientTls;
 
 /// What a worker needs for a connect.
 #[derive(Debug)]
-pub struct ConnectOrder {
+pub(crate) struct ConnectOrder {
     /// The name under which Node's thread waits for it.
     pub client: ClientId,
     /// A name, or an IP address without brackets.
@@ -34,7 +34,7 @@ pub struct ConnectOrder {
 
 /// An open WebSocket to a server.
 #[derive(Debug)]
-pub struct Connected {
+pub(crate) struct Connected {
     /// Its connection.
     pub connection: ConnectionId,
     /// The server's address.
@@ -45,7 +45,7 @@ pub struct Connected {
 
 /// How a connect ended. Boxed on its way: there are few of these and many other events.
 #[derive(Debug)]
-pub enum ConnectOutcome {
+pub(crate) enum ConnectOutcome {
     /// The WebSocket is open. First event of its connection.
     Connected(Box<Connected>),
     /// There is none.

@@ -13,7 +13,7 @@ use crate::protocol::websocket::MessageKind;
 
 /// A piece of a batch's arena.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Slice {
+pub(crate) struct Slice {
     /// First byte.
     pub start: u32,
     /// Number of bytes.
@@ -23,13 +23,13 @@ pub struct Slice {
 impl Slice {
     /// The bytes it names in `arena`.
     #[must_use]
-    pub fn of(self, arena: &[u8]) -> &[u8] {
+    pub(crate) fn of(self, arena: &[u8]) -> &[u8] {
         &arena[self.range()]
     }
 
     /// Where they lie.
     #[must_use]
-    pub const fn range(self) -> std::ops::Range<usize> {
+    pub(crate) const fn range(self) -> std::ops::Range<usize> {
         let start = self.start as usize;
         start..start + self.len as usize
     }
@@ -37,7 +37,7 @@ impl Slice {
     /// Appends `bytes` to `arena` and names them. A batch is handed over long before 4 GiB: the worker stops
     /// reading at [`super::queue::HIGH_WATER`], and one message is at most `maxPayloadLength`, below 2^32.
     #[must_use]
-    pub fn append(arena: &mut Vec<u8>, bytes: &[u8]) -> Self {
+    pub(crate) fn append(arena: &mut Vec<u8>, bytes: &[u8]) -> Self {
         let start = arena.len();
         arena.extend_from_slice(bytes);
         Self::tail(arena, start)
@@ -45,7 +45,7 @@ impl Slice {
 
     /// Names everything in `arena` from `start` on.
     #[must_use]
-    pub fn tail(arena: &[u8], start: usize) -> Self {
+    pub(crate) fn tail(arena: &[u8], start: usize) -> Self {
         Self { start: narrow(start), len: narrow(arena.len() - start) }
     }
 }
@@ -58,7 +58,7 @@ fn narrow(length: usize) -> u32 {
 /// One fact about one connection, or about all of an app. In order per connection; nothing follows a connection's last
 /// event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// A connection of an app with a connection filter was accepted; if a PROXY header may come first, once it has been
     /// read or is known to be absent. First event of the connection.
     ConnectionOpened {
@@ -192,7 +192,7 @@ pub enum Event {
 
 /// Whose connection was opened, and by whom.
 #[derive(Clone, Copy, Debug)]
-pub struct OpeningRecord {
+pub(crate) struct OpeningRecord {
     /// The app that listens where the connection came in.
     pub app: AppId,
     /// The other end.
@@ -201,7 +201,7 @@ pub struct OpeningRecord {
 
 /// The parts of a request head: `head` holds its bytes, the spans point into them.
 #[derive(Clone, Copy, Debug)]
-pub struct RequestRecord {
+pub(crate) struct RequestRecord {
     /// The app that listens where the connection came in.
     pub app: AppId,
     /// The request line and header fields as received, names in lower case.
@@ -228,7 +228,7 @@ pub struct RequestRecord {
 
 /// Events of one pass of a worker, and what they point to.
 #[derive(Debug, Default)]
-pub struct EventBatch {
+pub(crate) struct EventBatch {
     /// In the order in which they happened.
     pub events: Vec<Event>,
     /// The arena of all payloads and heads.
@@ -249,13 +249,13 @@ pub struct EventBatch {
 impl EventBatch {
     /// Whether there is nothing to hand over.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
     /// What the batch counts against [`super::queue::HIGH_WATER`]: its bytes, and its events at their own size.
     #[must_use]
-    pub fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         self.bytes.len()
             + self.events.len() * size_of::<Event>()
             + self.fields.len() * size_of::<HeaderField>()
@@ -265,19 +265,19 @@ impl EventBatch {
     }
 
     /// Adds the start of a connection.
-    pub fn push_opening(&mut self, connection: ConnectionId, app: AppId, peer: Peer) {
+    pub(crate) fn push_opening(&mut self, connection: ConnectionId, app: AppId, peer: Peer) {
         self.events.push(Event::ConnectionOpened { connection, record: narrow(self.openings.len()) });
         self.openings.push(OpeningRecord { app, peer });
     }
 
     /// Adds the end of a connect.
-    pub fn push_connect(&mut self, client: ClientId, outcome: ConnectOutcome) {
+    pub(crate) fn push_connect(&mut self, client: ClientId, outcome: ConnectOutcome) {
         self.events.push(Event::ConnectEnded { client, record: narrow(self.connects.len()) });
         self.connects.push(Some(outcome));
     }
 
     /// Adds a request and its head.
-    pub fn push_request(
+    pub(crate) fn push_request(
         &mut self,
         connection: ConnectionId,
         request: RequestNumber,
@@ -311,7 +311,7 @@ impl EventBatch {
     }
 
     /// Attaches TLS details of the client to the request that was added last.
-    pub fn note_tls_peer(&mut self, tls_peer: &Arc<TlsPeerInfo>) {
+    pub(crate) fn note_tls_peer(&mut self, tls_peer: &Arc<TlsPeerInfo>) {
         if let Some(request) = self.requests.last_mut() {
             request.tls_peer = Some(narrow(self.tls_peers.len()));
             self.tls_peers.push(Arc::clone(tls_peer));
@@ -319,7 +319,7 @@ impl EventBatch {
     }
 
     /// Empties the batch for reuse.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.tls_peers.clear();
         self.events.clear();
         self.requests.clear();

@@ -4,20 +4,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Written by Node's thread, read by the workers of its environment.
 #[derive(Debug, Default)]
-pub struct EventInterest {
+pub(crate) struct EventInterest {
     dropped_messages: AtomicBool,
 }
 
 impl EventInterest {
     /// Sets whether every dropped published message is reported, or (`false`) only those on routes with a `dropped` handler.
     /// Holds from the next command on. Relaxed: the queue that carries the next publication orders the two.
-    pub fn set_dropped_messages(&self, wanted: bool) {
+    pub(crate) fn set_dropped_messages(&self, wanted: bool) {
         self.dropped_messages.store(wanted, Ordering::Relaxed);
     }
 
     /// Whether every published message that is dropped is reported.
     #[must_use]
-    pub fn dropped_messages(&self) -> bool {
+    pub(crate) fn dropped_messages(&self) -> bool {
         self.dropped_messages.load(Ordering::Relaxed)
     }
 }

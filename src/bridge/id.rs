@@ -4,12 +4,12 @@ use std::fmt;
 
 /// One I/O thread, numbered from 0 in the order of their start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct WorkerId(pub u8);
+pub(crate) struct WorkerId(pub u8);
 
 impl WorkerId {
     /// The position of this worker in per-worker tables.
     #[must_use]
-    pub const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
 }
@@ -17,7 +17,7 @@ impl WorkerId {
 /// One connection of one worker. A slot is reused after its connection is gone, with the next generation, so a
 /// late event or command for the earlier connection has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConnectionId {
+pub(crate) struct ConnectionId {
     /// The worker that owns the socket.
     pub worker: WorkerId,
     /// Position in that worker's table of connections.
@@ -35,12 +35,12 @@ impl fmt::Display for ConnectionId {
 
 /// Ordinal of the request on its connection, from 1. A late response can never answer the next request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct RequestNumber(pub u32);
+pub(crate) struct RequestNumber(pub u32);
 
 impl RequestNumber {
     /// The number of the following request.
     #[must_use]
-    pub const fn next(self) -> Self {
+    pub(crate) const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
     }
 }
@@ -48,7 +48,7 @@ impl RequestNumber {
 /// One `App`, and how often it had been closed or shut down when the connection was accepted: what was accepted before
 /// `app.close()` is not the business of the same app listening again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AppId {
+pub(crate) struct AppId {
     /// Position in Node's table of apps.
     pub app: u32,
     /// Number of `app.close()` and `app.shutdown()` calls before.
@@ -57,7 +57,7 @@ pub struct AppId {
 
 /// One call of `uWS.connect`, numbered by Node's thread: a place in its table, and how often that had been given out before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientId {
+pub(crate) struct ClientId {
     /// The place.
     pub slot: u32,
     /// How often.
@@ -66,12 +66,12 @@ pub struct ClientId {
 
 impl AppId {
     /// Of connections to servers, which belong to no app: it is none that Node's table of apps could hold.
-    pub const CLIENTS: Self = Self { app: u32::MAX, epoch: 0 };
+    pub(crate) const CLIENTS: Self = Self { app: u32::MAX, epoch: 0 };
 
     /// Whether what belongs to `other` ends together with this epoch: earlier epochs of the same app do, because an app
     /// that was shut down may listen again, and be closed, before its last connection is gone.
     #[must_use]
-    pub const fn covers(self, other: Self) -> bool {
+    pub(crate) const fn covers(self, other: Self) -> bool {
         self.app == other.app && other.epoch <= self.epoch
     }
 }
@@ -79,12 +79,12 @@ impl AppId {
 /// An app as other environments address it. Random and unique in the process, so that no other number in the application
 /// is taken for one by accident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Descriptor(pub u64);
+pub(crate) struct Descriptor(pub u64);
 
 /// One successful `listen`, never reused within a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ListenerId(pub u32);
+pub(crate) struct ListenerId(pub u32);
 
 /// One topic of one app, numbered by Node's thread; reused once nobody is subscribed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TopicId(pub u32);
+pub(crate) struct TopicId(pub u32);

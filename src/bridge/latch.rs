@@ -7,7 +7,7 @@ use super::patience::wait_while;
 
 /// Counts down to zero once. Node's thread waits on it; each worker that got the command releases it.
 #[derive(Debug)]
-pub struct Latch {
+pub(crate) struct Latch {
     /// Workers that have not answered yet.
     outstanding: Mutex<usize>,
     /// Notified when `outstanding` reaches zero.
@@ -17,12 +17,12 @@ pub struct Latch {
 impl Latch {
     /// A latch that `count` workers have to release.
     #[must_use]
-    pub const fn new(count: usize) -> Self {
+    pub(crate) const fn new(count: usize) -> Self {
         Self { outstanding: Mutex::new(count), done: Condvar::new() }
     }
 
     /// One worker is done.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         let mut outstanding = self.outstanding.lock().unwrap_or_else(PoisonError::into_inner);
         *outstanding = outstanding.saturating_sub(1);
         if *outstanding == 0 {
@@ -32,12 +32,12 @@ impl Latch {
 
     /// Whether all are done.
     #[must_use]
-    pub fn is_released(&self) -> bool {
+    pub(crate) fn is_released(&self) -> bool {
         *self.outstanding.lock().unwrap_or_else(PoisonError::into_inner) == 0
     }
 
     /// Waits until all are done, at most `patience`. Returns whether they are.
-    pub fn wait(&self, patience: Duration) -> bool {
+    pub(crate) fn wait(&self, patience: Duration) -> bool {
         let outstanding = self.outstanding.lock().unwrap_or_else(PoisonError::into_inner);
         *wait_while(&self.done, outstanding, patience, |count| *count > 0) == 0
     }

@@ -5,7 +5,7 @@ use super::sync::{AtomicU64, Ordering};
 
 /// What a worker has done with the bytes that Node's thread accepted for one WebSocket or response.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// Bytes of payload (`send` and `ping` since the upgrade, or the body of the response) whose commands the worker has
     /// applied, less [`Self::backlog`]. It may be less than nothing, as a backlog has headers, too, and wraps then. Written
     /// by the worker alone.
@@ -20,7 +20,7 @@ impl Ledger {
     ///
     /// Node's thread reports [`Self::held`], a single number: a message that moves from the command queue into the
     /// worker's backlog is counted in one of the two, never in both and never in none.
-    pub fn record(&self, applied: u64, backlog: u64) {
+    pub(crate) fn record(&self, applied: u64, backlog: u64) {
         // Release (both): whoever sees what the worker did last sees what it did before.
         self.backlog.store(backlog, Ordering::Release);
         self.settled.store(applied.wrapping_sub(backlog), Ordering::Release);
@@ -31,25 +31,25 @@ impl Ledger {
     /// While the kernel has refused nothing, the first [`IN_FLIGHT_ALLOWANCE`] bytes under way to the worker do not: they
     /// stand for the kernel buffer that uWebSockets.js would have written them to within the call. Once it has, it takes
     /// nothing of what is behind that either.
-    pub fn outstanding(&self, accepted: u64) -> u64 {
+    pub(crate) fn outstanding(&self, accepted: u64) -> u64 {
         let held = self.held(accepted);
         if self.backlog() == 0 { held.saturating_sub(IN_FLIGHT_ALLOWANCE) } else { held }
     }
 
     /// Bytes not yet in the kernel, those under way to the worker included.
-    pub fn held(&self, accepted: u64) -> u64 {
+    pub(crate) fn held(&self, accepted: u64) -> u64 {
         accepted.wrapping_sub(self.settled.load(Ordering::Acquire))
     }
 
     /// Bytes that the worker holds because the kernel would not take them.
-    pub fn backlog(&self) -> u64 {
+    pub(crate) fn backlog(&self) -> u64 {
         self.backlog.load(Ordering::Acquire)
     }
 }
 
 /// Bytes per WebSocket that may be under way between the threads before they count as back-pressure. Of the order
 /// of a kernel's send buffer, so that a burst which uWebSockets.js would have handed to the kernel returns 1 here too.
-pub const IN_FLIGHT_ALLOWANCE: u64 = 256 * 1024;
+pub(crate) const IN_FLIGHT_ALLOWANCE: u64 = 256 * 1024;
 
 #[cfg(all(test, not(feature = "loom")))]
 mod tests {

@@ -12,23 +12,23 @@
 //! - Beside the queues the two sides share one [`ledger::Ledger`] per WebSocket, one [`tally::Tally`] per app and worker,
 //!   an [`event_interest::EventInterest`], and a [`latch::Latch`] at exit.
 
-pub mod capacity_hint;
-pub mod children;
-pub mod command;
-pub mod connect;
-pub mod event;
-pub mod event_interest;
-pub mod id;
-pub mod latch;
-pub mod ledger;
-pub mod patience;
-pub mod peer;
-pub mod queue;
-pub mod record;
-pub mod record_queue;
-pub mod rules;
-pub mod setup;
-pub mod sync;
-pub mod tally;
-pub mod tcp;
-pub mod tls_peer;
+pub(crate) mod capacity_hint;
+pub(crate) mod children;
+pub(crate) mod command;
+pub(crate) mod connect;
+pub(crate) mod event;
+pub(crate) mod event_interest;
+pub(crate) mod id;
+pub(crate) mod latch;
+pub(crate) mod ledger;
+pub(crate) mod patience;
+pub(crate) mod peer;
+pub(crate) mod queue;
+pub(crate) mod record;
+pub(crate) mod record_queue;
+pub(crate) mod rules;
+pub(crate) mod setup;
+pub(crate) mod sync;
+pub(crate) mod tally;
+pub(crate) mod tcp;
+pub(crate) mod tls_peer;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Waits on `told` for at most `patience` while `holds_true` of what `guard` protects, and returns it. Nothing that
 /// panics may run under its mutex.
-pub fn wait_while<'m, T>(
+pub(crate) fn wait_while<'m, T>(
     told: &Condvar,
     mut guard: MutexGuard<'m, T>,
     patience: Duration,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// What is known of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// The other end of the socket; `None` on a Unix socket.
     pub address: Option<SocketAddr>,
     /// The client's address as reported by a trusted proxy; `None` without one.
@@ -13,7 +13,7 @@ pub struct Peer {
 
 /// The same in compact form, for storage per connection: as large as one address, because few connections have two.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum KeptPeer {
+pub(crate) enum KeptPeer {
     /// A Unix socket.
     #[default]
     Unnamed,
@@ -36,7 +36,7 @@ impl From<Peer> for KeptPeer {
 impl KeptPeer {
     /// What was kept.
     #[must_use]
-    pub fn peer(&self) -> Peer {
+    pub(crate) fn peer(&self) -> Peer {
         match self {
             Self::Unnamed => Peer::default(),
             Self::Direct(address) => Peer { address: Some(*address), proxied: None },

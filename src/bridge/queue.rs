@@ -18,7 +18,7 @@ use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, lock};
 
 /// Bytes of events that may wait for Node's thread, per worker, before the worker stops reading its sockets, so that TCP
 /// slows the senders down. With one batch more being handled, twice this bounds what a blocked handler makes a worker hold.
-pub const HIGH_WATER: usize = 4 * 1024 * 1024;
+pub(crate) const HIGH_WATER: usize = 4 * 1024 * 1024;
 
 /// Batches kept for reuse in each direction.
 const SPARES: usize = 8;
@@ -68,7 +68,7 @@ impl NodeBell {
 
 /// Events of one worker on their way up.
 #[derive(Debug)]
-pub struct Uplink {
+pub(crate) struct Uplink {
     state: Mutex<UplinkState>,
     bell: Arc<NodeBell>,
 }
@@ -92,12 +92,12 @@ struct UplinkState {
 impl Uplink {
     /// An empty uplink that rings `bell`.
     #[must_use]
-    pub fn new(bell: Arc<NodeBell>) -> Self {
+    pub(crate) fn new(bell: Arc<NodeBell>) -> Self {
         Self { state: Mutex::new(UplinkState::default()), bell }
     }
 
     /// Worker: hands over `batch` and gets an empty one in its place.
-    pub fn push(&self, batch: &mut EventBatch) {
+    pub(crate) fn push(&self, batch: &mut EventBatch) {
         if batch.is_empty() {
             return;
         }
@@ -114,14 +114,14 @@ impl Uplink {
     /// Worker: whether too much is waiting to read any further. When it is, the worker's bell rings once Node's
     /// thread has taken enough.
     #[must_use]
-    pub fn is_choked(&self) -> bool {
+    pub(crate) fn is_choked(&self) -> bool {
         let mut state = lock(&self.state);
         state.choked = state.weight >= HIGH_WATER;
         state.choked
     }
 
     /// Worker: how many connections it serves now. Node's thread is woken when none is left, to let go of the process.
-    pub fn report_population(&self, population: usize) {
+    pub(crate) fn report_population(&self, population: usize) {
         let mut state = lock(&self.state);
         let before = std::mem::replace(&mut state.population, population);
         drop(state);
@@ -131,7 +131,7 @@ impl Uplink {
     }
 
     /// Worker: whether it is idle, with no socket and no work. Node's thread is then woken, to end the worker's thread.
-    pub fn report_rest(&self, rests: bool) {
+    pub(crate) fn report_rest(&self, rests: bool) {
         lock(&self.state).rests = rests;
         if rests {
             self.bell.wake();
@@ -140,31 +140,31 @@ impl Uplink {
 
     /// Node's thread: whether the worker's thread was idle when it last reported.
     #[must_use]
-    pub fn rests(&self) -> bool {
+    pub(crate) fn rests(&self) -> bool {
         lock(&self.state).rests
     }
 
     /// Node's thread: how many connections the worker serves.
     #[must_use]
-    pub fn population(&self) -> usize {
+    pub(crate) fn population(&self) -> usize {
         lock(&self.state).population
     }
 
     /// Node's thread: how many events wait for it, and their weight in bytes.
     #[must_use]
-    pub fn waiting(&self) -> (usize, usize) {
+    pub(crate) fn waiting(&self) -> (usize, usize) {
         let state = lock(&self.state);
         (state.batches.iter().map(|batch| batch.events.len()).sum(), state.weight)
     }
 
     /// Gives up the memory of what is kept for reuse.
-    pub fn release_spares(&self) {
+    pub(crate) fn release_spares(&self) {
         let spares = std::mem::take(&mut lock(&self.state).spares);
         drop(spares);
     }
 
     /// Node's thread: takes the oldest batch. The second value tells whether the worker waits to read on.
-    pub fn take(&self) -> Option<(EventBatch, bool)> {
+    pub(crate) fn take(&self) -> Option<(EventBatch, bool)> {
         let mut state = lock(&self.state);
         let batch = state.batches.pop_front()?;
         state.weight -= batch.weight();
@@ -177,12 +177,12 @@ impl Uplink {
 
     /// Node's thread: whether a batch is waiting.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         lock(&self.state).batches.is_empty()
     }
 
     /// Node's thread: gives a handled batch back for reuse.
-    pub fn recycle(&self, mut batch: EventBatch) {
+    pub(crate) fn recycle(&self, mut batch: EventBatch) {
         batch.clear();
         let mut state = lock(&self.state);
         if state.spares.len() < SPARES {
@@ -193,7 +193,7 @@ impl Uplink {
 
 /// Commands on their way down to one worker.
 #[derive(Debug, Default)]
-pub struct Downlink {
+pub(crate) struct Downlink {
     state: Mutex<DownlinkState>,
     /// Node's thread waits for what it has handed over.
     urgent: AtomicBool,
@@ -216,7 +216,7 @@ struct DownlinkState {
 
 impl Downlink {
     /// Hands over `batch` and gets an empty one in its place. Wakes the worker if it sleeps.
-    pub fn push(&self, batch: &mut CommandBatch) {
+    pub(crate) fn push(&self, batch: &mut CommandBatch) {
         if batch.is_empty() {
             return;
         }
@@ -227,7 +227,7 @@ impl Downlink {
     }
 
     /// The same, and Node's thread is going to wait: the worker should not go on with its sockets before.
-    pub fn push_urgently(&self, batch: &mut CommandBatch) {
+    pub(crate) fn push_urgently(&self, batch: &mut CommandBatch) {
         // Before the batch: the worker could otherwise have acted on it already, and look for another one. The other way
         // round it may look for one that is not there yet, and finds it at the latest in its next pass.
         self.urgent.store(true, Ordering::Relaxed);
@@ -235,13 +235,13 @@ impl Downlink {
     }
 
     /// Worker: whether Node's thread waits for what it has handed over; told once.
-    pub fn take_urgency(&self) -> bool {
+    pub(crate) fn take_urgency(&self) -> bool {
         // Relaxed (both): it is no more than a hint. The plain load keeps the common case free of a locked instruction.
         self.urgent.load(Ordering::Relaxed) && self.urgent.swap(false, Ordering::Relaxed)
     }
 
     /// Wakes the worker if it sleeps; else keeps it from falling asleep once.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let mut state = lock(&self.state);
         state.nudged = true;
         Self::wake_locked(state);
@@ -258,30 +258,31 @@ impl Downlink {
 
     /// Whether the worker sleeps: a command handed over now is acted on at once, by a thread that has nothing
     /// else to do.
+    #[cfg(test)]
     #[must_use]
-    pub fn is_asleep(&self) -> bool {
+    pub(crate) fn is_asleep(&self) -> bool {
         lock(&self.state).asleep
     }
 
     /// Node's thread: how many commands wait for the worker.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         lock(&self.state).batches.iter().map(|batch| batch.commands.len()).sum()
     }
 
     /// Gives up the memory of what is kept for reuse.
-    pub fn release_spares(&self) {
+    pub(crate) fn release_spares(&self) {
         let spares = std::mem::take(&mut lock(&self.state).spares);
         drop(spares);
     }
 
     /// Worker: takes the oldest batch.
-    pub fn take(&self) -> Option<CommandBatch> {
+    pub(crate) fn take(&self) -> Option<CommandBatch> {
         lock(&self.state).batches.pop_front()
     }
 
     /// Worker: gives an applied batch back for reuse.
-    pub fn recycle(&self, mut batch: CommandBatch) {
+    pub(crate) fn recycle(&self, mut batch: CommandBatch) {
         batch.clear();
         let mut state = lock(&self.state);
         if state.spares.len() < SPARES {
@@ -291,7 +292,7 @@ impl Downlink {
 
     /// Node's thread: the worker's thread has ended. What it has not taken, nobody waits for; another thread will go on
     /// with a queue that is as it was in the beginning.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let left = std::mem::take(&mut *lock(&self.state));
         // Not under the lock: sockets may be among it.
         drop(left);
@@ -299,7 +300,7 @@ impl Downlink {
 
     /// Worker: about to sleep. Returns `false`, and does not count as asleep, when there is a batch after all, or
     /// [`Self::wake`] was called since [`Self::rise`].
-    pub fn sleep(&self, waker: &Waker) -> bool {
+    pub(crate) fn sleep(&self, waker: &Waker) -> bool {
         let mut state = lock(&self.state);
         if !state.batches.is_empty() || state.nudged {
             return false;
@@ -312,7 +313,7 @@ impl Downlink {
     }
 
     /// Worker: awake again, for whatever reason, and about to look at everything.
-    pub fn rise(&self) {
+    pub(crate) fn rise(&self) {
         let mut state = lock(&self.state);
         state.asleep = false;
         state.nudged = false;

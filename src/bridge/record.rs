@@ -101,7 +101,7 @@ impl Record {
 
 /// Characters of text that a field holds. Reasons of Close frames fit; a request target may have 16 KiB, and thousands
 /// of records may wait.
-pub const MAX_TEXT: usize = 256;
+pub(crate) const MAX_TEXT: usize = 256;
 
 #[cfg(test)]
 mod tests {

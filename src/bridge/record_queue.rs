@@ -11,14 +11,14 @@ use super::sync::{Arc, Mutex, lock};
 
 /// Records that may wait; when there are more, the oldest are lost. With [`super::record::MAX_TEXT`], this is a few
 /// megabytes.
-pub const MAX_RECORDS: usize = 10_000;
+pub(crate) const MAX_RECORDS: usize = 10_000;
 
 /// The message of the record that tells of losses.
 const LOSS: &str = "records were lost, because the listener does not keep up";
 
 /// First in, first out. Rings the bell of Node's thread, as an uplink does, and is to be looked at where uplinks are.
 #[derive(Debug)]
-pub struct RecordQueue {
+pub(crate) struct RecordQueue {
     state: Mutex<State>,
     bell: Arc<NodeBell>,
 }
@@ -36,13 +36,13 @@ struct State {
 impl RecordQueue {
     /// A queue that takes nothing yet.
     #[must_use]
-    pub fn new(bell: Arc<NodeBell>) -> Self {
+    pub(crate) fn new(bell: Arc<NodeBell>) -> Self {
         Self { state: Mutex::new(State::default()), bell }
     }
 
     /// Node's thread: from now on takes records up to `wanted`, or nothing. What waits and is not wanted any more is
     /// dropped.
-    pub fn set_wanted(&self, wanted: Option<Level>) {
+    pub(crate) fn set_wanted(&self, wanted: Option<Level>) {
         let mut state = lock(&self.state);
         state.wanted = wanted;
         match wanted {
@@ -52,7 +52,7 @@ impl RecordQueue {
     }
 
     /// Any thread: adds a record, if it is wanted.
-    pub fn push(&self, record: Record) {
+    pub(crate) fn push(&self, record: Record) {
         let mut state = lock(&self.state);
         if state.wanted.is_none_or(|level| record.level > level) {
             return;
@@ -69,14 +69,14 @@ impl RecordQueue {
 
     /// Node's thread: how many calls of [`Self::take`] will find something.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         let state = lock(&self.state);
         state.records.len() + usize::from(state.lost > 0)
     }
 
     /// Node's thread: takes the oldest record. Where records are missing, one tells how many.
     #[must_use]
-    pub fn take(&self) -> Option<Record> {
+    pub(crate) fn take(&self) -> Option<Record> {
         let mut state = lock(&self.state);
         match std::mem::take(&mut state.lost) {
             0 => state.records.pop_front(),

@@ -4,7 +4,7 @@ use crate::protocol::websocket::WebSocketLimits;
 
 /// The options of `app.ws` that a worker obeys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Sizes and times.
     pub limits: WebSocketLimits,
     /// Bytes of backlog beyond which a message is dropped (`maxBackpressure`); 0 is no limit.
@@ -17,7 +17,7 @@ pub struct Rules {
 
 /// What becomes of a WebSocket whose backlog exceeds `maxBackpressure` (`closeOnBackpressureLimit`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnLimit {
+pub(crate) enum OnLimit {
     /// It misses messages until its peer has caught up.
     Drop,
     /// It is closed.
@@ -28,7 +28,7 @@ impl Rules {
     /// Whether a message must be dropped because `backlog` bytes are waiting already. One message may therefore exceed
     /// the limit by any size, as in uWebSockets.js.
     #[must_use]
-    pub const fn must_drop(&self, backlog: u64) -> bool {
+    pub(crate) const fn must_drop(&self, backlog: u64) -> bool {
         self.max_backpressure > 0 && backlog > self.max_backpressure
     }
 }

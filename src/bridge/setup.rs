@@ -11,7 +11,7 @@ use crate::tls::setup::TlsSetup;
 /// Sent to every worker before the first connection of the app can reach it, and again when it changes. Connections
 /// keep the setup with which they were accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AppSetup {
+pub(crate) struct AppSetup {
     /// Whether the opening and closing of connections is reported: the app has a connection filter.
     pub watched: bool,
     /// What it allows its clients.
@@ -28,7 +28,7 @@ pub struct AppSetup {
 
 /// The option `proxyProtocol` of an app.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProxySetup {
+pub(crate) struct ProxySetup {
     /// Peers whose headers are read.
     pub trust: TrustedPeers,
     /// Whether they have to send one.
@@ -37,7 +37,7 @@ pub struct ProxySetup {
 
 /// The setup of one app.
 #[derive(Clone, Debug)]
-pub struct SetupOrder {
+pub(crate) struct SetupOrder {
     /// Whose it is. Holds for all epochs.
     pub app: AppId,
     /// From now on.

@@ -1,19 +1,19 @@
 //! The locks and atomics of the border, swapped for loom's when the interleavings are model-checked
 //! (`npm run loom`).
 
-pub use std::sync::Arc;
+pub(crate) use std::sync::Arc;
 
 #[cfg(feature = "loom")]
 pub use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(feature = "loom")]
 pub use loom::sync::{Mutex, MutexGuard};
 #[cfg(not(feature = "loom"))]
-pub use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(not(feature = "loom"))]
-pub use std::sync::{Mutex, MutexGuard};
+pub(crate) use std::sync::{Mutex, MutexGuard};
 
 /// Locks, and goes on with the data of a holder that panicked: every critical section of the border only moves
 /// whole batches, so the data is in order even then, and one caught panic must not stop every later event.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

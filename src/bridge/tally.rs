@@ -9,23 +9,23 @@ use crate::protocol::proxy::ProxyError;
 
 /// A number that one thread writes and others may read.
 #[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     /// Counts up. To be called by the one thread that owns the counter: a load and a store cost what a plain addition
     /// does, where `fetch_add` would lock the bus. Relaxed, because the number guards no other data.
-    pub fn add(&self, count: u64) {
+    pub(crate) fn add(&self, count: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
     }
 
     /// Counts down. As [`Self::add`].
-    pub fn sub(&self, count: u64) {
+    pub(crate) fn sub(&self, count: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(count), Ordering::Relaxed);
     }
 
     /// The current value.
     #[must_use]
-    pub fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -33,7 +33,7 @@ impl Counter {
 /// Counters of one app on one worker. Aligned to two cache lines, so that workers do not share them (false sharing).
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Connections that were accepted, or taken over from elsewhere.
     pub connections: Counter,
     /// Connections that are served and speak HTTP at the moment.
@@ -59,12 +59,12 @@ pub struct Tally {
 
 impl Tally {
     /// A peer broke a rule before or within a request, and its connection ends for it.
-    pub fn count_refusal(&self, refusal: RefusalCause) {
+    pub(crate) fn count_refusal(&self, refusal: RefusalCause) {
         self.refusals.0[refusal.number()].add(1);
     }
 
     /// How often peers broke each rule: its name and the number, in a fixed order.
-    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
         RefusalCause::all().map(|cause| cause.code()).zip(self.refusals.0.iter().map(Counter::get))
     }
 }
@@ -81,7 +81,7 @@ impl Default for Refusals {
 
 /// Which rule a peer broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalCause {
+pub(crate) enum RefusalCause {
     /// One of HTTP.
     Http(HttpError),
     /// One of the PROXY protocol.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The options of an app; by default the system is left as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TcpOptions {
+pub(crate) struct TcpOptions {
     /// Probes on idle connections (`SO_KEEPALIVE`); none by default.
     pub keep_alive: Option<KeepAlive>,
     /// How long what was sent may stay without acknowledgement, or the peer's window closed (`TCP_USER_TIMEOUT`, RFC 5482).
@@ -14,7 +14,7 @@ pub struct TcpOptions {
 
 /// When probes are sent. What is `None` is left to the system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeepAlive {
+pub(crate) struct KeepAlive {
     /// Silence before the first one (`TCP_KEEPIDLE`), whole seconds.
     pub initial_delay: Option<Duration>,
     /// Time between two that are not answered (`TCP_KEEPINTVL`), whole seconds.

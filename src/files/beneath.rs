@@ -17,7 +17,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 
 /// Opens `relative` below `folder`.
-pub fn open(folder: &Path, relative: &Path) -> io::Result<File> {
+pub(super) fn open(folder: &Path, relative: &Path) -> io::Result<File> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     match kernel::open(folder, relative) {
         // No such call: an old kernel, or a sandbox that does not know it (some say EPERM for that).
@@ -28,16 +28,16 @@ pub fn open(folder: &Path, relative: &Path) -> io::Result<File> {
 }
 
 /// Opens `path`, wherever its links lead.
-pub fn open_anywhere(path: &Path) -> io::Result<File> {
+pub(super) fn open_anywhere(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(FILE.bits()).open(path)
 }
 
-pub fn read_at(file: &File, bytes: &mut [u8], position: u64) -> io::Result<usize> {
+pub(super) fn read_at(file: &File, bytes: &mut [u8], position: u64) -> io::Result<usize> {
     file.read_at(bytes, position)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
-pub fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
+pub(super) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
@@ -92,7 +92,7 @@ mod kernel {
 
     use super::{FILE, FOLDER, real_path};
 
-    pub fn open(folder: &Path, relative: &Path) -> Result<OwnedFd, Errno> {
+    pub(super) fn open(folder: &Path, relative: &Path) -> Result<OwnedFd, Errno> {
         // The folder was free of links when it was chosen. If it is so no longer, somebody has put another in its place.
         let how = OpenHow::new().flags(FOLDER).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
         let way = openat2(AT_FDCWD, folder, how)?;

@@ -1,6 +1,6 @@
 //! Files below a folder, opened so that nobody who can write into the folder can make it another one. No napi, no sockets.
 
-pub mod open_file;
+pub(crate) mod open_file;
 
 #[cfg(unix)]
 mod beneath;

@@ -12,7 +12,7 @@ use super::by_path as system;
 
 /// A file below a folder, or wherever links have led, if they may.
 #[derive(Debug)]
-pub struct OpenFile {
+pub(crate) struct OpenFile {
     file: File,
     /// Its kind, size and time of modification when it was opened.
     pub metadata: FileMetadata,
@@ -20,7 +20,7 @@ pub struct OpenFile {
 
 /// What a file was when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileMetadata {
+pub(crate) struct FileMetadata {
     /// Its kind.
     pub kind: Kind,
     /// Bytes.
@@ -33,7 +33,7 @@ pub struct FileMetadata {
 
 /// What a name may lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A regular file.
     File,
     /// A folder.
@@ -44,7 +44,7 @@ pub enum Kind {
 
 /// Where symbolic links may lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Links {
+pub(crate) enum Links {
     /// To what lies below the folder, links to absolute paths included.
     Beneath,
     /// Anywhere.
@@ -58,7 +58,7 @@ impl OpenFile {
     /// # Errors
     /// Those of the system. `EXDEV`, `ELOOP`, `ENOTDIR` or `EAGAIN` for what does not lie below the folder
     /// ([`io::ErrorKind::NotFound`] where there are no such numbers).
-    pub fn open(folder: &Path, relative: &Path, links: Links) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path, relative: &Path, links: Links) -> io::Result<Self> {
         let file = match links {
             Links::Beneath => system::open(folder, relative)?,
             Links::Anywhere => system::open_anywhere(&folder.join(relative))?,
@@ -71,7 +71,7 @@ impl OpenFile {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn read(&self, position: u64, length: usize) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, position: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
         let mut filled = 0;
         while filled < length {

@@ -7,7 +7,7 @@ use crate::protocol::time::Timestamp;
 
 /// Accepting fails, or has not been without failure for long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AcceptPause {
+pub(crate) struct AcceptPause {
     /// When it failed first.
     since: Timestamp,
     /// When it failed last.
@@ -18,7 +18,7 @@ pub struct AcceptPause {
 
 /// Summary of a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// From the first failure to the last.
     pub duration: Duration,
     /// Number of failed attempts.
@@ -27,7 +27,7 @@ pub struct Summary {
 
 impl AcceptPause {
     /// Records a failure. Returns whether it is the first of a pause, which is to be logged.
-    pub fn fail(pause: &mut Option<Self>, now: Timestamp) -> bool {
+    pub(crate) fn fail(pause: &mut Option<Self>, now: Timestamp) -> bool {
         let is_first = pause.is_none();
         let pause = pause.get_or_insert(Self { since: now, last: now, failures: 0 });
         pause.last = now;
@@ -37,12 +37,12 @@ impl AcceptPause {
 
     /// When the pause is over if nothing fails until then. Failures with short intervals between them are one pause.
     #[must_use]
-    pub fn end(&self) -> Timestamp {
+    pub(crate) fn end(&self) -> Timestamp {
         self.last + QUIET
     }
 
     /// Ends a pause that is over. Returns the summary to be logged.
-    pub fn finish(pause: &mut Option<Self>, now: Timestamp) -> Option<Summary> {
+    pub(crate) fn finish(pause: &mut Option<Self>, now: Timestamp) -> Option<Summary> {
         let Self { since, last, failures } = pause.take_if(|pause| pause.end() <= now)?;
         Some(Summary { duration: last.since(since), failures })
     }

@@ -18,7 +18,7 @@ use super::wire::family_of;
 /// What the system says: `ENOTSOCK`, `ENOTCONN`; [`io::ErrorKind::InvalidInput`] for what is neither TCP nor a Unix
 /// stream socket.
 #[cfg(unix)]
-pub fn inspect(descriptor: OwnedFd) -> io::Result<(Socket, u16)> {
+pub(crate) fn inspect(descriptor: OwnedFd) -> io::Result<(Socket, u16)> {
     let socket = Socket::from(descriptor);
     let is_stream = socket.r#type()? == Type::STREAM;
     let is_served = [Domain::IPV4, Domain::IPV6, Domain::UNIX].contains(&family_of(&socket)?);

@@ -11,7 +11,7 @@ use crate::bridge::tally::Tally;
 
 /// The budgets of all apps, as one worker sees them.
 #[derive(Debug, Default)]
-pub struct Budgets {
+pub(crate) struct Budgets {
     by_app: HashMap<u32, Budget>,
     /// Apps to look at when the pass has written what it can.
     exceeded: Vec<u32>,
@@ -28,7 +28,7 @@ struct Budget {
 
 /// By how much a budget is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Excess {
+pub(crate) struct Excess {
     /// Bytes by which the app exceeds its limit, on all workers: slow peers are closed for them.
     pub wanted: u64,
     /// Bytes by which this worker exceeds its share: connections are closed for them in any case.
@@ -39,7 +39,7 @@ pub struct Excess {
 
 impl Budgets {
     /// Sets the limit of an app, in bytes; 0 is none.
-    pub fn set(&mut self, app: u32, limit: u64, tallies: Arc<[Arc<Tally>]>, worker: WorkerId) {
+    pub(crate) fn set(&mut self, app: u32, limit: u64, tallies: Arc<[Arc<Tally>]>, worker: WorkerId) {
         if limit == 0 || worker.index() >= tallies.len() {
             self.forget(app);
         } else {
@@ -48,12 +48,12 @@ impl Budgets {
     }
 
     /// Removes an app.
-    pub fn forget(&mut self, app: u32) {
+    pub(crate) fn forget(&mut self, app: u32) {
         self.by_app.remove(&app);
     }
 
     /// Output of an app has grown, here or, as another worker reports, there. The app is checked at the end of the pass.
-    pub fn note_growth(&mut self, app: u32) {
+    pub(crate) fn note_growth(&mut self, app: u32) {
         let is_exceeded = self.by_app.get(&app).is_some_and(|budget| budget.total() > budget.limit);
         if is_exceeded && !self.exceeded.contains(&app) {
             self.exceeded.push(app);
@@ -61,13 +61,13 @@ impl Budgets {
     }
 
     /// The next app to look at.
-    pub fn take_exceeded(&mut self) -> Option<u32> {
+    pub(crate) fn take_exceeded(&mut self) -> Option<u32> {
         self.exceeded.pop()
     }
 
     /// What has to be done about an app, if anything.
     #[must_use]
-    pub fn excess(&self, app: u32) -> Option<Excess> {
+    pub(crate) fn excess(&self, app: u32) -> Option<Excess> {
         self.by_app.get(&app)?.excess()
     }
 }

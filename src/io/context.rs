@@ -13,7 +13,7 @@ use crate::protocol::websocket::Codecs;
 
 /// The shared part of a worker: everything but its sockets.
 #[derive(Debug)]
-pub struct Context {
+pub(crate) struct Context {
     /// The moment of this pass.
     pub now: Timestamp,
     /// Events of this pass, on their way to Node's thread.
@@ -48,7 +48,7 @@ pub struct Context {
 
 impl Context {
     /// Queues an event for Node's thread; it crosses with the others of the pass.
-    pub fn emit(&mut self, event: Event) {
+    pub(crate) fn emit(&mut self, event: Event) {
         self.events.events.push(event);
     }
 }

@@ -22,7 +22,7 @@ use crate::bridge::id::{AppId, Descriptor, WorkerId};
 
 /// Where the connections of an app go.
 #[derive(Debug)]
-pub struct Home {
+pub(crate) struct Home {
     /// The workers of its environment.
     pub peers: Arc<Peers>,
     /// The app.
@@ -37,12 +37,12 @@ static HOMES: LazyLock<RwLock<HashMap<Descriptor, Home>>> = LazyLock::new(RwLock
 
 /// Registers an app until this is dropped.
 #[derive(Debug)]
-pub struct Registration(Descriptor);
+pub(crate) struct Registration(Descriptor);
 
 impl Registration {
     /// Registers an app.
     #[must_use]
-    pub fn new(home: Home) -> Self {
+    pub(crate) fn new(home: Home) -> Self {
         let mut homes = HOMES.write().unwrap_or_else(PoisonError::into_inner);
         loop {
             // Random: keyed by the system's entropy. 53 bits, so that a number of JavaScript is exact.
@@ -56,7 +56,7 @@ impl Registration {
 
     /// The number for others.
     #[must_use]
-    pub const fn descriptor(&self) -> Descriptor {
+    pub(crate) const fn descriptor(&self) -> Descriptor {
         self.0
     }
 }
@@ -71,7 +71,7 @@ impl Drop for Registration {
 
 /// Whether an app is registered under this number.
 #[must_use]
-pub fn is_known(descriptor: Descriptor) -> bool {
+pub(crate) fn is_known(descriptor: Descriptor) -> bool {
     HOMES.read().unwrap_or_else(PoisonError::into_inner).contains_key(&descriptor)
 }
 
@@ -80,7 +80,11 @@ pub fn is_known(descriptor: Descriptor) -> bool {
 ///
 /// # Errors
 /// The socket, if there is none.
-pub fn hand_over(children: &Children, mut socket: Socket, peer: Option<SocketAddr>) -> Result<(), Socket> {
+pub(crate) fn hand_over(
+    children: &Children,
+    mut socket: Socket,
+    peer: Option<SocketAddr>,
+) -> Result<(), Socket> {
     while let Some(child) = children.next() {
         match send(child, socket, peer) {
             Ok(()) => return Ok(()),
@@ -93,7 +97,7 @@ pub fn hand_over(children: &Children, mut socket: Socket, peer: Option<SocketAdd
 
 /// The process has no descriptors left: asks the workers of all apps that others hand connections to, but for those that are
 /// `own`, to end some on which no request is under way.
-pub fn ask_for_room(own: &Arc<Peers>) {
+pub(crate) fn ask_for_room(own: &Arc<Peers>) {
     let homes = HOMES.read().unwrap_or_else(PoisonError::into_inner);
     let mut asked = vec![Arc::as_ptr(own)];
     for home in homes.values() {

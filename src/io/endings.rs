@@ -2,7 +2,7 @@
 
 /// See the top of the file.
 #[derive(Debug, Default)]
-pub struct Endings(Vec<Ending>);
+pub(crate) struct Endings(Vec<Ending>);
 
 /// One that still has connections here.
 #[derive(Debug)]
@@ -13,19 +13,19 @@ struct Ending {
 
 impl Endings {
     /// Starts to watch an app that has `left` connections. Later connections do not count.
-    pub fn begin(&mut self, app: u32, left: usize) {
+    pub(crate) fn begin(&mut self, app: u32, left: usize) {
         self.0.push(Ending { app, left });
     }
 
     /// A connection of `app` is gone.
-    pub fn note_gone(&mut self, app: u32) {
+    pub(crate) fn note_gone(&mut self, app: u32) {
         for ending in self.0.iter_mut().filter(|ending| ending.app == app) {
             ending.left = ending.left.saturating_sub(1);
         }
     }
 
     /// An app that has no connection left. Each is returned once.
-    pub fn take_finished(&mut self) -> Option<u32> {
+    pub(crate) fn take_finished(&mut self) -> Option<u32> {
         let position = self.0.iter().position(|ending| ending.left == 0)?;
         Some(self.0.remove(position).app)
     }

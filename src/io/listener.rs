@@ -22,7 +22,7 @@ use crate::bridge::id::{AppId, ListenerId, WorkerId};
 
 /// Where to listen.
 #[derive(Clone, Debug)]
-pub enum Address {
+pub(crate) enum Address {
     /// A TCP port.
     Tcp {
         /// Name or address; `None` is every address of the machine, IPv6 and IPv4 (dual stack).
@@ -38,7 +38,7 @@ pub enum Address {
 
 /// Who may connect to a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
+pub(crate) struct Access {
     /// Permissions of the file, at most 0o777; connecting takes the right to write.
     pub mode: u32,
     /// Its group; `None` for that of the process.
@@ -47,7 +47,7 @@ pub struct Access {
 
 /// A group of users.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Group {
+pub(crate) enum Group {
     /// As the system lists it.
     Name(String),
     /// Its number.
@@ -59,7 +59,7 @@ pub enum Group {
 ///
 /// # Errors
 /// What the system says: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, a name that does not resolve, …
-pub fn bind(address: &Address) -> io::Result<(Socket, u16)> {
+pub(crate) fn bind(address: &Address) -> io::Result<(Socket, u16)> {
     match address {
         Address::Tcp { host, port, exclusive } => bind_tcp(host.as_deref(), *port, *exclusive),
         Address::Unix(path, access) => Ok((bind_unix(path, access)?, 0)),
@@ -129,7 +129,7 @@ fn bind_unix(_path: &Path, _access: &Access) -> io::Result<Socket> {
 /// What the system says: `ENOTSOCK`, `EINVAL` for a socket that is connected; [`io::ErrorKind::InvalidInput`] for what is
 /// neither TCP nor a Unix stream socket.
 #[cfg(unix)]
-pub fn inspect(descriptor: std::os::fd::OwnedFd) -> io::Result<(Socket, u16)> {
+pub(crate) fn inspect(descriptor: std::os::fd::OwnedFd) -> io::Result<(Socket, u16)> {
     let socket = Socket::from(descriptor);
     let is_stream = socket.r#type()? == Type::STREAM;
     let is_served = [Domain::IPV4, Domain::IPV6, Domain::UNIX].contains(&family_of(&socket)?);
@@ -151,7 +151,7 @@ pub fn inspect(descriptor: std::os::fd::OwnedFd) -> io::Result<(Socket, u16)> {
 
 /// A listening socket in the hands of its worker.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     /// Its name.
     pub id: ListenerId,
     /// Who listens.
@@ -169,7 +169,7 @@ pub struct Listener {
 
 /// An accepted connection.
 #[derive(Debug)]
-pub enum Accepted {
+pub(crate) enum Accepted {
     /// This app serves it.
     Kept {
         /// The connection.
@@ -193,7 +193,7 @@ impl Listener {
     ///
     /// # Errors
     /// When the runtime cannot take the socket.
-    pub fn new(order: ListenOrder, waker: Waker) -> io::Result<Self> {
+    pub(crate) fn new(order: ListenOrder, waker: Waker) -> io::Result<Self> {
         let ListenOrder { socket, listener, app, share, children, file } = order;
         let socket = match socket.local_addr()?.domain() {
             #[cfg(unix)]
@@ -207,7 +207,7 @@ impl Listener {
 
     /// The workers that serve its connections.
     #[must_use]
-    pub fn share(&self) -> &[WorkerId] {
+    pub(crate) fn share(&self) -> &[WorkerId] {
         &self.share
     }
 
@@ -228,7 +228,7 @@ impl Listener {
     }
 
     /// Accepts one connection and says who shall serve it.
-    pub fn poll_accept(&mut self) -> Poll<io::Result<Accepted>> {
+    pub(crate) fn poll_accept(&mut self) -> Poll<io::Result<Accepted>> {
         let mut context = Context::from_waker(&self.waker);
         let transport = match &self.socket {
             ListeningSocket::Tcp(socket) => socket
@@ -258,7 +258,7 @@ impl Listener {
 
     /// Accepts everybody who is connected at this moment, whether or not the runtime has noticed. Meant for the last
     /// moment before the socket closes: the system resets those who are still waiting then.
-    pub fn accept_waiting(&mut self) -> Vec<Accepted> {
+    pub(crate) fn accept_waiting(&mut self) -> Vec<Accepted> {
         let mut accepted = Vec::new();
         for _ in 0..MOST_WAITING {
             let socket = match &self.socket {
@@ -297,7 +297,7 @@ impl Drop for Listener {
 /// Whether accepting has failed for the connection that was next alone, which is gone then. Linux passes errors on that the
 /// network had for it; the others behind it are not to wait because of that.
 #[must_use]
-pub fn concerns_one_peer(error: &io::Error) -> bool {
+pub(crate) fn concerns_one_peer(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
         error.kind(),
@@ -314,7 +314,7 @@ pub fn concerns_one_peer(error: &io::Error) -> bool {
 /// Device and inode of the file at `path`. Those of a bound socket are not given out again while it is open.
 #[cfg(unix)]
 #[must_use]
-pub fn identify(path: &Path) -> Option<(u64, u64)> {
+pub(crate) fn identify(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
 
     std::fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 /// In bytes; `None` where the system does not tell. Found once per process.
 #[must_use]
-pub fn available() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
     static AVAILABLE: OnceLock<Option<u64>> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
         let read = |path: &str| std::fs::read_to_string(path).ok();

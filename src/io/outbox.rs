@@ -18,7 +18,7 @@ use super::transport::Transport;
 
 /// What is queued for one socket, in order.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     /// The newest bytes.
     tail: Vec<u8>,
     /// Bytes of the first piece that the kernel has taken.
@@ -48,19 +48,19 @@ impl Queue {
 impl Outbox {
     /// Bytes that the kernel has not taken yet.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         let queued = self.queue.as_ref().map_or(0, |queue| queue.length);
         queued + self.tail.len() - self.written
     }
 
     /// Whether everything is in the kernel.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_none() && self.tail.len() == self.written
     }
 
     /// Where encoders append.
-    pub fn tail(&mut self, pool: &mut BufferPool) -> &mut Vec<u8> {
+    pub(crate) fn tail(&mut self, pool: &mut BufferPool) -> &mut Vec<u8> {
         if self.tail.capacity() == 0 {
             self.tail = pool.take();
         }
@@ -68,7 +68,7 @@ impl Outbox {
     }
 
     /// Queues bytes. Much of it is written at once, as far as the kernel takes it, rather than copied first.
-    pub fn append(&mut self, data: &[u8], transport: &mut Transport, pool: &mut BufferPool) {
+    pub(crate) fn append(&mut self, data: &[u8], transport: &mut Transport, pool: &mut BufferPool) {
         let mut rest = data;
         let before = self.tail.len() - self.written;
         if data.len() >= THROUGH_FROM && self.queue.is_none() && before <= MAX_BEFORE {
@@ -85,7 +85,7 @@ impl Outbox {
     }
 
     /// Queues a frame that other outboxes queue too. A large one is shared, not copied.
-    pub fn push_shared(&mut self, frame: &Bytes, pool: &mut BufferPool) {
+    pub(crate) fn push_shared(&mut self, frame: &Bytes, pool: &mut BufferPool) {
         if frame.len() < SHARE_FROM {
             self.tail(pool).extend_from_slice(frame);
             return;
@@ -101,7 +101,7 @@ impl Outbox {
     ///
     /// # Errors
     /// The socket is broken.
-    pub fn flush(&mut self, transport: &mut Transport, pool: &mut BufferPool) -> io::Result<bool> {
+    pub(crate) fn flush(&mut self, transport: &mut Transport, pool: &mut BufferPool) -> io::Result<bool> {
         while !self.is_empty() {
             let result = match &self.queue {
                 None => transport.try_write(&self.tail[self.written..]),
@@ -119,7 +119,7 @@ impl Outbox {
     }
 
     /// Gives the buffer of an empty outbox back.
-    pub fn release(&mut self, pool: &mut BufferPool) {
+    pub(crate) fn release(&mut self, pool: &mut BufferPool) {
         if self.is_empty() && self.tail.capacity() > 0 {
             self.written = 0;
             pool.give(std::mem::take(&mut self.tail));
@@ -166,13 +166,13 @@ impl Outbox {
 
 /// Empty buffers of a worker, for the next connections that have something to write.
 #[derive(Debug, Default)]
-pub struct BufferPool {
+pub(crate) struct BufferPool {
     spares: Vec<Vec<u8>>,
 }
 
 impl BufferPool {
     /// Gives up the memory of the buffers.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.spares = Vec::new();
     }
 

@@ -6,7 +6,7 @@ use crate::protocol::time::Timestamp;
 
 /// Memory use of connections since memory was given back last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Peak {
+pub(crate) struct Peak {
     /// Peak of bytes held at a time.
     max: u64,
     /// Bytes that had been sent by then.
@@ -18,13 +18,13 @@ pub struct Peak {
 impl Peak {
     /// When [`Self::look`] is due.
     #[must_use]
-    pub fn due(self) -> Option<Timestamp> {
+    pub(crate) fn due(self) -> Option<Timestamp> {
         self.due.map(|(due, _)| due)
     }
 
     /// Updates with the bytes held now and the bytes sent in all. Returns whether memory is to be given back.
     #[must_use]
-    pub fn look(&mut self, held: u64, sent: u64, now: Timestamp) -> bool {
+    pub(crate) fn look(&mut self, held: u64, sent: u64, now: Timestamp) -> bool {
         self.max = self.max.max(held);
         let is_over = self.was_high() && held <= self.max / 2;
         let is_worth_it = is_over || (self.has_worked(sent) && held < WORTH);
@@ -45,13 +45,13 @@ impl Peak {
 
     /// Whether there was so much at a time that giving it back is worth the effort.
     #[must_use]
-    pub const fn was_high(self) -> bool {
+    pub(crate) const fn was_high(self) -> bool {
         self.max >= WORTH
     }
 
     /// Whether so much was sent that little by little the allocator may have kept as much.
     #[must_use]
-    pub const fn has_worked(self, sent: u64) -> bool {
+    pub(crate) const fn has_worked(self, sent: u64) -> bool {
         sent - self.sent >= WORK
     }
 }

@@ -8,18 +8,18 @@ use crate::bridge::queue::Downlink;
 
 /// The downlinks of all workers, for handing accepted connections round.
 #[derive(Debug, Default)]
-pub struct Peers {
+pub(crate) struct Peers {
     downlinks: RwLock<Vec<Arc<Downlink>>>,
 }
 
 impl Peers {
     /// Adds the next worker.
-    pub fn add(&self, downlink: Arc<Downlink>) {
+    pub(crate) fn add(&self, downlink: Arc<Downlink>) {
         self.downlinks.write().unwrap_or_else(PoisonError::into_inner).push(downlink);
     }
 
     /// Sends one command to a worker.
-    pub fn send(&self, worker: WorkerId, command: Command) {
+    pub(crate) fn send(&self, worker: WorkerId, command: Command) {
         let downlinks = self.downlinks.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(downlink) = downlinks.get(worker.index()) {
             downlink.push(&mut CommandBatch::of(command));

@@ -18,7 +18,7 @@ use crate::log::journal::Journal;
 
 /// Node's handle on the workers.
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     bell: Arc<NodeBell>,
     journal: Arc<Journal>,
     peers: Arc<Peers>,
@@ -32,7 +32,7 @@ pub struct Pool {
 
 /// What Node's thread holds of one worker.
 #[derive(Debug)]
-pub struct Handle {
+pub(crate) struct Handle {
     /// Its events.
     pub uplink: Arc<Uplink>,
     /// Its commands.
@@ -58,7 +58,7 @@ impl Pool {
     /// A pool without threads, whose workers will ring `bell`, be heard by `journal`, and call `give_memory_back` some time
     /// after much of it was needed.
     #[must_use]
-    pub fn new(bell: Arc<NodeBell>, journal: Arc<Journal>, give_memory_back: fn()) -> Self {
+    pub(crate) fn new(bell: Arc<NodeBell>, journal: Arc<Journal>, give_memory_back: fn()) -> Self {
         let (peers, event_interest) = Default::default();
         Self { bell, journal, peers, event_interest, give_memory_back, workers: Vec::new(), starts: 0 }
     }
@@ -68,7 +68,7 @@ impl Pool {
     ///
     /// # Errors
     /// The system has no more threads or descriptors to give.
-    pub fn ensure(&mut self, count: usize) -> io::Result<()> {
+    pub(crate) fn ensure(&mut self, count: usize) -> io::Result<()> {
         let count = count.min(MOST_WORKERS);
         if !self.is_running() {
             self.starts += 1;
@@ -144,42 +144,42 @@ impl Pool {
 
     /// The downlinks of all workers, also of those that are still to come.
     #[must_use]
-    pub const fn peers(&self) -> &Arc<Peers> {
+    pub(crate) const fn peers(&self) -> &Arc<Peers> {
         &self.peers
     }
 
     /// What the workers are to tell beyond what handlers ask for.
     #[must_use]
-    pub fn event_interest(&self) -> &EventInterest {
+    pub(crate) fn event_interest(&self) -> &EventInterest {
         &self.event_interest
     }
 
     /// The workers, by number; those of whom [`Self::is_running`] says that their threads have ended among them.
     #[must_use]
-    pub fn workers(&self) -> &[Handle] {
+    pub(crate) fn workers(&self) -> &[Handle] {
         &self.workers
     }
 
     /// Whether there is anybody to whom commands could be sent. The threads end together.
     #[must_use]
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.workers.iter().any(|worker| worker.thread.is_some())
     }
 
     /// How often the threads were started after they had all ended. What they were told before a start they do not know.
     #[must_use]
-    pub const fn starts(&self) -> u64 {
+    pub(crate) const fn starts(&self) -> u64 {
         self.starts
     }
 
     /// Whether no thread is needed for anything, as far as the workers know.
     #[must_use]
-    pub fn rests(&self) -> bool {
+    pub(crate) fn rests(&self) -> bool {
         self.workers.iter().all(|worker| worker.thread.is_none() || worker.uplink.rests())
     }
 
     /// Ends every thread and waits for it. A worker never waits for anybody, so this takes one pass.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         for worker in self.workers.iter().filter(|worker| worker.thread.is_some()) {
             worker.downlink.push(&mut CommandBatch::of(Command::Stop));
         }
@@ -209,7 +209,7 @@ impl Handle {
     /// Processor time that the threads of the worker have used; `None` where the system does not tell, and before the first
     /// one runs.
     #[must_use]
-    pub fn processor_time(&self) -> Option<Duration> {
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
         match &self.thread {
             Some(thread) => Some(self.spent? + thread.clock.get()?.now()?),
             None => self.spent,
@@ -224,6 +224,6 @@ impl Drop for Pool {
 }
 
 /// The most threads a pool starts, which is also the largest value of the `threads` option.
-pub const MOST_WORKERS: usize = 64;
+pub(crate) const MOST_WORKERS: usize = 64;
 /// Threads of one worker that wait for the system.
 const BLOCKING_THREADS: usize = 2;

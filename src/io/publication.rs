@@ -7,7 +7,7 @@ use crate::protocol::websocket::{Codecs, Form, MessageKind, encode_compressed, e
 /// A published message, in every form that a recipient has needed so far. Each is made once, whatever the number of
 /// recipients.
 #[derive(Debug)]
-pub struct Publication<'a> {
+pub(crate) struct Publication<'a> {
     /// Text or binary.
     pub kind: MessageKind,
     /// The message.
@@ -22,13 +22,13 @@ pub struct Publication<'a> {
 impl<'a> Publication<'a> {
     /// A message of which nothing is made yet. An empty one is not compressed.
     #[must_use]
-    pub const fn new(kind: MessageKind, payload: &'a [u8], compress: bool) -> Self {
+    pub(crate) const fn new(kind: MessageKind, payload: &'a [u8], compress: bool) -> Self {
         let compress = compress && !payload.is_empty();
         Self { kind, payload, compress, plain: None, compressed: Vec::new() }
     }
 
     /// The frame for a recipient that needs this form; `None` if it must be made for it alone.
-    pub fn frame(&mut self, form: Form, codecs: &mut Codecs) -> Option<&Bytes> {
+    pub(crate) fn frame(&mut self, form: Form, codecs: &mut Codecs) -> Option<&Bytes> {
         match form {
             Form::Plain => Some(self.plain()),
             Form::Compressed { window_bits } => Some(self.compressed(window_bits, codecs)),
@@ -37,7 +37,7 @@ impl<'a> Publication<'a> {
     }
 
     /// The message alone, in memory that all recipients share.
-    pub fn shared_payload(&mut self) -> Bytes {
+    pub(crate) fn shared_payload(&mut self) -> Bytes {
         let length = self.payload.len();
         let frame = self.plain();
         frame.slice(frame.len() - length..)

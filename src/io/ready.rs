@@ -10,7 +10,7 @@ use crate::bridge::id::ListenerId;
 
 /// What may have become ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Token {
+pub(crate) enum Token {
     /// A connection, by slot and generation.
     Connection {
         /// Its slot.
@@ -24,7 +24,7 @@ pub enum Token {
 
 /// The list, and the worker's own waker.
 #[derive(Debug, Default)]
-pub struct Ready {
+pub(crate) struct Ready {
     state: Mutex<State>,
 }
 
@@ -37,12 +37,12 @@ struct State {
 impl Ready {
     /// A waker that notes `token`.
     #[must_use]
-    pub fn waker(self: &Arc<Self>, token: Token) -> Waker {
+    pub(crate) fn waker(self: &Arc<Self>, token: Token) -> Waker {
         Waker::from(Arc::new(TokenWaker { token, ready: Arc::clone(self) }))
     }
 
     /// The worker is polled with `waker`.
-    pub fn register(&self, waker: &Waker) {
+    pub(crate) fn register(&self, waker: &Waker) {
         let mut state = self.lock();
         if !state.worker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             state.worker = Some(waker.clone());
@@ -50,13 +50,13 @@ impl Ready {
     }
 
     /// Moves the list into `tokens`, which is empty.
-    pub fn take(&self, tokens: &mut Vec<Token>) {
+    pub(crate) fn take(&self, tokens: &mut Vec<Token>) {
         std::mem::swap(&mut self.lock().tokens, tokens);
     }
 
     /// Whether nothing is on the list.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.lock().tokens.is_empty()
     }
 

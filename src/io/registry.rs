@@ -4,7 +4,7 @@ use crate::bridge::id::{ConnectionId, WorkerId};
 
 /// A table whose entries are found by [`ConnectionId`]; an id of an earlier occupant of the slot finds nobody.
 #[derive(Debug)]
-pub struct Registry<T> {
+pub(crate) struct Registry<T> {
     worker: WorkerId,
     slots: Vec<Slot<T>>,
     /// Empty slots, last used first, so that the table stays dense.
@@ -25,13 +25,13 @@ impl<T> Registry<T> {
     /// An empty table of `worker`, whose slots begin with the generation `first`: what [`Self::next_generation`] of the
     /// worker's table before this one was, so that no id of that finds anybody here.
     #[must_use]
-    pub const fn new(worker: WorkerId, first: u32) -> Self {
+    pub(crate) const fn new(worker: WorkerId, first: u32) -> Self {
         Self { worker, slots: Vec::new(), free: Vec::new(), first }
     }
 
     /// A generation that no entry has had.
     #[must_use]
-    pub fn next_generation(&self) -> u32 {
+    pub(crate) fn next_generation(&self) -> u32 {
         // Of the occupant; that of an empty slot's next one, which is not spent, is skipped.
         let spent = self.slots.iter().map(|slot| slot.generation.wrapping_sub(self.first)).max();
         self.first.wrapping_add(spent.map_or(0, |spent| spent.wrapping_add(1)))
@@ -39,18 +39,18 @@ impl<T> Registry<T> {
 
     /// Number of entries.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
     /// Whether there are no entries.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.free.len() == self.slots.len()
     }
 
     /// Makes an entry; `make` learns its id.
-    pub fn insert(&mut self, make: impl FnOnce(ConnectionId) -> T) -> &mut T {
+    pub(crate) fn insert(&mut self, make: impl FnOnce(ConnectionId) -> T) -> &mut T {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: self.first, value: None });
             // A worker runs out of file descriptors long before 2^32 slots.
@@ -62,19 +62,20 @@ impl<T> Registry<T> {
     }
 
     /// The entry on `slot`, if `generation` is its own.
-    pub fn get(&mut self, slot: u32, generation: u32) -> Option<&mut T> {
+    pub(crate) fn get(&mut self, slot: u32, generation: u32) -> Option<&mut T> {
         let slot = self.slots.get_mut(slot as usize)?;
         if slot.generation == generation { slot.value.as_deref_mut() } else { None }
     }
 
     /// The entry named by `id`.
-    pub fn find(&mut self, id: ConnectionId) -> Option<&mut T> {
+    #[cfg(test)]
+    pub(crate) fn find(&mut self, id: ConnectionId) -> Option<&mut T> {
         debug_assert_eq!(id.worker, self.worker, "a command reached the wrong worker");
         self.get(id.slot, id.generation)
     }
 
     /// Takes the entry out. Its slot is given to the next connection, under the next generation.
-    pub fn remove(&mut self, slot: u32, generation: u32) -> Option<Box<T>> {
+    pub(crate) fn remove(&mut self, slot: u32, generation: u32) -> Option<Box<T>> {
         let place = self.slots.get_mut(slot as usize)?;
         if place.generation != generation {
             return None;
@@ -86,7 +87,7 @@ impl<T> Registry<T> {
     }
 
     /// Slot and generation of every entry.
-    pub fn keys(&self) -> impl Iterator<Item = (u32, u32)> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (u32, u32)> {
         (0..)
             .zip(&self.slots)
             .filter(|(_, place)| place.value.is_some())

@@ -7,7 +7,7 @@ use crate::protocol::time::Timestamp;
 /// Apps that stay above their limit. The search for the slowest peers visits all connections, so it is not done in every
 /// pass in which output has grown, but at intervals, unless connections have to be closed.
 #[derive(Debug, Default)]
-pub struct Relief {
+pub(crate) struct Relief {
     /// When to look at them again.
     due: Option<Timestamp>,
     apps: Vec<u32>,
@@ -16,18 +16,18 @@ pub struct Relief {
 impl Relief {
     /// When [`Self::take_due`] returns something.
     #[must_use]
-    pub const fn due(&self) -> Option<Timestamp> {
+    pub(crate) const fn due(&self) -> Option<Timestamp> {
         self.due
     }
 
     /// Whether an app is to be looked at again.
     #[must_use]
-    pub fn holds(&self, app: u32) -> bool {
+    pub(crate) fn holds(&self, app: u32) -> bool {
         self.apps.contains(&app)
     }
 
     /// An app is to be looked at again.
-    pub fn put_off(&mut self, app: u32, now: Timestamp) {
+    pub(crate) fn put_off(&mut self, app: u32, now: Timestamp) {
         self.due.get_or_insert(now + LOOK_EVERY);
         if !self.holds(app) {
             self.apps.push(app);
@@ -36,7 +36,7 @@ impl Relief {
 
     /// The apps, if they are due.
     #[must_use]
-    pub fn take_due(&mut self, now: Timestamp) -> Vec<u32> {
+    pub(crate) fn take_due(&mut self, now: Timestamp) -> Vec<u32> {
         match self.due.take_if(|due| *due <= now) {
             Some(_) => std::mem::take(&mut self.apps),
             None => Vec::new(),
@@ -45,7 +45,7 @@ impl Relief {
 }
 
 /// How often a budget that stays exceeded is looked at again, and other workers are called for it.
-pub const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 /// See the top of the file.
 #[derive(Debug, Default)]
-pub struct Reserve {
+pub(crate) struct Reserve {
     /// Its first descriptor, as far as that is known. The limit may be raised while the process runs.
     begin: u64,
 }
@@ -10,7 +10,7 @@ pub struct Reserve {
 impl Reserve {
     /// Whether a descriptor that was just given out belongs to the reserve. The system gives the lowest that is free, so all
     /// others below are taken.
-    pub fn is_touched_by(&mut self, descriptor: Option<u64>) -> bool {
+    pub(crate) fn is_touched_by(&mut self, descriptor: Option<u64>) -> bool {
         let Some(descriptor) = descriptor.filter(|descriptor| *descriptor >= self.begin) else {
             return false;
         };

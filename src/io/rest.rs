@@ -6,7 +6,7 @@ use crate::protocol::time::Timestamp;
 
 /// Whether there is anything to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rest {
+pub(crate) enum Rest {
     /// There is a listening socket, a connection, or a connect under way.
     #[default]
     Busy,
@@ -19,7 +19,7 @@ pub enum Rest {
 impl Rest {
     /// When [`Self::look`] is due.
     #[must_use]
-    pub const fn due(self) -> Option<Timestamp> {
+    pub(crate) const fn due(self) -> Option<Timestamp> {
         match self {
             Self::Pausing(until) => Some(until),
             Self::Busy | Self::Told => None,
@@ -28,7 +28,7 @@ impl Rest {
 
     /// At the end of a pass: returns whether the worker is idle, if that has changed.
     #[must_use]
-    pub fn look(&mut self, is_needed: bool, now: Timestamp) -> Option<bool> {
+    pub(crate) fn look(&mut self, is_needed: bool, now: Timestamp) -> Option<bool> {
         match *self {
             Self::Busy if !is_needed => *self = Self::Pausing(now + REST_AFTER),
             Self::Pausing(_) if is_needed => *self = Self::Busy,

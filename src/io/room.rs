@@ -12,7 +12,7 @@ use crate::protocol::time::Timestamp;
 
 /// What would be lost by closing a connection; the smallest loss first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// No byte has arrived on it.
     Silent,
     /// It waits between two requests: whoever is closed then has to try again, and knows it (RFC 9112 §9.5).
@@ -25,7 +25,7 @@ pub enum Standing {
 
 /// A connection that may be closed.
 #[derive(Clone, Copy, Debug)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Its slot.
     pub slot: u32,
     /// Its generation.
@@ -44,7 +44,7 @@ pub struct Candidate {
 /// Everybody is silent at first, so whoever has only just come stands behind all others, whatever came of it. Otherwise
 /// those who have sent a byte, and nothing more, would lock out everybody who takes a round trip to send his first.
 #[must_use]
-pub fn choose(mut candidates: Vec<Candidate>, count: usize, now: Timestamp) -> Vec<(u32, u32)> {
+pub(crate) fn choose(mut candidates: Vec<Candidate>, count: usize, now: Timestamp) -> Vec<(u32, u32)> {
     let is_new = is_newcomer(&mut candidates, now);
     candidates.sort_unstable_by_key(|it| (is_new(it), it.standing, it.since));
     let mut chosen = Vec::with_capacity(count.min(candidates.len()));
@@ -96,7 +96,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// How many give way at a time, of `all`. More than one, because finding them takes a look at everybody.
 #[must_use]
-pub fn at_a_time(all: usize) -> usize {
+pub(crate) fn at_a_time(all: usize) -> usize {
     (all / 32).max(1)
 }
 

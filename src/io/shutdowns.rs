@@ -5,7 +5,7 @@ use crate::protocol::time::Timestamp;
 
 /// The shutdowns that are under way on one worker; nearly always none.
 #[derive(Debug, Default)]
-pub struct WorkerShutdowns {
+pub(crate) struct WorkerShutdowns {
     under_way: Vec<Shutdown>,
 }
 
@@ -25,24 +25,24 @@ struct Shutdown {
 impl WorkerShutdowns {
     /// Whether none is under way.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 
     /// A shutdown begins, with `left` connections to end.
-    pub fn begin(&mut self, app: AppId, deadline: Timestamp, left: usize) {
+    pub(crate) fn begin(&mut self, app: AppId, deadline: Timestamp, left: usize) {
         self.under_way.push(Shutdown { app, deadline: Some(deadline), left, forced: 0 });
     }
 
     /// A connection of `app` is gone.
-    pub fn note_gone(&mut self, app: AppId) {
+    pub(crate) fn note_gone(&mut self, app: AppId) {
         for shutdown in self.under_way.iter_mut().filter(|it| it.app.covers(app)) {
             shutdown.left = shutdown.left.saturating_sub(1);
         }
     }
 
     /// A connection of `app` was dropped before it was finished.
-    pub fn note_forced(&mut self, app: AppId) {
+    pub(crate) fn note_forced(&mut self, app: AppId) {
         for shutdown in self.under_way.iter_mut().filter(|it| it.app.covers(app)) {
             shutdown.forced += 1;
         }
@@ -50,19 +50,19 @@ impl WorkerShutdowns {
 
     /// When [`Self::take_due`] returns something.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<Timestamp> {
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.under_way.iter().filter_map(|it| it.deadline).min()
     }
 
     /// An app whose connections have had their time. Each is returned once.
-    pub fn take_due(&mut self, now: Timestamp) -> Option<AppId> {
+    pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<AppId> {
         let due = self.under_way.iter_mut().find(|it| it.deadline.is_some_and(|deadline| deadline <= now))?;
         due.deadline = None;
         Some(due.app)
     }
 
     /// An app without connections, and how many of them were forced. It is under way no longer.
-    pub fn take_finished(&mut self) -> Option<(AppId, u32)> {
+    pub(crate) fn take_finished(&mut self) -> Option<(AppId, u32)> {
         let position = self.under_way.iter().position(|it| it.left == 0)?;
         let Shutdown { app, forced, .. } = self.under_way.remove(position);
         Some((app, forced))

@@ -7,7 +7,7 @@ use crate::bridge::tally::{Counter, Tally};
 /// The counters of all apps on one worker. Found by the number of the app rather than kept by each connection, which is so
 /// as small as it was.
 #[derive(Debug, Default)]
-pub struct Tallies {
+pub(crate) struct Tallies {
     by_app: Vec<Arc<Tally>>,
     /// Counts for connections of no app. Never read.
     nobody: Arc<Tally>,
@@ -19,7 +19,7 @@ pub struct Tallies {
 
 impl Tallies {
     /// Sets the counters of `app`.
-    pub fn set(&mut self, app: AppId, tally: Arc<Tally>) {
+    pub(crate) fn set(&mut self, app: AppId, tally: Arc<Tally>) {
         let number = app.app as usize;
         if self.by_app.len() <= number {
             self.by_app.resize(number + 1, Arc::clone(&self.nobody));
@@ -28,14 +28,14 @@ impl Tallies {
     }
 
     /// Removes an app; its number may be given to another one.
-    pub fn forget(&mut self, app: u32) {
+    pub(crate) fn forget(&mut self, app: u32) {
         if let Some(tally) = self.by_app.get_mut(app as usize) {
             *tally = Arc::clone(&self.nobody);
         }
     }
 
     /// Updates the backlog of a connection of an app, in bytes.
-    pub fn change_backlog(&self, app: AppId, before: u64, now: u64) {
+    pub(crate) fn change_backlog(&self, app: AppId, before: u64, now: u64) {
         for counter in [&self.of(app).backlog, &self.backlog] {
             counter.add(now);
             counter.sub(before);
@@ -44,25 +44,25 @@ impl Tallies {
 
     /// Bytes that wait because sockets did not take them, of all apps and of connections to servers.
     #[must_use]
-    pub fn backlog(&self) -> u64 {
+    pub(crate) fn backlog(&self) -> u64 {
         self.backlog.get()
     }
 
     /// The sockets of an app have taken bytes.
-    pub fn count_sent(&self, app: AppId, bytes: u64) {
+    pub(crate) fn count_sent(&self, app: AppId, bytes: u64) {
         self.of(app).bytes_sent.add(bytes);
         self.sent.add(bytes);
     }
 
     /// Bytes that sockets have taken, of all apps and of connections to servers.
     #[must_use]
-    pub fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         self.sent.get()
     }
 
     /// The counters of an app, of whatever epoch.
     #[must_use]
-    pub fn of(&self, app: AppId) -> &Tally {
+    pub(crate) fn of(&self, app: AppId) -> &Tally {
         self.by_app.get(app.app as usize).unwrap_or(&self.nobody)
     }
 }

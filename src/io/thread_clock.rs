@@ -7,7 +7,7 @@ use nix::{sys::time::TimeSpec, time::ClockId, unistd::gettid};
 
 /// The clock that runs while one thread does. Of no use once the thread has ended.
 #[derive(Clone, Copy, Debug)]
-pub struct ThreadClock {
+pub(crate) struct ThreadClock {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     id: ClockId,
 }
@@ -16,7 +16,7 @@ pub struct ThreadClock {
 impl ThreadClock {
     /// The clock of the calling thread; `None` where the system has none that other threads could read.
     #[must_use]
-    pub fn of_this_thread() -> Option<Self> {
+    pub(crate) fn of_this_thread() -> Option<Self> {
         // How Linux names the clock of a thread, part of its ABI and what `pthread_getcpuclockid` makes, too: the
         // complement of the thread's number, and which of its clocks is meant.
         let id = ClockId::from_raw((!gettid().as_raw() << 3) | PER_THREAD | SCHEDULED);
@@ -25,14 +25,14 @@ impl ThreadClock {
 
     /// What it shows: processor time of the thread, in the kernel and outside.
     #[must_use]
-    pub fn now(self) -> Option<Duration> {
+    pub(crate) fn now(self) -> Option<Duration> {
         self.id.now().ok().map(TimeSpec::into)
     }
 }
 
 impl ThreadClock {
     /// Whether there are such clocks on this system.
-    pub const EXISTS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+    pub(crate) const EXISTS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 }
 
 /// `CPUCLOCK_PERTHREAD_MASK`

@@ -4,23 +4,21 @@
 //! up, the connection is asked for its deadline and entered again if that lies in the future. A message therefore
 //! costs no timer work at all.
 
-use std::time::Duration;
-
 use crate::protocol::time::Timestamp;
 
 /// Who wants to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Slot of the connection.
     pub slot: u32,
     /// Its generation; an entry of an earlier connection on the slot is ignored.
     pub generation: u32,
 }
 
-/// A hashed wheel of [`BUCKETS`] buckets, [`TICK`] apart. Deadlines beyond its horizon wait in its farthest bucket
+/// A hashed wheel of [`BUCKETS`] buckets, [`TICK_MILLIS`] apart. Deadlines beyond its horizon wait in its farthest bucket
 /// and are entered again from there.
 #[derive(Debug)]
-pub struct Wheel {
+pub(crate) struct Wheel {
     buckets: Vec<Vec<Entry>>,
     /// The tick up to which everything has been handed out.
     done: u64,
@@ -38,7 +36,7 @@ impl Default for Wheel {
 
 impl Wheel {
     /// Enters `entry`, to come up at `deadline` rounded up to a tick, or earlier. Returns when it will.
-    pub fn insert(&mut self, entry: Entry, deadline: Timestamp) -> Timestamp {
+    pub(crate) fn insert(&mut self, entry: Entry, deadline: Timestamp) -> Timestamp {
         let tick = deadline.0.div_ceil(TICK_MILLIS).clamp(self.done + 1, self.done + BUCKETS - 1);
         self.bucket(tick).push(entry);
         self.count += 1;
@@ -48,12 +46,12 @@ impl Wheel {
 
     /// When to call [`Self::advance`] next.
     #[must_use]
-    pub fn next(&self) -> Option<Timestamp> {
+    pub(crate) fn next(&self) -> Option<Timestamp> {
         self.next.map(|tick| Timestamp(tick * TICK_MILLIS))
     }
 
     /// Moves everything that is due at `now` into `due`.
-    pub fn advance(&mut self, now: Timestamp, due: &mut Vec<Entry>) {
+    pub(crate) fn advance(&mut self, now: Timestamp, due: &mut Vec<Entry>) {
         let before = due.len();
         let target = now.0 / TICK_MILLIS;
         // After a pause longer than one turn every bucket has been passed; once round is enough.
@@ -80,9 +78,7 @@ impl Wheel {
     }
 }
 
-/// Distance of two buckets: how late a deadline may be noticed.
-pub const TICK: Duration = Duration::from_millis(TICK_MILLIS);
-/// [`TICK`] in milliseconds. Deadlines are seconds; a tenth of one is precise enough and keeps an idle worker asleep.
+/// Milliseconds between two buckets: how late a deadline may be noticed. Deadlines are seconds; a tenth of one is precise enough and keeps an idle worker asleep.
 const TICK_MILLIS: u64 = 100;
 /// Buckets of the wheel: 102.4 s, so that the common deadlines (10 s, 120 s minus the ping margin) are entered once
 /// or twice.

@@ -6,7 +6,7 @@ use crate::bridge::id::TopicId;
 
 /// A subscribed connection of this worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subscriber {
+pub(crate) struct Subscriber {
     /// Its slot.
     pub slot: u32,
     /// Its generation.
@@ -15,20 +15,20 @@ pub struct Subscriber {
 
 /// Subscribers by topic. Node's thread holds the names and the counts; here are only numbers.
 #[derive(Debug, Default)]
-pub struct TopicSubscribers {
+pub(crate) struct TopicSubscribers {
     subscribers: HashMap<TopicId, Vec<Subscriber>>,
 }
 
 /// The subscriptions of one connection, with its position in each topic, so that leaving costs no search, neither there
 /// nor here.
 #[derive(Debug, Default)]
-pub struct Memberships {
+pub(crate) struct Memberships {
     places: HashMap<TopicId, u32>,
 }
 
 /// Somebody left a topic, and its last subscriber took the free place: [`Memberships::moved`] must be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moved {
+pub(crate) struct Moved {
     /// Who was moved.
     pub who: Subscriber,
     /// In which topic.
@@ -39,7 +39,7 @@ pub struct Moved {
 
 impl TopicSubscribers {
     /// Adds a subscriber. Node's thread subscribes nobody twice.
-    pub fn subscribe(&mut self, who: Subscriber, memberships: &mut Memberships, topic: TopicId) {
+    pub(crate) fn subscribe(&mut self, who: Subscriber, memberships: &mut Memberships, topic: TopicId) {
         let members = self.subscribers.entry(topic).or_default();
         let place = u32::try_from(members.len()).unwrap_or(u32::MAX);
         members.push(who);
@@ -47,19 +47,19 @@ impl TopicSubscribers {
     }
 
     /// Removes a subscriber from one topic.
-    pub fn unsubscribe(&mut self, memberships: &mut Memberships, topic: TopicId) -> Option<Moved> {
+    pub(crate) fn unsubscribe(&mut self, memberships: &mut Memberships, topic: TopicId) -> Option<Moved> {
         let place = memberships.places.remove(&topic)?;
         self.leave(topic, place)
     }
 
     /// Removes a subscriber from all its topics.
-    pub fn unsubscribe_all(&mut self, memberships: Memberships) -> Vec<Moved> {
+    pub(crate) fn unsubscribe_all(&mut self, memberships: Memberships) -> Vec<Moved> {
         memberships.places.into_iter().filter_map(|(topic, place)| self.leave(topic, place)).collect()
     }
 
     /// The subscribers of a topic.
     #[must_use]
-    pub fn members(&self, topic: TopicId) -> &[Subscriber] {
+    pub(crate) fn members(&self, topic: TopicId) -> &[Subscriber] {
         self.subscribers.get(&topic).map_or(&[], Vec::as_slice)
     }
 
@@ -76,7 +76,7 @@ impl TopicSubscribers {
 
 impl Memberships {
     /// Another subscriber left, and this one took its place.
-    pub fn moved(&mut self, moved: Moved) {
+    pub(crate) fn moved(&mut self, moved: Moved) {
         if let Some(place) = self.places.get_mut(&moved.topic) {
             *place = moved.place;
         }

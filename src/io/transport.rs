@@ -19,11 +19,11 @@ use crate::tls::fault::TlsFault;
 use crate::tls::session::TlsSession;
 use crate::tls::setup::TlsSetup;
 
-pub use super::wire::cause_of;
+pub(crate) use super::wire::cause_of;
 
 /// An open socket, registered with the worker's runtime. Bytes go in and out in clear, whatever is on the wire.
 #[derive(Debug)]
-pub struct Transport {
+pub(crate) struct Transport {
     wire: Wire,
     /// Present from the begin of the TLS handshake on.
     session: Option<Box<TlsSession>>,
@@ -43,25 +43,25 @@ impl Transport {
     ///
     /// # Errors
     /// When the socket cannot be registered with the runtime, or died meanwhile.
-    pub fn adopt(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
+    pub(crate) fn adopt(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
         Wire::adopt(socket, peer).map(Self::from)
     }
 
     /// A TCP connection; `peer` is the other end, which the socket is asked for if it is not known.
     #[must_use]
-    pub fn from_tcp(stream: TcpStream, peer: Option<SocketAddr>) -> Self {
+    pub(crate) fn from_tcp(stream: TcpStream, peer: Option<SocketAddr>) -> Self {
         Wire::from_tcp(stream, peer).into()
     }
 
     /// A freshly accepted connection on a Unix socket.
     #[cfg(unix)]
     #[must_use]
-    pub fn from_unix(stream: UnixStream) -> Self {
+    pub(crate) fn from_unix(stream: UnixStream) -> Self {
         Wire::Unix(stream).into()
     }
 
     /// Tells the system how to watch over a TCP connection.
-    pub fn watch(&self, options: &TcpOptions) {
+    pub(crate) fn watch(&self, options: &TcpOptions) {
         self.wire.watch(options);
     }
 
@@ -69,80 +69,80 @@ impl Transport {
     ///
     /// # Errors
     /// When the runtime cannot let go of it, and once TLS has begun, whose state belongs to the bytes.
-    pub fn into_socket(self) -> io::Result<Socket> {
+    pub(crate) fn into_socket(self) -> io::Result<Socket> {
         if self.session.is_some() { Err(io::ErrorKind::Unsupported.into()) } else { self.wire.into_socket() }
     }
 
     /// The number of its descriptor; `None` where they are not numbered from 0.
     #[must_use]
-    pub fn descriptor(&self) -> Option<u64> {
+    pub(crate) fn descriptor(&self) -> Option<u64> {
         self.wire.descriptor()
     }
 
     /// The other end; `None` on a Unix socket, and if it had gone before anybody asked.
     #[must_use]
-    pub const fn peer(&self) -> Option<SocketAddr> {
+    pub(crate) const fn peer(&self) -> Option<SocketAddr> {
         self.wire.peer()
     }
 
     /// Where the connection comes from, if `address` is the other end.
     #[must_use]
-    pub fn origin(&self, address: Option<SocketAddr>) -> Origin {
+    pub(crate) fn origin(&self, address: Option<SocketAddr>) -> Origin {
         self.wire.origin(address)
     }
 
     /// From now on TLS is spoken. `early` has been read already and is its begin.
-    pub fn secure(&mut self, setup: Arc<TlsSetup>, early: Vec<u8>) {
+    pub(crate) fn secure(&mut self, setup: Arc<TlsSetup>, early: Vec<u8>) {
         self.session = Some(Box::new(TlsSession::new(setup, early)));
     }
 
     /// From now on TLS is spoken, to a server.
-    pub fn secure_as_client(&mut self, tls: ClientConnection) {
+    pub(crate) fn secure_as_client(&mut self, tls: ClientConnection) {
         self.session = Some(Box::new(TlsSession::of_client(tls)));
     }
 
     /// The peer does not speak TLS; both directions continue in plaintext.
-    pub fn fall_back_to_plaintext(&mut self) {
+    pub(crate) fn fall_back_to_plaintext(&mut self) {
         self.session = None;
     }
 
     /// The TLS of the connection.
     #[must_use]
-    pub fn session(&self) -> Option<&TlsSession> {
+    pub(crate) fn session(&self) -> Option<&TlsSession> {
         self.session.as_deref()
     }
 
     /// Whether the TLS handshake waits for JavaScript to be asked for a server name.
     #[must_use]
-    pub fn is_suspended(&self) -> bool {
+    pub(crate) fn is_suspended(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.is_suspended())
     }
 
     /// The server name that JavaScript is to be asked for; told once.
-    pub fn take_question(&mut self) -> Option<String> {
+    pub(crate) fn take_question(&mut self) -> Option<String> {
         self.session.as_mut()?.take_question()
     }
 
     /// JavaScript was asked. Returns whether the handshake was waiting for that.
-    pub fn resume(&mut self) -> bool {
+    pub(crate) fn resume(&mut self) -> bool {
         self.session.as_mut().is_some_and(|session| session.resume())
     }
 
     /// Whether no byte of the application can go out or come in yet.
     #[must_use]
-    pub fn is_handshaking(&self) -> bool {
+    pub(crate) fn is_handshaking(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.is_handshaking())
     }
 
     /// Whether reads and writes ask the kernel even where the runtime knows of nothing. The runtime learns what the kernel
     /// has in portions, so at a given moment it need not know of this socket.
-    pub const fn ask_kernel(&mut self, asks: bool) {
+    pub(crate) const fn ask_kernel(&mut self, asks: bool) {
         self.asks_kernel = asks;
     }
 
     /// Whether a read would find anything, be it the end of the connection. Reads nothing.
     #[must_use]
-    pub fn has_input(&self) -> bool {
+    pub(crate) fn has_input(&self) -> bool {
         self.wire.has_input()
     }
 
@@ -156,7 +156,11 @@ impl Transport {
     ///
     /// # Errors
     /// Those of the socket, and a [`TlsFault`].
-    pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let asks_kernel = self.asks_kernel;
         let Some(session) = &mut self.session else {
             return poll_wire(&mut self.wire, asks_kernel, context, buffer);
@@ -199,7 +203,7 @@ impl Transport {
     ///
     /// # Errors
     /// `WouldBlock` when nothing is taken; everything else is final.
-    pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut kernel = Kernel { wire: &self.wire, asks: self.asks_kernel };
         match &mut self.session {
             None => kernel.write(bytes),
@@ -211,7 +215,7 @@ impl Transport {
     ///
     /// # Errors
     /// As [`Self::try_write`].
-    pub fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut kernel = Kernel { wire: &self.wire, asks: self.asks_kernel };
         match &mut self.session {
             None => kernel.write_vectored(pieces),
@@ -223,19 +227,19 @@ impl Transport {
     ///
     /// # Errors
     /// The socket is broken.
-    pub fn flush(&mut self) -> io::Result<bool> {
+    pub(crate) fn flush(&mut self) -> io::Result<bool> {
         let mut kernel = Kernel { wire: &self.wire, asks: self.asks_kernel };
         self.session.as_mut().map_or(Ok(true), |session| session.flush(&mut kernel))
     }
 
     /// Bytes, more or less, that were taken and are not in the kernel yet; at least one if there are some.
     #[must_use]
-    pub fn unsent(&self) -> usize {
+    pub(crate) fn unsent(&self) -> usize {
         self.session.as_ref().map_or(0, |session| session.unsent())
     }
 
     /// Asks to be woken when the kernel takes more. During a handshake whose next step is the peer's, nobody has to be.
-    pub fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_handshaking() && self.unsent() == 0 {
             Poll::Pending
         } else {
@@ -246,7 +250,7 @@ impl Transport {
     /// What the system has found wrong with the connection since it was last asked, by this or by a read or write: that
     /// the peer has reset it, above all. Costs one system call and reads nothing.
     #[must_use]
-    pub fn take_error(&self) -> Option<io::Error> {
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
         self.wire.take_error()
     }
 
@@ -256,7 +260,7 @@ impl Transport {
     ///
     /// # Errors
     /// The socket is broken.
-    pub fn finish(&mut self) -> io::Result<bool> {
+    pub(crate) fn finish(&mut self) -> io::Result<bool> {
         if let Some(session) = &mut self.session {
             session.say_goodbye();
             if !session.flush(&mut Kernel { wire: &self.wire, asks: self.asks_kernel })? {

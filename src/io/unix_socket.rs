@@ -19,7 +19,7 @@ use super::listener::{Access, Group};
 ///
 /// # Errors
 /// What the system says; `EADDRINUSE` for any other file, [`ErrorKind::InvalidInput`] for an unknown group.
-pub fn bind(path: &Path, access: &Access) -> io::Result<Socket> {
+pub(crate) fn bind(path: &Path, access: &Access) -> io::Result<Socket> {
     // Longer ones could be bound below, but nobody could connect to them.
     SockAddr::unix(path)?;
     let group = access.group.as_ref().map(number_of).transpose()?;

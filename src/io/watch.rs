@@ -19,7 +19,7 @@ use crate::protocol::time::Timestamp;
 
 /// See the top of the file. It is told what the system's clock says, as the time since the worker started.
 #[derive(Debug, Default)]
-pub struct WatchedClock {
+pub(crate) struct WatchedClock {
     /// What the system's clock said when the pass began.
     begun: Duration,
     /// When the next pass is to begin at the latest, by the system's clock; `None` if only an event wakes the worker.
@@ -30,7 +30,7 @@ pub struct WatchedClock {
 
 impl WatchedClock {
     /// A pass begins. Returns the moment in watched time.
-    pub fn begin_pass(&mut self, system: Duration) -> Timestamp {
+    pub(crate) fn begin_pass(&mut self, system: Duration) -> Timestamp {
         self.begun = system;
         if let Some(expected) = self.expected.take() {
             let late = system.saturating_sub(expected);
@@ -43,7 +43,7 @@ impl WatchedClock {
 
     /// A pass ends, and the next one is to begin by the moment `next`; with `None` it begins when something happens, and
     /// nothing has a deadline.
-    pub fn end_pass(&mut self, system: Duration, next: Option<Timestamp>) {
+    pub(crate) fn end_pass(&mut self, system: Duration, next: Option<Timestamp>) {
         // The worker itself may have been stopped in the middle.
         self.missed += system.saturating_sub(self.begun).saturating_sub(LONGEST_PASS);
         self.expected = next.map(|next| self.system(next).max(system));
@@ -51,13 +51,13 @@ impl WatchedClock {
 
     /// Time that was not watched, since the worker started.
     #[must_use]
-    pub const fn missed(&self) -> Duration {
+    pub(crate) const fn missed(&self) -> Duration {
         self.missed
     }
 
     /// What the system's clock will say at `moment`, if everything until then is watched.
     #[must_use]
-    pub fn system(&self, moment: Timestamp) -> Duration {
+    pub(crate) fn system(&self, moment: Timestamp) -> Duration {
         self.missed + Duration::from_millis(moment.0)
     }
 
@@ -68,7 +68,7 @@ impl WatchedClock {
 }
 
 /// How long a worker sleeps at most while anything has a deadline. What it sleeps longer was not watched.
-pub const LONGEST_NAP: Duration = Duration::from_secs(1);
+pub(crate) const LONGEST_NAP: Duration = Duration::from_secs(1);
 /// How late a worker wakes on a machine that is merely busy.
 const TOLERANCE: Duration = Duration::from_millis(250);
 /// The longest that a pass takes by itself.

@@ -19,7 +19,7 @@ use crate::protocol::proxy::Origin;
 
 /// An open socket, registered with the worker's runtime.
 #[derive(Debug)]
-pub enum Wire {
+pub(crate) enum Wire {
     /// TCP, with `TCP_NODELAY` set: what one batch of commands produced leaves in one write, so there is nothing
     /// left for Nagle's algorithm to join.
     Tcp {
@@ -40,7 +40,7 @@ impl Wire {
     ///
     /// # Errors
     /// When the socket cannot be registered with the runtime, or died meanwhile.
-    pub fn adopt(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
+    pub(crate) fn adopt(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
         #[cfg(unix)]
         if family_of(&socket)? == Domain::UNIX {
             return Ok(Self::Unix(UnixStream::from_std(socket.into())?));
@@ -50,7 +50,7 @@ impl Wire {
 
     /// A TCP connection; `peer` is the other end, which the socket is asked for if it is not known.
     #[must_use]
-    pub fn from_tcp(stream: TcpStream, peer: Option<SocketAddr>) -> Self {
+    pub(crate) fn from_tcp(stream: TcpStream, peer: Option<SocketAddr>) -> Self {
         // Fails only if the peer is gone already, which the first read will tell.
         let _ = stream.set_nodelay(true);
         let peer = peer.or_else(|| stream.peer_addr().ok());
@@ -59,7 +59,7 @@ impl Wire {
 
     /// Tells the system how to watch over a TCP connection. What it does not know it leaves as it is; a peer that is gone
     /// already, which makes this fail, is found by the first read.
-    pub fn watch(&self, options: &TcpOptions) {
+    pub(crate) fn watch(&self, options: &TcpOptions) {
         match self {
             Self::Tcp { stream, .. } => watch(&SockRef::from(stream), options),
             #[cfg(unix)]
@@ -71,7 +71,7 @@ impl Wire {
     ///
     /// # Errors
     /// When the runtime cannot let go of it.
-    pub fn into_socket(self) -> io::Result<Socket> {
+    pub(crate) fn into_socket(self) -> io::Result<Socket> {
         match self {
             Self::Tcp { stream, .. } => Ok(stream.into_std()?.into()),
             #[cfg(unix)]
@@ -81,7 +81,7 @@ impl Wire {
 
     /// The other end; `None` on a Unix socket, and if it had gone before anybody asked.
     #[must_use]
-    pub const fn peer(&self) -> Option<SocketAddr> {
+    pub(crate) const fn peer(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp { peer, .. } => *peer,
             #[cfg(unix)]
@@ -91,7 +91,7 @@ impl Wire {
 
     /// Where the connection comes from, if `address` is the other end.
     #[must_use]
-    pub fn origin(&self, address: Option<SocketAddr>) -> Origin {
+    pub(crate) fn origin(&self, address: Option<SocketAddr>) -> Origin {
         match (address, self) {
             (Some(address), _) => Origin::Address(address.ip()),
             (None, Self::Tcp { .. }) => Origin::Unknown,
@@ -101,7 +101,11 @@ impl Wire {
     }
 
     /// Reads into `buffer`. A read that does not fill it clears the readiness without a second system call.
-    pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp { stream, .. } => Pin::new(stream).poll_read(context, buffer),
             #[cfg(unix)]
@@ -113,7 +117,7 @@ impl Wire {
     ///
     /// # Errors
     /// `WouldBlock` when nothing is there; everything else is final.
-    pub fn read_unannounced(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+    pub(crate) fn read_unannounced(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         let count = (&*self.socket()).read(buffer.initialize_unfilled())?;
         buffer.advance(count);
         Ok(())
@@ -123,13 +127,13 @@ impl Wire {
     ///
     /// # Errors
     /// As [`Self::try_write`].
-    pub fn write_unannounced(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn write_unannounced(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         (&*self.socket()).write_vectored(pieces)
     }
 
     /// Whether a read would find anything, be it the end of the connection. Reads nothing.
     #[must_use]
-    pub fn has_input(&self) -> bool {
+    pub(crate) fn has_input(&self) -> bool {
         match self.socket().peek(&mut [MaybeUninit::uninit(); 1]) {
             Ok(_) => true,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
@@ -138,7 +142,7 @@ impl Wire {
 
     /// The number of its descriptor; `None` where they are not numbered from 0.
     #[must_use]
-    pub fn descriptor(&self) -> Option<u64> {
+    pub(crate) fn descriptor(&self) -> Option<u64> {
         #[cfg(unix)]
         return u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&*self.socket())).ok();
         #[cfg(not(unix))]
@@ -157,7 +161,7 @@ impl Wire {
     ///
     /// # Errors
     /// `WouldBlock` when it takes nothing; everything else is final.
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp { stream, .. } => stream.try_write(bytes),
             #[cfg(unix)]
@@ -169,7 +173,7 @@ impl Wire {
     ///
     /// # Errors
     /// As [`Self::try_write`].
-    pub fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp { stream, .. } => stream.try_write_vectored(pieces),
             #[cfg(unix)]
@@ -178,7 +182,7 @@ impl Wire {
     }
 
     /// Asks to be woken when the kernel takes more.
-    pub fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp { stream, .. } => stream.poll_write_ready(context),
             #[cfg(unix)]
@@ -189,7 +193,7 @@ impl Wire {
     /// What the system has found wrong with the connection since it was last asked, by this or by a read or write: that
     /// the peer has reset it, above all. Costs one system call and reads nothing.
     #[must_use]
-    pub fn take_error(&self) -> Option<io::Error> {
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
         match self {
             Self::Tcp { stream, .. } => stream.take_error(),
             #[cfg(unix)]
@@ -200,7 +204,7 @@ impl Wire {
 
     /// Sends FIN. The read side stays open, so that what the peer still sends does not turn into a reset that would
     /// overtake our last bytes.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         // A peer that is gone already makes this fail, and then there is nobody to tell.
         let _ = self.socket().shutdown(Shutdown::Write);
     }
@@ -211,7 +215,7 @@ impl Wire {
 /// # Errors
 /// What the system says.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub fn family_of(socket: &Socket) -> io::Result<Domain> {
+pub(crate) fn family_of(socket: &Socket) -> io::Result<Domain> {
     socket.domain()
 }
 
@@ -260,7 +264,7 @@ fn parameters(keep_alive: KeepAlive) -> TcpKeepalive {
 
 /// What a failed read or write says about the end of the connection.
 #[must_use]
-pub fn cause_of(error: &io::Error) -> CloseCause {
+pub(crate) fn cause_of(error: &io::Error) -> CloseCause {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::ConnectionReset | Kind::BrokenPipe | Kind::ConnectionAborted | Kind::NotConnected => {

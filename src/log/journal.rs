@@ -111,7 +111,7 @@ impl Journal {
 }
 
 /// Calls `act` with the journal of this thread, if it has one.
-pub fn with_current<R>(act: impl FnOnce(&Journal) -> R) -> Option<R> {
+pub(crate) fn with_current<R>(act: impl FnOnce(&Journal) -> R) -> Option<R> {
     // Fails only while the thread ends; the record is dropped then.
     CURRENT.try_with(|current| current.borrow().as_deref().map(act)).ok().flatten()
 }

@@ -16,7 +16,7 @@ use crate::bridge::record::{Field, FieldValue, Level, Record};
 
 /// Hands every event, with the fields of the spans around it, to the journal of its thread.
 #[derive(Clone, Copy, Debug)]
-pub struct RecordLayer;
+pub(crate) struct RecordLayer;
 
 impl<S> Layer<S> for RecordLayer
 where

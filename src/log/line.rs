@@ -12,7 +12,7 @@ use crate::bridge::record::{FieldValue, Level, Record};
 /// The line of a record made `since_1970`, in UTC, with its line feed. Whatever a peer wrote, the line has no other
 /// line feed and no control character: it can neither forge a record nor command a terminal.
 #[must_use]
-pub fn format(record: &Record, since_1970: Duration) -> String {
+pub(crate) fn format(record: &Record, since_1970: Duration) -> String {
     let Record { level, target, message, fields } = record;
     let mut line = timestamp(since_1970);
     // Writing to a string does not fail.

@@ -13,9 +13,9 @@
 //! - Logging never blocks: both outputs are bounded queues; records that do not fit are dropped and counted.
 //! - Nothing in here logs. A record about a record would never end.
 
-pub mod journal;
+pub(crate) mod journal;
 pub mod journals;
-pub mod layer;
-pub mod line;
-pub mod stderr;
-pub mod threshold;
+pub(crate) mod layer;
+pub(crate) mod line;
+pub(crate) mod stderr;
+pub(crate) mod threshold;

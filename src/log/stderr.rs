@@ -18,7 +18,7 @@ static STDERR: Outlet = Outlet::new();
 
 /// Queues a record for writing. Never blocks.
 #[expect(clippy::disallowed_methods, reason = "when a record was made is told to people, not to the engine")]
-pub fn write(record: Record) {
+pub(crate) fn write(record: Record) {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     if STDERR.push(record, since_1970) {
         let thread = thread::Builder::new().name("ferrows-log".to_owned());
@@ -29,7 +29,7 @@ pub fn write(record: Record) {
 }
 
 /// Waits until everything is written, for at most [`FLUSH_PATIENCE`].
-pub fn flush() {
+pub(crate) fn flush() {
     STDERR.flush(FLUSH_PATIENCE);
 }
 

@@ -10,20 +10,20 @@ use crate::bridge::record::Level;
 static THRESHOLD: AtomicU8 = AtomicU8::new(0);
 
 /// Sets the least important level that any journal wants. Returns the one before.
-pub fn replace(wanted: Option<Level>) -> Option<Level> {
+pub(crate) fn replace(wanted: Option<Level>) -> Option<Level> {
     Level::from_number(THRESHOLD.swap(wanted.map_or(0, Level::number), Ordering::Relaxed))
 }
 
 /// The least important level that any journal wants.
 #[must_use]
-pub fn wanted() -> Option<Level> {
+pub(crate) fn wanted() -> Option<Level> {
     // Relaxed: a thread that sees a change late only starts or stops logging late.
     Level::from_number(THRESHOLD.load(Ordering::Relaxed))
 }
 
 /// The threshold as a filter of `tracing`.
 #[must_use]
-pub fn filter() -> LevelFilter {
+pub(crate) fn filter() -> LevelFilter {
     match wanted() {
         None => LevelFilter::OFF,
         Some(Level::Error) => LevelFilter::ERROR,

@@ -7,11 +7,11 @@ use super::js::RegisterName;
 macro_rules! numbers {
     ($(#[$about:meta])* mod $group:ident { $($(#[$doc:meta])* $name:ident = $number:expr,)+ }) => {
         $(#[$about])*
-        pub mod $group {
-            $($(#[$doc])* pub const $name: f64 = $number;)+
+        pub(crate) mod $group {
+            $($(#[$doc])* pub(crate) const $name: f64 = $number;)+
 
             /// All of them, by name.
-            pub const ALL: &[(&str, f64)] = &[$((stringify!($name), $name),)+];
+            pub(crate) const ALL: &[(&str, f64)] = &[$((stringify!($name), $name),)+];
         }
     };
 }
@@ -21,7 +21,7 @@ macro_rules! registers {
     ($($(#[$doc:meta])* $register:ident $name:literal,)+) => {
         /// What accompanies an event to JavaScript, or the result of a call.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Register {
+        pub(crate) enum Register {
             $($(#[$doc])* $register,)+
         }
 
@@ -218,10 +218,10 @@ numbers! {
 }
 
 /// Bits of a handle that are its slot.
-pub const SLOT_BITS: u32 = 24;
+pub(crate) const SLOT_BITS: u32 = 24;
 
 /// All groups, by name.
-pub const GROUPS: [(&str, &[(&str, f64)]); 8] = [
+pub(crate) const GROUPS: [(&str, &[(&str, f64)]); 8] = [
     ("register", Register::ALL),
     ("step", step::ALL),
     ("kind", kind::ALL),

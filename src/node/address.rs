@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 
 /// 0 where there is no address.
 #[must_use]
-pub fn port(peer: Option<SocketAddr>) -> f64 {
+pub(crate) fn port(peer: Option<SocketAddr>) -> f64 {
     peer.map_or(0.0, |peer| f64::from(peer.port()))
 }
 
 /// 4 or 16 bytes, none on a Unix socket.
 #[must_use]
-pub fn bytes(peer: Option<SocketAddr>) -> Vec<u8> {
+pub(crate) fn bytes(peer: Option<SocketAddr>) -> Vec<u8> {
     match peer {
         Some(SocketAddr::V4(peer)) => peer.ip().octets().to_vec(),
         Some(SocketAddr::V6(peer)) => peer.ip().octets().to_vec(),
@@ -20,7 +20,7 @@ pub fn bytes(peer: Option<SocketAddr>) -> Vec<u8> {
 
 /// Dotted for IPv4; eight zero-padded groups for IPv6, as in uWebSockets.js.
 #[must_use]
-pub fn text(peer: Option<SocketAddr>) -> String {
+pub(crate) fn text(peer: Option<SocketAddr>) -> String {
     match peer {
         Some(SocketAddr::V4(peer)) => peer.ip().to_string(),
         Some(SocketAddr::V6(peer)) => peer.ip().segments().map(|group| format!("{group:04x}")).join(":"),

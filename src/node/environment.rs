@@ -19,24 +19,24 @@ use super::state::store;
 use super::state::workers::Workers;
 
 /// A call of a native function, which works on the environment of its load.
-pub type Call<'c> = js::Call<'c, Environment>;
+pub(crate) type Call<'c> = js::Call<'c, Environment>;
 
 /// A native function.
-pub type Native = js::Native<Environment>;
+pub(crate) type Native = js::Native<Environment>;
 
 impl<'c> Call<'c> {
     /// The state of this load of the addon. Must not be held while JavaScript runs.
     ///
     /// # Errors
     /// [`Misuse::bug`] if it is held already.
-    pub fn environment(&self) -> Result<RefMut<'c, Environment>, Misuse> {
+    pub(crate) fn environment(&self) -> Result<RefMut<'c, Environment>, Misuse> {
         self.state()
     }
 }
 
 /// See the top of the file.
 #[derive(Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// Numbers that accompany an event to JavaScript.
     pub registers: Registers<Register>,
     /// The I/O threads, and what is on its way to them.

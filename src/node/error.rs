@@ -3,24 +3,24 @@
 use std::borrow::Cow;
 use std::io;
 
-pub use super::js::{Class, Misuse};
+pub(crate) use super::js::{Class, Misuse};
 
 impl Misuse {
     /// A response that has ended, was aborted, closed or upgraded. The text is that of uWebSockets.js.
     #[must_use]
-    pub const fn response_closed() -> Self {
+    pub(crate) const fn response_closed() -> Self {
         Self::fixed(Class::Error, "ERR_HTTP_RESPONSE_CLOSED", RESPONSE_CLOSED)
     }
 
     /// A request whose response is over and whose handler has returned. The text is that of uWebSockets.js.
     #[must_use]
-    pub const fn request_closed() -> Self {
+    pub(crate) const fn request_closed() -> Self {
         Self::fixed(Class::Error, "ERR_HTTP_REQUEST_CLOSED", REQUEST_CLOSED)
     }
 
     /// A WebSocket that is closed. The text is that of uWebSockets.js.
     #[must_use]
-    pub const fn websocket_closed() -> Self {
+    pub(crate) const fn websocket_closed() -> Self {
         Self::fixed(
             Class::Error,
             "ERR_WEBSOCKET_CLOSED",
@@ -30,13 +30,13 @@ impl Misuse {
 
     /// A status or header field that HTTP does not allow.
     #[must_use]
-    pub fn invalid_http(code: &'static str, what: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn invalid_http(code: &'static str, what: impl Into<Cow<'static, str>>) -> Self {
         Self { class: Class::TypeError, code, message: what.into() }
     }
 }
 
 /// The code that Node uses for the same error.
-pub fn code_of(error: &io::Error) -> &'static str {
+pub(crate) fn code_of(error: &io::Error) -> &'static str {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::AddrInUse => "EADDRINUSE",

@@ -8,7 +8,7 @@ use super::calls::{
 use super::environment::Native;
 
 /// Every native function.
-pub const ALL: &[Native] = &[
+pub(crate) const ALL: &[Native] = &[
     Native::new("start", 4, load::start),
     Native::new("exit", 0, load::exit),
     Native::new("causes", 0, load::causes),

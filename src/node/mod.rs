@@ -20,13 +20,13 @@
 //!
 //! `js` and `system` are the only places with `unsafe`.
 
-pub mod abi;
-pub mod address;
-pub mod calls;
-pub mod environment;
-pub mod error;
-pub mod exports;
-pub mod js;
-pub mod state;
-pub mod system;
-pub mod turn;
+pub(crate) mod abi;
+pub(crate) mod address;
+pub(crate) mod calls;
+pub(crate) mod environment;
+pub(crate) mod error;
+pub(crate) mod exports;
+pub(crate) mod js;
+pub(crate) mod state;
+pub(crate) mod system;
+pub(crate) mod turn;

@@ -10,7 +10,7 @@
 /// # Errors
 /// `EBADF` if it names nothing, `EMFILE` if there are too many.
 #[cfg(unix)]
-pub fn duplicate(number: u32) -> std::io::Result<std::os::fd::OwnedFd> {
+pub(crate) fn duplicate(number: u32) -> std::io::Result<std::os::fd::OwnedFd> {
     let bad = |_| std::io::Error::from(std::io::ErrorKind::InvalidInput);
     let number = i32::try_from(number).map_err(bad)?;
     // SAFETY: it is not -1. That it is open nobody can promise of a number of JavaScript, and nobody relies on it: all that
@@ -21,7 +21,7 @@ pub fn duplicate(number: u32) -> std::io::Result<std::os::fd::OwnedFd> {
 
 /// Has the memory that is free in the allocator given back to the system, by a thread of its own. That of glibc keeps what a
 /// thread has freed, as long as a single byte behind it is in use; others give it back by themselves.
-pub fn give_memory_back() {
+pub(crate) fn give_memory_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         use std::sync::atomic::{AtomicUsize, Ordering};

@@ -10,7 +10,7 @@ use std::mem::discriminant;
 /// [`HttpError`](super::http::error::HttpError) (a request), [`ProxyError`](super::proxy::ProxyError) (a PROXY header),
 /// [`TlsFault`](crate::tls::fault::TlsFault) (a TLS handshake) and
 /// [`OptionError`](crate::tls::error::OptionError) (a TLS option).
-pub trait Cause {
+pub(crate) trait Cause {
     /// For programs: never changes once it is released. Starts with `ERR_`, or with `CLOSED_` if nothing went wrong.
     fn code(&self) -> &'static str;
     /// For people: what happened, without the code. Never empty; may change between versions.

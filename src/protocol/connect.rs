@@ -7,7 +7,7 @@ use super::cause::Cause;
 
 /// Why `uWS.connect` failed. In the order of the steps of a connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ConnectCause {
+pub(crate) enum ConnectCause {
     /// The host name has no address.
     NameNotFound,
     /// The host refused the connection (ECONNREFUSED): nobody listens on the port.
@@ -83,7 +83,7 @@ impl Cause for ConnectCause {
 
 /// A connect that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConnectFailure {
+pub(crate) struct ConnectFailure {
     /// Why.
     pub cause: ConnectCause,
     /// Details for people.
@@ -97,7 +97,7 @@ pub struct ConnectFailure {
 impl ConnectFailure {
     /// A failure without error code of the system and without response.
     #[must_use]
-    pub fn new(cause: ConnectCause, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(cause: ConnectCause, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into(), system: None, response: None }
     }
 }
@@ -117,11 +117,11 @@ impl Cause for ConnectFailure {
 }
 
 /// Header fields of a response in the order in which their names came first; names in lower case.
-pub type ResponseFields = Vec<(String, Vec<u8>)>;
+pub(crate) type ResponseFields = Vec<(String, Vec<u8>)>;
 
 /// A response that opens no WebSocket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RefusedResponse {
+pub(crate) struct RefusedResponse {
     /// Its status.
     pub status: u16,
     /// Its header fields.

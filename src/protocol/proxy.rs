@@ -10,7 +10,7 @@
 //! Whoever may send one can claim any address, so it is read from trusted peers only ([`TrustedPeers`]). From others it
 //! is a malformed request, and the answer says so ([`super::http::error::HttpError::ProxyHeader`]).
 
-pub mod line;
+pub(crate) mod line;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -22,7 +22,7 @@ use super::http::error::{encode_refusal, refusal_body};
 
 /// What the first bytes of a connection turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyHeader {
+pub(crate) enum ProxyHeader {
     /// A header, or something else: more bytes have to come.
     Partial,
     /// No header: the bytes are the client's own.
@@ -38,7 +38,7 @@ pub enum ProxyHeader {
 
 /// A rule that a header broke. The connection ends: what follows cannot be told from the rest of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProxyError {
+pub(crate) enum ProxyError {
     /// §2.2, byte 13: the version is 2.
     #[error("the version must be 2 (PROXY protocol section 2.2)")]
     Version,
@@ -69,7 +69,7 @@ pub enum ProxyError {
 
 impl ProxyError {
     /// Every error, in the order of declaration.
-    pub const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Version,
         Self::Command,
         Self::Family,
@@ -81,7 +81,7 @@ impl ProxyError {
     ];
 
     /// Appends an answer for a client of HTTP that came without a proxy, or whose proxy broke the rule.
-    pub fn encode_answer(self, date: &[u8; 29], out: &mut Vec<u8>) {
+    pub(crate) fn encode_answer(self, date: &[u8; 29], out: &mut Vec<u8>) {
         encode_refusal("400 Bad Request", &refusal_body(&self), date, out);
     }
 }
@@ -109,7 +109,7 @@ impl Cause for ProxyError {
 ///
 /// # Errors
 /// A header that breaks a rule; as soon as its first 16 bytes, or its line, are there.
-pub fn read_proxy_header(input: &[u8]) -> Result<ProxyHeader, ProxyError> {
+pub(crate) fn read_proxy_header(input: &[u8]) -> Result<ProxyHeader, ProxyError> {
     if input.starts_with(line::SIGNATURE) {
         return line::read(input);
     }
@@ -189,7 +189,7 @@ impl Addresses {
 
 /// Whether a header has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
+pub(crate) enum Presence {
     /// Trusted peers may also connect without.
     Optional,
     /// A trusted peer without one is refused.
@@ -198,7 +198,7 @@ pub enum Presence {
 
 /// Peers that may send a PROXY header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedPeers {
+pub(crate) struct TrustedPeers {
     networks: Vec<IpNet>,
     /// Peers on Unix sockets.
     unix: bool,
@@ -206,7 +206,7 @@ pub struct TrustedPeers {
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// An address.
     Address(IpAddr),
     /// A Unix socket.
@@ -219,7 +219,7 @@ impl TrustedPeers {
     /// Adds an address (`192.0.2.1`, `::1`), a network in CIDR notation (`10.0.0.0/8`, `fd00::/8`), or `unix`. Returns
     /// whether it is one.
     #[must_use]
-    pub fn add(&mut self, entry: &str) -> bool {
+    pub(crate) fn add(&mut self, entry: &str) -> bool {
         if entry == "unix" {
             self.unix = true;
             return true;
@@ -230,7 +230,7 @@ impl TrustedPeers {
 
     /// Whether the list names this peer. An IPv4 peer of a dual-stack socket is meant by its IPv4 address, too.
     #[must_use]
-    pub fn includes(&self, origin: Origin) -> bool {
+    pub(crate) fn includes(&self, origin: Origin) -> bool {
         match origin {
             Origin::Address(ip) => {
                 let plain = ip.to_canonical();
@@ -247,7 +247,7 @@ const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 /// Bytes in front of the addresses.
 const FIXED: usize = 16;
 /// Addresses take at most 216 bytes; TLVs of proxies and cloud load balancers some hundred more.
-pub const MAX_LENGTH: usize = 4096;
+pub(crate) const MAX_LENGTH: usize = 4096;
 const LOCAL: u8 = 0;
 const PROXY: u8 = 1;
 

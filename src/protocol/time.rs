@@ -5,12 +5,12 @@ use std::time::Duration;
 
 /// A moment, in milliseconds since the worker started. Monotonic; 64 bits never wrap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp(pub u64);
+pub(crate) struct Timestamp(pub u64);
 
 impl Timestamp {
     /// How long ago `earlier` was; zero if it lies in the future.
     #[must_use]
-    pub const fn since(self, earlier: Self) -> Duration {
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }

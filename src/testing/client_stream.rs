@@ -8,7 +8,7 @@ use crate::protocol::websocket::MessageKind;
 
 /// Where the reading of a stream ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamEnd {
+pub(crate) enum StreamEnd {
     /// Where the bytes end; nothing is wrong so far.
     Open,
     /// At a Close frame with this payload.
@@ -19,7 +19,7 @@ pub enum StreamEnd {
 
 /// What a client may send.
 #[derive(Clone, Copy, Debug)]
-pub struct ClientTerms {
+pub(crate) struct ClientTerms {
     /// No message may be longer, in bytes.
     pub max_length: usize,
     /// Whether messages may be compressed, and refer to those before them (RFC 7692).
@@ -28,7 +28,7 @@ pub struct ClientTerms {
 
 /// Messages, pings and pongs in a stream up to its end.
 #[must_use]
-pub fn read_stream(mut wire: &[u8], terms: ClientTerms) -> (Vec<Event>, StreamEnd) {
+pub(crate) fn read_stream(mut wire: &[u8], terms: ClientTerms) -> (Vec<Event>, StreamEnd) {
     let mut events = Vec::new();
     let mut message = None;
     let mut inflate = PlainInflate::default();

@@ -49,7 +49,7 @@ pub fn head(data: &[u8], ask: Ask) {
 
 /// An accepted head in the words of another parser. `bytes` is what its spans refer to.
 #[must_use]
-pub fn reading(head: &RequestHead, bytes: &[u8]) -> Reading {
+pub(crate) fn reading(head: &RequestHead, bytes: &[u8]) -> Reading {
     Reading {
         len: bytes.len(),
         method: head.method.of(bytes).to_vec(),

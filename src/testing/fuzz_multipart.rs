@@ -30,7 +30,7 @@ pub fn multipart(data: &[u8]) {
 
 /// A form as RFC 7578 wants it written.
 #[must_use]
-pub fn write(parts: &[Part], boundary: &str) -> Vec<u8> {
+pub(crate) fn write(parts: &[Part], boundary: &str) -> Vec<u8> {
     let mut body = Vec::new();
     for part in parts {
         body.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: form-data; name=").as_bytes());

@@ -13,10 +13,10 @@ use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
 use crate::protocol::time::Timestamp;
 
 /// The date of every response.
-pub const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
+pub(crate) const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// One connection, and what is known of it from the outside.
-pub struct HttpApplication<'a> {
+pub(crate) struct HttpApplication<'a> {
     /// What the client has still to send.
     wire: &'a [u8],
     /// What arrived and was not consumed.
@@ -66,7 +66,7 @@ impl<'a> HttpApplication<'a> {
     /// # Panics
     /// If a promise of [`HttpExchange`] does not hold.
     #[must_use]
-    pub fn play(scenario: Scenario<'a>, limits: &'a HttpLimits) -> Recorder {
+    pub(crate) fn play(scenario: Scenario<'a>, limits: &'a HttpLimits) -> Recorder {
         let mut application = Self {
             wire: scenario.wire,
             unconsumed: Vec::new(),

@@ -4,7 +4,7 @@ use super::http_response::{Ending, take_response};
 
 /// What the application did about one request.
 #[derive(Clone, Debug, Default)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// It wrote the head.
     pub is_started: bool,
     /// It wrote the end.
@@ -21,7 +21,7 @@ pub struct Reply {
 
 /// Whether further requests may follow a response, as far as its server is concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Outlook {
+pub(crate) enum Outlook {
     /// They may.
     #[default]
     Open,
@@ -34,7 +34,7 @@ impl Reply {
     ///
     /// # Panics
     /// If the client reads anything else than what was written.
-    pub fn assert_read(&self, rest: &mut &[u8], method: &[u8]) {
+    pub(crate) fn assert_read(&self, rest: &mut &[u8], method: &[u8]) {
         let response = take_response(rest, method);
         let announced = self.length.map_or(self.written.len(), |length| {
             usize::try_from(length).map_or(self.written.len(), |length| length.min(self.written.len()))

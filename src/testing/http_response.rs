@@ -2,7 +2,7 @@
 
 /// A response, as far as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
+pub(crate) struct Response {
     /// The status code.
     pub status: u16,
     /// A Connection field says `close`.
@@ -17,7 +17,7 @@ pub struct Response {
 
 /// How the end of a body is found (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// There is no body, whatever the fields say.
     NoBody,
     /// Content-Length.
@@ -32,7 +32,7 @@ pub enum Ending {
 ///
 /// # Panics
 /// If its head is not whole or breaks a rule, or if it is framed in two ways, or in one that its status forbids.
-pub fn take_response(bytes: &mut &[u8], method: &[u8]) -> Response {
+pub(crate) fn take_response(bytes: &mut &[u8], method: &[u8]) -> Response {
     let Some(head_end) = memchr::memmem::find(bytes, b"\r\n\r\n") else {
         panic!("half a response head: {}", bytes.escape_ascii());
     };

@@ -5,7 +5,7 @@ use crate::protocol::http::head::{BodyLength, RequestHead};
 
 /// One request as it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub(crate) struct Told {
     /// What the spans of `head` refer to.
     pub bytes: Vec<u8>,
     /// The head.
@@ -19,31 +19,31 @@ pub struct Told {
 impl Told {
     /// The method.
     #[must_use]
-    pub fn method(&self) -> &[u8] {
+    pub(crate) fn method(&self) -> &[u8] {
         self.head.method.of(&self.bytes)
     }
 
     /// The path.
     #[must_use]
-    pub fn path(&self) -> &[u8] {
+    pub(crate) fn path(&self) -> &[u8] {
         self.head.path.of(&self.bytes)
     }
 
     /// Whether this is a shorter telling of `other`: the same head, and no more of the body.
     #[must_use]
-    pub fn begins(&self, other: &Self) -> bool {
+    pub(crate) fn begins(&self, other: &Self) -> bool {
         (&self.bytes, &self.head) == (&other.bytes, &other.head) && other.body.starts_with(&self.body)
     }
 }
 
 /// Remembers what it is told, and insists on the order that [`HttpSink`] promises.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recorder(pub Vec<Told>);
+pub(crate) struct Recorder(pub Vec<Told>);
 
 impl Recorder {
     /// Bytes of all bodies.
     #[must_use]
-    pub fn body_bytes(&self) -> usize {
+    pub(crate) fn body_bytes(&self) -> usize {
         self.0.iter().map(|told| told.body.len()).sum()
     }
 }

@@ -4,7 +4,7 @@ use super::opinion::{Opinion, Reading};
 
 /// What `httparse` says of a request head. It is lenient where RFC 9112 lets it be (bare LF, empty lines before the
 /// request line) and knows nothing of what fields mean.
-pub fn ask(bytes: &[u8]) -> Opinion {
+pub(super) fn ask(bytes: &[u8]) -> Opinion {
     let mut fields = [httparse::EMPTY_HEADER; 100];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(bytes) {

@@ -3,7 +3,7 @@
 //! A `fuzz_…` file holds the body of the target of that name: it takes any bytes and panics where a promise does not
 //! hold. `cargo test` runs each on its seeds.
 
-pub mod client_stream;
+pub(crate) mod client_stream;
 pub mod fuzz_close_payload;
 pub mod fuzz_exchange;
 pub mod fuzz_extensions;
@@ -14,20 +14,20 @@ pub mod fuzz_proxy_header;
 pub mod fuzz_router;
 pub mod fuzz_session;
 pub mod fuzz_utf8;
-pub mod http_application;
-pub mod http_reply;
-pub mod http_response;
-pub mod http_told;
+pub(crate) mod http_application;
+pub(crate) mod http_reply;
+pub(crate) mod http_response;
+pub(crate) mod http_told;
 pub mod opinion;
-pub mod plain_inflate;
-pub mod router_twin;
-pub mod scenario;
-pub mod server_frame;
-pub mod websocket_application;
+pub(crate) mod plain_inflate;
+pub(crate) mod router_twin;
+pub(crate) mod scenario;
+pub(crate) mod server_frame;
+pub(crate) mod websocket_application;
 
 #[cfg(test)]
 mod httparse_opinion;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
-pub mod split;
+pub(crate) mod split;

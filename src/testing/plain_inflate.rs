@@ -5,7 +5,7 @@ use crate::protocol::cause::CloseCause;
 
 /// The messages of one direction, decompressed one after another.
 #[derive(Debug, Default)]
-pub struct PlainInflate {
+pub(crate) struct PlainInflate {
     /// What messages may refer to.
     history: Vec<u8>,
     /// The longest way back that a message went so far, in bytes.
@@ -35,7 +35,12 @@ struct Reading {
 impl PlainInflate {
     /// Decompresses a message that may refer to the last `2^window_bits` bytes before it: one from which the end of an empty
     /// block was cut off, or else one that ends with a whole block.
-    pub fn message(&mut self, payload: &[u8], limit: usize, window_bits: u8) -> Result<Vec<u8>, CloseCause> {
+    pub(crate) fn message(
+        &mut self,
+        payload: &[u8],
+        limit: usize,
+        window_bits: u8,
+    ) -> Result<Vec<u8>, CloseCause> {
         let window = self.history.split_off(self.history.len().saturating_sub(1 << window_bits));
         let start = window.len();
         let cut_off = self.read(payload, &[0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff], window.clone(), limit);
@@ -77,7 +82,7 @@ impl PlainInflate {
     }
 
     /// Forgets what may be referred to.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.history.clear();
     }
 }

@@ -1,10 +1,11 @@
 //! The rule of [`Router`] itself, without a tree: all routes in a list, sorted for every request.
 
-use crate::node::state::routes::router::{HandlerId, MAX_SEGMENTS, Params, Priority, Router, Verb};
+use crate::node::state::routes::router::pattern::MAX_SEGMENTS;
+use crate::node::state::routes::router::{HandlerId, Params, Priority, Router, Verb};
 
 /// A router that is slow and plain.
 #[derive(Debug)]
-pub struct RouterTwin {
+pub(crate) struct RouterTwin {
     routes: Vec<Route>,
     /// Whether [`FALLBACK`] is still there.
     has_fallback: bool,
@@ -22,7 +23,7 @@ struct Route {
 
 /// A handler that a request may reach.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Its number.
     pub handler: u32,
     /// The parameters, from left to right.
@@ -31,7 +32,7 @@ pub struct Candidate {
 
 /// One step in the life of a router.
 #[derive(Clone, Copy, Debug)]
-pub enum RouterStep<'a> {
+pub(crate) enum RouterStep<'a> {
     /// [`Router::insert`].
     Insert(Verb<'a>, Priority, &'a str),
     /// [`Router::remove`].
@@ -45,7 +46,7 @@ impl RouterTwin {
     ///
     /// # Panics
     /// If they do not agree.
-    pub fn live_the_same<'a>(steps: impl IntoIterator<Item = RouterStep<'a>>) {
+    pub(crate) fn live_the_same<'a>(steps: impl IntoIterator<Item = RouterStep<'a>>) {
         let mut router = Router::with_fallback(FALLBACK);
         let mut twin = Self { routes: Vec::new(), has_fallback: true };
         for (number, step) in (0..).zip(steps) {
@@ -64,7 +65,7 @@ impl RouterTwin {
     }
 
     /// See [`Router::insert`].
-    pub fn insert(
+    pub(crate) fn insert(
         &mut self,
         verb: Verb<'_>,
         pattern: &str,
@@ -80,7 +81,7 @@ impl RouterTwin {
     }
 
     /// See [`Router::remove`].
-    pub fn remove(&mut self, verb: Verb<'_>, pattern: &str, priority: Priority) -> Option<HandlerId> {
+    pub(crate) fn remove(&mut self, verb: Verb<'_>, pattern: &str, priority: Priority) -> Option<HandlerId> {
         let is_everything =
             (verb, priority) == (Verb::Any, Priority::Normal) && kinds(pattern) == kinds("/*");
         if is_everything && std::mem::take(&mut self.has_fallback) {
@@ -95,7 +96,7 @@ impl RouterTwin {
 
     /// Everything that a request may reach, in order.
     #[must_use]
-    pub fn candidates(&self, method: &[u8], path: &[u8]) -> Vec<Candidate> {
+    pub(crate) fn candidates(&self, method: &[u8], path: &[u8]) -> Vec<Candidate> {
         let mut found: Vec<_> = self
             .routes
             .iter()

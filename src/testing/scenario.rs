@@ -6,7 +6,7 @@
 /// ```
 /// The last NUL divides them, and without one there are no steps: a seed that is just a request is a plain text file.
 #[derive(Clone, Copy, Debug)]
-pub struct Scenario<'a> {
+pub(crate) struct Scenario<'a> {
     /// What the peer sends.
     pub wire: &'a [u8],
     /// What happens while it arrives, one byte each, some followed by an argument. Never holds a NUL.
@@ -16,7 +16,7 @@ pub struct Scenario<'a> {
 impl<'a> Scenario<'a> {
     /// Reads an input of the fuzzer or a seed.
     #[must_use]
-    pub fn of(data: &'a [u8]) -> Self {
+    pub(crate) fn of(data: &'a [u8]) -> Self {
         match memchr::memrchr(0, data) {
             Some(divider) => Self { wire: &data[..divider], steps: &data[divider + 1..] },
             None => Self { wire: data, steps: b"" },
@@ -25,7 +25,7 @@ impl<'a> Scenario<'a> {
 
     /// The wire, cut into pieces that are as long as the steps are large; the last piece is the rest.
     #[must_use]
-    pub fn pieces(&self) -> Vec<&'a [u8]> {
+    pub(crate) fn pieces(&self) -> Vec<&'a [u8]> {
         let mut rest = self.wire;
         let mut pieces = Vec::new();
         for &step in self.steps {

@@ -2,7 +2,7 @@
 
 /// A frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerFrame {
+pub(crate) struct ServerFrame {
     /// Its first byte: FIN, RSV1 and opcode.
     pub first: u8,
     /// Its payload.
@@ -12,7 +12,7 @@ pub struct ServerFrame {
 impl ServerFrame {
     /// Whether this is a Close frame.
     #[must_use]
-    pub const fn is_close(&self) -> bool {
+    pub(crate) const fn is_close(&self) -> bool {
         self.first == 0x88
     }
 }
@@ -24,7 +24,7 @@ impl ServerFrame {
 /// message begins if at all, no mask, the shortest form of the length, FIN and at most 125 bytes in a control frame,
 /// UTF-8 in a whole text. That a message may be compressed or incomplete is for the caller to know.
 #[must_use]
-pub fn read_frames(mut bytes: &[u8]) -> Vec<ServerFrame> {
+pub(crate) fn read_frames(mut bytes: &[u8]) -> Vec<ServerFrame> {
     let mut frames = Vec::new();
     while let [first, second, rest @ ..] = bytes {
         let (length, rest) = match second {

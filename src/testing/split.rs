@@ -10,7 +10,10 @@ const THREE_PIECES_UP_TO: usize = 48;
 ///
 /// # Panics
 /// If any cut gives another result than the whole; the message names the cut.
-pub fn same_at_every_split<R: PartialEq + Debug>(bytes: &[u8], mut case: impl FnMut(&[&[u8]]) -> R) -> R {
+pub(crate) fn same_at_every_split<R: PartialEq + Debug>(
+    bytes: &[u8],
+    mut case: impl FnMut(&[&[u8]]) -> R,
+) -> R {
     let whole = case(&[bytes]);
     for first in 1..bytes.len() {
         let (left, right) = bytes.split_at(first);

@@ -16,7 +16,7 @@ use crate::protocol::websocket::{
 
 /// A call of the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// [`WebSocketSink::message`].
     Message(MessageKind, Vec<u8>),
     /// [`WebSocketSink::ping`].
@@ -29,12 +29,12 @@ pub enum Event {
 
 /// Remembers what it is told, and insists that `closed` is the last call and never without words.
 #[derive(Clone, Debug, Default)]
-pub struct Recorder(Vec<Event>);
+pub(crate) struct Recorder(Vec<Event>);
 
 impl Recorder {
     /// Everything so far.
     #[must_use]
-    pub fn into_events(self) -> Vec<Event> {
+    pub(crate) fn into_events(self) -> Vec<Event> {
         self.0
     }
 
@@ -66,7 +66,7 @@ impl WebSocketSink for Recorder {
 }
 
 /// One WebSocket, and what is known of it from the outside.
-pub struct WebSocketApplication<'a> {
+pub(crate) struct WebSocketApplication<'a> {
     /// What the peer has still to send.
     wire: &'a [u8],
     session: WebSocketSession,
@@ -122,7 +122,7 @@ impl<'a> WebSocketApplication<'a> {
     ///
     /// # Panics
     /// If a promise of [`WebSocketSession`] does not hold.
-    pub fn play(scenario: Scenario<'a>, limits: &'a WebSocketLimits, agreement: Option<Agreement>) {
+    pub(crate) fn play(scenario: Scenario<'a>, limits: &'a WebSocketLimits, agreement: Option<Agreement>) {
         let now = Timestamp(1_000);
         let mut application = Self {
             wire: scenario.wire,

@@ -18,7 +18,7 @@ use super::source::Source;
 
 /// The TLS options of `uWS.connect`.
 #[derive(Debug, Default)]
-pub struct ClientOptions {
+pub(crate) struct ClientOptions {
     /// Trusted certificates (`ca`), which may have issued the server's; `None` for those of the system.
     pub ca: Option<Source>,
     /// Certificate chain and key of the client, for servers that ask for a certificate.
@@ -31,7 +31,7 @@ pub struct ClientOptions {
 
 /// Which servers are trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ServerTrust {
+pub(crate) enum ServerTrust {
     /// A server whose certificate is valid for its name.
     #[default]
     Verified,
@@ -41,7 +41,7 @@ pub enum ServerTrust {
 
 /// TLS for one connect.
 #[derive(Clone, Debug)]
-pub struct ClientTls {
+pub(crate) struct ClientTls {
     name: ServerName<'static>,
     roots: Option<Arc<ClientConfig>>,
     identity: Option<Arc<CertifiedKey>>,
@@ -52,7 +52,7 @@ impl ClientTls {
     ///
     /// # Errors
     /// The option that cannot be used.
-    pub fn new(name: ServerName<'static>, options: ClientOptions) -> Result<Self, OptionError> {
+    pub(crate) fn new(name: ServerName<'static>, options: ClientOptions) -> Result<Self, OptionError> {
         let ClientOptions { ca, identity, passphrase, trust } = options;
         let identity = identity
             .map(|(cert, key)| {
@@ -75,7 +75,7 @@ impl ClientTls {
     /// Whether [`Self::connect`] will read the certificates of the system, which happens once per process. That blocks for
     /// some milliseconds, so it must not be done on an I/O thread.
     #[must_use]
-    pub fn takes_time(&self) -> bool {
+    pub(crate) fn takes_time(&self) -> bool {
         self.roots.is_none() && SYSTEM.get().is_none()
     }
 
@@ -83,7 +83,7 @@ impl ClientTls {
     ///
     /// # Errors
     /// The certificates of the system cannot be read.
-    pub fn connect(self) -> Result<ClientConnection, Error> {
+    pub(crate) fn connect(self) -> Result<ClientConnection, Error> {
         let config = match (self.roots, self.identity) {
             (Some(config), _) => config,
             (None, None) => system_config()?,

@@ -14,7 +14,7 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, pkcs5};
 
 /// Why a key cannot be decrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DecryptError {
+pub(crate) enum DecryptError {
     /// It is malformed.
     Malformed,
     /// It is encrypted in a way that is not supported.
@@ -43,7 +43,7 @@ impl fmt::Display for DecryptError {
 ///
 /// # Errors
 /// See [`DecryptError`].
-pub fn decrypt_pkcs8(der: &[u8], passphrase: &[u8]) -> Result<Vec<u8>, DecryptError> {
+pub(crate) fn decrypt_pkcs8(der: &[u8], passphrase: &[u8]) -> Result<Vec<u8>, DecryptError> {
     let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| DecryptError::Malformed)?;
     let Some(parameters) = info.encryption_algorithm.pbes2() else {
         return Err(DecryptError::Unsupported("a cipher of PKCS#5 version 1".into()));
@@ -78,7 +78,11 @@ fn is_excessive(kdf: &Kdf) -> bool {
 ///
 /// # Errors
 /// See [`DecryptError`].
-pub fn decrypt_traditional(data: &[u8], dek_info: &str, passphrase: &[u8]) -> Result<Vec<u8>, DecryptError> {
+pub(crate) fn decrypt_traditional(
+    data: &[u8],
+    dek_info: &str,
+    passphrase: &[u8],
+) -> Result<Vec<u8>, DecryptError> {
     let (cipher, iv) = dek_info.split_once(',').ok_or(DecryptError::Malformed)?;
     let iv = parse_hex(iv.trim()).ok_or(DecryptError::Malformed)?;
     let der = match cipher.trim() {

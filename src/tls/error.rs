@@ -7,7 +7,7 @@ use crate::protocol::cause::Cause;
 
 /// An option, or its file, that cannot be used. Never depends on what a peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OptionError {
+pub(crate) struct OptionError {
     /// What kind of fault it is.
     pub fault: OptionFault,
     /// The option, and the path of its file if it has one.
@@ -18,7 +18,7 @@ pub struct OptionError {
 
 /// The kinds of faults, each with the `code` of the exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OptionFault {
+pub(crate) enum OptionFault {
     /// A file that cannot be read.
     File,
     /// No private key where one is needed, or one that is malformed or of a kind that cannot be used.
@@ -40,7 +40,7 @@ pub enum OptionFault {
 impl OptionError {
     /// A fault at a place.
     #[must_use]
-    pub fn new(fault: OptionFault, place: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(crate) fn new(fault: OptionFault, place: impl Into<String>, text: impl Into<String>) -> Self {
         Self { fault, place: place.into(), text: text.into() }
     }
 }

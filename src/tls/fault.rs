@@ -97,7 +97,7 @@ impl Cause for TlsFault {
 
 /// The message of rustls; for errors of which it only gives the name, a sentence.
 #[must_use]
-pub fn words(error: &rustls::Error) -> String {
+pub(crate) fn words(error: &rustls::Error) -> String {
     let named = match error {
         rustls::Error::InvalidCertificate(CertificateError::Other(other)) => other.0.to_string(),
         other => return other.to_string(),
@@ -117,7 +117,7 @@ pub fn words(error: &rustls::Error) -> String {
 }
 
 /// Appends the response for a client that speaks plain HTTP on a TLS port.
-pub fn encode_plain_http_answer(date: &[u8; 29], out: &mut Vec<u8>) {
+pub(crate) fn encode_plain_http_answer(date: &[u8; 29], out: &mut Vec<u8>) {
     let text = "ERR_TLS_PLAIN_HTTP: this port speaks HTTP over TLS only; use https:// or wss://\n";
     encode_refusal("400 Bad Request", text, date, out);
 }

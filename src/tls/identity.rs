@@ -22,7 +22,7 @@ use super::source::Source;
 ///
 /// # Errors
 /// There is none, or the document is malformed.
-pub fn read_chain(source: &Source) -> Result<Vec<CertificateDer<'static>>, OptionError> {
+pub(crate) fn read_chain(source: &Source) -> Result<Vec<CertificateDer<'static>>, OptionError> {
     let blocks = source.blocks(OptionFault::Certificate)?;
     let chain = certificates(&blocks);
     if chain.is_empty() {
@@ -34,7 +34,7 @@ pub fn read_chain(source: &Source) -> Result<Vec<CertificateDer<'static>>, Optio
 
 /// The certificates among the blocks of a document.
 #[must_use]
-pub fn certificates(blocks: &[Pem]) -> Vec<CertificateDer<'static>> {
+pub(crate) fn certificates(blocks: &[Pem]) -> Vec<CertificateDer<'static>> {
     let certificate = |block: &Pem| match block.tag() {
         tag if CERTIFICATE_TAGS.contains(&tag) => Some(block.contents().to_vec().into()),
         TRUSTED_CERTIFICATE => Some(first_value(block.contents()).to_vec().into()),
@@ -53,7 +53,10 @@ fn first_value(bytes: &[u8]) -> &[u8] {
 ///
 /// # Errors
 /// There is none, it is malformed, or `passphrase` is not the right one.
-pub fn read_key(source: &Source, passphrase: Option<&[u8]>) -> Result<PrivateKeyDer<'static>, OptionError> {
+pub(crate) fn read_key(
+    source: &Source,
+    passphrase: Option<&[u8]>,
+) -> Result<PrivateKeyDer<'static>, OptionError> {
     let blocks = source.blocks(OptionFault::Key)?;
     let Some(block) = blocks.iter().find(|block| block.tag().ends_with(PRIVATE_KEY)) else {
         return Err(source.error(OptionFault::Key, "there is no private key in it"));
@@ -96,7 +99,7 @@ pub fn read_key(source: &Source, passphrase: Option<&[u8]>) -> Result<PrivateKey
 ///
 /// # Errors
 /// The key is of a kind that cannot be used, or not that of the first certificate.
-pub fn certify(
+pub(crate) fn certify(
     provider: &CryptoProvider,
     (chain, cert): (Vec<CertificateDer<'static>>, &Source),
     (key, key_source): (PrivateKeyDer<'static>, &Source),
@@ -145,7 +148,7 @@ fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> der::Result<SubjectPub
 /// Warnings about the server's own certificate at the time `now`, for which some or all clients will refuse it. No errors,
 /// because the clock may be wrong, and tests use expired certificates.
 #[must_use]
-pub fn doubts(chain: &[CertificateDer<'_>], now: SystemTime) -> Vec<String> {
+pub(crate) fn doubts(chain: &[CertificateDer<'_>], now: SystemTime) -> Vec<String> {
     let first = chain.first().and_then(|own| CertificateInner::<Raw>::from_der(own).ok());
     let Some(certificate) = first else { return Vec::new() };
     let fields = certificate.tbs_certificate();

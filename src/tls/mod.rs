@@ -19,18 +19,18 @@
 //! - `wear`: how many records may still be encrypted with the keys of a connection.
 //! - `fault`: errors of handshakes and connections.
 
-pub mod client;
-pub mod encrypted_key;
-pub mod error;
-pub mod fault;
-pub mod identity;
-pub mod names;
-pub mod options;
-pub mod pinned;
-pub mod provider;
-pub mod session;
-pub mod setup;
-pub mod source;
+pub(crate) mod client;
+pub(crate) mod encrypted_key;
+pub(crate) mod error;
+pub(crate) mod fault;
+pub(crate) mod identity;
+pub(crate) mod names;
+pub(crate) mod options;
+pub(crate) mod pinned;
+pub(crate) mod provider;
+pub(crate) mod session;
+pub(crate) mod setup;
+pub(crate) mod source;
 mod suite_names;
-pub mod suites;
-pub mod wear;
+pub(crate) mod suites;
+pub(crate) mod wear;

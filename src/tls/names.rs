@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 /// The configurations of an app, shared by Node's thread, which changes them, and the workers, which look them up without
 /// ever waiting: every change makes a new table that shares with the last one all that stays.
 #[derive(Debug)]
-pub struct ServerNames {
+pub(crate) struct ServerNames {
     table: ArcSwap<Table>,
     /// Whether JavaScript is to be asked for names that are not in the table.
     asks: AtomicBool,
@@ -22,11 +22,11 @@ pub struct ServerNames {
 
 /// One server name that was added to an app (SNI), numbered by Node's thread; never reused for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DomainId(pub u32);
+pub(crate) struct DomainId(pub u32);
 
 /// What answers to a name.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// For the handshake.
     pub config: Arc<ServerConfig>,
     /// The pattern that the name matches; `None` if it matches none and gets the default certificate.
@@ -49,19 +49,19 @@ struct Node {
 
 /// Why a pattern cannot be a server name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidName;
+pub(crate) struct InvalidName;
 
 impl ServerNames {
     /// One configuration for every name.
     #[must_use]
-    pub fn new(default: Arc<ServerConfig>) -> Self {
+    pub(crate) fn new(default: Arc<ServerConfig>) -> Self {
         let table = Table { default, root: Node::default() };
         Self { table: ArcSwap::from_pointee(table), asks: AtomicBool::new(false) }
     }
 
     /// The configuration for a handshake. `name` is what the client asks for; `None` if it does not say.
     #[must_use]
-    pub fn lookup(&self, name: Option<&str>) -> Answer {
+    pub(crate) fn lookup(&self, name: Option<&str>) -> Answer {
         let table = self.table.load();
         name.and_then(|name| table.find(name))
             .unwrap_or_else(|| Answer { config: Arc::clone(&table.default), domain: None })
@@ -69,40 +69,40 @@ impl ServerNames {
 
     /// What answers to a name beside the default.
     #[must_use]
-    pub fn find(&self, name: &str) -> Option<Answer> {
+    pub(crate) fn find(&self, name: &str) -> Option<Answer> {
         self.table.load().find(name)
     }
 
     /// Whether a name is answered by something beside the default.
     #[must_use]
-    pub fn knows(&self, name: &str) -> bool {
+    pub(crate) fn knows(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
     /// Whether a handshake that asks for this name has to wait until JavaScript was asked for it.
     #[must_use]
-    pub fn must_ask_for(&self, name: &str) -> bool {
+    pub(crate) fn must_ask_for(&self, name: &str) -> bool {
         // Relaxed: nothing is read because of it, and a handshake at the same time may come before or after.
         self.asks.load(Ordering::Relaxed) && !self.knows(name)
     }
 
     /// Has JavaScript asked for unknown names (`missingServerName`).
-    pub fn ask_for_unknown_names(&self) {
+    pub(crate) fn ask_for_unknown_names(&self) {
         self.asks.store(true, Ordering::Relaxed);
     }
 
     /// Replaces the default.
-    pub fn set_default(&self, config: Arc<ServerConfig>) {
+    pub(crate) fn set_default(&self, config: Arc<ServerConfig>) {
         self.change(|table| table.default = config);
     }
 
     /// Sets what answers to a pattern, in the form that [`normalize`] gives it.
-    pub fn set(&self, pattern: &str, answer: &Answer) {
+    pub(crate) fn set(&self, pattern: &str, answer: &Answer) {
         self.change(|table| table.root.set(pattern, Some(answer.clone())));
     }
 
     /// Removes a pattern, in the form that [`normalize`] gives it. Handshakes under way keep what they have.
-    pub fn remove(&self, pattern: &str) {
+    pub(crate) fn remove(&self, pattern: &str) {
         self.change(|table| table.root.set(pattern, None));
     }
 
@@ -168,7 +168,7 @@ fn split(name: &str) -> (&str, Option<&str>) {
 /// # Errors
 /// It is no name: a label is empty, too long, or has characters that names do not have (a `*` that is not alone among
 /// them). Names beyond ASCII are to be given in the form in which clients send them (`xn--…`).
-pub fn normalize(pattern: &str) -> Result<String, InvalidName> {
+pub(crate) fn normalize(pattern: &str) -> Result<String, InvalidName> {
     let pattern = pattern.strip_suffix('.').unwrap_or(pattern).to_ascii_lowercase();
     let is_label = |label: &str| {
         let has_characters =

@@ -17,7 +17,7 @@ use super::suites::select;
 
 /// The options as given. `None` stands for an option that is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub(crate) struct Options {
     /// `key_file_name`, `key`
     pub key: Option<Source>,
     /// `cert_file_name`, `cert`
@@ -38,7 +38,7 @@ pub struct Options {
 
 /// Options after evaluation.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     identity: Arc<CertifiedKey>,
     clients: Clients,
     /// `None` for all that there are.
@@ -59,7 +59,7 @@ enum Clients {
 
 /// Evaluated options, and warnings about them.
 #[derive(Clone, Debug)]
-pub struct Evaluation {
+pub(crate) struct Evaluation {
     /// The result.
     pub settings: Settings,
     /// Warnings for the log; none of them keeps a server from starting.
@@ -72,7 +72,7 @@ impl Settings {
     ///
     /// # Errors
     /// An option cannot be used. Nothing has changed then.
-    pub fn evaluate(
+    pub(crate) fn evaluate(
         options: &Options,
         base: Option<&Self>,
         now: SystemTime,
@@ -110,7 +110,7 @@ impl Settings {
     ///
     /// # Errors
     /// The system's random number generator failed.
-    pub fn server_config(&self) -> Result<Arc<ServerConfig>, OptionError> {
+    pub(crate) fn server_config(&self) -> Result<Arc<ServerConfig>, OptionError> {
         let refused =
             |error: rustls::Error| OptionError::new(OptionFault::Certificate, "TLS", error.to_string());
         let provider = self.suites.as_deref().map_or_else(provider, restricted);
@@ -132,7 +132,7 @@ impl Settings {
 ///
 /// # Errors
 /// The system's random number generator failed.
-pub fn finish(mut config: ServerConfig) -> Result<ServerConfig, rustls::Error> {
+pub(crate) fn finish(mut config: ServerConfig) -> Result<ServerConfig, rustls::Error> {
     // RFC 7301: a client that insists on another protocol is told so in the handshake.
     config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     config.ticketer = ticketer()?;

@@ -18,7 +18,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 
 /// A self-signed certificate that is marked as an issuer.
 #[derive(Debug)]
-pub struct Pinned {
+pub(crate) struct Pinned {
     der: CertificateDer<'static>,
     certificate: CertificateInner<Raw>,
 }
@@ -26,7 +26,7 @@ pub struct Pinned {
 impl Pinned {
     /// `None` if it is another kind of certificate, which webpki verifies.
     #[must_use]
-    pub fn new(der: &CertificateDer<'static>) -> Option<Self> {
+    pub(crate) fn new(der: &CertificateDer<'static>) -> Option<Self> {
         let certificate = CertificateInner::<Raw>::from_der(der).ok()?;
         let fields = certificate.tbs_certificate();
         let is_issuer = matches!(fields.get_extension::<BasicConstraints>(), Ok(Some((_, constraints))) if constraints.ca);
@@ -36,7 +36,7 @@ impl Pinned {
 
     /// Whether a server has presented this certificate. Compared byte by byte, so that its signature need not be verified.
     #[must_use]
-    pub fn is(&self, shown: &CertificateDer<'_>) -> bool {
+    pub(crate) fn is(&self, shown: &CertificateDer<'_>) -> bool {
         self.der == *shown
     }
 
@@ -44,7 +44,7 @@ impl Pinned {
     ///
     /// # Errors
     /// What it is not good for, as webpki calls it.
-    pub fn verify(&self, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
+    pub(crate) fn verify(&self, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
         // Refuses critical extensions that it does not know, too.
         let parsed = ParsedCertificate::try_from(&self.der)?;
         self.verify_dates(now)?;

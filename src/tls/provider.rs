@@ -8,14 +8,14 @@ use rustls::server::ProducesTickets;
 
 /// Algorithms for handshakes, records and certificates. One for the process, so that it costs nothing per configuration.
 #[must_use]
-pub fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ring::default_provider()));
     Arc::clone(&PROVIDER)
 }
 
 /// The same with these cipher suites only. The client's order decides among them.
 #[must_use]
-pub fn restricted(suites: &[CipherSuite]) -> Arc<CryptoProvider> {
+pub(crate) fn restricted(suites: &[CipherSuite]) -> Arc<CryptoProvider> {
     let mut provider = CryptoProvider::clone(&provider());
     provider.cipher_suites.retain(|it| suites.contains(&it.suite()));
     Arc::new(provider)
@@ -25,6 +25,6 @@ pub fn restricted(suites: &[CipherSuite]) -> Arc<CryptoProvider> {
 ///
 /// # Errors
 /// The system's random number generator failed.
-pub fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+pub(crate) fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
     ring::Ticketer::new()
 }

@@ -19,7 +19,7 @@ use super::wear::{Wear, max_records};
 
 /// See the top of the file.
 #[derive(Debug)]
-pub struct TlsSession {
+pub(crate) struct TlsSession {
     state: State,
     /// Bytes of ciphertext, approximately, that the kernel has not taken.
     unsent: usize,
@@ -74,7 +74,7 @@ impl std::fmt::Debug for State {
 impl TlsSession {
     /// Waits for the ClientHello, of which `early` is the start.
     #[must_use]
-    pub fn new(setup: Arc<TlsSetup>, early: Vec<u8>) -> Self {
+    pub(crate) fn new(setup: Arc<TlsSetup>, early: Vec<u8>) -> Self {
         let state = State::Greeting { acceptor: None, setup, first: None };
         Self::with_state(state, early)
     }
@@ -94,18 +94,18 @@ impl TlsSession {
 
     /// Whether the peer has sent anything.
     #[must_use]
-    pub fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         !matches!(self.state, State::Greeting { first: None, .. }) || !self.early.is_empty()
     }
 
     /// Whether nothing can go on before [`Self::resume`].
     #[must_use]
-    pub const fn is_suspended(&self) -> bool {
+    pub(crate) const fn is_suspended(&self) -> bool {
         matches!(self.state, State::Suspended { .. })
     }
 
     /// The server name for which JavaScript is to be asked; returned once.
-    pub fn take_question(&mut self) -> Option<String> {
+    pub(crate) fn take_question(&mut self) -> Option<String> {
         let State::Suspended { accepted, is_new, .. } = &mut self.state else { return None };
         let name = std::mem::take(is_new).then(|| accepted.client_hello().server_name().map(str::to_owned));
         name.flatten()
@@ -113,7 +113,7 @@ impl TlsSession {
 
     /// JavaScript was asked: continues with the configuration that the name has now. Returns whether the handshake was
     /// suspended. The next [`Self::open_pending`] reports errors.
-    pub fn resume(&mut self) -> bool {
+    pub(crate) fn resume(&mut self) -> bool {
         match std::mem::replace(&mut self.state, State::Refused(Vec::new())) {
             State::Suspended { accepted, setup, .. } => {
                 let answer = setup.names.lookup(accepted.client_hello().server_name());
@@ -131,13 +131,13 @@ impl TlsSession {
 
     /// The server name that the client asked for, if the app knows it.
     #[must_use]
-    pub const fn domain(&self) -> Option<DomainId> {
+    pub(crate) const fn domain(&self) -> Option<DomainId> {
         self.domain
     }
 
     /// A connection to a server, on which nothing has been sent yet.
     #[must_use]
-    pub fn of_client(mut tls: ClientConnection) -> Self {
+    pub(crate) fn of_client(mut tls: ClientConnection) -> Self {
         tls.set_buffer_limit(Some(MAX_SEALED));
         let state = State::Agreed(Box::new(tls.into()));
         Self::with_state(state, Vec::new())
@@ -145,7 +145,7 @@ impl TlsSession {
 
     /// Whether the handshake is not over.
     #[must_use]
-    pub fn is_handshaking(&self) -> bool {
+    pub(crate) fn is_handshaking(&self) -> bool {
         match &self.state {
             State::Greeting { .. } | State::Suspended { .. } | State::Refused(_) => true,
             State::Agreed(tls) => tls.is_handshaking(),
@@ -154,19 +154,19 @@ impl TlsSession {
 
     /// Whether the peer has sent `close_notify`. Data from before may still have to be read.
     #[must_use]
-    pub const fn has_ended(&self) -> bool {
+    pub(crate) const fn has_ended(&self) -> bool {
         self.has_ended
     }
 
     /// Whether a fault was reported, after which nothing more is read.
     #[must_use]
-    pub const fn has_failed(&self) -> bool {
+    pub(crate) const fn has_failed(&self) -> bool {
         self.has_failed
     }
 
     /// The connection with a client, once the handshake is complete.
     #[must_use]
-    pub fn connection(&self) -> Option<&ServerConnection> {
+    pub(crate) fn connection(&self) -> Option<&ServerConnection> {
         match &self.state {
             State::Agreed(tls) => match &**tls {
                 Connection::Server(tls) => Some(tls),
@@ -178,7 +178,7 @@ impl TlsSession {
 
     /// Whether the session was resumed with a ticket.
     #[must_use]
-    pub fn is_resumed(&self) -> bool {
+    pub(crate) fn is_resumed(&self) -> bool {
         self.connection().is_some_and(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed))
     }
 
@@ -186,7 +186,7 @@ impl TlsSession {
     ///
     /// # Errors
     /// That fault, once. Afterwards [`Self::has_failed`].
-    pub fn open_pending(&mut self, buffer: &mut [u8]) -> Result<usize, TlsFault> {
+    pub(crate) fn open_pending(&mut self, buffer: &mut [u8]) -> Result<usize, TlsFault> {
         if !self.early.is_empty() && !self.is_suspended() {
             let mut early = std::mem::take(&mut self.early);
             let len = early.len();
@@ -211,7 +211,7 @@ impl TlsSession {
     ///
     /// # Errors
     /// A rule of TLS is broken. [`Self::flush`] sends the alert.
-    pub fn open(&mut self, buffer: &mut [u8], filled: usize) -> Result<usize, TlsFault> {
+    pub(crate) fn open(&mut self, buffer: &mut [u8], filled: usize) -> Result<usize, TlsFault> {
         let (mut fed, mut opened) = (0, 0);
         while fed < filled {
             if self.is_suspended() {
@@ -332,7 +332,7 @@ impl TlsSession {
 
     /// Whether nothing has come from the client yet.
     #[must_use]
-    pub const fn is_silent(&self) -> bool {
+    pub(crate) const fn is_silent(&self) -> bool {
         matches!(self.state, State::Greeting { first: None, .. })
     }
 
@@ -340,7 +340,7 @@ impl TlsSession {
     ///
     /// # Errors
     /// Always, as `close_notify` has not come before.
-    pub fn handle_fin(&mut self) -> Result<(), TlsFault> {
+    pub(crate) fn handle_fin(&mut self) -> Result<(), TlsFault> {
         if self.has_failed {
             return Ok(());
         }
@@ -357,7 +357,7 @@ impl TlsSession {
     ///
     /// # Errors
     /// `WouldBlock` if there is no room; everything else is final, [`TlsFault::KeysExhausted`] above all.
-    pub fn write(&mut self, pieces: &[IoSlice<'_>], kernel: &mut dyn Write) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, pieces: &[IoSlice<'_>], kernel: &mut dyn Write) -> io::Result<usize> {
         if self.is_handshaking() || !self.flush(kernel)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -377,7 +377,7 @@ impl TlsSession {
     ///
     /// # Errors
     /// The socket is broken.
-    pub fn flush(&mut self, kernel: &mut dyn Write) -> io::Result<bool> {
+    pub(crate) fn flush(&mut self, kernel: &mut dyn Write) -> io::Result<bool> {
         loop {
             let result = match &mut self.state {
                 State::Agreed(tls) if tls.wants_write() => tls.write_tls(kernel),
@@ -400,7 +400,7 @@ impl TlsSession {
 
     /// Bytes of ciphertext, approximately, that the kernel has not taken; at least 1 if there are any.
     #[must_use]
-    pub fn unsent(&self) -> usize {
+    pub(crate) fn unsent(&self) -> usize {
         let waits = match &self.state {
             State::Greeting { .. } | State::Suspended { .. } => false,
             State::Agreed(tls) => tls.wants_write(),
@@ -411,13 +411,13 @@ impl TlsSession {
 
     /// Whether the connection is to be closed while the keys still suffice for doing so.
     #[must_use]
-    pub fn is_worn(&self) -> bool {
+    pub(crate) fn is_worn(&self) -> bool {
         self.max_records().is_some_and(|max| self.wear.is_worn(max))
     }
 
     /// Whether the peer has sent `close_notify` because its keys are used up.
     #[must_use]
-    pub fn has_peer_worn(&self) -> bool {
+    pub(crate) fn has_peer_worn(&self) -> bool {
         self.has_ended && self.max_records().is_some_and(|max| self.wear.has_peer_worn(max))
     }
 
@@ -429,7 +429,7 @@ impl TlsSession {
     }
 
     /// Sends `close_notify` (RFC 8446 §6.1), once; nothing if an error alert was sent.
-    pub fn say_goodbye(&mut self) {
+    pub(crate) fn say_goodbye(&mut self) {
         if let State::Agreed(tls) = &mut self.state {
             tls.send_close_notify();
         }

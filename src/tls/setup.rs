@@ -8,7 +8,7 @@ use super::names::ServerNames;
 
 /// Shared by Node's thread and the workers for as long as the app, or one of its handshakes, lives.
 #[derive(Debug)]
-pub struct TlsSetup {
+pub(crate) struct TlsSetup {
     /// Certificates, by server name.
     pub names: ServerNames,
     /// Time and number limits of handshakes.
@@ -21,7 +21,7 @@ pub struct TlsSetup {
 
 /// Limits of handshakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HandshakeLimits {
+pub(crate) struct HandshakeLimits {
     /// From the accept, or from the PROXY header, to the end of the handshake; `None` is no limit. Default 10 s.
     pub timeout: Option<Duration>,
     /// Concurrent handshakes of all workers together; beyond that the oldest are dropped. At least 1, default 4096.
@@ -47,26 +47,26 @@ impl Eq for TlsSetup {}
 impl TlsSetup {
     /// The setup of one app.
     #[must_use]
-    pub fn new(names: ServerNames, limits: HandshakeLimits) -> Self {
+    pub(crate) fn new(names: ServerNames, limits: HandshakeLimits) -> Self {
         let under_way = Box::new([const { AtomicUsize::new(0) }; WORKERS]);
         Self { names, limits, workers: AtomicUsize::new(1), under_way }
     }
 
     /// Sets how many workers share the connections of the app.
-    pub fn divide(&self, workers: usize) {
+    pub(crate) fn divide(&self, workers: usize) {
         self.workers.store(workers.max(1), Ordering::Relaxed);
     }
 
     /// How many handshakes a worker may have under way: an equal share of the limit.
     #[must_use]
-    pub fn share(&self) -> usize {
+    pub(crate) fn share(&self) -> usize {
         let max = usize::try_from(self.limits.max).unwrap_or(usize::MAX);
         max.div_ceil(self.workers.load(Ordering::Relaxed))
     }
 
     /// By how many handshakes the worker with this number exceeds its share.
     #[must_use]
-    pub fn excess(&self, worker: usize) -> usize {
+    pub(crate) fn excess(&self, worker: usize) -> usize {
         self.count(worker).load(Ordering::Relaxed).saturating_sub(self.share())
     }
 
@@ -77,7 +77,7 @@ impl TlsSetup {
 
 /// A handshake. Counts from the client's first byte until this is dropped.
 #[derive(Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     /// Of the app.
     pub setup: Arc<TlsSetup>,
     /// Number of its worker.
@@ -88,12 +88,12 @@ pub struct Admission {
 impl Admission {
     /// A handshake on the worker with this number, of which no byte has arrived: it does not count yet.
     #[must_use]
-    pub const fn new(setup: Arc<TlsSetup>, worker: usize) -> Self {
+    pub(crate) const fn new(setup: Arc<TlsSetup>, worker: usize) -> Self {
         Self { setup, worker, counts: false }
     }
 
     /// The client's first byte arrived. Returns whether the worker now exceeds its share.
-    pub fn begin(&mut self) -> bool {
+    pub(crate) fn begin(&mut self) -> bool {
         if self.counts {
             return false;
         }
@@ -103,7 +103,7 @@ impl Admission {
 
     /// Whether the client has sent anything.
     #[must_use]
-    pub const fn has_begun(&self) -> bool {
+    pub(crate) const fn has_begun(&self) -> bool {
         self.counts
     }
 }

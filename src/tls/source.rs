@@ -6,7 +6,7 @@ use super::error::{OptionError, OptionFault};
 
 /// A PEM document that an option gives, directly or by the path of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub(crate) struct Source {
     /// The option, and the path if it names a file; for messages.
     pub place: String,
     /// The document.
@@ -18,7 +18,7 @@ impl Source {
     ///
     /// # Errors
     /// A block is malformed. `fault` is what the error is then said to be.
-    pub fn blocks(&self, fault: OptionFault) -> Result<Vec<Pem>, OptionError> {
+    pub(crate) fn blocks(&self, fault: OptionFault) -> Result<Vec<Pem>, OptionError> {
         let blocks = pem::parse_many(&self.text).map_err(|error| self.error(fault, error.to_string()))?;
         if blocks.is_empty() {
             // A certificate in DER, mostly.
@@ -29,7 +29,7 @@ impl Source {
 
     /// A fault of this document.
     #[must_use]
-    pub fn error(&self, fault: OptionFault, text: impl Into<String>) -> OptionError {
+    pub(crate) fn error(&self, fault: OptionFault, text: impl Into<String>) -> OptionError {
         OptionError::new(fault, self.place.clone(), text)
     }
 }

@@ -3,7 +3,7 @@
 
 /// Whether a suite of this name, in the spelling of OpenSSL or IANA, exists elsewhere.
 #[must_use]
-pub fn is_unavailable(name: &str) -> bool {
+pub(super) fn is_unavailable(name: &str) -> bool {
     UNAVAILABLE.split_ascii_whitespace().any(|known| known == name)
 }
 

@@ -19,7 +19,7 @@ use super::suite_names;
 
 /// Why a list of suites cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SuitesError {
+pub(crate) enum SuitesError {
     /// No suite, no group and no directive has this name.
     Unknown(String),
     /// Everything in the list is unavailable or was taken away again.
@@ -37,7 +37,7 @@ impl fmt::Display for SuitesError {
 
 /// What a list selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// The suites, strongest first. Not empty.
     pub suites: Vec<CipherSuite>,
     /// Names in the list that stand for suites which are not available here.
@@ -48,7 +48,7 @@ pub struct Selection {
 ///
 /// # Errors
 /// See [`SuitesError`].
-pub fn select(list: &str) -> Result<Selection, SuitesError> {
+pub(crate) fn select(list: &str) -> Result<Selection, SuitesError> {
     let mut choice = Choice::default();
     for element in list.split([':', ',', ' ']).filter(|element| !element.is_empty()) {
         choice.apply(element)?;

@@ -8,7 +8,7 @@ use rustls::{Connection, SupportedCipherSuite};
 
 /// The records of one connection.
 #[derive(Debug)]
-pub struct Wear {
+pub(crate) struct Wear {
     /// Records encrypted by this side with its current keys.
     sealed: u64,
     /// Begun by the peer, those of the handshake included.
@@ -35,24 +35,24 @@ impl Default for Wear {
 
 impl Wear {
     /// Counts the records for plaintext that was encrypted.
-    pub fn seal(&mut self, count: usize) {
+    pub(crate) fn seal(&mut self, count: usize) {
         self.sealed += count.div_ceil(MAX_PER_RECORD) as u64;
     }
 
     /// Whether as much as one write seals can be sealed, and `close_notify` behind it, if the keys are good for `max`.
     #[must_use]
-    pub const fn has_room(&self, max: u64) -> bool {
+    pub(crate) const fn has_room(&self, max: u64) -> bool {
         self.sealed + MAX_PER_WRITE < max
     }
 
     /// Whether it is time to close the connection: the records left suffice for queued output and the close.
     #[must_use]
-    pub fn is_worn(&self, max: u64) -> bool {
+    pub(crate) fn is_worn(&self, max: u64) -> bool {
         self.sealed >= max.saturating_sub((max / 128).max(MIN_RESERVE))
     }
 
     /// Counts the records in ciphertext of the peer.
-    pub fn receive(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn receive(&mut self, mut bytes: &[u8]) {
         while let Some((&first, rest)) = bytes.split_first() {
             match &mut self.place {
                 Place::Payload(left) => {
@@ -84,14 +84,14 @@ impl Wear {
 
     /// Whether a peer that has sent `close_notify` did so because its keys are used up: it counts records as rustls does.
     #[must_use]
-    pub fn has_peer_worn(&self, max: u64) -> bool {
+    pub(crate) fn has_peer_worn(&self, max: u64) -> bool {
         (max.saturating_sub(OTHER_RECORDS)..=max + OTHER_RECORDS).contains(&self.received)
     }
 }
 
 /// How many records the keys of a connection are good for, in either direction; `None` if there is no end to them.
 #[must_use]
-pub fn max_records(tls: &Connection) -> Option<u64> {
+pub(crate) fn max_records(tls: &Connection) -> Option<u64> {
     match tls.negotiated_cipher_suite()? {
         SupportedCipherSuite::Tls12(suite) => {
             // Relaxed: the number guards no other data.
@@ -103,7 +103,7 @@ pub fn max_records(tls: &Connection) -> Option<u64> {
 }
 
 /// Lowers the limit for TLS 1.2 in this process, for tests: 2^24 records take a while.
-pub fn lower(max: u64) {
+pub(crate) fn lower(max: u64) {
     LOWERED.fetch_min(max, Ordering::Relaxed);
 }
 

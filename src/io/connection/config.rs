@@ -11,7 +11,7 @@ use crate::tls::setup::TlsSetup;
 
 /// How to serve an accepted connection.
 #[derive(Debug, Default)]
-pub struct ConnectionConfig {
+pub(crate) struct ConnectionConfig {
     /// The other end; `None` on a Unix socket.
     pub address: Option<SocketAddr>,
     /// Present if the peer is a trusted proxy, which may or must send a header of the PROXY protocol.
@@ -26,7 +26,7 @@ pub struct ConnectionConfig {
 
 /// What the filter of the app has been told of a connection, and is still to be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FilterState {
+pub(crate) enum FilterState {
     /// Nothing: the app had no filter when the connection was accepted.
     #[default]
     Off,
@@ -40,7 +40,7 @@ impl ConnectionConfig {
     /// For a connection of an app with this setup. `address` is the peer's, where the caller knows it better than the
     /// transport.
     #[must_use]
-    pub fn new(transport: &Transport, address: Option<SocketAddr>, setup: Option<&AppSetup>) -> Self {
+    pub(crate) fn new(transport: &Transport, address: Option<SocketAddr>, setup: Option<&AppSetup>) -> Self {
         let address = address.or_else(|| transport.peer());
         let proxy = setup.and_then(|setup| setup.proxy.as_ref());
         let trusted = proxy.filter(|proxy| proxy.trust.includes(transport.origin(address)));

@@ -23,7 +23,7 @@ use crate::tls::setup::Admission;
 
 /// A stage before HTTP; see the top of this file.
 #[derive(Debug)]
-pub enum EarlyStage {
+pub(super) enum EarlyStage {
     /// The peer may send a header of the PROXY protocol.
     ProxyHeader(ProxyHeader),
     /// The TLS handshake.
@@ -32,7 +32,7 @@ pub enum EarlyStage {
 
 impl EarlyStage {
     /// The first stage of a connection: with a PROXY header or without, with TLS or without.
-    pub fn first(
+    pub(super) fn first(
         header: Option<Presence>,
         tls: Option<Admission>,
         shell: &mut Shell,
@@ -46,12 +46,12 @@ impl EarlyStage {
     }
 
     /// Whether the client's address is known.
-    pub const fn knows_client(&self) -> bool {
+    pub(super) const fn knows_client(&self) -> bool {
         matches!(self, Self::TlsHandshake(_))
     }
 
     /// Whether closing the connection would lose nothing.
-    pub const fn is_idle(&self) -> bool {
+    pub(super) const fn is_idle(&self) -> bool {
         match self {
             Self::ProxyHeader(header) => header.is_silent(),
             Self::TlsHandshake(_) => true,
@@ -59,7 +59,7 @@ impl EarlyStage {
     }
 
     /// Whether a TLS handshake is under way.
-    pub const fn is_handshaking(&self) -> bool {
+    pub(super) const fn is_handshaking(&self) -> bool {
         match self {
             Self::ProxyHeader(_) => false,
             Self::TlsHandshake(handshake) => handshake.is_under_way(),
@@ -67,7 +67,7 @@ impl EarlyStage {
     }
 
     /// What closing the connection would lose.
-    pub const fn standing(&self) -> Standing {
+    pub(super) const fn standing(&self) -> Standing {
         match self {
             Self::ProxyHeader(header) => header.standing(),
             Self::TlsHandshake(handshake) => handshake.standing(),
@@ -75,7 +75,7 @@ impl EarlyStage {
     }
 
     /// When [`Self::handle_deadline`] is due.
-    pub fn deadline(&self, http: &Http) -> Option<Timestamp> {
+    pub(super) fn deadline(&self, http: &Http) -> Option<Timestamp> {
         match self {
             Self::ProxyHeader(_) => http.deadline(),
             Self::TlsHandshake(handshake) => handshake.deadline(),
@@ -83,7 +83,7 @@ impl EarlyStage {
     }
 
     /// Takes bytes that were read.
-    pub fn handle_input(
+    pub(super) fn handle_input(
         self,
         input: &[u8],
         http: &mut Http,
@@ -102,7 +102,12 @@ impl EarlyStage {
     }
 
     /// Follows every read of the transport, whether or not it yielded bytes.
-    pub fn handle_read(self, http: &mut Http, shell: &mut Shell, context: &mut Context) -> Option<Self> {
+    pub(super) fn handle_read(
+        self,
+        http: &mut Http,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) -> Option<Self> {
         match self {
             Self::ProxyHeader(_) => Some(self),
             Self::TlsHandshake(handshake) => {
@@ -112,7 +117,7 @@ impl EarlyStage {
     }
 
     /// Restarts the handshake timeout, as Node's thread has answered for a server name.
-    pub fn restart_clock(&mut self, now: Timestamp) {
+    pub(super) fn restart_clock(&mut self, now: Timestamp) {
         match self {
             Self::ProxyHeader(_) => {}
             Self::TlsHandshake(handshake) => handshake.restart_clock(now),
@@ -120,7 +125,12 @@ impl EarlyStage {
     }
 
     /// Acts on [`Self::deadline`].
-    pub fn handle_deadline(self, http: &mut Http, shell: &mut Shell, context: &mut Context) -> Option<Self> {
+    pub(super) fn handle_deadline(
+        self,
+        http: &mut Http,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) -> Option<Self> {
         match self {
             Self::ProxyHeader(_) => {
                 http.handle_deadline(shell, context);
@@ -134,7 +144,7 @@ impl EarlyStage {
     }
 
     /// Whether [`Self::handle_transport_error`] takes failed reads and writes: until the TLS handshake is complete.
-    pub const fn handles_errors(&self) -> bool {
+    pub(super) const fn handles_errors(&self) -> bool {
         match self {
             Self::ProxyHeader(header) => header.precedes_tls(),
             Self::TlsHandshake(_) => true,
@@ -142,7 +152,7 @@ impl EarlyStage {
     }
 
     /// Ends the connection after a failed read or write.
-    pub fn handle_transport_error(self, error: &io::Error, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn handle_transport_error(self, error: &io::Error, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::ProxyHeader(_) => shell.leave(Stage::Gone, TlsFault::Silent.code()),
             Self::TlsHandshake(handshake) => handshake.handle_transport_error(error, shell, context),
@@ -150,7 +160,7 @@ impl EarlyStage {
     }
 
     /// Gives the stage up in favour of other connections.
-    pub fn abandon(self, cause: &'static str, why: &str, shell: &Shell, context: &Context) {
+    pub(super) fn abandon(self, cause: &'static str, why: &str, shell: &Shell, context: &Context) {
         match self {
             Self::ProxyHeader(_) => {}
             Self::TlsHandshake(handshake) => handshake.abandon(cause, why, shell, context),

@@ -9,26 +9,26 @@
 
 /// Bytes read since a deadline passed; `None` while none has passed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LastLook(Option<u32>);
+pub(super) struct LastLook(Option<u32>);
 
 impl LastLook {
     /// A deadline has passed. Keeps counting if one had passed before.
-    pub fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.0.get_or_insert(0);
     }
 
     /// The deadline has moved.
-    pub const fn end(&mut self) {
+    pub(super) const fn end(&mut self) {
         self.0 = None;
     }
 
     /// Whether a deadline has passed.
-    pub const fn is_under_way(self) -> bool {
+    pub(super) const fn is_under_way(self) -> bool {
         self.0.is_some()
     }
 
     /// Counts bytes read.
-    pub fn count_read(&mut self, count: usize) {
+    pub(super) fn count_read(&mut self, count: usize) {
         if let Some(read) = &mut self.0 {
             *read = read.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         }
@@ -36,7 +36,7 @@ impl LastLook {
 
     /// Whether some of the bytes must have been sent after the deadline. Otherwise a peer that never stops sending would never
     /// time out.
-    pub fn has_read_enough(self) -> bool {
+    pub(super) fn has_read_enough(self) -> bool {
         self.0.is_some_and(|read| read >= MAX_UNREAD)
     }
 }

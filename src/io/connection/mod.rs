@@ -27,17 +27,17 @@ use std::time::Duration;
 
 use tracing::span::EnteredSpan;
 
-pub use self::config::ConnectionConfig;
+pub(crate) use self::config::ConnectionConfig;
 use self::config::FilterState;
 use self::early_stage::EarlyStage;
 use self::http::Http;
-pub use self::http::response::Response;
-pub use self::http::upgrade::Upgrade;
+pub(crate) use self::http::response::Response;
+pub(crate) use self::http::upgrade::Upgrade;
 use self::protocol::Protocol;
-pub use self::shell::Shell;
+pub(crate) use self::shell::Shell;
 use self::stage::Stage;
-pub use self::websocket::WebSocket;
-pub use self::websocket::delivery::Delivery;
+pub(crate) use self::websocket::WebSocket;
+pub(crate) use self::websocket::delivery::Delivery;
 use super::context::Context;
 use super::room::Standing;
 use super::topics::{Memberships, Moved};
@@ -53,7 +53,7 @@ use crate::tls::setup::Admission;
 
 /// One socket and its protocol.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     shell: Shell,
     protocol: Protocol,
 }
@@ -61,7 +61,7 @@ pub struct Connection {
 impl Connection {
     /// A connection that was just accepted.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         id: ConnectionId,
         app: AppId,
         transport: Transport,
@@ -82,7 +82,7 @@ impl Connection {
 
     /// A connection to a server that has just granted the upgrade.
     #[must_use]
-    pub fn to_server(
+    pub(crate) fn to_server(
         id: ConnectionId,
         transport: Transport,
         socket: WebSocket,
@@ -97,13 +97,13 @@ impl Connection {
     }
 
     /// Takes what the server sent behind its response, and arms the timer.
-    pub fn handle_early_input(&mut self, mut early: Vec<u8>, context: &mut Context) {
+    pub(crate) fn handle_early_input(&mut self, mut early: Vec<u8>, context: &mut Context) {
         self.protocol.handle_input(&mut early, &mut self.shell, context);
         self.shell.mark_dirty(context);
     }
 
     /// Counts a connection that was accepted, and announces it to Node's thread if its app has a filter.
-    pub fn handle_accepted(&mut self, context: &mut Context) {
+    pub(crate) fn handle_accepted(&mut self, context: &mut Context) {
         let tally = self.shell.tally(context);
         tally.connections.add(1);
         tally.http_open.add(1);
@@ -111,49 +111,49 @@ impl Connection {
     }
 
     /// Counts a connection whose peer is no longer served, and announces that if its start was announced.
-    pub fn handle_ended(&mut self, context: &mut Context) {
+    pub(crate) fn handle_ended(&mut self, context: &mut Context) {
         self.protocol.count_ended(&self.shell, context);
         self.shell.announce_closed(context);
     }
 
     /// Takes the backlog of a connection that is gone out of the statistics, and returns its subscriptions.
-    pub fn handle_gone(&mut self, context: &Context) -> Option<Box<Memberships>> {
+    pub(crate) fn handle_gone(&mut self, context: &Context) -> Option<Box<Memberships>> {
         self.protocol.subtract_backlog(&self.shell, context);
         self.websocket()?.0.take_memberships()
     }
 
     /// Enters the connection's tracing span until the guard drops. Free while logging is off.
-    pub fn enter_span(&mut self) -> Option<EnteredSpan> {
+    pub(crate) fn enter_span(&mut self) -> Option<EnteredSpan> {
         self.shell.enter_span()
     }
 
     /// The id of the connection.
     #[must_use]
-    pub const fn id(&self) -> ConnectionId {
+    pub(crate) const fn id(&self) -> ConnectionId {
         self.shell.id
     }
 
     /// The app of the connection.
     #[must_use]
-    pub const fn app(&self) -> AppId {
+    pub(crate) const fn app(&self) -> AppId {
         self.shell.app
     }
 
     /// Whether the socket may be dropped.
     #[must_use]
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.shell.stage == Stage::Gone
     }
 
     /// Whether the peer is still served, rather than the connection closing in good order.
     #[must_use]
-    pub fn is_serving(&self) -> bool {
+    pub(crate) fn is_serving(&self) -> bool {
         self.shell.is_serving()
     }
 
     /// Whether closing the socket would lose nothing: nothing is under way, or the kernel has all the output.
     #[must_use]
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         match self.shell.stage {
             Stage::Serving => self.protocol.is_idle() && !self.has_output(),
             Stage::Draining => !self.has_output(),
@@ -163,26 +163,26 @@ impl Connection {
 
     /// Whether output waits that the kernel has not taken.
     #[must_use]
-    pub fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         self.shell.has_output()
     }
 
     /// When the kernel last took a byte of the output, or the output was last empty.
     #[must_use]
-    pub const fn progress(&self) -> Timestamp {
+    pub(crate) const fn progress(&self) -> Timestamp {
         self.shell.progress
     }
 
     /// Bytes of output that the kernel has not taken.
     #[must_use]
-    pub fn backlog(&self) -> usize {
+    pub(crate) fn backlog(&self) -> usize {
         self.shell.backlog()
     }
 
     /// What closing the connection would lose, and since when it waits for its peer; `None` if a request or a WebSocket is
     /// under way.
     #[must_use]
-    pub fn standing(&self) -> Option<(Standing, Timestamp)> {
+    pub(crate) fn standing(&self) -> Option<(Standing, Timestamp)> {
         match self.shell.stage {
             Stage::Lingering { until } => Some((Standing::Lingering, until)),
             // The unread input may be a request.
@@ -194,18 +194,18 @@ impl Connection {
 
     /// Whether a TLS handshake is under way.
     #[must_use]
-    pub fn is_handshaking(&self) -> bool {
+    pub(crate) fn is_handshaking(&self) -> bool {
         self.protocol.is_handshaking()
     }
 
     /// The address of the client, if it is known.
     #[must_use]
-    pub fn client(&self) -> Option<SocketAddr> {
+    pub(crate) fn client(&self) -> Option<SocketAddr> {
         self.protocol.client()
     }
 
     /// The response to `request`, unless a later request has arrived.
-    pub fn response(&mut self, request: RequestNumber) -> Option<Response<'_>> {
+    pub(crate) fn response(&mut self, request: RequestNumber) -> Option<Response<'_>> {
         match &mut self.protocol {
             Protocol::Http { http, .. } => Response::find(request, http, &mut self.shell),
             Protocol::WebSocket(_) => None,
@@ -213,7 +213,7 @@ impl Connection {
     }
 
     /// The WebSocket, if the connection has been upgraded.
-    pub fn websocket(&mut self) -> Option<(&mut WebSocket, &mut Shell)> {
+    pub(crate) fn websocket(&mut self) -> Option<(&mut WebSocket, &mut Shell)> {
         match &mut self.protocol {
             Protocol::Http { .. } => None,
             Protocol::WebSocket(socket) => Some((socket, &mut self.shell)),
@@ -221,14 +221,14 @@ impl Connection {
     }
 
     /// Notes the new place of a WebSocket in a topic, after another subscriber has left it.
-    pub fn handle_moved(&mut self, moved: Moved) {
+    pub(crate) fn handle_moved(&mut self, moved: Moved) {
         if let Some((socket, _)) = self.websocket() {
             socket.handle_moved(moved);
         }
     }
 
     /// `Command::Upgrade`: answers 101 and changes the protocol. The bytes behind the request are frames.
-    pub fn upgrade(
+    pub(crate) fn upgrade(
         &mut self,
         request: RequestNumber,
         answer: Upgrade<'_>,
@@ -248,7 +248,7 @@ impl Connection {
     }
 
     /// Serves a socket that may be readable or writable.
-    pub fn handle_ready(&mut self, context: &mut Context, scratch: &mut [u8]) {
+    pub(crate) fn handle_ready(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.shell.is_starved = false;
         self.protocol.update_clock(&self.shell, context.now);
         self.read(context, scratch);
@@ -297,7 +297,7 @@ impl Connection {
     }
 
     /// Writes the output at the end of the pass, enters the next stage if that was the last of it, and sets the timer.
-    pub fn flush(&mut self, context: &mut Context, scratch: &mut [u8]) {
+    pub(crate) fn flush(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.shell.mark_clean();
         if self.is_gone() {
             return;
@@ -352,7 +352,7 @@ impl Connection {
     }
 
     /// The timer fired.
-    pub fn handle_timer(&mut self, context: &mut Context, scratch: &mut [u8]) {
+    pub(crate) fn handle_timer(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.shell.disarm(context.now);
         if self.is_overdue(context.now) && self.look_once_more(context, scratch) {
             self.handle_deadline(context);
@@ -401,59 +401,59 @@ impl Connection {
     }
 
     /// Serves what the peer has sent before the time of `app.shutdown()` was up.
-    pub fn look_before_shutdown(&mut self, context: &mut Context, scratch: &mut [u8]) {
+    pub(crate) fn look_before_shutdown(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.exchange_with_kernel(context, scratch);
         self.protocol.leave_if_idle(&mut self.shell, context);
         self.shell.mark_dirty(context);
     }
 
     /// Closes the connection after a panic in its handling.
-    pub fn handle_panic(&mut self, context: &mut Context) {
+    pub(crate) fn handle_panic(&mut self, context: &mut Context) {
         self.protocol.fail(CloseCause::TransportFailed, &mut self.shell, context);
     }
 
     /// `Command::ResumeHandshake`: continues with the certificate that the server name has now.
-    pub fn resume_handshake(&mut self, context: &mut Context) {
+    pub(crate) fn resume_handshake(&mut self, context: &mut Context) {
         self.protocol.resume_handshake(&mut self.shell, context);
     }
 
     /// `Command::CloseConnection`: the application knows and every handler has run.
-    pub fn close(&mut self, context: &mut Context) {
+    pub(crate) fn close(&mut self, context: &mut Context) {
         self.protocol.close(&mut self.shell, context);
     }
 
     /// The app was closed; the application knows and every handler has run.
-    pub fn handle_app_closed(&mut self, context: &mut Context) {
+    pub(crate) fn handle_app_closed(&mut self, context: &mut Context) {
         self.protocol.handle_app_closed(&mut self.shell, context);
     }
 
     /// `app.shutdown()`: ends the connection in good order. A WebSocket receives a Close frame, and the application knows.
-    pub fn shut_down(&mut self, code: u16, reason: &str, context: &mut Context) {
+    pub(crate) fn shut_down(&mut self, code: u16, reason: &str, context: &mut Context) {
         self.protocol.shut_down(code, reason, &mut self.shell, context);
     }
 
     /// Closes the connection, as the time of `app.shutdown()` is up.
-    pub fn handle_shutdown_timeout(&mut self, context: &mut Context) {
+    pub(crate) fn handle_shutdown_timeout(&mut self, context: &mut Context) {
         // Perhaps only a Close frame or the rest of a response is missing.
         self.shell.flush_at_once(context);
         self.protocol.fail(CloseCause::ServerShutdown, &mut self.shell, context);
     }
 
     /// Closes one of the slowest readers of an app whose output exceeds its limit.
-    pub fn close_slow_reader(&mut self, context: &mut Context) {
+    pub(crate) fn close_slow_reader(&mut self, context: &mut Context) {
         let cause = CloseCause::OutputLimit;
         tracing::warn!(cause = cause.verdict().name, bytes = self.backlog(), "peer reads too slowly");
         self.protocol.fail(cause, &mut self.shell, context);
     }
 
     /// Closes an idle connection of a process that has no descriptors left.
-    pub fn make_room(&mut self, context: &mut Context) {
+    pub(crate) fn make_room(&mut self, context: &mut Context) {
         let why = "the process has no descriptors left";
         self.protocol.make_room(FOR_ROOM, why, &mut self.shell, context);
     }
 
     /// Closes one of the longest TLS handshakes of an app that has more under way than it allows.
-    pub fn abandon_handshake(&mut self, context: &mut Context) {
+    pub(crate) fn abandon_handshake(&mut self, context: &mut Context) {
         let why = "it took long, and others had to wait";
         self.protocol.make_room("ERR_TLS_TOO_MANY_HANDSHAKES", why, &mut self.shell, context);
     }

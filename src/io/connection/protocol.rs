@@ -26,7 +26,7 @@ use crate::tls::fault::TlsFault;
 
 /// HTTP or WebSocket; see the top of this file.
 #[derive(Debug)]
-pub enum Protocol {
+pub(super) enum Protocol {
     /// HTTP/1.1, with which every accepted connection starts.
     Http {
         /// PROXY header or TLS handshake, until it is complete.
@@ -40,7 +40,7 @@ pub enum Protocol {
 
 impl Protocol {
     /// Bytes that may be read now. Whoever makes this more than 0 has the connection looked at again.
-    pub fn room(&self, shell: &Shell) -> usize {
+    pub(super) fn room(&self, shell: &Shell) -> usize {
         match self {
             _ if shell.transport.is_suspended() => 0,
             Self::WebSocket(socket) if shell.last_look.is_under_way() => socket.last_look_room(),
@@ -51,7 +51,7 @@ impl Protocol {
     }
 
     /// Whether input is compressed, and so may become much larger.
-    pub fn inflates(&self) -> bool {
+    pub(super) fn inflates(&self) -> bool {
         match self {
             Self::Http { .. } => false,
             Self::WebSocket(socket) => socket.inflates(),
@@ -59,7 +59,7 @@ impl Protocol {
     }
 
     /// Whether closing the connection would lose nothing.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         match self {
             Self::Http { early, http } => http.is_idle() && early.as_ref().is_none_or(EarlyStage::is_idle),
             Self::WebSocket(_) => false,
@@ -67,7 +67,7 @@ impl Protocol {
     }
 
     /// Whether a TLS handshake is under way.
-    pub fn is_handshaking(&self) -> bool {
+    pub(super) fn is_handshaking(&self) -> bool {
         match self {
             Self::Http { early, .. } => early.as_ref().is_some_and(EarlyStage::is_handshaking),
             Self::WebSocket(_) => false,
@@ -75,7 +75,7 @@ impl Protocol {
     }
 
     /// The address of the client, if it is known.
-    pub fn client(&self) -> Option<SocketAddr> {
+    pub(super) fn client(&self) -> Option<SocketAddr> {
         match self {
             Self::Http { http, .. } => http.peer.proxied.or(http.peer.address),
             Self::WebSocket(_) => None,
@@ -84,7 +84,7 @@ impl Protocol {
 
     /// What closing the connection would lose, and since when it waits for its peer; `None` if a request or a WebSocket is
     /// under way.
-    pub fn standing(&self, shell: &Shell) -> Option<(Standing, Timestamp)> {
+    pub(super) fn standing(&self, shell: &Shell) -> Option<(Standing, Timestamp)> {
         let Self::Http { early, http } = self else { return None };
         let standing = match early {
             Some(early) => early.standing(),
@@ -95,7 +95,7 @@ impl Protocol {
 
     /// Whether this side sends FIN first: always, except as a WebSocket client (RFC 6455 §7.1.1), whose FIN follows the
     /// server's when the socket is closed.
-    pub fn sends_fin_first(&self) -> bool {
+    pub(super) fn sends_fin_first(&self) -> bool {
         match self {
             Self::Http { .. } => true,
             Self::WebSocket(socket) => socket.sends_fin_first(),
@@ -104,7 +104,7 @@ impl Protocol {
 
     /// Whether each byte that the peer takes extends the time for draining. Not for a WebSocket that was closed for reading too
     /// slowly: it has [`STALL_TIMEOUT`] in all.
-    pub fn progress_extends_draining(&self) -> bool {
+    pub(super) fn progress_extends_draining(&self) -> bool {
         match self {
             Self::Http { .. } => true,
             Self::WebSocket(socket) => !socket.is_limited(),
@@ -112,7 +112,7 @@ impl Protocol {
     }
 
     /// The deadline of a connection that is served, for [`Self::handle_deadline`], or drained.
-    pub fn deadline(&self, shell: &Shell) -> Option<Timestamp> {
+    pub(super) fn deadline(&self, shell: &Shell) -> Option<Timestamp> {
         match self {
             // What the deadline waits for may be in the socket, unread.
             Self::Http { http, .. } if !shell.is_serving() || shell.is_starved => http.writing_deadline(),
@@ -125,7 +125,7 @@ impl Protocol {
     }
 
     /// Stops the client's request timeout while nothing is read from it, and starts it anew afterwards.
-    pub fn update_clock(&mut self, shell: &Shell, now: Timestamp) {
+    pub(super) fn update_clock(&mut self, shell: &Shell, now: Timestamp) {
         if shell.is_serving()
             && let Self::Http { http, .. } = self
         {
@@ -134,7 +134,7 @@ impl Protocol {
     }
 
     /// Announces an accepted connection to Node's thread, if its app has a filter and the client's address is known.
-    pub fn announce_opened(&self, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn announce_opened(&self, shell: &mut Shell, context: &mut Context) {
         if let Self::Http { early, http } = self
             && early.as_ref().is_none_or(EarlyStage::knows_client)
         {
@@ -143,14 +143,14 @@ impl Protocol {
     }
 
     /// Follows every read of the transport, whether or not it yielded bytes.
-    pub fn handle_read(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn handle_read(&mut self, shell: &mut Shell, context: &mut Context) {
         if let Self::Http { early: early @ Some(_), http } = self {
             *early = early.take().and_then(|stage| stage.handle_read(http, shell, context));
         }
     }
 
     /// Takes bytes that were read.
-    pub fn handle_input(&mut self, input: &mut [u8], shell: &mut Shell, context: &mut Context) {
+    pub(super) fn handle_input(&mut self, input: &mut [u8], shell: &mut Shell, context: &mut Context) {
         if !shell.is_serving() {
             return;
         }
@@ -164,7 +164,7 @@ impl Protocol {
     }
 
     /// Acts on the peer's FIN.
-    pub fn handle_fin(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn handle_fin(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { http, .. } if shell.is_serving() && http.owes_response() => {
                 http.handle_fin(shell, context);
@@ -180,7 +180,7 @@ impl Protocol {
     }
 
     /// Acts on [`Self::deadline`] of a connection that is served.
-    pub fn handle_deadline(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn handle_deadline(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { early: early @ Some(_), http } => {
                 *early = early.take().and_then(|stage| stage.handle_deadline(http, shell, context));
@@ -191,7 +191,13 @@ impl Protocol {
     }
 
     /// Follows a flush, which has reduced the backlog from `before` to `left` bytes.
-    pub fn handle_flush(&mut self, before: usize, left: usize, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn handle_flush(
+        &mut self,
+        before: usize,
+        left: usize,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) {
         self.update_backlog(left, shell, context);
         match self {
             Self::Http { http, .. } => http.handle_flush(before, left, shell, context),
@@ -221,14 +227,19 @@ impl Protocol {
     }
 
     /// Closes a connection that is winding down and idle. Call it when the socket has been read.
-    pub fn leave_if_idle(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn leave_if_idle(&mut self, shell: &mut Shell, context: &mut Context) {
         if let Self::Http { http, .. } = self {
             http.leave_if_idle(shell, context);
         }
     }
 
     /// Ends the connection after a failed read or write.
-    pub fn handle_transport_error(&mut self, error: &io::Error, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn handle_transport_error(
+        &mut self,
+        error: &io::Error,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) {
         if shell.is_serving()
             && let Self::Http { early, .. } = self
             && let Some(stage) = early.take_if(|stage| stage.handles_errors())
@@ -256,7 +267,7 @@ impl Protocol {
     }
 
     /// Closes the socket at once, and reports to the application what it breaks off.
-    pub fn fail(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn fail(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
         let mut logged = cause;
         if shell.is_serving() {
             match self {
@@ -273,7 +284,7 @@ impl Protocol {
     }
 
     /// Closes an idle connection, or one that is still handshaking, in favour of others.
-    pub fn make_room(&mut self, cause: &'static str, why: &str, shell: &mut Shell, context: &Context) {
+    pub(super) fn make_room(&mut self, cause: &'static str, why: &str, shell: &mut Shell, context: &Context) {
         if let Self::Http { early, .. } = self
             && let Some(stage) = early.take()
         {
@@ -283,7 +294,7 @@ impl Protocol {
     }
 
     /// `Command::ResumeHandshake`: continues with the certificate that the server name has now.
-    pub fn resume_handshake(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn resume_handshake(&mut self, shell: &mut Shell, context: &mut Context) {
         if shell.is_serving() && shell.transport.resume() {
             if let Self::Http { early: Some(early), .. } = self {
                 early.restart_clock(context.now);
@@ -293,7 +304,7 @@ impl Protocol {
     }
 
     /// `Command::CloseConnection`: the application knows and every handler has run.
-    pub fn close(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn close(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { .. } => shell.drop_after_flush(CloseCause::ApplicationClosed, context),
             Self::WebSocket(socket) => socket.close(shell, context),
@@ -301,7 +312,7 @@ impl Protocol {
     }
 
     /// The app was closed; the application knows and every handler has run.
-    pub fn handle_app_closed(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn handle_app_closed(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { .. } => shell.drop_after_flush(CloseCause::AppClosed, context),
             Self::WebSocket(socket) => socket.abort(CloseCause::AppClosed, shell, context),
@@ -309,7 +320,7 @@ impl Protocol {
     }
 
     /// `app.shutdown()`: ends the connection in good order. A WebSocket receives a Close frame, and the application knows.
-    pub fn shut_down(&mut self, code: u16, reason: &str, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn shut_down(&mut self, code: u16, reason: &str, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { http, .. } => {
                 http.wind_down();
@@ -323,7 +334,7 @@ impl Protocol {
     }
 
     /// Counts a connection whose peer is no longer served. Node's thread counts WebSockets itself.
-    pub fn count_ended(&self, shell: &Shell, context: &Context) {
+    pub(super) fn count_ended(&self, shell: &Shell, context: &Context) {
         match self {
             Self::Http { .. } => shell.tally(context).http_open.sub(1),
             Self::WebSocket(_) => {}
@@ -347,7 +358,7 @@ impl Protocol {
     }
 
     /// Subtracts the backlog of a connection that is gone, or becomes a WebSocket, whose ledger starts at 0.
-    pub fn subtract_backlog(&mut self, shell: &Shell, context: &Context) {
+    pub(super) fn subtract_backlog(&mut self, shell: &Shell, context: &Context) {
         let before = match self {
             Self::Http { http, .. } => http.replace_backlog(0),
             Self::WebSocket(socket) => socket.backlog(),

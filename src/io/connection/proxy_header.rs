@@ -13,7 +13,7 @@ use crate::tls::setup::Admission;
 /// A header that the peer may, or must, send first. HTTP receives no byte before its end, so the timeout of the first request,
 /// which counts from the accept, covers the header too.
 #[derive(Debug)]
-pub struct ProxyHeader {
+pub(super) struct ProxyHeader {
     presence: Presence,
     /// The bytes of the header so far.
     received: Vec<u8>,
@@ -23,7 +23,7 @@ pub struct ProxyHeader {
 
 /// The stage after some input.
 #[derive(Debug)]
-pub enum Next {
+pub(super) enum Next {
     /// The header is incomplete, or was refused.
     ProxyHeader(ProxyHeader),
     /// The header is complete, and a TLS handshake follows.
@@ -34,27 +34,27 @@ pub enum Next {
 
 impl ProxyHeader {
     /// A header of which no byte has arrived.
-    pub const fn new(presence: Presence, tls: Option<Admission>) -> Self {
+    pub(super) const fn new(presence: Presence, tls: Option<Admission>) -> Self {
         Self { presence, received: Vec::new(), tls }
     }
 
     /// Whether a TLS handshake follows.
-    pub const fn precedes_tls(&self) -> bool {
+    pub(super) const fn precedes_tls(&self) -> bool {
         self.tls.is_some()
     }
 
     /// Whether no byte has arrived.
-    pub const fn is_silent(&self) -> bool {
+    pub(super) const fn is_silent(&self) -> bool {
         self.received.is_empty()
     }
 
     /// What would be lost with the connection.
-    pub const fn standing(&self) -> Standing {
+    pub(super) const fn standing(&self) -> Standing {
         if self.is_silent() { Standing::Silent } else { Standing::Opening }
     }
 
     /// Takes bytes that were read.
-    pub fn handle_input(
+    pub(super) fn handle_input(
         mut self,
         input: &[u8],
         http: &mut Http,

@@ -26,7 +26,7 @@ use crate::tls::session::TlsSession;
 
 /// Socket, output and stage of one connection; see the top of this file.
 #[derive(Debug)]
-pub struct Shell {
+pub(crate) struct Shell {
     pub(super) id: ConnectionId,
     pub(super) app: AppId,
     pub(super) transport: Transport,

@@ -20,7 +20,7 @@ use crate::tls::setup::Admission;
 
 /// A handshake that is expected or under way.
 #[derive(Debug)]
-pub struct TlsHandshake {
+pub(super) struct TlsHandshake {
     admission: Admission,
     /// When it fails unless it is complete.
     until: Option<Timestamp>,
@@ -28,7 +28,7 @@ pub struct TlsHandshake {
 
 impl TlsHandshake {
     /// Starts TLS on the transport. `early` are its first bytes, which have been read already.
-    pub fn start(admission: Admission, early: Vec<u8>, shell: &mut Shell, now: Timestamp) -> Self {
+    pub(super) fn start(admission: Admission, early: Vec<u8>, shell: &mut Shell, now: Timestamp) -> Self {
         shell.transport.secure(Arc::clone(&admission.setup), early);
         let mut handshake = Self { admission, until: None };
         handshake.restart_clock(now);
@@ -36,28 +36,33 @@ impl TlsHandshake {
     }
 
     /// When it fails unless it is complete.
-    pub const fn deadline(&self) -> Option<Timestamp> {
+    pub(super) const fn deadline(&self) -> Option<Timestamp> {
         self.until
     }
 
     /// Whether the client has sent anything.
-    pub const fn is_under_way(&self) -> bool {
+    pub(super) const fn is_under_way(&self) -> bool {
         self.admission.has_begun()
     }
 
     /// What would be lost with the connection.
-    pub const fn standing(&self) -> Standing {
+    pub(super) const fn standing(&self) -> Standing {
         if self.is_under_way() { Standing::Opening } else { Standing::Silent }
     }
 
     /// Restarts the handshake timeout. The application has the whole time to choose a certificate for a server name, and the
     /// client has it again afterwards.
-    pub fn restart_clock(&mut self, now: Timestamp) {
+    pub(super) fn restart_clock(&mut self, now: Timestamp) {
         self.until = self.admission.setup.limits.timeout.map(|timeout| now + timeout);
     }
 
     /// Follows every read of the transport. Returns the handshake unless it is complete.
-    pub fn handle_read(mut self, http: &mut Http, shell: &mut Shell, context: &mut Context) -> Option<Self> {
+    pub(super) fn handle_read(
+        mut self,
+        http: &mut Http,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) -> Option<Self> {
         self.count_started(shell, context);
         if complete_handshake(http, shell, context.now) {
             return None;
@@ -83,12 +88,12 @@ impl TlsHandshake {
     }
 
     /// Acts on [`Self::deadline`].
-    pub fn handle_deadline(self, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn handle_deadline(self, shell: &mut Shell, context: &mut Context) {
         self.fail("ERR_TLS_HANDSHAKE_TIMEOUT", &"the time for the handshake is up", shell, context);
     }
 
     /// Ends the connection after a failed read or write.
-    pub fn handle_transport_error(self, error: &io::Error, shell: &mut Shell, context: &mut Context) {
+    pub(super) fn handle_transport_error(self, error: &io::Error, shell: &mut Shell, context: &mut Context) {
         match TlsFault::of(error) {
             // Usually a health check: many of them reset the connection as soon as it is established.
             None if shell.transport.session().is_none_or(TlsSession::is_silent) => {
@@ -128,7 +133,7 @@ impl TlsHandshake {
     }
 
     /// Gives the handshake up in favour of others. It counts as failed if the client has sent a byte.
-    pub fn abandon(self, cause: &'static str, why: &str, shell: &Shell, context: &Context) {
+    pub(super) fn abandon(self, cause: &'static str, why: &str, shell: &Shell, context: &Context) {
         if self.is_under_way() {
             count_failure(cause, &why, shell, context);
         }

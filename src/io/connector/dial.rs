@@ -13,7 +13,7 @@ use super::system_error::system_code;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
 
 /// The addresses of a host, in the order in which to try them; at least one.
-pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectFailure> {
+pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectFailure> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
@@ -34,7 +34,7 @@ fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// A connection to the first of the addresses that takes one.
-pub async fn dial(addresses: Vec<SocketAddr>) -> Result<TcpStream, ConnectFailure> {
+pub(super) async fn dial(addresses: Vec<SocketAddr>) -> Result<TcpStream, ConnectFailure> {
     let mut waiting = addresses.into_iter().peekable();
     let mut attempts = JoinSet::new();
     let mut failures = Vec::new();

@@ -15,7 +15,7 @@ use crate::protocol::websocket::client_handshake::{ClientHandshake, Grant, LONGE
 use crate::tls::fault::TlsFault;
 
 /// Returns what the server grants, and the bytes that came behind its response: they are frames.
-pub async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     handshake: &ClientHandshake,
 ) -> Result<(Grant, Vec<u8>), ConnectFailure> {

@@ -23,7 +23,7 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::secure::Stream;
-pub use self::system_error::{exhaustion, is_exhaustion};
+pub(crate) use self::system_error::{exhaustion, is_exhaustion};
 use super::transport::Transport;
 use crate::bridge::connect::ConnectOrder;
 use crate::bridge::id::ClientId;
@@ -35,7 +35,7 @@ use crate::protocol::websocket::client_handshake::Grant;
 
 /// A connect that has ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Which one.
     pub client: ClientId,
     /// What came of it.
@@ -44,7 +44,7 @@ pub struct Ended {
 
 /// An upgrade that was granted.
 #[derive(Debug)]
-pub struct Granted {
+pub(crate) struct Granted {
     /// The connection.
     pub transport: Transport,
     /// What the server's response says.
@@ -59,7 +59,7 @@ pub struct Granted {
 
 /// The connects that are under way. Dropped, it ends them.
 #[derive(Debug, Default)]
-pub struct Connector {
+pub(crate) struct Connector {
     tasks: JoinSet<Result<Granted, ConnectFailure>>,
     /// Whose task is which.
     clients: HashMap<Id, ClientId>,
@@ -71,7 +71,7 @@ pub struct Connector {
 
 impl Connector {
     /// Begins a connect. Must be called inside the runtime.
-    pub fn start(&mut self, order: ConnectOrder) {
+    pub(crate) fn start(&mut self, order: ConnectOrder) {
         let client = order.client;
         let handle = self.tasks.spawn(connect(order, Arc::clone(&self.missed)));
         self.clients.insert(handle.id(), client);
@@ -79,18 +79,18 @@ impl Connector {
     }
 
     /// Whether none is under way.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.handles.is_empty()
     }
 
     /// Nobody has watched for so long by now, in which no server was late.
-    pub fn put_off(&self, missed: Duration) {
+    pub(crate) fn put_off(&self, missed: Duration) {
         // Relaxed: a number that the same thread reads.
         self.missed.store(u64::try_from(missed.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Gives one up. Its end is not told.
-    pub fn cancel(&mut self, client: ClientId) {
+    pub(crate) fn cancel(&mut self, client: ClientId) {
         if let Some(handle) = self.handles.remove(&client) {
             handle.abort();
         }
@@ -99,7 +99,7 @@ impl Connector {
 
     /// Looks which have ended, and asks for `task` to be woken when the next one has. Returns whether there are any to be
     /// taken.
-    pub fn poll(&mut self, task: &mut TaskContext<'_>) -> bool {
+    pub(crate) fn poll(&mut self, task: &mut TaskContext<'_>) -> bool {
         while let Poll::Ready(Some(result)) = self.tasks.poll_join_next_with_id(task) {
             let (id, outcome) = match result {
                 Ok((id, outcome)) => (id, outcome),
@@ -119,12 +119,12 @@ impl Connector {
 
     /// Whether none is under way, nor has ended without having been taken.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty() && self.ended.is_empty()
     }
 
     /// The next one that has ended.
-    pub fn take(&mut self) -> Option<Ended> {
+    pub(crate) fn take(&mut self) -> Option<Ended> {
         self.ended.pop_front()
     }
 }

@@ -23,7 +23,7 @@ use crate::protocol::connect::{ConnectCause, ConnectFailure};
 type Found = Result<Arc<[SocketAddr]>, ConnectFailure>;
 
 /// Looks hosts up. The process has one, [`Resolver::shared`].
-pub struct Resolver {
+pub(super) struct Resolver {
     lookups: Mutex<Lookups>,
     /// Asks the system; blocks.
     ask: fn(&str) -> io::Result<Vec<SocketAddr>>,
@@ -44,7 +44,7 @@ struct Lookups {
 
 impl Resolver {
     /// That of the process.
-    pub fn shared() -> &'static Arc<Self> {
+    pub(super) fn shared() -> &'static Arc<Self> {
         static SHARED: LazyLock<Arc<Resolver>> =
             LazyLock::new(|| Arc::new(Resolver::new(system, MAX_LOOKUPS)));
         &SHARED
@@ -55,7 +55,7 @@ impl Resolver {
     }
 
     /// The addresses of a host, in the order of the system; at least one. Dropped, it ends the wait.
-    pub async fn resolve(self: &Arc<Self>, host: &str) -> Found {
+    pub(super) async fn resolve(self: &Arc<Self>, host: &str) -> Found {
         let answer = self.begin(host);
         answer.await.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows")))
     }

@@ -14,7 +14,7 @@ use crate::tls::client::ClientTls;
 use crate::tls::fault::{TlsFault, words};
 
 /// Speaks TLS on a fresh connection from now on.
-pub async fn secure(transport: &mut Transport, tls: ClientTls) -> Result<(), ConnectFailure> {
+pub(super) async fn secure(transport: &mut Transport, tls: ClientTls) -> Result<(), ConnectFailure> {
     let session = if tls.takes_time() {
         tokio::task::spawn_blocking(|| tls.connect())
             .await
@@ -86,7 +86,7 @@ fn failure_of(error: &io::Error) -> ConnectFailure {
 const NO_TLS: &str = "the server does not speak TLS";
 
 /// A connection while a task has it.
-pub struct Stream<'a>(pub &'a mut Transport);
+pub(super) struct Stream<'a>(pub &'a mut Transport);
 
 impl AsyncRead for Stream<'_> {
     fn poll_read(

@@ -5,7 +5,7 @@ use std::io;
 use socket2::{Domain, Socket, Type};
 
 /// The name that the system has for an error, as Node gives it.
-pub fn system_code(error: &io::Error) -> Option<&'static str> {
+pub(super) fn system_code(error: &io::Error) -> Option<&'static str> {
     use io::ErrorKind as Kind;
     Some(match error.kind() {
         Kind::ConnectionRefused => "ECONNREFUSED",
@@ -28,13 +28,13 @@ pub fn system_code(error: &io::Error) -> Option<&'static str> {
 
 /// The error with which the system refuses a descriptor at this moment; `None` if it does not. For what fails of that, and
 /// says something else.
-pub fn exhaustion() -> Option<io::Error> {
+pub(crate) fn exhaustion() -> Option<io::Error> {
     let error = Socket::new(Domain::IPV4, Type::DGRAM, None).err()?;
     is_exhaustion(&error).then_some(error)
 }
 
 /// Whether an error says that the process, or the system, has no descriptors left.
-pub fn is_exhaustion(error: &io::Error) -> bool {
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(system_code(error), Some("EMFILE" | "ENFILE"))
 }
 

@@ -13,7 +13,7 @@ use crate::protocol::time::Timestamp;
 
 /// What time it is, and the alarm that wakes the worker for what is due.
 #[derive(Debug)]
-pub struct Clock {
+pub(super) struct Clock {
     /// When the worker started: moment 0 of its timestamps.
     started: Instant,
     watched: WatchedClock,
@@ -28,7 +28,7 @@ impl Clock {
     /// A clock that starts now. Must be called inside the worker's runtime.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
-    pub fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self {
             started: Instant::now(),
             watched: WatchedClock::default(),
@@ -39,7 +39,7 @@ impl Clock {
     }
 
     /// A pass begins. Returns its moment, and for how long before it nothing was watched; 0 in the rule.
-    pub fn begin_pass(&mut self) -> (Timestamp, Duration) {
+    pub(super) fn begin_pass(&mut self) -> (Timestamp, Duration) {
         let missed = self.watched.missed();
         let now = self.watched.begin_pass(self.started.elapsed());
         (now, self.watched.missed() - missed)
@@ -47,7 +47,7 @@ impl Clock {
 
     /// The pass is over, and `next` says when the next one begins at the latest. Returns for how long of it nothing was
     /// watched; 0 in the rule.
-    pub fn end_pass(&mut self, next: Option<Timestamp>) -> Duration {
+    pub(super) fn end_pass(&mut self, next: Option<Timestamp>) -> Duration {
         let missed = self.watched.missed();
         self.watched.end_pass(self.started.elapsed(), next);
         self.watched.missed() - missed
@@ -55,19 +55,19 @@ impl Clock {
 
     /// Time that was not watched, since the worker started.
     #[must_use]
-    pub const fn missed(&self) -> Duration {
+    pub(super) const fn missed(&self) -> Duration {
         self.watched.missed()
     }
 
     /// The `Date` field value of the current second, as an IMF-fixdate (RFC 9110 §5.6.7).
     #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
-    pub fn date(&mut self) -> [u8; 29] {
+    pub(super) fn date(&mut self) -> [u8; 29] {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         *self.date.text(since.map_or(0, |since| since.as_secs()))
     }
 
     /// Sets the alarm to `next`, unless it is set to an earlier moment. Returns whether that has passed already.
-    pub fn set_alarm(&mut self, next: Option<Timestamp>, task: &mut TaskContext<'_>) -> bool {
+    pub(super) fn set_alarm(&mut self, next: Option<Timestamp>, task: &mut TaskContext<'_>) -> bool {
         let Some(next) = next else { return false };
         let moment = self.watched.system(next);
         if self.alarm.is_none_or(|alarm| moment < alarm) {

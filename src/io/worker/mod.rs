@@ -56,7 +56,7 @@ use crate::io::watch::LONGEST_NAP;
 use crate::protocol::time::Timestamp;
 
 /// The task of one I/O thread. Ends when it is told to [`Command::Stop`](crate::bridge::command::Command::Stop).
-pub struct Worker {
+pub(crate) struct Worker {
     id: WorkerId,
     uplink: Arc<Uplink>,
     downlink: Arc<Downlink>,
@@ -140,7 +140,7 @@ impl Future for Worker {
 
 impl Worker {
     /// A worker with nothing to do, whose connections have no generation before `first`. Must be called inside its runtime.
-    pub fn new(
+    pub(crate) fn new(
         id: WorkerId,
         first: u32,
         uplink: Arc<Uplink>,

@@ -8,17 +8,17 @@ use crate::node::environment::Call;
 use crate::node::js::Value;
 
 /// The bytes of the address that argument 1 asks for, in an ArrayBuffer.
-pub fn bytes<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
+pub(crate) fn bytes<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
     call.env().array_buffer(&address::bytes(asked(call, peer)))
 }
 
 /// Its text, in an ArrayBuffer.
-pub fn text<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
+pub(crate) fn text<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
     call.env().array_buffer(address::text(asked(call, peer)).as_bytes())
 }
 
 /// Its port.
-pub fn port<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
+pub(crate) fn port<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
     call.env().from_number(address::port(asked(call, peer)))
 }
 

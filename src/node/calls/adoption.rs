@@ -18,7 +18,7 @@ use crate::node::state::apps::app::PATIENCE;
 use crate::node::turn::liveness;
 
 /// `appAdopt(app, fd, ip)`: serves a copy of a connected socket. The caller's descriptor stays the caller's.
-pub fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let number = descriptor_number(call, 1)?;
     let ip = address_argument(call, 2)?;
@@ -31,7 +31,7 @@ pub fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// The argument `fd`.
-pub fn descriptor_number(call: &Call<'_>, index: usize) -> Result<u32, Misuse> {
+pub(crate) fn descriptor_number(call: &Call<'_>, index: usize) -> Result<u32, Misuse> {
     // The range fits.
     call.required_integer(index, "fd", FD).map(|number| number as u32)
 }
@@ -56,7 +56,7 @@ fn refused(number: u32, error: &io::Error) -> Misuse {
 }
 
 /// What Node calls it that a descriptor is none of a usable socket.
-pub fn os_code(error: &io::Error) -> &'static str {
+pub(crate) fn os_code(error: &io::Error) -> &'static str {
     match (error.kind(), error.raw_os_error()) {
         (io::ErrorKind::NotConnected, _) => "ENOTCONN",
         (_, Some(9)) => "EBADF",
@@ -85,7 +85,7 @@ fn address_argument(call: &Call<'_>, index: usize) -> Result<Option<IpAddr>, Mis
 }
 
 /// `appDescriptor(app)`: the number under which apps of other environments may hand it connections, until it is closed.
-pub fn descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let descriptor = register(&mut environment, call.env(), call.number(0))?;
     liveness::update(&mut environment, call.env());
@@ -94,7 +94,7 @@ pub fn descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `appAddChild(app, descriptor)`: hands connections to another app, in turn with its other children.
-pub fn add_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn add_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let child = descriptor_argument(call, 1)?.filter(|child| is_known(*child));
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;
@@ -108,7 +108,7 @@ pub fn add_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `appRemoveChild(app, descriptor)`: nothing if it is none of its children, as when it has been closed.
-pub fn remove_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn remove_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let child = descriptor_argument(call, 1)?;
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;

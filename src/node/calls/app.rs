@@ -20,7 +20,7 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::proxy::{Presence, TrustedPeers};
 
 /// `appNew(threads, limits, maxBufferedOutput)`: returns the app's number.
-pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let range = Range { min: 1, max: MOST_WORKERS as u64, default: default_threads() as u64 };
     // The range fits.
@@ -38,7 +38,7 @@ pub fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `appProxy(app, required, entries)`: reads headers of the PROXY protocol from the peers that these entries, separated
 /// by commas, name.
-pub fn trust_proxies<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn trust_proxies<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let presence = if call.truthy(1) { Presence::Required } else { Presence::Optional };
     let (entries, mut trust) = (call.text(2)?, TrustedPeers::default());
     for entry in entries.split(',') {
@@ -55,7 +55,7 @@ pub fn trust_proxies<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `appPublish(app, topic, message, isBinary, compress)`
-pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     if call.count() < 3 {
         return Err(Misuse::missing_args(2));
     }
@@ -67,7 +67,7 @@ pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `appSubscribers(app, topic)`
-pub fn subscribers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn subscribers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let topic = call.bytes(1)?;
     let mut environment = call.environment()?;
     let (number, _) = environment.apps.app(call.number(0))?;
@@ -76,7 +76,7 @@ pub fn subscribers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `appClose(app)`: closes; returns the place of the first event for `told`.
-pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (number, _) = environment.apps.app(call.number(0))?;
     let mark = environment.pending.len();
@@ -105,13 +105,13 @@ fn close_app(environment: &mut Environment, number: u32) {
 }
 
 /// `appForget(app)`: its object was collected, and it is not in use.
-pub fn forget<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn forget<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (number, app) = environment.apps.app(call.number(0))?;
     if app.usage == Usage::Idle {
         environment.apps.remove(number);
         environment.routes.forget_app(number);
-        environment.workers.to_all(|| Command::ForgetApp { app: number });
+        environment.workers.push_to_all(|| Command::ForgetApp { app: number });
     }
     Ok(Value::UNDEFINED)
 }

@@ -30,7 +30,7 @@ use crate::tls::source::Source;
 /// - `subprotocols`, `headers`: how many strings, then these; of headers names and values in turn;
 /// - `settings`, `handlers`: as of `appWebSocket`;
 /// - `tls`: name of the server, ca, cert, key, passphrase, and whether to believe anybody; `undefined` for `ws://`.
-pub fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let of_address = |index| env.element(call.argument(0), index);
     let host = env.text(of_address(0))?;
@@ -123,7 +123,7 @@ fn fields(env: Env<'_>, array: Value<'_>) -> Result<Vec<(String, Vec<u8>)>, Misu
 }
 
 /// `clientCancel(connect)`: gives a connect up. Its end is not told; nothing if it was.
-pub fn cancel<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn cancel<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = &mut *call.environment()?;
     let Some(handle) = call.handle::<Handle>(0) else { return Ok(Value::UNDEFINED) };
     let Some(connect) = environment.connects.remove(handle) else { return Ok(Value::UNDEFINED) };

@@ -11,7 +11,7 @@ use crate::node::turn::pending;
 use crate::protocol::cause::CloseCause;
 
 /// `appWatch(app)`: from the next connection on, JavaScript is told when connections open and close.
-pub fn watch<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn watch<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let environment = &mut *environment;
     let (number, app) = environment.apps.app(call.number(0))?;
@@ -23,7 +23,7 @@ pub fn watch<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `connectionClose(connection)`: drops it; nothing if it is closed. Returns the place of the first event for `told`.
-pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let mark = call.env().from_number(environment.pending.len() as f64);

@@ -6,14 +6,14 @@ use crate::node::error::Misuse;
 use crate::node::js::Value;
 
 /// `checkStatus(status)`: throws what `writeStatus` would.
-pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let status = call.bytes(0)?;
     check_status(&status)?;
     Ok(Value::UNDEFINED)
 }
 
 /// `checkHeader(name, value)`: throws what `writeHeader` would.
-pub fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (mut name, mut value) = (Vec::new(), Vec::new());
     call.append(0, &mut name)?;
     call.append(1, &mut value)?;

@@ -7,7 +7,7 @@ use crate::node::js::Value;
 use crate::node::turn::{dispatch, pending};
 
 /// `next(buffer)`: detaches the buffer of the last event, if the handler is done with it, and returns the next event.
-pub fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     env.detach(call.argument(0));
     let mut environment = call.environment()?;
@@ -19,7 +19,7 @@ pub fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `told(mark, buffer, isRoomy)`: detaches the buffer of the last event, and returns the next one from the place `mark`
 /// on, as `next` does. `DEEP` asks whether there is stack left for a handler; only after it `isRoomy` is true.
-pub fn told<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn told<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     env.detach(call.argument(1));
     let mut environment = call.environment()?;
@@ -37,13 +37,13 @@ pub fn told<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `hold()`: commands gather until `letGo`.
-pub fn hold<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn hold<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.environment()?.workers.hold();
     Ok(Value::UNDEFINED)
 }
 
 /// `letGo()`: the end of `hold`.
-pub fn let_go<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn let_go<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     environment.workers.let_go();
     environment.workers.settle();
@@ -51,19 +51,19 @@ pub fn let_go<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `detach(buffer)`
-pub fn detach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn detach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.env().detach(call.argument(0));
     Ok(Value::UNDEFINED)
 }
 
 /// `copy(data)`: text or data in an ArrayBuffer of its own.
-pub fn copy<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn copy<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let bytes = call.bytes(0)?;
     Ok(call.env().array_buffer(&bytes))
 }
 
 /// `reportUncaught(error)`: 'uncaughtException', as for any event handler of Node that throws.
-pub fn report_uncaught<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn report_uncaught<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.env().report_uncaught(call.argument(0));
     Ok(Value::UNDEFINED)
 }

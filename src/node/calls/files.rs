@@ -24,7 +24,7 @@ thread_local! {
 /// `fileOpen(folder, relative, anywhere)`: a promise of an array (handle, kind: 0 for a file, 1 for a folder, 2 for
 /// anything else, size in bytes, time of modification in seconds since 1970, and nanoseconds), or of a text, which begins
 /// with the code of what the system said.
-pub fn open<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn open<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (folder, relative) = (call.text(0)?.into(), call.text(1)?.into());
     let links = if call.truthy(2) { Links::Anywhere } else { Links::Beneath };
     spawn(call.env(), Opening { folder, relative, links })
@@ -32,7 +32,7 @@ pub fn open<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `fileRead(file, position, length)`: a promise of a Buffer, which is shorter only at the end of the file, or of a text as
 /// above.
-pub fn read<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn read<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let handle = call.handle::<Handle>(0);
     let file = FILES.with_borrow(|files| handle.and_then(|handle| files.get(handle)));
     let file = file.ok_or_else(Misuse::bug)?;
@@ -42,7 +42,7 @@ pub fn read<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `fileClose(file)`: a read that is under way ends first.
-pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     if let Some(handle) = call.handle::<Handle>(0) {
         FILES.with_borrow_mut(|files| files.close(handle));
     }

@@ -7,7 +7,7 @@ use crate::node::state::live::exchange::HandlerState;
 use crate::protocol::http::query::query_value;
 
 /// `reqMethod(request, caseSensitive)`
-pub fn method<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn method<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let exchange = environment.live.request(call.number(0))?;
     let method = exchange.method.of(&exchange.head);
@@ -19,14 +19,14 @@ pub fn method<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `reqUrl(request)`: the path, raw.
-pub fn url<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn url<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let exchange = environment.live.request(call.number(0))?;
     Ok(call.env().latin1(exchange.path.of(&exchange.head)))
 }
 
 /// `reqQuery(request, key?)`: everything after `?`, raw; or one decoded value.
-pub fn query<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn query<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, key) = (call.env(), call.argument(1));
     let mut environment = call.environment()?;
     let exchange = environment.live.request(call.number(0))?;
@@ -43,7 +43,7 @@ pub fn query<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `reqHeader(request, lowerCaseName)`: the first value, '' if there is none.
-pub fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let exchange = environment.live.request(call.number(0))?;
     let name = call.bytes(1)?;
@@ -51,7 +51,7 @@ pub fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `reqHeaders(request)`: names and values in turn, in wire order.
-pub fn headers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn headers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let exchange = environment.live.request(call.number(0))?;
     let env = call.env();
@@ -64,7 +64,7 @@ pub fn headers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `reqParameter(request, indexOrName)`: raw, '' if there is none.
-pub fn parameter<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn parameter<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, which) = (call.env(), call.argument(1));
     let mut environment = call.environment()?;
     let exchange = environment.live.request(call.number(0))?;
@@ -83,7 +83,7 @@ pub fn parameter<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `reqYield(request, flag)`
-pub fn set_yield<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn set_yield<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let handler = if call.truthy(1) { HandlerState::Yielding } else { HandlerState::Running };
     let mut environment = call.environment()?;
     let exchange = environment.live.request(call.number(0))?;

@@ -14,19 +14,19 @@ use crate::protocol::http::encode::{FieldFlags, is_status};
 use crate::protocol::http::head::{is_field_value, is_token};
 
 /// `resCheck(response)`: throws if it is over.
-pub fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.environment()?.live.response(call.number(0))?;
     Ok(Value::UNDEFINED)
 }
 
 /// `resAttachAbort(response)`: an abort handler is attached.
-pub fn attach_abort<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn attach_abort<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.environment()?.live.response(call.number(0))?.1.abort_attached = true;
     Ok(Value::UNDEFINED)
 }
 
 /// `resStatus(response, status)`: the first call counts, and only before the first header.
-pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (_, exchange) = environment.live.response(call.number(0))?;
     if exchange.stage != Stage::Waiting || !exchange.status.is_empty() || !exchange.fields.is_empty() {
@@ -44,7 +44,7 @@ pub fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// Refuses what is no status.
-pub fn check_status(status: &[u8]) -> Result<(), Misuse> {
+pub(crate) fn check_status(status: &[u8]) -> Result<(), Misuse> {
     if is_status(status) {
         return Ok(());
     }
@@ -56,7 +56,7 @@ pub fn check_status(status: &[u8]) -> Result<(), Misuse> {
 }
 
 /// `resHeader(response, name, value)`
-pub fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (_, exchange) = environment.live.response(call.number(0))?;
     if exchange.stage != Stage::Waiting {
@@ -86,7 +86,7 @@ fn append_field(call: &Call<'_>, exchange: &mut Exchange) -> Result<(), Misuse> 
 }
 
 /// Refuses what is no name of a header.
-pub fn check_field_name(name: &[u8]) -> Result<(), Misuse> {
+pub(crate) fn check_field_name(name: &[u8]) -> Result<(), Misuse> {
     if is_token(name) {
         return Ok(());
     }
@@ -96,7 +96,7 @@ pub fn check_field_name(name: &[u8]) -> Result<(), Misuse> {
 }
 
 /// Refuses what is no value of a header; `name` is a token.
-pub fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse> {
+pub(crate) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse> {
     if is_field_value(value) {
         return Ok(());
     }
@@ -108,7 +108,7 @@ pub fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse> {
 
 /// `resClose(response)`: drops the connection. Returns the place of the event for `told`. A response that is closed already,
 /// and whose handler has not run yet, stays as it is: the application cannot know.
-pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let mark = environment.pending.len();
     let handle = call.handle::<Handle>(0);
@@ -122,7 +122,7 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `resUpgrade(response, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, route)`: returns the handle of the
 /// WebSocket. The register `MARK` has the place of the event for `told`.
-pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, key, protocol, extensions) = (call.env(), call.bytes(1)?, call.text(2)?, call.bytes(3)?);
     let mut guard = call.environment()?;
     let environment = &mut *guard;
@@ -143,25 +143,25 @@ pub fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `resAddress(response, proxied)`
-pub fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let peer = call.environment()?.live.response(call.number(0))?.1.peer;
     Ok(of_peer::bytes(call, peer))
 }
 
 /// `resAddressText(response, proxied)`
-pub fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let peer = call.environment()?.live.response(call.number(0))?.1.peer;
     Ok(of_peer::text(call, peer))
 }
 
 /// `resPort(response, proxied)`
-pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let peer = call.environment()?.live.response(call.number(0))?.1.peer;
     Ok(of_peer::port(call, peer))
 }
 
 /// `resCertificate(response)`: the certificate of the client in PEM; empty if it has sent none.
-pub fn certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let tls_peer = environment.live.response(call.number(0))?.1.tls_peer.as_ref();
     let certificate = tls_peer.and_then(|tls_peer| tls_peer.certificate.as_deref());

@@ -40,7 +40,7 @@ const fn milliseconds(default: u64) -> Range {
 ///
 /// # Errors
 /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
-pub fn parse(env: Env<'_>, values: Value<'_>) -> Result<HttpLimits, Misuse> {
+pub(crate) fn parse(env: Env<'_>, values: Value<'_>) -> Result<HttpLimits, Misuse> {
     let mut numbers = [0; OPTIONS.len()];
     for ((number, option), index) in numbers.iter_mut().zip(&OPTIONS).zip(0..) {
         *number = env.integer(env.element(values, index), option.name, option.range)?;
@@ -53,7 +53,7 @@ pub fn parse(env: Env<'_>, values: Value<'_>) -> Result<HttpLimits, Misuse> {
 ///
 /// # Errors
 /// As [`parse`].
-pub fn max_buffered_output(env: Env<'_>, value: Value<'_>) -> Result<u64, Misuse> {
+pub(crate) fn max_buffered_output(env: Env<'_>, value: Value<'_>) -> Result<u64, Misuse> {
     let default = memory::available().unwrap_or(USUAL_MEMORY) / 4;
     env.integer(value, "maxBufferedOutput", Range { min: 0, max: MAX_SAFE_INTEGER, default })
 }

@@ -18,7 +18,7 @@ use crate::node::state::handles::Handle;
 use crate::node::turn::liveness;
 
 /// `appListen(app, host, port, options)`: returns the handle of the listening socket.
-pub fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let host = call.optional_text(1)?.filter(|host| !host.is_empty());
     let port = call.port(2)?;
@@ -30,7 +30,7 @@ pub fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `listenerClose(listener)`: the port is free on return. Nothing if it is closed already: who ends a program twice means no
 /// harm.
-pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let handle = call.handle::<Handle>(0);
@@ -49,7 +49,7 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `listenerPort(listener)`: −1 if it is closed, and for a Unix socket.
-pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = call.environment()?;
     let listener = call.handle::<Handle>(0).and_then(|handle| environment.apps.listener(handle).copied());
     let port = listener.map(|listener| listener.port).filter(|port| *port != 0);
@@ -101,7 +101,7 @@ fn refused(address: &Address, error: &io::Error) -> Misuse {
 }
 
 /// `appListenUnix(app, path, mode, group)`: returns the handle of the listening socket.
-pub fn listen_unix<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn listen_unix<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let path = call.text(1)?;
     if path.is_empty() || path.contains('\0') {
         return Err(Misuse::invalid_type("path must be a non-empty string without NUL"));
@@ -129,7 +129,7 @@ fn access_arguments(call: &Call<'_>) -> Result<Access, Misuse> {
 
 /// `appListenDescriptor(app, fd)`: accepts on a copy of a socket that somebody else has bound. The caller's descriptor stays
 /// the caller's. Returns the handle of the listening socket.
-pub fn listen_descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn listen_descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let number = descriptor_number(call, 1)?;
     let mut environment = call.environment()?;
     environment.apps.app(call.number(0))?;

@@ -10,7 +10,7 @@ use crate::protocol::cause::{CloseCause, Initiator};
 
 /// `start(registers, onBell, level, resource)`: once per load. Records up to `level` go to stderr; none with 0. `resource`
 /// is what the bell is to `async_hooks`.
-pub fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let registers = Registers::new(call.env(), call.argument(0))?;
     let mut environment = call.environment()?;
     let level = logger::level_argument(call, 2);
@@ -21,7 +21,7 @@ pub fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `exit()`: the process is about to end; what was sent leaves it first.
-pub fn exit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn exit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     store::abandon_lock();
     environment.workers.prepare_exit();
@@ -29,7 +29,7 @@ pub fn exit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `causes()`: name, initiator, whether clean, and text of every close cause, in turn, by number.
-pub fn causes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn causes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let items = CloseCause::ALL.into_iter().flat_map(|cause| {
         let verdict = cause.verdict();
@@ -49,7 +49,7 @@ pub fn causes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `abi()`: an object of the groups, each an object of its numbers by name; all frozen.
-pub fn abi<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn abi<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let groups = GROUPS.map(|(name, numbers)| (name, group(env, numbers)));
     Ok(env.frozen(groups))

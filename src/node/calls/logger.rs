@@ -7,7 +7,7 @@ use crate::node::error::Misuse;
 use crate::node::js::Value;
 
 /// `setLogger(level)`: from now on records up to this level come with `next`; none with 0.
-pub fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = call.environment()?;
     journals::set_listener(&environment.workers.threads()?.journal, level_argument(call, 0));
     Ok(Value::UNDEFINED)
@@ -15,6 +15,6 @@ pub fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// A level by its number; `None` for 0.
 #[must_use]
-pub fn level_argument(call: &Call<'_>, index: usize) -> Option<Level> {
+pub(crate) fn level_argument(call: &Call<'_>, index: usize) -> Option<Level> {
     Level::from_number(call.number(index) as u8)
 }

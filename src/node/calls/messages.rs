@@ -17,7 +17,7 @@ use crate::protocol::websocket::fragment::Fragment;
 
 /// `wsSend(socket, message, isBinary, compress)`: one of `sent`. With `DROPPED`, the register `MARK` has the place of the event
 /// for `told`, or `NONE` if nobody wants to know.
-pub fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (kind, compress) = (message_kind(call.truthy(2)), call.truthy(3));
     let mut environment = call.environment()?;
     let (handle, socket) = environment.live.socket(call.number(0))?;
@@ -39,7 +39,7 @@ fn refuse_between_fragments(socket: &Socket) -> Result<(), Misuse> {
 }
 
 /// `wsFirstFragment(socket, message, isBinary, compress)`: as `wsSend`; `compress` counts for the whole message.
-pub fn first_fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn first_fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (kind, compress) = (message_kind(call.truthy(2)), call.truthy(3));
     let mut environment = call.environment()?;
     let (handle, socket) = environment.live.socket(call.number(0))?;
@@ -58,7 +58,7 @@ pub fn first_fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `wsFragment(socket, message, isLast)`: as `wsSend`.
-pub fn fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let is_last = call.truthy(2);
     let fragment = if is_last { Fragment::Last } else { Fragment::Middle };
     let mut environment = call.environment()?;
@@ -82,7 +82,7 @@ pub fn fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `wsPing(socket, message)`: as `wsSend`, but never dropped.
-pub fn ping<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn ping<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, _) = environment.live.socket(call.number(0))?;
     let mut payload = Vec::new();
@@ -97,7 +97,7 @@ pub fn ping<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `wsBuffered(socket)`: bytes of back-pressure.
-pub fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, dispatcher, .. } = &mut *guard;
     let (_, socket) = live.socket(call.number(0))?;

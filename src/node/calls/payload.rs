@@ -8,7 +8,7 @@ use crate::node::state::workers::Workers;
 use crate::protocol::websocket::MessageKind;
 
 /// Copies a text-or-data argument into the arena of the next command to `worker`.
-pub fn append_payload(
+pub(crate) fn append_payload(
     call: &Call<'_>,
     workers: &mut Workers,
     worker: WorkerId,
@@ -23,6 +23,6 @@ pub fn append_payload(
 
 /// The kind of a message that is binary or not.
 #[must_use]
-pub const fn message_kind(is_binary: bool) -> MessageKind {
+pub(crate) const fn message_kind(is_binary: bool) -> MessageKind {
     if is_binary { MessageKind::Binary } else { MessageKind::Text }
 }

@@ -15,7 +15,7 @@ use crate::node::state::topics::Change;
 use crate::node::state::workers::Workers;
 
 /// `wsSubscribe(socket, topic)`: returns the place of the event for `told`, `NONE` if there is none.
-pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pubsub, pending, .. } = &mut *guard;
     let (handle, socket) = live.socket(call.number(0))?;
@@ -33,7 +33,7 @@ pub fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `wsUnsubscribe(socket, topic)`: returns the place of the event for `told`, `NONE` if there is none,
 /// `NOT_SUBSCRIBED` if there was nothing to undo.
-pub fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pubsub, pending, .. } = &mut *guard;
     let (handle, socket) = live.socket(call.number(0))?;
@@ -60,7 +60,7 @@ fn tell(handle: Handle, socket: &Socket, change: Change, workers: &Workers, pend
 }
 
 /// `wsIsSubscribed(socket, topic)`
-pub fn is_subscribed<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn is_subscribed<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, pubsub, .. } = &mut *guard;
     let (_, socket) = live.socket(call.number(0))?;
@@ -70,7 +70,7 @@ pub fn is_subscribed<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `wsTopics(socket)`
-pub fn topics<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn topics<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, pubsub, .. } = &mut *guard;
     let (_, socket) = live.socket(call.number(0))?;
@@ -80,7 +80,7 @@ pub fn topics<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `wsDeparture()`: the name of the next topic that the WebSocket closed last has left; `COUNT_NOW` and `COUNT_BEFORE` hold
 /// the counts.
-pub fn departure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn departure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let Some(Change { name, new, old }) = environment.pubsub.next_departure() else {
         return Ok(Value::UNDEFINED);
@@ -91,7 +91,7 @@ pub fn departure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `wsPublish(socket, topic, message, isBinary, compress)`
-pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pubsub, .. } = &mut *guard;
     let (_, socket) = live.socket(call.number(0))?;
@@ -112,7 +112,7 @@ pub fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// Publishes what the arguments 1 to 4 are, topic, message, isBinary and compress, to everybody but `publisher`. Returns
 /// whether there was anybody.
-pub fn publish_arguments(
+pub(crate) fn publish_arguments(
     call: &Call<'_>,
     app: u32,
     publisher: Option<&Socket>,

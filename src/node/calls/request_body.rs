@@ -9,7 +9,7 @@ use crate::node::state::live::request_body::{MAX_COLLECTED, Taker};
 
 /// `resAttachData(response, taker, maxSize)`: a body handler is attached. What arrived before follows in a turn of the
 /// dispatcher.
-pub fn attach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn attach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, dispatcher, .. } = &mut *guard;
     let (handle, exchange) = live.response(call.number(0))?;
@@ -28,7 +28,7 @@ pub fn attach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `resRemaining(response)`: bytes of the body that no handler has been given yet, as a BigInt.
-pub fn remaining<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn remaining<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let remaining = call.environment()?.live.response(call.number(0))?.1.body.remaining();
     Ok(call.env().from_u64(remaining))
 }

@@ -11,7 +11,7 @@ use crate::node::turn::cached_route::keep_recording;
 use crate::protocol::http::encode::{FieldFlags, Framing};
 
 /// `resBeginWrite(response)`: sends the head of a response whose body will come by `write`.
-pub fn begin_write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn begin_write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pending, .. } = &mut *guard;
     let (_, exchange) = live.response(call.number(0))?;
@@ -22,7 +22,7 @@ pub fn begin_write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `resWrite(response, chunk)`: accepts all of it. Returns `false` if the application should wait for `onWritable`.
-pub fn write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pending, dispatcher, .. } = &mut *guard;
     let (_, exchange) = live.response(call.number(0))?;
@@ -52,7 +52,7 @@ fn refuse_announced(exchange: &Exchange, method: &str) -> Result<(), Misuse> {
 
 /// `resTryEnd(response, chunk, totalSize)`: accepts what there is room for. Returns 1 if that is all of the chunk, plus 2
 /// if the response is complete.
-pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let mut guard = call.environment()?;
     let Environment { live, workers, pending, dispatcher, routes, .. } = &mut *guard;
@@ -99,13 +99,13 @@ pub fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `resOffset(response)`: body bytes accepted so far.
-pub fn write_offset<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn write_offset<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let written = call.environment()?.live.response(call.number(0))?.1.output.written;
     Ok(call.env().from_number(written as f64))
 }
 
 /// `resAttachWritable(response)`: an `onWritable` handler is attached.
-pub fn attach_writable<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn attach_writable<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, .. } = &mut *guard;
     let (_, exchange) = live.response(call.number(0))?;
@@ -116,14 +116,14 @@ pub fn attach_writable<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `resNarrow(response)`: as little as possible of the body is to wait in memory, for who can have it again at any time.
 /// Before its first piece.
-pub fn narrow<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn narrow<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.environment()?.live.response(call.number(0))?.1.output.narrow();
     Ok(Value::UNDEFINED)
 }
 
 /// `resPause(response)`: reads no more. `onWritable` goes on: who answers a request while reading it pauses until there is
 /// room again, and would wait for ever if it were not told.
-pub fn pause<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn pause<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, .. } = &mut *guard;
     let (_, exchange) = live.response(call.number(0))?;
@@ -137,7 +137,7 @@ pub fn pause<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `resResume(response)`
-pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, .. } = &mut *guard;
     let (_, exchange) = live.response(call.number(0))?;
@@ -150,7 +150,7 @@ pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `resEnd(response, body, closeConnection)`
-pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pending, dispatcher, routes, .. } = &mut *guard;
     let (handle, exchange) = live.response(call.number(0))?;
@@ -174,7 +174,7 @@ pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `resEndWithoutBody(response, reportedContentLength, closeConnection)`
-pub fn end_without_body<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn end_without_body<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pending, .. } = &mut *guard;
     let (handle, exchange) = live.response(call.number(0))?;

@@ -16,7 +16,7 @@ use crate::node::turn::request;
 
 /// `appRoute(app, method, pattern)`: returns the handler's number; the register `REPLACED` holds the number of the handler
 /// that it replaces, or `NONE`.
-pub fn route<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn route<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (method, pattern) = (call.text(1)?, call.text(2)?);
     let mut environment = call.environment()?;
     let place = RoutePlace { verb: verb(&method), pattern: &pattern, priority: Priority::Normal };
@@ -26,7 +26,7 @@ pub fn route<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `appCached(app, pattern, lowerExpiry, upperExpiry)`: as `appRoute` for GET, but what is answered is kept for a while.
-pub fn cached<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn cached<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let pattern = call.text(1)?;
     let expiry = expiry_arguments(call)?;
     let mut environment = call.environment()?;
@@ -38,7 +38,7 @@ pub fn cached<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `appDeclarative(app, method, pattern, response)`: as `appRoute`, for a response that needs no handler.
-pub fn declarative<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn declarative<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (method, pattern) = (call.text(1)?, call.text(2)?);
     let bytes = call.bytes(3)?;
     let target = Target::Declarative(Box::new(Declarative::parse(&bytes)?));
@@ -50,7 +50,7 @@ pub fn declarative<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `appUnroute(app, method, pattern)`: returns the number of the handler that this removes, or `NONE`.
-pub fn unroute<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn unroute<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (method, pattern) = (call.text(1)?, call.text(2)?);
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;
@@ -68,7 +68,7 @@ fn number_of(handler: Option<usize>) -> f64 {
 }
 
 /// `appWebSocket(app, pattern, settings, handlers)`: as `appRoute`, for a WebSocket route.
-pub fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn websocket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let pattern = call.text(1)?;
     let behavior = Behavior::parse(call.env(), call.argument(2), call.argument(3))?;
     let mut environment = call.environment()?;
@@ -109,7 +109,7 @@ fn insert(
 }
 
 /// Forgets a route that requests cannot reach any more. Returns its number.
-pub fn drop_route(environment: &mut Environment, handler: HandlerId) -> usize {
+pub(crate) fn drop_route(environment: &mut Environment, handler: HandlerId) -> usize {
     let route = handler.0 as usize;
     if environment.routes.drop(route) {
         request::forget_route(environment, route);

@@ -17,7 +17,7 @@ use crate::protocol::cause::CloseCause;
 
 /// `appShutdown(app, timeout, code, reason, name)`: returns whether there is anything to wait for, whose end `next` will tell
 /// under that name, a number. The register `MARK` has the place of the first event for `told`.
-pub fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let timeout = Duration::from_millis(call.integer(1, "timeout", TIMEOUT)?);
     let verdict = CloseCause::ServerShutdown.verdict();
@@ -59,14 +59,14 @@ fn shut_down_app(
     // serve it, in front of the second command.
     environment.workers.ask_all(|done| Command::StopAccepting { app, done }, PATIENCE);
     let order = Arc::new(ShutdownOrder { app, code, reason, timeout });
-    environment.workers.to_all(|| Command::ShutDownApp(Arc::clone(&order)));
+    environment.workers.push_to_all(|| Command::ShutDownApp(Arc::clone(&order)));
     environment.apps.await_end(number, &mut environment.workers);
     environment.shutdowns.begin(order, environment.workers.all().len(), name);
     true
 }
 
 /// `wsShutDown(socket)`: to be called when its `open` handler has returned. Closes it, unless it may stay.
-pub fn tell_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn tell_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let Ok((handle, socket)) = environment.live.socket(call.number(0)) else { return Ok(Value::UNDEFINED) };
     let app = socket.app;

@@ -19,7 +19,7 @@ fn processor_times<'c>(env: Env<'c>, workers: &Workers) -> Vec<Value<'c>> {
 
 /// `appStats(app)`: the age of the app in seconds, its counts, the queues, `maxBufferedOutput`; then four arrays: closes and aborts by cause number, name and
 /// number of the rules that were broken, processor times.
-pub fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut environment) = (call.env(), call.environment()?);
     let queues = queues(&environment);
     let times = processor_times(env, &environment.workers);
@@ -47,7 +47,7 @@ pub fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `watchDrops(wanted)`: whether every published message that is dropped is told (`MESSAGE_DROPPED` in `abi.rs`), or only where there is
 /// a handler for it.
-pub fn watch_drops<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn watch_drops<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let wanted = call.truthy(0);
     let mut environment = call.environment()?;
     environment.dispatcher.tells_drops = wanted;

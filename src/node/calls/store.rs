@@ -30,35 +30,35 @@ fn integer(call: &Call<'_>, index: usize, name: &str) -> Result<u32, Misuse> {
 }
 
 /// `kvGetString(key, collection)`: '' if there is none.
-pub fn get_string<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn get_string<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (key, collection) = (text(call, 0)?, text(call, 1)?);
     let strings = strings();
     Ok(call.env().string(strings.get(&collection, &key).map_or(&[], |value| value)))
 }
 
 /// `kvSetString(key, value, collection)`
-pub fn set_string<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn set_string<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (key, value, collection) = (text(call, 0)?, text(call, 1)?, text(call, 2)?);
     *strings().entry(&collection, &key, Vec::new) = value;
     Ok(Value::UNDEFINED)
 }
 
 /// `kvDeleteString(key, collection)`
-pub fn delete_string<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn delete_string<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (key, collection) = (text(call, 0)?, text(call, 1)?);
     strings().remove(&collection, &key);
     Ok(Value::UNDEFINED)
 }
 
 /// `kvDeleteStrings(collection)`
-pub fn delete_strings<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn delete_strings<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let collection = text(call, 0)?;
     strings().remove_all(&collection);
     Ok(Value::UNDEFINED)
 }
 
 /// `kvStringKeys(collection)`
-pub fn string_keys<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn string_keys<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let collection = text(call, 0)?;
     // Copied: `array` may run JavaScript (see there), which may come back here.
     let keys: Vec<Vec<u8>> = strings().keys(&collection).map(<[u8]>::to_vec).collect();
@@ -66,21 +66,21 @@ pub fn string_keys<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `kvGetInteger(key, collection)`: 0 if there is none.
-pub fn get_integer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn get_integer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (key, collection) = (text(call, 0)?, text(call, 1)?);
     let value = integers().get(&collection, &key).copied().unwrap_or(0);
     Ok(call.env().from_number(f64::from(value)))
 }
 
 /// `kvSetInteger(key, value, collection)`
-pub fn set_integer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn set_integer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (key, value, collection) = (text(call, 0)?, integer(call, 1, "value")?, text(call, 2)?);
     *integers().entry(&collection, &key, || 0) = value;
     Ok(Value::UNDEFINED)
 }
 
 /// `kvIncInteger(key, change, collection)`: returns the sum, modulo 2^32.
-pub fn inc_integer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn inc_integer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (key, change, collection) = (text(call, 0)?, integer(call, 1, "change")?, text(call, 2)?);
     let mut integers = integers();
     let value = integers.entry(&collection, &key, || 0);
@@ -89,28 +89,28 @@ pub fn inc_integer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `kvDeleteInteger(key, collection)`
-pub fn delete_integer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn delete_integer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (key, collection) = (text(call, 0)?, text(call, 1)?);
     integers().remove(&collection, &key);
     Ok(Value::UNDEFINED)
 }
 
 /// `kvDeleteIntegers(collection)`
-pub fn delete_integers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn delete_integers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let collection = text(call, 0)?;
     integers().remove_all(&collection);
     Ok(Value::UNDEFINED)
 }
 
 /// `kvIntegerKeys(collection)`
-pub fn integer_keys<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn integer_keys<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let collection = text(call, 0)?;
     let keys: Vec<Vec<u8>> = integers().keys(&collection).map(<[u8]>::to_vec).collect();
     Ok(call.env().array(keys.iter().map(|key| call.env().string(key))))
 }
 
 /// `kvLock()`
-pub fn lock<'c>(_call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn lock<'c>(_call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     match store::lock(PATIENCE) {
         Ok(()) => Ok(Value::UNDEFINED),
         Err(LockRefusal::Held) => Err(Misuse::invalid_state("this thread holds the lock already")),
@@ -122,7 +122,7 @@ pub fn lock<'c>(_call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `kvUnlock()`
-pub fn unlock<'c>(_call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn unlock<'c>(_call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     if store::unlock() {
         Ok(Value::UNDEFINED)
     } else {

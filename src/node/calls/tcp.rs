@@ -8,7 +8,7 @@ use crate::node::error::Misuse;
 use crate::node::js::{Env, Range, Value};
 
 /// `appTcp(app, options)`: an array, in the order of `TCP` in `lib/app/app.js`.
-pub fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let options = parse(call.env(), call.argument(1))?;
     call.environment()?.apps.app(call.number(0))?.1.setup.tcp = options;
     Ok(Value::UNDEFINED)

@@ -18,7 +18,7 @@ use crate::tls::wear;
 
 /// `appSecure(app, options, handshakeTimeout, maxHandshakes)`: the app speaks TLS from now on. Called before it can have
 /// connections.
-pub fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let limits = handshake_limits(env, call.argument(2), call.argument(3))?;
     let options = read(env, call.argument(1)).map_err(|refusal| refusal.thrown(CONSTRUCTION))?;
@@ -33,7 +33,7 @@ pub fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `appServerName(app, name, options)`: adds a server name, or sets it up anew. Of an app that does not speak TLS nobody
 /// asks for a name, and nothing happens.
-pub fn add_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn add_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, pattern) = (call.env(), pattern_argument(call, 1)?);
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;
@@ -47,13 +47,13 @@ pub fn add_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `tlsLowerRecordLimit(count)`: has the keys of TLS 1.2 be used up after `count` records, in the whole process and for good.
 /// For tests alone: see [`wear`].
-pub fn lower_record_limit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn lower_record_limit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     wear::lower(call.number(0) as u64);
     Ok(Value::UNDEFINED)
 }
 
 /// `appRemoveServerName(app, name)`: returns the numbers of the handlers that this removes.
-pub fn remove_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn remove_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, pattern) = (call.env(), pattern_argument(call, 1)?);
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;
@@ -67,7 +67,7 @@ pub fn remove_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `appCertificate(app, name, options)`: new handshakes use another certificate; those of one server name, or, without a
 /// name, those that get the default.
-pub fn set_certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn set_certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let pattern = match env.type_of(call.argument(1)) {
         Type::Nothing => None,
@@ -103,7 +103,7 @@ pub fn set_certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `appDomain(app, name)`: from now on the routes of what answers to this name are edited; those of the app if nothing
 /// does beside the default.
-pub fn select_domain<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn select_domain<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let name = call.bytes(1)?;
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;
@@ -114,7 +114,7 @@ pub fn select_domain<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `appAskForNames(app)`: from now on handshakes that ask for an unknown server name wait until JavaScript has been asked
 /// for it.
-pub fn ask_for_names<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn ask_for_names<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;
     if let Some(tls) = &app.setup.tls {
@@ -124,7 +124,7 @@ pub fn ask_for_names<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `handshakeResume(handshake)`: JavaScript was asked for the name. A handshake that is over by now stays so.
-pub fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     if let Some(handle) = call.handle::<Handle>(0) {

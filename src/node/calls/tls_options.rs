@@ -13,7 +13,7 @@ use crate::tls::source::Source;
 
 /// Why options are refused.
 #[derive(Debug)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// An option has the wrong type.
     Misuse(Misuse),
     /// An option of the right type cannot be used.
@@ -35,7 +35,7 @@ impl From<OptionError> for Refusal {
 impl Refusal {
     /// The exception. `what` says what has failed thereby.
     #[must_use]
-    pub fn thrown(self, what: &str) -> Misuse {
+    pub(crate) fn thrown(self, what: &str) -> Misuse {
         match self {
             Self::Misuse(misuse) => {
                 Misuse { message: format!("{what} failed: {}", misuse.message).into(), ..misuse }
@@ -49,7 +49,7 @@ impl Refusal {
 ///
 /// # Errors
 /// See [`Refusal`].
-pub fn read(env: Env<'_>, values: Value<'_>) -> Result<Options, Refusal> {
+pub(crate) fn read(env: Env<'_>, values: Value<'_>) -> Result<Options, Refusal> {
     let reader = Reader { env, values };
     Ok(Options {
         key: reader.source((0, "key_file_name"), (1, "key"))?,

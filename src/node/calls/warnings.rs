@@ -6,7 +6,7 @@ use crate::node::js::Value;
 use crate::node::state::notices::is_new;
 
 /// `isNews(subject)`: whether nobody in this process has asked so before.
-pub fn is_news<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn is_news<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let subject = call.bytes(0)?;
     Ok(call.env().from_bool(is_new(subject)))
 }

@@ -8,13 +8,13 @@ use crate::node::turn::pending;
 use crate::protocol::cause::CloseCause;
 
 /// `wsCheck(socket)`: throws if it is closed.
-pub fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.environment()?.live.socket(call.number(0))?;
     Ok(Value::UNDEFINED)
 }
 
 /// `wsEnd(socket, code, message)`: returns the place of the event for `told`. `lib/` sees to it that the code may be used.
-pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, _) = environment.live.socket(call.number(0))?;
     let code = close_code(call, 1)?.unwrap_or(0);
@@ -25,7 +25,7 @@ pub fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `wsClose(socket)`: returns the place of the event for `told`.
-pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, _) = environment.live.socket(call.number(0))?;
     let mark = environment.pending.len();
@@ -37,7 +37,7 @@ pub fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 ///
 /// # Errors
 /// It is no number, or neither 0 nor an integer from 1000 to 4999.
-pub fn close_code(call: &Call<'_>, index: usize) -> Result<Option<u16>, Misuse> {
+pub(crate) fn close_code(call: &Call<'_>, index: usize) -> Result<Option<u16>, Misuse> {
     let env = call.env();
     match (env.type_of(call.argument(index)), env.number(call.argument(index))) {
         (Type::Nothing, _) => Ok(None),
@@ -53,19 +53,19 @@ pub fn close_code(call: &Call<'_>, index: usize) -> Result<Option<u16>, Misuse> 
 }
 
 /// `wsAddress(socket, proxied)`
-pub fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let peer = call.environment()?.live.socket(call.number(0))?.1.peer();
     Ok(of_peer::bytes(call, peer))
 }
 
 /// `wsAddressText(socket, proxied)`
-pub fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let peer = call.environment()?.live.socket(call.number(0))?.1.peer();
     Ok(of_peer::text(call, peer))
 }
 
 /// `wsPort(socket, proxied)`
-pub fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let peer = call.environment()?.live.socket(call.number(0))?.1.peer();
     Ok(of_peer::port(call, peer))
 }

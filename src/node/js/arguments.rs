@@ -8,7 +8,7 @@ use super::value::{Type, Value};
 
 /// The integers that an argument or option may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+pub(crate) struct Range {
     /// The smallest value.
     pub min: u64,
     /// The largest value, at most 2^53-1.
@@ -18,7 +18,7 @@ pub struct Range {
 }
 
 /// What JavaScript holds as a number, although it is more than that to the addon.
-pub trait FromNumber: Sized {
+pub(crate) trait FromNumber: Sized {
     /// What the number stands for; `None` if it cannot be one of these.
     fn from_number(number: f64) -> Option<Self>;
 }
@@ -28,7 +28,7 @@ impl Env<'_> {
     ///
     /// # Errors
     /// As [`Env::append_text_or_data`].
-    pub fn bytes(self, value: Value<'_>) -> Result<Vec<u8>, Misuse> {
+    pub(crate) fn bytes(self, value: Value<'_>) -> Result<Vec<u8>, Misuse> {
         let mut bytes = Vec::new();
         self.append_text_or_data(value, &mut bytes)?;
         Ok(bytes)
@@ -38,7 +38,7 @@ impl Env<'_> {
     ///
     /// # Errors
     /// As [`Env::append_text_or_data`].
-    pub fn text(self, value: Value<'_>) -> Result<String, Misuse> {
+    pub(crate) fn text(self, value: Value<'_>) -> Result<String, Misuse> {
         let bytes = self.bytes(value)?;
         Ok(String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
@@ -48,7 +48,7 @@ impl Env<'_> {
     ///
     /// # Errors
     /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, with this name.
-    pub fn integer(self, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
+    pub(crate) fn integer(self, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
         if self.type_of(value) == Type::Nothing {
             return Ok(range.default);
         }
@@ -59,7 +59,7 @@ impl Env<'_> {
     ///
     /// # Errors
     /// As [`Env::integer`].
-    pub fn required_integer(self, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
+    pub(crate) fn required_integer(self, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
         let Range { min, max, .. } = range;
         let Some(number) = self.number(value) else {
             return Err(Misuse::invalid_type(format!("{name} must be a number")));
@@ -78,7 +78,7 @@ impl Env<'_> {
     ///
     /// # Errors
     /// As [`Env::integer`].
-    pub fn bound(self, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
+    pub(crate) fn bound(self, value: Value<'_>, name: &str, range: Range) -> Result<u64, Misuse> {
         match self.number(value) {
             Some(number) if number > range.max as f64 => Ok(range.max),
             Some(_) | None => self.integer(value, name, range),
@@ -89,7 +89,7 @@ impl Env<'_> {
     ///
     /// # Errors
     /// `ERR_INVALID_ARG_TYPE`, with this name.
-    pub fn boolean(self, value: Value<'_>, name: &str) -> Result<Option<bool>, Misuse> {
+    pub(crate) fn boolean(self, value: Value<'_>, name: &str) -> Result<Option<bool>, Misuse> {
         match self.type_of(value) {
             Type::Nothing => Ok(None),
             Type::Boolean => Ok(Some(self.truthy(value))),
@@ -105,7 +105,7 @@ impl<S> Call<'_, S> {
     ///
     /// # Errors
     /// As [`Env::append_text_or_data`].
-    pub fn bytes(&self, index: usize) -> Result<Vec<u8>, Misuse> {
+    pub(crate) fn bytes(&self, index: usize) -> Result<Vec<u8>, Misuse> {
         self.env().bytes(self.argument(index))
     }
 
@@ -113,7 +113,7 @@ impl<S> Call<'_, S> {
     ///
     /// # Errors
     /// As [`Env::append_text_or_data`].
-    pub fn append(&self, index: usize, target: &mut Vec<u8>) -> Result<(), Misuse> {
+    pub(crate) fn append(&self, index: usize, target: &mut Vec<u8>) -> Result<(), Misuse> {
         self.env().append_text_or_data(self.argument(index), target)
     }
 
@@ -121,7 +121,7 @@ impl<S> Call<'_, S> {
     ///
     /// # Errors
     /// As [`Env::append_text_or_data`].
-    pub fn text(&self, index: usize) -> Result<String, Misuse> {
+    pub(crate) fn text(&self, index: usize) -> Result<String, Misuse> {
         self.env().text(self.argument(index))
     }
 
@@ -129,7 +129,7 @@ impl<S> Call<'_, S> {
     ///
     /// # Errors
     /// As [`Env::append_text_or_data`].
-    pub fn optional_text(&self, index: usize) -> Result<Option<String>, Misuse> {
+    pub(crate) fn optional_text(&self, index: usize) -> Result<Option<String>, Misuse> {
         match self.env().type_of(self.argument(index)) {
             Type::Nothing => Ok(None),
             Type::Number | Type::String | Type::Boolean | Type::Other => self.text(index).map(Some),
@@ -140,7 +140,7 @@ impl<S> Call<'_, S> {
     ///
     /// # Errors
     /// As [`Env::integer`].
-    pub fn integer(&self, index: usize, name: &str, range: Range) -> Result<u64, Misuse> {
+    pub(crate) fn integer(&self, index: usize, name: &str, range: Range) -> Result<u64, Misuse> {
         self.env().integer(self.argument(index), name, range)
     }
 
@@ -148,7 +148,7 @@ impl<S> Call<'_, S> {
     ///
     /// # Errors
     /// As [`Env::integer`].
-    pub fn required_integer(&self, index: usize, name: &str, range: Range) -> Result<u64, Misuse> {
+    pub(crate) fn required_integer(&self, index: usize, name: &str, range: Range) -> Result<u64, Misuse> {
         self.env().required_integer(self.argument(index), name, range)
     }
 
@@ -156,7 +156,7 @@ impl<S> Call<'_, S> {
     ///
     /// # Errors
     /// As [`Env::integer`].
-    pub fn port(&self, index: usize) -> Result<u16, Misuse> {
+    pub(crate) fn port(&self, index: usize) -> Result<u16, Misuse> {
         let range = Range { min: 0, max: u64::from(u16::MAX), default: 0 };
         // The range fits.
         self.required_integer(index, "port", range).map(|port| port as u16)
@@ -164,7 +164,7 @@ impl<S> Call<'_, S> {
 
     /// What an argument that is a number stands for; `None` if it cannot be one of these.
     #[must_use]
-    pub fn handle<H: FromNumber>(&self, index: usize) -> Option<H> {
+    pub(crate) fn handle<H: FromNumber>(&self, index: usize) -> Option<H> {
         H::from_number(self.number(index))
     }
 }

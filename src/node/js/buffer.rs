@@ -19,7 +19,7 @@ use super::value::{Type, Value};
 impl<'c> Env<'c> {
     /// A fresh ArrayBuffer with a copy of `bytes`. The buffer owns its memory: a handler may keep or transfer it.
     #[must_use]
-    pub fn array_buffer(self, bytes: &[u8]) -> Value<'c> {
+    pub(crate) fn array_buffer(self, bytes: &[u8]) -> Value<'c> {
         let mut data = ptr::null_mut();
         let mut value = ptr::null_mut();
         // SAFETY: the out-pointers point to live locals.
@@ -34,7 +34,7 @@ impl<'c> Env<'c> {
 
     /// Takes the memory away from an ArrayBuffer, as uWebSockets.js does when a handler returns. Anything else, or one
     /// that is detached already, is left alone.
-    pub fn detach(self, value: Value<'_>) {
+    pub(crate) fn detach(self, value: Value<'_>) {
         if !value.is_absent() {
             // SAFETY: `value` is a live value of this callback.
             unsafe { sys::napi_detach_arraybuffer(self.raw(), value.raw()) };
@@ -46,7 +46,7 @@ impl<'c> Env<'c> {
     ///
     /// # Errors
     /// [`Misuse::not_text_or_data`]; `ERR_OUT_OF_RANGE` if it is longer than [`LONGEST`].
-    pub fn append_text_or_data(self, value: Value<'_>, target: &mut Vec<u8>) -> Result<(), Misuse> {
+    pub(crate) fn append_text_or_data(self, value: Value<'_>, target: &mut Vec<u8>) -> Result<(), Misuse> {
         // The longest string of V8 is shorter than the limit.
         if self.append_string(value, target) {
             return Ok(());
@@ -123,7 +123,7 @@ impl<'c> Env<'c> {
 
 /// Text or data of a call that is copied piece by piece. What is data still belongs to JavaScript, so this is not to be
 /// kept.
-pub struct Payload<'c> {
+pub(crate) struct Payload<'c> {
     env: Env<'c>,
     value: Value<'c>,
     /// Text as UTF-8, so that it is converted once.
@@ -136,7 +136,7 @@ impl<'c> Payload<'c> {
     ///
     /// # Errors
     /// [`Misuse::not_text_or_data`]
-    pub fn of(env: Env<'c>, value: Value<'c>) -> Result<Self, Misuse> {
+    pub(crate) fn of(env: Env<'c>, value: Value<'c>) -> Result<Self, Misuse> {
         let mut text = Vec::new();
         if env.type_of(value) == Type::String && env.append_string(value, &mut text) {
             return Ok(Self { env, value, length: text.len(), text: Some(text) });
@@ -147,12 +147,12 @@ impl<'c> Payload<'c> {
 
     /// How many bytes there are.
     #[must_use]
-    pub const fn length(&self) -> usize {
+    pub(crate) const fn length(&self) -> usize {
         self.length
     }
 
     /// Appends some of the bytes to `target`; fewer if there are not that many.
-    pub fn append(&self, part: &Range<usize>, target: &mut Vec<u8>) {
+    pub(crate) fn append(&self, part: &Range<usize>, target: &mut Vec<u8>) {
         let within = |length: usize| part.start.min(length)..part.end.min(length);
         match &self.text {
             Some(text) => target.extend_from_slice(&text[within(text.len())]),

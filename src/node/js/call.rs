@@ -10,10 +10,10 @@ use super::misuse::Misuse;
 use super::value::Value;
 
 /// What a native function does.
-pub type Body<S> = for<'c> fn(&Call<'c, S>) -> Result<Value<'c>, Misuse>;
+pub(super) type Body<S> = for<'c> fn(&Call<'c, S>) -> Result<Value<'c>, Misuse>;
 
 /// A native function.
-pub struct Native<S: 'static> {
+pub(crate) struct Native<S: 'static> {
     pub(super) name: &'static str,
     pub(super) arguments: usize,
     pub(super) body: Body<S>,
@@ -26,17 +26,17 @@ impl<S> Native<S> {
     /// When these are more than [`MAX_ARGUMENTS`], the number that a call reads: the others would be cut off, and be taken
     /// for arguments that were left out. The table of functions is a constant, so such a function does not even compile.
     #[must_use]
-    pub const fn new(name: &'static str, arguments: usize, body: Body<S>) -> Self {
+    pub(crate) const fn new(name: &'static str, arguments: usize, body: Body<S>) -> Self {
         assert!(arguments <= MAX_ARGUMENTS, "a native function takes too many arguments: pass an array");
         Self { name, arguments, body }
     }
 }
 
 /// The most arguments a native function takes: so many are read with every call.
-pub const MAX_ARGUMENTS: usize = 8;
+pub(super) const MAX_ARGUMENTS: usize = 8;
 
 /// One call from JavaScript. `S` is the state that the functions of a load share.
-pub struct Call<'c, S> {
+pub(crate) struct Call<'c, S> {
     pub(super) env: Env<'c>,
     pub(super) arguments: [sys::napi_value; MAX_ARGUMENTS],
     pub(super) count: usize,
@@ -48,7 +48,7 @@ pub struct Call<'c, S> {
 impl<'c, S> Call<'c, S> {
     /// The Node-API environment.
     #[must_use]
-    pub const fn env(&self) -> Env<'c> {
+    pub(crate) const fn env(&self) -> Env<'c> {
         self.env
     }
 
@@ -56,13 +56,13 @@ impl<'c, S> Call<'c, S> {
     ///
     /// # Errors
     /// [`Misuse::bug`] if it is held already.
-    pub fn state(&self) -> Result<RefMut<'c, S>, Misuse> {
+    pub(crate) fn state(&self) -> Result<RefMut<'c, S>, Misuse> {
         self.state.try_borrow_mut().map_err(|_| Misuse::bug())
     }
 
     /// Number of arguments passed.
     #[must_use]
-    pub const fn count(&self) -> usize {
+    pub(crate) const fn count(&self) -> usize {
         self.count
     }
 
@@ -71,20 +71,20 @@ impl<'c, S> Call<'c, S> {
     /// # Panics
     /// When the function has not declared that many, which is a bug: it becomes an exception of the first call.
     #[must_use]
-    pub fn argument(&self, index: usize) -> Value<'c> {
+    pub(crate) fn argument(&self, index: usize) -> Value<'c> {
         assert!(index < self.declared, "argument {index} of a function that declares {}", self.declared);
         Value::of(if index < self.count { self.arguments[index] } else { ptr::null_mut() })
     }
 
     /// A number argument that `lib/` vouches for; NaN if it is none.
     #[must_use]
-    pub fn number(&self, index: usize) -> f64 {
+    pub(crate) fn number(&self, index: usize) -> f64 {
         self.env.number(self.argument(index)).unwrap_or(f64::NAN)
     }
 
     /// Whether an argument is truthy.
     #[must_use]
-    pub fn truthy(&self, index: usize) -> bool {
+    pub(crate) fn truthy(&self, index: usize) -> bool {
         self.env.truthy(self.argument(index))
     }
 }

@@ -14,7 +14,7 @@ use super::value::{Type, Value};
 
 /// The running callback's environment.
 #[derive(Clone, Copy)]
-pub struct Env<'c> {
+pub(crate) struct Env<'c> {
     raw: sys::napi_env,
     /// Bound to the callback, and to its thread.
     callback: PhantomData<(&'c (), *mut ())>,
@@ -31,7 +31,7 @@ impl<'c> Env<'c> {
 
     /// The type of a value.
     #[must_use]
-    pub fn type_of(self, value: Value<'_>) -> Type {
+    pub(crate) fn type_of(self, value: Value<'_>) -> Type {
         if value.is_absent() {
             return Type::Nothing;
         }
@@ -48,7 +48,7 @@ impl<'c> Env<'c> {
 
     /// The value as a number, if it is one.
     #[must_use]
-    pub fn number(self, value: Value<'_>) -> Option<f64> {
+    pub(crate) fn number(self, value: Value<'_>) -> Option<f64> {
         let mut number = 0.0;
         let status = node_api!(napi_get_value_double(self.raw, value.raw(), &raw mut number));
         (status == sys::Status::napi_ok).then_some(number)
@@ -56,7 +56,7 @@ impl<'c> Env<'c> {
 
     /// Whether a value is truthy. Runs no JavaScript.
     #[must_use]
-    pub fn truthy(self, value: Value<'_>) -> bool {
+    pub(crate) fn truthy(self, value: Value<'_>) -> bool {
         let mut truth = false;
         if value.is_absent()
             || node_api!(napi_get_value_bool(self.raw, value.raw(), &raw mut truth)) == sys::Status::napi_ok
@@ -71,7 +71,7 @@ impl<'c> Env<'c> {
     }
 
     /// Appends a string as UTF-8 to `target`. Returns whether the value is a string.
-    pub fn append_string(self, value: Value<'_>, target: &mut Vec<u8>) -> bool {
+    pub(crate) fn append_string(self, value: Value<'_>, target: &mut Vec<u8>) -> bool {
         if value.is_absent() {
             return false;
         }
@@ -109,7 +109,7 @@ impl<'c> Env<'c> {
 
     /// A string from UTF-8. Invalid sequences become U+FFFD.
     #[must_use]
-    pub fn string(self, text: &[u8]) -> Value<'c> {
+    pub(crate) fn string(self, text: &[u8]) -> Value<'c> {
         let mut value = ptr::null_mut();
         let pointer = text.as_ptr().cast::<c_char>();
         node_api!(napi_create_string_utf8(self.raw, pointer, length_of(text), &raw mut value));
@@ -118,7 +118,7 @@ impl<'c> Env<'c> {
 
     /// A string from ISO 8859-1.
     #[must_use]
-    pub fn latin1(self, text: &[u8]) -> Value<'c> {
+    pub(crate) fn latin1(self, text: &[u8]) -> Value<'c> {
         let mut value = ptr::null_mut();
         let pointer = text.as_ptr().cast::<c_char>();
         node_api!(napi_create_string_latin1(self.raw, pointer, length_of(text), &raw mut value));
@@ -127,7 +127,8 @@ impl<'c> Env<'c> {
 
     /// A number.
     #[must_use]
-    pub fn from_number(self, number: f64) -> Value<'c> {
+    #[expect(clippy::wrong_self_convention, reason = "what is made is a value of JavaScript")]
+    pub(crate) fn from_number(self, number: f64) -> Value<'c> {
         let mut value = ptr::null_mut();
         node_api!(napi_create_double(self.raw, number, &raw mut value));
         Value::of(value)
@@ -135,7 +136,8 @@ impl<'c> Env<'c> {
 
     /// A BigInt.
     #[must_use]
-    pub fn from_u64(self, number: u64) -> Value<'c> {
+    #[expect(clippy::wrong_self_convention, reason = "what is made is a value of JavaScript")]
+    pub(crate) fn from_u64(self, number: u64) -> Value<'c> {
         let mut value = ptr::null_mut();
         node_api!(napi_create_bigint_uint64(self.raw, number, &raw mut value));
         Value::of(value)
@@ -143,7 +145,8 @@ impl<'c> Env<'c> {
 
     /// A boolean.
     #[must_use]
-    pub fn from_bool(self, truth: bool) -> Value<'c> {
+    #[expect(clippy::wrong_self_convention, reason = "what is made is a value of JavaScript")]
+    pub(crate) fn from_bool(self, truth: bool) -> Value<'c> {
         let mut value = ptr::null_mut();
         node_api!(napi_get_boolean(self.raw, truth, &raw mut value));
         Value::of(value)
@@ -151,7 +154,7 @@ impl<'c> Env<'c> {
 
     /// An array.
     #[must_use]
-    pub fn array(self, items: impl IntoIterator<Item = Value<'c>>) -> Value<'c> {
+    pub(crate) fn array(self, items: impl IntoIterator<Item = Value<'c>>) -> Value<'c> {
         let mut array = ptr::null_mut();
         node_api!(napi_create_array(self.raw, &raw mut array));
         for (index, item) in (0..).zip(items) {
@@ -164,7 +167,7 @@ impl<'c> Env<'c> {
 
     /// A frozen object of these properties.
     #[must_use]
-    pub fn frozen<'n>(self, properties: impl IntoIterator<Item = (&'n str, Value<'c>)>) -> Value<'c> {
+    pub(crate) fn frozen<'n>(self, properties: impl IntoIterator<Item = (&'n str, Value<'c>)>) -> Value<'c> {
         let mut object = ptr::null_mut();
         node_api!(napi_create_object(self.raw, &raw mut object));
         for (name, value) in properties {
@@ -177,7 +180,7 @@ impl<'c> Env<'c> {
 
     /// The element of an array that `lib/` made; absent if there is none.
     #[must_use]
-    pub fn element(self, array: Value<'_>, index: u32) -> Value<'c> {
+    pub(crate) fn element(self, array: Value<'_>, index: u32) -> Value<'c> {
         let mut value = ptr::null_mut();
         if !array.is_absent() {
             node_api!(napi_get_element(self.raw, array.raw(), index, &raw mut value));
@@ -187,7 +190,7 @@ impl<'c> Env<'c> {
 
     /// Reports an exception that nobody caught: 'uncaughtException', as Node does for a throwing event handler. Runs
     /// JavaScript.
-    pub fn report_uncaught(self, error: Value<'_>) {
+    pub(crate) fn report_uncaught(self, error: Value<'_>) {
         node_api!(napi_fatal_exception(self.raw, error.raw()));
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Which constructor the exception has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub(crate) enum Class {
     /// `Error`
     Error,
     /// `TypeError`
@@ -15,7 +15,7 @@ pub enum Class {
 
 /// A call that cannot be carried out. Never depends on what the peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misuse {
+pub(crate) struct Misuse {
     /// The constructor.
     pub class: Class,
     /// The `code` property.
@@ -32,7 +32,7 @@ impl Misuse {
 
     /// An argument that is neither text nor data.
     #[must_use]
-    pub const fn not_text_or_data() -> Self {
+    pub(crate) const fn not_text_or_data() -> Self {
         Self::fixed(
             Class::TypeError,
             "ERR_INVALID_ARG_TYPE",
@@ -42,7 +42,7 @@ impl Misuse {
 
     /// Fewer arguments than the function needs.
     #[must_use]
-    pub fn missing_args(needed: usize) -> Self {
+    pub(crate) fn missing_args(needed: usize) -> Self {
         Self {
             class: Class::TypeError,
             code: "ERR_MISSING_ARGS",
@@ -52,37 +52,37 @@ impl Misuse {
 
     /// An argument of the wrong type; `what` says which and what it has to be.
     #[must_use]
-    pub fn invalid_type(what: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn invalid_type(what: impl Into<Cow<'static, str>>) -> Self {
         Self { class: Class::TypeError, code: "ERR_INVALID_ARG_TYPE", message: what.into() }
     }
 
     /// An argument of the right type that makes no sense; `what` says which and why.
     #[must_use]
-    pub fn invalid_value(what: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn invalid_value(what: impl Into<Cow<'static, str>>) -> Self {
         Self { class: Class::TypeError, code: "ERR_INVALID_ARG_VALUE", message: what.into() }
     }
 
     /// A number outside its range; `what` says which and what the range is.
     #[must_use]
-    pub fn out_of_range(what: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn out_of_range(what: impl Into<Cow<'static, str>>) -> Self {
         Self { class: Class::RangeError, code: "ERR_OUT_OF_RANGE", message: what.into() }
     }
 
     /// A call at the wrong moment.
     #[must_use]
-    pub fn invalid_state(what: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn invalid_state(what: impl Into<Cow<'static, str>>) -> Self {
         Self { class: Class::Error, code: "ERR_INVALID_STATE", message: what.into() }
     }
 
     /// The system refused; `code` is that of the system.
     #[must_use]
-    pub fn system(code: &'static str, what: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn system(code: &'static str, what: impl Into<Cow<'static, str>>) -> Self {
         Self { class: Class::Error, code, message: what.into() }
     }
 
     /// A bug in the addon, caught at the border.
     #[must_use]
-    pub const fn bug() -> Self {
+    pub(crate) const fn bug() -> Self {
         Self::fixed(Class::Error, "ERR_INTERNAL", "This is a bug in ferrows; the call had no effect.")
     }
 }

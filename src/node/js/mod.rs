@@ -22,14 +22,15 @@ mod task;
 mod threadsafe_function;
 mod value;
 
-pub use arguments::{FromNumber, Range};
-pub use buffer::Payload;
-pub use call::{Call, Native};
-pub use env::Env;
-pub use misuse::{Class, Misuse};
-pub use module::{Teardown, register};
-pub use reference::Reference;
-pub use registers::{RegisterName, Registers};
-pub use task::spawn;
-pub use threadsafe_function::ThreadsafeFunction;
-pub use value::{Type, Value};
+pub(crate) use arguments::{FromNumber, Range};
+pub(crate) use buffer::Payload;
+pub(crate) use call::{Call, Native};
+pub(crate) use env::Env;
+pub(crate) use misuse::{Class, Misuse};
+pub(crate) use module::Teardown;
+#[cfg(not(any(test, fuzzing)))]
+pub(crate) use module::register;
+pub(crate) use registers::{RegisterName, Registers};
+pub(crate) use task::spawn;
+pub(crate) use threadsafe_function::ThreadsafeFunction;
+pub(crate) use value::{Type, Value};

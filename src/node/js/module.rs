@@ -18,7 +18,7 @@ use super::node_api::node_api;
 use super::value::Value;
 
 /// The state that the functions of a load share.
-pub trait Teardown: Default + 'static {
+pub(crate) trait Teardown: Default + 'static {
     /// Gives up what the state owns. The environment ends, or nobody can call the functions any more: no JavaScript runs,
     /// and none will. Called once.
     fn tear_down(&mut self);
@@ -33,7 +33,7 @@ struct Binding<S: Teardown> {
 }
 
 /// Makes a state for this load of the addon and puts its functions on `exports`.
-pub fn register<S: Teardown>(env: &napi::Env, exports: &Object<'_>, natives: &[Native<S>]) {
+pub(crate) fn register<S: Teardown>(env: &napi::Env, exports: &Object<'_>, natives: &[Native<S>]) {
     let (env, exports) = (env.raw(), exports.raw());
     let load = Rc::new(Load { env, state: RefCell::<S>::default(), awaits_end: Cell::new(true) });
     // The hook is removed before the load is freed, so what it points to is there.

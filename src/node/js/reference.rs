@@ -12,7 +12,7 @@ use super::value::Value;
 
 /// Keeps a value alive until it is dropped, on the thread of its environment.
 #[derive(Debug)]
-pub struct Reference {
+pub(crate) struct Reference {
     env: sys::napi_env,
     raw: sys::napi_ref,
 }
@@ -20,7 +20,7 @@ pub struct Reference {
 impl Reference {
     /// Keeps `value`, which must be an object, alive. It must not refer to what is to be collected while this is kept.
     #[must_use]
-    pub fn new(env: Env<'_>, value: Value<'_>) -> Option<Self> {
+    pub(crate) fn new(env: Env<'_>, value: Value<'_>) -> Option<Self> {
         let mut raw = ptr::null_mut();
         let status = node_api!(napi_create_reference(env.raw(), value.raw(), 1, &raw mut raw));
         (status == sys::Status::napi_ok).then_some(Self { env: env.raw(), raw })

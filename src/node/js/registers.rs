@@ -15,7 +15,7 @@ use super::reference::Reference;
 use super::value::Value;
 
 /// The names of registers.
-pub trait RegisterName: Copy {
+pub(crate) trait RegisterName: Copy {
     /// Number of registers.
     const COUNT: usize;
 
@@ -26,7 +26,7 @@ pub trait RegisterName: Copy {
 /// Numbers that accompany an event on its way to JavaScript: a `Float64Array` that `lib/` made and both sides
 /// use. Writing to it costs a store, where a JavaScript number costs a call.
 #[derive(Debug)]
-pub struct Registers<N> {
+pub(crate) struct Registers<N> {
     data: *mut f64,
     /// Keeps the memory alive.
     _array: Option<Reference>,
@@ -44,7 +44,7 @@ impl<N: RegisterName> Registers<N> {
     ///
     /// # Errors
     /// When it is no `Float64Array` with an element for each register.
-    pub fn new(env: Env<'_>, value: Value<'_>) -> Result<Self, Misuse> {
+    pub(crate) fn new(env: Env<'_>, value: Value<'_>) -> Result<Self, Misuse> {
         let memory = env.memory_of(value);
         let fits = |memory: &Memory| {
             memory.length == N::COUNT * size_of::<f64>() && memory.data.cast::<f64>().is_aligned()
@@ -57,12 +57,12 @@ impl<N: RegisterName> Registers<N> {
     }
 
     /// Lets go of the array: nothing is set any more.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         *self = Self::default();
     }
 
     /// Sets one register.
-    pub fn set(&mut self, register: N, value: f64) {
+    pub(crate) fn set(&mut self, register: N, value: f64) {
         let position = register.position();
         assert!(position < N::COUNT, "a register that there is");
         if !self.data.is_null() {

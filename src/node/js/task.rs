@@ -11,7 +11,7 @@ use super::value::Value;
 ///
 /// # Errors
 /// [`Misuse::bug`] if Node takes no work any more.
-pub fn spawn<'c, T: Task + 'c>(env: Env<'c>, task: T) -> Result<Value<'c>, Misuse>
+pub(crate) fn spawn<'c, T: Task + 'c>(env: Env<'c>, task: T) -> Result<Value<'c>, Misuse>
 where
     T::JsValue: ToNapiValue + TypeName,
 {

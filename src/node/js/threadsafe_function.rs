@@ -15,7 +15,7 @@ use super::value::Value;
 ///
 /// It keeps neither Node nor the function of JavaScript alive, unless told to: a load of the addon that nobody uses any
 /// more, and in which nothing happens, is to be collected with all that it has.
-pub struct ThreadsafeFunction {
+pub(crate) struct ThreadsafeFunction {
     raw: sys::napi_threadsafe_function,
     /// What is called. Freed by [`forget_bell`].
     function: sys::napi_ref,
@@ -30,7 +30,7 @@ unsafe impl Sync for ThreadsafeFunction {}
 impl ThreadsafeFunction {
     /// Makes one that calls `function` without arguments. `resource` is what it is to `async_hooks`.
     #[must_use]
-    pub fn new(env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> Option<Self> {
+    pub(crate) fn new(env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> Option<Self> {
         let name = env.string(b"ferrows");
         let mut reference = ptr::null_mut();
         if node_api!(napi_create_reference(env.raw(), function.raw(), 0, &raw mut reference))
@@ -61,13 +61,13 @@ impl ThreadsafeFunction {
     }
 
     /// Schedules the call.
-    pub fn call(&self) {
+    pub(crate) fn call(&self) {
         let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
         node_api!(napi_call_threadsafe_function(self.raw, ptr::null_mut(), mode));
     }
 
     /// Whether Node stays alive for it.
-    pub fn keep_alive(&self, env: Env<'_>, alive: bool) {
+    pub(crate) fn keep_alive(&self, env: Env<'_>, alive: bool) {
         if alive {
             node_api!(napi_ref_threadsafe_function(env.raw(), self.raw));
         } else {
@@ -76,7 +76,7 @@ impl ThreadsafeFunction {
     }
 
     /// Whether the function of JavaScript, and with it all that it needs, stays alive for it. To be told changes only.
-    pub fn hold(&self, env: Env<'_>, held: bool) {
+    pub(crate) fn hold(&self, env: Env<'_>, held: bool) {
         let mut count = 0;
         if held {
             node_api!(napi_reference_ref(env.raw(), self.function, &raw mut count));
@@ -86,7 +86,7 @@ impl ThreadsafeFunction {
     }
 
     /// Gives it up.
-    pub fn release(self) {
+    pub(crate) fn release(self) {
         let mode = sys::ThreadsafeFunctionReleaseMode::abort;
         node_api!(napi_release_threadsafe_function(self.raw, mode));
     }

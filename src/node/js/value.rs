@@ -7,14 +7,14 @@ use napi_sys as sys;
 
 /// A JavaScript value that lives as long as the running callback.
 #[derive(Clone, Copy)]
-pub struct Value<'c> {
+pub(crate) struct Value<'c> {
     raw: sys::napi_value,
     callback: PhantomData<(&'c (), *mut ())>,
 }
 
 impl Value<'_> {
     /// `undefined`, as a return value.
-    pub const UNDEFINED: Self = Self { raw: ptr::null_mut(), callback: PhantomData };
+    pub(crate) const UNDEFINED: Self = Self { raw: ptr::null_mut(), callback: PhantomData };
 
     pub(super) const fn of(raw: sys::napi_value) -> Self {
         Self { raw, callback: PhantomData }
@@ -26,14 +26,14 @@ impl Value<'_> {
 
     /// Whether the argument was not passed at all.
     #[must_use]
-    pub const fn is_absent(self) -> bool {
+    pub(crate) const fn is_absent(self) -> bool {
         self.raw.is_null()
     }
 }
 
 /// What `typeof` says, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
+pub(crate) enum Type {
     /// Absent, `undefined` or `null`.
     Nothing,
     /// `number`

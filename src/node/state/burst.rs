@@ -3,7 +3,7 @@
 
 /// What the handler that sent last has sent.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Burst {
+pub(crate) struct Burst {
     /// How often JavaScript had asked for an event at that time: the same as long as the handler runs.
     asked: u64,
     /// Bytes, frame headers at their shortest included.
@@ -14,7 +14,7 @@ pub struct Burst {
 
 impl Burst {
     /// Counts a payload that is accepted now. Returns whether the burst has just become a long one.
-    pub fn add(&mut self, length: u64, asked: u64) -> bool {
+    pub(crate) fn add(&mut self, length: u64, asked: u64) -> bool {
         if self.asked != asked {
             *self = Self { asked, ..Self::default() };
         }
@@ -27,7 +27,7 @@ impl Burst {
     /// Bytes beyond what one handler may send before it counts as waiting, wherever it is by then. Never more than were
     /// sent; 0 once the handler has returned.
     #[must_use]
-    pub fn excess(&self, asked: u64) -> u64 {
+    pub(crate) fn excess(&self, asked: u64) -> u64 {
         if self.asked == asked { self.weight.saturating_sub(ALLOWANCE).min(self.sent) } else { 0 }
     }
 }

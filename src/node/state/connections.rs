@@ -7,7 +7,7 @@ use crate::node::state::handles::{Handle, Table};
 
 /// The connections that JavaScript was told of. Empty, and looked at without cost, while no app has a filter.
 #[derive(Debug, Default)]
-pub struct Connections {
+pub(crate) struct Connections {
     table: Table<Connection>,
     handles: HashMap<ConnectionId, Handle>,
     /// Those that were closed here and whose worker may not know yet: requests of theirs may be under way.
@@ -24,24 +24,24 @@ struct Connection {
 impl Connections {
     /// Whether requests of this connection are not to be handled any more.
     #[must_use]
-    pub fn refuses(&self, id: ConnectionId) -> bool {
+    pub(crate) fn refuses(&self, id: ConnectionId) -> bool {
         !self.refused.is_empty() && self.refused.contains(&id)
     }
 
     /// Those that end together with an app.
-    pub fn of(&self, app: AppId) -> impl Iterator<Item = Handle> {
+    pub(crate) fn of(&self, app: AppId) -> impl Iterator<Item = Handle> {
         self.table.iter().filter(move |(_, it)| app.covers(it.app)).map(|(handle, _)| handle)
     }
 
     /// Enters a connection. `None` if there are 2^24 already.
-    pub fn insert(&mut self, id: ConnectionId, app: AppId) -> Option<Handle> {
+    pub(crate) fn insert(&mut self, id: ConnectionId, app: AppId) -> Option<Handle> {
         let handle = self.table.insert(Connection { id, app }).ok()?;
         self.handles.insert(id, handle);
         Some(handle)
     }
 
     /// A connection is over. Returns whether it was there.
-    pub fn remove(&mut self, handle: Handle) -> bool {
+    pub(crate) fn remove(&mut self, handle: Handle) -> bool {
         let Some(connection) = self.table.remove(handle) else { return false };
         self.handles.remove(&connection.id);
         self.refused.remove(&connection.id);
@@ -50,12 +50,12 @@ impl Connections {
 
     /// The handle of a connection.
     #[must_use]
-    pub fn find(&self, id: ConnectionId) -> Option<Handle> {
+    pub(crate) fn find(&self, id: ConnectionId) -> Option<Handle> {
         self.handles.get(&id).copied()
     }
 
     /// Requests of this connection are not handled any more. Returns its id; `None` if it is over.
-    pub fn refuse(&mut self, handle: Handle) -> Option<ConnectionId> {
+    pub(crate) fn refuse(&mut self, handle: Handle) -> Option<ConnectionId> {
         let id = self.table.get(handle)?.id;
         self.refused.insert(id);
         Some(id)

@@ -11,7 +11,7 @@ use crate::node::state::handles::{Handle, Table};
 
 /// See the top of the file.
 #[derive(Debug, Default)]
-pub struct Connects {
+pub(crate) struct Connects {
     under_way: Table<Connect>,
     /// How many there have been, to spread them over the workers.
     count: usize,
@@ -19,7 +19,7 @@ pub struct Connects {
 
 /// One connect.
 #[derive(Debug)]
-pub struct Connect {
+pub(crate) struct Connect {
     /// Who makes the connection.
     pub worker: WorkerId,
     /// The options of the WebSocket, which gets them when it opens.
@@ -31,12 +31,12 @@ pub struct Connect {
 impl Connects {
     /// Whether none is under way.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 
     /// Who makes the next connection, of so many workers: they take turns.
-    pub fn next_worker(&mut self, workers: usize) -> WorkerId {
+    pub(crate) fn next_worker(&mut self, workers: usize) -> WorkerId {
         self.count = self.count.wrapping_add(1);
         // There are at most 64 workers.
         WorkerId(u8::try_from(self.count % workers).unwrap_or(0))
@@ -46,13 +46,13 @@ impl Connects {
     ///
     /// # Errors
     /// There are 2^24 already.
-    pub fn insert(&mut self, connect: Connect) -> Result<Handle, Misuse> {
+    pub(crate) fn insert(&mut self, connect: Connect) -> Result<Handle, Misuse> {
         let handle = self.under_way.insert(connect);
         handle.map_err(|_| Misuse::invalid_state("too many connects are under way"))
     }
 
     /// A connect has ended, or is given up. `None` if it was given up before.
-    pub fn remove(&mut self, connect: Handle) -> Option<Connect> {
+    pub(crate) fn remove(&mut self, connect: Handle) -> Option<Connect> {
         self.under_way.remove(connect)
     }
 }

@@ -13,7 +13,7 @@ use crate::node::state::handles::Handle;
 
 /// See the top of the file.
 #[derive(Debug, Default)]
-pub struct Dispatcher {
+pub(crate) struct Dispatcher {
     /// The current batch, its worker, and the position of the next event.
     batch: Option<(WorkerId, EventBatch, usize)>,
     /// The worker to ask first for the next batch.
@@ -54,19 +54,19 @@ impl Budget {
 /// The turn of Node's loop.
 impl Dispatcher {
     /// The budget is used up: the next turn has a new one.
-    pub fn yield_turn(&mut self, workers: &mut Workers) {
+    pub(crate) fn yield_turn(&mut self, workers: &mut Workers) {
         self.budget = None;
         self.end_turn(workers);
     }
 
     /// The turn ends: commands are handed over.
-    pub fn end_turn(&mut self, workers: &mut Workers) {
+    pub(crate) fn end_turn(&mut self, workers: &mut Workers) {
         self.unflushed = 0;
         workers.end_turn();
     }
 
     /// Counts one event. Looks at the clock now and then only.
-    pub fn is_budget_used_up(&mut self, workers: &mut Workers) -> bool {
+    pub(crate) fn is_budget_used_up(&mut self, workers: &mut Workers) -> bool {
         self.unflushed += 1;
         if self.unflushed > EVENTS_PER_FLUSH {
             self.unflushed = 0;
@@ -82,28 +82,28 @@ impl Dispatcher {
 /// What is to be handled.
 impl Dispatcher {
     /// The body of this response is to be delivered.
-    pub fn deliver_body(&mut self, handle: Handle) {
+    pub(crate) fn deliver_body(&mut self, handle: Handle) {
         self.late_bodies.push_back(handle);
     }
 
     /// The next response whose body is to be delivered.
-    pub fn next_late_body(&mut self) -> Option<Handle> {
+    pub(crate) fn next_late_body(&mut self) -> Option<Handle> {
         self.late_bodies.pop_front()
     }
 
     /// The batch whose events are being handled.
     #[must_use]
-    pub fn batch(&self) -> Option<&EventBatch> {
+    pub(crate) fn batch(&self) -> Option<&EventBatch> {
         self.batch.as_ref().map(|(_, batch, _)| batch)
     }
 
     /// The same, for what is taken out of it.
-    pub fn batch_mut(&mut self) -> Option<&mut EventBatch> {
+    pub(crate) fn batch_mut(&mut self) -> Option<&mut EventBatch> {
         self.batch.as_mut().map(|(_, batch, _)| batch)
     }
 
     /// The next event, with a copy of nothing: payloads are read from the batch by the caller.
-    pub fn next_event(&mut self) -> Option<Event> {
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
         let (_, batch, position) = self.batch.as_mut()?;
         let event = batch.events.get(*position).copied()?;
         *position += 1;
@@ -112,19 +112,19 @@ impl Dispatcher {
 
     /// Events of the current batch that are still to be handled.
     #[must_use]
-    pub fn remaining(&self) -> usize {
+    pub(crate) fn remaining(&self) -> usize {
         self.batch.as_ref().map_or(0, |(_, batch, position)| batch.events.len() - position)
     }
 
     /// What the spans and slices of the current batch refer to.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.batch.as_ref().map_or(&[], |(_, batch, _)| &batch.bytes)
     }
 
     /// The next record for the listener of `setLogger`, out of those that were waiting when this last looked: new ones have
     /// to wait for their turn, behind the events of the next batch.
-    pub fn next_record(&mut self, workers: &Workers) -> Option<Record> {
+    pub(crate) fn next_record(&mut self, workers: &Workers) -> Option<Record> {
         self.records = self.records.checked_sub(1)?;
         workers.journal()?.take()
     }
@@ -134,7 +134,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// `lib/` has not called `start` yet.
-    pub fn next_batch(&mut self, workers: &Workers) -> Result<bool, Misuse> {
+    pub(crate) fn next_batch(&mut self, workers: &Workers) -> Result<bool, Misuse> {
         let threads = workers.threads()?;
         let workers = threads.pool.workers();
         if let Some((worker, batch, _)) = self.batch.take()

@@ -6,7 +6,7 @@ use crate::node::js::{Env, ThreadsafeFunction, Value};
 
 /// Schedules a turn of the dispatcher on Node's thread.
 #[derive(Default)]
-pub struct Doorbell {
+pub(crate) struct Doorbell {
     /// `None` before the first use and after the environment's end. Ringing holds the read lock, so the function cannot
     /// be released under somebody's hands.
     function: Arc<RwLock<Option<ThreadsafeFunction>>>,
@@ -18,7 +18,7 @@ pub struct Doorbell {
 
 impl Doorbell {
     /// Installs the function to be called; `resource` is what the bell is to `async_hooks`. Returns whether that worked.
-    pub fn install(&mut self, env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> bool {
+    pub(crate) fn install(&mut self, env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> bool {
         let made = ThreadsafeFunction::new(env, function, resource);
         let installed = made.is_some();
         *self.function.write().unwrap_or_else(PoisonError::into_inner) = made;
@@ -27,18 +27,18 @@ impl Doorbell {
 
     /// What a thread calls to ring.
     #[must_use]
-    pub fn ringer(&self) -> Box<dyn Fn() + Send + Sync> {
+    pub(crate) fn ringer(&self) -> Box<dyn Fn() + Send + Sync> {
         let function = Arc::clone(&self.function);
         Box::new(move || call(&function))
     }
 
     /// Rings from Node's own thread: the dispatcher gets a turn soon, whether or not there are events.
-    pub fn ring(&self) {
+    pub(crate) fn ring(&self) {
         call(&self.function);
     }
 
     /// Whether the bell keeps the process alive.
-    pub fn keep_alive(&mut self, env: Env<'_>, alive: bool) {
+    pub(crate) fn keep_alive(&mut self, env: Env<'_>, alive: bool) {
         if self.alive != alive {
             self.alive = alive;
             if let Some(function) = &*self.function.read().unwrap_or_else(PoisonError::into_inner) {
@@ -49,12 +49,12 @@ impl Doorbell {
 
     /// Whether Node is kept alive.
     #[must_use]
-    pub const fn is_alive(&self) -> bool {
+    pub(crate) const fn is_alive(&self) -> bool {
         self.alive
     }
 
     /// Keeps what the bell calls alive, although no program may refer to it any more, or lets it go.
-    pub fn hold(&mut self, env: Env<'_>, held: bool) {
+    pub(crate) fn hold(&mut self, env: Env<'_>, held: bool) {
         if self.held != held {
             self.held = held;
             if let Some(function) = &*self.function.read().unwrap_or_else(PoisonError::into_inner) {
@@ -64,7 +64,7 @@ impl Doorbell {
     }
 
     /// Silences the bell for good.
-    pub fn remove(&mut self) {
+    pub(crate) fn remove(&mut self) {
         let function = self.function.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(function) = function {
             function.release();

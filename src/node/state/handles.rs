@@ -6,7 +6,7 @@ use crate::node::js::FromNumber;
 
 /// What JavaScript holds. Fits the 53 bits of an exact JavaScript number: generation × 2^24 + slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Handle {
+pub(crate) struct Handle {
     /// Position in the table, below 2^24.
     pub slot: u32,
     /// How often the slot had been given out before, below 2^29.
@@ -16,14 +16,14 @@ pub struct Handle {
 impl Handle {
     /// The number for JavaScript.
     #[must_use]
-    pub fn to_number(self) -> f64 {
+    pub(crate) fn to_number(self) -> f64 {
         // Both factors are exact, and so is the sum: it has at most 53 bits.
         f64::from(self.generation) * f64::from(SLOTS) + f64::from(self.slot)
     }
 
     /// The handle of a number, `None` if no handle has it.
     #[must_use]
-    pub fn from_number(number: f64) -> Option<Self> {
+    pub(crate) fn from_number(number: f64) -> Option<Self> {
         // The cast saturates and cuts off; what it does not give back unchanged is no handle. (`fract` is a library call
         // on the processors that releases are built for.)
         let bits = number as u64;
@@ -44,7 +44,7 @@ impl FromNumber for Handle {
 
 /// A table of what handles name.
 #[derive(Debug)]
-pub struct Table<T> {
+pub(crate) struct Table<T> {
     entries: Vec<Entry<T>>,
     /// Empty slots, last used first.
     free: Vec<u32>,
@@ -69,7 +69,7 @@ impl<T> Table<T> {
     ///
     /// # Errors
     /// The value.
-    pub fn insert(&mut self, value: T) -> Result<Handle, T> {
+    pub(crate) fn insert(&mut self, value: T) -> Result<Handle, T> {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None if self.entries.len() < SLOTS as usize => {
@@ -85,20 +85,20 @@ impl<T> Table<T> {
     }
 
     /// What the handle names.
-    pub fn get(&self, handle: Handle) -> Option<&T> {
+    pub(crate) fn get(&self, handle: Handle) -> Option<&T> {
         let entry = self.entries.get(handle.slot as usize)?;
         if entry.generation == handle.generation { entry.value.as_ref() } else { None }
     }
 
     /// What the handle names, to be changed.
-    pub fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
         let entry = self.entries.get_mut(handle.slot as usize)?;
         if entry.generation == handle.generation { entry.value.as_mut() } else { None }
     }
 
     /// Takes a value out; its handle is refused from now on. A slot whose generations are used up is not given out any
     /// more, so that no handle ever names two things.
-    pub fn remove(&mut self, handle: Handle) -> Option<T> {
+    pub(crate) fn remove(&mut self, handle: Handle) -> Option<T> {
         let entry = self.entries.get_mut(handle.slot as usize)?;
         if entry.generation != handle.generation {
             return None;
@@ -114,18 +114,18 @@ impl<T> Table<T> {
 
     /// Number of values.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.count
     }
 
     /// Whether there are none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// All values with their handles.
-    pub fn iter(&self) -> impl Iterator<Item = (Handle, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Handle, &T)> {
         (0..).zip(&self.entries).filter_map(|(slot, entry)| {
             let handle = Handle { slot, generation: entry.generation };
             entry.value.as_ref().map(|value| (handle, value))

@@ -7,18 +7,18 @@ use crate::node::state::handles::{Handle, Table};
 
 /// See the top of the file.
 #[derive(Debug, Default)]
-pub struct Handshakes {
+pub(crate) struct Handshakes {
     waiting: Table<ConnectionId>,
 }
 
 impl Handshakes {
     /// A handshake waits for an answer. `None` if 2^24 do, and this one cannot.
-    pub fn insert(&mut self, connection: ConnectionId) -> Option<Handle> {
+    pub(crate) fn insert(&mut self, connection: ConnectionId) -> Option<Handle> {
         self.waiting.insert(connection).ok()
     }
 
     /// JavaScript was asked: the handshake goes on, unless it is over by now.
-    pub fn resume(&mut self, handle: Handle, workers: &mut Workers) {
+    pub(crate) fn resume(&mut self, handle: Handle, workers: &mut Workers) {
         if let Some(connection) = self.waiting.remove(handle) {
             workers.push(connection.worker, Command::ResumeHandshake { connection });
         }

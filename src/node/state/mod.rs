@@ -1,23 +1,23 @@
 //! What Node's thread owns, in parts. Each has its own methods and knows nothing of the environment that composes them:
 //! whoever calls a method sees from its arguments which other part it needs.
 
-pub mod apps;
-pub mod burst;
-pub mod connections;
-pub mod connects;
-pub mod dispatcher;
-pub mod doorbell;
-pub mod handles;
-pub mod handshakes;
-pub mod live;
-pub mod notices;
-pub mod open_files;
-pub mod outgoing;
-pub mod pending;
-pub mod prepared_head;
-pub mod pubsub;
-pub mod routes;
-pub mod shutdowns;
-pub mod store;
-pub mod topics;
-pub mod workers;
+pub(crate) mod apps;
+pub(crate) mod burst;
+pub(crate) mod connections;
+pub(crate) mod connects;
+pub(crate) mod dispatcher;
+pub(crate) mod doorbell;
+pub(crate) mod handles;
+pub(crate) mod handshakes;
+pub(crate) mod live;
+pub(crate) mod notices;
+pub(crate) mod open_files;
+pub(crate) mod outgoing;
+pub(crate) mod pending;
+pub(crate) mod prepared_head;
+pub(crate) mod pubsub;
+pub(crate) mod routes;
+pub(crate) mod shutdowns;
+pub(crate) mod store;
+pub(crate) mod topics;
+pub(crate) mod workers;

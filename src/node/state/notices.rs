@@ -18,7 +18,7 @@ impl Subjects {
 }
 
 /// Whether nobody in this process has asked so before.
-pub fn is_new(subject: Vec<u8>) -> bool {
+pub(crate) fn is_new(subject: Vec<u8>) -> bool {
     SUBJECTS.lock().unwrap_or_else(PoisonError::into_inner).is_new(subject)
 }
 

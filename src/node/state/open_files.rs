@@ -8,7 +8,7 @@ use crate::node::state::handles::{Handle, Table};
 
 /// See the top of the file.
 #[derive(Default)]
-pub struct Files {
+pub(crate) struct Files {
     table: Table<Arc<OpenFile>>,
     by_identity: HashMap<(u64, u64), Weak<OpenFile>>,
 }
@@ -16,12 +16,12 @@ pub struct Files {
 impl Files {
     /// The file of a handle.
     #[must_use]
-    pub fn get(&self, handle: Handle) -> Option<Arc<OpenFile>> {
+    pub(crate) fn get(&self, handle: Handle) -> Option<Arc<OpenFile>> {
         self.table.get(handle).cloned()
     }
 
     /// Enters a file that was just opened. If it is open already, that one is used and this one is closed.
-    pub fn enter(&mut self, file: OpenFile) -> Option<Handle> {
+    pub(crate) fn enter(&mut self, file: OpenFile) -> Option<Handle> {
         let Some(identity) = file.metadata.identity else { return self.table.insert(Arc::new(file)).ok() };
         let known = self.by_identity.get(&identity).and_then(Weak::upgrade);
         let file = known.unwrap_or_else(|| {
@@ -33,7 +33,7 @@ impl Files {
     }
 
     /// Closes a file, unless somebody else sends it or it is just being read.
-    pub fn close(&mut self, handle: Handle) {
+    pub(crate) fn close(&mut self, handle: Handle) {
         let Some(identity) = self.table.remove(handle).and_then(|file| file.metadata.identity) else {
             return;
         };

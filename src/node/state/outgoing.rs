@@ -16,7 +16,7 @@ use crate::io::pool::{Handle, Pool};
 
 /// The batches being filled.
 #[derive(Debug, Default)]
-pub struct Outgoing {
+pub(crate) struct Outgoing {
     batches: Vec<CommandBatch>,
     /// Bytes sent and published to each worker since it was last waited for, its commands included.
     sent: Vec<usize>,
@@ -28,23 +28,23 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// The arena for the payload of the next command to `worker`.
-    pub fn arena(&mut self, worker: WorkerId) -> &mut Vec<u8> {
+    pub(crate) fn arena(&mut self, worker: WorkerId) -> &mut Vec<u8> {
         &mut self.batch(worker).bytes
     }
 
     /// Copies `bytes` for the next command to `worker`.
-    pub fn copy(&mut self, worker: WorkerId, bytes: &[u8]) -> Slice {
+    pub(crate) fn copy(&mut self, worker: WorkerId, bytes: &[u8]) -> Slice {
         Slice::append(self.arena(worker), bytes)
     }
 
     /// Adds a command.
-    pub fn push(&mut self, worker: WorkerId, command: Command) {
+    pub(crate) fn push(&mut self, worker: WorkerId, command: Command) {
         self.batch(worker).commands.push(command);
     }
 
     /// Counts a message sent or published to `worker`. Returns whether it is time to wait for that worker: what a program that
     /// never stops makes costs more over there, so the worker may be the slower of the two.
-    pub fn count_message(&mut self, worker: WorkerId, length: usize) -> bool {
+    pub(crate) fn count_message(&mut self, worker: WorkerId, length: usize) -> bool {
         if self.sent.len() <= worker.index() {
             self.sent.resize(worker.index() + 1, 0);
         }
@@ -66,30 +66,30 @@ impl Outgoing {
 
     /// How many commands have gathered.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.batches.iter().map(|batch| batch.commands.len()).sum()
     }
 
     /// From now on commands gather. Calls nest.
-    pub const fn hold(&mut self) {
+    pub(crate) const fn hold(&mut self) {
         self.holding += 1;
     }
 
     /// Ends one [`Self::hold`].
-    pub const fn let_go(&mut self) {
+    pub(crate) const fn let_go(&mut self) {
         self.holding = self.holding.saturating_sub(1);
     }
 
     /// Whether more has gathered for a worker than is worth keeping together. Bounds what a handler that never stops sending
     /// holds here, and keeps every arena far below the 4 GiB that a slice can name.
     #[must_use]
-    pub fn is_long(&self) -> bool {
+    pub(crate) fn is_long(&self) -> bool {
         let is_long = |batch: &CommandBatch| batch.bytes.len() >= LONG || batch.commands.len() >= MANY;
         self.batches.iter().any(is_long)
     }
 
     /// Hands over, unless commands are to gather.
-    pub fn settle(&mut self, pool: &Pool) {
+    pub(crate) fn settle(&mut self, pool: &Pool) {
         if self.holding == 0 {
             self.flush(pool);
         }
@@ -97,7 +97,7 @@ impl Outgoing {
 
     /// Hands everything over. While no thread runs nobody is connected, so whatever there is can only be meant for somebody
     /// who is gone.
-    pub fn flush(&mut self, pool: &Pool) {
+    pub(crate) fn flush(&mut self, pool: &Pool) {
         if !pool.is_running() {
             self.batches.iter_mut().for_each(CommandBatch::clear);
         }
@@ -107,7 +107,7 @@ impl Outgoing {
     }
 
     /// Hands over what has gathered for one worker.
-    pub fn hand_over(&mut self, pool: &Pool, worker: WorkerId) {
+    pub(crate) fn hand_over(&mut self, pool: &Pool, worker: WorkerId) {
         if let Some(handle) = running(pool, worker) {
             handle.downlink.push(self.batch(worker));
         }
@@ -116,7 +116,7 @@ impl Outgoing {
     /// Hands over what has gathered for the worker of `connection`, and waits until it has written what the kernel takes for
     /// that connection: not for long, and for a worker that hangs only once. Until it goes on, what it is to do counts as
     /// not done.
-    pub fn look_at(&mut self, pool: &Pool, connection: ConnectionId) {
+    pub(crate) fn look_at(&mut self, pool: &Pool, connection: ConnectionId) {
         let worker = connection.worker;
         let Some(handle) = running(pool, worker) else { return };
         if self.hangs(worker) {
@@ -129,7 +129,7 @@ impl Outgoing {
 
     /// Hands over what has gathered for `worker`, and waits until it has written what the kernel takes of it. Also for a worker
     /// that hangs, as this is what keeps the queue to it short.
-    pub fn look(&mut self, pool: &Pool, worker: WorkerId) {
+    pub(crate) fn look(&mut self, pool: &Pool, worker: WorkerId) {
         if let Some(handle) = running(pool, worker) {
             self.ask(&handle.downlink, worker, Command::Write, SENDING_PATIENCE);
         }
@@ -161,17 +161,22 @@ impl Outgoing {
 
     /// Hands everything over, a last command for each worker included, and waits until every worker has released the latch of
     /// its command, at most `patience`. Nothing while no thread runs.
-    pub fn ask_all(&mut self, pool: &Pool, question: impl Fn(Arc<Latch>) -> Command, patience: Duration) {
+    pub(crate) fn ask_all(
+        &mut self,
+        pool: &Pool,
+        question: impl Fn(Arc<Latch>) -> Command,
+        patience: Duration,
+    ) {
         if !pool.is_running() {
             return;
         }
         let latch = Arc::new(Latch::new(pool.workers().len()));
-        self.to_all(pool, || question(Arc::clone(&latch)));
+        self.push_to_all(pool, || question(Arc::clone(&latch)));
         latch.wait(patience);
     }
 
     /// Hands everything over, a last command for each worker included.
-    pub fn to_all(&mut self, pool: &Pool, make: impl Fn() -> Command) {
+    pub(crate) fn push_to_all(&mut self, pool: &Pool, make: impl Fn() -> Command) {
         for number in 0..pool.workers().len() {
             // There are at most 64 workers.
             self.push(WorkerId(u8::try_from(number).unwrap_or(u8::MAX)), make());

@@ -20,7 +20,7 @@ use crate::protocol::websocket::MessageKind;
 
 /// An event that JavaScript has not been told of.
 #[derive(Debug)]
-pub enum PendingEvent {
+pub(crate) enum PendingEvent {
     /// An upgrade made this WebSocket.
     Open(Handle),
     /// This WebSocket is closed.
@@ -83,7 +83,7 @@ impl PendingEvent {
 
 /// The events that JavaScript has not been told of, in the order in which they were caused.
 #[derive(Debug, Default)]
-pub struct Pending {
+pub(crate) struct Pending {
     events: VecDeque<PendingEvent>,
     /// Where the stack of the running turn of Node's loop begins, about.
     stack_base: usize,
@@ -96,31 +96,31 @@ pub struct Pending {
 impl Pending {
     /// How many there are: the place of the next one.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.events.len()
     }
 
     /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
     /// Node's loop has called: nothing of a program is on the stack.
-    pub fn begin_turn(&mut self) {
+    pub(crate) fn begin_turn(&mut self) {
         self.stack_base = stack_position();
         self.has_rung = false;
     }
 
     /// Adds an event. The call that causes it is about to tell it; should that fail outside of a turn of the dispatcher, a
     /// turn has to come.
-    pub fn add(&mut self, event: PendingEvent, workers: &Workers) {
+    pub(crate) fn add(&mut self, event: PendingEvent, workers: &Workers) {
         self.events.push_back(event);
         self.has_rung = self.has_rung || workers.ring();
     }
 
     /// Warns the program, unless this process has had a warning with this code about this subject.
-    pub fn warn_once(
+    pub(crate) fn warn_once(
         &mut self,
         code: &'static str,
         subject: &str,
@@ -133,7 +133,7 @@ impl Pending {
     }
 
     /// Takes the event at a place; if that is for a WebSocket of which a call has left an earlier one, that one instead.
-    pub fn take(&mut self, place: usize) -> Option<PendingEvent> {
+    pub(crate) fn take(&mut self, place: usize) -> Option<PendingEvent> {
         if self.has_left
             && let socket @ Some(_) = self.events.get(place)?.socket()
             && let Some(earlier) = self.events.range_mut(..place).find(|event| event.socket() == socket)
@@ -146,13 +146,13 @@ impl Pending {
     }
 
     /// A call leaves its events for want of stack.
-    pub const fn leave(&mut self) {
+    pub(crate) const fn leave(&mut self) {
         self.has_left = true;
     }
 
     /// Whether so much of the stack is in use that it is worth finding out how much is left.
     #[must_use]
-    pub fn is_stack_deep(&self) -> bool {
+    pub(crate) fn is_stack_deep(&self) -> bool {
         self.stack_base.saturating_sub(stack_position()) > SHALLOW_STACK
     }
 }

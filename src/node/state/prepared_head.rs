@@ -7,7 +7,7 @@ use crate::protocol::http::encode::FieldFlags;
 
 /// Status and fields, as [`HeadBytes`] has them, with bytes of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PreparedHead {
+pub(crate) struct PreparedHead {
     /// Status code, a space and the reason phrase; empty means `200 OK`.
     pub status: Vec<u8>,
     /// Complete `Name: value\r\n` lines.
@@ -18,7 +18,7 @@ pub struct PreparedHead {
 
 impl PreparedHead {
     /// Copies it for the next command to `worker`.
-    pub fn lay_out(&self, workers: &mut Workers, worker: WorkerId) -> HeadBytes {
+    pub(crate) fn lay_out(&self, workers: &mut Workers, worker: WorkerId) -> HeadBytes {
         let status = workers.copy(worker, &self.status);
         let fields = workers.copy(worker, &self.fields);
         HeadBytes { status, fields, flags: self.flags }
@@ -26,13 +26,13 @@ impl PreparedHead {
 
     /// Bytes it holds.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.status.len() + self.fields.len()
     }
 
     /// Whether there is neither a status nor a field.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }

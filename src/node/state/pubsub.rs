@@ -9,7 +9,7 @@ use crate::bridge::id::{ConnectionId, TopicId, WorkerId};
 
 /// See the top of the file.
 #[derive(Debug, Default)]
-pub struct PubSub {
+pub(crate) struct PubSub {
     /// All subscriptions.
     topics: Topics,
     /// Topics left by the last closed WebSocket, for its `subscription` handler; last one first.
@@ -17,11 +17,11 @@ pub struct PubSub {
 }
 
 /// The topics of one WebSocket, in the order of the calls until one is left.
-pub type Subscriptions = IndexSet<TopicId>;
+pub(crate) type Subscriptions = IndexSet<TopicId>;
 
 impl PubSub {
     /// Subscribes a WebSocket of an app, and has its worker told. `None` if it is subscribed already.
-    pub fn subscribe(
+    pub(crate) fn subscribe(
         &mut self,
         (app, name): (u32, Vec<u8>),
         connection: ConnectionId,
@@ -38,7 +38,7 @@ impl PubSub {
     }
 
     /// The opposite. `None` if it is not subscribed.
-    pub fn unsubscribe(
+    pub(crate) fn unsubscribe(
         &mut self,
         (app, name): (u32, &[u8]),
         connection: ConnectionId,
@@ -53,25 +53,25 @@ impl PubSub {
 
     /// Whether a topic is among those of a WebSocket.
     #[must_use]
-    pub fn is_subscribed(&self, app: u32, name: &[u8], subscriptions: &Subscriptions) -> bool {
+    pub(crate) fn is_subscribed(&self, app: u32, name: &[u8], subscriptions: &Subscriptions) -> bool {
         self.topics.find(app, name).is_some_and(|topic| subscriptions.contains(&topic))
     }
 
     /// The names of the topics of a WebSocket.
-    pub fn names(&self, subscriptions: &Subscriptions) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn names(&self, subscriptions: &Subscriptions) -> impl Iterator<Item = &[u8]> {
         subscriptions.iter().map(|topic| self.topics.name(*topic))
     }
 
     /// Number of subscribers.
     #[must_use]
-    pub fn count(&self, app: u32, name: &[u8]) -> u32 {
+    pub(crate) fn count(&self, app: u32, name: &[u8]) -> u32 {
         self.topics.find(app, name).map_or(0, |topic| self.topics.count(topic))
     }
 
     /// The topic of that name and the workers that have subscribers of it. `None` if there is none but the publisher, whose
     /// topics are `own`.
     #[must_use]
-    pub fn recipients(
+    pub(crate) fn recipients(
         &self,
         app: u32,
         name: &[u8],
@@ -84,7 +84,12 @@ impl PubSub {
 
     /// A WebSocket is closed; its worker forgets its subscriptions together with the connection. Returns the number of
     /// departures that there are to be taken, none unless they are `wanted`.
-    pub fn leave_all(&mut self, subscriptions: &Subscriptions, worker: WorkerId, wanted: bool) -> usize {
+    pub(crate) fn leave_all(
+        &mut self,
+        subscriptions: &Subscriptions,
+        worker: WorkerId,
+        wanted: bool,
+    ) -> usize {
         self.departures.clear();
         for topic in subscriptions.iter().rev() {
             let change = self.topics.unsubscribe(*topic, worker);
@@ -96,7 +101,7 @@ impl PubSub {
     }
 
     /// The next topic that the WebSocket closed last has left, in the order in which it had subscribed.
-    pub fn next_departure(&mut self) -> Option<Change> {
+    pub(crate) fn next_departure(&mut self) -> Option<Change> {
         self.departures.pop()
     }
 }

@@ -9,7 +9,7 @@ use crate::protocol::cause::CloseCause;
 
 /// A shutdown whose last connection is not gone.
 #[derive(Debug)]
-pub struct Shutdown {
+pub(crate) struct Shutdown {
     /// What the workers were told.
     order: Arc<ShutdownOrder>,
     /// The name under which JavaScript keeps the promise.
@@ -22,31 +22,31 @@ pub struct Shutdown {
 
 /// The shutdowns that are under way.
 #[derive(Debug, Default)]
-pub struct Shutdowns {
+pub(crate) struct Shutdowns {
     under_way: Vec<Shutdown>,
 }
 
 impl Shutdowns {
     /// Whether there is none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 
     /// What the connections of `app` are told, if they are to end; the first word counts.
     #[must_use]
-    pub fn order(&self, app: AppId) -> Option<&Arc<ShutdownOrder>> {
+    pub(crate) fn order(&self, app: AppId) -> Option<&Arc<ShutdownOrder>> {
         self.under_way.iter().map(|it| &it.order).find(|order| order.app.covers(app))
     }
 
     /// A shutdown begins, which so many workers have a part in. `number` is the name under which JavaScript keeps the promise.
-    pub fn begin(&mut self, order: Arc<ShutdownOrder>, workers: usize, number: f64) {
+    pub(crate) fn begin(&mut self, order: Arc<ShutdownOrder>, workers: usize, number: f64) {
         self.under_way.push(Shutdown { order, number, workers, forced: 0 });
     }
 
     /// A worker has no connection of `app` left. Returns number and forced connections of the shutdown if it was the
     /// last worker.
-    pub fn note_worker(&mut self, app: AppId, forced: u32) -> Option<(f64, u32)> {
+    pub(crate) fn note_worker(&mut self, app: AppId, forced: u32) -> Option<(f64, u32)> {
         let position = self.under_way.iter().position(|it| it.order.app == app)?;
         let shutdown = &mut self.under_way[position];
         shutdown.forced += forced;
@@ -59,7 +59,7 @@ impl Shutdowns {
     }
     /// Code and reason for the handlers of what `cause` has ended.
     #[must_use]
-    pub fn farewell(&self, app: AppId, cause: CloseCause) -> (u16, Cow<'static, str>) {
+    pub(crate) fn farewell(&self, app: AppId, cause: CloseCause) -> (u16, Cow<'static, str>) {
         let verdict = cause.verdict();
         match self.order(app) {
             Some(order) if cause == CloseCause::ServerShutdown => (order.code, order.reason.clone().into()),

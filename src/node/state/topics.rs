@@ -9,7 +9,7 @@ use crate::bridge::id::{TopicId, WorkerId};
 
 /// All topics of all apps of one environment.
 #[derive(Debug, Default)]
-pub struct Topics {
+pub(crate) struct Topics {
     by_name: HashMap<TopicName, TopicId>,
     topics: Slab<Topic>,
 }
@@ -31,7 +31,7 @@ struct Topic {
 
 /// A change of a topic, for the `subscription` handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     /// The topic's name.
     pub name: Vec<u8>,
     /// Subscribers now.
@@ -42,7 +42,7 @@ pub struct Change {
 
 impl Topics {
     /// Adds a subscriber on `worker` to a topic. Returns the topic and the number of subscribers it had.
-    pub fn subscribe(&mut self, app: u32, name: &[u8], worker: WorkerId) -> (TopicId, u32) {
+    pub(crate) fn subscribe(&mut self, app: u32, name: &[u8], worker: WorkerId) -> (TopicId, u32) {
         let key = TopicName { app, name: name.into() };
         let topics = &mut self.topics;
         let id = *self.by_name.entry(key).or_insert_with_key(|key| {
@@ -60,7 +60,7 @@ impl Topics {
     }
 
     /// Removes a subscriber on `worker` from a topic it is subscribed to.
-    pub fn unsubscribe(&mut self, id: TopicId, worker: WorkerId) -> Change {
+    pub(crate) fn unsubscribe(&mut self, id: TopicId, worker: WorkerId) -> Change {
         let topic = &mut self.topics[id.0 as usize];
         let old = topic.count();
         topic.per_worker[worker.index()] -= 1;
@@ -74,24 +74,24 @@ impl Topics {
 
     /// The topic of that name, if anybody is subscribed.
     #[must_use]
-    pub fn find(&self, app: u32, name: &[u8]) -> Option<TopicId> {
+    pub(crate) fn find(&self, app: u32, name: &[u8]) -> Option<TopicId> {
         self.by_name.get(&TopicName { app, name: name.into() }).copied()
     }
 
     /// Number of subscribers.
     #[must_use]
-    pub fn count(&self, id: TopicId) -> u32 {
+    pub(crate) fn count(&self, id: TopicId) -> u32 {
         self.topics.get(id.0 as usize).map_or(0, Topic::count)
     }
 
     /// The topic's name.
     #[must_use]
-    pub fn name(&self, id: TopicId) -> &[u8] {
+    pub(crate) fn name(&self, id: TopicId) -> &[u8] {
         self.topics.get(id.0 as usize).map_or(&[], |topic| &topic.name.name)
     }
 
     /// The workers that have subscribers of the topic.
-    pub fn workers(&self, id: TopicId) -> impl Iterator<Item = WorkerId> {
+    pub(crate) fn workers(&self, id: TopicId) -> impl Iterator<Item = WorkerId> {
         let counts = self.topics.get(id.0 as usize).map_or(&[][..], |topic| &topic.per_worker);
         (0u8..).zip(counts).filter(|(_, count)| **count > 0).map(|(number, _)| WorkerId(number))
     }

@@ -20,7 +20,7 @@ use crate::node::system::give_memory_back;
 
 /// See the top of the file.
 #[derive(Default)]
-pub struct Workers {
+pub(crate) struct Workers {
     /// How they get attention.
     doorbell: Doorbell,
     /// `None` before [`Self::start`], and after the end.
@@ -34,7 +34,7 @@ pub struct Workers {
 }
 
 /// The I/O threads and their bell.
-pub struct Threads {
+pub(crate) struct Threads {
     /// The workers.
     pub pool: Pool,
     /// Rung by them.
@@ -50,7 +50,7 @@ impl Workers {
     ///
     /// # Errors
     /// This was called before.
-    pub fn start(
+    pub(crate) fn start(
         &mut self,
         env: Env<'_>,
         function: Value<'_>,
@@ -74,7 +74,7 @@ impl Workers {
     ///
     /// # Errors
     /// `lib/` has not called `start` yet.
-    pub fn threads(&self) -> Result<&Threads, Misuse> {
+    pub(crate) fn threads(&self) -> Result<&Threads, Misuse> {
         self.threads.as_ref().ok_or_else(Misuse::bug)
     }
 
@@ -82,7 +82,7 @@ impl Workers {
     ///
     /// # Errors
     /// The system has no more of them to give.
-    pub fn run(&mut self, env: Env<'_>, count: usize) -> Result<&Pool, Misuse> {
+    pub(crate) fn run(&mut self, env: Env<'_>, count: usize) -> Result<&Pool, Misuse> {
         let threads = self.threads.as_mut().ok_or_else(Misuse::bug)?;
         threads
             .pool
@@ -94,25 +94,25 @@ impl Workers {
 
     /// Whether the threads run. Otherwise nobody is connected.
     #[must_use]
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.threads.as_ref().is_some_and(|threads| threads.pool.is_running())
     }
 
     /// Every worker there has been so far, by number.
     #[must_use]
-    pub fn all(&self) -> &[Handle] {
+    pub(crate) fn all(&self) -> &[Handle] {
         self.threads.as_ref().map_or(&[], |threads| threads.pool.workers())
     }
 
     /// The log; `None` before [`Self::start`].
     #[must_use]
-    pub fn journal(&self) -> Option<&Arc<Journal>> {
+    pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
         self.threads.as_ref().map(|threads| &threads.journal)
     }
 
     /// Keeps Node alive as long as somebody is connected, events wait to be handled, or something else is `awaited`. Ends
     /// the I/O threads when that has not been so for a while. Returns whether Node is kept alive.
-    pub fn update_liveness(&mut self, env: Env<'_>, awaited: bool) -> bool {
+    pub(crate) fn update_liveness(&mut self, env: Env<'_>, awaited: bool) -> bool {
         let workers = || self.all().iter();
         // In this order, because a worker hands over the last event of a connection before it reports it gone.
         let connected = workers().any(|worker| worker.uplink.population() > 0);
@@ -136,7 +136,7 @@ impl Workers {
     }
 
     /// A turn of the dispatcher begins: commands gather. Returns whether none went on.
-    pub const fn begin_turn(&mut self) -> bool {
+    pub(crate) const fn begin_turn(&mut self) -> bool {
         let begins = !std::mem::replace(&mut self.is_turning, true);
         if begins {
             self.outgoing.hold();
@@ -145,7 +145,7 @@ impl Workers {
     }
 
     /// The turn ends.
-    pub fn end_turn(&mut self) {
+    pub(crate) fn end_turn(&mut self) {
         self.is_turning = false;
         self.outgoing.let_go();
         self.settle();
@@ -153,7 +153,7 @@ impl Workers {
 
     /// Rings from Node's own thread: the dispatcher gets a turn soon, whether or not there are events. Nothing while one
     /// goes on, which does not end before all is done. Returns whether it rang.
-    pub fn ring(&self) -> bool {
+    pub(crate) fn ring(&self) -> bool {
         if !self.is_turning {
             self.doorbell.ring();
         }
@@ -161,7 +161,7 @@ impl Workers {
     }
 
     /// The process exits: what was sent leaves it first.
-    pub fn prepare_exit(&mut self) {
+    pub(crate) fn prepare_exit(&mut self) {
         self.wait(EXIT_PATIENCE);
         self.farewell = Some(EXIT_PATIENCE);
         if let Some(threads) = &self.threads {
@@ -170,7 +170,7 @@ impl Workers {
     }
 
     /// Sends what is queued, stops the threads, and silences the bell for good.
-    pub fn tear_down(&mut self) {
+    pub(crate) fn tear_down(&mut self) {
         self.wait(self.farewell.unwrap_or(EXIT_PATIENCE));
         if let Some(mut threads) = self.threads.take() {
             threads.pool.stop();
@@ -183,32 +183,32 @@ impl Workers {
 /// Commands on their way.
 impl Workers {
     /// From now on commands gather. Calls nest.
-    pub const fn hold(&mut self) {
+    pub(crate) const fn hold(&mut self) {
         self.outgoing.hold();
     }
 
     /// Ends one [`Self::hold`].
-    pub const fn let_go(&mut self) {
+    pub(crate) const fn let_go(&mut self) {
         self.outgoing.let_go();
     }
 
     /// The arena for the payload of the next command to `worker`.
-    pub fn arena(&mut self, worker: WorkerId) -> &mut Vec<u8> {
+    pub(crate) fn arena(&mut self, worker: WorkerId) -> &mut Vec<u8> {
         self.outgoing.arena(worker)
     }
 
     /// Copies `bytes` for the next command to `worker`.
-    pub fn copy(&mut self, worker: WorkerId, bytes: &[u8]) -> Slice {
+    pub(crate) fn copy(&mut self, worker: WorkerId, bytes: &[u8]) -> Slice {
         self.outgoing.copy(worker, bytes)
     }
 
     /// Adds a command.
-    pub fn push(&mut self, worker: WorkerId, command: Command) {
+    pub(crate) fn push(&mut self, worker: WorkerId, command: Command) {
         self.outgoing.push(worker, command);
     }
 
     /// Counts a message sent or published to `worker`, whose command was added, and waits for that worker if it is time to.
-    pub fn note_message(&mut self, worker: WorkerId, length: usize) {
+    pub(crate) fn note_message(&mut self, worker: WorkerId, length: usize) {
         if self.outgoing.count_message(worker, length)
             && let Some(threads) = &self.threads
         {
@@ -218,7 +218,7 @@ impl Workers {
 
     /// Events that wait for Node's thread and their weight in bytes, and commands that wait for a worker.
     #[must_use]
-    pub fn waiting(&self) -> (usize, usize, usize) {
+    pub(crate) fn waiting(&self) -> (usize, usize, usize) {
         let (mut events, mut weight, mut commands) = (0, 0, self.outgoing.waiting());
         for worker in self.all() {
             let (its_events, its_weight) = worker.uplink.waiting();
@@ -230,7 +230,7 @@ impl Workers {
     }
 
     /// Hands commands over, unless they are to gather.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let Some(threads) = &self.threads else { return };
         match self.farewell {
             None => self.outgoing.settle(&threads.pool),
@@ -239,14 +239,14 @@ impl Workers {
     }
 
     /// Hands commands over now.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         if let Some(threads) = &self.threads {
             self.outgoing.flush(&threads.pool);
         }
     }
 
     /// Hands over what has gathered for one worker, so that it writes while a handler goes on.
-    pub fn hand_over(&mut self, worker: WorkerId) {
+    pub(crate) fn hand_over(&mut self, worker: WorkerId) {
         if let Some(threads) = &self.threads {
             self.outgoing.hand_over(&threads.pool, worker);
         }
@@ -255,28 +255,28 @@ impl Workers {
     /// Hands commands over and waits until the worker of `connection` has written what the kernel takes of its output: from
     /// then on it is known what the peer really leaves waiting. Costs two thread hand-overs, as much as uWebSockets.js pays
     /// for a few writes.
-    pub fn look_at(&mut self, connection: ConnectionId) {
+    pub(crate) fn look_at(&mut self, connection: ConnectionId) {
         if let Some(threads) = &self.threads {
             self.outgoing.look_at(&threads.pool, connection);
         }
     }
 
     /// Hands commands over before they are too many, whether or not they are to gather.
-    pub fn flush_if_long(&mut self) {
+    pub(crate) fn flush_if_long(&mut self) {
         if self.outgoing.is_long() {
             self.flush();
         }
     }
 
     /// Hands commands over, a last one for each worker included.
-    pub fn to_all(&mut self, make: impl Fn() -> Command) {
+    pub(crate) fn push_to_all(&mut self, make: impl Fn() -> Command) {
         if let Some(threads) = &self.threads {
-            self.outgoing.to_all(&threads.pool, make);
+            self.outgoing.push_to_all(&threads.pool, make);
         }
     }
 
     /// The same, and waits until every worker has released the latch of its command, at most `patience`.
-    pub fn ask_all(&mut self, question: impl Fn(Arc<Latch>) -> Command, patience: Duration) {
+    pub(crate) fn ask_all(&mut self, question: impl Fn(Arc<Latch>) -> Command, patience: Duration) {
         if let Some(threads) = &self.threads {
             self.outgoing.ask_all(&threads.pool, question, patience);
         }
@@ -294,7 +294,7 @@ impl Workers {
 /// How many threads an app has unless it says so: one on a machine of one or two cores, at most four, because Node's thread
 /// needs a core, too.
 #[must_use]
-pub fn default_threads() -> usize {
+pub(crate) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, 4))
 }
 

@@ -7,7 +7,7 @@ use crate::node::js::Value;
 use crate::node::turn::Step;
 
 /// A worker has no connection of the app, which it was asked to tell.
-pub fn ended<'c>(environment: &mut Environment, number: u32) -> Option<Step<'c>> {
+pub(crate) fn ended<'c>(environment: &mut Environment, number: u32) -> Option<Step<'c>> {
     if !environment.apps.note_ended(number, &mut environment.workers) {
         return None;
     }
@@ -16,7 +16,7 @@ pub fn ended<'c>(environment: &mut Environment, number: u32) -> Option<Step<'c>>
 }
 
 /// A worker has no connection left of an app that is shut down, so many of which it has dropped.
-pub fn shut_down<'c>(environment: &mut Environment, app: AppId, forced: u32) -> Option<Step<'c>> {
+pub(crate) fn shut_down<'c>(environment: &mut Environment, app: AppId, forced: u32) -> Option<Step<'c>> {
     let (shutdown, forced) = environment.shutdowns.note_worker(app, forced)?;
     environment.registers.set(Register::Shutdown, shutdown);
     environment.registers.set(Register::Forced, f64::from(forced));

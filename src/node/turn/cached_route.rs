@@ -29,7 +29,7 @@ use crate::protocol::time::Timestamp;
 
 /// Answers a request of a cached route, if an answer is kept for it. Otherwise its handler is to be called, and what it
 /// answers may be kept.
-pub fn answer(environment: &mut Environment, handle: Handle, route: CachedRoute) -> bool {
+pub(crate) fn answer(environment: &mut Environment, handle: Handle, route: CachedRoute) -> bool {
     // So that however many long answers a turn produces, little of them waits here.
     environment.workers.flush_if_long();
     let Some(exchange) = environment.live.exchange(handle) else { return false };
@@ -67,7 +67,7 @@ pub fn answer(environment: &mut Environment, handle: Handle, route: CachedRoute)
 }
 
 /// A response is complete: keeps what was recorded of it, unless that is not what its first `tryEnd` announced.
-pub fn keep_recording(exchange: &mut Exchange, routes: &mut Routes) {
+pub(crate) fn keep_recording(exchange: &mut Exchange, routes: &mut Routes) {
     let Some(recording) = exchange.recording.take() else { return };
     if exchange.output.is_as_announced() {
         let head = || keepable_head(&exchange.status, &exchange.fields);

@@ -14,7 +14,7 @@ use crate::protocol::cause::Cause;
 use crate::protocol::connect::{ConnectFailure, ResponseFields};
 
 /// A worker has made a connection, or could not. Nothing if the connect was given up.
-pub fn ended<'c>(
+pub(crate) fn ended<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     client: ClientId,

@@ -11,7 +11,7 @@ use crate::node::state::handles::Handle;
 use crate::node::turn::Step;
 
 /// A connection was accepted for an app that has filters.
-pub fn opened<'c>(
+pub(crate) fn opened<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     id: ConnectionId,
@@ -29,13 +29,13 @@ pub fn opened<'c>(
 }
 
 /// A connection is closed.
-pub fn closed<'c>(environment: &mut Environment, id: ConnectionId) -> Option<Step<'c>> {
+pub(crate) fn closed<'c>(environment: &mut Environment, id: ConnectionId) -> Option<Step<'c>> {
     let handle = environment.connections.find(id)?;
     forget(environment, handle)
 }
 
 /// The connection of this handle is over.
-pub fn forget<'c>(environment: &mut Environment, handle: Handle) -> Option<Step<'c>> {
+pub(crate) fn forget<'c>(environment: &mut Environment, handle: Handle) -> Option<Step<'c>> {
     if !environment.connections.remove(handle) {
         return None;
     }

@@ -12,7 +12,7 @@ use crate::protocol::http::encode::{Framing, ResponseHead};
 use crate::protocol::http::query::query_value;
 
 /// Answers a request by the declarative response of its route.
-pub fn answer(environment: &mut Environment, handle: Handle, route: usize) {
+pub(crate) fn answer(environment: &mut Environment, handle: Handle, route: usize) {
     // So that however many long answers a turn produces, little of them waits here.
     let Environment { live, workers, routes, pending, .. } = environment;
     workers.flush_if_long();

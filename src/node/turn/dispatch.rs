@@ -15,7 +15,7 @@ use crate::node::turn::Step;
 ///
 /// # Errors
 /// `lib/` has not called `start` yet.
-pub fn next_step<'c>(environment: &mut Environment, env: Env<'c>) -> Result<Step<'c>, Misuse> {
+pub(crate) fn next_step<'c>(environment: &mut Environment, env: Env<'c>) -> Result<Step<'c>, Misuse> {
     if environment.workers.begin_turn() {
         environment.pending.begin_turn();
     }

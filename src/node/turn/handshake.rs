@@ -10,7 +10,7 @@ use crate::node::turn::Step;
 
 /// A handshake waits for a server name that was unknown to the worker. JavaScript is asked for it, unless the name has been
 /// added by now, or the app was closed.
-pub fn server_name_wanted<'c>(
+pub(crate) fn server_name_wanted<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     connection: ConnectionId,

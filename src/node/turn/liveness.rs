@@ -6,7 +6,7 @@ use crate::node::js::Env;
 
 /// Keeps Node alive as long as somebody listens or is connected, events wait to be handled, or a shutdown or a connect is
 /// waited for. Ends the I/O threads when that has not been so for a while.
-pub fn update(environment: &mut Environment, env: Env<'_>) {
+pub(crate) fn update(environment: &mut Environment, env: Env<'_>) {
     let awaited = environment.apps.await_connections()
         || !environment.shutdowns.is_empty()
         || !environment.connects.is_empty();

@@ -6,7 +6,7 @@ use crate::node::js::Env;
 use crate::node::turn::Step;
 
 /// A record for the listener of `setLogger`: level, target, message, and then name and value of each field.
-pub fn record(env: Env<'_>, record: Record) -> Step<'_> {
+pub(crate) fn record(env: Env<'_>, record: Record) -> Step<'_> {
     let Record { level, target, message, fields } = record;
     let head = [
         env.from_number(f64::from(level.number())),

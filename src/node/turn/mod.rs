@@ -2,22 +2,22 @@
 //! of the environment is a function here that is given the environment, or just those parts. Only these functions and
 //! those in `calls` write registers.
 
-pub mod app;
-pub mod cached_route;
-pub mod connect;
-pub mod connection;
-pub mod declarative;
-pub mod dispatch;
-pub mod handshake;
-pub mod liveness;
-pub mod log;
-pub mod pending;
-pub mod request;
-pub mod response;
-pub mod upgrade;
-pub mod websocket;
+pub(crate) mod app;
+pub(crate) mod cached_route;
+pub(crate) mod connect;
+pub(crate) mod connection;
+pub(crate) mod declarative;
+pub(crate) mod dispatch;
+pub(crate) mod handshake;
+pub(crate) mod liveness;
+pub(crate) mod log;
+pub(crate) mod pending;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod upgrade;
+pub(crate) mod websocket;
 
 use super::js::Value;
 
 /// Something for JavaScript to do: which of `abi::step`, and the value that comes with it.
-pub type Step<'c> = (f64, Value<'c>);
+pub(crate) type Step<'c> = (f64, Value<'c>);

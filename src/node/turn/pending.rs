@@ -14,7 +14,7 @@ use crate::protocol::cause::CloseCause;
 
 /// Closes a WebSocket: the worker is told now, JavaScript next. `said` are code and reason of the Close frame, if one is to
 /// be sent. Nothing if that has happened.
-pub fn close_socket(
+pub(crate) fn close_socket(
     environment: &mut Environment,
     handle: Handle,
     cause: CloseCause,
@@ -29,7 +29,7 @@ pub fn close_socket(
 }
 
 /// Aborts a response: the worker is told now, JavaScript next. Nothing if that has happened.
-pub fn abort_response(environment: &mut Environment, handle: Handle) {
+pub(crate) fn abort_response(environment: &mut Environment, handle: Handle) {
     let Environment { live, workers, pending, .. } = environment;
     let Some(exchange) = live.exchange_mut(handle) else { return };
     if std::mem::replace(&mut exchange.is_closing, true) {
@@ -43,7 +43,7 @@ pub fn abort_response(environment: &mut Environment, handle: Handle) {
 }
 
 /// Takes the first event from the place `mark` on that is still true, as something for JavaScript to do.
-pub fn take<'c>(environment: &mut Environment, env: Env<'c>, mark: usize) -> Option<Step<'c>> {
+pub(crate) fn take<'c>(environment: &mut Environment, env: Env<'c>, mark: usize) -> Option<Step<'c>> {
     while let Some(event) = environment.pending.take(mark) {
         let step = match event {
             PendingEvent::Open(socket) => open_step(environment, socket),

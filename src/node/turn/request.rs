@@ -20,7 +20,7 @@ use crate::protocol::websocket::Compression;
 use crate::protocol::websocket::handshake::{check_request, check_upgrade};
 
 /// A request has come: finds who takes it.
-pub fn received<'c>(
+pub(crate) fn received<'c>(
     environment: &mut Environment,
     connection: ConnectionId,
     request: RequestNumber,
@@ -165,7 +165,7 @@ fn upgrade_without_handler<'c>(
 }
 
 /// The handler that was called last has returned, and its microtasks have run.
-pub fn conclude_handler<'c>(environment: &mut Environment, env: Env<'c>) -> Option<Step<'c>> {
+pub(crate) fn conclude_handler<'c>(environment: &mut Environment, env: Env<'c>) -> Option<Step<'c>> {
     let handle = environment.dispatcher.serving.take()?;
     let exchange = environment.live.exchange_mut(handle)?;
     let handler_state = std::mem::replace(&mut exchange.handler, HandlerState::Returned);
@@ -209,7 +209,7 @@ fn pass_over(environment: &mut Environment, handle: Handle) {
 }
 
 /// This number may be given to another route, which the running handler is not the handler of.
-pub fn forget_route(environment: &mut Environment, route: usize) {
+pub(crate) fn forget_route(environment: &mut Environment, route: usize) {
     if let Some(handle) = environment.dispatcher.serving
         && let Some(exchange) = environment.live.exchange_mut(handle)
         && exchange.route == route

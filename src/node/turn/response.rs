@@ -13,7 +13,7 @@ use crate::node::turn::{Step, websocket};
 use crate::protocol::cause::CloseCause;
 
 /// A piece of a request's body has come.
-pub fn body_received<'c>(
+pub(crate) fn body_received<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     (connection, request): (ConnectionId, RequestNumber),
@@ -35,7 +35,7 @@ pub fn body_received<'c>(
 }
 
 /// The handler of a request's body was attached after some of it had come.
-pub fn late_body<'c>(environment: &mut Environment, env: Env<'c>, handle: Handle) -> Option<Step<'c>> {
+pub(crate) fn late_body<'c>(environment: &mut Environment, env: Env<'c>, handle: Handle) -> Option<Step<'c>> {
     let Environment { live, registers, .. } = environment;
     let exchange = live.exchange_mut(handle).filter(|exchange| exchange.stage != Stage::Over)?;
     data_step(env, handle, exchange.body.take(), registers)
@@ -60,7 +60,7 @@ fn data_step<'c>(
 }
 
 /// There is room for more of a response's body.
-pub fn writable<'c>(
+pub(crate) fn writable<'c>(
     environment: &mut Environment,
     connection: ConnectionId,
     request: RequestNumber,
@@ -76,7 +76,7 @@ pub fn writable<'c>(
 }
 
 /// The connection of a response is gone.
-pub fn aborted<'c>(
+pub(crate) fn aborted<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     (connection, request): (ConnectionId, RequestNumber),
@@ -95,7 +95,7 @@ pub fn aborted<'c>(
 }
 
 /// The response is aborted as far as JavaScript is concerned.
-pub fn abort_step<'c>(
+pub(crate) fn abort_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     handle: Handle,

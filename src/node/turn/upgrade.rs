@@ -17,7 +17,7 @@ use crate::protocol::websocket::handshake::{self, Additions};
 
 /// What the client offers, as its fields have it.
 #[derive(Clone, Copy, Debug)]
-pub struct Offer<'a> {
+pub(crate) struct Offer<'a> {
     /// `Sec-WebSocket-Key`
     pub key: &'a [u8],
     /// `Sec-WebSocket-Protocol`
@@ -30,7 +30,7 @@ pub struct Offer<'a> {
 ///
 /// # Errors
 /// A key or subprotocol that must not be answered; more than 2^24 WebSockets.
-pub fn upgrade(
+pub(crate) fn upgrade(
     environment: &mut Environment,
     handle: Handle,
     offer: Offer<'_>,

@@ -13,7 +13,7 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
 
 /// A message has come.
-pub fn message<'c>(
+pub(crate) fn message<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     connection: ConnectionId,
@@ -33,7 +33,7 @@ pub fn message<'c>(
 }
 
 /// A Ping or a Pong has come, for the handler that it has.
-pub fn control<'c>(
+pub(crate) fn control<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     connection: ConnectionId,
@@ -49,7 +49,7 @@ pub fn control<'c>(
 }
 
 /// A published message was dropped, and so many before it that were not told of.
-pub fn message_dropped<'c>(
+pub(crate) fn message_dropped<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     connection: ConnectionId,
@@ -65,7 +65,7 @@ pub fn message_dropped<'c>(
 }
 
 /// A message to this WebSocket was dropped, and so many before it that were not told of.
-pub fn dropped_step<'c>(
+pub(crate) fn dropped_step<'c>(
     registers: &mut Registers<Register>,
     env: Env<'c>,
     (handle, kind): (Handle, MessageKind),
@@ -79,7 +79,7 @@ pub fn dropped_step<'c>(
 }
 
 /// Nothing waits for the peer any more.
-pub fn drained<'c>(environment: &mut Environment, connection: ConnectionId) -> Option<Step<'c>> {
+pub(crate) fn drained<'c>(environment: &mut Environment, connection: ConnectionId) -> Option<Step<'c>> {
     let Environment { live, workers, registers, .. } = environment;
     let (handle, _) = live.socket_of(connection)?;
     let socket = live.socket_mut(handle)?;
@@ -91,7 +91,7 @@ pub fn drained<'c>(environment: &mut Environment, connection: ConnectionId) -> O
 }
 
 /// A WebSocket is closed.
-pub fn closed<'c>(
+pub(crate) fn closed<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     connection: ConnectionId,
@@ -104,7 +104,7 @@ pub fn closed<'c>(
 }
 
 /// The WebSocket is closed as far as JavaScript is concerned.
-pub fn close_step<'c>(
+pub(crate) fn close_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     handle: Handle,
@@ -117,7 +117,7 @@ pub fn close_step<'c>(
 }
 
 /// Closes a WebSocket as far as JavaScript is concerned: counts it, and fills the registers for its handlers.
-pub fn close(environment: &mut Environment, handle: Handle, code: u16, cause: CloseCause) {
+pub(crate) fn close(environment: &mut Environment, handle: Handle, code: u16, cause: CloseCause) {
     let Environment { live, pubsub, apps, registers, .. } = environment;
     let Some(Closed { app, left }) = live.close_socket(handle, pubsub) else { return };
     if let Some(stats) = apps.stats(app) {

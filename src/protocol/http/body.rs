@@ -17,11 +17,11 @@ use super::framing::BodyLength;
 
 /// Finds the body bytes of one request. Holds no bytes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BodyDecoder(Kind);
+pub(crate) struct BodyDecoder(Kind);
 
 /// One step of [`BodyDecoder::decode`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decoded {
+pub(crate) struct Decoded {
     /// Bytes of the input that are dealt with, framing included.
     pub consumed: usize,
     /// The body bytes among them; empty if there were none.
@@ -104,7 +104,7 @@ impl BodyDecoder {
     ///
     /// # Errors
     /// [`HttpError::BodyTooLarge`] if the length is known to be above `max`.
-    pub const fn new(length: BodyLength, max: u64) -> Result<Option<Self>, HttpError> {
+    pub(crate) const fn new(length: BodyLength, max: u64) -> Result<Option<Self>, HttpError> {
         match length {
             BodyLength::None | BodyLength::Fixed(0) => Ok(None),
             BodyLength::Fixed(length) if length > max => Err(HttpError::BodyTooLarge),
@@ -115,7 +115,7 @@ impl BodyDecoder {
 
     /// Bytes still to come, if that is known: never of a chunked body.
     #[must_use]
-    pub const fn remaining(&self) -> Option<u64> {
+    pub(crate) const fn remaining(&self) -> Option<u64> {
         match self.0 {
             Kind::Fixed(remaining) => Some(remaining),
             Kind::Chunked { .. } => None,
@@ -128,7 +128,7 @@ impl BodyDecoder {
     ///
     /// # Errors
     /// The first rule that the body breaks. There is no reading on after it.
-    pub fn decode(&mut self, input: &[u8]) -> Result<Decoded, HttpError> {
+    pub(crate) fn decode(&mut self, input: &[u8]) -> Result<Decoded, HttpError> {
         match &mut self.0 {
             Kind::Fixed(remaining) => {
                 let len = take(remaining, input.len());

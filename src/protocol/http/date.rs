@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 /// The current date as an IMF-fixdate, for example `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7), which always
 /// has 29 bytes. The clock is the caller's.
 #[derive(Clone, Debug)]
-pub struct DateCache {
+pub(crate) struct DateCache {
     /// Seconds since 1970 that `text` was made for.
     second: u64,
     /// What [`Self::text`] returns.
@@ -15,12 +15,12 @@ pub struct DateCache {
 impl DateCache {
     /// Starts at `unix_seconds`, counted from 1970 in UTC.
     #[must_use]
-    pub fn new(unix_seconds: u64) -> Self {
+    pub(crate) fn new(unix_seconds: u64) -> Self {
         Self { second: unix_seconds, text: format(unix_seconds) }
     }
 
     /// The text for `unix_seconds`; formatted anew only when the second has changed.
-    pub fn text(&mut self, unix_seconds: u64) -> &[u8; 29] {
+    pub(crate) fn text(&mut self, unix_seconds: u64) -> &[u8; 29] {
         if unix_seconds != self.second {
             *self = Self::new(unix_seconds);
         }

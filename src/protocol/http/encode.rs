@@ -20,7 +20,7 @@ use super::framing::Version;
 
 /// Status and fields of a response, both checked by the caller.
 #[derive(Clone, Copy, Debug)]
-pub struct ResponseHead<'a> {
+pub(crate) struct ResponseHead<'a> {
     /// Status code and reason phrase, for example `200 OK`: three digits first, no CR, LF or NUL.
     pub status: &'a [u8],
     /// Field lines, each `Name: value CRLF`, names and values as [`super::head::is_token`] and
@@ -41,23 +41,23 @@ pub struct ResponseHead<'a> {
 ///   compare.
 /// * Date: sent instead of ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FieldFlags(u8);
+pub(crate) struct FieldFlags(u8);
 
 impl FieldFlags {
     /// None of them.
-    pub const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
     /// Content-Length.
-    pub const CONTENT_LENGTH: Self = Self(1);
+    pub(crate) const CONTENT_LENGTH: Self = Self(1);
     /// Transfer-Encoding.
-    pub const TRANSFER_ENCODING: Self = Self(1 << 1);
+    pub(crate) const TRANSFER_ENCODING: Self = Self(1 << 1);
     /// Connection.
-    pub const CONNECTION: Self = Self(1 << 2);
+    pub(crate) const CONNECTION: Self = Self(1 << 2);
     /// Date.
-    pub const DATE: Self = Self(1 << 3);
+    pub(crate) const DATE: Self = Self(1 << 3);
 
     /// The flag of the field called `name`, in whatever case; [`Self::NONE`] for all others.
     #[must_use]
-    pub fn of(name: &[u8]) -> Self {
+    pub(crate) fn of(name: &[u8]) -> Self {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"date") => Self::DATE,
             10 if name.eq_ignore_ascii_case(b"connection") => Self::CONNECTION,
@@ -69,25 +69,27 @@ impl FieldFlags {
 
     /// The flags of either, in a constant.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
+    pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Whether one of `flags` is set.
     #[must_use]
-    pub const fn has(self, flags: Self) -> bool {
+    pub(crate) const fn has(self, flags: Self) -> bool {
         self.0 & flags.0 != 0
     }
 
     /// As a number, to cross a queue.
+    #[cfg(any(test, fuzzing))]
     #[must_use]
-    pub const fn bits(self) -> u8 {
+    pub(crate) const fn bits(self) -> u8 {
         self.0
     }
 
     /// The reverse of [`Self::bits`]; bits without a meaning are dropped.
+    #[cfg(any(test, fuzzing))]
     #[must_use]
-    pub const fn from_bits(bits: u8) -> Self {
+    pub(crate) const fn from_bits(bits: u8) -> Self {
         Self(bits & 0b1111)
     }
 }
@@ -103,7 +105,7 @@ impl BitOr for FieldFlags {
 
 /// What the application's call says about the length of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
+pub(crate) enum Framing {
     /// This many bytes: `end(body)`, `tryEnd(chunk, total)`, `endWithoutBody(length)`.
     Length(u64),
     /// Nothing, there are pieces to come: `write(chunk)`.
@@ -299,7 +301,7 @@ impl Plan {
 /// The first field that the application has written about the framing of a body and that is not sent, although it says
 /// something else than what is: its name, and its value. `method` is that of the request.
 #[must_use]
-pub fn overridden<'a>(
+pub(crate) fn overridden<'a>(
     head: &ResponseHead<'a>,
     method: &[u8],
     framing: Framing,
@@ -385,7 +387,7 @@ fn lines(fields: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// RFC 9112 §4: three digits, then a space and a reason phrase, which may be empty. 101 and 200 to 999: the other
 /// informational statuses are no end of a request.
-pub fn is_status(status: &[u8]) -> bool {
+pub(crate) fn is_status(status: &[u8]) -> bool {
     match status {
         [b'1', b'0', b'1'] => true,
         [b'1', b'0', b'1', b' ', phrase @ ..] => is_field_value(phrase),

@@ -8,7 +8,7 @@ use crate::protocol::cause::{Cause, CloseCause};
 ///
 /// Ordered as the bytes arrive: request line, fields, what the fields mean together, body, time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum HttpError {
+pub(crate) enum HttpError {
     /// RFC 9112 §2.2: a server ignores at least one empty line before the request line; it need not ignore many.
     #[error("too many empty lines before the request line (RFC 9112 section 2.2)")]
     TooManyEmptyLines,
@@ -131,7 +131,7 @@ pub enum HttpError {
 
 impl HttpError {
     /// Every error, in the order of declaration.
-    pub const ALL: [Self; 36] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::TooManyEmptyLines,
         Self::InvalidMethod,
         Self::ProxyHeader,
@@ -172,18 +172,18 @@ impl HttpError {
 
     /// The status code of the answer (RFC 9110 §15).
     #[must_use]
-    pub const fn status(self) -> u16 {
+    pub(crate) const fn status(self) -> u16 {
         self.verdict().0
     }
 
     /// Appends the whole answer: it names the rule, and says that the connection closes.
-    pub fn encode_answer(self, date: &[u8; 29], out: &mut Vec<u8>) {
+    pub(crate) fn encode_answer(self, date: &[u8; 29], out: &mut Vec<u8>) {
         let body = self.encode_answer_head(date, out);
         out.extend_from_slice(body.as_bytes());
     }
 
     /// Appends the answer to a HEAD, which has no body (RFC 9110 §9.3.2). Returns the one that it would have.
-    pub fn encode_answer_head(self, date: &[u8; 29], out: &mut Vec<u8>) -> String {
+    pub(crate) fn encode_answer_head(self, date: &[u8; 29], out: &mut Vec<u8>) -> String {
         let body = refusal_body(&self);
         encode_refusal_head(self.status_line(), body.len(), date, out);
         body
@@ -191,7 +191,7 @@ impl HttpError {
 
     /// The cause that the response to a request is aborted with whose body did this.
     #[must_use]
-    pub const fn cause(self) -> CloseCause {
+    pub(crate) const fn cause(self) -> CloseCause {
         if matches!(self, Self::BodyTooLarge) {
             CloseCause::BodyTooLarge
         } else {
@@ -269,12 +269,12 @@ impl Cause for HttpError {
 }
 
 /// The body of an answer that names the rule which was broken.
-pub fn refusal_body(cause: &impl Cause) -> String {
+pub(crate) fn refusal_body(cause: &impl Cause) -> String {
     format!("{}: {}\n", cause.code(), cause.text())
 }
 
 /// Appends a whole answer with a text for its body, after which the connection closes.
-pub fn encode_refusal(status_line: &str, body: &str, date: &[u8; 29], out: &mut Vec<u8>) {
+pub(crate) fn encode_refusal(status_line: &str, body: &str, date: &[u8; 29], out: &mut Vec<u8>) {
     encode_refusal_head(status_line, body.len(), date, out);
     out.extend_from_slice(body.as_bytes());
 }

@@ -36,7 +36,7 @@ use crate::protocol::time::Timestamp;
 
 /// Where requests go. The calls of one request: `request` once, then `body` until `last`, which comes exactly once
 /// unless the request breaks off or its response is complete before.
-pub trait HttpSink {
+pub(crate) trait HttpSink {
     /// A request head arrived and every rule of it holds. `bytes` is what the spans of `head` refer to.
     fn request(&mut self, head: &RequestHead, bytes: &[u8]);
     /// A piece of the body arrived. Empty only with `last`: always for a request without a body.
@@ -45,7 +45,7 @@ pub trait HttpSink {
 
 /// One HTTP connection. See the top of the file for the order of calls.
 #[derive(Debug)]
-pub struct HttpExchange {
+pub(crate) struct HttpExchange {
     /// What the next byte of the client belongs to.
     reading: Reading,
     /// What is due to the client.
@@ -60,7 +60,7 @@ pub struct HttpExchange {
 
 /// How a piece of a body goes on, see [`HttpExchange::frame_body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub(crate) struct Piece {
     /// Bytes of the piece to write.
     pub length: usize,
     /// What to write behind them.
@@ -69,7 +69,7 @@ pub struct Piece {
 
 impl Piece {
     /// Nothing is to be written.
-    pub const NOTHING: Self = Self { length: 0, after: b"" };
+    pub(crate) const NOTHING: Self = Self { length: 0, after: b"" };
 }
 
 /// What is due to the client.
@@ -86,7 +86,7 @@ enum Writing {
 impl HttpExchange {
     /// A connection accepted at `now`.
     #[must_use]
-    pub const fn new(now: Timestamp) -> Self {
+    pub(crate) const fn new(now: Timestamp) -> Self {
         Self {
             reading: Reading::Head(PendingHead::new(HeadPhase::New, now)),
             writing: Writing::Nothing,
@@ -99,13 +99,13 @@ impl HttpExchange {
     /// Whether [`Self::handle_bytes`] can consume anything: false while a complete request awaits its response, and
     /// after [`Self::upgrade`]. The caller should not read meanwhile, else it has to keep what it reads.
     #[must_use]
-    pub const fn can_read(&self) -> bool {
+    pub(crate) const fn can_read(&self) -> bool {
         !matches!(self.reading, Reading::Complete | Reading::Left)
     }
 
     /// Whether nothing would be lost by closing: no request under way, no output waiting.
     #[must_use]
-    pub const fn is_idle(&self) -> bool {
+    pub(crate) const fn is_idle(&self) -> bool {
         let is_between = matches!(
             self.reading,
             Reading::Head(PendingHead { phase: HeadPhase::New | HeadPhase::Idle, .. })
@@ -115,7 +115,7 @@ impl HttpExchange {
 
     /// Since when the head of a request, or the rest of one, is waited for, if it is.
     #[must_use]
-    pub const fn waits_since(&self) -> Option<Timestamp> {
+    pub(crate) const fn waits_since(&self) -> Option<Timestamp> {
         match &self.reading {
             Reading::Head(opening) => Some(opening.since),
             Reading::Body { .. }
@@ -128,13 +128,13 @@ impl HttpExchange {
 
     /// Whether a request was passed to the sink and its response is not complete.
     #[must_use]
-    pub const fn has_outstanding_response(&self) -> bool {
+    pub(crate) const fn has_outstanding_response(&self) -> bool {
         matches!(self.writing, Writing::Owed(_) | Writing::Started { .. })
     }
 
     /// What to do with the connection once all output is written.
     #[must_use]
-    pub const fn disposition(&self) -> Disposition {
+    pub(crate) const fn disposition(&self) -> Disposition {
         match self.reading {
             Reading::Closed => Disposition::Close,
             Reading::Head(_)
@@ -155,7 +155,7 @@ impl HttpExchange {
     /// The rule that the client broke. The answer that names it is in `out` unless a response has begun, and the
     /// disposition is to close. If a response was outstanding, abort it with [`HttpError::cause`]: once the request has been passed on,
     /// only its body can break a rule.
-    pub fn handle_bytes(
+    pub(crate) fn handle_bytes(
         &mut self,
         input: &mut [u8],
         moment: Moment<'_>,
@@ -185,7 +185,7 @@ impl HttpExchange {
     }
 
     /// Writes the head of a response whose body follows by [`Self::write_body`] and [`Self::finish_response`].
-    pub fn start_response(
+    pub(crate) fn start_response(
         &mut self,
         head: &ResponseHead<'_>,
         framing: Framing,
@@ -200,7 +200,8 @@ impl HttpExchange {
 
     /// Writes a piece of the body: as it is, or as one chunk. Bytes beyond the announced length are dropped, as are
     /// those that the response must not have (HEAD, 204, 304). An empty piece does nothing.
-    pub fn write_body(&mut self, data: &[u8], out: &mut Vec<u8>) {
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn write_body(&mut self, data: &[u8], out: &mut Vec<u8>) {
         let piece = self.frame_body(data.len(), out);
         out.extend_from_slice(&data[..piece.length]);
         out.extend_from_slice(piece.after);
@@ -208,7 +209,7 @@ impl HttpExchange {
 
     /// The same for a caller that writes the data itself: writes what precedes a piece of `length` bytes. Its first bytes
     /// are to follow, as many as the result says, and then what it says.
-    pub fn frame_body(&mut self, length: usize, out: &mut Vec<u8>) -> Piece {
+    pub(crate) fn frame_body(&mut self, length: usize, out: &mut Vec<u8>) -> Piece {
         let Writing::Started { body, .. } = &mut self.writing else { return Piece::NOTHING };
         match body {
             _ if length == 0 => Piece::NOTHING,
@@ -228,7 +229,7 @@ impl HttpExchange {
 
     /// Ends a response that was started; `close`: the connection is to end with it. A response that is shorter than
     /// announced ends the connection too, as the client can notice it in no other way.
-    pub fn finish_response(&mut self, close: bool, moment: Moment<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn finish_response(&mut self, close: bool, moment: Moment<'_>, out: &mut Vec<u8>) {
         let Writing::Started { body, close: planned } = self.writing else { return };
         let is_short = match body {
             BodyEncoding::Length(remaining) => remaining > 0,
@@ -242,7 +243,7 @@ impl HttpExchange {
     }
 
     /// Writes a whole response.
-    pub fn respond(
+    pub(crate) fn respond(
         &mut self,
         head: &ResponseHead<'_>,
         body: &[u8],
@@ -263,7 +264,7 @@ impl HttpExchange {
     /// The connection leaves HTTP: the caller writes the `101` and owns all bytes that are not consumed. Does nothing
     /// and returns false unless a complete request awaits its response.
     #[must_use]
-    pub const fn upgrade(&mut self) -> bool {
+    pub(crate) const fn upgrade(&mut self) -> bool {
         let may_leave = matches!((&self.reading, &self.writing), (Reading::Complete, Writing::Owed(_)));
         if may_leave {
             self.reading = Reading::Left;
@@ -275,20 +276,20 @@ impl HttpExchange {
     /// Closes the connection gracefully, as soon as nothing is cut off. The next response to begin says so and is the last
     /// one: requests behind it are not processed (RFC 9112 §9.6). One that has begun without saying so is completed, and
     /// then [`Self::close_if_idle`] decides. Of a new connection the first request is waited for only briefly.
-    pub const fn wind_down(&mut self) {
+    pub(crate) const fn wind_down(&mut self) {
         self.is_winding_down = true;
     }
 
     /// Whether [`Self::wind_down`] was called.
     #[must_use]
-    pub const fn is_winding_down(&self) -> bool {
+    pub(crate) const fn is_winding_down(&self) -> bool {
         self.is_winding_down
     }
 
     /// Closes a connection that is winding down if it waits for a further request. To be called when everything that
     /// the client has sent was presented: it may send more all the same, and has to try again then (RFC 9112 §9.5).
     /// Returns whether it closed.
-    pub const fn close_if_idle(&mut self) -> bool {
+    pub(crate) const fn close_if_idle(&mut self) -> bool {
         let waits = matches!(self.reading, Reading::Head(PendingHead { phase: HeadPhase::Idle, .. }));
         let closes = self.is_winding_down && waits;
         if closes {
@@ -299,19 +300,19 @@ impl HttpExchange {
 
     /// The caller pauses reading (`res.pause()`, or Node's thread lags): no timeout of the client runs meanwhile. Lasts
     /// until [`Self::resume`], also beyond the end of a response.
-    pub fn pause(&mut self, now: Timestamp) {
+    pub(crate) fn pause(&mut self, now: Timestamp) {
         self.paused.get_or_insert(now);
     }
 
     /// The caller reads again; the timer of what is being read starts anew.
-    pub fn resume(&mut self, now: Timestamp) {
+    pub(crate) fn resume(&mut self, now: Timestamp) {
         if let Some(paused) = self.paused.take() {
             self.reading.restart(paused, now);
         }
     }
 
     /// The caller tried to write the output.
-    pub fn handle_flush(&mut self, flush: Flush, moment: Moment<'_>) {
+    pub(crate) fn handle_flush(&mut self, flush: Flush, moment: Moment<'_>) {
         let now = moment.now;
         match flush {
             Flush::Drained if self.taking.take().is_some() => {
@@ -333,19 +334,19 @@ impl HttpExchange {
 
     /// When [`Self::handle_timeout`] is due; `None` while nothing can time out, as while a handler thinks.
     #[must_use]
-    pub fn poll_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
+    pub(crate) fn poll_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
         earlier(self.writing_deadline(limits), self.reading_deadline(limits))
     }
 
     /// When the client has been given long enough to take output: as long as some waits, also beyond the end of
     /// everything else.
     #[must_use]
-    pub fn writing_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
+    pub(crate) fn writing_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
         self.taking.and_then(|pace| pace.deadline(limits.response_pace))
     }
 
     /// Ends the connection if a deadline has passed. The caller flushes `out`, and closes.
-    pub fn handle_timeout(&mut self, moment: Moment<'_>, out: &mut Vec<u8>) -> TimeoutOutcome {
+    pub(crate) fn handle_timeout(&mut self, moment: Moment<'_>, out: &mut Vec<u8>) -> TimeoutOutcome {
         let has_passed =
             |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline <= moment.now);
         if has_passed(self.writing_deadline(moment.limits)) {

@@ -4,7 +4,7 @@ use super::error::HttpError;
 
 /// A stretch of the bytes of a request head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Span {
+pub(crate) struct Span {
     /// Index of its first byte, counted from the start of the head.
     pub start: u16,
     /// Its length in bytes.
@@ -20,7 +20,7 @@ impl Span {
 
     /// The bytes this span stands for, out of the bytes of its head; empty if `head` is some shorter text.
     #[must_use]
-    pub fn of(self, head: &[u8]) -> &[u8] {
+    pub(crate) fn of(self, head: &[u8]) -> &[u8] {
         let start = usize::from(self.start);
         head.get(start..start + usize::from(self.len)).unwrap_or(b"")
     }
@@ -28,7 +28,7 @@ impl Span {
 
 /// One header field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HeaderField {
+pub(crate) struct HeaderField {
     /// The name: a token, in lower case.
     pub name: Span,
     /// The value without the whitespace around it: no control bytes but HTAB.
@@ -37,32 +37,32 @@ pub struct HeaderField {
 
 /// Whether `text` is a token (RFC 9110 §5.6.2): a method, a field name, a coding.
 #[must_use]
-pub fn is_token(text: &[u8]) -> bool {
+pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_token_byte)
 }
 
 /// Whether a token may hold `byte`: `tchar` of RFC 9110 §5.6.2.
 #[must_use]
-pub const fn is_token_byte(byte: u8) -> bool {
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
     lower_case_token_byte(byte) != 0
 }
 
 /// Whether `text` may be sent or received as a field value (RFC 9110 §5.5): no control bytes but HTAB.
 #[must_use]
-pub fn is_field_value(text: &[u8]) -> bool {
+pub(crate) fn is_field_value(text: &[u8]) -> bool {
     first_control(text) == text.len()
 }
 
 /// `text` without spaces and tabs around it: OWS of RFC 9110 §5.6.3.
 #[must_use]
-pub fn trim(text: &[u8]) -> &[u8] {
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
     let Some(start) = text.iter().position(|&byte| !is_space(byte)) else { return b"" };
     let end = text.iter().rposition(|&byte| !is_space(byte)).map_or(start, |last| last + 1);
     &text[start..end]
 }
 
 /// The members of a comma-separated list (RFC 9110 §5.6.1), trimmed; an empty member is passed on as such.
-pub fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|&byte| byte == b',').map(trim)
 }
 

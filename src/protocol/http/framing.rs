@@ -6,7 +6,7 @@ use super::field::{is_token, members};
 
 /// The version of the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Version {
+pub(crate) enum Version {
     /// HTTP/1.0: no chunked coding, and the connection closes unless the client asks otherwise.
     Http10,
     /// HTTP/1.1.
@@ -16,7 +16,7 @@ pub enum Version {
 
 /// How long the body of a request is (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BodyLength {
+pub(crate) enum BodyLength {
     /// There is no body: neither Content-Length nor Transfer-Encoding, or a Content-Length of 0.
     #[default]
     None,

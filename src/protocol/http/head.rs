@@ -13,12 +13,12 @@ use super::error::HttpError;
 use super::field::{lower_case_token_byte, parse_field};
 use super::framing::{FramingFields, is_authority};
 
-pub use super::field::{HeaderField, Span, is_field_value, is_token, is_token_byte, members, trim};
-pub use super::framing::{BodyLength, Version};
+pub(crate) use super::field::{HeaderField, Span, is_field_value, is_token, is_token_byte, members, trim};
+pub(crate) use super::framing::{BodyLength, Version};
 
 /// How large a request head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeadLimits {
+pub(crate) struct HeadLimits {
     /// Bytes from the method to the empty line, both included. At most 65,535 (more is taken as that), default 16 KiB.
     pub max_head_bytes: usize,
     /// Number of fields, default 100.
@@ -34,7 +34,7 @@ impl Default for HeadLimits {
 /// A checked request head. One value serves all connections of a worker, so that a request allocates nothing once the
 /// list of fields has grown to its usual length. The spans refer to the bytes given to [`parse_head`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RequestHead {
+pub(crate) struct RequestHead {
     /// The method as received: a token, compared case-sensitively.
     pub method: Span,
     /// The request target as received.
@@ -60,8 +60,9 @@ pub struct RequestHead {
 
 impl RequestHead {
     /// The value of the first field of this name, which must be given in lower case. `head` is what was parsed.
+    #[cfg(test)]
     #[must_use]
-    pub fn field<'a>(&self, head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    pub(crate) fn field<'a>(&self, head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
         self.fields.iter().find(|field| field.name.of(head) == name).map(|field| field.value.of(head))
     }
 }
@@ -77,7 +78,7 @@ impl RequestHead {
 ///
 /// # Errors
 /// The first rule that the head breaks. `head` then holds nothing of use.
-pub fn parse_head(
+pub(crate) fn parse_head(
     input: &mut [u8],
     scanned: usize,
     limits: &HeadLimits,

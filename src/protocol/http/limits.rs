@@ -9,7 +9,7 @@ use crate::protocol::time::Timestamp;
 /// How much and how long a client may take. A time that is `None` never runs out. The options of `App` that set these
 /// stand in `docs/limits.md`, with what client and application see of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpLimits {
+pub(crate) struct HttpLimits {
     /// Size of a request head.
     pub head: HeadLimits,
     /// Bytes of a request body, without the framing of chunks; `u64::MAX`, the default, is no limit.
@@ -51,7 +51,7 @@ impl Default for HttpLimits {
 
 /// Time, date and limits at the moment of a call.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment<'a> {
+pub(crate) struct Moment<'a> {
     /// The current time.
     pub now: Timestamp,
     /// The current date, for the Date field ([`super::date::DateCache`]).

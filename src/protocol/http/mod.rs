@@ -20,19 +20,19 @@
 //! * [`error`]: one variant per broken rule, and the answer that names it.
 //! * [`date`]: the text of the `Date` field, made once a second.
 
-pub mod body;
-pub mod date;
-pub mod encode;
-pub mod error;
-pub mod exchange;
+pub(crate) mod body;
+pub(crate) mod date;
+pub(crate) mod encode;
+pub(crate) mod error;
+pub(crate) mod exchange;
 mod field;
 mod framing;
-pub mod head;
-pub mod limits;
-pub mod multipart;
-pub mod outcome;
-pub mod pace;
-pub mod query;
+pub(crate) mod head;
+pub(crate) mod limits;
+pub(crate) mod multipart;
+pub(crate) mod outcome;
+pub(crate) mod pace;
+pub(crate) mod query;
 mod reading;
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::head::{is_token, trim};
 
 /// One part of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub(crate) struct Part {
     /// The name of its field, as received: UTF-8 unless the sender says otherwise elsewhere in the form.
     pub name: Vec<u8>,
     /// The name of its file, as received: a path or anything else that the sender likes. May be empty.
@@ -33,7 +33,7 @@ pub struct Part {
 
 /// Why a body has no parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MultipartError {
+pub(crate) enum MultipartError {
     /// RFC 2046 §5.1: another type than `multipart/…`.
     #[error("the content type is not multipart")]
     NotMultipart,
@@ -58,7 +58,7 @@ pub enum MultipartError {
 ///
 /// # Errors
 /// The first rule that does not hold. Of a body that breaks off, or of which one part breaks a rule, nothing is of use.
-pub fn parse(body: Bytes, content_type: &[u8]) -> Result<Vec<Part>, MultipartError> {
+pub(crate) fn parse(body: Bytes, content_type: &[u8]) -> Result<Vec<Part>, MultipartError> {
     let boundary = boundary_of(content_type)?;
     if !starts_with_delimiter(&body, &boundary) {
         return Err(MultipartError::InvalidFraming);

@@ -5,7 +5,7 @@ use crate::protocol::cause::CloseCause;
 
 /// What to do with the connection once all output is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
+pub(crate) enum Disposition {
     /// Go on.
     KeepAlive,
     /// End it: send FIN, and drop what still comes in, so that the last response is not lost to a reset.
@@ -14,7 +14,7 @@ pub enum Disposition {
 
 /// What [`HttpExchange::handle_timeout`](super::exchange::HttpExchange::handle_timeout) found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimeoutOutcome {
+pub(crate) enum TimeoutOutcome {
     /// No deadline has passed: the timer fired early.
     NotYet,
     /// No request was under way, or only the rest of one that has been answered: close without a word.
@@ -30,7 +30,7 @@ pub enum TimeoutOutcome {
 impl TimeoutOutcome {
     /// The cause to abort an outstanding response with.
     #[must_use]
-    pub const fn cause(self) -> Option<CloseCause> {
+    pub(crate) const fn cause(self) -> Option<CloseCause> {
         match self {
             Self::NotYet | Self::CloseSilently | Self::Answered408 => None,
             Self::BodyTimeout => Some(CloseCause::BodyTimeout),
@@ -41,7 +41,7 @@ impl TimeoutOutcome {
 
 /// How an attempt to write the output ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flush {
+pub(crate) enum Flush {
     /// Nothing is left to write.
     Drained,
     /// So many bytes of it were written, some are left.

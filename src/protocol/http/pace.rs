@@ -7,7 +7,7 @@ use crate::protocol::time::Timestamp;
 
 /// The slowest that is put up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PaceLimit {
+pub(crate) struct PaceLimit {
     /// How long a step may take.
     pub every: Duration,
     /// Bytes of a step. With 0, as with 1, any byte at all makes a step.
@@ -17,7 +17,7 @@ pub struct PaceLimit {
 impl PaceLimit {
     /// At least `rate` bytes per second, looked at `every` so often.
     #[must_use]
-    pub fn of_rate(rate: u64, every: Duration) -> Self {
+    pub(crate) fn of_rate(rate: u64, every: Duration) -> Self {
         let bytes = u128::from(rate).saturating_mul(every.as_millis()) / 1000;
         Self { every, bytes: u64::try_from(bytes).unwrap_or(u64::MAX) }
     }

@@ -2,7 +2,7 @@
 
 /// The first value of a key, with `+` and `%XX` decoded. A malformed `%` stands for itself.
 #[must_use]
-pub fn query_value(query: &[u8], key: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn query_value(query: &[u8], key: &[u8]) -> Option<Vec<u8>> {
     let pairs = query.split(|byte| *byte == b'&').map(|pair| {
         let cut = memchr::memchr(b'=', pair).unwrap_or(pair.len());
         (&pair[..cut], pair.get(cut + 1..).unwrap_or_default())

@@ -11,15 +11,15 @@ use super::{ProxyError, ProxyHeader};
 
 /// What a line begins with. Behind it no request of HTTP can be told from a line that is broken; nobody has a method of
 /// this name.
-pub const SIGNATURE: &[u8] = b"PROXY ";
+pub(crate) const SIGNATURE: &[u8] = b"PROXY ";
 /// Bytes of the longest line, CRLF included.
-pub const MAX_LINE: usize = 107;
+pub(crate) const MAX_LINE: usize = 107;
 
 /// Reads a line, which begins with [`SIGNATURE`].
 ///
 /// # Errors
 /// A rule that the line breaks; as soon as its end is there, or can no longer come.
-pub fn read(input: &[u8]) -> Result<ProxyHeader, ProxyError> {
+pub(crate) fn read(input: &[u8]) -> Result<ProxyHeader, ProxyError> {
     let window = &input[..input.len().min(MAX_LINE)];
     let Some(end) = memchr::memchr(b'\n', window) else {
         return if input.len() < MAX_LINE { Ok(ProxyHeader::Partial) } else { Err(ProxyError::LineEnd) };

@@ -13,7 +13,7 @@ use crate::protocol::cause::CloseCause;
 
 /// Something whole that the peer sent; the payload is unmasked.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Received<'a> {
+pub(crate) enum Received<'a> {
     /// A message, all its fragments together. A text is valid UTF-8.
     Message(MessageKind, Cow<'a, [u8]>),
     /// The same, as it was compressed. That a text is UTF-8 is not checked.
@@ -24,15 +24,16 @@ pub enum Received<'a> {
 
 /// Puts messages together. As small as a pointer, and owns nothing else while nothing is incomplete.
 #[derive(Debug, Default)]
-pub struct Assembler {
+pub(crate) struct Assembler {
     /// Boxed because most connections, most of the time, have nothing incomplete.
     incomplete: Option<Box<Incomplete>>,
 }
 
 impl Assembler {
     /// Whether nothing is incomplete, and so nothing kept.
+    #[cfg(test)]
     #[must_use]
-    pub fn is_vacant(&self) -> bool {
+    pub(crate) fn is_vacant(&self) -> bool {
         self.incomplete.is_none()
     }
 
@@ -41,7 +42,7 @@ impl Assembler {
     ///
     /// No message that is longer than the `rules` allow is accepted, nor is more than that kept. After an error the
     /// stream cannot be understood any further: everything kept is freed, and the assembler is not to be used again.
-    pub fn next<'a>(
+    pub(crate) fn next<'a>(
         &mut self,
         input: &mut &'a mut [u8],
         rules: FrameRules,

@@ -18,7 +18,7 @@ use crate::protocol::http::head::is_token;
 
 /// What a client asks for.
 #[derive(Clone, Debug, Default)]
-pub struct UpgradeRequest {
+pub(crate) struct UpgradeRequest {
     /// Path and query, as they stand in the request line.
     pub target: String,
     /// The `Host` field, unless it is among `fields`.
@@ -33,7 +33,7 @@ pub struct UpgradeRequest {
 
 /// An [`UpgradeRequest`] that is no valid request. An error of the application.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidUpgradeRequest {
+pub(crate) enum InvalidUpgradeRequest {
     /// Path or query have characters that they must not have.
     #[error("path and query of the url must be those of a request (RFC 9112 §3.2.1)")]
     Target,
@@ -55,7 +55,7 @@ pub enum InvalidUpgradeRequest {
 
 /// A handshake under way: what was asked for, and by which key.
 #[derive(Clone, Debug)]
-pub struct ClientHandshake {
+pub(crate) struct ClientHandshake {
     request: Vec<u8>,
     accept: String,
     subprotocols: Vec<String>,
@@ -64,7 +64,7 @@ pub struct ClientHandshake {
 
 /// What the server's 101 response says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
+pub(crate) struct Grant {
     /// All of its header fields.
     pub fields: ResponseFields,
     /// The selected subprotocol; empty if none was offered.
@@ -77,7 +77,7 @@ pub struct Grant {
 
 /// A complete response head.
 #[derive(Debug)]
-pub struct Head {
+pub(crate) struct Head {
     /// How many bytes of the input it has.
     pub length: usize,
     response: Response,
@@ -88,7 +88,7 @@ impl ClientHandshake {
     ///
     /// # Errors
     /// A part of the request is not allowed.
-    pub fn new(request: UpgradeRequest) -> Result<Self, InvalidUpgradeRequest> {
+    pub(crate) fn new(request: UpgradeRequest) -> Result<Self, InvalidUpgradeRequest> {
         Self::with_key(request, &generate_key())
     }
 
@@ -124,7 +124,7 @@ impl ClientHandshake {
 
     /// The bytes of the request.
     #[must_use]
-    pub fn request(&self) -> &[u8] {
+    pub(crate) fn request(&self) -> &[u8] {
         &self.request
     }
 
@@ -133,7 +133,7 @@ impl ClientHandshake {
     ///
     /// # Errors
     /// It is no HTTP/1.1, or longer than [`LONGEST_HEAD`].
-    pub fn read(bytes: &[u8]) -> Result<Option<Head>, ConnectFailure> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Option<Head>, ConnectFailure> {
         let failed = |detail: String| ConnectFailure::new(ConnectCause::Response, detail);
         match Response::try_parse(bytes) {
             Ok(Some((length, response))) if length <= LONGEST_HEAD => Ok(Some(Head { length, response })),
@@ -147,7 +147,7 @@ impl ClientHandshake {
     ///
     /// # Errors
     /// The rule that it breaks. The body of a response with another status is for the caller to add.
-    pub fn check(&self, head: Head) -> Result<Grant, ConnectFailure> {
+    pub(crate) fn check(&self, head: Head) -> Result<Grant, ConnectFailure> {
         let response = head.response;
         let headers = response.headers();
         let result = match response.status() {
@@ -206,7 +206,7 @@ impl ClientHandshake {
 impl Head {
     /// Whether another response follows this one (RFC 9110 §15.2).
     #[must_use]
-    pub fn is_interim(&self) -> bool {
+    pub(crate) fn is_interim(&self) -> bool {
         let status = self.response.status();
         status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
     }
@@ -258,7 +258,7 @@ fn words_of(error: &ReadError) -> String {
 }
 
 /// Bytes of head that are read of a response, interim responses aside.
-pub const LONGEST_HEAD: usize = 64 * 1024;
+pub(crate) const LONGEST_HEAD: usize = 64 * 1024;
 
 /// Fields that the handshake consists of, or that would frame a body.
 const OWN_FIELDS: [&str; 8] = [

@@ -8,11 +8,11 @@ use super::frame::{self, MAX_CONTROL_LENGTH};
 use crate::protocol::cause::CloseCause;
 
 /// The most bytes of reason that fit a Close frame behind the status code.
-pub const MAX_REASON_LENGTH: usize = MAX_CONTROL_LENGTH - 2;
+pub(crate) const MAX_REASON_LENGTH: usize = MAX_CONTROL_LENGTH - 2;
 
 /// What a peer's Close frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerClose<'a> {
+pub(crate) enum PeerClose<'a> {
     /// Nothing; by RFC 6455 §7.1.5 that reads as 1005.
     WithoutCode,
     /// A status code that may be sent, and a reason, which may be empty.
@@ -20,7 +20,7 @@ pub enum PeerClose<'a> {
 }
 
 /// Reads the (unmasked) payload of a peer's Close frame.
-pub fn parse(payload: &[u8]) -> Result<PeerClose<'_>, CloseCause> {
+pub(crate) fn parse(payload: &[u8]) -> Result<PeerClose<'_>, CloseCause> {
     match payload {
         [] => Ok(PeerClose::WithoutCode),
         [_] => Err(CloseCause::ClosePayloadTruncated),
@@ -38,13 +38,13 @@ pub fn parse(payload: &[u8]) -> Result<PeerClose<'_>, CloseCause> {
 /// Whether `code` may stand in a Close frame (RFC 6455 §7.4). 1004–1006 and 1015 mean something only locally,
 /// 1012–1014 were registered after the RFC, 1016–2999 are reserved for later versions.
 #[must_use]
-pub const fn may_be_sent(code: u16) -> bool {
+pub(crate) const fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 /// Appends a Close frame. The reason is cut at 123 bytes, between characters. A `code` that must not be sent, as the
 /// 0, 1005 and 1006 with which an application says "no code", gives a frame without a payload.
-pub fn encode(code: u16, reason: &str, out: &mut Vec<u8>) {
+pub(crate) fn encode(code: u16, reason: &str, out: &mut Vec<u8>) {
     if !may_be_sent(code) {
         return encode_empty(out);
     }
@@ -56,7 +56,7 @@ pub fn encode(code: u16, reason: &str, out: &mut Vec<u8>) {
 }
 
 /// Appends a Close frame without a code.
-pub fn encode_empty(out: &mut Vec<u8>) {
+pub(crate) fn encode_empty(out: &mut Vec<u8>) {
     frame::encode(OpCode::Control(Control::Close), b"", out);
 }
 
@@ -71,7 +71,7 @@ fn truncate(reason: &str) -> &str {
 
 /// The name of a status code in IANA's WebSocket Close Code Number Registry, shortened where that has a sentence.
 #[must_use]
-pub const fn name(code: u16) -> &'static str {
+pub(crate) const fn name(code: u16) -> &'static str {
     match code {
         1000 => "Normal Closure",
         1001 => "Going Away",

@@ -37,7 +37,7 @@ const EMPTY: [u8; 1] = [0];
 
 /// The codecs that the WebSockets of a worker share. Made when first needed; remember nothing between messages.
 #[derive(Default)]
-pub struct Codecs {
+pub(crate) struct Codecs {
     /// Compressors by window, from 2^9 to 2^15 bytes.
     compressors: [Option<Deflate>; COMPRESSORS],
     decompressor: Option<Inflate>,
@@ -47,7 +47,7 @@ pub struct Codecs {
 
 /// What one WebSocket keeps of its messages.
 #[derive(Debug)]
-pub struct Deflation {
+pub(crate) struct Deflation {
     agreement: Agreement,
     /// The end of what was received, if that may be referred to.
     received: History,
@@ -69,7 +69,7 @@ enum Sent {
 impl Deflation {
     /// Of a WebSocket that has just been opened.
     #[must_use]
-    pub fn new(agreement: Agreement) -> Self {
+    pub(crate) fn new(agreement: Agreement) -> Self {
         let Direction { window_bits, takeover } = agreement.outgoing;
         let sent = if takeover { Sent::remembering(window_bits) } else { Sent::Forgotten };
         Self { agreement, received: History::default(), sent, in_parts: false }
@@ -78,14 +78,14 @@ impl Deflation {
     /// The window bits of a message that fits this WebSocket and all others of the same window, if no message refers to
     /// another ([`Codecs::compress_alone`]).
     #[must_use]
-    pub const fn shared_window(&self) -> Option<u8> {
+    pub(crate) const fn shared_window(&self) -> Option<u8> {
         let Direction { window_bits, takeover } = self.agreement.outgoing;
         if takeover { None } else { Some(window_bits) }
     }
 
     /// Compresses a message that is sent now and not empty, without the marker at its end. `None` if that failed, which
     /// no later message suffers from: it is then sent as it is.
-    pub fn compress<'c>(&mut self, message: &[u8], codecs: &'c mut Codecs) -> Option<&'c [u8]> {
+    pub(crate) fn compress<'c>(&mut self, message: &[u8], codecs: &'c mut Codecs) -> Option<&'c [u8]> {
         let length = self.sent.compress(message, self.agreement.outgoing.window_bits, codecs)?;
         codecs.buffer.get(..length)
     }
@@ -95,7 +95,7 @@ impl Deflation {
     /// The parts are one stream, from which only the last one lacks the marker. Those before end with one, so that a peer
     /// which reads as it arrives has all of a part. Until the last one, no whole message may be compressed for this
     /// WebSocket.
-    pub fn compress_part<'c>(
+    pub(crate) fn compress_part<'c>(
         &mut self,
         fragment: Fragment,
         part: &[u8],
@@ -136,7 +136,7 @@ impl Deflation {
 
     /// Decompresses a message (RFC 7692 §7.2.2). Of one that exceeds `limit` bytes not more than one byte beyond it is
     /// decompressed.
-    pub fn decompress<'c>(
+    pub(crate) fn decompress<'c>(
         &mut self,
         message: &[u8],
         limit: u32,
@@ -190,13 +190,13 @@ impl Sent {
 impl Codecs {
     /// Compresses a message that is not empty, refers to no other and may be referred to by none, without the marker at
     /// its end. `None` if that failed; it can be sent as it is.
-    pub fn compress_alone(&mut self, message: &[u8], window_bits: u8) -> Option<&[u8]> {
+    pub(crate) fn compress_alone(&mut self, message: &[u8], window_bits: u8) -> Option<&[u8]> {
         let length = self.compress_behind(&[], message, window_bits)?;
         self.buffer.get(..length)
     }
 
     /// Gives memory back that only a large message needed.
-    pub fn tidy(&mut self) {
+    pub(crate) fn tidy(&mut self) {
         if self.buffer.len() > KEPT_BUFFER {
             self.buffer = Vec::new();
         }

@@ -19,14 +19,14 @@ use std::fmt::Write;
 use crate::protocol::http::head::{is_token, is_token_byte};
 
 /// The largest window of deflate: 2^15 bytes.
-pub const LARGEST_WINDOW: u8 = 15;
+pub(crate) const LARGEST_WINDOW: u8 = 15;
 /// The smallest window that can be agreed upon (RFC 7692 §7.1.2).
 const SMALLEST_WINDOW: u8 = 8;
 
 /// What the `compression` option of a route allows: not at all ([`None`] of it), or how much may be remembered in each
 /// direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Compression {
+pub(crate) struct Compression {
     /// What we send.
     pub(super) outgoing: Direction,
     /// What the peer sends.
@@ -35,7 +35,7 @@ pub struct Compression {
 
 /// One direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Direction {
+pub(crate) struct Direction {
     /// Messages may refer to the last `2^window_bits` bytes, 8–15.
     pub window_bits: u8,
     /// Whether a message may refer to those before it.
@@ -44,7 +44,7 @@ pub struct Direction {
 
 /// What client and server agreed upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Agreement {
+pub(crate) struct Agreement {
     /// What we send.
     pub outgoing: Direction,
     /// What the peer sends.
@@ -54,7 +54,7 @@ pub struct Agreement {
 /// The value is not what RFC 6455 §9.1 calls an `extension-list`; the handshake must fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Sec-WebSocket-Extensions header must be a list of extensions")]
-pub struct MalformedExtensions;
+pub(crate) struct MalformedExtensions;
 
 impl Direction {
     /// Each message on its own.
@@ -71,7 +71,7 @@ impl Compression {
     /// shared one), a decompressor (its window bits in bits 8–11; 1 is the shared one), or one of each. What is not
     /// given is shared. `Some(None)` is no compression; `None`, that there is no such option.
     #[must_use]
-    pub fn from_option(option: u32) -> Option<Option<Self>> {
+    pub(crate) fn from_option(option: u32) -> Option<Option<Self>> {
         // Lossless: masked.
         let (compressor, decompressor) = ((option & 0xff) as u8, (option >> 8 & 0xf) as u8);
         let outgoing = match (compressor >> 4, compressor & 0xf) {
@@ -93,7 +93,7 @@ impl Compression {
 
     /// The first offer in a `Sec-WebSocket-Extensions` value that is acceptable, as agreed upon. `None` if there is none.
     /// A header that is there several times is passed as one value, joined by commas.
-    pub fn negotiate(self, offers: &[u8]) -> Result<Option<Agreement>, MalformedExtensions> {
+    pub(crate) fn negotiate(self, offers: &[u8]) -> Result<Option<Agreement>, MalformedExtensions> {
         let offers = parse(offers)?;
         let known = offers.iter().filter(|offer| offer.name == b"permessage-deflate");
         Ok(known.filter_map(DeflateParameters::of).map(|parameters| self.agree(parameters)).next())
@@ -120,7 +120,7 @@ impl Compression {
 impl Agreement {
     /// The `Sec-WebSocket-Extensions` value of the answer. Names what is agreed beyond the defaults (RFC 7692 §7.1).
     #[must_use]
-    pub fn answer(self) -> String {
+    pub(crate) fn answer(self) -> String {
         let mut answer = "permessage-deflate".to_owned();
         if !self.outgoing.takeover {
             answer.push_str("; server_no_context_takeover");
@@ -140,7 +140,7 @@ impl Agreement {
 /// Whether this `User-Agent` is Safari 15.0–15.3, whose permessage-deflate is broken. It says
 /// `Version/15.n`, and later in the text `Safari/`.
 #[must_use]
-pub fn has_broken_compression(user_agent: &[u8]) -> bool {
+pub(crate) fn has_broken_compression(user_agent: &[u8]) -> bool {
     const VERSION: &[u8] = b" Version/15.";
     let Some(at) = memchr::memmem::find(user_agent, VERSION) else { return false };
     matches!(&user_agent[at + VERSION.len()..], [b'0'..=b'3', b' ', rest @ ..]

@@ -6,7 +6,7 @@ use super::frame::{self, MessageKind};
 
 /// Which part of a message a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fragment {
+pub(crate) enum Fragment {
     /// The first one, which says what the message is.
     First {
         /// Text or binary.
@@ -23,7 +23,7 @@ pub enum Fragment {
 impl Fragment {
     /// The same of a message that is not compressed.
     #[must_use]
-    pub const fn uncompressed(self) -> Self {
+    pub(crate) const fn uncompressed(self) -> Self {
         match self {
             Self::First { kind, .. } => Self::First { kind, compress: false },
             Self::Middle | Self::Last => self,
@@ -33,7 +33,7 @@ impl Fragment {
 
 /// Appends an unmasked frame with one part of a message, compressed already if it is. Only control frames may stand
 /// between the parts.
-pub fn encode_fragment(fragment: Fragment, payload: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn encode_fragment(fragment: Fragment, payload: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     match fragment {
         Fragment::First { kind, compress: false } => frame::encode_message(kind, payload, out),

@@ -14,9 +14,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use crate::protocol::cause::CloseCause;
 
 /// The largest header, that of a client: two bytes, a length of eight, the mask key.
-pub const MAX_HEADER_SIZE: usize = 14;
+pub(crate) const MAX_HEADER_SIZE: usize = 14;
 /// The largest payload of a control frame (RFC 6455 §5.5).
-pub const MAX_CONTROL_LENGTH: usize = 125;
+pub(crate) const MAX_CONTROL_LENGTH: usize = 125;
 
 /// Byte 0: the last frame of a message.
 const FIN: u8 = 0x80;
@@ -55,7 +55,7 @@ impl From<MessageKind> for OpCode {
 
 /// The kinds of control frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ControlKind {
+pub(crate) enum ControlKind {
     /// The peer says that it is closing.
     Close,
     /// The peer wants a pong.
@@ -66,7 +66,7 @@ pub enum ControlKind {
 
 /// What the frame headers of a message have announced so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Announced {
+pub(crate) struct Announced {
     /// Said by the first frame.
     pub kind: MessageKind,
     /// Whether the message is compressed. Said by the first frame.
@@ -77,7 +77,7 @@ pub struct Announced {
 
 /// What the peer may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameRules {
+pub(crate) struct FrameRules {
     /// The longest message, in bytes; holds for single frames and for their sum. Control frames are exempt.
     pub max_payload_length: u32,
     /// Whether permessage-deflate was negotiated.
@@ -88,7 +88,7 @@ pub struct FrameRules {
 
 /// What the peer has to do about masks (RFC 6455 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Masking {
+pub(crate) enum Masking {
     /// It is a client: "a client MUST mask all frames that it sends to the server".
     Required,
     /// It is a server: "a server MUST NOT mask any frames that it sends to the client".
@@ -118,7 +118,7 @@ impl FrameRules {
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameKind {
+pub(crate) enum FrameKind {
     /// A message or a fragment of one: the message as announced by this frame and those before it.
     Data(Announced),
     /// A control frame.
@@ -127,7 +127,7 @@ pub enum FrameKind {
 
 /// The header of a peer's frame that breaks no rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub(crate) struct Header {
     /// What the payload is.
     pub kind: FrameKind,
     /// Whether this is the last frame of its message. Always set on control frames.
@@ -148,7 +148,7 @@ impl Header {
     /// The rules are applied in the order of the bytes that decide them, each as soon as those bytes are there, so
     /// that a broken one has the same verdict however the header is cut. Only the order of fragments is judged later
     /// than it could be, with the length.
-    pub fn parse(
+    pub(crate) fn parse(
         bytes: &[u8],
         in_progress: Option<Announced>,
         rules: FrameRules,
@@ -277,17 +277,17 @@ fn announce(
 
 /// Appends the frame of an unfragmented message, without a mask. The same bytes fit every connection of a server, so a
 /// message for many is encoded once.
-pub fn encode_message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn encode_message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
     encode(kind.into(), payload, out);
 }
 
 /// The same for a message that is compressed, where that was negotiated (RFC 7692 §6).
-pub fn encode_compressed(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn encode_compressed(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
     encode_first(COMPRESSED | u8::from(OpCode::from(kind)), payload, out);
 }
 
 /// Appends an unmasked frame with FIN set. The caller keeps control payloads within [`MAX_CONTROL_LENGTH`].
-pub fn encode(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn encode(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
     encode_first(u8::from(opcode), payload, out);
 }
 

@@ -11,7 +11,7 @@ const KEY_LENGTH: usize = 24;
 
 /// Why a request cannot be upgraded. [`Self::status`] and [`Self::headers`] say how it is to be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HandshakeError {
+pub(crate) enum HandshakeError {
     /// No `Upgrade` header names `websocket` (RFC 6455 §4.2.1, item 3).
     #[error("Upgrade header must contain websocket")]
     MissingUpgrade,
@@ -42,7 +42,7 @@ pub enum HandshakeError {
 impl HandshakeError {
     /// The status code of the answer: 426 Upgrade Required where another version would do, else 400 Bad Request.
     #[must_use]
-    pub const fn status(self) -> u16 {
+    pub(crate) const fn status(self) -> u16 {
         match self {
             Self::UnsupportedVersion => 426,
             Self::MissingUpgrade
@@ -57,8 +57,9 @@ impl HandshakeError {
 
     /// Headers the answer must have: the version we speak (RFC 6455 §4.4), and what a 426 always says
     /// (RFC 9110 §15.5.22, §7.8).
+    #[cfg(test)]
     #[must_use]
-    pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
+    pub(crate) const fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::UnsupportedVersion => {
                 &[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")]
@@ -77,10 +78,10 @@ impl HandshakeError {
 /// The application chose a subprotocol that is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a subprotocol must be a token: letters, digits and !#$%&'*+-.^_`|~")]
-pub struct InvalidSubprotocol;
+pub(crate) struct InvalidSubprotocol;
 
 /// Checks the request itself, of which [`check_upgrade`] checks the headers.
-pub const fn check_request(version: Version, body: BodyLength) -> Result<(), HandshakeError> {
+pub(crate) const fn check_request(version: Version, body: BodyLength) -> Result<(), HandshakeError> {
     match (version, body) {
         (Version::Http10, _) => Err(HandshakeError::OldHttp),
         (Version::Http11, BodyLength::None | BodyLength::Fixed(0)) => Ok(()),
@@ -90,7 +91,7 @@ pub const fn check_request(version: Version, body: BodyLength) -> Result<(), Han
 
 /// Checks the headers of a GET request (the caller saw to that). A header that is there several times is
 /// passed as one value, joined by commas.
-pub fn check_upgrade(
+pub(crate) fn check_upgrade(
     version: Option<&[u8]>,
     upgrade: Option<&[u8]>,
     connection: Option<&[u8]>,
@@ -120,13 +121,13 @@ pub fn check_upgrade(
 /// A key is 22 characters of the base64 alphabet of RFC 4648 §4 and `==`. The four bits of the last character that
 /// encode nothing may have any value: decoders ignore them.
 #[must_use]
-pub fn accept_key(sec_websocket_key: &[u8]) -> Option<String> {
+pub(crate) fn accept_key(sec_websocket_key: &[u8]) -> Option<String> {
     is_key(sec_websocket_key).then(|| derive_accept_key(sec_websocket_key))
 }
 
 /// The subprotocol to answer with: what stands before the first comma of `list`, `None` if that is nothing. It must be
 /// a token (RFC 6455 §4.1, item 10; RFC 9110 §5.6.2).
-pub fn first_subprotocol(list: &str) -> Result<Option<&str>, InvalidSubprotocol> {
+pub(crate) fn first_subprotocol(list: &str) -> Result<Option<&str>, InvalidSubprotocol> {
     let first = list.split(',').next().unwrap_or_default().trim_matches([' ', '\t']);
     match first {
         "" => Ok(None),
@@ -137,7 +138,7 @@ pub fn first_subprotocol(list: &str) -> Result<Option<&str>, InvalidSubprotocol>
 
 /// The headers that an application has written for a 101 response, sorted by what becomes of them.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Additions {
+pub(crate) struct Additions {
     /// The lines that are sent.
     pub lines: Vec<u8>,
     /// A subprotocol is among them.
@@ -155,7 +156,7 @@ impl Additions {
     /// subprotocol is the application's choice: the first one that it has written is sent (RFC 6455 §11.3.4 allows no
     /// second one).
     #[must_use]
-    pub fn sort(headers: &[u8], accept: &str, extensions: Option<&str>) -> Self {
+    pub(crate) fn sort(headers: &[u8], accept: &str, extensions: Option<&str>) -> Self {
         let own = [
             ("Connection", Some("Upgrade")),
             ("Content-Length", None),
@@ -189,7 +190,7 @@ const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
 
 /// Appends the 101 response. `headers` are the lines of [`Additions`] and `Sec-WebSocket-Extensions`; `date` is the value of
 /// the `Date` header, unless it is among them.
-pub fn encode_response(
+pub(crate) fn encode_response(
     accept: &str,
     subprotocol: Option<&str>,
     headers: &[u8],

@@ -2,7 +2,7 @@
 
 /// Removes (or applies) the mask in place. `offset` is the position of `payload` within its frame's payload, so that a
 /// payload may be unmasked in the pieces it arrives in.
-pub fn unmask(payload: &mut [u8], key: [u8; 4], offset: usize) {
+pub(crate) fn unmask(payload: &mut [u8], key: [u8; 4], offset: usize) {
     if key == [0; 4] {
         // As of every frame that has no mask.
         return;

@@ -14,22 +14,22 @@
 //! One extension is known, permessage-deflate (RFC 7692): [`extensions`] negotiates it, [`deflate`] compresses. Without
 //! it every RSV bit is refused ([`frame::Header::parse`]).
 
-pub mod assembler;
-pub mod client_handshake;
-pub mod close;
-pub mod deflate;
-pub mod extensions;
-pub mod fragment;
-pub mod frame;
-pub mod handshake;
-pub mod mask;
-pub mod offer;
-pub mod role;
-pub mod session;
-pub mod utf8;
+pub(crate) mod assembler;
+pub(crate) mod client_handshake;
+pub(crate) mod close;
+pub(crate) mod deflate;
+pub(crate) mod extensions;
+pub(crate) mod fragment;
+pub(crate) mod frame;
+pub(crate) mod handshake;
+pub(crate) mod mask;
+pub(crate) mod offer;
+pub(crate) mod role;
+pub(crate) mod session;
+pub(crate) mod utf8;
 
-pub use deflate::Codecs;
-pub use extensions::{Agreement, Compression};
-pub use frame::{MessageKind, encode_compressed, encode_message};
-pub use role::Role;
-pub use session::{Closure, Form, WebSocketLimits, WebSocketPhase, WebSocketSession, WebSocketSink};
+pub(crate) use deflate::Codecs;
+pub(crate) use extensions::{Agreement, Compression};
+pub(crate) use frame::{MessageKind, encode_compressed, encode_message};
+pub(crate) use role::Role;
+pub(crate) use session::{Closure, Form, WebSocketLimits, WebSocketPhase, WebSocketSession, WebSocketSink};

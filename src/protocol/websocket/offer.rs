@@ -19,7 +19,7 @@ use super::extensions::{
 
 /// An answer with which the connection must fail (RFC 6455 §9.1, RFC 7692 §5.1).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ExtensionError {
+pub(crate) enum ExtensionError {
     /// It is no list of extensions.
     #[error("{0}")]
     Malformed(#[from] MalformedExtensions),
@@ -37,7 +37,7 @@ pub enum ExtensionError {
 impl Compression {
     /// The `Sec-WebSocket-Extensions` value of a client's request.
     #[must_use]
-    pub fn offer(self) -> String {
+    pub(crate) fn offer(self) -> String {
         let mut offer = "permessage-deflate".to_owned();
         if !self.outgoing.takeover {
             offer.push_str("; client_no_context_takeover");
@@ -59,7 +59,10 @@ impl Compression {
     ///
     /// # Errors
     /// The connection must fail.
-    pub fn conclude(offered: Option<Self>, answer: &[u8]) -> Result<Option<Agreement>, ExtensionError> {
+    pub(crate) fn conclude(
+        offered: Option<Self>,
+        answer: &[u8],
+    ) -> Result<Option<Agreement>, ExtensionError> {
         let mut agreement = None;
         for extension in parse(answer)? {
             let Some(compression) = offered.filter(|_| extension.name == b"permessage-deflate") else {

@@ -11,7 +11,7 @@ use super::mask;
 
 /// See the top of the file.
 #[derive(Debug)]
-pub enum Role {
+pub(crate) enum Role {
     /// Frames go out as they are encoded.
     Server,
     /// Every frame that goes out is masked. Boxed because most WebSockets are those of a server.
@@ -21,13 +21,13 @@ pub enum Role {
 impl Role {
     /// The role of a client. `seed` must come from a strong source of entropy (RFC 6455 §5.3) and be used once.
     #[must_use]
-    pub fn client(seed: [u8; 32]) -> Self {
+    pub(crate) fn client(seed: [u8; 32]) -> Self {
         Self::Client(Box::new(Masker { keys: StdRng::from_seed(seed) }))
     }
 
     /// Whether the frames of the peer must be masked or must not.
     #[must_use]
-    pub const fn masking(&self) -> Masking {
+    pub(crate) const fn masking(&self) -> Masking {
         match self {
             Self::Server => Masking::Required,
             Self::Client(_) => Masking::Forbidden,
@@ -35,7 +35,7 @@ impl Role {
     }
 
     /// Appends what `encode` appends, which is one frame or nothing, as this end has to send it.
-    pub fn put(&mut self, out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn put(&mut self, out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) {
         let start = out.len();
         encode(out);
         match self {
@@ -46,7 +46,7 @@ impl Role {
 }
 
 /// Masks frames, each by a key of its own.
-pub struct Masker {
+pub(crate) struct Masker {
     /// "The unpredictability of the masking key is essential to prevent authors of malicious applications from selecting
     /// the bytes that appear on the wire" (RFC 6455 §5.3): a generator that is fit for cryptography.
     keys: StdRng,

@@ -26,7 +26,7 @@ use crate::protocol::time::Timestamp;
 
 /// What the application allows the connections of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebSocketLimits {
+pub(crate) struct WebSocketLimits {
     /// The longest message, in bytes; holds for single frames and for their sum. Control frames are exempt.
     pub max_payload_length: u32,
     /// How long the peer may be silent. `None`: for ever, and no automatic pings.
@@ -41,7 +41,7 @@ pub struct WebSocketLimits {
 
 /// How a connection ended, for the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closure<'a> {
+pub(crate) struct Closure<'a> {
     /// Why.
     pub cause: CloseCause,
     /// The peer's code, 1005 if it gave none, else the verdict's local code.
@@ -60,7 +60,7 @@ impl Closure<'static> {
 
 /// What a published message must look like for one of its recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// As it is.
     Plain,
     /// Compressed without reference to other messages.
@@ -73,7 +73,7 @@ pub enum Form {
 }
 
 /// Receives the messages and control frames of the peer.
-pub trait WebSocketSink {
+pub(crate) trait WebSocketSink {
     /// A whole message. A text is valid UTF-8.
     fn message(&mut self, kind: MessageKind, payload: &[u8]);
     /// A ping, already answered.
@@ -99,7 +99,7 @@ pub trait WebSocketSink {
 ///            idle timeout, abort; in any phase: transport end
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebSocketPhase {
+pub(crate) enum WebSocketPhase {
     /// Messages travel both ways.
     Open,
     /// Nothing more is read, and the application has been notified of the end. What it sends until its close handler has run
@@ -114,7 +114,7 @@ pub enum WebSocketPhase {
 
 /// Which end has to close the connection below first, once the session is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TcpCloser {
+pub(crate) enum TcpCloser {
     /// This one: there is nothing to wait for.
     Us,
     /// The peer: it is a server, and Close frames were exchanged. "The underlying TCP connection, in most normal cases,
@@ -125,7 +125,7 @@ pub enum TcpCloser {
 /// One WebSocket, of a server or of a client. Small; memory is allocated only while a frame or message is incomplete, and
 /// where permessage-deflate was negotiated.
 #[derive(Debug)]
-pub struct WebSocketSession {
+pub(crate) struct WebSocketSession {
     /// Which end this is.
     role: Role,
     /// The phase and what belongs to it.
@@ -171,13 +171,13 @@ impl WebSocketSession {
     /// A WebSocket whose handshake has just been answered, by this server. `agreement` is what was negotiated of
     /// permessage-deflate.
     #[must_use]
-    pub fn new(now: Timestamp, agreement: Option<Agreement>) -> Self {
+    pub(crate) fn new(now: Timestamp, agreement: Option<Agreement>) -> Self {
         Self::with_role(Role::Server, now, agreement)
     }
 
     /// The same at either end.
     #[must_use]
-    pub fn with_role(role: Role, now: Timestamp, agreement: Option<Agreement>) -> Self {
+    pub(crate) fn with_role(role: Role, now: Timestamp, agreement: Option<Agreement>) -> Self {
         Self {
             role,
             state: State::Open { opened: now, since: now, pinged: false },
@@ -188,7 +188,7 @@ impl WebSocketSession {
 
     /// What is left to be done.
     #[must_use]
-    pub fn phase(&self) -> WebSocketPhase {
+    pub(crate) fn phase(&self) -> WebSocketPhase {
         match self.state {
             State::Open { .. } => WebSocketPhase::Open,
             State::Concluding { .. } => WebSocketPhase::Concluding,
@@ -199,7 +199,7 @@ impl WebSocketSession {
 
     /// Whether messages may still be written: no Close frame of ours has been (RFC 6455 §5.5.1).
     #[must_use]
-    pub fn can_send(&self) -> bool {
+    pub(crate) fn can_send(&self) -> bool {
         match self.state {
             State::Open { .. } | State::Concluding { .. } => true,
             State::Closing { .. } | State::Finished(_) => false,
@@ -208,7 +208,7 @@ impl WebSocketSession {
 
     /// Which end closes the connection below first, once [`WebSocketPhase::Finished`] is reached.
     #[must_use]
-    pub fn tcp_closer(&self) -> TcpCloser {
+    pub(crate) fn tcp_closer(&self) -> TcpCloser {
         match self.state {
             State::Finished(first) => first,
             State::Open { .. } | State::Concluding { .. } | State::Closing { .. } => TcpCloser::Us,
@@ -217,13 +217,13 @@ impl WebSocketSession {
 
     /// Whether the peer may send compressed messages.
     #[must_use]
-    pub fn inflates(&self) -> bool {
+    pub(crate) fn inflates(&self) -> bool {
         self.deflation.is_some()
     }
 
     /// In which form a message fits this WebSocket, if that form fits others too.
     #[must_use]
-    pub fn form(&self, compress: bool) -> Form {
+    pub(crate) fn form(&self, compress: bool) -> Form {
         match self.deflation.as_deref().filter(|_| compress).map(Deflation::shared_window) {
             None => Form::Plain,
             Some(Some(window_bits)) => Form::Compressed { window_bits },
@@ -235,7 +235,7 @@ impl WebSocketSession {
     /// [`WebSocketPhase::Finished`].
     ///
     /// Pongs are appended to `out` without a bound of their own: a caller whose `out` does not drain stops reading.
-    pub fn handle_bytes(
+    pub(crate) fn handle_bytes(
         &mut self,
         mut input: &mut [u8],
         now: Timestamp,
@@ -286,7 +286,7 @@ impl WebSocketSession {
 
     /// The transport has taken bytes that waited: the peer is alive, although it may be too busy reading to send
     /// and so does not count as idle.
-    pub fn handle_progress(&mut self, now: Timestamp) {
+    pub(crate) fn handle_progress(&mut self, now: Timestamp) {
         if let State::Open { since, pinged, .. } = &mut self.state {
             (*since, *pinged) = (now, false);
         }
@@ -294,7 +294,7 @@ impl WebSocketSession {
 
     /// Acts on what is due at `now`. To be called once [`Self::poll_deadline`] has passed; harmless at other times, and
     /// however late: a peer that is to be pinged before it counts as gone is pinged first, and has its time to answer.
-    pub fn handle_timeout(
+    pub(crate) fn handle_timeout(
         &mut self,
         now: Timestamp,
         limits: &WebSocketLimits,
@@ -322,7 +322,7 @@ impl WebSocketSession {
     }
 
     /// Closes an open WebSocket in good order on this side's own account: with a Close frame, which is waited to be answered.
-    pub fn ask_to_reconnect(
+    pub(crate) fn ask_to_reconnect(
         &mut self,
         cause: CloseCause,
         now: Timestamp,
@@ -340,12 +340,18 @@ impl WebSocketSession {
     /// The peer sent FIN: nothing more will come from it, but one that closed its own direction only still reads. So it
     /// is owed the answers to the messages that came before, and the Close frame of a close that is under way, but no
     /// Close frame for this: it has sent none.
-    pub fn handle_fin(&mut self, now: Timestamp, limits: &WebSocketLimits, sink: &mut impl WebSocketSink) {
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn handle_fin(
+        &mut self,
+        now: Timestamp,
+        limits: &WebSocketLimits,
+        sink: &mut impl WebSocketSink,
+    ) {
         self.handle_end(CloseCause::FinWithoutClose, now, limits, sink);
     }
 
     /// The same if more is known of why it did.
-    pub fn handle_end(
+    pub(crate) fn handle_end(
         &mut self,
         cause: CloseCause,
         now: Timestamp,
@@ -366,7 +372,7 @@ impl WebSocketSession {
     }
 
     /// The transport is of no use any more, for `cause`.
-    pub fn handle_transport_end(&mut self, cause: CloseCause, sink: &mut impl WebSocketSink) {
+    pub(crate) fn handle_transport_end(&mut self, cause: CloseCause, sink: &mut impl WebSocketSink) {
         match self.state {
             State::Open { .. } => sink.closed(Closure::by(cause)),
             State::Concluding { .. } | State::Closing { .. } | State::Finished(_) => {}
@@ -375,14 +381,14 @@ impl WebSocketSession {
     }
 
     /// Sends a message as one frame. Without effect unless [`Self::can_send`].
-    pub fn send(&mut self, kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn send(&mut self, kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
         if self.can_send() {
             self.role.put(out, |out| frame::encode_message(kind, payload, out));
         }
     }
 
     /// As [`Self::send`], and compresses the message if permessage-deflate was negotiated and it is not empty.
-    pub fn send_compressed(
+    pub(crate) fn send_compressed(
         &mut self,
         kind: MessageKind,
         payload: &[u8],
@@ -401,7 +407,7 @@ impl WebSocketSession {
 
     /// Sends a part of a message, compressed if its first one says so and permessage-deflate was negotiated. Until the
     /// last one, only control frames may be sent in between. Without effect unless [`Self::can_send`].
-    pub fn send_fragment(
+    pub(crate) fn send_fragment(
         &mut self,
         fragment: Fragment,
         payload: &[u8],
@@ -420,7 +426,7 @@ impl WebSocketSession {
     }
 
     /// Sends a ping; of a payload beyond 125 bytes only the first 125. Without effect unless [`Self::can_send`].
-    pub fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) {
         if self.can_send() {
             let payload = &payload[..payload.len().min(MAX_CONTROL_LENGTH)];
             self.role.put(out, |out| frame::encode(OpCode::Control(Control::Ping), payload, out));
@@ -429,7 +435,7 @@ impl WebSocketSession {
 
     /// The application ends the connection, and has been told so: sends a Close frame ([`close::encode`] says how
     /// code and reason are written) and waits for the peer's. If an end was under way already, that one stands.
-    pub fn end(
+    pub(crate) fn end(
         &mut self,
         code: u16,
         reason: &str,
@@ -449,7 +455,7 @@ impl WebSocketSession {
 
     /// This side ends the connection for `cause`, and the application has been told so: sends a Close frame if the
     /// verdict has a code for the wire, and waits for nothing.
-    pub fn abort(&mut self, cause: CloseCause, out: &mut Vec<u8>) {
+    pub(crate) fn abort(&mut self, cause: CloseCause, out: &mut Vec<u8>) {
         match self.state {
             State::Open { .. } => self.role.put(out, |out| close_for(cause, out)),
             State::Concluding { .. } => return self.conclude(out),
@@ -460,7 +466,7 @@ impl WebSocketSession {
 
     /// The application has handled everything up to and including [`WebSocketSink::closed`], and what it sent meanwhile has
     /// been passed on: the Close frame owed in [`WebSocketPhase::Concluding`] is written. Without effect in any other phase.
-    pub fn conclude(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn conclude(&mut self, out: &mut Vec<u8>) {
         if let State::Concluding { farewell, then, .. } = &self.state {
             let then = *then;
             out.extend_from_slice(farewell);
@@ -470,7 +476,7 @@ impl WebSocketSession {
 
     /// When [`Self::handle_timeout`] has something to do, if nothing happens before.
     #[must_use]
-    pub fn poll_deadline(&self, limits: &WebSocketLimits) -> Option<Timestamp> {
+    pub(crate) fn poll_deadline(&self, limits: &WebSocketLimits) -> Option<Timestamp> {
         match self.state {
             State::Open { opened, since, pinged } => {
                 let silence = Silence::of(limits, since, pinged);

@@ -6,14 +6,14 @@ use std::str;
 /// The text cannot become valid UTF-8, whatever follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not UTF-8")]
-pub struct InvalidUtf8;
+pub(crate) struct InvalidUtf8;
 
 /// Checks a text that arrives in pieces.
 ///
 /// Call [`push`](Self::push) for every piece, then [`finish`](Self::finish). After an error the validator is of no
 /// further use.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Validator {
+pub(crate) struct Validator {
     /// The bytes of a sequence whose end has not arrived: a valid beginning of one. Bytes from `length` on are stale.
     pending: [u8; 3],
     /// How many bytes of `pending` count, 0–3.
@@ -22,7 +22,7 @@ pub struct Validator {
 
 impl Validator {
     /// Takes the next piece of the text. Fails as soon as the text so far is not the beginning of a valid one.
-    pub fn push(&mut self, mut piece: &[u8]) -> Result<(), InvalidUtf8> {
+    pub(crate) fn push(&mut self, mut piece: &[u8]) -> Result<(), InvalidUtf8> {
         while self.length > 0 {
             let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
             self.push_to_pending(byte)?;
@@ -36,7 +36,7 @@ impl Validator {
     }
 
     /// The text ends here. Fails if it ends within a sequence.
-    pub fn finish(self) -> Result<(), InvalidUtf8> {
+    pub(crate) fn finish(self) -> Result<(), InvalidUtf8> {
         if self.length == 0 { Ok(()) } else { Err(InvalidUtf8) }
     }
 
@@ -61,7 +61,7 @@ impl Validator {
 
 /// Whether all of `text` is valid UTF-8.
 #[must_use]
-pub fn is_valid(text: &[u8]) -> bool {
+pub(crate) fn is_valid(text: &[u8]) -> bool {
     simdutf8::basic::from_utf8(text).is_ok()
 }
 

@@ -27,7 +27,7 @@ use crate::protocol::time::Timestamp;
 
 /// State of an HTTP connection.
 #[derive(Debug)]
-pub struct Http {
+pub(crate) struct Http {
     exchange: HttpExchange,
     /// What the app allows its clients. Dropped with the rest by an upgrade.
     limits: Arc<HttpLimits>,
@@ -53,7 +53,7 @@ pub struct Http {
 
 impl Http {
     /// A connection accepted at `now`, when the time for its first request starts.
-    pub fn new(limits: Arc<HttpLimits>, peer: Peer, now: Timestamp) -> Self {
+    pub(crate) fn new(limits: Arc<HttpLimits>, peer: Peer, now: Timestamp) -> Self {
         Self {
             exchange: HttpExchange::new(now),
             limits,
@@ -71,7 +71,7 @@ impl Http {
 
     /// Bytes that may be read. Reading continues while a response is outstanding, to notice that the peer is gone, but only
     /// up to the limit of pipelined requests.
-    pub fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         if self.is_paused || self.is_half_closed {
             0
         } else if self.exchange.can_read() {
@@ -87,23 +87,23 @@ impl Http {
     }
 
     /// When [`Self::handle_deadline`] is due.
-    pub fn deadline(&self) -> Option<Timestamp> {
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
         self.exchange.poll_deadline(&self.limits)
     }
 
     /// The deadline that remains once the last response is in the outbox.
-    pub fn writing_deadline(&self) -> Option<Timestamp> {
+    pub(crate) fn writing_deadline(&self) -> Option<Timestamp> {
         self.exchange.writing_deadline(&self.limits)
     }
 
     /// Starts the timeout of the client anew.
-    pub fn restart_clock(&mut self, now: Timestamp) {
+    pub(crate) fn restart_clock(&mut self, now: Timestamp) {
         self.exchange.pause(now);
         self.update_clock(now);
     }
 
     /// Sets whether nothing is read because Node's thread lags or the outbox is full.
-    pub fn set_unread(&mut self, is_unread: bool, now: Timestamp) {
+    pub(crate) fn set_unread(&mut self, is_unread: bool, now: Timestamp) {
         if self.is_unread != is_unread {
             self.is_unread = is_unread;
             self.update_clock(now);
@@ -120,27 +120,27 @@ impl Http {
     }
 
     /// Whether no request is under way.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.exchange.is_idle() && self.pending.is_empty()
     }
 
     /// Makes the next response the last one.
-    pub const fn wind_down(&mut self) {
+    pub(crate) const fn wind_down(&mut self) {
         self.exchange.wind_down();
     }
 
     /// Whether a request has no complete response yet.
-    pub const fn owes_response(&self) -> bool {
+    pub(crate) const fn owes_response(&self) -> bool {
         self.exchange.has_outstanding_response()
     }
 
     /// Since when the connection waits for the head of a request, if it does.
-    pub const fn waits_since(&self) -> Option<Timestamp> {
+    pub(crate) const fn waits_since(&self) -> Option<Timestamp> {
         self.exchange.waits_since()
     }
 
     /// What closing the connection would lose; `None` if a request is under way.
-    pub fn standing(&self, shell: &Shell) -> Option<Standing> {
+    pub(crate) fn standing(&self, shell: &Shell) -> Option<Standing> {
         let is_silent = self.pending.is_empty() && self.request == RequestNumber::default();
         if is_silent && shell.transport.session().is_none() {
             Some(Standing::Silent)
@@ -154,12 +154,12 @@ impl Http {
     }
 
     /// Sets the number of bytes that wait for the kernel. Returns the previous one.
-    pub const fn replace_backlog(&mut self, left: u64) -> u64 {
+    pub(crate) const fn replace_backlog(&mut self, left: u64) -> u64 {
         std::mem::replace(&mut self.backlog, left)
     }
 
     /// Follows a flush, which has reduced the backlog from `before` to `left` bytes.
-    pub fn handle_flush(&mut self, before: usize, left: usize, shell: &Shell, context: &mut Context) {
+    pub(crate) fn handle_flush(&mut self, before: usize, left: usize, shell: &Shell, context: &mut Context) {
         let flush = match left {
             0 => Flush::Drained,
             left if left < before => Flush::Progressed((before - left) as u64),
@@ -175,7 +175,7 @@ impl Http {
     }
 
     /// The connection is lost: reports the abort of a response that is outstanding.
-    pub fn abort(&self, cause: CloseCause, shell: &Shell, context: &mut Context) {
+    pub(crate) fn abort(&self, cause: CloseCause, shell: &Shell, context: &mut Context) {
         if self.owes_response() {
             self.emit_aborted(cause, shell, context);
         }
@@ -184,7 +184,7 @@ impl Http {
     /// The client has sent FIN while a response is outstanding. To the application the response is aborted, but one that is on
     /// its way from Node's thread still reaches a client that only closed its own direction: the connection closes when
     /// Node's thread has handled the abort, or has responded.
-    pub fn handle_fin(&mut self, shell: &Shell, context: &mut Context) {
+    pub(crate) fn handle_fin(&mut self, shell: &Shell, context: &mut Context) {
         self.is_half_closed = true;
         self.emit_aborted(CloseCause::FinBeforeResponse, shell, context);
     }
@@ -194,7 +194,7 @@ impl Http {
     }
 
     /// Takes bytes that were read.
-    pub fn handle_input(&mut self, input: &mut [u8], shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn handle_input(&mut self, input: &mut [u8], shell: &mut Shell, context: &mut Context) {
         let (request, owed) = (self.request, self.owes_response());
         let out = shell.outbox.tail(&mut context.pool);
         if let Err(error) = self.feed_exchange(input, shell.id, shell.app, out, context) {
@@ -241,7 +241,7 @@ impl Http {
     }
 
     /// Acts on [`Self::deadline`].
-    pub fn handle_deadline(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn handle_deadline(&mut self, shell: &mut Shell, context: &mut Context) {
         let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
         let outcome = self.exchange.handle_timeout(moment, shell.outbox.tail(&mut context.pool));
         if let Some(cause) = outcome.cause() {
@@ -280,7 +280,7 @@ impl Http {
 
     /// Starts the next request if it has arrived and the outbox has room: otherwise a few bytes of pipelined requests would be
     /// answered into memory at full length. Call it again when the outbox is short enough.
-    pub fn read_pending(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn read_pending(&mut self, shell: &mut Shell, context: &mut Context) {
         if self.owes_response() {
             return;
         }
@@ -301,7 +301,7 @@ impl Http {
     }
 
     /// Closes a connection that is winding down and idle. Call it when the socket has been read.
-    pub fn leave_if_idle(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn leave_if_idle(&mut self, shell: &mut Shell, context: &mut Context) {
         if shell.is_serving() && !shell.is_starved && self.exchange.close_if_idle() {
             let is_worn = shell.is_tls_worn();
             let cause = if is_worn { CloseCause::TlsKeysExhausted } else { CloseCause::ServerShutdown };

@@ -10,7 +10,7 @@ use crate::protocol::http::exchange::HttpSink;
 use crate::protocol::http::head::RequestHead;
 
 /// Appends requests to the batch of events.
-pub struct RequestSink<'a> {
+pub(super) struct RequestSink<'a> {
     /// The batch.
     pub events: &'a mut EventBatch,
     /// The connection that they arrive on.

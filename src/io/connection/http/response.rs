@@ -20,14 +20,14 @@ use crate::protocol::websocket::WebSocketSession;
 
 /// The response to the latest request of a connection. It may be complete already.
 #[derive(Debug)]
-pub struct Response<'a> {
+pub(crate) struct Response<'a> {
     http: &'a mut Http,
     shell: &'a mut Shell,
 }
 
 impl<'a> Response<'a> {
     /// The response to `request`, unless a later request has arrived.
-    pub fn find(request: RequestNumber, http: &'a mut Http, shell: &'a mut Shell) -> Option<Self> {
+    pub(crate) fn find(request: RequestNumber, http: &'a mut Http, shell: &'a mut Shell) -> Option<Self> {
         (http.request == request).then_some(Self { http, shell })
     }
 
@@ -56,7 +56,7 @@ impl<'a> Response<'a> {
     }
 
     /// `Command::Respond`.
-    pub fn respond(
+    pub(crate) fn respond(
         &mut self,
         head: HeadBytes,
         body: Slice,
@@ -70,14 +70,14 @@ impl<'a> Response<'a> {
     }
 
     /// `Command::StartResponse`.
-    pub fn start(&mut self, head: HeadBytes, framing: Framing, arena: &[u8], context: &mut Context) {
+    pub(crate) fn start(&mut self, head: HeadBytes, framing: Framing, arena: &[u8], context: &mut Context) {
         self.with_exchange(context, |exchange, moment, out| {
             exchange.start_response(&response_head(head, arena), framing, moment, out);
         });
     }
 
     /// `Command::WriteBody`.
-    pub fn write_body(&mut self, data: &[u8], context: &mut Context) {
+    pub(crate) fn write_body(&mut self, data: &[u8], context: &mut Context) {
         let mut piece = Piece::NOTHING;
         self.with_exchange(context, |exchange, _, out| piece = exchange.frame_body(data.len(), out));
         self.shell.append_output(&data[..piece.length], context);
@@ -88,25 +88,25 @@ impl<'a> Response<'a> {
     }
 
     /// `Command::FinishResponse`.
-    pub fn finish(&mut self, close: bool, context: &mut Context) {
+    pub(crate) fn finish(&mut self, close: bool, context: &mut Context) {
         self.with_exchange(context, |exchange, moment, out| exchange.finish_response(close, moment, out));
     }
 
     /// `Command::AbortResponse`: the application knows.
-    pub fn abort(&mut self, context: &mut Context) {
+    pub(crate) fn abort(&mut self, context: &mut Context) {
         let has_fin = self.http.is_half_closed;
         let cause = if has_fin { CloseCause::FinBeforeResponse } else { CloseCause::ApplicationClosed };
         self.shell.drop_after_flush(cause, context);
     }
 
     /// `Command::MeterResponse`.
-    pub fn start_meter(&mut self, ledger: Arc<Ledger>, context: &mut Context) {
+    pub(crate) fn start_meter(&mut self, ledger: Arc<Ledger>, context: &mut Context) {
         self.http.meter = Some(Meter::new(ledger));
         self.shell.mark_dirty(context);
     }
 
     /// `Command::NotifyWritable`.
-    pub fn notify_writable(&mut self, context: &mut Context) {
+    pub(crate) fn notify_writable(&mut self, context: &mut Context) {
         if let Some(meter) = &mut self.http.meter {
             meter.await_writable();
             self.shell.mark_dirty(context);
@@ -114,7 +114,7 @@ impl<'a> Response<'a> {
     }
 
     /// `Command::PauseReading` and `Command::ResumeReading`.
-    pub fn set_paused(&mut self, is_paused: bool, context: &mut Context) {
+    pub(crate) fn set_paused(&mut self, is_paused: bool, context: &mut Context) {
         self.http.is_paused = is_paused;
         self.http.update_clock(context.now);
         if !is_paused {
@@ -124,7 +124,7 @@ impl<'a> Response<'a> {
 
     /// `Command::Upgrade`: answers 101. Returns the WebSocket that replaces HTTP, and the bytes behind the request, which are
     /// frames.
-    pub fn upgrade(
+    pub(crate) fn upgrade(
         &mut self,
         answer: Upgrade<'_>,
         rules: Arc<Rules>,

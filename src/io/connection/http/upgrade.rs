@@ -4,7 +4,7 @@ use crate::protocol::websocket::{Agreement, handshake};
 
 /// The fields of the response `101 Switching Protocols`.
 #[derive(Clone, Copy, Debug)]
-pub struct Upgrade<'a> {
+pub(crate) struct Upgrade<'a> {
     /// The value of `Sec-WebSocket-Accept`.
     pub accept: &'a [u8],
     /// The selected subprotocol; empty for none.
@@ -17,7 +17,7 @@ pub struct Upgrade<'a> {
 
 impl Upgrade<'_> {
     /// Appends the response.
-    pub fn encode(&self, date: &[u8; 29], out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, date: &[u8; 29], out: &mut Vec<u8>) {
         // Node's thread has checked that both are ASCII.
         let accept = String::from_utf8_lossy(self.accept);
         let protocol = String::from_utf8_lossy(self.protocol);

@@ -10,7 +10,7 @@ use crate::protocol::websocket::MessageKind;
 
 /// What became of a published message at one of its subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// It is queued, or the WebSocket is about to close.
     Done,
     /// It was dropped, because the backlog exceeds `maxBackpressure`.
@@ -22,7 +22,7 @@ pub enum Delivery {
 
 impl WebSocket {
     /// Queues a published message, or drops it if the subscriber does not keep up.
-    pub fn send_published(
+    pub(crate) fn send_published(
         &mut self,
         publication: &mut Publication<'_>,
         shell: &mut Shell,
@@ -65,7 +65,7 @@ impl WebSocket {
 
     /// Reports a missed message to Node's thread: now, or together with the next one if `payload` is `None`, because Node's
     /// thread is too far behind.
-    pub fn report_missed(
+    pub(crate) fn report_missed(
         &mut self,
         kind: MessageKind,
         payload: Option<Slice>,
@@ -82,7 +82,7 @@ impl WebSocket {
     }
 
     /// A message was dropped: closes the WebSocket, if its options say so.
-    pub fn apply_limit(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn apply_limit(&mut self, shell: &mut Shell, context: &mut Context) {
         if self.rules.on_limit == OnLimit::Close {
             self.limit(shell, context);
         }

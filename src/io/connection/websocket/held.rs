@@ -8,7 +8,7 @@ use crate::protocol::websocket::{Codecs, Form, MessageKind};
 
 /// Exists as long as a message is incomplete.
 #[derive(Debug, Default)]
-pub struct Held {
+pub(super) struct Held {
     /// Oldest first.
     messages: Vec<HeldMessage>,
     /// Sum of their lengths.
@@ -17,7 +17,7 @@ pub struct Held {
 
 /// One of them.
 #[derive(Debug)]
-pub enum HeldMessage {
+pub(super) enum HeldMessage {
     /// Encoded.
     Frame(Bytes),
     /// To be compressed with reference to what is sent before it: not yet, as that is not complete.
@@ -27,12 +27,12 @@ pub enum HeldMessage {
 impl Held {
     /// Bytes that wait. They count towards `maxBackpressure`, but not as back-pressure whose end `drain` announces, because
     /// they depend on the application alone.
-    pub const fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.length
     }
 
     /// Adds a message in the form in which it will be sent.
-    pub fn push(&mut self, publication: &mut Publication<'_>, form: Form, codecs: &mut Codecs) {
+    pub(super) fn push(&mut self, publication: &mut Publication<'_>, form: Form, codecs: &mut Codecs) {
         let (message, length) = match publication.frame(form, codecs) {
             Some(frame) => (HeldMessage::Frame(frame.clone()), frame.len()),
             None => {
@@ -45,7 +45,7 @@ impl Held {
     }
 
     /// The messages, oldest first.
-    pub fn into_messages(self) -> Vec<HeldMessage> {
+    pub(super) fn into_messages(self) -> Vec<HeldMessage> {
         self.messages
     }
 }

@@ -7,7 +7,7 @@ use crate::protocol::cause::{CloseCause, Initiator, Verdict};
 use crate::protocol::websocket::{Closure, MessageKind, WebSocketSink};
 
 /// Appends messages and control frames to the batch of events.
-pub struct MessageSink<'a> {
+pub(super) struct MessageSink<'a> {
     /// The batch.
     pub events: &'a mut EventBatch,
     /// The WebSocket.
@@ -49,6 +49,6 @@ impl WebSocketSink for MessageSink<'_> {
 }
 
 /// Logs the end of a WebSocket, whichever side brought it about.
-pub fn log_closed(cause: CloseCause, code: u16, reason: &str) {
+pub(super) fn log_closed(cause: CloseCause, code: u16, reason: &str) {
     tracing::debug!(cause = cause.verdict().name, code, reason, "WebSocket closed");
 }

@@ -25,7 +25,7 @@ use crate::tls;
 
 /// State of a WebSocket.
 #[derive(Debug)]
-pub struct WebSocket {
+pub(crate) struct WebSocket {
     session: WebSocketSession,
     rules: Arc<Rules>,
     ledger: Arc<Ledger>,
@@ -46,7 +46,7 @@ pub struct WebSocket {
 impl WebSocket {
     /// An open WebSocket.
     #[must_use]
-    pub const fn new(session: WebSocketSession, rules: Arc<Rules>, ledger: Arc<Ledger>) -> Self {
+    pub(crate) const fn new(session: WebSocketSession, rules: Arc<Rules>, ledger: Arc<Ledger>) -> Self {
         Self {
             session,
             rules,
@@ -61,7 +61,7 @@ impl WebSocket {
     }
 
     /// Bytes that may be read at a time. After the peer's Close frame none, until ours is sent.
-    pub fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         match self.session.phase() {
             WebSocketPhase::Open | WebSocketPhase::Closing if self.inflates() => COMPRESSED_READ,
             WebSocketPhase::Open | WebSocketPhase::Closing => usize::MAX,
@@ -70,42 +70,42 @@ impl WebSocket {
     }
 
     /// The same for the last look before a deadline: few bytes, but even if the outbox is full.
-    pub fn last_look_room(&self) -> usize {
+    pub(crate) fn last_look_room(&self) -> usize {
         self.room().min(COMPRESSED_READ)
     }
 
     /// Whether messages arrive compressed, so that input may become much larger.
-    pub fn inflates(&self) -> bool {
+    pub(crate) fn inflates(&self) -> bool {
         self.session.inflates()
     }
 
     /// Bytes that waited for the kernel after the last flush.
-    pub fn backlog(&self) -> u64 {
+    pub(crate) fn backlog(&self) -> u64 {
         self.ledger.backlog()
     }
 
     /// Whether it was closed because the peer reads too slowly.
-    pub fn is_limited(&self) -> bool {
+    pub(crate) fn is_limited(&self) -> bool {
         self.closed == Some(CloseCause::BackpressureLimit)
     }
 
     /// Whether this side sends FIN first (RFC 6455 §7.1.1).
-    pub fn sends_fin_first(&self) -> bool {
+    pub(crate) fn sends_fin_first(&self) -> bool {
         self.session.tcp_closer() == TcpCloser::Us
     }
 
     /// When [`Self::handle_deadline`] is due.
-    pub fn deadline(&self) -> Option<Timestamp> {
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
         self.session.poll_deadline(&self.rules.limits)
     }
 
     /// Takes the subscriptions of a connection that goes away.
-    pub const fn take_memberships(&mut self) -> Option<Box<Memberships>> {
+    pub(crate) const fn take_memberships(&mut self) -> Option<Box<Memberships>> {
         self.memberships.take()
     }
 
     /// Follows a flush: updates the ledger, and notifies Node's thread if it waits for an empty outbox.
-    pub fn handle_flush(&mut self, before: usize, left: usize, shell: &Shell, context: &mut Context) {
+    pub(crate) fn handle_flush(&mut self, before: usize, left: usize, shell: &Shell, context: &mut Context) {
         self.ledger.record(self.applied, left as u64);
         if left < before && left > 0 {
             self.session.handle_progress(context.now);
@@ -142,7 +142,7 @@ impl WebSocket {
     }
 
     /// Takes bytes that were read.
-    pub fn handle_input(&mut self, input: &mut [u8], shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn handle_input(&mut self, input: &mut [u8], shell: &mut Shell, context: &mut Context) {
         let now = context.now;
         self.with_session(shell, context, |socket, out, sink, codecs| {
             socket.session.handle_bytes(input, now, &socket.rules.limits, codecs, out, sink);
@@ -150,7 +150,7 @@ impl WebSocket {
     }
 
     /// Acts on [`Self::deadline`].
-    pub fn handle_deadline(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn handle_deadline(&mut self, shell: &mut Shell, context: &mut Context) {
         let now = context.now;
         self.with_session(shell, context, |socket, out, sink, _| {
             socket.session.handle_timeout(now, &socket.rules.limits, out, sink);
@@ -159,7 +159,7 @@ impl WebSocket {
 
     /// The peer has sent FIN. Messages that are on their way from Node's thread still reach one that only closed its own
     /// direction: the connection closes when Node's thread has handled the event.
-    pub fn handle_fin(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn handle_fin(&mut self, shell: &mut Shell, context: &mut Context) {
         let has_worn = shell.transport.session().is_some_and(tls::session::TlsSession::has_peer_worn);
         let cause = if has_worn { CloseCause::TlsPeerKeysExhausted } else { CloseCause::FinWithoutClose };
         let now = context.now;
@@ -169,7 +169,7 @@ impl WebSocket {
     }
 
     /// Closes an open WebSocket whose connection cannot last, and asks the peer to reconnect.
-    pub fn ask_to_reconnect(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn ask_to_reconnect(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
         if self.session.phase() != WebSocketPhase::Open {
             return;
         }
@@ -180,7 +180,12 @@ impl WebSocket {
     }
 
     /// The socket is broken.
-    pub fn handle_transport_end(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn handle_transport_end(
+        &mut self,
+        cause: CloseCause,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) {
         self.with_session(shell, context, |socket, _, sink, _| {
             socket.session.handle_transport_end(cause, sink);
         });
@@ -195,7 +200,7 @@ impl WebSocket {
     }
 
     /// Closes without waiting for the peer's Close frame; the application knows.
-    pub fn abort(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn abort(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
         let verdict = cause.verdict();
         self.with_session(shell, context, |socket, out, _, _| {
             socket.close_locally(cause, verdict.local_code, verdict.text);
@@ -204,7 +209,7 @@ impl WebSocket {
     }
 
     /// `Command::SendMessage`.
-    pub fn send_message(
+    pub(crate) fn send_message(
         &mut self,
         kind: MessageKind,
         payload: &[u8],
@@ -224,7 +229,7 @@ impl WebSocket {
     }
 
     /// `Command::SendFragment`. Node's thread guarantees their order.
-    pub fn send_fragment(
+    pub(crate) fn send_fragment(
         &mut self,
         fragment: Fragment,
         payload: &[u8],
@@ -263,7 +268,7 @@ impl WebSocket {
     }
 
     /// `Command::SendPing`.
-    pub fn send_ping(&mut self, payload: &[u8], shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn send_ping(&mut self, payload: &[u8], shell: &mut Shell, context: &mut Context) {
         self.with_session(shell, context, |socket, out, _, _| {
             socket.applied += payload.len() as u64;
             socket.session.ping(payload, out);
@@ -272,7 +277,7 @@ impl WebSocket {
 
     /// `Command::LimitWebSocket`: closes because the peer reads too slowly. Earlier output precedes the Close frame, but has
     /// little time: see [`Self::is_limited`].
-    pub fn limit(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn limit(&mut self, shell: &mut Shell, context: &mut Context) {
         let cause = CloseCause::BackpressureLimit;
         self.with_session(shell, context, |socket, out, sink, _| {
             if socket.session.phase() == WebSocketPhase::Open {
@@ -284,7 +289,7 @@ impl WebSocket {
     }
 
     /// `Command::EndWebSocket`: the application knows and its handler has run.
-    pub fn end(
+    pub(crate) fn end(
         &mut self,
         cause: CloseCause,
         code: u16,
@@ -302,12 +307,12 @@ impl WebSocket {
     }
 
     /// `Command::ConcludeWebSocket`: the last messages are queued; the Close frame follows them.
-    pub fn conclude(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn conclude(&mut self, shell: &mut Shell, context: &mut Context) {
         self.with_session(shell, context, |socket, out, _, _| socket.session.conclude(out));
     }
 
     /// `Command::CloseWebSocket`: the application knows and its handler has run.
-    pub fn close(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn close(&mut self, shell: &mut Shell, context: &mut Context) {
         let cause = CloseCause::ApplicationClosed;
         let verdict = cause.verdict();
         self.close_locally(cause, verdict.local_code, verdict.text);
@@ -315,24 +320,24 @@ impl WebSocket {
     }
 
     /// `Command::NotifyDrain`.
-    pub fn notify_drain(&mut self, shell: &mut Shell, context: &mut Context) {
+    pub(crate) fn notify_drain(&mut self, shell: &mut Shell, context: &mut Context) {
         self.with_session(shell, context, |socket, _, _, _| socket.is_drain_awaited = true);
     }
 
     /// `Command::Subscribe`.
-    pub fn subscribe(&mut self, topic: TopicId, shell: &Shell, context: &mut Context) {
+    pub(crate) fn subscribe(&mut self, topic: TopicId, shell: &Shell, context: &mut Context) {
         let who = Subscriber { slot: shell.id.slot, generation: shell.id.generation };
         let memberships = self.memberships.get_or_insert_default();
         context.topics.subscribe(who, memberships, topic);
     }
 
     /// `Command::Unsubscribe`. Returns the subscriber that has taken the free place in the topic.
-    pub fn unsubscribe(&mut self, topic: TopicId, context: &mut Context) -> Option<Moved> {
+    pub(crate) fn unsubscribe(&mut self, topic: TopicId, context: &mut Context) -> Option<Moved> {
         context.topics.unsubscribe(self.memberships.as_mut()?, topic)
     }
 
     /// Notes the new place in a topic, after another subscriber has left it.
-    pub fn handle_moved(&mut self, moved: Moved) {
+    pub(crate) fn handle_moved(&mut self, moved: Moved) {
         if let Some(memberships) = &mut self.memberships {
             memberships.moved(moved);
         }

@@ -12,7 +12,7 @@ use crate::node::state::routes::router::Router;
 use crate::tls::names::DomainId;
 
 /// One app.
-pub struct App {
+pub(crate) struct App {
     /// Its routes.
     pub router: Router,
     /// How often it was closed or shut down.
@@ -46,7 +46,7 @@ pub struct App {
 impl App {
     /// An app without routes, which shares its connections among so many threads.
     #[must_use]
-    pub fn new(epoch: u32, threads: usize, setup: AppSetup) -> Self {
+    pub(crate) fn new(epoch: u32, threads: usize, setup: AppSetup) -> Self {
         Self {
             router: Router::default(),
             epoch,
@@ -67,24 +67,24 @@ impl App {
 
     /// The routes for a request to this server name: its own if it has any, or else those of the app.
     #[must_use]
-    pub fn router_of(&self, domain: Option<DomainId>) -> &Router {
+    pub(crate) fn router_of(&self, domain: Option<DomainId>) -> &Router {
         domain.and_then(|domain| self.domains.router(domain)).unwrap_or(&self.router)
     }
 
     /// The routes that the methods of the app add and remove (`app.domain()`).
-    pub fn edited_router(&mut self) -> &mut Router {
+    pub(crate) fn edited_router(&mut self) -> &mut Router {
         self.domains.selected_router().unwrap_or(&mut self.router)
     }
 
     /// Whether requests of connections that were accepted in this epoch are served.
     #[must_use]
-    pub const fn serves(&self, epoch: u32) -> bool {
+    pub(crate) const fn serves(&self, epoch: u32) -> bool {
         epoch >= self.first_served && epoch <= self.epoch
     }
 
     /// What is accepted from now on is not the business of the `close` or `shutdown` under way, which is about what is
     /// returned.
-    pub fn end_epoch(&mut self, number: u32) -> AppId {
+    pub(crate) fn end_epoch(&mut self, number: u32) -> AppId {
         // First: nobody hands it connections any more that would not end with this epoch.
         self.registration = None;
         let ended = AppId { app: number, epoch: self.epoch };
@@ -93,10 +93,10 @@ impl App {
     }
 
     /// Everything of an epoch that ends is closed: nothing of it is served any more.
-    pub const fn close_epochs(&mut self) {
+    pub(crate) const fn close_epochs(&mut self) {
         self.first_served = self.epoch;
     }
 }
 
 /// How long to wait for a worker to close its sockets. A pass takes microseconds; a second means that the machine hangs.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);

@@ -9,7 +9,7 @@ use crate::tls::options::Settings;
 
 /// See the top of the file.
 #[derive(Debug, Default)]
-pub struct Domains {
+pub(crate) struct Domains {
     /// What the app itself was set up with; `None` for one that does not speak TLS.
     pub settings: Option<Settings>,
     /// By pattern, in its normal form.
@@ -32,12 +32,12 @@ struct Domain {
 impl Domains {
     /// What a pattern was set up with.
     #[must_use]
-    pub fn settings_of(&self, pattern: &str) -> Option<&Settings> {
+    pub(crate) fn settings_of(&self, pattern: &str) -> Option<&Settings> {
         self.by_pattern.get(pattern).map(|domain| &domain.settings)
     }
 
     /// Adds a pattern, or sets it up anew. One that is there already keeps its routes.
-    pub fn set(&mut self, pattern: String, settings: Settings) -> DomainId {
+    pub(crate) fn set(&mut self, pattern: String, settings: Settings) -> DomainId {
         if let Some(domain) = self.by_pattern.get_mut(&pattern) {
             domain.settings = settings;
             return domain.id;
@@ -49,31 +49,31 @@ impl Domains {
     }
 
     /// Removes a pattern. Returns the router that nobody will ask any more.
-    pub fn remove(&mut self, pattern: &str) -> Option<Router> {
+    pub(crate) fn remove(&mut self, pattern: &str) -> Option<Router> {
         let Domain { id, .. } = self.by_pattern.remove(pattern)?;
         self.selected.take_if(|selected| *selected == id);
         self.routers.remove(&id)
     }
 
     /// From now on the routes of this name are edited, or those of the app.
-    pub const fn select(&mut self, domain: Option<DomainId>) {
+    pub(crate) const fn select(&mut self, domain: Option<DomainId>) {
         self.selected = domain;
     }
 
     /// The router of this name, if it has routes of its own.
     #[must_use]
-    pub fn router(&self, domain: DomainId) -> Option<&Router> {
+    pub(crate) fn router(&self, domain: DomainId) -> Option<&Router> {
         self.routers.get(&domain)
     }
 
     /// Whether routes of a name are edited that has none yet.
     #[must_use]
-    pub fn lacks_router(&self) -> bool {
+    pub(crate) fn lacks_router(&self) -> bool {
         self.selected.is_some_and(|domain| !self.routers.contains_key(&domain))
     }
 
     /// Gives the name whose routes are edited a router.
-    pub fn add_router(&mut self, router: Router) {
+    pub(crate) fn add_router(&mut self, router: Router) {
         if let Some(selected) = self.selected {
             self.routers.insert(selected, router);
         }
@@ -81,7 +81,7 @@ impl Domains {
 
     /// The router that is edited, unless it is that of the app. A name that [lacks one](Self::lacks_router) is an error of
     /// the caller.
-    pub fn selected_router(&mut self) -> Option<&mut Router> {
+    pub(crate) fn selected_router(&mut self) -> Option<&mut Router> {
         self.routers.get_mut(&self.selected?)
     }
 }

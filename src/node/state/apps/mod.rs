@@ -1,10 +1,10 @@
 //! The apps that programs can still use, or that serve somebody, by number, and the sockets that listen for them. The number of an app that is gone is given out again; its successor goes on
 //! counting epochs where it has stopped, so that whatever was under way for it is not for the successor.
 
-pub mod app;
-pub mod domains;
-pub mod stats;
-pub mod usage;
+pub(crate) mod app;
+pub(crate) mod domains;
+pub(crate) mod stats;
+pub(crate) mod usage;
 
 use self::app::App;
 use self::stats::Stats;
@@ -20,7 +20,7 @@ use crate::node::state::handles::{Handle, Table};
 
 /// See the top of the file.
 #[derive(Default)]
-pub struct Apps {
+pub(crate) struct Apps {
     places: Vec<Place>,
     /// Numbers that are free.
     free: Vec<u32>,
@@ -32,7 +32,7 @@ pub struct Apps {
 
 /// A listening socket.
 #[derive(Clone, Copy, Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     /// Its name for the worker.
     pub id: ListenerId,
     /// Who listens.
@@ -53,7 +53,7 @@ struct Place {
 /// Apps by number.
 impl Apps {
     /// Enters an app; `make` learns its first epoch. Returns its number.
-    pub fn insert(&mut self, make: impl FnOnce(u32) -> App) -> u32 {
+    pub(crate) fn insert(&mut self, make: impl FnOnce(u32) -> App) -> u32 {
         let number = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
             // 2^32 apps would not fit the memory.
@@ -68,7 +68,7 @@ impl Apps {
     ///
     /// # Errors
     /// There is none.
-    pub fn app(&mut self, number: f64) -> Result<(u32, &mut App), Misuse> {
+    pub(crate) fn app(&mut self, number: f64) -> Result<(u32, &mut App), Misuse> {
         let index = if number >= 0.0 { number as u32 } else { u32::MAX };
         let app = self.get_mut(index).ok_or_else(Misuse::bug)?;
         Ok((index, app))
@@ -76,17 +76,17 @@ impl Apps {
 
     /// The app of this number.
     #[must_use]
-    pub fn get(&self, number: u32) -> Option<&App> {
+    pub(crate) fn get(&self, number: u32) -> Option<&App> {
         self.places.get(number as usize)?.app.as_deref()
     }
 
     /// The app of this number, to be changed.
-    pub fn get_mut(&mut self, number: u32) -> Option<&mut App> {
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut App> {
         self.places.get_mut(number as usize)?.app.as_deref_mut()
     }
 
     /// Takes an app out.
-    pub fn remove(&mut self, number: u32) -> Option<Box<App>> {
+    pub(crate) fn remove(&mut self, number: u32) -> Option<Box<App>> {
         let place = self.places.get_mut(number as usize)?;
         let app = place.app.take()?;
         place.epoch = app.epoch.wrapping_add(1);
@@ -95,23 +95,23 @@ impl Apps {
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &App> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &App> {
         self.places.iter().filter_map(|place| place.app.as_deref())
     }
 
     /// All of them, to be changed.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut App> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut App> {
         self.places.iter_mut().filter_map(|place| place.app.as_deref_mut())
     }
 
     /// Whether connections that were accepted in this epoch of an app are served.
     #[must_use]
-    pub fn serves(&self, app: AppId) -> bool {
+    pub(crate) fn serves(&self, app: AppId) -> bool {
         self.get(app.app).is_some_and(|it| it.serves(app.epoch))
     }
 
     /// The numbers of an app; `None` if there is no such app.
-    pub fn stats(&mut self, app: AppId) -> Option<&mut Stats> {
+    pub(crate) fn stats(&mut self, app: AppId) -> Option<&mut Stats> {
         self.get_mut(app.app).map(|app| &mut app.stats)
     }
 }
@@ -123,7 +123,7 @@ impl Apps {
     ///
     /// # Errors
     /// There is no such app; the system has no more threads to give.
-    pub fn prepare(
+    pub(crate) fn prepare(
         &mut self,
         env: Env<'_>,
         number: f64,
@@ -150,14 +150,14 @@ impl Apps {
     }
 
     /// Tells every worker how to serve the connections of an app.
-    pub fn announce(&self, app: AppId, workers: &mut Workers) {
+    pub(crate) fn announce(&self, app: AppId, workers: &mut Workers) {
         let Some(it) = self.get(app.app) else { return };
         let (setup, tallies) = (&it.setup, it.stats.tallies());
         let order = || {
             let (setup, tallies) = (setup.clone(), Arc::clone(&tallies));
             Command::SetUpApp(Box::new(SetupOrder { app, setup, tallies }))
         };
-        workers.to_all(order);
+        workers.push_to_all(order);
     }
 
     /// Enters a socket that is to listen. The workers of `share` accept in turn, so that several listening sockets do not
@@ -165,7 +165,7 @@ impl Apps {
     ///
     /// # Errors
     /// There are 2^24 already.
-    pub fn add_listener(
+    pub(crate) fn add_listener(
         &mut self,
         app: AppId,
         share: &[WorkerId],
@@ -181,17 +181,17 @@ impl Apps {
 
     /// A listening socket, if it is open.
     #[must_use]
-    pub fn listener(&self, handle: Handle) -> Option<&Listener> {
+    pub(crate) fn listener(&self, handle: Handle) -> Option<&Listener> {
         self.listeners.get(handle)
     }
 
     /// A listening socket is closed. `None` if it was closed before.
-    pub fn remove_listener(&mut self, handle: Handle) -> Option<Listener> {
+    pub(crate) fn remove_listener(&mut self, handle: Handle) -> Option<Listener> {
         self.listeners.remove(handle)
     }
 
     /// The listening sockets of an app are closed as far as JavaScript is concerned.
-    pub fn forget_listeners(&mut self, app: AppId) {
+    pub(crate) fn forget_listeners(&mut self, app: AppId) {
         let listeners = self.listeners.iter().filter(|(_, it)| app.covers(it.app));
         let listeners: Vec<Handle> = listeners.map(|(handle, _)| handle).collect();
         for listener in listeners {
@@ -201,27 +201,27 @@ impl Apps {
 
     /// Whether connections may come: somebody listens, or other apps may hand some over.
     #[must_use]
-    pub fn await_connections(&self) -> bool {
+    pub(crate) fn await_connections(&self) -> bool {
         !self.listeners.is_empty() || self.iter().any(|app| app.registration.is_some())
     }
 
     /// From now on other environments hand their connections to somebody else.
-    pub fn unregister(&mut self) {
+    pub(crate) fn unregister(&mut self) {
         self.iter_mut().for_each(|app| app.registration = None);
     }
 
     /// Somebody who listened for the app does so no longer, or a connection was given to it: if none can come any more, the
     /// workers are to tell when the last one is gone.
-    pub fn await_end(&mut self, number: u32, workers: &mut Workers) {
+    pub(crate) fn await_end(&mut self, number: u32, workers: &mut Workers) {
         let listens = self.listeners.iter().any(|(_, listener)| listener.app.app == number);
         let Some(app) = self.get_mut(number) else { return };
         if !listens && app.registration.is_none() && app.usage.end(workers.all().len()) {
-            workers.to_all(|| Command::AwaitEnd { app: number });
+            workers.push_to_all(|| Command::AwaitEnd { app: number });
         }
     }
 
     /// A worker has no connection of the app. Returns whether none is left and none can come.
-    pub fn note_ended(&mut self, number: u32, workers: &mut Workers) -> bool {
+    pub(crate) fn note_ended(&mut self, number: u32, workers: &mut Workers) -> bool {
         let Some(app) = self.get_mut(number) else { return false };
         if !app.usage.note_worker() {
             return false;

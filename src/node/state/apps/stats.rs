@@ -9,7 +9,7 @@ use crate::protocol::cause::CloseCause;
 
 /// The numbers of one app.
 #[derive(Debug)]
-pub struct Stats {
+pub(crate) struct Stats {
     started: Instant,
     /// What its workers count, by their number; empty until it has workers.
     tallies: Arc<[Arc<Tally>]>,
@@ -29,7 +29,7 @@ impl Stats {
     /// Of an app that is being made.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "how old an app is, is no time of the engine")]
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self {
             started: Instant::now(),
             tallies: Arc::new([]),
@@ -43,46 +43,46 @@ impl Stats {
     }
 
     /// The app has got its workers, which it keeps.
-    pub fn share(&mut self, workers: usize) {
+    pub(crate) fn share(&mut self, workers: usize) {
         self.tallies = (0..workers).map(|_| Arc::default()).collect();
     }
 
     /// For the workers.
     #[must_use]
-    pub fn tallies(&self) -> Arc<[Arc<Tally>]> {
+    pub(crate) fn tallies(&self) -> Arc<[Arc<Tally>]> {
         Arc::clone(&self.tallies)
     }
 
     /// A WebSocket has opened.
-    pub const fn note_opened(&mut self) {
+    pub(crate) const fn note_opened(&mut self) {
         self.websockets_open += 1;
         self.websockets += 1;
     }
 
     /// A WebSocket is closed.
-    pub fn note_closed(&mut self, cause: CloseCause) {
+    pub(crate) fn note_closed(&mut self, cause: CloseCause) {
         self.websockets_open -= 1;
         self.closes[cause.number() as usize] += 1;
     }
 
     /// A response is aborted.
-    pub fn note_aborted(&mut self, cause: CloseCause) {
+    pub(crate) fn note_aborted(&mut self, cause: CloseCause) {
         self.aborts[cause.number() as usize] += 1;
     }
 
     /// `send` did not accept a message.
-    pub const fn note_dropped(&mut self) {
+    pub(crate) const fn note_dropped(&mut self) {
         self.messages_dropped += 1;
     }
 
     /// A handshake was refused.
-    pub const fn note_refused(&mut self) {
+    pub(crate) const fn note_refused(&mut self) {
         self.handshakes_refused += 1;
     }
 
     /// How old the app is.
     #[must_use]
-    pub fn age(&self) -> Duration {
+    pub(crate) fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
@@ -92,7 +92,7 @@ impl Stats {
 
     /// The counts, in the order of `lib/app/stats.js`.
     #[must_use]
-    pub fn counts(&self) -> [u64; 13] {
+    pub(crate) fn counts(&self) -> [u64; 13] {
         [
             self.sum(|tally| &tally.http_open),
             self.sum(|tally| &tally.connections),
@@ -112,7 +112,7 @@ impl Stats {
 
     /// Name and number of every rule that peers broke.
     #[must_use]
-    pub fn refusals(&self) -> Vec<(&'static str, u64)> {
+    pub(crate) fn refusals(&self) -> Vec<(&'static str, u64)> {
         let mut sums: Vec<(&str, u64)> = Vec::new();
         for tally in &*self.tallies {
             for (position, (name, count)) in tally.refusals().enumerate() {
@@ -128,7 +128,7 @@ impl Stats {
 }
 
 /// Close causes.
-pub const CAUSES: usize = CloseCause::ALL.len();
+pub(crate) const CAUSES: usize = CloseCause::ALL.len();
 
 #[cfg(test)]
 mod tests {

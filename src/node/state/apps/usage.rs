@@ -9,7 +9,7 @@
 
 /// Whether an app may have to serve somebody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Usage {
+pub(crate) enum Usage {
     /// Nobody, until it is prepared for it.
     #[default]
     Idle,
@@ -23,7 +23,7 @@ pub enum Usage {
 
 impl Usage {
     /// From now on connections may come.
-    pub const fn begin(&mut self) {
+    pub(crate) const fn begin(&mut self) {
         *self = match *self {
             Self::Ending(workers) | Self::Resumed(workers) => Self::Resumed(workers),
             Self::Idle | Self::InUse => Self::InUse,
@@ -32,7 +32,7 @@ impl Usage {
 
     /// None may come any more. Returns whether `workers` have to be asked for the end of those that are left; while they
     /// are being asked, they are not asked again.
-    pub const fn end(&mut self, workers: usize) -> bool {
+    pub(crate) const fn end(&mut self, workers: usize) -> bool {
         let asks = matches!(*self, Self::InUse);
         if asks {
             *self = Self::Ending(workers);
@@ -41,7 +41,7 @@ impl Usage {
     }
 
     /// A worker has told that no connection is left. Returns whether it was the last one.
-    pub const fn note_worker(&mut self) -> bool {
+    pub(crate) const fn note_worker(&mut self) -> bool {
         let left = match self {
             Self::Ending(workers) | Self::Resumed(workers) => workers,
             Self::Idle | Self::InUse => return false,

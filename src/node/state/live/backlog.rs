@@ -8,7 +8,7 @@ use crate::node::state::workers::Workers;
 
 /// See the top of the file.
 #[derive(Debug)]
-pub struct Backlog {
+pub(crate) struct Backlog {
     /// What the worker has done of it.
     ledger: Arc<Ledger>,
     /// Payload bytes accepted by `send` and `ping`.
@@ -24,37 +24,42 @@ pub struct Backlog {
 impl Backlog {
     /// Of a WebSocket that has just been opened.
     #[must_use]
-    pub fn new(ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
         Self { ledger, accepted: 0, looked: 0, handed: 0, burst: Burst::default() }
     }
 
     /// Counts payload that is accepted now. Returns whether the burst has just become a long one.
-    pub fn accept(&mut self, length: u32, asked: u64) -> bool {
+    pub(crate) fn accept(&mut self, length: u32, asked: u64) -> bool {
         self.accepted += u64::from(length);
         self.burst.add(u64::from(length), asked)
     }
 
     /// Bytes that count as waiting for the peer ([`Ledger::outstanding`]).
     #[must_use]
-    pub fn outstanding(&self) -> u64 {
+    pub(crate) fn outstanding(&self) -> u64 {
         self.ledger.outstanding(self.accepted)
     }
 
     /// Bytes not yet in the kernel, those under way to the worker included.
     #[must_use]
-    pub fn held(&self) -> u64 {
+    pub(crate) fn held(&self) -> u64 {
         self.ledger.held(self.accepted)
     }
 
     /// Bytes that the kernel did not take when the worker last wrote.
     #[must_use]
-    pub fn refused(&self) -> u64 {
+    pub(crate) fn refused(&self) -> u64 {
         self.ledger.backlog()
     }
 
     /// Bytes that the application is to be told are waiting for the peer. Those that are merely on their way to the worker
     /// may well be taken by the kernel at once: before they are told, the worker is given the time to find out.
-    pub fn find_waiting(&mut self, connection: ConnectionId, asked: u64, workers: &mut Workers) -> u64 {
+    pub(crate) fn find_waiting(
+        &mut self,
+        connection: ConnectionId,
+        asked: u64,
+        workers: &mut Workers,
+    ) -> u64 {
         let is_enough = self.is_enough_to_begin_with();
         if self.is_far_ahead() {
             self.look(connection, workers);
@@ -66,12 +71,12 @@ impl Backlog {
 
     /// Whether the worker may know more than is known here.
     #[must_use]
-    pub const fn is_worth_a_look(&self) -> bool {
+    pub(crate) const fn is_worth_a_look(&self) -> bool {
         self.looked != self.accepted
     }
 
     /// Gives the worker the time to find out what the kernel takes.
-    pub fn look(&mut self, connection: ConnectionId, workers: &mut Workers) {
+    pub(crate) fn look(&mut self, connection: ConnectionId, workers: &mut Workers) {
         self.looked = self.accepted;
         workers.look_at(connection);
     }

@@ -23,7 +23,7 @@ use crate::protocol::websocket::{Agreement, Compression};
 
 /// A request and its response. Reused, so that a request costs no allocation.
 #[derive(Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     /// Where the response goes.
     pub to: ResponseId,
     /// Whose request it is.
@@ -76,7 +76,7 @@ pub struct Exchange {
 
 /// What the route handler of a request is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandlerState {
+pub(crate) enum HandlerState {
     /// It has not returned yet, or its microtasks have not run: the request may be read, whatever became of the
     /// response.
     Running,
@@ -88,7 +88,7 @@ pub enum HandlerState {
 
 /// What has been sent of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// Nothing.
     Waiting,
     /// The head, and perhaps some of the body.
@@ -101,7 +101,7 @@ pub enum Stage {
 impl Exchange {
     /// An exchange without content, to be filled by the dispatcher.
     #[must_use]
-    pub fn empty(to: ResponseId, app: AppId) -> Self {
+    pub(crate) fn empty(to: ResponseId, app: AppId) -> Self {
         Self {
             to,
             app,
@@ -131,7 +131,7 @@ impl Exchange {
     }
 
     /// Forgets the last request but keeps the buffers, unless one of them grew large.
-    pub fn reset(&mut self, to: ResponseId, app: AppId) {
+    pub(crate) fn reset(&mut self, to: ResponseId, app: AppId) {
         let mut fresh = Self::empty(to, app);
         for (new, old) in [
             (&mut fresh.head, &mut self.head),
@@ -150,7 +150,7 @@ impl Exchange {
 
     /// A header field of the request, by its lower-case name.
     #[must_use]
-    pub fn request_field(&self, name: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn request_field(&self, name: &[u8]) -> Option<&[u8]> {
         let field = self.request_fields.iter().find(|field| field.name.of(&self.head) == name)?;
         Some(field.value.of(&self.head))
     }
@@ -158,7 +158,7 @@ impl Exchange {
     /// What is agreed with this client about compression. A list that is malformed offers nothing: it is not the client's,
     /// which was checked, but the application's.
     #[must_use]
-    pub fn agree(&self, compression: Compression, extensions: &[u8]) -> Option<Agreement> {
+    pub(crate) fn agree(&self, compression: Compression, extensions: &[u8]) -> Option<Agreement> {
         let user_agent = self.request_field(b"user-agent").unwrap_or_default();
         if has_broken_compression(user_agent) {
             return None;
@@ -168,7 +168,7 @@ impl Exchange {
 
     /// The values of a header field that may be repeated, as one list (RFC 9110 §5.2).
     #[must_use]
-    pub fn joined_request_field(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+    pub(crate) fn joined_request_field(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         let fields = self.request_fields.iter().filter(|field| field.name.of(&self.head) == name);
         fields
             .map(|field| Cow::Borrowed(field.value.of(&self.head)))
@@ -179,7 +179,12 @@ impl Exchange {
 /// The head of its response.
 impl Exchange {
     /// Lays out what has been written of the head for the worker, which makes the fields of `framing` itself.
-    pub fn lay_out_head(&self, framing: Framing, workers: &mut Workers, pending: &mut Pending) -> HeadBytes {
+    pub(crate) fn lay_out_head(
+        &self,
+        framing: Framing,
+        workers: &mut Workers,
+        pending: &mut Pending,
+    ) -> HeadBytes {
         let head = ResponseHead { status: &self.status, fields: &self.fields, flags: self.flags };
         self.warn_of_framing(&head, framing, workers, pending);
         let worker = self.to.connection.worker;
@@ -190,7 +195,7 @@ impl Exchange {
 
     /// Warns of a field of a response to this request that says something about the framing of its body which is not true,
     /// and is therefore left out. The status may be empty, as in [`HeadBytes`].
-    pub fn warn_of_framing(
+    pub(crate) fn warn_of_framing(
         &self,
         head: &ResponseHead<'_>,
         framing: Framing,
@@ -216,7 +221,7 @@ impl Exchange {
     }
 
     /// Sends the head, unless that has happened.
-    pub fn start(&mut self, framing: Framing, workers: &mut Workers, pending: &mut Pending) {
+    pub(crate) fn start(&mut self, framing: Framing, workers: &mut Workers, pending: &mut Pending) {
         if self.stage == Stage::Waiting {
             self.stage = Stage::Started;
             let (to, head) = (self.to, self.lay_out_head(framing, workers, pending));
@@ -228,19 +233,19 @@ impl Exchange {
 /// The body of its response.
 impl Exchange {
     /// Sends the head of a response whose body follows in pieces, unless that has happened.
-    pub fn start_body(&mut self, framing: Framing, workers: &mut Workers, pending: &mut Pending) {
+    pub(crate) fn start_body(&mut self, framing: Framing, workers: &mut Workers, pending: &mut Pending) {
         self.start(framing, workers, pending);
         self.output.meter(self.to, workers);
     }
 
     /// Accepts a piece, of the handler that JavaScript has `asked` for.
-    pub fn write_piece(&mut self, data: Slice, asked: u64, workers: &mut Workers) {
+    pub(crate) fn write_piece(&mut self, data: Slice, asked: u64, workers: &mut Workers) {
         self.record(data, workers);
         self.output.accept(self.to, data, asked, workers);
     }
 
     /// Accepts as much of a chunk as there is room for. Returns how many bytes that are.
-    pub fn write_as_far_as_there_is_room(
+    pub(crate) fn write_as_far_as_there_is_room(
         &mut self,
         chunk: &Payload<'_>,
         asked: u64,
@@ -262,7 +267,12 @@ impl Exchange {
     }
 
     /// Copies a part of a chunk for the next command.
-    pub fn copy_piece(&self, chunk: &Payload<'_>, part: &Range<usize>, workers: &mut Workers) -> Slice {
+    pub(crate) fn copy_piece(
+        &self,
+        chunk: &Payload<'_>,
+        part: &Range<usize>,
+        workers: &mut Workers,
+    ) -> Slice {
         workers.flush_if_long();
         let arena = workers.arena(self.to.connection.worker);
         let start = arena.len();
@@ -271,7 +281,7 @@ impl Exchange {
     }
 
     /// A piece is being sent: writes it down, if the answer may be kept.
-    pub fn record(&mut self, data: Slice, workers: &mut Workers) {
+    pub(crate) fn record(&mut self, data: Slice, workers: &mut Workers) {
         if let Some(recording) = &mut self.recording {
             recording.append(data.of(workers.arena(self.to.connection.worker)));
         }

@@ -1,12 +1,12 @@
 //! What is alive of connections: the responses and WebSockets that JavaScript may use. A connection is one of the two or
 //! neither, and whatever arrives for it is for that one only.
 
-pub mod backlog;
-pub mod exchange;
-pub mod occupants;
-pub mod output;
-pub mod request_body;
-pub mod socket;
+pub(crate) mod backlog;
+pub(crate) mod exchange;
+pub(crate) mod occupants;
+pub(crate) mod output;
+pub(crate) mod request_body;
+pub(crate) mod socket;
 
 use self::exchange::{Exchange, HandlerState, Stage};
 use self::occupants::{Occupant, Occupants};
@@ -22,7 +22,7 @@ use crate::protocol::http::encode::FieldFlags;
 
 /// See the top of the file.
 #[derive(Debug, Default)]
-pub struct Live {
+pub(crate) struct Live {
     /// Responses that JavaScript may use.
     exchanges: Table<Box<Exchange>>,
     /// Emptied exchanges, for reuse.
@@ -36,7 +36,7 @@ pub struct Live {
 
 /// What is to be told of a WebSocket that is closed.
 #[derive(Clone, Copy, Debug)]
-pub struct Closed {
+pub(crate) struct Closed {
     /// Whose it was.
     pub app: AppId,
     /// Topics that it has left, which can be taken as departures.
@@ -49,7 +49,7 @@ impl Live {
     ///
     /// # Errors
     /// [`Misuse::response_closed`]
-    pub fn response(&mut self, number: f64) -> Result<(Handle, &mut Exchange), Misuse> {
+    pub(crate) fn response(&mut self, number: f64) -> Result<(Handle, &mut Exchange), Misuse> {
         let handle = Handle::from_number(number).ok_or_else(Misuse::response_closed)?;
         match self.exchanges.get_mut(handle) {
             Some(exchange) if exchange.stage != Stage::Over => Ok((handle, exchange)),
@@ -61,35 +61,35 @@ impl Live {
     ///
     /// # Errors
     /// [`Misuse::request_closed`]
-    pub fn request(&mut self, number: f64) -> Result<&mut Exchange, Misuse> {
+    pub(crate) fn request(&mut self, number: f64) -> Result<&mut Exchange, Misuse> {
         let handle = Handle::from_number(number).ok_or_else(Misuse::request_closed)?;
         self.exchange_mut(handle).ok_or_else(Misuse::request_closed)
     }
 
     /// A request and its response, whatever its stage.
     #[must_use]
-    pub fn exchange(&self, handle: Handle) -> Option<&Exchange> {
+    pub(crate) fn exchange(&self, handle: Handle) -> Option<&Exchange> {
         self.exchanges.get(handle).map(Box::as_ref)
     }
 
     /// The same, to be changed.
-    pub fn exchange_mut(&mut self, handle: Handle) -> Option<&mut Exchange> {
+    pub(crate) fn exchange_mut(&mut self, handle: Handle) -> Option<&mut Exchange> {
         self.exchanges.get_mut(handle).map(Box::as_mut)
     }
 
     /// The response to one request of a connection, if JavaScript may still use it.
     #[must_use]
-    pub fn exchange_of(&self, connection: ConnectionId, request: RequestNumber) -> Option<Handle> {
+    pub(crate) fn exchange_of(&self, connection: ConnectionId, request: RequestNumber) -> Option<Handle> {
         self.occupants.exchange(connection, request)
     }
 
     /// All of them.
-    pub fn exchanges(&self) -> impl Iterator<Item = (Handle, &Exchange)> {
+    pub(crate) fn exchanges(&self) -> impl Iterator<Item = (Handle, &Exchange)> {
         self.exchanges.iter().map(|(handle, exchange)| (handle, exchange.as_ref()))
     }
 
     /// An empty exchange, to be filled and entered.
-    pub fn new_exchange(&mut self, to: ResponseId, app: AppId) -> Box<Exchange> {
+    pub(crate) fn new_exchange(&mut self, to: ResponseId, app: AppId) -> Box<Exchange> {
         match self.spares.pop() {
             Some(mut spare) => {
                 spare.reset(to, app);
@@ -100,7 +100,7 @@ impl Live {
     }
 
     /// Enters the exchange of a connection. `None` if 2^24 of them are outstanding.
-    pub fn insert_exchange(&mut self, exchange: Box<Exchange>) -> Option<Handle> {
+    pub(crate) fn insert_exchange(&mut self, exchange: Box<Exchange>) -> Option<Handle> {
         let ResponseId { connection, request } = exchange.to;
         let handle = self.exchanges.insert(exchange).ok()?;
         self.occupants.set(connection, Occupant::Exchange { request, handle });
@@ -109,7 +109,7 @@ impl Live {
 
     /// The response is over: nothing that arrives for it is of interest any more, and nothing of JavaScript reaches it.
     /// Its request may be read until the handler has returned.
-    pub fn finish(&mut self, handle: Handle) {
+    pub(crate) fn finish(&mut self, handle: Handle) {
         let Some(exchange) = self.exchanges.get_mut(handle) else { return };
         exchange.stage = Stage::Over;
         if let Occupant::Exchange { handle: occupant, .. } = self.occupants.get(exchange.to.connection)
@@ -123,7 +123,7 @@ impl Live {
     }
 
     /// Refuses the handle from now on.
-    pub fn drop_exchange(&mut self, handle: Handle) {
+    pub(crate) fn drop_exchange(&mut self, handle: Handle) {
         if let Some(mut exchange) = self.exchanges.remove(handle)
             && self.spares.len() < MAX_SPARES
         {
@@ -133,7 +133,7 @@ impl Live {
     }
 
     /// Answers without JavaScript.
-    pub fn answer(&mut self, handle: Handle, answer: Answer<'_>, workers: &mut Workers) {
+    pub(crate) fn answer(&mut self, handle: Handle, answer: Answer<'_>, workers: &mut Workers) {
         let Some(exchange) = self.exchanges.get(handle) else { return };
         let (to, worker) = (exchange.to, exchange.to.connection.worker);
         let head = HeadBytes {
@@ -147,7 +147,7 @@ impl Live {
     }
 
     /// Drops the connection without an answer.
-    pub fn abort(&mut self, handle: Handle, workers: &mut Workers) {
+    pub(crate) fn abort(&mut self, handle: Handle, workers: &mut Workers) {
         let Some(exchange) = self.exchanges.get(handle) else { return };
         let to = exchange.to;
         workers.push(to.connection.worker, Command::AbortResponse { to });
@@ -157,7 +157,7 @@ impl Live {
 
 /// An answer that needs no JavaScript.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
+pub(crate) struct Answer<'a> {
     /// Status code and reason phrase.
     pub status: &'a str,
     /// Complete `Name: value\r\n` lines.
@@ -174,31 +174,31 @@ impl Live {
     ///
     /// # Errors
     /// [`Misuse::websocket_closed`]
-    pub fn socket(&mut self, number: f64) -> Result<(Handle, &mut Socket), Misuse> {
+    pub(crate) fn socket(&mut self, number: f64) -> Result<(Handle, &mut Socket), Misuse> {
         let handle = Handle::from_number(number).ok_or_else(Misuse::websocket_closed)?;
         self.sockets.get_mut(handle).map(|socket| (handle, socket)).ok_or_else(Misuse::websocket_closed)
     }
 
     /// The same by its handle.
-    pub fn socket_mut(&mut self, handle: Handle) -> Option<&mut Socket> {
+    pub(crate) fn socket_mut(&mut self, handle: Handle) -> Option<&mut Socket> {
         self.sockets.get_mut(handle)
     }
 
     /// Whether a WebSocket is open to JavaScript.
     #[must_use]
-    pub fn is_open(&self, handle: Handle) -> bool {
+    pub(crate) fn is_open(&self, handle: Handle) -> bool {
         self.sockets.get(handle).is_some()
     }
 
     /// The WebSocket of a connection, if it is one to JavaScript.
     #[must_use]
-    pub fn socket_of(&self, connection: ConnectionId) -> Option<(Handle, &Socket)> {
+    pub(crate) fn socket_of(&self, connection: ConnectionId) -> Option<(Handle, &Socket)> {
         let handle = self.occupants.socket(connection)?;
         Some((handle, self.sockets.get(handle)?))
     }
 
     /// All of them.
-    pub fn sockets(&self) -> impl Iterator<Item = (Handle, &Socket)> {
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = (Handle, &Socket)> {
         self.sockets.iter()
     }
 
@@ -206,7 +206,7 @@ impl Live {
     ///
     /// # Errors
     /// 2^24 of them are open.
-    pub fn insert_socket(&mut self, socket: Socket) -> Result<Handle, Misuse> {
+    pub(crate) fn insert_socket(&mut self, socket: Socket) -> Result<Handle, Misuse> {
         let connection = socket.connection;
         let handle =
             self.sockets.insert(socket).map_err(|_| Misuse::invalid_state("too many WebSockets are open"))?;
@@ -216,7 +216,7 @@ impl Live {
 
     /// The WebSocket is closed as far as JavaScript is concerned: its handle is refused from now on, and nothing that
     /// arrives for it is of interest.
-    pub fn close_socket(&mut self, handle: Handle, pubsub: &mut PubSub) -> Option<Closed> {
+    pub(crate) fn close_socket(&mut self, handle: Handle, pubsub: &mut PubSub) -> Option<Closed> {
         let socket = self.sockets.remove(handle)?;
         if self.occupants.get(socket.connection) == Occupant::Socket(handle) {
             self.occupants.set(socket.connection, Occupant::Nobody);
@@ -231,7 +231,7 @@ impl Live {
 impl Live {
     /// What a connection is to JavaScript.
     #[must_use]
-    pub fn occupant(&self, connection: ConnectionId) -> Occupant {
+    pub(crate) fn occupant(&self, connection: ConnectionId) -> Occupant {
         self.occupants.get(connection)
     }
 }

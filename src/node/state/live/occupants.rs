@@ -5,7 +5,7 @@ use crate::node::state::handles::Handle;
 
 /// What a connection is to JavaScript.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Occupant {
+pub(crate) enum Occupant {
     /// Nothing: between requests, or closed as far as JavaScript is concerned.
     #[default]
     Nobody,
@@ -23,14 +23,14 @@ pub enum Occupant {
 /// The occupant of every connection. An event for a connection whose occupant is another one, or gone, is dropped here:
 /// no handler of a WebSocket runs after its `close`.
 #[derive(Debug, Default)]
-pub struct Occupants {
+pub(crate) struct Occupants {
     by_worker: Vec<Vec<(u32, Occupant)>>,
 }
 
 impl Occupants {
     /// The occupant of a connection.
     #[must_use]
-    pub fn get(&self, id: ConnectionId) -> Occupant {
+    pub(crate) fn get(&self, id: ConnectionId) -> Occupant {
         let place = self.by_worker.get(id.worker.index()).and_then(|slots| slots.get(id.slot as usize));
         match place {
             Some((generation, occupant)) if *generation == id.generation => *occupant,
@@ -39,7 +39,7 @@ impl Occupants {
     }
 
     /// Sets the occupant of a connection.
-    pub fn set(&mut self, id: ConnectionId, occupant: Occupant) {
+    pub(crate) fn set(&mut self, id: ConnectionId, occupant: Occupant) {
         let (worker, slot) = (id.worker.index(), id.slot as usize);
         if self.by_worker.len() <= worker {
             self.by_worker.resize_with(worker + 1, Vec::new);
@@ -53,7 +53,7 @@ impl Occupants {
 
     /// The handle of the response to one request, if JavaScript may still use it.
     #[must_use]
-    pub fn exchange(&self, id: ConnectionId, number: RequestNumber) -> Option<Handle> {
+    pub(crate) fn exchange(&self, id: ConnectionId, number: RequestNumber) -> Option<Handle> {
         match self.get(id) {
             Occupant::Exchange { request, handle } if request == number => Some(handle),
             Occupant::Exchange { .. } | Occupant::Socket(_) | Occupant::Nobody => None,
@@ -62,7 +62,7 @@ impl Occupants {
 
     /// The handle of the WebSocket, if JavaScript may still use it.
     #[must_use]
-    pub fn socket(&self, id: ConnectionId) -> Option<Handle> {
+    pub(crate) fn socket(&self, id: ConnectionId) -> Option<Handle> {
         match self.get(id) {
             Occupant::Socket(handle) => Some(handle),
             Occupant::Exchange { .. } | Occupant::Nobody => None,

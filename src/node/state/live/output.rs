@@ -9,7 +9,7 @@ use crate::node::state::workers::Workers;
 
 /// What has been accepted of the body of a response.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     /// Body bytes.
     pub written: u64,
     /// The application wants nothing read (`res.pause()`).
@@ -104,7 +104,7 @@ impl Output {
     }
 
     /// The worker says that there is room. Returns whether a handler is to be told.
-    pub fn take_writable(&mut self) -> bool {
+    pub(crate) fn take_writable(&mut self) -> bool {
         self.adapt();
         let tell = self.wait != Wait::None && self.is_attached;
         if tell {
@@ -117,24 +117,24 @@ impl Output {
 
     /// The length that the first `tryEnd` has announced, if it has.
     #[must_use]
-    pub const fn total(&self) -> Option<u64> {
+    pub(crate) const fn total(&self) -> Option<u64> {
         self.total
     }
 
     /// The first `tryEnd` announces the length.
-    pub const fn announce(&mut self, total: u64) {
+    pub(crate) const fn announce(&mut self, total: u64) {
         self.total = Some(total);
     }
 
     /// As little as possible of the body is to wait in memory.
-    pub const fn narrow(&mut self) {
+    pub(crate) const fn narrow(&mut self) {
         self.widest = NARROWEST_WINDOW;
         self.window = NARROWEST_WINDOW;
     }
 
     /// Whether the accepted body has the length that was announced, if one was.
     #[must_use]
-    pub fn is_as_announced(&self) -> bool {
+    pub(crate) fn is_as_announced(&self) -> bool {
         self.total.is_none_or(|total| total == self.written)
     }
 }
@@ -142,7 +142,7 @@ impl Output {
 /// What the worker is told of it.
 impl Output {
     /// The body comes in pieces: the worker is to say what it has done of them.
-    pub fn meter(&mut self, to: ResponseId, workers: &mut Workers) {
+    pub(crate) fn meter(&mut self, to: ResponseId, workers: &mut Workers) {
         if self.ledger.is_none() {
             let ledger = Arc::new(Ledger::default());
             self.ledger = Some(Arc::clone(&ledger));
@@ -151,7 +151,7 @@ impl Output {
     }
 
     /// Accepts a piece, of the handler that JavaScript has `asked` for.
-    pub fn accept(&mut self, to: ResponseId, data: Slice, asked: u64, workers: &mut Workers) {
+    pub(crate) fn accept(&mut self, to: ResponseId, data: Slice, asked: u64, workers: &mut Workers) {
         let worker = to.connection.worker;
         self.written += u64::from(data.len);
         let is_long = self.burst.add(u64::from(data.len), asked);
@@ -168,7 +168,7 @@ impl Output {
 
     /// Bytes that may be accepted now. What is merely on its way to the worker may well be taken by the kernel at once:
     /// before the application is told that there is no room, the worker is given the time to find out.
-    pub fn find_room(&mut self, to: ResponseId, asked: u64, workers: &mut Workers) -> u64 {
+    pub(crate) fn find_room(&mut self, to: ResponseId, asked: u64, workers: &mut Workers) -> u64 {
         let room = self.room(asked);
         if room > 0 || !self.is_worth_a_look() {
             return room;
@@ -179,7 +179,7 @@ impl Output {
     }
 
     /// The application is about to learn that there is no room: it will learn when there is.
-    pub fn await_room(&mut self, to: ResponseId, workers: &mut Workers) {
+    pub(crate) fn await_room(&mut self, to: ResponseId, workers: &mut Workers) {
         if self.wait != Wait::Asked {
             self.wait = Wait::Asked;
             workers.push(to.connection.worker, Command::NotifyWritable { to });
@@ -187,7 +187,7 @@ impl Output {
     }
 
     /// An `onWritable` handler is attached: makes up for what could not be told before.
-    pub fn attach(&mut self, to: ResponseId, workers: &mut Workers) {
+    pub(crate) fn attach(&mut self, to: ResponseId, workers: &mut Workers) {
         self.is_attached = true;
         if self.wait == Wait::Untold {
             self.await_room(to, workers);

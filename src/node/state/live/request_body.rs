@@ -15,7 +15,7 @@ use crate::protocol::http::head::BodyLength;
 
 /// See the top of the file.
 #[derive(Debug)]
-pub struct RequestBody {
+pub(crate) struct RequestBody {
     /// What arrived and was given to nobody.
     waiting: Vec<u8>,
     /// Bytes that nobody has been given yet, those that wait included; `None` while that is not known.
@@ -41,7 +41,7 @@ enum Progress {
 
 /// Who takes a body, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taker {
+pub(crate) enum Taker {
     /// No handler is attached yet.
     Nobody,
     /// `onData`, `onDataV2`: piece by piece.
@@ -59,7 +59,7 @@ pub enum Taker {
 
 /// What is to be given to the handler.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Delivery<'a> {
+pub(crate) enum Delivery<'a> {
     /// Nothing at the moment.
     Nothing,
     /// Bytes, perhaps none; `last`: they end the body.
@@ -76,7 +76,7 @@ pub enum Delivery<'a> {
 impl RequestBody {
     /// A body of which nothing has arrived.
     #[must_use]
-    pub const fn new(length: BodyLength) -> Self {
+    pub(crate) const fn new(length: BodyLength) -> Self {
         let remaining = match length {
             BodyLength::None => Some(0),
             BodyLength::Fixed(length) => Some(length),
@@ -93,7 +93,7 @@ impl RequestBody {
 
     /// Bytes that no handler has been given yet; [`UNKNOWN`] until the end of a chunked body.
     #[must_use]
-    pub const fn remaining(&self) -> u64 {
+    pub(crate) const fn remaining(&self) -> u64 {
         match self.remaining {
             Some(remaining) => remaining,
             None => UNKNOWN,
@@ -102,29 +102,29 @@ impl RequestBody {
 
     /// Whether its handler is told of an abort.
     #[must_use]
-    pub const fn hears_abort(&self) -> bool {
+    pub(crate) const fn hears_abort(&self) -> bool {
         matches!(self.taker, Taker::PiecesOrAbort)
     }
 
     /// Sets who takes it. Returns whether there is something to be given: [`Self::take`].
-    pub fn attach(&mut self, taker: Taker) -> bool {
+    pub(crate) fn attach(&mut self, taker: Taker) -> bool {
         self.taker = taker;
         self.is_due()
     }
 
     /// Whether reading is paused for want of a handler.
     #[must_use]
-    pub const fn is_paused(&self) -> bool {
+    pub(crate) const fn is_paused(&self) -> bool {
         self.paused
     }
 
     /// Whether reading was paused for want of a handler, which is not so any more.
-    pub const fn resume(&mut self) -> bool {
+    pub(crate) const fn resume(&mut self) -> bool {
         std::mem::replace(&mut self.paused, false)
     }
 
     /// A piece arrived.
-    pub fn receive<'a>(&mut self, data: &'a [u8], last: bool) -> Delivery<'a> {
+    pub(crate) fn receive<'a>(&mut self, data: &'a [u8], last: bool) -> Delivery<'a> {
         if last {
             self.progress = Progress::Arrived;
         }
@@ -142,7 +142,7 @@ impl RequestBody {
     }
 
     /// What arrived before the handler was attached, or a body that is complete.
-    pub fn take<'a>(&mut self) -> Delivery<'a> {
+    pub(crate) fn take<'a>(&mut self) -> Delivery<'a> {
         if !self.is_due() {
             return Delivery::Nothing;
         }
@@ -156,7 +156,7 @@ impl RequestBody {
     }
 
     /// Whether the worker has to stop reading now: more waits than is kept for a handler that is not there.
-    pub fn must_pause(&mut self) -> bool {
+    pub(crate) fn must_pause(&mut self) -> bool {
         let must = self.taker == Taker::Nobody
             && self.waiting.len() > UNCLAIMED_BODY
             && self.progress == Progress::Arriving
@@ -208,7 +208,7 @@ const UNKNOWN: u64 = u64::MAX;
 /// Bytes that are kept for a handler that is not attached yet.
 const UNCLAIMED_BODY: usize = 256 * 1024;
 /// Bytes that `collectBody` collects at most, whatever it is told: more is better streamed, and V8 may refuse it.
-pub const MAX_COLLECTED: u64 = i32::MAX as u64;
+pub(crate) const MAX_COLLECTED: u64 = i32::MAX as u64;
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,7 @@ use crate::protocol::websocket::MessageKind;
 
 /// One open WebSocket.
 #[derive(Debug)]
-pub struct Socket {
+pub(crate) struct Socket {
     /// Its connection.
     pub connection: ConnectionId,
     /// Whose it is.
@@ -44,7 +44,7 @@ pub struct Socket {
 impl Socket {
     /// A WebSocket that has just been opened.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         connection: ConnectionId,
         app: AppId,
         behavior: Rc<Behavior>,
@@ -72,7 +72,7 @@ impl Socket {
     ///
     /// # Errors
     /// It is a client, and what it sends is for its server alone.
-    pub fn topical_app(&self) -> Result<u32, Misuse> {
+    pub(crate) fn topical_app(&self) -> Result<u32, Misuse> {
         if self.app == AppId::CLIENTS {
             return Err(Misuse::invalid_state("a WebSocket of connect belongs to no app and has no topics"));
         }
@@ -81,13 +81,13 @@ impl Socket {
 
     /// The other end.
     #[must_use]
-    pub fn peer(&self) -> Peer {
+    pub(crate) fn peer(&self) -> Peer {
         self.peer.peer()
     }
 
     /// Whether JavaScript has this handler.
     #[must_use]
-    pub fn has(&self, handler: u32) -> bool {
+    pub(crate) fn has(&self, handler: u32) -> bool {
         self.behavior.handlers.has(handler)
     }
 }
@@ -96,7 +96,7 @@ impl Socket {
 impl Socket {
     /// Accepts a frame, of the handler that JavaScript has `asked` for, whose command was added. Returns whether anything
     /// waits for the peer now.
-    pub fn accept_frame(&mut self, length: u32, asked: u64, workers: &mut Workers) -> bool {
+    pub(crate) fn accept_frame(&mut self, length: u32, asked: u64, workers: &mut Workers) -> bool {
         let is_long = self.backlog.accept(length, asked);
         workers.note_message(self.connection.worker, length as usize);
         let is_queued = self.find_waiting(asked, workers) > 0;
@@ -111,7 +111,7 @@ impl Socket {
     /// Bytes that the application is to be told are waiting for the peer; then it is owed a `drain`. Those that are merely on
     /// their way to the worker may well be taken by the kernel at once: before they are told, the worker is given the time
     /// to find out.
-    pub fn find_waiting(&mut self, asked: u64, workers: &mut Workers) -> u64 {
+    pub(crate) fn find_waiting(&mut self, asked: u64, workers: &mut Workers) -> u64 {
         let waiting = self.backlog.find_waiting(self.connection, asked, workers);
         if waiting > 0 {
             self.request_drain(workers);
@@ -135,7 +135,7 @@ impl Socket {
     /// accepted since the worker said it, asks again: what is under way does not count as waiting, but may do so by the time
     /// the `drain` handler looks. A WebSocket that always has something under way is asked about it once, so that it
     /// is not left without its `drain`.
-    pub fn take_drain(&mut self, workers: &mut Workers) -> bool {
+    pub(crate) fn take_drain(&mut self, workers: &mut Workers) -> bool {
         let backlog = &self.backlog;
         let again = match std::mem::replace(&mut self.drain, DrainRequest::None) {
             DrainRequest::None => return false,
@@ -153,7 +153,7 @@ impl Socket {
 impl Socket {
     /// Whether a message must be dropped. Before what is merely on its way to the worker costs a message, the worker is given
     /// the time to find out.
-    pub fn is_over_limit(&mut self, workers: &mut Workers) -> bool {
+    pub(crate) fn is_over_limit(&mut self, workers: &mut Workers) -> bool {
         if self.limited {
             return true;
         }
@@ -170,12 +170,12 @@ impl Socket {
 
     /// Whether `closeOnBackpressureLimit` is set.
     #[must_use]
-    pub fn closes_at_limit(&self) -> bool {
+    pub(crate) fn closes_at_limit(&self) -> bool {
         self.behavior.rules.on_limit == OnLimit::Close
     }
 
     /// A message was dropped: closes the WebSocket, if that is the rule; else says when it may go on.
-    pub fn act_on_limit(&mut self, workers: &mut Workers) {
+    pub(crate) fn act_on_limit(&mut self, workers: &mut Workers) {
         if !self.closes_at_limit() {
             self.request_drain(workers);
         } else if !std::mem::replace(&mut self.limited, true) {
@@ -188,7 +188,12 @@ impl Socket {
 impl Socket {
     /// The application closes it, and its worker is told now; `said` are code and reason of the Close frame, if it sends one.
     /// Returns whether that has not happened before.
-    pub fn close(&mut self, cause: CloseCause, said: Option<(u16, &[u8])>, workers: &mut Workers) -> bool {
+    pub(crate) fn close(
+        &mut self,
+        cause: CloseCause,
+        said: Option<(u16, &[u8])>,
+        workers: &mut Workers,
+    ) -> bool {
         let connection = self.connection;
         if std::mem::replace(&mut self.is_closing, true) {
             return false;
@@ -218,7 +223,7 @@ enum DrainRequest {
 
 /// How far a message in fragments has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fragments {
+pub(crate) enum Fragments {
     /// There is none.
     None,
     /// The first fragment has been accepted, so all others are, whatever waits for the peer.

@@ -10,7 +10,7 @@ use crate::protocol::websocket::{Compression, WebSocketLimits};
 
 /// The options of `app.ws`: `WebSocketBehavior` in index.d.ts.
 #[derive(Debug)]
-pub struct Behavior {
+pub(crate) struct Behavior {
     /// What the worker obeys.
     pub rules: Arc<Rules>,
     /// What is offered to clients that can compress.
@@ -21,29 +21,29 @@ pub struct Behavior {
 
 /// Which handlers JavaScript has: an event without one is not even turned into JavaScript values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Handlers(u32);
+pub(crate) struct Handlers(u32);
 
 impl Handlers {
     /// `upgrade`
-    pub const UPGRADE: u32 = 1;
+    pub(crate) const UPGRADE: u32 = 1;
     /// `message`
-    pub const MESSAGE: u32 = 2;
+    pub(crate) const MESSAGE: u32 = 2;
     /// `ping`
-    pub const PING: u32 = 4;
+    pub(crate) const PING: u32 = 4;
     /// `pong`
-    pub const PONG: u32 = 8;
+    pub(crate) const PONG: u32 = 8;
     /// `drain`
-    pub const DRAIN: u32 = 16;
+    pub(crate) const DRAIN: u32 = 16;
     /// `subscription`
-    pub const SUBSCRIPTION: u32 = 32;
+    pub(crate) const SUBSCRIPTION: u32 = 32;
     /// `dropped`
-    pub const DROPPED: u32 = 64;
+    pub(crate) const DROPPED: u32 = 64;
     /// `message`, and it takes text as a string (`text: 'string'`)
-    pub const MESSAGE_STRINGS: u32 = 128;
+    pub(crate) const MESSAGE_STRINGS: u32 = 128;
 
     /// Whether there is this handler.
     #[must_use]
-    pub const fn has(self, handler: u32) -> bool {
+    pub(crate) const fn has(self, handler: u32) -> bool {
         self.0 & handler != 0
     }
 }
@@ -52,7 +52,7 @@ impl Handlers {
 impl Behavior {
     /// That of a route without options and handlers.
     #[must_use]
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         let limits = WebSocketLimits {
             max_payload_length: 0,
             idle_timeout: None,
@@ -71,7 +71,7 @@ impl Behavior {
     ///
     /// # Errors
     /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
-    pub fn parse(env: Env<'_>, values: Value<'_>, handlers: Value<'_>) -> Result<Self, Misuse> {
+    pub(crate) fn parse(env: Env<'_>, values: Value<'_>, handlers: Value<'_>) -> Result<Self, Misuse> {
         let option_at = |index| env.element(values, index);
         let max_payload_length = env.bound(
             option_at(0),

@@ -11,7 +11,7 @@ use crate::node::state::prepared_head::PreparedHead;
 use crate::protocol::time::Timestamp;
 
 /// All answers that are kept, of all routes, by keys that `turn::cached_route` makes.
-pub struct Cache {
+pub(crate) struct Cache {
     /// Last used first. Keys come from peers, so they are hashed with the keyed hash of the standard library.
     entries: LruCache<Vec<u8>, Entry, RandomState>,
     /// The weight of all entries, at most [`MAX_BYTES`].
@@ -20,7 +20,7 @@ pub struct Cache {
 
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Status and fields.
     pub head: PreparedHead,
     /// The whole body.
@@ -33,7 +33,7 @@ pub struct Entry {
 
 /// A route whose answers are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CachedRoute {
+pub(crate) struct CachedRoute {
     /// Which one, in keys: unlike the numbers of handlers it is not given to another route later.
     pub serial: u64,
     /// For how long.
@@ -42,7 +42,7 @@ pub struct CachedRoute {
 
 /// An answer that is being written down while the handler sends it.
 #[derive(Debug)]
-pub struct Recording {
+pub(crate) struct Recording {
     /// The [`CachedRoute::serial`] of its route.
     pub serial: u64,
     /// Where it will be kept.
@@ -53,7 +53,7 @@ pub struct Recording {
 
 impl Recording {
     /// A piece of the body is being sent.
-    pub fn append(&mut self, piece: &[u8]) {
+    pub(crate) fn append(&mut self, piece: &[u8]) {
         let Some(body) = &mut self.body else { return };
         if body.len() + piece.len() > MAX_ENTRY_BYTES {
             self.body = None;
@@ -65,7 +65,7 @@ impl Recording {
 
 /// How long an answer is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expiry {
+pub(crate) struct Expiry {
     /// Below this age everybody gets it.
     pub lower: Duration,
     /// From here to `upper`, those get it who come while somebody else asks for a new one.
@@ -74,7 +74,7 @@ pub struct Expiry {
 
 /// What is known under a key.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Finding<'a> {
+pub(crate) enum Finding<'a> {
     /// An answer for everybody.
     Fresh(&'a Entry),
     /// An answer for those who come while it is being replaced.
@@ -91,7 +91,7 @@ impl Default for Cache {
 
 impl Cache {
     /// What is known under `key`. Forgets what nobody gets any more.
-    pub fn find(&mut self, key: &[u8], expiry: Expiry, now: Timestamp) -> Finding<'_> {
+    pub(crate) fn find(&mut self, key: &[u8], expiry: Expiry, now: Timestamp) -> Finding<'_> {
         let Some(entry) = self.entries.peek(key) else { return Finding::Nothing };
         let age = now.since(entry.made);
         if age >= expiry.upper {
@@ -107,7 +107,7 @@ impl Cache {
 
     /// Keeps an answer in place of the one that was there, and forgets others if it is too much. One that is too large
     /// by itself is not kept.
-    pub fn insert(&mut self, key: Vec<u8>, entry: Entry) {
+    pub(crate) fn insert(&mut self, key: Vec<u8>, entry: Entry) {
         self.remove(&key);
         let weight = weight(&key, &entry);
         if weight > MAX_ENTRY_BYTES {
@@ -122,7 +122,7 @@ impl Cache {
     }
 
     /// Forgets all answers of a route: those whose key begins with its serial.
-    pub fn forget(&mut self, route: CachedRoute) {
+    pub(crate) fn forget(&mut self, route: CachedRoute) {
         let (prefix, bytes) = (route.serial.to_be_bytes(), &mut self.bytes);
         self.entries.retain(|key, entry| {
             let is_kept = !key.starts_with(&prefix);

@@ -24,7 +24,7 @@ use crate::protocol::http::head::{is_field_value, is_token};
 
 /// A response that needs no JavaScript.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Declarative {
+pub(crate) struct Declarative {
     /// Status and fields.
     pub head: PreparedHead,
     /// The body, in its order.
@@ -33,7 +33,7 @@ pub struct Declarative {
 
 /// A piece of the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub(crate) enum Piece {
     /// The same for every request.
     Literal(Vec<u8>),
     /// The decoded value of this key of the query; nothing if there is none.
@@ -46,7 +46,7 @@ pub enum Piece {
 
 /// Why bytes are no declarative response.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Malformed {
+pub(crate) enum Malformed {
     /// They do not begin as those of `DeclarativeResponse` do.
     #[error("it does not begin as one")]
     Beginning,
@@ -78,7 +78,7 @@ impl Declarative {
     ///
     /// # Errors
     /// Whatever else they are: [`Malformed`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut rest = Rest(bytes.strip_prefix(BEGINNING).ok_or(Malformed::Beginning)?);
         let mut response = Self::default();
         let mut values = 0;
@@ -196,27 +196,27 @@ pub(in crate::node) mod written {
     use super::BEGINNING;
 
     /// An instruction with one short operand.
-    pub fn short(instruction: u8, operand: &[u8]) -> Vec<u8> {
+    pub(crate) fn short(instruction: u8, operand: &[u8]) -> Vec<u8> {
         [&[instruction, u8::try_from(operand.len()).unwrap()], operand].concat()
     }
 
-    pub fn field(name: &[u8], value: &[u8]) -> Vec<u8> {
+    pub(crate) fn field(name: &[u8], value: &[u8]) -> Vec<u8> {
         let value = short(0, value);
         [&short(2, name)[..], &value[1..]].concat()
     }
 
-    pub fn literal(bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn literal(bytes: &[u8]) -> Vec<u8> {
         let length = u16::try_from(bytes.len()).unwrap().to_le_bytes();
         [&[3], &length[..], bytes].concat()
     }
 
     /// These instructions between the beginning and the end.
-    pub fn whole(instructions: &[Vec<u8>]) -> Vec<u8> {
+    pub(crate) fn whole(instructions: &[Vec<u8>]) -> Vec<u8> {
         [BEGINNING, &instructions.concat(), &[0]].concat()
     }
 
     /// Instructions, most of them well-formed.
-    pub fn instructions() -> impl Strategy<Value = Vec<u8>> {
+    pub(crate) fn instructions() -> impl Strategy<Value = Vec<u8>> {
         let operand = || prop::collection::vec(any::<u8>(), 0..20);
         let one = prop_oneof![
             operand(),

@@ -1,9 +1,9 @@
 //! The routes of all apps by number, what each leads to, and the answers that are kept for some of them.
 
-pub mod behavior;
-pub mod cache;
-pub mod declarative;
-pub mod router;
+pub(crate) mod behavior;
+pub(crate) mod cache;
+pub(crate) mod declarative;
+pub(crate) mod router;
 
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ use crate::protocol::time::Timestamp;
 
 /// See the top of the file.
 #[derive(Default)]
-pub struct Routes {
+pub(crate) struct Routes {
     by_number: Slab<Route>,
     /// Answers that are kept.
     pub(in crate::node) cache: Cache,
@@ -29,7 +29,7 @@ pub struct Routes {
 
 /// One registered route.
 #[derive(Debug)]
-pub struct Route {
+pub(crate) struct Route {
     /// The app that it goes with.
     pub app: u32,
     /// What it leads to.
@@ -40,7 +40,7 @@ pub struct Route {
 
 /// What a route leads to.
 #[derive(Debug)]
-pub enum Target {
+pub(crate) enum Target {
     /// A JavaScript handler `(res, req)`.
     Handler,
     /// The same, but what it answers is kept for a while.
@@ -58,20 +58,20 @@ impl Routes {
     ///
     /// # Errors
     /// There are 2^32 already.
-    pub fn add(&mut self, app: u32, target: Target) -> Result<HandlerId, Misuse> {
+    pub(crate) fn add(&mut self, app: u32, target: Target) -> Result<HandlerId, Misuse> {
         let number = self.by_number.insert(Route { app, target, warned: false });
         u32::try_from(number).map(HandlerId).map_err(|_| Misuse::bug())
     }
 
     /// What a route leads to.
     #[must_use]
-    pub fn target(&self, route: usize) -> Option<&Target> {
+    pub(crate) fn target(&self, route: usize) -> Option<&Target> {
         self.by_number.get(route).map(|route| &route.target)
     }
 
     /// The options of a WebSocket's route.
     #[must_use]
-    pub fn behavior(&self, route: usize) -> Option<&Rc<Behavior>> {
+    pub(crate) fn behavior(&self, route: usize) -> Option<&Rc<Behavior>> {
         match self.target(route)? {
             Target::WebSocket(behavior) => Some(behavior),
             Target::Handler | Target::Cached(_) | Target::Declarative(_) | Target::NotFound => None,
@@ -80,14 +80,14 @@ impl Routes {
 
     /// The handler of a route has neither answered nor attached an abort handler. Returns whether that is to be reported,
     /// which it is once.
-    pub fn note_unanswered(&mut self, route: usize) -> bool {
+    pub(crate) fn note_unanswered(&mut self, route: usize) -> bool {
         let route = self.by_number.get_mut(route);
         route.is_some_and(|route| !std::mem::replace(&mut route.warned, true))
     }
 
     /// Forgets a replaced route, unless it is one of a WebSocket, which upgrades under way go on using.
     /// Returns whether its number is free.
-    pub fn drop(&mut self, route: usize) -> bool {
+    pub(crate) fn drop(&mut self, route: usize) -> bool {
         match self.target(route) {
             Some(Target::WebSocket(_)) | None => return false,
             Some(Target::Cached(cached)) => self.cache.forget(*cached),
@@ -97,7 +97,7 @@ impl Routes {
     }
 
     /// Forgets all routes of an app, and what is kept for them.
-    pub fn forget_app(&mut self, app: u32) {
+    pub(crate) fn forget_app(&mut self, app: u32) {
         let cache = &mut self.cache;
         self.by_number.retain(|_, route| {
             let is_kept = route.app != app;
@@ -109,14 +109,14 @@ impl Routes {
     }
 
     /// A new route whose answers are kept.
-    pub const fn new_cached(&mut self, expiry: Expiry) -> CachedRoute {
+    pub(crate) const fn new_cached(&mut self, expiry: Expiry) -> CachedRoute {
         self.cached += 1;
         CachedRoute { serial: self.cached, expiry }
     }
 
     /// Keeps an answer, if the number that its route had is still that of its route: the handler may have taken its time.
     /// `head` is not made before that is known.
-    pub fn keep(
+    pub(crate) fn keep(
         &mut self,
         route: usize,
         recording: Recording,

@@ -9,7 +9,7 @@ use crate::bridge::patience::wait_while;
 
 /// See the top of the file.
 #[derive(Debug, Default)]
-pub struct StoreLock {
+pub(crate) struct StoreLock {
     holder: Mutex<Option<ThreadId>>,
     /// Told one of those who wait that there is no holder any more.
     released: Condvar,
@@ -17,7 +17,7 @@ pub struct StoreLock {
 
 /// Why a thread does not get the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockRefusal {
+pub(crate) enum LockRefusal {
     /// It has it already: waiting for itself would take for ever.
     Held,
     /// Another thread has not released it in time.
@@ -29,7 +29,7 @@ impl StoreLock {
     ///
     /// # Errors
     /// [`LockRefusal`]
-    pub fn acquire(&self, thread: ThreadId, patience: Duration) -> Result<(), LockRefusal> {
+    pub(crate) fn acquire(&self, thread: ThreadId, patience: Duration) -> Result<(), LockRefusal> {
         // Nothing panics while it holds this mutex.
         let holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         if *holder == Some(thread) {
@@ -44,7 +44,7 @@ impl StoreLock {
     }
 
     /// Takes the lock back from `thread`. Returns whether it had it.
-    pub fn release(&self, thread: ThreadId) -> bool {
+    pub(crate) fn release(&self, thread: ThreadId) -> bool {
         let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         let held = *holder == Some(thread);
         if held {

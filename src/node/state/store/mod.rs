@@ -1,7 +1,7 @@
 //! The key-value store: strings and integers by collection and key, the same for every thread of the process that has
 //! loaded the addon. The only thing that Node's threads share: everything else belongs to one of them.
 
-pub mod lock;
+pub(crate) mod lock;
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ struct Store {
 
 /// Values by collection and key. A collection exists as long as there is something in it.
 #[derive(Debug)]
-pub struct Collections<T> {
+pub(crate) struct Collections<T> {
     by_name: HashMap<Vec<u8>, HashMap<Vec<u8>, T>>,
 }
 
@@ -35,17 +35,17 @@ impl<T> Default for Collections<T> {
 impl<T> Collections<T> {
     /// The value of a key.
     #[must_use]
-    pub fn get(&self, collection: &[u8], key: &[u8]) -> Option<&T> {
+    pub(crate) fn get(&self, collection: &[u8], key: &[u8]) -> Option<&T> {
         self.by_name.get(collection)?.get(key)
     }
 
     /// The value of a key, made by `default` if there is none.
-    pub fn entry(&mut self, collection: &[u8], key: &[u8], default: impl FnOnce() -> T) -> &mut T {
+    pub(crate) fn entry(&mut self, collection: &[u8], key: &[u8], default: impl FnOnce() -> T) -> &mut T {
         self.by_name.entry(collection.into()).or_default().entry(key.into()).or_insert_with(default)
     }
 
     /// Removes a key, and its collection with the last one.
-    pub fn remove(&mut self, collection: &[u8], key: &[u8]) {
+    pub(crate) fn remove(&mut self, collection: &[u8], key: &[u8]) {
         if let Some(values) = self.by_name.get_mut(collection) {
             values.remove(key);
             if values.is_empty() {
@@ -55,24 +55,24 @@ impl<T> Collections<T> {
     }
 
     /// Removes a collection.
-    pub fn remove_all(&mut self, collection: &[u8]) {
+    pub(crate) fn remove_all(&mut self, collection: &[u8]) {
         self.by_name.remove(collection);
     }
 
     /// The keys of a collection.
-    pub fn keys(&self, collection: &[u8]) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn keys(&self, collection: &[u8]) -> impl Iterator<Item = &[u8]> {
         self.by_name.get(collection).into_iter().flat_map(HashMap::keys).map(Vec::as_slice)
     }
 }
 
 /// The strings.
-pub fn strings() -> MutexGuard<'static, Collections<Vec<u8>>> {
+pub(crate) fn strings() -> MutexGuard<'static, Collections<Vec<u8>>> {
     // A panic under it (no memory is left) leaves whole values behind.
     STORE.strings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The integers, of 32 bits.
-pub fn integers() -> MutexGuard<'static, Collections<u32>> {
+pub(crate) fn integers() -> MutexGuard<'static, Collections<u32>> {
     STORE.integers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -80,17 +80,17 @@ pub fn integers() -> MutexGuard<'static, Collections<u32>> {
 ///
 /// # Errors
 /// It is in one already; another thread has not left its own within `patience`.
-pub fn lock(patience: Duration) -> Result<(), LockRefusal> {
+pub(crate) fn lock(patience: Duration) -> Result<(), LockRefusal> {
     STORE.lock.acquire(thread::current().id(), patience)
 }
 
 /// The calling thread leaves its section. Returns whether it was in one.
-pub fn unlock() -> bool {
+pub(crate) fn unlock() -> bool {
     STORE.lock.release(thread::current().id())
 }
 
 /// The calling thread will not run JavaScript any more: what it has locked is free.
-pub fn abandon_lock() {
+pub(crate) fn abandon_lock() {
     unlock();
 }
 

@@ -23,7 +23,7 @@ impl Inflation<'_> {
     /// message that ends behind a whole block is complete just as well: one without any bytes, or one from which the
     /// four bytes were not cut off. Which of both it is can only be found by trying, so a message of the second kind is
     /// decompressed twice.
-    pub fn run(&mut self, message: &[u8]) -> Result<(), CloseCause> {
+    pub(super) fn run(&mut self, message: &[u8]) -> Result<(), CloseCause> {
         let is_complete = self.run_up_to(message, &END_OF_BLOCK)? || {
             self.length = 0;
             self.run_up_to(message, &END)?

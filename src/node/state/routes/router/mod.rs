@@ -21,7 +21,7 @@
 //! registered segments, and no more than [`MAX_SEGMENTS`] levels of recursion. It allocates nothing.
 
 mod params;
-mod pattern;
+pub(crate) mod pattern;
 mod tree;
 
 use std::rc::Rc;
@@ -29,13 +29,12 @@ use std::rc::Rc;
 use self::pattern::{Segment, names, parse};
 use self::tree::{Route, Search, Trees};
 
-pub use self::params::Params;
-pub use self::pattern::MAX_SEGMENTS;
-pub use self::tree::{HandlerId, Priority};
+pub(crate) use self::params::Params;
+pub(crate) use self::tree::{HandlerId, Priority};
 
 /// The requests a route is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb<'a> {
+pub(crate) enum Verb<'a> {
     /// All of them, after the routes of their own method.
     Any,
     /// Those of one method, spelt as on the wire (`GET`): methods are case-sensitive.
@@ -44,7 +43,7 @@ pub enum Verb<'a> {
 
 /// All routes of an app.
 #[derive(Debug, Default)]
-pub struct Router {
+pub(crate) struct Router {
     /// The routes of the methods that have any. There are few methods, so they are searched one by one.
     methods: Vec<(Box<str>, Trees)>,
     /// The routes of [`Verb::Any`].
@@ -57,7 +56,7 @@ impl Router {
     /// A router without routes, which has a handler for what no route takes. It lasts until a route of any method for
     /// `/*` is inserted or removed: that is how an application puts something else, or nothing, in its place.
     #[must_use]
-    pub fn with_fallback(handler: HandlerId) -> Self {
+    pub(crate) fn with_fallback(handler: HandlerId) -> Self {
         Self { fallback: Some(Route { handler, names: Rc::default() }), ..Self::default() }
     }
 
@@ -67,7 +66,7 @@ impl Router {
     ///
     /// The first character of a pattern is taken for a slash, whatever it is, as in uWebSockets.js: `test` is `/est`, and
     /// `*` is `/`. The empty pattern is that of no path.
-    pub fn insert(
+    pub(crate) fn insert(
         &mut self,
         verb: Verb<'_>,
         pattern: &str,
@@ -82,7 +81,7 @@ impl Router {
     }
 
     /// Removes a route, and returns its handler. The pattern is compared as by [`Self::insert`].
-    pub fn remove(&mut self, verb: Verb<'_>, pattern: &str, priority: Priority) -> Option<HandlerId> {
+    pub(crate) fn remove(&mut self, verb: Verb<'_>, pattern: &str, priority: Priority) -> Option<HandlerId> {
         let segments = parse(pattern)?;
         let fallback = self.take_fallback(verb, priority, &segments);
         let removed = self.trees(verb).root(priority).remove(&segments);
@@ -107,7 +106,13 @@ impl Router {
     ///
     /// `path` is what [`crate::protocol::http::head::RequestHead::path`] says, without the query. One that has no `/`
     /// at the start (`*`, or the authority of a CONNECT) is one segment.
-    pub fn find(&self, method: &[u8], path: &[u8], nth: usize, params: &mut Params) -> Option<HandlerId> {
+    pub(crate) fn find(
+        &self,
+        method: &[u8],
+        path: &[u8],
+        nth: usize,
+        params: &mut Params,
+    ) -> Option<HandlerId> {
         params.values.clear();
         params.names = None;
         let of_method = |method: &[u8]| {
@@ -130,7 +135,7 @@ impl Router {
 
     /// The handlers of all routes, in no particular order.
     #[must_use]
-    pub fn handlers(&self) -> Vec<HandlerId> {
+    pub(crate) fn handlers(&self) -> Vec<HandlerId> {
         let mut handlers = Vec::new();
         let of_methods = self.methods.iter().map(|(_, trees)| trees);
         for trees in of_methods.chain([&self.any]) {

@@ -44,4 +44,4 @@ pub(super) fn names(segments: &[Segment<'_>]) -> Rc<[Box<str>]> {
 
 /// Segments of a pattern, and of a path that are looked at; uWebSockets.js has the same limit. A deeper path is still
 /// found by a wildcard among the first of them. Also what bounds the recursion over a tree.
-pub const MAX_SEGMENTS: usize = 100;
+pub(crate) const MAX_SEGMENTS: usize = 100;

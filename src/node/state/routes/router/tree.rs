@@ -7,11 +7,11 @@ use super::pattern::Segment;
 
 /// A handler, as its owner numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HandlerId(pub u32);
+pub(crate) struct HandlerId(pub u32);
 
 /// Which routes of a verb come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Priority {
+pub(crate) enum Priority {
     /// `app.ws()`: before all others.
     WebSocket,
     /// Everything else.
@@ -64,7 +64,7 @@ pub(super) struct Search<'a> {
 impl Search<'_> {
     /// Looks for the wanted route at `node` and below, for the part of the path that starts at `rest`; `None` if the
     /// path ended before.
-    pub fn visit<'n>(&mut self, node: &'n Node, rest: Option<usize>) -> Option<&'n Route> {
+    pub(super) fn visit<'n>(&mut self, node: &'n Node, rest: Option<usize>) -> Option<&'n Route> {
         let Some(start) = rest else { return self.take(node.route.as_ref()) };
         let (end, next) = match memchr::memchr(b'/', &self.path[start..]) {
             Some(len) => (start + len, Some(start + len + 1)),
@@ -89,7 +89,7 @@ impl Search<'_> {
     }
 
     /// The next candidate, if there is one here and it is the one wanted.
-    pub fn take<'n>(&mut self, candidate: Option<&'n Route>) -> Option<&'n Route> {
+    pub(super) fn take<'n>(&mut self, candidate: Option<&'n Route>) -> Option<&'n Route> {
         let route = candidate?;
         if self.to_skip == 0 {
             return Some(route);
@@ -101,7 +101,7 @@ impl Search<'_> {
 
 impl Trees {
     /// The tree of this priority.
-    pub const fn root(&mut self, priority: Priority) -> &mut Node {
+    pub(super) const fn root(&mut self, priority: Priority) -> &mut Node {
         match priority {
             Priority::WebSocket => &mut self.websocket,
             Priority::Normal => &mut self.normal,
@@ -109,7 +109,7 @@ impl Trees {
     }
 
     /// Whether there is no route in either.
-    pub const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.websocket.is_empty() && self.normal.is_empty()
     }
 }
@@ -122,7 +122,7 @@ impl Node {
     }
 
     /// Puts a route at the end of these segments; returns the one that was there.
-    pub fn insert(&mut self, segments: &[Segment<'_>], route: Route) -> Option<Route> {
+    pub(super) fn insert(&mut self, segments: &[Segment<'_>], route: Route) -> Option<Route> {
         match segments {
             [] => self.route.replace(route),
             [Segment::Wildcard, ..] => self.wildcard.replace(route),
@@ -138,7 +138,7 @@ impl Node {
     }
 
     /// Takes the route at the end of these segments away, and the nodes that nothing needs without it.
-    pub fn remove(&mut self, segments: &[Segment<'_>]) -> Option<Route> {
+    pub(super) fn remove(&mut self, segments: &[Segment<'_>]) -> Option<Route> {
         match segments {
             [] => self.route.take(),
             [Segment::Wildcard, ..] => self.wildcard.take(),
@@ -164,14 +164,14 @@ impl Node {
     }
 
     /// Adds the handlers of all routes that end here and below.
-    pub fn collect(&self, handlers: &mut Vec<HandlerId>) {
+    pub(super) fn collect(&self, handlers: &mut Vec<HandlerId>) {
         handlers.extend([&self.route, &self.wildcard].into_iter().flatten().map(|route| route.handler));
         self.literals.iter().for_each(|(_, child)| child.collect(handlers));
         self.parameter.iter().for_each(|child| child.collect(handlers));
     }
 
     /// Whether no route ends here or below, as [`Self::remove`] leaves no child without one.
-    pub const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.route.is_none()
             && self.literals.is_empty()
             && self.parameter.is_none()
