@@ -238,3 +238,87 @@ impl Live {
 
 /// Exchanges kept for reuse: those of one batch, mostly. One keeps about a kilobyte of buffers.
 const MAX_SPARES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::bridge::id::WorkerId;
+    use crate::bridge::peer::Peer;
+    use crate::bridge::sync::Arc;
+    use crate::node::state::routes::behavior::Behavior;
+
+    const CONNECTION: ConnectionId = ConnectionId { worker: WorkerId(0), slot: 3, generation: 1 };
+    const APP: AppId = AppId { app: 0, epoch: 0 };
+
+    fn request(number: u32) -> ResponseId {
+        ResponseId { connection: CONNECTION, request: RequestNumber(number) }
+    }
+
+    fn enter_request(live: &mut Live, number: u32) -> Handle {
+        let exchange = live.new_exchange(request(number), APP);
+        live.insert_exchange(exchange).unwrap()
+    }
+
+    fn open_socket(live: &mut Live) -> Handle {
+        let behavior = Rc::new(Behavior::plain());
+        live.insert_socket(Socket::new(CONNECTION, APP, behavior, Arc::default(), Peer::default())).unwrap()
+    }
+
+    #[test]
+    fn what_arrives_for_another_request_of_the_connection_is_for_nobody() {
+        let mut live = Live::default();
+        let handle = enter_request(&mut live, 1);
+        assert_eq!(live.exchange_of(CONNECTION, RequestNumber(1)), Some(handle));
+        assert_eq!(live.exchange_of(CONNECTION, RequestNumber(2)), None);
+        assert_eq!(live.exchange_of(ConnectionId { generation: 2, ..CONNECTION }, RequestNumber(1)), None);
+        assert!(live.socket_of(CONNECTION).is_none());
+    }
+
+    #[test]
+    fn a_request_may_be_read_until_its_handler_has_returned() {
+        let mut live = Live::default();
+        let handle = enter_request(&mut live, 1);
+        live.exchange_mut(handle).unwrap().handler = HandlerState::Running;
+        live.finish(handle);
+        assert!(live.response(handle.to_number()).is_err());
+        assert!(live.request(handle.to_number()).is_ok());
+        assert_eq!(live.exchange_of(CONNECTION, RequestNumber(1)), None);
+        live.drop_exchange(handle);
+        assert!(live.request(handle.to_number()).is_err());
+    }
+
+    #[test]
+    fn an_exchange_that_is_dropped_is_used_again_under_another_handle() {
+        let mut live = Live::default();
+        let first = enter_request(&mut live, 1);
+        live.exchange_mut(first).unwrap().fields.extend_from_slice(b"A: b\r\n");
+        live.finish(first);
+        assert_eq!(live.spares.len(), 1);
+        let second = enter_request(&mut live, 2);
+        assert!(live.spares.is_empty() && live.exchange(second).unwrap().fields.is_empty());
+        assert!(second != first && live.exchange(first).is_none());
+    }
+
+    #[test]
+    fn a_response_that_became_a_websocket_ends_without_it() {
+        let mut live = Live::default();
+        let response = enter_request(&mut live, 1);
+        let socket = open_socket(&mut live);
+        live.finish(response);
+        assert_eq!(live.socket_of(CONNECTION).map(|(handle, _)| handle), Some(socket));
+        assert_eq!(live.exchange_of(CONNECTION, RequestNumber(1)), None);
+    }
+
+    #[test]
+    fn a_websocket_is_closed_once_and_nothing_is_for_it_afterwards() {
+        let (mut live, mut pubsub) = (Live::default(), PubSub::default());
+        let socket = open_socket(&mut live);
+        assert!(live.is_open(socket));
+        assert!(live.close_socket(socket, &mut pubsub).is_some());
+        assert!(live.close_socket(socket, &mut pubsub).is_none());
+        assert!(live.socket(socket.to_number()).is_err());
+        assert_eq!(live.occupant(CONNECTION), Occupant::Nobody);
+    }
+}
