@@ -1,4 +1,4 @@
-//! `uWS.connect`: begins a WebSocket to a server, and gives one up. A worker makes the connection.
+//! `uWS.connect`: starts a connect to a WebSocket server, and gives one up. A worker makes the connection.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::protocol::websocket::client_handshake::{ClientHandshake, InvalidUpgra
 use crate::tls::client::{ClientOptions, ClientTls, ServerTrust};
 use crate::tls::source::Source;
 
-/// `clientConnect(address, subprotocols, headers, timeout, settings, handlers, tls)`: begins a connect and returns the number
+/// `clientConnect(address, subprotocols, headers, timeout, settings, handlers, tls)`: starts a connect and returns the number
 /// under which `next` will tell of its end.
 ///
 /// - `address`: host, port, path with query, and the `Host` field;

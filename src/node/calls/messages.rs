@@ -113,9 +113,9 @@ pub(crate) fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> 
 enum Droppable {
     /// It is.
     Yes(MessageKind),
-    /// It is a control frame, or belongs to a message that has begun.
+    /// It is a control frame, or belongs to a message whose first fragment was accepted.
     No,
-    /// It belongs to a message whose begin was dropped.
+    /// It belongs to a message whose first fragment was dropped.
     Already(MessageKind),
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let change = pubsub.subscribe((app, name), socket.connection, &mut socket.topics, workers);
     let Some(change) = change else { return Ok(call.env().from_number(absent::NONE)) };
     workers.settle();
-    Ok(call.env().from_number(tell(handle, socket, change, workers, pending)))
+    Ok(call.env().from_number(report(handle, socket, change, workers, pending)))
 }
 
 /// `wsUnsubscribe(socket, topic)`: returns the place of the event for `told`, `NONE` if there is none,
@@ -46,11 +46,11 @@ pub(crate) fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let change = pubsub.unsubscribe((app, &name), socket.connection, &mut socket.topics, workers);
     let Some(change) = change else { return Ok(call.env().from_number(absent::NOT_SUBSCRIBED)) };
     workers.settle();
-    Ok(call.env().from_number(tell(handle, socket, change, workers, pending)))
+    Ok(call.env().from_number(report(handle, socket, change, workers, pending)))
 }
 
 /// A WebSocket has subscribed or unsubscribed. Returns the place of the event for `told`, `NONE` if there is no handler for it.
-fn tell(handle: Handle, socket: &Socket, change: Change, workers: &Workers, pending: &mut Pending) -> f64 {
+fn report(handle: Handle, socket: &Socket, change: Change, workers: &Workers, pending: &mut Pending) -> f64 {
     if !socket.has(Handlers::SUBSCRIPTION) {
         return absent::NONE;
     }

@@ -109,7 +109,7 @@ pub(crate) fn attach_writable<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> 
     let mut guard = call.environment()?;
     let Environment { live, workers, .. } = &mut *guard;
     let (_, exchange) = live.response(call.number(0))?;
-    exchange.output.attach(exchange.to, workers);
+    exchange.output.attach_handler(exchange.to, workers);
     workers.settle();
     Ok(Value::UNDEFINED)
 }

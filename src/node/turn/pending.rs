@@ -2,7 +2,6 @@
 //! the change of state, and [`take`] turns the event into something for JavaScript to do.
 
 use super::{Step, connection, response, websocket};
-use crate::bridge::command::Command;
 use crate::node::abi::{Register, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Value};
@@ -31,15 +30,10 @@ pub(crate) fn close_socket(
 /// Aborts a response: the worker is told now, JavaScript next. Nothing if that has happened.
 pub(crate) fn abort_response(environment: &mut Environment, handle: Handle) {
     let Environment { live, workers, pending, .. } = environment;
-    let Some(exchange) = live.exchange_mut(handle) else { return };
-    if std::mem::replace(&mut exchange.is_closing, true) {
-        return;
+    if live.exchange_mut(handle).is_some_and(|exchange| exchange.close(workers)) {
+        pending.add(PendingEvent::Abort { exchange: handle, cause: CloseCause::ApplicationClosed }, workers);
+        workers.settle();
     }
-    exchange.stage = Stage::Over;
-    let to = exchange.to;
-    workers.push(to.connection.worker, Command::AbortResponse { to });
-    pending.add(PendingEvent::Abort { exchange: handle, cause: CloseCause::ApplicationClosed }, workers);
-    workers.settle();
 }
 
 /// Takes the first event from the place `mark` on that is still true, as something for JavaScript to do.

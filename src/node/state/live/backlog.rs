@@ -60,9 +60,9 @@ impl Backlog {
         asked: u64,
         workers: &mut Workers,
     ) -> u64 {
-        let is_enough = self.is_enough_to_begin_with();
+        let is_enough = self.is_worth_writing();
         if self.is_far_ahead() {
-            self.look(connection, workers);
+            self.ask_worker(connection, workers);
         } else if is_enough {
             workers.hand_over(connection.worker);
         }
@@ -76,7 +76,7 @@ impl Backlog {
     }
 
     /// Gives the worker the time to find out what the kernel takes.
-    pub(crate) fn look(&mut self, connection: ConnectionId, workers: &mut Workers) {
+    pub(crate) fn ask_worker(&mut self, connection: ConnectionId, workers: &mut Workers) {
         self.looked = self.accepted;
         workers.look_at(connection);
     }
@@ -87,9 +87,9 @@ impl Backlog {
         self.outstanding().max(self.burst.excess(asked))
     }
 
-    /// Whether the worker should begin to write, while the handler goes on: otherwise neither would do anything while the other
+    /// Whether the worker should start to write while the handler goes on: otherwise neither would do anything while the other
     /// does, and the handler would have to wait for all of it.
-    fn is_enough_to_begin_with(&mut self) -> bool {
+    fn is_worth_writing(&mut self) -> bool {
         let under_way = self.held().saturating_sub(self.refused());
         let is_enough = under_way.min(self.accepted - self.handed) >= IN_FLIGHT_ALLOWANCE / 2;
         if is_enough {

@@ -241,7 +241,7 @@ impl Exchange {
     /// Accepts a piece, of the handler that JavaScript has `asked` for.
     pub(crate) fn write_piece(&mut self, data: Slice, asked: u64, workers: &mut Workers) {
         self.record(data, workers);
-        self.output.accept(self.to, data, asked, workers);
+        self.output.accept_piece(self.to, data, asked, workers);
     }
 
     /// Accepts as much of a chunk as there is room for. Returns how many bytes that are.
@@ -285,6 +285,19 @@ impl Exchange {
         if let Some(recording) = &mut self.recording {
             recording.append(data.of(workers.arena(self.to.connection.worker)));
         }
+    }
+}
+
+/// Its end.
+impl Exchange {
+    /// The application closes it, and its worker is told now. Returns whether that has not happened before.
+    pub(crate) fn close(&mut self, workers: &mut Workers) -> bool {
+        if std::mem::replace(&mut self.is_closing, true) {
+            return false;
+        }
+        self.stage = Stage::Over;
+        workers.push(self.to.connection.worker, Command::AbortResponse { to: self.to });
+        true
     }
 }
 

@@ -83,9 +83,9 @@ impl Output {
         backlog < self.window && self.written - self.looked >= LOOK_FROM
     }
 
-    /// Whether the worker should begin to write, while the handler goes on: otherwise neither would do anything while the other
+    /// Whether the worker should start to write while the handler goes on: otherwise neither would do anything while the other
     /// does, and the handler would have to wait for all of it.
-    fn is_enough_to_begin_with(&mut self) -> bool {
+    fn is_worth_writing(&mut self) -> bool {
         let is_enough = self.written - self.handed >= self.window / 4;
         if is_enough {
             self.handed = self.written;
@@ -151,11 +151,11 @@ impl Output {
     }
 
     /// Accepts a piece, of the handler that JavaScript has `asked` for.
-    pub(crate) fn accept(&mut self, to: ResponseId, data: Slice, asked: u64, workers: &mut Workers) {
+    pub(crate) fn accept_piece(&mut self, to: ResponseId, data: Slice, asked: u64, workers: &mut Workers) {
         let worker = to.connection.worker;
         self.written += u64::from(data.len);
         let is_long = self.burst.add(u64::from(data.len), asked);
-        let is_enough = self.is_enough_to_begin_with();
+        let is_enough = self.is_worth_writing();
         workers.push(worker, Command::WriteBody { to, data });
         if is_enough {
             workers.hand_over(worker);
@@ -187,7 +187,7 @@ impl Output {
     }
 
     /// An `onWritable` handler is attached: makes up for what could not be told before.
-    pub(crate) fn attach(&mut self, to: ResponseId, workers: &mut Workers) {
+    pub(crate) fn attach_handler(&mut self, to: ResponseId, workers: &mut Workers) {
         self.is_attached = true;
         if self.wait == Wait::Untold {
             self.await_room(to, workers);

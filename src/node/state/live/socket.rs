@@ -164,7 +164,7 @@ impl Socket {
         if rules.must_drop(backlog.refused()) || !backlog.is_worth_a_look() {
             return true;
         }
-        backlog.look(self.connection, workers);
+        backlog.ask_worker(self.connection, workers);
         rules.must_drop(backlog.outstanding())
     }
 
