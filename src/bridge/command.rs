@@ -18,7 +18,8 @@ use super::rules::Rules;
 use super::setup::SetupOrder;
 use super::sync::Arc;
 use crate::protocol::cause::CloseCause;
-use crate::protocol::http::encode::{FieldFlags, Framing};
+use crate::protocol::http::response_framing::Framing;
+use crate::protocol::http::response_head::FieldFlags;
 use crate::protocol::websocket::fragment::Fragment;
 use crate::protocol::websocket::{Agreement, MessageKind};
 

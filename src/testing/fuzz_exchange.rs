@@ -8,13 +8,13 @@ use super::http_application::{DATE, HttpApplication};
 use super::http_told::{Recorder, Told};
 use super::opinion::{Ask, Opinion};
 use super::scenario::Scenario;
-use crate::protocol::http::encode::{FieldFlags, ResponseHead};
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::exchange::HttpExchange;
 use crate::protocol::http::head::{BodyLength, HeadLimits, RequestHead};
 use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::outcome::Disposition;
 use crate::protocol::http::pace::PaceLimit;
+use crate::protocol::http::response_head::{FieldFlags, ResponseHead};
 use crate::protocol::time::Timestamp;
 
 /// Asserts of the connection in `data`:

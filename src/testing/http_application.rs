@@ -4,12 +4,13 @@
 use super::http_reply::{Outlook, Reply};
 use super::http_told::Recorder;
 use super::scenario::Scenario;
-use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead};
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::exchange::HttpExchange;
 use crate::protocol::http::head::RequestHead;
 use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::outcome::{Disposition, Flush, TimeoutOutcome};
+use crate::protocol::http::response_framing::Framing;
+use crate::protocol::http::response_head::{FieldFlags, ResponseHead};
 use crate::protocol::time::Timestamp;
 
 /// The date of every response.

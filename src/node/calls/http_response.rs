@@ -10,8 +10,8 @@ use crate::node::state::live::exchange::{Exchange, Stage};
 use crate::node::state::pending::PendingEvent;
 use crate::node::turn::pending;
 use crate::node::turn::upgrade::{self, Offer};
-use crate::protocol::http::encode::{FieldFlags, is_status};
 use crate::protocol::http::head::{is_field_value, is_token};
+use crate::protocol::http::response_head::{FieldFlags, is_status};
 
 /// `resCheck(response)`: throws if it is over.
 pub(crate) fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {

@@ -8,7 +8,8 @@ use crate::node::error::Misuse;
 use crate::node::js::{Env, Payload, Type, Value};
 use crate::node::state::live::exchange::{Exchange, Stage};
 use crate::node::turn::cached_route::keep_recording;
-use crate::protocol::http::encode::{FieldFlags, Framing};
+use crate::protocol::http::response_framing::Framing;
+use crate::protocol::http::response_head::FieldFlags;
 
 /// `resBeginWrite(response)`: sends the head of a response whose body will come by `write`.
 pub(crate) fn begin_write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {

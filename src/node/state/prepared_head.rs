@@ -3,7 +3,7 @@
 use crate::bridge::command::HeadBytes;
 use crate::bridge::id::WorkerId;
 use crate::node::state::workers::Workers;
-use crate::protocol::http::encode::FieldFlags;
+use crate::protocol::http::response_head::FieldFlags;
 
 /// Status and fields, as [`HeadBytes`] has them, with bytes of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -23,8 +23,8 @@ use crate::node::state::live::exchange::{Exchange, Stage};
 use crate::node::state::prepared_head::PreparedHead;
 use crate::node::state::routes::Routes;
 use crate::node::state::routes::cache::{CachedRoute, Entry, Finding, Recording};
-use crate::protocol::http::encode::FieldFlags;
 use crate::protocol::http::head::{members, trim};
+use crate::protocol::http::response_head::FieldFlags;
 use crate::protocol::time::Timestamp;
 
 /// Answers a request of a cached route, if an answer is kept for it. Otherwise its handler is to be called, and what it

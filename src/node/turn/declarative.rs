@@ -8,8 +8,9 @@ use crate::node::state::live::exchange::Exchange;
 use crate::node::state::prepared_head::PreparedHead;
 use crate::node::state::routes::Target;
 use crate::node::state::routes::declarative::Piece;
-use crate::protocol::http::encode::{Framing, ResponseHead};
 use crate::protocol::http::query::query_value;
+use crate::protocol::http::response_framing::Framing;
+use crate::protocol::http::response_head::ResponseHead;
 
 /// Answers a request by the declarative response of its route.
 pub(crate) fn answer(environment: &mut Environment, handle: Handle, route: usize) {

@@ -23,15 +23,15 @@
 use std::time::Duration;
 
 use super::body::BodyDecoder;
-use super::encode::{
-    AFTER_CHUNK, Asked, AskedMethod, BodyEncoding, Framing, Plan, ResponseHead, begin_chunk, encode_head,
-};
+use super::encode::{AFTER_CHUNK, begin_chunk, encode_head};
 use super::error::HttpError;
 use super::head::{RequestHead, parse_head};
 use super::limits::{HttpLimits, Moment};
 use super::outcome::{Disposition, Flush, TimeoutOutcome};
 use super::pace::Pace;
 use super::reading::{BodySpan, HeadPhase, PendingHead, Reading, earlier};
+use super::response_framing::{Asked, AskedMethod, BodyEncoding, Framing, Plan};
+use super::response_head::ResponseHead;
 use crate::protocol::time::Timestamp;
 
 /// Where requests go. The calls of one request: `request` once, then `body` until `last`, which comes exactly once

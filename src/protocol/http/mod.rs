@@ -16,13 +16,14 @@
 //! * [`query`]: one value out of what stands behind the `?`.
 //! * [`body`]: where the request body lies within the received bytes.
 //! * [`multipart`]: what lies within a body that is a form with files.
-//! * [`encode`]: the response head, and how the body of the response is framed.
+//! * [`response_head`]: status and fields of a response; [`response_framing`]: how its body is framed; `encode`: the
+//!   bytes of both.
 //! * [`error`]: one variant per broken rule, and the answer that names it.
 //! * [`date`]: the text of the `Date` field, made once a second.
 
 pub(crate) mod body;
 pub(crate) mod date;
-pub(crate) mod encode;
+mod encode;
 pub(crate) mod error;
 pub(crate) mod exchange;
 mod field;
@@ -34,6 +35,8 @@ pub(crate) mod outcome;
 pub(crate) mod pace;
 pub(crate) mod query;
 mod reading;
+pub(crate) mod response_framing;
+pub(crate) mod response_head;
 
 #[cfg(test)]
 mod tests;

@@ -13,9 +13,10 @@ use crate::io::connection::shell::Shell;
 use crate::io::connection::websocket::WebSocket;
 use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
-use crate::protocol::http::encode::{Framing, ResponseHead};
 use crate::protocol::http::exchange::{HttpExchange, Piece};
 use crate::protocol::http::limits::Moment;
+use crate::protocol::http::response_framing::Framing;
+use crate::protocol::http::response_head::ResponseHead;
 use crate::protocol::websocket::WebSocketSession;
 
 /// The response to the latest request of a connection. It may be complete already.

@@ -16,8 +16,9 @@ use crate::node::state::pending::Pending;
 use crate::node::state::routes::cache::Recording;
 use crate::node::state::routes::router::Params;
 use crate::node::state::workers::Workers;
-use crate::protocol::http::encode::{FieldFlags, Framing, ResponseHead, overridden};
 use crate::protocol::http::head::{BodyLength, HeaderField, Span, Version};
+use crate::protocol::http::response_framing::{Framing, overridden};
+use crate::protocol::http::response_head::{FieldFlags, ResponseHead};
 use crate::protocol::websocket::extensions::has_broken_compression;
 use crate::protocol::websocket::{Agreement, Compression};
 

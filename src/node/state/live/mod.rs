@@ -18,7 +18,7 @@ use crate::bridge::command::{Command, HeadBytes, ResponseId};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
 use crate::node::error::Misuse;
 use crate::node::state::routes::behavior::Handlers;
-use crate::protocol::http::encode::FieldFlags;
+use crate::protocol::http::response_head::FieldFlags;
 
 /// See the top of the file.
 #[derive(Debug, Default)]

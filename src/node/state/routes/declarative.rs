@@ -19,8 +19,8 @@ use thiserror::Error;
 
 use crate::node::error::Misuse;
 use crate::node::state::prepared_head::PreparedHead;
-use crate::protocol::http::encode::{FieldFlags, is_status};
 use crate::protocol::http::head::{is_field_value, is_token};
+use crate::protocol::http::response_head::{FieldFlags, is_status};
 
 /// A response that needs no JavaScript.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

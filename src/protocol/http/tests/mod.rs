@@ -7,12 +7,12 @@ mod rules;
 mod timeouts;
 mod winding_down;
 
-use super::encode::{FieldFlags, ResponseHead};
 use super::error::HttpError;
 use super::exchange::{HttpExchange, HttpSink};
 use super::head::{RequestHead, Span};
 use super::limits::{HttpLimits, Moment};
 use super::outcome::{Disposition, Flush, TimeoutOutcome};
+use super::response_head::{FieldFlags, ResponseHead};
 use crate::protocol::time::Timestamp;
 
 const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";

@@ -1,6 +1,6 @@
 //! The order of things on one connection: who may speak, what is written, what happens when one side is early.
 
-use super::super::encode::Framing;
+use super::super::response_framing::Framing;
 use super::*;
 use crate::protocol::cause::Cause;
 use crate::protocol::cause::CloseCause;

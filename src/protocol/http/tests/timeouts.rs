@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::encode::Framing;
 use super::super::pace::PaceLimit;
+use super::super::response_framing::Framing;
 use super::*;
 use crate::protocol::cause::CloseCause;
 

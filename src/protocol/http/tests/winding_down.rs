@@ -1,6 +1,6 @@
 //! Ending a connection without cutting anything off.
 
-use super::super::encode::Framing;
+use super::super::response_framing::Framing;
 use super::*;
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
