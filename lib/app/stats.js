@@ -1,46 +1,31 @@
 'use strict';
 
-// Gives the numbers that the addon counts in one array their names, and causes theirs.
+// Makes the flat answer of the addon, which has counted, into the object that `getStats` returns.
 
-const { causes, native } = require('../runtime/border.js');
+const { native } = require('../runtime/border.js');
 
-/** The numbers of an app. They come in the order of src/node/state/apps/stats.rs. */
+/** The numbers of an app. Each comes with its place, which names the objects on the way to it. */
 function statsOf(app) {
-  const [
-    uptime, httpOpen, httpTotal, webSocketOpen, webSocketTotal, requests, messagesReceived, messagesSent, messagesDropped,
-    bytesReceived, bytesSent, tls, webSocket, backpressure, events, eventBytes, commands, maxBufferedOutput,
-    closes, aborts, refusals, times,
-  ] = native.appStats(app);
-  return {
-    uptime,
-    connections: {
-      http: { open: httpOpen, total: httpTotal },
-      webSocket: { open: webSocketOpen, total: webSocketTotal },
-    },
-    requests,
-    messages: { received: messagesReceived, sent: messagesSent, dropped: messagesDropped },
-    bytes: { received: bytesReceived, sent: bytesSent },
-    closes: { webSocket: byCause(closes), aborted: byCause(aborts), refused: byName(refusals) },
-    handshakeFailures: { tls, webSocket },
-    queues: { events, eventBytes, commands, backpressure, maxBufferedOutput },
-    workers: times.map((cpu, index) => ({ name: `ferrows-${index}`, cpu })),
-  };
+  const [entries, workers] = native.appStats(app).map(pairsOf);
+  const stats = {};
+  for (const [place, value] of entries) {
+    // A table has names and counts.
+    set(stats, place.split('.'), Array.isArray(value) ? Object.fromEntries(pairsOf(value)) : value);
+  }
+  stats.workers = workers.map(([name, cpu]) => ({ name, cpu }));
+  return stats;
 }
 
-/** The causes that have occurred, by name; they come by number. */
-function byCause(counts) {
-  const named = {};
-  counts.forEach((count, number) => {
-    if (count > 0) named[causes[number].name] = count;
-  });
-  return named;
+function set(stats, names, value) {
+  const last = names.pop();
+  let object = stats;
+  for (const name of names) object = object[name] ??= {};
+  object[last] = value;
 }
 
-/** Name and number come in turn. */
-function byName(flat) {
-  const named = {};
-  for (let index = 0; index < flat.length; index += 2) named[flat[index]] = flat[index + 1];
-  return named;
+/** Names and values come in turn. */
+function pairsOf(flat) {
+  return Array.from({ length: flat.length / 2 }, (_, index) => flat.slice(2 * index, 2 * index + 2));
 }
 
 module.exports = { statsOf };

@@ -12,6 +12,12 @@ impl WorkerId {
     pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// The name of the thread, for the system and for programs.
+    #[must_use]
+    pub(crate) fn thread_name(self) -> String {
+        format!("ferrows-{}", self.0)
+    }
 }
 
 /// One connection of one worker. A slot is reused after its connection is gone, with the next generation, so a

@@ -123,7 +123,7 @@ impl Pool {
         let journal = Arc::clone(&self.journal);
         let clock = Arc::new(OnceLock::new());
         let its_clock = Arc::clone(&clock);
-        let handle = std::thread::Builder::new().name(format!("ferrows-{number}")).spawn(move || {
+        let handle = std::thread::Builder::new().name(id.thread_name()).spawn(move || {
             journal.attach();
             if let Some(clock) = ThreadClock::of_this_thread() {
                 its_clock.get_or_init(|| clock);

@@ -1,51 +1,36 @@
 //! `app.getStats()`: the numbers of an app, and the queues of this thread.
 
+use crate::bridge::id::WorkerId;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Value};
-use crate::node::state::apps::stats::CAUSES;
 use crate::node::state::workers::Workers;
 
-/// Processor time of every worker, in seconds; `undefined` where the system does not tell.
-fn processor_times<'c>(env: Env<'c>, workers: &Workers) -> Vec<Value<'c>> {
-    workers
-        .all()
-        .iter()
-        .map(|worker| {
-            worker.processor_time().map_or(Value::UNDEFINED, |time| env.from_number(time.as_secs_f64()))
-        })
-        .collect()
-}
-
-/// `appStats(app)`: the age of the app in seconds, its counts, the queues, `maxBufferedOutput`; then four arrays: closes and aborts by cause number, name and
-/// number of the rules that were broken, processor times.
+/// `appStats(app)`: what `getStats` returns, as two arrays. The first one has place and value in turn, where a value may be an
+/// array of names and counts in turn; the second one name and processor time of every worker.
 pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut environment) = (call.env(), call.environment()?);
     let queues = queues(&environment);
     let times = processor_times(env, &environment.workers);
     let (_, app) = environment.apps.app(call.number(0))?;
-    let (uptime, numbers) = (app.stats.age().as_secs_f64(), app.stats.counts());
-    let refusals = app.stats.refusals();
+    let (uptime, numbers, tables) = (app.stats.age().as_secs_f64(), app.stats.counts(), app.stats.tables());
     let output = app.setup.max_buffered_output;
-    let (closes, aborts) = (app.stats.closes, app.stats.aborts);
     drop(environment);
-    let counts = |counts: [u64; CAUSES]| env.array(counts.map(|count| env.from_number(count as f64)));
-    let refusals = refusals
-        .into_iter()
-        .flat_map(|(name, count)| [env.string(name.as_bytes()), env.from_number(count as f64)]);
-    let lists = [counts(closes), counts(aborts), env.array(refusals), env.array(times)];
+    let text = |text: &str| env.string(text.as_bytes());
     // Exact up to 2^53, which is 9 petabytes.
-    let numbers = numbers.into_iter().map(|count| count as f64);
-    let numbers = [uptime]
-        .into_iter()
-        .chain(numbers)
-        .chain(queues)
-        .chain([output as f64])
-        .map(|number| env.from_number(number));
-    Ok(env.array(numbers.chain(lists)))
+    let count = |count: u64| env.from_number(count as f64);
+    let numbers = numbers.into_iter().chain(queues).chain([("queues.maxBufferedOutput", output)]);
+    let numbers = numbers.map(|(place, number)| [text(place), count(number)]);
+    let tables = tables.map(|(place, table)| {
+        let entries = table.into_iter().flat_map(|(name, number)| [text(name), count(number)]);
+        [text(place), env.array(entries)]
+    });
+    let uptime = [text("uptime"), env.from_number(uptime)];
+    let entries = env.array([uptime].into_iter().chain(numbers).chain(tables).flatten());
+    Ok(env.array([entries, env.array(times.into_iter().flatten())]))
 }
 
-/// `watchDrops(wanted)`: whether every published message that is dropped is told (`MESSAGE_DROPPED` in `abi.rs`), or only where there is
+/// `watchDrops(wanted)`: whether every published message that is dropped is told (`MESSAGE_DROPPED`), or only where there is
 /// a handler for it.
 pub(crate) fn watch_drops<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let wanted = call.truthy(0);
@@ -56,7 +41,23 @@ pub(crate) fn watch_drops<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// Events that wait for a handler and their weight in bytes, commands that wait for a worker: of all apps together.
-fn queues(environment: &Environment) -> [f64; 3] {
+fn queues(environment: &Environment) -> [(&'static str, u64); 3] {
     let (events, weight, commands) = environment.workers.waiting();
-    [(environment.dispatcher.remaining() + events) as f64, weight as f64, commands as f64]
+    [
+        ("queues.events", (environment.dispatcher.remaining() + events) as u64),
+        ("queues.eventBytes", weight as u64),
+        ("queues.commands", commands as u64),
+    ]
+}
+
+/// Name and processor time in seconds of every worker; `undefined` where the system does not tell.
+fn processor_times<'c>(env: Env<'c>, workers: &Workers) -> Vec<[Value<'c>; 2]> {
+    (0..)
+        .zip(workers.all())
+        .map(|(number, worker)| {
+            let time = worker.processor_time();
+            let time = time.map_or(Value::UNDEFINED, |time| env.from_number(time.as_secs_f64()));
+            [env.string(WorkerId(number).thread_name().as_bytes()), time]
+        })
+        .collect()
 }

@@ -16,9 +16,9 @@ pub(crate) struct Stats {
     websockets_open: u64,
     websockets: u64,
     /// WebSockets that closed, by the number of the cause.
-    pub closes: [u64; CAUSES],
+    closes: [u64; CAUSES],
     /// Responses that were aborted, by the number of the cause.
-    pub aborts: [u64; CAUSES],
+    aborts: [u64; CAUSES],
     /// Messages that `send` did not accept.
     messages_dropped: u64,
     /// WebSocket handshakes that were answered with 400 or 426 for breaking a rule.
@@ -90,29 +90,38 @@ impl Stats {
         self.tallies.iter().map(|tally| counter(tally).get()).sum()
     }
 
-    /// The counts, in the order of `lib/app/stats.js`.
+    /// The counts, each with its place in what `getStats` returns.
     #[must_use]
-    pub(crate) fn counts(&self) -> [u64; 13] {
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 13] {
         [
-            self.sum(|tally| &tally.http_open),
-            self.sum(|tally| &tally.connections),
-            self.websockets_open,
-            self.websockets,
-            self.sum(|tally| &tally.requests),
-            self.sum(|tally| &tally.messages_received),
-            self.sum(|tally| &tally.messages_sent),
-            self.sum(|tally| &tally.messages_dropped) + self.messages_dropped,
-            self.sum(|tally| &tally.bytes_received),
-            self.sum(|tally| &tally.bytes_sent),
-            self.sum(|tally| &tally.tls_handshake_failures),
-            self.handshakes_refused,
-            self.sum(|tally| &tally.backlog),
+            ("connections.http.open", self.sum(|tally| &tally.http_open)),
+            ("connections.http.total", self.sum(|tally| &tally.connections)),
+            ("connections.webSocket.open", self.websockets_open),
+            ("connections.webSocket.total", self.websockets),
+            ("requests", self.sum(|tally| &tally.requests)),
+            ("messages.received", self.sum(|tally| &tally.messages_received)),
+            ("messages.sent", self.sum(|tally| &tally.messages_sent)),
+            ("messages.dropped", self.sum(|tally| &tally.messages_dropped) + self.messages_dropped),
+            ("bytes.received", self.sum(|tally| &tally.bytes_received)),
+            ("bytes.sent", self.sum(|tally| &tally.bytes_sent)),
+            ("handshakeFailures.tls", self.sum(|tally| &tally.tls_handshake_failures)),
+            ("handshakeFailures.webSocket", self.handshakes_refused),
+            ("queues.backpressure", self.sum(|tally| &tally.backlog)),
+        ]
+    }
+
+    /// Tables of counts by the name of what was counted, each with its place in what `getStats` returns.
+    #[must_use]
+    pub(crate) fn tables(&self) -> [(&'static str, Vec<(&'static str, u64)>); 3] {
+        [
+            ("closes.webSocket", by_cause(&self.closes)),
+            ("closes.aborted", by_cause(&self.aborts)),
+            ("closes.refused", self.refusals()),
         ]
     }
 
     /// Name and number of every rule that peers broke.
-    #[must_use]
-    pub(crate) fn refusals(&self) -> Vec<(&'static str, u64)> {
+    fn refusals(&self) -> Vec<(&'static str, u64)> {
         let mut sums: Vec<(&str, u64)> = Vec::new();
         for tally in &*self.tallies {
             for (position, (name, count)) in tally.refusals().enumerate() {
@@ -127,8 +136,15 @@ impl Stats {
     }
 }
 
+/// The causes that have occurred, by name.
+fn by_cause(counts: &[u64; CAUSES]) -> Vec<(&'static str, u64)> {
+    let all =
+        CloseCause::ALL.into_iter().map(|cause| (cause.verdict().name, counts[cause.number() as usize]));
+    all.filter(|(_, count)| *count > 0).collect()
+}
+
 /// Close causes.
-pub(crate) const CAUSES: usize = CloseCause::ALL.len();
+const CAUSES: usize = CloseCause::ALL.len();
 
 #[cfg(test)]
 mod tests {
@@ -150,8 +166,12 @@ mod tests {
         stats.note_opened();
         stats.note_closed(CloseCause::Reset);
         let counts = stats.counts();
-        assert_eq!((counts[2], counts[3], counts[7]), (1, 2, 12));
+        for expected in
+            [("connections.webSocket.open", 1), ("connections.webSocket.total", 2), ("messages.dropped", 12)]
+        {
+            assert!(counts.contains(&expected), "{expected:?} in {counts:?}");
+        }
         assert_eq!(stats.refusals(), [(HttpError::BareLf.code(), 2)]);
-        assert_eq!(stats.closes[CloseCause::Reset.number() as usize], 1);
+        assert_eq!(by_cause(&stats.closes), [(CloseCause::Reset.verdict().name, 1)]);
     }
 }
