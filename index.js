@@ -4,7 +4,7 @@
 // call, and what is valid is decided there (src/node). No protocol logic.
 
 const { App, SSLApp, SSLTemplatedApp, TemplatedApp, us_listen_socket_close, us_socket_local_port } = require('./lib/app/app.js');
-const { native, readable } = require('./lib/runtime/border.js');
+const { abi, native, readable } = require('./lib/runtime/border.js');
 const { invalidThis } = require('./lib/runtime/errors.js');
 const { connect } = require('./lib/websocket/connect.js');
 const { HttpConnection } = require('./lib/http/connection.js');
@@ -40,12 +40,14 @@ for (const [name, type] of Object.entries(CLASSES)) {
   Object.defineProperty(type, 'name', { value: `uWS.${name}` });
 }
 
+const { DEFAULT: LIBUS_LISTEN_DEFAULT, EXCLUSIVE_PORT: LIBUS_LISTEN_EXCLUSIVE_PORT } = abi.listen;
+
 /** What TypeScript makes of an enum: names by values, too. */
 const ListenOptions = Object.freeze({
-  LIBUS_LISTEN_DEFAULT: 0,
-  LIBUS_LISTEN_EXCLUSIVE_PORT: 1,
-  0: 'LIBUS_LISTEN_DEFAULT',
-  1: 'LIBUS_LISTEN_EXCLUSIVE_PORT',
+  LIBUS_LISTEN_DEFAULT,
+  LIBUS_LISTEN_EXCLUSIVE_PORT,
+  [LIBUS_LISTEN_DEFAULT]: 'LIBUS_LISTEN_DEFAULT',
+  [LIBUS_LISTEN_EXCLUSIVE_PORT]: 'LIBUS_LISTEN_EXCLUSIVE_PORT',
 });
 
 /** Those of uWebSockets.js, which mean nothing here. */
@@ -54,7 +56,7 @@ const EnvironmentVariables = Object.freeze({
   UWS_HTTP_MAX_HEADERS_COUNT: undefined,
 });
 
-const DeclarativeResponse = makeDeclarativeResponse({ native, readable, invalidThis });
+const DeclarativeResponse = makeDeclarativeResponse({ abi, native, readable, invalidThis });
 
 module.exports = {
   App,
@@ -69,8 +71,8 @@ module.exports = {
   _cfg,
   ListenOptions,
   EnvironmentVariables,
-  LIBUS_LISTEN_DEFAULT: 0,
-  LIBUS_LISTEN_EXCLUSIVE_PORT: 1,
+  LIBUS_LISTEN_DEFAULT,
+  LIBUS_LISTEN_EXCLUSIVE_PORT,
   DISABLED: 0,
   SHARED_COMPRESSOR: 1,
   SHARED_DECOMPRESSOR: 256,

@@ -5,6 +5,8 @@
 const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
 
+const { abi } = require('../../lib/runtime/border.js');
+
 const read = (...path) => readFileSync(join(__dirname, '..', '..', ...path), 'utf8');
 
 const page = read('docs', 'tls.md');
@@ -19,8 +21,7 @@ function cells(head, column = 0) {
 const found = (pattern, text) => Array.from(text.matchAll(pattern), ([, it]) => it);
 
 test('options', () => {
-  const [, list] = read('lib', 'app', 'tls.js').match(/const TLS_OPTIONS = \[([\s\S]*?)\];/);
-  const options = [...found(/'(\w+)'/g, list), 'handshakeTimeout', 'maxHandshakes'];
+  const options = [...abi.options.tls, 'handshakeTimeout', 'maxHandshakes'];
   expect(cells('option | what it is').sort()).toEqual(options.sort());
   for (const option of options) expect(read('index.d.ts')).toContain(`  ${option}?: `);
 });

@@ -14,9 +14,7 @@ const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeEr
 const { checkNames } = require('../runtime/options.js');
 const { FILE_OPTIONS, FileRoute } = require('../static/file-route.js');
 const { statsOf } = require('./stats.js');
-const {
-  addServerName, answerMissingNames, removeServerName, secure, setCertificate, TLS_OPTIONS,
-} = require('./tls.js');
+const { addServerName, answerMissingNames, removeServerName, secure, setCertificate } = require('./tls.js');
 const { checkPattern } = require('../runtime/warnings.js');
 
 const { MARK, REPLACED } = abi.register;
@@ -40,14 +38,8 @@ class ListenSocket {
   }
 }
 
-/** Options of an app, in this order in src/node/calls/limits.rs. */
-const LIMITS = [
-  'maxHeaderSize', 'maxHeadersCount', 'maxBodySize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout', 'bodyTimeout',
-  'minBodyRate', 'responseTimeout', 'minResponseRate', 'maxDiscardedBody', 'maxPipelinedBytes',
-];
-
-/** Options of an app, in this order in src/node/calls/tcp.rs. */
-const TCP = ['keepAlive', 'keepAliveInitialDelay', 'keepAliveInterval', 'keepAliveProbes', 'tcpUserTimeout'];
+/** Options of an app that the addon reads, in its order. */
+const { limits: LIMITS, tcp: TCP, tls: TLS_OPTIONS } = abi.options;
 
 /** Everything that `App` and `SSLApp` may be given: programs use the same object for both, and for server names. */
 const APP_OPTIONS = [

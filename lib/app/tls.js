@@ -8,11 +8,8 @@ const { typeError } = require('../runtime/errors.js');
 
 const { APP, HANDSHAKE } = abi.register;
 
-/** TLS options, in this order in src/node/calls/tls_options.rs. */
-const TLS_OPTIONS = [
-  'key_file_name', 'key', 'cert_file_name', 'cert', 'ca_file_name', 'ca', 'passphrase', 'requireClientCertificate',
-  'ssl_ciphers', 'dh_params_file_name', 'ssl_prefer_low_memory_usage',
-];
+/** Options that the addon reads, in its order. */
+const { tls: TLS_OPTIONS } = abi.options;
 
 /** Has an app speak TLS. */
 function secure(app, options) {
@@ -63,5 +60,5 @@ function handleServerName(name) {
 }
 
 module.exports = {
-  TLS_OPTIONS, secure, addServerName, removeServerName, setCertificate, answerMissingNames, handleServerName,
+  secure, addServerName, removeServerName, setCertificate, answerMissingNames, handleServerName,
 };

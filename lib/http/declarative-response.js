@@ -1,19 +1,8 @@
 'use strict';
 
 // `DeclarativeResponse`: a response that is written down once and then given to every request without calling
-// JavaScript. Made of bytes whose layout stands in src/node/state/routes/declarative.rs, which checks them when a route is made.
-
-/** Mark and version. */
-const BEGINNING = [0x46, 0x44, 0x52, 1];
-
-/** Instructions. The same numbers stand in src/node/state/routes/declarative.rs. */
-const END = 0;
-const STATUS = 1;
-const HEADER = 2;
-const LITERAL = 3;
-const QUERY = 4;
-const REQUEST_HEADER = 5;
-const PARAMETER = 6;
+// JavaScript. Made of bytes whose layout stands in src/node/state/routes/declarative.rs, which checks them when a route is
+// made.
 
 /** What may still be written. */
 const HEAD = 'head';
@@ -21,10 +10,13 @@ const BODY = 'body';
 const NOTHING = 'nothing';
 
 /**
- * The class. `native` is the addon, `readable` makes what Node-API does not read into what it does, `invalidThis` makes
- * an error.
+ * The class. `native` is the addon, `abi` its numbers, `readable` makes what Node-API does not read into what it does,
+ * `invalidThis` makes an error.
  */
-module.exports = ({ native, readable, invalidThis }) => {
+module.exports = ({ abi, native, readable, invalidThis }) => {
+  const { declarativeBeginning: BEGINNING } = abi;
+  const { END, HEADER, LITERAL, PARAMETER, QUERY, REQUEST_HEADER, STATUS } = abi.instruction;
+
   /** The bytes of text or data. */
   function bytesOf(value) {
     return new Uint8Array(native.copy(readable(value)));

@@ -15,15 +15,13 @@ const { CAUSE, MARK, OFFSET, PIECE, SLOT } = abi.register;
 const { SLOTS } = abi.handle;
 const { LAST, TOO_LONG } = abi.piece;
 const { PIECES, PIECES_OR_ABORT, WHOLE } = abi.taker;
+const { ACCEPTED, COMPLETE } = abi.tried;
 
 // Kept, as `setImmediate` is: test frameworks replace the global ones by clocks that stand still.
 const { queueMicrotask } = globalThis;
 
 /** What `maxRemainingBodyLength` says of a chunked body, whose length is not known before its end. */
-const UNKNOWN_LENGTH = 2n ** 64n - 1n;
-
-/** Bit of the result of `native.resTryEnd`: the response is complete. */
-const COMPLETE = 2;
+const { unknownLength: UNKNOWN_LENGTH } = abi;
 
 /** The cause of `res.close()`. */
 const CLOSED_BY_APPLICATION = causes.findIndex(({ name }) => name === 'CLOSED_BY_APPLICATION');
@@ -116,9 +114,9 @@ class HttpResponse {
   tryEnd(chunk, totalSize) {
     const handle = responseHandle(this);
     const bits = native.resTryEnd(handle, readable(chunk), totalSize);
-    const isComplete = bits >= COMPLETE;
+    const isComplete = (bits & COMPLETE) !== 0;
     if (isComplete) responses[handle % SLOTS] = undefined;
-    return [bits % COMPLETE === 1, isComplete];
+    return [(bits & ACCEPTED) !== 0, isComplete];
   }
 
   getWriteOffset() {

@@ -3,12 +3,12 @@
 // Where log records go: to the listener of `setLogger`, which is kept here, and to stderr, at the level that the
 // environment names. That records to both are made at all is a matter of src/log.
 
-const { native } = require('./border.js');
+const { abi, native } = require('./border.js');
 const { call } = require('./call.js');
 const { typeError } = require('./errors.js');
 
-/** The levels by number. The same numbers stand in src/bridge/record.rs. */
-const LEVELS = ['off', 'error', 'warn', 'info', 'debug', 'trace'];
+/** The names of the levels by number; the first one is `off`. */
+const { levels: LEVELS } = abi;
 
 /** The listener of `setLogger`. */
 let logger;

@@ -86,12 +86,12 @@ class FileRoute {
     let file;
     try {
       file = await OpenFile.open(this.#root, name, this.#options.followSymlinks);
-      if (file.kind === 'file') {
+      if (file.isFile) {
         const opened = { file, name };
         file = undefined;
         return opened;
       }
-      return file.kind === 'folder' && !isFolder && index !== undefined ? 301 : 404;
+      return file.isFolder && !isFolder && index !== undefined ? 301 : 404;
     } catch (error) {
       if (MISSING.has(error.code)) return 404;
       if (error.code === 'EACCES' || error.code === 'EPERM') return 403;

@@ -3,9 +3,9 @@
 // A file that is open for a response. It is opened by the addon, which makes sure that it is below its folder: Node.js can
 // open a path only, which may mean another file by the time it is opened.
 
-const { native } = require('../runtime/border.js');
+const { abi, native } = require('../runtime/border.js');
 
-const KINDS = ['file', 'folder', 'other'];
+const { FILE, FOLDER } = abi.file;
 
 class OpenFile {
   #handle;
@@ -20,8 +20,8 @@ class OpenFile {
 
   constructor([handle, kind, size, seconds, nanoseconds]) {
     this.#handle = handle;
-    /** `'file'`, `'folder'` or `'other'`. */
-    this.kind = KINDS[kind];
+    this.isFile = kind === FILE;
+    this.isFolder = kind === FOLDER;
     /** Bytes. */
     this.size = size;
     /** When it was modified last, in nanoseconds since 1970. */

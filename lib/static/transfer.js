@@ -6,7 +6,7 @@ const { native } = require('../runtime/border.js');
 const { narrow } = require('../http/response.js');
 
 /** Bytes read at once. */
-const PIECE = 64 * 1024;
+const READ_LENGTH = 64 * 1024;
 
 /** A response on its way, to be awaited. Attach it before anything else is awaited. */
 class Transfer {
@@ -41,7 +41,7 @@ class Transfer {
       return true;
     });
     for (let sent = 0; sent < length; sent = res.getWriteOffset()) {
-      const piece = await file.read(start + sent, Math.min(PIECE, length - sent));
+      const piece = await file.read(start + sent, Math.min(READ_LENGTH, length - sent));
       if (this.isOver) return;
       // The file has become shorter. Its length is announced, so all that is left is to hang up.
       if (piece.length === 0) return void res.close();

@@ -5,24 +5,19 @@
 
 const { MAX_STRING_LENGTH } = require('../loading/builtins.js').buffer.constants;
 
+const { abi } = require('../runtime/border.js');
 const { typeError } = require('../runtime/errors.js');
 
-/** Which handlers a behavior has, as bits. The same numbers stand in src/node/state/routes/behavior.rs. */
-const HANDLER_BITS = { upgrade: 1, message: 2, ping: 4, pong: 8, drain: 16, subscription: 32, dropped: 64 };
+const { TEXT_AS_STRING } = abi.behavior;
 
-/** One more: text messages are handed to `message` as strings. */
-const MESSAGE_STRINGS = 128;
+/** The bit of each handler, by its name. */
+const { handler: HANDLER_BITS } = abi;
 
-const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'close', 'ping', 'pong', 'subscription'];
-
-/** Settings, in this order in src/node/state/routes/behavior.rs. */
-const SETTINGS = [
-  'maxPayloadLength', 'idleTimeout', 'maxLifetime', 'maxBackpressure', 'sendPingsAutomatically', 'closeOnBackpressureLimit',
-  'compression',
-];
+/** Options that the addon reads, in its order. */
+const { webSocket: SETTINGS } = abi.options;
 
 /** Everything that a behavior may have. */
-const BEHAVIOR_NAMES = [...HANDLERS, ...SETTINGS, 'text'];
+const BEHAVIOR_NAMES = [...Object.keys(HANDLER_BITS), ...SETTINGS, 'text'];
 
 function readBehavior(behavior) {
   if (typeof behavior !== 'object' || behavior === null) {
@@ -30,17 +25,16 @@ function readBehavior(behavior) {
   }
   const handlers = {};
   let bits = 0;
-  for (const name of HANDLERS) {
+  for (const [name, bit] of Object.entries(HANDLER_BITS)) {
     const handler = behavior[name] ?? undefined;
     if (handler !== undefined && typeof handler !== 'function') {
       throw typeError('ERR_INVALID_ARG_TYPE', `${name} must be a function`);
     }
     handlers[name] = handler;
-    if (handler !== undefined) bits |= HANDLER_BITS[name] ?? 0;
+    if (handler !== undefined) bits |= bit;
   }
   const settings = SETTINGS.map((name) => behavior[name]);
-  const [maxPayloadLength] = settings;
-  if (wantsStrings(behavior.text, maxPayloadLength)) bits |= MESSAGE_STRINGS;
+  if (wantsStrings(behavior.text, settings[SETTINGS.indexOf('maxPayloadLength')])) bits |= TEXT_AS_STRING;
   return { handlers, bits, settings };
 }
 

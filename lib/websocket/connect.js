@@ -11,6 +11,9 @@ const { createSocket, openSocket } = require('./websocket.js');
 
 const { CONNECT, HANDLE } = abi.register;
 
+/** Options that the addon reads for `wss:`, in its order. */
+const { clientTls: TLS_OPTIONS } = abi.options;
+
 /** `{ ws, resolve, reject, signal, cancel }` by the number of the connect; `signal` calls `cancel`, if there is one. */
 const connects = new Map();
 
@@ -22,6 +25,7 @@ async function connect(url, behavior, options) {
     if (handlers[name] !== undefined) throw invalidValue(`${name} is a handler of servers`);
   }
   const { headers, protocols, connectTimeout, signal, userData, tls } = readOptions(options);
+  tls.servername ??= address.parts[0];
   handlers.isSecure = address.isSecure;
   const ws = createSocket(handlers);
   adoptUserData(ws, userData);
@@ -32,7 +36,7 @@ async function connect(url, behavior, options) {
   if (entry.reject === undefined) return promise;
   const number = native.clientConnect(
     address.parts, counted(protocols), counted(withCredentials(headers, address)), connectTimeout, settings, bits,
-    address.isSecure ? [tls.servername ?? address.parts[0], ...tls.pem, tls.believesAnybody] : undefined,
+    address.isSecure ? TLS_OPTIONS.map((name) => tls[name]) : undefined,
   );
   try {
     entry.cancel = () => giveUp(number, () => signal.reason);
@@ -83,10 +87,7 @@ function decoded(text) {
 }
 
 /** Options of `connect`. */
-const OPTIONS = [
-  'headers', 'protocols', 'connectTimeout', 'signal', 'userData', 'ca', 'cert', 'key', 'passphrase', 'servername',
-  'rejectUnauthorized',
-];
+const OPTIONS = ['headers', 'protocols', 'connectTimeout', 'signal', 'userData', ...TLS_OPTIONS];
 
 function readOptions(options) {
   if (options === undefined || options === null) options = {};
@@ -110,8 +111,8 @@ function readTls({ ca, cert, key, passphrase, servername, rejectUnauthorized }) 
   // A list of certificates is the text of all of them.
   const pem = Array.isArray(ca) ? ca.map((one) => Buffer.from(native.copy(readable(one)))).flatMap((one) => [one, NEWLINE]) : undefined;
   return {
-    servername, pem: [pem === undefined ? readable(ca) : Buffer.concat(pem), readable(cert), readable(key), readable(passphrase)],
-    believesAnybody: rejectUnauthorized === false,
+    servername, ca: pem === undefined ? readable(ca) : Buffer.concat(pem), cert: readable(cert), key: readable(key),
+    passphrase: readable(passphrase), rejectUnauthorized,
   };
 }
 

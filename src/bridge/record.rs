@@ -19,7 +19,7 @@ impl Level {
     /// Every level, highest severity first.
     pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
 
-    /// 1 for [`Self::Error`] to 5 for [`Self::Trace`]; the same numbers stand in `lib/runtime/log.js`, where 0 is `off`.
+    /// 1 for [`Self::Error`] to 5 for [`Self::Trace`].
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8

@@ -1,5 +1,5 @@
-//! The numbers that both sides of the border know, once: JavaScript gets them from `native.abi()` when it loads, and
-//! numbers stand nowhere else. The border passes numbers, because making text costs more than handling an event.
+//! The numbers that both sides of the border know, once: JavaScript gets them from `native.abi()` when it loads
+//! (`calls/abi.rs`), and numbers stand nowhere else. The border passes numbers, because making text costs more than handling an event.
 
 use super::js::RegisterName;
 
@@ -220,8 +220,115 @@ numbers! {
 /// Bits of a handle that are its slot.
 pub(crate) const SLOT_BITS: u32 = 24;
 
+numbers! {
+    /// Bits of the result of `resTryEnd`.
+    mod tried {
+        /// The whole chunk was accepted.
+        ACCEPTED = 1.0,
+        /// The response is complete.
+        COMPLETE = 2.0,
+    }
+}
+
+numbers! {
+    /// Options of `listen`, as bits.
+    mod listen_option {
+        /// `LIBUS_LISTEN_DEFAULT`
+        DEFAULT = 0.0,
+        /// `LIBUS_LISTEN_EXCLUSIVE_PORT`
+        EXCLUSIVE_PORT = 1.0,
+    }
+}
+
+numbers! {
+    /// What `fileOpen` has opened.
+    mod file {
+        /// A file.
+        FILE = 0.0,
+        /// A folder.
+        FOLDER = 1.0,
+        /// Anything else.
+        OTHER = 2.0,
+    }
+}
+
+numbers! {
+    /// Instructions of a declarative response.
+    mod instruction {
+        /// The end, behind which nothing stands.
+        END = 0.0,
+        /// The status.
+        STATUS = 1.0,
+        /// A header field.
+        HEADER = 2.0,
+        /// A piece of the body.
+        LITERAL = 3.0,
+        /// The value of a key of the query, decoded.
+        QUERY = 4.0,
+        /// The value of a header field of the request.
+        REQUEST_HEADER = 5.0,
+        /// A parameter of the route.
+        PARAMETER = 6.0,
+    }
+}
+
+/// Which handlers JavaScript has: an event without one is not even turned into JavaScript values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handlers(u32);
+
+impl Handlers {
+    /// Those of the bits that JavaScript passes.
+    #[must_use]
+    pub(crate) const fn of(bits: f64) -> Self {
+        Self(bits as u32)
+    }
+
+    /// Whether there is this handler.
+    #[must_use]
+    pub(crate) const fn has(self, handler: u32) -> bool {
+        self.0 & handler != 0
+    }
+}
+
+/// The bits of handlers, and the names that they have in JavaScript.
+macro_rules! handlers {
+    ($($name:ident $text:literal $bit:literal,)+) => {
+        impl Handlers {
+            $(#[doc = concat!("`", $text, "`")] pub(crate) const $name: u32 = 1 << $bit;)+
+
+            /// All of them, by name.
+            const ALL: &[(&str, f64)] = &[$(($text, Self::$name as f64),)+];
+        }
+    };
+}
+
+handlers! {
+    UPGRADE "upgrade" 0,
+    OPEN "open" 1,
+    MESSAGE "message" 2,
+    DROPPED "dropped" 3,
+    DRAIN "drain" 4,
+    CLOSE "close" 5,
+    PING "ping" 6,
+    PONG "pong" 7,
+    SUBSCRIPTION "subscription" 8,
+}
+
+impl Handlers {
+    /// Beside [`Self::MESSAGE`]: it takes text as a string (`text: 'string'`).
+    pub(crate) const TEXT_AS_STRING: u32 = 1 << 16;
+}
+
+numbers! {
+    /// Bits beside those of handlers.
+    mod behavior {
+        /// `message` takes text as a string.
+        TEXT_AS_STRING = super::Handlers::TEXT_AS_STRING as f64,
+    }
+}
+
 /// All groups, by name.
-pub(crate) const GROUPS: [(&str, &[(&str, f64)]); 8] = [
+pub(crate) const GROUPS: &[(&str, &[(&str, f64)])] = &[
     ("register", Register::ALL),
     ("step", step::ALL),
     ("kind", kind::ALL),
@@ -230,6 +337,12 @@ pub(crate) const GROUPS: [(&str, &[(&str, f64)]); 8] = [
     ("sent", sent::ALL),
     ("absent", absent::ALL),
     ("handle", handle::ALL),
+    ("tried", tried::ALL),
+    ("listen", listen_option::ALL),
+    ("file", file::ALL),
+    ("instruction", instruction::ALL),
+    ("handler", Handlers::ALL),
+    ("behavior", behavior::ALL),
 ];
 
 #[cfg(test)]

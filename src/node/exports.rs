@@ -1,9 +1,9 @@
 //! The native functions, by the names under which `lib/` calls them, each with the number of its arguments.
 
 use super::calls::{
-    adoption, app, client, connections, declarative_response, dispatcher, files, http_request, http_response,
-    listening, load, logger, messages, multipart, pubsub, request_body, response_body, routes, shutdown,
-    stats, store, tcp, tls, warnings, websocket,
+    abi, adoption, app, client, connections, declarative_response, dispatcher, files, http_request,
+    http_response, listening, load, logger, messages, multipart, pubsub, request_body, response_body, routes,
+    shutdown, stats, store, tcp, tls, warnings, websocket,
 };
 use super::environment::Native;
 
@@ -12,7 +12,7 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("start", 4, load::start),
     Native::new("exit", 0, load::exit),
     Native::new("causes", 0, load::causes),
-    Native::new("abi", 0, load::abi),
+    Native::new("abi", 0, abi::abi),
     Native::new("reportUncaught", 1, dispatcher::report_uncaught),
     Native::new("hold", 0, dispatcher::hold),
     Native::new("letGo", 0, dispatcher::let_go),

@@ -13,7 +13,7 @@ use crate::bridge::sync::Arc;
 use crate::node::calls::tls_options::Refusal;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
-use crate::node::js::{Env, Range, Type, Value};
+use crate::node::js::{Env, OptionName, Options, Range, Type, Value, option_names};
 use crate::node::state::connects::Connect;
 use crate::node::state::handles::Handle;
 use crate::node::state::routes::behavior::Behavior;
@@ -29,7 +29,7 @@ use crate::tls::source::Source;
 /// - `address`: host, port, path with query, and the `Host` field;
 /// - `subprotocols`, `headers`: how many strings, then these; of headers names and values in turn;
 /// - `settings`, `handlers`: as of `appWebSocket`;
-/// - `tls`: name of the server, ca, cert, key, passphrase, and whether to believe anybody; `undefined` for `ws://`.
+/// - `tls`: in the order of [`ClientTlsOption`]; `undefined` for `ws://`.
 pub(crate) fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let of_address = |index| env.element(call.argument(0), index);
@@ -71,29 +71,41 @@ pub(crate) fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.from_number(handle.to_number()))
 }
 
-fn tls(env: Env<'_>, value: Value<'_>) -> Result<Option<ClientTls>, Misuse> {
-    if env.type_of(value) == Type::Nothing {
+option_names! {
+    /// The options that are read for `wss://`.
+    ClientTlsOption {
+        Servername "servername",
+        Ca "ca",
+        Cert "cert",
+        Key "key",
+        Passphrase "passphrase",
+        RejectUnauthorized "rejectUnauthorized",
+    }
+}
+
+fn tls(env: Env<'_>, values: Value<'_>) -> Result<Option<ClientTls>, Misuse> {
+    use ClientTlsOption as Name;
+    if env.type_of(values) == Type::Nothing {
         return Ok(None);
     }
-    let bytes = |index| match env.element(value, index) {
-        value if env.type_of(value) == Type::Nothing => Ok(None),
-        value => env.bytes(value).map(Some),
+    let options = Options::new(env, values);
+    let source = |option| {
+        let place = options.name(option).to_owned();
+        options.bytes(option).map(|text| text.map(|text| Source { place, text }))
     };
-    let source = |index, option: &str| {
-        bytes(index).map(|text| text.map(|text| Source { place: option.to_owned(), text }))
-    };
-    let identity = match (source(2, "cert")?, source(3, "key")?) {
+    let identity = match (source(Name::Cert)?, source(Name::Key)?) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some((cert, key)),
         (Some(_), None) | (None, Some(_)) => {
             return Err(Misuse::invalid_value("cert and key must be given together"));
         }
     };
-    let name = ServerName::try_from(env.text(env.element(value, 0))?)
+    let name = ServerName::try_from(env.text(options.get(Name::Servername))?)
         .map_err(|_| Misuse::invalid_value("servername must be a host name or an IP address"))?;
-    let trust = if env.truthy(env.element(value, 5)) { ServerTrust::Anybody } else { ServerTrust::Verified };
-    let options = ClientOptions { ca: source(1, "ca")?, identity, passphrase: bytes(4)?, trust };
-    let tls = ClientTls::new(name, options);
+    let verifies = !options.is_given(Name::RejectUnauthorized) || options.truthy(Name::RejectUnauthorized);
+    let trust = if verifies { ServerTrust::Verified } else { ServerTrust::Anybody };
+    let passphrase = options.bytes(Name::Passphrase)?;
+    let tls = ClientTls::new(name, ClientOptions { ca: source(Name::Ca)?, identity, passphrase, trust });
     tls.map(Some).map_err(|error| Refusal::from(error).thrown("connect"))
 }
 

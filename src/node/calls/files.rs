@@ -11,6 +11,7 @@ use napi::bindgen_prelude::{Buffer, Either};
 use napi::{Result as NapiResult, Task};
 
 use crate::files::open_file::{FileMetadata, Kind, Links, OpenFile};
+use crate::node::abi::file;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Value, spawn};
@@ -21,9 +22,8 @@ thread_local! {
     static FILES: RefCell<Files> = RefCell::default();
 }
 
-/// `fileOpen(folder, relative, anywhere)`: a promise of an array (handle, kind: 0 for a file, 1 for a folder, 2 for
-/// anything else, size in bytes, time of modification in seconds since 1970, and nanoseconds), or of a text, which begins
-/// with the code of what the system said.
+/// `fileOpen(folder, relative, anywhere)`: a promise of an array (handle, one of `file`, size in bytes, time of modification
+/// in seconds since 1970, and nanoseconds), or of a text, which begins with the code of what the system said.
 pub(crate) fn open<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (folder, relative) = (call.text(0)?.into(), call.text(1)?.into());
     let links = if call.truthy(2) { Links::Anywhere } else { Links::Beneath };
@@ -73,17 +73,17 @@ impl Task for Opening {
     }
 
     fn resolve(&mut self, _: napi::Env, opened: Self::Output) -> NapiResult<Self::JsValue> {
-        let file = match opened {
-            Ok(file) => file,
+        let open = match opened {
+            Ok(open) => open,
             Err(error) => return Ok(Either::B(error)),
         };
-        let FileMetadata { kind, size, modified, .. } = file.metadata;
+        let FileMetadata { kind, size, modified, .. } = open.metadata;
         let kind = match kind {
-            Kind::File => 0.0,
-            Kind::Folder => 1.0,
-            Kind::Other => 2.0,
+            Kind::File => file::FILE,
+            Kind::Folder => file::FOLDER,
+            Kind::Other => file::OTHER,
         };
-        let Some(handle) = FILES.with_borrow_mut(|files| files.enter(file)) else {
+        let Some(handle) = FILES.with_borrow_mut(|files| files.enter(open)) else {
             return Ok(Either::B("EMFILE: too many files are open".to_owned()));
         };
         let nanos = f64::from(modified.subsec_nanos());

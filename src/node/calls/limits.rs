@@ -15,7 +15,7 @@ struct Limit {
     range: Range,
 }
 
-/// The options, in the order in which `lib/app/app.js` passes them.
+/// The options, in the order of their values.
 const OPTIONS: [Limit; 12] = [
     Limit { name: "maxHeaderSize", range: Range { min: 256, max: u16::MAX as u64, default: 16 * 1024 } },
     Limit { name: "maxHeadersCount", range: Range { min: 0, max: u16::MAX as u64, default: 100 } },
@@ -36,7 +36,12 @@ const fn milliseconds(default: u64) -> Range {
     Range { min: 0, max: (1 << 31) - 1, default }
 }
 
-/// Checks the options; `undefined` means the default. `values` is an array.
+/// The names of the options, in the order of their values.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|option| option.name)
+}
+
+/// Checks the options; `undefined` means the default. `values` is an array, in the order of [`names`].
 ///
 /// # Errors
 /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.

@@ -9,6 +9,7 @@ use crate::bridge::command::{Command, ListenOrder, SocketFile};
 use crate::bridge::latch::Latch;
 use crate::bridge::sync::Arc;
 use crate::io::listener::{Access, Address, Group, bind, identify};
+use crate::node::abi::listen_option;
 use crate::node::calls::adoption::{descriptor_number, os_code};
 use crate::node::environment::{Call, Environment};
 use crate::node::error::{Misuse, code_of};
@@ -22,7 +23,9 @@ pub(crate) fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let host = call.optional_text(1)?.filter(|host| !host.is_empty());
     let port = call.port(2)?;
-    let exclusive = env.number(call.argument(3)).is_some_and(|options| options as u32 & EXCLUSIVE_PORT != 0);
+    let exclusive = env
+        .number(call.argument(3))
+        .is_some_and(|options| options as u32 & listen_option::EXCLUSIVE_PORT as u32 != 0);
     let address = Address::Tcp { host, port, exclusive };
     let handle = listen_on(&mut *call.environment()?, env, call.number(0), address)?;
     Ok(env.from_number(handle.to_number()))
@@ -162,6 +165,3 @@ fn descriptor_refused(number: u32, error: &io::Error) -> Misuse {
 const MODE: Range = Range { min: 0, max: 0o777, default: 0o700 };
 /// The largest number stands for none.
 const GROUP: Range = Range { min: 0, max: u32::MAX as u64 - 1, default: 0 };
-
-/// `LIBUS_LISTEN_EXCLUSIVE_PORT`
-const EXCLUSIVE_PORT: u32 = 1;

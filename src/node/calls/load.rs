@@ -1,10 +1,9 @@
 //! What a load of the addon begins and ends with.
 
-use crate::node::abi::GROUPS;
 use crate::node::calls::logger;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
-use crate::node::js::{Env, Registers, Value};
+use crate::node::js::{Registers, Value};
 use crate::node::state::store;
 use crate::protocol::cause::{CloseCause, Initiator};
 
@@ -46,15 +45,4 @@ pub(crate) fn causes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         ]
     });
     Ok(env.array(items))
-}
-
-/// `abi()`: an object of the groups, each an object of its numbers by name; all frozen.
-pub(crate) fn abi<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let env = call.env();
-    let groups = GROUPS.map(|(name, numbers)| (name, group(env, numbers)));
-    Ok(env.frozen(groups))
-}
-
-fn group<'c>(env: Env<'c>, numbers: &[(&str, f64)]) -> Value<'c> {
-    env.frozen(numbers.iter().map(|(name, number)| (*name, env.from_number(*number))))
 }

@@ -3,7 +3,7 @@
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
 use crate::bridge::id::ConnectionId;
-use crate::node::abi::{Register, absent, sent};
+use crate::node::abi::{Handlers, Register, absent, sent};
 use crate::node::calls::payload::{append_payload, message_kind};
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
@@ -11,7 +11,6 @@ use crate::node::js::Value;
 use crate::node::state::handles::Handle;
 use crate::node::state::live::socket::{Fragments, Socket};
 use crate::node::state::pending::PendingEvent;
-use crate::node::state::routes::behavior::Handlers;
 use crate::protocol::websocket::MessageKind;
 use crate::protocol::websocket::fragment::Fragment;
 

@@ -1,7 +1,7 @@
 //! Publish and subscribe: the topics of a WebSocket, and what it or its app publishes.
 
 use crate::bridge::command::Command;
-use crate::node::abi::{Register, absent};
+use crate::node::abi::{Handlers, Register, absent};
 use crate::node::calls::payload::message_kind;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
@@ -10,7 +10,6 @@ use crate::node::state::handles::Handle;
 use crate::node::state::live::socket::Socket;
 use crate::node::state::pending::{Pending, PendingEvent};
 use crate::node::state::pubsub::PubSub;
-use crate::node::state::routes::behavior::Handlers;
 use crate::node::state::topics::Change;
 use crate::node::state::workers::Workers;
 

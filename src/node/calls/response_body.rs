@@ -2,6 +2,7 @@
 //! which only as much is taken as there is room for (`tryEnd`).
 
 use crate::bridge::command::Command;
+use crate::node::abi::tried;
 use crate::node::calls::payload::append_payload;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
@@ -96,7 +97,9 @@ pub(crate) fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         exchange.output.await_room(to, workers);
     }
     workers.settle();
-    Ok(env.from_number(f64::from(u8::from(is_all) + 2 * u8::from(is_complete))))
+    let accepted = if is_all { tried::ACCEPTED } else { 0.0 };
+    let complete = if is_complete { tried::COMPLETE } else { 0.0 };
+    Ok(env.from_number(accepted + complete))
 }
 
 /// `resOffset(response)`: body bytes accepted so far.

@@ -5,26 +5,34 @@ use std::time::Duration;
 use crate::bridge::tcp::{KeepAlive, TcpOptions};
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
-use crate::node::js::{Env, Range, Value};
+use crate::node::js::{OptionName, Options, Range, Value, option_names};
 
-/// `appTcp(app, options)`: an array, in the order of `TCP` in `lib/app/app.js`.
+option_names! {
+    /// The options that are read here.
+    TcpOption {
+        KeepAlive "keepAlive",
+        KeepAliveInitialDelay "keepAliveInitialDelay",
+        KeepAliveInterval "keepAliveInterval",
+        KeepAliveProbes "keepAliveProbes",
+        TcpUserTimeout "tcpUserTimeout",
+    }
+}
+
+/// `appTcp(app, options)`: an array, in the order of [`TcpOption`].
 pub(crate) fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let options = parse(call.env(), call.argument(1))?;
+    let options = parse(&Options::new(call.env(), call.argument(1)))?;
     call.environment()?.apps.app(call.number(0))?.1.setup.tcp = options;
     Ok(Value::UNDEFINED)
 }
 
 /// Checks the options; `undefined` means the default.
-fn parse(env: Env<'_>, values: Value<'_>) -> Result<TcpOptions, Misuse> {
-    let wanted = env.boolean(env.element(values, 0), "keepAlive")?.unwrap_or(false);
-    let number = |index, name, max| {
-        let range = Range { min: 0, max, default: 0 };
-        env.integer(env.element(values, index), name, range)
-    };
-    let initial_delay = number(1, "keepAliveInitialDelay", LONGEST_DELAY)?;
-    let interval = number(2, "keepAliveInterval", LONGEST_DELAY)?;
-    let probes = number(3, "keepAliveProbes", MAX_PROBES)?;
-    let user_timeout = number(4, "tcpUserTimeout", LONGEST_TIMEOUT)?;
+fn parse(options: &Options<'_, TcpOption>) -> Result<TcpOptions, Misuse> {
+    let wanted = options.boolean(TcpOption::KeepAlive)?.unwrap_or(false);
+    let number = |option, max| options.integer(option, Range { min: 0, max, default: 0 });
+    let initial_delay = number(TcpOption::KeepAliveInitialDelay, LONGEST_DELAY)?;
+    let interval = number(TcpOption::KeepAliveInterval, LONGEST_DELAY)?;
+    let probes = number(TcpOption::KeepAliveProbes, MAX_PROBES)?;
+    let user_timeout = number(TcpOption::TcpUserTimeout, LONGEST_TIMEOUT)?;
     let keep_alive = KeepAlive {
         initial_delay: seconds(initial_delay),
         interval: seconds(interval),

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use crate::node::error::Misuse;
-use crate::node::js::{Env, Type, Value};
+use crate::node::js::{self, Env, OptionName, Value, option_names};
 use crate::protocol::cause::Cause;
 use crate::tls::error::{OptionError, OptionFault};
 use crate::tls::options::Options;
@@ -45,70 +45,77 @@ impl Refusal {
     }
 }
 
-/// Reads options, and the files that they name. `values` is an array, in the order of `OPTIONS` in `lib/app/tls.js`.
+option_names! {
+    /// The options that are read here.
+    TlsOption {
+        KeyFileName "key_file_name",
+        Key "key",
+        CertFileName "cert_file_name",
+        Cert "cert",
+        CaFileName "ca_file_name",
+        Ca "ca",
+        Passphrase "passphrase",
+        RequireClientCertificate "requireClientCertificate",
+        SslCiphers "ssl_ciphers",
+        DhParamsFileName "dh_params_file_name",
+        SslPreferLowMemoryUsage "ssl_prefer_low_memory_usage",
+    }
+}
+
+/// Reads options, and the files that they name. `values` is an array, in the order of [`TlsOption`].
 ///
 /// # Errors
 /// See [`Refusal`].
 pub(crate) fn read(env: Env<'_>, values: Value<'_>) -> Result<Options, Refusal> {
-    let reader = Reader { env, values };
+    use TlsOption as Name;
+    let reader = Reader(js::Options::new(env, values));
     Ok(Options {
-        key: reader.source((0, "key_file_name"), (1, "key"))?,
-        cert: reader.source((2, "cert_file_name"), (3, "cert"))?,
-        ca: reader.source((4, "ca_file_name"), (5, "ca"))?,
-        passphrase: reader.bytes(6, "passphrase")?,
-        require_client_certificate: reader.boolean(7, "requireClientCertificate")?,
-        ciphers: reader.text(8, "ssl_ciphers")?,
-        dh_params: reader.file(9, "dh_params_file_name")?,
-        prefers_low_memory: reader.is_given(10).then(|| env.truthy(env.element(values, 10))),
+        key: reader.source(Name::KeyFileName, Name::Key)?,
+        cert: reader.source(Name::CertFileName, Name::Cert)?,
+        ca: reader.source(Name::CaFileName, Name::Ca)?,
+        passphrase: reader.bytes(Name::Passphrase)?,
+        require_client_certificate: reader.0.boolean(Name::RequireClientCertificate)?,
+        ciphers: reader.text(Name::SslCiphers)?,
+        dh_params: reader.file(Name::DhParamsFileName)?,
+        prefers_low_memory: reader
+            .0
+            .is_given(Name::SslPreferLowMemoryUsage)
+            .then(|| reader.0.truthy(Name::SslPreferLowMemoryUsage)),
     })
 }
 
-/// The options, by position.
-struct Reader<'c> {
-    env: Env<'c>,
-    values: Value<'c>,
-}
+/// The options as what they stand for.
+struct Reader<'c>(js::Options<'c, TlsOption>);
 
 impl Reader<'_> {
-    fn is_given(&self, position: u32) -> bool {
-        self.env.type_of(self.env.element(self.values, position)) != Type::Nothing
-    }
-
     /// Text or data.
-    fn bytes(&self, position: u32, name: &str) -> Result<Option<Vec<u8>>, Misuse> {
-        let value = self.env.element(self.values, position);
-        if self.env.type_of(value) == Type::Nothing {
-            return Ok(None);
-        }
-        match self.env.bytes(value) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(_) => Err(Misuse::invalid_type(format!("{name} must be a string or a buffer"))),
-        }
+    fn bytes(&self, option: TlsOption) -> Result<Option<Vec<u8>>, Misuse> {
+        let refusal =
+            |_| Misuse::invalid_type(format!("{} must be a string or a buffer", self.0.name(option)));
+        self.0.bytes(option).map_err(refusal)
     }
 
-    fn text(&self, position: u32, name: &str) -> Result<Option<String>, Misuse> {
-        let bytes = self.bytes(position, name)?;
+    fn text(&self, option: TlsOption) -> Result<Option<String>, Misuse> {
+        let bytes = self.bytes(option)?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    fn boolean(&self, position: u32, name: &str) -> Result<Option<bool>, Misuse> {
-        self.env.boolean(self.env.element(self.values, position), name)
-    }
-
     /// A document, which one option names and another one holds.
-    fn source(&self, file: (u32, &str), direct: (u32, &str)) -> Result<Option<Source>, Refusal> {
-        if self.is_given(file.0) && self.is_given(direct.0) {
-            return Err(Misuse::invalid_value(format!("give {} or {}, not both", file.1, direct.1)).into());
+    fn source(&self, file: TlsOption, direct: TlsOption) -> Result<Option<Source>, Refusal> {
+        if self.0.is_given(file) && self.0.is_given(direct) {
+            let (file, direct) = (self.0.name(file), self.0.name(direct));
+            return Err(Misuse::invalid_value(format!("give {file} or {direct}, not both")).into());
         }
-        match self.bytes(direct.0, direct.1)? {
-            Some(text) => Ok(Some(Source { place: direct.1.to_owned(), text })),
-            None => self.file(file.0, file.1),
+        match self.bytes(direct)? {
+            Some(text) => Ok(Some(Source { place: self.0.name(direct).to_owned(), text })),
+            None => self.file(file),
         }
     }
 
     /// A document in a file. The empty path names an empty one.
-    fn file(&self, position: u32, name: &str) -> Result<Option<Source>, Refusal> {
-        let Some(path) = self.text(position, name)? else { return Ok(None) };
+    fn file(&self, option: TlsOption) -> Result<Option<Source>, Refusal> {
+        let name = self.0.name(option);
+        let Some(path) = self.text(option)? else { return Ok(None) };
         if path.is_empty() {
             return Ok(Some(Source { place: name.to_owned(), text: Vec::new() }));
         }

@@ -174,8 +174,14 @@ impl<'c> Env<'c> {
             let name = self.string(name.as_bytes());
             node_api!(napi_set_property(self.raw, object, name.raw(), value.raw()));
         }
-        node_api!(napi_object_freeze(self.raw, object));
-        Value::of(object)
+        self.freeze(Value::of(object))
+    }
+
+    /// The same object or array, frozen.
+    #[must_use]
+    pub(crate) fn freeze(self, object: Value<'c>) -> Value<'c> {
+        node_api!(napi_object_freeze(self.raw, object.raw()));
+        object
     }
 
     /// The element of an array that `lib/` made; absent if there is none.

@@ -16,6 +16,7 @@ mod env;
 mod misuse;
 mod module;
 mod node_api;
+mod options;
 mod reference;
 mod registers;
 mod task;
@@ -30,6 +31,7 @@ pub(crate) use misuse::{Class, Misuse};
 pub(crate) use module::Teardown;
 #[cfg(not(any(test, fuzzing)))]
 pub(crate) use module::register;
+pub(crate) use options::{OptionName, Options, option_names};
 pub(crate) use registers::{RegisterName, Registers};
 pub(crate) use task::spawn;
 pub(crate) use threadsafe_function::ThreadsafeFunction;

@@ -4,11 +4,10 @@
 use super::{app, connect, connection, handshake, liveness, log, pending, request, response, websocket};
 use crate::bridge::command::Command;
 use crate::bridge::event::Event;
-use crate::node::abi::step;
+use crate::node::abi::{Handlers, step};
 use crate::node::environment::Environment;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Value};
-use crate::node::state::routes::behavior::Handlers;
 use crate::node::turn::Step;
 
 /// The next event for JavaScript, or that there is none.

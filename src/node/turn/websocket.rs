@@ -2,12 +2,11 @@
 
 use crate::bridge::event::Slice;
 use crate::bridge::id::ConnectionId;
-use crate::node::abi::{Register, step};
+use crate::node::abi::{Handlers, Register, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Registers, Value};
 use crate::node::state::handles::Handle;
 use crate::node::state::live::{Closed, Live};
-use crate::node::state::routes::behavior::Handlers;
 use crate::node::turn::Step;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
@@ -27,7 +26,7 @@ pub(crate) fn message<'c>(
     environment.registers.set(Register::Slot, f64::from(handle.slot));
     environment.registers.set(Register::IsBinary, f64::from(u8::from(kind == MessageKind::Binary)));
     let payload = payload.of(environment.dispatcher.bytes());
-    let wants_string = kind == MessageKind::Text && handlers.has(Handlers::MESSAGE_STRINGS);
+    let wants_string = kind == MessageKind::Text && handlers.has(Handlers::TEXT_AS_STRING);
     let message = if wants_string { env.string(payload) } else { env.array_buffer(payload) };
     Some((step::MESSAGE, message))
 }

@@ -16,8 +16,8 @@ use super::pubsub::PubSub;
 use super::workers::Workers;
 use crate::bridge::command::{Command, HeadBytes, ResponseId};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
+use crate::node::abi::Handlers;
 use crate::node::error::Misuse;
-use crate::node::state::routes::behavior::Handlers;
 use crate::protocol::http::response_head::FieldFlags;
 
 /// See the top of the file.

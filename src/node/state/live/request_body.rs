@@ -204,7 +204,7 @@ impl RequestBody {
 }
 
 /// What `maxRemainingBodyLength` says of a chunked body, whose length is not known before its end.
-const UNKNOWN: u64 = u64::MAX;
+pub(crate) const UNKNOWN: u64 = u64::MAX;
 /// Bytes that are kept for a handler that is not attached yet.
 const UNCLAIMED_BODY: usize = 256 * 1024;
 /// Bytes that `collectBody` collects at most, whatever it is told: more is better streamed, and V8 may refuse it.

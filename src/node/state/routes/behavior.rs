@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::bridge::rules::{OnLimit, Rules};
 use crate::bridge::sync::Arc;
+use crate::node::abi::Handlers;
 use crate::node::error::Misuse;
-use crate::node::js::{Env, Range, Type, Value};
+use crate::node::js::{Env, OptionName, Options, Range, Value, option_names};
 use crate::protocol::websocket::{Compression, WebSocketLimits};
 
 /// The options of `app.ws`: `WebSocketBehavior` in index.d.ts.
@@ -19,32 +20,16 @@ pub(crate) struct Behavior {
     pub handlers: Handlers,
 }
 
-/// Which handlers JavaScript has: an event without one is not even turned into JavaScript values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Handlers(u32);
-
-impl Handlers {
-    /// `upgrade`
-    pub(crate) const UPGRADE: u32 = 1;
-    /// `message`
-    pub(crate) const MESSAGE: u32 = 2;
-    /// `ping`
-    pub(crate) const PING: u32 = 4;
-    /// `pong`
-    pub(crate) const PONG: u32 = 8;
-    /// `drain`
-    pub(crate) const DRAIN: u32 = 16;
-    /// `subscription`
-    pub(crate) const SUBSCRIPTION: u32 = 32;
-    /// `dropped`
-    pub(crate) const DROPPED: u32 = 64;
-    /// `message`, and it takes text as a string (`text: 'string'`)
-    pub(crate) const MESSAGE_STRINGS: u32 = 128;
-
-    /// Whether there is this handler.
-    #[must_use]
-    pub(crate) const fn has(self, handler: u32) -> bool {
-        self.0 & handler != 0
+option_names! {
+    /// The options of `app.ws` and `connect` that are read here.
+    WebSocketOption {
+        MaxPayloadLength "maxPayloadLength",
+        IdleTimeout "idleTimeout",
+        MaxLifetime "maxLifetime",
+        MaxBackpressure "maxBackpressure",
+        SendPingsAutomatically "sendPingsAutomatically",
+        CloseOnBackpressureLimit "closeOnBackpressureLimit",
+        Compression "compression",
     }
 }
 
@@ -61,38 +46,31 @@ impl Behavior {
             close_timeout: CLOSE_TIMEOUT,
         };
         let rules = Rules { limits, max_backpressure: 0, on_limit: OnLimit::Drop, reports_drops: false };
-        Self { rules: Arc::new(rules), compression: None, handlers: Handlers(0) }
+        Self { rules: Arc::new(rules), compression: None, handlers: Handlers::of(0.0) }
     }
 }
 
 impl Behavior {
-    /// Checks the options; `undefined` means the default. `values` is an array in the order of
-    /// `lib/websocket/behavior.js`, for `app.ws` and `connect` alike; `handlers` has the bits of [`Handlers`].
+    /// Checks the options, for `app.ws` and `connect` alike; `undefined` means the default. `values` is an array in the order
+    /// of [`WebSocketOption`]; `handlers` has the bits of [`Handlers`].
     ///
     /// # Errors
     /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
     pub(crate) fn parse(env: Env<'_>, values: Value<'_>, handlers: Value<'_>) -> Result<Self, Misuse> {
-        let option_at = |index| env.element(values, index);
-        let max_payload_length = env.bound(
-            option_at(0),
-            "maxPayloadLength",
-            Range { min: 0, max: u64::from(u32::MAX >> 1), default: 16 * 1024 },
-        )?;
-        let idle = option(env, option_at(1), "idleTimeout", 120, 960)?;
+        use WebSocketOption as Name;
+        let options = Options::new(env, values);
+        let max_payload_length = options.bound(Name::MaxPayloadLength, up_to(u32::MAX >> 1, 16 * 1024))?;
+        let idle = options.integer(Name::IdleTimeout, up_to(960, 120))?;
         if (1..8).contains(&idle) {
             return Err(Misuse::out_of_range(format!(
                 "idleTimeout must be 0 or between 8 and 960 seconds, got {idle}"
             )));
         }
-        let lifetime = option(env, option_at(2), "maxLifetime", 0, 240)?;
-        let max_backpressure = env.bound(
-            option_at(3),
-            "maxBackpressure",
-            Range { min: 0, max: u64::from(u32::MAX), default: 64 * 1024 },
-        )?;
-        let send_pings = option_at(4);
-        let send_pings = env.type_of(send_pings) == Type::Nothing || env.truthy(send_pings);
-        let compression = compression(env, option_at(6))?;
+        let lifetime = options.integer(Name::MaxLifetime, up_to(240, 0))?;
+        let max_backpressure = options.bound(Name::MaxBackpressure, up_to(u32::MAX, 64 * 1024))?;
+        let send_pings =
+            !options.is_given(Name::SendPingsAutomatically) || options.truthy(Name::SendPingsAutomatically);
+        let compression = compression(options.integer(Name::Compression, up_to(0xfff, 0))?)?;
         let limits = WebSocketLimits {
             max_payload_length: u32::try_from(max_payload_length).unwrap_or(u32::MAX),
             idle_timeout: time(idle, 1),
@@ -100,8 +78,9 @@ impl Behavior {
             max_lifetime: time(lifetime, 60),
             close_timeout: CLOSE_TIMEOUT,
         };
-        let handlers = Handlers(env.number(handlers).unwrap_or(0.0) as u32);
-        let on_limit = if env.truthy(option_at(5)) { OnLimit::Close } else { OnLimit::Drop };
+        let handlers = Handlers::of(env.number(handlers).unwrap_or(0.0));
+        let closes = options.truthy(Name::CloseOnBackpressureLimit);
+        let on_limit = if closes { OnLimit::Close } else { OnLimit::Drop };
         let reports_drops = handlers.has(Handlers::DROPPED);
         let rules = Rules { limits, max_backpressure, on_limit, reports_drops };
         Ok(Self { rules: Arc::new(rules), compression, handlers })
@@ -109,18 +88,17 @@ impl Behavior {
 }
 
 /// One of the constants of compression, or two of them joined.
-fn compression(env: Env<'_>, value: Value<'_>) -> Result<Option<Compression>, Misuse> {
-    let number = option(env, value, "compression", 0, 0xfff)?;
-    Compression::from_option(u32::try_from(number).unwrap_or(u32::MAX)).ok_or_else(|| {
+fn compression(option: u64) -> Result<Option<Compression>, Misuse> {
+    Compression::from_option(u32::try_from(option).unwrap_or(u32::MAX)).ok_or_else(|| {
         Misuse::out_of_range(format!(
-            "compression must be a compressor, a decompressor, or one of each joined by |, got {number}"
+            "compression must be a compressor, a decompressor, or one of each joined by |, got {option}"
         ))
     })
 }
 
-/// An integer option from 0 to `max`.
-fn option(env: Env<'_>, value: Value<'_>, name: &str, default: u64, max: u64) -> Result<u64, Misuse> {
-    env.integer(value, name, Range { min: 0, max, default })
+/// Integers from 0 to `max`.
+fn up_to(max: u32, default: u64) -> Range {
+    Range { min: 0, max: u64::from(max), default }
 }
 
 /// So many times `unit` seconds; 0 is for ever.

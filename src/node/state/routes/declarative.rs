@@ -1,22 +1,23 @@
-//! Declarative responses: what a route answers without entering JavaScript. `lib/http/declarative-response.js` writes them down
-//! as bytes, which are checked here once, when the route is registered.
+//! Declarative responses: what a route answers without entering JavaScript. `lib/http/declarative-response.js` writes
+//! them down as bytes, which are checked here once, when the route is registered.
 //!
 //! ```text
 //!  'F' 'D' 'R'  version 1
-//!  1  length u8   status                                    at most one, in front of everything else
-//!  2  length u8   name      length u8  value                headers
-//!  3  length u16  bytes                                     pieces of the body, in their order
-//!  4  length u8   key                                         the value of a key of the query, decoded
-//!  5  length u8   name                                        the value of a header of the request
-//!  6  length u8   name                                        a parameter of the route
-//!  0                                                        the end, behind which nothing stands
+//!  STATUS          length u8   status                         at most one, in front of everything else
+//!  HEADER          length u8   name      length u8  value     headers
+//!  LITERAL         length u16  bytes                          pieces of the body, in their order
+//!  QUERY           length u8   key                              the value of a key of the query, decoded
+//!  REQUEST_HEADER  length u8   name                             the value of a header of the request
+//!  PARAMETER       length u8   name                             a parameter of the route
+//!  END                                                        the end, behind which nothing stands
 //! ```
 //!
-//! Lengths of two bytes are little-endian. What comes from a request goes into the body only, so no request can write
+//! An instruction is a byte ([`instruction`]). Lengths of two bytes are little-endian. What comes from a request goes into the body only, so no request can write
 //! a header.
 
 use thiserror::Error;
 
+use crate::node::abi::instruction;
 use crate::node::error::Misuse;
 use crate::node::state::prepared_head::PreparedHead;
 use crate::protocol::http::head::{is_field_value, is_token};
@@ -83,25 +84,25 @@ impl Declarative {
         let mut response = Self::default();
         let mut values = 0;
         loop {
-            let instruction = rest.byte()?;
+            let instruction = f64::from(rest.byte()?);
             match instruction {
-                0 if rest.0.is_empty() => return Ok(response),
-                0 => return Err(Malformed::Trailing),
-                1 => response.set_status(rest.short()?)?,
-                2 => {
+                instruction::END if rest.0.is_empty() => return Ok(response),
+                instruction::END => return Err(Malformed::Trailing),
+                instruction::STATUS => response.set_status(rest.short()?)?,
+                instruction::HEADER => {
                     let name = rest.short()?;
                     response.add_field(name, rest.short()?)?;
                 }
-                3 => response.add_literal(rest.long()?),
-                4..=6 => {
+                instruction::LITERAL => response.add_literal(rest.long()?),
+                instruction::QUERY | instruction::REQUEST_HEADER | instruction::PARAMETER => {
                     values += 1;
                     if values > MAX_VALUES {
                         return Err(Malformed::Values);
                     }
                     let key = rest.short()?;
                     response.body.push(match instruction {
-                        4 => Piece::Query(key.to_vec()),
-                        5 => Piece::Header(key.to_ascii_lowercase()),
+                        instruction::QUERY => Piece::Query(key.to_vec()),
+                        instruction::REQUEST_HEADER => Piece::Header(key.to_ascii_lowercase()),
                         _ => Piece::Parameter(String::from_utf8_lossy(key).into_owned()),
                     });
                 }
@@ -184,7 +185,7 @@ impl From<Malformed> for Misuse {
 }
 
 /// Mark and version.
-const BEGINNING: &[u8] = b"FDR\x01";
+pub(crate) const BEGINNING: &[u8] = b"FDR\x01";
 /// Values of the request in one response.
 const MAX_VALUES: usize = 1000;
 
