@@ -136,10 +136,10 @@ describe('the snippets', () => {
 test('the page tells why connects fail as connect.rs does', () => {
   const rust = read('src', 'protocol', 'connect.rs');
   const tableOf = (name) => {
-    const body = rust.match(new RegExp(`fn ${name}\\(self\\)[\\s\\S]*?\\n {4}\\}\\n`))[0];
+    const body = rust.match(new RegExp(`fn ${name}\\(&self\\)[\\s\\S]*?\\n {4}\\}\\n`))[0];
     return new Map([...body.matchAll(/Self::(\w+) => "([^"]+)"/g)].map(([, cause, text]) => [cause, text]));
   };
-  const [names, texts] = [tableOf('name'), tableOf('text')];
+  const [names, texts] = [tableOf('code'), tableOf('text')];
   expect(names.size).toBeGreaterThanOrEqual(13);
   const listed = [...read('docs', 'close-reasons.md').matchAll(/^\| `(ERR_CONNECT_\w+)` \| `([^`]+)` \| ..+ \|$/gm)];
   expect(listed.map(([, name, text]) => [name, text])).toEqual([...names].map(([cause, name]) => [name, texts.get(cause)]));
