@@ -30,7 +30,7 @@ const DEEPEST = 32;
  * So many deferred events within one call are not a room that is being closed, but handlers that will never stop causing
  * events for each other. The dispatcher takes over, so that Node's loop goes on.
  */
-const MOST_DEFERRED = 100_000;
+const MAX_DEFERRED = 100_000;
 
 /**
  * Calls a handler, if there is one; what it throws becomes 'uncaughtException'. Returns whether the handler is done
@@ -87,7 +87,7 @@ function tell(mark) {
 function tellFrom(mark) {
   let done;
   let isRoomy = false;
-  while (deferred <= MOST_DEFERRED) {
+  while (deferred <= MAX_DEFERRED) {
     const payload = native.told(mark, done, isRoomy);
     const step = registers[STEP];
     done = undefined;

@@ -260,7 +260,7 @@ impl Listener {
     /// moment before the socket closes: the system resets those who are still waiting then.
     pub(crate) fn accept_waiting(&mut self) -> Vec<Accepted> {
         let mut accepted = Vec::new();
-        for _ in 0..MOST_WAITING {
+        for _ in 0..MAX_WAITING {
             let socket = match &self.socket {
                 ListeningSocket::Tcp(socket) => SockRef::from(socket).accept(),
                 #[cfg(unix)]
@@ -331,7 +331,7 @@ pub fn identify(_path: &Path) -> Option<(u64, u64)> {
 const BACKLOG: i32 = 512;
 /// Connections taken by [`Listener::accept_waiting`]. More than wait; less than somebody who goes on connecting would
 /// like.
-const MOST_WAITING: usize = 2 * BACKLOG as usize;
+const MAX_WAITING: usize = 2 * BACKLOG as usize;
 /// `EAFNOSUPPORT`: the machine has no IPv6.
 #[cfg(target_os = "linux")]
 const NO_IPV6: i32 = 97;

@@ -69,7 +69,7 @@ impl Pool {
     /// # Errors
     /// The system has no more threads or descriptors to give.
     pub(crate) fn ensure(&mut self, count: usize) -> io::Result<()> {
-        let count = count.min(MOST_WORKERS);
+        let count = count.min(MAX_WORKERS);
         if !self.is_running() {
             self.starts += 1;
         }
@@ -224,6 +224,6 @@ impl Drop for Pool {
 }
 
 /// The most threads a pool starts, which is also the largest value of the `threads` option.
-pub(crate) const MOST_WORKERS: usize = 64;
+pub(crate) const MAX_WORKERS: usize = 64;
 /// Threads of one worker that wait for the system.
 const BLOCKING_THREADS: usize = 2;

@@ -25,7 +25,7 @@ pub(crate) use super::wire::cause_of;
 #[derive(Debug)]
 pub(crate) struct Transport {
     wire: Wire,
-    /// Present from the begin of the TLS handshake on.
+    /// Present once the TLS handshake has started.
     session: Option<Box<TlsSession>>,
     /// Whether the kernel is asked even where the runtime knows of nothing.
     asks_kernel: bool,
@@ -91,7 +91,7 @@ impl Transport {
         self.wire.origin(address)
     }
 
-    /// From now on TLS is spoken. `early` has been read already and is its begin.
+    /// Starts TLS. `early` are its first bytes, which have been read already.
     pub(crate) fn secure(&mut self, setup: Arc<TlsSetup>, early: Vec<u8>) {
         self.session = Some(Box::new(TlsSession::new(setup, early)));
     }
@@ -151,7 +151,7 @@ impl Transport {
     ///
     /// With TLS, what is read of the socket goes into `buffer` first, and what it says takes its place. Answers, such as
     /// those of the handshake, are left for the next [`Self::flush`]. Records in which nothing is said may never end (new
-    /// keys and empty records in turn): after [`MOST_IDLE_READS`] of them the rest is left for the next time, to which
+    /// keys and empty records in turn): after [`MAX_IDLE_READS`] of them the rest is left for the next time, to which
     /// the waker of `context` is called at once.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ impl Transport {
         let Some(session) = &mut self.session else {
             return poll_wire(&mut self.wire, asks_kernel, context, buffer);
         };
-        for _ in 0..MOST_IDLE_READS {
+        for _ in 0..MAX_IDLE_READS {
             if session.is_suspended() {
                 // Nobody is woken: whoever resumes it reads again.
                 return Poll::Pending;
@@ -324,7 +324,7 @@ impl Write for Kernel<'_> {
 
 /// Reads in a row that may come to nothing, before the other connections have their turn. Two, because the second one finds
 /// out that the socket is empty, as it is between two messages of a handshake.
-const MOST_IDLE_READS: usize = 2;
+const MAX_IDLE_READS: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -415,7 +415,7 @@ mod tests {
         let (mut transport, mut peer) = pair();
         transport.secure(setup(), Vec::new());
         transport.ask_kernel(true);
-        // The begin of a ClientHello, which has 4 KiB.
+        // The start of a ClientHello, which has 4 KiB.
         let mut hello = vec![22, 3, 1, 0x10, 0x04, 1, 0, 0x10, 0];
         hello.resize(9 + 2048, 0);
         peer.write_all(&hello).unwrap();
@@ -435,6 +435,6 @@ mod tests {
             turns += 1;
         }
         assert!(!transport.has_input());
-        assert_eq!(turns, hello.len() / 64 / MOST_IDLE_READS);
+        assert_eq!(turns, hello.len() / 64 / MAX_IDLE_READS);
     }
 }

@@ -123,7 +123,7 @@ impl Future for Worker {
             return Poll::Ready(worker.registry.next_generation());
         }
         let has_connected = worker.connector.poll(task);
-        // Starved connections are served at the begin of a pass; if Node's thread caught up during this one, nobody wakes
+        // Starved connections are served at the start of a pass; if Node's thread caught up during this one, nobody wakes
         // the worker for them.
         let is_fed = worker.context.choked || worker.context.starved.is_empty();
         let more = has_connected || !is_fed || !worker.context.again.is_empty() || !worker.ready.is_empty();

@@ -3,7 +3,7 @@
 use crate::bridge::command::Command;
 use crate::bridge::setup::{AppSetup, ProxySetup};
 use crate::bridge::sync::Arc;
-use crate::io::pool::MOST_WORKERS;
+use crate::io::pool::MAX_WORKERS;
 use crate::node::calls::limits;
 use crate::node::calls::pubsub::publish_arguments;
 use crate::node::environment::{Call, Environment};
@@ -22,7 +22,7 @@ use crate::protocol::proxy::{Presence, TrustedPeers};
 /// `appNew(threads, limits, maxBufferedOutput)`: returns the app's number.
 pub(crate) fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
-    let range = Range { min: 1, max: MOST_WORKERS as u64, default: default_threads() as u64 };
+    let range = Range { min: 1, max: MAX_WORKERS as u64, default: default_threads() as u64 };
     // The range fits.
     let threads = call.integer(0, "threads", range)? as usize;
     let limits = Arc::new(limits::parse(env, call.argument(1))?);
