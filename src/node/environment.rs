@@ -38,29 +38,29 @@ impl<'c> Call<'c> {
 #[derive(Default)]
 pub(crate) struct Environment {
     /// Numbers that accompany an event to JavaScript.
-    pub registers: Registers<Register>,
+    pub(in crate::node) registers: Registers<Register>,
     /// The I/O threads, and what is on its way to them.
-    pub workers: Workers,
+    pub(in crate::node) workers: Workers,
     /// Events being handled.
-    pub dispatcher: Dispatcher,
+    pub(in crate::node) dispatcher: Dispatcher,
     /// Events that JavaScript has caused and was not told of.
-    pub pending: Pending,
+    pub(in crate::node) pending: Pending,
     /// The apps that programs can still use, or that serve somebody, and what listens for them.
-    pub apps: Apps,
+    pub(in crate::node) apps: Apps,
     /// What requests lead to, by handler number.
-    pub routes: Routes,
+    pub(in crate::node) routes: Routes,
     /// Responses and WebSockets that JavaScript may use.
-    pub live: Live,
+    pub(in crate::node) live: Live,
     /// Connects that JavaScript waits for.
-    pub connects: Connects,
+    pub(in crate::node) connects: Connects,
     /// Connections that filters were told of.
-    pub connections: Connections,
+    pub(in crate::node) connections: Connections,
     /// TLS handshakes that wait until JavaScript was asked for a server name.
-    pub handshakes: Handshakes,
+    pub(in crate::node) handshakes: Handshakes,
     /// Who is subscribed to what.
-    pub pubsub: PubSub,
+    pub(in crate::node) pubsub: PubSub,
     /// Apps that are being shut down.
-    pub shutdowns: Shutdowns,
+    pub(in crate::node) shutdowns: Shutdowns,
 }
 
 impl js::Teardown for Environment {
