@@ -24,7 +24,7 @@ pub(crate) struct ConnectionConfig {
     pub tls: Option<Arc<TlsSetup>>,
 }
 
-/// What the filter of the app has been told of a connection, and is still to be told.
+/// Which events of a connection the filter of its app has received, and which follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FilterState {
     /// Nothing: the app had no filter when the connection was accepted.

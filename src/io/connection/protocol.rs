@@ -39,7 +39,7 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
-    /// Bytes that may be read now. Whoever makes this more than 0 has the connection looked at again.
+    /// Bytes that may be read now. A change from 0 to more than 0 must put the connection into [`Context::again`].
     pub(super) fn room(&self, shell: &Shell) -> usize {
         match self {
             _ if shell.transport.is_suspended() => 0,
