@@ -10,7 +10,7 @@
 //!     │ 4 bridge/event                      io/worker drain → io/connection       10 │
 //!  ═══╪═══ bridge/queue (5 up) ══════════════ bridge/queue (9 down) ═════════════════╪═══ thread border
 //!     │ 6 node/turn       next event → node/state: whose it is, which route          │
-//!     └──────► 7 lib/, handler     ──► 8 node/calls/{http_response,websocket} → bridge/command → node/state/outgoing
+//!     └──────► 7 lib/, handler     ──► 8 node/calls → node/state/live → bridge/command → node/state/outgoing
 //! ```
 //!
 //! Laws: `protocol` is pure. `io` owns sockets, timers and time, and knows no napi. `bridge` is data only. `node` runs on
