@@ -220,7 +220,7 @@ pub(crate) enum Command {
         /// Which one.
         connection: ConnectionId,
     },
-    /// Close it, because its backlog exceeds `maxBackpressure`. `WebSocketClosed` follows.
+    /// Close it, because its backlog exceeds `maxBackpressure`. `WebSocketEvent::Closed` follows.
     LimitWebSocket {
         /// Which one.
         connection: ConnectionId,

@@ -118,56 +118,12 @@ pub(crate) enum Event {
         /// Why.
         cause: CloseCause,
     },
-    /// A whole message arrived.
-    MessageReceived {
-        /// Where it came in.
-        connection: ConnectionId,
-        /// Text (checked UTF-8) or binary.
-        kind: MessageKind,
-        /// The message.
-        payload: Slice,
-    },
-    /// A Ping arrived, and its Pong is already queued.
-    PingReceived {
-        /// Where it came in.
-        connection: ConnectionId,
-        /// At most 125 bytes.
-        payload: Slice,
-    },
-    /// A Pong arrived.
-    PongReceived {
-        /// Where it came in.
-        connection: ConnectionId,
-        /// At most 125 bytes.
-        payload: Slice,
-    },
-    /// A published message was not sent to this subscriber, because its backlog exceeds `maxBackpressure`. Sent only
-    /// where there is a `dropped` handler, and only while Node's thread keeps up.
-    MessageDropped {
-        /// Who missed it.
-        connection: ConnectionId,
-        /// Text or binary.
-        kind: MessageKind,
-        /// The message. Shared by all who missed it.
-        payload: Slice,
-        /// How many more messages this subscriber has missed since the last such event.
-        unreported: u32,
-    },
-    /// Everything queued for the socket is written. Answers `NotifyDrain`.
-    Drained {
+    /// Something happened to a WebSocket.
+    WebSocket {
         /// Which connection.
         connection: ConnectionId,
-    },
-    /// The peer's Close frame arrived, or the connection ended without one. Last event of a WebSocket.
-    WebSocketClosed {
-        /// Which connection.
-        connection: ConnectionId,
-        /// The code for the close handler.
-        code: u16,
-        /// Why.
-        cause: CloseCause,
-        /// UTF-8, never empty.
-        reason: Slice,
+        /// What happened.
+        event: WebSocketEvent,
     },
     /// A connect has ended.
     ConnectEnded {
@@ -187,6 +143,49 @@ pub(crate) enum Event {
         app: AppId,
         /// How many of its connections had to be dropped before they were finished.
         forced: u32,
+    },
+}
+
+/// What happened to a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WebSocketEvent {
+    /// A whole message arrived.
+    MessageReceived {
+        /// Text (checked UTF-8) or binary.
+        kind: MessageKind,
+        /// The message.
+        payload: Slice,
+    },
+    /// A Ping arrived, and its Pong is already queued.
+    PingReceived {
+        /// At most 125 bytes.
+        payload: Slice,
+    },
+    /// A Pong arrived.
+    PongReceived {
+        /// At most 125 bytes.
+        payload: Slice,
+    },
+    /// A published message was not sent to this subscriber, because its backlog exceeds `maxBackpressure`. Sent only
+    /// where there is a `dropped` handler, and only while Node's thread keeps up.
+    MessageDropped {
+        /// Text or binary.
+        kind: MessageKind,
+        /// The message. Shared by all who missed it.
+        payload: Slice,
+        /// How many more messages this subscriber has missed since the last such event.
+        unreported: u32,
+    },
+    /// Everything queued for the socket is written. Answers `NotifyDrain`.
+    Drained,
+    /// The peer's Close frame arrived, or the connection ended without one. Last event of a WebSocket.
+    Closed {
+        /// The code for the close handler.
+        code: u16,
+        /// Why.
+        cause: CloseCause,
+        /// UTF-8, never empty.
+        reason: Slice,
     },
 }
 

@@ -342,7 +342,7 @@ mod tests {
     fn batch(weight: usize) -> EventBatch {
         let mut batch = EventBatch::default();
         batch.bytes.resize(weight, 0);
-        batch.events.push(Event::Drained { connection: SOMEBODY });
+        batch.events.push(Event::ConnectionClosed { connection: SOMEBODY });
         batch
     }
 
@@ -431,7 +431,7 @@ mod loom_tests {
                 let uplink = Arc::clone(&uplink);
                 loom::thread::spawn(move || {
                     let mut batch = EventBatch::default();
-                    batch.events.push(Event::Drained { connection: SOMEBODY });
+                    batch.events.push(Event::ConnectionClosed { connection: SOMEBODY });
                     uplink.push(&mut batch);
                 })
             };

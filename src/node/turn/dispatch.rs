@@ -2,9 +2,8 @@
 //! microtasks and `process.nextTick` run, and asks again. Asking also means that the last handler has returned.
 
 use super::{app, connect, connection, handshake, liveness, log, pending, request, response, websocket};
-use crate::bridge::command::Command;
 use crate::bridge::event::Event;
-use crate::node::abi::{Handlers, step};
+use crate::node::abi::step;
 use crate::node::environment::Environment;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Value};
@@ -80,25 +79,7 @@ fn handle<'c>(environment: &mut Environment, env: Env<'c>, event: Event) -> Opti
         Event::ResponseAborted { connection, request, cause } => {
             response::aborted(environment, env, (connection, request), cause)
         }
-        Event::MessageReceived { connection, kind, payload } => {
-            websocket::message(environment, env, connection, kind, payload)
-        }
-        Event::PingReceived { connection, payload } => {
-            websocket::control(environment, env, connection, payload, (Handlers::PING, step::PING))
-        }
-        Event::PongReceived { connection, payload } => {
-            websocket::control(environment, env, connection, payload, (Handlers::PONG, step::PONG))
-        }
-        Event::MessageDropped { connection, kind, payload, unreported } => {
-            websocket::message_dropped(environment, env, connection, (kind, payload), unreported)
-        }
-        Event::Drained { connection } => websocket::drained(environment, connection),
-        Event::WebSocketClosed { connection, code, cause, reason } => {
-            // What the handlers sent in answer to earlier messages is in front of this: the session may now say its
-            // last word.
-            environment.workers.push(connection.worker, Command::ConcludeWebSocket { connection });
-            websocket::closed(environment, env, connection, (code, cause), reason)
-        }
+        Event::WebSocket { connection, event } => websocket::handle(environment, env, connection, event),
         Event::ConnectEnded { client, record } => {
             let outcome = environment.dispatcher.batch_mut()?.connects[record as usize].take()?;
             connect::ended(environment, env, client, outcome)

@@ -1,6 +1,7 @@
 //! What workers tell of WebSockets.
 
-use crate::bridge::event::Slice;
+use crate::bridge::command::Command;
+use crate::bridge::event::{Slice, WebSocketEvent};
 use crate::bridge::id::ConnectionId;
 use crate::node::abi::{Handlers, Register, step};
 use crate::node::environment::Environment;
@@ -11,8 +12,38 @@ use crate::node::turn::Step;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
 
+/// What a worker tells of a WebSocket.
+pub(crate) fn handle<'c>(
+    environment: &mut Environment,
+    env: Env<'c>,
+    connection: ConnectionId,
+    event: WebSocketEvent,
+) -> Option<Step<'c>> {
+    match event {
+        WebSocketEvent::MessageReceived { kind, payload } => {
+            message(environment, env, connection, kind, payload)
+        }
+        WebSocketEvent::PingReceived { payload } => {
+            control(environment, env, connection, payload, (Handlers::PING, step::PING))
+        }
+        WebSocketEvent::PongReceived { payload } => {
+            control(environment, env, connection, payload, (Handlers::PONG, step::PONG))
+        }
+        WebSocketEvent::MessageDropped { kind, payload, unreported } => {
+            message_dropped(environment, env, connection, (kind, payload), unreported)
+        }
+        WebSocketEvent::Drained => drained(environment, connection),
+        WebSocketEvent::Closed { code, cause, reason } => {
+            // What the handlers sent in answer to earlier messages is in front of this: the session may now say its
+            // last word.
+            environment.workers.push(connection.worker, Command::ConcludeWebSocket { connection });
+            closed(environment, env, connection, (code, cause), reason)
+        }
+    }
+}
+
 /// A message has come.
-pub(crate) fn message<'c>(
+fn message<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     connection: ConnectionId,
@@ -32,7 +63,7 @@ pub(crate) fn message<'c>(
 }
 
 /// A Ping or a Pong has come, for the handler that it has.
-pub(crate) fn control<'c>(
+fn control<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     connection: ConnectionId,
@@ -48,7 +79,7 @@ pub(crate) fn control<'c>(
 }
 
 /// A published message was dropped, and so many before it that were not told of.
-pub(crate) fn message_dropped<'c>(
+fn message_dropped<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     connection: ConnectionId,
@@ -78,7 +109,7 @@ pub(crate) fn dropped_step<'c>(
 }
 
 /// Nothing waits for the peer any more.
-pub(crate) fn drained<'c>(environment: &mut Environment, connection: ConnectionId) -> Option<Step<'c>> {
+fn drained<'c>(environment: &mut Environment, connection: ConnectionId) -> Option<Step<'c>> {
     let Environment { live, workers, registers, .. } = environment;
     let (handle, _) = live.socket_of(connection)?;
     let socket = live.socket_mut(handle)?;
@@ -90,7 +121,7 @@ pub(crate) fn drained<'c>(environment: &mut Environment, connection: ConnectionI
 }
 
 /// A WebSocket is closed.
-pub(crate) fn closed<'c>(
+fn closed<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     connection: ConnectionId,

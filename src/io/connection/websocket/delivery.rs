@@ -1,7 +1,7 @@
 //! Published messages on their way to one subscriber.
 
 use super::WebSocket;
-use crate::bridge::event::{Event, Slice};
+use crate::bridge::event::{Event, Slice, WebSocketEvent};
 use crate::bridge::rules::OnLimit;
 use crate::io::connection::shell::Shell;
 use crate::io::context::Context;
@@ -76,7 +76,8 @@ impl WebSocket {
             None => self.unreported = self.unreported.saturating_add(1),
             Some(payload) => {
                 let unreported = std::mem::take(&mut self.unreported);
-                context.emit(Event::MessageDropped { connection: shell.id, kind, payload, unreported });
+                let event = WebSocketEvent::MessageDropped { kind, payload, unreported };
+                context.emit(Event::WebSocket { connection: shell.id, event });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Turns what one WebSocket received into events.
 
-use crate::bridge::event::{Event, EventBatch, Slice};
+use crate::bridge::event::{Event, EventBatch, Slice, WebSocketEvent};
 use crate::bridge::id::ConnectionId;
 use crate::bridge::tally::Tally;
 use crate::protocol::cause::{CloseCause, Initiator, Verdict};
@@ -22,17 +22,17 @@ impl WebSocketSink for MessageSink<'_> {
     fn message(&mut self, kind: MessageKind, payload: &[u8]) {
         self.tally.messages_received.add(1);
         let payload = Slice::append(&mut self.events.bytes, payload);
-        self.events.events.push(Event::MessageReceived { connection: self.connection, kind, payload });
+        self.emit(WebSocketEvent::MessageReceived { kind, payload });
     }
 
     fn ping(&mut self, payload: &[u8]) {
         let payload = Slice::append(&mut self.events.bytes, payload);
-        self.events.events.push(Event::PingReceived { connection: self.connection, payload });
+        self.emit(WebSocketEvent::PingReceived { payload });
     }
 
     fn pong(&mut self, payload: &[u8]) {
         let payload = Slice::append(&mut self.events.bytes, payload);
-        self.events.events.push(Event::PongReceived { connection: self.connection, payload });
+        self.emit(WebSocketEvent::PongReceived { payload });
     }
 
     fn closed(&mut self, closure: Closure<'_>) {
@@ -43,8 +43,13 @@ impl WebSocketSink for MessageSink<'_> {
         log_closed(closure.cause, closure.code, closure.reason);
         self.closed = Some(closure.cause);
         let reason = Slice::append(&mut self.events.bytes, closure.reason.as_bytes());
-        let (connection, code, cause) = (self.connection, closure.code, closure.cause);
-        self.events.events.push(Event::WebSocketClosed { connection, code, cause, reason });
+        self.emit(WebSocketEvent::Closed { code: closure.code, cause: closure.cause, reason });
+    }
+}
+
+impl MessageSink<'_> {
+    fn emit(&mut self, event: WebSocketEvent) {
+        self.events.events.push(Event::WebSocket { connection: self.connection, event });
     }
 }
 

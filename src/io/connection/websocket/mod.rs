@@ -7,7 +7,7 @@ mod message_sink;
 use self::held::{Held, HeldMessage};
 use self::message_sink::{MessageSink, log_closed};
 use super::shell::Shell;
-use crate::bridge::event::Event;
+use crate::bridge::event::{Event, WebSocketEvent};
 use crate::bridge::id::TopicId;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::rules::Rules;
@@ -112,7 +112,7 @@ impl WebSocket {
         }
         if left == 0 && self.is_drain_awaited {
             self.is_drain_awaited = false;
-            context.emit(Event::Drained { connection: shell.id });
+            context.emit(Event::WebSocket { connection: shell.id, event: WebSocketEvent::Drained });
         }
     }
 
