@@ -31,6 +31,7 @@ const files = {
   'websocket/taken-at-once.test.js': 'has servers and clients with and without TLS by itself',
   'app/tcp-options.test.js': 'about the socket under TLS, with clients that are bare sockets',
   'safety/misuse.test.js': 'its clients speak to whichever port there is, without TLS',
+  'project/bench-peers.test.js': 'about which files the bench runs; here, `ws` is redirected',
   'project/surface.test.js': 'about names, not about connections',
 };
 
