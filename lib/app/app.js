@@ -1,42 +1,20 @@
 'use strict';
 
-// Turns what a program says to its app into native calls on the app's number: routes, listening, publishing, closing. The
-// handlers stay on this side (lib/app/handlers.js); an event names its handler by number.
+// Turns what a program says to its app into native calls on the app's number. What routes, listening and closing take stands
+// in files of their own. The handlers stay on this side (lib/app/handlers.js); an event names its handler by number.
 
-const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
-
-const { AppHandlers } = require('./handlers.js');
 const { BEHAVIOR_NAMES, readBehavior } = require('../websocket/behavior.js');
-const { abi, KEY, native, readable, registers, shutdowns } = require('../runtime/border.js');
-const { tell } = require('../runtime/call.js');
+const { abi, KEY, native, readable } = require('../runtime/border.js');
 const { watchDrops } = require('../runtime/channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('../runtime/errors.js');
 const { checkNames } = require('../runtime/options.js');
 const { FILE_OPTIONS, FileRoute } = require('../static/file-route.js');
+const { beginShutdown, close } = require('./closing.js');
+const { AppHandlers } = require('./handlers.js');
+const { beginListening, isOptions, readListenArguments } = require('./listening.js');
+const { addCachedRoute, addRoute, setTarget } = require('./routes.js');
 const { statsOf } = require('./stats.js');
 const { addServerName, answerMissingNames, removeServerName, secure, setCertificate } = require('./tls.js');
-const { checkPattern } = require('../runtime/warnings.js');
-
-const { MARK, REPLACED } = abi.register;
-
-let listenerHandle;
-
-/** The token of a listening socket. */
-class ListenSocket {
-  #handle;
-
-  constructor(key, handle) {
-    if (key !== KEY) throw illegalConstructor();
-    this.#handle = handle;
-  }
-
-  static {
-    listenerHandle = (token) => {
-      if (typeof token === 'object' && token !== null && #handle in token) return token.#handle;
-      throw typeError('ERR_INVALID_ARG_TYPE', 'token must be one that listen has given');
-    };
-  }
-}
 
 /** Options of an app that the addon reads, in its order. */
 const { limits: LIMITS, tcp: TCP, tls: TLS_OPTIONS } = abi.options;
@@ -80,8 +58,9 @@ class TemplatedApp {
   }
 
   get(pattern, handler, options) {
-    if (options !== undefined) return cachedRoute(this, pattern, handler, options);
-    return route(this, 'GET', pattern, handler);
+    if (options === undefined) return route(this, 'GET', pattern, handler);
+    addCachedRoute(appNumber(this), this.#handlers, pattern, handler, options);
+    return this;
   }
 
   post(pattern, handler) {
@@ -144,7 +123,7 @@ class TemplatedApp {
     const { handlers, bits, settings } = readBehavior(behavior);
     handlers.isSecure = this.#isSecure;
     const number = native.appWebSocket(app, readable(pattern), settings, bits);
-    setTarget(this, number, handlers, pattern);
+    setTarget(this.#handlers, number, handlers, pattern);
     checkNames('a WebSocket route', behavior, BEHAVIOR_NAMES);
     return this;
   }
@@ -254,42 +233,12 @@ class TemplatedApp {
   }
 
   close() {
-    const app = appNumber(this);
-    const mark = native.appClose(app);
-    try {
-      tell(mark);
-    } catch {
-      // No stack is left: the dispatcher tells it.
-    }
+    close(appNumber(this));
     return this;
   }
 
   async shutdown(options) {
-    const app = appNumber(this);
-    if (options !== undefined && options !== null && typeof options !== 'object') {
-      throw typeError('ERR_INVALID_ARG_TYPE', 'options must be an object');
-    }
-    const { timeout, code, reason } = options ?? {};
-    let conclude;
-    const forced = new Promise((resolve) => { conclude = resolve; });
-    // Without stack it is rejected before anything has happened.
-    if (conclude === undefined) return forced;
-    const number = ++latestShutdown;
-    shutdowns.set(number, conclude);
-    let isUnderWay = false;
-    try {
-      isUnderWay = native.appShutdown(app, timeout, code, readable(reason), number);
-    } finally {
-      if (!isUnderWay) concludeShutdown(number, 0);
-    }
-    const mark = registers[MARK];
-    try {
-      tell(mark);
-    } catch {
-      // No stack is left: the dispatcher tells it.
-    }
-    checkNames('shutdown', options, ['timeout', 'code', 'reason']);
-    return { forced: await forced };
+    return { forced: await beginShutdown(appNumber(this), options) };
   }
 }
 
@@ -298,15 +247,6 @@ class SSLTemplatedApp extends TemplatedApp {
   constructor(key, options) {
     super(key, options, true);
   }
-}
-
-/** The number of the latest shutdown. */
-let latestShutdown = 0;
-
-function concludeShutdown(number, forced) {
-  const resolve = shutdowns.get(number);
-  shutdowns.delete(number);
-  resolve(forced);
 }
 
 /** The option `proxyProtocol`: `{ trust, required }`. */
@@ -325,76 +265,14 @@ function readProxies(option) {
 }
 
 function route(app, method, pattern, handler) {
-  const number = appNumber(app);
-  if (handler === null) {
-    const removed = native.appUnroute(number, method, readable(pattern));
-    handlersOf(app).remove(removed);
-    return app;
-  }
-  if (isAnyArrayBuffer(handler)) {
-    setTarget(app, native.appDeclarative(number, method, readable(pattern), readable(handler)), undefined, pattern);
-    return app;
-  }
-  checkFunction(handler);
-  setTarget(app, native.appRoute(number, method, readable(pattern)), handler, pattern);
+  addRoute(appNumber(app), handlersOf(app), method, pattern, handler);
   return app;
 }
 
-/** A GET route whose answers are kept for a while. What needs no handler needs no keeping. */
-function cachedRoute(app, pattern, handler, options) {
-  const number = appNumber(app);
-  const { lowerExpiry, upperExpiry } = readExpiry(options);
-  if (typeof handler === 'function') {
-    setTarget(app, native.appCached(number, readable(pattern), lowerExpiry, upperExpiry), handler, pattern);
-  } else {
-    route(app, 'GET', pattern, handler);
-  }
-  checkNames('a cached route', options, ['lowerExpiry', 'upperExpiry']);
-  return app;
-}
-
-/** The third argument of `get`. A number is short for `{ lowerExpiry }`. */
-function readExpiry(options) {
-  if (typeof options === 'number') return { lowerExpiry: options };
-  if (typeof options === 'object' && options !== null) return options;
-  throw typeError('ERR_INVALID_ARG_TYPE', 'Cache options must be an object');
-}
-
-/** The number of the route that this one replaces is in the registers: its own, if its pattern matches nothing. */
-function setTarget(app, number, target, pattern) {
-  const replaced = registers[REPLACED];
-  if (replaced !== number) handlersOf(app).set(number, target, replaced);
-  checkPattern(pattern, replaced === number);
-}
-
-/** Whether an argument of `listen` is no port: `{ fd }`. Data are hosts. */
-function isOptions(argument) {
-  return typeof argument === 'object' && argument !== null && !ArrayBuffer.isView(argument) && !isAnyArrayBuffer(argument);
-}
-
-/** `[port]`, `[port, options]`, `[host, port]` or `[host, port, options]`. A lone port may be a numeric string. */
-function readListenArguments(args) {
-  const hasHost = args.length > 1 && typeof args[0] !== 'number';
-  const [host, port, options] = hasHost ? args : [undefined, ...args];
-  return { host: readable(host), port: typeof port === 'string' && port !== '' ? Number(port) : port, options };
-}
-
-/** Calls back with a token, or with `false` and what the system said. A misuse is thrown instead. */
 function listen(app, callback, attempt) {
-  let handle;
-  try {
-    handle = attempt();
-  } catch (error) {
-    if (MISUSES.has(error.code)) throw error;
-    callback(false, Object.assign(error, { syscall: 'listen' }));
-    return app;
-  }
-  handlersOf(app).begin();
-  callback(new ListenSocket(KEY, handle));
+  beginListening(handlersOf(app), callback, attempt);
   return app;
 }
-
-const MISUSES = new Set(['ERR_INVALID_ARG_TYPE', 'ERR_OUT_OF_RANGE', 'ERR_INVALID_STATE', 'ERR_INTERNAL']);
 
 function App(options) {
   return new TemplatedApp(KEY, options);
@@ -404,12 +282,4 @@ function SSLApp(options) {
   return new SSLTemplatedApp(KEY, options);
 }
 
-function us_listen_socket_close(token) {
-  native.listenerClose(listenerHandle(token));
-}
-
-function us_socket_local_port(token) {
-  return native.listenerPort(listenerHandle(token));
-}
-
-module.exports = { TemplatedApp, SSLTemplatedApp, concludeShutdown, App, SSLApp, us_listen_socket_close, us_socket_local_port };
+module.exports = { TemplatedApp, SSLTemplatedApp, App, SSLApp };

@@ -5,7 +5,7 @@
 
 const { async_hooks: { AsyncResource }, timers: { setImmediate } } = require('../loading/builtins.js');
 
-const { concludeShutdown } = require('../app/app.js');
+const { concludeShutdown } = require('../app/closing.js');
 const { handleEnded } = require('../app/handlers.js');
 const { abi, KEY, native, registers, responses, sockets, targets } = require('./border.js');
 const { call, hasErrors, reportErrors, tellers } = require('./call.js');

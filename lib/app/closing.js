@@ -1,0 +1,58 @@
+'use strict';
+
+// The end of an app: at once, or after what is under way.
+
+const { abi, native, readable, registers, shutdowns } = require('../runtime/border.js');
+const { tell } = require('../runtime/call.js');
+const { typeError } = require('../runtime/errors.js');
+const { checkNames } = require('../runtime/options.js');
+
+const { MARK } = abi.register;
+
+function close(app) {
+  const mark = native.appClose(app);
+  try {
+    tell(mark);
+  } catch {
+    // No stack is left: the dispatcher tells it.
+  }
+}
+
+/** The number of the latest shutdown. */
+let latestShutdown = 0;
+
+/** Returns a promise of the number of connections that had to be cut off. */
+function beginShutdown(app, options) {
+  if (options !== undefined && options !== null && typeof options !== 'object') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'options must be an object');
+  }
+  const { timeout, code, reason } = options ?? {};
+  let conclude;
+  const forced = new Promise((resolve) => { conclude = resolve; });
+  // Without stack it is rejected before anything has happened.
+  if (conclude === undefined) return forced;
+  const number = ++latestShutdown;
+  shutdowns.set(number, conclude);
+  let isUnderWay = false;
+  try {
+    isUnderWay = native.appShutdown(app, timeout, code, readable(reason), number);
+  } finally {
+    if (!isUnderWay) concludeShutdown(number, 0);
+  }
+  const mark = registers[MARK];
+  try {
+    tell(mark);
+  } catch {
+    // No stack is left: the dispatcher tells it.
+  }
+  checkNames('shutdown', options, ['timeout', 'code', 'reason']);
+  return forced;
+}
+
+function concludeShutdown(number, forced) {
+  const resolve = shutdowns.get(number);
+  shutdowns.delete(number);
+  resolve(forced);
+}
+
+module.exports = { beginShutdown, close, concludeShutdown };

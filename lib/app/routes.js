@@ -1,0 +1,53 @@
+'use strict';
+
+// Routes of an app: what a pattern leads to. `handlers` are those of the app (lib/app/handlers.js).
+
+const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
+
+const { abi, native, readable, registers } = require('../runtime/border.js');
+const { checkFunction, typeError } = require('../runtime/errors.js');
+const { checkNames } = require('../runtime/options.js');
+const { checkPattern } = require('../runtime/warnings.js');
+
+const { REPLACED } = abi.register;
+
+/** A route for a handler, or for a declarative response; none any more for `null`. */
+function addRoute(app, handlers, method, pattern, handler) {
+  if (handler === null) {
+    handlers.remove(native.appUnroute(app, method, readable(pattern)));
+    return;
+  }
+  if (isAnyArrayBuffer(handler)) {
+    setTarget(handlers, native.appDeclarative(app, method, readable(pattern), readable(handler)), undefined, pattern);
+    return;
+  }
+  checkFunction(handler);
+  setTarget(handlers, native.appRoute(app, method, readable(pattern)), handler, pattern);
+}
+
+/** A GET route whose answers are kept for a while. What needs no handler needs no keeping. */
+function addCachedRoute(app, handlers, pattern, handler, options) {
+  const { lowerExpiry, upperExpiry } = readExpiry(options);
+  if (typeof handler === 'function') {
+    setTarget(handlers, native.appCached(app, readable(pattern), lowerExpiry, upperExpiry), handler, pattern);
+  } else {
+    addRoute(app, handlers, 'GET', pattern, handler);
+  }
+  checkNames('a cached route', options, ['lowerExpiry', 'upperExpiry']);
+}
+
+/** The third argument of `get`. A number is short for `{ lowerExpiry }`. */
+function readExpiry(options) {
+  if (typeof options === 'number') return { lowerExpiry: options };
+  if (typeof options === 'object' && options !== null) return options;
+  throw typeError('ERR_INVALID_ARG_TYPE', 'Cache options must be an object');
+}
+
+/** The number of the route that this one replaces is in the registers: its own, if its pattern matches nothing. */
+function setTarget(handlers, number, target, pattern) {
+  const replaced = registers[REPLACED];
+  if (replaced !== number) handlers.set(number, target, replaced);
+  checkPattern(pattern, replaced === number);
+}
+
+module.exports = { addCachedRoute, addRoute, setTarget };
