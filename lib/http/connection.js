@@ -3,6 +3,7 @@
 // Tells filters of connections that open and close. The addresses are kept here, because they may be asked for when the
 // connection, and with it all that the addon knew of it, is gone.
 
+const { addAddresses } = require('../runtime/addresses.js');
 const { abi, apps, connections, KEY, native, registers } = require('../runtime/border.js');
 const { call, tell, tellers } = require('../runtime/call.js');
 const { illegalConstructor, invalidThis } = require('../runtime/errors.js');
@@ -18,33 +19,37 @@ let addressOf;
 /** What a filter is given: one connection, the same object when it opens and when it closes. */
 class HttpConnection {
   #handle;
-  /** Address, its text and port of the socket's other end, and of the client that a proxy reported. */
-  #addresses;
+  /** `{ address, text, port }` of the socket's other end. */
+  #remote;
+  /** The same of the client that a proxy reported. */
+  #proxied;
   /** The filters that were told of it. */
   #filters;
 
   constructor(key, handle, addresses, list) {
     if (key !== KEY) throw illegalConstructor();
+    const [address, text, port, proxiedAddress, proxiedText, proxiedPort] = addresses;
     this.#handle = handle;
-    this.#addresses = addresses;
+    this.#remote = { address, text, port };
+    this.#proxied = { address: proxiedAddress, text: proxiedText, port: proxiedPort };
     this.#filters = list;
   }
 
   static {
     createConnection = (handle, addresses, list) => new HttpConnection(KEY, handle, addresses, list);
     filtersOf = (connection) => connection.#filters;
-    addressOf = (connection, index) => {
+    addressOf = (connection, isProxied, form) => {
       if (typeof connection !== 'object' || connection === null || !(#handle in connection)) {
         throw invalidThis('uWS.HttpConnection');
       }
-      const address = connection.#addresses[index];
+      const value = (isProxied ? connection.#proxied : connection.#remote)[form];
       // A copy: programs may transfer what they are given.
-      return typeof address === 'number' ? address : address.slice(0);
+      return typeof value === 'number' ? value : value.slice(0);
     };
   }
 
   close() {
-    addressOf(this, 0);
+    addressOf(this, false, 'port');
     const mark = native.connectionClose(this.#handle);
     try {
       tell(mark);
@@ -53,31 +58,13 @@ class HttpConnection {
     }
     return this;
   }
-
-  getRemoteAddress() {
-    return addressOf(this, 0);
-  }
-
-  getRemoteAddressAsText() {
-    return addressOf(this, 1);
-  }
-
-  getRemotePort() {
-    return addressOf(this, 2);
-  }
-
-  getProxiedRemoteAddress() {
-    return addressOf(this, 3);
-  }
-
-  getProxiedRemoteAddressAsText() {
-    return addressOf(this, 4);
-  }
-
-  getProxiedRemotePort() {
-    return addressOf(this, 5);
-  }
 }
+
+addAddresses(HttpConnection, {
+  address: (connection, isProxied) => addressOf(connection, isProxied, 'address'),
+  text: (connection, isProxied) => addressOf(connection, isProxied, 'text'),
+  port: (connection, isProxied) => addressOf(connection, isProxied, 'port'),
+});
 
 /** A connection was accepted. It is told to the filters that there are now, and its end to the same ones. */
 function handleOpened(addresses) {

@@ -3,6 +3,7 @@
 // The object through which a handler answers. It keeps its handlers for body, room and abort; whether a call is allowed at
 // this moment is decided behind its handle, by the addon.
 
+const { addAddresses } = require('../runtime/addresses.js');
 const { abi, causes, infoOf, KEY, native, readable, registers, responses, sockets } = require('../runtime/border.js');
 const { call, gather, tell, tellers } = require('../runtime/call.js');
 const { tellAborted } = require('../runtime/channels.js');
@@ -273,34 +274,16 @@ class HttpResponse {
     }
   }
 
-  getRemoteAddress() {
-    return native.resAddress(responseHandle(this));
-  }
-
-  getRemoteAddressAsText() {
-    return native.resAddressText(responseHandle(this));
-  }
-
   getX509Certificate() {
     return native.resCertificate(responseHandle(this));
   }
-
-  getRemotePort() {
-    return native.resPort(responseHandle(this));
-  }
-
-  getProxiedRemoteAddress() {
-    return native.resAddress(responseHandle(this), true);
-  }
-
-  getProxiedRemoteAddressAsText() {
-    return native.resAddressText(responseHandle(this), true);
-  }
-
-  getProxiedRemotePort() {
-    return native.resPort(responseHandle(this), true);
-  }
 }
+
+addAddresses(HttpResponse, {
+  address: (response, isProxied) => native.resAddress(responseHandle(response), isProxied),
+  text: (response, isProxied) => native.resAddressText(responseHandle(response), isProxied),
+  port: (response, isProxied) => native.resPort(responseHandle(response), isProxied),
+});
 
 /** The response of a route whose answers are kept: the same, under the name that uWebSockets.js has for it. */
 class CachedHttpResponse extends HttpResponse {}

@@ -3,6 +3,7 @@
 // The object that stands for a WebSocket, on which programs keep what they like. A method is one native call; the handle is
 // dead before the `close` handler runs, so that every use from then on throws, there.
 
+const { addAddresses } = require('../runtime/addresses.js');
 const { abi, infoOf, KEY, native, readable, registers, shutdowns, sockets } = require('../runtime/border.js');
 const { call, gather, tell, tellers } = require('../runtime/call.js');
 const { tellClosed, tellDropped, tellOpened, wantsDrops, watchDrops } = require('../runtime/channels.js');
@@ -157,31 +158,13 @@ class WebSocket {
     socketHandle(this);
     return this;
   }
-
-  getRemoteAddress() {
-    return native.wsAddress(socketHandle(this));
-  }
-
-  getRemoteAddressAsText() {
-    return native.wsAddressText(socketHandle(this));
-  }
-
-  getRemotePort() {
-    return native.wsPort(socketHandle(this));
-  }
-
-  getProxiedRemoteAddress() {
-    return native.wsAddress(socketHandle(this), true);
-  }
-
-  getProxiedRemoteAddressAsText() {
-    return native.wsAddressText(socketHandle(this), true);
-  }
-
-  getProxiedRemotePort() {
-    return native.wsPort(socketHandle(this), true);
-  }
 }
+
+addAddresses(WebSocket, {
+  address: (ws, isProxied) => native.wsAddress(socketHandle(ws), isProxied),
+  text: (ws, isProxied) => native.wsAddressText(socketHandle(ws), isProxied),
+  port: (ws, isProxied) => native.wsPort(socketHandle(ws), isProxied),
+});
 
 /**
  * What `end` is given as a code, as an integer; 0, with a warning, where that is none for a Close frame. To throw instead
