@@ -87,6 +87,15 @@ test('CONTRIBUTING.md describes every folder of tests', () => {
   expect(described.sort()).toEqual(folders.sort());
 });
 
+test('docs/architecture.md names every part of the environment, and every folder of src', () => {
+  const page = read('docs/architecture.md');
+  const environment = read('src/node/environment.rs').match(/\npub(?:\([^)]*\))? struct Environment \{([\s\S]*?)\n\}/)[1];
+  const parts = [...environment.matchAll(/^\s*pub(?:\([^)]*\))? (\w+):/gm)].map(([, name]) => name);
+  expect(parts.length).toBeGreaterThan(5);
+  const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  expect([...parts, ...folders].filter((name) => name !== 'testing' && !page.includes(`\`${name}\``))).toEqual([]);
+});
+
 test('decisions are listed in the order of their numbers, each with its title', () => {
   const files = readdirSync(join(ROOT, 'docs/decisions')).filter((name) => /^\d/.test(name)).sort();
   const titles = files.map((file) => read(join('docs/decisions', file)).match(/^# (.+)$/m)[1]);
