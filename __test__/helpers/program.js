@@ -2,7 +2,9 @@
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const { readdirSync, readFileSync } = require('node:fs');
 const { join } = require('node:path');
+const { setTimeout } = require('node:timers/promises');
 
 const { afterTest } = require('./cleanup.js');
 const { Mailbox } = require('./mailbox.js');
@@ -58,9 +60,25 @@ class Program {
   /** Stops the program where it is, as a paused container is stopped, for so many milliseconds; `meanwhile` runs first. */
   async freeze(milliseconds, meanwhile) {
     this.#child.kill('SIGSTOP');
+    // On a busy machine its threads run on for a moment.
+    while (!this.#isStopped()) await setTimeout(1);
     await meanwhile();
-    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    await setTimeout(milliseconds);
     this.#child.kill('SIGCONT');
+  }
+
+  /** Whether all threads have stopped, where the system tells. */
+  #isStopped() {
+    const tasks = `/proc/${this.#child.pid}/task`;
+    if (process.platform !== 'linux') return true;
+    // Behind the name, which may contain anything.
+    const state = (id) => readFileSync(`${tasks}/${id}/stat`, 'utf8').split(') ').at(-1)[0];
+    try {
+      return readdirSync(tasks).every((id) => state(id) === 'T');
+    } catch {
+      // One of them has just ended.
+      return false;
+    }
   }
 
   /** How the program ended, once it has: exit code, signal and what it wrote to stderr. */
