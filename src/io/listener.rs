@@ -4,15 +4,16 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::TcpListener;
+use mio::net::TcpListener;
 #[cfg(unix)]
-use tokio::net::UnixListener;
+use mio::net::UnixListener;
+use mio::{Interest, Registry};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::connector::exhaustion;
 use super::descriptor::hand_over;
+use super::ready::Token;
 use super::transport::Transport;
 #[cfg(unix)]
 use super::wire::family_of;
@@ -163,7 +164,6 @@ pub(crate) struct Listener {
     /// The apps that take its connections over.
     children: Arc<Children>,
     socket: ListeningSocket,
-    waker: Waker,
     file: Option<SocketFile>,
 }
 
@@ -189,20 +189,39 @@ enum ListeningSocket {
 }
 
 impl Listener {
-    /// Takes over a bound socket. Must be called inside the worker's runtime.
+    /// Takes over a bound socket. From now on the selector of `registry` tells when somebody waits.
     ///
     /// # Errors
-    /// When the runtime cannot take the socket.
-    pub(crate) fn new(order: ListenOrder, waker: Waker) -> io::Result<Self> {
+    /// The system can watch no more sockets.
+    pub(crate) fn new(order: ListenOrder, registry: &Registry) -> io::Result<Self> {
         let ListenOrder { socket, listener, app, share, children, file } = order;
+        let token = Token::Listener(listener).encode();
         let socket = match socket.local_addr()?.domain() {
             #[cfg(unix)]
-            Domain::UNIX => ListeningSocket::Unix(UnixListener::from_std(socket.into())?),
-            _ => ListeningSocket::Tcp(TcpListener::from_std(socket.into())?),
+            Domain::UNIX => {
+                let mut socket = UnixListener::from_std(socket.into());
+                registry.register(&mut socket, token, Interest::READABLE)?;
+                ListeningSocket::Unix(socket)
+            }
+            _ => {
+                let mut socket = TcpListener::from_std(socket.into());
+                registry.register(&mut socket, token, Interest::READABLE)?;
+                ListeningSocket::Tcp(socket)
+            }
         };
-        let listener = Self { id: listener, app, share, turn: 0, children, socket, waker, file };
+        let listener = Self { id: listener, app, share, turn: 0, children, socket, file };
         tracing::info!(address = %listener.address(), "listening");
         Ok(listener)
+    }
+
+    /// The socket is about to be closed. Others may have it, too, so that the selector would not notice.
+    pub(crate) fn deregister(&mut self, registry: &Registry) {
+        // Fails only if it is not registered.
+        let _ = match &mut self.socket {
+            ListeningSocket::Tcp(socket) => registry.deregister(socket),
+            #[cfg(unix)]
+            ListeningSocket::Unix(socket) => registry.deregister(socket),
+        };
     }
 
     /// The workers that serve its connections.
@@ -228,18 +247,18 @@ impl Listener {
     }
 
     /// Accepts one connection and says who shall serve it.
-    pub(crate) fn poll_accept(&mut self) -> Poll<io::Result<Accepted>> {
-        let mut context = Context::from_waker(&self.waker);
+    ///
+    /// # Errors
+    /// `WouldBlock` when nobody waits; the selector tells when somebody does. What else the system says.
+    pub(crate) fn accept(&mut self) -> io::Result<Accepted> {
         let transport = match &self.socket {
-            ListeningSocket::Tcp(socket) => socket
-                .poll_accept(&mut context)
-                .map_ok(|(stream, peer)| Transport::from_tcp(stream, Some(peer))),
-            #[cfg(unix)]
-            ListeningSocket::Unix(socket) => {
-                socket.poll_accept(&mut context).map_ok(|(stream, _)| Transport::from_unix(stream))
+            ListeningSocket::Tcp(socket) => {
+                socket.accept().map(|(stream, peer)| Transport::from_tcp(stream, Some(peer)))
             }
+            #[cfg(unix)]
+            ListeningSocket::Unix(socket) => socket.accept().map(|(stream, _)| Transport::from_unix(stream)),
         };
-        transport.map(|accepted| self.place(accepted?))
+        self.place(transport?)
     }
 
     fn place(&mut self, transport: Transport) -> io::Result<Accepted> {
@@ -256,7 +275,7 @@ impl Listener {
         Ok(Accepted::Kept { transport, worker: self.share[self.turn] })
     }
 
-    /// Accepts everybody who is connected at this moment, whether or not the runtime has noticed. Meant for the last
+    /// Accepts everybody who is connected at this moment, whether or not the selector has told. Meant for the last
     /// moment before the socket closes: the system resets those who are still waiting then.
     pub(crate) fn accept_waiting(&mut self) -> Vec<Accepted> {
         let mut accepted = Vec::new();
@@ -323,7 +342,7 @@ pub(crate) fn identify(path: &Path) -> Option<(u64, u64)> {
 /// Files have no such identity here.
 #[cfg(not(unix))]
 #[must_use]
-pub fn identify(_path: &Path) -> Option<(u64, u64)> {
+pub(crate) fn identify(_path: &Path) -> Option<(u64, u64)> {
     None
 }
 

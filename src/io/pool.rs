@@ -3,6 +3,7 @@
 //! its connections go on, so that nothing that was meant for an earlier thread hits anybody of a later one.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -106,20 +107,10 @@ impl Pool {
         downlink: &Arc<Downlink>,
     ) -> io::Result<Thread> {
         let number = id.0;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            // There is one task; between two of its polls the sockets are looked at, always.
-            .event_interval(1)
-            // What blocks is the certificates of the system, which are read once.
-            .max_blocking_threads(BLOCKING_THREADS)
-            .build()?;
-        let worker = {
-            let _inside = runtime.enter();
-            let (uplink, downlink) = (Arc::clone(uplink), Arc::clone(downlink));
-            let (peers, event_interest) = (Arc::clone(&self.peers), Arc::clone(&self.event_interest));
-            Worker::new(id, generation, uplink, downlink, peers, event_interest, self.give_memory_back)
-        };
+        let (uplink, downlink) = (Arc::clone(uplink), Arc::clone(downlink));
+        let (peers, event_interest) = (Arc::clone(&self.peers), Arc::clone(&self.event_interest));
+        let worker =
+            Worker::new(id, generation, uplink, downlink, peers, event_interest, self.give_memory_back)?;
         let journal = Arc::clone(&self.journal);
         let clock = Arc::new(OnceLock::new());
         let its_clock = Arc::clone(&clock);
@@ -128,16 +119,17 @@ impl Pool {
             if let Some(clock) = ThreadClock::of_this_thread() {
                 its_clock.get_or_init(|| clock);
             }
-            // Spawned, not blocked on: a task woken by the runtime's own thread costs no system call. Unconstrained,
-            // because the worker shares its time among sockets by itself.
-            let task = runtime.spawn(tokio::task::unconstrained(worker));
-            let generation = runtime.block_on(task);
-            if generation.is_err() {
-                tracing::error!(worker = number, "an I/O thread ended by a bug in the server");
+            match catch_unwind(AssertUnwindSafe(|| worker.run())) {
+                Ok(Ok(generation)) => Some(generation),
+                Ok(Err(error)) => {
+                    tracing::error!(worker = number, %error, "an I/O thread ended by an error of the system");
+                    None
+                }
+                Err(_) => {
+                    tracing::error!(worker = number, "an I/O thread ended by a bug in the server");
+                    None
+                }
             }
-            // The system may be reading its certificates: nobody is to wait for that.
-            runtime.shutdown_background();
-            generation.ok()
         })?;
         Ok(Thread { clock, handle })
     }
@@ -223,7 +215,5 @@ impl Drop for Pool {
     }
 }
 
-/// The most threads a pool starts, which is also the largest value of the `threads` option.
+/// Threads that a pool starts at most, which is also the largest value of the `threads` option.
 pub(crate) const MAX_WORKERS: usize = 64;
-/// Threads of one worker that wait for the system.
-const BLOCKING_THREADS: usize = 2;

@@ -1,92 +1,246 @@
-//! The list of sockets that have something to do, filled by the runtime's wakers and emptied by the worker.
+//! Which sockets are ready: the kernel is asked (by `mio`: epoll, kqueue, or completion ports) and its answer becomes a list
+//! of tokens.
 //!
-//! One task drives all sockets of a worker. A waker per socket that only notes its name is far smaller than a task
-//! per socket, and lets the worker handle everything that is ready in one pass.
+//! ```text
+//!   Selector::select ──► [(Token, Readiness)] ──► Wire::note_readiness ──► read, write, until the kernel has nothing more
+//! ```
+//!
+//! The kernel tells only what is new ("edge-triggered"): a socket that was not read until it was empty is not told again.
+//! So each socket keeps its own [`Readiness`] until a call of the system contradicts it, and a connection that leaves input
+//! behind says so itself (`Context::again`, `Context::starved`).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::Arc;
 use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use mio::{Events, Poll, Registry};
 
 use crate::bridge::id::ListenerId;
 
-/// What may have become ready.
+/// Whose socket it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
-    /// A connection, by slot and generation.
-    Connection {
-        /// Its slot.
-        slot: u32,
-        /// Its generation.
-        generation: u32,
-    },
+    /// The connection on this slot. Without its generation, for which 32-bit systems have no room: what is told of a
+    /// connection that has gone, its successor takes for news of itself, and finds nothing.
+    Connection(u32),
     /// A listening socket.
     Listener(ListenerId),
 }
 
-/// The list, and the worker's own waker.
-#[derive(Debug, Default)]
-pub(crate) struct Ready {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    tokens: Vec<Token>,
-    worker: Option<Waker>,
-}
-
-impl Ready {
-    /// A waker that notes `token`.
+impl Token {
+    /// As the kernel keeps it.
     #[must_use]
-    pub(crate) fn waker(self: &Arc<Self>, token: Token) -> Waker {
-        Waker::from(Arc::new(TokenWaker { token, ready: Arc::clone(self) }))
-    }
-
-    /// The worker is polled with `waker`.
-    pub(crate) fn register(&self, waker: &Waker) {
-        let mut state = self.lock();
-        if !state.worker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            state.worker = Some(waker.clone());
+    pub(crate) const fn encode(self) -> mio::Token {
+        match self {
+            Self::Connection(slot) => mio::Token((slot as usize) << 1),
+            Self::Listener(ListenerId(id)) => mio::Token((id as usize) << 1 | 1),
         }
     }
 
-    /// Moves the list into `tokens`, which is empty.
-    pub(crate) fn take(&self, tokens: &mut Vec<Token>) {
-        std::mem::swap(&mut self.lock().tokens, tokens);
+    const fn decode(mio::Token(number): mio::Token) -> Self {
+        let name = (number >> 1) as u32;
+        if number & 1 == 0 { Self::Connection(name) } else { Self::Listener(ListenerId(name)) }
+    }
+}
+
+/// What a socket is ready for, as far as is known. A call that the kernel answers with `WouldBlock` clears its part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Readiness(u8);
+
+impl Readiness {
+    const READABLE: u8 = 1;
+    const WRITABLE: u8 = 2;
+    /// The end of the input may be behind what is there, and no news of it will come any more.
+    const READ_CLOSED: u8 = 4;
+
+    /// As long as nothing is known the kernel is asked, and asked again until it has nothing more.
+    pub(crate) const UNKNOWN: Self = Self(Self::READABLE | Self::WRITABLE | Self::READ_CLOSED);
+
+    fn of(event: &mio::event::Event) -> Self {
+        let mut bits = 0;
+        // An error is had by reading or writing.
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            bits |= Self::READABLE;
+        }
+        if event.is_writable() || event.is_write_closed() || event.is_error() {
+            bits |= Self::WRITABLE;
+        }
+        if event.is_read_closed() {
+            bits |= Self::READ_CLOSED;
+        }
+        Self(bits)
     }
 
-    /// Whether nothing is on the list.
+    /// Adds what has become known.
+    pub(crate) const fn add(&mut self, news: Self) {
+        self.0 |= news.0;
+    }
+
+    /// Whether a read may find something, be it the end.
     #[must_use]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().tokens.is_empty()
+    pub(crate) const fn is_readable(self) -> bool {
+        self.0 & Self::READABLE != 0
     }
 
-    fn note(&self, token: Token) {
-        let mut state = self.lock();
-        state.tokens.push(token);
-        // Only the first entry wakes: the worker takes the whole list.
-        let worker = if state.tokens.len() == 1 { state.worker.clone() } else { None };
-        drop(state);
-        if let Some(worker) = worker {
-            worker.wake();
+    /// Whether the kernel may take something.
+    #[must_use]
+    pub(crate) const fn is_writable(self) -> bool {
+        self.0 & Self::WRITABLE != 0
+    }
+
+    /// A read has found nothing.
+    pub(crate) const fn clear_readable(&mut self) {
+        self.0 &= !(Self::READABLE | Self::READ_CLOSED);
+    }
+
+    /// A read has found less than it had room for. That was all, and news of what comes next will be told; only the end of
+    /// the input may have been told already.
+    pub(crate) const fn note_short_read(&mut self) {
+        if TELLS_AFTER_SHORT && self.0 & Self::READ_CLOSED == 0 {
+            self.clear_readable();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The kernel has taken nothing.
+    pub(crate) const fn clear_writable(&mut self) {
+        self.0 &= !Self::WRITABLE;
+    }
+
+    /// The kernel has taken less than it was offered, and will tell when it takes more.
+    pub(crate) const fn note_short_write(&mut self) {
+        if TELLS_AFTER_SHORT {
+            self.clear_writable();
+        }
     }
 }
 
-struct TokenWaker {
-    token: Token,
-    ready: Arc<Ready>,
+/// Asks the kernel which sockets are ready.
+#[derive(Debug)]
+pub(crate) struct Selector {
+    poll: Poll,
+    events: Events,
+    waker: Waker,
 }
 
-impl Wake for TokenWaker {
+impl Selector {
+    /// One that watches nothing yet.
+    ///
+    /// # Errors
+    /// The system has no more descriptors to give.
+    pub(crate) fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::from(Arc::new(Doorbell(mio::Waker::new(poll.registry(), DOORBELL)?)));
+        Ok(Self { poll, events: Events::with_capacity(EVENTS_AT_A_TIME), waker })
+    }
+
+    /// Ends a [`Self::select`] that is under way, or else the next one. For any thread.
+    #[must_use]
+    pub(crate) const fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Where sockets are registered.
+    #[must_use]
+    pub(crate) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// Waits until a socket is ready or the waker is called, for at most `patience` (`None`: for ever), and adds to `ready`
+    /// what the kernel tells. It tells in portions: what is not among it comes next time.
+    ///
+    /// # Errors
+    /// What the system says; a signal that arrives is none.
+    pub(crate) fn select(
+        &mut self,
+        patience: Option<Duration>,
+        ready: &mut Vec<(Token, Readiness)>,
+    ) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, patience) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        let news = self.events.iter().filter(|event| event.token() != DOORBELL);
+        ready.extend(news.map(|event| (Token::decode(event.token()), Readiness::of(event))));
+        Ok(())
+    }
+}
+
+struct Doorbell(mio::Waker);
+
+impl Wake for Doorbell {
     fn wake(self: Arc<Self>) {
-        self.ready.note(self.token);
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.ready.note(self.token);
+        // Fails only where the system has lost what it had given.
+        if let Err(error) = self.0.wake() {
+            tracing::error!(%error, "an I/O thread could not be woken");
+        }
+    }
+}
+
+/// Of no socket: the listener of this number would be the two thousand millionth.
+const DOORBELL: mio::Token = mio::Token(usize::MAX);
+/// Sockets of which the kernel tells at a time.
+const EVENTS_AT_A_TIME: usize = 1024;
+/// Whether the kernel tells what is new after a read or write that was not complete, or only after one that failed with
+/// `WouldBlock` (`epoll(7)`, questions and answers; `kqueue(2)`, `EV_CLEAR`).
+const TELLS_AFTER_SHORT: bool = cfg!(any(
+    target_os = "android",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "illumos",
+    target_os = "linux",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_vendor = "apple",
+));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_come_back_as_they_were() {
+        let tokens = [0, 1, 7, u32::MAX >> 1]
+            .map(|number| [Token::Connection(number), Token::Listener(ListenerId(number))]);
+        for token in tokens.into_iter().flatten() {
+            assert_eq!(Token::decode(token.encode()), token);
+        }
+    }
+
+    #[test]
+    fn what_is_ready_stays_so_until_a_call_says_otherwise() {
+        let mut readiness = Readiness::default();
+        assert!(!readiness.is_readable() && !readiness.is_writable());
+        readiness.add(Readiness(Readiness::READABLE | Readiness::WRITABLE));
+        readiness.note_short_read();
+        assert_eq!(readiness.is_readable(), !TELLS_AFTER_SHORT);
+        assert!(readiness.is_writable());
+        readiness.note_short_write();
+        assert_eq!(readiness.is_writable(), !TELLS_AFTER_SHORT);
+        // The end may wait behind what was read.
+        readiness.add(Readiness::UNKNOWN);
+        readiness.note_short_read();
+        assert!(readiness.is_readable());
+        readiness.clear_readable();
+        readiness.clear_writable();
+        assert_eq!(readiness, Readiness::default());
+    }
+
+    #[test]
+    fn a_call_of_the_waker_ends_one_wait() {
+        let mut selector = Selector::new().unwrap();
+        let mut ready = Vec::new();
+        let waker = selector.waker().clone();
+        let caller = std::thread::spawn(move || waker.wake_by_ref());
+        selector.select(None, &mut ready).unwrap();
+        caller.join().unwrap();
+        assert!(ready.is_empty());
+        // Otherwise the thread would never sleep again.
+        selector.select(Some(Duration::from_millis(1)), &mut ready).unwrap();
+        assert!(ready.is_empty());
     }
 }

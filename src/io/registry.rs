@@ -22,7 +22,7 @@ struct Slot<T> {
 }
 
 impl<T> Registry<T> {
-    /// An empty table of `worker`, whose slots begin with the generation `first`: what [`Self::next_generation`] of the
+    /// An empty table of `worker`, whose slots start with the generation `first`: what [`Self::next_generation`] of the
     /// worker's table before this one was, so that no id of that finds anybody here.
     #[must_use]
     pub(crate) const fn new(worker: WorkerId, first: u32) -> Self {
@@ -50,7 +50,10 @@ impl<T> Registry<T> {
     }
 
     /// Makes an entry; `make` learns its id.
-    pub(crate) fn insert(&mut self, make: impl FnOnce(ConnectionId) -> T) -> &mut T {
+    ///
+    /// # Errors
+    /// Those of `make`: then there is no entry, and the id may be given to the next one.
+    pub(crate) fn insert<E>(&mut self, make: impl FnOnce(ConnectionId) -> Result<T, E>) -> Result<&mut T, E> {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: self.first, value: None });
             // A worker runs out of file descriptors long before 2^32 slots.
@@ -58,7 +61,20 @@ impl<T> Registry<T> {
         });
         let place = &mut self.slots[slot as usize];
         let id = ConnectionId { worker: self.worker, slot, generation: place.generation };
-        place.value.insert(Box::new(make(id)))
+        match make(id) {
+            Ok(value) => Ok(place.value.insert(Box::new(value))),
+            Err(error) => {
+                self.free.push(slot);
+                Err(error)
+            }
+        }
+    }
+
+    /// Slot and generation of the entry that is on `slot` now.
+    #[must_use]
+    pub(crate) fn key(&self, slot: u32) -> Option<(u32, u32)> {
+        let place = self.slots.get(slot as usize)?;
+        place.value.is_some().then_some((slot, place.generation))
     }
 
     /// The entry on `slot`, if `generation` is its own.
@@ -104,17 +120,23 @@ mod tests {
         let mut registry = Registry::new(WorkerId(0), 0);
         let mut ids = Vec::new();
         for value in 0..3 {
-            registry.insert(|id| {
+            let made = registry.insert(|id| {
                 ids.push(id);
-                value
+                Ok::<_, ()>(value)
             });
+            assert_eq!(made, Ok(&mut value.clone()));
         }
         assert_eq!(registry.remove(1, 0).as_deref(), Some(&1));
         assert!(registry.remove(1, 0).is_none());
-        registry.insert(|id| {
+        // What comes to nothing leaves no trace.
+        assert_eq!(registry.insert(|id| Err::<i32, _>(id.generation)), Err(1));
+        assert_eq!((registry.key(1), registry.len()), (None, 2));
+        let made = registry.insert(|id| {
             ids.push(id);
-            9
+            Ok::<_, ()>(9)
         });
+        assert_eq!(made, Ok(&mut 9));
+        assert_eq!((registry.key(1), registry.key(3)), (Some((1, 1)), None));
         assert_eq!((ids[3].slot, ids[3].generation), (1, 1));
         assert_eq!(registry.find(ids[1]), None);
         assert_eq!(registry.find(ids[3]), Some(&mut 9));
@@ -130,10 +152,12 @@ mod tests {
             for _ in 0..turn % 4 {
                 let mut slots = Vec::new();
                 for _ in 0..turn % 3 {
-                    registry.insert(|id| {
+                    let made = registry.insert(|id| {
                         assert!(ids.insert(id), "{id} was there before");
                         slots.push((id.slot, id.generation));
+                        Ok::<_, ()>(())
                     });
+                    assert!(made.is_ok());
                 }
                 assert_eq!(registry.is_empty(), slots.is_empty());
                 slots.into_iter().for_each(|(slot, generation)| {

@@ -7,134 +7,211 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use mio::net::TcpStream;
+#[cfg(unix)]
+use mio::net::UnixStream;
+use mio::{Interest, Registry};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive};
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
-#[cfg(unix)]
-use tokio::net::UnixStream;
 
+use super::ready::{Readiness, Token};
 use crate::bridge::tcp::{KeepAlive, TcpOptions};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::proxy::Origin;
 
-/// An open socket, registered with the worker's runtime.
+/// An open socket.
 #[derive(Debug)]
-pub(crate) enum Wire {
+pub(crate) struct Wire {
+    stream: Stream,
+    /// The other end of a TCP connection, as it was told when the connection was accepted: a peer that has gone since, such
+    /// as a health check, cannot be asked for any more. `None` if it had gone before anybody asked.
+    peer: Option<SocketAddr>,
+    /// What the worker's selector has told, and no call has contradicted.
+    readiness: Readiness,
+    /// Whether others may have the socket, too, so that closing our descriptor does not end what the kernel tells of it.
+    is_shared: bool,
+}
+
+#[derive(Debug)]
+enum Stream {
     /// TCP, with `TCP_NODELAY` set: what one batch of commands produced leaves in one write, so there is nothing
     /// left for Nagle's algorithm to join.
-    Tcp {
-        /// The socket.
-        stream: TcpStream,
-        /// The other end, as it was told when the connection was accepted: a peer that has gone since, such as a health
-        /// check, cannot be asked for any more. `None` if it had gone before anybody asked.
-        peer: Option<SocketAddr>,
-    },
+    Tcp(TcpStream),
     /// A Unix stream socket.
     #[cfg(unix)]
     Unix(UnixStream),
+    /// TCP, in the hands of a connect, which is a task of tokio. Boxed, because no other connection shall pay for its size.
+    Dialled(Box<tokio::net::TcpStream>),
 }
 
 impl Wire {
-    /// Takes over an accepted, non-blocking socket; `peer` is the other end, if it is known. Must be called inside the
-    /// worker's runtime.
+    /// Takes over an accepted, non-blocking socket; `peer` is the other end, if it is known.
     ///
     /// # Errors
-    /// When the socket cannot be registered with the runtime, or died meanwhile.
+    /// When the socket died meanwhile.
     pub(crate) fn adopt(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
         #[cfg(unix)]
         if family_of(&socket)? == Domain::UNIX {
-            return Ok(Self::Unix(UnixStream::from_std(socket.into())?));
+            let stream = UnixStream::from_std(socket.into());
+            return Ok(Self { is_shared: true, ..Self::from_unix(stream) });
         }
-        Ok(Self::from_tcp(TcpStream::from_std(socket.into())?, peer))
+        let stream = TcpStream::from_std(socket.into());
+        Ok(Self { is_shared: true, ..Self::from_tcp(stream, peer) })
     }
 
     /// A TCP connection; `peer` is the other end, which the socket is asked for if it is not known.
     #[must_use]
     pub(crate) fn from_tcp(stream: TcpStream, peer: Option<SocketAddr>) -> Self {
-        // Fails only if the peer is gone already, which the first read will tell.
-        let _ = stream.set_nodelay(true);
-        let peer = peer.or_else(|| stream.peer_addr().ok());
-        Self::Tcp { stream, peer }
+        Self::new(Stream::Tcp(stream), peer)
+    }
+
+    /// A connection on a Unix socket.
+    #[cfg(unix)]
+    #[must_use]
+    pub(crate) fn from_unix(stream: UnixStream) -> Self {
+        Self::new(Stream::Unix(stream), None)
+    }
+
+    /// A TCP connection to a server, which a task of tokio goes on with. Until it [`leaves`](Self::leave_runtime) the task's
+    /// runtime, that says what the socket is ready for.
+    #[must_use]
+    pub(crate) fn dialled(stream: tokio::net::TcpStream) -> Self {
+        Self::new(Stream::Dialled(Box::new(stream)), None)
+    }
+
+    fn new(stream: Stream, peer: Option<SocketAddr>) -> Self {
+        let mut wire = Self { stream, peer, readiness: Readiness::default(), is_shared: false };
+        if wire.is_tcp() {
+            let socket = wire.stream.socket();
+            // Fails only if the peer is gone already, which the first read will tell.
+            let _ = socket.set_tcp_nodelay(true);
+            wire.peer = peer.or_else(|| socket.peer_addr().ok()?.as_socket());
+        }
+        wire
+    }
+
+    const fn is_tcp(&self) -> bool {
+        match self.stream {
+            Stream::Tcp(_) | Stream::Dialled(_) => true,
+            #[cfg(unix)]
+            Stream::Unix(_) => false,
+        }
+    }
+
+    /// The connect is over: the socket is the worker's now.
+    ///
+    /// # Errors
+    /// When the runtime cannot let go of it.
+    pub(crate) fn leave_runtime(self) -> io::Result<Self> {
+        let Self { stream, peer, readiness, is_shared } = self;
+        let stream = match stream {
+            Stream::Dialled(stream) => Stream::Tcp(TcpStream::from_std(stream.into_std()?)),
+            stream => stream,
+        };
+        Ok(Self { stream, peer, readiness, is_shared })
+    }
+
+    /// From now on a selector tells, by the name `token`, what the socket is ready for.
+    ///
+    /// # Errors
+    /// The system can watch no more sockets.
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match &mut self.stream {
+            Stream::Tcp(stream) => registry.register(stream, token.encode(), interest),
+            #[cfg(unix)]
+            Stream::Unix(stream) => registry.register(stream, token.encode(), interest),
+            Stream::Dialled(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The socket is about to be closed. A selector that would not notice, as others have the socket, too, is told.
+    pub(crate) fn deregister(&mut self, registry: &Registry) {
+        if self.is_shared {
+            // Fails only if it is not registered.
+            let _ = match &mut self.stream {
+                Stream::Tcp(stream) => registry.deregister(stream),
+                #[cfg(unix)]
+                Stream::Unix(stream) => registry.deregister(stream),
+                Stream::Dialled(_) => Ok(()),
+            };
+        }
+    }
+
+    /// What a selector has told, or [`Readiness::UNKNOWN`] where the kernel itself is to be asked.
+    pub(crate) const fn note_readiness(&mut self, news: Readiness) {
+        self.readiness.add(news);
     }
 
     /// Tells the system how to watch over a TCP connection. What it does not know it leaves as it is; a peer that is gone
     /// already, which makes this fail, is found by the first read.
     pub(crate) fn watch(&self, options: &TcpOptions) {
-        match self {
-            Self::Tcp { stream, .. } => watch(&SockRef::from(stream), options),
-            #[cfg(unix)]
-            Self::Unix(_) => {}
+        if self.is_tcp() {
+            watch(&self.stream.socket(), options);
         }
     }
 
-    /// The bare socket again, to be handed to another worker.
+    /// The bare socket again, to be handed to another worker. It must not be registered.
     ///
     /// # Errors
-    /// When the runtime cannot let go of it.
+    /// When a runtime cannot let go of it.
     pub(crate) fn into_socket(self) -> io::Result<Socket> {
-        match self {
-            Self::Tcp { stream, .. } => Ok(stream.into_std()?.into()),
+        Ok(match self.stream {
+            Stream::Tcp(stream) => std::net::TcpStream::from(stream).into(),
             #[cfg(unix)]
-            Self::Unix(stream) => Ok(stream.into_std()?.into()),
-        }
+            Stream::Unix(stream) => std::os::unix::net::UnixStream::from(stream).into(),
+            Stream::Dialled(stream) => stream.into_std()?.into(),
+        })
     }
 
     /// The other end; `None` on a Unix socket, and if it had gone before anybody asked.
     #[must_use]
     pub(crate) const fn peer(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp { peer, .. } => *peer,
-            #[cfg(unix)]
-            Self::Unix(_) => None,
-        }
+        self.peer
     }
 
     /// Where the connection comes from, if `address` is the other end.
     #[must_use]
-    pub(crate) fn origin(&self, address: Option<SocketAddr>) -> Origin {
-        match (address, self) {
-            (Some(address), _) => Origin::Address(address.ip()),
-            (None, Self::Tcp { .. }) => Origin::Unknown,
-            #[cfg(unix)]
-            (None, Self::Unix(_)) => Origin::Unix,
+    pub(crate) const fn origin(&self, address: Option<SocketAddr>) -> Origin {
+        match address {
+            Some(address) => Origin::Address(address.ip()),
+            None if self.is_tcp() => Origin::Unknown,
+            None => Origin::Unix,
         }
     }
 
-    /// Reads into `buffer`. A read that does not fill it clears the readiness without a second system call.
+    /// Reads into `buffer`, if the socket is known to be readable. A read that does not fill it says without a second system
+    /// call that this was all. Only a socket that is in a runtime has `task` woken.
     pub(crate) fn poll_read(
         &mut self,
-        context: &mut Context<'_>,
+        task: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp { stream, .. } => Pin::new(stream).poll_read(context, buffer),
-            #[cfg(unix)]
-            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        if let Stream::Dialled(stream) = &mut self.stream {
+            return Pin::new(&mut **stream).poll_read(task, buffer);
         }
-    }
-
-    /// Reads what is there, whether or not the runtime knows of it.
-    ///
-    /// # Errors
-    /// `WouldBlock` when nothing is there; everything else is final.
-    pub(crate) fn read_unannounced(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
-        let count = (&*self.socket()).read(buffer.initialize_unfilled())?;
-        buffer.advance(count);
-        Ok(())
-    }
-
-    /// Writes what the kernel takes, whether or not the runtime knows that it takes anything.
-    ///
-    /// # Errors
-    /// As [`Self::try_write`].
-    pub(crate) fn write_unannounced(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self.socket()).write_vectored(pieces)
+        let free = buffer.initialize_unfilled();
+        while self.readiness.is_readable() {
+            match self.stream.read(free) {
+                Ok(count) => {
+                    if 0 < count && count < free.len() {
+                        self.readiness.note_short_read();
+                    }
+                    buffer.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readiness.clear_readable(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
     }
 
     /// Whether a read would find anything, be it the end of the connection. Reads nothing.
     #[must_use]
     pub(crate) fn has_input(&self) -> bool {
-        match self.socket().peek(&mut [MaybeUninit::uninit(); 1]) {
+        match self.stream.socket().peek(&mut [MaybeUninit::uninit(); 1]) {
             Ok(_) => true,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
@@ -144,49 +221,41 @@ impl Wire {
     #[must_use]
     pub(crate) fn descriptor(&self) -> Option<u64> {
         #[cfg(unix)]
-        return u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&*self.socket())).ok();
+        return u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&*self.stream.socket())).ok();
         #[cfg(not(unix))]
         return None;
-    }
-
-    fn socket(&self) -> SockRef<'_> {
-        match self {
-            Self::Tcp { stream, .. } => SockRef::from(stream),
-            #[cfg(unix)]
-            Self::Unix(stream) => SockRef::from(stream),
-        }
-    }
-
-    /// Writes what the kernel takes.
-    ///
-    /// # Errors
-    /// `WouldBlock` when it takes nothing; everything else is final.
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp { stream, .. } => stream.try_write(bytes),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.try_write(bytes),
-        }
     }
 
     /// Writes what the kernel takes of several pieces.
     ///
     /// # Errors
-    /// As [`Self::try_write`].
-    pub(crate) fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp { stream, .. } => stream.try_write_vectored(pieces),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.try_write_vectored(pieces),
+    /// `WouldBlock` when it takes nothing, or is known not to; everything else is final.
+    pub(crate) fn try_write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Stream::Dialled(stream) = &self.stream {
+            return stream.try_write_vectored(pieces);
         }
+        while self.readiness.is_writable() {
+            match self.stream.write(pieces) {
+                Ok(count) => {
+                    if count < pieces.iter().map(|piece| piece.len()).sum() {
+                        self.readiness.note_short_write();
+                    }
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readiness.clear_writable(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
-    /// Asks to be woken when the kernel takes more.
-    pub(crate) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp { stream, .. } => stream.poll_write_ready(context),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.poll_write_ready(context),
+    /// Whether the kernel may take something. Only a socket that is in a runtime has `task` woken when it does.
+    pub(crate) fn poll_write_ready(&self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.stream {
+            Stream::Dialled(stream) => stream.poll_write_ready(task),
+            _ if self.readiness.is_writable() => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
         }
     }
 
@@ -194,19 +263,48 @@ impl Wire {
     /// the peer has reset it, above all. Costs one system call and reads nothing.
     #[must_use]
     pub(crate) fn take_error(&self) -> Option<io::Error> {
-        match self {
-            Self::Tcp { stream, .. } => stream.take_error(),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.take_error(),
-        }
-        .unwrap_or_else(Some)
+        self.stream.socket().take_error().unwrap_or_else(Some)
     }
 
     /// Sends FIN. The read side stays open, so that what the peer still sends does not turn into a reset that would
     /// overtake our last bytes.
     pub(crate) fn finish(&self) {
         // A peer that is gone already makes this fail, and then there is nobody to tell.
-        let _ = self.socket().shutdown(Shutdown::Write);
+        let _ = self.stream.socket().shutdown(Shutdown::Write);
+    }
+}
+
+impl Stream {
+    fn socket(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            #[cfg(unix)]
+            Self::Unix(stream) => SockRef::from(stream),
+            Self::Dialled(stream) => SockRef::from(&**stream),
+        }
+    }
+
+    /// By `mio`, which has to see on Windows that the socket was found empty.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.read(buffer),
+            Self::Dialled(stream) => stream.try_read(buffer),
+        }
+    }
+
+    fn write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (self, pieces) {
+            // The system call for one piece is the cheaper one.
+            (Self::Tcp(stream), [piece]) => stream.write(piece),
+            (Self::Tcp(stream), _) => stream.write_vectored(pieces),
+            #[cfg(unix)]
+            (Self::Unix(stream), [piece]) => stream.write(piece),
+            #[cfg(unix)]
+            (Self::Unix(stream), _) => stream.write_vectored(pieces),
+            (Self::Dialled(stream), _) => stream.try_write_vectored(pieces),
+        }
     }
 }
 
@@ -224,7 +322,7 @@ pub(crate) fn family_of(socket: &Socket) -> io::Result<Domain> {
 /// # Errors
 /// What the system says.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub fn family_of(socket: &Socket) -> io::Result<Domain> {
+pub(crate) fn family_of(socket: &Socket) -> io::Result<Domain> {
     Ok(socket.local_addr()?.domain())
 }
 

@@ -1,9 +1,9 @@
 //! Before a deadline ends a connection, the socket is read once more: what the peer sent in time may still be in the kernel.
-//! The event loop need not have reported it, after the process was stopped, or because it learns of ready sockets in portions.
+//! The selector need not have told of it, after the process was stopped, or because it learns of ready sockets in portions.
 //!
 //! ```text
-//!   deadline ──► flush and read, without asking the event loop ──► the deadline has moved: the peer was in time
-//!                      │                                      └──► it has not, and no input is left: it takes effect
+//!   deadline ──► flush and read, whatever the selector has told ──► the deadline has moved: the peer was in time
+//!                      │                                        └──► it has not, and no input is left: it takes effect
 //!                      └──► input is left: the next passes read on
 //! ```
 

@@ -22,7 +22,7 @@ mod tls_handshake;
 mod websocket;
 
 use std::net::SocketAddr;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use tracing::span::EnteredSpan;
@@ -39,6 +39,7 @@ use self::stage::Stage;
 pub(crate) use self::websocket::WebSocket;
 pub(crate) use self::websocket::delivery::Delivery;
 use super::context::Context;
+use super::ready::Readiness;
 use super::room::Standing;
 use super::topics::{Memberships, Moved};
 use super::transport::Transport;
@@ -66,13 +67,12 @@ impl Connection {
         app: AppId,
         transport: Transport,
         config: ConnectionConfig,
-        waker: Waker,
         context: &Context,
     ) -> Self {
         let peer = Peer { address: config.address, proxied: None };
         let http = Box::new(Http::new(config.limits, peer, context.now));
         let tls = config.tls.map(|setup| Admission::new(setup, id.worker.index()));
-        let mut shell = Shell::new(id, app, transport, config.filter, waker, context.now);
+        let mut shell = Shell::new(id, app, transport, config.filter, context.now);
         let early = EarlyStage::first(config.proxy_header, tls, &mut shell, context.now);
         let entered = shell.enter_span();
         tracing::debug!("accepted");
@@ -86,10 +86,9 @@ impl Connection {
         id: ConnectionId,
         transport: Transport,
         socket: WebSocket,
-        waker: Waker,
         context: &Context,
     ) -> Self {
-        let mut shell = Shell::new(id, AppId::CLIENTS, transport, FilterState::Off, waker, context.now);
+        let mut shell = Shell::new(id, AppId::CLIENTS, transport, FilterState::Off, context.now);
         let entered = shell.enter_span();
         tracing::debug!("connected to a WebSocket server");
         drop(entered);
@@ -247,6 +246,16 @@ impl Connection {
         context.again.push(self.shell.id);
     }
 
+    /// Notes what the selector has told of the socket.
+    pub(crate) const fn note_readiness(&mut self, news: Readiness) {
+        self.shell.transport.note_readiness(news);
+    }
+
+    /// The socket is about to be closed.
+    pub(crate) fn deregister(&mut self, registry: &mio::Registry) {
+        self.shell.transport.deregister(registry);
+    }
+
     /// Serves a socket that may be readable or writable.
     pub(crate) fn handle_ready(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.shell.is_starved = false;
@@ -269,7 +278,7 @@ impl Connection {
             }
             let inflates = self.protocol.inflates();
             let len = scratch.len().min(if self.is_serving() { room } else { usize::MAX });
-            let result = self.shell.poll_read(&mut scratch[..len]);
+            let result = self.shell.poll_read(&mut scratch[..len], context);
             self.protocol.handle_read(&mut self.shell, context);
             match result {
                 Poll::Pending => return true,
@@ -389,15 +398,13 @@ impl Connection {
         self.is_overdue(context.now) && is_enough
     }
 
-    /// Writes and reads without asking the event loop. Returns whether no input is left.
+    /// Writes and reads until the kernel has nothing more, whatever the selector has told. Returns whether no input is left.
     fn exchange_with_kernel(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
-        self.shell.transport.ask_kernel(true);
+        self.shell.transport.ask_kernel();
         if self.has_output() {
             self.flush(context, scratch);
         }
-        let is_all = self.read(context, scratch);
-        self.shell.transport.ask_kernel(false);
-        is_all
+        self.read(context, scratch)
     }
 
     /// Serves what the peer has sent before the time of `app.shutdown()` was up.

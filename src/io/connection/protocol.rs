@@ -324,7 +324,7 @@ impl Protocol {
         match self {
             Self::Http { http, .. } => {
                 http.wind_down();
-                // In the next pass, after the event loop has looked at the sockets: a request that has arrived is served.
+                // In the next pass, after the selector has looked at the sockets: a request that has arrived is served.
                 context.again.push(shell.id);
             }
             Self::WebSocket(socket) => {

@@ -30,8 +30,6 @@ pub(crate) struct Shell {
     pub(super) id: ConnectionId,
     pub(super) app: AppId,
     pub(super) transport: Transport,
-    /// Puts this connection on the worker's list of sockets that are ready.
-    waker: Waker,
     pub(super) outbox: Outbox,
     pub(super) stage: Stage,
     filter: FilterState,
@@ -55,14 +53,12 @@ impl Shell {
         app: AppId,
         transport: Transport,
         filter: FilterState,
-        waker: Waker,
         now: Timestamp,
     ) -> Self {
         Self {
             id,
             app,
             transport,
-            waker,
             outbox: Outbox::default(),
             stage: Stage::Serving,
             filter,
@@ -221,18 +217,22 @@ impl Shell {
     }
 
     /// Reads into `buffer`. Returns the number of bytes; 0 if the peer has sent FIN.
-    pub(super) fn poll_read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read(&mut self, buffer: &mut [u8], context: &mut Context) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        let mut task = TaskContext::from_waker(&self.waker);
-        self.transport.poll_read(&mut task, &mut buffer).map_ok(|()| buffer.filled().len())
+        let mut task = TaskContext::from_waker(Waker::noop());
+        let result = self.transport.poll_read(&mut task, &mut buffer);
+        if self.transport.is_unfinished() {
+            context.again.push(self.id);
+        }
+        result.map_ok(|()| buffer.filled().len())
     }
 
-    /// Asks to be woken when the kernel takes more.
+    /// Leaves the rest of the output until the kernel takes more, of which the selector tells.
     ///
     /// # Errors
     /// The socket is broken.
     pub(super) fn await_writable(&self, context: &mut Context) -> io::Result<()> {
-        let mut task = TaskContext::from_waker(&self.waker);
+        let mut task = TaskContext::from_waker(Waker::noop());
         if self.transport.poll_write_ready(&mut task)?.is_ready() {
             context.again.push(self.id);
         }

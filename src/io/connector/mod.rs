@@ -1,33 +1,37 @@
-//! The connects of one worker. Each is a task of the worker's runtime, from the host name to the server's response; the
+//! The connects of one worker. Each is a task of the process's [`Runtime`], from the host name to the server's response; the
 //! socket then goes to the worker as a connection like any other.
 //!
 //! ```text
-//!   Command::Connect ─► task: resolver ─► dial (addresses) ─► secure (TLS) ─► handshake (request, response) ─► Ended
+//!   Command::Connect ─► task: resolver ─► dial (addresses) ─► secure (TLS) ─► handshake (request, response) ─► Inbox
 //!                                                                                 Worker::conclude_connects ◄─┘
 //! ```
 
 mod dial;
 mod handshake;
 mod resolver;
+mod runtime;
 mod secure;
 mod system_error;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context as TaskContext, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::runtime::Runtime;
 use self::secure::Stream;
+use self::system_error::system_code;
 pub(crate) use self::system_error::{exhaustion, is_exhaustion};
 use super::transport::Transport;
 use crate::bridge::connect::ConnectOrder;
 use crate::bridge::id::ClientId;
 use crate::bridge::ledger::Ledger;
+use crate::bridge::queue::Downlink;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
@@ -58,24 +62,54 @@ pub(crate) struct Granted {
 }
 
 /// The connects that are under way. Dropped, it ends them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Connector {
-    tasks: JoinSet<Result<Granted, ConnectFailure>>,
-    /// Whose task is which.
-    clients: HashMap<Id, ClientId>,
     handles: HashMap<ClientId, AbortHandle>,
     ended: VecDeque<Ended>,
+    shared: Arc<Shared>,
+}
+
+/// What a worker shares with the tasks of its connects.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Connects that have ended, among them some that were given up before.
+    inbox: Mutex<Vec<Ended>>,
+    /// Whether there are any. Spares each pass the lock.
+    has_mail: AtomicBool,
+    /// Wakes the worker.
+    downlink: Arc<Downlink>,
     /// Milliseconds, since the worker started, in which nobody watched.
-    missed: Arc<AtomicU64>,
+    missed: AtomicU64,
+    /// Passes that the worker has started.
+    passes: AtomicU64,
 }
 
 impl Connector {
-    /// Begins a connect. Must be called inside the runtime.
+    /// No connects yet, of the worker that `downlink` leads to.
+    #[must_use]
+    pub(crate) fn new(downlink: Arc<Downlink>) -> Self {
+        let shared = Shared { downlink, ..Shared::default() };
+        Self { handles: HashMap::new(), ended: VecDeque::new(), shared: Arc::new(shared) }
+    }
+
+    /// Starts a connect.
     pub(crate) fn start(&mut self, order: ConnectOrder) {
         let client = order.client;
-        let handle = self.tasks.spawn(connect(order, Arc::clone(&self.missed)));
-        self.clients.insert(handle.id(), client);
-        self.handles.insert(client, handle);
+        let shared = Arc::clone(&self.shared);
+        let report = Report { client, outcome: None, shared: Arc::clone(&self.shared) };
+        let task = async move { report.conclude(connect(order, shared).await) };
+        match Runtime::shared().spawn(task) {
+            Ok(handle) => drop(self.handles.insert(client, handle)),
+            Err(error) => {
+                let cause = match is_exhaustion(&error) {
+                    true => ConnectCause::OutOfDescriptors,
+                    false => ConnectCause::Failed,
+                };
+                let failure = ConnectFailure::new(cause, error.to_string());
+                let outcome = Err(ConnectFailure { system: system_code(&error), ..failure });
+                self.ended.push_back(Ended { client, outcome });
+            }
+        }
     }
 
     /// Whether none is under way.
@@ -83,10 +117,13 @@ impl Connector {
         self.handles.is_empty()
     }
 
-    /// Nobody has watched for so long by now, in which no server was late.
-    pub(crate) fn put_off(&self, missed: Duration) {
-        // Relaxed: a number that the same thread reads.
-        self.missed.store(u64::try_from(missed.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// The worker starts a pass, and nobody has watched for so long by now, in which no server was late.
+    pub(crate) fn note_pass(&self, missed: Duration) {
+        let missed = u64::try_from(missed.as_millis()).unwrap_or(u64::MAX);
+        self.shared.missed.store(missed, Ordering::Relaxed);
+        // Release: whoever learns of this pass knows what it has found missing. Nobody else writes.
+        let passes = self.shared.passes.load(Ordering::Relaxed);
+        self.shared.passes.store(passes.wrapping_add(1), Ordering::Release);
     }
 
     /// Gives one up. Its end is not told.
@@ -97,73 +134,101 @@ impl Connector {
         self.ended.retain(|ended| ended.client != client);
     }
 
-    /// Looks which have ended, and asks for `task` to be woken when the next one has. Returns whether there are any to be
-    /// taken.
-    pub(crate) fn poll(&mut self, task: &mut TaskContext<'_>) -> bool {
-        while let Poll::Ready(Some(result)) = self.tasks.poll_join_next_with_id(task) {
-            let (id, outcome) = match result {
-                Ok((id, outcome)) => (id, outcome),
-                // Cancelled; or a panic, of which the runtime has told already.
-                Err(error) => {
-                    (error.id(), Err(ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows")))
-                }
-            };
-            let Some(client) = self.clients.remove(&id) else { continue };
-            // Otherwise it was cancelled.
-            if self.handles.remove(&client).is_some() {
-                self.ended.push_back(Ended { client, outcome });
-            }
-        }
-        !self.ended.is_empty()
-    }
-
     /// Whether none is under way, nor has ended without having been taken.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
-        self.tasks.is_empty() && self.ended.is_empty()
+        self.handles.is_empty() && self.ended.is_empty()
     }
 
     /// The next one that has ended.
     pub(crate) fn take(&mut self) -> Option<Ended> {
+        if self.shared.has_mail.load(Ordering::Acquire) {
+            self.shared.has_mail.store(false, Ordering::Relaxed);
+            let ended = std::mem::take(&mut *self.shared.inbox());
+            // The others were given up.
+            self.ended.extend(ended.into_iter().filter(|it| self.handles.remove(&it.client).is_some()));
+        }
         self.ended.pop_front()
     }
 }
 
+impl Drop for Connector {
+    fn drop(&mut self) {
+        self.handles.values().for_each(AbortHandle::abort);
+    }
+}
+
+impl Shared {
+    fn inbox(&self) -> MutexGuard<'_, Vec<Ended>> {
+        // Whole after every statement: nobody panics in between.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells the worker at the end of a task what came of it, however it ends.
+struct Report {
+    client: ClientId,
+    outcome: Option<Result<Granted, ConnectFailure>>,
+    shared: Arc<Shared>,
+}
+
+impl Report {
+    fn conclude(mut self, outcome: Result<Granted, ConnectFailure>) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        // Otherwise it was given up; or it has panicked, of which the runtime has told.
+        let bug = || Err(ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows"));
+        let outcome = self.outcome.take().unwrap_or_else(bug);
+        self.shared.inbox().push(Ended { client: self.client, outcome });
+        self.shared.has_mail.store(true, Ordering::Release);
+        self.shared.downlink.wake();
+    }
+}
+
 /// One connect, from the host name to the server's response.
-async fn connect(order: ConnectOrder, missed: Arc<AtomicU64>) -> Result<Granted, ConnectFailure> {
+async fn connect(order: ConnectOrder, worker: Arc<Shared>) -> Result<Granted, ConnectFailure> {
     let ConnectOrder { client: _, host, port, tls, handshake, timeout, rules, ledger } = order;
-    let deadline = Deadline::after(timeout, missed);
+    let deadline = Deadline::after(timeout, worker);
     let addresses = deadline.within("resolving the host name", dial::resolve(&host, port)).await?;
     let stream = deadline.within("connecting", dial::dial(addresses)).await?;
-    let mut transport = Transport::from_tcp(stream, None);
+    let mut transport = Transport::dialled(stream);
     if let Some(tls) = tls {
         deadline.within("shaking hands for TLS", secure::secure(&mut transport, tls)).await?;
     }
     let mut stream = Stream(&mut transport);
     let answer = handshake::shake_hands(&mut stream, &handshake);
     let (grant, early) = deadline.within("waiting for the response", answer).await?;
+    let transport = transport.leave_runtime();
+    let transport =
+        transport.map_err(|error| ConnectFailure::new(ConnectCause::Failed, error.to_string()))?;
     Ok(Granted { transport, grant, early, rules, ledger })
 }
 
 /// Until when a connect has to have come to its end.
 struct Deadline {
-    /// If everything since the connect began is watched; `None` for a connect that may take for ever.
+    /// If everything since the connect started is watched; `None` for a connect that may take for ever.
     at: Option<Instant>,
-    /// What was not watched when the connect began, and what is not by now, in milliseconds.
-    missed: (u64, Arc<AtomicU64>),
+    /// What was not watched when the connect started, in milliseconds.
+    missed_before: u64,
+    /// Knows what is not watched by now.
+    worker: Arc<Shared>,
 }
 
 impl Deadline {
-    fn after(timeout: Option<Duration>, missed: Arc<AtomicU64>) -> Self {
+    fn after(timeout: Option<Duration>, worker: Arc<Shared>) -> Self {
         // A sleep knows the moment without a look at the clock here.
         let at = timeout.map(|timeout| tokio::time::sleep(timeout).deadline());
-        Self { at, missed: (missed.load(Ordering::Relaxed), missed) }
+        Self { at, missed_before: worker.missed.load(Ordering::Relaxed), worker }
     }
 
-    /// Time since the connect began that was not watched.
+    /// Time since the connect started that was not watched.
     fn missed(&self) -> Duration {
-        let (before, now) = (self.missed.0, self.missed.1.load(Ordering::Relaxed));
-        Duration::from_millis(now.saturating_sub(before))
+        let now = self.worker.missed.load(Ordering::Relaxed);
+        Duration::from_millis(now.saturating_sub(self.missed_before))
     }
 
     /// One step of a connect, in time.
@@ -174,26 +239,37 @@ impl Deadline {
     ) -> Result<T, ConnectFailure> {
         let Some(at) = self.at else { return act.await };
         let mut act = pin!(act);
-        loop {
+        'watched: loop {
             let missed = self.missed();
             if let Ok(result) = timeout_at(at + missed, act.as_mut()).await {
                 return result;
             }
             // What came in time may wait in the kernel, because nobody has looked since. Meanwhile the worker notices how
-            // long that was.
-            if let Ok(result) = timeout(LAST_LOOK, act.as_mut()).await {
-                return result;
+            // long that was, if it has started a pass since: two, because one may have been under way.
+            let passes = self.worker.passes.load(Ordering::Acquire);
+            for _ in 0..MAX_LOOKS {
+                self.worker.downlink.wake();
+                if let Ok(result) = timeout(LAST_LOOK, act.as_mut()).await {
+                    return result;
+                }
+                let is_sure = self.worker.passes.load(Ordering::Acquire).wrapping_sub(passes) >= 2;
+                if self.missed() != missed {
+                    continue 'watched;
+                }
+                if is_sure {
+                    break;
+                }
             }
-            if self.missed() == missed {
-                let detail = format!("connectTimeout is up while {step}");
-                return Err(ConnectFailure::new(ConnectCause::TimedOut, detail));
-            }
+            let detail = format!("connectTimeout is up while {step}");
+            return Err(ConnectFailure::new(ConnectCause::TimedOut, detail));
         }
     }
 }
 
 /// How long the runtime looks at the sockets before a connect has failed.
 const LAST_LOOK: Duration = Duration::from_millis(50);
+/// How often it does so at most, for a worker that makes no progress.
+const MAX_LOOKS: usize = 20;
 
 #[cfg(test)]
 mod tests {
@@ -204,13 +280,15 @@ mod tests {
     fn outcome(act: Option<Duration>, lapse: Duration) -> Result<u8, ConnectCause> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            let connector = Connector::default();
+            let connector = Connector::new(Arc::default());
             let earlier = Duration::from_secs(1_000);
-            connector.put_off(earlier);
-            let deadline = Deadline::after(Some(Duration::from_millis(100)), Arc::clone(&connector.missed));
+            connector.note_pass(earlier);
+            let deadline = Deadline::after(Some(Duration::from_millis(100)), Arc::clone(&connector.shared));
             tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                connector.put_off(earlier + lapse);
+                loop {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    connector.note_pass(earlier + lapse);
+                }
             });
             let act = async {
                 match act {

@@ -1,7 +1,7 @@
 //! Takes connections in: from listening sockets, and from others who accepted them.
 
+use std::io;
 use std::net::SocketAddr;
-use std::task::Poll;
 use std::time::Duration;
 
 use super::Worker;
@@ -18,15 +18,16 @@ impl Worker {
         for _ in 0..ACCEPTS_PER_PASS {
             let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
             let app = listener.app;
-            match listener.poll_accept() {
-                Poll::Pending => return,
-                Poll::Ready(Ok(accepted)) => {
+            match listener.accept() {
+                Ok(accepted) => {
                     self.keep_reserve(&accepted, id);
                     self.place(accepted, app);
                 }
-                Poll::Ready(Err(error)) if concerns_one_peer(&error) => {}
-                Poll::Ready(Err(error)) if self.make_room_for(&error, id) => {}
-                Poll::Ready(Err(error)) => {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if concerns_one_peer(&error) => {}
+                Err(error) if self.make_room_for(&error, id) => {}
+                Err(error) => {
                     // Out of descriptors, mostly. Trying again at once would spin until somebody closes one.
                     if AcceptPause::fail(&mut self.accept_pause, self.context.now) {
                         tracing::error!(worker = self.id.0, %error, "accepting connections pauses");
@@ -55,30 +56,39 @@ impl Worker {
         }
     }
 
-    /// Begins to serve a connection.
-    pub(super) fn enter(&mut self, transport: Transport, app: AppId, address: Option<SocketAddr>) {
-        let (ready, context) = (&self.ready, &self.context);
+    /// Starts to serve a connection.
+    pub(super) fn enter(&mut self, mut transport: Transport, app: AppId, address: Option<SocketAddr>) {
+        let (selector, context) = (&self.selector, &self.context);
         let setup = self.setups.get(&app.app);
         if let Some(setup) = setup {
             transport.watch(&setup.tcp);
         }
         let config = ConnectionConfig::new(&transport, address, setup);
         let connection = self.registry.insert(|id| {
-            let token = Token::Connection { slot: id.slot, generation: id.generation };
-            Connection::new(id, app, transport, config, ready.waker(token), context)
+            transport.register(selector.registry(), Token::Connection(id.slot))?;
+            Ok(Connection::new(id, app, transport, config, context))
         });
+        let connection = match connection {
+            Ok(connection) => connection,
+            Err(error) => return self.note_refusal(&error),
+        };
         connection.handle_accepted(&mut self.context);
         let id = connection.id();
         self.population += 1;
         self.report_population();
-        // The request often is there already.
         self.serve(id.slot, id.generation);
+    }
+
+    /// A connection could not be taken over, for want of memory or of something to watch it with: so it is with the next ones.
+    fn note_refusal(&mut self, error: &io::Error) {
+        if AcceptPause::fail(&mut self.accept_pause, self.context.now) {
+            tracing::error!(worker = self.id.0, %error, "a connection could not be taken over");
+        }
     }
 
     pub(super) fn listen(&mut self, order: ListenOrder) {
         let id = order.listener;
-        let waker = self.ready.waker(Token::Listener(id));
-        match Listener::new(order, waker) {
+        match Listener::new(order, self.selector.registry()) {
             Ok(listener) => {
                 self.listeners.push(listener);
                 self.accept(id);
@@ -89,19 +99,14 @@ impl Worker {
         }
     }
 
-    /// Begins to serve a connection that was accepted elsewhere.
+    /// Starts to serve a connection that was accepted elsewhere.
     pub(super) fn adopt(&mut self, adoption: Adoption) {
         let Adoption { socket, app, address, done } = adoption;
         // Otherwise it was on its way when the app was closed or had shut down, and nobody else will close it.
         if !self.has_ended(app) {
             match Transport::adopt(socket, address) {
                 Ok(transport) => self.enter(transport, app, address),
-                // For want of memory, or of something to watch it with: so it is with the next ones.
-                Err(error) => {
-                    if AcceptPause::fail(&mut self.accept_pause, self.context.now) {
-                        tracing::error!(worker = self.id.0, %error, "a connection could not be taken over");
-                    }
-                }
+                Err(error) => self.note_refusal(&error),
             }
         }
         if let Some(done) = done {

@@ -36,7 +36,7 @@ impl Worker {
             }
             Command::Listen(order) => self.listen(*order),
             Command::StopListening { listener, done } => {
-                self.listeners.retain(|known| known.id != listener);
+                drop(self.take_listeners(|known| known.id == listener));
                 done.release();
             }
             Command::StopAccepting { app, done } => self.stop_accepting(app, &done),
@@ -160,7 +160,7 @@ impl Worker {
 
     fn close_app(&mut self, app: AppId) {
         self.note_ended(app);
-        self.listeners.retain(|listener| !app.covers(listener.app));
+        drop(self.take_listeners(|listener| app.covers(listener.app)));
         for (slot, generation) in self.connections_of(app) {
             self.force(slot, generation, Connection::handle_app_closed);
         }

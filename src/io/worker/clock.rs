@@ -1,17 +1,12 @@
 //! The time of a worker. This is the one file of the engine that looks at a clock; everything else is told what time it is.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::Context as TaskContext;
 use std::time::{Duration, Instant, SystemTime};
-
-use tokio::time::Sleep;
 
 use crate::io::watch::WatchedClock;
 use crate::protocol::http::date::DateCache;
 use crate::protocol::time::Timestamp;
 
-/// What time it is, and the alarm that wakes the worker for what is due.
+/// What time it is, and how long it is until something is due.
 #[derive(Debug)]
 pub(super) struct Clock {
     /// When the worker started: moment 0 of its timestamps.
@@ -19,13 +14,12 @@ pub(super) struct Clock {
     watched: WatchedClock,
     /// The date, made once a second.
     date: DateCache,
-    sleep: Pin<Box<Sleep>>,
-    /// What `sleep` is set to, as the time since `started`.
-    alarm: Option<Duration>,
+    /// What the system's clock said at the end of the last pass, as the time since `started`.
+    ended: Duration,
 }
 
 impl Clock {
-    /// A clock that starts now. Must be called inside the worker's runtime.
+    /// A clock that starts now.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
     pub(super) fn start() -> Self {
@@ -33,23 +27,23 @@ impl Clock {
             started: Instant::now(),
             watched: WatchedClock::default(),
             date: DateCache::new(0),
-            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
-            alarm: None,
+            ended: Duration::ZERO,
         }
     }
 
-    /// A pass begins. Returns its moment, and for how long before it nothing was watched; 0 in the rule.
+    /// A pass starts. Returns its moment, and for how long before it nothing was watched; 0 in the rule.
     pub(super) fn begin_pass(&mut self) -> (Timestamp, Duration) {
         let missed = self.watched.missed();
         let now = self.watched.begin_pass(self.started.elapsed());
         (now, self.watched.missed() - missed)
     }
 
-    /// The pass is over, and `next` says when the next one begins at the latest. Returns for how long of it nothing was
+    /// The pass is over, and `next` says when the next one starts at the latest. Returns for how long of it nothing was
     /// watched; 0 in the rule.
     pub(super) fn end_pass(&mut self, next: Option<Timestamp>) -> Duration {
         let missed = self.watched.missed();
-        self.watched.end_pass(self.started.elapsed(), next);
+        self.ended = self.started.elapsed();
+        self.watched.end_pass(self.ended, next);
         self.watched.missed() - missed
     }
 
@@ -66,18 +60,9 @@ impl Clock {
         *self.date.text(since.map_or(0, |since| since.as_secs()))
     }
 
-    /// Sets the alarm to `next`, unless it is set to an earlier moment. Returns whether that has passed already.
-    pub(super) fn set_alarm(&mut self, next: Option<Timestamp>, task: &mut TaskContext<'_>) -> bool {
-        let Some(next) = next else { return false };
-        let moment = self.watched.system(next);
-        if self.alarm.is_none_or(|alarm| moment < alarm) {
-            self.alarm = Some(moment);
-            self.sleep.as_mut().reset((self.started + moment).into());
-        }
-        let passed = self.sleep.as_mut().poll(task).is_ready();
-        if passed {
-            self.alarm = None;
-        }
-        passed
+    /// How long it is from the end of the last pass until `moment`.
+    #[must_use]
+    pub(super) fn until(&self, moment: Timestamp) -> Duration {
+        self.watched.system(moment).saturating_sub(self.ended)
     }
 }

@@ -1,11 +1,15 @@
-//! One I/O thread. A single task drives every socket of the worker, pass by pass:
+//! One I/O thread: waits for its sockets, and drives them pass by pass.
 //!
 //! ```text
-//!   commands from Node's thread ─► sockets that are ready ─► timers that are due ─► flush ─► events to Node's thread
+//!      ┌── look: which sockets are ready? waits for the first one, a command or a deadline ◄──────────────────────────┐
+//!      ▼                                                                                                              │
+//!   commands from Node's thread ─► sockets that are ready ─► timers that are due ─► flush ─► events to Node's thread ──┘
 //! ```
 //!
 //! All output that one pass produced for a socket leaves in one write, and all events of a pass cross the border in
-//! one batch.
+//! one batch. The list of ready sockets belongs to the worker, and so do those that were not read until they were empty
+//! (`Context::again`, `Context::starved`): nothing of a pass hangs on the thread that runs it
+//! (docs/decisions/0017-sockets-without-a-runtime.md).
 //!
 //! - `clock`: the only file that looks at one.
 //! - `accept`: new connections; `room`: who gives way to them; `client`: connections to servers.
@@ -23,11 +27,9 @@ mod room;
 mod shutdown;
 
 use std::collections::HashMap;
-use std::future::Future;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use self::clock::Clock;
@@ -44,7 +46,7 @@ use crate::io::endings::Endings;
 use crate::io::listener::Listener;
 use crate::io::peak::Peak;
 use crate::io::peers::Peers;
-use crate::io::ready::{Ready, Token};
+use crate::io::ready::{Readiness, Selector, Token};
 use crate::io::registry::Registry;
 use crate::io::relief::Relief;
 use crate::io::reserve::Reserve;
@@ -55,7 +57,7 @@ use crate::io::topics::Subscriber;
 use crate::io::watch::LONGEST_NAP;
 use crate::protocol::time::Timestamp;
 
-/// The task of one I/O thread. Ends when it is told to [`Command::Stop`](crate::bridge::command::Command::Stop).
+/// All that one I/O thread has. Ends when it is told to [`Command::Stop`](crate::bridge::command::Command::Stop).
 pub(crate) struct Worker {
     id: WorkerId,
     uplink: Arc<Uplink>,
@@ -77,9 +79,9 @@ pub(crate) struct Worker {
     context: Context,
     /// Every read goes here first; a connection keeps bytes only while something is incomplete.
     scratch: Vec<u8>,
-    ready: Arc<Ready>,
-    /// The list taken from `ready`, kept for its capacity.
-    tokens: Vec<Token>,
+    selector: Selector,
+    /// What the selector has told, and this pass or the next one acts on.
+    ready: Vec<(Token, Readiness)>,
     /// Subscribers of the topic being published to, kept for its capacity.
     recipients: Vec<Subscriber>,
     /// Connections that still serve their peers.
@@ -109,37 +111,11 @@ pub(crate) struct Worker {
     stopped: bool,
 }
 
-impl Future for Worker {
-    /// A generation of connections that no connection of the worker has had.
-    type Output = u32;
-
-    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<u32> {
-        let worker = &mut *self;
-        worker.downlink.rise();
-        worker.ready.register(task.waker());
-        worker.pass();
-        if worker.stopped {
-            worker.leave_peak();
-            return Poll::Ready(worker.registry.next_generation());
-        }
-        let has_connected = worker.connector.poll(task);
-        // Starved connections are served at the start of a pass; if Node's thread caught up during this one, nobody wakes
-        // the worker for them.
-        let is_fed = worker.context.choked || worker.context.starved.is_empty();
-        let more = has_connected || !is_fed || !worker.context.again.is_empty() || !worker.ready.is_empty();
-        let next = if more { Some(worker.context.now) } else { worker.next_pass() };
-        let lapse = worker.clock.end_pass(next);
-        worker.note_missed(lapse);
-        if more || !worker.downlink.sleep(task.waker()) || worker.clock.set_alarm(next, task) {
-            // Back of the queue, behind the runtime's look at the sockets.
-            task.waker().wake_by_ref();
-        }
-        Poll::Pending
-    }
-}
-
 impl Worker {
-    /// A worker with nothing to do, whose connections have no generation before `first`. Must be called inside its runtime.
+    /// A worker with nothing to do, whose connections have no generation before `first`.
+    ///
+    /// # Errors
+    /// The system has no more descriptors to give.
     pub(crate) fn new(
         id: WorkerId,
         first: u32,
@@ -148,24 +124,24 @@ impl Worker {
         peers: Arc<Peers>,
         event_interest: Arc<EventInterest>,
         give_memory_back: fn(),
-    ) -> Self {
-        Self {
+    ) -> io::Result<Self> {
+        Ok(Self {
             id,
             uplink,
+            connector: Connector::new(Arc::clone(&downlink)),
             downlink,
             peers,
             event_interest,
             registry: Registry::new(id, first),
             listeners: Vec::new(),
-            connector: Connector::default(),
             ended: HashMap::new(),
             setups: HashMap::new(),
             shutdowns: WorkerShutdowns::default(),
             endings: Endings::default(),
             context: Context::default(),
             scratch: vec![0; SCRATCH],
-            ready: Arc::new(Ready::default()),
-            tokens: Vec::new(),
+            selector: Selector::new()?,
+            ready: Vec::new(),
             recipients: Vec::new(),
             population: 0,
             reported: 0,
@@ -182,10 +158,48 @@ impl Worker {
             peak: Peak::default(),
             give_memory_back,
             stopped: false,
-        }
+        })
     }
 
-    fn pass(&mut self) {
+    /// Goes on until it is told to stop. Returns a generation of connections that no connection of the worker has had.
+    ///
+    /// # Errors
+    /// The system does not tell any more which sockets are ready.
+    pub(crate) fn run(mut self) -> io::Result<u32> {
+        let mut patience = Some(Duration::ZERO);
+        while !self.stopped {
+            self.look(patience)?;
+            patience = self.pass();
+        }
+        self.leave_peak();
+        Ok(self.registry.next_generation())
+    }
+
+    /// Waits until a socket is ready or there is a command, for at most `patience` (`None`: for ever).
+    fn look(&mut self, patience: Option<Duration>) -> io::Result<()> {
+        let result = self.selector.select(patience, &mut self.ready);
+        self.downlink.rise();
+        result
+    }
+
+    /// One pass. Returns how long [`Self::look`] may wait before the next one (`None`: for ever).
+    fn pass(&mut self) -> Option<Duration> {
+        self.serve_all();
+        // Starved connections are served at the start of a pass; if Node's thread caught up during this one, nobody wakes
+        // the worker for them.
+        let is_fed = self.context.choked || self.context.starved.is_empty();
+        let more = !is_fed || !self.context.again.is_empty() || self.stopped;
+        let next = if more { Some(self.context.now) } else { self.next_pass() };
+        let lapse = self.clock.end_pass(next);
+        self.note_missed(lapse);
+        if more || !self.downlink.sleep(self.selector.waker()) {
+            // All the same, the sockets are looked at between two passes, always.
+            return Some(Duration::ZERO);
+        }
+        next.map(|next| self.clock.until(next))
+    }
+
+    fn serve_all(&mut self) {
         self.look_at_the_clock();
         let again = std::mem::take(&mut self.context.again);
         self.take_commands();
@@ -224,6 +238,7 @@ impl Worker {
         let (now, lapse) = self.clock.begin_pass();
         self.context.now = now;
         self.note_missed(lapse);
+        self.connector.note_pass(self.clock.missed());
         self.context.date = self.clock.date();
     }
 
@@ -240,22 +255,28 @@ impl Worker {
             self.take_urgent_commands();
             self.serve(id.slot, id.generation);
         }
-        let mut tokens = std::mem::take(&mut self.tokens);
-        self.ready.take(&mut tokens);
-        for token in tokens.drain(..) {
+        let mut ready = std::mem::take(&mut self.ready);
+        for (token, news) in ready.drain(..) {
             self.take_urgent_commands();
             match token {
-                Token::Connection { slot, generation } => self.serve(slot, generation),
+                Token::Connection(slot) => {
+                    let Some((slot, generation)) = self.registry.key(slot) else { continue };
+                    if let Some(connection) = self.registry.get(slot, generation) {
+                        connection.note_readiness(news);
+                    }
+                    self.serve(slot, generation);
+                }
                 Token::Listener(listener) => self.accept(listener),
             }
         }
-        self.tokens = tokens;
+        // For its capacity.
+        self.ready = ready;
     }
 
     fn serve(&mut self, slot: u32, generation: u32) {
         self.with(slot, generation, |connection, context, scratch| connection.handle_ready(context, scratch));
         if self.context.events.weight() >= HAND_OVER {
-            // Node's thread can begin while the rest is read.
+            // Node's thread starts on them while the rest is read.
             self.uplink.push(&mut self.context.events);
             self.context.choked = self.uplink.is_choked();
         }
@@ -289,6 +310,7 @@ impl Worker {
 
     fn remove(&mut self, slot: u32, generation: u32) {
         let Some(mut connection) = self.registry.remove(slot, generation) else { return };
+        connection.deregister(self.selector.registry());
         self.shutdowns.note_gone(connection.app());
         self.endings.note_gone(connection.app().app);
         if let Some(memberships) = connection.handle_gone(&self.context) {
@@ -359,13 +381,19 @@ impl Worker {
         if lapse.is_zero() {
             return;
         }
-        self.connector.put_off(self.clock.missed());
         let milliseconds = u64::try_from(lapse.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(
             worker = self.id.0,
             milliseconds,
             "nothing was watched for a while; deadlines are put off"
         );
+    }
+
+    /// Those of the listening sockets that `are_meant`, which this worker listens on no more.
+    fn take_listeners(&mut self, are_meant: impl Fn(&Listener) -> bool) -> Vec<Listener> {
+        let mut taken: Vec<_> = self.listeners.extract_if(.., |listener| are_meant(listener)).collect();
+        taken.iter_mut().for_each(|listener| listener.deregister(self.selector.registry()));
+        taken
     }
 
     fn report_population(&mut self) {

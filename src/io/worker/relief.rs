@@ -33,7 +33,7 @@ impl Worker {
     }
 
     /// Ends some of the readers that `may_go` until `bytes` are free: first those from whom the kernel has not taken anything
-    /// for the longest time, of several the one for whom most waits.
+    /// for the longest time, of several the one with the largest backlog.
     fn end_slowest(&mut self, app: u32, bytes: u64, may_go: impl Fn(&Connection) -> bool) {
         if bytes == 0 {
             return;

@@ -19,12 +19,12 @@ impl Worker {
     pub(super) fn relieve_crowds(&mut self) {
         while let Some(app) = self.context.crowded.pop() {
             let tls = self.setups.get(&app.app).and_then(|setup| setup.tls.as_ref());
-            let Some((excess, most)) = tls.map(|tls| (tls.excess(self.id.index()), tls.share())) else {
+            let Some((excess, max)) = tls.map(|tls| (tls.excess(self.id.index()), tls.share())) else {
                 continue;
             };
             if excess > 0 {
                 let candidates = self.candidates(|it| it.app().app == app.app && it.is_handshaking());
-                let count = excess + if most >= WORTH_A_BATCH { at_a_time(most) } else { 0 };
+                let count = excess + if max >= WORTH_A_BATCH { at_a_time(max) } else { 0 };
                 self.dismiss(candidates, count, Connection::abandon_handshake);
             }
         }

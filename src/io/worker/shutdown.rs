@@ -12,15 +12,12 @@ use crate::bridge::id::AppId;
 use crate::bridge::latch::Latch;
 use crate::io::connection::Connection;
 use crate::io::context::Context;
-use crate::io::listener::Listener;
 
 impl Worker {
     /// `Command::StopAccepting`. A client that waits to be accepted is connected, as far as it knows: closing the socket
     /// over it would reset it.
     pub(super) fn stop_accepting(&mut self, app: AppId, done: &Latch) {
-        let is_ending = |listener: &mut Listener| app.covers(listener.app);
-        let ending: Vec<Listener> = self.listeners.extract_if(.., is_ending).collect();
-        for mut listener in ending {
+        for mut listener in self.take_listeners(|listener| app.covers(listener.app)) {
             for accepted in listener.accept_waiting() {
                 self.place(accepted, listener.app);
             }
