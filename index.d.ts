@@ -155,6 +155,12 @@ export interface CloseInfo {
   readonly wasClean: boolean;
 }
 
+/** What goes with the code and reason of a close. */
+export interface WebSocketCloseInfo extends CloseInfo {
+  /** The `message` of the event, as a string. Never empty. */
+  readonly reason: string;
+}
+
 // ------------------------------------------------------------------------------------------------------------- App
 
 /** Options of {@link App}. A key given as `undefined` means its default. */
@@ -579,7 +585,7 @@ export interface DiagnosticsMessages {
   /** A WebSocket opens; before its `open` handler. */
   'ferrows:websocket:open': { ws: WebSocket<unknown> };
   /** A WebSocket is closed; before its `close` handler. */
-  'ferrows:websocket:close': { ws: WebSocket<unknown>; code: number; reason: string; info: CloseInfo };
+  'ferrows:websocket:close': { ws: WebSocket<unknown>; code: number; reason: string; info: WebSocketCloseInfo };
   /** A message was dropped; before the `dropped` handler, whose arguments these are. `message` is to be copied if kept. */
   'ferrows:websocket:dropped': { ws: WebSocket<unknown>; message: ArrayBuffer; isBinary: boolean; unreported: number };
   /** A response is aborted; before its handlers. */
@@ -1498,9 +1504,9 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
   /**
    * The WebSocket closed. Last event of a connection, exactly one for each `open`. `code` and `message` are the peer's
    * or those given to `end`; where they said nothing, `code` is 1005, 1006 or 0 and `message` names the cause. It is
-   * UTF-8 and never empty.
+   * UTF-8 and never empty; `info.reason` is the same as a string.
    */
-  close?: (ws: OpenWebSocket<UserData>, code: number, message: ArrayBuffer, info: CloseInfo) => unknown;
+  close?: (ws: OpenWebSocket<UserData>, code: number, message: ArrayBuffer, info: WebSocketCloseInfo) => unknown;
   /** A ping arrived; it is answered already. */
   ping?: (ws: OpenWebSocket<UserData>, message: ArrayBuffer) => unknown;
   /** A pong arrived. */

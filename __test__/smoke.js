@@ -107,7 +107,7 @@ async function speakWebSocket(origin, { closes }) {
   }
   client.close(4000, 'done');
   assert.deepEqual(await closes.take(),
-    { code: 4000, message: 'done', cause: 'CLOSED_BY_PEER', initiator: 'peer', wasClean: true });
+    { code: 4000, message: 'done', reason: 'done', cause: 'CLOSED_BY_PEER', initiator: 'peer', wasClean: true });
 
   const vanishing = new WebSocket(`ws://${origin}/ws`);
   await once(vanishing, 'open');

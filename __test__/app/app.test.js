@@ -572,7 +572,7 @@ describe('close', () => {
     const closed = once(client, 'close');
     await opened.take();
     app.close();
-    const info = { cause: 'CLOSED_BY_APP_CLOSE', initiator: 'local', wasClean: false };
+    const info = { cause: 'CLOSED_BY_APP_CLOSE', initiator: 'local', wasClean: false, reason: 'Application called app.close()' };
     expect(calls).toEqual([[1006, 'Application called app.close()', info]]);
     expect((await closed)[0]).toBe(1001);
     expect(calls).toHaveLength(1);

@@ -119,8 +119,8 @@ describe('the snippets', () => {
   }
 
   test('of the beginning tells code, reason and info', async () => {
-    const info = { cause: 'CLOSED_BY_PEER', initiator: 'peer', wasClean: true };
-    expect(await run('Why did this connection end?')).toEqual([1000, 'that was all', info]);
+    const info = { cause: 'CLOSED_BY_PEER', initiator: 'peer', wasClean: true, reason: 'that was all' };
+    expect(await run('Why did this connection end?')).toEqual([1000, info]);
   });
 
   test('for the log writes a line in which every value is one', async () => {

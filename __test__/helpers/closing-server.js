@@ -37,7 +37,7 @@ class ClosingServer {
 
 /** What a close handler is told. */
 function closed(code, reason, cause, initiator, wasClean) {
-  return { code, reason, info: { cause, initiator, wasClean } };
+  return { code, reason, info: { cause, initiator, wasClean, reason } };
 }
 
 /** Once this returns every event has been delivered that was on its way before: the server has one thread. */

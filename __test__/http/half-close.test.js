@@ -81,10 +81,11 @@ test('HTTP: a FIN aborts the response that is not given yet, and the connection 
   ]);
 });
 
+const REASON = 'Received TCP FIN before WebSocket close frame';
 const FIN_WITHOUT_CLOSE = {
   code: 1006,
-  reason: 'Received TCP FIN before WebSocket close frame',
-  info: { cause: 'ERR_FIN_WITHOUT_CLOSE', initiator: 'transport', wasClean: false },
+  reason: REASON,
+  info: { cause: 'ERR_FIN_WITHOUT_CLOSE', initiator: 'transport', wasClean: false, reason: REASON },
 };
 
 /** Opens a WebSocket to the echo route, with a socket that does not answer a FIN by itself. */

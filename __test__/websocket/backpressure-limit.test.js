@@ -12,7 +12,8 @@ const [SENT, DROPPED] = [1, 2];
 const MEBIBYTE = 1024 * 1024;
 const SIZE = 64 * 1024;
 const REASON = 'Back-pressure limit exceeded: peer reads too slowly';
-const LIMITED = { code: 1006, reason: REASON, info: { cause: 'ERR_BACKPRESSURE_LIMIT', initiator: 'local', wasClean: false } };
+const INFO = { cause: 'ERR_BACKPRESSURE_LIMIT', initiator: 'local', wasClean: false, reason: REASON };
+const LIMITED = { code: 1006, reason: REASON, info: INFO };
 
 /** A message that names its number. */
 const numbered = (number, length = SIZE) => `${number}:`.padEnd(length, '.');

@@ -250,7 +250,7 @@ class UpgradeContext {
 function handleClose(reason) {
   const slot = registers[SLOT];
   const code = registers[CODE];
-  const info = infoOf(registers[CAUSE]);
+  const info = { ...infoOf(registers[CAUSE]), reason: reason === undefined ? '' : Buffer.from(reason).toString() };
   const left = [];
   // All of them first: a handler below may close another WebSocket.
   for (let count = registers[TOPICS_LEFT]; count > 0; count--) {
