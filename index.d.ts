@@ -404,6 +404,12 @@ export interface CacheOptions {
 /** A handler whose answers are kept. */
 export type CachedHandler = (res: CachedHttpResponse, req: HttpRequest) => unknown;
 
+/** The open WebSockets of an app, for `for … of`. */
+export interface OpenWebSockets extends Iterable<OpenWebSocket<any>> {
+  /** How many there are at this moment; counted at every look. */
+  readonly size: number;
+}
+
 /**
  * What {@link TemplatedApp.filter} calls: `count` is 1 when the connection opens, -1 when it is over. A handler that
  * declares `res` as {@link HttpResponse}, as for uWebSockets.js, fits too; but there is no response yet that it could write.
@@ -770,6 +776,9 @@ export interface TemplatedApp {
    * and for `ip`; `EMFILE`; `ENOTSUP` on Windows, where sockets have no descriptors.
    */
   adoptSocket(fd: number, ip?: RecognizedString): this;
+
+  /** The open WebSockets of this app, in no particular order; one that opens during a walk may be part of it. */
+  readonly webSockets: OpenWebSockets;
 
   /**
    * Sends one message to every WebSocket subscribed to exactly this topic. It is encoded once, whatever their number,

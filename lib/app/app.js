@@ -8,6 +8,7 @@ const { abi, KEY, native, readable } = require('../runtime/border.js');
 const { watchDrops } = require('../runtime/channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('../runtime/errors.js');
 const { checkNames } = require('../runtime/options.js');
+const { WebSocketList } = require('../websocket/websocket.js');
 const { FILE_OPTIONS, FileRoute } = require('../static/file-route.js');
 const { beginShutdown, close } = require('./closing.js');
 const { AppHandlers } = require('./handlers.js');
@@ -122,6 +123,7 @@ class TemplatedApp {
     if (arguments.length < 2) throw missingArguments(2);
     const { handlers, bits, settings } = readBehavior(behavior);
     handlers.isSecure = this.#isSecure;
+    handlers.owner = this.#handlers;
     const number = native.appWebSocket(app, readable(pattern), settings, bits);
     setTarget(this.#handlers, number, handlers, pattern);
     checkNames('a WebSocket route', behavior, BEHAVIOR_NAMES);
@@ -174,6 +176,11 @@ class TemplatedApp {
     native.appAdopt(appNumber(this), fd, readable(ip));
     this.#handlers.begin();
     return this;
+  }
+
+  get webSockets() {
+    appNumber(this);
+    return new WebSocketList(KEY, this.#handlers);
   }
 
   publish(topic, message, isBinary, compress) {

@@ -21,6 +21,7 @@ let createSocket;
 let openSocket;
 let behaviorOf;
 let noteClosed;
+let isOpen;
 
 class WebSocket {
   #handle = -1;
@@ -53,6 +54,7 @@ class WebSocket {
     };
     behaviorOf = (ws) => ws.#behavior;
     noteClosed = (ws) => { ws.#isClosing = false; };
+    isOpen = (ws) => ws.#handle >= 0 && !ws.#isClosing;
   }
 
   send(message, isBinary, compress) {
@@ -277,7 +279,32 @@ tellers[MESSAGE_DROPPED] = handleMessageDropped;
 tellers[SUBSCRIPTION] = handleSubscription;
 tellers[UPGRADED] = handleUpgraded;
 
+/** The open WebSockets of the app whose behaviors have this `owner`. */
+class WebSocketList {
+  #owner;
+
+  constructor(key, owner) {
+    if (key !== KEY) throw illegalConstructor();
+    this.#owner = owner;
+  }
+
+  get size() {
+    let size = 0;
+    for (const ws of this) size += ws === undefined ? 0 : 1;
+    return size;
+  }
+
+  * [Symbol.iterator]() {
+    // One that opens meanwhile may come, too.
+    for (let slot = 0; slot < sockets.length; slot++) {
+      const ws = sockets[slot];
+      if (ws !== undefined && behaviorOf(ws).owner === this.#owner && isOpen(ws)) yield ws;
+    }
+  }
+}
+
 module.exports = {
+  WebSocketList,
   createSocket,
   openSocket,
   behaviorOf,
