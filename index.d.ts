@@ -722,6 +722,15 @@ export interface TemplatedApp {
    */
   listen(options: ListenDescriptorOptions, callback: ListenCallback): this;
   /**
+   * Without a callback: resolves to the token once the app listens, and is rejected with the {@link ListenError}, or with
+   * what the other forms throw.
+   */
+  listen(port: number, options?: ListenOptions): Promise<ListenSocket>;
+  /** The same, on one address. */
+  listen(host: RecognizedString, port: number, options?: ListenOptions): Promise<ListenSocket>;
+  /** The same, on a socket that somebody else has bound. */
+  listen(options: ListenDescriptorOptions): Promise<ListenSocket>;
+  /**
    * Starts listening on a Unix socket. Only its owner may connect, unless `options` say otherwise. A socket that lies at
    * `path` already is replaced; any other file is left alone (`EADDRINUSE`). A failure is passed to the callback, not
    * thrown. Mind the order of arguments: the callback comes first.

@@ -32,6 +32,7 @@ const files = {
   'app/tcp-options.test.js': 'about the socket under TLS, with clients that are bare sockets',
   'safety/misuse.test.js': 'its clients speak to whichever port there is, without TLS',
   'project/bench-peers.test.js': 'about which files the bench runs; here, `ws` is redirected',
+  'app/listen-promise.test.js': 'about how apps listen, with clients that are bare sockets',
   'project/surface.test.js': 'about names, not about connections',
 };
 

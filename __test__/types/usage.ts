@@ -176,8 +176,11 @@ app.addChildAppDescriptor(descriptor).removeChildAppDescriptor(descriptor);
 app.addChildAppDescriptor(app);
 // @ts-expect-error a filter is a function
 app.filter(null);
-// @ts-expect-error listen needs a callback
-app.listen(9001);
+app.listen(9001).then(uWS.us_listen_socket_close, (error: uWS.ListenError) => error.code);
+app.listen('127.0.0.1', 9001, uWS.LIBUS_LISTEN_EXCLUSIVE_PORT).then((token: uWS.ListenSocket) => token);
+app.listen({ fd: 3 }).then(uWS.us_socket_local_port);
+// @ts-expect-error without a callback it returns no app
+app.listen(9001).get('/', null);
 // @ts-expect-error the callback of listen_unix comes first
 app.listen_unix('/run/ferrows.sock', listening);
 // @ts-expect-error a token is made by listen only

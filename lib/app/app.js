@@ -132,16 +132,9 @@ class TemplatedApp {
 
   listen(...args) {
     const app = appNumber(this);
-    if (args.length < 2) throw missingArguments(2);
-    const callback = args.pop();
-    checkFunction(callback);
-    if (args.length === 1 && isOptions(args[0])) {
-      checkNames('listen', args[0], ['fd']);
-      return listen(this, callback, () => native.appListenDescriptor(app, args[0].fd));
-    }
-    const { host, port, options } = readListenArguments(args);
-    checkNames('listen', options, []);
-    return listen(this, callback, () => native.appListen(app, host, port, options));
+    if (args.length < 1) throw missingArguments(2);
+    if (typeof args.at(-1) !== 'function') return promiseOf((callback) => listenAt(this, app, args, callback));
+    return listenAt(this, app, args, args.pop());
   }
 
   listen_unix(callback, path, options) {
@@ -274,6 +267,25 @@ function readProxies(option) {
 function route(app, method, pattern, handler) {
   addRoute(appNumber(app), handlersOf(app), method, pattern, handler);
   return app;
+}
+
+/** `listen`, whose arguments are those in front of the callback. */
+function listenAt(app, number, args, callback) {
+  if (args.length < 1) throw missingArguments(2);
+  if (args.length === 1 && isOptions(args[0])) {
+    checkNames('listen', args[0], ['fd']);
+    return listen(app, callback, () => native.appListenDescriptor(number, args[0].fd));
+  }
+  const { host, port, options } = readListenArguments(args);
+  checkNames('listen', options, []);
+  return listen(app, callback, () => native.appListen(number, host, port, options));
+}
+
+/** Resolves to the token that `act` calls back with; whatever keeps it from listening rejects. */
+function promiseOf(act) {
+  return new Promise((resolve, reject) => {
+    act((token, error) => (token === false ? reject(error) : resolve(token)));
+  });
 }
 
 function listen(app, callback, attempt) {
