@@ -1214,6 +1214,14 @@ export interface HttpResponse {
     secWebSocketExtensions: RecognizedString,
     context: us_socket_context_t,
   ): void;
+  /**
+   * The same, of a response that an `upgrade` handler was given, with key, extensions and subprotocols as the client's request
+   * has them.
+   *
+   * Throws `ERR_INVALID_STATE` for the response of another handler, and what the form with five arguments throws;
+   * `ERR_INVALID_ARG_VALUE` if `protocol` is no token.
+   */
+  upgrade<UserData>(userData: UserData, options?: UpgradeOptions | null): void;
 
   /** The peer's address: 4 bytes (IPv4) or 16 (IPv6, and IPv4 on a dual-stack socket). Empty on a Unix socket. */
   getRemoteAddress(): ArrayBuffer;
@@ -1312,6 +1320,17 @@ export interface HttpConnection {
 }
 
 // ------------------------------------------------------------------------------------------------------- WebSocket
+
+/** How {@link HttpResponse.upgrade} answers. A key given as `undefined` means its default. */
+export interface UpgradeOptions {
+  /**
+   * The subprotocol to select; `null` or `''` for none. One that the client does not offer is left out, as the client would
+   * have to fail (RFC 6455 §4.1). @default the first that the client offers
+   */
+  protocol?: string | null | false;
+  /** Whether to agree on compression, if route and client have it. @default true */
+  compression?: boolean;
+}
 
 /** Stands for the `ws` route in `upgrade`; given to its handler, and of no use elsewhere. */
 export interface us_socket_context_t {

@@ -477,7 +477,7 @@ describe('misuse of res.upgrade throws and leaves the response usable', () => {
     await expectFailure((res) => res.upgrade({}, KEY, '', '', context), expected);
   });
 
-  test.each([0, 1, 2, 3, 4])('only %i arguments', async (count) => {
+  test.each([0, 2, 3, 4])('only %i arguments', async (count) => {
     const message = 'Function requires at least 5 arguments.';
     const expected = { name: 'TypeError', code: 'ERR_MISSING_ARGS', message };
     await expectFailure((res) => res.upgrade(...[{}, KEY, '', ''].slice(0, count)), expected);

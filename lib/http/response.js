@@ -3,11 +3,14 @@
 // The object through which a handler answers. It keeps its handlers for body, room and abort; whether a call is allowed at
 // this moment is decided behind its handle, by the addon.
 
+const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
+
 const { addAddresses } = require('../runtime/addresses.js');
 const { abi, causes, infoOf, KEY, native, readable, registers, responses, sockets } = require('../runtime/border.js');
 const { call, gather, tell, tellers } = require('../runtime/call.js');
 const { tellAborted } = require('../runtime/channels.js');
-const { checkFunction, illegalConstructor, invalidThis, missingArguments } = require('../runtime/errors.js');
+const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('../runtime/errors.js');
+const { checkNames } = require('../runtime/options.js');
 const { adoptUserData } = require('../websocket/user-data.js');
 const { contextOf, createSocket } = require('../websocket/websocket.js');
 
@@ -32,6 +35,7 @@ let dataHandlerOf;
 let writableHandlerOf;
 let attachDataHandler;
 let abort;
+let offerUpgrade;
 
 class HttpResponse {
   #handle;
@@ -45,6 +49,8 @@ class HttpResponse {
   #writableAbortHandler;
   /** What the getter `aborted` says; programs write to it too (`res.aborted = true`). */
   #aborted = false;
+  /** What the upgrade handler of a `ws` route was given as its context. */
+  #context;
   /** `[reason, info]` once the response is aborted. */
   #end;
 
@@ -66,6 +72,7 @@ class HttpResponse {
       response.#dataAbortHandler = undefined;
       return response;
     };
+    offerUpgrade = (response, context) => { response.#context = context; };
     abort = (response, reason, info, offset) => {
       response.#aborted = true;
       response.#end = [reason, info];
@@ -251,27 +258,21 @@ class HttpResponse {
   upgrade(userData, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, context) {
     const handle = responseHandle(this);
     native.resCheck(handle);
+    if ([1, 2].includes(arguments.length) && isOptions(secWebSocketKey)) {
+      if (this.#context === undefined) {
+        const message = 'upgrade(userData, options) is for the response of an upgrade handler; elsewhere it takes five arguments';
+        throw Object.assign(new Error(message), { code: 'ERR_INVALID_STATE' });
+      }
+      const { protocol, compression } = readUpgradeOptions(secWebSocketKey);
+      upgrade(handle, this.#context, userData, (route) => native.resUpgradeAsAsked(handle, protocol, compression, route));
+      return;
+    }
     if (arguments.length < 5) throw missingArguments(5);
-    const { behavior, route } = contextOf(context);
-    const ws = createSocket(behavior);
-    // Before anything has happened: a getter among them may throw.
-    adoptUserData(ws, userData);
-    native.hold();
-    try {
+    upgrade(handle, context, userData, (route) => {
       const key = readable(secWebSocketKey);
       const [protocol, extensions] = [readable(secWebSocketProtocol), readable(secWebSocketExtensions)];
-      const socket = native.resUpgrade(handle, key, protocol, extensions, route);
-      const mark = registers[MARK];
-      responses[handle % SLOTS] = undefined;
-      sockets[socket % SLOTS] = ws;
-      try {
-        tell(mark);
-      } catch {
-        // No stack is left: the dispatcher tells it.
-      }
-    } finally {
-      native.letGo();
-    }
+      return native.resUpgrade(handle, key, protocol, extensions, route);
+    });
   }
 
   getX509Certificate() {
@@ -290,6 +291,44 @@ class CachedHttpResponse extends HttpResponse {}
 
 /** The response of an app that speaks TLS. */
 class SSLHttpResponse extends HttpResponse {}
+
+/** Makes a WebSocket of a response. `answer` does so natively, for a route, and returns its handle. */
+function upgrade(handle, context, userData, answer) {
+  const { behavior, route } = contextOf(context);
+  const ws = createSocket(behavior);
+  // Before anything has happened: a getter among them may throw.
+  adoptUserData(ws, userData);
+  native.hold();
+  try {
+    const socket = answer(route);
+    const mark = registers[MARK];
+    responses[handle % SLOTS] = undefined;
+    sockets[socket % SLOTS] = ws;
+    try {
+      tell(mark);
+    } catch {
+      // No stack is left: the dispatcher tells it.
+    }
+  } finally {
+    native.letGo();
+  }
+}
+
+/** Whether the second argument of `upgrade` is that of its short form, and no key. */
+function isOptions(argument) {
+  if (argument === undefined || argument === null) return true;
+  return typeof argument === 'object' && !ArrayBuffer.isView(argument) && !isAnyArrayBuffer(argument);
+}
+
+function readUpgradeOptions(options) {
+  const { protocol, compression = true } = options ?? {};
+  if (typeof compression !== 'boolean') throw typeError('ERR_INVALID_ARG_TYPE', 'compression must be a boolean');
+  if (protocol !== undefined && protocol !== null && protocol !== false && typeof protocol !== 'string') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'protocol must be a string, or null for none');
+  }
+  checkNames('upgrade', options, ['protocol', 'compression']);
+  return { protocol: protocol === undefined ? undefined : protocol || '', compression };
+}
 
 /** A response that is over says so, whatever it is given. */
 function checkHandler(response, handler) {
@@ -327,4 +366,4 @@ function narrow(response) {
 
 tellers[ABORT] = handleAbort;
 
-module.exports = { writableHandlerOf, narrow, HttpResponse, CachedHttpResponse, SSLHttpResponse, handleData, handleAbort };
+module.exports = { offerUpgrade, writableHandlerOf, narrow, HttpResponse, CachedHttpResponse, SSLHttpResponse, handleData, handleAbort };

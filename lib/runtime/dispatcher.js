@@ -13,7 +13,7 @@ const { handleConnected, handleNotConnected } = require('../websocket/connect.js
 const { handleOpened } = require('../http/connection.js');
 const { HttpRequest } = require('../http/request.js');
 const {
-  CachedHttpResponse, handleData, HttpResponse, SSLHttpResponse, writableHandlerOf,
+  CachedHttpResponse, handleData, HttpResponse, offerUpgrade, SSLHttpResponse, writableHandlerOf,
 } = require('../http/response.js');
 const { handleRecord, levelOfProcess } = require('./log.js');
 const { handleServerName } = require('../app/tls.js');
@@ -192,13 +192,16 @@ function runTicks() {
 }
 
 function handleRequest(handler) {
+  const isYielded = registers[KIND] === YIELDED;
   takeRequest();
+  if (isYielded) offerUpgrade(lastResponse, undefined);
   call(handler, lastResponse, lastRequest);
 }
 
 function handleUpgrade(behavior, route) {
   takeRequest();
   const context = new UpgradeContext(KEY, behavior, route);
+  offerUpgrade(lastResponse, context);
   call(behavior.upgrade, lastResponse, lastRequest, context);
 }
 

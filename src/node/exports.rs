@@ -86,6 +86,7 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("resResume", 1, response_body::resume),
     Native::new("resClose", 1, http_response::close),
     Native::new("resUpgrade", 5, http_response::upgrade),
+    Native::new("resUpgradeAsAsked", 4, http_response::upgrade_as_asked),
     Native::new("resAddress", 2, http_response::address),
     Native::new("resAddressText", 2, http_response::address_text),
     Native::new("resPort", 2, http_response::port),

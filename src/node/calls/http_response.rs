@@ -142,6 +142,41 @@ pub(crate) fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.from_number(socket.to_number()))
 }
 
+/// `resUpgradeAsAsked(response, protocol, compress, route)`: as `resUpgrade`, with what the client's own request says.
+/// `protocol` is left out where the client does not offer it, because it would have to fail (RFC 6455 §4.1); `undefined` is the
+/// first one that the client offers, an empty one is none.
+pub(crate) fn upgrade_as_asked<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (env, wanted, compress) = (call.env(), call.optional_text(1)?, call.truthy(2));
+    if let Some(wanted) = &wanted
+        && !wanted.is_empty()
+        && !is_token(wanted.as_bytes())
+    {
+        let text = "protocol must be a token: letters, digits and !#$%&'*+-.^_`|~";
+        return Err(Misuse::invalid_http("ERR_INVALID_ARG_VALUE", text));
+    }
+    let mut guard = call.environment()?;
+    let environment = &mut *guard;
+    let (handle, exchange) = environment.live.response(call.number(0))?;
+    let key = exchange.request_field(b"sec-websocket-key").unwrap_or_default().to_vec();
+    let offered = exchange.joined_request_field(b"sec-websocket-protocol").unwrap_or_default();
+    let offered = String::from_utf8_lossy(&offered).into_owned();
+    let protocol = match wanted {
+        None => offered,
+        Some(wanted) if offered.split(',').any(|it| it.trim_matches([' ', '\t']) == wanted) => wanted,
+        Some(_) => String::new(),
+    };
+    let extensions = compress.then(|| exchange.joined_request_field(b"sec-websocket-extensions")).flatten();
+    let extensions = extensions.unwrap_or_default().into_owned();
+    let route = call.number(3);
+    let route = if route >= 0.0 { route as usize } else { usize::MAX };
+    let offer = Offer { key: &key, protocol: &protocol, extensions: &extensions };
+    let socket = upgrade::upgrade(environment, handle, offer, route)?;
+    let mark = environment.pending.len();
+    environment.pending.add(PendingEvent::Open(socket), &environment.workers);
+    environment.registers.set(Register::Mark, mark as f64);
+    Ok(env.from_number(socket.to_number()))
+}
+
 /// `resAddress(response, proxied)`
 pub(crate) fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let peer = call.environment()?.live.response(call.number(0))?.1.peer;
