@@ -17,6 +17,7 @@ use super::ledger::Ledger;
 use super::rules::Rules;
 use super::setup::SetupOrder;
 use super::sync::Arc;
+use super::takeover::{TakenPlace, Takeover};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::response_framing::Framing;
 use crate::protocol::http::response_head::FieldFlags;
@@ -61,6 +62,13 @@ pub(crate) enum Command {
     ResumeHandshake {
         /// Which connection.
         connection: ConnectionId,
+    },
+    /// Of a connection whose bytes go through JavaScript: the peer's end of it has broken.
+    BreakConnection {
+        /// Which one; it was adopted before.
+        place: Arc<TakenPlace>,
+        /// In what way.
+        cause: CloseCause,
     },
     /// Drop a connection in whatever state it is. No event follows: the handlers of the application have run.
     CloseConnection {
@@ -320,6 +328,8 @@ pub(crate) struct Adoption {
     pub app: AppId,
     /// The peer's address as reported by the accept or by the caller; `None` if there is none (Unix socket) or it is unknown.
     pub address: Option<SocketAddr>,
+    /// Present if its first request was read elsewhere.
+    pub(crate) takeover: Option<Takeover>,
     /// Released when the connection counts as one of the worker's.
     pub done: Option<Arc<Latch>>,
 }

@@ -132,6 +132,12 @@ pub(crate) enum Event {
         /// Position of its [`ConnectOutcome`] in the batch.
         record: u32,
     },
+    /// A connection with this request was taken over, and the request refused: it breaks a rule or a limit, or its app has
+    /// ended.
+    TakeoverRefused {
+        /// The number of the takeover.
+        ticket: u32,
+    },
     /// None of the connections that an app had on this worker at the time of `AwaitEnd` is left.
     AppEnded {
         /// Its number.
@@ -223,6 +229,8 @@ pub(crate) struct RequestRecord {
     pub peer: Peer,
     /// Position of its client's entry in [`EventBatch::tls_peers`], if there is one.
     pub tls_peer: Option<u32>,
+    /// The number of the takeover by which it came ([`super::takeover::Takeover`]); 0 if it came in by itself.
+    pub(crate) ticket: u32,
 }
 
 /// Events of one pass of a worker, and what they point to.
@@ -297,6 +305,7 @@ impl EventBatch {
             body: head.body,
             peer,
             tls_peer: None,
+            ticket: 0,
         };
         let fields = self.fields.len();
         self.fields.extend_from_slice(&head.fields);
@@ -314,6 +323,13 @@ impl EventBatch {
         if let Some(request) = self.requests.last_mut() {
             request.tls_peer = Some(narrow(self.tls_peers.len()));
             self.tls_peers.push(Arc::clone(tls_peer));
+        }
+    }
+
+    /// The request that was added last was read elsewhere.
+    pub(crate) fn note_takeover(&mut self, ticket: u32) {
+        if let Some(request) = self.requests.last_mut() {
+            request.ticket = ticket;
         }
     }
 

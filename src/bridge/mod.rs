@@ -10,7 +10,7 @@
 //! - Whoever hands over rings the other side's bell, and only when that side sleeps.
 //! - Records for the log go up in a queue of their own, which rings the same bell and may lose some.
 //! - Beside the queues the two sides share one [`ledger::Ledger`] per WebSocket, one [`tally::Tally`] per app and worker,
-//!   an [`event_interest::EventInterest`], and a [`latch::Latch`] at exit.
+//!   an [`event_interest::EventInterest`], a [`takeover::TakenPlace`], and a [`latch::Latch`] while Node's thread waits.
 
 pub(crate) mod capacity_hint;
 pub(crate) mod children;
@@ -29,6 +29,7 @@ pub(crate) mod record_queue;
 pub(crate) mod rules;
 pub(crate) mod setup;
 pub(crate) mod sync;
+pub(crate) mod takeover;
 pub(crate) mod tally;
 pub(crate) mod tcp;
 pub(crate) mod tls_peer;

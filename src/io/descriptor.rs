@@ -115,7 +115,7 @@ fn send(child: Descriptor, socket: Socket, peer: Option<SocketAddr>) -> Result<(
     // Relaxed: the counter only spreads connections.
     let turn = home.turn.fetch_add(1, Ordering::Relaxed);
     let worker = home.share[turn % home.share.len()];
-    let adoption = Adoption { socket, app: home.app, address: peer, done: None };
+    let adoption = Adoption { socket, app: home.app, address: peer, takeover: None, done: None };
     home.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));
     Ok(())
 }

@@ -77,6 +77,8 @@ registers! {
     Forced "FORCED",
     /// Whether Node is kept alive.
     Referenced "REFERENCED",
+    /// Number of the takeover by which a request came; 0 for one that came in by itself.
+    Ticket "TICKET",
 }
 
 impl RegisterName for Register {
@@ -96,9 +98,9 @@ numbers! {
         YIELD = 1.0,
         /// Call a route handler: `HANDLE`, `ROUTE`, `KIND`.
         REQUEST = 2.0,
-        /// Call an upgrade handler: `HANDLE`, `ROUTE`, `KIND`.
+        /// Call an upgrade handler: `HANDLE`, `ROUTE`, `KIND`, `TICKET`.
         UPGRADE = 3.0,
-        /// A WebSocket opened without an upgrade handler: `HANDLE`, `ROUTE`.
+        /// A WebSocket opened without an upgrade handler: `HANDLE`, `ROUTE`, `TICKET`.
         OPEN = 4.0,
         /// A message: `SLOT`, `IS_BINARY`; returns the message, as a string where it is text and the route wants that.
         MESSAGE = 5.0,
@@ -146,6 +148,8 @@ numbers! {
         WARNING = 25.0,
         /// No connection of an app is left, and none can come unless the program does something for it: `APP`.
         ENDED = 26.0,
+        /// Nobody is asked about a request that was taken over: `TICKET`.
+        REFUSED = 27.0,
     }
 }
 
@@ -327,6 +331,19 @@ numbers! {
     }
 }
 
+numbers! {
+    /// How the bytes of a connection that was taken over pass between the peer and the worker, in the arguments of
+    /// `appTakeOver`.
+    mod passage {
+        /// By the socket itself, whose descriptor is given.
+        DESCRIPTOR = 0.0,
+        /// By a pair of sockets, of which Node gets one.
+        PAIR = 1.0,
+        /// By a connection to a port at which Node listens.
+        LOOPBACK = 2.0,
+    }
+}
+
 /// All groups, by name.
 pub(crate) const GROUPS: &[(&str, &[(&str, f64)])] = &[
     ("register", Register::ALL),
@@ -335,6 +352,7 @@ pub(crate) const GROUPS: &[(&str, &[(&str, f64)])] = &[
     ("taker", taker::ALL),
     ("piece", piece::ALL),
     ("sent", sent::ALL),
+    ("passage", passage::ALL),
     ("absent", absent::ALL),
     ("handle", handle::ALL),
     ("tried", tried::ALL),

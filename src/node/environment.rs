@@ -16,6 +16,7 @@ use super::state::pubsub::PubSub;
 use super::state::routes::Routes;
 use super::state::shutdowns::Shutdowns;
 use super::state::store;
+use super::state::takeovers::Takeovers;
 use super::state::workers::Workers;
 
 /// A call of a native function, which works on the environment of its load.
@@ -53,6 +54,8 @@ pub(crate) struct Environment {
     pub(in crate::node) live: Live,
     /// Connects that JavaScript waits for.
     pub(in crate::node) connects: Connects,
+    /// Connections that were given to workers with their first request.
+    pub(in crate::node) takeovers: Takeovers,
     /// Connections that filters were told of.
     pub(in crate::node) connections: Connections,
     /// TLS handshakes that wait until JavaScript was asked for a server name.

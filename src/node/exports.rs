@@ -3,7 +3,7 @@
 use super::calls::{
     abi, adoption, app, client, connections, declarative_response, dispatcher, files, http_request,
     http_response, listening, load, logger, messages, multipart, pubsub, request_body, response_body, routes,
-    shutdown, stats, store, tcp, tls, warnings, websocket,
+    shutdown, stats, store, takeover, tcp, tls, warnings, websocket,
 };
 use super::environment::Native;
 
@@ -37,6 +37,10 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("appAskForNames", 1, tls::ask_for_names),
     Native::new("handshakeResume", 1, tls::resume),
     Native::new("appAdopt", 3, adoption::adopt),
+    Native::new("appTakes", 3, takeover::takes),
+    Native::new("appTakeOver", 6, takeover::take_over),
+    Native::new("passageBreak", 2, takeover::break_passage),
+    Native::new("passageEnd", 1, takeover::end_passage),
     Native::new("appDescriptor", 1, adoption::descriptor),
     Native::new("appAddChild", 2, adoption::add_child),
     Native::new("appRemoveChild", 2, adoption::remove_child),

@@ -240,6 +240,18 @@ impl CloseCause {
         Self::ServerShutdown,
     ];
 
+    /// What has become of a connection of which somebody else was told this error, by the name that the system has for it;
+    /// empty if it has gone without one.
+    #[must_use]
+    pub(crate) fn of_system_error(name: &str) -> Self {
+        match name {
+            "" | "ECONNRESET" | "EPIPE" | "ECONNABORTED" => Self::Reset,
+            "ETIMEDOUT" => Self::TransportTimedOut,
+            "EHOSTUNREACH" | "ENETUNREACH" | "EHOSTDOWN" | "ENETDOWN" => Self::Unreachable,
+            _ => Self::TransportFailed,
+        }
+    }
+
     /// The cause's position in [`Self::ALL`].
     #[must_use]
     pub fn number(self) -> u8 {
@@ -477,6 +489,19 @@ mod tests {
     fn a_number_is_the_position_in_all() {
         for (position, cause) in CloseCause::ALL.into_iter().enumerate() {
             assert_eq!(usize::from(cause.number()), position, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_system_are_known_by_their_names() {
+        for (name, cause) in [
+            ("", CloseCause::Reset),
+            ("ECONNRESET", CloseCause::Reset),
+            ("ETIMEDOUT", CloseCause::TransportTimedOut),
+            ("EHOSTUNREACH", CloseCause::Unreachable),
+            ("EPROTO", CloseCause::TransportFailed),
+        ] {
+            assert_eq!(CloseCause::of_system_error(name), cause, "{name}");
         }
     }
 

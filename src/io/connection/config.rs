@@ -50,4 +50,10 @@ impl ConnectionConfig {
         let tls = setup.and_then(|setup| setup.tls.clone());
         Self { address, proxy_header: trusted.map(|proxy| proxy.presence), limits, filter, tls }
     }
+
+    /// The same for one whose first request was read elsewhere: whatever comes before a request is over, too.
+    #[must_use]
+    pub(crate) fn taken_over(self) -> Self {
+        Self { proxy_header: None, tls: None, ..self }
+    }
 }

@@ -18,6 +18,7 @@ mod protocol;
 mod proxy_header;
 mod shell;
 mod stage;
+mod takeover;
 mod tls_handshake;
 mod websocket;
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::Worker;
 use crate::bridge::command::{Adoption, Command, ListenOrder};
+use crate::bridge::event::Event;
 use crate::bridge::id::{AppId, ListenerId};
+use crate::bridge::takeover::Takeover;
 use crate::io::accept_pause::AcceptPause;
 use crate::io::connection::{Connection, ConnectionConfig};
 use crate::io::listener::{Accepted, Listener, concerns_one_peer};
@@ -45,11 +47,13 @@ impl Worker {
     pub(super) fn place(&mut self, accepted: Accepted, app: AppId) {
         match accepted {
             Accepted::HandedOver => {}
-            Accepted::Kept { transport, worker } if worker == self.id => self.enter(transport, app, None),
+            Accepted::Kept { transport, worker } if worker == self.id => {
+                self.enter(transport, app, None, None)
+            }
             Accepted::Kept { transport, worker } => {
                 let address = transport.peer();
                 if let Ok(socket) = transport.into_socket() {
-                    let adoption = Adoption { socket, app, address, done: None };
+                    let adoption = Adoption { socket, app, address, takeover: None, done: None };
                     self.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));
                 }
             }
@@ -57,25 +61,40 @@ impl Worker {
     }
 
     /// Starts to serve a connection.
-    pub(super) fn enter(&mut self, mut transport: Transport, app: AppId, address: Option<SocketAddr>) {
+    pub(super) fn enter(
+        &mut self,
+        mut transport: Transport,
+        app: AppId,
+        address: Option<SocketAddr>,
+        takeover: Option<Takeover>,
+    ) {
         let (selector, context) = (&self.selector, &self.context);
         let setup = self.setups.get(&app.app);
         if let Some(setup) = setup {
             transport.watch(&setup.tcp);
         }
         let config = ConnectionConfig::new(&transport, address, setup);
+        let config = if takeover.is_some() { config.taken_over() } else { config };
         let connection = self.registry.insert(|id| {
             transport.register(selector.registry(), Token::Connection(id.slot))?;
             Ok(Connection::new(id, app, transport, config, context))
         });
         let connection = match connection {
             Ok(connection) => connection,
-            Err(error) => return self.note_refusal(&error),
+            Err(error) => {
+                self.refuse(takeover);
+                return self.note_refusal(&error);
+            }
         };
         connection.handle_accepted(&mut self.context);
         let id = connection.id();
         self.population += 1;
         self.report_population();
+        if let Some(takeover) = takeover {
+            self.with(id.slot, id.generation, |connection, context, _| {
+                connection.take_over(takeover, context)
+            });
+        }
         self.serve(id.slot, id.generation);
     }
 
@@ -99,14 +118,26 @@ impl Worker {
         }
     }
 
+    /// Nobody will hear of a request that came with its connection.
+    fn refuse(&mut self, takeover: Option<Takeover>) {
+        if let Some(Takeover { ticket, .. }) = takeover {
+            self.context.emit(Event::TakeoverRefused { ticket });
+        }
+    }
+
     /// Starts to serve a connection that was accepted elsewhere.
     pub(super) fn adopt(&mut self, adoption: Adoption) {
-        let Adoption { socket, app, address, done } = adoption;
+        let Adoption { socket, app, address, takeover, done } = adoption;
         // Otherwise it was on its way when the app was closed or had shut down, and nobody else will close it.
-        if !self.has_ended(app) {
+        if self.has_ended(app) {
+            self.refuse(takeover);
+        } else {
             match Transport::adopt(socket, address) {
-                Ok(transport) => self.enter(transport, app, address),
-                Err(error) => self.note_refusal(&error),
+                Ok(transport) => self.enter(transport, app, address, takeover),
+                Err(error) => {
+                    self.refuse(takeover);
+                    self.note_refusal(&error);
+                }
             }
         }
         if let Some(done) = done {

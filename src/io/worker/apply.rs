@@ -49,6 +49,11 @@ impl Worker {
             Command::ResumeHandshake { connection } => self.on(connection, Connection::resume_handshake),
             Command::Connect(order) => self.connector.start(*order),
             Command::CancelConnect { client } => self.connector.cancel(client),
+            Command::BreakConnection { place, cause } => {
+                if let Some(ConnectionId { slot, generation, .. }) = place.get() {
+                    self.with(slot, generation, |it, context, scratch| it.break_off(cause, context, scratch));
+                }
+            }
             Command::CloseConnection { connection } => self.on(connection, Connection::close),
             Command::CloseApp { app, done } => {
                 self.close_app(app);

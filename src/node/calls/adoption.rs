@@ -21,7 +21,7 @@ use crate::node::turn::liveness;
 pub(crate) fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let number = descriptor_number(call, 1)?;
-    let ip = address_argument(call, 2)?;
+    let ip = address_argument(env, call.argument(2))?;
     let mut environment = call.environment()?;
     environment.apps.app(call.number(0))?;
     let (socket, port) = take(number).map_err(|error| refused(number, &error))?;
@@ -36,14 +36,15 @@ pub(crate) fn descriptor_number(call: &Call<'_>, index: usize) -> Result<u32, Mi
     call.required_integer(index, "fd", FD).map(|number| number as u32)
 }
 
+/// A copy of the descriptor of a connected socket, and the peer's port.
 #[cfg(unix)]
-fn take(number: u32) -> io::Result<(Socket, u16)> {
+pub(crate) fn take(number: u32) -> io::Result<(Socket, u16)> {
     crate::io::adoption::inspect(crate::node::system::duplicate(number)?)
 }
 
 /// Sockets are no descriptors here.
 #[cfg(not(unix))]
-fn take(_: u32) -> io::Result<(Socket, u16)> {
+pub(crate) fn take(_: u32) -> io::Result<(Socket, u16)> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -66,12 +67,12 @@ pub(crate) fn os_code(error: &io::Error) -> &'static str {
 }
 
 /// An IP address as text, or its 4 or 16 bytes.
-fn address_argument(call: &Call<'_>, index: usize) -> Result<Option<IpAddr>, Misuse> {
-    let kind = call.env().type_of(call.argument(index));
+pub(crate) fn address_argument(env: Env<'_>, value: Value<'_>) -> Result<Option<IpAddr>, Misuse> {
+    let kind = env.type_of(value);
     if kind == Type::Nothing {
         return Ok(None);
     }
-    let bytes = call.bytes(index)?;
+    let bytes = env.bytes(value)?;
     let address = match (kind, &bytes[..]) {
         (Type::String, text) => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()),
         (_, bytes) => <[u8; 4]>::try_from(bytes)
@@ -156,7 +157,7 @@ fn give(
     let worker = share[app.adopted % share.len()];
     app.adopted = app.adopted.wrapping_add(1);
     let done = Arc::new(Latch::new(1));
-    let adoption = Adoption { socket, app: id, address, done: Some(Arc::clone(&done)) };
+    let adoption = Adoption { socket, app: id, address, takeover: None, done: Some(Arc::clone(&done)) };
     workers.push(worker, Command::AdoptConnection(Box::new(adoption)));
     workers.flush();
     done.wait(PATIENCE);

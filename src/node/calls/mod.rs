@@ -26,6 +26,7 @@ pub(crate) mod routes;
 pub(crate) mod shutdown;
 pub(crate) mod stats;
 pub(crate) mod store;
+pub(crate) mod takeover;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 pub(crate) mod tls_options;

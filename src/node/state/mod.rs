@@ -19,5 +19,6 @@ pub(crate) mod pubsub;
 pub(crate) mod routes;
 pub(crate) mod shutdowns;
 pub(crate) mod store;
+pub(crate) mod takeovers;
 pub(crate) mod topics;
 pub(crate) mod workers;

@@ -84,6 +84,7 @@ fn handle<'c>(environment: &mut Environment, env: Env<'c>, event: Event) -> Opti
             let outcome = environment.dispatcher.batch_mut()?.connects[record as usize].take()?;
             connect::ended(environment, env, client, outcome)
         }
+        Event::TakeoverRefused { ticket } => request::takeover_refused(environment, ticket),
         Event::AppEnded { app } => app::ended(environment, app),
         Event::AppShutDown { app, forced } => app::shut_down(environment, app, forced),
     }

@@ -17,7 +17,7 @@ use crate::node::state::routes::behavior::Behavior;
 use crate::node::turn::upgrade::{Offer, upgrade};
 use crate::node::turn::{Step, cached_route, declarative};
 use crate::protocol::websocket::Compression;
-use crate::protocol::websocket::handshake::{check_request, check_upgrade};
+use crate::protocol::websocket::handshake::{HandshakeError, check_request, check_upgrade};
 
 /// A request has come: finds who takes it.
 pub(crate) fn received<'c>(
@@ -26,8 +26,32 @@ pub(crate) fn received<'c>(
     request: RequestNumber,
     record: usize,
 ) -> Option<Step<'c>> {
+    let record: RequestRecord = environment.dispatcher.batch()?.requests[record];
+    let step = serve(environment, connection, request, record);
+    match (step, record.ticket) {
+        (step, 0) => step,
+        (None, ticket) => takeover_refused(environment, ticket),
+        (step, _) => {
+            environment.takeovers.conclude();
+            step
+        }
+    }
+}
+
+/// No handler is called for a request that was taken over, and for which JavaScript keeps Node's request.
+pub(crate) fn takeover_refused<'c>(environment: &mut Environment, ticket: u32) -> Option<Step<'c>> {
+    environment.takeovers.conclude();
+    environment.registers.set(Register::Ticket, f64::from(ticket));
+    Some((step::REFUSED, Value::UNDEFINED))
+}
+
+fn serve<'c>(
+    environment: &mut Environment,
+    connection: ConnectionId,
+    request: RequestNumber,
+    record: RequestRecord,
+) -> Option<Step<'c>> {
     let batch = environment.dispatcher.batch()?;
-    let record: RequestRecord = batch.requests[record];
     if !environment.apps.serves(record.app) || environment.connections.refuses(connection) {
         // The app or this connection was closed while the request was under way.
         return None;
@@ -42,6 +66,7 @@ pub(crate) fn received<'c>(
     (exchange.version, exchange.body_length) = (record.version, record.body);
     exchange.tls_peer = record.tls_peer.map(|it| Arc::clone(&batch.tls_peers[it as usize]));
     exchange.body = RequestBody::new(record.body);
+    exchange.ticket = record.ticket;
     let Some(handle) = environment.live.insert_exchange(exchange) else {
         // 16.7 million responses are outstanding; this one cannot be served.
         environment.workers.push(connection.worker, Command::AbortResponse { to });
@@ -52,6 +77,7 @@ pub(crate) fn received<'c>(
 
 /// Finds the next candidate for a request: the first one, or the one after those that yielded.
 fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Option<Step<'c>> {
+    let mut lacks_key = false;
     loop {
         let exchange = environment.live.exchange_mut(handle)?;
         let app = environment.apps.get(exchange.app.app)?;
@@ -59,6 +85,10 @@ fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Opti
         let domain = exchange.tls_peer.as_ref().and_then(|it| it.domain);
         let found = app.router_of(domain).find(method, path, exchange.nth, &mut exchange.params);
         let Some(route) = found.map(|handler| handler.0 as usize) else {
+            if exchange.ticket != 0 {
+                refuse_takeover(environment, handle, lacks_key);
+                return None;
+            }
             // Every route that matches has yielded: the connection is closed without an answer.
             environment.live.abort(handle, &mut environment.workers);
             return None;
@@ -68,6 +98,12 @@ fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Opti
         let new = if app.setup.tls.is_some() { kind::SECURE } else { kind::NEW };
         let mut kind = if again { kind::YIELDED } else { new };
         let step = match environment.routes.target(route) {
+            Some(Target::Handler | Target::Cached(_) | Target::Declarative(_) | Target::NotFound)
+                if exchange.ticket != 0 =>
+            {
+                exchange.nth += 1;
+                continue;
+            }
             Some(Target::Handler) => step::REQUEST,
             Some(Target::Cached(cached)) => {
                 let cached = *cached;
@@ -87,6 +123,7 @@ fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Opti
             }
             Some(Target::WebSocket(behavior)) => match is_upgrade(exchange, behavior) {
                 Handshake::Absent => {
+                    lacks_key = true;
                     exchange.nth += 1;
                     continue;
                 }
@@ -99,13 +136,14 @@ fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Opti
             },
             None => return None,
         };
-        if let Some(exchange) = environment.live.exchange_mut(handle) {
-            exchange.handler = HandlerState::Running;
-        }
+        let exchange = environment.live.exchange_mut(handle)?;
+        exchange.handler = HandlerState::Running;
+        let ticket = exchange.ticket;
         environment.dispatcher.serving = Some(handle);
         environment.registers.set(Register::Handle, handle.to_number());
         environment.registers.set(Register::Route, route as f64);
         environment.registers.set(Register::Kind, kind);
+        environment.registers.set(Register::Ticket, f64::from(ticket));
         return Some((step, Value::UNDEFINED));
     }
 }
@@ -124,6 +162,18 @@ fn refuse_handshake(environment: &mut Environment, handle: Handle, status: &str,
     }
     let answer = Answer { status, fields: &fields, body: text.as_bytes(), close: true };
     environment.live.answer(handle, answer, &mut environment.workers);
+}
+
+/// Only the `ws` routes were asked about a request that an HTTP server of Node's has handed over, and none takes it.
+/// `lacks_key`: for one of them it is no request for a WebSocket.
+fn refuse_takeover(environment: &mut Environment, handle: Handle, lacks_key: bool) {
+    let Some(exchange) = environment.live.exchange(handle) else { return };
+    match is_handshake(exchange) {
+        Err(error) if lacks_key => {
+            refuse_handshake(environment, handle, status_of(error), &error.to_string())
+        }
+        Ok(()) | Err(_) => refuse_handshake(environment, handle, "404 Not Found", NO_ROUTE),
+    }
 }
 
 /// The worker saw a valid request; that it is no valid handshake is found here. For the log it is the same.
@@ -148,12 +198,13 @@ fn upgrade_without_handler<'c>(
     let protocol = exchange.request_field(b"sec-websocket-protocol").unwrap_or_default();
     let protocol = String::from_utf8_lossy(protocol).into_owned();
     let extensions = exchange.joined_request_field(b"sec-websocket-extensions").unwrap_or_default();
-    let extensions = extensions.into_owned();
+    let (extensions, ticket) = (extensions.into_owned(), exchange.ticket);
     let offer = Offer { key: &key, protocol: &protocol, extensions: &extensions };
     match upgrade(environment, handle, offer, route) {
         Ok(socket) => {
             environment.registers.set(Register::Handle, socket.to_number());
             environment.registers.set(Register::Route, route as f64);
+            environment.registers.set(Register::Ticket, f64::from(ticket));
             Some((step::OPEN, Value::UNDEFINED))
         }
         Err(misuse) => {
@@ -233,27 +284,33 @@ fn is_upgrade(exchange: &Exchange, behavior: &Behavior) -> Handshake {
     if key.is_none_or(|key| key.len() != 24) {
         return Handshake::Absent;
     }
-    let joined = |name: &[u8]| exchange.joined_request_field(name);
-    let (version, key) = (joined(b"sec-websocket-version"), joined(b"sec-websocket-key"));
-    let (upgrade, connection) = (joined(b"upgrade"), joined(b"connection"));
-    let extensions = joined(b"sec-websocket-extensions");
+    let extensions = exchange.joined_request_field(b"sec-websocket-extensions");
     // RFC 6455 §9.1: a malformed list fails the handshake. Of no interest where none of it would be looked at.
     let negotiate = |compression: Compression| compression.negotiate(&extensions.unwrap_or_default());
-    let checked =
-        check_upgrade(version.as_deref(), upgrade.as_deref(), connection.as_deref(), key.as_deref())
-            .and_then(|()| check_request(exchange.version, exchange.body_length));
-    match checked {
+    match is_handshake(exchange) {
         Ok(()) => match behavior.compression.map_or(Ok(None), negotiate) {
             Ok(_) => Handshake::Valid,
             Err(malformed) => Handshake::Refused { status: "400 Bad Request", text: malformed.to_string() },
         },
-        Err(error) => {
-            let status = if error.status() == 426 { "426 Upgrade Required" } else { "400 Bad Request" };
-            Handshake::Refused { status, text: error.to_string() }
-        }
+        Err(error) => Handshake::Refused { status: status_of(error), text: error.to_string() },
     }
 }
 
+/// Whether a request is a valid opening handshake (RFC 6455 §4.2.1).
+fn is_handshake(exchange: &Exchange) -> Result<(), HandshakeError> {
+    let joined = |name: &[u8]| exchange.joined_request_field(name);
+    let (version, key) = (joined(b"sec-websocket-version"), joined(b"sec-websocket-key"));
+    let (upgrade, connection) = (joined(b"upgrade"), joined(b"connection"));
+    check_upgrade(version.as_deref(), upgrade.as_deref(), connection.as_deref(), key.as_deref())
+        .and_then(|()| check_request(exchange.version, exchange.body_length))
+}
+
+const fn status_of(error: HandshakeError) -> &'static str {
+    if error.status() == 426 { "426 Upgrade Required" } else { "400 Bad Request" }
+}
+
+/// Why a request that was handed over is not found.
+const NO_ROUTE: &str = "No WebSocket route takes this request";
 /// What no route takes.
 const NOT_FOUND: Answer<'_> = Answer {
     status: "404 File Not Found",

@@ -69,6 +69,11 @@ impl Http {
         }
     }
 
+    /// Whether a request has been told to Node's thread.
+    pub(crate) fn has_request(&self) -> bool {
+        self.request != RequestNumber::default()
+    }
+
     /// Bytes that may be read. Reading continues while a response is outstanding, to notice that the peer is gone, but only
     /// up to the limit of pipelined requests.
     pub(crate) fn room(&self) -> usize {

@@ -33,6 +33,8 @@ pub(crate) struct Exchange {
     pub peer: Peer,
     /// What the other end has said in its TLS handshake.
     pub tls_peer: Option<Arc<TlsPeerInfo>>,
+    /// The number of the takeover by which the request came; 0 if it came in by itself.
+    pub(crate) ticket: u32,
     /// The bytes of the request head.
     pub head: Vec<u8>,
     /// Its header fields.
@@ -108,6 +110,7 @@ impl Exchange {
             app,
             peer: Peer::default(),
             tls_peer: None,
+            ticket: 0,
             head: Vec::new(),
             request_fields: Vec::new(),
             method: Span::default(),

@@ -1,0 +1,182 @@
+//! Connections whose first request was read by an HTTP server of Node's (`app.handleUpgrade`): whether a `ws` route takes it,
+//! and giving the connection to a worker.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
+use socket2::Socket;
+
+use crate::bridge::command::{Adoption, Command};
+use crate::bridge::sync::Arc;
+use crate::bridge::takeover::Takeover;
+use crate::bridge::tls_peer::TlsPeerInfo;
+use crate::node::abi::passage;
+use crate::node::calls::adoption::{address_argument, descriptor_number, os_code, take};
+use crate::node::environment::{Call, Environment};
+use crate::node::error::Misuse;
+use crate::node::js::{Env, Value};
+use crate::node::state::apps::app::App;
+use crate::node::state::routes::Target;
+use crate::node::state::routes::router::Params;
+use crate::node::state::takeovers::Passage;
+use crate::node::turn::liveness;
+use crate::protocol::cause::CloseCause;
+use crate::protocol::http::head::{RequestHead, parse_head};
+use crate::tls::names::DomainId;
+
+/// `appTakes(app, request, serverName)`: whether a `ws` route takes this request, a head as it is on the wire. One that breaks
+/// a rule of HTTP or a limit of the app is taken by none.
+pub(crate) fn takes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (mut bytes, name) = (call.bytes(1)?, call.optional_text(2)?);
+    let mut environment = call.environment()?;
+    let (number, app) = environment.apps.app(call.number(0))?;
+    let domain = domain_of(app, name.as_deref());
+    let mut head = RequestHead::default();
+    let is_request =
+        parse_head(&mut bytes, 0, &app.setup.limits.head, &mut head).is_ok_and(|end| end.is_some());
+    let takes = is_request && has_websocket_route(&environment, number, domain, &head, &bytes);
+    Ok(call.env().from_bool(takes))
+}
+
+/// `appTakeOver(app, passage, number, request, ticket, [ip, port, serverName, certificate])`: gives a connection to a worker.
+/// `request` is its first request, as it is on the wire, and what came behind it. How the bytes behind that pass is said by
+/// `passage` and `number`: a descriptor; or the port of Node's end, where a connection is to be made to. Returns what Node's end
+/// is found by, a descriptor or a port.
+pub(crate) fn take_over<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (env, peer) = (call.env(), call.argument(5));
+    let early = call.bytes(3)?;
+    let ip = address_argument(env, env.element(peer, 0))?;
+    // `lib/` vouches for both.
+    let (ticket, port) = (call.number(4) as u32, env.number(env.element(peer, 1)).unwrap_or(0.0) as u16);
+    let name = env.text(env.element(peer, 2))?;
+    let certificate = env.bytes(env.element(peer, 3))?;
+    let mut environment = call.environment()?;
+    let (_, app) = environment.apps.app(call.number(0))?;
+    let domain = domain_of(app, Some(&name));
+    let way = call.number(1).to_bits();
+    let is_descriptor = way == passage::DESCRIPTOR.to_bits();
+    let (socket, node_end) = if is_descriptor {
+        (take(descriptor_number(call, 2)?).map_err(|error| refused(&error))?.0, 0.0)
+    } else if way == passage::PAIR.to_bits() {
+        pair().map_err(|error| refused(&error))?
+    } else {
+        loopback(call.number(2) as u16).map_err(|error| refused(&error))?
+    };
+    let address = ip.map(|ip| SocketAddr::new(ip, port));
+    let certificate = (!certificate.is_empty()).then(|| certificate.into_boxed_slice());
+    let has_said = domain.is_some() || certificate.is_some();
+    let tls_peer = has_said.then(|| Arc::new(TlsPeerInfo { domain, certificate }));
+    let place = (!is_descriptor).then(Arc::default);
+    let takeover = Takeover { ticket, early, tls_peer, place };
+    give(&mut environment, env, call.number(0), socket, address, takeover)?;
+    Ok(env.from_number(node_end))
+}
+
+/// `passageBreak(ticket, code)`: Node's end of a connection whose bytes go through JavaScript has failed, in the way that the
+/// system calls `code`; empty if it has just gone.
+pub(crate) fn break_passage<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let code = call.text(1)?;
+    let mut environment = call.environment()?;
+    if let Some(Passage { worker, place }) = environment.takeovers.remove(call.number(0) as u32) {
+        let cause = CloseCause::of_system_error(&code);
+        environment.workers.push(worker, Command::BreakConnection { place, cause });
+        environment.workers.settle();
+    }
+    Ok(Value::UNDEFINED)
+}
+
+/// `passageEnd(ticket)`: the same has ended in good order.
+pub(crate) fn end_passage<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    call.environment()?.takeovers.remove(call.number(0) as u32);
+    Ok(Value::UNDEFINED)
+}
+
+/// Gives a connection to the next worker of an app. Node is kept alive until that tells of its request.
+fn give(
+    environment: &mut Environment,
+    env: Env<'_>,
+    number: f64,
+    socket: Socket,
+    address: Option<SocketAddr>,
+    takeover: Takeover,
+) -> Result<(), Misuse> {
+    let Environment { apps, workers, takeovers, .. } = environment;
+    let (app, share) = apps.prepare(env, number, workers)?;
+    let worker = takeovers.next_worker(&share);
+    let passage = takeover.place.as_ref().map(|place| Passage { worker, place: Arc::clone(place) });
+    takeovers.start(takeover.ticket, passage);
+    let adoption = Adoption { socket, app, address, takeover: Some(takeover), done: None };
+    workers.push(worker, Command::AdoptConnection(Box::new(adoption)));
+    workers.flush();
+    apps.await_end(app.app, workers);
+    liveness::update(environment, env);
+    Ok(())
+}
+
+/// Whether one of an app's `ws` routes takes an opening handshake, of which it is enough here that it has a key.
+fn has_websocket_route(
+    environment: &Environment,
+    app: u32,
+    domain: Option<DomainId>,
+    head: &RequestHead,
+    bytes: &[u8],
+) -> bool {
+    let Some(app) = environment.apps.get(app) else { return false };
+    let (method, path) = (head.method.of(bytes), head.path.of(bytes));
+    let key = head.fields.iter().find(|field| field.name.of(bytes) == b"sec-websocket-key");
+    let has_key = key.is_some_and(|key| key.value.of(bytes).len() == 24);
+    let mut params = Params::default();
+    let mut candidates = (0..).map_while(|nth| app.router_of(domain).find(method, path, nth, &mut params));
+    let is_websocket = |number| matches!(environment.routes.target(number), Some(Target::WebSocket(_)));
+    has_key && candidates.any(|found| is_websocket(found.0 as usize))
+}
+
+/// The server name of an app that a client of TLS has asked for.
+fn domain_of(app: &App, name: Option<&str>) -> Option<DomainId> {
+    let tls = app.setup.tls.as_ref()?;
+    tls.names.find(name?)?.domain
+}
+
+/// Two ends of a connection within the process. Returns the worker's, and the descriptor of the other one.
+#[cfg(unix)]
+fn pair() -> io::Result<(Socket, f64)> {
+    use std::os::fd::{IntoRawFd, OwnedFd};
+
+    let (ours, other) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    other.set_nonblocking(true)?;
+    Ok((Socket::from(OwnedFd::from(ours)), f64::from(other.into_raw_fd())))
+}
+
+/// Descriptors of sockets are not numbered here.
+#[cfg(not(unix))]
+fn pair() -> io::Result<(Socket, f64)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// The worker's end of a connection to a port at which Node listens. Returns it and its own port, by which Node knows it.
+/// Waits for nobody: the system completes the handshake.
+fn loopback(port: u16) -> io::Result<(Socket, f64)> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    let own = stream.local_addr()?.port();
+    stream.set_nonblocking(true)?;
+    Ok((stream.into(), f64::from(own)))
+}
+
+fn refused(error: &io::Error) -> Misuse {
+    let code = os_code(error);
+    Misuse::system(code, format!("handleUpgrade {code}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_within_the_process_is_known_by_its_own_port() {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (_socket, own) = loopback(listener.local_addr().unwrap().port()).unwrap();
+        let (_, peer) = listener.accept().unwrap();
+        assert_eq!(f64::from(peer.port()).to_bits(), own.to_bits());
+    }
+}
