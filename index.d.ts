@@ -404,6 +404,41 @@ export interface CacheOptions {
 /** A handler whose answers are kept. */
 export type CachedHandler = (res: CachedHttpResponse, req: HttpRequest) => unknown;
 
+/** What {@link TemplatedApp.handleUpgrade} reads of an `http.IncomingMessage`. */
+export interface UpgradeRequest {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly httpVersion: string;
+  readonly rawHeaders: readonly string[];
+}
+
+/** What {@link TemplatedApp.handleUpgrade} wants of a socket: that it is a `stream.Duplex` of bytes. */
+export interface UpgradeSocket {
+  on(event: string, listener: (...args: any[]) => void): unknown;
+  pipe(destination: any): unknown;
+  read(): unknown;
+  write(chunk: any): boolean;
+  end(): unknown;
+  destroy(error?: Error): unknown;
+}
+
+/** Bytes: a Buffer, for example. */
+export type RecognizedBytes = ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
+
+/** Options of {@link TemplatedApp.handleUpgrade}. */
+export interface HandleUpgradeOptions {
+  /** What no `ws` route takes is left to others, untouched, instead of being refused. @default false */
+  passOn?: boolean;
+}
+
+/** What {@link attach} wants of a server: an `http.Server` or `https.Server`. */
+export interface UpgradeServer {
+  on(event: string, listener: (...args: any[]) => void): unknown;
+  off(event: string, listener: (...args: any[]) => void): unknown;
+  emit(event: string, ...args: any[]): boolean;
+  listenerCount(event: string): number;
+}
+
 /** The open WebSockets of an app, for `for … of`. */
 export interface OpenWebSockets extends Iterable<OpenWebSocket<any>> {
   /** How many there are at this moment; counted at every look. */
@@ -786,6 +821,36 @@ export interface TemplatedApp {
    */
   adoptSocket(fd: number, ip?: RecognizedString): this;
 
+  /**
+   * Takes a connection over from an HTTP server of Node's, at its `'upgrade'` event, whose arguments these are: of
+   * `http.Server` and `https.Server`, and so of Express, Fastify, Next.js or Vite (docs/with-node-servers.md). {@link attach}
+   * does all of it. The `ws` routes decide as if the request had come in by itself, later: patterns, server names, the
+   * `upgrade` handler, subprotocols, compression, limits, statistics, causes and `shutdown` are those of any connection of
+   * this app. Its HTTP routes are not asked. What no `ws` route takes is answered with 404 and a reason; whatever is
+   * answered but by a WebSocket, the connection ends with it.
+   *
+   * Returns whether the connection was taken: `true`, or `false` with `passOn` if no route takes it and nothing was done.
+   * May be called later than in the event, as after an `await`: what the client sends meanwhile is not lost.
+   *
+   * - A plain TCP or Unix socket of Node's goes to an I/O thread with its descriptor, and costs what any other connection
+   *   costs; `socket` is destroyed, without an effect on the connection. If responses to earlier requests of it are still
+   *   being written, all of this waits for them.
+   * - Anything else (`https.Server`, Windows, other runtimes, any `stream.Duplex`) goes through a local pair of sockets between
+   *   JavaScript and the I/O thread: slower, with Node's thread at work for every byte, and with some 300 KiB of buffers
+   *   that back-pressure does not see. `remoteAddress`, `remotePort`, `servername` and the certificate of a client that
+   *   Node has found `authorized` are passed on.
+   * - Where the system has no more descriptors, the connection is closed, with a warning (`process.on('warning')`, code
+   *   `FERROWS_TAKEOVER`).
+   *
+   * Throws `ERR_INVALID_STATE` for a socket that was handed over already.
+   */
+  handleUpgrade(
+    request: UpgradeRequest,
+    socket: UpgradeSocket,
+    head: RecognizedBytes | null | undefined,
+    options?: HandleUpgradeOptions | null,
+  ): boolean;
+
   /** The open WebSockets of this app, in no particular order; one that opens during a walk may be part of it. */
   readonly webSockets: OpenWebSockets;
 
@@ -934,6 +999,18 @@ export interface ShutdownSummary {
    */
   forced: number;
 }
+
+/**
+ * Gives an app the WebSockets of an HTTP server of Node's, an `http.Server` or `https.Server`, on its port: what one of the
+ * app's `ws` routes takes goes to {@link TemplatedApp.handleUpgrade} (which has the details), and the other listeners of
+ * `'upgrade'` do not see it; everything else is theirs, and is refused with 404 if there are none. Several apps may be
+ * attached to a server, and one app to several: the first one that has a route takes a request. To be called once the server
+ * exists, before or after it listens.
+ *
+ * Returns a function that ends this, for new connections. `app.close()` and `app.shutdown()` do so, too, as they end listening.
+ * While an app is attached, the server has an `emit` of its own: Node has no other way to keep an event from listeners.
+ */
+export function attach(server: UpgradeServer, app: TemplatedApp): () => void;
 
 /**
  * Stops accepting connections; those that exist live on, and the port is free on return. Nothing happens if the socket is
@@ -1334,6 +1411,11 @@ export interface UpgradeOptions {
 
 /** Stands for the `ws` route in `upgrade`; given to its handler, and of no use elsewhere. */
 export interface us_socket_context_t {
+  /**
+   * The `http.IncomingMessage` of a connection that was taken over by {@link TemplatedApp.handleUpgrade}, with whatever a program
+   * has put onto it, such as its user; `undefined` for one that came in by itself.
+   */
+  readonly request?: any;
   readonly [upgradeContext]?: never;
 }
 

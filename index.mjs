@@ -8,6 +8,7 @@ export default uWS;
 export const {
   App,
   SSLApp,
+  attach,
   connect,
   us_listen_socket_close,
   us_socket_local_port,

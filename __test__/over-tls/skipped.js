@@ -32,6 +32,9 @@ const files = {
   'app/tcp-options.test.js': 'about the socket under TLS, with clients that are bare sockets',
   'safety/misuse.test.js': 'its clients speak to whichever port there is, without TLS',
   'project/bench-peers.test.js': 'about which files the bench runs; here, `ws` is redirected',
+  'node-servers/attach.test.js': 'servers of Node, with and without TLS by themselves',
+  'node-servers/handle-upgrade.test.js': 'as attach.test.js',
+  'node-servers/handle-upgrade-streams.test.js': 'as attach.test.js',
   'app/listen-promise.test.js': 'about how apps listen, with clients that are bare sockets',
   'project/surface.test.js': 'about names, not about connections',
 };

@@ -7,6 +7,7 @@ const assert = require('node:assert/strict');
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const http = require('node:http');
 const net = require('node:net');
 const process = require('node:process');
 const { isMainThread, parentPort, Worker, workerData } = require('node:worker_threads');
@@ -36,6 +37,32 @@ const CHECKS = {
     // Whether ticks or promises go first is a matter of the runtime; what counts is that they do not wait.
     const groups = [0, 3, 6].map((at) => [order[at], ...order.slice(at + 1, at + 3).sort()]);
     assert.deepEqual(groups, [1, 2, 3].map((number) => [`message ${number}`, `promise ${number}`, `tick ${number}`]));
+  },
+
+  async 'a WebSocket of a server of node:http is taken over, with all that is sent meanwhile, and its end is heard of'() {
+    const app = uWS.App({ threads: 1 });
+    const closed = new Gate();
+    app.ws('/*', {
+      upgrade: (res, req, context) => res.upgrade({ host: context.request.headers.host }),
+      open: (ws) => ws.send(ws.host),
+      message: (ws, message) => ws.send(message),
+      close: (ws, code) => closed.open(code),
+    });
+    const server = http.createServer();
+    server.on('upgrade', (request, socket, head) => {
+      setTimeout(() => app.handleUpgrade(request, socket, head), 20);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = await WebSocketClient.open(server.address().port);
+    client.socket.write(frame(1, 'echo'));
+    assert.notEqual(await client.text(), '');
+    assert.equal(await client.text(), 'echo');
+    client.socket.write(frame(8, Buffer.of(0x0f, 0xa0)));
+    assert.equal(await closed.passed, 4000);
+    client.socket.destroy();
+    server.close();
+    app.close();
   },
 
   async 'what a handler throws is an uncaughtException, and the next event is delivered'() {

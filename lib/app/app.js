@@ -8,7 +8,9 @@ const { abi, KEY, native, readable } = require('../runtime/border.js');
 const { watchDrops } = require('../runtime/channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('../runtime/errors.js');
 const { checkNames } = require('../runtime/options.js');
+const { takeOver } = require('../http/takeover.js');
 const { WebSocketList } = require('../websocket/websocket.js');
+const attachments = require('./attach.js');
 const { FILE_OPTIONS, FileRoute } = require('../static/file-route.js');
 const { beginShutdown, close } = require('./closing.js');
 const { AppHandlers } = require('./handlers.js');
@@ -171,6 +173,12 @@ class TemplatedApp {
     return this;
   }
 
+  handleUpgrade(request, socket, head, options) {
+    const app = appNumber(this);
+    if (arguments.length < 3) throw missingArguments(3);
+    return takeOver(app, () => this.#handlers.begin(), request, socket, head, options);
+  }
+
   get webSockets() {
     appNumber(this);
     return new WebSocketList(KEY, this.#handlers);
@@ -233,12 +241,16 @@ class TemplatedApp {
   }
 
   close() {
-    close(appNumber(this));
+    const app = appNumber(this);
+    this.#handlers.detach();
+    close(app);
     return this;
   }
 
   async shutdown(options) {
-    return { forced: await beginShutdown(appNumber(this), options) };
+    const forced = beginShutdown(appNumber(this), options);
+    this.#handlers.detach();
+    return { forced: await forced };
   }
 }
 
@@ -301,4 +313,15 @@ function SSLApp(options) {
   return new SSLTemplatedApp(KEY, options);
 }
 
-module.exports = { TemplatedApp, SSLTemplatedApp, App, SSLApp };
+/** Gives an app the upgrades of a server of Node's that its routes take. Returns a function that ends this. */
+function attach(server, app) {
+  appNumber(app);
+  const detach = attachments.attach(server, app);
+  handlersOf(app).attachments.add(detach);
+  return () => {
+    handlersOf(app).attachments.delete(detach);
+    detach();
+  };
+}
+
+module.exports = { TemplatedApp, SSLTemplatedApp, App, SSLApp, attach };

@@ -18,6 +18,8 @@ class AppHandlers {
   filters = [];
   /** The handler of `missingServerName`. */
   nameHandler;
+  /** What ends each attachment to a server of Node's. */
+  attachments = new Set();
 
   /** `owner` is the object of the app. */
   constructor(app, owner) {
@@ -55,6 +57,12 @@ class AppHandlers {
   /** The object of the app was collected, while it may still have to serve somebody. */
   leave() {
     this.#isOrphan = true;
+  }
+
+  /** No server of Node's gives the app anything from now on. */
+  detach() {
+    for (const detach of this.attachments) detach();
+    this.attachments.clear();
   }
 
   #isInUse() {

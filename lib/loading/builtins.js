@@ -13,13 +13,14 @@ const required = () => ({
   diagnostics_channel: require('diagnostics_channel'),
   fs: require('fs'),
   module: require('module'),
+  net: require('net'),
   path: require('path'),
   timers: require('timers'),
   url: require('url'),
   util: require('util'),
 });
 
-const NAMES = ['async_hooks', 'buffer', 'diagnostics_channel', 'fs', 'module', 'path', 'timers', 'url', 'util'];
+const NAMES = ['async_hooks', 'buffer', 'diagnostics_channel', 'fs', 'module', 'net', 'path', 'timers', 'url', 'util'];
 
 function find() {
   try {

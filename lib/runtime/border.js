@@ -37,6 +37,9 @@ const sockets = [];
 /** Connections that filters were told of, by slot. */
 const connections = [];
 
+/** Requests of Node's servers that were handed over and whose handler was not called yet, by ticket. */
+const takeovers = new Map();
+
 /** What resolves the promises of `shutdown`, by number. */
 const shutdowns = new Map();
 
@@ -76,6 +79,7 @@ module.exports = {
   sockets,
   connections,
   shutdowns,
+  takeovers,
   causes,
   infoOf,
   readable,

@@ -7,7 +7,7 @@ const { async_hooks: { AsyncResource }, timers: { setImmediate } } = require('..
 
 const { concludeShutdown } = require('../app/closing.js');
 const { handleEnded } = require('../app/handlers.js');
-const { abi, KEY, native, registers, responses, sockets, targets } = require('./border.js');
+const { abi, KEY, native, registers, responses, sockets, takeovers, targets } = require('./border.js');
 const { call, hasErrors, reportErrors, tellers } = require('./call.js');
 const { handleConnected, handleNotConnected } = require('../websocket/connect.js');
 const { handleOpened } = require('../http/connection.js');
@@ -20,11 +20,11 @@ const { handleServerName } = require('../app/tls.js');
 const { behaviorOf, createSocket, openSocket, UpgradeContext } = require('../websocket/websocket.js');
 
 const {
-  ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, ENDED, LOG, MESSAGE, MESSAGE_DROPPED, NOT_CONNECTED, OPEN, OPENED, PING, PONG, REQUEST,
-  SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WARNING, WRITABLE, YIELD,
+  ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, ENDED, LOG, MESSAGE, MESSAGE_DROPPED, NOT_CONNECTED, OPEN, OPENED, PING, PONG,
+  REFUSED, REQUEST, SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WARNING, WRITABLE, YIELD,
 } = abi.step;
 const { CACHED, SECURE, YIELDED } = abi.kind;
-const { APP, FORCED, HANDLE, IS_BINARY, KIND, OFFSET, REFERENCED, ROUTE, SHUTDOWN, SLOT, STEP } = abi.register;
+const { APP, FORCED, HANDLE, IS_BINARY, KIND, OFFSET, REFERENCED, ROUTE, SHUTDOWN, SLOT, STEP, TICKET } = abi.register;
 const { SLOTS } = abi.handle;
 
 /**
@@ -42,6 +42,8 @@ const thisProcess = process;
 /** The response and request of the handler that was called last; a yielded request goes on with the same objects. */
 let lastResponse;
 let lastRequest;
+/** Node's request, if the one that an upgrade handler had last was handed over. */
+let lastTakeover;
 
 /**
  * Called when the bell rings. What handlers throw does not arrive here. Should anything else be thrown, the events behind it
@@ -75,10 +77,11 @@ function handleEvents() {
         handleRequest(targets[registers[ROUTE]]);
         break;
       case UPGRADE:
-        handleUpgrade(targets[registers[ROUTE]], registers[ROUTE]);
+        handleUpgrade(targets[registers[ROUTE]], registers[ROUTE], registers[TICKET]);
         break;
       case OPEN: {
         const handle = registers[HANDLE];
+        if (registers[TICKET] !== 0) takeovers.delete(registers[TICKET]);
         openSocket(createSocket(targets[registers[ROUTE]]), handle);
         break;
       }
@@ -133,6 +136,9 @@ function handleEvents() {
         break;
       case SHUT_DOWN:
         concludeShutdown(registers[SHUTDOWN], registers[FORCED]);
+        break;
+      case REFUSED:
+        takeovers.delete(registers[TICKET]);
         break;
       case ENDED:
         handleEnded(registers[APP]);
@@ -198,9 +204,12 @@ function handleRequest(handler) {
   call(handler, lastResponse, lastRequest);
 }
 
-function handleUpgrade(behavior, route) {
+function handleUpgrade(behavior, route, ticket) {
+  const isYielded = registers[KIND] === YIELDED;
   takeRequest();
-  const context = new UpgradeContext(KEY, behavior, route);
+  if (!isYielded) lastTakeover = ticket === 0 ? undefined : takeovers.get(ticket);
+  if (ticket !== 0) takeovers.delete(ticket);
+  const context = new UpgradeContext(KEY, behavior, route, lastTakeover);
   offerUpgrade(lastResponse, context);
   call(behavior.upgrade, lastResponse, lastRequest, context);
 }

@@ -234,10 +234,17 @@ let contextOf;
 /** Stands for a `ws` route while an upgrade handler decides. */
 class UpgradeContext {
   #target;
+  #request;
 
-  constructor(key, behavior, route) {
+  constructor(key, behavior, route, request) {
     if (key !== KEY) throw illegalConstructor();
     this.#target = { behavior, route };
+    this.#request = request;
+  }
+
+  get request() {
+    contextOf(this);
+    return this.#request;
   }
 
   static {
