@@ -1,4 +1,4 @@
-//! TLS of connections to servers (`wss://`): which certificates are trusted, and which one the client presents.
+//! TLS for outgoing connections (`wss://`): which server certificates are trusted, and which one the client presents.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -19,11 +19,11 @@ use super::source::Source;
 /// The TLS options of `uWS.connect`.
 #[derive(Debug, Default)]
 pub(crate) struct ClientOptions {
-    /// Trusted certificates (`ca`), which may have issued the server's; `None` for those of the system.
+    /// Trusted root certificates (`ca`); `None` for those of the system.
     pub ca: Option<Source>,
-    /// Certificate chain and key of the client, for servers that ask for a certificate.
+    /// Certificate chain and private key of the client, for servers that request a certificate.
     pub identity: Option<(Source, Source)>,
-    /// The passphrase of the key, if that is encrypted.
+    /// The passphrase of the private key, if it is encrypted.
     pub passphrase: Option<Vec<u8>>,
     /// Whether the server's certificate is verified.
     pub trust: ServerTrust,
@@ -35,11 +35,11 @@ pub(crate) enum ServerTrust {
     /// A server whose certificate is valid for its name.
     #[default]
     Verified,
-    /// Any server, and so any man in the middle (`rejectUnauthorized: false`).
+    /// Any server (`rejectUnauthorized: false`): gives no protection against a man in the middle.
     Anybody,
 }
 
-/// TLS for one connect.
+/// The TLS configuration of one connect.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientTls {
     name: ServerName<'static>,
@@ -48,7 +48,7 @@ pub(crate) struct ClientTls {
 }
 
 impl ClientTls {
-    /// Reads the options. `name` is the server name that the certificate must be valid for.
+    /// Loads certificates and key of the options. `name` is the host for which the server's certificate must be valid.
     ///
     /// # Errors
     /// The option that cannot be used.
@@ -61,8 +61,8 @@ impl ClientTls {
             })
             .transpose()?;
         let verifier: Option<Arc<dyn ServerCertVerifier>> = match (trust, ca) {
-            (ServerTrust::Anybody, _) => Some(Arc::new(BelieveAnybody(provider()))),
-            (ServerTrust::Verified, Some(ca)) => Some(Arc::new(BelieveThese::new(&ca)?)),
+            (ServerTrust::Anybody, _) => Some(Arc::new(TrustAnyone(provider()))),
+            (ServerTrust::Verified, Some(ca)) => Some(Arc::new(TrustCertificates::new(&ca)?)),
             (ServerTrust::Verified, None) => None,
         };
         let roots = verifier
@@ -72,14 +72,14 @@ impl ClientTls {
         Ok(Self { name, roots, identity })
     }
 
-    /// Whether [`Self::connect`] will read the certificates of the system, which happens once per process. That blocks for
-    /// some milliseconds, so it must not be done on an I/O thread.
+    /// Whether [`Self::connect`] will read the certificates of the system, once per process. That blocks for some
+    /// milliseconds, so it must not happen on an I/O thread.
     #[must_use]
     pub(crate) fn takes_time(&self) -> bool {
         self.roots.is_none() && SYSTEM.get().is_none()
     }
 
-    /// A connection that has sent nothing yet.
+    /// Creates the TLS connection. Nothing has been sent on it yet.
     ///
     /// # Errors
     /// The certificates of the system cannot be read.
@@ -93,34 +93,33 @@ impl ClientTls {
     }
 }
 
-/// The configuration of clients that ask for nothing in particular: one for the process, so that they can resume the
-/// sessions of each other.
+/// The configuration of all connects without TLS options. The process has one, so that they share a session cache.
 fn system_config() -> Result<Arc<ClientConfig>, Error> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
         return Ok(Arc::clone(config));
     }
-    // Made twice at worst.
+    // Two threads may both get here; the second configuration is dropped.
     let config = configure(system_verifier()?, None)?;
     Ok(Arc::clone(CONFIG.get_or_init(|| config)))
 }
 
-/// Shared by the whole process, because the system has many certificates.
+/// Shared by the whole process, because the system's certificates take memory and time to read.
 static SYSTEM: OnceLock<Arc<WebPkiServerVerifier>> = OnceLock::new();
 
-/// Trusts the certificates of the system.
+/// A verifier that trusts the root certificates of the system.
 fn system_verifier() -> Result<Arc<dyn ServerCertVerifier>, Error> {
     if let Some(verifier) = SYSTEM.get() {
         return Ok(Arc::clone(verifier) as Arc<dyn ServerCertVerifier>);
     }
     let found = rustls_native_certs::load_native_certs();
-    // A file that is not there or malformed is left out; but what could not be read for want of a descriptor, or of memory,
-    // can be read the next time.
+    // A missing or malformed file is skipped. But a lack of descriptors or memory is an error, because it may pass: the
+    // next connect reads the files again.
     if let Some(error) = found.errors.iter().find(|error| may_pass(&error.kind)) {
         return Err(Error::General(format!("the certificates of the system could not be read: {error}")));
     }
     let mut roots = RootCertStore::empty();
-    // Some may be too old to be read; one that is missed is told when it is needed.
+    // Some certificates may have a form that rustls does not support. Servers that need those fail verification.
     roots.add_parsable_certificates(found.certs);
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
         .build()
@@ -146,21 +145,21 @@ fn configure(
         None => builder.with_no_client_auth(),
         Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))),
     };
-    // RFC 7301: WebSockets begin as HTTP/1.1.
+    // ALPN (RFC 7301): the opening handshake uses HTTP/1.1.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-/// Trusts the certificates of the option `ca`: as issuers, and, as OpenSSL and so Node does, as the server's own if they
+/// Trusts the certificates of the option `ca`: as roots, and, like OpenSSL and Node, as the server's own certificate if they
 /// are self-signed.
 #[derive(Debug)]
-struct BelieveThese {
+struct TrustCertificates {
     chains: Arc<WebPkiServerVerifier>,
-    /// Those of them that webpki takes for nobody's own.
+    /// Those that webpki refuses as the server's own certificate, compared byte by byte instead.
     pinned: Vec<Pinned>,
 }
 
-impl BelieveThese {
+impl TrustCertificates {
     fn new(source: &Source) -> Result<Self, OptionError> {
         let these = certificates(&source.blocks(OptionFault::Authority)?);
         if these.is_empty() {
@@ -179,7 +178,7 @@ impl BelieveThese {
     }
 }
 
-impl ServerCertVerifier for BelieveThese {
+impl ServerCertVerifier for TrustCertificates {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -217,16 +216,16 @@ impl ServerCertVerifier for BelieveThese {
     }
 }
 
-/// Accepts every certificate whose private key the server has.
-struct BelieveAnybody(Arc<CryptoProvider>);
+/// Accepts every certificate, as long as the server proves that it has the private key.
+struct TrustAnyone(Arc<CryptoProvider>);
 
-impl fmt::Debug for BelieveAnybody {
+impl fmt::Debug for TrustAnyone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BelieveAnybody")
+        f.write_str("TrustAnyone")
     }
 }
 
-impl ServerCertVerifier for BelieveAnybody {
+impl ServerCertVerifier for TrustAnyone {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -272,10 +271,10 @@ mod tests {
     use rustls::{CertificateError, ExtendedKeyPurpose};
     use std::time::Duration;
 
-    /// Seconds of the first day of 2024, of 2026 and of 2030.
+    /// 1 January of 2024, 2026 and 2030, in seconds since the Unix epoch.
     const DAYS: [u64; 3] = [1_704_067_200, 1_767_225_600, 1_893_456_000];
 
-    /// Of a certificate for localhost, good from 2025 until the end of 2027.
+    /// Parameters of a certificate for localhost, valid from 2025 until the end of 2027.
     fn params(is_ca: bool) -> CertificateParams {
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.not_before = date_time_ymd(2025, 1, 1);
@@ -284,7 +283,7 @@ mod tests {
         params
     }
 
-    /// Self-signed, and the same as PEM.
+    /// A self-signed certificate, as DER and as PEM.
     fn self_signed(params: &CertificateParams) -> (CertificateDer<'static>, String) {
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         (certificate.der().clone(), certificate.pem())
@@ -297,7 +296,7 @@ mod tests {
     fn verify(pem: &str, shown: &CertificateDer<'_>, name: &str, day: u64) -> Result<(), CertificateError> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let now = UnixTime::since_unix_epoch(Duration::from_secs(day));
-        let verifier = BelieveThese::new(&source("ca", pem)).unwrap();
+        let verifier = TrustCertificates::new(&source("ca", pem)).unwrap();
         match verifier.verify_server_cert(shown, &[], &name, &[], now) {
             Ok(_) => Ok(()),
             Err(Error::InvalidCertificate(error)) => Err(error),
@@ -337,7 +336,7 @@ mod tests {
                 &[Purpose::CodeSigning],
                 unsuitable(&[ExtendedKeyPurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 3])]),
             ),
-            // As in OpenSSL: "any" is none that a server needs.
+            // As in OpenSSL: anyExtendedKeyUsage does not include serverAuth.
             (&[Purpose::Any], unsuitable(&[any])),
         ];
         for (purposes, expected) in cases {

@@ -1,4 +1,4 @@
-//! The identity of a server or client: its certificate, the chain up to a root, and the private key.
+//! The identity of a server or client: its certificate chain and the private key.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -18,10 +18,10 @@ use super::encrypted_key::{DecryptError, decrypt_pkcs8, decrypt_traditional};
 use super::error::{OptionError, OptionFault};
 use super::source::Source;
 
-/// Reads the certificates of a document: the server's own comes first, then those that lead to a root.
+/// Reads the certificate chain of a PEM document: the end-entity certificate comes first, then the intermediates.
 ///
 /// # Errors
-/// There is none, or the document is malformed.
+/// The document has no certificate, or is malformed.
 pub(crate) fn read_chain(source: &Source) -> Result<Vec<CertificateDer<'static>>, OptionError> {
     let blocks = source.blocks(OptionFault::Certificate)?;
     let chain = certificates(&blocks);
@@ -32,7 +32,7 @@ pub(crate) fn read_chain(source: &Source) -> Result<Vec<CertificateDer<'static>>
     }
 }
 
-/// The certificates among the blocks of a document.
+/// The certificates among the blocks of a PEM document.
 #[must_use]
 pub(crate) fn certificates(blocks: &[Pem]) -> Vec<CertificateDer<'static>> {
     let certificate = |block: &Pem| match block.tag() {
@@ -43,16 +43,16 @@ pub(crate) fn certificates(blocks: &[Pem]) -> Vec<CertificateDer<'static>> {
     blocks.iter().filter_map(certificate).collect()
 }
 
-/// The first value of DER in `bytes`; all of them if that is malformed, for the reader to say so.
+/// The first DER value in `bytes`; all of `bytes` if it is malformed, so that the parser of certificates reports that.
 fn first_value(bytes: &[u8]) -> &[u8] {
     let first = SliceReader::new(bytes).and_then(|mut reader| reader.tlv_bytes());
     first.unwrap_or(bytes)
 }
 
-/// Reads the first private key of a document. Without encryption the passphrase does not matter.
+/// Reads the first private key of a PEM document. `passphrase` is ignored if the key is not encrypted.
 ///
 /// # Errors
-/// There is none, it is malformed, or `passphrase` is not the right one.
+/// The document has no private key, the key is malformed, or `passphrase` is missing or wrong.
 pub(crate) fn read_key(
     source: &Source,
     passphrase: Option<&[u8]>,
@@ -92,13 +92,13 @@ pub(crate) fn read_key(
     }
 }
 
-/// Combines a chain and its key.
+/// Combines a certificate chain and its private key.
 ///
-/// Only the public key of the certificate is checked. Whether the rest is acceptable is the decision of the peers, not all
-/// of which are as strict as rustls.
+/// Only the public key of the end-entity certificate is checked. Whether the rest is acceptable is for the peers to decide,
+/// not all of which are as strict as rustls.
 ///
 /// # Errors
-/// The key is of a kind that cannot be used, or not that of the first certificate.
+/// The key has an unsupported algorithm, or does not belong to the first certificate.
 pub(crate) fn certify(
     provider: &CryptoProvider,
     (chain, cert): (Vec<CertificateDer<'static>>, &Source),
@@ -113,11 +113,11 @@ pub(crate) fn certify(
         .map_err(|_| key_source.error(OptionFault::Key, UNSUPPORTED_KEY))?;
     let own = chain.first().ok_or_else(|| malformed(&"there is none"))?;
     let certified_key = public_key(own).map_err(|error| malformed(&error))?;
-    // Every key of this provider knows its public half.
+    // Every key of this crypto provider can derive its public key.
     let of_key = key.public_key().ok_or_else(|| key_source.error(OptionFault::Key, UNSUPPORTED_KEY))?;
     let of_key = SubjectPublicKeyInfoRef::from_der(&of_key)
         .map_err(|_| key_source.error(OptionFault::Key, UNSUPPORTED_KEY))?;
-    // Not the parameters of the algorithm: some leave out the NULL of RSA.
+    // The algorithm's parameters are not compared: some encoders omit the NULL of RSA.
     let is_same = certified_key.algorithm.oid == of_key.algorithm.oid
         && certified_key.subject_public_key == of_key.subject_public_key;
     if is_same {
@@ -128,7 +128,7 @@ pub(crate) fn certify(
     }
 }
 
-/// The public key of a certificate of any version (RFC 5280 §4.1), whatever else there is to it.
+/// The public key of a certificate of any version (RFC 5280 §4.1). The other fields need not be valid.
 fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> der::Result<SubjectPublicKeyInfoRef<'a>> {
     let sequence = |value: AnyRef<'a>| -> der::Result<SliceReader<'a>> {
         value.tag().assert_eq(Tag::Sequence)?;
@@ -145,7 +145,7 @@ fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> der::Result<SubjectPub
     SubjectPublicKeyInfoRef::decode(&mut fields)
 }
 
-/// Warnings about the server's own certificate at the time `now`, for which some or all clients will refuse it. No errors,
+/// Reasons why some or all clients will reject the first certificate at the time `now`. These are warnings and not errors,
 /// because the clock may be wrong, and tests use expired certificates.
 #[must_use]
 pub(crate) fn doubts(chain: &[CertificateDer<'_>], now: SystemTime) -> Vec<String> {
@@ -166,9 +166,9 @@ pub(crate) fn doubts(chain: &[CertificateDer<'_>], now: SystemTime) -> Vec<Strin
 }
 
 const PRIVATE_KEY: &str = "PRIVATE KEY";
-/// The second is what OpenSSL once wrote.
+/// Old versions of OpenSSL wrote the second label.
 const CERTIFICATE_TAGS: [&str; 2] = ["CERTIFICATE", "X509 CERTIFICATE"];
-/// A certificate, and behind it what OpenSSL has been told of it (`openssl x509 -trustout`).
+/// A certificate followed by OpenSSL's trust settings (`openssl x509 -trustout`).
 const TRUSTED_CERTIFICATE: &str = "TRUSTED CERTIFICATE";
 const OLD_VERSION: &str = "the certificate has version 1 of X.509, in which there is no subjectAltName: clients that look for the name of the server there, browsers among them, refuse it; 'openssl x509 -req -copy_extensions copyall' or '-extfile' makes one of version 3";
 const UNSUPPORTED_KEY: &str = "the private key is malformed, or of another kind than RSA (2048 to 4096 bits), ECDSA (P-256, P-384) and Ed25519";
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
     use crate::tls::provider::provider;
 
-    /// A certificate and its key; the fields of the certificate, and what follows them.
+    /// A key and its certificate: the fields of the tbsCertificate, and the values after it.
     struct Own {
         key: Vec<u8>,
         fields: Vec<Any>,
@@ -226,7 +226,7 @@ mod tests {
         Any::from_der(der).unwrap()
     }
 
-    /// What makes a certificate odd.
+    /// Makes a certificate unusual.
     type Change = fn(&mut Own);
 
     #[test]

@@ -1,8 +1,8 @@
-//! Which TLS configuration is used for which server name (SNI, RFC 6066 §3).
+//! Selects the TLS configuration for a server name (SNI, RFC 6066 §3).
 //!
-//! Patterns are labels between dots: each is itself, or `*`, which is any one label. Among the patterns that match, the
-//! one that is literal further to the left wins, as in uWebSockets.js: for `www.example.com`, `www.*.com` comes before
-//! `*.example.com`.
+//! A pattern is a sequence of labels separated by dots. Each is literal, or `*`, which matches any one label. If several
+//! patterns match, labels are compared from the left and a literal one wins over `*`, as in uWebSockets.js: for
+//! `www.example.com`, `www.*.com` wins over `*.example.com`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,23 +11,24 @@ use arc_swap::ArcSwap;
 use rpds::HashTrieMapSync;
 use rustls::ServerConfig;
 
-/// The configurations of an app, shared by Node's thread, which changes them, and the workers, which look them up without
-/// ever waiting: every change makes a new table that shares with the last one all that stays.
+/// The TLS configurations of an app. Node's thread changes them, and the workers look them up without locking: every change
+/// publishes a new table, which shares the unchanged nodes with the one before.
 #[derive(Debug)]
 pub(crate) struct ServerNames {
     table: ArcSwap<Table>,
-    /// Whether JavaScript is to be asked for names that are not in the table.
+    /// Whether handshakes wait for `missingServerName` when their server name is not in the table.
     asks: AtomicBool,
 }
 
-/// One server name that was added to an app (SNI), numbered by Node's thread; never reused for another one.
+/// Identifies a server name that was added to an app (`addServerName`). Node's thread assigns the numbers and never reuses
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DomainId(pub u32);
 
-/// What answers to a name.
+/// The configuration that was found for a server name.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    /// For the handshake.
+pub(crate) struct DomainConfig {
+    /// The configuration of the handshake.
     pub config: Arc<ServerConfig>,
     /// The pattern that the name matches; `None` if it matches none and gets the default certificate.
     pub domain: Option<DomainId>,
@@ -35,78 +36,79 @@ pub(crate) struct Answer {
 
 #[derive(Clone, Debug)]
 struct Table {
-    /// For clients that send no server name, or an unknown one.
+    /// For clients that send no server name, or one that matches no pattern.
     default: Arc<ServerConfig>,
     root: Node,
 }
 
-/// A node of the trie of labels, which are taken from the left.
+/// A node of the trie of labels, from left to right.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    answer: Option<Answer>,
+    config: Option<DomainConfig>,
     children: HashTrieMapSync<Box<str>, Self>,
 }
 
-/// Why a pattern cannot be a server name.
+/// A pattern is not a valid server name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidName;
 
 impl ServerNames {
-    /// One configuration for every name.
+    /// Creates a table that has only a default configuration.
     #[must_use]
     pub(crate) fn new(default: Arc<ServerConfig>) -> Self {
         let table = Table { default, root: Node::default() };
         Self { table: ArcSwap::from_pointee(table), asks: AtomicBool::new(false) }
     }
 
-    /// The configuration for a handshake. `name` is what the client asks for; `None` if it does not say.
+    /// The configuration for a handshake: that of the best pattern, else the default. `name` is the SNI of the client, if it
+    /// sent one.
     #[must_use]
-    pub(crate) fn lookup(&self, name: Option<&str>) -> Answer {
+    pub(crate) fn lookup(&self, name: Option<&str>) -> DomainConfig {
         let table = self.table.load();
         name.and_then(|name| table.find(name))
-            .unwrap_or_else(|| Answer { config: Arc::clone(&table.default), domain: None })
+            .unwrap_or_else(|| DomainConfig { config: Arc::clone(&table.default), domain: None })
     }
 
-    /// What answers to a name beside the default.
+    /// The configuration of the best pattern that matches a name; `None` if none matches.
     #[must_use]
-    pub(crate) fn find(&self, name: &str) -> Option<Answer> {
+    pub(crate) fn find(&self, name: &str) -> Option<DomainConfig> {
         self.table.load().find(name)
     }
 
-    /// Whether a name is answered by something beside the default.
+    /// Whether a pattern matches a name.
     #[must_use]
     pub(crate) fn knows(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    /// Whether a handshake that asks for this name has to wait until JavaScript was asked for it.
+    /// Whether a handshake with this server name has to wait until the `missingServerName` handler has run.
     #[must_use]
     pub(crate) fn must_ask_for(&self, name: &str) -> bool {
-        // Relaxed: nothing is read because of it, and a handshake at the same time may come before or after.
+        // Relaxed: the flag publishes no other data, and a concurrent handshake may use either value.
         self.asks.load(Ordering::Relaxed) && !self.knows(name)
     }
 
-    /// Has JavaScript asked for unknown names (`missingServerName`).
+    /// From now on, handshakes with unknown names wait for the `missingServerName` handler.
     pub(crate) fn ask_for_unknown_names(&self) {
         self.asks.store(true, Ordering::Relaxed);
     }
 
-    /// Replaces the default.
+    /// Replaces the default configuration.
     pub(crate) fn set_default(&self, config: Arc<ServerConfig>) {
         self.change(|table| table.default = config);
     }
 
-    /// Sets what answers to a pattern, in the form that [`normalize`] gives it.
-    pub(crate) fn set(&self, pattern: &str, answer: &Answer) {
-        self.change(|table| table.root.set(pattern, Some(answer.clone())));
+    /// Sets the configuration of a pattern, which [`normalize`] has returned.
+    pub(crate) fn set(&self, pattern: &str, config: &DomainConfig) {
+        self.change(|table| table.root.set(pattern, Some(config.clone())));
     }
 
-    /// Removes a pattern, in the form that [`normalize`] gives it. Handshakes under way keep what they have.
+    /// Removes a pattern, which [`normalize`] has returned. Handshakes in progress keep their configuration.
     pub(crate) fn remove(&self, pattern: &str) {
         self.change(|table| table.root.set(pattern, None));
     }
 
-    /// Only Node's thread changes anything, so no change is lost.
+    /// Publishes a changed copy of the table. Only Node's thread calls this, so no change is lost.
     fn change(&self, act: impl FnOnce(&mut Table)) {
         let mut table = Table::clone(&self.table.load());
         act(&mut table);
@@ -115,8 +117,8 @@ impl ServerNames {
 }
 
 impl Table {
-    fn find(&self, name: &str) -> Option<Answer> {
-        // Lower case is what clients send, nearly always; they need not (RFC 6066 §3).
+    fn find(&self, name: &str) -> Option<DomainConfig> {
+        // Server names are case-insensitive (RFC 6066 §3). Nearly all clients send lower case, which needs no copy.
         let lower;
         let name = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
             lower = name.to_ascii_lowercase();
@@ -130,27 +132,28 @@ impl Table {
 }
 
 impl Node {
-    /// A name has at most 127 labels, and there are no more ways to go than there are nodes.
-    fn find(&self, name: &str) -> Option<&Answer> {
+    /// Tries the literal label before `*`. Recursion is at most 127 deep, the most labels that a name has, and visits each
+    /// node at most once.
+    fn find(&self, name: &str) -> Option<&DomainConfig> {
         let (label, rest) = split(name);
         [label, ANY].into_iter().filter(|_| !label.is_empty()).find_map(|key| {
             let child = self.children.get(key)?;
             match rest {
                 Some(rest) => child.find(rest),
-                None => child.answer.as_ref(),
+                None => child.config.as_ref(),
             }
         })
     }
 
-    /// Sets, or with `None` removes, what answers to a pattern. No node is left that nothing needs.
-    fn set(&mut self, pattern: &str, answer: Option<Answer>) {
+    /// Sets the configuration of a pattern, or removes it with `None`. Removes nodes that have become empty.
+    fn set(&mut self, pattern: &str, config: Option<DomainConfig>) {
         let (label, rest) = split(pattern);
         let mut child = self.children.get(label).cloned().unwrap_or_default();
         match rest {
-            Some(rest) => child.set(rest, answer),
-            None => child.answer = answer,
+            Some(rest) => child.set(rest, config),
+            None => child.config = config,
         }
-        if child.answer.is_some() || !child.children.is_empty() {
+        if child.config.is_some() || !child.children.is_empty() {
             self.children.insert_mut(label.into(), child);
         } else {
             self.children.remove_mut(label);
@@ -158,16 +161,16 @@ impl Node {
     }
 }
 
-/// The leftmost label, and what is behind its dot.
+/// Splits a name into its leftmost label and the rest after the dot.
 fn split(name: &str) -> (&str, Option<&str>) {
     name.split_once('.').map_or((name, None), |(label, rest)| (label, Some(rest)))
 }
 
-/// The one form of a pattern: lower case, without the final dot of a fully qualified name.
+/// Returns the canonical form of a pattern: lower case, without the final dot of a fully qualified name.
 ///
 /// # Errors
-/// It is no name: a label is empty, too long, or has characters that names do not have (a `*` that is not alone among
-/// them). Names beyond ASCII are to be given in the form in which clients send them (`xn--…`).
+/// A label is empty, too long, or has characters that host names do not have, which includes a `*` next to other
+/// characters. Internationalized names must be given as A-labels (`xn--…`), as clients send them.
 pub(crate) fn normalize(pattern: &str) -> Result<String, InvalidName> {
     let pattern = pattern.strip_suffix('.').unwrap_or(pattern).to_ascii_lowercase();
     let is_label = |label: &str| {
@@ -182,7 +185,7 @@ pub(crate) fn normalize(pattern: &str) -> Result<String, InvalidName> {
     }
 }
 
-/// Stands for any one label.
+/// Matches any one label.
 const ANY: &str = "*";
 /// RFC 1035 §2.3.4.
 const LONGEST_LABEL: usize = 63;
@@ -209,12 +212,12 @@ mod tests {
         Settings::evaluate(&options, None, now).unwrap().settings.server_config().unwrap()
     }
 
-    /// Names with these patterns, numbered from 0.
+    /// A table of these patterns, whose domains are numbered from 0.
     fn names(patterns: &[&str]) -> ServerNames {
         let names = ServerNames::new(config());
         for (pattern, number) in patterns.iter().zip(0..) {
-            let answer = Answer { config: names.lookup(None).config, domain: Some(DomainId(number)) };
-            names.set(&normalize(pattern).unwrap(), &answer);
+            let config = DomainConfig { config: names.lookup(None).config, domain: Some(DomainId(number)) };
+            names.set(&normalize(pattern).unwrap(), &config);
         }
         names
     }

@@ -67,8 +67,9 @@ pub(crate) struct Evaluation {
 }
 
 impl Settings {
-    /// Evaluates options at the time `now`. Options that are left out are taken from `base`: for `setCertificate` the current
-    /// ones, for `addServerName` those of the app. Key and certificate are never taken from there: they belong together.
+    /// Evaluates options at the time `now`. Options that are left out are taken from `base`: for `setCertificate` the
+    /// current ones, for `addServerName` those of the app. Key and certificate are never taken from there: they belong
+    /// together.
     ///
     /// # Errors
     /// An option cannot be used. Nothing has changed then.

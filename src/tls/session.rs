@@ -1,11 +1,11 @@
-//! One TLS connection, without its socket: of a server, or of a client from its first message on.
+//! One TLS connection, without its socket, as a server or as a client.
 //!
 //! ```text
-//!   poll_read  ── ciphertext ────► Greeting ─ClientHello─► ServerConnection ── plaintext ───────► connection
+//!   poll_read  ── ciphertext ────► Acceptor ─ClientHello─► ServerConnection ── plaintext ───────► connection
 //!   try_write  ◄── ciphertext ─── (≤ 64 KiB wait for the kernel) ◄── encrypt ── plaintext ◄──── outbox
 //! ```
 //!
-//! The ClientHello is read before a configuration is chosen, because it has the server name (SNI).
+//! A server reads the ClientHello before it chooses a configuration, because the ClientHello has the server name (SNI).
 
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{ClientConnection, Connection, HandshakeKind, ServerConnection};
@@ -13,50 +13,50 @@ use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 
 use super::fault::TlsFault;
-use super::names::{Answer, DomainId};
+use super::names::{DomainConfig, DomainId};
 use super::setup::TlsSetup;
 use super::wear::{Wear, max_records};
 
-/// See the top of the file.
+/// A TLS connection without its socket: callers pass ciphertext and plaintext in and out.
 #[derive(Debug)]
 pub(crate) struct TlsSession {
     state: State,
     /// Bytes of ciphertext, approximately, that the kernel has not taken.
     unsent: usize,
-    /// Read before TLS began, or before it was suspended, and not looked at yet.
+    /// Ciphertext that was received before TLS started or while the handshake is suspended, and is not processed yet.
     early: Vec<u8>,
-    /// The server name that the client asked for, if the app knows it.
+    /// The added server name that matches the client's SNI, if any does.
     domain: Option<DomainId>,
-    /// An error found behind valid records, whose plaintext is handed over first.
+    /// An error found after valid records. It is reported once their plaintext has been returned.
     fault: Option<TlsFault>,
     /// The peer has sent `close_notify`.
     has_ended: bool,
-    /// A fault was reported: the peer's bytes are not read any more.
+    /// A fault was reported: no more bytes of the peer are read.
     has_failed: bool,
-    /// How far the keys are used up.
+    /// How many records the keys have protected, compared with their limit.
     wear: Wear,
 }
 
-/// Progress of the connection.
+/// The stage of the connection.
 enum State {
-    /// The ClientHello is not complete.
+    /// The ClientHello is awaited.
     Greeting {
         /// Created with the first byte, so that a silent client costs little memory.
         acceptor: Option<Box<Acceptor>>,
         setup: Arc<TlsSetup>,
-        /// The first byte, once it is there.
+        /// The first byte, once it has arrived.
         first: Option<u8>,
     },
-    /// The client asks for a server name that is unknown, and JavaScript is being asked for it.
+    /// No pattern matches the client's server name, and the `missingServerName` handler may add one.
     Suspended {
         accepted: Box<Accepted>,
         setup: Arc<TlsSetup>,
-        /// Whether JavaScript has not been asked yet.
+        /// Whether the name has not been reported yet.
         is_new: bool,
     },
-    /// The handshake goes on, or is over.
+    /// A configuration is chosen: the handshake continues or is complete.
     Agreed(Box<Connection>),
-    /// The handshake failed; holds what is left to send of the alert.
+    /// The handshake failed. Holds the unsent bytes of the alert.
     Refused(Vec<u8>),
 }
 
@@ -72,7 +72,7 @@ impl std::fmt::Debug for State {
 }
 
 impl TlsSession {
-    /// Waits for the ClientHello, of which `early` is the start.
+    /// A server's connection, which waits for the ClientHello. `early` was received already.
     #[must_use]
     pub(crate) fn new(setup: Arc<TlsSetup>, early: Vec<u8>) -> Self {
         let state = State::Greeting { acceptor: None, setup, first: None };
@@ -98,26 +98,26 @@ impl TlsSession {
         !matches!(self.state, State::Greeting { first: None, .. }) || !self.early.is_empty()
     }
 
-    /// Whether nothing can go on before [`Self::resume`].
+    /// Whether the handshake waits for [`Self::resume`].
     #[must_use]
     pub(crate) const fn is_suspended(&self) -> bool {
         matches!(self.state, State::Suspended { .. })
     }
 
-    /// The server name for which JavaScript is to be asked; returned once.
+    /// Returns the server name for the `missingServerName` handler, once.
     pub(crate) fn take_question(&mut self) -> Option<String> {
         let State::Suspended { accepted, is_new, .. } = &mut self.state else { return None };
         let name = std::mem::take(is_new).then(|| accepted.client_hello().server_name().map(str::to_owned));
         name.flatten()
     }
 
-    /// JavaScript was asked: continues with the configuration that the name has now. Returns whether the handshake was
+    /// Continues a suspended handshake with the configuration that its server name has now. Returns whether it was
     /// suspended. The next [`Self::open_pending`] reports errors.
     pub(crate) fn resume(&mut self) -> bool {
         match std::mem::replace(&mut self.state, State::Refused(Vec::new())) {
             State::Suspended { accepted, setup, .. } => {
-                let answer = setup.names.lookup(accepted.client_hello().server_name());
-                if let Err(fault) = self.agree(*accepted, answer) {
+                let selected = setup.names.lookup(accepted.client_hello().server_name());
+                if let Err(fault) = self.agree(*accepted, selected) {
                     self.fault = Some(fault);
                 }
                 true
@@ -129,13 +129,13 @@ impl TlsSession {
         }
     }
 
-    /// The server name that the client asked for, if the app knows it.
+    /// The added server name that matches the client's SNI, if any does.
     #[must_use]
     pub(crate) const fn domain(&self) -> Option<DomainId> {
         self.domain
     }
 
-    /// A connection to a server, on which nothing has been sent yet.
+    /// A client's connection, on which nothing has been sent yet.
     #[must_use]
     pub(crate) fn of_client(mut tls: ClientConnection) -> Self {
         tls.set_buffer_limit(Some(MAX_SEALED));
@@ -143,7 +143,7 @@ impl TlsSession {
         Self::with_state(state, Vec::new())
     }
 
-    /// Whether the handshake is not over.
+    /// Whether the handshake is not complete; true for ever if it failed.
     #[must_use]
     pub(crate) fn is_handshaking(&self) -> bool {
         match &self.state {
@@ -152,19 +152,19 @@ impl TlsSession {
         }
     }
 
-    /// Whether the peer has sent `close_notify`. Data from before may still have to be read.
+    /// Whether the peer has sent `close_notify`. Plaintext from before may still have to be read.
     #[must_use]
     pub(crate) const fn has_ended(&self) -> bool {
         self.has_ended
     }
 
-    /// Whether a fault was reported, after which nothing more is read.
+    /// Whether a fault was reported. Nothing more is read after it.
     #[must_use]
     pub(crate) const fn has_failed(&self) -> bool {
         self.has_failed
     }
 
-    /// The connection with a client, once the handshake is complete.
+    /// The connection of rustls, if this is a server and a configuration is chosen.
     #[must_use]
     pub(crate) fn connection(&self) -> Option<&ServerConnection> {
         match &self.state {
@@ -176,16 +176,16 @@ impl TlsSession {
         }
     }
 
-    /// Whether the session was resumed with a ticket.
+    /// Whether the client resumed an earlier session.
     #[must_use]
     pub(crate) fn is_resumed(&self) -> bool {
         self.connection().is_some_and(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed))
     }
 
-    /// Fills `buffer` with plaintext that did not fit before, and reports the fault that was found behind it.
+    /// Fills `buffer` with decrypted plaintext that did not fit before, and returns its length.
     ///
     /// # Errors
-    /// That fault, once. Afterwards [`Self::has_failed`].
+    /// The fault that was found after that plaintext, once. Then [`Self::has_failed`] is true.
     pub(crate) fn open_pending(&mut self, buffer: &mut [u8]) -> Result<usize, TlsFault> {
         if !self.early.is_empty() && !self.is_suspended() {
             let mut early = std::mem::take(&mut self.early);
@@ -206,11 +206,11 @@ impl TlsSession {
         }
     }
 
-    /// Decrypts the first `filled` bytes of `buffer`, which came from the socket, in place. Returns the length of the
-    /// plaintext. To be called when [`Self::open_pending`] has nothing more.
+    /// Decrypts the first `filled` bytes of `buffer`, which were read from the socket, in place. Returns the length of the
+    /// plaintext. Call it only once [`Self::open_pending`] returns 0.
     ///
     /// # Errors
-    /// A rule of TLS is broken. [`Self::flush`] sends the alert.
+    /// The peer violates TLS. [`Self::flush`] sends the alert.
     pub(crate) fn open(&mut self, buffer: &mut [u8], filled: usize) -> Result<usize, TlsFault> {
         let (mut fed, mut opened) = (0, 0);
         while fed < filled {
@@ -219,7 +219,7 @@ impl TlsSession {
                 break;
             }
             match self.feed(&buffer[fed..filled]) {
-                // Behind close_notify: not ours.
+                // Bytes after close_notify are ignored (RFC 8446 §6.1).
                 Ok(0) => break,
                 Ok(count) => fed += count,
                 Err(fault) => {
@@ -232,7 +232,7 @@ impl TlsSession {
                     return Ok(opened);
                 }
             }
-            // A record opened is shorter than sealed, so this does not reach what is still to be fed.
+            // Plaintext is shorter than its record, so this does not overwrite ciphertext that is still to be fed.
             opened += self.take(&mut buffer[opened..fed]);
         }
         Ok(opened)
@@ -243,7 +243,7 @@ impl TlsSession {
         let (all, input): (_, &mut dyn Read) = (sealed, &mut sealed);
         match &mut self.state {
             State::Greeting { acceptor, setup, first } => {
-                // Such a header nearly always comes in one piece; otherwise it is just no TLS.
+                // A PROXY header nearly always arrives in one piece; in pieces it is reported as `NotTls`.
                 if first.is_none() && (all.starts_with(b"PROXY ") || all.starts_with(b"\r\n\r\n\0\r\nQUIT\n"))
                 {
                     return Err(TlsFault::ProxyHeader);
@@ -262,8 +262,8 @@ impl TlsSession {
                             let (accepted, setup) = (Box::new(accepted), Arc::clone(setup));
                             self.state = State::Suspended { accepted, setup, is_new: true };
                         } else {
-                            let answer = setup.names.lookup(hello.server_name());
-                            self.agree(accepted, answer)?;
+                            let selected = setup.names.lookup(hello.server_name());
+                            self.agree(accepted, selected)?;
                         }
                     }
                     Err((_, alert)) if first != HANDSHAKE => {
@@ -278,22 +278,22 @@ impl TlsSession {
                 Ok(taken)
             }
             State::Agreed(tls) => {
-                // Fails only if more is buffered than there can be in a record, all of which has been looked at.
+                // Fails only if more than a record is buffered, which cannot be: every call processes what it reads.
                 let taken = tls.read_tls(input).map_err(|error| rustls::Error::General(error.to_string()))?;
                 self.wear.receive(&all[..taken]);
                 self.has_ended |= tls.process_new_packets()?.peer_has_closed();
                 Ok(taken)
             }
-            // What comes meanwhile is kept by `open`.
+            // `open` keeps bytes that arrive meanwhile.
             State::Suspended { .. } => Ok(0),
             State::Refused(_) => Ok(all.len()),
         }
     }
 
-    /// The server name is known: continues with its configuration.
-    fn agree(&mut self, accepted: Accepted, answer: Answer) -> Result<(), TlsFault> {
-        self.domain = answer.domain;
-        let mut tls = match accepted.into_connection(answer.config) {
+    /// Continues the handshake with the configuration of the client's server name.
+    fn agree(&mut self, accepted: Accepted, selected: DomainConfig) -> Result<(), TlsFault> {
+        self.domain = selected.domain;
+        let mut tls = match accepted.into_connection(selected.config) {
             Ok(tls) => Box::new(Connection::from(tls)),
             Err((error, alert)) => {
                 self.refuse(alert);
@@ -301,14 +301,14 @@ impl TlsSession {
             }
         };
         tls.set_buffer_limit(Some(MAX_SEALED));
-        // Bytes behind the ClientHello are in there, too.
+        // rustls has buffered the bytes after the ClientHello, too.
         let state = tls.process_new_packets();
         self.state = State::Agreed(tls);
         self.has_ended |= state?.peer_has_closed();
         Ok(())
     }
 
-    /// The handshake failed: only the alert is left to be sent.
+    /// The handshake failed: keeps only the alert, to be sent.
     fn refuse(&mut self, mut alert: AcceptedAlert) {
         let mut bytes = Vec::new();
         // Writing to memory does not fail.
@@ -316,13 +316,13 @@ impl TlsSession {
         self.state = State::Refused(bytes);
     }
 
-    /// Takes plaintext out of rustls.
+    /// Moves plaintext from rustls into `buffer`. Returns how many bytes.
     fn take(&mut self, buffer: &mut [u8]) -> usize {
         let State::Agreed(tls) = &mut self.state else { return 0 };
         let (mut reader, mut count) = (tls.reader(), 0);
         while count < buffer.len() {
             match reader.read(&mut buffer[count..]) {
-                // Nothing there, for now or for ever: the callers know which.
+                // No plaintext: none yet (`WouldBlock`), or the stream has ended. `has_ended` says which.
                 Ok(0) | Err(_) => break,
                 Ok(more) => count += more,
             }
@@ -330,16 +330,16 @@ impl TlsSession {
         count
     }
 
-    /// Whether nothing has come from the client yet.
+    /// Whether no byte of the client has been processed yet.
     #[must_use]
     pub(crate) const fn is_silent(&self) -> bool {
         matches!(self.state, State::Greeting { first: None, .. })
     }
 
-    /// The socket has ended.
+    /// The peer sent FIN without `close_notify`.
     ///
     /// # Errors
-    /// Always, as `close_notify` has not come before.
+    /// Which stage the connection was in; `Ok` only if a fault was reported before.
     pub(crate) fn handle_fin(&mut self) -> Result<(), TlsFault> {
         if self.has_failed {
             return Ok(());
@@ -352,11 +352,12 @@ impl TlsSession {
         })
     }
 
-    /// Encrypts as much as there is room for, and writes what the kernel takes of it. Returns how many bytes of
-    /// plaintext were encrypted.
+    /// Encrypts as much plaintext as the buffer has room for, and writes the ciphertext to the kernel. Returns how many
+    /// bytes of plaintext were encrypted.
     ///
     /// # Errors
-    /// `WouldBlock` if there is no room; everything else is final, [`TlsFault::KeysExhausted`] above all.
+    /// `WouldBlock` if there is no room or the handshake is not complete. Every other error is final, including
+    /// [`TlsFault::KeysExhausted`].
     pub(crate) fn write(&mut self, pieces: &[IoSlice<'_>], kernel: &mut dyn Write) -> io::Result<usize> {
         if self.is_handshaking() || !self.flush(kernel)? {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -368,15 +369,15 @@ impl TlsSession {
         let count = tls.writer().write_vectored(pieces)?;
         self.wear.seal(count);
         self.unsent = count;
-        // What fails here is met again by the next call.
+        // The next call reports this error: the kernel returns it again.
         let _ = self.flush(kernel);
         Ok(count)
     }
 
-    /// Writes what the kernel takes of the ciphertext. Returns whether that was everything.
+    /// Writes buffered ciphertext to the kernel. Returns whether the buffer is empty now.
     ///
     /// # Errors
-    /// The socket is broken.
+    /// The error of the socket.
     pub(crate) fn flush(&mut self, kernel: &mut dyn Write) -> io::Result<bool> {
         loop {
             let result = match &mut self.state {
@@ -409,13 +410,14 @@ impl TlsSession {
         if waits { self.unsent.max(1) } else { 0 }
     }
 
-    /// Whether the connection is to be closed while the keys still suffice for doing so.
+    /// Whether the keys are so close to their limit that the connection should be closed while they can still protect the
+    /// closing handshake.
     #[must_use]
     pub(crate) fn is_worn(&self) -> bool {
         self.max_records().is_some_and(|max| self.wear.is_worn(max))
     }
 
-    /// Whether the peer has sent `close_notify` because its keys are used up.
+    /// Whether the peer has sent `close_notify` because its keys reached their limit.
     #[must_use]
     pub(crate) fn has_peer_worn(&self) -> bool {
         self.has_ended && self.max_records().is_some_and(|max| self.wear.has_peer_worn(max))
@@ -428,7 +430,7 @@ impl TlsSession {
         }
     }
 
-    /// Sends `close_notify` (RFC 8446 §6.1), once; nothing if an error alert was sent.
+    /// Queues `close_notify` (RFC 8446 §6.1), once; has no effect if an error alert was sent.
     pub(crate) fn say_goodbye(&mut self) {
         if let State::Agreed(tls) = &mut self.state {
             tls.send_close_notify();
@@ -436,9 +438,9 @@ impl TlsSession {
     }
 }
 
-/// Type of the record that a client begins with (RFC 8446 §5.1).
+/// ContentType `handshake`, the first byte of a client's first record (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
-/// Bytes encrypted before the kernel takes them: four full records, which one write to a socket usually takes.
+/// Most bytes of ciphertext buffered at a time: four full records, which the kernel usually takes in one write.
 pub(super) const MAX_SEALED: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
-//! The option `ssl_ciphers`: a list in the language of OpenSSL, applied to the cipher suites that there are.
+//! The option `ssl_ciphers`: a cipher list in OpenSSL's syntax (openssl-ciphers(1)), applied to the suites of rustls.
 //!
 //! | element | meaning |
 //! |---|---|
 //! | a suite of TLS 1.2, by its OpenSSL or IANA name | adds it |
 //! | a suite of TLS 1.3 | adds it; suites of TLS 1.3 that are not named stay off, unless none is named |
 //! | a group (`HIGH`, `ECDHE+AESGCM`, `DEFAULT`, …) | adds the suites of TLS 1.2 that belong to it |
-//! | `!x`, `-x` | takes the suites of TLS 1.2 of `x` away, for good or until they are named again |
-//! | `+x`, `@STRENGTH`, `@SECLEVEL=n` | nothing: the order is the client's business |
+//! | `!x` | removes the suite or the group's suites of TLS 1.2 permanently: naming them later does not add them |
+//! | `-x` | removes them; naming them later adds them again |
+//! | `+x`, `@STRENGTH`, `@SECLEVEL=n` | no effect: the client's order of preference decides |
 //!
-//! Lists that were written for OpenSSL name much that is not here and never will be (DHE, RSA key exchange, CBC): such
-//! names add nothing. A name that nobody knows is a typing error, and so is a list of which nothing is left.
+//! Lists written for OpenSSL name suites that rustls does not implement (DHE, RSA key exchange, CBC): these names have no
+//! effect. An unknown name is an error, and so is a list that selects nothing.
 
 use std::fmt;
 
@@ -17,12 +18,12 @@ use rustls::CipherSuite;
 
 use super::suite_names;
 
-/// Why a list of suites cannot be used.
+/// Why a cipher list is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SuitesError {
     /// No suite, no group and no directive has this name.
     Unknown(String),
-    /// Everything in the list is unavailable or was taken away again.
+    /// The list selects no suite: each was unavailable or removed.
     Empty,
 }
 
@@ -35,16 +36,16 @@ impl fmt::Display for SuitesError {
     }
 }
 
-/// What a list selects.
+/// The result of a cipher list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
     /// The suites, strongest first. Not empty.
     pub suites: Vec<CipherSuite>,
-    /// Names in the list that stand for suites which are not available here.
+    /// Names of suites in the list that rustls does not implement.
     pub unavailable: Vec<String>,
 }
 
-/// Reads a list. Elements are separated by colons, commas or spaces.
+/// Parses a cipher list. Colons, commas and spaces separate its elements.
 ///
 /// # Errors
 /// See [`SuitesError`].
@@ -56,12 +57,12 @@ pub(crate) fn select(list: &str) -> Result<Selection, SuitesError> {
     choice.conclude()
 }
 
-/// One suite, as lists name it.
+/// One suite of rustls, with its names and groups.
 struct Suite {
     openssl: &'static str,
     iana: &'static str,
     version: Version,
-    /// The groups to which it belongs, beside those to which all belong.
+    /// The groups to which it belongs, besides [`COMMON_GROUPS`].
     groups: &'static [&'static str],
     suite: CipherSuite,
 }
@@ -72,16 +73,16 @@ enum Version {
     Tls13,
 }
 
-/// What was chosen so far, by position in [`SUITES`].
+/// The state while a list is applied, by position in [`SUITES`].
 #[derive(Default)]
 struct Choice {
     chosen: [bool; SUITES.len()],
-    /// Taken away for good.
+    /// Removed permanently (`!`).
     banned: [bool; SUITES.len()],
     unavailable: Vec<String>,
 }
 
-/// What an element does with the suites it stands for.
+/// What an element of a list does with the suites that it names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Add,
@@ -132,7 +133,7 @@ impl Choice {
         }
     }
 
-    /// A list for OpenSSL is one of TLS 1.2 suites; those of TLS 1.3 it does not touch.
+    /// As in OpenSSL, a list that names only suites of TLS 1.2 leaves those of TLS 1.3 enabled.
     fn conclude(mut self) -> Result<Selection, SuitesError> {
         let of = |version| move |position: &usize| SUITES[*position].version == version;
         let names_tls13 = (0..SUITES.len()).filter(of(Version::Tls13)).any(|position| self.chosen[position]);
@@ -170,7 +171,7 @@ fn is_directive(element: &str) -> bool {
     element == "@STRENGTH" || level.is_some_and(|level| matches!(level, "0" | "1" | "2" | "3" | "4" | "5"))
 }
 
-/// All that there are, strongest first.
+/// All suites of rustls, strongest first.
 const SUITES: [Suite; 9] = [
     Suite {
         openssl: "TLS_AES_256_GCM_SHA384",
@@ -237,12 +238,12 @@ const SUITES: [Suite; 9] = [
     },
 ];
 
-/// Groups to which every suite of TLS 1.2 here belongs. `RSA` is a group too, and holds whoever exchanges keys with RSA
-/// or signs with it: in OpenSSL it means the former, so none of these.
+/// Groups to which every suite of TLS 1.2 in [`SUITES`] belongs. `RSA` is not among them: in OpenSSL it means RSA key
+/// exchange, which none of them uses.
 const COMMON_GROUPS: [&str; 10] =
     ["ALL", "DEFAULT", "HIGH", "TLSv1.2", "ECDH", "ECDHE", "EECDH", "kECDHE", "kEECDH", "FIPS"];
 
-/// Groups of OpenSSL whose suites are all unavailable here. `SHA256` and `SHA384` stand with the suites that have them.
+/// Groups of OpenSSL none of whose suites are in [`SUITES`].
 const EMPTY_GROUPS: [&str; 67] = [
     "COMPLEMENTOFALL",
     "COMPLEMENTOFDEFAULT",
@@ -317,7 +318,7 @@ const EMPTY_GROUPS: [&str; 67] = [
 mod tests {
     use super::*;
 
-    /// The OpenSSL names of what a list selects, without those of TLS 1.3 unless it names some.
+    /// The OpenSSL names of the suites that a list selects. Those of TLS 1.3 are left out if all of them are selected.
     fn names(list: &str) -> Vec<&'static str> {
         let selection = select(list).unwrap();
         let named = |suite: &&Suite| selection.suites.contains(&suite.suite);

@@ -1,5 +1,6 @@
-//! From a host name to a TCP connection. Where a name has several addresses, they are tried as RFC 8305 ("Happy Eyeballs")
-//! has it: the families in turn, and the next one a quarter of a second after the last although that has not failed yet.
+//! Opens a TCP connection to a host name. If the name has several addresses, they are tried as RFC 8305 ("Happy Eyeballs")
+//! describes: the address families alternate, and each attempt starts 250 ms after the one before, which may still be
+//! pending.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +13,7 @@ use super::resolver::Resolver;
 use super::system_error::system_code;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
 
-/// The addresses of a host, in the order in which to try them; at least one.
+/// Returns the addresses of a host, at least one, in the order in which to try them.
 pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectFailure> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
@@ -24,7 +25,7 @@ pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Co
     Ok(in_turn(addresses))
 }
 
-/// The families in turn, beginning with the first one that the system gave (RFC 8305 §4).
+/// Alternates the address families. The family of the system's first address comes first (RFC 8305 §4).
 fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let is_first_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) =
@@ -33,7 +34,7 @@ fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     (0..longest).flat_map(|place| [first.get(place), second.get(place)]).flatten().copied().collect()
 }
 
-/// A connection to the first of the addresses that takes one.
+/// Returns the first connection that is established to any of the addresses, and drops the other attempts.
 pub(super) async fn dial(addresses: Vec<SocketAddr>) -> Result<TcpStream, ConnectFailure> {
     let mut waiting = addresses.into_iter().peekable();
     let mut attempts = JoinSet::new();
@@ -53,7 +54,7 @@ pub(super) async fn dial(addresses: Vec<SocketAddr>) -> Result<TcpStream, Connec
         match ended {
             Some(Ok((_, Ok(stream)))) => return Ok(stream),
             Some(Ok((address, Err(error)))) => failures.push((address, error)),
-            // The attempt panicked, of which the runtime has told.
+            // The attempt panicked; the runtime has logged that.
             Some(Err(_)) => {}
             None if waiting.peek().is_none() => return Err(failure_of(&failures)),
             None => {}
@@ -61,7 +62,7 @@ pub(super) async fn dial(addresses: Vec<SocketAddr>) -> Result<TcpStream, Connec
     }
 }
 
-/// What the failed attempts amount to: the cause of the first, and what became of each.
+/// Combines the failed attempts: the cause is that of the first one, and the detail lists the error of each.
 fn failure_of(failures: &[(SocketAddr, io::Error)]) -> ConnectFailure {
     let Some((_, first)) = failures.first() else {
         return ConnectFailure::new(ConnectCause::Failed, "no attempt was made");

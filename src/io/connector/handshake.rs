@@ -1,4 +1,5 @@
-//! The opening handshake over a stream: sends the request, reads the response, and no byte more than came with it.
+//! The opening handshake over a stream: sends the request and reads the response. It never reads again once the response
+//! is complete, so that only the bytes that arrived together with its end have to be passed on.
 
 use std::future::Future;
 use std::io;
@@ -14,7 +15,7 @@ use crate::protocol::http::head::BodyLength;
 use crate::protocol::websocket::client_handshake::{ClientHandshake, Grant, LONGEST_HEAD};
 use crate::tls::fault::TlsFault;
 
-/// Returns what the server grants, and the bytes that came behind its response: they are frames.
+/// Returns what the server's response negotiates, and the bytes that were received after it: they belong to frames.
 pub(super) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     handshake: &ClientHandshake,
@@ -41,7 +42,7 @@ pub(super) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(grant) => Ok((grant, bytes)),
         Err(mut failure) => {
             if let Some(response) = &mut failure.response {
-                // What does not come in time is left out: it is for a person to read.
+                // A body that does not arrive in time is cut off: it serves only to explain the refusal to a person.
                 patiently(BODY_PATIENCE, read_body(stream, bytes, response)).await;
             }
             Err(failure)
@@ -49,7 +50,8 @@ pub(super) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Lets `act` go on for at most `patience`, a little at a time: if the process is stopped meanwhile, that counts as one step.
+/// Polls `act` for at most `patience`, in steps of [`STEP`]: time during which the process was stopped (SIGSTOP, suspend)
+/// counts as one step.
 async fn patiently(patience: Duration, act: impl Future<Output = ()>) {
     let mut act = pin!(act);
     let mut left = patience;
@@ -62,7 +64,7 @@ async fn patiently(patience: Duration, act: impl Future<Output = ()>) {
     }
 }
 
-/// Adds what arrives next.
+/// Appends the bytes that arrive next. Fails if the connection ends instead.
 async fn receive<S: AsyncRead + Unpin>(stream: &mut S, bytes: &mut Vec<u8>) -> Result<(), ConnectFailure> {
     match stream.read_buf(bytes).await {
         Ok(0) => {
@@ -75,7 +77,7 @@ async fn receive<S: AsyncRead + Unpin>(stream: &mut S, bytes: &mut Vec<u8>) -> R
 }
 
 fn ended(error: &io::Error) -> ConnectFailure {
-    // With TLS 1.3 a server refuses a client's certificate only when the client takes the handshake for complete.
+    // With TLS 1.3 a server rejects the client's certificate only after the client has completed the handshake.
     let cause = match TlsFault::of(error) {
         Some(TlsFault::Alert(_) | TlsFault::Invalid(_)) => ConnectCause::Tls,
         Some(_) | None => ConnectCause::Ended,
@@ -84,7 +86,7 @@ fn ended(error: &io::Error) -> ConnectFailure {
     ConnectFailure { system: system_code(error), ..failure }
 }
 
-/// Reads the start of the body into the response, until there is enough, the body or the connection ends.
+/// Reads the start of the body into `response`, until [`MAX_BODY`] bytes are there, or the body or the connection ends.
 async fn read_body<S: AsyncRead + Unpin>(stream: &mut S, early: Vec<u8>, response: &mut RefusedResponse) {
     let mut body = Body::of(response.status, &response.fields);
     let mut input = early;
@@ -96,13 +98,13 @@ async fn read_body<S: AsyncRead + Unpin>(stream: &mut S, early: Vec<u8>, respons
     }
 }
 
-/// Where the body of a response ends (RFC 9112 §6.3).
+/// How the end of a response body is found (RFC 9112 §6.3).
 enum Body {
-    /// There is none.
+    /// The response has no body.
     Absent,
-    /// It says where.
+    /// By `Content-Length` or the chunked coding.
     Framed(BodyDecoder),
-    /// Where the connection ends.
+    /// The body ends with the connection.
     Rest,
 }
 
@@ -126,7 +128,7 @@ impl Body {
         }
     }
 
-    /// Adds what `input` holds of the body. Returns whether that was all that is wanted.
+    /// Appends the body bytes of `input` to `body`. Returns whether the body is complete or [`MAX_BODY`] is reached.
     fn take(&mut self, mut input: &[u8], body: &mut Vec<u8>) -> bool {
         let mut is_over = match self {
             Self::Absent => true,
@@ -135,7 +137,7 @@ impl Body {
                 false
             }
             Self::Framed(decoder) => loop {
-                // Framing that cannot be read is the end of what can be.
+                // Invalid framing ends the body: the bytes after it cannot be interpreted.
                 let Ok(decoded) = decoder.decode(input) else { break true };
                 body.extend_from_slice(&input[decoded.data]);
                 input = &input[decoded.consumed..];
@@ -152,13 +154,13 @@ impl Body {
     }
 }
 
-/// Bytes that most responses have, with their head.
+/// Initial capacity of the buffer, in bytes: most responses fit.
 const USUAL_HEAD: usize = 4096;
-/// Bytes of body that are kept of a response that refuses: enough for the words of a person.
+/// How many bytes are kept of the body of a response that refuses the upgrade: enough for a message to a person.
 const MAX_BODY: usize = 4096;
-/// How long a body may take that comes late, before it is done without.
+/// How long the body of such a response is waited for.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
-/// How long to wait for it at a time.
+/// The longest single wait, see [`patiently`].
 const STEP: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Host names, resolved by the system (`getaddrinfo`), so that /etc/nsswitch.conf and whatever stands in its place
-//! elsewhere have their say. Nothing can interrupt that, and a name server that does not answer holds it up for half a
-//! minute. So a connect that gives up ends its wait, but not the work; the work is bounded instead
+//! Resolves host names with the system's resolver (`getaddrinfo`), which honours /etc/nsswitch.conf and its counterparts on
+//! other systems. The call blocks and cannot be interrupted, and a name server that does not answer delays it for half a
+//! minute. A connect that is given up stops waiting, but its lookup continues. Therefore the lookups are bounded
 //! (docs/decisions/0016-resolving-names.md):
 //!
-//! - a host is looked up once at a time, for all who wait for it, of whatever worker and app;
-//! - each lookup has a thread, which ends with it, and there are at most [`MAX_LOOKUPS`];
-//! - beyond that hosts wait in line, and those that nobody waits for any longer are passed over.
+//! - a host has at most one lookup at a time, which all connects of all workers and apps share;
+//! - lookups run on threads, at most [`MAX_LOOKUPS`], which end when the queue is empty;
+//! - further hosts are queued, and a queued host that no connect waits for any more is skipped.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -19,31 +19,31 @@ use tokio::sync::oneshot;
 use super::system_error::{exhaustion, system_code};
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
 
-/// What a lookup comes to: addresses, whose port means nothing, or why there are none.
+/// The result of a lookup: addresses, whose port has no meaning, or why there are none.
 type Found = Result<Arc<[SocketAddr]>, ConnectFailure>;
 
-/// Looks hosts up. The process has one, [`Resolver::shared`].
+/// Looks host names up. The process has one, [`Resolver::shared`].
 pub(super) struct Resolver {
     lookups: Mutex<Lookups>,
-    /// Asks the system; blocks.
+    /// Looks a host up; blocks. [`system`] except in tests.
     ask: fn(&str) -> io::Result<Vec<SocketAddr>>,
-    /// How many lookups there may be at once.
+    /// How many lookups may run at once.
     max: usize,
 }
 
-/// By host, in lower case.
+/// The lookups that run or are queued. Host names are in lower case.
 #[derive(Default)]
 struct Lookups {
-    /// Who waits for which host, whether it is being looked up or in line.
+    /// For each host, running or queued: the connects that wait for its addresses.
     waiting: HashMap<Arc<str>, Vec<oneshot::Sender<Found>>>,
-    /// Hosts that are not being looked up yet.
+    /// The hosts whose lookup has not started.
     line: VecDeque<Arc<str>>,
-    /// How many threads there are.
+    /// Number of threads.
     running: usize,
 }
 
 impl Resolver {
-    /// That of the process.
+    /// The resolver of the process.
     pub(super) fn shared() -> &'static Arc<Self> {
         static SHARED: LazyLock<Arc<Resolver>> =
             LazyLock::new(|| Arc::new(Resolver::new(system, MAX_LOOKUPS)));
@@ -54,13 +54,14 @@ impl Resolver {
         Self { lookups: Mutex::default(), ask, max }
     }
 
-    /// The addresses of a host, in the order of the system; at least one. Dropped, it ends the wait.
+    /// Returns the addresses of a host, at least one, in the order of the system. Dropping the future ends the wait, not the
+    /// lookup.
     pub(super) async fn resolve(self: &Arc<Self>, host: &str) -> Found {
         let answer = self.begin(host);
         answer.await.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows")))
     }
 
-    /// Joins the lookup of the host, or begins it.
+    /// Waits for the lookup of the host that is under way, or queues one and starts a thread for it.
     fn begin(self: &Arc<Self>, host: &str) -> oneshot::Receiver<Found> {
         let (sender, receiver) = oneshot::channel();
         let host: Arc<str> = host.to_ascii_lowercase().into();
@@ -78,7 +79,7 @@ impl Resolver {
             let thread = thread::Builder::new().name("ferrows-names".to_owned());
             if let Err(error) = thread.spawn(move || resolver.run()) {
                 lookups.running -= 1;
-                // Otherwise those who are there see to it when they are done.
+                // If other threads run, one of them takes the host when its lookup ends.
                 if lookups.running == 0 {
                     lookups.give_up(&error);
                 }
@@ -87,7 +88,7 @@ impl Resolver {
         receiver
     }
 
-    /// A thread: looks up whoever is next in line, until nobody is.
+    /// The body of a thread: looks queued hosts up until the queue is empty.
     fn run(&self) {
         while let Some(host) = self.next() {
             let found = (self.ask)(&host);
@@ -100,13 +101,13 @@ impl Resolver {
             });
             let waiting = self.lock().waiting.remove(&host);
             for sender in waiting.into_iter().flatten() {
-                // Whoever has left does not hear it.
+                // Fails if the connect was given up, which needs no result.
                 let _ = sender.send(found.clone());
             }
         }
     }
 
-    /// The next host that somebody waits for. `None` ends the thread.
+    /// Removes the next host that a connect waits for from the queue. `None` ends the thread.
     fn next(&self) -> Option<Arc<str>> {
         let mut lookups = self.lock();
         while let Some(host) = lookups.line.pop_front() {
@@ -122,13 +123,13 @@ impl Resolver {
     }
 
     fn lock(&self) -> MutexGuard<'_, Lookups> {
-        // Whole after every statement: nobody panics in between.
+        // A poisoned lock is harmless: the tables are consistent after every statement.
         self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Lookups {
-    /// There is no thread to be had.
+    /// No thread runs and none can be started: fails all lookups.
     fn give_up(&mut self, error: &io::Error) {
         let detail = format!("no thread could be started to resolve the host name: {error}");
         let failure = ConnectFailure {
@@ -148,8 +149,8 @@ impl fmt::Debug for Resolver {
     }
 }
 
-/// Asks the system. Without a descriptor it can neither read its files nor ask anybody, and mostly says then that there is no
-/// such host.
+/// Looks a host up with `getaddrinfo`. When the process has no descriptors left, `getaddrinfo` can neither read its files
+/// nor open a socket, and mostly reports that the host does not exist; this returns `EMFILE` or `ENFILE` instead.
 fn system(host: &str) -> io::Result<Vec<SocketAddr>> {
     (host, 0).to_socket_addrs().map(Vec::from_iter).map_err(|error| exhaustion().unwrap_or(error))
 }
@@ -171,7 +172,7 @@ fn not_found(host: &str, detail: &str) -> ConnectFailure {
     }
 }
 
-/// Hosts that are looked up at once. A thread that waits for a name server has some 30 KB.
+/// How many lookups run at once. A thread that waits for a name server takes about 30 KB.
 const MAX_LOOKUPS: usize = 256;
 
 #[cfg(test)]
@@ -182,7 +183,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
     use std::time::Duration;
 
-    /// A name server: hosts that begin with `slow` wait until it answers.
+    /// A name server. Lookups of hosts that begin with `slow` block until [`Server::answer`] is called.
     struct Server {
         state: Mutex<(bool, Vec<String>)>,
         changed: Condvar,
@@ -212,7 +213,7 @@ mod tests {
             self.changed.notify_all();
         }
 
-        /// The hosts that were asked for, once there are as many.
+        /// Waits until `count` hosts have been looked up, and returns them, sorted.
         fn asked(&self, count: usize) -> Vec<String> {
             let state = self.state.lock().unwrap();
             let state = self.changed.wait_while(state, |(_, asked)| asked.len() < count).unwrap();
@@ -227,12 +228,12 @@ mod tests {
     #[cfg(windows)]
     const EMFILE: i32 = 10024;
 
-    /// Waits for an answer.
+    /// Waits for the result of a lookup.
     fn get(receiver: oneshot::Receiver<Found>) -> Found {
         receiver.blocking_recv().unwrap()
     }
 
-    /// Until no thread is left.
+    /// Waits until no thread is left.
     fn settle(resolver: &Resolver) {
         while resolver.lock().running > 0 {
             thread::sleep(Duration::from_millis(1));
@@ -265,7 +266,7 @@ mod tests {
         let slow = || (0..19).map(|host| resolver.begin(&format!("slow{host}"))).collect::<Vec<_>>();
         let first = slow();
         SERVER.asked(19);
-        // However often they are asked for, and although nobody waits any longer.
+        // Repeated lookups of the same hosts start no further threads, although nobody waits for the first ones any more.
         drop(first);
         for _ in 0..50 {
             drop(slow());

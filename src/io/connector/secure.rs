@@ -1,4 +1,4 @@
-//! The TLS handshake of a client, and its connection as a stream for the opening handshake.
+//! The TLS handshake of a client, and the stream that carries the opening handshake.
 
 use std::future::poll_fn;
 use std::io;
@@ -13,7 +13,7 @@ use crate::protocol::connect::{ConnectCause, ConnectFailure};
 use crate::tls::client::ClientTls;
 use crate::tls::fault::{TlsFault, words};
 
-/// Speaks TLS on a fresh connection from now on.
+/// Performs the TLS handshake on a new connection, which carries TLS from then on.
 pub(super) async fn secure(transport: &mut Transport, tls: ClientTls) -> Result<(), ConnectFailure> {
     let session = if tls.takes_time() {
         tokio::task::spawn_blocking(|| tls.connect())
@@ -34,7 +34,7 @@ pub(super) async fn secure(transport: &mut Transport, tls: ClientTls) -> Result<
     transport.secure_as_client(session);
     let result = poll_fn(|task| poll_handshake(transport, task)).await;
     result.map_err(|error| {
-        // An alert that says why.
+        // Sends the alert that says why; if that fails too, the first error is the one to report.
         let _ = transport.flush();
         failure_of(&error)
     })
@@ -55,14 +55,14 @@ fn poll_handshake(transport: &mut Transport, task: &mut TaskContext<'_>) -> Poll
             Poll::Ready(()) if buffer.filled().is_empty() && transport.is_handshaking() => {
                 return Poll::Ready(Err(TlsFault::Abandoned.into()));
             }
-            // What was read may have to be answered, or have been the last message.
+            // The bytes read may require a response, or have completed the handshake.
             Poll::Pending if transport.is_handshaking() && transport.unsent() == 0 => return Poll::Pending,
             Poll::Ready(()) | Poll::Pending => {}
         }
     }
 }
 
-/// What a handshake that failed has failed of, in words for whoever runs the client.
+/// Describes why a handshake failed, for the developer who runs the client.
 fn failure_of(error: &io::Error) -> ConnectFailure {
     let tls = |detail: String| ConnectFailure::new(ConnectCause::Tls, detail);
     match TlsFault::of(error) {
@@ -85,7 +85,7 @@ fn failure_of(error: &io::Error) -> ConnectFailure {
 
 const NO_TLS: &str = "the server does not speak TLS";
 
-/// A connection while a task has it.
+/// A connection as tokio's traits, while the task of its connect owns it.
 pub(super) struct Stream<'a>(pub &'a mut Transport);
 
 impl AsyncRead for Stream<'_> {
@@ -122,7 +122,7 @@ impl AsyncWrite for Stream<'_> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        // Nobody asks for more: the connection lives on.
+        // The handshake never shuts the stream down: the connection continues as a WebSocket.
         self.poll_flush(task)
     }
 }

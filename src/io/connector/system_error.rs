@@ -1,10 +1,10 @@
-//! What the system calls its errors, and whether it has descriptors left.
+//! Names of system errors, and whether the process has run out of descriptors.
 
 use std::io;
 
 use socket2::{Domain, Socket, Type};
 
-/// The name that the system has for an error, as Node gives it.
+/// The system's name of an error, as in the property `code` of Node's errors.
 pub(super) fn system_code(error: &io::Error) -> Option<&'static str> {
     use io::ErrorKind as Kind;
     Some(match error.kind() {
@@ -26,8 +26,8 @@ pub(super) fn system_code(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// The error with which the system refuses a descriptor at this moment; `None` if it does not. For what fails of that, and
-/// says something else.
+/// The error with which the system refuses a new descriptor at this moment; `None` if it does not. For calls that fail for
+/// want of a descriptor but report another error.
 pub(crate) fn exhaustion() -> Option<io::Error> {
     let error = Socket::new(Domain::IPV4, Type::DGRAM, None).err()?;
     is_exhaustion(&error).then_some(error)
@@ -38,12 +38,12 @@ pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(system_code(error), Some("EMFILE" | "ENFILE"))
 }
 
-/// `EMFILE`: the process has as many descriptors as it may have.
+/// `EMFILE`: the process has reached its limit of descriptors.
 #[cfg(not(windows))]
 pub(super) const TOO_MANY_OPEN_FILES: i32 = 24;
 #[cfg(windows)]
 pub(super) const TOO_MANY_OPEN_FILES: i32 = 10024;
-/// `ENFILE`: the system has.
+/// `ENFILE`: the system has reached its limit of descriptors.
 #[cfg(not(windows))]
 pub(super) const FILE_TABLE_OVERFLOW: i32 = 23;
 #[cfg(windows)]

@@ -11,7 +11,7 @@ use crate::node::js::{Env, Range, Type, Value};
 use crate::node::state::apps::app::App;
 use crate::node::state::handles::Handle;
 use crate::node::state::workers::Workers;
-use crate::tls::names::{Answer, ServerNames, normalize};
+use crate::tls::names::{DomainConfig, ServerNames, normalize};
 use crate::tls::options::{Evaluation, Options, Settings};
 use crate::tls::setup::{HandshakeLimits, TlsSetup};
 use crate::tls::wear;
@@ -156,7 +156,7 @@ fn set_domain(app: &mut App, pattern: String, settings: Settings, what: &'static
     let config = settings.server_config().map_err(|error| Refusal::from(error).thrown(what))?;
     let domain = Some(app.domains.set(pattern.clone(), settings));
     if let Some(tls) = &app.setup.tls {
-        tls.names.set(&pattern, &Answer { config, domain });
+        tls.names.set(&pattern, &DomainConfig { config, domain });
     }
     Ok(())
 }

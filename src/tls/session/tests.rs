@@ -413,8 +413,8 @@ fn a_handshake_that_asks_for_an_unknown_name_waits_until_it_is_resumed() {
         assert!(!pair.client.wants_write() && pair.client.is_handshaking());
 
         let domain = Some(DomainId(7));
-        let Answer { config, .. } = setup.names.lookup(None);
-        setup.names.set("localhost", &Answer { config, domain });
+        let DomainConfig { config, .. } = setup.names.lookup(None);
+        setup.names.set("localhost", &DomainConfig { config, domain });
         assert!(pair.session.resume());
         for _ in 0..4 {
             pair.exchange();
