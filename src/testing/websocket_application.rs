@@ -302,7 +302,7 @@ impl<'a> WebSocketApplication<'a> {
         self.wire = &[];
         let effect = self.act(|this| {
             let Self { session, limits, now, recorder, .. } = this;
-            session.handle_fin(*now, limits, recorder);
+            session.handle_fin(CloseCause::FinWithoutClose, *now, limits, recorder);
         });
         assert_eq!(effect.frames, []);
         match effect.from {

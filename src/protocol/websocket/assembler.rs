@@ -1,8 +1,8 @@
-//! From bytes to whole messages: finds the frames in what arrives, unmasks them, checks text, and keeps what is
-//! incomplete.
+//! Assembles messages from received bytes: parses frames, unmasks their payloads, validates text, and buffers incomplete
+//! frames and messages.
 //!
-//! A message in one frame that lies wholly in the input is handed on where it lies, without a copy. Everything else is
-//! collected in memory that exists only until it is complete.
+//! An unfragmented message that lies completely in the input is returned as a slice of the input, without a copy. Every
+//! other message is collected in a buffer, which is freed when the message is complete.
 
 use std::borrow::Cow;
 use std::mem;
@@ -11,18 +11,18 @@ use super::frame::{Announced, ControlKind, FrameKind, FrameRules, Header, MAX_HE
 use super::{mask, utf8};
 use crate::protocol::cause::CloseCause;
 
-/// Something whole that the peer sent; the payload is unmasked.
+/// A complete message or control frame. The payload is unmasked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received<'a> {
-    /// A message, all its fragments together. A text is valid UTF-8.
+    /// A message, with the payloads of all its frames. A text is valid UTF-8.
     Message(MessageKind, Cow<'a, [u8]>),
-    /// The same, as it was compressed. That a text is UTF-8 is not checked.
+    /// A message that is still compressed. A text is not validated yet.
     Compressed(MessageKind, Cow<'a, [u8]>),
     /// A control frame, at most 125 bytes of payload.
     Control(ControlKind, Cow<'a, [u8]>),
 }
 
-/// Puts messages together. As small as a pointer, and owns nothing else while nothing is incomplete.
+/// Assembles messages. It has the size of a pointer, and allocates memory only while something is incomplete.
 #[derive(Debug, Default)]
 pub(crate) struct Assembler {
     /// Boxed because most connections, most of the time, have nothing incomplete.
@@ -30,18 +30,18 @@ pub(crate) struct Assembler {
 }
 
 impl Assembler {
-    /// Whether nothing is incomplete, and so nothing kept.
+    /// Whether no frame or message is incomplete.
     #[cfg(test)]
     #[must_use]
     pub(crate) fn is_vacant(&self) -> bool {
         self.incomplete.is_none()
     }
 
-    /// Takes bytes from the front of `input` up to the end of the next message or control frame and returns it; `None`
-    /// once the input is used up. The input is unmasked in place.
+    /// Consumes `input` up to the end of the next message or control frame, and returns that; `None` once the input is used
+    /// up. The input is unmasked in place.
     ///
-    /// No message that is longer than the `rules` allow is accepted, nor is more than that kept. After an error the
-    /// stream cannot be understood any further: everything kept is freed, and the assembler is not to be used again.
+    /// A message longer than the `rules` allow is refused by its header, so no more than the limit is buffered. After an
+    /// error the stream cannot be parsed any further: the buffer is freed, and the assembler must not be used again.
     pub(crate) fn next<'a>(
         &mut self,
         input: &mut &'a mut [u8],
@@ -63,7 +63,8 @@ impl Assembler {
     }
 }
 
-/// The common case: an unfragmented frame, complete in the input. `None`, and the input untouched, in any other.
+/// The common case: an unfragmented frame that lies completely in the input. In any other case `None`, and the input is
+/// unchanged.
 fn take_whole_frame<'a>(
     input: &mut &'a mut [u8],
     rules: FrameRules,
@@ -87,30 +88,30 @@ fn take_whole_frame<'a>(
     }
 }
 
-/// What has arrived of a header, a frame or a fragmented message.
+/// The parts of a header, a frame and a fragmented message that have arrived.
 #[derive(Debug, Default)]
 struct Incomplete {
-    /// Where in a frame the input ended.
+    /// The position within a frame at which the input ended.
     position: Position,
-    /// The message whose frames are arriving, as announced by them; `None` from its last byte on. Control frames
-    /// between its fragments leave it alone.
+    /// What the frames of the current message have declared; `None` if there is no current message. Control frames between
+    /// its fragments do not change it.
     announced: Option<Announced>,
-    /// The unmasked bytes of that message.
+    /// The unmasked payload of that message so far.
     payload: Vec<u8>,
-    /// Where in a character `payload` ends, if it is text.
+    /// The UTF-8 validator of `payload`, if the message is an uncompressed text.
     text: utf8::Validator,
 }
 
-/// Where in a frame the input ended.
+/// A position within a frame.
 #[derive(Debug)]
 enum Position {
-    /// Within a header, or before one.
+    /// Before or within a header.
     Header(PartialHeader),
     /// Within the payload of a data frame.
     Data {
         /// The frame's header.
         header: Header,
-        /// Bytes of the payload that have been taken.
+        /// Bytes of the payload that have arrived.
         arrived: usize,
     },
     /// Within the payload of a control frame.
@@ -119,7 +120,7 @@ enum Position {
         header: Header,
         /// Which control frame it is.
         kind: ControlKind,
-        /// What has been taken of the payload, kept apart from the message that the frame interrupts.
+        /// The payload so far. The control frame may interrupt a fragmented message, whose payload stays in [`Incomplete`].
         arrived: Vec<u8>,
     },
 }
@@ -131,7 +132,7 @@ impl Default for Position {
 }
 
 impl Incomplete {
-    /// Whether nothing is left that the next bytes would have to be joined with.
+    /// Whether the input ended between messages, so that no state has to be kept.
     fn is_vacant(&self) -> bool {
         match &self.position {
             Position::Header(partial) => partial.length == 0 && self.announced.is_none(),
@@ -139,7 +140,7 @@ impl Incomplete {
         }
     }
 
-    /// Goes on through `input` until something is whole. `None` if the input ends first.
+    /// Consumes `input` until a message or control frame is complete. `None` if the input ends first.
     fn advance<'a>(
         &mut self,
         input: &mut &mut [u8],
@@ -180,7 +181,7 @@ impl Incomplete {
         }
     }
 
-    /// The header of a frame is known; its payload comes next.
+    /// Starts the payload of a frame whose header is complete.
     fn begin(&mut self, header: Header) {
         self.position = match header.kind {
             FrameKind::Control(kind) => Position::Control { header, kind, arrived: Vec::new() },
@@ -191,10 +192,10 @@ impl Incomplete {
         };
     }
 
-    /// Adds unmasked bytes to the message.
+    /// Appends unmasked bytes to the current message, and validates them if it is an uncompressed text.
     ///
-    /// The buffer grows with what arrives, doubling, and never beyond what is declared: a header costs the peer more
-    /// than us, and a message of known length has no slack at its end.
+    /// The buffer doubles as bytes arrive, up to the declared length. So a peer cannot make this end allocate memory with
+    /// headers alone, and a complete message has no unused capacity.
     fn append(&mut self, chunk: &[u8]) -> Result<(), CloseCause> {
         let Some(Announced { kind, compressed, length: declared }) = self.announced else { return Ok(()) };
         if kind == MessageKind::Text && !compressed {
@@ -209,7 +210,7 @@ impl Incomplete {
         Ok(())
     }
 
-    /// The last byte of the message has arrived.
+    /// Returns the current message, whose last byte has arrived.
     fn finish<'a>(&mut self, message: Announced) -> Result<Received<'a>, CloseCause> {
         mem::take(&mut self.text).finish().map_err(|utf8::InvalidUtf8| CloseCause::InvalidUtf8)?;
         let payload = Cow::Owned(mem::take(&mut self.payload));
@@ -218,18 +219,18 @@ impl Incomplete {
     }
 }
 
-/// The part of a header that has arrived.
+/// The start of a header whose rest has not arrived.
 #[derive(Debug, Default)]
 struct PartialHeader {
-    /// Its bytes; those from `length` on are stale.
+    /// Its bytes. Those from `length` on have no meaning.
     bytes: [u8; MAX_HEADER_SIZE],
     /// How many bytes have arrived, 0–13.
     length: usize,
 }
 
 impl PartialHeader {
-    /// Goes on with the bytes in `input`; takes no more of them than belong to the header. `None`, and all of the
-    /// input taken, while it is incomplete.
+    /// Consumes the bytes of `input` that belong to the header, and returns it. `None` if it is still incomplete, and all of
+    /// the input is consumed then.
     fn complete(
         &mut self,
         input: &mut &mut [u8],
@@ -240,14 +241,14 @@ impl PartialHeader {
         let candidate = &mut self.bytes[..self.length + more];
         candidate[self.length..].copy_from_slice(&input[..more]);
         let header = Header::parse(candidate, in_progress, rules)?;
-        // Not below zero: the bytes before were not a whole header.
+        // Not below zero: the earlier bytes alone were not a complete header.
         take(input, header.map_or(more, |header| header.size - self.length));
         self.length += more;
         Ok(header)
     }
 }
 
-/// Takes what there is of a payload of which `arrived` bytes have come before, and unmasks it.
+/// Consumes and unmasks the bytes of `input` that belong to a payload of which `arrived` bytes have arrived before.
 fn take_payload<'a>(input: &mut &'a mut [u8], header: &Header, arrived: usize) -> &'a mut [u8] {
     let length = input.len().min(header.length - arrived);
     let chunk = take(input, length);
@@ -255,7 +256,7 @@ fn take_payload<'a>(input: &mut &'a mut [u8], header: &Header, arrived: usize) -
     chunk
 }
 
-/// Takes `length` bytes, which must be there, from the front of `input`.
+/// Splits the first `length` bytes off `input`, which must have as many.
 fn take<'a>(input: &mut &'a mut [u8], length: usize) -> &'a mut [u8] {
     let (front, rest) = mem::take(input).split_at_mut(length);
     *input = rest;
@@ -271,7 +272,7 @@ mod tests {
     const LIMIT: FrameRules =
         FrameRules { max_payload_length: 1 << 24, deflate: true, masking: Masking::Required };
 
-    /// Everything that comes out of `pieces`, and the error that ended it.
+    /// Everything that the assembler returns for `pieces`, and its error, if there was one.
     fn assemble(pieces: &[&[u8]]) -> (Vec<Received<'static>>, Option<CloseCause>) {
         let mut assembler = Assembler::default();
         let mut all = Vec::new();
@@ -306,7 +307,7 @@ mod tests {
         Received::Control(kind, Cow::Owned(payload.to_vec()))
     }
 
-    /// How many bytes of payload the assembler has room for.
+    /// The capacity of the assembler's buffer, in bytes.
     fn capacity(assembler: &Assembler) -> usize {
         assembler.incomplete.as_ref().map_or(0, |incomplete| incomplete.payload.capacity())
     }
@@ -395,7 +396,7 @@ mod tests {
         let mut assembler = Assembler::default();
         assert_eq!(assembler.next(&mut &mut bytes[..], LIMIT), Ok(None));
         let (mut arrived, mut reallocations) = (0, 0);
-        // Pieces that never fill the buffer to the byte before the last does.
+        // No piece but the last fills the buffer exactly.
         for piece in std::iter::once(700).chain([1000; 99]).chain([300]) {
             let before = capacity(&assembler);
             assert_eq!(assembler.next(&mut &mut vec![7; piece][..], LIMIT), Ok(None));

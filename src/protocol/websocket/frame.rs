@@ -1,4 +1,4 @@
-//! One frame on the wire: every rule about its header, and the encoder of our own.
+//! One frame on the wire: the parser of frame headers, which checks every rule about them, and the encoder.
 //!
 //! ```text
 //!    byte 0              byte 1            0, 2 or 8 bytes      4 bytes      length bytes
@@ -13,12 +13,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 
 use crate::protocol::cause::CloseCause;
 
-/// The largest header, that of a client: two bytes, a length of eight, the mask key.
+/// The largest header, in bytes: two, an extended length of eight, a mask key of four.
 pub(crate) const MAX_HEADER_SIZE: usize = 14;
-/// The largest payload of a control frame (RFC 6455 §5.5).
+/// The largest payload of a control frame, in bytes (RFC 6455 §5.5).
 pub(crate) const MAX_CONTROL_LENGTH: usize = 125;
 
-/// Byte 0: the last frame of a message.
+/// Byte 0: the final frame of a message.
 const FIN: u8 = 0x80;
 /// Byte 0: RSV1, RSV2 and RSV3.
 const RESERVED_BITS: u8 = 0x70;
@@ -28,17 +28,17 @@ const COMPRESSED: u8 = 0x40;
 const OPCODE: u8 = 0x0f;
 /// Byte 1: a mask key follows.
 const MASK: u8 = 0x80;
-/// Byte 1: the length, or how many bytes it has.
+/// Byte 1: the payload length, or 126 or 127 for an extended one.
 const LENGTH: u8 = 0x7f;
-/// In place of a length: the next two bytes are the length.
+/// In the seven-bit length: the next two bytes are the length.
 const LENGTH_OF_TWO: u8 = 126;
-/// In place of a length: the next eight bytes are the length.
+/// In the seven-bit length: the next eight bytes are the length.
 const LENGTH_OF_EIGHT: u8 = 127;
 
-/// What a message consists of: the opcode of its first frame.
+/// The type of a message: the opcode of its first frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
-    /// UTF-8.
+    /// UTF-8 text.
     Text,
     /// Any bytes.
     Binary,
@@ -53,40 +53,40 @@ impl From<MessageKind> for OpCode {
     }
 }
 
-/// The kinds of control frames.
+/// The type of a control frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ControlKind {
-    /// The peer says that it is closing.
+    /// The peer starts or completes the closing handshake (RFC 6455 §5.5.1).
     Close,
-    /// The peer wants a pong.
+    /// The peer expects a pong (RFC 6455 §5.5.2).
     Ping,
     /// An answer to our ping, or unsolicited (RFC 6455 §5.5.3).
     Pong,
 }
 
-/// What the frame headers of a message have announced so far.
+/// What the frame headers of a message have declared so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
-    /// Said by the first frame.
+    /// The opcode of the first frame.
     pub kind: MessageKind,
-    /// Whether the message is compressed. Said by the first frame.
+    /// Whether the message is compressed: RSV1 of the first frame.
     pub compressed: bool,
-    /// The declared lengths of its frames together, in bytes; at most [`FrameRules::longest`].
+    /// The sum of the declared lengths of its frames, in bytes; at most [`FrameRules::longest`].
     pub length: u32,
 }
 
-/// What the peer may send.
+/// Which frames the peer may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameRules {
-    /// The longest message, in bytes; holds for single frames and for their sum. Control frames are exempt.
+    /// The longest message, in bytes, counted over all its frames. Control frames are exempt.
     pub max_payload_length: u32,
     /// Whether permessage-deflate was negotiated.
     pub deflate: bool,
-    /// Whether its frames are masked.
+    /// Whether the peer must mask its frames.
     pub masking: Masking,
 }
 
-/// What the peer has to do about masks (RFC 6455 §5.1).
+/// Whether the peer must mask its frames (RFC 6455 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Masking {
     /// It is a client: "a client MUST mask all frames that it sends to the server".
@@ -107,47 +107,46 @@ impl Masking {
 }
 
 impl FrameRules {
-    /// The most bytes that the frames of one message may have together. Compression makes longer what cannot be
-    /// compressed, so a compressed message may exceed the limit by as much as zlib allows for at worst; what it
-    /// decompresses to may not.
+    /// The largest sum of the payload lengths of a message's frames, in bytes. Compressing incompressible data makes it
+    /// longer, so a compressed message may exceed the limit by zlib's worst case. The decompressed message may not.
     const fn longest(self, compressed: bool) -> u32 {
         let slack = if compressed { self.max_payload_length / 8 + 64 } else { 0 };
         self.max_payload_length.saturating_add(slack)
     }
 }
 
-/// What a frame carries.
+/// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrameKind {
-    /// A message or a fragment of one: the message as announced by this frame and those before it.
+    /// A data frame, with what it and the message's frames before it have declared.
     Data(Announced),
     /// A control frame.
     Control(ControlKind),
 }
 
-/// The header of a peer's frame that breaks no rule.
+/// A valid frame header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// What the payload is.
+    /// The type of the frame.
     pub kind: FrameKind,
-    /// Whether this is the last frame of its message. Always set on control frames.
+    /// Whether FIN is set: this is the final frame of its message. Always true for control frames.
     pub is_final: bool,
-    /// Bytes of payload, at most `max_payload_length` (data) or [`MAX_CONTROL_LENGTH`] (control).
+    /// Payload length in bytes, at most [`FrameRules::longest`] (data) or [`MAX_CONTROL_LENGTH`] (control).
     pub length: usize,
-    /// The mask key; zeros, which change nothing, where there is none.
+    /// The mask key; zeros, which leave the payload unchanged, if there is none.
     pub key: [u8; 4],
-    /// Bytes of the header itself, 2–14.
+    /// Length of the header itself, 2–14 bytes.
     pub size: usize,
 }
 
 impl Header {
-    /// Reads the header at the start of `bytes`; `None` while it is incomplete and breaks no rule so far.
+    /// Parses the header at the start of `bytes`; `None` while it is incomplete and violates no rule so far.
     ///
-    /// `in_progress` is the fragmented message this frame arrives in, if there is one.
+    /// `in_progress` is the fragmented message to which this frame may belong, if there is one.
     ///
-    /// The rules are applied in the order of the bytes that decide them, each as soon as those bytes are there, so
-    /// that a broken one has the same verdict however the header is cut. Only the order of fragments is judged later
-    /// than it could be, with the length.
+    /// Each rule is checked as soon as the bytes that it concerns have arrived, in the order of those bytes. So the result
+    /// does not depend on how the header is split. One exception: the order of fragments is checked together with the
+    /// length, although the first byte would suffice.
     pub(crate) fn parse(
         bytes: &[u8],
         in_progress: Option<Announced>,
@@ -159,7 +158,7 @@ impl Header {
         // RFC 6455 §5.1: "a server MUST close the connection upon receiving a frame that is not masked", and "a client
         // MUST close a connection if it detects a masked frame".
         rules.masking.check(second)?;
-        // Before the length is read: an extended length is too long for a control frame whatever it says.
+        // Checked before an extended length is read: any extended length is too long for a control frame.
         if matches!(opcode, Opcode::Control(_)) && usize::from(second & LENGTH) > MAX_CONTROL_LENGTH {
             return Err(CloseCause::ControlTooLong);
         }
@@ -172,7 +171,7 @@ impl Header {
                 (key, key_at + key.len())
             }
         };
-        // Lossless: `announce` held the length against a limit of 32 bits.
+        // Lossless: `announce` has compared the length with a limit of 32 bits.
         let length = length as usize;
         Ok(Some(Self { kind, is_final: first & FIN != 0, length, key, size }))
     }
@@ -180,15 +179,15 @@ impl Header {
 
 /// An opcode that is not reserved.
 enum Opcode {
-    /// A further fragment of a message.
+    /// A continuation frame.
     Continuation,
-    /// A message or its first fragment, and whether it is compressed.
+    /// The first frame of a message, and whether the message is compressed.
     Message(MessageKind, bool),
     /// A control frame.
     Control(ControlKind),
 }
 
-/// The rules that the first byte decides.
+/// Parses the first byte and checks the rules about it.
 fn parse_first_byte(byte: u8, deflate: bool) -> Result<Opcode, CloseCause> {
     // RFC 6455 §5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values".
     let reserved = if deflate { RESERVED_BITS & !COMPRESSED } else { RESERVED_BITS };
@@ -212,16 +211,15 @@ fn parse_first_byte(byte: u8, deflate: bool) -> Result<Opcode, CloseCause> {
     if compressed {
         return Err(CloseCause::MisplacedCompression);
     }
-    // RFC 6455 §5.5: control frames are never fragmented. Checked before the length, so a hostile length is not
-    // even read.
+    // RFC 6455 §5.5: control frames are never fragmented. Checked before the length is read.
     if byte & FIN == 0 {
         return Err(CloseCause::FragmentedControl);
     }
     Ok(Opcode::Control(control))
 }
 
-/// The payload length and where the header goes on behind it; `None` while its bytes are incomplete.
-/// `short` is the seven-bit field.
+/// Returns the payload length and the offset of the mask key; `None` while the length is incomplete. `short` is the
+/// seven-bit field.
 fn parse_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, CloseCause> {
     // RFC 6455 §5.2: "the minimal number of bytes MUST be used to encode the length".
     match short {
@@ -234,7 +232,7 @@ fn parse_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, CloseCa
             Ok(Some((length.into(), 4)))
         }
         LENGTH_OF_EIGHT => {
-            // RFC 6455 §5.2: "the most significant bit MUST be 0". The first byte tells.
+            // RFC 6455 §5.2: "the most significant bit MUST be 0". The first byte of the length has it.
             if bytes.get(2).is_some_and(|&byte| byte & 0x80 != 0) {
                 return Err(CloseCause::LengthOverflow);
             }
@@ -249,8 +247,8 @@ fn parse_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, CloseCa
     }
 }
 
-/// The rules that need to know what came before: the order of fragments (RFC 6455 §5.4) and the sizes. Applied to
-/// what the frame declares, before any of its payload is waited for.
+/// Checks the rules that depend on earlier frames: the order of fragments (RFC 6455 §5.4) and the length of the message.
+/// They concern the header only, so they are checked before the payload has arrived.
 fn announce(
     opcode: Opcode,
     length: u64,
@@ -275,13 +273,13 @@ fn announce(
     }
 }
 
-/// Appends the frame of an unfragmented message, without a mask. The same bytes fit every connection of a server, so a
-/// message for many is encoded once.
+/// Appends an unfragmented message as one unmasked frame. The bytes are the same for every client, so a published message
+/// is encoded once.
 pub(crate) fn encode_message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
     encode(kind.into(), payload, out);
 }
 
-/// The same for a message that is compressed, where that was negotiated (RFC 7692 §6).
+/// Appends a compressed message as one unmasked frame with RSV1 set (RFC 7692 §6).
 pub(crate) fn encode_compressed(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
     encode_first(COMPRESSED | u8::from(OpCode::from(kind)), payload, out);
 }
@@ -291,7 +289,7 @@ pub(crate) fn encode(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
     encode_first(u8::from(opcode), payload, out);
 }
 
-/// The same by the first byte, FIN aside.
+/// Appends an unmasked frame with FIN set, whose first byte is otherwise `first`.
 fn encode_first(first: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.reserve(payload.len() + MAX_HEADER_SIZE);
     let first = FIN | first;
@@ -319,7 +317,7 @@ mod tests {
         FrameRules { max_payload_length, deflate: false, masking: Masking::Required }
     }
 
-    /// Header bytes of the cases below, which need no limit in particular.
+    /// Parses header bytes with default rules.
     fn parse(bytes: &[u8]) -> Result<Option<Header>, CloseCause> {
         Header::parse(bytes, None, rules(1 << 20))
     }
@@ -328,7 +326,7 @@ mod tests {
         Announced { kind: MessageKind::Text, compressed: false, length }
     }
 
-    /// The cause must come with exactly `decided_by` bytes: not with one fewer, and the same with any more.
+    /// Asserts that the header is refused for `cause` with its first `decided_by` bytes and any more, but not with fewer.
     fn assert_refused(bytes: &[u8], in_progress: Option<Announced>, decided_by: usize, cause: CloseCause) {
         for length in 0..bytes.len() {
             let expected = if length < decided_by { Ok(None) } else { Err(cause) };
@@ -489,7 +487,7 @@ mod tests {
 
     #[test]
     fn the_first_broken_rule_wins() {
-        // Each case breaks the named rule and every one that comes after it.
+        // Each case violates the named rule and every later one.
         let cases: [(&[u8], CloseCause); 6] = [
             (b"\x7b\x7f\xff", CloseCause::ReservedBits),
             (b"\x0b\x7f\xff", CloseCause::ReservedOpcode),

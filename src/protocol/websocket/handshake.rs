@@ -148,8 +148,8 @@ pub(crate) struct Additions {
 }
 
 impl Additions {
-    /// Sorts `headers`: whole lines, each `name: value` and CRLF, which the caller has checked. `accept` and `extensions` are
-    /// what the handshake sends in these headers.
+    /// Sorts `headers`: whole lines, each `name: value` and CRLF, which the caller has checked. `accept` and `extensions`
+    /// are what the handshake sends in these headers.
     ///
     /// Headers that the handshake itself consists of are left out: a client refuses a second one, and an extension that was
     /// not negotiated. So are those that frame a body (RFC 9110 §8.6, RFC 9112 §6.1), because a proxy might look for it. The

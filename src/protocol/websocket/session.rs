@@ -2,11 +2,11 @@
 //!
 //! Four families of methods (times must not go backwards):
 //! - `handle_*`: something happened. Bytes arrived, time passed, the peer sent FIN, the transport ended.
-//! - `send`, `ping`, `end`, `abort`, `conclude`: the application wants something, or has finished something.
-//! - `poll_deadline`: when [`WebSocketSession::handle_timeout`] is to be called next. Ask again after every other call.
+//! - `send`, `ping`, `end`, `abort`, `conclude`: the application acts.
+//! - `poll_deadline`: when to call [`WebSocketSession::handle_timeout`] next. Every other call may change it.
 //! - `phase`, `can_send`: what the caller may still do with the transport.
 //!
-//! What is to be sent is appended to `out`, which is never read.
+//! The session appends what is to be sent to `out`, and never reads it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -24,68 +24,68 @@ use super::utf8;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 
-/// What the application allows the connections of a route.
+/// Limits and timeouts that the application sets for the connections of a route or a connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WebSocketLimits {
-    /// The longest message, in bytes; holds for single frames and for their sum. Control frames are exempt.
+    /// The longest message that the peer may send, in bytes after decompression. Control frames are exempt.
     pub max_payload_length: u32,
-    /// How long the peer may be silent. `None`: for ever, and no automatic pings.
+    /// How long the peer may be silent before the connection is closed. `None`: for ever, and no automatic pings.
     pub idle_timeout: Option<Duration>,
-    /// Whether a silent peer is sent a ping in time to answer before `idle_timeout`.
+    /// Whether a silent peer is sent a ping early enough to answer before `idle_timeout`.
     pub send_pings: bool,
-    /// How long a connection may live before it is asked to reconnect.
+    /// How long a connection may last before it is closed with a code that asks the peer to reconnect.
     pub max_lifetime: Option<Duration>,
-    /// How long a Close frame may be owed, by us or by the peer.
+    /// How long a closing handshake may take: the peer's Close frame, or the application's close handler before ours.
     pub close_timeout: Duration,
 }
 
-/// How a connection ended, for the application.
+/// How a connection ended, as reported to the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Closure<'a> {
     /// Why.
     pub cause: CloseCause,
-    /// The peer's code, 1005 if it gave none, else the verdict's local code.
+    /// The peer's status code, 1005 if its Close frame had none; without a Close frame the verdict's local code.
     pub code: u16,
-    /// The peer's reason or else the verdict's text. Never empty.
+    /// The peer's reason, or the verdict's text if it gave none. Never empty.
     pub reason: &'a str,
 }
 
 impl Closure<'static> {
-    /// A closure of which there is no more to say than the cause.
+    /// A closure whose code and reason are those of the cause's verdict.
     fn by(cause: CloseCause) -> Self {
         let verdict = cause.verdict();
         Self { cause, code: verdict.local_code, reason: verdict.text }
     }
 }
 
-/// What a published message must look like for one of its recipients.
+/// How a published message is encoded for one of its recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As it is.
+    /// Uncompressed.
     Plain,
-    /// Compressed without reference to other messages.
+    /// Compressed without context takeover: the same bytes fit every recipient with this window.
     Compressed {
-        /// For a window of `2^window_bits` bytes.
+        /// The LZ77 window has `2^window_bits` bytes.
         window_bits: u8,
     },
-    /// Compressed for this recipient alone.
+    /// Compressed with context takeover: the bytes fit this recipient only.
     Own,
 }
 
 /// Receives the messages and control frames of the peer.
 pub(crate) trait WebSocketSink {
-    /// A whole message. A text is valid UTF-8.
+    /// A complete message. A text is valid UTF-8.
     fn message(&mut self, kind: MessageKind, payload: &[u8]);
     /// A ping, already answered.
     fn ping(&mut self, payload: &[u8]);
-    /// A pong, asked for or not.
+    /// A pong, solicited or not.
     fn pong(&mut self, payload: &[u8]);
-    /// The end of the connection. The last call, and at most one; none at all once [`WebSocketSession::end`] or
-    /// [`WebSocketSession::abort`] ended an open session, because the application knows.
+    /// The end of the connection: the last call, made at most once. It is not made when [`WebSocketSession::end`] or
+    /// [`WebSocketSession::abort`] ends an open session, because the application itself ended it.
     fn closed(&mut self, closure: Closure<'_>);
 }
 
-/// What is left to be done on a connection.
+/// The phase of a connection.
 ///
 /// ```text
 ///          peer's Close or FIN, broken rule         conclude, end, abort, close_timeout
@@ -102,65 +102,63 @@ pub(crate) trait WebSocketSink {
 pub(crate) enum WebSocketPhase {
     /// Messages travel both ways.
     Open,
-    /// Nothing more is read, and the application has been notified of the end. What it sends until its close handler has run
-    /// (answers to messages that came before) still goes out; our Close frame, if the verdict has one, follows when
-    /// [`WebSocketSession::conclude`] is called.
+    /// Nothing more is read, and the application has been notified of the end. Messages that it sends until its close
+    /// handler has run still go out. Then [`WebSocketSession::conclude`] writes our Close frame, if the verdict has one.
     Concluding,
-    /// Our Close frame is written and the peer's is awaited. Messages are read and dropped.
+    /// Our Close frame is written and the peer's is awaited. Messages are read and discarded.
     Closing,
-    /// Nothing more to read or to add: flush, then shut the transport down.
+    /// Nothing more is read or written: the caller flushes `out`, then shuts the transport down.
     Finished,
 }
 
-/// Which end has to close the connection below first, once the session is finished.
+/// Which end closes the TCP connection first, once the session is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TcpCloser {
-    /// This one: there is nothing to wait for.
+    /// This end, at once.
     Us,
     /// The peer: it is a server, and Close frames were exchanged. "The underlying TCP connection, in most normal cases,
     /// SHOULD be closed first by the server, so that it holds the TIME_WAIT state and not the client" (RFC 6455 §7.1.1).
     Peer,
 }
 
-/// One WebSocket, of a server or of a client. Small; memory is allocated only while a frame or message is incomplete, and
-/// where permessage-deflate was negotiated.
+/// One WebSocket, of a server or a client. It allocates memory only while a frame or message is incomplete, and if
+/// permessage-deflate was negotiated.
 #[derive(Debug)]
 pub(crate) struct WebSocketSession {
-    /// Which end this is.
+    /// Whether this end is the server or the client.
     role: Role,
-    /// The phase and what belongs to it.
+    /// The phase and its data.
     state: State,
-    /// Frames and messages that are incomplete.
+    /// The frame and the message that are incomplete.
     assembler: Assembler,
-    /// What is kept of compressed messages; `None` if permessage-deflate was not negotiated. Boxed because then there
-    /// is nothing to keep.
+    /// The state of permessage-deflate; `None` if it was not negotiated. Boxed, so that it takes no memory then.
     deflation: Option<Box<Deflation>>,
 }
 
-/// [`WebSocketPhase`], with the data valid only then.
+/// [`WebSocketPhase`] with the data that exists only in that phase.
 #[derive(Debug)]
 enum State {
     /// See [`WebSocketPhase::Open`].
     Open {
         /// When the WebSocket was opened.
         opened: Timestamp,
-        /// When bytes last came from the peer, at first `opened`; or when it was sent an automatic ping after that.
+        /// When the peer last sent bytes, initially `opened`; or when an automatic ping was sent, if that was later.
         since: Timestamp,
-        /// Whether it was sent one after that.
+        /// Whether an automatic ping was sent after the peer's last bytes.
         pinged: bool,
     },
     /// See [`WebSocketPhase::Concluding`].
     Concluding {
-        /// Our Close frame, complete; empty where the peer is sent none.
-        farewell: Box<[u8]>,
-        /// When it is written even if the application has not reacted.
+        /// Our encoded Close frame; empty if the peer is sent none.
+        close_frame: Box<[u8]>,
+        /// When it is written even if the application has not called [`WebSocketSession::conclude`].
         deadline: Timestamp,
-        /// What follows it.
+        /// Which end closes the TCP connection afterwards.
         then: TcpCloser,
     },
     /// See [`WebSocketPhase::Closing`].
     Closing {
-        /// When the peer's Close is no longer waited for.
+        /// When waiting for the peer's Close frame ends.
         deadline: Timestamp,
     },
     /// See [`WebSocketPhase::Finished`].
@@ -168,14 +166,14 @@ enum State {
 }
 
 impl WebSocketSession {
-    /// A WebSocket whose handshake has just been answered, by this server. `agreement` is what was negotiated of
+    /// A server's WebSocket, whose opening handshake has just been answered. `agreement` has the negotiated parameters of
     /// permessage-deflate.
     #[must_use]
     pub(crate) fn new(now: Timestamp, agreement: Option<Agreement>) -> Self {
         Self::with_role(Role::Server, now, agreement)
     }
 
-    /// The same at either end.
+    /// A WebSocket of a server or a client.
     #[must_use]
     pub(crate) fn with_role(role: Role, now: Timestamp, agreement: Option<Agreement>) -> Self {
         Self {
@@ -186,7 +184,7 @@ impl WebSocketSession {
         }
     }
 
-    /// What is left to be done.
+    /// The current phase.
     #[must_use]
     pub(crate) fn phase(&self) -> WebSocketPhase {
         match self.state {
@@ -197,7 +195,7 @@ impl WebSocketSession {
         }
     }
 
-    /// Whether messages may still be written: no Close frame of ours has been (RFC 6455 §5.5.1).
+    /// Whether messages may still be sent: none may follow our Close frame (RFC 6455 §5.5.1).
     #[must_use]
     pub(crate) fn can_send(&self) -> bool {
         match self.state {
@@ -206,7 +204,7 @@ impl WebSocketSession {
         }
     }
 
-    /// Which end closes the connection below first, once [`WebSocketPhase::Finished`] is reached.
+    /// Which end closes the TCP connection first, once [`WebSocketPhase::Finished`] is reached.
     #[must_use]
     pub(crate) fn tcp_closer(&self) -> TcpCloser {
         match self.state {
@@ -221,7 +219,7 @@ impl WebSocketSession {
         self.deflation.is_some()
     }
 
-    /// In which form a message fits this WebSocket, if that form fits others too.
+    /// How a published message is encoded for this WebSocket. `compress`: the publisher wants it compressed.
     #[must_use]
     pub(crate) fn form(&self, compress: bool) -> Form {
         match self.deflation.as_deref().filter(|_| compress).map(Deflation::shared_window) {
@@ -231,10 +229,10 @@ impl WebSocketSession {
         }
     }
 
-    /// Takes all of `input`, which is unmasked in place. Ignored in [`WebSocketPhase::Concluding`] and
-    /// [`WebSocketPhase::Finished`].
+    /// Processes all of `input`, which is unmasked in place. In [`WebSocketPhase::Concluding`] and
+    /// [`WebSocketPhase::Finished`] it is ignored.
     ///
-    /// Pongs are appended to `out` without a bound of their own: a caller whose `out` does not drain stops reading.
+    /// The number of pongs appended to `out` is not bounded here: the caller must stop reading while `out` does not drain.
     pub(crate) fn handle_bytes(
         &mut self,
         mut input: &mut [u8],
@@ -264,7 +262,7 @@ impl WebSocketSession {
                     self.handle_last_frame(close::parse(&payload), now + limits.close_timeout, sink);
                 }
                 Err(cause) => self.handle_last_frame(Err(cause), now + limits.close_timeout, sink),
-                // The application knows of the end already: nothing but the peer's Close is of interest.
+                // The application has closed: everything but the peer's Close frame is discarded.
                 Ok(Some(_)) if !is_open => {}
                 Ok(Some(Received::Message(kind, payload))) => sink.message(kind, &payload),
                 Ok(Some(Received::Compressed(kind, payload))) => {
@@ -284,16 +282,15 @@ impl WebSocketSession {
         }
     }
 
-    /// The transport has taken bytes that waited: the peer is alive, although it may be too busy reading to send
-    /// and so does not count as idle.
+    /// The transport has written pending bytes. The peer reads, so it is not idle, even if it is too busy to send.
     pub(crate) fn handle_progress(&mut self, now: Timestamp) {
         if let State::Open { since, pinged, .. } = &mut self.state {
             (*since, *pinged) = (now, false);
         }
     }
 
-    /// Acts on what is due at `now`. To be called once [`Self::poll_deadline`] has passed; harmless at other times, and
-    /// however late: a peer that is to be pinged before it counts as gone is pinged first, and has its time to answer.
+    /// Handles the timers that have expired at `now`. Call it once [`Self::poll_deadline`] has passed. A call at another
+    /// time has no effect, and a late one does not shorten the time to answer: the idle timeout is counted from the ping.
     pub(crate) fn handle_timeout(
         &mut self,
         now: Timestamp,
@@ -304,13 +301,13 @@ impl WebSocketSession {
         match &mut self.state {
             State::Open { opened, since, pinged } => {
                 let silence = Silence::of(limits, *since, *pinged);
-                if silence.ends().is_some_and(|end| now >= end) {
+                if silence.close_at().is_some_and(|moment| now >= moment) {
                     self.role.put(out, |out| close_for(CloseCause::IdleTimeout, out));
                     sink.closed(Closure::by(CloseCause::IdleTimeout));
                     self.finish();
                 } else if limits.max_lifetime.is_some_and(|lifetime| now >= *opened + lifetime) {
                     self.ask_to_reconnect(CloseCause::MaxLifetime, now, limits, out, sink);
-                } else if silence.asks().is_some_and(|question| now >= question) {
+                } else if silence.ping_at().is_some_and(|moment| now >= moment) {
                     (*since, *pinged) = (now, true);
                     self.role.put(out, |out| frame::encode(OpCode::Control(Control::Ping), b"", out));
                 }
@@ -321,7 +318,8 @@ impl WebSocketSession {
         }
     }
 
-    /// Closes an open WebSocket in good order on this side's own account: with a Close frame, which is waited to be answered.
+    /// Starts the closing handshake of an open WebSocket for `cause`, which this side decides: sends a Close frame,
+    /// notifies the application and waits for the peer's Close frame.
     pub(crate) fn ask_to_reconnect(
         &mut self,
         cause: CloseCause,
@@ -337,21 +335,10 @@ impl WebSocketSession {
         }
     }
 
-    /// The peer sent FIN: nothing more will come from it, but one that closed its own direction only still reads. So it
-    /// is owed the answers to the messages that came before, and the Close frame of a close that is under way, but no
-    /// Close frame for this: it has sent none.
-    #[cfg(any(test, fuzzing))]
+    /// The peer sent FIN, for `cause`. It sends nothing more, but it may have closed only its own direction and still read.
+    /// So messages of the application still go out until [`Self::conclude`], as does the Close frame of a closing handshake
+    /// in progress. The FIN itself is not answered with a Close frame, because the peer sent none.
     pub(crate) fn handle_fin(
-        &mut self,
-        now: Timestamp,
-        limits: &WebSocketLimits,
-        sink: &mut impl WebSocketSink,
-    ) {
-        self.handle_end(CloseCause::FinWithoutClose, now, limits, sink);
-    }
-
-    /// The same if more is known of why it did.
-    pub(crate) fn handle_end(
         &mut self,
         cause: CloseCause,
         now: Timestamp,
@@ -363,15 +350,15 @@ impl WebSocketSession {
                 sink.closed(Closure::by(cause));
                 self.assembler = Assembler::default();
                 let deadline = now + limits.close_timeout;
-                let (farewell, then) = (Box::default(), TcpCloser::Us);
-                self.state = State::Concluding { farewell, deadline, then };
+                let (close_frame, then) = (Box::default(), TcpCloser::Us);
+                self.state = State::Concluding { close_frame, deadline, then };
             }
             State::Concluding { .. } => {}
             State::Closing { .. } | State::Finished(_) => self.finish(),
         }
     }
 
-    /// The transport is of no use any more, for `cause`.
+    /// The transport failed or was closed, for `cause`: nothing can be sent any more.
     pub(crate) fn handle_transport_end(&mut self, cause: CloseCause, sink: &mut impl WebSocketSink) {
         match self.state {
             State::Open { .. } => sink.closed(Closure::by(cause)),
@@ -380,14 +367,14 @@ impl WebSocketSession {
         self.finish();
     }
 
-    /// Sends a message as one frame. Without effect unless [`Self::can_send`].
+    /// Sends a message as one frame. Has no effect unless [`Self::can_send`].
     pub(crate) fn send(&mut self, kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
         if self.can_send() {
             self.role.put(out, |out| frame::encode_message(kind, payload, out));
         }
     }
 
-    /// As [`Self::send`], and compresses the message if permessage-deflate was negotiated and it is not empty.
+    /// Like [`Self::send`], but compresses the message if permessage-deflate was negotiated and the message is not empty.
     pub(crate) fn send_compressed(
         &mut self,
         kind: MessageKind,
@@ -405,8 +392,9 @@ impl WebSocketSession {
         self.send(kind, payload, out);
     }
 
-    /// Sends a part of a message, compressed if its first one says so and permessage-deflate was negotiated. Until the
-    /// last one, only control frames may be sent in between. Without effect unless [`Self::can_send`].
+    /// Sends one fragment of a message, compressed if the first fragment says so and permessage-deflate was negotiated.
+    /// Until the final fragment, the caller may send only control frames in between. Has no effect unless
+    /// [`Self::can_send`].
     pub(crate) fn send_fragment(
         &mut self,
         fragment: Fragment,
@@ -425,7 +413,7 @@ impl WebSocketSession {
         self.role.put(out, |out| encode_fragment(fragment.uncompressed(), payload, out));
     }
 
-    /// Sends a ping; of a payload beyond 125 bytes only the first 125. Without effect unless [`Self::can_send`].
+    /// Sends a ping with the first 125 bytes of `payload`. Has no effect unless [`Self::can_send`].
     pub(crate) fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) {
         if self.can_send() {
             let payload = &payload[..payload.len().min(MAX_CONTROL_LENGTH)];
@@ -433,8 +421,9 @@ impl WebSocketSession {
         }
     }
 
-    /// The application ends the connection, and has been told so: sends a Close frame ([`close::encode`] says how
-    /// code and reason are written) and waits for the peer's. If an end was under way already, that one stands.
+    /// The application closes the connection, and its close handler has run. Sends a Close frame ([`close::encode`]
+    /// validates code and reason) and waits for the peer's. In any phase but [`WebSocketPhase::Open`] the earlier close
+    /// stands.
     pub(crate) fn end(
         &mut self,
         code: u16,
@@ -453,8 +442,8 @@ impl WebSocketSession {
         }
     }
 
-    /// This side ends the connection for `cause`, and the application has been told so: sends a Close frame if the
-    /// verdict has a code for the wire, and waits for nothing.
+    /// This side ends the connection for `cause`, and the application's close handler has run. Sends a Close frame if the
+    /// verdict has a code for the wire, and does not wait for the peer's.
     pub(crate) fn abort(&mut self, cause: CloseCause, out: &mut Vec<u8>) {
         match self.state {
             State::Open { .. } => self.role.put(out, |out| close_for(cause, out)),
@@ -464,69 +453,69 @@ impl WebSocketSession {
         self.finish();
     }
 
-    /// The application has handled everything up to and including [`WebSocketSink::closed`], and what it sent meanwhile has
-    /// been passed on: the Close frame owed in [`WebSocketPhase::Concluding`] is written. Without effect in any other phase.
+    /// The application's close handler has run, and the messages that it sent have been passed to this session: writes the
+    /// Close frame owed in [`WebSocketPhase::Concluding`]. Has no effect in any other phase.
     pub(crate) fn conclude(&mut self, out: &mut Vec<u8>) {
-        if let State::Concluding { farewell, then, .. } = &self.state {
+        if let State::Concluding { close_frame, then, .. } = &self.state {
             let then = *then;
-            out.extend_from_slice(farewell);
+            out.extend_from_slice(close_frame);
             self.finish_with(then);
         }
     }
 
-    /// When [`Self::handle_timeout`] has something to do, if nothing happens before.
+    /// When the next timer expires: call [`Self::handle_timeout`] then. `None` if no timer runs.
     #[must_use]
     pub(crate) fn poll_deadline(&self, limits: &WebSocketLimits) -> Option<Timestamp> {
         match self.state {
             State::Open { opened, since, pinged } => {
                 let silence = Silence::of(limits, since, pinged);
                 let lifetime = limits.max_lifetime.map(|lifetime| opened + lifetime);
-                silence.asks().or(silence.ends()).into_iter().chain(lifetime).min()
+                silence.ping_at().or(silence.close_at()).into_iter().chain(lifetime).min()
             }
             State::Concluding { deadline, .. } | State::Closing { deadline } => Some(deadline),
             State::Finished(_) => None,
         }
     }
 
-    /// The peer sent its Close frame or broke a rule; either way, nothing after it is read. Tells the application,
-    /// unless it knows of an end already, and has our Close frame ready: the same code and reason (RFC 6455
-    /// §5.5.1), or which rule was broken.
+    /// The peer sent its Close frame or violated the protocol; nothing after it is read. In [`WebSocketPhase::Open`],
+    /// notifies the application and prepares our Close frame, which echoes code and reason (RFC 6455 §5.5.1) or names the
+    /// rule.
     fn handle_last_frame(
         &mut self,
-        said: Result<PeerClose<'_>, CloseCause>,
+        close: Result<PeerClose<'_>, CloseCause>,
         deadline: Timestamp,
         sink: &mut impl WebSocketSink,
     ) {
-        let then = match (&self.role, &said) {
+        let then = match (&self.role, &close) {
             (Role::Client(_), Ok(_)) => TcpCloser::Peer,
-            // RFC 6455 §7.1.7: a connection that has failed is closed, and the peer is not waited for.
+            // RFC 6455 §7.1.7: a client that fails the connection does not wait for the server.
             (Role::Client(_), Err(_)) | (Role::Server, _) => TcpCloser::Us,
         };
         if self.phase() != WebSocketPhase::Open {
             return self.finish_with(then);
         }
-        let mut farewell = Vec::new();
-        let (role, farewell_out) = (&mut self.role, &mut farewell);
-        match said {
+        let mut close_frame = Vec::new();
+        let (role, close_frame_out) = (&mut self.role, &mut close_frame);
+        match close {
             Ok(PeerClose::WithCode(code, reason)) => {
-                let told = if reason.is_empty() { unexplained(code) } else { Cow::Borrowed(reason) };
-                sink.closed(Closure { cause: CloseCause::PeerClosed, code, reason: &told });
-                role.put(farewell_out, |out| close::encode(code, reason, out));
+                let reported = if reason.is_empty() { unexplained(code) } else { Cow::Borrowed(reason) };
+                sink.closed(Closure { cause: CloseCause::PeerClosed, code, reason: &reported });
+                role.put(close_frame_out, |out| close::encode(code, reason, out));
             }
             Ok(PeerClose::WithoutCode) => {
                 sink.closed(Closure::by(CloseCause::PeerClosedWithoutCode));
-                role.put(farewell_out, close::encode_empty);
+                role.put(close_frame_out, close::encode_empty);
             }
             Err(cause) => {
                 sink.closed(Closure::by(cause));
-                role.put(farewell_out, |out| close_for(cause, out));
+                role.put(close_frame_out, |out| close_for(cause, out));
             }
         }
         self.assembler = Assembler::default();
-        self.state = State::Concluding { farewell: farewell.into_boxed_slice(), deadline, then };
+        self.state = State::Concluding { close_frame: close_frame.into_boxed_slice(), deadline, then };
     }
 
-    /// Nothing more is read or written.
+    /// Enters [`WebSocketPhase::Finished`].
     fn finish(&mut self) {
         self.finish_with(TcpCloser::Us);
     }
@@ -537,7 +526,7 @@ impl WebSocketSession {
     }
 }
 
-/// The message in a compressed one. A text is checked to be UTF-8.
+/// Decompresses a message, and checks that a text is valid UTF-8.
 fn decompress<'c>(
     deflation: Option<&mut Deflation>,
     kind: MessageKind,
@@ -545,7 +534,7 @@ fn decompress<'c>(
     limit: u32,
     codecs: &'c mut Codecs,
 ) -> Result<&'c [u8], CloseCause> {
-    // Nobody sends such a message where it was not negotiated: that would have been a broken frame.
+    // Without permessage-deflate the assembler has refused the frame already, because RSV1 was set.
     let message = deflation.ok_or(CloseCause::ReservedBits)?.decompress(payload, limit, codecs)?;
     if kind == MessageKind::Text && !utf8::is_valid(message) {
         return Err(CloseCause::InvalidUtf8);
@@ -553,13 +542,13 @@ fn decompress<'c>(
     Ok(message)
 }
 
-/// The reason for the application where the peer gave only a code.
+/// The reason reported to the application if the peer's Close frame has a code but no reason.
 fn unexplained(code: u16) -> Cow<'static, str> {
     let text = CloseCause::PeerClosed.verdict().text;
     Cow::Owned(format!("{text} ({code} {})", close::name(code)))
 }
 
-/// Appends the Close frame with which the peer is told of `cause`, if it is to be told.
+/// Appends a Close frame with code and text of the verdict on `cause`, if that has a code for the wire.
 fn close_for(cause: CloseCause, out: &mut Vec<u8>) {
     let verdict = cause.verdict();
     if let Some(code) = verdict.wire_code {
@@ -567,41 +556,41 @@ fn close_for(cause: CloseCause, out: &mut Vec<u8>) {
     }
 }
 
-/// What comes of it if the peer goes on saying nothing.
+/// What the idle timer does next if the peer stays silent.
 #[derive(Clone, Copy, Debug)]
 enum Silence {
-    /// Nothing.
+    /// Nothing: there is no idle timeout.
     Allowed,
-    /// It is sent an automatic ping at this moment.
-    Asks(Timestamp),
-    /// It counts as gone from this moment on.
-    Ends(Timestamp),
+    /// It sends an automatic ping at this moment.
+    PingAt(Timestamp),
+    /// It closes the connection at this moment.
+    CloseAt(Timestamp),
 }
 
 impl Silence {
-    /// With automatic pings it is the ping that the peer has to answer: it has its margin from when that was sent, which
-    /// may be later than it was due.
+    /// With automatic pings the peer has [`answer_margin`] from the moment at which the ping was sent, which may be later
+    /// than it was due.
     fn of(limits: &WebSocketLimits, since: Timestamp, pinged: bool) -> Self {
         match limits.idle_timeout {
             None => Self::Allowed,
-            Some(idle) if !limits.send_pings => Self::Ends(since + idle),
-            Some(idle) if pinged => Self::Ends(since + answer_margin(idle)),
-            Some(idle) => Self::Asks(since + idle.saturating_sub(answer_margin(idle))),
+            Some(idle) if !limits.send_pings => Self::CloseAt(since + idle),
+            Some(idle) if pinged => Self::CloseAt(since + answer_margin(idle)),
+            Some(idle) => Self::PingAt(since + idle.saturating_sub(answer_margin(idle))),
         }
     }
 
-    const fn asks(self) -> Option<Timestamp> {
-        if let Self::Asks(moment) = self { Some(moment) } else { None }
+    const fn ping_at(self) -> Option<Timestamp> {
+        if let Self::PingAt(moment) = self { Some(moment) } else { None }
     }
 
-    const fn ends(self) -> Option<Timestamp> {
-        if let Self::Ends(moment) = self { Some(moment) } else { None }
+    const fn close_at(self) -> Option<Timestamp> {
+        if let Self::CloseAt(moment) = self { Some(moment) } else { None }
     }
 }
 
-/// How long a peer has to answer an automatic ping: 4 s, or 8 s of an idle timeout from 16 s on, or 16 s from 32 s on, as in
-/// uWebSockets.js, where a route's timeout is at least 8 s. It is half the timeout at most, so that a shorter timeout does
-/// not turn into a stream of pings.
+/// How long a peer has to answer an automatic ping: 4 s; 8 s if the idle timeout is at least 16 s; 16 s if it is at least
+/// 32 s. uWebSockets.js uses the same values, with a timeout of at least 8 s. Never more than half the timeout, so that a
+/// shorter timeout does not cause a stream of pings.
 fn answer_margin(idle: Duration) -> Duration {
     let margin = Duration::from_secs(match idle.as_secs() {
         0..16 => 4,

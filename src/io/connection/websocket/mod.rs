@@ -164,7 +164,7 @@ impl WebSocket {
         let cause = if has_worn { CloseCause::TlsPeerKeysExhausted } else { CloseCause::FinWithoutClose };
         let now = context.now;
         self.with_session(shell, context, |socket, _, sink, _| {
-            socket.session.handle_end(cause, now, &socket.rules.limits, sink);
+            socket.session.handle_fin(cause, now, &socket.rules.limits, sink);
         });
     }
 

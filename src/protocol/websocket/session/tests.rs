@@ -103,7 +103,7 @@ impl Fixture {
     }
 
     fn handle_fin(&mut self) {
-        self.session.handle_fin(self.now, &self.limits, &mut self.sink);
+        self.session.handle_fin(CloseCause::FinWithoutClose, self.now, &self.limits, &mut self.sink);
     }
 
     fn end(&mut self, code: u16, reason: &str) {

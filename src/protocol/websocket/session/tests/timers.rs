@@ -194,7 +194,7 @@ fn keys_that_are_used_up_end_with_a_request_to_reconnect_once() {
 fn what_is_known_of_a_fin_is_told_instead_of_it() {
     let mut fixture = Fixture::new(&LIMITS);
     let Fixture { session, now, limits, sink, .. } = &mut fixture;
-    session.handle_end(CloseCause::TlsPeerKeysExhausted, *now, limits, sink);
+    session.handle_fin(CloseCause::TlsPeerKeysExhausted, *now, limits, sink);
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::TlsPeerKeysExhausted)]);
     assert_eq!(fixture.session.phase(), WebSocketPhase::Concluding);
 }
