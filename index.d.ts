@@ -1,6 +1,6 @@
 /**
  * Ferrows: an HTTP and WebSocket server behind the uWebSockets.js API, and a WebSocket client, with the socket work on
- * threads of their own.
+ * separate threads.
  *
  * ```ts
  * import { App } from 'ferrows';
@@ -11,28 +11,30 @@
  *   .listen(9001, (token, error) => { if (!token) throw error; });
  * ```
  *
- * What holds everywhere:
- * - Text is sent as UTF-8. Data is copied before a call returns, so a buffer may be reused at once.
- * - No call can end the process. A call that cannot be carried out throws an `Error` with a `code` ({@link ErrorCode})
- *   and has no effect. Besides what a member says, every member throws `ERR_INVALID_ARG_TYPE` for arguments of another
- *   type than declared and `ERR_INVALID_THIS` when called on a foreign object; the members of the app, `upgrade` and
+ * These rules hold for every member:
+ * - Text is sent as UTF-8. Data is copied before a call returns, so a buffer may be reused as soon as the call has returned.
+ * - No call can crash the process. A call that cannot be carried out throws an `Error` with a `code` ({@link ErrorCode})
+ *   and has no effect. Besides the errors that its comment lists, every member throws `ERR_INVALID_ARG_TYPE` for arguments
+ *   of another type than declared and `ERR_INVALID_THIS` when called on a foreign object; the members of the app, `upgrade` and
  *   `publish` throw `ERR_MISSING_ARGS` when required arguments are left out (elsewhere they are then `undefined`).
  * - Handlers run one at a time on the thread that created the app; microtasks and `process.nextTick` run between any
- *   two of them. A handler that throws raises `uncaughtException`, and the events after it are still delivered. Of
- *   what a handler returns only a promise has a meaning; its rejection raises `unhandledRejection`.
- * - Options have names of their own: one that nobody knows has no effect, and the first of its name is warned of, with the
- *   name that was probably meant (`process.on('warning')`, code `FERROWS_OPTION`). Objects of classes are not looked at.
+ *   two of them. A handler that throws raises `uncaughtException`, and later events are still delivered. The
+ *   return value of a handler is ignored unless it is a promise, whose rejection raises `unhandledRejection`.
+ * - An option with an unknown name has no effect. The first one of each name causes a warning that suggests the most
+ *   similar name (`process.on('warning')`, code `FERROWS_OPTION`). Instances of classes are not checked.
  */
 
 // ---------------------------------------------------------------------------------------------------------- Shared
 
 /**
- * Text or bytes. A string is taken as UTF-8, of a view exactly the part it shows. Where an argument of this type is
- * optional, `undefined` means empty. Anything else throws `ERR_INVALID_ARG_TYPE`.
+ * Text or bytes. A string is encoded as UTF-8; of a view, exactly the bytes that it covers are used. Where an argument of
+ * this type is optional, `undefined` means empty. Anything else throws `ERR_INVALID_ARG_TYPE`.
  */
 export type RecognizedString = string | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
 
-/** The `code` of an error that a call throws. Stable; the texts are those of uWebSockets.js where it has one. */
+/**
+ * The `code` of an error that a call throws. Codes are stable; messages are those of uWebSockets.js where it has one.
+ */
 export type ErrorCode =
   /** An `HttpResponse` was used after it ended, was aborted, closed or upgraded. */
   | 'ERR_HTTP_RESPONSE_CLOSED'
@@ -48,7 +50,7 @@ export type ErrorCode =
   | 'ERR_ILLEGAL_CONSTRUCTOR'
   /** An argument of the wrong type (a `TypeError`). */
   | 'ERR_INVALID_ARG_TYPE'
-  /** An argument of the right type that makes no sense (a `TypeError`). */
+  /** An argument of the right type with an invalid value (a `TypeError`). */
   | 'ERR_INVALID_ARG_VALUE'
   /** A call at the wrong moment, such as `writeHeader` after the first `write`. */
   | 'ERR_INVALID_STATE'
@@ -70,31 +72,31 @@ export type ErrorCode =
   | 'ENOTCONN'
   /** TLS options: a file cannot be read. */
   | 'ERR_TLS_FILE'
-  /** TLS options: there is no private key, or one that cannot be used. */
+  /** TLS options: the private key is missing, malformed or of an unsupported algorithm. */
   | 'ERR_TLS_KEY'
   /** TLS options: the private key is encrypted, and the passphrase is missing or wrong. */
   | 'ERR_TLS_PASSPHRASE'
-  /** TLS options: there is no certificate, or one that is malformed. */
+  /** TLS options: the certificate is missing or malformed. */
   | 'ERR_TLS_CERTIFICATE'
-  /** TLS options: the private key is not that of the certificate. */
+  /** TLS options: the private key does not belong to the certificate. */
   | 'ERR_TLS_KEY_MISMATCH'
-  /** TLS options: the authorities are missing or malformed. */
+  /** TLS options: the certificates of the certificate authorities (`ca`) are missing or malformed. */
   | 'ERR_TLS_CA'
-  /** TLS options: a cipher suite that nobody knows, or none that is available. */
+  /** TLS options: the list has an unknown cipher suite, or selects none that is available. */
   | 'ERR_TLS_CIPHERS'
-  /** `setCertificate`: there is no such server name. */
+  /** `setCertificate`: this server name was not added. */
   | 'ERR_TLS_SERVER_NAME'
   /** TLS options: there are no Diffie-Hellman parameters in the file. */
   | 'ERR_TLS_DH_PARAMS'
-  /** A bug in Ferrows, caught before it could do harm. Please report it. */
+  /** A bug in Ferrows, caught before it could corrupt state. Please report it. */
   | 'ERR_INTERNAL';
 
-/** Why a WebSocket closed or a response was aborted, for programs. docs/close-reasons.md says what to do about each. */
+/** Why a WebSocket closed or a response was aborted, for programs to compare. docs/close-reasons.md says what to do about each. */
 export type CloseCauseName =
-  // The peer, in good order.
+  // The peer completed or started the closing handshake.
   | 'CLOSED_BY_PEER'
   | 'CLOSED_BY_PEER_WITHOUT_CODE'
-  // The peer broke a rule.
+  // The peer violated a protocol.
   | 'ERR_FRAME_RESERVED_BITS'
   | 'ERR_FRAME_MISPLACED_COMPRESSION'
   | 'ERR_FRAME_RESERVED_OPCODE'
@@ -116,7 +118,7 @@ export type CloseCauseName =
   | 'ERR_INVALID_UTF8'
   | 'ERR_HTTP_INVALID_BODY'
   | 'ERR_HTTP_BODY_TOO_LARGE'
-  // The connection below went away.
+  // The transport (TCP or TLS) ended or failed.
   | 'ERR_FIN_WITHOUT_CLOSE'
   | 'ERR_FIN_BEFORE_RESPONSE'
   | 'ERR_CONNECTION_RESET'
@@ -128,36 +130,36 @@ export type CloseCauseName =
   | 'ERR_TLS_INVALID'
   | 'ERR_TLS_KEYS_EXHAUSTED'
   | 'ERR_TLS_PEER_KEYS_EXHAUSTED'
-  // A limit of time.
+  // A timeout or a lifetime expired.
   | 'ERR_IDLE_TIMEOUT'
   | 'CLOSED_MAX_LIFETIME'
   | 'ERR_HTTP_BODY_TIMEOUT'
   | 'ERR_HTTP_RESPONSE_TIMEOUT'
-  // A limit of this program.
+  // A limit of output was reached.
   | 'ERR_BACKPRESSURE_LIMIT'
   | 'ERR_OUTPUT_LIMIT'
-  // This program.
+  // The application closed it.
   | 'CLOSED_BY_APPLICATION'
   | 'CLOSED_BY_END'
   | 'CLOSED_BY_APP_CLOSE'
   | 'CLOSED_BY_SHUTDOWN';
 
-/** What goes with the code and reason of a close, and with the reason of an abort. */
+/** Details of a close or an abort. */
 export interface CloseInfo {
-  /** The cause: `ERR_…` where something went wrong, `CLOSED_…` where somebody wanted it. */
+  /** The cause: `ERR_…` for a failure, `CLOSED_…` for an intended end. */
   readonly cause: CloseCauseName;
   /**
-   * Who ended it: the peer (by a Close frame, or by breaking a rule), this server (`local`: the application or one of
-   * its limits), or neither (`transport`: the connection went away below them).
+   * Who ended it: the peer (with a Close frame, or by violating a protocol), this end (`local`: the application or one of
+   * its limits), or neither (`transport`: the connection ended or failed).
    */
   readonly initiator: 'peer' | 'local' | 'transport';
-  /** Whether Close frames were exchanged, or are being exchanged (RFC 6455 §7.1.4). Never so for a response. */
+  /** Whether Close frames were exchanged, or are being exchanged (RFC 6455 §7.1.4). Always false for a response. */
   readonly wasClean: boolean;
 }
 
-/** What goes with the code and reason of a close. */
+/** Details of the close of a WebSocket. */
 export interface WebSocketCloseInfo extends CloseInfo {
-  /** The `message` of the event, as a string. Never empty. */
+  /** The argument `message` of the `close` handler, as a string. Never empty. */
   readonly reason: string;
 }
 
@@ -166,82 +168,84 @@ export interface WebSocketCloseInfo extends CloseInfo {
 /** Options of {@link App}. A key given as `undefined` means its default. */
 export interface AppOptions extends TlsOptions {
   /**
-   * Number of I/O threads that share the connections of this app, 1–64. Apps share threads, too: two apps with 2 and 3
-   * use 3 in all.
+   * Number of I/O threads that share the connections of this app, 1–64. All apps share the same threads: two apps with 2
+   * and 3 use 3 in total.
    * @default max(1, min(4, cores - 1))
    */
   threads?: number;
 
-  // Limits of HTTP: integers, fixed for the life of the app. Times are milliseconds up to 2^31-1, noticed up to 0.1 s late;
+  // Limits of HTTP: integers, fixed for the life of the app. Times are milliseconds up to 2^31-1, and fire up to 0.1 s late;
   // none runs while this server does not read (`res.pause()`, a busy event loop), and none applies to a WebSocket. What a
   // client sees of each stands in docs/limits.md.
 
   /**
-   * Longest request head, in bytes: request line, headers and the empty line. 256–65,535. More is answered with 431, or
-   * with 414 if the request line alone exceeds it, 501 if its method does.
+   * Longest request head, in bytes: request line, headers and the empty line. 256–65,535. A longer head is answered
+   * with 431; with 414 if the request line alone is too long, and with 501 if the method alone is.
    * @default 16384
    */
   maxHeaderSize?: number;
-  /** Most headers of a request, 0–65,535; 0 leaves it to `maxHeaderSize`. More are answered with 431. @default 100 */
+  /** Maximum number of headers of a request, 0–65,535; 0 means no limit but `maxHeaderSize`. Beyond it: 431. @default 100 */
   maxHeadersCount?: number;
   /**
-   * Longest request body, in bytes without the framing of chunks, up to 2^53-1; 0 is no limit. A `Content-Length` above
-   * it is answered with 413 before a handler runs, a chunk that exceeds it when its size arrives: unless a response
-   * has begun, with 413, and `onAborted` is told `ERR_HTTP_BODY_TOO_LARGE`. @default 0
+   * Longest request body, in bytes without the framing of chunks, up to 2^53-1; 0 means no limit. A `Content-Length` above
+   * it is answered with 413 before a handler runs. A chunked body is aborted when the size of a chunk exceeds it: with
+   * 413 unless a response has started, and `onAborted` gets the cause `ERR_HTTP_BODY_TOO_LARGE`. @default 0
    */
   maxBodySize?: number;
   /**
-   * Time for a request head, from the accept or from the first byte of a later request; 0 is for ever. Then 408, or no
-   * answer if nothing had arrived. @default 10000
+   * Time for a request head, from the accept or from the first byte of a later request; 0 means for ever. After it the
+   * server answers 408, or closes without an answer if no byte has arrived. @default 10000
    */
   headersTimeout?: number;
   /**
-   * Time for a whole request, head and body, from the same moment; 0 is for ever. Then as `headersTimeout`, or as
-   * `bodyTimeout`. Off by default, unlike in Node: `minBodyRate` bounds a body too, and lets a large one take its time.
+   * Time for a whole request, head and body, from the same moment; 0 means for ever. After it the server does the same as
+   * after `headersTimeout` or, within the body, `bodyTimeout`. Off by default, unlike in Node: `minBodyRate` bounds a body
+   * too, and lets a large one take its time.
    * @default 0
    */
   requestTimeout?: number;
-  /** Time between the end of a response and the next request; 0 is for ever. Then the connection closes. @default 10000 */
+  /** Time between a response and the next request, after which the connection closes; 0 means for ever. @default 10000 */
   keepAliveTimeout?: number;
   /**
-   * Time in which `bodyTimeout` × `minBodyRate` bytes of a request body have to arrive, again and again until it ends;
-   * 0 is for ever. Then 408 unless a response has begun, and `onAborted` is told `ERR_HTTP_BODY_TIMEOUT`.
+   * Time in which `bodyTimeout` × `minBodyRate` bytes of a request body must arrive, in every such interval until the
+   * body ends; 0 means for ever. Otherwise the server answers 408 unless a response has started, and `onAborted` gets the
+   * cause `ERR_HTTP_BODY_TIMEOUT`.
    * @default 10000
    */
   bodyTimeout?: number;
-  /** Bytes of a request body per second, 0 – 2^32-1; with 0 one byte in `bodyTimeout` will do. @default 16384 */
+  /** Bytes of a request body per second, 0 – 2^32-1; with 0, one byte per `bodyTimeout` suffices. @default 16384 */
   minBodyRate?: number;
   /**
-   * Time in which a client has to take `responseTimeout` × `minResponseRate` bytes of what is waiting for it, again and
-   * again while some is; 0 is for ever. Then the connection is dropped, and `onAborted` told
-   * `ERR_HTTP_RESPONSE_TIMEOUT`. How long a handler thinks has no limit. @default 10000
+   * Time in which a client must take `responseTimeout` × `minResponseRate` bytes of its buffered output, in every such
+   * interval while output is buffered; 0 means for ever. Otherwise the connection is dropped, and `onAborted` gets the cause
+   * `ERR_HTTP_RESPONSE_TIMEOUT`. The time that a handler takes to answer is not limited. @default 10000
    */
   responseTimeout?: number;
-  /** Bytes of a response per second, 0 – 2^32-1; with 0 one byte in `responseTimeout` will do. @default 1024 */
+  /** Bytes of a response per second, 0 – 2^32-1; with 0, one byte per `responseTimeout` suffices. @default 1024 */
   minResponseRate?: number;
   /**
-   * Bytes of a request body that are read and dropped after its response, 0 – 2^32-1, so that the connection can be used
-   * again. It is closed if more are missing. @default 262144
+   * Bytes of a request body that are read and dropped after its response, 0 – 2^32-1, so that the connection can be reused.
+   * If more bytes are outstanding, the connection is closed. @default 262144
    */
   maxDiscardedBody?: number;
   /**
    * Bytes of pipelined requests that may wait behind an unanswered one, 1 – 2^32-1; one read of at most 128 KiB may exceed
-   * it. Then nothing more is read, and TCP stops the client; nor is it noticed that the client goes away.
+   * it. At the limit the server stops reading, so TCP flow control stops the client, and a disconnect is not detected.
    * @default 65536
    */
   maxPipelinedBytes?: number;
   /**
-   * Bytes of output that may wait because clients do not take them, of all connections of the app together, 0 – 2^53-1; 0 is
-   * any number. Beyond it the connections of the slowest readers are dropped (`ERR_OUTPUT_LIMIT`), and `close` or
-   * `onAborted` told, until an eighth of it is free. The default is a quarter of the memory that the process may use: of the
-   * machine's, or of what its control group allows. {@link AppStats.queues} has what waits, and the limit.
+   * Bytes of output that may be buffered because clients read too slowly, over all connections of the app, 0 – 2^53-1; 0
+   * means no limit. Beyond it, connections are dropped, the slowest readers first (`ERR_OUTPUT_LIMIT` for `close` or
+   * `onAborted`), until an eighth of the limit is free. The default is a quarter of the memory that the process may use:
+   * of the machine, or of its control group. {@link AppStats.queues} has the current number and the limit.
    */
   maxBufferedOutput?: number;
 
   /**
-   * Whether the system sends probes on connections on which nothing moves (`SO_KEEPALIVE`), and gives up peers that do not
-   * answer them: `ERR_TRANSPORT_TIMED_OUT`. As in Node, not to be confused with {@link keepAliveTimeout}. Off, because
-   * WebSockets are pinged and HTTP has limits of its own; docs/load-balancers.md says for whom it is. @default false
+   * Whether the system sends probes on idle connections (`SO_KEEPALIVE`), and ends the connection if the peer does not
+   * answer them (`ERR_TRANSPORT_TIMED_OUT`). As in Node, not to be confused with {@link keepAliveTimeout}. Off, because
+   * WebSockets are pinged and HTTP has limits of its own; docs/load-balancers.md says when to turn it on. @default false
    */
   keepAlive?: boolean;
   /**
@@ -255,18 +259,21 @@ export interface AppOptions extends TlsOptions {
    */
   keepAliveInterval?: number;
   /**
-   * Probes without an answer after which the peer is given up (`TCP_KEEPCNT`), 0 – 127; 0 leaves it to the system, on Linux
+   * Unanswered probes after which the connection ends (`TCP_KEEPCNT`), 0 – 127; 0 leaves it to the system, on Linux
    * 9. @default 0
    */
   keepAliveProbes?: number;
   /**
-   * Milliseconds for which what was sent may stay without acknowledgement, or the peer may refuse to take more, 0 – 2^31-1
-   * (`TCP_USER_TIMEOUT`, RFC 5482). Then `ERR_TRANSPORT_TIMED_OUT`. 0 leaves it to the system: about a quarter of an hour,
-   * and no limit. Linux only, ignored elsewhere. @default 0
+   * Milliseconds for which sent data may stay unacknowledged, or the peer's receive window closed, 0 – 2^31-1
+   * (`TCP_USER_TIMEOUT`, RFC 5482). After it the connection ends with `ERR_TRANSPORT_TIMED_OUT`. 0 means the system's
+   * default: about a quarter of an hour, and no limit. Linux only, ignored elsewhere. @default 0
    */
   tcpUserTimeout?: number;
 
-  /** Reads the PROXY protocol, versions 1 and 2, from trusted peers. Off by default: whoever may send it can claim any address. */
+  /**
+   * Reads the PROXY protocol, versions 1 and 2, from trusted peers. Off by default, because a peer that is trusted can claim
+   * any address.
+   */
   proxyProtocol?: ProxyProtocolOptions | null;
   /** Accepted and ignored by `App`, as the other TLS options below: it serves plain TCP. */
   key_file_name?: RecognizedString;
@@ -285,15 +292,16 @@ export interface AppOptions extends TlsOptions {
 }
 
 /**
- * Whom to believe for whom they speak. A proxy in front of this server sends the client's address before the client's
+ * Which peers may report a client's address. A proxy in front of this server sends the client's address before the client's
  * first byte, in a header of the PROXY protocol, version 1 or 2 (`send-proxy` and `send-proxy-v2` of HAProxy, nginx, Envoy,
- * the network load balancers of the clouds). `getProxiedRemoteAddress` and its kin then tell it, for every request of the connection and for its
- * WebSocket.
+ * the network load balancers of the clouds). `getProxiedRemoteAddress` and its variants then return it, for every request
+ * of the connection and for its WebSocket.
  *
  * - From a peer that is not listed such a header is a broken request, answered with 400 (`ERR_HTTP_PROXY_HEADER`).
- * - A header that breaks a rule, or is longer than 4112 bytes (107 in version 1), is answered with 400 too, and the connection closes. It has
- *   to arrive in the time for a request head, counted from the accept.
- * - `LOCAL` connections and `PROXY UNKNOWN` (health checks of the proxy), UDP and Unix addresses tell no address. TLVs are skipped.
+ * - A header that is malformed, or longer than 4112 bytes (107 in version 1), is answered with 400 too, and the connection
+ *   closes. It must arrive within `headersTimeout`, counted from the accept.
+ * - `LOCAL` connections and `PROXY UNKNOWN` (health checks of the proxy), UDP and Unix addresses report no address. TLVs are
+ *   skipped.
  */
 export interface ProxyProtocolOptions {
   /**
@@ -306,16 +314,16 @@ export interface ProxyProtocolOptions {
 }
 
 /**
- * Makes an app: routes, and the sockets that serve them. Nothing is opened before `listen`.
+ * Creates an app: routes, and the sockets that serve them. It opens no socket before `listen`.
  *
- * Throws `ERR_INVALID_ARG_TYPE` if `options` is neither an object nor null nor undefined, and for an option that is no
- * number; `ERR_OUT_OF_RANGE` for one that is no integer in its range, `ERR_INVALID_ARG_VALUE` for an entry of
- * `proxyProtocol.trust` that names nobody. The message names the option.
+ * Throws `ERR_INVALID_ARG_TYPE` if `options` is neither an object nor null nor undefined, and for an option that is not a
+ * number; `ERR_OUT_OF_RANGE` for one that is not an integer in its range, `ERR_INVALID_ARG_VALUE` for an entry of
+ * `proxyProtocol.trust` that is not an address, a network or `'unix'`. The message names the option.
  */
 export function App(options?: AppOptions | null): TemplatedApp;
 
 /**
- * Certificates, and who may connect with which ciphers; see docs/tls.md. Every document is PEM: give the path of its file,
+ * Certificates, client authentication and cipher suites; see docs/tls.md. Every document is PEM: give the path of its file,
  * or the document itself. Files are read within the call.
  */
 export interface TlsOptions {
@@ -323,85 +331,85 @@ export interface TlsOptions {
   key_file_name?: RecognizedString;
   /** The private key itself. */
   key?: RecognizedString;
-  /** Path of the certificate, followed by those of the authorities between it and the root. */
+  /** Path of the certificate, followed by the intermediate certificates. */
   cert_file_name?: RecognizedString;
-  /** The certificate and those above it. */
+  /** The certificate, followed by the intermediate certificates. */
   cert?: RecognizedString;
   /** The passphrase of an encrypted private key. */
   passphrase?: RecognizedString;
   /**
-   * Path of the certificates of the authorities whose client certificates are accepted. Clients are then asked for one:
-   * they need not have any, but what they send must verify. The empty string means none.
+   * Path of the certificates of the authorities whose client certificates are accepted. The server then requests a
+   * certificate: a client need not send one, but one that it sends must verify. The empty string means none.
    */
   ca_file_name?: RecognizedString;
   /** The certificates of these authorities. */
   ca?: RecognizedString;
-  /** Refuse clients without a certificate. Needs `ca_file_name` or `ca`. @default false */
+  /** Whether clients without a certificate are refused. Needs `ca_file_name` or `ca`. @default false */
   requireClientCertificate?: boolean;
   /**
-   * Cipher suites, as a list of OpenSSL: names of OpenSSL or IANA and groups (`HIGH:!aNULL`). Without any of TLS 1.3 in
-   * it, those of TLS 1.3 stay as they are. Known suites that are not available here are skipped, and logged.
+   * Cipher suites, as a list in OpenSSL's syntax: names of OpenSSL or IANA, and groups (`HIGH:!aNULL`). If it names no
+   * suite of TLS 1.3, all of those stay enabled. Suites that are known but not implemented are skipped, and logged.
    */
   ssl_ciphers?: RecognizedString;
-  /** Path of Diffie-Hellman parameters. Looked at, but of no use: there is no DHE here. */
+  /** Path of Diffie-Hellman parameters. The file is checked but not used: DHE suites are not implemented. */
   dh_params_file_name?: RecognizedString;
-  /** Keep no sessions in memory. Clients resume by tickets all the same. @default false */
+  /** Whether to keep no sessions in memory. Clients can still resume with session tickets. @default false */
   ssl_prefer_low_memory_usage?: boolean;
 }
 
-/** Options of {@link SSLApp}: those of {@link App}, and for TLS. A key and its certificate have to be among them. */
+/** Options of {@link SSLApp}: those of {@link App} and for TLS. A private key and its certificate are required. */
 export interface SSLAppOptions extends AppOptions {
   /**
-   * Time for a TLS handshake, from the accept (or from the header of the PROXY protocol), in milliseconds up to 2^31-1;
-   * 0 is for ever. Then the connection closes. The times for the first request begin behind it. @default 10000
+   * Time for a TLS handshake, from the accept (or from the header of the PROXY protocol), in milliseconds up to 2^31-1,
+   * after which the connection closes; 0 means for ever. The timeouts of the first request start after it. @default 10000
    */
   handshakeTimeout?: number;
   /**
-   * TLS handshakes at the same time, 1 – 2^32-1, divided evenly among the I/O threads. A connection counts once anything has
-   * arrived on it. When there is one too many, the one that has taken the longest is ended. @default 4096
+   * Maximum number of concurrent TLS handshakes, 1 – 2^32-1, divided evenly among the I/O threads. A connection counts from
+   * its first byte on. Beyond the limit, the handshake that started first is ended. @default 4096
    */
   maxHandshakes?: number;
 }
 
 /**
- * Makes an app that speaks TLS 1.2 and 1.3 on every connection; all else is as with {@link App}. Handshakes and records
- * are the work of the I/O threads. Clients that come back resume their sessions by tickets; renegotiation is refused, and
- * so is, by ALPN, every protocol but `http/1.1` (and `http/1.0`). A client that speaks HTTP without TLS is answered 400.
+ * Creates an app that speaks TLS 1.2 and 1.3 on every connection, and is otherwise like one of {@link App}. The I/O threads
+ * do handshakes and encryption. Returning clients resume their sessions with tickets. Renegotiation is refused, and
+ * by ALPN every protocol but `http/1.1` (and `http/1.0`). A client that speaks HTTP without TLS is answered 400.
  *
- * Throws what `App` throws, and for options that cannot be used an error whose code begins with `ERR_TLS_` and whose
- * message names the option ("App construction failed: …"). A certificate that has expired, or is not valid yet, is used,
- * and logged as a warning.
+ * Throws what `App` throws, and for invalid TLS options an error whose code begins with `ERR_TLS_` and whose
+ * message names the option ("App construction failed: …"). A certificate that has expired, or is not valid yet, is used
+ * all the same, and a warning is logged.
  */
 export function SSLApp(options: SSLAppOptions): TemplatedApp;
 
-/** A handler of requests. It may be async: of what it returns, only a promise has a meaning. */
+/** A handler of requests. It may be async; a return value other than a promise is ignored. */
 export type HttpHandler = (res: HttpResponse, req: HttpRequest) => unknown;
 
 /**
- * For how long `get` keeps answers, in seconds, with fractions, at most a year.
+ * How long `get` caches responses, in seconds, with fractions, at most a year.
  *
- * An answer is given to requests with the same path, query and `Host` as the one it was made for, all as they arrived.
- * Nothing else of a request counts: **a handler must not look at other headers, such as cookies**, or others see what
- * it made of them. Requests with `Authorization` or with a body go to the handler, and what it answers them is not kept.
- * Clients cannot ask for a new answer (`Cache-Control` of a request has no effect).
+ * A cached response is sent to requests whose path, query and `Host` equal those of the request that it answered, byte for
+ * byte. Nothing else of a request is part of the cache key: **a handler must not read other headers, such as cookies**,
+ * or other clients get a response that depends on them. Requests with `Authorization` or with a body go to the handler, and
+ * its responses to them are not cached. Clients cannot bypass the cache (`Cache-Control` of a request has no effect).
  *
- * Kept are answers completed by `end` or `tryEnd` with status 200, 203, 204, 300, 301, 302, 307, 308, 404 or 410; not
+ * Cached are responses completed by `end` or `tryEnd` with status 200, 203, 204, 300, 301, 302, 307, 308, 404 or 410; not
  * those with `Set-Cookie`, `Vary`, or a `Cache-Control` of `no-store`, `private` or `no-cache`, nor those above 1 MiB or
  * with another length than `tryEnd` announced.
- * A thread keeps at most 10,000 answers and 64 MiB in all; beyond that, what was not asked for the longest time goes.
- * Requests that come before there is an answer all go to the handler.
+ * A thread caches at most 10,000 responses and 64 MiB in all; beyond that, the least recently used ones are removed.
+ * Requests that arrive before the first response is complete all go to the handler.
  */
 export interface CacheOptions {
-  /** Age below which everybody gets the kept answer. @default 0 */
+  /** Age in seconds below which every request gets the cached response. @default 0 */
   lowerExpiry?: number;
   /**
-   * Age from which nobody gets it any more. In between, one request goes to the handler, for a new answer; the others
-   * get the old one until that is there. At least `lowerExpiry`. @default lowerExpiry
+   * Age in seconds from which no request gets it any more. In between, one request goes to the handler, which makes a new
+   * response; the others get the old one until then. At least `lowerExpiry`. @default lowerExpiry
    */
   upperExpiry?: number;
 }
 
-/** A handler whose answers are kept. */
+/** A handler whose responses are cached. */
 export type CachedHandler = (res: CachedHttpResponse, req: HttpRequest) => unknown;
 
 /** What {@link TemplatedApp.handleUpgrade} reads of an `http.IncomingMessage`. */
@@ -457,18 +465,18 @@ export interface ListenSocket {
 }
 /** The name uWebSockets.js gives to {@link ListenSocket}. */
 export type us_listen_socket = ListenSocket;
-/** The name uWebSockets.js gives to a socket of any kind. Only listening ones are handed out, there as here. */
+/** The name that uWebSockets.js gives to a socket of any kind. Both libraries return listening sockets only. */
 export type us_socket = ListenSocket;
 
 /** The `code` of a {@link ListenError}: what Node calls the same error. */
 export type ListenErrorCode =
-  /** Somebody else listens there, and one of the two does not share the port ({@link LIBUS_LISTEN_DEFAULT}). */
+  /** Another socket listens there, and one of the two does not share the port ({@link LIBUS_LISTEN_DEFAULT}). */
   | 'EADDRINUSE'
   /** This machine does not have that address. */
   | 'EADDRNOTAVAIL'
-  /** Not allowed to: ports below 1024, or the folder of a Unix socket. */
+  /** Permission denied: a port below 1024, or the folder of a Unix socket. */
   | 'EACCES'
-  /** There is no such host. */
+  /** The host name does not resolve. */
   | 'ENOTFOUND'
   /** The path of a Unix socket: its folder is missing. */
   | 'ENOENT'
@@ -477,9 +485,9 @@ export type ListenErrorCode =
   /** The path of a Unix socket is too long. */
   | 'ENAMETOOLONG'
   | 'EINVAL'
-  /** `listen({ fd })`: the number names nothing. */
+  /** `listen({ fd })`: this process has no descriptor with that number. */
   | 'EBADF'
-  /** `listen({ fd })`: it is no socket. */
+  /** `listen({ fd })`: the descriptor is not a socket. */
   | 'ENOTSOCK'
   | 'ENOTSUP'
   /** Too many open files. */
@@ -494,14 +502,14 @@ export interface ListenError extends Error {
 }
 
 /**
- * Told how `listen` went, before `listen` returns: a token, whose port can be read at once, or `false` and the reason.
- * What it throws is thrown by `listen`.
+ * Called with the result of `listen`, before `listen` returns: a token, whose port can be read at once, or `false` and the
+ * error. `listen` rethrows what the callback throws.
  */
 export type ListenCallback = (token: ListenSocket | false, error?: ListenError) => unknown;
 
 /**
- * The same for `listen_unix`. Its token is a {@link ListenSocket} or `false`, too: look before you use it. It is not declared
- * so, because the types of uWebSockets.js forget about `false`, and programs that do the same are to compile.
+ * The same for `listen_unix`. Its token is a {@link ListenSocket} or `false`, too: look before you use it. It is not
+ * declared so, because the types of uWebSockets.js forget about `false`, and programs that do the same are to compile.
  */
 export type ListenUnixCallback = (token: any, error?: ListenError) => unknown;
 
@@ -538,53 +546,53 @@ export const LIBUS_LISTEN_DEFAULT: 0;
 /** Fail with `EADDRINUSE` if anybody else listens on the port, and keep others off it. */
 export const LIBUS_LISTEN_EXCLUSIVE_PORT: 1;
 
-/** Numbers of connections. */
+/** Counts of connections. */
 export interface ConnectionCounts {
-  /** At this moment. */
+  /** Open at this moment. */
   open: number;
-  /** Since the app was made. */
+  /** Opened since the app was created. */
   total: number;
 }
 
 /**
- * What `getStats` tells; docs/observability.md says more. Counts are of this app since it was made, over all of its
- * `listen`s and `close`s, and never fall; `queues` and what is called `open` go up and down. Each number is of the moment
- * it is read at, while the I/O threads go on.
+ * The result of `getStats`; docs/observability.md has details. The counters cover this app since it was created, across
+ * `listen` and `close`, and never decrease; `queues` and the `open` numbers are gauges. The numbers are not a consistent
+ * snapshot: the I/O threads continue while they are read.
  *
- * What a handler was told is counted before it is told. What the app sends is counted when its I/O thread gets to it.
+ * An event is counted before its handler runs. What the app sends is counted when the I/O thread processes it.
  * WebSockets that `connect` has opened belong to no app and are not counted.
  */
 export interface AppStats {
-  /** Seconds since the app was made. */
+  /** Seconds since the app was created. */
   uptime: number;
   connections: {
     /**
-     * Connections that speak HTTP. As every connection begins like that, `total` is the number of all that were accepted;
-     * a WebSocket is no longer among those that are open.
+     * Connections that speak HTTP. Every connection starts as one, so `total` counts all accepted connections; `open` does
+     * not include WebSockets.
      */
     http: ConnectionCounts;
     /** WebSockets: open from before `open` until before `close`. */
     webSocket: ConnectionCounts;
   };
-  /** Requests whose head broke no rule; handshakes of WebSockets are among them. */
+  /** Requests with a valid head, including WebSocket handshakes. */
   requests: number;
-  /** Of WebSockets: whole messages, no pings, pongs or Close frames. */
+  /** WebSocket messages; pings, pongs and Close frames are not counted. */
   messages: {
     received: number;
-    /** Handed to the connection, so a published one counts for each who gets it. */
+    /** Passed to a connection; a published message counts once per recipient. */
     sent: number;
-    /** Kept back because of `maxBackpressure`: `send` returned 2, or a subscriber missed a published one. */
+    /** Dropped because of `maxBackpressure`: `send` returned 2, or a subscriber missed a published one. */
     dropped: number;
   };
-  /** Of HTTP and WebSocket, framing included, as they went through the sockets (with TLS: before encryption). */
+  /** Bytes of HTTP and WebSocket on the sockets, including framing (with TLS: plaintext). */
   bytes: { received: number; sent: number };
-  /** How often something ended for which cause. Causes that have not occurred are missing. */
+  /** Numbers of ends by cause. Causes that have not occurred are missing. */
   closes: {
     /** WebSockets, by the `info.cause` of their `close` event. */
     webSocket: { [cause in CloseCauseName]?: number };
     /** Responses that were aborted, by the `info.cause` of `onAborted`, whether or not it was attached. */
     aborted: { [cause in CloseCauseName]?: number };
-    /** Connections that ended because the client broke a rule of HTTP or PROXY: `ERR_HTTP_…`, `ERR_PROXY_…`. */
+    /** Connections that ended because the client violated HTTP or the PROXY protocol: `ERR_HTTP_…`, `ERR_PROXY_…`. */
     refused: { [rule: string]: number };
   };
   handshakeFailures: {
@@ -593,26 +601,26 @@ export interface AppStats {
     /** WebSocket handshakes that were answered with 400 or 426. */
     webSocket: number;
   };
-  /** What waits at this moment. */
+  /** Queue lengths at this moment. */
   queues: {
-    /** Events for handlers, of all apps of this thread: if these grow, JavaScript is what is slow. */
+    /** Events for handlers, of all apps of this thread. If they grow, the handlers are too slow. */
     events: number;
-    /** Memory that they take, in bytes. */
+    /** Memory that these events take, in bytes. */
     eventBytes: number;
     /** Commands for the I/O threads, of all apps of this thread. */
     commands: number;
-    /** Bytes of this app that the system did not take yet, because clients read too slowly. */
+    /** Buffered output of this app, in bytes, that the system has not taken because clients read too slowly. */
     backpressure: number;
-    /** How many of these there may be, before the slowest readers are dropped (`maxBufferedOutput`); 0 is any number. */
+    /** Limit of `backpressure`, in bytes, beyond which the slowest readers are dropped; 0 means none. */
     maxBufferedOutput: number;
   };
   /** The I/O threads, which all apps of this thread share. */
   workers: {
-    /** The name that `top -H` and debuggers show. */
+    /** The thread name that `top -H` and debuggers show. */
     name: string;
     /**
-     * Processor time in seconds; `undefined` on other systems than Linux. Threads end when nobody listens or is connected; what
-     * they used is still counted when they start again.
+     * Processor time in seconds; `undefined` on other systems than Linux. Threads end when there is no listening socket and
+     * no connection; their time still counts when they start again.
      */
     cpu: number | undefined;
   }[];
@@ -620,7 +628,7 @@ export interface AppStats {
 
 /**
  * The messages on channels of `node:diagnostics_channel`, by the names of the channels; docs/observability.md says when they
- * are sent. Subscribers look on: what they are given belongs to the handlers.
+ * are published. Subscribers only observe: the objects belong to the handlers.
  */
 export interface DiagnosticsMessages {
   /** A WebSocket opens; before its `open` handler. */
@@ -634,7 +642,7 @@ export interface DiagnosticsMessages {
 }
 
 /**
- * An app. Its methods may be called at any time, inside handlers and after `listen` too; they take effect before they
+ * An app. Its methods may be called at any time, inside handlers and after `listen` too, and take effect before they
  * return. Methods that return the app can be chained.
  *
  * **Patterns** are paths of segments: literal (`/users`), parameter (`/:id`, exactly one non-empty segment) and, last,
@@ -642,18 +650,18 @@ export interface DiagnosticsMessages {
  * over wildcards, whatever the order of registration; the routes of a method win over `any`, `ws` routes over both.
  * Paths are matched as they arrive: case-sensitive, not percent-decoded, `/a/` is not `/a`. At most 100 segments.
  * The same method and pattern (names of parameters ignored) replaces the route; `null` instead of a handler removes
- * it. A request that no route takes is answered with 404, unless `any('/*')` is registered.
+ * it. A request that matches no route is answered with 404, unless `any('/*')` is registered.
  *
  * A pattern begins with a slash. Of one that does not, the first character is taken for it, whatever it is: `'test'` means
- * `'/est'` and `'*'` means `'/'`, as in uWebSockets.js. The first such pattern of a process is warned of, and so is the
- * first that matches nothing: the empty one, one that goes on behind its wildcard, one of more than 100 segments
+ * `'/est'` and `'*'` means `'/'`, as in uWebSockets.js. The first such pattern of a process causes a warning, and so
+ * does the first one that matches nothing: an empty one, one with segments after its wildcard, one of more than 100 segments
  * (`process.on('warning')`, code `FERROWS_PATTERN`).
  *
- * A HEAD that neither a route of its own nor one of `any` takes goes to the route of GET: its handler answers as it answers
- * GET, and of the answer only the head is sent (RFC 9110 §9.3.2).
+ * A HEAD request that matches no route of `head` or `any` goes to the route of GET. Its handler answers as for GET, and only
+ * the head of the response is sent (RFC 9110 §9.3.2).
  *
- * A handler must answer before it returns, or attach `res.onAborted` and answer later. Where it does neither, a
- * warning is emitted once per route (`process.on('warning')`). An `ArrayBuffer` instead of a handler is a response that
+ * A handler must answer before it returns, or attach `res.onAborted` and answer later. If it does neither, a
+ * warning is emitted, once per route (`process.on('warning')`). An `ArrayBuffer` instead of a handler is a response that
  * is the same for every request, or nearly so: see {@link DeclarativeResponse}.
  *
  * Routes throw `ERR_INVALID_ARG_TYPE` for patterns that are not text and handlers that are neither functions nor
@@ -663,15 +671,15 @@ export interface TemplatedApp {
   /** Routes GET requests. Returns the app. */
   get(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /**
-   * Routes GET requests, and keeps what is answered for a while: the handler is not called as long as a kept answer can
-   * be given. See {@link CacheOptions} for how long, and for what is never kept. Answers end with the route: replacing
-   * it forgets them. Returns the app.
+   * Routes GET requests, and caches the responses: the handler is not called while a cached response is fresh. See
+   * {@link CacheOptions} for how long, and for what is never cached. Replacing or removing the route removes its cached
+   * responses. Returns the app.
    *
-   * A number of seconds is short for `{ lowerExpiry: seconds }`. A HEAD is answered by what is kept for GET; what answers a
-   * HEAD is not kept.
+   * A number of seconds is short for `{ lowerExpiry: seconds }`. A HEAD request is answered from the cache of GET; a
+   * response to HEAD is not cached.
    *
-   * Throws `ERR_INVALID_ARG_TYPE` if `options` is neither an object nor a number, or an expiry no number;
-   * `ERR_OUT_OF_RANGE` for expiries.
+   * Throws `ERR_INVALID_ARG_TYPE` if `options` is neither an object nor a number, or an expiry is not a number;
+   * `ERR_OUT_OF_RANGE` for an expiry below 0 or above a year, or an `upperExpiry` below `lowerExpiry`.
    */
   get(
     pattern: RecognizedString,
@@ -689,8 +697,8 @@ export interface TemplatedApp {
   /** Routes PUT requests. Returns the app. */
   put(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /**
-   * Routes HEAD requests, which would else go to the routes of `any` and then of GET. Of what the handler answers only the
-   * head is sent; `endWithoutBody` tells the length of a body that need not be made. Returns the app.
+   * Routes HEAD requests, which otherwise go to the routes of `any` and then of GET. Only the head of the response is sent;
+   * `endWithoutBody` announces the length of a body without creating it. Returns the app.
    */
   head(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
   /** Routes CONNECT requests. Returns the app. */
@@ -722,9 +730,10 @@ export interface TemplatedApp {
   serveFiles(pattern: string, directory: string, options?: ServeFilesOptions | null): this;
 
   /**
-   * Routes WebSocket handshakes: GET requests with a `Sec-WebSocket-Key` of 24 characters. Other requests go on to
-   * the other routes. A handshake that breaks a rule (RFC 6455 §4.2.1) is answered with 400, or 426 for another version,
-   * and a body that names it, before a handler runs. Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad settings.
+   * Routes WebSocket handshakes: GET requests with a `Sec-WebSocket-Key` of 24 characters. Other requests go on to the
+   * other routes. A handshake that breaks a rule (RFC 6455 §4.2.1) is answered with 400, or 426 for another version, and a
+   * body that names it, before a handler runs. Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad
+   * settings.
    */
   ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this;
   ws<UserData = unknown>(pattern: RecognizedString, behavior: StringBehavior<UserData>): this;
@@ -775,23 +784,24 @@ export interface TemplatedApp {
   listen_unix(callback: ListenUnixCallback, path: RecognizedString, options?: ListenUnixOptions | null): this;
 
   /**
-   * Has `handler` told of every connection of this app that is accepted from now on: with 1 before its first request, and
-   * with -1 when it is over, whatever became of it. So the sum of the counts is the number of open connections; a
-   * WebSocket counts until it closes. Several filters are told in the order of their registration. Apps without
-   * filters pay nothing. Returns the app.
+   * Calls `handler` for every connection of this app that is accepted from now on: with 1 before its first request, and
+   * with -1 after its end, whatever the cause. So the sum of the counts is the number of open connections; a
+   * WebSocket counts until it closes. Several filters are called in the order of their registration. Apps without
+   * filters have no cost. Returns the app.
    *
-   * - 1 comes as soon as it is known who the client is: on accept, or with {@link AppOptions.proxyProtocol}, from a
-   *   trusted peer, with the PROXY header or the first byte of something else. A peer that sends neither is not told.
-   * - -1 comes behind `onAborted` and `close` of the connection, and inside of {@link close}.
-   * - Connections that a child app took over are told to the filters of the child.
+   * - The call with 1 is made as soon as the client's address is known: on accept, or for a trusted peer of
+   *   {@link AppOptions.proxyProtocol} after the PROXY header or the first byte of something else. For a peer that sends
+   *   neither, no call is made.
+   * - The call with -1 is made after `onAborted` or `close` of the connection, and inside of {@link close}.
+   * - For a connection that a child app has taken over, the filters of the child are called.
    */
   filter(handler: ConnectionFilter): this;
   /** The same, for handlers written for uWebSockets.js; but there is no response yet that they could write. */
   filter(handler: (res: HttpResponse, count: number) => unknown): this;
 
   /**
-   * The number by which other apps of this process, in this thread or in others (`worker_threads`), may hand connections to
-   * this one: see {@link addChildAppDescriptor}. The same number until `close`; from the first call until then it keeps
+   * The number with which other apps of this process, in this thread or in others (`worker_threads`), may hand connections
+   * to this one: see {@link addChildAppDescriptor}. The same number until `close`; from the first call until then it keeps
    * the thread alive, as a listening socket does.
    */
   getDescriptor(): AppDescriptor;
@@ -866,33 +876,32 @@ export interface TemplatedApp {
   numSubscribers(topic: RecognizedString): number;
 
   /**
-   * What this app has gone through since it was made, in numbers: see {@link AppStats}. A new object each time. Costs
-   * tens of microseconds, and counting costs no lock, no memory of a connection and next to no time. At any time, after
-   * `close` too.
+   * Returns the counters and gauges of this app: see {@link AppStats}. A new object each time. The call takes tens of
+   * microseconds; counting itself takes no lock and no memory per connection. May be called at any time, after `close` too.
    */
   getStats(): AppStats;
 
   /**
-   * Adds a server name (SNI): TLS handshakes that ask for it get this certificate. A name is made of labels between dots,
-   * of which each may be `*`: any one label. Of several that match, the one that is literal further to the left wins;
-   * upper and lower case are the same. A name that is there already is set up anew, and keeps its routes. What `options`
-   * does not say, key and certificate apart, is as the app says. Allowed at any time; open connections stay as they are.
+   * Adds a server name (SNI): TLS handshakes with this name get this certificate. A name consists of labels separated by
+   * dots; a label `*` matches any one label. If several names match, labels are compared from the left and a literal one
+   * wins over `*`. Names are case-insensitive. Adding a name again replaces its options and keeps its routes. Options
+   * that are left out, except key and certificate, are those of the app. Open connections are not affected.
    *
-   * Throws what {@link SSLApp} throws for its options, and `ERR_INVALID_ARG_VALUE` for what is no name; then nothing has
-   * changed. Of an app that speaks plain HTTP nobody asks for a name: nothing happens, so that one program serves both.
+   * Throws what {@link SSLApp} throws for its options, and `ERR_INVALID_ARG_VALUE` for an invalid name; then nothing has
+   * changed. Has no effect on an app without TLS, so that one program can serve both.
    * Returns the app.
    */
   addServerName(hostname: RecognizedString, options: TlsOptions): this;
   /**
-   * Removes a server name, as it was added, and its routes. New handshakes that ask for it get what else matches, or the
-   * default certificate; open connections live on, with the routes of the app. Returns the app.
+   * Removes a server name, as it was added, and its routes. New handshakes with it get another name that matches, or the
+   * default certificate; open connections stay open, with the routes of the app. Returns the app.
    */
   removeServerName(hostname: RecognizedString): this;
   /**
-   * Sets the handler of TLS handshakes that ask for a server name which nothing matches, with that name; it replaces an
-   * earlier one. The handshake waits until it has returned, and if it returns a promise, until that has settled; all
-   * within `handshakeTimeout`. If the handler adds the name, the handshake gets its certificate, or else the default.
-   * Others are served meanwhile. Returns the app.
+   * Sets the handler that is called with the server name of a TLS handshake if no added name matches it; it replaces an
+   * earlier handler. The handshake waits until the handler has returned, and if it returns a promise, until that has
+   * settled; all within `handshakeTimeout`. If the handler adds the name, the handshake gets its certificate, otherwise
+   * the default one. Other connections are served meanwhile. Returns the app.
    *
    * @example
    * app.missingServerName(async (name) => {
@@ -921,24 +930,24 @@ export interface TemplatedApp {
 
   /**
    * Closes the listening sockets and drops every connection. `onAborted` and `close` handlers run before it returns
-   * (cause `CLOSED_BY_APP_CLOSE`; peers of WebSockets are told 1001). The app may listen again afterwards. Returns
-   * the app; does nothing when nothing is open.
+   * (cause `CLOSED_BY_APP_CLOSE`; peers of WebSockets get the code 1001). The app may listen again afterwards. Has no
+   * effect when nothing is open. Returns the app.
    */
   close(): this;
 
   /**
-   * Ends everything in good order. Resolves when the last connection is gone; nothing of the app keeps the process alive
+   * Shuts the app down gracefully. Resolves when its last connection has ended; the app no longer keeps the process alive
    * then. For `process.once('SIGTERM', …)`; examples/graceful-shutdown.js is a whole program.
    *
    * - Before it returns the ports are free (who was connected by then is still accepted), and every WebSocket has been
-   *   told `code` and `reason` as by `ws.end`: its `close` handler has run (cause `CLOSED_BY_SHUTDOWN`). One that opens
-   *   later, from a handshake under way, is told when its `open` handler has returned.
+   *   closed with `code` and `reason` as by `ws.end`: its `close` handler has run (cause `CLOSED_BY_SHUTDOWN`). One that
+   *   opens later, from a handshake in progress, is closed when its `open` handler has returned.
    * - Requests that have arrived, were it only with their first byte, are served. The next response to begin on each
    *   connection says `Connection: close` and is the last one there: requests pipelined behind it are not processed, which
    *   tells the client to send them again elsewhere (RFC 9112 §9.6).
    * - Idle connections are closed, new ones that have sent nothing a second after they were accepted. A client that sends
    *   its next request at that very moment finds the connection closed and has to try again (RFC 9112 §9.5).
-   * - After `timeout` what is left is dropped: `onAborted` runs (cause `CLOSED_BY_SHUTDOWN`, with `reason`).
+   * - After `timeout` the remaining connections are dropped: `onAborted` runs (cause `CLOSED_BY_SHUTDOWN`, with `reason`).
    *
    * Other apps are not touched. The app may listen again, also before this one is over: those connections are not part of
    * it. A further call has a promise and a deadline of its own, so that a second signal can shorten the first; what was
@@ -991,7 +1000,7 @@ export interface ShutdownOptions {
   reason?: RecognizedString;
 }
 
-/** What a shutdown came to. */
+/** The result of a shutdown. */
 export interface ShutdownSummary {
   /**
    * Connections that had to be dropped before they were finished, by the timeout or by `close`: with a request that was
@@ -1007,8 +1016,9 @@ export interface ShutdownSummary {
  * attached to a server, and one app to several: the first one that has a route takes a request. To be called once the server
  * exists, before or after it listens.
  *
- * Returns a function that ends this, for new connections. `app.close()` and `app.shutdown()` do so, too, as they end listening.
- * While an app is attached, the server has an `emit` of its own: Node has no other way to keep an event from listeners.
+ * Returns a function that ends this, for new connections. `app.close()` and `app.shutdown()` do so, too, as they end
+ * listening. While an app is attached, the server has an `emit` of its own: Node has no other way to keep an event from
+ * listeners.
  */
 export function attach(server: UpgradeServer, app: TemplatedApp): () => void;
 
@@ -1044,7 +1054,7 @@ export interface MultipartField {
 
 /**
  * The fields of a form with files (`multipart/form-data`, RFC 7578), in their order. `body` is the whole body, for
- * instance of `collectBody`, and is left as it is; `contentType` is the header of the request.
+ * instance of `collectBody`, and is not changed; `contentType` is the header of the request.
  *
  * Returns `undefined` if `contentType` is not `multipart/…`, and if the body is malformed or incomplete: without a
  * valid boundary, without its last boundary, with a part that has no name or more than 10 headers, with more than
@@ -1089,8 +1099,8 @@ export interface HttpRequest {
    */
   getQuery(key: RecognizedString): string | undefined;
   /**
-   * `true` says that this handler does not take the request: once it returns, the next matching route does. If none is
-   * left the connection is closed. May be called inside the handler only; afterwards it has no effect. Returns the
+   * With `true`, this handler declines the request: once it returns, the next matching route gets it. If there is none,
+   * the connection is closed. May be called inside the handler only; afterwards it has no effect. Returns the
    * request.
    */
   setYield(yields: boolean): this;
@@ -1137,8 +1147,8 @@ export interface HttpResponse {
    */
   beginWrite(): this;
   /**
-   * Sends a piece of the body with chunked transfer coding; an empty piece sends nothing. Everything is accepted.
-   * Returns whether to go on: after `false`, which means that the system takes no more and 128 KiB to 1 MiB wait for the
+   * Sends a piece of the body with chunked transfer coding; an empty piece sends nothing. The piece is always accepted.
+   * Returns whether to continue: after `false`, which means that the system takes no more and 128 KiB to 1 MiB wait for the
    * peer, depending on how it kept up so far, a program should wait for `onWritable`. So it should after some 16 MiB within
    * one handler, however fast the peer is.
    *
@@ -1146,10 +1156,10 @@ export interface HttpResponse {
    */
   write(chunk: RecognizedString): boolean;
   /**
-   * Sends a piece of a body of `totalSize` bytes in all, as far as there is room: as much as the system takes, and 128 KiB to
-   * 1 MiB that wait for the peer, depending on how it kept up so far; some 16 MiB within one handler. The first call
-   * announces the size, as `Content-Length`; 0 or nothing means that of the chunk. The piece begins at
-   * {@link getWriteOffset}; what was not taken is not kept, and has to be offered again.
+   * Sends a piece of a body of `totalSize` bytes in total, as far as there is room: as much as the system takes, and 128
+   * KiB to 1 MiB that wait for the peer, depending on how it kept up so far; some 16 MiB within one handler. The first call
+   * announces the size, as `Content-Length`; 0 or nothing means that of the chunk. The piece begins at {@link
+   * getWriteOffset}; what was not taken is not kept, and has to be offered again.
    *
    * Returns `[ok, done]`: whether all of the piece was taken, and whether the response is complete, and so over. After
    * `ok === false` an `onWritable` event follows. An empty piece completes nothing but a body of 0 bytes. `end` may
@@ -1197,10 +1207,10 @@ export interface HttpResponse {
   collect(callback: () => void): this;
 
   /**
-   * Registers what to do when there is room again, after `write` returned `false` or `tryEnd` did not take everything; a
-   * refusal that went before the registration counts. Called with {@link getWriteOffset}, once for each time there was no
-   * room. A later registration replaces an earlier one, also from inside the handler. What the handler returns is ignored;
-   * uWebSockets.js wants `true` if everything was taken. Returns the response.
+   * Registers the handler that is called when there is room again, after `write` returned `false` or `tryEnd` did not take
+   * everything, even if that was before the registration. Called with {@link getWriteOffset}, once for each time there was
+   * no room. A later registration replaces an earlier one, also from inside the handler. What the handler returns is
+   * ignored; uWebSockets.js wants `true` if everything was taken. Returns the response.
    */
   onWritable(handler: (offset: number) => unknown): this;
   /**
@@ -1209,20 +1219,20 @@ export interface HttpResponse {
    */
   onWritableOrAborted(handler: (res: HttpResponse | null, offset: number) => unknown): this;
   /**
-   * Registers what to do if the response does not complete. Runs exactly once, and only then; a later registration
-   * replaces an earlier one. If it is registered after the abort happened it still runs, asynchronously; that is why
-   * this method and `onDataOrAborted` may be called on an aborted response. Required in handlers that do not answer
+   * Registers the handler that is called if the response does not complete. It runs exactly once, and only then; a later
+   * registration replaces an earlier one. If it is registered after the abort happened it still runs, asynchronously; that
+   * is why this method and `onDataOrAborted` may be called on an aborted response. Required in handlers that do not answer
    * before they return, unless `onDataOrAborted` is used.
    *
-   * `reason` says in words what `info.cause` says to programs; it is never empty. Returns the response.
+   * `reason` describes `info.cause` in words; it is never empty. Returns the response.
    */
   onAborted(handler: (reason: string, info: CloseInfo) => void): this;
   /**
-   * Registers what takes the body of the request. Called with each piece, the last time with `isLast` set; that one
+   * Registers the handler of the request body. Called with each piece, the last time with `isLast` set; that one
    * may be empty, and is for a request without a body. `chunk` is detached when the handler returns; if it returned a
    * promise, it stays. Returns the response.
    *
-   * What holds for this method and for `onDataV2`, `onDataOrAborted` and `collectBody` (docs/request-bodies.md):
+   * These rules hold for this method and for `onDataV2`, `onDataOrAborted` and `collectBody` (docs/request-bodies.md):
    * - Until one of them is called the body waits, so that may be after an `await` too. Of a large body only the
    *   beginning waits here, the rest with the client.
    * - A later call of any of them replaces the earlier handler, and the new one gets what no handler has been given.
@@ -1232,13 +1242,13 @@ export interface HttpResponse {
    */
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => unknown): this;
   /**
-   * As `onData`, but says how much is still to come: `maxRemainingBodyLength` is `0n` with the last piece, 2^64−1 before
-   * the end of a chunked body, and otherwise the number of bytes behind this piece. Returns the response.
+   * As `onData`, but with the number of bytes that are still to come: `maxRemainingBodyLength` is `0n` with the last piece,
+   * 2^64−1 before the end of a chunked body, and otherwise the number of bytes behind this piece. Returns the response.
    */
   onDataV2(handler: (chunk: ArrayBuffer, maxRemainingBodyLength: bigint) => unknown): this;
   /**
    * As `onDataV2`, and the abort handler in one: if the response does not complete, the handler is called a last time,
-   * behind that of `onAborted`, with `null` for the response, an empty piece, 2^64−1, and what `onAborted` is told.
+   * behind that of `onAborted`, with `null` for the response, an empty piece, 2^64−1, and the arguments of `onAborted`.
    * As with `onAborted`, it may be registered on an aborted response, and is then called asynchronously. While it is
    * registered no other abort handler is required. Returns the response.
    */
@@ -1292,8 +1302,8 @@ export interface HttpResponse {
     context: us_socket_context_t,
   ): void;
   /**
-   * The same, of a response that an `upgrade` handler was given, with key, extensions and subprotocols as the client's request
-   * has them.
+   * The same, of a response that an `upgrade` handler was given, with key, extensions and subprotocols as the client's
+   * request has them.
    *
    * Throws `ERR_INVALID_STATE` for the response of another handler, and what the form with five arguments throws;
    * `ERR_INVALID_ARG_VALUE` if `protocol` is no token.
@@ -1321,7 +1331,7 @@ export interface HttpResponse {
   /** The client's port as a trusted proxy reported it; 0 if none did. */
   getProxiedRemotePort(): number;
 
-  /** A program may keep what it likes on the response. */
+  /** A program may add properties of its own to the response. */
   [property: string]: any;
 }
 
@@ -1329,7 +1339,7 @@ export interface HttpResponse {
 export interface CachedHttpResponse extends HttpResponse {}
 
 /**
- * Writes a response down once, for a route to answer with it without calling JavaScript:
+ * Builds a response once. A route then answers with it without calling JavaScript:
  *
  * ```ts
  * app.get('/hello/:name', new DeclarativeResponse()
@@ -1376,7 +1386,7 @@ export interface HttpConnection {
   /**
    * Drops the connection, at once and without an answer; none of its requests reaches a handler any more. For what is
    * going on there it is the `close` of the {@link HttpResponse} or {@link WebSocket}: `onAborted` or `close` runs before
-   * it returns. Filters are told -1 later. Does nothing if the connection is over. Returns the connection.
+   * it returns. Filters are called with -1 later. Has no effect if the connection is over. Returns the connection.
    */
   close(): this;
   /** As {@link HttpResponse.getRemoteAddress}. */
@@ -1392,7 +1402,7 @@ export interface HttpConnection {
   /** As {@link HttpResponse.getProxiedRemotePort}. */
   getProxiedRemotePort(): number;
 
-  /** A program may keep what it likes on the connection. */
+  /** A program may add properties of its own to the connection. */
   [property: string]: any;
 }
 
@@ -1412,14 +1422,14 @@ export interface UpgradeOptions {
 /** Stands for the `ws` route in `upgrade`; given to its handler, and of no use elsewhere. */
 export interface us_socket_context_t {
   /**
-   * The `http.IncomingMessage` of a connection that was taken over by {@link TemplatedApp.handleUpgrade}, with whatever a program
-   * has put onto it, such as its user; `undefined` for one that came in by itself.
+   * The `http.IncomingMessage` of a connection that was taken over by {@link TemplatedApp.handleUpgrade}, with whatever a
+   * program has put onto it, such as its user; `undefined` for one that came in by itself.
    */
   readonly request?: any;
   readonly [upgradeContext]?: never;
 }
 
-/** What became of a message: 1 sent, 0 sent but it has to wait for the peer (`drain` will follow), 2 dropped. */
+/** Result of a send: 1 sent, 0 accepted but buffered until the peer reads (`drain` will follow), 2 dropped. */
 export type SendStatus = 0 | 1 | 2;
 
 /**
@@ -1455,9 +1465,9 @@ export interface WebSocket<UserData> {
    * Throws `ERR_INVALID_STATE` before the last fragment of another message; `send` does, too.
    */
   sendFirstFragment(message: RecognizedString, isBinary?: boolean, compress?: boolean): SendStatus;
-  /** Goes on with a message. Throws `ERR_INVALID_STATE` if none was begun. See {@link sendFirstFragment}. */
+  /** Sends a further fragment of a message. Throws `ERR_INVALID_STATE` if none was started. See {@link sendFirstFragment}. */
   sendFragment(message: RecognizedString, compress?: boolean): SendStatus;
-  /** Ends a message. Throws `ERR_INVALID_STATE` if none was begun. See {@link sendFirstFragment}. */
+  /** Sends the last fragment of a message. Throws `ERR_INVALID_STATE` if none was started. See {@link sendFirstFragment}. */
   sendLastFragment(message: RecognizedString, compress?: boolean): SendStatus;
   /**
    * Sends a ping, of at most 125 bytes. Never dropped. Returns as `send`. Throws `ERR_OUT_OF_RANGE` if it is longer.
@@ -1466,17 +1476,17 @@ export interface WebSocket<UserData> {
   /**
    * Bytes accepted that wait for the peer, without what the system has taken. 0 again after `drain` at the latest.
    *
-   * What one handler sends beyond 16 MiB, each call counted as 512 bytes beside its message, is waiting until it returns, even
-   * if the system has taken it by then: loops that send until something waits come to an end.
+   * What one handler sends beyond 16 MiB, each call counted as 512 bytes beside its message, is waiting until it returns,
+   * even if the system has taken it by then: loops that send until something waits come to an end.
    */
   getBufferedAmount(): number;
 
   /**
-   * Closes in good order: a Close frame behind everything sent so far, then the TCP connection. `close` runs before
-   * it returns, with this code and text (cause `CLOSED_BY_END`). `code` is 0, the default, or 1000–4999; what must not
-   * stand in a Close frame (0, 1004–1006, 1015–2999) sends none. Anything else is made an integer, as `'4001' | 0` does;
-   * what is then still no such code counts as 0, with a warning (`FERROWS_CLOSE_CODE`). The peer gets at most 123 bytes of
-   * the text, cut between characters.
+   * Starts the closing handshake: sends a Close frame after everything sent so far, then closes the TCP connection. `close`
+   * runs before it returns, with this code and text (cause `CLOSED_BY_END`). `code` is 0, the default, or 1000–4999; what
+   * must not stand in a Close frame (0, 1004–1006, 1015–2999) sends none. Anything else is made an integer, as `'4001' | 0`
+   * does; what is then still no such code counts as 0, with a warning (`FERROWS_CLOSE_CODE`). The peer gets at most 123
+   * bytes of the text, cut between characters.
    *
    * Handlers whose calls run other handlers may do so within each other, up to sixteen. A call of the sixteenth, and one
    * that finds hardly any stack left, returns before the handler has run; it runs as soon as there is room, in order and
@@ -1524,13 +1534,13 @@ export interface WebSocket<UserData> {
   getProxiedRemotePort(): number;
 }
 
-/** What text messages are given to a program as. */
+/** The form in which handlers receive text messages. */
 export type TextForm = 'arraybuffer' | 'string';
 
 /** The WebSocket as handlers are given it: with the properties of the user data, which `upgrade` copies onto it. */
 export type OpenWebSocket<UserData> = WebSocket<UserData> & UserData;
 
-/** What `message` is given, by the option `text`. */
+/** The type of the argument `message`, by the option `text`. */
 export type ReceivedMessage<Text extends TextForm = 'arraybuffer'> = Text extends 'string'
   ? string | ArrayBuffer
   : ArrayBuffer;
@@ -1548,14 +1558,15 @@ export type StringBehavior<UserData, Behavior = WebSocketBehavior<UserData, 'str
 
 /**
  * Settings and handlers of a `ws` route. All are optional; a key given as `undefined` means its default. They are read
- * once, by `ws`; settings must be integers. Buffers given to `message` and `dropped`, and the reason given to `close`, are detached when the
- * handler returns; if it returned a promise, they stay.
+ * once, by `ws`; settings must be integers. Buffers given to `message` and `dropped`, and the reason given to `close`, are
+ * detached when the handler returns; if it returned a promise, they stay.
  */
 export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffer'> {
   /**
    * Compression of messages (permessage-deflate, RFC 7692): a compressor, a decompressor, or both joined by `|`. Any
    * but `DISABLED` lets clients compress what they send; what is sent to them is compressed where `send` or `publish`
-   * says so. What is not given is shared. Clients with Safari 15.0–15.3 are told that there is none. While it is on, a
+   * asks for it. If only one of the two is given, the other is the shared one. With Safari 15.0–15.3 compression is not
+   * negotiated. While it is on, a
    * handshake with a malformed `Sec-WebSocket-Extensions` is answered with 400.
    *
    * Throws `ERR_OUT_OF_RANGE` if it is no combination of the constants.
@@ -1563,34 +1574,36 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
    */
   compression?: CompressOptions;
   /**
-   * Longest message a peer may send, in bytes; more than 2^31-1 means 2^31-1. Longer ones close with 1009 to the peer.
+   * Longest message that a peer may send, in bytes; more than 2^31-1 means 2^31-1. A longer one closes the WebSocket, and
+   * the peer gets the code 1009.
    * @default 16384
    */
   maxPayloadLength?: number;
   /**
-   * Seconds a peer may stay silent, 8–960, or 0 for ever. Any byte from the peer counts, sending does not.
+   * Seconds for which a peer may stay silent, 8–960, or 0 for ever. Any byte from the peer resets the timer; sending does
+   * not.
    * @default 120
    */
   idleTimeout?: number;
-  /** Minutes after which a connection is asked to reconnect (1000), 1–240, or 0 for never. @default 0 */
+  /** Minutes after which a connection is closed with the code 1000, 1–240, or 0 for never. @default 0 */
   maxLifetime?: number;
   /**
-   * Bytes that may wait for a peer before messages to it are dropped; 0 is no limit, more than 2^32-1 means 2^32-1. A
-   * message that finds no more than this waiting is taken, whatever its length. Pings, pongs and the Close frame are
-   * never dropped.
+   * Bytes that may be buffered for a peer before messages to it are dropped; 0 means no limit, more than 2^32-1 means
+   * 2^32-1. While no more than this is buffered, a message is accepted, whatever its length. Pings, pongs and the Close
+   * frame are never dropped.
    * @default 65536
    */
   maxBackpressure?: number;
   /**
    * Whether a WebSocket is closed when a message to it is dropped (cause `ERR_BACKPRESSURE_LIMIT`). After `dropped`,
-   * `close` follows in an event of its own; until then whatever is sent is dropped as well. The peer is told 1008 behind
-   * what it has not read, if it reads that within 10 seconds.
+   * `close` follows in an event of its own; until then whatever is sent is dropped as well. The peer gets the code
+   * 1008 after the output it has not read, if it reads that within 10 seconds.
    * @default false
    */
   closeOnBackpressureLimit?: boolean;
   /**
-   * What text messages are given to `message` as. `'string'` is several times cheaper than an `ArrayBuffer` that is then
-   * decoded; binary messages stay what they are. Throws `ERR_INVALID_ARG_VALUE` for anything else, and
+   * The form in which `message` receives text messages. `'string'` is several times cheaper than an `ArrayBuffer` that is
+   * then decoded; binary messages stay what they are. Throws `ERR_INVALID_ARG_VALUE` for anything else, and
    * `ERR_OUT_OF_RANGE` if `maxPayloadLength` exceeds the longest string.
    * @default 'arraybuffer'
    */
@@ -1599,7 +1612,7 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
   sendPingsAutomatically?: boolean;
 
   /**
-   * Decides about a handshake: calls `res.upgrade`, now or later, or answers otherwise. Without it every handshake is
+   * Accepts or refuses a handshake: calls `res.upgrade`, now or later, or answers otherwise. Without it every handshake is
    * accepted and the first subprotocol offered is selected.
    */
   upgrade?: (res: HttpResponse, req: HttpRequest, context: us_socket_context_t) => unknown;
@@ -1618,11 +1631,11 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
    * `unreported` says how many this peer has missed that way since the last event. Else it is 0.
    */
   dropped?: (ws: OpenWebSocket<UserData>, message: ArrayBuffer, isBinary: boolean, unreported: number) => unknown;
-  /** What was waiting was sent: follows every `send` that returned 0 and every `getBufferedAmount` above 0. */
+  /** The buffered output was sent: follows every `send` that returned 0 and every `getBufferedAmount` above 0. */
   drain?: (ws: OpenWebSocket<UserData>) => unknown;
   /**
    * The WebSocket closed. Last event of a connection, exactly one for each `open`. `code` and `message` are the peer's
-   * or those given to `end`; where they said nothing, `code` is 1005, 1006 or 0 and `message` names the cause. It is
+   * or those given to `end`; where there are none, `code` is 1005, 1006 or 0 and `message` names the cause. It is
    * UTF-8 and never empty; `info.reason` is the same as a string.
    */
   close?: (ws: OpenWebSocket<UserData>, code: number, message: ArrayBuffer, info: WebSocketCloseInfo) => unknown;
@@ -1640,7 +1653,7 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
 // ---------------------------------------------------------------------------------------------------------- Client
 
 /**
- * Opens a WebSocket to a server. All of it happens on the I/O threads: resolving the name, connecting, TLS, the handshake,
+ * Opens a WebSocket to a server. The I/O threads do all the work: resolving the name, connecting, TLS, the handshake,
  * masking, compression, pings.
  *
  * ```ts
@@ -1651,18 +1664,19 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
  * ws.send('hello');
  * ```
  *
- * The promise resolves with the WebSocket when the server has granted the upgrade and `open` has run; what awaits it runs
- * before the first message is handled. If no WebSocket comes about, it rejects with a {@link ConnectError}, and no handler
- * runs: `close` follows `open`, and nothing else. There is no other way in which a failure is told.
+ * The promise resolves with the WebSocket when the server has accepted the upgrade and `open` has run; code that awaits it
+ * runs before the first message is handled. If the connect fails, it rejects with a {@link ConnectError}, and no handler
+ * runs, not even `close`. Failures are reported in no other way.
  *
  * The WebSocket is the same object with the same events, close causes and reasons as one of a server. What differs:
  * - It belongs to no app: `app.close()` leaves it open, and `subscribe` and `publish` throw `ERR_INVALID_STATE`. It has no
  *   topics.
- * - `end` and a Close frame of the server are followed by the server's end of the TCP connection, as RFC 6455 §7.1.1 wants
- *   it; if that does not come within two seconds, ours does.
+ * - After the closing handshake the server closes the TCP connection first, as RFC 6455 §7.1.1 recommends; if it does not
+ *   within two seconds, this end does.
  * - A server that masks its frames is a cause of its own, `ERR_FRAME_MASKED`.
  *
- * It keeps the process alive until it is closed. Redirects are not followed, and proxies of the environment not used.
+ * It keeps the process alive until it is closed. Redirects are not followed, and proxy settings of the environment are not
+ * used.
  *
  * `url` begins with `ws:` or `wss:` and has no fragment. User and password in it become an `Authorization` header,
  * unless `headers` have one.
@@ -1706,15 +1720,15 @@ export interface ConnectOptions<UserData = unknown> {
    * the place of the usual one. Those of the handshake itself cannot be given (`ERR_INVALID_ARG_VALUE`).
    */
   headers?: { readonly [name: string]: string | number | readonly (string | number)[] };
-  /** Subprotocols, the most wanted first. The server has to select one of them. */
+  /** Subprotocols in order of preference. The server must select one of them. */
   protocols?: string | readonly string[];
   /**
-   * Milliseconds that all of it may take, from the name to the response: 0 – 2^31-1; 0 is as long as the system has
-   * patience, some two minutes on Linux, and for ever once the server has accepted the connection.
+   * Milliseconds that the whole connect may take, from resolving the name to the response: 0 – 2^31-1. 0 means the system's
+   * timeout for TCP connects, about two minutes on Linux, and no timeout after that.
    * @default 10000
    */
   connectTimeout?: number;
-  /** Gives the connect up: the promise then rejects with `signal.reason`. Without effect once it is open. */
+  /** Aborts the connect: the promise then rejects with `signal.reason`. Has no effect once the WebSocket is open. */
   signal?: ConnectSignal;
   /** Its own properties are copied onto the WebSocket before `open`, as those given to {@link HttpResponse.upgrade}. */
   userData?: UserData;
@@ -1722,10 +1736,10 @@ export interface ConnectOptions<UserData = unknown> {
   // With `wss:`; without effect with `ws:`. TLS 1.3 and 1.2, as of a server of Ferrows.
 
   /**
-   * Certificates to believe instead of those of the system, as PEM, one after the other or as an array: authorities, or the
+   * Certificates to trust instead of those of the system, as PEM, one after the other or as an array: authorities, or the
    * certificate of the server itself if it is self-signed, which then has to be valid for its name, now, and for servers.
-   * Those of the system are looked for where OpenSSL looks, `SSL_CERT_FILE` and `SSL_CERT_DIR` included; those that come with
-   * Node are not used.
+   * Those of the system are looked for where OpenSSL looks, `SSL_CERT_FILE` and `SSL_CERT_DIR` included; those that come
+   * with Node are not used.
    */
   ca?: RecognizedString | readonly RecognizedString[];
   /** A certificate chain as PEM, for servers that ask for one; with `key`. */
@@ -1734,12 +1748,12 @@ export interface ConnectOptions<UserData = unknown> {
   key?: RecognizedString;
   /** The passphrase of an encrypted private key. */
   passphrase?: RecognizedString;
-  /** The name that the server's certificate has to have, and that it is told (SNI). @default the host of the url */
+  /** The name that is sent to the server (SNI), and for which its certificate must be valid. @default the host of the url */
   servername?: string;
   /**
-   * `false` believes any certificate, for any name, of anybody. **Dangerous**: whoever stands between here and the server can
-   * then read and change everything, and neither end notices. TLS without it protects from nobody who acts, only from those
-   * who look on. To talk to a server with a certificate of its own making, pass that as `ca`.
+   * `false` accepts any certificate, for any name. **Dangerous**: a man in the middle can then read and change everything,
+   * unnoticed by both ends; TLS protects only from passive listeners. To connect to a server with a self-signed
+   * certificate, pass that as `ca`.
    * @default true
    */
   rejectUnauthorized?: boolean;
@@ -1753,7 +1767,7 @@ export interface ConnectSignal {
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
-/** What the server's response says. */
+/** The server's response to the handshake. */
 export interface ConnectResponse {
   /** The subprotocol that it selected; empty if none was offered. */
   readonly protocol: string;
@@ -1763,13 +1777,13 @@ export interface ConnectResponse {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Why {@link connect} failed, for programs. docs/close-reasons.md says what to do about each. */
+/** Why {@link connect} failed, for programs to compare. docs/close-reasons.md says what to do about each. */
 export type ConnectErrorCode =
   /** The host name could not be resolved. */
   | 'ERR_CONNECT_DNS'
-  /** Nobody listens on the port. */
+  /** The server refused the TCP connection: no socket listens on the port. */
   | 'ERR_CONNECT_REFUSED'
-  /** The network knows no way to the host. */
+  /** There is no route to the host. */
   | 'ERR_CONNECT_UNREACHABLE'
   /** `connectTimeout` is up; `message` says during which step. Or the system gave up. */
   | 'ERR_CONNECT_TIMEOUT'
@@ -1781,23 +1795,23 @@ export type ConnectErrorCode =
   | 'ERR_CONNECT_FAILED'
   /** The TLS handshake failed; `message` says why. */
   | 'ERR_CONNECT_TLS'
-  /** What the server answered is no HTTP/1.1 response. */
+  /** The server's answer is not a valid HTTP/1.1 response. */
   | 'ERR_CONNECT_RESPONSE'
   /** The server answered with another status than 101; see `status`, `headers`, `body`. */
   | 'ERR_CONNECT_STATUS'
   /** A 101 without `Upgrade: websocket` and `Connection: Upgrade`. */
   | 'ERR_CONNECT_UPGRADE'
-  /** `Sec-WebSocket-Accept` does not answer the key of the request. */
+  /** `Sec-WebSocket-Accept` does not match the key of the request. */
   | 'ERR_CONNECT_ACCEPT'
   /** The server uses an extension that was not offered, or not in this way. */
   | 'ERR_CONNECT_EXTENSION'
   /** The server selected a subprotocol that was not offered, or none of those that were. */
   | 'ERR_CONNECT_SUBPROTOCOL';
 
-/** What {@link connect} rejects with if no WebSocket comes about. */
+/** The error with which {@link connect} rejects. */
 export interface ConnectError extends Error {
   readonly code: ConnectErrorCode;
-  /** What the system calls it, `ECONNREFUSED` for instance, if it has a part in it. */
+  /** The code of the system error that caused it, such as `ECONNREFUSED`, if there was one. */
   readonly system?: string;
   /** The status of the server's response, if there was one. */
   readonly status?: number;
@@ -1810,16 +1824,16 @@ export interface ConnectError extends Error {
 // ----------------------------------------------------------------------------------------------------- Compression
 
 /**
- * A compressor, a decompressor, or one of each joined by `|`. The names are those of uWebSockets.js; they tell what a
- * connection costs there. The window is how far back a message may refer, to earlier messages too.
+ * A compressor, a decompressor, or one of each joined by `|`. The names are those of uWebSockets.js; they say how
+ * much memory a connection takes there. The LZ77 window is how far back a message may refer, also into earlier messages.
  */
 export type CompressOptions = number;
 
 /** No compression. */
 export const DISABLED: 0;
-/** Messages sent do not refer to each other: nothing is kept per connection, and one publish is compressed once. */
+/** No context takeover when sending: a connection keeps no state, and a published message is compressed once. */
 export const SHARED_COMPRESSOR: 1;
-/** Messages received do not refer to each other: nothing is kept per connection. */
+/** No context takeover when receiving: a connection keeps no state. */
 export const SHARED_DECOMPRESSOR: 256;
 /** A compressor with a window of 512 bytes, which is what a connection keeps. */
 export const DEDICATED_COMPRESSOR_3KB: 145;
