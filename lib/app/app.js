@@ -1,7 +1,7 @@
 'use strict';
 
-// Turns what a program says to its app into native calls on the app's number. What routes, listening and closing take stands
-// in files of their own. The handlers stay on this side (lib/app/handlers.js); an event names its handler by number.
+// The class of apps: its methods become native calls with the app's number. Routes, listening and closing have files of
+// their own. The handlers stay on this side (lib/app/handlers.js); an event names its handler by number.
 
 const { BEHAVIOR_NAMES, readBehavior } = require('../websocket/behavior.js');
 const { abi, KEY, native, readable } = require('../runtime/border.js');
@@ -22,7 +22,7 @@ const { addServerName, answerMissingNames, removeServerName, secure, setCertific
 /** Options of an app that the addon reads, in its order. */
 const { limits: LIMITS, tcp: TCP, tls: TLS_OPTIONS } = abi.options;
 
-/** Everything that `App` and `SSLApp` may be given: programs use the same object for both, and for server names. */
+/** The known options of `App` and `SSLApp`. Programs pass the same object to both, and to `addServerName`. */
 const APP_OPTIONS = [
   'threads', ...LIMITS, 'maxBufferedOutput', ...TCP, 'proxyProtocol', ...TLS_OPTIONS, 'handshakeTimeout', 'maxHandshakes',
 ];
@@ -293,7 +293,7 @@ function listenAt(app, number, args, callback) {
   return listen(app, callback, () => native.appListen(number, host, port, options));
 }
 
-/** Resolves to the token that `act` calls back with; whatever keeps it from listening rejects. */
+/** Returns a promise of the token with which `act` calls back; it rejects if listening fails. */
 function promiseOf(act) {
   return new Promise((resolve, reject) => {
     act((token, error) => (token === false ? reject(error) : resolve(token)));

@@ -1,6 +1,6 @@
 'use strict';
 
-// The end of an app: at once, or after what is under way.
+// Closes an app: at once (`close`), or gracefully (`shutdown`).
 
 const { abi, native, readable, registers, shutdowns } = require('../runtime/border.js');
 const { tell } = require('../runtime/call.js');
@@ -14,14 +14,14 @@ function close(app) {
   try {
     tell(mark);
   } catch {
-    // No stack is left: the dispatcher tells it.
+    // No stack is left: the dispatcher runs the handlers.
   }
 }
 
 /** The number of the latest shutdown. */
 let latestShutdown = 0;
 
-/** Returns a promise of the number of connections that had to be cut off. */
+/** Returns a promise of the number of connections that had to be dropped. */
 function beginShutdown(app, options) {
   if (options !== undefined && options !== null && typeof options !== 'object') {
     throw typeError('ERR_INVALID_ARG_TYPE', 'options must be an object');
@@ -43,7 +43,7 @@ function beginShutdown(app, options) {
   try {
     tell(mark);
   } catch {
-    // No stack is left: the dispatcher tells it.
+    // No stack is left: the dispatcher runs the handlers.
   }
   checkNames('shutdown', options, ['timeout', 'code', 'reason']);
   return forced;

@@ -1,24 +1,24 @@
 'use strict';
 
-// The handlers of one app. They belong to its object, and are found by number only as long as the app may have to serve
-// somebody: what nobody can call any more is not kept.
+// The handlers of one app. They belong to its object, and are found by number only while the app may still serve
+// connections, so that they can be garbage-collected afterwards.
 
 const { abi, apps, native, targets } = require('../runtime/border.js');
 
 const { NONE } = abi.absent;
 
-/** See above. */
+/** The handlers of one app, see above. */
 class AppHandlers {
   /** The number of the app. */
   #app;
   /** Handlers and behaviors by route number. */
   #targets = new Map();
-  /** The object of the app was collected. */
+  /** Whether the object of the app was garbage-collected. */
   #isOrphan = false;
   filters = [];
   /** The handler of `missingServerName`. */
   nameHandler;
-  /** What ends each attachment to a server of Node's. */
+  /** For each attachment to a server of Node's, the function that ends it. */
   attachments = new Set();
 
   /** `owner` is the object of the app. */
@@ -27,39 +27,39 @@ class AppHandlers {
     collections.register(owner, app);
   }
 
-  /** The route `number` leads to `target` from now on, and the route `replaced`, if it is one, nowhere. */
+  /** Sets the target of the route `number`, and removes that of the route `replaced`, if there is one. */
   set(number, target, replaced) {
     this.remove(replaced);
     this.#targets.set(number, target);
     if (this.#isInUse()) targets[number] = target;
   }
 
-  /** The route `number` leads nowhere; it may be `NONE`. */
+  /** Removes the target of the route `number`, which may be `NONE`. */
   remove(number) {
     this.#targets.delete(number);
     if (number !== NONE) targets[number] = undefined;
   }
 
-  /** The app may have to serve somebody from now on. */
+  /** Registers the app: it may serve connections from now on. */
   begin() {
     if (this.#isInUse()) return;
     apps.set(this.#app, this);
     for (const [number, target] of this.#targets) targets[number] = target;
   }
 
-  /** The app serves nobody, and nobody can come. */
+  /** Unregisters the app: it has no connection and no listening socket. */
   end() {
     apps.delete(this.#app);
     for (const number of this.#targets.keys()) targets[number] = undefined;
     if (this.#isOrphan) native.appForget(this.#app);
   }
 
-  /** The object of the app was collected, while it may still have to serve somebody. */
+  /** The object of the app was garbage-collected, while the app may still serve connections. */
   leave() {
     this.#isOrphan = true;
   }
 
-  /** No server of Node's gives the app anything from now on. */
+  /** Ends all attachments to servers of Node's. */
   detach() {
     for (const detach of this.attachments) detach();
     this.attachments.clear();
@@ -70,13 +70,13 @@ class AppHandlers {
   }
 }
 
-/** The object of an app, which held its number, was collected. */
+/** Notified when the object of an app has been garbage-collected. */
 const collections = new FinalizationRegistry((app) => {
   if (apps.has(app)) apps.get(app).leave();
   else native.appForget(app);
 });
 
-/** The app in the registers serves nobody any more. */
+/** The last connection of the app in the registers has ended. */
 function handleEnded(app) {
   apps.get(app)?.end();
 }

@@ -1,6 +1,6 @@
 'use strict';
 
-// Listening sockets: what `listen` may be given, and the token that it calls back with.
+// Listening sockets: the arguments of `listen`, and the token that its callback gets.
 
 const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
 
@@ -26,7 +26,7 @@ class ListenSocket {
   }
 }
 
-/** Whether an argument of `listen` is no port: `{ fd }`. Data are hosts. */
+/** Whether an argument of `listen` is `{ fd }`, and not a port or, as text or bytes, a host. */
 function isOptions(argument) {
   return typeof argument === 'object' && argument !== null && !ArrayBuffer.isView(argument) && !isAnyArrayBuffer(argument);
 }
@@ -39,8 +39,8 @@ function readListenArguments(args) {
 }
 
 /**
- * Calls back with a token, or with `false` and what the system said. A misuse is thrown instead. `attempt` returns the
- * handle of a listening socket.
+ * Calls `callback` with a token, or with `false` and the error of the system; throws for misuse. `attempt` starts listening
+ * and returns the handle of the socket.
  */
 function beginListening(handlers, callback, attempt) {
   let handle;

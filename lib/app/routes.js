@@ -1,6 +1,6 @@
 'use strict';
 
-// Routes of an app: what a pattern leads to. `handlers` are those of the app (lib/app/handlers.js).
+// Adds routes to an app. `handlers` are those of the app (lib/app/handlers.js).
 
 const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
 
@@ -11,7 +11,7 @@ const { checkPattern } = require('../runtime/warnings.js');
 
 const { REPLACED } = abi.register;
 
-/** A route for a handler, or for a declarative response; none any more for `null`. */
+/** Adds a route to a handler or a declarative response; `null` removes the route. */
 function addRoute(app, handlers, method, pattern, handler) {
   if (handler === null) {
     handlers.remove(native.appUnroute(app, method, readable(pattern)));
@@ -25,7 +25,7 @@ function addRoute(app, handlers, method, pattern, handler) {
   setTarget(handlers, native.appRoute(app, method, readable(pattern)), handler, pattern);
 }
 
-/** A GET route whose answers are kept for a while. What needs no handler needs no keeping. */
+/** Adds a GET route whose responses are cached. Declarative responses are not cached: they call no handler. */
 function addCachedRoute(app, handlers, pattern, handler, options) {
   const { lowerExpiry, upperExpiry } = readExpiry(options);
   if (typeof handler === 'function') {

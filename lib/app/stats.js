@@ -1,10 +1,10 @@
 'use strict';
 
-// Makes the flat answer of the addon, which has counted, into the object that `getStats` returns.
+// Turns the flat list of counters from the addon into the object that `getStats` returns.
 
 const { native } = require('../runtime/border.js');
 
-/** The numbers of an app. Each comes with its place, which names the objects on the way to it. */
+/** The statistics of an app. Each comes with its path, the names of the nested objects joined by dots. */
 function statsOf(app) {
   const [entries, workers] = native.appStats(app).map(pairsOf);
   const stats = {};
@@ -23,7 +23,7 @@ function set(stats, names, value) {
   object[last] = value;
 }
 
-/** Names and values come in turn. */
+/** Pairs of a flat list in which names and values alternate. */
 function pairsOf(flat) {
   return Array.from({ length: flat.length / 2 }, (_, index) => flat.slice(2 * index, 2 * index + 2));
 }

@@ -11,7 +11,7 @@ const { APP, HANDSHAKE } = abi.register;
 /** Options that the addon reads, in its order. */
 const { tls: TLS_OPTIONS } = abi.options;
 
-/** Has an app speak TLS. */
+/** Sets the TLS options of an app, which then speaks TLS. */
 function secure(app, options) {
   native.appSecure(app, readTlsOptions(options), options?.handshakeTimeout, options?.maxHandshakes);
 }
@@ -25,7 +25,7 @@ function removeServerName(app, hostname) {
   return native.appRemoveServerName(app, readable(hostname));
 }
 
-/** Without a name, that of clients that ask for none, or for one that is unknown. */
+/** Replaces the certificate of a server name, or without a name the default one. */
 function setCertificate(app, hostname, options) {
   native.appCertificate(app, readable(hostname), readTlsOptions(options));
 }
@@ -49,7 +49,7 @@ function handleServerName(name) {
   try {
     const result = run(apps.get(app).nameHandler, name);
     if (typeof result === 'object' && result !== null && typeof result.then === 'function') {
-      // A rejection goes on from here to nobody, and so to 'unhandledRejection'.
+      // Nothing handles the rejection of this promise, so it raises 'unhandledRejection'.
       new Promise((resolve) => { resolve(result); }).finally(resume);
       return;
     }

@@ -1,7 +1,7 @@
 'use strict';
 
-// Tells filters of connections that open and close. The addresses are kept here, because they may be asked for when the
-// connection, and with it all that the addon knew of it, is gone.
+// Calls filters when connections open and close. The addresses are stored here, because a filter may read them after the
+// connection has ended and the addon has dropped its state.
 
 const { addAddresses } = require('../runtime/addresses.js');
 const { abi, apps, connections, KEY, native, registers } = require('../runtime/border.js');
@@ -16,14 +16,14 @@ let createConnection;
 let filtersOf;
 let addressOf;
 
-/** What a filter is given: one connection, the same object when it opens and when it closes. */
+/** A connection as filters see it: the same object when it opens and when it closes. */
 class HttpConnection {
   #handle;
   /** `{ address, text, port }` of the socket's other end. */
   #remote;
-  /** The same of the client that a proxy reported. */
+  /** The same for the client's address that a proxy reported. */
   #proxied;
-  /** The filters that were told of it. */
+  /** The filters that were called when it opened. */
   #filters;
 
   constructor(key, handle, addresses, list) {
@@ -43,7 +43,7 @@ class HttpConnection {
         throw invalidThis('uWS.HttpConnection');
       }
       const value = (isProxied ? connection.#proxied : connection.#remote)[form];
-      // A copy: programs may transfer what they are given.
+      // A copy, because programs may transfer the buffer.
       return typeof value === 'number' ? value : value.slice(0);
     };
   }
@@ -54,7 +54,7 @@ class HttpConnection {
     try {
       tell(mark);
     } catch {
-      // No stack is left: the dispatcher tells it.
+      // No stack is left: the dispatcher runs the handlers.
     }
     return this;
   }
@@ -66,7 +66,7 @@ addAddresses(HttpConnection, {
   port: (connection, isProxied) => addressOf(connection, isProxied, 'port'),
 });
 
-/** A connection was accepted. It is told to the filters that there are now, and its end to the same ones. */
+/** A connection was accepted: calls the current filters, which are also called at its end. */
 function handleOpened(addresses) {
   const handle = registers[HANDLE];
   const list = apps.get(registers[APP]).filters;
@@ -75,7 +75,7 @@ function handleOpened(addresses) {
   report(connection, 1);
 }
 
-/** The connection in the registers is over. */
+/** The connection in the registers has ended: calls the filters that were called when it opened. */
 function handleClosed() {
   const slot = registers[HANDLE] % SLOTS;
   const connection = connections[slot];

@@ -4,7 +4,7 @@
 // JavaScript. Made of bytes whose layout stands in src/node/state/routes/declarative.rs, which checks them when a route is
 // made.
 
-/** What may still be written. */
+/** The stages of writing a response. */
 const HEAD = 'head';
 const BODY = 'body';
 const NOTHING = 'nothing';
@@ -33,7 +33,7 @@ module.exports = ({ abi, native, readable, invalidThis }) => {
     #parts = [Uint8Array.from(BEGINNING)];
     #left = HEAD;
 
-    /** Whose methods are called, if it may still be written. */
+    /** Returns the response on which a method is called; throws if it may not be written any more. */
     static #open(response) {
       if (typeof response !== 'object' || response === null || !(#left in response)) {
         throw invalidThis('DeclarativeResponse');

@@ -1,10 +1,10 @@
 'use strict';
 
-// Makes the flat answer of the addon, which has parsed a form, into the objects that `getParts` returns.
+// Turns the flat list of form parts from the addon into the objects that `getParts` returns.
 
 const { native, readable } = require('../runtime/border.js');
 
-/** A part comes as name, type, filename and data; what it does not have is `false`. */
+/** A part comes as name, type, filename and data, of which missing ones are `false`. */
 function getParts(body, contentType) {
   const flat = native.getParts(readable(body), readable(contentType));
   if (flat === undefined) return undefined;

@@ -1,7 +1,7 @@
 'use strict';
 
-// The object through which a handler reads a request. It holds a handle only: text is fetched from the addon when it is
-// asked for, because most of a request is never looked at.
+// The object through which a handler reads a request. It holds only a handle: each text is copied from the addon
+// when a method asks for it, because handlers read little of a request.
 
 const { KEY, native, readable } = require('../runtime/border.js');
 const { checkFunction, illegalConstructor, invalidThis } = require('../runtime/errors.js');

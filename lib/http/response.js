@@ -1,7 +1,7 @@
 'use strict';
 
-// The object through which a handler answers. It keeps its handlers for body, room and abort; whether a call is allowed at
-// this moment is decided behind its handle, by the addon.
+// The object through which a handler answers. It stores the handlers for body, `onWritable` and abort; the addon decides
+// whether a call is allowed in the current state.
 
 const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
 
@@ -21,10 +21,10 @@ const { LAST, TOO_LONG } = abi.piece;
 const { PIECES, PIECES_OR_ABORT, WHOLE } = abi.taker;
 const { ACCEPTED, COMPLETE } = abi.tried;
 
-// Kept, as `setImmediate` is: test frameworks replace the global ones by clocks that stand still.
+// Stored at load, because test frameworks replace the global functions with fake timers.
 const { queueMicrotask } = globalThis;
 
-/** What `maxRemainingBodyLength` says of a chunked body, whose length is not known before its end. */
+/** The result of `maxRemainingBodyLength` for a chunked body, whose length is unknown before its end. */
 const { unknownLength: UNKNOWN_LENGTH } = abi;
 
 /** The cause of `res.close()`. */
@@ -40,16 +40,16 @@ let offerUpgrade;
 class HttpResponse {
   #handle;
   #abortHandler;
-  /** Called with a piece of the body, or `null` where it is too long, and whether it is the last one. */
+  /** Called with a piece of the body, or `null` if the body is too long, and whether the piece is the last one. */
   #dataHandler;
-  /** The handler of `onDataOrAborted`, while it is the one that takes the body. */
+  /** The handler of `onDataOrAborted`, while it receives the body. */
   #dataAbortHandler;
   #writableHandler;
   /** The handler of `onWritableOrAborted`. */
   #writableAbortHandler;
-  /** What the getter `aborted` says; programs write to it too (`res.aborted = true`). */
+  /** The value of the accessor `aborted`, which programs set too (`res.aborted = true`). */
   #aborted = false;
-  /** What the upgrade handler of a `ws` route was given as its context. */
+  /** The context that the upgrade handler of a `ws` route was called with. */
   #context;
   /** `[reason, info]` once the response is aborted. */
   #end;
@@ -149,13 +149,13 @@ class HttpResponse {
     const handle = responseHandle(this);
     const end = [causes[CLOSED_BY_APPLICATION].text, infoOf(CLOSED_BY_APPLICATION)];
     const mark = native.resClose(handle);
-    // At once, even where the handler has to wait.
+    // Set at once, even if the handler runs later.
     this.#aborted = true;
     this.#end = end;
     try {
       tell(mark);
     } catch {
-      // No stack is left: the dispatcher tells it.
+      // No stack is left: the dispatcher runs the handlers.
     }
     return this;
   }
@@ -246,7 +246,7 @@ class HttpResponse {
     return collectBody(this, maxSize, handler);
   }
 
-  /** What `collectBody` was called for some months. */
+  /** The former name of `collectBody`. */
   onFullData(maxSize, handler) {
     return collectBody(this, maxSize, handler);
   }
@@ -286,17 +286,17 @@ addAddresses(HttpResponse, {
   port: (response, isProxied) => native.resPort(responseHandle(response), isProxied),
 });
 
-/** The response of a route whose answers are kept: the same, under the name that uWebSockets.js has for it. */
+/** The response of a cached route: the same class, with the name that uWebSockets.js gives it. */
 class CachedHttpResponse extends HttpResponse {}
 
 /** The response of an app that speaks TLS. */
 class SSLHttpResponse extends HttpResponse {}
 
-/** Makes a WebSocket of a response. `answer` does so natively, for a route, and returns its handle. */
+/** Upgrades a response to a WebSocket. `answer` makes the native call and returns the handle of the WebSocket. */
 function upgrade(handle, context, userData, answer) {
   const { behavior, route } = contextOf(context);
   const ws = createSocket(behavior);
-  // Before anything has happened: a getter among them may throw.
+  // First, because a getter among the properties may throw.
   adoptUserData(ws, userData);
   native.hold();
   try {
@@ -307,14 +307,14 @@ function upgrade(handle, context, userData, answer) {
     try {
       tell(mark);
     } catch {
-      // No stack is left: the dispatcher tells it.
+      // No stack is left: the dispatcher runs the handlers.
     }
   } finally {
     native.letGo();
   }
 }
 
-/** Whether the second argument of `upgrade` is that of its short form, and no key. */
+/** Whether the second argument of `upgrade` is the options object, and not a key. */
 function isOptions(argument) {
   if (argument === undefined || argument === null) return true;
   return typeof argument === 'object' && !ArrayBuffer.isView(argument) && !isAnyArrayBuffer(argument);
@@ -330,7 +330,7 @@ function readUpgradeOptions(options) {
   return { protocol: protocol === undefined ? undefined : protocol || '', compression };
 }
 
-/** A response that is over says so, whatever it is given. */
+/** Checks a handler. A response that is over throws its own error first, whatever the handler is. */
 function checkHandler(response, handler) {
   if (typeof handler === 'function') return;
   native.resCheck(response);
@@ -351,7 +351,7 @@ function handleData(chunk) {
 
 function handleAbort(reason) {
   const slot = registers[SLOT];
-  // A response has no Close handshake, whatever became of the WebSockets that the cause has ended too.
+  // A response has no closing handshake, even if the cause is one that ends WebSockets cleanly.
   const info = { ...infoOf(registers[CAUSE]), wasClean: false };
   const offset = registers[OFFSET];
   const response = responses[slot];
@@ -359,7 +359,7 @@ function handleAbort(reason) {
   if (response !== undefined) abort(response, reason, info, offset);
 }
 
-/** Of the body of a response that comes in pieces at most 128 KiB are to wait in memory. */
+/** Limits the output that is buffered for a streamed response to 128 KiB. */
 function narrow(response) {
   native.resNarrow(responseHandle(response));
 }

@@ -1,10 +1,10 @@
 'use strict';
 
-// The six methods that tell whom a response, a WebSocket or a connection speaks to.
+// The six methods that return the peer's addresses of a response, a WebSocket or a connection.
 
 /**
- * Gives a class its methods. `address`, `text` and `port` are called with the object and whether the client is meant that a
- * proxy has reported, instead of the other end of the socket.
+ * Adds the methods to a class. `address`, `text` and `port` are called with the object, and with `true` for the client's
+ * address that a proxy reported instead of the socket's peer address.
  */
 function addAddresses({ prototype }, { address, text, port }) {
   const methods = {
@@ -33,7 +33,7 @@ function addAddresses({ prototype }, { address, text, port }) {
     },
   };
   for (const [name, value] of Object.entries(methods)) {
-    // As the methods of a class are.
+    // Like the methods of a class: not enumerable.
     Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
   }
 }

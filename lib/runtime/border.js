@@ -8,8 +8,8 @@ const { isSharedArrayBuffer } = require('../loading/builtins.js').util.types;
 const native = require('../../binding.js')();
 
 /**
- * The numbers that mean the same on both sides, by group and name (src/node/abi.rs). Whoever needs some makes constants of
- * them while it loads: nothing is looked up per event.
+ * The numbers that mean the same on both sides, by group and name (src/node/abi.rs). Each file assigns those
+ * it needs to constants when it loads, so that nothing is looked up per event.
  */
 const abi = native.abi();
 
@@ -23,8 +23,8 @@ const KEY = Symbol('ferrows');
 const targets = [];
 
 /**
- * What programs have told the apps that may have to serve somebody, by number (lib/app/handlers.js). Of the others only
- * the app's own object knows it, and it goes with that: handlers nearly always refer to their app.
+ * The handlers of the apps that may serve connections, by number (lib/app/handlers.js). Handlers of other apps are reachable
+ * through the app's object only, and are garbage-collected with it: handlers nearly always refer to their app.
  */
 const apps = new Map();
 
@@ -34,13 +34,13 @@ const responses = [];
 /** Open WebSockets, by slot. */
 const sockets = [];
 
-/** Connections that filters were told of, by slot. */
+/** Open connections for which filters were called, by slot. */
 const connections = [];
 
 /** Requests of Node's servers that were handed over and whose handler was not called yet, by ticket. */
 const takeovers = new Map();
 
-/** What resolves the promises of `shutdown`, by number. */
+/** The functions that resolve the promises of `shutdown`, by number. */
 const shutdowns = new Map();
 
 /** `{ name, initiator, wasClean, text }` by cause number. */
@@ -63,7 +63,7 @@ function infoOf(number) {
 
 /** Node-API does not read a bare SharedArrayBuffer; a view of it, it does. */
 function readable(data) {
-  // Two common kinds first: asking Node costs a native call. Nothing here may be observed by a Proxy.
+  // Two common kinds first, because Node's check is a native call. Nothing here may run a trap of a Proxy.
   if (typeof data !== 'object' || ArrayBuffer.isView(data)) return data;
   return isSharedArrayBuffer(data) ? new Uint8Array(data) : data;
 }

@@ -1,7 +1,7 @@
 'use strict';
 
-// The one way in which a handler of a program is called: what it throws ends nothing, and a promise that it returns keeps
-// its arguments alive. And what the program's own calls have caused: `ws.end()` runs a `close` handler before it returns.
+// Calls the handlers of a program: an exception of a handler ends nothing, and a promise that it returns keeps its arguments
+// alive. Also delivers the events that the program's own calls cause: `ws.end()` runs a `close` handler before it returns.
 
 const { AsyncResource } = require('../loading/builtins.js').async_hooks;
 
@@ -11,24 +11,24 @@ const { checkFunction } = require('./errors.js');
 const { DEEP, SLEEP } = abi.step;
 const { STEP } = abi.register;
 
-/** Runs the handlers of an event, by its number; returns a buffer that may be detached. Each is set where it is written. */
+/** For each kind of event, the function that runs its handlers and returns a buffer to detach. Set by the other files. */
 const tellers = [];
 
 /** How many calls of `call` and `tell` are on the stack, within each other. */
 let depth = 0;
 
-/** What handlers have thrown and nobody has reported. */
+/** Exceptions of handlers that have not been reported yet. */
 const errors = [];
 
-/** How many events were left to a call further out, because handlers were nested too deep, since `depth` was 0. */
+/** How many events were left to an outer call since `depth` was 0, because handlers were nested too deep. */
 let deferred = 0;
 
-/** A handler counts twice where it was told: sixteen of them within each other. */
+/** Limit of `depth`. A handler counts twice (`call` and `tell`), so at most sixteen are nested. */
 const DEEPEST = 32;
 
 /**
- * So many deferred events within one call are not a room that is being closed, but handlers that will never stop causing
- * events for each other. The dispatcher takes over, so that Node's loop goes on.
+ * Limit of `deferred`. That many deferred events do not come from closing many WebSockets, but from handlers that cause
+ * events for each other without end. The dispatcher delivers the rest, so that Node's event loop continues.
  */
 const MAX_DEFERRED = 100_000;
 
@@ -59,24 +59,25 @@ function run(handler, ...args) {
 }
 
 /**
- * Tells the events that a native call has caused and put into its list at the place `mark`, and all that their handlers
- * cause. What is not told stays in the list, and is told by a call further out or by the dispatcher (src/node/state/pending.rs).
+ * Delivers the events that a native call has caused, which stand in the list of pending events from `mark` on, and all
+ * that their handlers cause. Events that stay in the list are delivered by an outer call or by the dispatcher
+ * (src/node/state/pending.rs).
  *
- * To be called right behind the native call, so that nothing can throw between them, and in a `try` block: it may find no
- * stack even for itself, which must not look as if the native call had failed.
+ * Call it directly after the native call, so that nothing can throw in between, and in a `try` block: if there is no stack
+ * left even for this function, that must not look as if the native call had failed.
  */
 function tell(mark) {
   if (depth >= DEEPEST) {
     deferred += 1;
     return;
   }
-  // Whatever an earlier call had to leave is in front.
+  // Events that an earlier call has left come first.
   const from = depth === 0 ? 0 : mark;
   depth += 1;
   try {
     tellFrom(from);
   } catch (error) {
-    // No handler has thrown this: `call` sees to that. Without stack, the rest stays in the list.
+    // `call` has caught what handlers throw. A RangeError means that no stack is left: the rest stays in the list.
     if (!(error instanceof RangeError)) errors[errors.length] = error;
   } finally {
     depth -= 1;
@@ -111,7 +112,7 @@ function conclude() {
 
 let isReporting = false;
 
-/** Reports what handlers have thrown, unless the program has called with so little stack that its listener could not run. */
+/** Reports the exceptions of handlers, unless so little stack is left that the program's listener could not run. */
 function reportErrors() {
   if (isReporting || !hasRoom()) return;
   isReporting = true;

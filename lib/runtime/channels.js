@@ -1,13 +1,13 @@
 'use strict';
 
-// What is told on channels of `node:diagnostics_channel`: see docs/observability.md. Nothing is made for a message that
-// nobody has subscribed to; what a subscriber throws Node itself reports as uncaught, once the call is over.
+// Publishes on channels of `node:diagnostics_channel`: see docs/observability.md. Without a subscriber no message is
+// created. Node reports what a subscriber throws as uncaught, after the call.
 
 const { channel } = require('../loading/builtins.js').diagnostics_channel;
 
 const { native } = require('./border.js');
 
-/** Kept here: Node forgets a channel that only its subscribers know. */
+/** Stored here, because Node garbage-collects a channel to which only subscribers refer. */
 const opened = channel('ferrows:websocket:open');
 const closed = channel('ferrows:websocket:close');
 const dropped = channel('ferrows:websocket:dropped');
@@ -29,10 +29,10 @@ function tellAborted(res, reason, info) {
   if (aborted.hasSubscribers) aborted.publish({ res, reason, info: { ...info } });
 }
 
-/** Whether the workers tell of every published message that is dropped. */
+/** Whether the workers report every published message that is dropped. */
 let isWatchingDrops = false;
 
-/** To be called before every publication: without a `dropped` handler it is only for subscribers that drops are told. */
+/** Call it before every publish: without a `dropped` handler, only subscribers of the channel need reports of drops. */
 function watchDrops() {
   if (dropped.hasSubscribers === isWatchingDrops) return;
   native.watchDrops(dropped.hasSubscribers);

@@ -39,15 +39,15 @@ const tick = process.versions.bun === undefined
 /** Reading the global each time would cost a getter call per event. */
 const thisProcess = process;
 
-/** The response and request of the handler that was called last; a yielded request goes on with the same objects. */
+/** The response and request of the handler that was called last; a yielded request continues with the same objects. */
 let lastResponse;
 let lastRequest;
 /** Node's request, if the one that an upgrade handler had last was handed over. */
 let lastTakeover;
 
 /**
- * Called when the bell rings. What handlers throw does not arrive here. Should anything else be thrown, the events behind it
- * are handled all the same: nobody rings for somebody who has not gone to sleep.
+ * Called when the bell rings. Exceptions of handlers are caught before. If anything else throws, the remaining events are
+ * still handled: the bell does not ring again before the queue has been emptied.
  */
 function drain() {
   try {
@@ -161,7 +161,7 @@ function handleEvents() {
   }
 }
 
-/** One that no process waits for, and says so to whoever looks for what it waits for. */
+/** An async resource that does not keep the process alive, which `hasRef` tells to tools that look for open handles. */
 class Unreferenced extends AsyncResource {
   hasRef() {
     return false;
@@ -169,7 +169,7 @@ class Unreferenced extends AsyncResource {
 }
 
 /**
- * `drain` outside of the async context in which it was asked for: handlers must not see the `AsyncLocalStorage` stores
+ * `drain`, outside of the async context in which it was scheduled: handlers must not see the `AsyncLocalStorage` stores
  * of each other.
  */
 const drainOutside = new Unreferenced('FERROWS').bind(() => {
@@ -180,7 +180,7 @@ const drainOutside = new Unreferenced('FERROWS').bind(() => {
 /** Whether the budget was used up, and the loop has not had its turn yet. */
 let isYielding = false;
 
-/** The bell may have been rung before, and be heard only now. */
+/** The bell has rung. If the budget was used up before, a later turn drains the queue. */
 function handleBell() {
   if (!isYielding) drain();
 }
@@ -191,7 +191,7 @@ function runTicks() {
       tick.call(thisProcess);
       return;
     } catch (error) {
-      // Thrown by a nextTick callback; those behind it are still to be run.
+      // Thrown by a nextTick callback. The later callbacks still have to run.
       native.reportUncaught(error);
     }
   }
@@ -214,7 +214,7 @@ function handleUpgrade(behavior, route, ticket) {
   call(behavior.upgrade, lastResponse, lastRequest, context);
 }
 
-/** Makes the objects of a new request; one that was yielded keeps its own. */
+/** Creates the objects of a new request; a request that was yielded keeps its objects. */
 function takeRequest() {
   const kind = registers[KIND];
   if (kind === YIELDED) return;

@@ -1,7 +1,6 @@
 'use strict';
 
-// The errors that are found before the addon is asked. The others, with the codes of index.d.ts too, are made in
-// src/node/error.rs.
+// Errors that are detected before a native call. src/node/error.rs creates all others, with codes of index.d.ts too.
 
 function typeError(code, message) {
   return Object.assign(new TypeError(message), { code });

@@ -1,7 +1,7 @@
 'use strict';
 
-// Holds the end of the process up until the I/O threads have written what was sent before it, so that a last word may be
-// followed by `process.exit()`. Loading this file is all there is to do.
+// Delays the exit of the process until the I/O threads have written what was sent before it, so that a program may send a
+// message and then call `process.exit()`. Loading this file installs the listener.
 
 const { native } = require('./border.js');
 const { hasErrors, reportErrors } = require('./call.js');
@@ -34,7 +34,7 @@ function conclude() {
   }
 }
 
-/** Whether the program hears of uncaught exceptions itself, so that none ends the process. */
+/** Whether the program listens for uncaught exceptions, so that none ends the process. */
 function isHeard() {
   return process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback();
 }

@@ -1,7 +1,7 @@
 'use strict';
 
 // Where log records go: to the listener of `setLogger`, which is kept here, and to stderr, at the level that the
-// environment names. That records to both are made at all is a matter of src/log.
+// environment names. src/log decides which records are created.
 
 const { abi, native } = require('./border.js');
 const { call } = require('./call.js');
@@ -32,7 +32,7 @@ function readRecord([level, target, message, ...details]) {
   return { level: LEVELS[level], target, message, fields };
 }
 
-/** What the environment variable says: the records that go to stderr. */
+/** The level of records for stderr, from the environment variable. */
 function levelOfProcess() {
   const level = environmentVariable('FERROWS_LOG');
   if (level === '') return 0;

@@ -1,16 +1,16 @@
 'use strict';
 
-// Options that nobody knows. They have no effect, which nobody notices who has misspelt one.
+// Warns of unknown options. They have no effect, so a misspelt name would go unnoticed.
 
 const { warnOnce } = require('./warnings.js');
 
-/** hyper-express hands the options of its own on to the app. */
+/** Options of hyper-express, which passes them on to the app. */
 const HANDED_ON = new Set([
   'is_ssl', 'auto_close', 'exclusive_port', 'fast_abort', 'strict_middleware', 'trust_proxy', 'fast_buffers',
   'max_body_buffer', 'max_body_length', 'streaming',
 ]);
 
-/** Characters of a name that are looked at. */
+/** A longer name is cut in the warning, and gets no suggestion. */
 const LONGEST = 64;
 
 /** Warns of the options that are not among `known`, the first time that somebody gives this `owner` one of that name. */
@@ -24,14 +24,14 @@ function checkNames(owner, options, known) {
 }
 
 /**
- * The own names of a plain object; an object of a class has fields for itself. A Proxy may refuse to tell: that is no
- * reason to fail.
+ * The own names of a plain object; none of an instance of a class, which may have fields of its own, and none of a Proxy
+ * that throws.
  */
 function namesOf(options) {
   if (typeof options !== 'object' || options === null) return [];
   try {
     const prototype = Object.getPrototypeOf(options);
-    // Of whatever global object it is.
+    // Also an object of another realm (`vm`, Jest).
     const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
     return isPlain ? Object.keys(options) : [];
   } catch {
@@ -39,7 +39,7 @@ function namesOf(options) {
   }
 }
 
-/** The known name that was most likely meant. */
+/** The known name that is most similar, if one is similar enough. */
 function nearest(name, known) {
   if (name.length > LONGEST) return undefined;
   const wanted = plain(name);
@@ -52,7 +52,7 @@ function nearest(name, known) {
   return best;
 }
 
-/** `max_payload_length` and `maxPayloadLength` are the same to who remembers it. */
+/** Ignores case, underscores and hyphens, so that `max_payload_length` equals `maxPayloadLength`. */
 function plain(name) {
   return name.replace(/[_-]/g, '').toLowerCase();
 }

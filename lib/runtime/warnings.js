@@ -1,6 +1,6 @@
 'use strict';
 
-// Warnings about mistakes of a program that end nothing: `process.on('warning')` hears of each once per process.
+// Warnings about mistakes of a program that are not errors, each emitted once per process (`process.on('warning')`).
 
 const { abi, native, readable } = require('./border.js');
 const { call, hasRoom, tellers } = require('./call.js');
@@ -23,7 +23,7 @@ function warn(code, text) {
 
 tellers[WARNING] = ([code, text]) => warn(code, text);
 
-/** Warns of a pattern that is not what it looks like. The addon has seen that it is text. */
+/** Warns of a pattern that does not match what it seems to. The addon has checked that it is text. */
 function checkPattern(pattern, isDead) {
   const text = typeof pattern === 'string' ? pattern : Buffer.from(native.copy(readable(pattern))).toString();
   const [first] = text;

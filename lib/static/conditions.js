@@ -1,7 +1,7 @@
 'use strict';
 
-// What a request for a file asks for, given what the file is: RFC 9110 §13 (conditions) and §14 (ranges). Pure: no clock,
-// no file, no socket.
+// Evaluates a request for a file against the state of the file: RFC 9110 §13 (conditions) and §14 (ranges). Pure: no
+// clock, no file, no socket.
 
 /**
  * Decides about a request.

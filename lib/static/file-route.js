@@ -1,6 +1,6 @@
 'use strict';
 
-// `app.serveFiles`: finds the file that a request means, decides by conditions.js what to say about it, and sends it.
+// `app.serveFiles`: finds the file of a request, decides with conditions.js how to answer, and sends the file.
 
 const { fs } = require('../loading/builtins.js');
 const { decide } = require('./conditions.js');
@@ -9,7 +9,7 @@ const { readNames } = require('./location.js');
 const { OpenFile } = require('./open-file.js');
 const { Transfer } = require('./transfer.js');
 
-/** What the system says when there is no such file, or none below the folder. */
+/** Error codes of the system that mean 404: there is no such file, or none below the folder. */
 const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'EINVAL', 'ENXIO', 'EXDEV', 'EAGAIN']);
 
 /** What is said about a file. */
@@ -67,7 +67,7 @@ class FileRoute {
     }
   }
 
-  /** The file that a request means, open, or the status that says why there is none. */
+  /** Returns the open file of a request, or the status that says why there is none. */
   async #find(request) {
     const { index, fallback } = this.#options;
     const names = readNames(request.path.slice(this.#prefix), this.#options);
@@ -137,7 +137,7 @@ class FileRoute {
   }
 }
 
-/** What is needed of a request, read while it can be. */
+/** Reads what the route needs of a request, before the request becomes invalid. */
 function readRequest(req) {
   const header = (name) => fields.get(name) ?? '';
   const fields = new Map();
@@ -152,7 +152,7 @@ function readRequest(req) {
   };
 }
 
-/** What the protocol wants to know of a file. */
+/** The properties of a file that HTTP uses: size, ETag and time of modification. */
 function describe({ size, modified }) {
   return {
     size,
@@ -176,7 +176,7 @@ function refuse(res, status, { method, path: from, query }) {
   });
 }
 
-/** Something went wrong that should not. A response that has begun can only be broken off. */
+/** Answers 500 after an unexpected error. A response that has started can only be aborted. */
 function fail(res) {
   try {
     res.writeStatus(STATUSES[500]).writeHeader('Content-Type', 'text/plain; charset=utf-8');

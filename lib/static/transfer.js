@@ -1,6 +1,6 @@
 'use strict';
 
-// Sends a part of a file as the body of a response, at the pace of whoever reads it.
+// Sends a part of a file as the body of a response, at the pace of the client.
 
 const { native } = require('../runtime/border.js');
 const { narrow } = require('../http/response.js');
@@ -22,7 +22,7 @@ class Transfer {
     });
   }
 
-  /** Whether there is nobody left to send to. */
+  /** Whether the response is over or aborted. */
   get isOver() {
     return this.#isOver;
   }
@@ -30,8 +30,8 @@ class Transfer {
   /**
    * Sends `length` bytes of an open file, from `start` on, as the whole body. Resolves when they are sent or never will be.
    *
-   * What there is no room for is read again later, so that a download that waits for its client keeps no more than what
-   * waits in the response.
+   * Bytes for which there is no room are read again later, so that a slow download keeps no more in memory than the output
+   * that is buffered for its response.
    */
   async send(file, start, length) {
     const res = this.#res;
@@ -43,11 +43,11 @@ class Transfer {
     for (let sent = 0; sent < length; sent = res.getWriteOffset()) {
       const piece = await file.read(start + sent, Math.min(READ_LENGTH, length - sent));
       if (this.isOver) return;
-      // The file has become shorter. Its length is announced, so all that is left is to hang up.
+      // The file has become shorter. Its length was announced, so the connection must be closed.
       if (piece.length === 0) return void res.close();
       const writable = new Promise((resolve) => { this.#wake = resolve; });
       const [ok, done] = res.tryEnd(piece, length);
-      // Its memory is given back now rather than with the next collection of garbage.
+      // Frees the memory now instead of at the next garbage collection.
       if (piece.buffer.byteLength === piece.length) native.detach(piece.buffer);
       if (done) return;
       if (!ok) await writable;

@@ -1,7 +1,7 @@
 'use strict';
 
-// Takes the object given to `app.ws` apart, once: handlers for this side, settings and bits for the addon. Its ranges are
-// checked there, its types here.
+// Reads the object given to `app.ws`, once: handlers stay here, settings and the bits of the handlers go to the addon. Types
+// are checked here, ranges in the addon.
 
 const { MAX_STRING_LENGTH } = require('../loading/builtins.js').buffer.constants;
 
@@ -16,7 +16,7 @@ const { handler: HANDLER_BITS } = abi;
 /** Options that the addon reads, in its order. */
 const { webSocket: SETTINGS } = abi.options;
 
-/** Everything that a behavior may have. */
+/** The known names of a behavior. */
 const BEHAVIOR_NAMES = [...Object.keys(HANDLER_BITS), ...SETTINGS, 'text'];
 
 function readBehavior(behavior) {
@@ -38,7 +38,7 @@ function readBehavior(behavior) {
   return { handlers, bits, settings };
 }
 
-/** What the option `text` says. */
+/** Reads the option `text`. */
 function wantsStrings(text, maxPayloadLength) {
   if (text === undefined || text === 'arraybuffer') return false;
   if (typeof text !== 'string') throw typeError('ERR_INVALID_ARG_TYPE', 'text must be a string');

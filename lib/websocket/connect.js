@@ -45,7 +45,7 @@ async function connect(url, behavior, options) {
     checkNames('the behavior of connect', behavior, BEHAVIOR_NAMES);
     checkNames('connect', options, OPTIONS);
   } catch (error) {
-    // The signal is of another make than Node's, or no stack is left. A WebSocket that nobody is given must not open.
+    // A signal that is not Node's has thrown, or no stack is left. A WebSocket that no program can reach must not open.
     native.clientCancel(number);
     connects.delete(number);
     entry.reject(error);
@@ -100,7 +100,7 @@ function readOptions(options) {
   };
 }
 
-/** What is given for `wss:`. */
+/** Reads the TLS options, which apply to `wss:` only. */
 function readTls({ ca, cert, key, passphrase, servername, rejectUnauthorized }) {
   if (servername !== undefined && typeof servername !== 'string') {
     throw typeError('ERR_INVALID_ARG_TYPE', 'servername must be a string');
@@ -154,7 +154,7 @@ function checkSignal(signal) {
   if (!isSignal) throw typeError('ERR_INVALID_ARG_TYPE', 'signal must be an AbortSignal');
 }
 
-/** Ends a connect before it has ended; its promise is rejected with what `reasonOf` returns or throws. */
+/** Aborts a connect; its promise is rejected with what `reasonOf` returns or throws. */
 function giveUp(number, reasonOf) {
   const { reject } = take(number);
   if (reject === undefined) return;
@@ -166,7 +166,7 @@ function giveUp(number, reasonOf) {
   }
 }
 
-/** Lets go of the signal. It may be of another make than Node's: what it throws must not end the loop of events. */
+/** Removes the listener of the signal. An AbortSignal that is not Node's may throw, which must not end the event loop. */
 function release({ signal, cancel }) {
   try {
     signal?.removeEventListener('abort', cancel);
@@ -186,7 +186,7 @@ function handleConnected([protocol, extensions, ...fields]) {
   const entry = take(registers[CONNECT]);
   const { ws, resolve } = entry;
   openSocket(ws, handle, { protocol, extensions, headers: headersOf(fields) });
-  // What waits for this runs before the first message is handled.
+  // Code that awaits the promise runs before the first message is handled.
   resolve(ws);
   release(entry);
 }
@@ -201,7 +201,7 @@ function handleNotConnected([code, message, system, status, body, ...fields]) {
   release(entry);
 }
 
-/** The connect of this number, which has ended then; an empty object if it had. */
+/** Removes the connect of this number and returns it; an empty object if it has ended before. */
 function take(number) {
   const entry = connects.get(number) ?? {};
   connects.delete(number);

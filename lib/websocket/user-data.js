@@ -1,17 +1,17 @@
 'use strict';
 
-// Puts the properties of `userData` onto the WebSocket that it is given for.
+// Copies the properties of `userData` onto a WebSocket.
 
 const { warnOnce } = require('../runtime/warnings.js');
 const { WebSocket } = require('./websocket.js');
 
-/** What a property of the same name hides. */
+/** The methods of a WebSocket, which a property of the same name hides. */
 const METHODS = new Set(Object.getOwnPropertyNames(WebSocket.prototype));
 
 /**
  * Copies the own enumerable properties, those with symbols included. They are defined and not assigned: a property may be
  * called like an accessor of a prototype, of which `__proto__` would exchange the WebSocket's. That one is left out, because
- * what is made of JSON may have it without anybody's will. Throws what a getter among them throws.
+ * parsed JSON may have it unintentionally. Throws what a getter among them throws.
  */
 function adoptUserData(ws, userData) {
   // Reads each property once, and defines it, too.

@@ -1,7 +1,7 @@
 'use strict';
 
-// The object that stands for a WebSocket, on which programs keep what they like. A method is one native call; the handle is
-// dead before the `close` handler runs, so that every use from then on throws, there.
+// The class of WebSockets. Programs may add properties to its objects. Each method is one native call. The handle becomes
+// invalid before the `close` handler runs, so that the addon throws for every later use.
 
 const { addAddresses } = require('../runtime/addresses.js');
 const { abi, infoOf, KEY, native, readable, registers, shutdowns, sockets } = require('../runtime/border.js');
@@ -26,7 +26,7 @@ let isOpen;
 class WebSocket {
   #handle = -1;
   #behavior;
-  /** It was closed, and its `close` handler has not run yet. */
+  /** Whether it was closed and its `close` handler has not run yet. */
   #isClosing = false;
 
   constructor(key, behavior) {
@@ -49,7 +49,7 @@ class WebSocket {
       // A subscriber may have closed it; its close handler has run then.
       if (sockets[handle % SLOTS] !== ws) return;
       call(ws.#behavior.open, ws, response);
-      // Its close handler is told next.
+      // The close handler runs next.
       if (shutdowns.size > 0) native.wsShutDown(handle);
     };
     behaviorOf = (ws) => ws.#behavior;
@@ -97,7 +97,7 @@ class WebSocket {
     try {
       tell(mark);
     } catch {
-      // No stack is left: the dispatcher tells it.
+      // No stack is left: the dispatcher runs the handlers.
     }
   }
 
@@ -109,7 +109,7 @@ class WebSocket {
     try {
       tell(mark);
     } catch {
-      // No stack is left: the dispatcher tells it.
+      // No stack is left: the dispatcher runs the handlers.
     }
   }
 
@@ -123,7 +123,7 @@ class WebSocket {
     try {
       if (mark >= 0) tell(mark);
     } catch {
-      // No stack is left: the dispatcher tells it.
+      // No stack is left: the dispatcher runs the handlers.
     }
     return true;
   }
@@ -133,7 +133,7 @@ class WebSocket {
     try {
       if (mark >= 0) tell(mark);
     } catch {
-      // No stack is left: the dispatcher tells it.
+      // No stack is left: the dispatcher runs the handlers.
     }
     return mark !== NOT_SUBSCRIBED;
   }
@@ -169,8 +169,8 @@ addAddresses(WebSocket, {
 });
 
 /**
- * What `end` is given as a code, as an integer; 0, with a warning, where that is none for a Close frame. To throw instead
- * would leave the WebSocket open.
+ * Converts the code given to `end` to an integer; 0, with a warning, if it is not valid in a Close frame. An exception would
+ * leave the WebSocket open.
  */
 function closeCodeOf(handle, code) {
   if (code === undefined || isCloseCode(code)) return code;
@@ -191,7 +191,7 @@ function numberOf(value) {
   try {
     return Number(value);
   } catch {
-    // A symbol, or an object that is no number either.
+    // A symbol, or an object whose conversion throws.
     return NaN;
   }
 }
@@ -211,10 +211,10 @@ function handleMessageDropped(message) {
   return handleDropped(ws, message, registers[IS_BINARY] === 1, registers[UNREPORTED]) ? message : undefined;
 }
 
-/** A message was dropped. Returns whether its bytes may be detached. */
+/** Runs the handlers for a dropped message. Returns whether its bytes may be detached. */
 function handleDropped(ws, message, isBinary, unreported) {
   tellDropped(ws, message, isBinary, unreported);
-  // A subscriber may have closed it; nothing is told of a closed one.
+  // A subscriber may have closed it; no handler runs for a closed one.
   if (sockets[socketHandle(ws) % SLOTS] !== ws) return true;
   return call(behaviorOf(ws).dropped, ws, message, isBinary, unreported);
 }
@@ -267,7 +267,7 @@ function handleClose(reason) {
   }
   const ws = sockets[slot];
   sockets[slot] = undefined;
-  // From here on every use throws.
+  // Every use throws from here on.
   noteClosed(ws);
   const behavior = behaviorOf(ws);
   tellClosed(ws, code, reason, info);
@@ -302,7 +302,7 @@ class WebSocketList {
   }
 
   * [Symbol.iterator]() {
-    // One that opens meanwhile may come, too.
+    // One that opens during the iteration may be included.
     for (let slot = 0; slot < sockets.length; slot++) {
       const ws = sockets[slot];
       if (ws !== undefined && behaviorOf(ws).owner === this.#owner && isOpen(ws)) yield ws;
