@@ -1,4 +1,4 @@
-//! Where the body of a request lies within the received bytes (RFC 9112 §6, §7).
+//! Finds the body of a request within the received bytes (RFC 9112 §6, §7).
 //!
 //! ```text
 //!  Fixed    ┌──────────────── Content-Length bytes ────────────────┐
@@ -6,8 +6,8 @@
 //!           size extension     data            last    trailers          end
 //! ```
 //!
-//! Extensions and trailers are held to their grammar and their limits, then dropped: a reader that skips them without
-//! looking is one that can be made to skip a line end.
+//! Chunk extensions and trailer fields are checked against their grammar and limits, then discarded. A parser that skips
+//! them unchecked can be made to skip a line end (request smuggling).
 
 use std::ops::Range;
 
@@ -22,9 +22,9 @@ pub(crate) struct BodyDecoder(Kind);
 /// One step of [`BodyDecoder::decode`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decoded {
-    /// Bytes of the input that are dealt with, framing included.
+    /// Bytes of the input that have been processed, including framing.
     pub consumed: usize,
-    /// The body bytes among them; empty if there were none.
+    /// The range of the body bytes among them; empty if there are none.
     pub data: Range<usize>,
     /// The body is complete. What follows `consumed` belongs to the next request.
     pub done: bool,
@@ -33,22 +33,22 @@ pub(crate) struct Decoded {
 /// How the end of the body is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    /// This many bytes are still to come.
+    /// By `Content-Length`: this many bytes are still to come.
     Fixed(u64),
-    /// The coding itself says when it ends. The chunks to come may hold `allowance` bytes.
+    /// By the chunked coding. The remaining chunks may have at most `allowance` bytes of data.
     Chunked { chunk: Chunk, allowance: u64 },
 }
 
 /// What the next byte of a chunked body is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Chunk {
-    /// The size line, of which `digits` digits have been read, making `size`.
+    /// The chunk size, of which `digits` digits have been read, with the value `size`.
     Size { size: u64, digits: u8 },
     /// The extensions of a chunk of this `size`; `len` bytes of them have been read.
     Extension { size: u64, part: Extension, len: u16 },
     /// The LF of the size line.
     SizeLf { size: u64 },
-    /// The data; never 0.
+    /// The data, of which `remaining` bytes, never 0, are still to come.
     Data { remaining: u64 },
     /// The CR after the data.
     DataCr,
@@ -60,7 +60,7 @@ enum Chunk {
     Done,
 }
 
-/// A place within `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )` (RFC 9112 §7.1.1).
+/// A position within `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )` (RFC 9112 §7.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extension {
     /// Before the `;`, in whitespace.
@@ -83,7 +83,7 @@ enum Extension {
     AfterQuoted,
 }
 
-/// A place within the trailer section: field lines, then an empty line (RFC 9112 §7.1.2).
+/// A position within the trailer section: field lines, then an empty line (RFC 9112 §7.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trailer {
     /// At the start of a line.
@@ -99,8 +99,7 @@ enum Trailer {
 }
 
 impl BodyDecoder {
-    /// A decoder for a body of this length, of which at most `max` bytes are accepted; `None` if there is no body to
-    /// decode.
+    /// Creates a decoder for a body of this length, of at most `max` bytes; `None` if the request has no body.
     ///
     /// # Errors
     /// [`HttpError::BodyTooLarge`] if the length is known to be above `max`.
@@ -113,7 +112,7 @@ impl BodyDecoder {
         }
     }
 
-    /// Bytes still to come, if that is known: never of a chunked body.
+    /// Bytes still to come; `None` for a chunked body, whose length is unknown.
     #[must_use]
     pub(crate) const fn remaining(&self) -> Option<u64> {
         match self.0 {
@@ -122,12 +121,12 @@ impl BodyDecoder {
         }
     }
 
-    /// Reads on up to the end of the next stretch of body bytes, of the body, or of the input; call again with what
-    /// follows `consumed` until `done` or until the input is used up. Every byte belongs to the body until `done`, so
-    /// the caller never has to keep any.
+    /// Processes the input up to the end of the next contiguous body bytes, of the body, or of the input. Call it again
+    /// with the bytes after `consumed` until `done` or until the input is used up. The decoder consumes all input until
+    /// `done`, so the caller buffers nothing.
     ///
     /// # Errors
-    /// The first rule that the body breaks. There is no reading on after it.
+    /// The first rule that the body violates. The decoder must not be used after it.
     pub(crate) fn decode(&mut self, input: &[u8]) -> Result<Decoded, HttpError> {
         match &mut self.0 {
             Kind::Fixed(remaining) => {
@@ -151,14 +150,14 @@ fn decode_chunked(chunk: &mut Chunk, allowance: &mut u64, input: &[u8]) -> Resul
         *chunk = chunk.step(input[at])?;
         at += 1;
         if let Chunk::Data { remaining } = *chunk {
-            // Refused by what the chunk declares, before any of it is taken.
+            // Refused by the declared size of the chunk, before any of its data.
             *allowance = allowance.checked_sub(remaining).ok_or(HttpError::BodyTooLarge)?;
         }
     }
     Ok(Decoded { consumed: at, data: at..at, done: *chunk == Chunk::Done })
 }
 
-/// Takes as much of `remaining` as `available` bytes can give; returns how much.
+/// Subtracts the smaller of `remaining` and `available` from `remaining`, and returns it.
 fn take(remaining: &mut u64, available: usize) -> usize {
     let len = usize::try_from(*remaining).map_or(available, |remaining| remaining.min(available));
     *remaining -= len as u64;
@@ -166,10 +165,10 @@ fn take(remaining: &mut u64, available: usize) -> usize {
 }
 
 impl Chunk {
-    /// Before the first chunk and after each.
+    /// The state before each chunk.
     const START: Self = Self::Size { size: 0, digits: 0 };
 
-    /// What follows `byte`, which is no data.
+    /// Returns the state after `byte`, which is not data.
     fn step(self, byte: u8) -> Result<Self, HttpError> {
         match self {
             Self::Size { size, digits } => Self::step_size(size, digits, byte),
@@ -206,7 +205,7 @@ impl Chunk {
         Ok(Self::Size { size: size << 4 | u64::from(digit), digits: digits + 1 })
     }
 
-    /// One more byte of the extensions, or the CR after them.
+    /// Processes a byte of the extensions, or the CR after them.
     fn step_extension(size: u64, part: Extension, len: u16, byte: u8) -> Result<Self, HttpError> {
         if byte == b'\r' && part.may_end() {
             return Ok(Self::SizeLf { size });
@@ -217,7 +216,7 @@ impl Chunk {
         Ok(Self::Extension { size, part: part.step(byte)?, len: len + 1 })
     }
 
-    /// One more byte of the trailer section.
+    /// Processes a byte of the trailer section.
     fn step_trailer(part: Trailer, len: u16, byte: u8) -> Result<Self, HttpError> {
         if part == Trailer::FinalLf {
             return if byte == b'\n' { Ok(Self::Done) } else { Err(HttpError::BareCr) };
@@ -243,7 +242,7 @@ impl Extension {
         }
     }
 
-    /// What follows `byte`. Whitespace is allowed only where the grammar has BWS, so none may precede the CRLF.
+    /// Returns the state after `byte`. Whitespace is allowed only where the grammar has BWS, so not before the CRLF.
     fn step(self, byte: u8) -> Result<Self, HttpError> {
         let is_token = lower_case_token_byte(byte) != 0;
         match (self, byte) {
@@ -271,7 +270,7 @@ impl Extension {
 }
 
 impl Trailer {
-    /// What follows `byte`. The rules are those of the fields in a head.
+    /// Returns the state after `byte`. The rules are those of the fields in a head.
     fn step(self, byte: u8) -> Result<Self, HttpError> {
         match self {
             Self::LineStart if byte == b'\r' => Ok(Self::FinalLf),
@@ -292,22 +291,22 @@ impl Trailer {
 /// 15 hexadecimal digits stay below 2^60, so sums of sizes need no overflow check.
 const MAX_SIZE_DIGITS: u8 = 15;
 
-/// Per chunk. The extensions seen in the wild (signatures of object stores) have about 90 bytes.
+/// Limit per chunk, in bytes. Extensions in actual use (signatures of object stores) have about 90.
 const MAX_EXTENSION_BYTES: u16 = 256;
 
-/// Of the whole trailer section, without its last CRLF.
+/// Limit of the whole trailer section, in bytes, without its final CRLF.
 const MAX_TRAILER_BYTES: u16 = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What comes out when `input` arrives in pieces that end at `cuts`: body, bytes consumed, whether it is complete.
+    /// Decodes `input` in pieces that end at `cuts`. Returns the body, the bytes consumed, and whether the body is complete.
     fn decode(length: BodyLength, input: &[u8], cuts: &[usize]) -> Result<(Vec<u8>, usize, bool), HttpError> {
         decode_at_most(u64::MAX, length, input, cuts)
     }
 
-    /// The same, of a body that may have `max` bytes.
+    /// Like [`decode`], with a limit of `max` bytes.
     fn decode_at_most(
         max: u64,
         length: BodyLength,
@@ -329,7 +328,7 @@ mod tests {
         Ok((body, at, false))
     }
 
-    /// The same, asserted to be independent of every single cut and of cutting everywhere.
+    /// Like [`decode`]; asserts that the result is the same for every single cut and for single bytes.
     fn decode_all_ways(length: BodyLength, input: &[u8]) -> Result<(Vec<u8>, usize, bool), HttpError> {
         let whole = decode(length, input, &[]);
         for cut in 0..=input.len() {

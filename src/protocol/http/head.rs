@@ -6,8 +6,8 @@
 //!          path ?query
 //! ```
 //!
-//! The tokeniser is our own because every refused byte has to name its rule, and because half of what `httparse` lets
-//! pass (bare LF, empty lines) would have to be looked for again; `tests/properties.rs` holds the two together.
+//! The parser is our own because each error must name the violated rule, and because much of what `httparse` accepts (bare
+//! LF, empty lines) would have to be rejected in a second pass. `tests/properties.rs` compares the two.
 
 use super::error::HttpError;
 use super::field::{lower_case_token_byte, parse_field};
@@ -19,9 +19,10 @@ pub(crate) use super::framing::{BodyLength, Version};
 /// How large a request head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeadLimits {
-    /// Bytes from the method to the empty line, both included. At most 65,535 (more is taken as that), default 16 KiB.
+    /// Maximum length of a head in bytes, including the empty line. At most 65,535 (larger values mean that), default 16
+    /// KiB.
     pub max_head_bytes: usize,
-    /// Number of fields, default 100.
+    /// Maximum number of fields, default 100.
     pub max_headers: usize,
 }
 
@@ -31,8 +32,8 @@ impl Default for HeadLimits {
     }
 }
 
-/// A checked request head. One value serves all connections of a worker, so that a request allocates nothing once the
-/// list of fields has grown to its usual length. The spans refer to the bytes given to [`parse_head`].
+/// A valid request head. All connections of a worker reuse one value, so that parsing allocates nothing once the list of
+/// fields has grown to its usual length. The spans refer to the bytes given to [`parse_head`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RequestHead {
     /// The method as received: a token, compared case-sensitively.
@@ -44,17 +45,17 @@ pub(crate) struct RequestHead {
     pub path: Span,
     /// The query, not decoded and without its `?`; `None` if there is no `?`.
     pub query: Option<Span>,
-    /// Host and port of an absolute-form target, which outrank the Host field (RFC 9112 §3.2.2).
+    /// Host and port of an absolute-form target, which replace the Host field (RFC 9112 §3.2.2).
     pub authority: Option<Span>,
-    /// The fields in the order of arrival.
+    /// The fields in the order received.
     pub fields: Vec<HeaderField>,
     /// The version of the request.
     pub version: Version,
-    /// How long the body is.
+    /// The framing of the body.
     pub body: BodyLength,
     /// The client wants to keep the connection (RFC 9112 §9.3).
     pub keep_alive: bool,
-    /// The client waits for `100 Continue` (RFC 9110 §10.1.1); only ever true with a body.
+    /// The client waits for `100 Continue` (RFC 9110 §10.1.1). Never true without a body.
     pub expects_continue: bool,
 }
 
@@ -67,17 +68,17 @@ impl RequestHead {
     }
 }
 
-/// Looks for a complete head at the start of `input` and reads it into `head`, lower-casing the field names in place.
+/// Parses a complete head at the start of `input` into `head`, and lower-cases the field names in place.
 ///
-/// Returns its length including the empty line, or `None` if bytes are missing; then `input` is unchanged and `head` is
-/// not touched. `scanned` bytes were already there the last time and are not searched again: 0 at first, later the
-/// length of the input that was incomplete.
+/// Returns the length of the head including the empty line, or `None` if it is incomplete; then `input` and `head` are
+/// unchanged. The first `scanned` bytes are not searched for the empty line again: pass 0 first, later the length of the
+/// input that was incomplete.
 ///
-/// The result depends on the bytes alone, not on how they were cut: whatever can be refused before the head is complete
-/// is looked for in the order of the bytes, and everything else waits for the end of the head.
+/// The result depends on the bytes only, not on how they were split: the errors of an incomplete head are found in the
+/// order of the bytes, and all other rules are checked once the head is complete.
 ///
 /// # Errors
-/// The first rule that the head breaks. `head` then holds nothing of use.
+/// The first rule that the head violates. The content of `head` is then unspecified.
 pub(crate) fn parse_head(
     input: &mut [u8],
     scanned: usize,
@@ -108,11 +109,11 @@ pub(crate) fn parse_head(
     Ok(Some(end))
 }
 
-/// The length of the head, once its empty line is there. `from` bytes were searched before.
+/// Returns the length of the head, or `None` if its empty line has not arrived. The first `from` bytes are not searched.
 fn find_end(input: &[u8], from: usize, limits: &HeadLimits) -> Result<Option<usize>, HttpError> {
     let Some(&first) = input.first() else { return Ok(None) };
     if lower_case_token_byte(first) == 0 {
-        // Decided at once, because a TLS handshake on a plain port would otherwise wait for the timeout.
+        // Refused at once: a TLS handshake on a plaintext port would otherwise wait for the timeout.
         return Err(HttpError::InvalidMethod);
     }
     let max = limits.max_head_bytes.min(usize::from(u16::MAX));
@@ -185,9 +186,9 @@ fn parse_version(bytes: &[u8], start: usize) -> Result<(Version, usize), HttpErr
 
 /// RFC 9112 §3.2: the four forms of a request target. Fills in path and query.
 ///
-/// Characters that RFC 3986 wants percent-encoded are let through (browsers send `|`, `curl` sends UTF-8), but bytes
-/// that are no UTF-8 are not, nor is `#`: a fragment is never sent, and peers differ on where such a path would end. A
-/// CONNECT may also have a path, because uWebSockets.js routes it like the other methods.
+/// Characters that must be percent-encoded by RFC 3986 are accepted (browsers send `|`, `curl` sends UTF-8). Invalid UTF-8
+/// and `#` are not: a fragment is never sent, and peers disagree on where the path of such a target ends. CONNECT may also
+/// have a path, because uWebSockets.js routes it like the other methods.
 fn parse_target(bytes: &[u8], head: &mut RequestHead) -> Result<(), HttpError> {
     let start = usize::from(head.target.start);
     let target = head.target.of(bytes);
@@ -200,7 +201,7 @@ fn parse_target(bytes: &[u8], head: &mut RequestHead) -> Result<(), HttpError> {
         [b'/', ..] => split_query(target, start, head),
         b"*" if method == b"OPTIONS" => take_whole(head),
         _ if method == b"CONNECT" => {
-            // RFC 9112 §3.2.3: here the port is not optional, and an authority with one ends with a digit.
+            // RFC 9112 §3.2.3: authority-form requires a port, so it ends with a digit.
             let has_port = target.contains(&b':') && target.last().is_some_and(u8::is_ascii_digit);
             if !has_port || !is_authority(target) {
                 return Err(HttpError::InvalidTarget);
@@ -212,13 +213,13 @@ fn parse_target(bytes: &[u8], head: &mut RequestHead) -> Result<(), HttpError> {
     Ok(())
 }
 
-/// The target is all path.
+/// Sets the path to the whole target.
 fn take_whole(head: &mut RequestHead) {
     head.path = head.target;
     head.query = None;
 }
 
-/// Path and query of `target`, which begins at index `start`.
+/// Sets path and query from `target`, which starts at index `start`.
 fn split_query(target: &[u8], start: usize, head: &mut RequestHead) {
     let end = start + target.len();
     let path_end = memchr::memchr(b'?', target).map_or(end, |mark| start + mark);
@@ -238,13 +239,13 @@ fn split_absolute(target: &[u8], start: usize, head: &mut RequestHead) -> Result
     head.authority = Some(Span::new(start + authority, start + authority_end));
     split_query(&target[authority_end..], start + authority_end, head);
     if head.path.len == 0 {
-        // RFC 9110 §4.2.3: an empty path means `/`, and the scheme happens to hold one.
+        // RFC 9110 §4.2.3: an empty path means `/`. The span refers to a slash of `http://`.
         head.path = Span::new(start + scheme + 1, start + scheme + 2);
     }
     Ok(())
 }
 
-/// Whether `scheme` is one whose resources live here (RFC 9110 §4.2).
+/// Whether `scheme` is `http` or `https`, in any case (RFC 9110 §4.2).
 fn is_http(scheme: &[u8]) -> bool {
     scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https")
 }
@@ -253,7 +254,7 @@ fn is_http(scheme: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// Parses one whole head; shows method, path, query.
+    /// Parses one complete head. Returns method, path and query.
     fn line(text: &str) -> Result<(String, String, Option<String>), HttpError> {
         let mut bytes = format!("{text}\r\nHost: a\r\n\r\n").into_bytes();
         let mut head = RequestHead::default();
@@ -263,7 +264,7 @@ mod tests {
         Ok((show(head.method), show(head.path), head.query.map(show)))
     }
 
-    /// What [`parse_head`] says of `text` under these limits.
+    /// The result of [`parse_head`] for `text` with these limits.
     fn judge(text: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HttpError> {
         parse_head(&mut text.to_vec(), 0, limits, &mut RequestHead::default())
     }

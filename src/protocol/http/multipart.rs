@@ -6,8 +6,8 @@
 //!  --boundary--
 //! ```
 //!
-//! Where the parts begin and end, and their header lines, is found by `multer`. What the lines mean is read here: a
-//! parameter counts only where one may stand, so that a file called `; name=other` cannot give its part another name.
+//! `multer` finds the parts and their header lines. This file parses the values of the headers: a parameter is recognized
+//! only where the grammar allows one, so that a file called `; name=other` cannot give its part another name.
 
 use std::convert::Infallible;
 
@@ -21,17 +21,17 @@ use super::head::{is_token, trim};
 /// One part of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
-    /// The name of its field, as received: UTF-8 unless the sender says otherwise elsewhere in the form.
+    /// The name of the field, as received: UTF-8 unless a `_charset_` field of the form says otherwise (RFC 7578 §4.6).
     pub name: Vec<u8>,
-    /// The name of its file, as received: a path or anything else that the sender likes. May be empty.
+    /// The file name, as received. It may be empty, a path, or any other bytes.
     pub filename: Option<Vec<u8>>,
-    /// Its Content-Type, as received.
+    /// The Content-Type, as received.
     pub content_type: Option<Vec<u8>>,
-    /// Its content: any bytes.
+    /// The content.
     pub data: Bytes,
 }
 
-/// Why a body has no parts.
+/// Why a body could not be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MultipartError {
     /// RFC 2046 §5.1: another type than `multipart/…`.
@@ -40,13 +40,13 @@ pub(crate) enum MultipartError {
     /// RFC 2046 §5.1.1: one boundary parameter of 1 to 70 visible characters and blanks, of which no blank is the last.
     #[error("the boundary parameter is missing, repeated or invalid")]
     InvalidBoundary,
-    /// RFC 2046 §5.1.1: no first boundary, no final one, or header lines that are none.
+    /// RFC 2046 §5.1.1: no first boundary, no final one, or malformed header lines.
     #[error("the body is not divided by its boundary into parts with headers")]
     InvalidFraming,
-    /// More than [`MAX_HEADERS`] header lines in front of a part.
+    /// A part has more than [`MAX_HEADERS`] header lines.
     #[error("a part has too many headers")]
     TooManyHeaders,
-    /// More than [`MAX_PARTS`] parts.
+    /// The body has more than [`MAX_PARTS`] parts.
     #[error("the body has too many parts")]
     TooManyParts,
     /// RFC 7578 §4.2: each part has a Content-Disposition with a name; no parameter of it may be repeated.
@@ -54,10 +54,10 @@ pub(crate) enum MultipartError {
     InvalidDisposition,
 }
 
-/// Divides a body into its parts, in the order of the body. `content_type` is that of the request.
+/// Parses a body into its parts, in order. `content_type` is that of the request.
 ///
 /// # Errors
-/// The first rule that does not hold. Of a body that breaks off, or of which one part breaks a rule, nothing is of use.
+/// The first rule that the body violates. A truncated body, or one with an invalid part, returns no parts at all.
 pub(crate) fn parse(body: Bytes, content_type: &[u8]) -> Result<Vec<Part>, MultipartError> {
     let boundary = boundary_of(content_type)?;
     if !starts_with_delimiter(&body, &boundary) {
@@ -74,7 +74,7 @@ pub(crate) fn parse(body: Bytes, content_type: &[u8]) -> Result<Vec<Part>, Multi
     Ok(parts)
 }
 
-/// What a step of `multer` comes to: the whole body is there, so there is never anything to wait for.
+/// Runs an asynchronous step of `multer` to its end. It never has to wait, because the whole body is in memory.
 fn at_once<T>(step: impl Future<Output = multer::Result<T>>) -> Result<T, MultipartError> {
     match step.now_or_never() {
         Some(Ok(value)) => Ok(value),
@@ -82,7 +82,7 @@ fn at_once<T>(step: impl Future<Output = multer::Result<T>>) -> Result<T, Multip
     }
 }
 
-/// RFC 2046 §5.1.1: a delimiter stands at the beginning of a line. `multer` takes the first one wherever it stands.
+/// RFC 2046 §5.1.1: a delimiter must be at the start of a line. `multer` accepts the first one anywhere.
 fn starts_with_delimiter(body: &[u8], boundary: &str) -> bool {
     let delimiter = format!("--{boundary}");
     memchr::memmem::find(body, delimiter.as_bytes())
@@ -105,7 +105,7 @@ fn read_part(mut field: Field<'_>) -> Result<Part, MultipartError> {
     Ok(Part { name, filename, content_type, data })
 }
 
-/// What a Content-Disposition says (RFC 7578 §4.2). Its type is not looked at: there is only one use for a form.
+/// The parameters of a Content-Disposition (RFC 7578 §4.2). Its type is not checked.
 struct Disposition {
     name: Vec<u8>,
     filename: Option<Vec<u8>>,
@@ -130,8 +130,8 @@ impl Disposition {
                 return None;
             }
         }
-        // RFC 7578 §4.2 forbids `filename*`, yet it is sent. It only counts where the other one is missing, because two
-        // names are one too many to have checked.
+        // RFC 7578 §4.2 forbids `filename*`, but some clients send it. It is used only without `filename`: an intermediary
+        // may have checked only one of the two.
         let filename = filename.or_else(|| decode_extended(&extended?));
         Some(Self { name: name?, filename })
     }
@@ -154,22 +154,22 @@ fn boundary_of(content_type: &[u8]) -> Result<String, MultipartError> {
     boundary.filter(|boundary| is_boundary(boundary.as_bytes())).ok_or(MultipartError::InvalidBoundary)
 }
 
-/// RFC 2046 §5.1.1, but for the set of characters: any visible one may stand in a boundary, and the blank not last.
+/// RFC 2046 §5.1.1, except that a boundary may have any visible characters. It must not end with a space.
 fn is_boundary(boundary: &[u8]) -> bool {
     (1..=LONGEST_BOUNDARY).contains(&boundary.len())
         && boundary.iter().all(|byte| (b' '..=b'~').contains(byte))
         && !boundary.ends_with(b" ")
 }
 
-/// What stands in front of the first `;`, trimmed, and the parameters behind it.
+/// Returns the text before the first `;`, trimmed, and the parameters after it.
 fn split_parameters(value: &[u8]) -> (&[u8], Parameters<'_>) {
     let end = memchr::memchr(b';', value).unwrap_or(value.len());
     (trim(&value[..end]), Parameters { rest: &value[end..] })
 }
 
-/// `*( OWS ";" OWS [ name "=" ( token / quoted-string ) ] )` (RFC 9110 §5.6.6), with three liberties: blanks around `=`,
-/// any characters in an unquoted value, and backslashes that escape nothing, as in `filename="C:\dir\a.txt"`. Yields
-/// `None` for what is no parameter, and ends there.
+/// `*( OWS ";" OWS [ name "=" ( token / quoted-string ) ] )` (RFC 9110 §5.6.6), with three extensions: blanks around `=`,
+/// any characters in an unquoted value, and literal backslashes, as in `filename="C:\dir\a.txt"`. Yields `None` for text
+/// that is not a parameter, and ends there.
 struct Parameters<'a> {
     rest: &'a [u8],
 }
@@ -191,7 +191,7 @@ impl<'a> Iterator for Parameters<'a> {
     }
 }
 
-/// One parameter, and what is behind it: nothing, or a `;`.
+/// Parses one parameter. Returns name, value, and the rest, which is empty or starts with `;`.
 fn read_parameter(text: &[u8]) -> Option<(&[u8], Vec<u8>, &[u8])> {
     let equals = memchr::memchr(b'=', text)?;
     let (key, value) = (trim(&text[..equals]), trim(&text[equals + 1..]));
@@ -207,7 +207,7 @@ fn read_parameter(text: &[u8]) -> Option<(&[u8], Vec<u8>, &[u8])> {
     (is_token(key) && matches!(behind, [] | [b';', ..])).then_some((key, value, behind))
 }
 
-/// The rest of a quoted-string (RFC 9110 §5.6.4), and what is behind it.
+/// Parses a quoted-string after its opening quote (RFC 9110 §5.6.4). Returns its value and the rest.
 fn read_quoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let (mut value, mut rest) = (Vec::new(), text);
     loop {
@@ -222,7 +222,7 @@ fn read_quoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// RFC 8187 §3.2.1: `UTF-8'language'percent-encoded`. `None` for other character sets, and for what is no UTF-8.
+/// RFC 8187 §3.2.1: `UTF-8'language'percent-encoded`. `None` for other character sets and for invalid UTF-8.
 fn decode_extended(value: &[u8]) -> Option<Vec<u8>> {
     let mut pieces = value.splitn(3, |&byte| byte == b'\'');
     let (charset, _language, mut encoded) = (pieces.next()?, pieces.next()?, pieces.next()?);
@@ -246,12 +246,13 @@ fn decode_extended(value: &[u8]) -> Option<Vec<u8>> {
 }
 
 const MULTIPART: &[u8] = b"multipart/";
-/// Header lines of one part, as many as uWebSockets.js reads: two are usual, a third (Content-Transfer-Encoding) was once.
+/// Maximum number of header lines of one part, as in uWebSockets.js. Two are usual; old clients send a third
+/// (Content-Transfer-Encoding).
 const MAX_HEADERS: usize = 10;
-/// Parts of one body. A form has dozens; reading as many as a body of some megabytes has room for would take seconds, on
-/// Node's thread.
+/// Maximum number of parts of one body. A form has dozens. Parsing the parts that fit into some megabytes would block Node's
+/// thread for seconds.
 const MAX_PARTS: usize = 10_000;
-/// RFC 2046 §5.1.1.
+/// Maximum length of a boundary, in bytes (RFC 2046 §5.1.1).
 const LONGEST_BOUNDARY: usize = 70;
 
 #[cfg(test)]
