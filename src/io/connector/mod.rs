@@ -1,5 +1,5 @@
-//! The connects of one worker. Each is a task of the process's [`Runtime`], from the host name to the server's response; the
-//! socket then goes to the worker as a connection like any other.
+//! The outgoing connects of one worker. Each is a task of the process's [`Runtime`], which runs from resolving the host name
+//! to reading the server's response. The worker then takes the socket over and serves it like any other connection.
 //!
 //! ```text
 //!   Command::Connect ─► task: resolver ─► dial (addresses) ─► secure (TLS) ─► handshake (request, response) ─► Inbox
@@ -37,31 +37,31 @@ use crate::bridge::sync::Arc;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
 use crate::protocol::websocket::client_handshake::Grant;
 
-/// A connect that has ended.
+/// A connect that has succeeded or failed.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// Which one.
+    /// The connect.
     pub client: ClientId,
-    /// What came of it.
+    /// The connection, or why there is none.
     pub outcome: Result<Granted, ConnectFailure>,
 }
 
-/// An upgrade that was granted.
+/// A connection whose server has accepted the upgrade.
 #[derive(Debug)]
 pub(crate) struct Granted {
     /// The connection.
     pub transport: Transport,
-    /// What the server's response says.
+    /// What the server's response negotiates.
     pub grant: Grant,
-    /// What came behind it.
+    /// Bytes received after the response: the start of the server's frames.
     pub early: Vec<u8>,
     /// The options of the WebSocket.
     pub rules: Arc<Rules>,
-    /// Its books.
+    /// The counters that this connection updates.
     pub ledger: Arc<Ledger>,
 }
 
-/// The connects that are under way. Dropped, it ends them.
+/// The connects in progress. Dropping it aborts them.
 #[derive(Debug)]
 pub(crate) struct Connector {
     handles: HashMap<ClientId, AbortHandle>,
@@ -69,23 +69,23 @@ pub(crate) struct Connector {
     shared: Arc<Shared>,
 }
 
-/// What a worker shares with the tasks of its connects.
+/// The state that a worker shares with the tasks of its connects.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Connects that have ended, among them some that were given up before.
+    /// Connects that have ended and that the worker has not collected; some may have been cancelled.
     inbox: Mutex<Vec<Ended>>,
-    /// Whether there are any. Spares each pass the lock.
+    /// Whether `inbox` has any, so that a pass of the worker need not lock it.
     has_mail: AtomicBool,
     /// Wakes the worker.
     downlink: Arc<Downlink>,
-    /// Milliseconds, since the worker started, in which nobody watched.
+    /// Milliseconds since the worker started during which it did not poll its sockets. They do not count towards timeouts.
     missed: AtomicU64,
     /// Passes that the worker has started.
     passes: AtomicU64,
 }
 
 impl Connector {
-    /// No connects yet, of the worker that `downlink` leads to.
+    /// Creates the connector of the worker that `downlink` wakes.
     #[must_use]
     pub(crate) fn new(downlink: Arc<Downlink>) -> Self {
         let shared = Shared { downlink, ..Shared::default() };
@@ -112,21 +112,22 @@ impl Connector {
         }
     }
 
-    /// Whether none is under way.
+    /// Whether no connect is in progress.
     pub(crate) fn is_idle(&self) -> bool {
         self.handles.is_empty()
     }
 
-    /// The worker starts a pass, and nobody has watched for so long by now, in which no server was late.
+    /// The worker starts a pass. `missed` is the total time during which it did not poll its sockets, which extends the
+    /// deadlines of the connects that were in progress then.
     pub(crate) fn note_pass(&self, missed: Duration) {
         let missed = u64::try_from(missed.as_millis()).unwrap_or(u64::MAX);
         self.shared.missed.store(missed, Ordering::Relaxed);
-        // Release: whoever learns of this pass knows what it has found missing. Nobody else writes.
+        // Release: a task that sees this pass also sees its `missed`. No other thread writes either.
         let passes = self.shared.passes.load(Ordering::Relaxed);
         self.shared.passes.store(passes.wrapping_add(1), Ordering::Release);
     }
 
-    /// Gives one up. Its end is not told.
+    /// Aborts a connect. [`Self::take`] never returns it.
     pub(crate) fn cancel(&mut self, client: ClientId) {
         if let Some(handle) = self.handles.remove(&client) {
             handle.abort();
@@ -134,18 +135,18 @@ impl Connector {
         self.ended.retain(|ended| ended.client != client);
     }
 
-    /// Whether none is under way, nor has ended without having been taken.
+    /// Whether no connect is in progress, and none has ended without having been taken.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.handles.is_empty() && self.ended.is_empty()
     }
 
-    /// The next one that has ended.
+    /// Removes and returns the connect that ended first.
     pub(crate) fn take(&mut self) -> Option<Ended> {
         if self.shared.has_mail.load(Ordering::Acquire) {
             self.shared.has_mail.store(false, Ordering::Relaxed);
             let ended = std::mem::take(&mut *self.shared.inbox());
-            // The others were given up.
+            // The others were cancelled.
             self.ended.extend(ended.into_iter().filter(|it| self.handles.remove(&it.client).is_some()));
         }
         self.ended.pop_front()
@@ -160,12 +161,12 @@ impl Drop for Connector {
 
 impl Shared {
     fn inbox(&self) -> MutexGuard<'_, Vec<Ended>> {
-        // Whole after every statement: nobody panics in between.
+        // A poisoned lock is harmless: the list is consistent after every statement.
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Tells the worker at the end of a task what came of it, however it ends.
+/// Reports the outcome of a task to the worker when it is dropped, however the task ends.
 struct Report {
     client: ClientId,
     outcome: Option<Result<Granted, ConnectFailure>>,
@@ -180,7 +181,7 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        // Otherwise it was given up; or it has panicked, of which the runtime has told.
+        // Without an outcome the task was cancelled, or it panicked and the runtime has logged that.
         let bug = || Err(ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows"));
         let outcome = self.outcome.take().unwrap_or_else(bug);
         self.shared.inbox().push(Ended { client: self.client, outcome });
@@ -189,7 +190,7 @@ impl Drop for Report {
     }
 }
 
-/// One connect, from the host name to the server's response.
+/// Runs one connect, from resolving the host name to reading the server's response.
 async fn connect(order: ConnectOrder, worker: Arc<Shared>) -> Result<Granted, ConnectFailure> {
     let ConnectOrder { client: _, host, port, tls, handshake, timeout, rules, ledger } = order;
     let deadline = Deadline::after(timeout, worker);
@@ -208,30 +209,30 @@ async fn connect(order: ConnectOrder, worker: Arc<Shared>) -> Result<Granted, Co
     Ok(Granted { transport, grant, early, rules, ledger })
 }
 
-/// Until when a connect has to have come to its end.
+/// The moment at which a connect times out (`connectTimeout`).
 struct Deadline {
-    /// If everything since the connect started is watched; `None` for a connect that may take for ever.
+    /// The moment if the worker polls its sockets without a gap; `None` for a connect without a timeout.
     at: Option<Instant>,
-    /// What was not watched when the connect started, in milliseconds.
+    /// [`Shared::missed`] when the connect started, in milliseconds.
     missed_before: u64,
-    /// Knows what is not watched by now.
+    /// Has the current value of `missed`.
     worker: Arc<Shared>,
 }
 
 impl Deadline {
     fn after(timeout: Option<Duration>, worker: Arc<Shared>) -> Self {
-        // A sleep knows the moment without a look at the clock here.
+        // `sleep` computes the deadline; the clock is not read here.
         let at = timeout.map(|timeout| tokio::time::sleep(timeout).deadline());
         Self { at, missed_before: worker.missed.load(Ordering::Relaxed), worker }
     }
 
-    /// Time since the connect started that was not watched.
+    /// Time since the connect started during which the worker did not poll its sockets.
     fn missed(&self) -> Duration {
         let now = self.worker.missed.load(Ordering::Relaxed);
         Duration::from_millis(now.saturating_sub(self.missed_before))
     }
 
-    /// One step of a connect, in time.
+    /// Runs one step of a connect. Fails with [`ConnectCause::TimedOut`] if the deadline passes first.
     async fn within<T>(
         &self,
         step: &str,
@@ -244,8 +245,8 @@ impl Deadline {
             if let Ok(result) = timeout_at(at + missed, act.as_mut()).await {
                 return result;
             }
-            // What came in time may wait in the kernel, because nobody has looked since. Meanwhile the worker notices how
-            // long that was, if it has started a pass since: two, because one may have been under way.
+            // Bytes that arrived in time may still be in the kernel, because no thread has polled the socket since. The
+            // worker measures for how long when it starts a pass: two of them, because one may have been in progress.
             let passes = self.worker.passes.load(Ordering::Acquire);
             for _ in 0..MAX_LOOKS {
                 self.worker.downlink.wake();
@@ -266,17 +267,17 @@ impl Deadline {
     }
 }
 
-/// How long the runtime looks at the sockets before a connect has failed.
+/// How long the sockets are polled after the deadline, at a time, before the connect fails.
 const LAST_LOOK: Duration = Duration::from_millis(50);
-/// How often it does so at most, for a worker that makes no progress.
+/// How many times at most, if the worker makes no progress.
 const MAX_LOOKS: usize = 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What becomes of an act that takes `act` (`None`: for ever) within 100 ms, if it is found after 10 ms that `lapse` was
-    /// not watched.
+    /// The outcome of a step that takes `act` (`None`: for ever) with a timeout of 100 ms, if after 10 ms the worker reports
+    /// that it did not poll for `lapse`.
     fn outcome(act: Option<Duration>, lapse: Duration) -> Result<u8, ConnectCause> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {

@@ -1,5 +1,5 @@
-//! Where connects run: tokio's runtime, on a thread of its own that the process has only while it connects. All workers of
-//! all environments share it, because a connect is rare, short and nearly always waits for somebody else.
+//! The tokio runtime that runs connects, on a thread that exists only while there are connects. All workers of all
+//! environments share it, because connects are rare and short, and wait for the network most of the time.
 
 use std::future::Future;
 use std::io;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::AbortHandle;
 
-/// See the top of the file. The process has one, [`Runtime::shared`].
+/// The runtime of connects. The process has one, [`Runtime::shared`].
 #[derive(Debug, Default)]
 pub(super) struct Runtime {
     state: Mutex<State>,
@@ -20,26 +20,26 @@ pub(super) struct Runtime {
 struct State {
     /// `None` while there is no thread.
     handle: Option<Handle>,
-    /// Tasks that have not come to their end.
+    /// Number of tasks that have not ended.
     under_way: usize,
-    /// Whether a task was started since the thread last looked.
+    /// Whether a task was started since the thread last checked.
     is_used: bool,
 }
 
-/// Counts a task as under way until it is dropped.
+/// Counts a task in [`State::under_way`] until it is dropped.
 struct UnderWay(&'static Runtime);
 
 impl Runtime {
-    /// That of the process.
+    /// The runtime of the process.
     pub(super) fn shared() -> &'static Self {
         static SHARED: LazyLock<Runtime> = LazyLock::new(Runtime::default);
         &SHARED
     }
 
-    /// Starts a task, and a thread if there is none.
+    /// Starts a task, and the thread if it does not run.
     ///
     /// # Errors
-    /// The system has no more threads or descriptors to give.
+    /// The system refuses a thread or a descriptor.
     pub(super) fn spawn(
         &'static self,
         task: impl Future<Output = ()> + Send + 'static,
@@ -65,7 +65,7 @@ impl Runtime {
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            // What blocks is the certificates of the system, which are read once.
+            // The only blocking work is reading the system's certificates, once per process.
             .max_blocking_threads(MAX_BLOCKING_THREADS)
             .build()?;
         let handle = runtime.handle().clone();
@@ -75,13 +75,13 @@ impl Runtime {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
             });
-            // The system may be reading its certificates: nobody is to wait for that.
+            // A blocking read of the certificates may be in progress: do not wait for it.
             runtime.shutdown_background();
         })?;
         Ok(handle)
     }
 
-    /// Whether the thread has nothing to do, and had not when it last looked. If so, the next task will start another one.
+    /// Whether no task runs or was started since the last check. If so, the thread ends, and the next task starts another.
     fn rests(&self) -> bool {
         let mut state = self.lock();
         let was_used = std::mem::take(&mut state.is_used);
@@ -93,7 +93,7 @@ impl Runtime {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Whole after every statement: nobody panics in between.
+        // A poisoned lock is harmless: the state is consistent after every statement.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,9 +104,9 @@ impl Drop for UnderWay {
     }
 }
 
-/// How often the thread looks whether it is needed. It ends after it has found twice in a row that it is not.
+/// How often the thread checks whether it is needed. It ends after two checks in a row without a task.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Threads that wait for the system.
+/// Maximum number of threads for blocking work.
 const MAX_BLOCKING_THREADS: usize = 2;
 
 #[cfg(test)]
