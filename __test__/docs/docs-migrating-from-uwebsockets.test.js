@@ -364,7 +364,7 @@ prove('What is going on', async (before, after) => {
   }
 });
 
-prove('Ending in good order', async (before, after) => {
+prove('Graceful shutdown', async (before, after) => {
   for (const code of [before, after]) {
     const patience = { setTimeout: () => ({ unref() {} }), process: { exit() {} } };
     const { app, log, shutDown } = run(code, patience, ['shutDown']);
