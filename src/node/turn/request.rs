@@ -127,8 +127,8 @@ fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Opti
                     exchange.nth += 1;
                     continue;
                 }
-                Handshake::Refused { status, text } => {
-                    refuse_handshake(environment, handle, status, &text);
+                Handshake::Refused(refusal) => {
+                    refuse_handshake(environment, handle, &refusal);
                     return None;
                 }
                 Handshake::Valid if behavior.handlers.has(Handlers::UPGRADE) => step::UPGRADE,
@@ -148,18 +148,36 @@ fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Opti
     }
 }
 
-fn refuse_handshake(environment: &mut Environment, handle: Handle, status: &str, text: &str) {
+/// The response to a handshake that is not valid.
+struct Refusal {
+    status: &'static str,
+    /// Field lines that the status requires.
+    fields: &'static [u8],
+    text: String,
+}
+
+impl Refusal {
+    const fn bad_request(text: String) -> Self {
+        Self { status: "400 Bad Request", fields: b"", text }
+    }
+}
+
+impl From<HandshakeError> for Refusal {
+    fn from(error: HandshakeError) -> Self {
+        let status = if error.status() == 426 { "426 Upgrade Required" } else { "400 Bad Request" };
+        Self { status, fields: error.fields(), text: error.to_string() }
+    }
+}
+
+fn refuse_handshake(environment: &mut Environment, handle: Handle, refusal: &Refusal) {
+    let Refusal { status, fields, text } = refusal;
     tell_refused(environment, handle, text);
     if let Some(app) = environment.live.exchange(handle).map(|exchange| exchange.app)
         && let Some(stats) = environment.apps.stats(app)
     {
         stats.note_refused();
     }
-    let mut fields = b"Content-Type: text/plain\r\n".to_vec();
-    if status.starts_with("426") {
-        fields
-            .extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
-    }
+    let fields = [b"Content-Type: text/plain\r\n", *fields].concat();
     let answer = Answer { status, fields: &fields, body: text.as_bytes(), close: true };
     environment.live.answer(handle, answer, &mut environment.workers);
 }
@@ -169,10 +187,11 @@ fn refuse_handshake(environment: &mut Environment, handle: Handle, status: &str,
 fn refuse_takeover(environment: &mut Environment, handle: Handle, lacks_key: bool) {
     let Some(exchange) = environment.live.exchange(handle) else { return };
     match is_handshake(exchange) {
-        Err(error) if lacks_key => {
-            refuse_handshake(environment, handle, status_of(error), &error.to_string())
+        Err(error) if lacks_key => refuse_handshake(environment, handle, &error.into()),
+        Ok(()) | Err(_) => {
+            let refusal = Refusal { status: "404 Not Found", fields: b"", text: NO_ROUTE.to_owned() };
+            refuse_handshake(environment, handle, &refusal);
         }
-        Ok(()) | Err(_) => refuse_handshake(environment, handle, "404 Not Found", NO_ROUTE),
     }
 }
 
@@ -209,7 +228,7 @@ fn upgrade_without_handler<'c>(
         }
         Err(misuse) => {
             // Here the arguments come from the peer.
-            refuse_handshake(environment, handle, "400 Bad Request", &misuse.message);
+            refuse_handshake(environment, handle, &Refusal::bad_request(misuse.message.to_string()));
             None
         }
     }
@@ -274,7 +293,7 @@ enum Handshake {
     /// No request for a WebSocket: the route does not apply, and the next one that matches is tried.
     Absent,
     /// It breaks a rule of RFC 6455 §4.2.1.
-    Refused { status: &'static str, text: String },
+    Refused(Refusal),
     /// A valid opening handshake.
     Valid,
 }
@@ -290,9 +309,9 @@ fn is_upgrade(exchange: &Exchange, behavior: &Behavior) -> Handshake {
     match is_handshake(exchange) {
         Ok(()) => match behavior.compression.map_or(Ok(None), negotiate) {
             Ok(_) => Handshake::Valid,
-            Err(malformed) => Handshake::Refused { status: "400 Bad Request", text: malformed.to_string() },
+            Err(malformed) => Handshake::Refused(Refusal::bad_request(malformed.to_string())),
         },
-        Err(error) => Handshake::Refused { status: status_of(error), text: error.to_string() },
+        Err(error) => Handshake::Refused(error.into()),
     }
 }
 
@@ -303,10 +322,6 @@ fn is_handshake(exchange: &Exchange) -> Result<(), HandshakeError> {
     let (upgrade, connection) = (joined(b"upgrade"), joined(b"connection"));
     check_upgrade(version.as_deref(), upgrade.as_deref(), connection.as_deref(), key.as_deref())
         .and_then(|()| check_request(exchange.version, exchange.body_length))
-}
-
-const fn status_of(error: HandshakeError) -> &'static str {
-    if error.status() == 426 { "426 Upgrade Required" } else { "400 Bad Request" }
 }
 
 /// Why a request that was handed over is not found.
