@@ -57,6 +57,10 @@ impl Readiness {
     /// As long as nothing is known the kernel is asked, and asked again until it has nothing more.
     pub(crate) const UNKNOWN: Self = Self(Self::READABLE | Self::WRITABLE | Self::READ_CLOSED);
 
+    /// Of a socket that the kernel was not asked about yet: it takes something, or the first write says otherwise. So what
+    /// is sent before the first news arrive, in `open` of a client or of a connection that was taken over, goes out at once.
+    pub(crate) const NEW: Self = Self(Self::WRITABLE);
+
     fn of(event: &mio::event::Event) -> Self {
         let mut bits = 0;
         // An error is had by reading or writing.

@@ -80,7 +80,7 @@ impl Wire {
     }
 
     fn new(stream: Stream, peer: Option<SocketAddr>) -> Self {
-        let mut wire = Self { stream, peer, readiness: Readiness::default(), is_shared: false };
+        let mut wire = Self { stream, peer, readiness: Readiness::NEW, is_shared: false };
         if wire.is_tcp() {
             let socket = wire.stream.socket();
             // Fails only if the peer is gone already, which the first read will tell.
@@ -377,6 +377,15 @@ pub(crate) fn cause_of(error: &io::Error) -> CloseCause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_socket_is_written_to_before_there_are_news_of_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let mut wire = Wire::from_tcp(TcpStream::from_std(stream), None);
+        assert_eq!(wire.try_write(&[IoSlice::new(b"frame")]).unwrap(), 5);
+    }
 
     #[test]
     #[cfg(target_os = "linux")]
