@@ -90,7 +90,7 @@ describe.each([1, 3])('with %i I/O threads', (threads) => {
     });
     const port = listen(app);
     for (let count = 0; count < 8; count++) (await RawWebSocket.open(port)).pause();
-    expect(await closed.take()).toEqual({ code: 1006, reason: REASON, info: INFO });
+    expect(await closed.take()).toEqual({ code: 1006, reason: REASON, info: { ...INFO, reason: REASON } });
     await untilWithin(app);
   });
 });

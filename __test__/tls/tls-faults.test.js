@@ -19,7 +19,7 @@ const { listen } = require('../helpers/server.js');
 const { connectClient, connectPlain, connectRelayed, connectTls, createSSLApp } = require('../helpers/tls.js');
 
 const aborted = (reason, cause, initiator) => ({ reason, info: { cause, initiator, wasClean: false } });
-const closed = (...args) => ({ code: 1006, ...aborted(...args) });
+const closed = (reason, cause, initiator) => ({ code: 1006, reason, info: { cause, initiator, wasClean: false, reason } });
 
 const CUT_OFF = ['Received TCP FIN before TLS close_notify: the stream was cut off', 'ERR_TLS_TRUNCATED', 'transport'];
 const INVALID = ['Received invalid TLS record', 'ERR_TLS_INVALID', 'peer'];

@@ -55,7 +55,7 @@ async function talk(ws) {
   return { count, code, reason: reason.toString() };
 }
 
-const closed = [1006, REASON, { cause: CAUSE, initiator: 'local', wasClean: false }];
+const closed = [1006, REASON, { cause: CAUSE, initiator: 'local', wasClean: false, reason: REASON }];
 
 describe('a server', () => {
   test('closes a WebSocket while that can still be said', async () => {
