@@ -58,17 +58,17 @@ pub(crate) struct HttpExchange {
     is_winding_down: bool,
 }
 
-/// How a piece of a body goes on, see [`HttpExchange::frame_body`].
+/// The framing of a piece of a body, see [`HttpExchange::frame_body`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
-    /// Bytes of the piece to write.
+pub(crate) struct FramedPiece {
+    /// How many bytes of the piece to write.
     pub length: usize,
-    /// What to write behind them.
+    /// The bytes to write after them.
     pub after: &'static [u8],
 }
 
-impl Piece {
-    /// Nothing is to be written.
+impl FramedPiece {
+    /// Writes nothing.
     pub(crate) const NOTHING: Self = Self { length: 0, after: b"" };
 }
 
@@ -184,7 +184,7 @@ impl HttpExchange {
         }
     }
 
-    /// Writes the head of a response whose body follows by [`Self::write_body`] and [`Self::finish_response`].
+    /// Writes the head of a response whose body follows by [`Self::frame_body`] and [`Self::finish_response`].
     pub(crate) fn start_response(
         &mut self,
         head: &ResponseHead<'_>,
@@ -198,8 +198,8 @@ impl HttpExchange {
         self.writing = Writing::Started { body, close };
     }
 
-    /// Writes a piece of the body: as it is, or as one chunk. Bytes beyond the announced length are dropped, as are
-    /// those that the response must not have (HEAD, 204, 304). An empty piece does nothing.
+    /// Frames and writes a piece of the body in one step, for tests. Production calls [`Self::frame_body`] and writes the
+    /// data itself, without a copy.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn write_body(&mut self, data: &[u8], out: &mut Vec<u8>) {
         let piece = self.frame_body(data.len(), out);
@@ -207,23 +207,25 @@ impl HttpExchange {
         out.extend_from_slice(piece.after);
     }
 
-    /// The same for a caller that writes the data itself: writes what precedes a piece of `length` bytes. Its first bytes
-    /// are to follow, as many as the result says, and then what it says.
-    pub(crate) fn frame_body(&mut self, length: usize, out: &mut Vec<u8>) -> Piece {
-        let Writing::Started { body, .. } = &mut self.writing else { return Piece::NOTHING };
+    /// Frames a piece of the body of `length` bytes: as it is, or as one chunk. Appends the bytes that precede the data to
+    /// `out`. The caller then writes as many bytes of the data as the result says, and the bytes that follow them. Bytes
+    /// beyond the announced length are dropped, as is a body that the response must not have (HEAD, 204, 304). An empty
+    /// piece writes nothing.
+    pub(crate) fn frame_body(&mut self, length: usize, out: &mut Vec<u8>) -> FramedPiece {
+        let Writing::Started { body, .. } = &mut self.writing else { return FramedPiece::NOTHING };
         match body {
-            _ if length == 0 => Piece::NOTHING,
-            BodyEncoding::Dropped => Piece::NOTHING,
+            _ if length == 0 => FramedPiece::NOTHING,
+            BodyEncoding::Dropped => FramedPiece::NOTHING,
             BodyEncoding::Length(remaining) => {
                 let length = usize::try_from(*remaining).map_or(length, |remaining| remaining.min(length));
                 *remaining -= length as u64;
-                Piece { length, after: b"" }
+                FramedPiece { length, after: b"" }
             }
             BodyEncoding::Chunked => {
                 begin_chunk(length, out);
-                Piece { length, after: AFTER_CHUNK }
+                FramedPiece { length, after: AFTER_CHUNK }
             }
-            BodyEncoding::UntilClose => Piece { length, after: b"" },
+            BodyEncoding::UntilClose => FramedPiece { length, after: b"" },
         }
     }
 

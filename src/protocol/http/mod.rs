@@ -3,7 +3,7 @@
 //! not read any further: requests are smuggled where two parsers disagree.
 //!
 //! ```text
-//!  bytes in ──► exchange ──► head ──► HttpSink::request      respond, start_response, write_body ──► bytes out
+//!  bytes in ──► exchange ──► head ──► HttpSink::request      respond, start_response, frame_body ──► bytes out
 //!                  │                                                      │
 //!                  └───────► body ──► HttpSink::body                   encode
 //! ```

@@ -13,7 +13,7 @@ use crate::io::connection::shell::Shell;
 use crate::io::connection::websocket::WebSocket;
 use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
-use crate::protocol::http::exchange::{HttpExchange, Piece};
+use crate::protocol::http::exchange::{FramedPiece, HttpExchange};
 use crate::protocol::http::limits::Moment;
 use crate::protocol::http::response_framing::Framing;
 use crate::protocol::http::response_head::ResponseHead;
@@ -79,7 +79,7 @@ impl<'a> Response<'a> {
 
     /// `Command::WriteBody`.
     pub(crate) fn write_body(&mut self, data: &[u8], context: &mut Context) {
-        let mut piece = Piece::NOTHING;
+        let mut piece = FramedPiece::NOTHING;
         self.with_exchange(context, |exchange, _, out| piece = exchange.frame_body(data.len(), out));
         self.shell.append_output(&data[..piece.length], context);
         self.shell.append_output(piece.after, context);
