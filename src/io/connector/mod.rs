@@ -15,6 +15,7 @@ mod system_error;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -100,16 +101,19 @@ impl Connector {
         let task = async move { report.conclude(connect(order, shared).await) };
         match Runtime::shared().spawn(task) {
             Ok(handle) => drop(self.handles.insert(client, handle)),
-            Err(error) => {
-                let cause = match is_exhaustion(&error) {
-                    true => ConnectCause::OutOfDescriptors,
-                    false => ConnectCause::Failed,
-                };
-                let failure = ConnectFailure::new(cause, error.to_string());
-                let outcome = Err(ConnectFailure { system: system_code(&error), ..failure });
-                self.ended.push_back(Ended { client, outcome });
-            }
+            Err(error) => self.note_refused(client, &error),
         }
+    }
+
+    /// The system has no thread or no descriptor for a connect.
+    fn note_refused(&mut self, client: ClientId, error: &io::Error) {
+        let cause = match is_exhaustion(error) {
+            true => ConnectCause::OutOfDescriptors,
+            false => ConnectCause::Failed,
+        };
+        let failure = ConnectFailure::new(cause, error.to_string());
+        let outcome = Err(ConnectFailure { system: system_code(error), ..failure });
+        self.ended.push_back(Ended { client, outcome });
     }
 
     /// Whether no connect is in progress.
@@ -138,7 +142,13 @@ impl Connector {
     /// Whether no connect is in progress, and none has ended without having been taken.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
-        self.handles.is_empty() && self.ended.is_empty()
+        self.is_idle() && !self.has_ended()
+    }
+
+    /// Whether a connect has ended without having been taken. One that could not even start wakes nobody.
+    #[must_use]
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
     }
 
     /// Removes and returns the connect that ended first.
@@ -300,6 +310,17 @@ mod tests {
             };
             deadline.within("waiting", act).await.map_err(|failure| failure.cause)
         })
+    }
+
+    #[test]
+    fn a_connect_that_cannot_start_has_ended_although_nobody_wakes_the_worker() {
+        let mut connector = Connector::new(Arc::default());
+        let client = ClientId { slot: 3, generation: 1 };
+        assert!(!connector.has_ended());
+        connector.note_refused(client, &io::ErrorKind::OutOfMemory.into());
+        assert!(connector.is_idle() && connector.has_ended() && !connector.is_empty());
+        assert_eq!(connector.take().map(|ended| ended.client), Some(client));
+        assert!(!connector.has_ended() && connector.is_empty());
     }
 
     #[test]

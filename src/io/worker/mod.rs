@@ -188,7 +188,9 @@ impl Worker {
         // Starved connections are served at the start of a pass; if Node's thread caught up during this one, nobody wakes
         // the worker for them.
         let is_fed = self.context.choked || self.context.starved.is_empty();
-        let more = !is_fed || !self.context.again.is_empty() || self.stopped;
+        // A connect that could not start wakes nobody, and its command may have come while sockets were served.
+        let has_failed = self.connector.has_ended();
+        let more = !is_fed || has_failed || !self.context.again.is_empty() || self.stopped;
         let next = if more { Some(self.context.now) } else { self.next_pass() };
         let lapse = self.clock.end_pass(next);
         self.note_missed(lapse);
