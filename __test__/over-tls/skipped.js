@@ -53,6 +53,7 @@ const tests = [
     'WebSockets that connect has opened are not those of an app',
     'the methods tried here are all that there are',
     'methods taken from a response refuse any other object',
+    'is for the app, and made by nobody else',
     'its constructor is called uWS.WebSocket, and nobody else makes one',
     'the calls below are all of its methods',
     'a property __proto__, as JSON may have it, leaves the prototype alone; accessors are not called either',
@@ -95,6 +96,7 @@ const tests = [
     title: 'a subscriber that throws is reported as uncaught, and handlers and other subscribers go on',
     reason: 'the program is client and server at once, and trusts no certificate',
   },
+  { title: 'holds those that are open, each once, and nothing of other apps or of clients', reason: 'one of its clients connects to ws://' },
   { title: 'sends a file of a gigabyte to slow and fast readers in little memory', reason: 'takes longer than a test may' },
   ...[
     'several loads in one process jest.isolateModules: each serves its own apps, and refuses objects of the other',
