@@ -16,15 +16,15 @@ const NOTICE = `'use strict';
 
 const FILES = {
   'builds.js': `${NOTICE}
-/** The builds of a release, and what they run on. A build of Linux needs one of its C libraries. */
+/** The builds of a release, and the platform of each; on Linux also its C library. */
 module.exports = [
 ${builds.map((build) => `  ${literal(build)},`).join('\n')}
 ];
 `,
   'embedded.js': `${NOTICE}
-// For those who follow \`require\` without running it, file tracers and bundlers: one for each file that may be meant. They
-// stand in a \`try\`, which says to bundlers that they may be missing. The empty text keeps Rollup away, which follows
-// nothing but literals, and fails for files that it cannot read. Plain Node.js does not come here.
+// For tools that follow \`require\` without running it, file tracers and bundlers: one call for each file that may be
+// meant. The \`try\` marks the files as optional for bundlers. The empty text hides them from Rollup, which follows
+// literals only and fails for files that it cannot read. Plain Node.js does not load this file.
 
 /** The addon of a checkout. */
 function local(name) {

@@ -12,9 +12,9 @@ const { takeOver } = require('../http/takeover.js');
 const { WebSocketList } = require('../websocket/websocket.js');
 const attachments = require('./attach.js');
 const { FILE_OPTIONS, FileRoute } = require('../static/file-route.js');
-const { beginShutdown, close } = require('./closing.js');
+const { close, startShutdown } = require('./closing.js');
 const { AppHandlers } = require('./handlers.js');
-const { beginListening, isOptions, readListenArguments } = require('./listening.js');
+const { isOptions, readListenArguments, startListening } = require('./listening.js');
 const { addCachedRoute, addRoute, setTarget } = require('./routes.js');
 const { statsOf } = require('./stats.js');
 const { addServerName, answerMissingNames, removeServerName, secure, setCertificate } = require('./tls.js');
@@ -153,7 +153,7 @@ class TemplatedApp {
 
   getDescriptor() {
     const descriptor = native.appDescriptor(appNumber(this));
-    this.#handlers.begin();
+    this.#handlers.register();
     return descriptor;
   }
 
@@ -169,14 +169,14 @@ class TemplatedApp {
 
   adoptSocket(fd, ip) {
     native.appAdopt(appNumber(this), fd, readable(ip));
-    this.#handlers.begin();
+    this.#handlers.register();
     return this;
   }
 
   handleUpgrade(request, socket, head, options) {
     const app = appNumber(this);
     if (arguments.length < 3) throw missingArguments(3);
-    return takeOver(app, () => this.#handlers.begin(), request, socket, head, options);
+    return takeOver(app, () => this.#handlers.register(), request, socket, head, options);
   }
 
   get webSockets() {
@@ -248,7 +248,7 @@ class TemplatedApp {
   }
 
   async shutdown(options) {
-    const forced = beginShutdown(appNumber(this), options);
+    const forced = startShutdown(appNumber(this), options);
     this.#handlers.detach();
     return { forced: await forced };
   }
@@ -293,7 +293,7 @@ function listenAt(app, number, args, callback) {
   return listen(app, callback, () => native.appListen(number, host, port, options));
 }
 
-/** Returns a promise of the token with which `act` calls back; it rejects if listening fails. */
+/** Returns a promise of the token that `act` passes to its callback; it rejects if listening fails. */
 function promiseOf(act) {
   return new Promise((resolve, reject) => {
     act((token, error) => (token === false ? reject(error) : resolve(token)));
@@ -301,7 +301,7 @@ function promiseOf(act) {
 }
 
 function listen(app, callback, attempt) {
-  beginListening(handlersOf(app), callback, attempt);
+  startListening(handlersOf(app), callback, attempt);
   return app;
 }
 
@@ -313,7 +313,9 @@ function SSLApp(options) {
   return new SSLTemplatedApp(KEY, options);
 }
 
-/** Gives an app the upgrades of a server of Node's that its routes take. Returns a function that ends this. */
+/**
+ * Hands the upgrades of a server of Node's that match a route of the app to the app. Returns a function that ends this.
+ */
 function attach(server, app) {
   appNumber(app);
   const detach = attachments.attach(server, app);

@@ -1,15 +1,16 @@
 'use strict';
 
-// `attach`: an HTTP server of Node's gives an app the upgrades that one of its `ws` routes takes, and no others.
+// `attach`: an HTTP server of Node's hands the upgrades that match a `ws` route of an app to the app, and no others.
 
 const { typeError } = require('../runtime/errors.js');
 
-/** What is attached to a server. */
+/** The `Attachment` of each server. */
 const attachments = new WeakMap();
 
 /**
- * The apps of one server. Its listeners of 'upgrade' must not see what an app has taken: many answer what they do not know. No
- * listener can keep an event from the others, so the server's `emit` is replaced while an app is attached.
+ * The apps of one server. Its other 'upgrade' listeners must not see a request that an app has taken, because many
+ * answer requests that they do not know. No listener can stop an event, so the server's `emit` is replaced while an app
+ * is attached.
  */
 class Attachment {
   #server;
@@ -34,27 +35,30 @@ class Attachment {
     this.#apps.push(app);
   }
 
-  /** One of its entries. The last one takes everything back. */
+  /** Removes one entry of an app. Without entries the server gets its own `emit` back. */
   remove(app) {
     const index = this.#apps.indexOf(app);
     if (index >= 0) this.#apps.splice(index, 1);
     if (this.#apps.length > 0) return;
     attachments.delete(this.#server);
     this.#server.off('upgrade', this.refuse);
-    // Somebody else may have replaced it since, and calls this one.
+    // Other code may have replaced `emit` since, with a function that calls this one.
     if (this.#server.emit !== this.emit) return;
     if (this.#hadOwn) this.#server.emit = this.#emit;
     else delete this.#server.emit;
   }
 
-  /** Stands for the server's `emit`, whose arguments it has. */
+  /** Replaces the server's `emit`. */
   emit = (...args) => {
     const [event, request, socket, head] = args;
     const isTaken = event === 'upgrade' && this.#apps.some((app) => app.handleUpgrade(request, socket, head, { passOn: true }));
     return isTaken || Reflect.apply(this.#emit, this.#server, args);
   };
 
-  /** What no route takes is for the other listeners; without any it is refused. Node asks for upgrades only if somebody listens. */
+  /**
+   * The 'upgrade' listener: refuses a request that no route takes, unless the server has other listeners. Without any
+   * listener Node would not emit the event.
+   */
   refuse = (request, socket, head) => {
     if (this.#server.listenerCount('upgrade') === 1) this.#apps[0].handleUpgrade(request, socket, head);
   };

@@ -3,7 +3,7 @@
 // Closes an app: at once (`close`), or gracefully (`shutdown`).
 
 const { abi, native, readable, registers, shutdowns } = require('../runtime/border.js');
-const { tell } = require('../runtime/call.js');
+const { deliverPending } = require('../runtime/call.js');
 const { typeError } = require('../runtime/errors.js');
 const { checkNames } = require('../runtime/options.js');
 
@@ -12,7 +12,7 @@ const { MARK } = abi.register;
 function close(app) {
   const mark = native.appClose(app);
   try {
-    tell(mark);
+    deliverPending(mark);
   } catch {
     // No stack is left: the dispatcher runs the handlers.
   }
@@ -22,14 +22,14 @@ function close(app) {
 let latestShutdown = 0;
 
 /** Returns a promise of the number of connections that had to be dropped. */
-function beginShutdown(app, options) {
+function startShutdown(app, options) {
   if (options !== undefined && options !== null && typeof options !== 'object') {
     throw typeError('ERR_INVALID_ARG_TYPE', 'options must be an object');
   }
   const { timeout, code, reason } = options ?? {};
   let conclude;
   const forced = new Promise((resolve) => { conclude = resolve; });
-  // Without stack it is rejected before anything has happened.
+  // Too little stack was left: the promise is rejected, and nothing has happened.
   if (conclude === undefined) return forced;
   const number = ++latestShutdown;
   shutdowns.set(number, conclude);
@@ -41,7 +41,7 @@ function beginShutdown(app, options) {
   }
   const mark = registers[MARK];
   try {
-    tell(mark);
+    deliverPending(mark);
   } catch {
     // No stack is left: the dispatcher runs the handlers.
   }
@@ -55,4 +55,4 @@ function concludeShutdown(number, forced) {
   resolve(forced);
 }
 
-module.exports = { beginShutdown, close, concludeShutdown };
+module.exports = { startShutdown, close, concludeShutdown };

@@ -41,21 +41,21 @@ class AppHandlers {
   }
 
   /** Registers the app: it may serve connections from now on. */
-  begin() {
+  register() {
     if (this.#isInUse()) return;
     apps.set(this.#app, this);
     for (const [number, target] of this.#targets) targets[number] = target;
   }
 
   /** Unregisters the app: it has no connection and no listening socket. */
-  end() {
+  unregister() {
     apps.delete(this.#app);
     for (const number of this.#targets.keys()) targets[number] = undefined;
     if (this.#isOrphan) native.appForget(this.#app);
   }
 
-  /** The object of the app was garbage-collected, while the app may still serve connections. */
-  leave() {
+  /** Called when the object of the app was garbage-collected while the app may still serve connections. */
+  markOrphaned() {
     this.#isOrphan = true;
   }
 
@@ -72,13 +72,13 @@ class AppHandlers {
 
 /** Notified when the object of an app has been garbage-collected. */
 const collections = new FinalizationRegistry((app) => {
-  if (apps.has(app)) apps.get(app).leave();
+  if (apps.has(app)) apps.get(app).markOrphaned();
   else native.appForget(app);
 });
 
-/** The last connection of the app in the registers has ended. */
+/** Called when the last connection of an app has ended. */
 function handleEnded(app) {
-  apps.get(app)?.end();
+  apps.get(app)?.unregister();
 }
 
 module.exports = { AppHandlers, handleEnded };

@@ -42,7 +42,7 @@ function readListenArguments(args) {
  * Calls `callback` with a token, or with `false` and the error of the system; throws for misuse. `attempt` starts listening
  * and returns the handle of the socket.
  */
-function beginListening(handlers, callback, attempt) {
+function startListening(handlers, callback, attempt) {
   let handle;
   try {
     handle = attempt();
@@ -51,7 +51,7 @@ function beginListening(handlers, callback, attempt) {
     callback(false, Object.assign(error, { syscall: 'listen' }));
     return;
   }
-  handlers.begin();
+  handlers.register();
   callback(new ListenSocket(KEY, handle));
 }
 
@@ -65,4 +65,4 @@ function us_socket_local_port(token) {
   return native.listenerPort(listenerHandle(token));
 }
 
-module.exports = { beginListening, isOptions, readListenArguments, us_listen_socket_close, us_socket_local_port };
+module.exports = { startListening, isOptions, readListenArguments, us_listen_socket_close, us_socket_local_port };

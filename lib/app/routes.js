@@ -43,7 +43,10 @@ function readExpiry(options) {
   throw typeError('ERR_INVALID_ARG_TYPE', 'Cache options must be an object');
 }
 
-/** The number of the route that this one replaces is in the registers: its own, if its pattern matches nothing. */
+/**
+ * Sets the handler of a new route. The register `REPLACED` has the number of the route that it replaces, or its own
+ * number if its pattern matches no request.
+ */
 function setTarget(handlers, number, target, pattern) {
   const replaced = registers[REPLACED];
   if (replaced !== number) handlers.set(number, target, replaced);

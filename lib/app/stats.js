@@ -9,7 +9,7 @@ function statsOf(app) {
   const [entries, workers] = native.appStats(app).map(pairsOf);
   const stats = {};
   for (const [place, value] of entries) {
-    // A table has names and counts.
+    // An array holds names and counts in turn.
     set(stats, place.split('.'), Array.isArray(value) ? Object.fromEntries(pairsOf(value)) : value);
   }
   stats.workers = workers.map(([name, cpu]) => ({ name, cpu }));

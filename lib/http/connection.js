@@ -5,7 +5,7 @@
 
 const { addAddresses } = require('../runtime/addresses.js');
 const { abi, apps, connections, KEY, native, registers } = require('../runtime/border.js');
-const { call, tell, tellers } = require('../runtime/call.js');
+const { call, deliverers, deliverPending } = require('../runtime/call.js');
 const { illegalConstructor, invalidThis } = require('../runtime/errors.js');
 
 const { CLOSED } = abi.step;
@@ -52,7 +52,7 @@ class HttpConnection {
     addressOf(this, false, 'port');
     const mark = native.connectionClose(this.#handle);
     try {
-      tell(mark);
+      deliverPending(mark);
     } catch {
       // No stack is left: the dispatcher runs the handlers.
     }
@@ -87,6 +87,6 @@ function report(connection, count) {
   for (const filter of filtersOf(connection)) call(filter, connection, count);
 }
 
-tellers[CLOSED] = handleClosed;
+deliverers[CLOSED] = handleClosed;
 
 module.exports = { HttpConnection, handleOpened, handleClosed };

@@ -1,8 +1,8 @@
 'use strict';
 
-// `DeclarativeResponse`: a response that is written down once and then given to every request without calling
-// JavaScript. Made of bytes whose layout stands in src/node/state/routes/declarative.rs, which checks them when a route is
-// made.
+// `DeclarativeResponse`: builds a response once, which the addon then sends for every request without calling
+// JavaScript. It is encoded as instructions; src/node/state/routes/declarative.rs defines their layout and checks them
+// when a route is added.
 
 /** The stages of writing a response. */
 const HEAD = 'head';
@@ -10,7 +10,7 @@ const BODY = 'body';
 const NOTHING = 'nothing';
 
 /**
- * The class. `native` is the addon, `abi` its numbers, `readable` makes what Node-API does not read into what it does,
+ * Returns the class. `native` is the addon, `abi` its numbers, `readable` converts data that Node-API cannot read, and
  * `invalidThis` makes an error.
  */
 module.exports = ({ abi, native, readable, invalidThis }) => {
@@ -22,7 +22,7 @@ module.exports = ({ abi, native, readable, invalidThis }) => {
     return new Uint8Array(native.copy(readable(value)));
   }
 
-  /** Bytes behind their length, which takes one byte. */
+  /** A length of one byte, and then the bytes. */
   function short(bytes) {
     if (bytes.length > 0xff) throw tooLong(0xff);
     return [Uint8Array.of(bytes.length), bytes];
@@ -31,14 +31,14 @@ module.exports = ({ abi, native, readable, invalidThis }) => {
   return class DeclarativeResponse {
     /** The instructions so far. */
     #parts = [Uint8Array.from(BEGINNING)];
-    #left = HEAD;
+    #stage = HEAD;
 
     /** Returns the response on which a method is called; throws if it may not be written any more. */
     static #open(response) {
-      if (typeof response !== 'object' || response === null || !(#left in response)) {
+      if (typeof response !== 'object' || response === null || !(#stage in response)) {
         throw invalidThis('DeclarativeResponse');
       }
-      if (response.#left === NOTHING) throw invalidState('a declarative response must not be used after end');
+      if (response.#stage === NOTHING) throw invalidState('a declarative response must not be used after end');
       return response;
     }
 
@@ -52,7 +52,7 @@ module.exports = ({ abi, native, readable, invalidThis }) => {
 
     #appendToBody(instruction, ...operands) {
       this.#append(instruction, ...operands);
-      this.#left = BODY;
+      this.#stage = BODY;
     }
 
     #appendLiteral(value) {
@@ -76,7 +76,7 @@ module.exports = ({ abi, native, readable, invalidThis }) => {
       const content = bytesOf(typeof value === 'number' ? String(value) : value);
       const operands = [...short(name), ...short(content)];
       native.checkHeader(name, content);
-      if (response.#left !== HEAD) throw invalidState('headers must be written before the first piece of the body');
+      if (response.#stage !== HEAD) throw invalidState('headers must be written before the first piece of the body');
       response.#append(HEADER, ...operands);
       return this;
     }
@@ -110,7 +110,7 @@ module.exports = ({ abi, native, readable, invalidThis }) => {
       const response = DeclarativeResponse.#open(this);
       response.#appendLiteral(value);
       response.#append(END);
-      response.#left = NOTHING;
+      response.#stage = NOTHING;
       const bytes = new Uint8Array(response.#parts.reduce((length, part) => length + part.length, 0));
       let offset = 0;
       for (const part of response.#parts) {
@@ -127,7 +127,7 @@ function invalidState(message) {
   return Object.assign(new Error(message), { code: 'ERR_INVALID_STATE' });
 }
 
-/** The text is that of uWebSockets.js. */
-function tooLong(most) {
-  return Object.assign(new RangeError(`Data length exceeds ${most}`), { code: 'ERR_OUT_OF_RANGE' });
+/** The message is that of uWebSockets.js. */
+function tooLong(max) {
+  return Object.assign(new RangeError(`Data length exceeds ${max}`), { code: 'ERR_OUT_OF_RANGE' });
 }

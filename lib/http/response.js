@@ -7,8 +7,8 @@ const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
 
 const { addAddresses } = require('../runtime/addresses.js');
 const { abi, causes, infoOf, KEY, native, readable, registers, responses, sockets } = require('../runtime/border.js');
-const { call, gather, tell, tellers } = require('../runtime/call.js');
-const { tellAborted } = require('../runtime/channels.js');
+const { call, deliverers, deliverPending, runCorked } = require('../runtime/call.js');
+const { publishAborted } = require('../runtime/channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('../runtime/errors.js');
 const { checkNames } = require('../runtime/options.js');
 const { adoptUserData } = require('../websocket/user-data.js');
@@ -83,7 +83,7 @@ class HttpResponse {
       response.#dataHandler = undefined;
       response.#dataAbortHandler = undefined;
       response.#writableAbortHandler = undefined;
-      tellAborted(response, reason, info);
+      publishAborted(response, reason, info);
       call(handler, reason, info);
       if (dataHandler !== undefined) call(dataHandler, null, new ArrayBuffer(0), UNKNOWN_LENGTH, reason, info);
       call(writableHandler, null, offset);
@@ -153,7 +153,7 @@ class HttpResponse {
     this.#aborted = true;
     this.#end = end;
     try {
-      tell(mark);
+      deliverPending(mark);
     } catch {
       // No stack is left: the dispatcher runs the handlers.
     }
@@ -173,14 +173,14 @@ class HttpResponse {
   cork(callback) {
     const handle = responseHandle(this);
     native.resCheck(handle);
-    return gather(this, callback);
+    return runCorked(this, callback);
   }
 
   /** Another name of `cork`. */
   collect(callback) {
     const handle = responseHandle(this);
     native.resCheck(handle);
-    return gather(this, callback);
+    return runCorked(this, callback);
   }
 
   onAborted(handler) {
@@ -286,13 +286,13 @@ addAddresses(HttpResponse, {
   port: (response, isProxied) => native.resPort(responseHandle(response), isProxied),
 });
 
-/** The response of a cached route: the same class, with the name that uWebSockets.js gives it. */
+/** The response of a cached route: the same methods, under the class name of uWebSockets.js. */
 class CachedHttpResponse extends HttpResponse {}
 
 /** The response of an app that speaks TLS. */
 class SSLHttpResponse extends HttpResponse {}
 
-/** Upgrades a response to a WebSocket. `answer` makes the native call and returns the handle of the WebSocket. */
+/** Upgrades a connection to a WebSocket. `answer` makes the native call and returns the handle of the WebSocket. */
 function upgrade(handle, context, userData, answer) {
   const { behavior, route } = contextOf(context);
   const ws = createSocket(behavior);
@@ -305,7 +305,7 @@ function upgrade(handle, context, userData, answer) {
     responses[handle % SLOTS] = undefined;
     sockets[socket % SLOTS] = ws;
     try {
-      tell(mark);
+      deliverPending(mark);
     } catch {
       // No stack is left: the dispatcher runs the handlers.
     }
@@ -360,10 +360,19 @@ function handleAbort(reason) {
 }
 
 /** Limits the output that is buffered for a streamed response to 128 KiB. */
-function narrow(response) {
+function limitBufferedOutput(response) {
   native.resNarrow(responseHandle(response));
 }
 
-tellers[ABORT] = handleAbort;
+deliverers[ABORT] = handleAbort;
 
-module.exports = { offerUpgrade, writableHandlerOf, narrow, HttpResponse, CachedHttpResponse, SSLHttpResponse, handleData, handleAbort };
+module.exports = {
+  offerUpgrade,
+  writableHandlerOf,
+  limitBufferedOutput,
+  HttpResponse,
+  CachedHttpResponse,
+  SSLHttpResponse,
+  handleData,
+  handleAbort,
+};

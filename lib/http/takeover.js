@@ -3,9 +3,10 @@
 // Takes connections over from an HTTP server of Node's, at its 'upgrade' event: `app.handleUpgrade`.
 //
 //   a TCP or Unix socket   its descriptor goes to an I/O thread, and Node's object is destroyed
-//   anything else          a socket pair: one end goes to an I/O thread, and Node passes bytes between the other and the stream
+//   anything else          a socket pair: one end goes to an I/O thread, and Node relays bytes between the other end and
+//                          the stream
 //
-// In both cases the request goes along in front, as bytes: what an app allows and answers holds as if it had come in by itself.
+// In both cases the I/O thread gets the request first, as bytes, and parses it like that of an accepted connection.
 
 const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
 const { net, timers: { clearTimeout, setTimeout } } = require('../loading/builtins.js');
@@ -17,23 +18,23 @@ const { warnOnce } = require('../runtime/warnings.js');
 
 const { DESCRIPTOR, LOOPBACK, PAIR } = abi.passage;
 
-/** Streams that were handed over: neither may be so twice. */
+/** Streams that were handed over; a second time is an error. */
 const handedOver = new WeakSet();
 
 /** The number of the latest takeover. */
 let latestTicket = 0;
 
-/** In milliseconds: how long a peer may take for its FIN after ours, as with connections of our own. */
+/** In milliseconds: how long a peer may take for its FIN after ours, as on accepted connections. */
 const LINGER_TIMEOUT = 2000;
 
-/** In milliseconds: how long the last bytes may wait for a peer that takes none. */
+/** In milliseconds: how long the last bytes may wait for a peer that does not read. */
 const STALL_TIMEOUT = 10_000;
 
 /**
- * Hands a connection to `app`, a number. `begin` is called when it may have to serve somebody. Returns whether the connection
- * was taken, which it is unless `passOn` is set and no route takes it.
+ * Hands a connection to the app with the number `app`. `register` is called once a worker has the connection. Returns
+ * whether the connection was taken over: always, unless `passOn` is set and no route matches.
  */
-function takeOver(app, begin, request, stream, head, options) {
+function takeOver(app, register, request, stream, head, options) {
   checkRequest(request);
   checkStream(stream);
   const behind = bytesOf(head);
@@ -45,14 +46,14 @@ function takeOver(app, begin, request, stream, head, options) {
   const text = requestBytes(request);
   if (passOn && !native.appTakes(app, text, nameOf(stream))) return false;
   handedOver.add(stream);
-  // The server has let go of it, and what has no listener for errors ends the process with them.
+  // The server has removed its listeners, and an 'error' event without a listener ends the process.
   stream.on('error', ignore);
   if (typeof stream.setTimeout === 'function') stream.setTimeout(0);
   whenAnswered(stream, () => {
-    const takeover = { app, begin, request, stream, early: [text, behind] };
-    if (canBeGiven(stream)) give(takeover);
-    else if (isPaired()) givePair(takeover);
-    else giveLoopback(takeover);
+    const takeover = { app, register, request, stream, firstBytes: [text, behind] };
+    if (canBeGiven(stream)) giveDescriptor(takeover);
+    else if (isPaired()) relayByPair(takeover);
+    else relayByLoopback(takeover);
   });
   return true;
 }
@@ -77,7 +78,7 @@ function checkStream(stream) {
   }
 }
 
-/** The bytes behind the request. */
+/** The bytes that Node has read behind the request. */
 function bytesOf(head) {
   if (head === undefined || head === null) return Buffer.alloc(0);
   if (ArrayBuffer.isView(head)) return Buffer.from(head.buffer, head.byteOffset, head.byteLength);
@@ -96,7 +97,10 @@ function readOptions(options) {
   return { passOn };
 }
 
-/** A request as it was on the wire. Node has its bytes as characters; what cannot have been there is made an error of it. */
+/**
+ * The bytes of a request. Node decodes them as Latin-1; a character that cannot come from the wire becomes NUL
+ * (`asOneLine`).
+ */
 function requestBytes({ method, url, httpVersion, rawHeaders }) {
   const lines = [`${method} ${url} HTTP/${httpVersion}`];
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
@@ -105,17 +109,19 @@ function requestBytes({ method, url, httpVersion, rawHeaders }) {
   return Buffer.from(`${lines.map(asOneLine).join('\r\n')}\r\n\r\n`, 'latin1');
 }
 
-/** Programs may have changed a request, above all its `url`, and must not end a line by it: NUL is refused by the parser. */
+/**
+ * Programs may have changed a request, above all its `url`, and must not inject line breaks: the parser refuses NUL.
+ */
 function asOneLine(text) {
   return text.replace(/[^\x01-\x09\x0b\x0c\x0e-\xff]/g, '\0');
 }
 
-/** The server name that a client of TLS has asked for. */
+/** The server name (SNI) that a TLS client has sent. */
 function nameOf(stream) {
   return typeof stream.servername === 'string' ? stream.servername : '';
 }
 
-/** Goes on when the responses to requests before this one are written: to pipeline an upgrade is unusual, but allowed. */
+/** Calls `act` once the responses to earlier requests are written: a client may pipeline an upgrade, though few do. */
 function whenAnswered(stream, act) {
   if (stream.destroyed) return;
   const message = stream._httpMessage ?? undefined;
@@ -140,63 +146,64 @@ function once(act) {
   };
 }
 
-/** Whether bytes reach the peer as they are written to a descriptor, which is there. */
+/** Whether the stream is a plain socket of Node's with a descriptor: bytes reach the peer as they are written to it. */
 function canBeGiven(stream) {
   const handle = stream._handle;
   return stream instanceof net.Socket && !stream.encrypted && isPaired() && typeof handle?.readStop === 'function'
     && ['TCP', 'Pipe'].includes(handle.constructor?.name) && Number.isInteger(handle.fd) && handle.fd >= 0;
 }
 
-/** Whether sockets are descriptors, for the runtime, too. */
+/** Whether sockets have descriptors on this system and in this runtime. */
 function isPaired() {
   const { bun, deno } = process.versions;
   return process.platform !== 'win32' && bun === undefined && deno === undefined;
 }
 
-/** Gives the socket itself away. All that Node has read of it goes along, and it reads no more. */
-function give({ app, begin, request, stream, early }) {
+/** Hands the descriptor of the socket to a worker, with all that Node has read. Node stops reading. */
+function giveDescriptor({ app, register, request, stream, firstBytes }) {
   const handle = stream._handle;
-  for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) early.push(chunk);
-  // Behind the last `read`, which has started it.
+  for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) firstBytes.push(chunk);
+  // After the last `read`, which starts reading.
   handle.readStop();
   handle.reading = false;
-  // Programs may want to know it later, of an object that will have no socket.
+  // Node caches the address at the first access, and programs may read it after the socket was destroyed.
   void stream.remoteAddress;
-  hand({ app, begin, request, stream, early }, DESCRIPTOR, handle.fd, [undefined, 0, '', '']);
-  // It closes a descriptor. The connection has another one, and notices nothing.
+  handToWorker({ app, register, request, stream, firstBytes }, DESCRIPTOR, handle.fd, [undefined, 0, '', '']);
+  // Closes Node's descriptor; the connection has a copy.
   stream.destroy();
 }
 
-/** Passes the bytes through a socket pair. */
-function givePair(takeover) {
-  const [ticket, fd] = hand(takeover, PAIR, 0, peerOf(takeover.stream));
+/** Relays the bytes through a socket pair. */
+function relayByPair(takeover) {
+  const [ticket, fd] = handToWorker(takeover, PAIR, 0, peerOf(takeover.stream));
   if (ticket === 0) return;
   const local = new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-  pass(takeover.stream, local, ticket);
+  relay(takeover.stream, local, ticket);
 }
 
-/** Passes the bytes through a connection to a port of our own, where Node makes no sockets of descriptors. */
-function giveLoopback(takeover) {
+/** Relays the bytes through a connection to a loopback port, where Node cannot make a socket of a descriptor. */
+function relayByLoopback(takeover) {
   const { stream } = takeover;
   const server = listenLocally();
   server.users += 1;
   server.ready.then(() => {
-    const [ticket, port] = stream.destroyed ? [0] : hand(takeover, LOOPBACK, server.address().port, peerOf(stream));
+    const listening = server.address().port;
+    const [ticket, port] = stream.destroyed ? [0] : handToWorker(takeover, LOOPBACK, listening, peerOf(stream));
     if (ticket === 0) {
-      leave(server);
+      releaseServer(server);
       return;
     }
     server.expected.set(port, (local) => {
-      leave(server);
-      pass(stream, local, ticket);
+      releaseServer(server);
+      relay(stream, local, ticket);
     });
   }, (error) => {
-    leave(server);
-    giveUp(stream, error);
+    releaseServer(server);
+    closeFailed(stream, error);
   });
 }
 
-/** The listening server, while anybody is to connect. */
+/** The listening server, while connections to it are expected. */
 let localServer;
 
 function listenLocally() {
@@ -204,7 +211,7 @@ function listenLocally() {
   const server = net.createServer({ allowHalfOpen: true }, (local) => {
     const accept = server.expected.get(local.remotePort);
     server.expected.delete(local.remotePort);
-    // Whoever else connects has no business here.
+    // Another process has connected.
     if (accept === undefined) local.destroy();
     else accept(local);
   });
@@ -217,17 +224,17 @@ function listenLocally() {
   return server;
 }
 
-function leave(server) {
+function releaseServer(server) {
   server.users -= 1;
   if (server.users > 0) return;
   localServer = undefined;
   server.close();
 }
 
-/** The other end of a stream that is no TCP socket: `[ip, port, server name, certificate]`. */
+/** The peer of a stream that is no TCP socket: `[ip, port, server name, certificate]`. */
 function peerOf(stream) {
   const { remoteAddress, remotePort } = stream;
-  // The zone of a link-local address is this machine's name for a network of its own.
+  // The zone of a link-local address has a meaning on this machine only.
   const ip = typeof remoteAddress === 'string' ? remoteAddress.replace(/%.*/, '') : '';
   const hasCertificate = stream.authorized === true && typeof stream.getPeerCertificate === 'function';
   const certificate = hasCertificate ? stream.getPeerCertificate()?.raw : undefined;
@@ -235,37 +242,37 @@ function peerOf(stream) {
 }
 
 /**
- * Gives a worker its end. Returns the number of the takeover, and what Node's end is found by: a descriptor or a port. Where
- * there is none the number is 0, and the stream is over.
+ * Hands a worker its end of the connection. Returns the ticket of the takeover, and the descriptor or port by which
+ * Node's end is found. If that fails, the ticket is 0 and the stream was destroyed.
  */
-function hand({ app, begin, request, stream, early }, passage, number, peer) {
+function handToWorker({ app, register, request, stream, firstBytes }, passage, number, peer) {
   latestTicket = (latestTicket % 0xffff_ffff) + 1;
   const ticket = latestTicket;
   takeovers.set(ticket, request);
   try {
-    const end = native.appTakeOver(app, passage, number, Buffer.concat(early), ticket, peer);
-    begin();
+    const end = native.appTakeOver(app, passage, number, Buffer.concat(firstBytes), ticket, peer);
+    register();
     return [ticket, end];
   } catch (error) {
     takeovers.delete(ticket);
-    giveUp(stream, error);
+    closeFailed(stream, error);
     return [0];
   }
 }
 
-/** The system has refused something. That is no fault of the program, whose process must not end by it. */
-function giveUp(stream, error) {
+/** Destroys the stream after an error of the system, with a warning: an exception here would end the process. */
+function closeFailed(stream, error) {
   stream.destroy();
-  // The peer has gone.
+  // The peer has closed the connection.
   if (error.code === 'ENOTCONN' || error.code === 'EBADF') return;
   warnOnce('FERROWS_TAKEOVER', error.code, `A connection could not be taken over, and was closed: ${error.message}`);
 }
 
 /**
- * Passes bytes between the peer's stream and the local end of a connection: with the back-pressure and the end of each
- * direction. What breaks on one side breaks on the other.
+ * Relays bytes between the peer's stream and the local end of a connection, with the back-pressure and the end of each
+ * direction. An error of one side closes the other.
  */
-function pass(stream, local, ticket) {
+function relay(stream, local, ticket) {
   let isBroken = false;
   let timer;
   const close = () => {
@@ -283,7 +290,7 @@ function pass(stream, local, ticket) {
     isBroken = true;
     native.passageBreak(ticket, String(error?.code ?? ''));
     stream.destroy();
-    // Its end must not be heard of before its fault: it is for the worker to close.
+    // The worker must get the error before the end of the stream, so it is the worker that closes the local connection.
     local.unpipe();
     local.resume();
     closeIn(LINGER_TIMEOUT);

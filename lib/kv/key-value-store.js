@@ -1,9 +1,9 @@
 'use strict';
 
-// The functions of the key-value store that all threads of a process share. Thin: what they do stands in
+// The functions of the key-value store that all threads of a process share. The store itself is in
 // src/node/calls/store.rs.
 
-/** The functions. `native` is the addon, `readable` makes what Node-API does not read into what it does. */
+/** Returns the functions. `native` is the addon, `readable` converts data that Node-API cannot read. */
 module.exports = ({ native, readable }) => ({
   getString(key, collection) {
     return native.kvGetString(readable(key), readable(collection));

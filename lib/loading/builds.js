@@ -2,7 +2,7 @@
 
 // Written by scripts/builds.mjs from package.json (`napi.targets`): do not edit it, run `npm run generate`.
 
-/** The builds of a release, and what they run on. A build of Linux needs one of its C libraries. */
+/** The builds of a release, and the platform of each; on Linux also its C library. */
 module.exports = [
   { name: 'linux-x64-gnu', platform: 'linux', arch: 'x64', libc: 'glibc' },
   { name: 'linux-x64-musl', platform: 'linux', arch: 'x64', libc: 'musl' },

@@ -1,12 +1,12 @@
 'use strict';
 
-// The modules of Node.js that this package uses, by their bare names: resolvers older than the prefix `node:` (Jest 26 and
-// its like) take it for the name of a file. All of them are here because a bundler to ES modules may leave a `require`
-// that throws, where Node.js has other ways.
+// The modules of Node.js that this package uses, by their bare names: resolvers older than the prefix `node:` (such as
+// Jest 26) take it for the name of a file. All of them are loaded here, because in an ES module a bundler may leave a
+// `require` that throws; Node.js has other ways to load them then.
 
 const here = require('./here.js');
 
-// Written out, and outside of a `try`, for those bundlers that make imports of it; within one, Rollup leaves it alone.
+// Literal calls outside of a `try`, which bundlers turn into imports; Rollup does not touch those inside of a `try`.
 const required = () => ({
   async_hooks: require('async_hooks'),
   buffer: require('buffer'),

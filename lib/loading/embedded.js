@@ -2,9 +2,9 @@
 
 // Written by scripts/builds.mjs from package.json (`napi.targets`): do not edit it, run `npm run generate`.
 
-// For those who follow `require` without running it, file tracers and bundlers: one for each file that may be meant. They
-// stand in a `try`, which says to bundlers that they may be missing. The empty text keeps Rollup away, which follows
-// nothing but literals, and fails for files that it cannot read. Plain Node.js does not come here.
+// For tools that follow `require` without running it, file tracers and bundlers: one call for each file that may be
+// meant. The `try` marks the files as optional for bundlers. The empty text hides them from Rollup, which follows
+// literals only and fails for files that it cannot read. Plain Node.js does not load this file.
 
 /** The addon of a checkout. */
 function local(name) {

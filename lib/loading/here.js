@@ -1,7 +1,7 @@
 'use strict';
 
-// In a bundle that is an ES module, files of CommonJS know neither where they are nor a `require` that finds anything. This
-// is what here.mjs, which index.mjs imports first, knows of it.
+// In a bundle that is an ES module, CommonJS files have neither `__filename` nor a working `require`. here.mjs, which
+// index.mjs imports first, sets both here.
 
 module.exports = {
   /** The URL of the bundle; outside of bundles, of here.mjs. */

@@ -1,7 +1,7 @@
 'use strict';
 
-// webpack has no way of its own to take an addon along. The loader puts those that are installed beside the bundle,
-// where binding.js looks first.
+// webpack does not bundle addons by itself. The loader copies those that are installed beside the bundle, where
+// binding.js looks first.
 
 try {
   require('!!./webpack-loader.js!./builds.js');

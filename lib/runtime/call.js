@@ -11,10 +11,10 @@ const { checkFunction } = require('./errors.js');
 const { DEEP, SLEEP } = abi.step;
 const { STEP } = abi.register;
 
-/** For each kind of event, the function that runs its handlers and returns a buffer to detach. Set by the other files. */
-const tellers = [];
+/** By step: the function that runs the handlers of the event and returns a buffer to detach. Set by the other files. */
+const deliverers = [];
 
-/** How many calls of `call` and `tell` are on the stack, within each other. */
+/** How many calls of `call` and `deliverPending` are nested on the stack. */
 let depth = 0;
 
 /** Exceptions of handlers that have not been reported yet. */
@@ -23,8 +23,8 @@ const errors = [];
 /** How many events were left to an outer call since `depth` was 0, because handlers were nested too deep. */
 let deferred = 0;
 
-/** Limit of `depth`. A handler counts twice (`call` and `tell`), so at most sixteen are nested. */
-const DEEPEST = 32;
+/** Limit of `depth`. A handler counts twice (`call` and `deliverPending`), so at most sixteen are nested. */
+const MAX_DEPTH = 32;
 
 /**
  * Limit of `deferred`. That many deferred events do not come from closing many WebSockets, but from handlers that cause
@@ -66,8 +66,8 @@ function run(handler, ...args) {
  * Call it directly after the native call, so that nothing can throw in between, and in a `try` block: if there is no stack
  * left even for this function, that must not look as if the native call had failed.
  */
-function tell(mark) {
-  if (depth >= DEEPEST) {
+function deliverPending(mark) {
+  if (depth >= MAX_DEPTH) {
     deferred += 1;
     return;
   }
@@ -75,7 +75,7 @@ function tell(mark) {
   const from = depth === 0 ? 0 : mark;
   depth += 1;
   try {
-    tellFrom(from);
+    deliverFrom(from);
   } catch (error) {
     // `call` has caught what handlers throw. A RangeError means that no stack is left: the rest stays in the list.
     if (!(error instanceof RangeError)) errors[errors.length] = error;
@@ -85,7 +85,7 @@ function tell(mark) {
   }
 }
 
-function tellFrom(mark) {
+function deliverFrom(mark) {
   let done;
   let isRoomy = false;
   while (deferred <= MAX_DEFERRED) {
@@ -95,7 +95,7 @@ function tellFrom(mark) {
     isRoomy = false;
     if (step === SLEEP) return;
     if (step !== DEEP) {
-      done = tellers[step](payload);
+      done = deliverers[step](payload);
     } else if (hasRoom()) {
       isRoomy = true;
     } else {
@@ -146,8 +146,8 @@ function isPromise(value) {
   return typeof value === 'object' && value !== null && typeof value.then === 'function';
 }
 
-/** Runs the callback of `cork`: what it sends leaves together. */
-function gather(subject, callback) {
+/** Runs the callback of `cork`: the workers get all that it sends in one batch. */
+function runCorked(subject, callback) {
   checkFunction(callback);
   native.hold();
   try {
@@ -158,4 +158,4 @@ function gather(subject, callback) {
   return subject;
 }
 
-module.exports = { call, gather, hasErrors, hasRoom, reportErrors, run, tell, tellers };
+module.exports = { call, deliverers, deliverPending, hasErrors, hasRoom, reportErrors, run, runCorked };

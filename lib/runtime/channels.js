@@ -13,19 +13,19 @@ const closed = channel('ferrows:websocket:close');
 const dropped = channel('ferrows:websocket:dropped');
 const aborted = channel('ferrows:http:aborted');
 
-function tellOpened(ws) {
+function publishOpened(ws) {
   if (opened.hasSubscribers) opened.publish({ ws });
 }
 
-function tellClosed(ws, code, reason, info) {
+function publishClosed(ws, code, reason, info) {
   if (closed.hasSubscribers) closed.publish({ ws, code, reason: Buffer.from(reason).toString(), info: { ...info } });
 }
 
-function tellDropped(ws, message, isBinary, unreported) {
+function publishDropped(ws, message, isBinary, unreported) {
   if (dropped.hasSubscribers) dropped.publish({ ws, message, isBinary, unreported });
 }
 
-function tellAborted(res, reason, info) {
+function publishAborted(res, reason, info) {
   if (aborted.hasSubscribers) aborted.publish({ res, reason, info: { ...info } });
 }
 
@@ -39,9 +39,9 @@ function watchDrops() {
   isWatchingDrops = dropped.hasSubscribers;
 }
 
-/** Whether somebody has subscribed to drops. */
-function wantsDrops() {
+/** Whether the channel of dropped messages has subscribers. */
+function hasDropSubscribers() {
   return dropped.hasSubscribers;
 }
 
-module.exports = { tellOpened, tellClosed, tellDropped, tellAborted, watchDrops, wantsDrops };
+module.exports = { publishOpened, publishClosed, publishDropped, publishAborted, watchDrops, hasDropSubscribers };

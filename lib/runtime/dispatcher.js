@@ -8,7 +8,7 @@ const { async_hooks: { AsyncResource }, timers: { setImmediate } } = require('..
 const { concludeShutdown } = require('../app/closing.js');
 const { handleEnded } = require('../app/handlers.js');
 const { abi, KEY, native, registers, responses, sockets, takeovers, targets } = require('./border.js');
-const { call, hasErrors, reportErrors, tellers } = require('./call.js');
+const { call, deliverers, hasErrors, reportErrors } = require('./call.js');
 const { handleConnected, handleNotConnected } = require('../websocket/connect.js');
 const { handleOpened } = require('../http/connection.js');
 const { HttpRequest } = require('../http/request.js');
@@ -42,7 +42,7 @@ const thisProcess = process;
 /** The response and request of the handler that was called last; a yielded request continues with the same objects. */
 let lastResponse;
 let lastRequest;
-/** Node's request, if the one that an upgrade handler had last was handed over. */
+/** Node's `http.IncomingMessage` of the latest upgrade, if a server of Node's handed it over. */
 let lastTakeover;
 
 /**
@@ -93,7 +93,7 @@ function handleEvents() {
       case UPGRADED:
       case WARNING:
         // These may also happen within a call of the program.
-        done = tellers[registers[STEP]](payload);
+        done = deliverers[registers[STEP]](payload);
         break;
       case DATA:
         done = handleData(payload);
@@ -161,7 +161,9 @@ function handleEvents() {
   }
 }
 
-/** An async resource that does not keep the process alive, which `hasRef` tells to tools that look for open handles. */
+/**
+ * An async resource whose `hasRef` reports to tools that look for open handles that it does not keep the process alive.
+ */
 class Unreferenced extends AsyncResource {
   hasRef() {
     return false;
@@ -177,10 +179,10 @@ const drainOutside = new Unreferenced('FERROWS').bind(() => {
   drain();
 });
 
-/** Whether the budget was used up, and the loop has not had its turn yet. */
+/** Whether the budget was used up and Node's event loop has not run since. */
 let isYielding = false;
 
-/** The bell has rung. If the budget was used up before, a later turn drains the queue. */
+/** Called when the bell rings. If the budget was used up before, a later turn of the event loop drains the queue. */
 function handleBell() {
   if (!isYielding) drain();
 }
@@ -231,11 +233,12 @@ function warnUnanswered(request) {
 }
 
 /**
- * What the bell is to `async_hooks`: whoever looks for what keeps a process alive, as `jest --detectOpenHandles` does, asks
- * `hasRef`. The addon keeps this object as long as the environment lives, or this load of it is used, so it must refer to
- * nothing of these files but the registers.
+ * The resource of the bell for `async_hooks`. Tools that look for what keeps a process alive, such as
+ * `jest --detectOpenHandles`, call its `hasRef`. The addon keeps this object as long as the environment lives or this
+ * load of the addon is in use, so it must refer to nothing of these files but the registers.
  */
 const bell = { hasRef: Float64Array.prototype.at.bind(registers, REFERENCED) };
-// The addon keeps it alive only as long as something may happen; else it lives as long as anybody can call the addon.
+// The addon object refers to the function, which so lives as long as a program can call the addon. The addon itself
+// refers to it only while events may arrive.
 native.handleBell = handleBell;
 native.start(registers, handleBell, levelOfProcess(), bell);

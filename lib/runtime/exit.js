@@ -7,8 +7,8 @@ const { native } = require('./border.js');
 const { hasErrors, reportErrors } = require('./call.js');
 
 /**
- * What was sent before `process.exit` leaves the process, however often this file is loaded. One listener serves all loads;
- * those that nobody uses any more, and that have nothing to send, are not kept for it.
+ * Installs one 'exit' listener for all loads of this file in the process. It refers weakly to each load, so that one
+ * that is no longer in use and has nothing to send can be garbage-collected.
  */
 function flushAtExit() {
   const symbol = Symbol.for('ferrows.exit');
@@ -29,13 +29,13 @@ function conclude() {
   native.exit();
   // A handler that calls `process.exit()` must not hide what one within it has thrown.
   if (hasErrors()) {
-    if (!isHeard()) process.exitCode ||= 1;
+    if (!catchesUncaught()) process.exitCode ||= 1;
     reportErrors();
   }
 }
 
-/** Whether the program listens for uncaught exceptions, so that none ends the process. */
-function isHeard() {
+/** Whether the program handles uncaught exceptions, so that none ends the process. */
+function catchesUncaught() {
   return process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback();
 }
 

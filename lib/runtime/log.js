@@ -43,7 +43,7 @@ function levelOfProcess() {
   return 0;
 }
 
-/** Empty if it is not set, or not ours to read: Deno asks for `--allow-env`, which is not worth failing for. */
+/** The value of a variable; empty if it is not set or must not be read, as in Deno without `--allow-env`. */
 function environmentVariable(name) {
   try {
     return process.env[name] ?? '';

@@ -11,13 +11,13 @@ const HANDED_ON = new Set([
 ]);
 
 /** A longer name is cut in the warning, and gets no suggestion. */
-const LONGEST = 64;
+const MAX_LENGTH = 64;
 
-/** Warns of the options that are not among `known`, the first time that somebody gives this `owner` one of that name. */
+/** Warns of the options that are not among `known`, once per process for each `owner` and name. */
 function checkNames(owner, options, known) {
   for (const name of namesOf(options)) {
     if (known.includes(name) || HANDED_ON.has(name)) continue;
-    const [shown, near] = [JSON.stringify(name.slice(0, LONGEST)).slice(1, -1), nearest(name, known)];
+    const [shown, near] = [JSON.stringify(name.slice(0, MAX_LENGTH)).slice(1, -1), nearest(name, known)];
     const rest = near === undefined ? ' and has no effect' : `; did you mean \`${near}\`?`;
     warnOnce('FERROWS_OPTION', `${owner} ${shown}`, `\`${shown}\` is no option of ${owner}${rest}`);
   }
@@ -41,13 +41,13 @@ function namesOf(options) {
 
 /** The known name that is most similar, if one is similar enough. */
 function nearest(name, known) {
-  if (name.length > LONGEST) return undefined;
+  if (name.length > MAX_LENGTH) return undefined;
   const wanted = plain(name);
   let best;
-  let least = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  let min = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of known) {
     const distance = distanceOf(wanted, plain(candidate));
-    if (distance < least) [best, least] = [candidate, distance];
+    if (distance < min) [best, min] = [candidate, distance];
   }
   return best;
 }
@@ -57,11 +57,13 @@ function plain(name) {
   return name.replace(/[_-]/g, '').toLowerCase();
 }
 
-/** Edits that make one the other, but a beginning of some length counts as a single one: `maxPayload`. */
+/**
+ * The Levenshtein distance; 1 if the shorter text is a prefix of the other and has 4 characters or more (`maxPayload`).
+ */
 function distanceOf(one, other) {
   const shorter = Math.min(one.length, other.length);
   if (shorter >= 4 && one.slice(0, shorter) === other.slice(0, shorter)) return one === other ? 0 : 1;
-  // The edits that make the beginning of `one` each beginning of `other`.
+  // The distances between a prefix of `one` and every prefix of `other`.
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);
   for (let line = 1; line <= one.length; line++) {
     const next = [line];

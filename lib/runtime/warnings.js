@@ -3,13 +3,13 @@
 // Warnings about mistakes of a program that are not errors, each emitted once per process (`process.on('warning')`).
 
 const { abi, native, readable } = require('./border.js');
-const { call, hasRoom, tellers } = require('./call.js');
+const { call, deliverers, hasRoom } = require('./call.js');
 
 const { WARNING } = abi.step;
 
 /**
- * Emits a warning, unless this process has had one with this code about this subject. Without stack for it, it is left to
- * the next time: Node aborts the process where an async resource has no stack left to be concluded.
+ * Emits a warning, unless this process has emitted one with this code about this subject. Does nothing while too little
+ * stack is left: Node aborts the process if an async resource runs out of stack when it ends.
  */
 function warnOnce(code, subject, text) {
   if (!hasRoom() || !native.isNews(`${code} ${subject}`)) return;
@@ -17,13 +17,13 @@ function warnOnce(code, subject, text) {
 }
 
 function warn(code, text) {
-  // Not before what was asked for is done: a program may have replaced the function by one that throws.
+  // Through `call`, because a program may have replaced `process.emitWarning` by a function that throws.
   call(() => process.emitWarning(text, { type: 'FerrowsWarning', code }));
 }
 
-tellers[WARNING] = ([code, text]) => warn(code, text);
+deliverers[WARNING] = ([code, text]) => warn(code, text);
 
-/** Warns of a pattern that does not match what it seems to. The addon has checked that it is text. */
+/** Warns of a pattern that does not match what it seems to. The addon has checked that it is text or bytes. */
 function checkPattern(pattern, isDead) {
   const text = typeof pattern === 'string' ? pattern : Buffer.from(native.copy(readable(pattern))).toString();
   const [first] = text;

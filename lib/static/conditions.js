@@ -6,8 +6,8 @@
 /**
  * Decides about a request.
  *
- * `request` has the method (`GET` or `HEAD`) and `header(name)`, which gives `''` where there is none. `file` has its
- * `size` in bytes, its `etag`, and `modified`, its time of modification in whole seconds since 1970.
+ * `request` has the method (`GET` or `HEAD`) and `header(name)`, which returns `''` if the field is absent. `file` has
+ * its `size` in bytes, its `etag`, and `modified`, its time of modification in whole seconds since 1970.
  *
  * Returns the status: 200 or 206 with the part to send (`start`, `length`), 304, 412, or 416.
  */
@@ -15,7 +15,7 @@ function decide(request, file) {
   const refusal = precondition(request, file);
   if (refusal !== undefined) return { status: refusal };
   const whole = { status: 200, start: 0, length: file.size };
-  // RFC 9110 §14.2: of other methods the field is ignored.
+  // RFC 9110 §14.2: Range is ignored for other methods.
   if (request.method !== 'GET' || !isCurrent(request.header('if-range'), file)) return whole;
   const range = readRange(request.header('range'), file.size);
   if (range === undefined) return whole;
@@ -38,7 +38,7 @@ function precondition({ header }, { etag, modified }) {
   return modified <= (readDate(header('if-modified-since')) ?? -Infinity) ? 304 : undefined;
 }
 
-/** Whether the file is still the one of which the client has a part (RFC 9110 §13.1.5). */
+/** Whether the file is unchanged since the client received a part of it (If-Range, RFC 9110 §13.1.5). */
 function isCurrent(validator, { etag, modified }) {
   if (validator === '') return true;
   // By strong comparison: a weak tag never matches.
@@ -51,9 +51,9 @@ function entityTags(list) {
 }
 
 /**
- * One range of a Range field (RFC 9110 §14.1.2). Returns the part it names, `null` if the file has no such part, and
- * `undefined` where the field is to be ignored: absent, malformed, of another unit, or several ranges, for which a server
- * may send the whole (§14.2).
+ * Reads a Range field (RFC 9110 §14.1.2). Returns the part that it names, `null` if the file has no such part, and
+ * `undefined` if the server ignores the field: absent, malformed, with another unit, or with several ranges, for which
+ * a server may send the whole file (§14.2).
  */
 function readRange(field, size) {
   const [, first, last] = /^bytes=[ \t,]*(\d*)-(\d*)[ \t,]*$/i.exec(field) ?? [];
@@ -61,7 +61,7 @@ function readRange(field, size) {
   if (first === '') {
     const suffix = Number(last);
     if (suffix === 0) return null;
-    // The end of an empty file is all of it, which no Content-Range can say.
+    // A suffix of an empty file is the whole of it, which Content-Range cannot express.
     if (size === 0) return undefined;
     const length = Math.min(suffix, size);
     return { start: size - length, length };
@@ -83,7 +83,7 @@ const DATES = [
   new RegExp(`^${DAY} ${MONTH} [ \\d]\\d ${TIME} \\d{4}$`),
 ];
 
-/** An HTTP date in seconds since 1970; `undefined` if it is none, as the field is to be ignored then. */
+/** An HTTP date in seconds since 1970; `undefined` if the text is none, so that the field is ignored. */
 function readDate(text) {
   if (!DATES.some((form) => form.test(text))) return undefined;
   const millis = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`);

@@ -1,12 +1,12 @@
 'use strict';
 
-// What the name of a file says about its content.
+// Content types by the extension of a file name.
 
 /**
- * Content types by file extension: what browsers load, and what people put up for download next to it. Everything that is
- * text to a browser is said to be UTF-8, because nothing else is written any more; JSON is so by its definition.
+ * Content types by file extension: files that browsers load, and common downloads. Text types are declared as UTF-8,
+ * which nearly all files are; JSON needs no such parameter, because it is UTF-8 by definition (RFC 8259 §8.1).
  *
- * A table of our own: the registry of all types is a hundred times as long, and browsers treat the rest of it alike.
+ * The registry of all media types is a hundred times as long, and browsers treat the rest of them alike.
  */
 const TYPES = new Map(Object.entries({
   // Pages and what they are made of.
@@ -106,7 +106,7 @@ const TYPES = new Map(Object.entries({
   zst: 'application/zstd',
 }));
 
-/** The type of a file by its name; `others` is looked at first, with extensions as keys. */
+/** The type of a file by its name; `others`, by extension, takes precedence. */
 function contentTypeOf(name, others) {
   const dot = name.lastIndexOf('.');
   const extension = dot > 0 ? name.slice(dot + 1).toLowerCase() : '';

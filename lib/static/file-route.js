@@ -12,7 +12,7 @@ const { Transfer } = require('./transfer.js');
 /** Error codes of the system that mean 404: there is no such file, or none below the folder. */
 const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'EINVAL', 'ENXIO', 'EXDEV', 'EAGAIN']);
 
-/** What is said about a file. */
+/** Status lines of the answers. */
 const STATUSES = {
   200: '200 OK',
   206: '206 Partial Content',
@@ -35,7 +35,7 @@ class FileRoute {
   #root;
   #options;
 
-  /** Throws for what cannot be served. */
+  /** Throws for invalid arguments and for a directory that cannot be served. */
   constructor(pattern, directory, options) {
     if (typeof pattern !== 'string') throw invalidType('pattern must be a string');
     if (!/^(?:\/[^/:*]+)*\/\*$/.test(pattern)) {
@@ -47,7 +47,7 @@ class FileRoute {
     this.#root = realFolder(directory);
   }
 
-  /** The handler. Never rejects but for what a function of the application throws. */
+  /** The handler. Rejects only with an exception of the application's functions. */
   async handle(res, req) {
     const transfer = new Transfer(res);
     const request = readRequest(req);
@@ -60,7 +60,7 @@ class FileRoute {
     } catch (error) {
       if (!transfer.isOver) fail(res);
       if (error?.syscall === undefined) throw error;
-      // The disk, mostly. Whoever runs the server should know; who asked does not.
+      // Mostly an error of the disk: the operator is warned, and the client gets no details.
       process.emitWarning(`a file could not be served: ${error.message}`, { type: 'FerrowsWarning', code: 'FERROWS_FILE' });
     } finally {
       opened?.file?.close();
@@ -156,7 +156,7 @@ function readRequest(req) {
 function describe({ size, modified }) {
   return {
     size,
-    // Both change with every write that the clock of the file system can tell from the last one.
+    // One of them changes with every write, unless two writes fall into one tick of the file system's clock.
     etag: `"${size.toString(16)}-${modified.toString(16)}"`,
     // RFC 9110 §8.8.2.1: never later than the response.
     modified: Math.floor(Math.min(Number(modified / 1_000_000n), Date.now()) / 1000),
@@ -222,7 +222,7 @@ function check(name, value, types) {
   if (!types.includes(typeof value)) throw invalidType(`${name} must be a ${types.join(' or a ')}`);
 }
 
-/** The names on the way to a file that an option names. */
+/** Checks an option that is the path of a file, and returns the names of the path. */
 function checkName(option, value, dotFiles) {
   check(option, value, ['string']);
   const names = value.includes('%') ? undefined : readNames(value, { dotFiles });
@@ -239,13 +239,13 @@ function readTable(option, table) {
   return entries;
 }
 
-/** RFC 9110 §5.1, §5.5. Here rather than with the first request. */
+/** Checks a field (RFC 9110 §5.1, §5.5) when the route is made, and not with the first request. */
 function checkField(name, value) {
   if (/^[!#$%&'*+\-.^_`|~\w]+$/.test(name) && !/[\0-\x08\x0a-\x1f\x7f]/.test(value)) return [name, value];
   throw Object.assign(new TypeError(`${name} must be a token, and its value without line breaks`), { code: 'ERR_HTTP_INVALID_HEADER' });
 }
 
-/** The folder without symbolic links on the way: if one is met there later, somebody has put another folder in its place. */
+/** The real path of the folder. A symbolic link that is found on it later has replaced one of its folders. */
 function realFolder(directory) {
   if (directory.includes('\0')) throw invalidValue('directory must not contain NUL');
   let real;

@@ -1,19 +1,21 @@
 'use strict';
 
-// From the path of a request to the path of a file below a folder, and nowhere else.
+// Converts the path of a request to the path of a file below a folder; never to one outside of it.
 
 const isWindows = process.platform === 'win32';
 
-/** What Windows takes for something else than a name: streams and drives, wildcards, names that lose their end, devices. */
+/**
+ * Names with another meaning on Windows: streams and drives, wildcards, trailing dots and blanks that it drops,
+ * devices.
+ */
 const NO_WINDOWS_NAME = /[:*?"<>|]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;
 
 /**
- * The names on the way to a file, read from the part of a raw path that a wildcard stands for. An empty last name means
- * that the path ends with a slash, and so means a folder. `undefined`: there can be no such file here.
+ * Reads the names of folders and file from the part of a raw path that a wildcard matches. An empty last name means
+ * that the path ends with a slash, so it is a folder's. Returns `undefined` if there can be no such file.
  *
- * Every name is decoded by itself, once, so that nothing that a name contains becomes a separator; and no name is left
- * that means anything but an entry of its folder. Two paths never mean the same file, apart from the ways to write a
- * character.
+ * Every name is decoded by itself, once, so that no decoded character becomes a separator. Only names of entries of a
+ * folder are accepted (no `..`). Two paths never name the same file, apart from different percent-encodings.
  */
 function readNames(rest, { dotFiles = false, windows = isWindows } = {}) {
   const names = [];

@@ -1,7 +1,7 @@
 'use strict';
 
-// A file that is open for a response. It is opened by the addon, which makes sure that it is below its folder: Node.js can
-// open a path only, which may mean another file by the time it is opened.
+// A file that is open for a response. The addon opens it and makes sure that it is below its folder: Node.js can open
+// paths only, and a path that was checked may name another file when it is opened.
 
 const { abi, native } = require('../runtime/border.js');
 
@@ -11,8 +11,8 @@ class OpenFile {
   #handle;
 
   /**
-   * Opens what lies at `relative` below the folder `root`, which is a real path. Symbolic links may lead anywhere with
-   * `anywhere`, else only to what is below `root`. Rejects with what the system says, as Node.js does.
+   * Opens the file or folder `relative` below the folder `root`, which is a real path. With `anywhere` symbolic links
+   * may lead out of `root`. Rejects with the error of the system, as Node.js does.
    */
   static async open(root, relative, anywhere) {
     return new OpenFile(settled(await native.fileOpen(root, relative, anywhere), 'open', relative));
@@ -22,7 +22,7 @@ class OpenFile {
     this.#handle = handle;
     this.isFile = kind === FILE;
     this.isFolder = kind === FOLDER;
-    /** Bytes. */
+    /** In bytes. */
     this.size = size;
     /** When it was modified last, in nanoseconds since 1970. */
     this.modified = BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
@@ -33,13 +33,13 @@ class OpenFile {
     return settled(await native.fileRead(this.#handle, position, length), 'read');
   }
 
-  /** Closes it, once what is being read is read. */
+  /** Closes the file once pending reads are complete. */
   close() {
     native.fileClose(this.#handle);
   }
 }
 
-/** What the addon resolves to, unless that is a text that says what went wrong. */
+/** Returns the result of the addon; throws if it is a string, which describes an error. */
 function settled(result, syscall, path) {
   if (typeof result !== 'string') return result;
   const [code] = result.split(':', 1);

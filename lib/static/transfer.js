@@ -3,12 +3,12 @@
 // Sends a part of a file as the body of a response, at the pace of the client.
 
 const { native } = require('../runtime/border.js');
-const { narrow } = require('../http/response.js');
+const { limitBufferedOutput } = require('../http/response.js');
 
 /** Bytes read at once. */
 const READ_LENGTH = 64 * 1024;
 
-/** A response on its way, to be awaited. Attach it before anything else is awaited. */
+/** Sends the body of one response. Create it before the handler awaits anything, because it registers `onAborted`. */
 class Transfer {
   #res;
   #isOver = false;
@@ -35,7 +35,7 @@ class Transfer {
    */
   async send(file, start, length) {
     const res = this.#res;
-    narrow(res);
+    limitBufferedOutput(res);
     res.onWritable(() => {
       this.#wake();
       return true;

@@ -34,12 +34,12 @@ function readBehavior(behavior) {
     if (handler !== undefined) bits |= bit;
   }
   const settings = SETTINGS.map((name) => behavior[name]);
-  if (wantsStrings(behavior.text, settings[SETTINGS.indexOf('maxPayloadLength')])) bits |= TEXT_AS_STRING;
+  if (readTextOption(behavior.text, settings[SETTINGS.indexOf('maxPayloadLength')])) bits |= TEXT_AS_STRING;
   return { handlers, bits, settings };
 }
 
 /** Reads the option `text`. */
-function wantsStrings(text, maxPayloadLength) {
+function readTextOption(text, maxPayloadLength) {
   if (text === undefined || text === 'arraybuffer') return false;
   if (typeof text !== 'string') throw typeError('ERR_INVALID_ARG_TYPE', 'text must be a string');
   if (text !== 'string') throw typeError('ERR_INVALID_ARG_VALUE', "text must be 'arraybuffer' or 'string'");

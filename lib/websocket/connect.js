@@ -14,7 +14,7 @@ const { CONNECT, HANDLE } = abi.register;
 /** Options that the addon reads for `wss:`, in its order. */
 const { clientTls: TLS_OPTIONS } = abi.options;
 
-/** `{ ws, resolve, reject, signal, cancel }` by the number of the connect; `signal` calls `cancel`, if there is one. */
+/** `{ ws, resolve, reject, signal, cancel }` by the number of the connect; the `signal`, if any, calls `cancel`. */
 const connects = new Map();
 
 async function connect(url, behavior, options) {
@@ -32,14 +32,14 @@ async function connect(url, behavior, options) {
   if (signal?.aborted) throw signal.reason;
   const entry = { ws, signal };
   const promise = new Promise((resolve, reject) => { Object.assign(entry, { resolve, reject }); });
-  // Without stack the promise is rejected before anything has happened.
+  // Too little stack was left: the promise is rejected, and nothing has happened.
   if (entry.reject === undefined) return promise;
   const number = native.clientConnect(
     address.parts, counted(protocols), counted(withCredentials(headers, address)), connectTimeout, settings, bits,
     address.isSecure ? TLS_OPTIONS.map((name) => tls[name]) : undefined,
   );
   try {
-    entry.cancel = () => giveUp(number, () => signal.reason);
+    entry.cancel = () => abortConnect(number, () => signal.reason);
     connects.set(number, entry);
     signal?.addEventListener('abort', entry.cancel, { once: true });
     checkNames('the behavior of connect', behavior, BEHAVIOR_NAMES);
@@ -155,7 +155,7 @@ function checkSignal(signal) {
 }
 
 /** Aborts a connect; its promise is rejected with what `reasonOf` returns or throws. */
-function giveUp(number, reasonOf) {
+function abortConnect(number, reasonOf) {
   const { reject } = take(number);
   if (reject === undefined) return;
   native.clientCancel(number);

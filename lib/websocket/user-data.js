@@ -9,12 +9,12 @@ const { WebSocket } = require('./websocket.js');
 const METHODS = new Set(Object.getOwnPropertyNames(WebSocket.prototype));
 
 /**
- * Copies the own enumerable properties, those with symbols included. They are defined and not assigned: a property may be
- * called like an accessor of a prototype, of which `__proto__` would exchange the WebSocket's. That one is left out, because
- * parsed JSON may have it unintentionally. Throws what a getter among them throws.
+ * Copies the own enumerable properties, those with symbols included. They are defined, not assigned, because assignment
+ * would call an accessor of the prototype chain that has the same name. `__proto__`, which parsed JSON may contain
+ * unintentionally, is left out. Throws what a getter among them throws.
  */
 function adoptUserData(ws, userData) {
-  // Reads each property once, and defines it, too.
+  // Calls each getter once. A spread defines properties, too.
   const properties = { ...userData };
   for (const name of Reflect.ownKeys(properties)) {
     if (name === '__proto__') {

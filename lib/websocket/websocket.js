@@ -5,8 +5,10 @@
 
 const { addAddresses } = require('../runtime/addresses.js');
 const { abi, infoOf, KEY, native, readable, registers, shutdowns, sockets } = require('../runtime/border.js');
-const { call, gather, tell, tellers } = require('../runtime/call.js');
-const { tellClosed, tellDropped, tellOpened, wantsDrops, watchDrops } = require('../runtime/channels.js');
+const { call, deliverers, deliverPending, runCorked } = require('../runtime/call.js');
+const {
+  hasDropSubscribers, publishClosed, publishDropped, publishOpened, watchDrops,
+} = require('../runtime/channels.js');
 const { illegalConstructor, invalidThis, missingArguments, typeError } = require('../runtime/errors.js');
 const { warnOnce } = require('../runtime/warnings.js');
 
@@ -45,7 +47,7 @@ class WebSocket {
     openSocket = (ws, handle, response) => {
       ws.#handle = handle;
       sockets[handle % SLOTS] = ws;
-      tellOpened(ws);
+      publishOpened(ws);
       // A subscriber may have closed it; its close handler has run then.
       if (sockets[handle % SLOTS] !== ws) return;
       call(ws.#behavior.open, ws, response);
@@ -95,7 +97,7 @@ class WebSocket {
     const mark = native.wsEnd(handle, closeCodeOf(handle, code), readable(shortMessage));
     this.#isClosing = true;
     try {
-      tell(mark);
+      deliverPending(mark);
     } catch {
       // No stack is left: the dispatcher runs the handlers.
     }
@@ -107,7 +109,7 @@ class WebSocket {
     const mark = native.wsClose(handle);
     this.#isClosing = true;
     try {
-      tell(mark);
+      deliverPending(mark);
     } catch {
       // No stack is left: the dispatcher runs the handlers.
     }
@@ -115,13 +117,13 @@ class WebSocket {
 
   cork(callback) {
     native.wsCheck(socketHandle(this));
-    return gather(this, callback);
+    return runCorked(this, callback);
   }
 
   subscribe(topic) {
     const mark = native.wsSubscribe(socketHandle(this), readable(topic));
     try {
-      if (mark >= 0) tell(mark);
+      if (mark >= 0) deliverPending(mark);
     } catch {
       // No stack is left: the dispatcher runs the handlers.
     }
@@ -131,7 +133,7 @@ class WebSocket {
   unsubscribe(topic) {
     const mark = native.wsUnsubscribe(socketHandle(this), readable(topic));
     try {
-      if (mark >= 0) tell(mark);
+      if (mark >= 0) deliverPending(mark);
     } catch {
       // No stack is left: the dispatcher runs the handlers.
     }
@@ -199,11 +201,14 @@ function numberOf(value) {
 /** The WebSocket of an app that speaks TLS. */
 class SSLWebSocket extends WebSocket {}
 
-/** A message that was to be sent was dropped. It has an event, unless only a subscriber wants to know that came late. */
+/**
+ * Reports a message that a send call has dropped. The addon has queued an event for it if there is a `dropped` handler
+ * or `watchDrops` was called; a channel that was subscribed to since is served here.
+ */
 function reportDropped(ws, message, isBinary) {
   const mark = registers[MARK];
-  if (mark >= 0) tell(mark);
-  else if (wantsDrops()) tellDropped(ws, copyOf(message), Boolean(isBinary), 0);
+  if (mark >= 0) deliverPending(mark);
+  else if (hasDropSubscribers()) publishDropped(ws, copyOf(message), Boolean(isBinary), 0);
 }
 
 function handleMessageDropped(message) {
@@ -213,7 +218,7 @@ function handleMessageDropped(message) {
 
 /** Runs the handlers for a dropped message. Returns whether its bytes may be detached. */
 function handleDropped(ws, message, isBinary, unreported) {
-  tellDropped(ws, message, isBinary, unreported);
+  publishDropped(ws, message, isBinary, unreported);
   // A subscriber may have closed it; no handler runs for a closed one.
   if (sockets[socketHandle(ws) % SLOTS] !== ws) return true;
   return call(behaviorOf(ws).dropped, ws, message, isBinary, unreported);
@@ -270,21 +275,21 @@ function handleClose(reason) {
   // Every use throws from here on.
   noteClosed(ws);
   const behavior = behaviorOf(ws);
-  tellClosed(ws, code, reason, info);
+  publishClosed(ws, code, reason, info);
   for (const { topic, now, before } of left) call(behavior.subscription, ws, topic, now, before);
   return call(behavior.close, ws, code, reason, info) ? reason : undefined;
 }
 
-/** The WebSocket in the registers, which `upgrade` has made, is open. */
+/** Called when the WebSocket of an `upgrade` call is open. */
 function handleUpgraded() {
   const handle = registers[HANDLE];
   openSocket(sockets[handle % SLOTS], handle);
 }
 
-tellers[CLOSE] = handleClose;
-tellers[MESSAGE_DROPPED] = handleMessageDropped;
-tellers[SUBSCRIPTION] = handleSubscription;
-tellers[UPGRADED] = handleUpgraded;
+deliverers[CLOSE] = handleClose;
+deliverers[MESSAGE_DROPPED] = handleMessageDropped;
+deliverers[SUBSCRIPTION] = handleSubscription;
+deliverers[UPGRADED] = handleUpgraded;
 
 /** The open WebSockets of the app whose behaviors have this `owner`. */
 class WebSocketList {
