@@ -376,7 +376,7 @@ export interface SSLAppOptions extends AppOptions {
  * do handshakes and encryption. Returning clients resume their sessions with tickets. Renegotiation is refused, and
  * by ALPN every protocol but `http/1.1` (and `http/1.0`). A client that speaks HTTP without TLS is answered 400.
  *
- * Throws what `App` throws, and for invalid TLS options an error whose code begins with `ERR_TLS_` and whose
+ * Throws what `App` throws, and for invalid TLS options an error whose code starts with `ERR_TLS_` and whose
  * message names the option ("App construction failed: …"). A certificate that has expired, or is not valid yet, is used
  * all the same, and a warning is logged.
  */
@@ -420,7 +420,7 @@ export interface UpgradeRequest {
   readonly rawHeaders: readonly string[];
 }
 
-/** What {@link TemplatedApp.handleUpgrade} wants of a socket: that it is a `stream.Duplex` of bytes. */
+/** The socket of {@link TemplatedApp.handleUpgrade}: a `stream.Duplex` of bytes. */
 export interface UpgradeSocket {
   on(event: string, listener: (...args: any[]) => void): unknown;
   pipe(destination: any): unknown;
@@ -435,11 +435,11 @@ export type RecognizedBytes = ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
 
 /** Options of {@link TemplatedApp.handleUpgrade}. */
 export interface HandleUpgradeOptions {
-  /** What no `ws` route takes is left to others, untouched, instead of being refused. @default false */
+  /** Whether a request that no `ws` route matches is left untouched instead of being refused. @default false */
   passOn?: boolean;
 }
 
-/** What {@link attach} wants of a server: an `http.Server` or `https.Server`. */
+/** The server of {@link attach}: an `http.Server` or `https.Server`. */
 export interface UpgradeServer {
   on(event: string, listener: (...args: any[]) => void): unknown;
   off(event: string, listener: (...args: any[]) => void): unknown;
@@ -449,13 +449,13 @@ export interface UpgradeServer {
 
 /** The open WebSockets of an app, for `for … of`. */
 export interface OpenWebSockets extends Iterable<OpenWebSocket<any>> {
-  /** How many there are at this moment; counted at every look. */
+  /** Their number at this moment; counted at every access. */
   readonly size: number;
 }
 
 /**
- * What {@link TemplatedApp.filter} calls: `count` is 1 when the connection opens, -1 when it is over. A handler that
- * declares `res` as {@link HttpResponse}, as for uWebSockets.js, fits too; but there is no response yet that it could write.
+ * The handler of {@link TemplatedApp.filter}: `count` is 1 when the connection opens, -1 when it ends. A handler that
+ * declares `res` as {@link HttpResponse}, as for uWebSockets.js, is accepted too, but it cannot write a response.
  */
 export type ConnectionFilter = { filter(res: HttpConnection, count: 1 | -1): unknown }['filter'];
 
@@ -470,7 +470,7 @@ export type us_socket = ListenSocket;
 
 /** The `code` of a {@link ListenError}: what Node calls the same error. */
 export type ListenErrorCode =
-  /** Another socket listens there, and one of the two does not share the port ({@link LIBUS_LISTEN_DEFAULT}). */
+  /** Another socket listens on the port, and one of the two does not share it ({@link LIBUS_LISTEN_DEFAULT}). */
   | 'EADDRINUSE'
   /** This machine does not have that address. */
   | 'EADDRNOTAVAIL'
@@ -508,8 +508,8 @@ export interface ListenError extends Error {
 export type ListenCallback = (token: ListenSocket | false, error?: ListenError) => unknown;
 
 /**
- * The same for `listen_unix`. Its token is a {@link ListenSocket} or `false`, too: look before you use it. It is not
- * declared so, because the types of uWebSockets.js forget about `false`, and programs that do the same are to compile.
+ * The same for `listen_unix`. Its token is a {@link ListenSocket} or `false`, too: check it before you use it. It is
+ * declared as `any`, because the types of uWebSockets.js leave `false` out, and programs written for them must compile.
  */
 export type ListenUnixCallback = (token: any, error?: ListenError) => unknown;
 
@@ -523,27 +523,27 @@ export enum ListenOptions {
 
 /** A socket to accept on, for {@link TemplatedApp.listen}. */
 export interface ListenDescriptorOptions {
-  /** Its descriptor, 0 – 2^31-1: 3 is the first that systemd passes. */
+  /** The descriptor of the socket, 0 – 2^31-1; the first one that systemd passes is 3. */
   fd: number;
 }
 
 /** Who may connect to the socket of {@link TemplatedApp.listen_unix}. A key given as `undefined` means its default. */
 export interface ListenUnixOptions {
-  /** Permissions of its file, 0 – 0o777, whatever the umask is. Connecting takes the right to write. @default 0o700 */
+  /** Permissions of its file, 0 – 0o777, whatever the umask is. To connect takes write permission. @default 0o700 */
   mode?: number;
   /**
-   * Group of its file, by name or number. An unknown name is a failure with `EINVAL`, and a group that this process may not
-   * give one with `EACCES`. @default that of the process
+   * Group of its file, by name or number. Listening fails with `EINVAL` for an unknown name, and with `EACCES` for a
+   * group that this process must not set. @default that of the process
    */
   group?: string | number;
 }
 
 /**
- * Share a fixed port with other listeners that also share it, of this process or another (`SO_REUSEPORT`; on Linux of the
- * same user): none of them fails, and each new connection goes to one. A port taken as 0 is never shared.
+ * Share a fixed port with other listening sockets that share it, of this process or another (`SO_REUSEPORT`; on Linux
+ * of the same user). Each new connection goes to one of them. A port that the system has chosen (0) is never shared.
  */
 export const LIBUS_LISTEN_DEFAULT: 0;
-/** Fail with `EADDRINUSE` if anybody else listens on the port, and keep others off it. */
+/** Fail with `EADDRINUSE` if another socket listens on the port, and do not share it afterwards. */
 export const LIBUS_LISTEN_EXCLUSIVE_PORT: 1;
 
 /** Counts of connections. */
@@ -652,10 +652,10 @@ export interface DiagnosticsMessages {
  * The same method and pattern (names of parameters ignored) replaces the route; `null` instead of a handler removes
  * it. A request that matches no route is answered with 404, unless `any('/*')` is registered.
  *
- * A pattern begins with a slash. Of one that does not, the first character is taken for it, whatever it is: `'test'` means
+ * A pattern starts with a slash. Otherwise its first character counts as the slash, whatever it is: `'test'` means
  * `'/est'` and `'*'` means `'/'`, as in uWebSockets.js. The first such pattern of a process causes a warning, and so
- * does the first one that matches nothing: an empty one, one with segments after its wildcard, one of more than 100 segments
- * (`process.on('warning')`, code `FERROWS_PATTERN`).
+ * does the first one that matches nothing: an empty one, one with segments after its wildcard, one of more than 100
+ * segments (`process.on('warning')`, code `FERROWS_PATTERN`).
  *
  * A HEAD request that matches no route of `head` or `any` goes to the route of GET. Its handler answers as for GET, and only
  * the head of the response is sent (RFC 9110 §9.3.2).
@@ -709,31 +709,34 @@ export interface TemplatedApp {
   any(pattern: RecognizedString, handler: HttpHandler | ArrayBuffer | null): this;
 
   /**
-   * Routes GET and HEAD requests to the files below a folder. `pattern` consists of literal segments and ends with `/*`;
-   * what the wildcard stands for is the path of the file: with `app.serveFiles('/assets/*', 'public')`, `/assets/a/b.css`
-   * is `public/a/b.css`. Returns the app. {@link ServeFilesOptions} tells what can be changed.
+   * Routes GET and HEAD requests to the files below a folder. `pattern` consists of literal segments and ends with
+   * `/*`; the wildcard matches the path of the file: with `app.serveFiles('/assets/*', 'public')`, `/assets/a/b.css` is
+   * `public/a/b.css`. Returns the app. The options are {@link ServeFilesOptions}.
    *
-   * - Files are read as the client takes them, 64 KiB at a time, and are closed however the response ends. A client that is
-   *   too slow keeps 128 KiB of one in memory at most; a file that goes to several clients at the same time is open once.
-   * - `ETag`, `Last-Modified`, and the answers that go with them: 304, 412 (RFC 9110 §13). One range (206, 416, `If-Range`);
-   *   for several ranges the whole file is sent (RFC 9110 §14).
-   * - A path with a slash at its end is the `index` of that folder; a folder without it is redirected there (301). What is
-   *   no file is answered with 404, one that this process may not read with 403, and with 503 while it has too many open.
+   * - A file is read at the pace of the client, 64 KiB at a time, and is closed when the response is over. A slow
+   *   client keeps at most 128 KiB of it in memory; a file that is sent to several clients at the same time is opened
+   *   once.
+   * - Responses have `ETag` and `Last-Modified`; conditional requests are answered with 304 or 412 (RFC 9110 §13). One
+   *   range is answered with 206 or 416, and `If-Range` is evaluated; for several ranges the whole file is sent (RFC
+   *   9110 §14).
+   * - A path that ends with a slash means the `index` of that folder; the path of a folder without the slash is
+   *   redirected there (301). The answer is 404 if there is no file, 403 if this process must not read it, and 503
+   *   while the process has too many open files.
    * - No path leads out of the folder: `..`, empty names, and names that contain `/`, `\` or NUL after decoding are not
-   *   found. Neither are names that begin with a dot, nor, after symbolic links were followed, files elsewhere. The system
-   *   sees to the latter while it opens the file, so nobody can exchange a folder for a link in between (on Windows
-   *   somebody who may write into the folder still can).
+   *   found. Neither are names that start with a dot, nor files to which a symbolic link leads out of the folder. The
+   *   system checks the latter while it opens the file, so replacing a folder by a link at that moment has no effect
+   *   (except on Windows, by somebody who has write permission in the folder).
    *
-   * Throws `ERR_INVALID_ARG_VALUE` if the pattern is another one, or `directory` is none or cannot be read;
+   * Throws `ERR_INVALID_ARG_VALUE` if the pattern has another form, or `directory` is no directory or cannot be read;
    * `ERR_INVALID_ARG_TYPE` or `ERR_HTTP_INVALID_HEADER` for bad options.
    */
   serveFiles(pattern: string, directory: string, options?: ServeFilesOptions | null): this;
 
   /**
-   * Routes WebSocket handshakes: GET requests with a `Sec-WebSocket-Key` of 24 characters. Other requests go on to the
-   * other routes. A handshake that breaks a rule (RFC 6455 §4.2.1) is answered with 400, or 426 for another version, and a
-   * body that names it, before a handler runs. Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad
-   * settings.
+   * Routes WebSocket handshakes: GET requests with a `Sec-WebSocket-Key` of 24 characters. Other requests go to the
+   * other routes. A handshake that violates a rule (RFC 6455 §4.2.1) is answered with 400, or with 426 for another
+   * version, and a body that names the rule, before a handler runs. Returns the app. Throws `ERR_INVALID_ARG_TYPE` or
+   * `ERR_OUT_OF_RANGE` for bad settings.
    */
   ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this;
   ws<UserData = unknown>(pattern: RecognizedString, behavior: StringBehavior<UserData>): this;
@@ -743,9 +746,10 @@ export interface TemplatedApp {
   ): this;
 
   /**
-   * Starts listening; several times per app if wanted. `port` is 0–65535, where 0 takes a free one. Without `host`
-   * all IPv4 and IPv6 addresses are served, and IPv4 peers appear as IPv4-mapped IPv6. A host name is looked up
-   * before the call returns, and its first address taken. A failure is passed to the callback, not thrown.
+   * Starts listening; an app may have several listening sockets. `port` is 0–65535; with 0 the system chooses a free
+   * port. Without `host` the app listens on all IPv4 and IPv6 addresses, and IPv4 peers appear as IPv4-mapped IPv6. A
+   * host name is resolved before the call returns, and its first address is used. A failure is passed to the callback,
+   * not thrown.
    *
    * Returns the app. Throws `ERR_OUT_OF_RANGE` for the port, and what the callback throws.
    */
@@ -757,9 +761,10 @@ export interface TemplatedApp {
   /** The same, on one address and with {@link ListenOptions}. */
   listen(host: RecognizedString, port: number, options: ListenOptions | undefined, callback: ListenCallback): this;
   /**
-   * Starts listening on a socket that somebody else has bound, such as systemd (docs/deployment.md): a TCP or Unix stream
-   * socket, which may listen already. Accepts on a copy of the descriptor, which itself stays open. A failure is passed to
-   * the callback: `EBADF`, `ENOTSOCK`, `EINVAL` for sockets of another kind or that are connected, `ENOTSUP` on Windows.
+   * Starts listening on a socket that another process has bound, such as systemd (docs/deployment.md): a TCP or Unix
+   * stream socket, which may listen already. The app accepts on a copy of the descriptor; the original stays open. A
+   * failure is passed to the callback: `EBADF`, `ENOTSOCK`, `EINVAL` for sockets of another kind or that are connected,
+   * `ENOTSUP` on Windows.
    *
    * Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` if `fd` is no descriptor, and what the callback
    * throws.
@@ -772,12 +777,12 @@ export interface TemplatedApp {
   listen(port: number, options?: ListenOptions): Promise<ListenSocket>;
   /** The same, on one address. */
   listen(host: RecognizedString, port: number, options?: ListenOptions): Promise<ListenSocket>;
-  /** The same, on a socket that somebody else has bound. */
+  /** The same, on a socket that another process has bound. */
   listen(options: ListenDescriptorOptions): Promise<ListenSocket>;
   /**
-   * Starts listening on a Unix socket. Only its owner may connect, unless `options` say otherwise. A socket that lies at
-   * `path` already is replaced; any other file is left alone (`EADDRINUSE`). A failure is passed to the callback, not
-   * thrown. Mind the order of arguments: the callback comes first.
+   * Starts listening on a Unix socket. Only its owner may connect, unless `options` say otherwise. An existing socket
+   * at `path` is replaced; listening fails with `EADDRINUSE` if another kind of file exists there. A failure is passed
+   * to the callback, not thrown. Note the order of arguments: the callback comes first.
    *
    * Returns the app. Throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad options, and what the callback throws.
    */
@@ -796,35 +801,38 @@ export interface TemplatedApp {
    * - For a connection that a child app has taken over, the filters of the child are called.
    */
   filter(handler: ConnectionFilter): this;
-  /** The same, for handlers written for uWebSockets.js; but there is no response yet that they could write. */
+  /** The same, for handlers written for uWebSockets.js; they cannot write a response. */
   filter(handler: (res: HttpResponse, count: number) => unknown): this;
 
   /**
-   * The number with which other apps of this process, in this thread or in others (`worker_threads`), may hand connections
-   * to this one: see {@link addChildAppDescriptor}. The same number until `close`; from the first call until then it keeps
-   * the thread alive, as a listening socket does.
+   * Returns the number with which other apps of this process, in this thread or in others (`worker_threads`), can hand
+   * connections to this one: see {@link addChildAppDescriptor}. It stays the same until `close`; from the first call
+   * until then the app keeps the thread alive, as a listening socket does.
    */
   getDescriptor(): AppDescriptor;
   /**
-   * Hands the connections that this app accepts from now on to the app with this descriptor: to all its children in turn.
-   * An app without children serves its connections itself; to have its share beside them it may be its own child. Adding
-   * a child again changes nothing. A child that is closed, or whose thread ends, is passed over and forgotten; what it was
-   * serving ends with it. Returns the app (for the types of uWebSockets.js, nothing; hence `void`, which does no harm).
+   * Hands the connections that this app accepts from now on to the app with this descriptor, or to all such child apps
+   * in turn. An app without children serves its connections itself; it can be its own child to serve a share of them.
+   * Adding a child again has no effect. A child that is closed, or whose thread ends, is removed; its connections end
+   * with it. Returns the app (for the types of uWebSockets.js, nothing; hence `void`, which does no harm).
    *
-   * Throws `ERR_INVALID_STATE` for numbers that are not the descriptor of an app that is there.
+   * Throws `ERR_INVALID_STATE` for a number that is not the descriptor of an existing app.
    */
   addChildAppDescriptor(descriptor: AppDescriptor): this & void;
-  /** Hands no more connections to this child; it keeps those that it has. Does nothing if it is none. Returns the app. */
+  /**
+   * Hands no more connections to this child; it keeps those that it has. No effect if it is no child. Returns the app.
+   */
   removeChildAppDescriptor(descriptor: AppDescriptor): this & void;
 
   /**
    * Serves a connection that was accepted elsewhere: `fd` is the number of a descriptor of this process, of a connected TCP
-   * or Unix stream socket. `ip` is the peer's address, where it is known better than the socket knows it: text, or its 4
-   * or 16 bytes. The connection is then like any other of this app: it keeps the process alive, filters are told of it,
-   * `close` closes it. Returns the app.
+   * or Unix stream socket. `ip`, as text or as 4 or 16 bytes, replaces the peer's address that the socket reports. The
+   * connection is then like any other of this app: it keeps the process alive, filters are called for it, and `close`
+   * closes it. Returns the app.
    *
-   * The app takes a copy of the descriptor. Yours stays yours: close it without reading or writing, right after the call
-   * (`socket.destroy()` of a `net.Socket` that was never read, `fs.closeSync(fd)`), or the connection ends only with it.
+   * The app uses a copy of the descriptor. Close the original without reading or writing, right after the call
+   * (`socket.destroy()` of a `net.Socket` that was never read, `fs.closeSync(fd)`); the connection stays open as long
+   * as it is.
    *
    * Throws `ERR_OUT_OF_RANGE` for `fd`, `EBADF`, `ENOTSOCK`, `ENOTCONN`; `ERR_INVALID_ARG_VALUE` for sockets of another kind
    * and for `ip`; `EMFILE`; `ENOTSUP` on Windows, where sockets have no descriptors.
@@ -834,22 +842,22 @@ export interface TemplatedApp {
   /**
    * Takes a connection over from an HTTP server of Node's, at its `'upgrade'` event, whose arguments these are: of
    * `http.Server` and `https.Server`, and so of Express, Fastify, Next.js or Vite (docs/with-node-servers.md). {@link attach}
-   * does all of it. The `ws` routes decide as if the request had come in by itself, later: patterns, server names, the
+   * does all of it. The `ws` routes match the request as if the app had received it itself: patterns, server names, the
    * `upgrade` handler, subprotocols, compression, limits, statistics, causes and `shutdown` are those of any connection of
-   * this app. Its HTTP routes are not asked. What no `ws` route takes is answered with 404 and a reason; whatever is
-   * answered but by a WebSocket, the connection ends with it.
+   * this app. Its HTTP routes are not used. A request that no `ws` route matches is answered with 404 and a reason. Any
+   * response other than an upgrade closes the connection.
    *
-   * Returns whether the connection was taken: `true`, or `false` with `passOn` if no route takes it and nothing was done.
-   * May be called later than in the event, as after an `await`: what the client sends meanwhile is not lost.
+   * Returns whether the connection was taken over: `true`, or with `passOn` `false` if no route matches; then nothing
+   * was done. May be called after the event, for example after an `await`: what the client sends meanwhile is not lost.
    *
-   * - A plain TCP or Unix socket of Node's goes to an I/O thread with its descriptor, and costs what any other connection
-   *   costs; `socket` is destroyed, without an effect on the connection. If responses to earlier requests of it are still
-   *   being written, all of this waits for them.
-   * - Anything else (`https.Server`, Windows, other runtimes, any `stream.Duplex`) goes through a local pair of sockets between
-   *   JavaScript and the I/O thread: slower, with Node's thread at work for every byte, and with some 300 KiB of buffers
-   *   that back-pressure does not see. `remoteAddress`, `remotePort`, `servername` and the certificate of a client that
-   *   Node has found `authorized` are passed on.
-   * - Where the system has no more descriptors, the connection is closed, with a warning (`process.on('warning')`, code
+   * - The descriptor of a plain TCP or Unix socket of Node's goes to an I/O thread; the connection then costs no more
+   *   than any other. `socket` is destroyed, which does not affect the connection. The takeover waits until the
+   *   responses to earlier requests of the connection are written.
+   * - The bytes of any other stream (`https.Server`, Windows, other runtimes, any `stream.Duplex`) go through a local
+   *   pair of sockets between JavaScript and the I/O thread. That is slower, uses Node's thread for every byte, and has
+   *   some 300 KiB of buffers that back-pressure does not count. `remoteAddress`, `remotePort`, `servername` and the
+   *   certificate of a client that Node has found `authorized` are passed on.
+   * - If the system has no more descriptors, the connection is closed, with a warning (`process.on('warning')`, code
    *   `FERROWS_TAKEOVER`).
    *
    * Throws `ERR_INVALID_STATE` for a socket that was handed over already.
@@ -861,7 +869,7 @@ export interface TemplatedApp {
     options?: HandleUpgradeOptions | null,
   ): boolean;
 
-  /** The open WebSockets of this app, in no particular order; one that opens during a walk may be part of it. */
+  /** The open WebSockets of this app, in no particular order. One that opens during an iteration may be included. */
   readonly webSockets: OpenWebSockets;
 
   /**
@@ -911,15 +919,16 @@ export interface TemplatedApp {
    */
   missingServerName(handler: (hostname: string) => unknown): this;
   /**
-   * From now on routes are added to, and removed from, the server name that answers to this hostname; to the app itself if
-   * none does (`domain('')`). Requests go to the routes of the name that their TLS handshake asked for, whatever their
-   * `Host` says, and to no others; what none of them takes is answered 404. A name without routes of its own has those of
-   * the app. Returns the app.
+   * Selects the server name that matches this hostname, or the app itself if none does (`domain('')`): routes are added
+   * to and removed from it from now on. Requests go to the routes of the name in their TLS handshake, whatever their
+   * `Host` says, and to no others; a request that none of them matches is answered with 404. A name without routes of
+   * its own uses those of the app. Returns the app.
    */
   domain(hostname: RecognizedString): this;
   /**
-   * Replaces the certificate of an app that speaks TLS, without a restart: new handshakes use it, open connections live
-   * on. What `options` does not say, key and certificate apart, stays as it is. Clients do not resume earlier sessions.
+   * Replaces the certificate of an app that speaks TLS, without a restart: new handshakes use it, open connections stay
+   * open. Options that are left out, except key and certificate, stay as they are. Clients cannot resume earlier
+   * sessions.
    *
    * Throws what {@link SSLApp} throws for its options, and `ERR_INVALID_STATE` if the app speaks plain HTTP; then nothing
    * has changed. Returns the app.
@@ -939,19 +948,21 @@ export interface TemplatedApp {
    * Shuts the app down gracefully. Resolves when its last connection has ended; the app no longer keeps the process alive
    * then. For `process.once('SIGTERM', …)`; examples/graceful-shutdown.js is a whole program.
    *
-   * - Before it returns the ports are free (who was connected by then is still accepted), and every WebSocket has been
-   *   closed with `code` and `reason` as by `ws.end`: its `close` handler has run (cause `CLOSED_BY_SHUTDOWN`). One that
-   *   opens later, from a handshake in progress, is closed when its `open` handler has returned.
-   * - Requests that have arrived, were it only with their first byte, are served. The next response to begin on each
-   *   connection says `Connection: close` and is the last one there: requests pipelined behind it are not processed, which
-   *   tells the client to send them again elsewhere (RFC 9112 §9.6).
-   * - Idle connections are closed, new ones that have sent nothing a second after they were accepted. A client that sends
-   *   its next request at that very moment finds the connection closed and has to try again (RFC 9112 §9.5).
+   * - Before the call returns, the ports are free (connections in the backlog are accepted first), and every WebSocket
+   *   has been closed with `code` and `reason` as by `ws.end`: its `close` handler has run (cause
+   *   `CLOSED_BY_SHUTDOWN`). One that opens later, from a handshake in progress, is closed when its `open` handler has
+   *   returned.
+   * - A request of which at least the first byte has arrived is served. The next response that starts on each
+   *   connection has `Connection: close` and is the last one: requests pipelined behind it are not processed, and the
+   *   client can send them again elsewhere (RFC 9112 §9.6).
+   * - Idle connections are closed at once, and new ones a second after the accept if no byte has arrived. A client that
+   *   sends its next request at that moment must retry it (RFC 9112 §9.5).
    * - After `timeout` the remaining connections are dropped: `onAborted` runs (cause `CLOSED_BY_SHUTDOWN`, with `reason`).
    *
-   * Other apps are not touched. The app may listen again, also before this one is over: those connections are not part of
-   * it. A further call has a promise and a deadline of its own, so that a second signal can shorten the first; what was
-   * told before is not told again. `close` ends it at once. Without anything open it resolves soon.
+   * Other apps are not affected. The app may listen again, even before the shutdown is complete; the new connections
+   * are not part of it. A further call has its own promise and deadline, so that a second signal can shorten the first
+   * shutdown; handlers that have run do not run again. `close` completes the shutdown at once. Without open connections
+   * the promise resolves soon.
    *
    * Rejects, without effect, with `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad options.
    */
@@ -963,11 +974,11 @@ export type AppDescriptor = number;
 
 /** Options of {@link TemplatedApp.serveFiles}. Read once. A key given as `undefined` means its default. */
 export interface ServeFilesOptions {
-  /** The file that stands for its folder; `false` for none. @default 'index.html' */
+  /** The file that is sent for the path of a folder; `false` for none. @default 'index.html' */
   index?: string | false;
   /**
-   * The file that is sent, with 200, where there is none and the client accepts `text/html`: for pages that make sense of
-   * their address by themselves. A path below the folder. @default undefined
+   * The file that is sent, with 200, if there is no file and the client accepts `text/html`: for pages that evaluate
+   * their address themselves. A path below the folder. @default undefined
    */
   fallback?: string;
   /**
@@ -980,8 +991,8 @@ export interface ServeFilesOptions {
   /** Content types by file extension, which win over the built-in ones. Others are `application/octet-stream`. @default {} */
   contentTypes?: Record<string, string>;
   /**
-   * Whether requests for names that begin with a dot are served, such as `.well-known`, but `.git` too. A symbolic link with
-   * another name may lead to such a file below the folder in any case. @default false
+   * Whether requests for names that start with a dot are served, such as `.well-known`, but `.git` too. A symbolic link
+   * with another name may lead to such a file below the folder in any case. @default false
    */
   dotFiles?: boolean;
   /**
@@ -1010,28 +1021,27 @@ export interface ShutdownSummary {
 }
 
 /**
- * Gives an app the WebSockets of an HTTP server of Node's, an `http.Server` or `https.Server`, on its port: what one of the
- * app's `ws` routes takes goes to {@link TemplatedApp.handleUpgrade} (which has the details), and the other listeners of
- * `'upgrade'` do not see it; everything else is theirs, and is refused with 404 if there are none. Several apps may be
- * attached to a server, and one app to several: the first one that has a route takes a request. To be called once the server
- * exists, before or after it listens.
+ * Hands the WebSockets of an HTTP server of Node's, an `http.Server` or `https.Server`, to an app: an upgrade that one
+ * of the app's `ws` routes matches goes to {@link TemplatedApp.handleUpgrade} (which has the details), and the other
+ * listeners of `'upgrade'` do not see it. Other upgrades go to these listeners, or are refused with 404 if there are
+ * none. Several apps may be attached to a server, and one app to several; the first app with a matching route takes the
+ * request. May be called before or after the server listens.
  *
- * Returns a function that ends this, for new connections. `app.close()` and `app.shutdown()` do so, too, as they end
- * listening. While an app is attached, the server has an `emit` of its own: Node has no other way to keep an event from
- * listeners.
+ * Returns a function that detaches the app: it gets no further connections. `app.close()` and `app.shutdown()` detach
+ * it, too. While an app is attached, the server has an `emit` of its own: Node has no other way to stop an event.
  */
 export function attach(server: UpgradeServer, app: TemplatedApp): () => void;
 
 /**
- * Stops accepting connections; those that exist live on, and the port is free on return. Nothing happens if the socket is
- * closed already, by this or by its app.
+ * Stops accepting connections. Open connections stay open, and the port is free when the call returns. No effect if the
+ * socket was closed before, by this function or by its app.
  *
  * Throws `ERR_INVALID_ARG_TYPE` for anything but a token of `listen`.
  */
 export function us_listen_socket_close(token: us_listen_socket): void;
 
 /**
- * The port a socket listens on: inside the listen callback already, and until the socket is closed. -1 for a Unix
+ * Returns the port that a socket listens on, from the listen callback on until the socket is closed; -1 for a Unix
  * socket and for a closed one.
  *
  * Throws `ERR_INVALID_ARG_TYPE` for anything but a token of `listen`.
@@ -1040,7 +1050,7 @@ export function us_socket_local_port(token: us_socket | us_listen_socket): numbe
 
 // ------------------------------------------------------------------------------------------------------------ HTTP
 
-/** One field of a form, as {@link getParts} finds it. The texts are as the client sent them: check before you trust. */
+/** One field of a form, as {@link getParts} returns it. The texts come from the client: check them before use. */
 export interface MultipartField {
   /** The content, in a buffer of its own. */
   data: ArrayBuffer;
@@ -1058,7 +1068,7 @@ export interface MultipartField {
  *
  * Returns `undefined` if `contentType` is not `multipart/…`, and if the body is malformed or incomplete: without a
  * valid boundary, without its last boundary, with a part that has no name or more than 10 headers, with more than
- * 10,000 parts. A client can cause either, so this is the one check that is needed.
+ * 10,000 parts. A client can cause any of these, so check for `undefined`; no other check is needed.
  */
 export function getParts(body: RecognizedString, contentType: RecognizedString): MultipartField[] | undefined;
 
@@ -1089,8 +1099,8 @@ export interface HttpRequest {
   /** The method as it arrived. */
   getCaseSensitiveMethod(): string;
   /**
-   * Everything after the `?`, as it arrived; `undefined` if there is no `?`. That is not declared, because the types of
-   * uWebSockets.js do not, and programs written for them are to compile: `req.getQuery() ?? ''` is what is safe.
+   * Everything after the `?`, as it arrived; `undefined` if there is no `?`. The type leaves `undefined` out, as that
+   * of uWebSockets.js does, so that programs written for it compile: `req.getQuery() ?? ''` is safe.
    */
   getQuery(): string;
   /**
@@ -1158,12 +1168,12 @@ export interface HttpResponse {
   /**
    * Sends a piece of a body of `totalSize` bytes in total, as far as there is room: as much as the system takes, and 128
    * KiB to 1 MiB that wait for the peer, depending on how it kept up so far; some 16 MiB within one handler. The first call
-   * announces the size, as `Content-Length`; 0 or nothing means that of the chunk. The piece begins at {@link
-   * getWriteOffset}; what was not taken is not kept, and has to be offered again.
+   * announces the size, as `Content-Length`; 0 or nothing means that of the chunk. The piece starts at {@link
+   * getWriteOffset}; bytes that were not taken are not kept, and have to be offered again.
    *
    * Returns `[ok, done]`: whether all of the piece was taken, and whether the response is complete, and so over. After
    * `ok === false` an `onWritable` event follows. An empty piece completes nothing but a body of 0 bytes. `end` may
-   * complete what `tryEnd` has begun; it closes the connection if bytes are missing.
+   * complete what `tryEnd` has started; it closes the connection if bytes are missing.
    *
    * Throws `ERR_OUT_OF_RANGE` for a chunk that goes beyond the size and for a size that is negative or no safe integer,
    * `ERR_INVALID_STATE` after `write`.
@@ -1184,14 +1194,14 @@ export interface HttpResponse {
    */
   endWithoutBody(reportedContentLength?: number | `${number}`, closeConnection?: boolean): this;
   /**
-   * Reads no more of the connection until {@link resume}. Body that had been read may still be handed over, and output goes
-   * on, `onWritable` included. The client is not late meanwhile. That it has reset the connection is noticed within
-   * seconds, that it has ended it in order only after `resume`.
-   * May be called repeatedly, and needs one `resume`. The end of the response ends it too. Returns the response (for the
-   * types of uWebSockets.js, nothing; hence `void`, which does no harm).
+   * Stops reading from the connection until {@link resume}. Pieces of the body that were read before may still be
+   * delivered, and output is still sent, `onWritable` included. No timeout for the client's input runs meanwhile. A
+   * reset of the connection is detected within seconds, a FIN only after `resume`. However often it is called, one
+   * `resume` suffices. The end of the response ends the pause too. Returns the response (for the types of
+   * uWebSockets.js, nothing; hence `void`, which does no harm).
    */
   pause(): this & void;
-  /** Ends {@link pause}; without one, does nothing. Returns the response. */
+  /** Ends {@link pause}; no effect if the response is not paused. Returns the response. */
   resume(): this & void;
   /**
    * Drops the connection. `onAborted` runs before it returns (cause `CLOSED_BY_APPLICATION`). Returns the response,
@@ -1199,7 +1209,7 @@ export interface HttpResponse {
    */
   close(): this;
   /**
-   * Runs `callback` at once. Kept for programs written for uWebSockets.js: writes are gathered without it. What the
+   * Runs `callback` at once. Kept for programs written for uWebSockets.js: writes leave together without it. What the
    * callback throws is thrown by `cork`. Returns the response, also if the callback ended it.
    */
   cork(callback: () => void): this;
@@ -1210,7 +1220,7 @@ export interface HttpResponse {
    * Registers the handler that is called when there is room again, after `write` returned `false` or `tryEnd` did not take
    * everything, even if that was before the registration. Called with {@link getWriteOffset}, once for each time there was
    * no room. A later registration replaces an earlier one, also from inside the handler. What the handler returns is
-   * ignored; uWebSockets.js wants `true` if everything was taken. Returns the response.
+   * ignored (uWebSockets.js requires `true` if everything was taken). Returns the response.
    */
   onWritable(handler: (offset: number) => unknown): this;
   /**
@@ -1233,9 +1243,10 @@ export interface HttpResponse {
    * promise, it stays. Returns the response.
    *
    * These rules hold for this method and for `onDataV2`, `onDataOrAborted` and `collectBody` (docs/request-bodies.md):
-   * - Until one of them is called the body waits, so that may be after an `await` too. Of a large body only the
-   *   beginning waits here, the rest with the client.
-   * - A later call of any of them replaces the earlier handler, and the new one gets what no handler has been given.
+   * - The body waits until one of them is called, which may be after an `await`. Of a large body only the start is
+   *   buffered here; then TCP flow control stops the client.
+   * - A later call of any of them replaces the earlier handler, and the new one gets the pieces that no handler has
+   *   got.
    * - No handler is called once the response is over. Up to 256 KiB of body that are still to come are then read and
    *   dropped; if there is more, the connection is closed behind the response.
    * - Chunked bodies come decoded. Trailer fields are checked as header fields are, and dropped.
@@ -1449,18 +1460,18 @@ export interface WebSocket<UserData> {
    */
   send(message: RecognizedString, isBinary?: boolean, compress?: boolean): SendStatus;
   /**
-   * Begins a message that is sent in several calls: this, any number of `sendFragment`, and `sendLastFragment`. Returns
+   * Starts a message that is sent in several calls: this, any number of `sendFragment`, and `sendLastFragment`. Returns
    * as `send`.
    *
    * - `maxBackpressure` decides about this first fragment. If it is dropped, so are the others, each with 2 and a
-   *   `dropped` of its own; else they are all accepted (unless `closeOnBackpressureLimit` closes the WebSocket), and who
-   *   sends much waits for `drain` where one returned 0.
+   *   `dropped` of its own; else they are all accepted (unless `closeOnBackpressureLimit` closes the WebSocket). A
+   *   program that sends much should wait for `drain` after a result of 0.
    * - Pings may be sent in between, and `end` and `close` may be called. What is published to the WebSocket meanwhile
    *   follows the last fragment; if there never is one, it is not sent.
    *
    * With `compress` the whole message leaves compressed, unless compression was not negotiated with this client. Its
-   * fragments are one stream, of which the client can read each as it arrives. What `sendFragment` and
-   * `sendLastFragment` are told of `compress` has no effect: it is the first frame that says it.
+   * fragments are one stream, of which the client can read each as it arrives. The argument `compress` of
+   * `sendFragment` and `sendLastFragment` has no effect: RSV1 of the first frame holds for the message (RFC 7692 §6).
    *
    * Throws `ERR_INVALID_STATE` before the last fragment of another message; `send` does, too.
    */
@@ -1476,31 +1487,32 @@ export interface WebSocket<UserData> {
   /**
    * Bytes accepted that wait for the peer, without what the system has taken. 0 again after `drain` at the latest.
    *
-   * What one handler sends beyond 16 MiB, each call counted as 512 bytes beside its message, is waiting until it returns,
-   * even if the system has taken it by then: loops that send until something waits come to an end.
+   * Bytes that one handler sends beyond 16 MiB, with 512 bytes added for each call, count as waiting until the handler
+   * returns, even if the system has taken them: so loops that send until something waits end.
    */
   getBufferedAmount(): number;
 
   /**
-   * Starts the closing handshake: sends a Close frame after everything sent so far, then closes the TCP connection. `close`
-   * runs before it returns, with this code and text (cause `CLOSED_BY_END`). `code` is 0, the default, or 1000–4999; what
-   * must not stand in a Close frame (0, 1004–1006, 1015–2999) sends none. Anything else is made an integer, as `'4001' | 0`
-   * does; what is then still no such code counts as 0, with a warning (`FERROWS_CLOSE_CODE`). The peer gets at most 123
-   * bytes of the text, cut between characters.
+   * Starts the closing handshake: sends a Close frame after everything sent so far, then closes the TCP connection.
+   * `close` runs before it returns, with this code and text (cause `CLOSED_BY_END`). `code` is 0, the default, or
+   * 1000–4999. With a code that must not be in a Close frame (0, 1004–1006, 1015–2999) the frame has none. Any other
+   * value is converted to an integer, as by `'4001' | 0`; if the result is no valid code, it counts as 0, with a
+   * warning (`FERROWS_CLOSE_CODE`). The peer gets at most 123 bytes of the text, cut between characters.
    *
-   * Handlers whose calls run other handlers may do so within each other, up to sixteen. A call of the sixteenth, and one
-   * that finds hardly any stack left, returns before the handler has run; it runs as soon as there is room, in order and
-   * before any other event. Until then a WebSocket that is closed so counts as open: nothing is sent any more (`send`
-   * returns 2), and to close it again, to subscribe or unsubscribe it has no effect. The same goes for `onAborted` in
-   * `res.close`, `open` in `res.upgrade`, and for `subscription` and `dropped`. What such a handler throws is reported when the outermost one has returned.
+   * Handlers that run within calls of other handlers are nested at most sixteen deep. A call in the sixteenth, or one
+   * that finds too little stack, returns before its handler has run; the handler runs as soon as possible, in order and
+   * before any other event. Until then the WebSocket counts as open, but nothing is sent any more (`send` returns 2),
+   * and closing, subscribing or unsubscribing it has no effect. The same holds for `onAborted` in `res.close`, `open`
+   * in `res.upgrade`, and for `subscription` and `dropped`. An exception of such a handler is reported when the
+   * outermost one has returned.
    */
   end(code?: number, shortMessage?: RecognizedString): void;
   /** Drops the connection. `close` runs before it returns, with 1006 (cause `CLOSED_BY_APPLICATION`), as in {@link end}. */
   close(): void;
   /**
-   * Runs `callback` at once; what it sends, to whomever, leaves together when it returns. In handlers that is so anyway, so
-   * this is of use outside of them, after an `await` for instance. What the callback throws is thrown by `cork`, and what
-   * it sent before leaves all the same. Returns the WebSocket, also if the callback closed it.
+   * Runs `callback` at once; all that it sends, also to other peers, leaves together when it returns. Handlers do not
+   * need this; it is useful outside of them, after an `await` for instance. What the callback throws is thrown by
+   * `cork`, and what it sent before is still sent. Returns the WebSocket, also if the callback closed it.
    */
   cork(callback: () => void): this;
 
@@ -1678,7 +1690,7 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
  * It keeps the process alive until it is closed. Redirects are not followed, and proxy settings of the environment are not
  * used.
  *
- * `url` begins with `ws:` or `wss:` and has no fragment. User and password in it become an `Authorization` header,
+ * `url` starts with `ws:` or `wss:` and has no fragment. User and password in it become an `Authorization` header,
  * unless `headers` have one.
  *
  * Rejects, like all promises of this module, for mistakes too: `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (a url,
@@ -1730,7 +1742,9 @@ export interface ConnectOptions<UserData = unknown> {
   connectTimeout?: number;
   /** Aborts the connect: the promise then rejects with `signal.reason`. Has no effect once the WebSocket is open. */
   signal?: ConnectSignal;
-  /** Its own properties are copied onto the WebSocket before `open`, as those given to {@link HttpResponse.upgrade}. */
+  /**
+   * Its own properties are copied onto the WebSocket before `open`, as those passed to {@link HttpResponse.upgrade}.
+   */
   userData?: UserData;
 
   // With `wss:`; without effect with `ws:`. TLS 1.3 and 1.2, as of a server of Ferrows.
@@ -1881,9 +1895,9 @@ export const DEDICATED_DECOMPRESSOR: 3840;
 export function getString(key: RecognizedString, collection: RecognizedString): string;
 /** Sets the string of a key. Mind the order of arguments: the collection comes last. */
 export function setString(key: RecognizedString, value: RecognizedString, collection: RecognizedString): void;
-/** Forgets the string of a key, if there is one. */
+/** Deletes the string of a key, if there is one. */
 export function deleteString(key: RecognizedString, collection: RecognizedString): void;
-/** Forgets all strings of a collection. */
+/** Deletes all strings of a collection. */
 export function deleteStringCollection(collection: RecognizedString): void;
 /** The keys that have a string in this collection, in no particular order. */
 export function getStringKeys(collection: RecognizedString): string[];
@@ -1900,41 +1914,41 @@ export function setInteger(key: RecognizedString, value: number, collection: Rec
  * {@link setInteger}.
  */
 export function incInteger(key: RecognizedString, change: number, collection: RecognizedString): number;
-/** Forgets the integer of a key, if there is one. */
+/** Deletes the integer of a key, if there is one. */
 export function deleteInteger(key: RecognizedString, collection: RecognizedString): void;
-/** Forgets all integers of a collection. */
+/** Deletes all integers of a collection. */
 export function deleteIntegerCollection(collection: RecognizedString): void;
 /** The keys that have an integer in this collection, in no particular order. */
 export function getIntegerKeys(collection: RecognizedString): string[];
 
 /**
- * Begins a section that no other thread is in at the same time, for what takes more than one of the functions above.
- * Blocks this thread, its event loop included, until the other thread calls {@link unlock}; so keep sections short,
- * without `await`, and end them in `finally`. It keeps other threads out of their sections, not from calling single
- * functions outside of one. A thread that ends, or is terminated, leaves its section.
+ * Enters a critical section, which one thread at a time can be in, for operations of several calls of the functions
+ * above. Blocks this thread, its event loop included, until the other thread calls {@link unlock}; so keep sections
+ * short, without `await`, and leave them in `finally`. Other threads can still call single functions outside of a
+ * section. A thread that ends, or is terminated, leaves its section.
  *
  * Throws `ERR_INVALID_STATE` if this thread is in a section already, and `ERR_LOCK_TIMEOUT` if the other thread has not
  * left its own after 5 seconds.
  */
 export function lock(): void;
-/** Ends the section that {@link lock} began. Throws `ERR_INVALID_STATE` if this thread is in none. */
+/** Leaves the section that {@link lock} has entered. Throws `ERR_INVALID_STATE` if this thread is in none. */
 export function unlock(): void;
 
 // --------------------------------------------------------------------------------------------------------- Process
 
 /**
- * How much is told, each level with those before it: `error` what keeps Ferrows from serving, `warn` broken rules of
- * peers, `info` sockets that listen, `debug` transitions of connections, `trace` bytes.
+ * A log level, which includes the levels before it: `error` failures that keep Ferrows from serving, `warn` protocol
+ * violations of peers, `info` listening sockets, `debug` transitions of connections, `trace` bytes.
  */
 export type LogLevel = 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 
-/** One record of what happened inside. */
+/** A log record. */
 export interface LogRecord {
-  /** How important it is. */
+  /** Its level. */
   readonly level: Exclude<LogLevel, 'off'>;
-  /** The module of Ferrows that speaks, such as `ferrows::io::listener`. Modules may move; do not rely on it. */
+  /** The module of Ferrows that logs, such as `ferrows::io::listener`. Modules may move; do not rely on it. */
   readonly target: string;
-  /** What happened: a fixed text without anything of a peer, such as `connection ended`. */
+  /** What happened: a fixed text without data of a peer, such as `connection ended`. */
   readonly message: string;
   /**
    * The details of this record, such as `cause`, and those of the connection it belongs to: `conn`, its name within
@@ -1951,13 +1965,13 @@ export interface LogRecord {
  * wait. `'off'`, or `null` as listener, ends it. May be called at any time. Off by default, and then free of cost.
  *
  * - The records are those of the apps of this thread: each of `worker_threads` has a listener of its own.
- * - Does not keep the process alive: when it ends, what waits is not told any more.
- * - At most 10,000 records wait. Then the oldest are lost, and a record of level `error` tells how many (`count`).
+ * - It does not keep the process alive: records that wait when the process ends are not delivered.
+ * - At most 10,000 records wait. Then the oldest are lost, and a record of level `error` has their number (`count`).
  * - What the listener throws becomes an `uncaughtException`.
  *
  * The environment variable `FERROWS_LOG` (a level), read when Ferrows is loaded, makes this thread write its records to
- * stderr, one line each, whether or not there is a listener. A thread of its own writes them, so nothing waits for whoever
- * reads stderr: up to 10,000 records wait for him, and beyond that the oldest are lost, and counted. Lines that wait when
+ * stderr, one line each, whether or not there is a listener. A separate thread writes them, so a slow reader of stderr
+ * delays nothing: up to 10,000 records wait, and beyond that the oldest are lost, and counted. Lines that wait when
  * the process ends are written first, for at most half a second.
  *
  * Throws `ERR_INVALID_ARG_VALUE` for unknown levels, and `ERR_INVALID_ARG_TYPE` for levels that are no strings and for
@@ -1974,7 +1988,7 @@ export function _cfg(key: RecognizedString): void;
 
 /**
  * The environment variables of uWebSockets.js. They have no effect here, so both are `undefined` whatever the environment
- * says; what they are for there is said by the options `maxHeaderSize` and `maxHeadersCount` of an app.
+ * says; the options `maxHeaderSize` and `maxHeadersCount` of an app replace them.
  */
 export namespace EnvironmentVariables {
   /** See {@link AppOptions.maxHeaderSize}. */
