@@ -1,5 +1,6 @@
-//! The numbers that both sides of the border know, once: JavaScript gets them from `native.abi()` when it loads
-//! (`calls/abi.rs`), and numbers stand nowhere else. The border passes numbers, because making text costs more than handling an event.
+//! The numbers of the interface between the addon and `lib/`, each defined here only: JavaScript reads them from
+//! `native.abi()` when it loads (`calls/abi.rs`). The interface passes numbers, because making a string costs more than
+//! handling an event.
 
 use super::js::RegisterName;
 
@@ -33,7 +34,7 @@ macro_rules! registers {
 }
 
 registers! {
-    /// What JavaScript has to do: one of [`step`].
+    /// The next step of JavaScript: one of [`step`].
     Step "STEP",
     /// Slot of the response or WebSocket.
     Slot "SLOT",
@@ -49,7 +50,7 @@ registers! {
     Piece "PIECE",
     /// Bytes of a response's body that were accepted.
     Offset "OFFSET",
-    /// Place of the first event that a call has caused, for `told`.
+    /// Position of the first event that a call has caused, for `told`.
     Mark "MARK",
     /// Number of a cause.
     Cause "CAUSE",
@@ -90,7 +91,8 @@ impl RegisterName for Register {
 }
 
 numbers! {
-    /// What JavaScript has to do: the register `STEP`. The registers that a step names and the returned value belong to it.
+    /// The next step of JavaScript: the register `STEP`. Each step names the registers and the returned value that
+    /// belong to it.
     mod step {
         /// Nothing is left; the bell will ring.
         SLEEP = 0.0,
@@ -116,11 +118,11 @@ numbers! {
         ABORT = 10.0,
         /// Request body for its handler: `SLOT`, `PIECE`; returns the bytes.
         DATA = 11.0,
-        /// A handler returned and nobody can answer or be told: `SLOT`; returns method and path.
+        /// A handler returned with the response open and no abort handler attached: `SLOT`; returns method and path.
         UNANSWERED = 12.0,
         /// A record for the listener of `setLogger`: returns it.
         LOG = 13.0,
-        /// A response that had to wait may go on: `SLOT`, `OFFSET`.
+        /// A response that was full has room again: `SLOT`, `OFFSET`.
         WRITABLE = 14.0,
         /// A connection was opened: `HANDLE`, `APP`; returns its addresses.
         OPENED = 15.0,
@@ -130,11 +132,11 @@ numbers! {
         SHUT_DOWN = 17.0,
         /// A message was dropped: `SLOT`, `IS_BINARY`, `UNREPORTED`; returns the message.
         MESSAGE_DROPPED = 18.0,
-        /// A WebSocket to a server is open: `HANDLE`, `CONNECT`; returns subprotocol and extensions, then names and values of
-        /// the response's header fields.
+        /// A WebSocket to a server is open: `HANDLE`, `CONNECT`; returns subprotocol and extensions, then names and
+        /// values of the response's header fields.
         CONNECTED = 19.0,
-        /// A connect has failed: `CONNECT`; returns code, message, the system's code, status and body of the response, then
-        /// names and values of its header fields.
+        /// A connect has failed: `CONNECT`; returns code, message, the system's code, status and body of the response,
+        /// then names and values of its header fields.
         NOT_CONNECTED = 20.0,
         /// A WebSocket that `upgrade` made is open: `HANDLE`.
         UPGRADED = 21.0,
@@ -142,13 +144,13 @@ numbers! {
         SUBSCRIPTION = 22.0,
         /// A TLS handshake waits for a server name: `HANDSHAKE`, `APP`; returns the name.
         SERVER_NAME = 23.0,
-        /// An event waits to be told, and much of the stack is in use: find out how much is left.
+        /// An event waits for its handler, and much of the stack is in use: find out how much is left.
         DEEP = 24.0,
-        /// The program is to be warned: returns code and text.
+        /// A warning for the program: returns code and text.
         WARNING = 25.0,
-        /// No connection of an app is left, and none can come unless the program does something for it: `APP`.
+        /// No connection of an app is left, and none can come unless the program opens a new source of them: `APP`.
         ENDED = 26.0,
-        /// Nobody is asked about a request that was taken over: `TICKET`.
+        /// The worker has refused a request that was taken over: no handler is called. `TICKET`.
         REFUSED = 27.0,
     }
 }
@@ -172,7 +174,7 @@ numbers! {
     mod taker {
         /// In pieces.
         PIECES = 0.0,
-        /// In pieces; the handler is also told that no more will come.
+        /// In pieces; an abort is reported to the handler, too.
         PIECES_OR_ABORT = 1.0,
         /// As a whole.
         WHOLE = 2.0,
@@ -194,7 +196,7 @@ numbers! {
 numbers! {
     /// The results of `send`.
     mod sent {
-        /// Sent, or as good as.
+        /// Sent, or accepted without back-pressure.
         NOW = 1.0,
         /// Accepted, but there is back-pressure: `drain` will follow.
         QUEUED = 0.0,
@@ -281,7 +283,7 @@ numbers! {
 pub(crate) struct Handlers(u32);
 
 impl Handlers {
-    /// Those of the bits that JavaScript passes.
+    /// The handlers whose bits JavaScript passes.
     #[must_use]
     pub(crate) const fn of(bits: f64) -> Self {
         Self(bits as u32)

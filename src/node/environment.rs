@@ -40,15 +40,15 @@ impl<'c> Call<'c> {
 pub(crate) struct Environment {
     /// Numbers that accompany an event to JavaScript.
     pub(in crate::node) registers: Registers<Register>,
-    /// The I/O threads, and what is on its way to them.
+    /// The I/O threads, and the commands for them.
     pub(in crate::node) workers: Workers,
     /// Events being handled.
     pub(in crate::node) dispatcher: Dispatcher,
-    /// Events that JavaScript has caused and was not told of.
+    /// Events that JavaScript has caused and whose handlers have not run.
     pub(in crate::node) pending: Pending,
-    /// The apps that programs can still use, or that serve somebody, and what listens for them.
+    /// The apps that programs can still use, or that have connections, and their listening sockets.
     pub(in crate::node) apps: Apps,
-    /// What requests lead to, by handler number.
+    /// The routes, by handler number.
     pub(in crate::node) routes: Routes,
     /// Responses and WebSockets that JavaScript may use.
     pub(in crate::node) live: Live,
@@ -56,20 +56,20 @@ pub(crate) struct Environment {
     pub(in crate::node) connects: Connects,
     /// Connections that were given to workers with their first request.
     pub(in crate::node) takeovers: Takeovers,
-    /// Connections that filters were told of.
+    /// Connections that were reported to filters.
     pub(in crate::node) connections: Connections,
-    /// TLS handshakes that wait until JavaScript was asked for a server name.
+    /// TLS handshakes that wait for the handler of missing server names.
     pub(in crate::node) handshakes: Handshakes,
-    /// Who is subscribed to what.
+    /// Subscriptions, and the topics that WebSockets leave.
     pub(in crate::node) pubsub: PubSub,
     /// Apps that are being shut down.
     pub(in crate::node) shutdowns: Shutdowns,
 }
 
 impl js::Teardown for Environment {
-    /// The environment ends, or nobody uses this load of the addon any more: sends what is queued, stops the threads.
-    /// Nothing is lost to a program by that: as long as something may happen that it has to be told of, the bell is held,
-    /// and with it the functions of the load.
+    /// Sends what is queued and stops the threads, when the environment ends or no reference to this load of the addon
+    /// is left. A program loses no event by that: while there may be events, the bell is held, and with it the
+    /// functions of the load.
     fn tear_down(&mut self) {
         store::abandon_lock();
         self.apps.unregister();

@@ -1,4 +1,4 @@
-//! What JavaScript does wrong with responses, requests and WebSockets.
+//! The exceptions of misused responses, requests and WebSockets.
 
 use std::borrow::Cow;
 use std::io;
@@ -46,7 +46,7 @@ pub(crate) fn code_of(error: &io::Error) -> &'static str {
         Kind::NotADirectory => "ENOTDIR",
         Kind::InvalidInput => "EINVAL",
         Kind::Unsupported => "ENOTSUP",
-        // Resolving a name fails without a number of the system.
+        // A failed name resolution has no `errno`.
         _ if error.raw_os_error().is_none() => "ENOTFOUND",
         _ => match error.raw_os_error() {
             Some(23 | 24) => "EMFILE",

@@ -1,8 +1,8 @@
 //! Node's thread: everything JavaScript can see, and the only code that calls Node-API. Touches no socket.
 //!
-//! JavaScript calls in, nothing here calls out: `lib/` asks for the next event and runs the handler itself, and asks for
-//! what `ws.end()` has brought about just the same (`turn/pending`). So no function here is ever entered while another one
-//! is at work, and whether a handle is valid is decided in one place, on one thread, without a lock.
+//! JavaScript calls in, nothing here calls out: `lib/` asks for the next event and runs the handler itself, and for the
+//! events that `ws.end()` has caused (`turn/pending`). So no function here is entered while another one is running, and
+//! whether a handle is valid is decided in one place, on one thread, without a lock.
 //!
 //! One floor above the other; a file knows what is below it, never what is above:
 //!
@@ -15,8 +15,8 @@
 //!  js, abi       Node-API made safe; the numbers that both languages know; beside them error, address and system
 //! ```
 //!
-//! Every thread of Node has all of this for itself; they share the key-value store (`state/store`), and which warnings have
-//! been given (`state/notices`).
+//! Every thread of Node has all of this for itself; they share the key-value store (`state/store`), and which warnings
+//! have been given (`state/notices`).
 //!
 //! `js` and `system` are the only places with `unsafe`.
 

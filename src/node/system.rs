@@ -1,11 +1,11 @@
-//! What the operating system does for this side, beside Node-API.
+//! Calls of the operating system that Node's thread makes, beside Node-API.
 
 #![expect(
     unsafe_code,
     reason = "functions of the system that the standard library does not have in safe form"
 )]
 
-/// A descriptor of our own for what `number` names. The caller's stays as it is.
+/// A descriptor of our own for what `number` names. The caller's is unchanged.
 ///
 /// # Errors
 /// `EBADF` if it names nothing, `EMFILE` if there are too many.
@@ -13,14 +13,14 @@
 pub(crate) fn duplicate(number: u32) -> std::io::Result<std::os::fd::OwnedFd> {
     let bad = |_| std::io::Error::from(std::io::ErrorKind::InvalidInput);
     let number = i32::try_from(number).map_err(bad)?;
-    // SAFETY: it is not -1. That it is open nobody can promise of a number of JavaScript, and nobody relies on it: all that
-    // is done with the borrowed descriptor is to ask the kernel for a copy, and the kernel answers EBADF.
+    // SAFETY: it is not -1. A number of JavaScript need not be an open descriptor, and nothing relies on it: the
+    // borrowed descriptor is used only to ask the kernel for a copy, and the kernel answers EBADF.
     let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
     borrowed.try_clone_to_owned()
 }
 
-/// Has the memory that is free in the allocator given back to the system, by a thread of its own. That of glibc keeps what a
-/// thread has freed, as long as a single byte behind it is in use; others give it back by themselves.
+/// Has the memory that is free in the allocator given back to the system, by a thread of its own. That of glibc keeps
+/// what a thread has freed, as long as a single byte behind it is in use; others give it back by themselves.
 pub(crate) fn give_memory_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -30,7 +30,7 @@ pub(crate) fn give_memory_back() {
             fn malloc_trim(pad: usize) -> std::ffi::c_int;
         }
 
-        /// How often this was called since the thread under way began to look.
+        /// How often this was called since the running thread last checked.
         static CALLS: AtomicUsize = AtomicUsize::new(0);
 
         if CALLS.fetch_add(1, Ordering::AcqRel) > 0 {
@@ -45,7 +45,7 @@ pub(crate) fn give_memory_back() {
             }
         };
         if std::thread::Builder::new().name("memory-trim".to_owned()).spawn(give).is_err() {
-            // There are too many threads; the next peak is another occasion.
+            // There are too many threads; the next peak tries again.
             CALLS.store(0, Ordering::Release);
         }
     }

@@ -1,4 +1,4 @@
-//! What both sides of the border know, for JavaScript: numbers by name, and names by number.
+//! The constants of the interface for JavaScript: numbers by name, and names by number.
 
 use crate::bridge::record::Level;
 use crate::node::abi::GROUPS;

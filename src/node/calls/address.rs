@@ -1,4 +1,4 @@
-//! Addresses of peers, of responses and WebSockets alike: `(…, proxied)`.
+//! Addresses of peers, for responses and WebSockets: `(…, proxied)`.
 
 use std::net::SocketAddr;
 
@@ -12,12 +12,12 @@ pub(crate) fn bytes<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
     call.env().array_buffer(&address::bytes(asked(call, peer)))
 }
 
-/// Its text, in an ArrayBuffer.
+/// The address as text, in an ArrayBuffer.
 pub(crate) fn text<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
     call.env().array_buffer(address::text(asked(call, peer)).as_bytes())
 }
 
-/// Its port.
+/// The port of the address.
 pub(crate) fn port<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
     call.env().from_number(address::port(asked(call, peer)))
 }

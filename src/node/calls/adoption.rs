@@ -1,4 +1,5 @@
-//! Connections that come from elsewhere: sockets that JavaScript has, and those that an acceptor app hands to its children.
+//! Connections that come from elsewhere: sockets that JavaScript owns, and those that an acceptor app hands to its
+//! children.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -42,7 +43,7 @@ pub(crate) fn take(number: u32) -> io::Result<(Socket, u16)> {
     crate::io::adoption::inspect(crate::node::system::duplicate(number)?)
 }
 
-/// Sockets are no descriptors here.
+/// Sockets are no descriptors on this system.
 #[cfg(not(unix))]
 pub(crate) fn take(_: u32) -> io::Result<(Socket, u16)> {
     Err(io::ErrorKind::Unsupported.into())
@@ -56,7 +57,7 @@ fn refused(number: u32, error: &io::Error) -> Misuse {
     Misuse::system(code, format!("adoptSocket {code}: {error}: fd {number}"))
 }
 
-/// What Node calls it that a descriptor is none of a usable socket.
+/// Node's code for the error that a descriptor is not a usable socket.
 pub(crate) fn os_code(error: &io::Error) -> &'static str {
     match (error.kind(), error.raw_os_error()) {
         (io::ErrorKind::NotConnected, _) => "ENOTCONN",
@@ -85,7 +86,7 @@ pub(crate) fn address_argument(env: Env<'_>, value: Value<'_>) -> Result<Option<
         .ok_or_else(|| Misuse::invalid_value("ip must be an IP address: text, or the 4 or 16 bytes of one"))
 }
 
-/// `appDescriptor(app)`: the number under which apps of other environments may hand it connections, until it is closed.
+/// `appDescriptor(app)`: the number by which apps of other environments may hand it connections, until it is closed.
 pub(crate) fn descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let descriptor = register(&mut environment, call.env(), call.number(0))?;
@@ -108,7 +109,7 @@ pub(crate) fn add_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `appRemoveChild(app, descriptor)`: nothing if it is none of its children, as when it has been closed.
+/// `appRemoveChild(app, descriptor)`: nothing if that is not one of its children, as after it was closed.
 pub(crate) fn remove_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let child = descriptor_argument(call, 1)?;
     let mut environment = call.environment()?;
@@ -123,12 +124,12 @@ pub(crate) fn remove_child<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 fn descriptor_argument(call: &Call<'_>, index: usize) -> Result<Option<Descriptor>, Misuse> {
     let number = call.env().number(call.argument(index));
     let number = number.ok_or_else(|| Misuse::invalid_type("descriptor must be a number"))?;
-    // The cast saturates and cuts off; what it does not give back unchanged was none.
+    // The cast saturates and truncates; a number that it changes is no descriptor.
     let bits = number as u64;
     Ok((bits as f64 == number && bits <= MAX_DESCRIPTOR).then_some(Descriptor(bits)))
 }
 
-/// Makes an app known to others, unless it is.
+/// Registers an app with the process, unless it is registered.
 fn register(environment: &mut Environment, env: Env<'_>, number: f64) -> Result<Descriptor, Misuse> {
     let Environment { apps, workers, .. } = environment;
     if let Some(registration) = &apps.app(number)?.1.registration {
@@ -142,8 +143,8 @@ fn register(environment: &mut Environment, env: Env<'_>, number: f64) -> Result<
     Ok(descriptor)
 }
 
-/// Gives a socket to the next worker of an app, and waits until that counts it: nobody may be listening, and Node would
-/// otherwise take leave.
+/// Gives a socket to the next worker of an app, and waits until that counts it: if no socket listens, Node would
+/// otherwise exit.
 fn give(
     environment: &mut Environment,
     env: Env<'_>,
@@ -168,7 +169,7 @@ fn give(
 
 /// The numbers that a descriptor may have.
 const FD: Range = Range { min: 0, max: 2_147_483_647, default: 0 };
-/// The largest number that an app may have for others.
+/// The largest descriptor of an app.
 const MAX_DESCRIPTOR: u64 = (1 << 53) - 1;
-/// `ENOTSOCK`, on Linux and on the systems from Berkeley.
+/// `ENOTSOCK`, on Linux and on macOS and the BSDs.
 const NOT_SOCKET: i32 = if cfg!(target_os = "linux") { 88 } else { 38 };

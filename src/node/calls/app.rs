@@ -1,4 +1,4 @@
-//! `App`: making it, publishing to its WebSockets, and closing all of it.
+//! `App`: its construction, publishing to its WebSockets, and its close.
 
 use crate::bridge::command::Command;
 use crate::bridge::setup::{AppSetup, ProxySetup};
@@ -75,7 +75,7 @@ pub(crate) fn subscribers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(f64::from(count)))
 }
 
-/// `appClose(app)`: closes; returns the place of the first event for `told`.
+/// `appClose(app)`: closes; returns the position of the first event for `told`.
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (number, _) = environment.apps.app(call.number(0))?;
@@ -85,7 +85,8 @@ pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(mark as f64))
 }
 
-/// Closes every listening socket of an app and every connection that it accepted, and waits until the workers have.
+/// Closes every listening socket of an app and every connection that it accepted, and waits until the workers have done
+/// so.
 fn close_app(environment: &mut Environment, number: u32) {
     let Some(app) = environment.apps.get_mut(number) else { return };
     let ended = app.end_epoch(number);
@@ -104,7 +105,7 @@ fn close_app(environment: &mut Environment, number: u32) {
     environment.apps.await_end(number, &mut environment.workers);
 }
 
-/// `appForget(app)`: its object was collected, and it is not in use.
+/// `appForget(app)`: the object of the app was collected: releases the app, unless it is in use.
 pub(crate) fn forget<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (number, app) = environment.apps.app(call.number(0))?;

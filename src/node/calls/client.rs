@@ -1,4 +1,4 @@
-//! `uWS.connect`: starts a connect to a WebSocket server, and gives one up. A worker makes the connection.
+//! `uWS.connect`: starts a connect to a WebSocket server, and cancels one. A worker makes the connection.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,11 +23,11 @@ use crate::protocol::websocket::client_handshake::{ClientHandshake, InvalidUpgra
 use crate::tls::client::{ClientOptions, ClientTls, ServerTrust};
 use crate::tls::source::Source;
 
-/// `clientConnect(address, subprotocols, headers, timeout, settings, handlers, tls)`: starts a connect and returns the number
-/// under which `next` will tell of its end.
+/// `clientConnect(address, subprotocols, headers, timeout, settings, handlers, tls)`: starts a connect and returns the
+/// number under which `next` will report its end.
 ///
 /// - `address`: host, port, path with query, and the `Host` field;
-/// - `subprotocols`, `headers`: how many strings, then these; of headers names and values in turn;
+/// - `subprotocols`, `headers`: the number of strings, then the strings; for headers names and values in turn;
 /// - `settings`, `handlers`: as of `appWebSocket`;
 /// - `tls`: in the order of [`ClientTlsOption`]; `undefined` for `ws://`.
 pub(crate) fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
@@ -49,7 +49,7 @@ pub(crate) fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let handshake = ClientHandshake::new(request).map_err(refused)?;
     let tls = tls(env, call.argument(6))?;
     let environment = &mut *call.environment()?;
-    // Those that apps have started are used, too.
+    // Threads that apps have started are used, too.
     let workers = environment.workers.run(env, default_threads())?.workers().len();
     let worker = environment.connects.next_worker(workers);
     let (rules, ledger) = (Arc::clone(&behavior.rules), Arc::<Ledger>::default());
@@ -119,7 +119,7 @@ fn refused(error: InvalidUpgradeRequest) -> Misuse {
     }
 }
 
-/// The strings of an array that says in front how many there are.
+/// The strings of an array whose first element is their number.
 fn texts(env: Env<'_>, array: Value<'_>) -> Result<Vec<String>, Misuse> {
     let count = env.number(env.element(array, 0)).unwrap_or(0.0) as u32;
     (1..=count).map(|index| env.text(env.element(array, index))).collect()
@@ -134,7 +134,7 @@ fn fields(env: Env<'_>, array: Value<'_>) -> Result<Vec<(String, Vec<u8>)>, Misu
     Ok(fields)
 }
 
-/// `clientCancel(connect)`: gives a connect up. Its end is not told; nothing if it was.
+/// `clientCancel(connect)`: cancels a connect, whose end is then not reported. Does nothing after its end.
 pub(crate) fn cancel<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = &mut *call.environment()?;
     let Some(handle) = call.handle::<Handle>(0) else { return Ok(Value::UNDEFINED) };
@@ -146,8 +146,8 @@ pub(crate) fn cancel<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// Milliseconds that a connect may take unless the call says otherwise: three retransmissions of a SYN (RFC 6298) and the
-/// time for a slow server.
+/// Milliseconds that a connect may take unless the call says otherwise: three retransmissions of a SYN (RFC 6298) and
+/// the time for a slow server.
 const DEFAULT_TIMEOUT: u64 = 10_000;
 /// In milliseconds: the longest time that a timer of Node can be set to.
 const LONGEST_TIMEOUT: u64 = 2_147_483_647;

@@ -1,4 +1,4 @@
-//! Filters of an app, and the connections that they are told of.
+//! Filters of an app, and the connections that are reported to them.
 
 use crate::bridge::command::Command;
 use crate::bridge::id::AppId;
@@ -10,7 +10,7 @@ use crate::node::state::live::occupants::Occupant;
 use crate::node::turn::pending;
 use crate::protocol::cause::CloseCause;
 
-/// `appWatch(app)`: from the next connection on, JavaScript is told when connections open and close.
+/// `appWatch(app)`: from the next connection on, their opening and closing is reported to JavaScript.
 pub(crate) fn watch<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let environment = &mut *environment;
@@ -22,7 +22,8 @@ pub(crate) fn watch<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `connectionClose(connection)`: drops it; nothing if it is closed. Returns the place of the first event for `told`.
+/// `connectionClose(connection)`: drops the connection; does nothing if it is closed. Returns the position of the first
+/// event for `told`.
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;

@@ -1,4 +1,4 @@
-//! `DeclarativeResponse`: what it is given is checked when it is given.
+//! `DeclarativeResponse`: its arguments are checked by the calls that set them.
 
 use crate::node::calls::http_response::{check_field_name, check_field_value, check_status};
 use crate::node::environment::Call;

@@ -1,4 +1,4 @@
-//! What `lib/runtime` calls to run handlers: it asks for events, and says what belongs together.
+//! What `lib/runtime` calls to run handlers: it asks for events, and brackets calls whose commands belong together.
 
 use crate::node::abi::{Register, step};
 use crate::node::environment::Call;
@@ -6,7 +6,8 @@ use crate::node::error::Misuse;
 use crate::node::js::Value;
 use crate::node::turn::{dispatch, pending};
 
-/// `next(buffer)`: detaches the buffer of the last event, if the handler is done with it, and returns the next event.
+/// `next(buffer)`: detaches the buffer of the last event, if the handler has finished with it, and returns the next
+/// event.
 pub(crate) fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     env.detach(call.argument(0));
@@ -17,8 +18,9 @@ pub(crate) fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(value)
 }
 
-/// `told(mark, buffer, isRoomy)`: detaches the buffer of the last event, and returns the next one from the place `mark`
-/// on, as `next` does. `DEEP` asks whether there is stack left for a handler; only after it `isRoomy` is true.
+/// `told(mark, buffer, isRoomy)`: detaches the buffer of the last event, and returns the next one from the position
+/// `mark` on, as `next` does. The step `DEEP` asks `lib/` whether there is stack left for a handler; `isRoomy` is true
+/// only in the call after it.
 pub(crate) fn told<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     env.detach(call.argument(1));

@@ -1,5 +1,5 @@
-//! Files for `serveFiles`: opened and read on the threads that Node has for files, so that a slow disk holds up neither its
-//! own thread nor an I/O thread. JavaScript has numbers for them.
+//! Files for `serveFiles`: opened and read on the threads that Node has for files, so that a slow disk blocks neither
+//! its own thread nor an I/O thread. JavaScript refers to them by handles.
 
 use std::cell::RefCell;
 use std::io;
@@ -22,16 +22,16 @@ thread_local! {
     static FILES: RefCell<Files> = RefCell::default();
 }
 
-/// `fileOpen(folder, relative, anywhere)`: a promise of an array (handle, one of `file`, size in bytes, time of modification
-/// in seconds since 1970, and nanoseconds), or of a text, which begins with the code of what the system said.
+/// `fileOpen(folder, relative, anywhere)`: a promise of an array (handle, one of `file`, size in bytes, time of
+/// modification in seconds since 1970, and nanoseconds), or of a text, which starts with the code of the system error.
 pub(crate) fn open<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (folder, relative) = (call.text(0)?.into(), call.text(1)?.into());
     let links = if call.truthy(2) { Links::Anywhere } else { Links::Beneath };
     spawn(call.env(), Opening { folder, relative, links })
 }
 
-/// `fileRead(file, position, length)`: a promise of a Buffer, which is shorter only at the end of the file, or of a text as
-/// above.
+/// `fileRead(file, position, length)`: a promise of a Buffer, which is shorter only at the end of the file, or of a
+/// text as above.
 pub(crate) fn read<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let handle = call.handle::<Handle>(0);
     let file = FILES.with_borrow(|files| handle.and_then(|handle| files.get(handle)));
@@ -49,7 +49,7 @@ pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// Does what may block, on another thread. What fails, or panics, becomes a text for JavaScript.
+/// Runs `act`, which may block, on another thread. An error or a panic becomes a text for JavaScript.
 fn attempt<T>(act: impl FnOnce() -> io::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(act)) {
         Ok(Ok(done)) => Ok(done),

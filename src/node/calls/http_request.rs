@@ -1,4 +1,4 @@
-//! `HttpRequest`: a snapshot of the request head, readable until the response is over and the handler has returned.
+//! `HttpRequest`: a snapshot of the request head, readable until the response has ended and the handler has returned.
 
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
@@ -70,7 +70,7 @@ pub(crate) fn parameter<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let exchange = environment.live.request(call.number(0))?;
     let path = exchange.path.of(&exchange.head);
     let value = match env.number(which) {
-        // A negative or fractional index, or NaN, is no parameter's: the cast makes it 0 or cuts it, so check.
+        // No parameter has a negative or fractional index, or NaN: the cast would make it 0 or truncate it, so check.
         Some(index) if index >= 0.0 && index.fract() == 0.0 => exchange.params.get(index as usize),
         Some(_) => None,
         None => {
@@ -87,7 +87,7 @@ pub(crate) fn set_yield<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let handler = if call.truthy(1) { HandlerState::Yielding } else { HandlerState::Running };
     let mut environment = call.environment()?;
     let exchange = environment.live.request(call.number(0))?;
-    // Whether a route yields is decided when its handler returns; afterwards it is too late.
+    // A route yields or not when its handler returns; later calls have no effect.
     if exchange.handler != HandlerState::Returned {
         exchange.handler = handler;
     }

@@ -1,4 +1,5 @@
-//! `HttpResponse`, without its body: its head, its end before time, the upgrade, and who asks.
+//! `HttpResponse`, without its body: its head, closing it early, the upgrade, and address and certificate of the
+//! client.
 
 use crate::node::abi::Register;
 use crate::node::calls::address as of_peer;
@@ -13,7 +14,7 @@ use crate::node::turn::upgrade::{self, Offer};
 use crate::protocol::http::head::{is_field_value, is_token};
 use crate::protocol::http::response_head::{FieldFlags, is_status};
 
-/// `resCheck(response)`: throws if it is over.
+/// `resCheck(response)`: throws if the response has ended.
 pub(crate) fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.environment()?.live.response(call.number(0))?;
     Ok(Value::UNDEFINED)
@@ -43,7 +44,7 @@ pub(crate) fn status<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     result.map(|()| Value::UNDEFINED)
 }
 
-/// Refuses what is no status.
+/// Refuses an invalid status.
 pub(crate) fn check_status(status: &[u8]) -> Result<(), Misuse> {
     if is_status(status) {
         return Ok(());
@@ -85,7 +86,7 @@ fn append_field(call: &Call<'_>, exchange: &mut Exchange) -> Result<(), Misuse> 
     Ok(())
 }
 
-/// Refuses what is no name of a header.
+/// Refuses an invalid field name.
 pub(crate) fn check_field_name(name: &[u8]) -> Result<(), Misuse> {
     if is_token(name) {
         return Ok(());
@@ -95,7 +96,7 @@ pub(crate) fn check_field_name(name: &[u8]) -> Result<(), Misuse> {
     Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text))
 }
 
-/// Refuses what is no value of a header; `name` is a token.
+/// Refuses an invalid field value; `name` is a token.
 pub(crate) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse> {
     if is_field_value(value) {
         return Ok(());
@@ -106,8 +107,9 @@ pub(crate) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse>
     Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text))
 }
 
-/// `resClose(response)`: drops the connection. Returns the place of the event for `told`. A response that is closed already,
-/// and whose handler has not run yet, stays as it is: the application cannot know.
+/// `resClose(response)`: drops the connection. Returns the position of the event for `told`. For a response that is
+/// closed already, and whose abort handler has not run yet, the call does nothing and does not throw: the application
+/// cannot know.
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let mark = environment.pending.len();
@@ -120,8 +122,8 @@ pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(mark as f64))
 }
 
-/// `resUpgrade(response, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, route)`: returns the handle of the
-/// WebSocket. The register `MARK` has the place of the event for `told`.
+/// `resUpgrade(response, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, route)`: returns the handle of
+/// the WebSocket. The register `MARK` has the position of the event for `told`.
 pub(crate) fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, key, protocol, extensions) = (call.env(), call.bytes(1)?, call.text(2)?, call.bytes(3)?);
     let mut guard = call.environment()?;
@@ -138,13 +140,14 @@ pub(crate) fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mark = environment.pending.len();
     environment.pending.add(PendingEvent::Open(socket), &environment.workers);
     environment.registers.set(Register::Mark, mark as f64);
-    // The 101 leaves with what `open` sends: `lib/` runs it next, and settles afterwards.
+    // The 101 is written together with what `open` sends: `lib/` runs that handler next, and hands the commands over
+    // afterwards.
     Ok(env.from_number(socket.to_number()))
 }
 
-/// `resUpgradeAsAsked(response, protocol, compress, route)`: as `resUpgrade`, with what the client's own request says.
-/// `protocol` is left out where the client does not offer it, because it would have to fail (RFC 6455 §4.1); `undefined` is the
-/// first one that the client offers, an empty one is none.
+/// `resUpgradeAsAsked(response, protocol, compress, route)`: as `resUpgrade`, with the fields of the client's own
+/// request. `protocol` is left out where the client does not offer it, because the client would have to fail the
+/// connection (RFC 6455 §4.1); `undefined` is the first one that the client offers, an empty one is none.
 pub(crate) fn upgrade_as_asked<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, wanted, compress) = (call.env(), call.optional_text(1)?, call.truthy(2));
     if let Some(wanted) = &wanted
@@ -195,7 +198,7 @@ pub(crate) fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(of_peer::port(call, peer))
 }
 
-/// `resCertificate(response)`: the certificate of the client in PEM; empty if it has sent none.
+/// `resCertificate(response)`: the certificate of the client in PEM; empty if the client has sent none.
 pub(crate) fn certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let tls_peer = environment.live.response(call.number(0))?.1.tls_peer.as_ref();

@@ -1,4 +1,4 @@
-//! The options of `App` that say how much and how long a client may take (docs/limits.md).
+//! The options of `App` that limit the memory and time of a client (docs/limits.md).
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::protocol::http::head::HeadLimits;
 use crate::protocol::http::limits::HttpLimits;
 use crate::protocol::http::pace::PaceLimit;
 
-/// One option: its name in JavaScript, what it may be, and what it is if nothing is said.
+/// One option: its name in JavaScript, its range and its default.
 struct Limit {
     name: &'static str,
     range: Range,
@@ -31,7 +31,7 @@ const OPTIONS: [Limit; 12] = [
     Limit { name: "maxPipelinedBytes", range: Range { min: 1, max: u32::MAX as u64, default: 64 * 1024 } },
 ];
 
-/// A time, 0 being for ever. Timers of Node have the same limit.
+/// A time; 0 means no limit. Timers of Node have the same limit.
 const fn milliseconds(default: u64) -> Range {
     Range { min: 0, max: (1 << 31) - 1, default }
 }
@@ -53,8 +53,8 @@ pub(crate) fn parse(env: Env<'_>, values: Value<'_>) -> Result<HttpLimits, Misus
     Ok(limits(numbers))
 }
 
-/// The option `maxBufferedOutput`, in bytes; 0 for no limit. `undefined` means the default: a quarter of the memory that
-/// the process may use.
+/// The option `maxBufferedOutput`, in bytes; 0 for no limit. `undefined` means the default: a quarter of the memory
+/// that the process may use.
 ///
 /// # Errors
 /// As [`parse`].
@@ -63,7 +63,7 @@ pub(crate) fn max_buffered_output(env: Env<'_>, value: Value<'_>) -> Result<u64,
     env.integer(value, "maxBufferedOutput", Range { min: 0, max: MAX_SAFE_INTEGER, default })
 }
 
-/// What the numbers mean.
+/// The limits that the numbers stand for.
 fn limits(numbers: [u64; OPTIONS.len()]) -> HttpLimits {
     let [
         max_header_size,
@@ -95,7 +95,7 @@ fn limits(numbers: [u64; OPTIONS.len()]) -> HttpLimits {
     }
 }
 
-/// A time of so many milliseconds; none if it is to last for ever.
+/// A time of so many milliseconds; `None` for no limit.
 fn time(milliseconds: u64) -> Option<Duration> {
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
@@ -105,7 +105,7 @@ fn length(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// Bytes of memory, where the system does not tell how much there is.
+/// Bytes of memory, where the system does not report how much there is.
 const USUAL_MEMORY: u64 = 4 * 1024 * 1024 * 1024;
 /// `Number.MAX_SAFE_INTEGER`
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;

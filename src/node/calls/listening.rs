@@ -1,4 +1,4 @@
-//! Listening sockets: TCP ports, Unix sockets, and sockets that somebody else has bound.
+//! Listening sockets: TCP ports, Unix sockets, and sockets that another program has bound.
 
 use std::io;
 use std::path::PathBuf;
@@ -31,8 +31,8 @@ pub(crate) fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.from_number(handle.to_number()))
 }
 
-/// `listenerClose(listener)`: the port is free on return. Nothing if it is closed already: who ends a program twice means no
-/// harm.
+/// `listenerClose(listener)`: the port is free on return. Does nothing if it is closed already, so that closing twice
+/// is no error.
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
@@ -40,7 +40,7 @@ pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let Some(listener) = handle.and_then(|handle| environment.apps.remove_listener(handle)) else {
         return Ok(Value::UNDEFINED);
     };
-    // A socket that listens keeps the threads running, so somebody releases this.
+    // A socket that listens keeps the threads running, so its worker releases the latch.
     let done = Arc::new(Latch::new(1));
     let command = Command::StopListening { listener: listener.id, done: Arc::clone(&done) };
     environment.workers.push(listener.worker, command);
@@ -75,7 +75,7 @@ fn listen_on(
     accept_on(environment, env, number, socket, port, file)
 }
 
-/// Accepts on a socket that listens. `file` is to be removed when it closes.
+/// Accepts on a socket that listens. `file` is removed when it closes.
 fn accept_on(
     environment: &mut Environment,
     env: Env<'_>,
@@ -130,8 +130,8 @@ fn access_arguments(call: &Call<'_>) -> Result<Access, Misuse> {
     Ok(Access { mode, group })
 }
 
-/// `appListenDescriptor(app, fd)`: accepts on a copy of a socket that somebody else has bound. The caller's descriptor stays
-/// the caller's. Returns the handle of the listening socket.
+/// `appListenDescriptor(app, fd)`: accepts on a copy of a socket that another program has bound. The caller's
+/// descriptor stays the caller's. Returns the handle of the listening socket.
 pub(crate) fn listen_descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let number = descriptor_number(call, 1)?;
     let mut environment = call.environment()?;
@@ -146,7 +146,7 @@ fn take(number: u32) -> io::Result<(Socket, u16)> {
     crate::io::listener::inspect(crate::node::system::duplicate(number)?)
 }
 
-/// Sockets are no descriptors here.
+/// Sockets are no descriptors on this system.
 #[cfg(not(unix))]
 fn take(_: u32) -> io::Result<(Socket, u16)> {
     Err(io::ErrorKind::Unsupported.into())
@@ -161,7 +161,7 @@ fn descriptor_refused(number: u32, error: &io::Error) -> Misuse {
     Misuse::system(code, format!("listen {code}: {error}: fd {number}"))
 }
 
-/// Permissions of the file of a Unix socket; by default it is its owner's.
+/// Permissions of the file of a Unix socket; by default its owner's only.
 const MODE: Range = Range { min: 0, max: 0o777, default: 0o700 };
-/// The largest number stands for none.
+/// A group id; the largest number means none.
 const GROUP: Range = Range { min: 0, max: u32::MAX as u64 - 1, default: 0 };

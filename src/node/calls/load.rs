@@ -1,4 +1,4 @@
-//! What a load of the addon begins and ends with.
+//! Functions that `lib/` calls at the start and at the end of a load of the addon.
 
 use crate::node::calls::logger;
 use crate::node::environment::Call;
@@ -7,8 +7,8 @@ use crate::node::js::{Registers, Value};
 use crate::node::state::store;
 use crate::protocol::cause::{CloseCause, Initiator};
 
-/// `start(registers, onBell, level, resource)`: once per load. Records up to `level` go to stderr; none with 0. `resource`
-/// is what the bell is to `async_hooks`.
+/// `start(registers, onBell, level, resource)`: once per load. Records up to `level` go to stderr; none with 0.
+/// `resource` is the async resource of the bell (`async_hooks`).
 pub(crate) fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let registers = Registers::new(call.env(), call.argument(0))?;
     let mut environment = call.environment()?;
@@ -19,7 +19,7 @@ pub(crate) fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `exit()`: the process is about to end; what was sent leaves it first.
+/// `exit()`: the process is about to exit; waits until what was sent is written.
 pub(crate) fn exit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     store::abandon_lock();

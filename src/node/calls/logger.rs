@@ -1,4 +1,4 @@
-//! `setLogger`: which records of the log JavaScript is told.
+//! `setLogger`: the level up to which JavaScript gets records of the log.
 
 use crate::bridge::record::Level;
 use crate::log::journals;

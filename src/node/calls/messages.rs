@@ -14,8 +14,8 @@ use crate::node::state::pending::PendingEvent;
 use crate::protocol::websocket::MessageKind;
 use crate::protocol::websocket::fragment::Fragment;
 
-/// `wsSend(socket, message, isBinary, compress)`: one of `sent`. With `DROPPED`, the register `MARK` has the place of the event
-/// for `told`, or `NONE` if nobody wants to know.
+/// `wsSend(socket, message, isBinary, compress)`: one of `sent`. With `DROPPED`, the register `MARK` has the position
+/// of the event for `told`, or `NONE` if there is no handler for it.
 pub(crate) fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (kind, compress) = (message_kind(call.truthy(2)), call.truthy(3));
     let mut environment = call.environment()?;
@@ -27,7 +27,7 @@ pub(crate) fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(sent.number()))
 }
 
-/// Refuses a message while another one is incomplete: the peer would take it for a broken one (RFC 6455 §5.4).
+/// Refuses a message while another one is incomplete: the peer would have to fail the connection (RFC 6455 §5.4).
 fn refuse_between_fragments(socket: &Socket) -> Result<(), Misuse> {
     match socket.fragments {
         Fragments::None => Ok(()),
@@ -66,7 +66,8 @@ pub(crate) fn fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         Fragments::None => {
             return Err(Misuse::invalid_state("no message is being sent: sendFirstFragment must come first"));
         }
-        // To be closed is no worse in the middle of a message than elsewhere; to miss a part of it would be.
+        // `closeOnBackpressureLimit` applies in the middle of a message, too: only dropping a fragment would corrupt
+        // the message.
         Fragments::Sent(kind) if socket.closes_at_limit() => Droppable::Yes(kind),
         Fragments::Sent(_) => Droppable::No,
         Fragments::Dropped(kind) => Droppable::Already(kind),
@@ -121,7 +122,7 @@ enum Droppable {
 /// What became of a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sent {
-    /// Sent, or as good as.
+    /// Sent, or accepted without back-pressure.
     Now,
     /// Accepted, but something waits for the peer.
     Queued,
@@ -130,7 +131,7 @@ enum Sent {
 }
 
 impl Sent {
-    /// The same for JavaScript.
+    /// The value that JavaScript gets.
     const fn number(self) -> f64 {
         match self {
             Self::Now => sent::NOW,
@@ -151,7 +152,7 @@ fn transmit(
     let Environment { live, workers, dispatcher, .. } = environment;
     let socket = live.socket_mut(handle).ok_or_else(Misuse::websocket_closed)?;
     let connection = socket.connection;
-    // Before anything is added to the batch, which this may hand over.
+    // Before anything is added to the batch, because this call may hand the batch over.
     let must_drop = match droppable {
         _ if socket.is_closing => true,
         Droppable::Yes(_) => socket.is_over_limit(workers),
@@ -169,8 +170,8 @@ fn transmit(
     Ok(if is_queued { Sent::Queued } else { Sent::Now })
 }
 
-/// Takes back the payload of a frame that is not accepted, and tells whoever wants to know. Otherwise a loop that goes on
-/// sending would fill the memory with what it was told is dropped.
+/// Removes the payload of a frame that is not accepted from the arena, and adds a `dropped` event if there is a
+/// handler. Otherwise a loop that continues to send would fill the memory with dropped messages.
 #[cold]
 fn drop_frame(environment: &mut Environment, handle: Handle, droppable: Droppable, payload: Slice) {
     let Environment { live, workers, dispatcher, pending, apps, registers, .. } = environment;

@@ -1,5 +1,5 @@
-//! What JavaScript calls: a file for each class or topic of `index.d.ts`. A native function checks its arguments, has the
-//! parts of the environment do what is asked, and returns what came of it.
+//! What JavaScript calls: a file for each class or topic of `index.d.ts`. A native function checks its arguments, has
+//! the parts of the environment do what is asked, and returns what came of it.
 
 pub(crate) mod abi;
 pub(crate) mod address;

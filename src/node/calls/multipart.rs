@@ -7,8 +7,8 @@ use crate::node::error::Misuse;
 use crate::node::js::{Env, Value};
 use crate::protocol::http::multipart::{self, Part};
 
-/// `getParts(body, contentType)`: name, type, filename and data of each part, in turn, with `false` for what a part does
-/// not have; `undefined` if this is no multipart body.
+/// `getParts(body, contentType)`: name, type, filename and data of each part, in turn, with `false` for what a part
+/// lacks; `undefined` if this is no multipart body.
 pub(crate) fn parts<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, content_type, body) = (call.env(), call.bytes(1)?, call.bytes(0)?);
     Ok(match multipart::parse(Bytes::from(body), &content_type) {

@@ -1,4 +1,4 @@
-//! Payloads: text or data that a program sends, copied once, to where its command has it.
+//! Payloads: text or data that a program sends, copied once, into the arena of its command.
 
 use crate::bridge::event::Slice;
 use crate::bridge::id::WorkerId;

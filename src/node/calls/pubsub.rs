@@ -13,7 +13,7 @@ use crate::node::state::pubsub::PubSub;
 use crate::node::state::topics::Change;
 use crate::node::state::workers::Workers;
 
-/// `wsSubscribe(socket, topic)`: returns the place of the event for `told`, `NONE` if there is none.
+/// `wsSubscribe(socket, topic)`: returns the position of the event for `told`, `NONE` if there is none.
 pub(crate) fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pubsub, pending, .. } = &mut *guard;
@@ -21,7 +21,7 @@ pub(crate) fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let app = socket.topical_app()?;
     let name = call.bytes(1)?;
     if socket.is_closing {
-        // Its close waits to be told, and what would be told of this topic could only come behind that.
+        // The event of its close is queued, and no event of this WebSocket may follow that.
         return Ok(call.env().from_number(absent::NONE));
     }
     let change = pubsub.subscribe((app, name), socket.connection, &mut socket.topics, workers);
@@ -30,15 +30,15 @@ pub(crate) fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(report(handle, socket, change, workers, pending)))
 }
 
-/// `wsUnsubscribe(socket, topic)`: returns the place of the event for `told`, `NONE` if there is none,
-/// `NOT_SUBSCRIBED` if there was nothing to undo.
+/// `wsUnsubscribe(socket, topic)`: returns the position of the event for `told`, `NONE` if there is none,
+/// `NOT_SUBSCRIBED` if it was not subscribed.
 pub(crate) fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pubsub, pending, .. } = &mut *guard;
     let (handle, socket) = live.socket(call.number(0))?;
     let name = call.bytes(1)?;
     if socket.is_closing {
-        // As in `subscribe`; the close tells that it leaves the topic.
+        // As in `subscribe`; the close reports that it leaves the topic.
         return Ok(call.env().from_number(absent::NOT_SUBSCRIBED));
     }
     let app = socket.app.app;
@@ -48,7 +48,8 @@ pub(crate) fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(report(handle, socket, change, workers, pending)))
 }
 
-/// A WebSocket has subscribed or unsubscribed. Returns the place of the event for `told`, `NONE` if there is no handler for it.
+/// Adds the event of a subscription or its end. Returns its position for `told`, `NONE` if there is no handler
+/// for it.
 fn report(handle: Handle, socket: &Socket, change: Change, workers: &Workers, pending: &mut Pending) -> f64 {
     if !socket.has(Handlers::SUBSCRIPTION) {
         return absent::NONE;
@@ -77,8 +78,8 @@ pub(crate) fn topics<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.array(pubsub.names(&socket.topics).map(|name| env.string(name))))
 }
 
-/// `wsDeparture()`: the name of the next topic that the WebSocket closed last has left; `COUNT_NOW` and `COUNT_BEFORE` hold
-/// the counts.
+/// `wsDeparture()`: the name of the next topic that the WebSocket closed last has left; `COUNT_NOW` and `COUNT_BEFORE`
+/// hold the counts.
 pub(crate) fn departure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let Some(Change { name, new, old }) = environment.pubsub.next_departure() else {
@@ -99,7 +100,8 @@ pub(crate) fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         return Err(Misuse::missing_args(2));
     }
     if socket.topics.is_empty() {
-        // As in uWebSockets.js, a socket that is subscribed to nothing publishes to nobody. A mistake shows all the same.
+        // As in uWebSockets.js, a WebSocket without subscriptions publishes to nobody. Its arguments are checked all
+        // the same.
         for index in [1, 2] {
             call.append(index, &mut Vec::new())?;
         }
@@ -109,8 +111,8 @@ pub(crate) fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_bool(published))
 }
 
-/// Publishes what the arguments 1 to 4 are, topic, message, isBinary and compress, to everybody but `publisher`. Returns
-/// whether there was anybody.
+/// Publishes by the arguments 1 to 4, topic, message, isBinary and compress, to all subscribers but `publisher`.
+/// Returns whether there were any.
 pub(crate) fn publish_arguments(
     call: &Call<'_>,
     app: u32,
@@ -120,7 +122,7 @@ pub(crate) fn publish_arguments(
 ) -> Result<bool, Misuse> {
     let (mut topic, mut message) = (Vec::new(), Vec::new());
     call.append(1, &mut topic)?;
-    // The message is checked in any case: a mistake shall not wait for the first subscriber to show.
+    // The message is checked in any case, so that a mistake shows before the first subscriber comes.
     call.append(2, &mut message)?;
     let own = publisher.map(|socket| &socket.topics);
     let Some((topic, recipients)) = pubsub.recipients(app, &topic, own) else { return Ok(false) };

@@ -1,4 +1,4 @@
-//! The body of a request: who takes it, and how much of it there is.
+//! The body of a request: its handler, and how much of it is left.
 
 use crate::bridge::command::Command;
 use crate::node::abi::taker;
@@ -7,8 +7,7 @@ use crate::node::error::Misuse;
 use crate::node::js::{Type, Value};
 use crate::node::state::live::request_body::{MAX_COLLECTED, Taker};
 
-/// `resAttachData(response, taker, maxSize)`: a body handler is attached. What arrived before follows in a turn of the
-/// dispatcher.
+/// `resAttachData(response, taker, maxSize)`: a body handler is attached. The dispatcher passes it what arrived before.
 pub(crate) fn attach<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, dispatcher, .. } = &mut *guard;

@@ -1,5 +1,5 @@
-//! The body of a response: whole (`end`), in pieces of any length (`write`), or in pieces up to an announced length of
-//! which only as much is taken as there is room for (`tryEnd`).
+//! The body of a response: whole (`end`), in pieces of any length (`write`), or in pieces up to an announced length,
+//! each of which is accepted only as far as there is room (`tryEnd`).
 
 use crate::bridge::command::Command;
 use crate::node::abi::tried;
@@ -44,7 +44,7 @@ pub(crate) fn write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_bool(has_room))
 }
 
-/// After `tryEnd` has announced a length there are no chunks.
+/// Refuses `write` and the like after `tryEnd` has announced a length, since the body is then not chunked.
 fn refuse_announced(exchange: &Exchange, method: &str) -> Result<(), Misuse> {
     match exchange.output.total() {
         Some(_) => Err(Misuse::invalid_state(format!("{method} cannot follow tryEnd"))),
@@ -52,8 +52,8 @@ fn refuse_announced(exchange: &Exchange, method: &str) -> Result<(), Misuse> {
     }
 }
 
-/// `resTryEnd(response, chunk, totalSize)`: accepts what there is room for. Returns 1 if that is all of the chunk, plus 2
-/// if the response is complete.
+/// `resTryEnd(response, chunk, totalSize)`: accepts what there is room for. Returns 1 if that is all of the chunk, plus
+/// 2 if the response is complete.
 pub(crate) fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let mut guard = call.environment()?;
@@ -118,15 +118,15 @@ pub(crate) fn attach_writable<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> 
     Ok(Value::UNDEFINED)
 }
 
-/// `resNarrow(response)`: as little as possible of the body is to wait in memory, for who can have it again at any time.
-/// Before its first piece.
+/// `resNarrow(response)`: keeps the window small, for a body that can be read again at any time, such as a file. Called
+/// before its first piece.
 pub(crate) fn narrow<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.environment()?.live.response(call.number(0))?.1.output.narrow();
     Ok(Value::UNDEFINED)
 }
 
-/// `resPause(response)`: reads no more. `onWritable` goes on: who answers a request while reading it pauses until there is
-/// room again, and would wait for ever if it were not told.
+/// `resPause(response)`: stops reading. `onWritable` is still called: a handler that answers a request while it reads
+/// the body pauses until there is room again, and would otherwise wait for ever.
 pub(crate) fn pause<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, .. } = &mut *guard;
@@ -134,7 +134,7 @@ pub(crate) fn pause<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let to = exchange.to;
     if !std::mem::replace(&mut exchange.output.is_paused, true) && !exchange.body.is_paused() {
         workers.push(to.connection.worker, Command::PauseReading { to });
-        // At once: the worker goes on reading until it knows.
+        // At once: the worker reads on until it has the command.
         workers.flush();
     }
     Ok(Value::UNDEFINED)

@@ -14,8 +14,8 @@ use crate::node::state::routes::declarative::Declarative;
 use crate::node::state::routes::router::{HandlerId, Priority, Router, Verb};
 use crate::node::turn::request;
 
-/// `appRoute(app, method, pattern)`: returns the handler's number; the register `REPLACED` holds the number of the handler
-/// that it replaces, or `NONE`.
+/// `appRoute(app, method, pattern)`: returns the handler's number; the register `REPLACED` holds the number of the
+/// handler that it replaces, or `NONE`.
 pub(crate) fn route<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (method, pattern) = (call.text(1)?, call.text(2)?);
     let mut environment = call.environment()?;
@@ -25,7 +25,8 @@ pub(crate) fn route<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(id as f64))
 }
 
-/// `appCached(app, pattern, lowerExpiry, upperExpiry)`: as `appRoute` for GET, but what is answered is kept for a while.
+/// `appCached(app, pattern, lowerExpiry, upperExpiry)`: as `appRoute` for GET, with responses that are cached for a
+/// while.
 pub(crate) fn cached<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let pattern = call.text(1)?;
     let expiry = expiry_arguments(call)?;
@@ -84,14 +85,14 @@ fn verb(method: &str) -> Verb<'_> {
     if method.is_empty() { Verb::Any } else { Verb::Method(method) }
 }
 
-/// Where a route goes.
+/// The tree that a route belongs to, and its pattern.
 struct RoutePlace<'a> {
     verb: Verb<'a>,
     pattern: &'a str,
     priority: Priority,
 }
 
-/// Routes, and returns the number of the handler that this replaces.
+/// Inserts a route. Returns the number of its handler, and that of the handler that it replaces.
 fn insert(
     environment: &mut Environment,
     app: f64,
@@ -108,7 +109,7 @@ fn insert(
     Ok((handler.0 as usize, replaced.map(|replaced| drop_route(environment, replaced))))
 }
 
-/// Forgets a route that requests cannot reach any more. Returns its number.
+/// Removes a route that no request can reach any more. Returns its number.
 pub(crate) fn drop_route(environment: &mut Environment, handler: HandlerId) -> usize {
     let route = handler.0 as usize;
     if environment.routes.drop(route) {

@@ -1,5 +1,5 @@
-//! `app.shutdown()`: Node's part of it. What has to happen within the call happens here: the port is free, every open
-//! WebSocket is told and its handler runs. The workers do the rest, and tell when they are done.
+//! `app.shutdown()`: Node's part of it. The synchronous part of the call is here: it frees the port, and closes every
+//! open WebSocket and runs its handler. The workers do the rest, and report when they are done.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::node::state::pending::PendingEvent;
 use crate::node::turn::{liveness, pending};
 use crate::protocol::cause::CloseCause;
 
-/// `appShutdown(app, timeout, code, reason, name)`: returns whether there is anything to wait for, whose end `next` will tell
-/// under that name, a number. The register `MARK` has the place of the first event for `told`.
+/// `appShutdown(app, timeout, code, reason, name)`: returns whether there is anything to wait for, whose end `next`
+/// will report under that name, a number. The register `MARK` has the position of the first event for `told`.
 pub(crate) fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let timeout = Duration::from_millis(call.integer(1, "timeout", TIMEOUT)?);
@@ -36,8 +36,8 @@ pub(crate) fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.from_bool(is_under_way))
 }
 
-/// Ends the current epoch of an app in good order; its WebSockets are told code and reason. `name` is what JavaScript will be
-/// told the end of this shutdown by. Returns whether there is anything to wait for; without workers there are no connections.
+/// Ends the current epoch of an app gracefully; its WebSockets are closed with code and reason. JavaScript identifies
+/// this shutdown by `name`. Returns whether there is anything to wait for; without workers there are no connections.
 fn shut_down_app(
     environment: &mut Environment,
     number: u32,
@@ -55,8 +55,8 @@ fn shut_down_app(
     if !environment.workers.is_running() {
         return false;
     }
-    // First of all no worker accepts any more. What they have accepted is then on its way to the worker that is to
-    // serve it, in front of the second command.
+    // First, all workers stop accepting. What they have accepted then reaches the worker that will serve it before the
+    // second command does.
     environment.workers.ask_all(|done| Command::StopAccepting { app, done }, PATIENCE);
     let order = Arc::new(ShutdownOrder { app, code, reason, timeout });
     environment.workers.push_to_all(|| Command::ShutDownApp(Arc::clone(&order)));
@@ -65,7 +65,7 @@ fn shut_down_app(
     true
 }
 
-/// `wsShutDown(socket)`: to be called when its `open` handler has returned. Closes it, unless it may stay.
+/// `wsShutDown(socket)`: called when its `open` handler has returned. Closes it, if its app is shutting down.
 pub(crate) fn tell_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let Ok((handle, socket)) = environment.live.socket(call.number(0)) else { return Ok(Value::UNDEFINED) };

@@ -1,4 +1,4 @@
-//! `app.getStats()`: the numbers of an app, and the queues of this thread.
+//! `app.getStats()`: the statistics of an app, and the queues of this thread.
 
 use crate::bridge::id::WorkerId;
 use crate::node::environment::{Call, Environment};
@@ -6,8 +6,8 @@ use crate::node::error::Misuse;
 use crate::node::js::{Env, Value};
 use crate::node::state::workers::Workers;
 
-/// `appStats(app)`: what `getStats` returns, as two arrays. The first one has place and value in turn, where a value may be an
-/// array of names and counts in turn; the second one name and processor time of every worker.
+/// `appStats(app)`: what `getStats` returns, as two arrays. The first one has name and value in turn, where a value
+/// may be an array of names and counts in turn; the second one name and processor time of every worker.
 pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut environment) = (call.env(), call.environment()?);
     let queues = queues(&environment);
@@ -30,8 +30,8 @@ pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.array([entries, env.array(times.into_iter().flatten())]))
 }
 
-/// `watchDrops(wanted)`: whether every published message that is dropped is told (`MESSAGE_DROPPED`), or only where there is
-/// a handler for it.
+/// `watchDrops(wanted)`: whether every published message that is dropped is reported (`MESSAGE_DROPPED`), or only where
+/// there is a handler for it.
 pub(crate) fn watch_drops<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let wanted = call.truthy(0);
     let mut environment = call.environment()?;
@@ -50,7 +50,7 @@ fn queues(environment: &Environment) -> [(&'static str, u64); 3] {
     ]
 }
 
-/// Name and processor time in seconds of every worker; `undefined` where the system does not tell.
+/// Name and processor time in seconds of every worker; `undefined` where the system does not report it.
 fn processor_times<'c>(env: Env<'c>, workers: &Workers) -> Vec<[Value<'c>; 2]> {
     (0..)
         .zip(workers.all())

@@ -19,7 +19,7 @@ fn text(call: &Call<'_>, index: usize) -> Result<Vec<u8>, Misuse> {
     Ok(text)
 }
 
-/// An integer, as the 32 bits of it that are kept.
+/// An integer, as the 32 bits of it that are stored.
 fn integer(call: &Call<'_>, index: usize, name: &str) -> Result<u32, Misuse> {
     match call.env().number(call.argument(index)) {
         // The cast to 64 bits is exact, the one to 32 is meant to wrap.
@@ -60,7 +60,7 @@ pub(crate) fn delete_strings<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `kvStringKeys(collection)`
 pub(crate) fn string_keys<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let collection = text(call, 0)?;
-    // Copied: `array` may run JavaScript (see there), which may come back here.
+    // Copied: `array` may run JavaScript (see there), which may call these functions again.
     let keys: Vec<Vec<u8>> = strings().keys(&collection).map(<[u8]>::to_vec).collect();
     Ok(call.env().array(keys.iter().map(|key| call.env().string(key))))
 }
@@ -130,10 +130,10 @@ pub(crate) fn unlock<'c>(_call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     }
 }
 
-/// Bytes of a key or value: what V8 can make a string of on every platform.
+/// Limit of a key or value in bytes: the longest string of V8 on every platform.
 const LONGEST: usize = (1 << 28) - 16;
 /// The largest integer up to which all are exact in a JavaScript number, 2^53 − 1.
 const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
-/// How long a thread waits for another one's section. A section that takes microseconds is far from it; one that is
-/// never left must not stop the threads for ever.
+/// How long a thread waits for the critical section of another one. A section takes microseconds; one that is never
+/// left must not block the threads for ever.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,5 +1,5 @@
-//! Connections whose first request was read by an HTTP server of Node's (`app.handleUpgrade`): whether a `ws` route takes it,
-//! and giving the connection to a worker.
+//! Connections whose first request was read by an HTTP server of Node's (`app.handleUpgrade`): whether a `ws` route
+//! takes it, and giving the connection to a worker.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -24,8 +24,8 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::http::head::{RequestHead, parse_head};
 use crate::tls::names::DomainId;
 
-/// `appTakes(app, request, serverName)`: whether a `ws` route takes this request, a head as it is on the wire. One that breaks
-/// a rule of HTTP or a limit of the app is taken by none.
+/// `appTakes(app, request, serverName)`: whether a `ws` route takes this request, a head as it is on the wire. No route
+/// takes a request that breaks a rule of HTTP or a limit of the app.
 pub(crate) fn takes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (mut bytes, name) = (call.bytes(1)?, call.optional_text(2)?);
     let mut environment = call.environment()?;
@@ -38,10 +38,10 @@ pub(crate) fn takes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_bool(takes))
 }
 
-/// `appTakeOver(app, passage, number, request, ticket, [ip, port, serverName, certificate])`: gives a connection to a worker.
-/// `request` is its first request, as it is on the wire, and what came behind it. How the bytes behind that pass is said by
-/// `passage` and `number`: a descriptor; or the port of Node's end, where a connection is to be made to. Returns what Node's end
-/// is found by, a descriptor or a port.
+/// `appTakeOver(app, passage, number, request, ticket, [ip, port, serverName, certificate])`: gives a connection to a
+/// worker. `request` holds the bytes of its first request and what came behind it. `passage` is how later bytes pass
+/// between peer and worker, and `number` the descriptor, or the port on which Node listens for its end. Returns the
+/// descriptor or port by which Node finds its end.
 pub(crate) fn take_over<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, peer) = (call.env(), call.argument(5));
     let early = call.bytes(3)?;
@@ -72,8 +72,8 @@ pub(crate) fn take_over<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.from_number(node_end))
 }
 
-/// `passageBreak(ticket, code)`: Node's end of a connection whose bytes go through JavaScript has failed, in the way that the
-/// system calls `code`; empty if it has just gone.
+/// `passageBreak(ticket, code)`: Node's end of a connection whose bytes go through JavaScript has failed with the
+/// system error `code`, which is empty if it closed without an error.
 pub(crate) fn break_passage<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let code = call.text(1)?;
     let mut environment = call.environment()?;
@@ -85,13 +85,13 @@ pub(crate) fn break_passage<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `passageEnd(ticket)`: the same has ended in good order.
+/// `passageEnd(ticket)`: Node's end of such a connection has ended without an error.
 pub(crate) fn end_passage<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     call.environment()?.takeovers.remove(call.number(0) as u32);
     Ok(Value::UNDEFINED)
 }
 
-/// Gives a connection to the next worker of an app. Node is kept alive until that tells of its request.
+/// Gives a connection to the next worker of an app. Node is kept alive until that worker reports its request.
 fn give(
     environment: &mut Environment,
     env: Env<'_>,
@@ -113,7 +113,8 @@ fn give(
     Ok(())
 }
 
-/// Whether one of an app's `ws` routes takes an opening handshake, of which it is enough here that it has a key.
+/// Whether one of an app's `ws` routes takes a request. Here every request with a `Sec-WebSocket-Key` counts as an
+/// opening handshake.
 fn has_websocket_route(
     environment: &Environment,
     app: u32,
@@ -131,7 +132,7 @@ fn has_websocket_route(
     has_key && candidates.any(|found| is_websocket(found.0 as usize))
 }
 
-/// The server name of an app that a client of TLS has asked for.
+/// The server name of an app that matches the SNI of a client.
 fn domain_of(app: &App, name: Option<&str>) -> Option<DomainId> {
     let tls = app.setup.tls.as_ref()?;
     tls.names.find(name?)?.domain
@@ -148,14 +149,14 @@ fn pair() -> io::Result<(Socket, f64)> {
     Ok((Socket::from(OwnedFd::from(ours)), f64::from(other.into_raw_fd())))
 }
 
-/// Descriptors of sockets are not numbered here.
+/// Sockets have no descriptors on this system.
 #[cfg(not(unix))]
 fn pair() -> io::Result<(Socket, f64)> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// The worker's end of a connection to a port at which Node listens. Returns it and its own port, by which Node knows it.
-/// Waits for nobody: the system completes the handshake.
+/// The worker's end of a connection to a port at which Node listens. Returns it and its own port, by which Node
+/// recognises it. Does not wait for Node to accept: the kernel completes the handshake.
 fn loopback(port: u16) -> io::Result<(Socket, f64)> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     let own = stream.local_addr()?.port();

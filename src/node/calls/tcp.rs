@@ -1,4 +1,4 @@
-//! The options of `App` that say how the system watches over TCP connections (docs/load-balancers.md).
+//! The options of `App` for the keep-alive and the timeouts of TCP connections (docs/load-balancers.md).
 
 use std::time::Duration;
 

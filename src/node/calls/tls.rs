@@ -16,8 +16,8 @@ use crate::tls::options::{Evaluation, Options, Settings};
 use crate::tls::setup::{HandshakeLimits, TlsSetup};
 use crate::tls::wear;
 
-/// `appSecure(app, options, handshakeTimeout, maxHandshakes)`: the app speaks TLS from now on. Called before it can have
-/// connections.
+/// `appSecure(app, options, handshakeTimeout, maxHandshakes)`: the app speaks TLS from now on. Called before it can
+/// have connections.
 pub(crate) fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let limits = handshake_limits(env, call.argument(2), call.argument(3))?;
@@ -31,22 +31,22 @@ pub(crate) fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `appServerName(app, name, options)`: adds a server name, or sets it up anew. Of an app that does not speak TLS nobody
-/// asks for a name, and nothing happens.
+/// `appServerName(app, name, options)`: adds a server name, or sets it up anew. Does nothing for an app without TLS,
+/// whose clients send no server name.
 pub(crate) fn add_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, pattern) = (call.env(), pattern_argument(call, 1)?);
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;
     let Some(base) = app.domains.settings.clone() else { return Ok(Value::UNDEFINED) };
-    // Nobody else can hold it: reading runs no JavaScript.
+    // The state cannot be borrowed twice: reading options runs no JavaScript.
     let options = read(env, call.argument(2)).map_err(|refusal| refusal.thrown("addServerName"))?;
     let settings = evaluate(&options, Some(&base), &environment.workers, "addServerName")?;
     set_domain(environment.apps.app(call.number(0))?.1, pattern, settings, "addServerName")?;
     Ok(Value::UNDEFINED)
 }
 
-/// `tlsLowerRecordLimit(count)`: has the keys of TLS 1.2 be used up after `count` records, in the whole process and for good.
-/// For tests alone: see [`wear`].
+/// `tlsLowerRecordLimit(count)`: limits the keys of TLS 1.2 to `count` records, for the whole process and permanently.
+/// For tests only: see [`wear`].
 pub(crate) fn lower_record_limit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     wear::lower(call.number(0) as u64);
     Ok(Value::UNDEFINED)
@@ -65,8 +65,8 @@ pub(crate) fn remove_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misus
     Ok(env.array(removed.into_iter().map(|id| env.from_number(id as f64))))
 }
 
-/// `appCertificate(app, name, options)`: new handshakes use another certificate; those of one server name, or, without a
-/// name, those that get the default.
+/// `appCertificate(app, name, options)`: new handshakes use another certificate: those for one server name or, without
+/// a name, those that use the default.
 pub(crate) fn set_certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let pattern = match env.type_of(call.argument(1)) {
@@ -101,8 +101,8 @@ pub(crate) fn set_certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> 
     Ok(Value::UNDEFINED)
 }
 
-/// `appDomain(app, name)`: from now on the routes of what answers to this name are edited; those of the app if nothing
-/// does beside the default.
+/// `appDomain(app, name)`: later calls edit the routes of the server name that matches this one; those of the app if
+/// only the default does.
 pub(crate) fn select_domain<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let name = call.bytes(1)?;
     let mut environment = call.environment()?;
@@ -112,8 +112,8 @@ pub(crate) fn select_domain<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `appAskForNames(app)`: from now on handshakes that ask for an unknown server name wait until JavaScript has been asked
-/// for it.
+/// `appAskForNames(app)`: from now on handshakes with an unknown server name wait until the handler for missing server
+/// names has run.
 pub(crate) fn ask_for_names<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;
@@ -123,7 +123,8 @@ pub(crate) fn ask_for_names<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `handshakeResume(handshake)`: JavaScript was asked for the name. A handshake that is over by now stays so.
+/// `handshakeResume(handshake)`: the handler for missing server names has run: the handshake continues, unless it has
+/// ended.
 pub(crate) fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
@@ -134,7 +135,7 @@ pub(crate) fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// What options come to. Remarks go to the log.
+/// The TLS settings that options result in. Remarks go to the log.
 #[expect(clippy::disallowed_methods, reason = "the date of a certificate is no time of the engine")]
 fn evaluate(
     options: &Options,
@@ -170,7 +171,7 @@ fn pattern_argument(call: &Call<'_>, index: usize) -> Result<String, Misuse> {
     })
 }
 
-/// What clients may take before anything is known of them (docs/limits.md).
+/// The limits of clients before their handshake is complete (docs/limits.md).
 fn handshake_limits(env: Env<'_>, timeout: Value<'_>, max: Value<'_>) -> Result<HandshakeLimits, Misuse> {
     let timeout = env.integer(timeout, "handshakeTimeout", TIMEOUT)?;
     let max = env.integer(max, "maxHandshakes", MAX_HANDSHAKES)?;
@@ -178,9 +179,9 @@ fn handshake_limits(env: Env<'_>, timeout: Value<'_>, max: Value<'_>) -> Result<
     Ok(HandshakeLimits { timeout, max })
 }
 
-/// Milliseconds, 0 being for ever. Timers of Node have the same limit.
+/// Milliseconds; 0 means no limit. Timers of Node have the same limit.
 const TIMEOUT: Range = Range { min: 0, max: (1 << 31) - 1, default: 10_000 };
-/// Handshakes of an app at the same time.
+/// Concurrent handshakes of an app.
 const MAX_HANDSHAKES: Range = Range { min: 1, max: u32::MAX as u64, default: 4096 };
-/// What fails with the options of an app. The words are those of uWebSockets.js.
+/// What fails if the options of an app are refused. The words are those of uWebSockets.js.
 const CONSTRUCTION: &str = "App construction";

@@ -1,5 +1,5 @@
-//! TLS options as programs give them. Files are read here, on Node's thread, so that what is wrong with them is thrown by
-//! the call that names them.
+//! TLS options as programs give them. Files are read here, on Node's thread, so that the call that names them throws
+//! what is wrong with them.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -33,7 +33,7 @@ impl From<OptionError> for Refusal {
 }
 
 impl Refusal {
-    /// The exception. `what` says what has failed thereby.
+    /// The exception. `what` names the operation that has failed.
     #[must_use]
     pub(crate) fn thrown(self, what: &str) -> Misuse {
         match self {
@@ -84,7 +84,7 @@ pub(crate) fn read(env: Env<'_>, values: Value<'_>) -> Result<Options, Refusal> 
     })
 }
 
-/// The options as what they stand for.
+/// Reads options of their types.
 struct Reader<'c>(js::Options<'c, TlsOption>);
 
 impl Reader<'_> {

@@ -5,7 +5,7 @@ use crate::node::error::Misuse;
 use crate::node::js::Value;
 use crate::node::state::notices::is_new;
 
-/// `isNews(subject)`: whether nobody in this process has asked so before.
+/// `isNews(subject)`: whether this is the first call with this subject in the process.
 pub(crate) fn is_news<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let subject = call.bytes(0)?;
     Ok(call.env().from_bool(is_new(subject)))

@@ -1,4 +1,4 @@
-//! `WebSocket`: its end, and who is at the other one. What it sends stands in `messages`, its topics in `pubsub`.
+//! `WebSocket`: its close, and the address of its peer. What it sends is in `messages`, its topics are in `pubsub`.
 
 use crate::node::calls::address as of_peer;
 use crate::node::environment::Call;
@@ -13,7 +13,8 @@ pub(crate) fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `wsEnd(socket, code, message)`: returns the place of the event for `told`. `lib/` sees to it that the code may be used.
+/// `wsEnd(socket, code, message)`: returns the position of the event for `told`. `lib/` has checked that applications
+/// may use the code.
 pub(crate) fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, _) = environment.live.socket(call.number(0))?;
@@ -24,7 +25,7 @@ pub(crate) fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(mark as f64))
 }
 
-/// `wsClose(socket)`: returns the place of the event for `told`.
+/// `wsClose(socket)`: returns the position of the event for `told`.
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, _) = environment.live.socket(call.number(0))?;

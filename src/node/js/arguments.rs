@@ -1,5 +1,5 @@
-//! Reads what JavaScript passes: arguments of a call, and options, which travel as one array. The only place that decides
-//! what counts as text, as bytes, as an integer in its range, as a boolean.
+//! Reads what JavaScript passes: arguments of a call, and options, which travel as one array. The only place that
+//! decides what counts as text, as bytes, as an integer in its range, as a boolean.
 
 use super::call::Call;
 use super::env::Env;
@@ -13,13 +13,13 @@ pub(crate) struct Range {
     pub min: u64,
     /// The largest value, at most 2^53-1.
     pub max: u64,
-    /// The value if nothing is said.
+    /// The default.
     pub default: u64,
 }
 
-/// What JavaScript holds as a number, although it is more than that to the addon.
+/// A type of the addon that JavaScript has as a number.
 pub(crate) trait FromNumber: Sized {
-    /// What the number stands for; `None` if it cannot be one of these.
+    /// The value that the number stands for; `None` if it stands for none.
     fn from_number(number: f64) -> Option<Self>;
 }
 
@@ -73,8 +73,8 @@ impl Env<'_> {
         Ok(number as u64)
     }
 
-    /// The same of an integer that bounds something. Beyond the largest value it bounds nothing more, so larger ones and
-    /// `Infinity` mean that one: programs write `maxPayloadLength: 1e10` for "any".
+    /// The same of an integer that bounds something. A limit above the largest value has the same effect as that value,
+    /// so larger ones and `Infinity` mean the largest: programs write `maxPayloadLength: 1e10` for "any".
     ///
     /// # Errors
     /// As [`Env::integer`].
@@ -162,7 +162,7 @@ impl<S> Call<'_, S> {
         self.required_integer(index, "port", range).map(|port| port as u16)
     }
 
-    /// What an argument that is a number stands for; `None` if it cannot be one of these.
+    /// The value that a number argument stands for; `None` if it stands for none.
     #[must_use]
     pub(crate) fn handle<H: FromNumber>(&self, index: usize) -> Option<H> {
         H::from_number(self.number(index))

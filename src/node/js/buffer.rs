@@ -26,14 +26,14 @@ impl<'c> Env<'c> {
         let status =
             unsafe { sys::napi_create_arraybuffer(self.raw(), bytes.len(), &raw mut data, &raw mut value) };
         if status == sys::Status::napi_ok && !data.is_null() && !bytes.is_empty() {
-            // SAFETY: `data` is the start of `bytes.len()` fresh bytes that nobody else knows yet.
+            // SAFETY: `data` is the start of `bytes.len()` fresh bytes to which there is no other reference yet.
             unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.cast::<u8>(), bytes.len()) };
         }
         Value::of(value)
     }
 
-    /// Takes the memory away from an ArrayBuffer, as uWebSockets.js does when a handler returns. Anything else, or one
-    /// that is detached already, is left alone.
+    /// Detaches an ArrayBuffer, as uWebSockets.js does when a handler returns. Does nothing for other values and for
+    /// one that is detached already.
     pub(crate) fn detach(self, value: Value<'_>) {
         if !value.is_absent() {
             // SAFETY: `value` is a live value of this callback.
@@ -60,7 +60,7 @@ impl<'c> Env<'c> {
         self.append_data(value, target, all).map(|_| ())
     }
 
-    /// Appends as much of data as `part` says, which is told how many bytes there are. Returns that number.
+    /// Appends the range of data that `part` returns, given the number of bytes. Returns that number.
     fn append_data(
         self,
         value: Value<'_>,
@@ -121,8 +121,8 @@ impl<'c> Env<'c> {
     }
 }
 
-/// Text or data of a call that is copied piece by piece. What is data still belongs to JavaScript, so this is not to be
-/// kept.
+/// Text or data of a call that is copied piece by piece. Data still belongs to JavaScript, so this must not outlive the
+/// call.
 pub(crate) struct Payload<'c> {
     env: Env<'c>,
     value: Value<'c>,
@@ -175,14 +175,14 @@ fn element_size(kind: sys::napi_typedarray_type) -> usize {
         T::int32_array | T::uint32_array | T::float32_array => 4,
         T::float64_array | T::bigint64_array | T::biguint64_array => 8,
         T::int8_array | T::uint8_array | T::uint8_clamped_array => 1,
-        // Float16Array, the one kind that Node-API has no number for, or a newer one than this file.
+        // Float16Array, the one kind that has no number in Node-API, or a kind that is newer than this file.
         _ => 2,
     }
 }
 
-/// What the kind of a typed array reads as where Node-API does not know it.
+/// The kind that is read for a typed array that Node-API does not know.
 const UNKNOWN_KIND: sys::napi_typedarray_type = 99;
 
-/// Bytes of one payload. More cannot be named in an arena (`bridge/event.rs`), with room for what lies in front of it.
-/// JavaScript has buffers of that size, but no strings.
+/// Limit of one payload in bytes, so that a slice can address it in an arena (`bridge/event.rs`) behind what that holds
+/// already. JavaScript has buffers of that size, but no strings.
 const LONGEST: usize = i32::MAX as usize;

@@ -23,8 +23,9 @@ impl<S> Native<S> {
     /// A function that JavaScript finds under `name` and that reads `arguments` arguments.
     ///
     /// # Panics
-    /// When these are more than [`MAX_ARGUMENTS`], the number that a call reads: the others would be cut off, and be taken
-    /// for arguments that were left out. The table of functions is a constant, so such a function does not even compile.
+    /// When these are more than [`MAX_ARGUMENTS`], the number that a call reads: the others would be cut off, and be
+    /// taken for arguments that were left out. The table of functions is a constant, so such a function does not even
+    /// compile.
     #[must_use]
     pub(crate) const fn new(name: &'static str, arguments: usize, body: Body<S>) -> Self {
         assert!(arguments <= MAX_ARGUMENTS, "a native function takes too many arguments: pass an array");

@@ -158,8 +158,8 @@ impl<'c> Env<'c> {
         let mut array = ptr::null_mut();
         node_api!(napi_create_array(self.raw, &raw mut array));
         for (index, item) in (0..).zip(items) {
-            // Runs JavaScript only where somebody has put a setter on `Array.prototype`. Should that call us, it finds the
-            // state held (`Call::environment`), and gets an exception.
+            // Runs JavaScript only where a program has put a setter on `Array.prototype`. If that calls the addon, the
+            // state is borrowed (`Call::environment`), and the call throws.
             node_api!(napi_set_element(self.raw, array, index, item.raw()));
         }
         Value::of(array)
@@ -194,14 +194,14 @@ impl<'c> Env<'c> {
         Value::of(value)
     }
 
-    /// Reports an exception that nobody caught: 'uncaughtException', as Node does for a throwing event handler. Runs
+    /// Reports an exception that was not caught: 'uncaughtException', as Node does for a throwing event handler. Runs
     /// JavaScript.
     pub(crate) fn report_uncaught(self, error: Value<'_>) {
         node_api!(napi_fatal_exception(self.raw, error.raw()));
     }
 
     pub(super) fn throw(self, misuse: &Misuse) {
-        // Node-API wants a final NUL, and so none before it. What was passed to `listen` may contain one.
+        // Node-API expects a final NUL and none before it. A message may contain one that was passed to `listen`.
         let code = CString::new(misuse.code).unwrap_or_default();
         let message = CString::new(misuse.message.replace('\0', "\u{fffd}")).unwrap_or_default();
         let (code, message) = (code.as_ptr(), message.as_ptr());
@@ -220,5 +220,6 @@ pub(super) fn length_of(text: &[u8]) -> isize {
 
 /// Bytes that a string is first given room for: most messages, paths and header values fit.
 const GUESS: usize = 512;
-/// Room that tells a string which fitted from one that was cut: the longest UTF-8 sequence and the final NUL.
+/// Free room by which a complete string is distinguished from a truncated one: the longest UTF-8 sequence and the final
+/// NUL.
 const SLACK: usize = 5;

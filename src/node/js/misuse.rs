@@ -56,7 +56,7 @@ impl Misuse {
         Self { class: Class::TypeError, code: "ERR_INVALID_ARG_TYPE", message: what.into() }
     }
 
-    /// An argument of the right type that makes no sense; `what` says which and why.
+    /// An argument of the right type with an invalid value; `what` says which and why.
     #[must_use]
     pub(crate) fn invalid_value(what: impl Into<Cow<'static, str>>) -> Self {
         Self { class: Class::TypeError, code: "ERR_INVALID_ARG_VALUE", message: what.into() }
@@ -80,7 +80,7 @@ impl Misuse {
         Self { class: Class::Error, code, message: what.into() }
     }
 
-    /// A bug in the addon, caught at the border.
+    /// A bug in the addon, caught before it reaches JavaScript.
     #[must_use]
     pub(crate) const fn bug() -> Self {
         Self::fixed(Class::Error, "ERR_INTERNAL", "This is a bug in ferrows; the call had no effect.")

@@ -1,5 +1,6 @@
-//! Node-API, made safe. Hot calls cost a third of what generated bindings cost (docs/decisions/0001-plain-functions.md),
-//! so every native function is a plain one: `fn(&Call) -> Result<Value, Misuse>`.
+//! Node-API, made safe. Hot calls cost a third of what generated bindings cost
+//! (docs/decisions/0001-plain-functions.md), so every native function is a plain one: `fn(&Call) -> Result<Value,
+//! Misuse>`.
 //!
 //! Nothing here knows what the functions are for: the state that they share is a type parameter.
 //!

@@ -1,4 +1,4 @@
-//! Puts the native functions on the exports of a load of the addon, and ends what they share with it.
+//! Puts the native functions on the exports of a load of the addon, and tears down their shared state at its end.
 
 #![expect(unsafe_code, reason = "calls Node-API: the obligations stand in `js/mod.rs`")]
 
@@ -19,8 +19,8 @@ use super::value::Value;
 
 /// The state that the functions of a load share.
 pub(crate) trait Teardown: Default + 'static {
-    /// Gives up what the state owns. The environment ends, or nobody can call the functions any more: no JavaScript runs,
-    /// and none will. Called once.
+    /// Releases what the state owns. Called once, when the environment ends or no reference to the functions is left;
+    /// no JavaScript runs afterwards.
     fn tear_down(&mut self);
 }
 
@@ -36,7 +36,7 @@ struct Binding<S: Teardown> {
 pub(crate) fn register<S: Teardown>(env: &napi::Env, exports: &Object<'_>, natives: &[Native<S>]) {
     let (env, exports) = (env.raw(), exports.raw());
     let load = Rc::new(Load { env, state: RefCell::<S>::default(), awaits_end: Cell::new(true) });
-    // The hook is removed before the load is freed, so what it points to is there.
+    // The hook is removed before the load is freed, so its pointer is valid.
     node_api!(napi_add_env_cleanup_hook(env, Some(unload::<S>), Rc::as_ptr(&load).cast_mut().cast()));
     for native in natives {
         let binding =
@@ -54,8 +54,8 @@ pub(crate) fn register<S: Teardown>(env: &napi::Env, exports: &Object<'_>, nativ
     }
 }
 
-/// One load. It ends when the last of its functions is collected: nobody can ask for anything any more. The state is given
-/// up before if the environment ends.
+/// One load of the addon. It ends when the last of its functions is collected. Its state is torn down earlier if the
+/// environment ends.
 struct Load<S: Teardown> {
     env: sys::napi_env,
     state: RefCell<S>,
@@ -64,7 +64,7 @@ struct Load<S: Teardown> {
 }
 
 impl<S: Teardown> Load<S> {
-    /// Has the state give up what it owns.
+    /// Tears the state down.
     fn tear_down(&self) {
         // A panic must not unwind into Node.
         let _ = catch_unwind(AssertUnwindSafe(|| {
@@ -106,7 +106,7 @@ unsafe extern "C" fn unload<S: Teardown>(load: *mut c_void) {
     load.tear_down();
 }
 
-/// Every native function is entered here.
+/// The entry point of every native function.
 unsafe extern "C" fn trampoline<S: Teardown>(
     raw: sys::napi_env,
     info: sys::napi_callback_info,
@@ -120,8 +120,8 @@ unsafe extern "C" fn trampoline<S: Teardown>(
     if status != sys::Status::napi_ok || data.is_null() {
         return ptr::null_mut();
     }
-    // SAFETY: `data` is the binding that `register` gave to this function; it is freed by the function's finalizer, after
-    // which nobody calls it.
+    // SAFETY: `data` is the binding that `register` gave to this function; it is freed by the function's finalizer,
+    // after which nobody calls it.
     let binding = unsafe { &*data.cast::<Binding<S>>() };
     let count = count.min(MAX_ARGUMENTS);
     let call = Call { env, arguments, count, declared: binding.arguments, state: &binding.load.state };

@@ -1,5 +1,5 @@
-//! Options of a program: `lib/` passes an array with a value for each name of a list that stands here, on the side that
-//! reads them.
+//! Options of a program: `lib/` passes an array with a value for each name of a list, and the lists are defined by the
+//! Rust code that reads the values.
 
 use std::marker::PhantomData;
 

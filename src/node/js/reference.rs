@@ -18,7 +18,8 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// Keeps `value`, which must be an object, alive. It must not refer to what is to be collected while this is kept.
+    /// Keeps `value`, which must be an object, alive. It must not refer to anything whose collection this reference
+    /// waits for.
     #[must_use]
     pub(crate) fn new(env: Env<'_>, value: Value<'_>) -> Option<Self> {
         let mut raw = ptr::null_mut();

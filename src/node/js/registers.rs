@@ -40,7 +40,7 @@ impl<N> Default for Registers<N> {
 }
 
 impl<N: RegisterName> Registers<N> {
-    /// Takes the array over: it is kept alive as long as this, and `lib/` neither transfers nor detaches it.
+    /// Takes the array over: this keeps it alive, and `lib/` neither transfers nor detaches it.
     ///
     /// # Errors
     /// When it is no `Float64Array` with an element for each register.
@@ -56,7 +56,7 @@ impl<N: RegisterName> Registers<N> {
         Ok(Self { data: data.cast(), _array: array, names: PhantomData })
     }
 
-    /// Lets go of the array: nothing is set any more.
+    /// Releases the array: later values are dropped.
     pub(crate) fn release(&mut self) {
         *self = Self::default();
     }

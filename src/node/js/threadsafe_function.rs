@@ -13,11 +13,11 @@ use super::value::Value;
 
 /// A thread-safe function: schedules a turn of Node's loop from any thread.
 ///
-/// It keeps neither Node nor the function of JavaScript alive, unless told to: a load of the addon that nobody uses any
-/// more, and in which nothing happens, is to be collected with all that it has.
+/// It keeps neither Node nor the JavaScript function alive, unless [`Self::keep_alive`] or [`Self::hold`] is called: a
+/// load of the addon without references and without events can be collected.
 pub(crate) struct ThreadsafeFunction {
     raw: sys::napi_threadsafe_function,
-    /// What is called. Freed by [`forget_bell`].
+    /// The JavaScript function to call. Freed by [`forget_bell`].
     function: sys::napi_ref,
 }
 
@@ -28,7 +28,7 @@ unsafe impl Send for ThreadsafeFunction {}
 unsafe impl Sync for ThreadsafeFunction {}
 
 impl ThreadsafeFunction {
-    /// Makes one that calls `function` without arguments. `resource` is what it is to `async_hooks`.
+    /// Makes one that calls `function` without arguments. `resource` is its async resource (`async_hooks`).
     #[must_use]
     pub(crate) fn new(env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> Option<Self> {
         let name = env.string(b"ferrows");
@@ -66,7 +66,7 @@ impl ThreadsafeFunction {
         node_api!(napi_call_threadsafe_function(self.raw, ptr::null_mut(), mode));
     }
 
-    /// Whether Node stays alive for it.
+    /// Sets whether it keeps Node alive.
     pub(crate) fn keep_alive(&self, env: Env<'_>, alive: bool) {
         if alive {
             node_api!(napi_ref_threadsafe_function(env.raw(), self.raw));
@@ -75,7 +75,8 @@ impl ThreadsafeFunction {
         }
     }
 
-    /// Whether the function of JavaScript, and with it all that it needs, stays alive for it. To be told changes only.
+    /// Sets whether it keeps the JavaScript function alive, with all that this refers to. Called only when that
+    /// changes.
     pub(crate) fn hold(&self, env: Env<'_>, held: bool) {
         let mut count = 0;
         if held {
@@ -85,14 +86,14 @@ impl ThreadsafeFunction {
         }
     }
 
-    /// Gives it up.
+    /// Releases it.
     pub(crate) fn release(self) {
         let mode = sys::ThreadsafeFunctionReleaseMode::abort;
         node_api!(napi_release_threadsafe_function(self.raw, mode));
     }
 }
 
-/// Node's thread has got round to a call of a [`ThreadsafeFunction`].
+/// Runs a scheduled call of a [`ThreadsafeFunction`] on Node's thread.
 unsafe extern "C" fn ring(
     env: sys::napi_env,
     _function: sys::napi_value,
@@ -100,21 +101,21 @@ unsafe extern "C" fn ring(
     _data: *mut c_void,
 ) {
     if env.is_null() {
-        // It is being given up.
+        // It is being released.
         return;
     }
     let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
     node_api!(napi_get_reference_value(env, reference.cast(), &raw mut function));
     if function.is_null() {
-        // Collected: nobody is left who could want to know.
+        // The function was collected: there is nothing to call.
         return;
     }
     node_api!(napi_get_undefined(env, &raw mut this));
-    // Node reports what it throws as uncaught.
+    // Node reports an exception of the function as uncaught.
     node_api!(napi_call_function(env, this, function, 0, ptr::null(), &raw mut result));
 }
 
-/// A [`ThreadsafeFunction`] will not be called any more.
+/// Finalizer of a [`ThreadsafeFunction`], which will not be called any more.
 unsafe extern "C" fn forget_bell(env: sys::napi_env, _data: *mut c_void, reference: *mut c_void) {
     if !env.is_null() {
         node_api!(napi_delete_reference(env, reference.cast()));

@@ -1,10 +1,10 @@
-//! How much one handler sends to one peer: loops that go on until something waits have to come to an end, although worker,
-//! kernel and peer may take it all while the handler runs.
+//! How much one handler sends to one peer: a loop that sends until there is back-pressure has to end, although worker,
+//! kernel and peer may accept everything while the handler runs.
 
-/// What the handler that sent last has sent.
+/// What the last handler that sent something has sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Burst {
-    /// How often JavaScript had asked for an event at that time: the same as long as the handler runs.
+    /// How often JavaScript had asked for an event at that time, which identifies the handler.
     asked: u64,
     /// Bytes, frame headers at their shortest included.
     sent: u64,
@@ -24,17 +24,17 @@ impl Burst {
         !was_long && self.weight >= ALLOWANCE / 2
     }
 
-    /// Bytes beyond what one handler may send before it counts as waiting, wherever it is by then. Never more than were
-    /// sent; 0 once the handler has returned.
+    /// Bytes beyond the allowance of one handler; they count as waiting, even if the kernel has accepted them. Never
+    /// more than were sent; 0 once the handler has returned.
     #[must_use]
     pub(crate) fn excess(&self, asked: u64) -> u64 {
         if self.asked == asked { self.weight.saturating_sub(ALLOWANCE).min(self.sent) } else { 0 }
     }
 }
 
-/// Weight that one handler may send to one peer. More than a kernel takes for a peer that does not read (some 4 MiB of it
-/// on Linux, and as much again of the peer's), so that only the loops meet it; and some ten milliseconds of work, for which
-/// everybody else may well wait.
+/// Weight that one handler may send to one peer. More than a kernel takes for a peer that does not read (some 4 MiB of
+/// it on Linux, and as much again of the peer's), so that only the loops meet it; and some ten milliseconds of work,
+/// for which other connections may wait.
 const ALLOWANCE: u64 = 16 * 1024 * 1024;
 /// What a call costs beside its bytes, in bytes that could be copied and written in the same time.
 const COST: u64 = 512;

@@ -5,16 +5,17 @@ use std::collections::{HashMap, HashSet};
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::node::state::handles::{Handle, Table};
 
-/// The connections that JavaScript was told of. Empty, and looked at without cost, while no app has a filter.
+/// The connections that were reported to JavaScript. Empty, and checked without cost, while no app has a filter.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     table: Table<Connection>,
     handles: HashMap<ConnectionId, Handle>,
-    /// Those that were closed here and whose worker may not know yet: requests of theirs may be under way.
+    /// Those that were closed here while the command may still be on its way to their worker, so that requests of
+    /// theirs may arrive.
     refused: HashSet<ConnectionId>,
 }
 
-/// One of them.
+/// One connection.
 #[derive(Clone, Copy, Debug)]
 struct Connection {
     id: ConnectionId,
@@ -22,7 +23,7 @@ struct Connection {
 }
 
 impl Connections {
-    /// Whether requests of this connection are not to be handled any more.
+    /// Whether requests of this connection are dropped.
     #[must_use]
     pub(crate) fn refuses(&self, id: ConnectionId) -> bool {
         !self.refused.is_empty() && self.refused.contains(&id)
@@ -33,14 +34,14 @@ impl Connections {
         self.table.iter().filter(move |(_, it)| app.covers(it.app)).map(|(handle, _)| handle)
     }
 
-    /// Enters a connection. `None` if there are 2^24 already.
+    /// Inserts a connection. `None` if there are 2^24 already.
     pub(crate) fn insert(&mut self, id: ConnectionId, app: AppId) -> Option<Handle> {
         let handle = self.table.insert(Connection { id, app }).ok()?;
         self.handles.insert(id, handle);
         Some(handle)
     }
 
-    /// A connection is over. Returns whether it was there.
+    /// Removes a connection that has ended. Returns whether it was there.
     pub(crate) fn remove(&mut self, handle: Handle) -> bool {
         let Some(connection) = self.table.remove(handle) else { return false };
         self.handles.remove(&connection.id);
@@ -54,7 +55,7 @@ impl Connections {
         self.handles.get(&id).copied()
     }
 
-    /// Requests of this connection are not handled any more. Returns its id; `None` if it is over.
+    /// Drops later requests of this connection. Returns its id; `None` if it has ended.
     pub(crate) fn refuse(&mut self, handle: Handle) -> Option<ConnectionId> {
         let id = self.table.get(handle)?.id;
         self.refused.insert(id);

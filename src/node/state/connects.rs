@@ -9,22 +9,22 @@ use crate::bridge::sync::Arc;
 use crate::node::error::Misuse;
 use crate::node::state::handles::{Handle, Table};
 
-/// See the top of the file.
+/// The connects under way.
 #[derive(Debug, Default)]
 pub(crate) struct Connects {
     under_way: Table<Connect>,
-    /// How many there have been, to spread them over the workers.
+    /// Number of connects so far, to spread them over the workers.
     count: usize,
 }
 
 /// One connect.
 #[derive(Debug)]
 pub(crate) struct Connect {
-    /// Who makes the connection.
+    /// The worker that makes the connection.
     pub worker: WorkerId,
-    /// The options of the WebSocket, which gets them when it opens.
+    /// The options of the WebSocket that will open.
     pub behavior: Rc<Behavior>,
-    /// What the worker will have done of what is sent.
+    /// The ledger in which the worker will count what it has written.
     pub ledger: Arc<Ledger>,
 }
 
@@ -35,14 +35,14 @@ impl Connects {
         self.under_way.is_empty()
     }
 
-    /// Who makes the next connection, of so many workers: they take turns.
+    /// The worker for the next connection: `workers` workers take turns.
     pub(crate) fn next_worker(&mut self, workers: usize) -> WorkerId {
         self.count = self.count.wrapping_add(1);
         // There are at most 64 workers.
         WorkerId(u8::try_from(self.count % workers).unwrap_or(0))
     }
 
-    /// Begins to wait for a connect.
+    /// Adds a connect.
     ///
     /// # Errors
     /// There are 2^24 already.
@@ -51,7 +51,7 @@ impl Connects {
         handle.map_err(|_| Misuse::invalid_state("too many connects are under way"))
     }
 
-    /// A connect has ended, or is given up. `None` if it was given up before.
+    /// Removes a connect that has ended or is cancelled. `None` if it was cancelled before.
     pub(crate) fn remove(&mut self, connect: Handle) -> Option<Connect> {
         self.under_way.remove(connect)
     }

@@ -11,7 +11,7 @@ use crate::bridge::record::Record;
 use crate::node::error::Misuse;
 use crate::node::state::handles::Handle;
 
-/// See the top of the file.
+/// The queue of events, with the budget of a turn.
 #[derive(Debug, Default)]
 pub(crate) struct Dispatcher {
     /// The current batch, its worker, and the position of the next event.
@@ -22,14 +22,14 @@ pub(crate) struct Dispatcher {
     pub serving: Option<Handle>,
     /// Responses with body that arrived before its handler was attached.
     late_bodies: VecDeque<Handle>,
-    /// What may still be done before the loop gets a turn of its own; `None` once it had one. A turn that ends asleep may
-    /// be rung again before, and does not begin anew.
+    /// What is left of the budget of this turn of Node's loop; `None` after the turn. If the bell rings again within
+    /// the turn, the same budget applies.
     budget: Option<Budget>,
     /// How often JavaScript has asked for an event.
     pub asked: u64,
     /// Records for the listener of `setLogger` that are to be handed over before the next batch.
     records: usize,
-    /// Every published message that was dropped is told, whether or not there is a handler for it.
+    /// Whether every published message that was dropped is reported, even without a handler for it.
     pub tells_drops: bool,
     /// Events since commands were handed over.
     unflushed: u32,
@@ -53,19 +53,19 @@ impl Budget {
 
 /// The turn of Node's loop.
 impl Dispatcher {
-    /// The budget is used up: the next turn has a new one.
+    /// Ends a turn whose budget is used up: the next one gets a new budget.
     pub(crate) fn yield_turn(&mut self, workers: &mut Workers) {
         self.budget = None;
         self.end_turn(workers);
     }
 
-    /// The turn ends: commands are handed over.
+    /// Ends the turn: commands are handed over.
     pub(crate) fn end_turn(&mut self, workers: &mut Workers) {
         self.unflushed = 0;
         workers.end_turn();
     }
 
-    /// Counts one event. Looks at the clock now and then only.
+    /// Counts one event. Reads the clock once per [`EVENTS_PER_LOOK`] events.
     pub(crate) fn is_budget_used_up(&mut self, workers: &mut Workers) -> bool {
         self.unflushed += 1;
         if self.unflushed > EVENTS_PER_FLUSH {
@@ -79,14 +79,14 @@ impl Dispatcher {
     }
 }
 
-/// What is to be handled.
+/// The queue of events.
 impl Dispatcher {
-    /// The body of this response is to be delivered.
+    /// Queues the delivery of what has arrived of the body for this response's handler.
     pub(crate) fn deliver_body(&mut self, handle: Handle) {
         self.late_bodies.push_back(handle);
     }
 
-    /// The next response whose body is to be delivered.
+    /// The next response with a queued delivery.
     pub(crate) fn next_late_body(&mut self) -> Option<Handle> {
         self.late_bodies.pop_front()
     }
@@ -97,12 +97,12 @@ impl Dispatcher {
         self.batch.as_ref().map(|(_, batch, _)| batch)
     }
 
-    /// The same, for what is taken out of it.
+    /// The same, mutable.
     pub(crate) fn batch_mut(&mut self) -> Option<&mut EventBatch> {
         self.batch.as_mut().map(|(_, batch, _)| batch)
     }
 
-    /// The next event, with a copy of nothing: payloads are read from the batch by the caller.
+    /// The next event, without its payload, which the caller reads from the batch.
     pub(crate) fn next_event(&mut self) -> Option<Event> {
         let (_, batch, position) = self.batch.as_mut()?;
         let event = batch.events.get(*position).copied()?;
@@ -110,7 +110,7 @@ impl Dispatcher {
         Some(event)
     }
 
-    /// Events of the current batch that are still to be handled.
+    /// Number of events of the current batch that have not been handled.
     #[must_use]
     pub(crate) fn remaining(&self) -> usize {
         self.batch.as_ref().map_or(0, |(_, batch, position)| batch.events.len() - position)
@@ -122,15 +122,15 @@ impl Dispatcher {
         self.batch.as_ref().map_or(&[], |(_, batch, _)| &batch.bytes)
     }
 
-    /// The next record for the listener of `setLogger`, out of those that were waiting when this last looked: new ones have
-    /// to wait for their turn, behind the events of the next batch.
+    /// The next record for the listener of `setLogger`, out of those that were waiting at the start of this batch:
+    /// newer ones follow after the events of the next batch.
     pub(crate) fn next_record(&mut self, workers: &Workers) -> Option<Record> {
         self.records = self.records.checked_sub(1)?;
         workers.journal()?.take()
     }
 
-    /// Gets the next batch, and counts the records that wait. When there is nothing, goes to sleep, and looks once more.
-    /// Returns whether there is something to be handled.
+    /// Gets the next batch, and counts the records that wait. When there is nothing, enables the bell and checks once
+    /// more. Returns whether there is something to handle.
     ///
     /// # Errors
     /// `lib/` has not called `start` yet.
@@ -176,9 +176,9 @@ impl Dispatcher {
 
 /// Events per turn of Node's loop.
 const EVENTS_PER_TURN: u32 = 4096;
-/// Time per turn of Node's loop; looked at every [`EVENTS_PER_LOOK`] events.
+/// Time per turn of Node's loop; checked every [`EVENTS_PER_LOOK`] events.
 const TIME_PER_TURN: Duration = Duration::from_millis(4);
-/// Events between two looks at the clock.
+/// Events between two readings of the clock.
 const EVENTS_PER_LOOK: u32 = 16;
 /// Events after which commands are handed over, so that the workers write while the next handlers run. Fewer make
 /// smaller batches and more wake-ups; more would only delay, as a turn ends after [`TIME_PER_TURN`] anyway.

@@ -1,4 +1,4 @@
-//! How other threads get Node's attention, and whether Node may exit meanwhile.
+//! How other threads wake Node's thread, and whether Node may exit meanwhile.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,16 +8,17 @@ use crate::node::js::{Env, ThreadsafeFunction, Value};
 #[derive(Default)]
 pub(crate) struct Doorbell {
     /// `None` before the first use and after the environment's end. Ringing holds the read lock, so the function cannot
-    /// be released under somebody's hands.
+    /// be released during a call.
     function: Arc<RwLock<Option<ThreadsafeFunction>>>,
     /// Whether Node is kept alive.
     alive: bool,
-    /// Whether what the bell calls is kept alive.
+    /// Whether the function is kept alive.
     held: bool,
 }
 
 impl Doorbell {
-    /// Installs the function to be called; `resource` is what the bell is to `async_hooks`. Returns whether that worked.
+    /// Installs the function to be called; `resource` is the async resource of the bell (`async_hooks`). Returns
+    /// whether that worked.
     pub(crate) fn install(&mut self, env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> bool {
         let made = ThreadsafeFunction::new(env, function, resource);
         let installed = made.is_some();
@@ -25,7 +26,7 @@ impl Doorbell {
         installed
     }
 
-    /// What a thread calls to ring.
+    /// A function that other threads call to ring.
     #[must_use]
     pub(crate) fn ringer(&self) -> Box<dyn Fn() + Send + Sync> {
         let function = Arc::clone(&self.function);
@@ -37,7 +38,7 @@ impl Doorbell {
         call(&self.function);
     }
 
-    /// Whether the bell keeps the process alive.
+    /// Sets whether the bell keeps the process alive.
     pub(crate) fn keep_alive(&mut self, env: Env<'_>, alive: bool) {
         if self.alive != alive {
             self.alive = alive;
@@ -53,7 +54,7 @@ impl Doorbell {
         self.alive
     }
 
-    /// Keeps what the bell calls alive, although no program may refer to it any more, or lets it go.
+    /// Sets whether the bell keeps its function alive, to which no program may have a reference any more.
     pub(crate) fn hold(&mut self, env: Env<'_>, held: bool) {
         if self.held != held {
             self.held = held;

@@ -1,15 +1,16 @@
-//! Names that JavaScript holds for responses, WebSockets and listening sockets: a slot and the generation of its
-//! occupant in one number. A name outlives what it names without harm: it is then refused.
+//! Handles by which JavaScript refers to responses, WebSockets, listening sockets and the like: a slot and the
+//! generation of its occupant in one number. A handle may outlive its object: it is then refused.
 
 use crate::node::abi::SLOT_BITS;
 use crate::node::js::FromNumber;
 
-/// What JavaScript holds. Fits the 53 bits of an exact JavaScript number: generation × 2^24 + slot.
+/// The number by which JavaScript refers to an object of the addon. Fits the 53 bits of an exact JavaScript number:
+/// generation × 2^24 + slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Handle {
     /// Position in the table, below 2^24.
     pub slot: u32,
-    /// How often the slot had been given out before, below 2^29.
+    /// How often the slot was used before, below 2^29.
     pub generation: u32,
 }
 
@@ -24,8 +25,8 @@ impl Handle {
     /// The handle of a number, `None` if no handle has it.
     #[must_use]
     pub(crate) fn from_number(number: f64) -> Option<Self> {
-        // The cast saturates and cuts off; what it does not give back unchanged is no handle. (`fract` is a library call
-        // on the processors that releases are built for.)
+        // The cast saturates and truncates; a number that it changes is no handle. (`fract` is a library
+        // call on the processors that releases are built for.)
         let bits = number as u64;
         if bits as f64 != number || bits > LARGEST {
             return None;
@@ -42,7 +43,7 @@ impl FromNumber for Handle {
     }
 }
 
-/// A table of what handles name.
+/// The objects that handles refer to.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     entries: Vec<Entry<T>>,
@@ -65,7 +66,7 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
-    /// Enters a value. Hands it back when all 2^24 slots are taken.
+    /// Inserts a value. Returns it when all 2^24 slots are in use.
     ///
     /// # Errors
     /// The value.
@@ -84,20 +85,20 @@ impl<T> Table<T> {
         Ok(Handle { slot, generation: entry.generation })
     }
 
-    /// What the handle names.
+    /// The value of a handle.
     pub(crate) fn get(&self, handle: Handle) -> Option<&T> {
         let entry = self.entries.get(handle.slot as usize)?;
         if entry.generation == handle.generation { entry.value.as_ref() } else { None }
     }
 
-    /// What the handle names, to be changed.
+    /// The value of a handle, mutable.
     pub(crate) fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
         let entry = self.entries.get_mut(handle.slot as usize)?;
         if entry.generation == handle.generation { entry.value.as_mut() } else { None }
     }
 
-    /// Takes a value out; its handle is refused from now on. A slot whose generations are used up is not given out any
-    /// more, so that no handle ever names two things.
+    /// Removes a value; its handle is refused from now on. A slot whose generations are used up is not reused, so that
+    /// no handle ever refers to two values.
     pub(crate) fn remove(&mut self, handle: Handle) -> Option<T> {
         let entry = self.entries.get_mut(handle.slot as usize)?;
         if entry.generation != handle.generation {

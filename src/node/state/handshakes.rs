@@ -1,23 +1,23 @@
-//! TLS handshakes that wait until JavaScript was asked for a server name.
+//! TLS handshakes that wait for the handler of missing server names.
 
 use super::workers::Workers;
 use crate::bridge::command::Command;
 use crate::bridge::id::ConnectionId;
 use crate::node::state::handles::{Handle, Table};
 
-/// See the top of the file.
+/// The waiting handshakes.
 #[derive(Debug, Default)]
 pub(crate) struct Handshakes {
     waiting: Table<ConnectionId>,
 }
 
 impl Handshakes {
-    /// A handshake waits for an answer. `None` if 2^24 do, and this one cannot.
+    /// Adds a handshake. `None` if 2^24 are waiting already.
     pub(crate) fn insert(&mut self, connection: ConnectionId) -> Option<Handle> {
         self.waiting.insert(connection).ok()
     }
 
-    /// JavaScript was asked: the handshake goes on, unless it is over by now.
+    /// The handler has run: the handshake continues, unless it has ended.
     pub(crate) fn resume(&mut self, handle: Handle, workers: &mut Workers) {
         if let Some(connection) = self.waiting.remove(handle) {
             workers.push(connection.worker, Command::ResumeHandshake { connection });

@@ -1,4 +1,5 @@
-//! The files that this thread has open for `serveFiles`. One that is sent to many clients at the same time is open once.
+//! The files that this thread has open for `serveFiles`. A file that is sent to many clients at the same time is opened
+//! once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -6,7 +7,7 @@ use std::sync::{Arc, Weak};
 use crate::files::open_file::OpenFile;
 use crate::node::state::handles::{Handle, Table};
 
-/// See the top of the file.
+/// The open files, by handle.
 #[derive(Default)]
 pub(crate) struct Files {
     table: Table<Arc<OpenFile>>,
@@ -20,7 +21,8 @@ impl Files {
         self.table.get(handle).cloned()
     }
 
-    /// Enters a file that was just opened. If it is open already, that one is used and this one is closed.
+    /// Inserts a file that was just opened. If the same file is open already, its handle is returned and the new one is
+    /// closed.
     pub(crate) fn enter(&mut self, file: OpenFile) -> Option<Handle> {
         let Some(identity) = file.metadata.identity else { return self.table.insert(Arc::new(file)).ok() };
         let known = self.by_identity.get(&identity).and_then(Weak::upgrade);
@@ -32,7 +34,7 @@ impl Files {
         self.table.insert(file).ok()
     }
 
-    /// Closes a file, unless somebody else sends it or it is just being read.
+    /// Closes a file, unless another response sends it or it is being read.
     pub(crate) fn close(&mut self, handle: Handle) {
         let Some(identity) = self.table.remove(handle).and_then(|file| file.metadata.identity) else {
             return;
@@ -40,7 +42,7 @@ impl Files {
         if self.by_identity.get(&identity).is_some_and(|file| file.strong_count() == 0) {
             self.by_identity.remove(&identity);
         } else if self.by_identity.len() > 2 * self.table.len() {
-            // What was being read when it was closed.
+            // Files that were being read when they were closed.
             self.by_identity.retain(|_, file| file.strong_count() > 0);
         }
     }

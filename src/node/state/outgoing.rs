@@ -1,8 +1,8 @@
 //! Commands on their way to the workers: one batch per worker, handed over whole.
 //!
-//! While handlers run, commands gather: what a turn of Node's loop produced for a worker crosses the border at once, and
-//! a publish in front of a send still leaves in front of it. Outside of handlers every call hands over at once, so
-//! that its bytes leave although JavaScript goes on computing.
+//! While handlers run, commands gather: what a turn of Node's loop produced for a worker crosses to it in one batch,
+//! and a publish before a send is still written before it. Outside of handlers every call hands over at once, so that
+//! its bytes are written while JavaScript is still running.
 
 use std::time::Duration;
 
@@ -18,11 +18,12 @@ use crate::io::pool::{Handle, Pool};
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     batches: Vec<CommandBatch>,
-    /// Bytes sent and published to each worker since it was last waited for, its commands included.
+    /// Bytes sent and published to each worker since Node's thread last waited for it, its commands included.
     sent: Vec<usize>,
-    /// What each worker was last waited for in vain, until it has caught up.
+    /// The latch of each worker that did not answer in time, until it does.
     overdue: Vec<Option<Arc<Latch>>>,
-    /// Whether commands gather until the dispatcher hands them over, or `cork` ends.
+    /// How many holders there are; while there is one, commands gather until the dispatcher hands them over, or `cork`
+    /// ends.
     holding: u32,
 }
 
@@ -42,8 +43,8 @@ impl Outgoing {
         self.batch(worker).commands.push(command);
     }
 
-    /// Counts a message sent or published to `worker`. Returns whether it is time to wait for that worker: what a program that
-    /// never stops makes costs more over there, so the worker may be the slower of the two.
+    /// Counts a message sent or published to `worker`. Returns whether it is time to wait for that worker: a program
+    /// that never stops sending may be faster than the worker that writes its messages.
     pub(crate) fn count_message(&mut self, worker: WorkerId, length: usize) -> bool {
         if self.sent.len() <= worker.index() {
             self.sent.resize(worker.index() + 1, 0);
@@ -70,7 +71,7 @@ impl Outgoing {
         self.batches.iter().map(|batch| batch.commands.len()).sum()
     }
 
-    /// From now on commands gather. Calls nest.
+    /// Gathers commands until [`Self::let_go`]. Calls nest.
     pub(crate) const fn hold(&mut self) {
         self.holding += 1;
     }
@@ -80,23 +81,23 @@ impl Outgoing {
         self.holding = self.holding.saturating_sub(1);
     }
 
-    /// Whether more has gathered for a worker than is worth keeping together. Bounds what a handler that never stops sending
-    /// holds here, and keeps every arena far below the 4 GiB that a slice can name.
+    /// Whether more has gathered for a worker than a batch should hold. Bounds the memory of a handler that never stops
+    /// sending, and keeps every arena far below the 4 GiB that a slice can name.
     #[must_use]
     pub(crate) fn is_long(&self) -> bool {
         let is_long = |batch: &CommandBatch| batch.bytes.len() >= LONG || batch.commands.len() >= MANY;
         self.batches.iter().any(is_long)
     }
 
-    /// Hands over, unless commands are to gather.
+    /// Hands over, unless commands are being gathered.
     pub(crate) fn settle(&mut self, pool: &Pool) {
         if self.holding == 0 {
             self.flush(pool);
         }
     }
 
-    /// Hands everything over. While no thread runs nobody is connected, so whatever there is can only be meant for somebody
-    /// who is gone.
+    /// Hands everything over. While no thread runs there are no connections, so the commands can only be for closed
+    /// ones, and are dropped.
     pub(crate) fn flush(&mut self, pool: &Pool) {
         if !pool.is_running() {
             self.batches.iter_mut().for_each(CommandBatch::clear);
@@ -113,9 +114,9 @@ impl Outgoing {
         }
     }
 
-    /// Hands over what has gathered for the worker of `connection`, and waits until it has written what the kernel takes for
-    /// that connection: not for long, and for a worker that hangs only once. Until it goes on, what it is to do counts as
-    /// not done.
+    /// Hands over what has gathered for the worker of `connection`, and waits until it has written what the kernel
+    /// accepts for that connection: not for long, and for a stalled worker only once. Until that answers, its commands
+    /// count as not carried out.
     pub(crate) fn look_at(&mut self, pool: &Pool, connection: ConnectionId) {
         let worker = connection.worker;
         let Some(handle) = running(pool, worker) else { return };
@@ -127,15 +128,15 @@ impl Outgoing {
         }
     }
 
-    /// Hands over what has gathered for `worker`, and waits until it has written what the kernel takes of it. Also for a worker
-    /// that hangs, as this is what keeps the queue to it short.
+    /// Hands over what has gathered for `worker`, and waits until it has written what the kernel accepts of it. Waits
+    /// for a stalled worker, too, because that keeps its queue short.
     pub(crate) fn look(&mut self, pool: &Pool, worker: WorkerId) {
         if let Some(handle) = running(pool, worker) {
             self.ask(&handle.downlink, worker, Command::Write, SENDING_PATIENCE);
         }
     }
 
-    /// Whether the worker was waited for in vain and has not answered since.
+    /// Whether the worker did not answer in time when it was last waited for, and has not done so since.
     fn hangs(&self, worker: WorkerId) -> bool {
         let latch = self.overdue.get(worker.index()).and_then(Option::as_ref);
         latch.is_some_and(|latch| !latch.is_released())
@@ -159,8 +160,8 @@ impl Outgoing {
         self.overdue[worker.index()] = is_late.then_some(latch);
     }
 
-    /// Hands everything over, a last command for each worker included, and waits until every worker has released the latch of
-    /// its command, at most `patience`. Nothing while no thread runs.
+    /// Hands everything over, a last command for each worker included, and waits until every worker has released the
+    /// latch of its command, at most `patience`. Nothing while no thread runs.
     pub(crate) fn ask_all(
         &mut self,
         pool: &Pool,
@@ -185,24 +186,25 @@ impl Outgoing {
     }
 }
 
-/// A worker; `None` while the threads rest, when nobody is there whom commands could concern.
+/// A worker; `None` while no thread runs, when there are no connections.
 fn running(pool: &Pool, worker: WorkerId) -> Option<&Handle> {
     pool.workers().get(worker.index()).filter(|_| pool.is_running())
 }
 
 /// Bytes that may be sent and published to a worker before it is waited for.
 const MAX_SENT: usize = 16 * 1024 * 1024;
-/// What a message weighs beside its bytes that is handed over by itself, because it is sent outside of handlers: a batch, its
-/// memory, and above all a system call of the worker. With this Node's thread never waits for much longer than it takes
-/// the worker to write eight thousand of them, some 80 ms.
+/// What a message weighs beside its bytes that is handed over by itself, because it is sent outside of handlers: a
+/// batch, its memory, and above all a system call of the worker. With this Node's thread never waits for much longer
+/// than it takes the worker to write eight thousand of them, some 80 ms.
 const BATCH_WEIGHT: usize = 2048;
-/// Bytes of payload, from which on commands do not gather any longer. Together with the largest piece of a body they stay
-/// within what a batch keeps between two uses (`bridge/capacity_hint.rs`), however many responses are being streamed.
+/// Bytes of payload, from which on commands do not gather any longer. Together with the largest piece of a body they
+/// stay within what a batch keeps between two uses (`bridge/capacity_hint.rs`), however many responses are being
+/// streamed.
 const LONG: usize = 2 * 1024 * 1024;
 /// Commands for a worker, from which on they do not gather any longer: as much memory.
 const MANY: usize = LONG / size_of::<Command>();
-/// How long to wait for a worker to write, where something is to be told that depends on it. A pass takes microseconds; this is
-/// many times what a busy machine lets a thread wait for its turn.
+/// How long to wait for a worker to write, before a result that depends on it is returned to JavaScript. A pass takes
+/// microseconds; this is many times the scheduling delay of a busy machine.
 const LOOK_PATIENCE: Duration = Duration::from_millis(250);
 /// The same, where the worker is behind.
 const SENDING_PATIENCE: Duration = Duration::from_secs(1);
@@ -213,7 +215,7 @@ mod tests {
 
     const WORKER: WorkerId = WorkerId(0);
 
-    /// Those who wait for a worker that does nothing but take its commands.
+    /// The latches in the commands of a worker that only takes them.
     fn questions(downlink: &Downlink) -> Vec<Arc<Latch>> {
         let commands = std::iter::from_fn(|| downlink.take()).flat_map(|batch| batch.commands);
         let latch = |command| if let Command::Write(latch) = command { Some(latch) } else { None };

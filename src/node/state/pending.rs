@@ -1,13 +1,14 @@
 //! Events that the application itself causes: `ws.end()` a close, `res.close()` an abort, `res.upgrade()` an open,
-//! `ws.subscribe()` a subscription. Their handlers run before the call returns, and what they call may cause further ones.
+//! `ws.subscribe()` a subscription. Their handlers run before the call returns, and what they call may cause further
+//! ones.
 //!
-//! The call puts its event here, with all that the handler needs, and `lib/runtime/call.js` takes it out again and runs the
-//! handler. Between the two JavaScript may run out of stack, or stop because handlers are nested too deep already. Then
-//! the event stays where it is: a call further out takes it or, at the latest, the dispatcher, before any other event. So
-//! every event is told exactly once, whatever happens between the change of state and the handler.
+//! The call puts its event here, with all that the handler needs, and `lib/runtime/call.js` takes it out again and runs
+//! the handler. Between the two JavaScript may run out of stack, or stop because handlers are nested too deep already.
+//! Then the event stays in the queue: an outer call takes it or, at the latest, the dispatcher, before any other event.
+//! So every event reaches its handler exactly once, whatever happens between the change of state and the handler.
 //!
-//! Until its event is taken, a WebSocket that was closed here counts as open: the application has not been told, and goes
-//! through lists that it is still in.
+//! Until its event is taken, a WebSocket that was closed here counts as open: its `close` handler has not run, and the
+//! application still has it in its lists.
 
 use std::collections::VecDeque;
 
@@ -18,7 +19,7 @@ use crate::node::state::handles::Handle;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
 
-/// An event that JavaScript has not been told of.
+/// An event whose handler has not run.
 #[derive(Debug)]
 pub(crate) enum PendingEvent {
     /// An upgrade made this WebSocket.
@@ -29,7 +30,7 @@ pub(crate) enum PendingEvent {
         socket: Handle,
         /// Why.
         cause: CloseCause,
-        /// Code and reason; `None` for those of the cause, or of the shutdown.
+        /// Code and reason of the Close frame; `None` for those of the cause, or of the shutdown.
         said: Option<(u16, Vec<u8>)>,
     },
     /// This response is aborted.
@@ -39,7 +40,7 @@ pub(crate) enum PendingEvent {
         /// Why.
         cause: CloseCause,
     },
-    /// A connection that filters were told of is closed.
+    /// A connection that was reported to filters is closed.
     ConnectionClosed(Handle),
     /// This WebSocket has subscribed to a topic, or unsubscribed.
     Subscription {
@@ -57,14 +58,14 @@ pub(crate) enum PendingEvent {
         /// The message.
         payload: Vec<u8>,
     },
-    /// The program is to be warned.
+    /// A warning for the program.
     Warning {
         /// The code of the warning.
         code: &'static str,
         /// Its text.
         text: String,
     },
-    /// One that was told before its turn. Keeps the place.
+    /// One that was taken before its turn. Keeps its position in the queue.
     Told,
 }
 
@@ -81,20 +82,20 @@ impl PendingEvent {
     }
 }
 
-/// The events that JavaScript has not been told of, in the order in which they were caused.
+/// The events whose handlers have not run, in the order in which they were caused.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     events: VecDeque<PendingEvent>,
-    /// Where the stack of the running turn of Node's loop begins, about.
+    /// About where the stack of the running turn of Node's loop starts.
     stack_base: usize,
     /// The bell was rung for these events since the last turn of the dispatcher.
     has_rung: bool,
-    /// A call may have left events for want of stack, in front of which others are told.
+    /// A call may have left events because the stack was nearly used up, so that later ones are taken before them.
     has_left: bool,
 }
 
 impl Pending {
-    /// How many there are: the place of the next one.
+    /// How many there are: the position of the next one.
     #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.events.len()
@@ -106,14 +107,14 @@ impl Pending {
         self.events.is_empty()
     }
 
-    /// Node's loop has called: nothing of a program is on the stack.
+    /// Records where the stack starts. Called by Node's loop, when the stack holds no frame of a program.
     pub(crate) fn begin_turn(&mut self) {
         self.stack_base = stack_position();
         self.has_rung = false;
     }
 
-    /// Adds an event. The call that causes it is about to tell it; should that fail outside of a turn of the dispatcher, a
-    /// turn has to come.
+    /// Adds an event. The call that causes it takes it next; outside of a turn of the dispatcher this rings the bell,
+    /// in case the call fails to.
     pub(crate) fn add(&mut self, event: PendingEvent, workers: &Workers) {
         self.events.push_back(event);
         self.has_rung = self.has_rung || workers.ring();
@@ -132,7 +133,7 @@ impl Pending {
         }
     }
 
-    /// Takes the event at a place; if that is for a WebSocket of which a call has left an earlier one, that one instead.
+    /// Takes the event at a position; if an earlier event for the same WebSocket was left, that one instead.
     pub(crate) fn take(&mut self, place: usize) -> Option<PendingEvent> {
         if self.has_left
             && let socket @ Some(_) = self.events.get(place)?.socket()
@@ -145,7 +146,7 @@ impl Pending {
         event
     }
 
-    /// A call leaves its events for want of stack.
+    /// Records that a call leaves its events because the stack is nearly used up.
     pub(crate) const fn leave(&mut self) {
         self.has_left = true;
     }
@@ -157,15 +158,15 @@ impl Pending {
     }
 }
 
-/// About where the stack ends at present. It grows towards lower addresses.
+/// The approximate end of the stack at present. It grows towards lower addresses.
 #[inline(never)]
 fn stack_position() -> usize {
     let marker = 0u8;
     std::ptr::from_ref(&marker).addr()
 }
 
-/// Bytes of stack that may be in use before anybody asks how many are left. No engine gives programs so few that a
-/// handler could not run from here.
+/// Bytes of stack that may be in use before `lib/` measures how many are left. Every engine has a stack large enough to
+/// run a handler from here.
 const SHALLOW_STACK: usize = 32 * 1024;
 
 #[cfg(test)]

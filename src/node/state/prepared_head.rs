@@ -1,4 +1,4 @@
-//! A response head that was checked before its request came: of a declarative response, and of a cached one.
+//! A response head that was checked before its request arrived: of a declarative or a cached response.
 
 use crate::bridge::command::HeadBytes;
 use crate::bridge::id::WorkerId;

@@ -1,4 +1,4 @@
-//! Publish and subscribe, as Node's thread has it: who is subscribed to what, and what the last closed WebSocket has left.
+//! Publish and subscribe on Node's thread: all subscriptions, and the topics that the last closed WebSocket has left.
 
 use indexmap::IndexSet;
 
@@ -7,7 +7,7 @@ use super::workers::Workers;
 use crate::bridge::command::Command;
 use crate::bridge::id::{ConnectionId, TopicId, WorkerId};
 
-/// See the top of the file.
+/// All subscriptions, and the departures of the last closed WebSocket.
 #[derive(Debug, Default)]
 pub(crate) struct PubSub {
     /// All subscriptions.
@@ -20,7 +20,7 @@ pub(crate) struct PubSub {
 pub(crate) type Subscriptions = IndexSet<TopicId>;
 
 impl PubSub {
-    /// Subscribes a WebSocket of an app, and has its worker told. `None` if it is subscribed already.
+    /// Subscribes a WebSocket of an app, with a command for its worker. `None` if it is subscribed already.
     pub(crate) fn subscribe(
         &mut self,
         (app, name): (u32, Vec<u8>),
@@ -37,7 +37,7 @@ impl PubSub {
         Some(Change { name, new: old + 1, old })
     }
 
-    /// The opposite. `None` if it is not subscribed.
+    /// Unsubscribes a WebSocket. `None` if it is not subscribed.
     pub(crate) fn unsubscribe(
         &mut self,
         (app, name): (u32, &[u8]),
@@ -68,8 +68,8 @@ impl PubSub {
         self.topics.find(app, name).map_or(0, |topic| self.topics.count(topic))
     }
 
-    /// The topic of that name and the workers that have subscribers of it. `None` if there is none but the publisher, whose
-    /// topics are `own`.
+    /// The topic of that name and the workers that have subscribers of it. `None` if it has no subscriber other than
+    /// the publisher, whose topics are `own`.
     #[must_use]
     pub(crate) fn recipients(
         &self,
@@ -82,8 +82,8 @@ impl PubSub {
         (self.topics.count(topic) > publishers).then(|| (topic, self.topics.workers(topic).collect()))
     }
 
-    /// A WebSocket is closed; its worker forgets its subscriptions together with the connection. Returns the number of
-    /// departures that there are to be taken, none unless they are `wanted`.
+    /// Removes the subscriptions of a closed WebSocket; its worker removes them together with the connection. Returns
+    /// the number of departures that [`Self::next_departure`] will return, 0 unless they are `wanted`.
     pub(crate) fn leave_all(
         &mut self,
         subscriptions: &Subscriptions,

@@ -1,4 +1,4 @@
-//! The shutdowns of apps that are under way, and what they have the connections told.
+//! The shutdowns of apps that are under way, and the close codes and reasons of their connections.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,12 @@ use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
 
-/// A shutdown whose last connection is not gone.
+/// A shutdown that still has connections.
 #[derive(Debug)]
 pub(crate) struct Shutdown {
-    /// What the workers were told.
+    /// The order that the workers got.
     order: Arc<ShutdownOrder>,
-    /// The name under which JavaScript keeps the promise.
+    /// The number by which JavaScript identifies the promise.
     number: f64,
     /// Workers that still have connections.
     workers: usize,
@@ -33,19 +33,19 @@ impl Shutdowns {
         self.under_way.is_empty()
     }
 
-    /// What the connections of `app` are told, if they are to end; the first word counts.
+    /// The order by which the connections of `app` end, if it is shutting down; the first one counts.
     #[must_use]
     pub(crate) fn order(&self, app: AppId) -> Option<&Arc<ShutdownOrder>> {
         self.under_way.iter().map(|it| &it.order).find(|order| order.app.covers(app))
     }
 
-    /// A shutdown begins, which so many workers have a part in. `number` is the name under which JavaScript keeps the promise.
+    /// Adds a shutdown that `workers` workers take part in. JavaScript identifies the promise by `number`.
     pub(crate) fn begin(&mut self, order: Arc<ShutdownOrder>, workers: usize, number: f64) {
         self.under_way.push(Shutdown { order, number, workers, forced: 0 });
     }
 
-    /// A worker has no connection of `app` left. Returns number and forced connections of the shutdown if it was the
-    /// last worker.
+    /// Counts a worker that has no connection of `app` left. Returns number and forced connections of the shutdown if
+    /// it was the last worker.
     pub(crate) fn note_worker(&mut self, app: AppId, forced: u32) -> Option<(f64, u32)> {
         let position = self.under_way.iter().position(|it| it.order.app == app)?;
         let shutdown = &mut self.under_way[position];
@@ -57,7 +57,7 @@ impl Shutdowns {
         let Shutdown { number, forced, .. } = self.under_way.remove(position);
         Some((number, forced))
     }
-    /// Code and reason for the handlers of what `cause` has ended.
+    /// Close code and reason for the handlers of a connection that ended by `cause`.
     #[must_use]
     pub(crate) fn farewell(&self, app: AppId, cause: CloseCause) -> (u16, Cow<'static, str>) {
         let verdict = cause.verdict();

@@ -1,4 +1,4 @@
-//! Connections that were given to workers together with a request that was read elsewhere.
+//! Connections that were given to workers together with a request that Node has read.
 
 use std::collections::HashMap;
 
@@ -6,40 +6,40 @@ use crate::bridge::id::WorkerId;
 use crate::bridge::sync::Arc;
 use crate::bridge::takeover::TakenPlace;
 
-/// See the top of the file.
+/// The takeovers under way.
 #[derive(Debug, Default)]
 pub(crate) struct Takeovers {
-    /// Those whose request is still to be told, or said to have been refused.
+    /// Number of those whose request the worker has neither reported nor refused yet.
     under_way: usize,
-    /// Those whose bytes go through JavaScript, by ticket, until they have gone.
+    /// Those whose bytes go through JavaScript, by ticket, until they end.
     passages: HashMap<u32, Passage>,
-    /// How many there have been, to spread them over the workers.
+    /// Number of takeovers so far, to spread them over the workers.
     count: usize,
 }
 
 /// One whose bytes go through JavaScript.
 #[derive(Clone, Debug)]
 pub(crate) struct Passage {
-    /// Who serves it.
+    /// The worker that serves it.
     pub(crate) worker: WorkerId,
-    /// Under which name.
+    /// The id under which the worker knows it.
     pub(crate) place: Arc<TakenPlace>,
 }
 
 impl Takeovers {
-    /// Whether workers have heard of all of them.
+    /// Whether the workers have reported or refused all of them.
     #[must_use]
     pub(crate) const fn is_empty(&self) -> bool {
         self.under_way == 0
     }
 
-    /// Who serves the next connection, of these workers: they take turns.
+    /// The worker for the next connection: those of `share` take turns.
     pub(crate) fn next_worker(&mut self, share: &[WorkerId]) -> WorkerId {
         self.count = self.count.wrapping_add(1);
         share[self.count % share.len()]
     }
 
-    /// A connection is on its way to its worker.
+    /// Adds a connection that is on its way to its worker.
     pub(crate) fn start(&mut self, ticket: u32, passage: Option<Passage>) {
         self.under_way += 1;
         if let Some(passage) = passage {
@@ -47,12 +47,12 @@ impl Takeovers {
         }
     }
 
-    /// The worker has told of its request, or refused it.
+    /// Counts a request that its worker has reported or refused.
     pub(crate) const fn conclude(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
-    /// One whose bytes went through JavaScript has gone, in whatever way. `None` if that is known.
+    /// Removes one whose bytes went through JavaScript and that has ended. `None` if it was removed before.
     pub(crate) fn remove(&mut self, ticket: u32) -> Option<Passage> {
         self.passages.remove(&ticket)
     }

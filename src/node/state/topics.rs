@@ -1,4 +1,4 @@
-//! Who is subscribed to what: the authoritative table, so that every answer is exact within the call. The workers
+//! The authoritative table of subscriptions, so that every call returns exact counts. The workers
 //! hold only numbers, changed by commands in the order of the calls.
 
 use std::collections::HashMap;

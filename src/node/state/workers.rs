@@ -1,4 +1,4 @@
-//! The I/O threads, as Node's thread has them: what is on its way to them, and the bell by which they call.
+//! The I/O threads as seen from Node's thread: the commands queued for them, and the bell by which they wake it.
 
 use std::time::{Duration, Instant};
 
@@ -18,18 +18,19 @@ use crate::node::error::{Misuse, code_of};
 use crate::node::js::{Env, Value};
 use crate::node::system::give_memory_back;
 
-/// See the top of the file.
+/// The pool of I/O threads, the queued commands and the bell.
 #[derive(Default)]
 pub(crate) struct Workers {
-    /// How they get attention.
+    /// Wakes Node's thread.
     doorbell: Doorbell,
     /// `None` before [`Self::start`], and after the end.
     threads: Option<Threads>,
-    /// Commands being gathered.
+    /// Commands that are gathered in batches.
     outgoing: Outgoing,
-    /// Whether a turn of the dispatcher goes on.
+    /// Whether a turn of the dispatcher is running.
     is_turning: bool,
-    /// The process is about to end: whatever is sent from now on is waited for, in all no longer than this.
+    /// Set when the process is about to exit: every later call waits until its commands are written, for no longer than
+    /// this in total.
     farewell: Option<Duration>,
 }
 
@@ -39,14 +40,14 @@ pub(crate) struct Threads {
     pub pool: Pool,
     /// Rung by them.
     pub bell: Arc<NodeBell>,
-    /// What they tell of themselves.
+    /// The log records of the threads.
     pub journal: Arc<Journal>,
 }
 
-/// The life of the threads.
+/// Start and end of the threads.
 impl Workers {
-    /// Makes the pool, in which no thread runs yet. `function` is what the bell calls, and `resource` what it is to
-    /// `async_hooks`; records up to `level` go to stderr.
+    /// Makes the pool, in which no thread runs yet. The bell calls `function`, with `resource` as its async resource
+    /// (`async_hooks`); records up to `level` go to stderr.
     ///
     /// # Errors
     /// This was called before.
@@ -78,10 +79,10 @@ impl Workers {
         self.threads.as_ref().ok_or_else(Misuse::bug)
     }
 
-    /// Starts the I/O threads, of which at least `count` are wanted, unless they run.
+    /// Starts the I/O threads, at least `count` of them, unless they run.
     ///
     /// # Errors
-    /// The system has no more of them to give.
+    /// The system cannot create another thread.
     pub(crate) fn run(&mut self, env: Env<'_>, count: usize) -> Result<&Pool, Misuse> {
         let threads = self.threads.as_mut().ok_or_else(Misuse::bug)?;
         threads
@@ -92,7 +93,7 @@ impl Workers {
         Ok(&threads.pool)
     }
 
-    /// Whether the threads run. Otherwise nobody is connected.
+    /// Whether the threads run. While they do not, there are no connections.
     #[must_use]
     pub(crate) fn is_running(&self) -> bool {
         self.threads.as_ref().is_some_and(|threads| threads.pool.is_running())
@@ -110,11 +111,11 @@ impl Workers {
         self.threads.as_ref().map(|threads| &threads.journal)
     }
 
-    /// Keeps Node alive as long as somebody is connected, events wait to be handled, or something else is `awaited`. Ends
-    /// the I/O threads when that has not been so for a while. Returns whether Node is kept alive.
+    /// Keeps Node alive while there are connections, events in the queue, or something else is `awaited`. Ends the I/O
+    /// threads after a while without any of these. Returns whether Node is kept alive.
     pub(crate) fn update_liveness(&mut self, env: Env<'_>, awaited: bool) -> bool {
         let workers = || self.all().iter();
-        // In this order, because a worker hands over the last event of a connection before it reports it gone.
+        // In this order, because a worker hands over the last event of a connection before it reports its end.
         let connected = workers().any(|worker| worker.uplink.population() > 0);
         let waiting = workers().any(|worker| !worker.uplink.is_empty());
         self.doorbell.keep_alive(env, connected || waiting || awaited);
@@ -122,8 +123,8 @@ impl Workers {
         self.doorbell.is_alive()
     }
 
-    /// Ends the I/O threads if they have been needed for nothing for a while. Otherwise, and while there is something left
-    /// to be told, what the bell calls is kept alive.
+    /// Ends the I/O threads if they have been idle for a while. Until then, and while events or records of the log are
+    /// queued, the function of the bell is kept alive.
     fn rest(&mut self, env: Env<'_>) {
         let Some(threads) = &mut self.threads else { return };
         if !self.doorbell.is_alive() && threads.pool.is_running() && threads.pool.rests() {
@@ -135,24 +136,24 @@ impl Workers {
         self.doorbell.hold(env, waiting || threads.pool.is_running());
     }
 
-    /// A turn of the dispatcher begins: commands gather. Returns whether none went on.
+    /// Starts a turn of the dispatcher: commands gather. Returns `false` if one was running already.
     pub(crate) const fn begin_turn(&mut self) -> bool {
-        let begins = !std::mem::replace(&mut self.is_turning, true);
-        if begins {
+        let is_first = !std::mem::replace(&mut self.is_turning, true);
+        if is_first {
             self.outgoing.hold();
         }
-        begins
+        is_first
     }
 
-    /// The turn ends.
+    /// Ends the turn.
     pub(crate) fn end_turn(&mut self) {
         self.is_turning = false;
         self.outgoing.let_go();
         self.settle();
     }
 
-    /// Rings from Node's own thread: the dispatcher gets a turn soon, whether or not there are events. Nothing while one
-    /// goes on, which does not end before all is done. Returns whether it rang.
+    /// Rings from Node's own thread: the dispatcher gets a turn soon, whether or not there are events. Does nothing
+    /// during a turn, which handles everything before it ends. Returns whether it rang.
     pub(crate) fn ring(&self) -> bool {
         if !self.is_turning {
             self.doorbell.ring();
@@ -160,7 +161,7 @@ impl Workers {
         !self.is_turning
     }
 
-    /// The process exits: what was sent leaves it first.
+    /// Waits, before the process exits, until what was sent is written.
     pub(crate) fn prepare_exit(&mut self) {
         self.wait(EXIT_PATIENCE);
         self.farewell = Some(EXIT_PATIENCE);
@@ -180,9 +181,9 @@ impl Workers {
     }
 }
 
-/// Commands on their way.
+/// Commands for the threads.
 impl Workers {
-    /// From now on commands gather. Calls nest.
+    /// Gathers commands until [`Self::let_go`]. Calls nest.
     pub(crate) const fn hold(&mut self) {
         self.outgoing.hold();
     }
@@ -207,7 +208,8 @@ impl Workers {
         self.outgoing.push(worker, command);
     }
 
-    /// Counts a message sent or published to `worker`, whose command was added, and waits for that worker if it is time to.
+    /// Counts a message sent or published to `worker`, whose command was added, and waits for that worker if it is too
+    /// far behind.
     pub(crate) fn note_message(&mut self, worker: WorkerId, length: usize) {
         if self.outgoing.count_message(worker, length)
             && let Some(threads) = &self.threads
@@ -229,7 +231,7 @@ impl Workers {
         (events, weight, commands)
     }
 
-    /// Hands commands over, unless they are to gather.
+    /// Hands commands over, unless they are being gathered.
     pub(crate) fn settle(&mut self) {
         let Some(threads) = &self.threads else { return };
         match self.farewell {
@@ -245,23 +247,23 @@ impl Workers {
         }
     }
 
-    /// Hands over what has gathered for one worker, so that it writes while a handler goes on.
+    /// Hands over what has gathered for one worker, so that it writes while a handler is running.
     pub(crate) fn hand_over(&mut self, worker: WorkerId) {
         if let Some(threads) = &self.threads {
             self.outgoing.hand_over(&threads.pool, worker);
         }
     }
 
-    /// Hands commands over and waits until the worker of `connection` has written what the kernel takes of its output: from
-    /// then on it is known what the peer really leaves waiting. Costs two thread hand-overs, as much as uWebSockets.js pays
-    /// for a few writes.
+    /// Hands commands over and waits until the worker of `connection` has written as much of its output as the kernel
+    /// accepts: what is left is waiting for the peer. Costs two thread switches, about as much as a few writes cost
+    /// uWebSockets.js.
     pub(crate) fn look_at(&mut self, connection: ConnectionId) {
         if let Some(threads) = &self.threads {
             self.outgoing.look_at(&threads.pool, connection);
         }
     }
 
-    /// Hands commands over before they are too many, whether or not they are to gather.
+    /// Hands commands over if there are many, whether or not they are being gathered.
     pub(crate) fn flush_if_long(&mut self) {
         if self.outgoing.is_long() {
             self.flush();
@@ -291,15 +293,15 @@ impl Workers {
     }
 }
 
-/// How many threads an app has unless it says so: one on a machine of one or two cores, at most four, because Node's thread
-/// needs a core, too.
+/// How many threads an app has unless it says so: one on a machine with one or two cores, at most four, because Node's
+/// thread needs a core, too.
 #[must_use]
 pub(crate) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, 4))
 }
 
-/// How long the end of the process may wait for peers that do not take what is queued; and how long, in all, for what is
-/// sent after that.
+/// How long the exit of the process may wait for peers that do not read what is queued; and how long, in total, the
+/// calls after that may wait.
 const EXIT_PATIENCE: Duration = Duration::from_secs(1);
-/// How much of it a single call may take: one such peer shall not use up the patience for all others.
+/// The share of a single call, so that one such peer does not use up the time for all others.
 const CALL_PATIENCE: Duration = Duration::from_millis(50);

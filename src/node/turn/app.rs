@@ -1,4 +1,4 @@
-//! What workers tell of an app as a whole.
+//! Events of an app as a whole.
 
 use crate::bridge::id::AppId;
 use crate::node::abi::{Register, step};
@@ -6,7 +6,7 @@ use crate::node::environment::Environment;
 use crate::node::js::Value;
 use crate::node::turn::Step;
 
-/// A worker has no connection of the app, which it was asked to tell.
+/// A worker reports, as it was asked to, that it has no connection of the app.
 pub(crate) fn ended<'c>(environment: &mut Environment, number: u32) -> Option<Step<'c>> {
     if !environment.apps.note_ended(number, &mut environment.workers) {
         return None;
@@ -15,7 +15,7 @@ pub(crate) fn ended<'c>(environment: &mut Environment, number: u32) -> Option<St
     Some((step::ENDED, Value::UNDEFINED))
 }
 
-/// A worker has no connection left of an app that is shut down, so many of which it has dropped.
+/// A worker has no connection left of an app that is shutting down; it has dropped `forced` of them.
 pub(crate) fn shut_down<'c>(environment: &mut Environment, app: AppId, forced: u32) -> Option<Step<'c>> {
     let (shutdown, forced) = environment.shutdowns.note_worker(app, forced)?;
     environment.registers.set(Register::Shutdown, shutdown);

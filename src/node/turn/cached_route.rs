@@ -1,5 +1,6 @@
-//! Routes whose answers are kept (`get(pattern, handler, { lowerExpiry, upperExpiry })`): which requests may be answered
-//! by what another one was, and which answers may be kept. A hit is answered without entering JavaScript.
+//! Routes whose answers are kept (`get(pattern, handler, { lowerExpiry, upperExpiry })`): which requests may be
+//! answered with the response to another request, and which responses may be cached. A hit is answered without entering
+//! JavaScript.
 //!
 //! ```text
 //!  age      0 ────────────── lowerExpiry ─────────────────────────── upperExpiry ──────────
@@ -7,11 +8,12 @@
 //!                            others meanwhile: kept answer
 //! ```
 //!
-//! The key is the route, the Host field, and path and query as they arrived. Other fields are not part of it; so what
-//! depends on them is left alone, as far as they say so: see [`may_be_shared`] and [`keepable_head`].
+//! The key is the route, the Host field, and path and query as they arrived. Other fields are not part of it; so
+//! requests and responses that declare a dependence on them are not cached: see [`may_be_shared`] and
+//! [`keepable_head`].
 //!
-//! Nobody waits for the answer to somebody else: a client that reads slowly, or whose handler never answers, would hold
-//! up all others. So where nothing is kept, every request goes to the handler.
+//! No request waits for the response to another one: a client that reads slowly, or a handler that never answers, would
+//! block all others. So while nothing is cached, every request goes to the handler.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -27,16 +29,16 @@ use crate::protocol::http::head::{members, trim};
 use crate::protocol::http::response_head::FieldFlags;
 use crate::protocol::time::Timestamp;
 
-/// Answers a request of a cached route, if an answer is kept for it. Otherwise its handler is to be called, and what it
-/// answers may be kept.
+/// Answers a request of a cached route, if an answer is kept for it. Returns whether it did. Otherwise the caller runs
+/// the handler, whose response is recorded if it may be cached.
 pub(crate) fn answer(environment: &mut Environment, handle: Handle, route: CachedRoute) -> bool {
-    // So that however many long answers a turn produces, little of them waits here.
+    // Bounds what is gathered here, however many long responses a turn produces.
     environment.workers.flush_if_long();
     let Some(exchange) = environment.live.exchange(handle) else { return false };
     if !may_be_shared(exchange) {
         return false;
     }
-    // The answer to a HEAD may lack the body that the next GET wants.
+    // The response to a HEAD may lack the body that the next GET needs.
     let may_be_kept = exchange.method.of(&exchange.head) == b"GET";
     let (to, worker) = (exchange.to, exchange.to.connection.worker);
     let key = key(route.serial, exchange);
@@ -66,7 +68,7 @@ pub(crate) fn answer(environment: &mut Environment, handle: Handle, route: Cache
     false
 }
 
-/// A response is complete: keeps what was recorded of it, unless that is not what its first `tryEnd` announced.
+/// Caches the recording of a complete response, unless its length differs from what the first `tryEnd` announced.
 pub(crate) fn keep_recording(exchange: &mut Exchange, routes: &mut Routes) {
     let Some(recording) = exchange.recording.take() else { return };
     if exchange.output.is_as_announced() {
@@ -91,8 +93,8 @@ fn key(serial: u64, request: &Exchange) -> Vec<u8> {
     key
 }
 
-/// Whether a request may be given the answer to another one, and others the answer to it. Not one that says who is
-/// asking (RFC 9111 §3.5), and not one with a body, which the answer may depend on.
+/// Whether a request may be answered from the cache, and its response be cached. Not if it identifies the user (RFC
+/// 9111 §3.5), and not if it has a body, on which the response may depend.
 fn may_be_shared(request: &Exchange) -> bool {
     let length = request.request_field(b"content-length");
     request.request_field(b"authorization").is_none()
@@ -100,8 +102,8 @@ fn may_be_shared(request: &Exchange) -> bool {
         && length.is_none_or(|length| length.iter().all(|&digit| digit == b'0'))
 }
 
-/// The head of an answer without what concerns one connection only; `None` if it is not for everybody, or may be
-/// different next time:
+/// The head of a response without the fields that concern one connection only; `None` if it is not for every client, or
+/// may be different next time:
 ///
 /// - a status that is no success, redirection, 404 or 410: an error is not kept, and 206 and 304 answer one request;
 /// - `Set-Cookie`;
@@ -129,15 +131,15 @@ fn keepable_head(status: &[u8], fields: &[u8]) -> Option<PreparedHead> {
     Some(head)
 }
 
-/// Whether a directive of Cache-Control forbids to keep the answer for everybody.
+/// Whether a directive of Cache-Control forbids to cache the response for all clients.
 fn forbids(directive: &[u8]) -> bool {
     let name = directive.split(|&byte| byte == b'=').next().map_or(directive, trim);
     [&b"no-store"[..], b"private", b"no-cache"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// The time for the cache, in milliseconds since it was first asked for.
+/// The time for the cache, in milliseconds since the first call.
 fn now() -> Timestamp {
-    // Milliseconds do not fill 64 bits.
+    // The milliseconds of a process fit 64 bits.
     Timestamp(u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
@@ -147,7 +149,7 @@ fn now() -> Timestamp {
 )]
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Statuses of answers that are kept.
+/// Statuses of responses that are cached.
 const KEPT_STATUSES: [&[u8]; 10] =
     [b"200", b"203", b"204", b"300", b"301", b"302", b"307", b"308", b"404", b"410"];
 

@@ -1,4 +1,4 @@
-//! A connect has ended: the WebSocket to the server is open, or there is none.
+//! The end of a connect: the WebSocket to the server is open, or the connect has failed.
 
 use super::Step;
 use crate::bridge::command::Command;
@@ -13,7 +13,7 @@ use crate::node::state::live::socket::Socket;
 use crate::protocol::cause::Cause;
 use crate::protocol::connect::{ConnectFailure, ResponseFields};
 
-/// A worker has made a connection, or could not. Nothing if the connect was given up.
+/// A worker has made a connection, or failed to. Does nothing if the connect was cancelled.
 pub(crate) fn ended<'c>(
     environment: &mut Environment,
     env: Env<'c>,

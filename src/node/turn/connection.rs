@@ -19,7 +19,7 @@ pub(crate) fn opened<'c>(
 ) -> Option<Step<'c>> {
     let OpeningRecord { app, peer } = record;
     if !environment.apps.serves(app) {
-        // The app was closed while this was under way, and so was the connection.
+        // The app, and with it the connection, was closed while this event was under way.
         return None;
     }
     let handle = environment.connections.insert(id, app)?;
@@ -34,7 +34,7 @@ pub(crate) fn closed<'c>(environment: &mut Environment, id: ConnectionId) -> Opt
     forget(environment, handle)
 }
 
-/// The connection of this handle is over.
+/// Removes the connection of this handle, and returns the step for the filters.
 pub(crate) fn forget<'c>(environment: &mut Environment, handle: Handle) -> Option<Step<'c>> {
     if !environment.connections.remove(handle) {
         return None;

@@ -14,7 +14,7 @@ use crate::protocol::http::response_head::ResponseHead;
 
 /// Answers a request by the declarative response of its route.
 pub(crate) fn answer(environment: &mut Environment, handle: Handle, route: usize) {
-    // So that however many long answers a turn produces, little of them waits here.
+    // Bounds what is gathered here, however many long responses a turn produces.
     let Environment { live, workers, routes, pending, .. } = environment;
     workers.flush_if_long();
     let Some(exchange) = live.exchange(handle) else { return };

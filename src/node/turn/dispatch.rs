@@ -1,5 +1,6 @@
-//! Hands events to JavaScript, one by one. `lib/runtime/dispatcher.js` runs the loop: it asks for the next event, calls the handler, lets
-//! microtasks and `process.nextTick` run, and asks again. Asking also means that the last handler has returned.
+//! Hands events to JavaScript, one by one. `lib/runtime/dispatcher.js` runs the loop: it asks for the next event, calls
+//! the handler, lets microtasks and `process.nextTick` run, and asks again. A request for the next event also means
+//! that the last handler has returned.
 
 use super::{app, connect, connection, handshake, liveness, log, pending, request, response, websocket};
 use crate::bridge::event::Event;
@@ -9,7 +10,7 @@ use crate::node::error::Misuse;
 use crate::node::js::{Env, Value};
 use crate::node::turn::Step;
 
-/// The next event for JavaScript, or that there is none.
+/// The next step for JavaScript, which may be that there is none.
 ///
 /// # Errors
 /// `lib/` has not called `start` yet.
@@ -21,7 +22,7 @@ pub(crate) fn next_step<'c>(environment: &mut Environment, env: Env<'c>) -> Resu
         if environment.dispatcher.is_budget_used_up(&mut environment.workers) {
             return Ok(yield_turn(environment));
         }
-        // In front of all else, and the handler that left them has not been concluded.
+        // Before all other events, and before the handler that left them is concluded.
         if let Some(step) = pending::take(environment, env, 0) {
             return Ok(step);
         }

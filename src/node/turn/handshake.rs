@@ -1,4 +1,4 @@
-//! TLS handshakes that ask for a server name which their worker does not know.
+//! TLS handshakes with a server name (SNI) that their worker does not know.
 
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
@@ -8,8 +8,8 @@ use crate::node::environment::Environment;
 use crate::node::js::Env;
 use crate::node::turn::Step;
 
-/// A handshake waits for a server name that was unknown to the worker. JavaScript is asked for it, unless the name has been
-/// added by now, or the app was closed.
+/// A handshake waits for a server name that was unknown to the worker. Calls the handler of missing server names,
+/// unless the name was added meanwhile or the app was closed.
 pub(crate) fn server_name_wanted<'c>(
     environment: &mut Environment,
     env: Env<'c>,

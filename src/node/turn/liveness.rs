@@ -4,8 +4,8 @@ use crate::node::abi::Register;
 use crate::node::environment::Environment;
 use crate::node::js::Env;
 
-/// Keeps Node alive as long as somebody listens or is connected, events wait to be handled, or a shutdown, a connect or the
-/// request of a connection that was taken over is waited for. Ends the I/O threads when that has not been so for a while.
+/// Keeps Node alive while there are listening sockets, connections, queued events, shutdowns, connects, or takeovers
+/// whose request is under way. Ends the I/O threads after a while without any of these.
 pub(crate) fn update(environment: &mut Environment, env: Env<'_>) {
     let awaited = environment.apps.await_connections()
         || !environment.shutdowns.is_empty()

@@ -1,6 +1,6 @@
-//! What an event becomes for JavaScript: a handler to be called, or nothing because it needs none. What spans several parts
-//! of the environment is a function here that is given the environment, or just those parts. Only these functions and
-//! those in `calls` write registers.
+//! What an event becomes for JavaScript: a handler to be called, or nothing because it needs none. What spans several
+//! parts of the environment is a function here that is given the environment, or just those parts. Only these functions
+//! and those in `calls` write registers.
 
 pub(crate) mod app;
 pub(crate) mod cached_route;

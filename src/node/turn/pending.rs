@@ -1,5 +1,5 @@
-//! What becomes of the events that the application itself causes (`state/pending`): the call adds its event together with
-//! the change of state, and [`take`] turns the event into something for JavaScript to do.
+//! Events that the application itself causes (`state/pending`): the call adds its event together with the change of
+//! state, and [`take`] turns the event into a step for JavaScript.
 
 use super::{Step, connection, response, websocket};
 use crate::node::abi::{Register, step};
@@ -11,8 +11,8 @@ use crate::node::state::pending::PendingEvent;
 use crate::node::state::topics::Change;
 use crate::protocol::cause::CloseCause;
 
-/// Closes a WebSocket: the worker is told now, JavaScript next. `said` are code and reason of the Close frame, if one is to
-/// be sent. Nothing if that has happened.
+/// Closes a WebSocket: sends its worker the command, and adds the event for its handlers. `said` are code and reason of
+/// the Close frame, if one is sent. Does nothing if it was closed before.
 pub(crate) fn close_socket(
     environment: &mut Environment,
     handle: Handle,
@@ -27,7 +27,8 @@ pub(crate) fn close_socket(
     }
 }
 
-/// Aborts a response: the worker is told now, JavaScript next. Nothing if that has happened.
+/// Aborts a response: sends its worker the command, and adds the event for its handler. Does nothing if it was aborted
+/// before.
 pub(crate) fn abort_response(environment: &mut Environment, handle: Handle) {
     let Environment { live, workers, pending, .. } = environment;
     if live.exchange_mut(handle).is_some_and(|exchange| exchange.close(workers)) {
@@ -36,7 +37,7 @@ pub(crate) fn abort_response(environment: &mut Environment, handle: Handle) {
     }
 }
 
-/// Takes the first event from the place `mark` on that is still true, as something for JavaScript to do.
+/// Takes the first event from the position `mark` on that still applies, as a step for JavaScript.
 pub(crate) fn take<'c>(environment: &mut Environment, env: Env<'c>, mark: usize) -> Option<Step<'c>> {
     while let Some(event) = environment.pending.take(mark) {
         let step = match event {
@@ -82,7 +83,7 @@ fn close_step<'c>(
 ) -> Option<Step<'c>> {
     let is_closing = environment.live.socket_mut(handle)?.is_closing;
     match said {
-        // A handler of this `app.close()` has closed it for itself, which will be told.
+        // A handler of this `app.close()` has closed it with an event of its own.
         None if is_closing && cause != CloseCause::ApplicationClosed => None,
         None => websocket::close_step(environment, env, handle, cause),
         Some((code, mut reason)) => {

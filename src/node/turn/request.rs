@@ -1,4 +1,4 @@
-//! What becomes of a request: the route that takes it, the next one if its handler yields, or the answer that needs no
+//! Leads a request to the route that matches it, to the next one if its handler yields, or answers it without a
 //! handler. Opening handshakes are checked here, against RFC 6455 §4.2.1.
 
 use crate::bridge::command::{Command, ResponseId};
@@ -19,7 +19,7 @@ use crate::node::turn::{Step, cached_route, declarative};
 use crate::protocol::websocket::Compression;
 use crate::protocol::websocket::handshake::{HandshakeError, check_request, check_upgrade};
 
-/// A request has come: finds who takes it.
+/// A worker has read the head of a request: finds the route for it.
 pub(crate) fn received<'c>(
     environment: &mut Environment,
     connection: ConnectionId,
@@ -38,7 +38,7 @@ pub(crate) fn received<'c>(
     }
 }
 
-/// No handler is called for a request that was taken over, and for which JavaScript keeps Node's request.
+/// A worker has refused a request that was taken over: no handler is called, and JavaScript drops Node's request.
 pub(crate) fn takeover_refused<'c>(environment: &mut Environment, ticket: u32) -> Option<Step<'c>> {
     environment.takeovers.conclude();
     environment.registers.set(Register::Ticket, f64::from(ticket));
@@ -182,8 +182,8 @@ fn refuse_handshake(environment: &mut Environment, handle: Handle, refusal: &Ref
     environment.live.answer(handle, answer, &mut environment.workers);
 }
 
-/// Only the `ws` routes were asked about a request that an HTTP server of Node's has handed over, and none takes it.
-/// `lacks_key`: for one of them it is no request for a WebSocket.
+/// Answers a request that an HTTP server of Node's has handed over, for which only `ws` routes are searched, and which
+/// none matches. `lacks_key`: one of them matches the path, but the request has no `Sec-WebSocket-Key`.
 fn refuse_takeover(environment: &mut Environment, handle: Handle, lacks_key: bool) {
     let Some(exchange) = environment.live.exchange(handle) else { return };
     match is_handshake(exchange) {
@@ -195,7 +195,7 @@ fn refuse_takeover(environment: &mut Environment, handle: Handle, lacks_key: boo
     }
 }
 
-/// The worker saw a valid request; that it is no valid handshake is found here. For the log it is the same.
+/// Logs a refused handshake as the workers log refused requests: to the worker it was a valid request.
 fn tell_refused(environment: &Environment, handle: Handle, rule: &str) {
     let (Some(journal), Some(exchange)) = (environment.workers.journal(), environment.live.exchange(handle))
     else {
@@ -259,8 +259,8 @@ pub(crate) fn conclude_handler<'c>(environment: &mut Environment, env: Env<'c>) 
     Some((step::UNANSWERED, env.string(format!("{method} {path}").as_bytes())))
 }
 
-/// Moves on behind the candidate that yielded. Its handler may have changed the routes, so its place is looked up; if
-/// it is gone, the next candidate has taken its place.
+/// Advances the search past the candidate that yielded. Its handler may have changed the routes, so its position is
+/// looked up; if the route was removed, the next candidate has that position.
 fn pass_over(environment: &mut Environment, handle: Handle) {
     let Some(exchange) = environment.live.exchange_mut(handle) else { return };
     let Some(app) = environment.apps.get(exchange.app.app) else { return };
@@ -278,7 +278,8 @@ fn pass_over(environment: &mut Environment, handle: Handle) {
     }
 }
 
-/// This number may be given to another route, which the running handler is not the handler of.
+/// The number of the route is free and may be given to another route: the running handler no longer counts as the
+/// handler of that number.
 pub(crate) fn forget_route(environment: &mut Environment, route: usize) {
     if let Some(handle) = environment.dispatcher.serving
         && let Some(exchange) = environment.live.exchange_mut(handle)
@@ -288,7 +289,7 @@ pub(crate) fn forget_route(environment: &mut Environment, route: usize) {
     }
 }
 
-/// What a request for a WebSocket route is.
+/// How a request that matches a WebSocket route relates to RFC 6455.
 enum Handshake {
     /// No request for a WebSocket: the route does not apply, and the next one that matches is tried.
     Absent,
@@ -304,7 +305,7 @@ fn is_upgrade(exchange: &Exchange, behavior: &Behavior) -> Handshake {
         return Handshake::Absent;
     }
     let extensions = exchange.joined_request_field(b"sec-websocket-extensions");
-    // RFC 6455 §9.1: a malformed list fails the handshake. Of no interest where none of it would be looked at.
+    // RFC 6455 §9.1: a malformed list fails the handshake. Not checked where the extensions are not used.
     let negotiate = |compression: Compression| compression.negotiate(&extensions.unwrap_or_default());
     match is_handshake(exchange) {
         Ok(()) => match behavior.compression.map_or(Ok(None), negotiate) {
@@ -324,9 +325,9 @@ fn is_handshake(exchange: &Exchange) -> Result<(), HandshakeError> {
         .and_then(|()| check_request(exchange.version, exchange.body_length))
 }
 
-/// Why a request that was handed over is not found.
+/// The reason phrase in the log for a request that was handed over and that no route matches.
 const NO_ROUTE: &str = "No WebSocket route takes this request";
-/// What no route takes.
+/// The response to a request that no route matches.
 const NOT_FOUND: Answer<'_> = Answer {
     status: "404 File Not Found",
     fields: b"Content-Type: text/html\r\n",

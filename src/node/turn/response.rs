@@ -1,4 +1,4 @@
-//! What workers tell of a response under way: the body of its request, room for its own, its end.
+//! Events of a response under way: pieces of the body of its request, room for its own body, its abort.
 
 use crate::bridge::command::{Command, ResponseId};
 use crate::bridge::event::Slice;
@@ -12,7 +12,7 @@ use crate::node::state::live::request_body::Delivery;
 use crate::node::turn::{Step, websocket};
 use crate::protocol::cause::CloseCause;
 
-/// A piece of a request's body has come.
+/// A piece of a request's body has arrived.
 pub(crate) fn body_received<'c>(
     environment: &mut Environment,
     env: Env<'c>,
@@ -28,20 +28,20 @@ pub(crate) fn body_received<'c>(
     if exchange.body.must_pause() {
         let to = exchange.to;
         workers.push(to.connection.worker, Command::PauseReading { to });
-        // Not gathered with others: the worker reads on until it hears.
+        // Handed over at once: the worker reads on until it has the command.
         workers.flush();
     }
     step
 }
 
-/// The handler of a request's body was attached after some of it had come.
+/// The handler of a request's body was attached after some of it had arrived.
 pub(crate) fn late_body<'c>(environment: &mut Environment, env: Env<'c>, handle: Handle) -> Option<Step<'c>> {
     let Environment { live, registers, .. } = environment;
     let exchange = live.exchange_mut(handle).filter(|exchange| exchange.stage != Stage::Over)?;
     data_step(env, handle, exchange.body.take(), registers)
 }
 
-/// What there is for the handler of a body, if anything.
+/// The step that calls the handler of a body, if there is something for it.
 fn data_step<'c>(
     env: Env<'c>,
     handle: Handle,
@@ -83,7 +83,7 @@ pub(crate) fn aborted<'c>(
     cause: CloseCause,
 ) -> Option<Step<'c>> {
     if let Some(handle) = environment.live.exchange_of(connection, request) {
-        // A worker that has seen FIN keeps the connection for answers that were under way; there will be none.
+        // A worker that has received FIN keeps the connection open for responses under way; this one will not be sent.
         let to = ResponseId { connection, request };
         environment.workers.push(connection.worker, Command::AbortResponse { to });
         return abort_step(environment, env, handle, cause);
@@ -94,7 +94,7 @@ pub(crate) fn aborted<'c>(
     websocket::close_step(environment, env, handle, cause)
 }
 
-/// The response is aborted as far as JavaScript is concerned.
+/// Aborts the response for JavaScript, and returns the step that runs its handler.
 pub(crate) fn abort_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,

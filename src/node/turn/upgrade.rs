@@ -1,4 +1,4 @@
-//! A response becomes a WebSocket: by `res.upgrade()`, or because its route has no `upgrade` handler.
+//! Turns a response into a WebSocket: for `res.upgrade()`, or because its route has no `upgrade` handler.
 
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ use crate::node::state::pending::Pending;
 use crate::node::state::workers::Workers;
 use crate::protocol::websocket::handshake::{self, Additions};
 
-/// What the client offers, as its fields have it.
+/// The offer of the client: the values of its header fields.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Offer<'a> {
     /// `Sec-WebSocket-Key`
@@ -29,7 +29,7 @@ pub(crate) struct Offer<'a> {
 /// Turns a response into a WebSocket of the route `route`.
 ///
 /// # Errors
-/// A key or subprotocol that must not be answered; more than 2^24 WebSockets.
+/// The key or subprotocol is not valid; there are 2^24 WebSockets already.
 pub(crate) fn upgrade(
     environment: &mut Environment,
     handle: Handle,
@@ -47,14 +47,14 @@ pub(crate) fn upgrade(
             "secWebSocketKey must be 24 characters of base64 (RFC 6455 §4.1)",
         )
     })?;
-    // Programs pass the client's list as it is: one that cannot be answered selects nothing, rather than letting a client
-    // make the handler throw.
+    // Programs pass the client's list unchanged: an invalid one selects nothing, so that a client cannot make the
+    // handler throw.
     let protocol = handshake::first_subprotocol(offer.protocol).unwrap_or_default();
     let exchange = live.exchange(handle).ok_or_else(Misuse::response_closed)?;
     if exchange.stage != Stage::Waiting {
         return Err(Misuse::invalid_state("upgrade must come before the first write"));
     }
-    // Only where the request came to another route: a `ws` route refuses such a handshake itself.
+    // Fails only for requests of other routes: a `ws` route refuses such a handshake itself.
     handshake::check_request(exchange.version, exchange.body_length)
         .map_err(|error| Misuse::invalid_state(error.to_string()))?;
     let (to, app, peer) = (exchange.to, exchange.app, exchange.peer);
@@ -86,7 +86,7 @@ pub(crate) fn upgrade(
     Ok(socket)
 }
 
-/// The headers of its own that an application wants in the 101 response. Warns of those that are left out.
+/// The header fields that the application adds to the 101 response. Warns of those that are left out.
 fn additions(
     exchange: &Exchange,
     accept: &str,

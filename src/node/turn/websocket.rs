@@ -1,4 +1,4 @@
-//! What workers tell of WebSockets.
+//! Events of WebSockets.
 
 use crate::bridge::command::Command;
 use crate::bridge::event::{Slice, WebSocketEvent};
@@ -12,7 +12,7 @@ use crate::node::turn::Step;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
 
-/// What a worker tells of a WebSocket.
+/// Handles an event of a WebSocket.
 pub(crate) fn handle<'c>(
     environment: &mut Environment,
     env: Env<'c>,
@@ -34,15 +34,15 @@ pub(crate) fn handle<'c>(
         }
         WebSocketEvent::Drained => drained(environment, connection),
         WebSocketEvent::Closed { code, cause, reason } => {
-            // What the handlers sent in answer to earlier messages is in front of this: the session may now say its
-            // last word.
+            // What the handlers sent in answer to earlier messages precedes this command: the session may now send its
+            // Close frame.
             environment.workers.push(connection.worker, Command::ConcludeWebSocket { connection });
             closed(environment, env, connection, (code, cause), reason)
         }
     }
 }
 
-/// A message has come.
+/// A message has arrived.
 fn message<'c>(
     environment: &mut Environment,
     env: Env<'c>,
@@ -62,7 +62,7 @@ fn message<'c>(
     Some((step::MESSAGE, message))
 }
 
-/// A Ping or a Pong has come, for the handler that it has.
+/// A Ping or a Pong has arrived.
 fn control<'c>(
     environment: &mut Environment,
     env: Env<'c>,
@@ -78,7 +78,7 @@ fn control<'c>(
     Some((step, env.array_buffer(payload.of(environment.dispatcher.bytes()))))
 }
 
-/// A published message was dropped, and so many before it that were not told of.
+/// A published message was dropped, and before it so many that were not reported.
 fn message_dropped<'c>(
     environment: &mut Environment,
     env: Env<'c>,
@@ -94,7 +94,7 @@ fn message_dropped<'c>(
     Some(dropped_step(&mut environment.registers, env, (handle, kind), payload, unreported))
 }
 
-/// A message to this WebSocket was dropped, and so many before it that were not told of.
+/// A message to this WebSocket was dropped, and before it so many that were not reported.
 pub(crate) fn dropped_step<'c>(
     registers: &mut Registers<Register>,
     env: Env<'c>,
@@ -133,7 +133,7 @@ fn closed<'c>(
     Some((step::CLOSE, env.array_buffer(reason.of(environment.dispatcher.bytes()))))
 }
 
-/// The WebSocket is closed as far as JavaScript is concerned.
+/// Closes a WebSocket for JavaScript, and returns the step that runs its handlers.
 pub(crate) fn close_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,
@@ -146,7 +146,7 @@ pub(crate) fn close_step<'c>(
     Some((step::CLOSE, env.array_buffer(reason.as_bytes())))
 }
 
-/// Closes a WebSocket as far as JavaScript is concerned: counts it, and fills the registers for its handlers.
+/// Closes a WebSocket for JavaScript: counts it, and sets the registers for its handlers.
 pub(crate) fn close(environment: &mut Environment, handle: Handle, code: u16, cause: CloseCause) {
     let Environment { live, pubsub, apps, registers, .. } = environment;
     let Some(Closed { app, left }) = live.close_socket(handle, pubsub) else { return };

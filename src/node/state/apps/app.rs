@@ -1,4 +1,4 @@
-//! One app: its routes, and what the workers know of it.
+//! One app: its routes, its setup for the workers, and its statistics.
 
 use super::domains::Domains;
 use super::stats::Stats;
@@ -17,25 +17,25 @@ pub(crate) struct App {
     pub router: Router,
     /// How often it was closed or shut down.
     pub epoch: u32,
-    /// The first epoch whose requests are served: later than those that were closed.
+    /// The first epoch whose requests are served; earlier ones were closed.
     pub(super) first_served: u32,
     /// I/O threads that share its connections.
     pub(super) threads: usize,
-    /// What the workers know of it.
+    /// Its setup for the workers.
     pub setup: AppSetup,
     /// Its server names, and their routes.
     pub domains: Domains,
-    /// The workers that share its connections; empty until the first can come.
+    /// The workers that share its connections; empty until the app is prepared for connections.
     pub(super) share: Vec<WorkerId>,
-    /// Which start of the workers has heard of it (`Pool::starts`); 0 for none.
+    /// The start of the workers (`Pool::starts`) at which they got its setup; 0 for none.
     pub(super) announced: u64,
-    /// Whether it may have to serve somebody.
+    /// Whether it has, or may get, connections.
     pub usage: Usage,
-    /// Who takes over what it accepts.
+    /// The apps that get the connections which it accepts.
     pub children: Arc<Children>,
     /// Present while it may be the child of another app.
     pub registration: Option<Registration>,
-    /// What it has gone through.
+    /// Its statistics.
     pub stats: Stats,
     /// Sockets that it was given, to spread them over the workers.
     pub adopted: usize,
@@ -44,7 +44,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// An app without routes, which shares its connections among so many threads.
+    /// An app without routes, whose connections are shared by `threads` threads.
     #[must_use]
     pub(crate) fn new(epoch: u32, threads: usize, setup: AppSetup) -> Self {
         Self {
@@ -82,21 +82,22 @@ impl App {
         epoch >= self.first_served && epoch <= self.epoch
     }
 
-    /// What is accepted from now on is not the business of the `close` or `shutdown` under way, which is about what is
-    /// returned.
+    /// Starts a new epoch. The `close` or `shutdown` under way applies to the old one, which is returned; later
+    /// connections belong to the new one.
     pub(crate) fn end_epoch(&mut self, number: u32) -> AppId {
-        // First: nobody hands it connections any more that would not end with this epoch.
+        // First, so that no other app hands over a connection that would belong to the new epoch.
         self.registration = None;
         let ended = AppId { app: number, epoch: self.epoch };
         self.epoch = self.epoch.wrapping_add(1);
         ended
     }
 
-    /// Everything of an epoch that ends is closed: nothing of it is served any more.
+    /// Stops serving the connections of all epochs before the current one.
     pub(crate) const fn close_epochs(&mut self) {
         self.first_served = self.epoch;
     }
 }
 
-/// How long to wait for a worker to close its sockets. A pass takes microseconds; a second means that the machine hangs.
+/// How long to wait for a worker to close its sockets. A pass takes microseconds; a second means that the machine is
+/// stalled.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);

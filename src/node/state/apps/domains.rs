@@ -1,5 +1,5 @@
-//! The server names of an app (SNI), as Node's thread knows them: what they were set up with, and the routes that some of
-//! them have for themselves.
+//! The server names of an app (SNI), as Node's thread knows them: their TLS settings, and the routes of those that have
+//! their own.
 
 use std::collections::HashMap;
 
@@ -7,16 +7,16 @@ use crate::node::state::routes::router::Router;
 use crate::tls::names::DomainId;
 use crate::tls::options::Settings;
 
-/// See the top of the file.
+/// The server names of one app.
 #[derive(Debug, Default)]
 pub(crate) struct Domains {
-    /// What the app itself was set up with; `None` for one that does not speak TLS.
+    /// The TLS settings of the app itself; `None` for one without TLS.
     pub settings: Option<Settings>,
     /// By pattern, in its normal form.
     by_pattern: HashMap<String, Domain>,
-    /// The routers of those that have routes of their own.
+    /// The routers of the names that have routes of their own.
     routers: HashMap<DomainId, Router>,
-    /// Whose routes are edited: after `app.domain()` those of a name, else those of the app.
+    /// The name whose routes are edited, as selected by `app.domain()`; `None` for the routes of the app.
     selected: Option<DomainId>,
     /// Names added so far.
     count: u32,
@@ -30,13 +30,13 @@ struct Domain {
 }
 
 impl Domains {
-    /// What a pattern was set up with.
+    /// The TLS settings of a pattern.
     #[must_use]
     pub(crate) fn settings_of(&self, pattern: &str) -> Option<&Settings> {
         self.by_pattern.get(pattern).map(|domain| &domain.settings)
     }
 
-    /// Adds a pattern, or sets it up anew. One that is there already keeps its routes.
+    /// Adds a pattern, or replaces its settings. A pattern that exists keeps its routes.
     pub(crate) fn set(&mut self, pattern: String, settings: Settings) -> DomainId {
         if let Some(domain) = self.by_pattern.get_mut(&pattern) {
             domain.settings = settings;
@@ -48,14 +48,14 @@ impl Domains {
         id
     }
 
-    /// Removes a pattern. Returns the router that nobody will ask any more.
+    /// Removes a pattern. Returns its router, which is not used any more.
     pub(crate) fn remove(&mut self, pattern: &str) -> Option<Router> {
         let Domain { id, .. } = self.by_pattern.remove(pattern)?;
         self.selected.take_if(|selected| *selected == id);
         self.routers.remove(&id)
     }
 
-    /// From now on the routes of this name are edited, or those of the app.
+    /// Selects the name whose routes are edited; `None` selects those of the app.
     pub(crate) const fn select(&mut self, domain: Option<DomainId>) {
         self.selected = domain;
     }
@@ -66,7 +66,7 @@ impl Domains {
         self.routers.get(&domain)
     }
 
-    /// Whether routes of a name are edited that has none yet.
+    /// Whether the selected name has no routes of its own yet.
     #[must_use]
     pub(crate) fn lacks_router(&self) -> bool {
         self.selected.is_some_and(|domain| !self.routers.contains_key(&domain))
@@ -79,8 +79,8 @@ impl Domains {
         }
     }
 
-    /// The router that is edited, unless it is that of the app. A name that [lacks one](Self::lacks_router) is an error of
-    /// the caller.
+    /// The router of the selected name; `None` for that of the app. The caller has to give a name that [lacks
+    /// one](Self::lacks_router) a router first.
     pub(crate) fn selected_router(&mut self) -> Option<&mut Router> {
         self.routers.get_mut(&self.selected?)
     }

@@ -1,5 +1,6 @@
-//! The apps that programs can still use, or that serve somebody, by number, and the sockets that listen for them. The number of an app that is gone is given out again; its successor goes on
-//! counting epochs where it has stopped, so that whatever was under way for it is not for the successor.
+//! The apps that programs can still use, or that have connections, by number, and their listening sockets. The number
+//! of an app that has ended is reused; the next app with it continues counting the epochs, so that it does not get
+//! events that were under way for the previous one.
 
 pub(crate) mod app;
 pub(crate) mod domains;
@@ -18,7 +19,7 @@ use crate::node::error::Misuse;
 use crate::node::js::Env;
 use crate::node::state::handles::{Handle, Table};
 
-/// See the top of the file.
+/// All apps of the environment, and their listening sockets.
 #[derive(Default)]
 pub(crate) struct Apps {
     places: Vec<Place>,
@@ -26,16 +27,16 @@ pub(crate) struct Apps {
     free: Vec<u32>,
     /// Listening sockets that JavaScript may use.
     listeners: Table<Listener>,
-    /// The name of the next listening socket.
+    /// The id of the next listening socket.
     next_listener: u32,
 }
 
 /// A listening socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listener {
-    /// Its name for the worker.
+    /// The id under which the worker knows it.
     pub id: ListenerId,
-    /// Who listens.
+    /// The app that it listens for.
     pub app: AppId,
     /// The worker that accepts.
     pub worker: WorkerId,
@@ -52,7 +53,7 @@ struct Place {
 
 /// Apps by number.
 impl Apps {
-    /// Enters an app; `make` learns its first epoch. Returns its number.
+    /// Inserts the app that `make` creates, given its first epoch. Returns its number.
     pub(crate) fn insert(&mut self, make: impl FnOnce(u32) -> App) -> u32 {
         let number = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
@@ -80,12 +81,12 @@ impl Apps {
         self.places.get(number as usize)?.app.as_deref()
     }
 
-    /// The app of this number, to be changed.
+    /// The app of this number, mutable.
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut App> {
         self.places.get_mut(number as usize)?.app.as_deref_mut()
     }
 
-    /// Takes an app out.
+    /// Removes an app.
     pub(crate) fn remove(&mut self, number: u32) -> Option<Box<App>> {
         let place = self.places.get_mut(number as usize)?;
         let app = place.app.take()?;
@@ -99,7 +100,7 @@ impl Apps {
         self.places.iter().filter_map(|place| place.app.as_deref())
     }
 
-    /// All of them, to be changed.
+    /// All of them, mutable.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut App> {
         self.places.iter_mut().filter_map(|place| place.app.as_deref_mut())
     }
@@ -110,19 +111,19 @@ impl Apps {
         self.get(app.app).is_some_and(|it| it.serves(app.epoch))
     }
 
-    /// The numbers of an app; `None` if there is no such app.
+    /// The statistics of an app; `None` if there is no such app.
     pub(crate) fn stats(&mut self, app: AppId) -> Option<&mut Stats> {
         self.get_mut(app.app).map(|app| &mut app.stats)
     }
 }
 
-/// Where their connections come from.
+/// Their listening sockets and connections.
 impl Apps {
-    /// Starts the threads that share the connections of an app, and tells every worker how to serve them: from here on
-    /// connections may come, to whichever of these.
+    /// Starts the threads that share the connections of an app, and sends every worker the setup of the app: from here
+    /// on each of these threads may get connections.
     ///
     /// # Errors
-    /// There is no such app; the system has no more threads to give.
+    /// There is no such app; the system cannot create another thread.
     pub(crate) fn prepare(
         &mut self,
         env: Env<'_>,
@@ -149,7 +150,7 @@ impl Apps {
         Ok((app, share))
     }
 
-    /// Tells every worker how to serve the connections of an app.
+    /// Sends every worker the setup of an app.
     pub(crate) fn announce(&self, app: AppId, workers: &mut Workers) {
         let Some(it) = self.get(app.app) else { return };
         let (setup, tallies) = (&it.setup, it.stats.tallies());
@@ -160,8 +161,8 @@ impl Apps {
         workers.push_to_all(order);
     }
 
-    /// Enters a socket that is to listen. The workers of `share` accept in turn, so that several listening sockets do not
-    /// all burden the first one.
+    /// Inserts a socket that will listen. The workers of `share` accept in turn, so that several listening sockets do
+    /// not all burden the first one.
     ///
     /// # Errors
     /// There are 2^24 already.
@@ -185,12 +186,12 @@ impl Apps {
         self.listeners.get(handle)
     }
 
-    /// A listening socket is closed. `None` if it was closed before.
+    /// Removes a listening socket that is being closed. `None` if it was closed before.
     pub(crate) fn remove_listener(&mut self, handle: Handle) -> Option<Listener> {
         self.listeners.remove(handle)
     }
 
-    /// The listening sockets of an app are closed as far as JavaScript is concerned.
+    /// Removes the listening sockets of an app: their handles are refused from now on.
     pub(crate) fn forget_listeners(&mut self, app: AppId) {
         let listeners = self.listeners.iter().filter(|(_, it)| app.covers(it.app));
         let listeners: Vec<Handle> = listeners.map(|(handle, _)| handle).collect();
@@ -199,19 +200,19 @@ impl Apps {
         }
     }
 
-    /// Whether connections may come: somebody listens, or other apps may hand some over.
+    /// Whether connections may arrive: a socket listens, or other apps may hand some over.
     #[must_use]
     pub(crate) fn await_connections(&self) -> bool {
         !self.listeners.is_empty() || self.iter().any(|app| app.registration.is_some())
     }
 
-    /// From now on other environments hand their connections to somebody else.
+    /// Removes the apps from the registry, so that other environments hand them no more connections.
     pub(crate) fn unregister(&mut self) {
         self.iter_mut().for_each(|app| app.registration = None);
     }
 
-    /// Somebody who listened for the app does so no longer, or a connection was given to it: if none can come any more, the
-    /// workers are to tell when the last one is gone.
+    /// Called after a listening socket was closed or a connection was handed to the app: if no more can arrive, asks
+    /// the workers to report when the last one has ended.
     pub(crate) fn await_end(&mut self, number: u32, workers: &mut Workers) {
         let listens = self.listeners.iter().any(|(_, listener)| listener.app.app == number);
         let Some(app) = self.get_mut(number) else { return };
@@ -220,7 +221,7 @@ impl Apps {
         }
     }
 
-    /// A worker has no connection of the app. Returns whether none is left and none can come.
+    /// Counts a worker that has no connection of the app left. Returns whether none is left and none can arrive.
     pub(crate) fn note_ended(&mut self, number: u32, workers: &mut Workers) -> bool {
         let Some(app) = self.get_mut(number) else { return false };
         if !app.usage.note_worker() {

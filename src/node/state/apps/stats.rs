@@ -1,5 +1,5 @@
-//! What an app has gone through, in numbers. Workers count what only they see (`bridge/tally`); what the application was
-//! told is counted here, so that the two always agree.
+//! The statistics of an app. Workers count what only they see (`bridge/tally`); events that reach the application are
+//! counted here, so that the numbers agree with its handlers.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +7,11 @@ use crate::bridge::sync::Arc;
 use crate::bridge::tally::{Counter, Tally};
 use crate::protocol::cause::CloseCause;
 
-/// The numbers of one app.
+/// The statistics of one app.
 #[derive(Debug)]
 pub(crate) struct Stats {
     started: Instant,
-    /// What its workers count, by their number; empty until it has workers.
+    /// The counters of its workers, by number; empty until it has workers.
     tallies: Arc<[Arc<Tally>]>,
     websockets_open: u64,
     websockets: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    /// Of an app that is being made.
+    /// The statistics of a new app.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "how old an app is, is no time of the engine")]
     pub(crate) fn start() -> Self {
@@ -42,45 +42,45 @@ impl Stats {
         }
     }
 
-    /// The app has got its workers, which it keeps.
+    /// Makes the counters of the workers, once the app has any.
     pub(crate) fn share(&mut self, workers: usize) {
         self.tallies = (0..workers).map(|_| Arc::default()).collect();
     }
 
-    /// For the workers.
+    /// The counters, for the workers.
     #[must_use]
     pub(crate) fn tallies(&self) -> Arc<[Arc<Tally>]> {
         Arc::clone(&self.tallies)
     }
 
-    /// A WebSocket has opened.
+    /// Counts a WebSocket that has opened.
     pub(crate) const fn note_opened(&mut self) {
         self.websockets_open += 1;
         self.websockets += 1;
     }
 
-    /// A WebSocket is closed.
+    /// Counts a WebSocket that has closed.
     pub(crate) fn note_closed(&mut self, cause: CloseCause) {
         self.websockets_open -= 1;
         self.closes[cause.number() as usize] += 1;
     }
 
-    /// A response is aborted.
+    /// Counts a response that was aborted.
     pub(crate) fn note_aborted(&mut self, cause: CloseCause) {
         self.aborts[cause.number() as usize] += 1;
     }
 
-    /// `send` did not accept a message.
+    /// Counts a message that `send` did not accept.
     pub(crate) const fn note_dropped(&mut self) {
         self.messages_dropped += 1;
     }
 
-    /// A handshake was refused.
+    /// Counts a handshake that was refused.
     pub(crate) const fn note_refused(&mut self) {
         self.handshakes_refused += 1;
     }
 
-    /// How old the app is.
+    /// Time since the app was made.
     #[must_use]
     pub(crate) fn age(&self) -> Duration {
         self.started.elapsed()
@@ -90,7 +90,7 @@ impl Stats {
         self.tallies.iter().map(|tally| counter(tally).get()).sum()
     }
 
-    /// The counts, each with its place in what `getStats` returns.
+    /// The counts, each with its name in the result of `getStats`.
     #[must_use]
     pub(crate) fn counts(&self) -> [(&'static str, u64); 13] {
         [
@@ -110,7 +110,7 @@ impl Stats {
         ]
     }
 
-    /// Tables of counts by the name of what was counted, each with its place in what `getStats` returns.
+    /// Tables of counts by the name of what was counted, each with its name in the result of `getStats`.
     #[must_use]
     pub(crate) fn tables(&self) -> [(&'static str, Vec<(&'static str, u64)>); 3] {
         [
@@ -120,7 +120,7 @@ impl Stats {
         ]
     }
 
-    /// Name and number of every rule that peers broke.
+    /// Name and count of every rule that peers broke.
     fn refusals(&self) -> Vec<(&'static str, u64)> {
         let mut sums: Vec<(&str, u64)> = Vec::new();
         for tally in &*self.tallies {
@@ -143,7 +143,7 @@ fn by_cause(counts: &[u64; CAUSES]) -> Vec<(&'static str, u64)> {
     all.filter(|(_, count)| *count > 0).collect()
 }
 
-/// Close causes.
+/// Number of close causes.
 const CAUSES: usize = CloseCause::ALL.len();
 
 #[cfg(test)]

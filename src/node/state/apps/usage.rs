@@ -1,28 +1,28 @@
-//! The end of an app. While connections may come or are there, `lib/` keeps its handlers alive. Once nobody listens for it
-//! the workers are asked to tell when its last connection is gone; from then on only what the program itself does with
-//! its object can need it, and it goes together with that.
+//! The end of an app. While it has, or may get, connections, `lib/` keeps its handlers alive. Once no socket listens
+//! for it, the workers are asked to report when its last connection has ended; from then on only the program can use
+//! it, and it is released when its object is collected.
 //!
 //! ```text
 //!   made ──► in use (listen, adoptSocket, getDescriptor) ──► nobody listens ──► the last connection is gone ──► made
 //!     └──► its object is collected: its number, its routes and what they keep are free again
 //! ```
 
-/// Whether an app may have to serve somebody.
+/// Whether an app has, or may get, connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Usage {
-    /// Nobody, until it is prepared for it.
+    /// It has none, and gets none until it is prepared for them.
     #[default]
     Idle,
-    /// Connections may come, or be there.
+    /// It may get connections, or has some.
     InUse,
-    /// None may come, and this many workers have not told yet that none is left.
+    /// It gets no more, and this many workers have not reported yet that they have none left.
     Ending(usize),
-    /// The same, but connections may come again by now.
+    /// The same, but since then it may get connections again.
     Resumed(usize),
 }
 
 impl Usage {
-    /// From now on connections may come.
+    /// From now on it may get connections.
     pub(crate) const fn begin(&mut self) {
         *self = match *self {
             Self::Ending(workers) | Self::Resumed(workers) => Self::Resumed(workers),
@@ -30,8 +30,8 @@ impl Usage {
         };
     }
 
-    /// None may come any more. Returns whether `workers` have to be asked for the end of those that are left; while they
-    /// are being asked, they are not asked again.
+    /// It gets no more connections. Returns whether to ask the `workers` to report the end of those that are left,
+    /// which they are not asked twice at a time.
     pub(crate) const fn end(&mut self, workers: usize) -> bool {
         let asks = matches!(*self, Self::InUse);
         if asks {
@@ -40,7 +40,7 @@ impl Usage {
         asks
     }
 
-    /// A worker has told that no connection is left. Returns whether it was the last one.
+    /// Counts a worker that has reported to have no connection left. Returns whether it was the last one.
     pub(crate) const fn note_worker(&mut self) -> bool {
         let left = match self {
             Self::Ending(workers) | Self::Resumed(workers) => workers,

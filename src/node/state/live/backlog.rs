@@ -1,4 +1,4 @@
-//! What was accepted for the peer of a WebSocket, and how much of it waits.
+//! The payload that was accepted for the peer of a WebSocket, and how much of it waits.
 
 use crate::bridge::id::ConnectionId;
 use crate::bridge::ledger::{IN_FLIGHT_ALLOWANCE, Ledger};
@@ -6,14 +6,14 @@ use crate::bridge::sync::Arc;
 use crate::node::state::burst::Burst;
 use crate::node::state::workers::Workers;
 
-/// See the top of the file.
+/// The backlog of one WebSocket, in bytes of payload.
 #[derive(Debug)]
 pub(crate) struct Backlog {
-    /// What the worker has done of it.
+    /// What the worker has written of it.
     ledger: Arc<Ledger>,
     /// Payload bytes accepted by `send` and `ping`.
     accepted: u64,
-    /// Those accepted when the worker was last asked how it gets on.
+    /// Those accepted when the worker was last asked what it has written.
     looked: u64,
     /// Those accepted when they were last handed over before the handler had returned.
     handed: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
-    /// Of a WebSocket that has just been opened.
+    /// The backlog of a WebSocket that has just been opened.
     #[must_use]
     pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
         Self { ledger, accepted: 0, looked: 0, handed: 0, burst: Burst::default() }
@@ -52,8 +52,8 @@ impl Backlog {
         self.ledger.backlog()
     }
 
-    /// Bytes that the application is to be told are waiting for the peer. Those that are merely on their way to the worker
-    /// may well be taken by the kernel at once: before they are told, the worker is given the time to find out.
+    /// Bytes that are reported to the application as waiting for the peer. The kernel may accept at once what is still
+    /// on its way to the worker: before such bytes are reported, Node's thread waits for the worker to write.
     pub(crate) fn find_waiting(
         &mut self,
         connection: ConnectionId,
@@ -69,26 +69,26 @@ impl Backlog {
         self.waiting(asked)
     }
 
-    /// Whether the worker may know more than is known here.
+    /// Whether more was accepted since the worker was last asked.
     #[must_use]
     pub(crate) const fn is_worth_a_look(&self) -> bool {
         self.looked != self.accepted
     }
 
-    /// Gives the worker the time to find out what the kernel takes.
+    /// Waits until the worker has written what the kernel accepts.
     pub(crate) fn ask_worker(&mut self, connection: ConnectionId, workers: &mut Workers) {
         self.looked = self.accepted;
         workers.look_at(connection);
     }
 
-    /// Bytes that the application is told are waiting: those that really are, as far as is known, and if that is more, what
-    /// one handler has sent beyond what it may.
+    /// Bytes that are reported as waiting: those that the worker counts as waiting or, if that is more, those that the
+    /// running handler has sent beyond its allowance.
     fn waiting(&self, asked: u64) -> u64 {
         self.outstanding().max(self.burst.excess(asked))
     }
 
-    /// Whether the worker should start to write while the handler goes on: otherwise neither would do anything while the other
-    /// does, and the handler would have to wait for all of it.
+    /// Whether the worker should start to write while the handler is still running: otherwise the two would work one
+    /// after the other, and the handler would have to wait for all of it.
     fn is_worth_writing(&mut self) -> bool {
         let under_way = self.held().saturating_sub(self.refused());
         let is_enough = under_way.min(self.accepted - self.handed) >= IN_FLIGHT_ALLOWANCE / 2;
@@ -98,8 +98,8 @@ impl Backlog {
         is_enough
     }
 
-    /// Whether so much is on its way to the worker that it is to be asked what the kernel takes. Once for each time that as
-    /// much was sent, whatever came of it; and not while the kernel takes nothing anyway.
+    /// Whether so much is on its way to the worker that it should be asked what the kernel accepts. Once per
+    /// [`IN_FLIGHT_ALLOWANCE`] bytes, whatever the result; and not while the kernel accepts nothing.
     fn is_far_ahead(&self) -> bool {
         self.accepted - self.looked > IN_FLIGHT_ALLOWANCE
             && self.refused() == 0

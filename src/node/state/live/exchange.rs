@@ -27,13 +27,13 @@ use crate::protocol::websocket::{Agreement, Compression};
 pub(crate) struct Exchange {
     /// Where the response goes.
     pub to: ResponseId,
-    /// Whose request it is.
+    /// The app that the request is for.
     pub app: AppId,
-    /// The other end.
+    /// The addresses of the peer.
     pub peer: Peer,
-    /// What the other end has said in its TLS handshake.
+    /// Server name and certificate of the TLS handshake.
     pub tls_peer: Option<Arc<TlsPeerInfo>>,
-    /// The number of the takeover by which the request came; 0 if it came in by itself.
+    /// The number of the takeover by which the request came; 0 if its connection was accepted by a worker.
     pub(crate) ticket: u32,
     /// The bytes of the request head.
     pub head: Vec<u8>,
@@ -51,21 +51,21 @@ pub(crate) struct Exchange {
     pub route: usize,
     /// How many candidates of the router have yielded.
     pub nth: usize,
-    /// What the route handler is doing.
+    /// The state of the route handler.
     pub handler: HandlerState,
     /// What has been sent.
     pub stage: Stage,
-    /// The application has closed it, and its handler has not run yet.
+    /// The application has closed it, and its abort handler has not run yet.
     pub is_closing: bool,
     /// An abort handler is attached.
     pub abort_attached: bool,
-    /// Its version.
+    /// The HTTP version of the request.
     pub version: Version,
-    /// How long its body was announced to be.
+    /// The length that the framing of the request announces for its body.
     pub body_length: BodyLength,
     /// The request body.
     pub body: RequestBody,
-    /// Written down to be kept, if it is for a cached route.
+    /// The recording of the response, if its route is cached.
     pub recording: Option<Recording>,
     /// Status code, and perhaps a space and a reason phrase; empty means `200 OK`.
     pub status: Vec<u8>,
@@ -77,13 +77,13 @@ pub(crate) struct Exchange {
     pub output: Output,
 }
 
-/// What the route handler of a request is doing.
+/// The state of the route handler of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HandlerState {
     /// It has not returned yet, or its microtasks have not run: the request may be read, whatever became of the
     /// response.
     Running,
-    /// The same, and it called `setYield(true)`.
+    /// As `Running`, and the handler called `setYield(true)`.
     Yielding,
     /// It was not called, or has returned.
     Returned,
@@ -96,7 +96,7 @@ pub(crate) enum Stage {
     Waiting,
     /// The head, and perhaps some of the body.
     Started,
-    /// Everything, or nothing more can be: complete, aborted, closed or upgraded.
+    /// Nothing more will be sent: it is complete, aborted, closed or upgraded.
     Over,
 }
 
@@ -159,8 +159,8 @@ impl Exchange {
         Some(field.value.of(&self.head))
     }
 
-    /// What is agreed with this client about compression. A list that is malformed offers nothing: it is not the client's,
-    /// which was checked, but the application's.
+    /// Negotiates compression with the client. A malformed list of extensions offers nothing: it is the application's,
+    /// since that of the client was checked.
     #[must_use]
     pub(crate) fn agree(&self, compression: Compression, extensions: &[u8]) -> Option<Agreement> {
         let user_agent = self.request_field(b"user-agent").unwrap_or_default();
@@ -182,7 +182,7 @@ impl Exchange {
 
 /// The head of its response.
 impl Exchange {
-    /// Lays out what has been written of the head for the worker, which makes the fields of `framing` itself.
+    /// Serialises the head for the worker, which adds the fields of `framing` itself.
     pub(crate) fn lay_out_head(
         &self,
         framing: Framing,
@@ -197,8 +197,8 @@ impl Exchange {
         HeadBytes { status, fields, flags: self.flags }
     }
 
-    /// Warns of a field of a response to this request that says something about the framing of its body which is not true,
-    /// and is therefore left out. The status may be empty, as in [`HeadBytes`].
+    /// Warns of a framing field of the response (`Content-Length`, `Transfer-Encoding`) that contradicts the actual
+    /// framing and is therefore left out. The status may be empty, as in [`HeadBytes`].
     pub(crate) fn warn_of_framing(
         &self,
         head: &ResponseHead<'_>,
@@ -224,7 +224,7 @@ impl Exchange {
         });
     }
 
-    /// Sends the head, unless that has happened.
+    /// Sends the head, unless it was sent.
     pub(crate) fn start(&mut self, framing: Framing, workers: &mut Workers, pending: &mut Pending) {
         if self.stage == Stage::Waiting {
             self.stage = Stage::Started;
@@ -236,13 +236,13 @@ impl Exchange {
 
 /// The body of its response.
 impl Exchange {
-    /// Sends the head of a response whose body follows in pieces, unless that has happened.
+    /// Sends the head of a response whose body follows in pieces, unless it was sent.
     pub(crate) fn start_body(&mut self, framing: Framing, workers: &mut Workers, pending: &mut Pending) {
         self.start(framing, workers, pending);
         self.output.meter(self.to, workers);
     }
 
-    /// Accepts a piece, of the handler that JavaScript has `asked` for.
+    /// Accepts a piece. `asked` identifies the running handler: it counts the events that JavaScript has asked for.
     pub(crate) fn write_piece(&mut self, data: Slice, asked: u64, workers: &mut Workers) {
         self.record(data, workers);
         self.output.accept_piece(self.to, data, asked, workers);
@@ -284,7 +284,7 @@ impl Exchange {
         Slice::tail(arena, start)
     }
 
-    /// A piece is being sent: writes it down, if the answer may be kept.
+    /// Appends a piece that is sent to the recording, if the response may be cached.
     pub(crate) fn record(&mut self, data: Slice, workers: &mut Workers) {
         if let Some(recording) = &mut self.recording {
             recording.append(data.of(workers.arena(self.to.connection.worker)));
@@ -294,7 +294,8 @@ impl Exchange {
 
 /// Its end.
 impl Exchange {
-    /// The application closes it, and its worker is told now. Returns whether that has not happened before.
+    /// Closes the response for the application and has the worker drop the connection. Returns `false` if it was closed
+    /// before.
     pub(crate) fn close(&mut self, workers: &mut Workers) -> bool {
         if std::mem::replace(&mut self.is_closing, true) {
             return false;

@@ -1,5 +1,5 @@
-//! What is alive of connections: the responses and WebSockets that JavaScript may use. A connection is one of the two or
-//! neither, and whatever arrives for it is for that one only.
+//! The responses and WebSockets that JavaScript may use. A connection has one of the two or neither, and its events go
+//! to that one only.
 
 pub(crate) mod backlog;
 pub(crate) mod exchange;
@@ -20,7 +20,7 @@ use crate::node::abi::Handlers;
 use crate::node::error::Misuse;
 use crate::protocol::http::response_head::FieldFlags;
 
-/// See the top of the file.
+/// The responses and WebSockets that JavaScript may use, and which connection each belongs to.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     /// Responses that JavaScript may use.
@@ -30,16 +30,16 @@ pub(crate) struct Live {
     spares: Vec<Box<Exchange>>,
     /// WebSockets that JavaScript may use.
     sockets: Table<Socket>,
-    /// What each connection is to JavaScript at the moment, by worker and slot.
+    /// The response or WebSocket of each connection, by worker and slot.
     occupants: Occupants,
 }
 
-/// What is to be told of a WebSocket that is closed.
+/// What the handlers of a WebSocket that was closed need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Closed {
-    /// Whose it was.
+    /// The app of the WebSocket.
     pub app: AppId,
-    /// Topics that it has left, which can be taken as departures.
+    /// Number of topics that it has left, available as departures.
     pub left: usize,
 }
 
@@ -72,7 +72,7 @@ impl Live {
         self.exchanges.get(handle).map(Box::as_ref)
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub(crate) fn exchange_mut(&mut self, handle: Handle) -> Option<&mut Exchange> {
         self.exchanges.get_mut(handle).map(Box::as_mut)
     }
@@ -88,7 +88,7 @@ impl Live {
         self.exchanges.iter().map(|(handle, exchange)| (handle, exchange.as_ref()))
     }
 
-    /// An empty exchange, to be filled and entered.
+    /// An empty exchange, for the caller to fill and insert.
     pub(crate) fn new_exchange(&mut self, to: ResponseId, app: AppId) -> Box<Exchange> {
         match self.spares.pop() {
             Some(mut spare) => {
@@ -99,7 +99,7 @@ impl Live {
         }
     }
 
-    /// Enters the exchange of a connection. `None` if 2^24 of them are outstanding.
+    /// Inserts the exchange of a connection. `None` if 2^24 of them are outstanding.
     pub(crate) fn insert_exchange(&mut self, exchange: Box<Exchange>) -> Option<Handle> {
         let ResponseId { connection, request } = exchange.to;
         let handle = self.exchanges.insert(exchange).ok()?;
@@ -107,7 +107,7 @@ impl Live {
         Some(handle)
     }
 
-    /// The response is over: nothing that arrives for it is of interest any more, and nothing of JavaScript reaches it.
+    /// Ends the response: later events for it are dropped, and its methods throw.
     /// Its request may be read until the handler has returned.
     pub(crate) fn finish(&mut self, handle: Handle) {
         let Some(exchange) = self.exchanges.get_mut(handle) else { return };
@@ -122,7 +122,7 @@ impl Live {
         }
     }
 
-    /// Refuses the handle from now on.
+    /// Removes the exchange; its handle is refused from now on.
     pub(crate) fn drop_exchange(&mut self, handle: Handle) {
         if let Some(mut exchange) = self.exchanges.remove(handle)
             && self.spares.len() < MAX_SPARES
@@ -190,7 +190,7 @@ impl Live {
         self.sockets.get(handle).is_some()
     }
 
-    /// The WebSocket of a connection, if it is one to JavaScript.
+    /// The WebSocket of a connection, if it has one that JavaScript may use.
     #[must_use]
     pub(crate) fn socket_of(&self, connection: ConnectionId) -> Option<(Handle, &Socket)> {
         let handle = self.occupants.socket(connection)?;
@@ -202,7 +202,7 @@ impl Live {
         self.sockets.iter()
     }
 
-    /// A WebSocket has opened.
+    /// Inserts a WebSocket that has opened.
     ///
     /// # Errors
     /// 2^24 of them are open.
@@ -214,8 +214,8 @@ impl Live {
         Ok(handle)
     }
 
-    /// The WebSocket is closed as far as JavaScript is concerned: its handle is refused from now on, and nothing that
-    /// arrives for it is of interest.
+    /// Removes a WebSocket that is closed for JavaScript: its handle is refused from now on, and later events for it
+    /// are dropped.
     pub(crate) fn close_socket(&mut self, handle: Handle, pubsub: &mut PubSub) -> Option<Closed> {
         let socket = self.sockets.remove(handle)?;
         if self.occupants.get(socket.connection) == Occupant::Socket(handle) {
@@ -229,7 +229,7 @@ impl Live {
 
 /// Connections.
 impl Live {
-    /// What a connection is to JavaScript.
+    /// The response or WebSocket that a connection has for JavaScript.
     #[must_use]
     pub(crate) fn occupant(&self, connection: ConnectionId) -> Occupant {
         self.occupants.get(connection)

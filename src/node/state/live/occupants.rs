@@ -1,12 +1,12 @@
-//! What each connection is to JavaScript at the moment.
+//! The response or WebSocket that each connection has for JavaScript.
 
 use crate::bridge::id::{ConnectionId, RequestNumber};
 use crate::node::state::handles::Handle;
 
-/// What a connection is to JavaScript.
+/// The response or WebSocket that a connection has for JavaScript.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Occupant {
-    /// Nothing: between requests, or closed as far as JavaScript is concerned.
+    /// Neither: between requests, or closed for JavaScript.
     #[default]
     Nobody,
     /// A response.
@@ -20,7 +20,7 @@ pub(crate) enum Occupant {
     Socket(Handle),
 }
 
-/// The occupant of every connection. An event for a connection whose occupant is another one, or gone, is dropped here:
+/// The occupant of every connection. An event for another occupant than the present one is dropped here:
 /// no handler of a WebSocket runs after its `close`.
 #[derive(Debug, Default)]
 pub(crate) struct Occupants {

@@ -12,16 +12,16 @@ use crate::node::state::workers::Workers;
 pub(crate) struct Output {
     /// Body bytes.
     pub written: u64,
-    /// The application wants nothing read (`res.pause()`).
+    /// The application has paused reading (`res.pause()`).
     pub is_paused: bool,
-    /// What the worker has done of it; `None` unless the body comes in pieces.
+    /// What the worker has written of it; `None` unless the body is sent in pieces.
     ledger: Option<Arc<Ledger>>,
-    /// Bytes that may be on their way to the kernel. Grows while the client keeps up, so that it never waits for the next
-    /// piece, and shrinks while it does not.
+    /// The window: bytes that may be on their way to the kernel. Grows while the client keeps up, so that it never
+    /// waits for the next piece, and shrinks while it does not.
     window: u64,
-    /// The most that `window` grows to.
+    /// The upper bound of `window`.
     widest: u64,
-    /// Bytes that had been accepted when the worker was last asked how it gets on.
+    /// Bytes that had been accepted when the worker was last asked what it has written.
     looked: u64,
     /// Bytes that had been accepted when they were last handed over before the handler had returned.
     handed: u64,
@@ -53,21 +53,21 @@ impl Default for Output {
     }
 }
 
-/// Whether the application has been told that there is no room. Whoever has been told so hears of it when there is room
-/// again, if it wants to.
+/// Whether the application was refused room. If so, its `onWritable` handler, if there is one, runs when there is room
+/// again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Wait {
-    /// It has not.
+    /// It was not.
     #[default]
     None,
-    /// It has, and the worker will say when there is room.
+    /// It was, and the worker will report when there is room.
     Asked,
-    /// It has, and there is room, but there was no handler to tell.
+    /// It was, and there is room again, but no handler was attached when the worker reported it.
     Untold,
 }
 
 impl Output {
-    /// Bytes that may be accepted now, as far as is known.
+    /// Bytes that may be accepted now, by what the worker has reported so far.
     fn room(&self, asked: u64) -> u64 {
         if self.burst.excess(asked) > 0 {
             return 0;
@@ -76,15 +76,15 @@ impl Output {
         self.window.saturating_sub(held)
     }
 
-    /// Whether there may be more room than is known, so that the worker should be asked. Once for each time that as much was
-    /// written, whatever came of it.
+    /// Whether the worker should be asked what it has written, because there may be more room than it has reported.
+    /// Once per [`LOOK_FROM`] bytes, whatever the result.
     fn is_worth_a_look(&self) -> bool {
         let backlog = self.ledger.as_ref().map_or(0, |ledger| ledger.backlog());
         backlog < self.window && self.written - self.looked >= LOOK_FROM
     }
 
-    /// Whether the worker should start to write while the handler goes on: otherwise neither would do anything while the other
-    /// does, and the handler would have to wait for all of it.
+    /// Whether the worker should start to write while the handler is still running: otherwise the two would work one
+    /// after the other, and the handler would have to wait for all of it.
     fn is_worth_writing(&mut self) -> bool {
         let is_enough = self.written - self.handed >= self.window / 4;
         if is_enough {
@@ -93,7 +93,7 @@ impl Output {
         is_enough
     }
 
-    /// The worker says that there is room.
+    /// Widens or narrows the window, when the worker reports that there is room.
     fn adapt(&mut self) {
         let Some(ledger) = &self.ledger else { return };
         self.window = if ledger.backlog() == 0 {
@@ -103,30 +103,30 @@ impl Output {
         };
     }
 
-    /// The worker says that there is room. Returns whether a handler is to be told.
+    /// Handles the worker's report that there is room. Returns whether to call a handler.
     pub(crate) fn take_writable(&mut self) -> bool {
         self.adapt();
-        let tell = self.wait != Wait::None && self.is_attached;
-        if tell {
+        let is_reported = self.wait != Wait::None && self.is_attached;
+        if is_reported {
             self.wait = Wait::None;
         } else if self.wait == Wait::Asked {
             self.wait = Wait::Untold;
         }
-        tell
+        is_reported
     }
 
-    /// The length that the first `tryEnd` has announced, if it has.
+    /// The length that the first `tryEnd` has announced, if there was one.
     #[must_use]
     pub(crate) const fn total(&self) -> Option<u64> {
         self.total
     }
 
-    /// The first `tryEnd` announces the length.
+    /// Sets the length that the first `tryEnd` announces.
     pub(crate) const fn announce(&mut self, total: u64) {
         self.total = Some(total);
     }
 
-    /// As little as possible of the body is to wait in memory.
+    /// Keeps the window at its smallest.
     pub(crate) const fn narrow(&mut self) {
         self.widest = NARROWEST_WINDOW;
         self.window = NARROWEST_WINDOW;
@@ -139,9 +139,9 @@ impl Output {
     }
 }
 
-/// What the worker is told of it.
+/// What it exchanges with the worker.
 impl Output {
-    /// The body comes in pieces: the worker is to say what it has done of them.
+    /// Shares a ledger with the worker, in which that counts what it has written of a body in pieces.
     pub(crate) fn meter(&mut self, to: ResponseId, workers: &mut Workers) {
         if self.ledger.is_none() {
             let ledger = Arc::new(Ledger::default());
@@ -150,7 +150,7 @@ impl Output {
         }
     }
 
-    /// Accepts a piece, of the handler that JavaScript has `asked` for.
+    /// Accepts a piece; `asked` identifies the running handler.
     pub(crate) fn accept_piece(&mut self, to: ResponseId, data: Slice, asked: u64, workers: &mut Workers) {
         let worker = to.connection.worker;
         self.written += u64::from(data.len);
@@ -166,8 +166,8 @@ impl Output {
         }
     }
 
-    /// Bytes that may be accepted now. What is merely on its way to the worker may well be taken by the kernel at once:
-    /// before the application is told that there is no room, the worker is given the time to find out.
+    /// Bytes that may be accepted now. The kernel may accept at once what is still on its way to the worker: before the
+    /// application is refused room, Node's thread waits for the worker to write.
     pub(crate) fn find_room(&mut self, to: ResponseId, asked: u64, workers: &mut Workers) -> u64 {
         let room = self.room(asked);
         if room > 0 || !self.is_worth_a_look() {
@@ -178,7 +178,7 @@ impl Output {
         self.room(asked)
     }
 
-    /// The application is about to learn that there is no room: it will learn when there is.
+    /// The application is about to be refused room: asks the worker to report when there is room.
     pub(crate) fn await_room(&mut self, to: ResponseId, workers: &mut Workers) {
         if self.wait != Wait::Asked {
             self.wait = Wait::Asked;
@@ -186,7 +186,8 @@ impl Output {
         }
     }
 
-    /// An `onWritable` handler is attached: makes up for what could not be told before.
+    /// An `onWritable` handler was attached: asks the worker for another report if the last one had no handler to go
+    /// to.
     pub(crate) fn attach_handler(&mut self, to: ResponseId, workers: &mut Workers) {
         self.is_attached = true;
         if self.wait == Wait::Untold {
@@ -195,12 +196,12 @@ impl Output {
     }
 }
 
-/// Bytes of a body in pieces that may be on their way to the kernel, or wait behind it: `tryEnd` accepts no more, and `write`
-/// asks to wait.
+/// Bytes of a body in pieces that may be on their way to the kernel, or wait behind it: beyond it `tryEnd` accepts
+/// nothing, and `write` returns `false`.
 const FIRST_WINDOW: u64 = 256 * 1024;
 /// The same for a client that has kept up for a while: of the order of the kernel's own largest buffers.
 const WIDEST_WINDOW: u64 = 1024 * 1024;
-/// The same for a client that has not. Twice what the worker still has when it says that there is room.
+/// The same for a client that has not. Twice what the worker still holds when it reports that there is room.
 const NARROWEST_WINDOW: u64 = 128 * 1024;
-/// Bytes that were written since the worker was last asked how it gets on, from which on it is asked again.
+/// Bytes accepted since the worker was last asked what it has written, from which on it is asked again.
 const LOOK_FROM: u64 = NARROWEST_WINDOW / 2;

@@ -1,4 +1,5 @@
-//! The body of a request on Node's thread: waits until somebody takes it, then is given out in pieces or as a whole.
+//! The body of a request on Node's thread: it is buffered until a handler is attached, and then passed to it in pieces
+//! or as a whole.
 //!
 //! | taker               | what arrives is                   | bounded by                                        |
 //! |---------------------|-----------------------------------|---------------------------------------------------|
@@ -13,33 +14,33 @@ use std::borrow::Cow;
 
 use crate::protocol::http::head::BodyLength;
 
-/// See the top of the file.
+/// The body of one request, as far as it has arrived.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    /// What arrived and was given to nobody.
+    /// Bytes that arrived and were passed to no handler.
     waiting: Vec<u8>,
-    /// Bytes that nobody has been given yet, those that wait included; `None` while that is not known.
+    /// Bytes that were passed to no handler yet, the buffered ones included; `None` while that is not known.
     remaining: Option<u64>,
-    /// How far it is.
+    /// Progress of the body.
     progress: Progress,
-    /// Who takes it.
+    /// The kind of handler that is attached.
     taker: Taker,
-    /// The worker was told to stop reading, because nobody takes the body.
+    /// The worker was asked to stop reading, because no handler is attached.
     paused: bool,
 }
 
-/// How far a body is.
+/// Progress of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     /// More will arrive.
     Arriving,
-    /// All of it has arrived; the end of it was not told to anybody.
+    /// All of it has arrived; its end was reported to no handler.
     Arrived,
-    /// Somebody was given the end of it, or it was dropped.
+    /// Its end was passed to a handler, or dropped.
     Told,
 }
 
-/// Who takes a body, and how.
+/// The kind of handler that is attached to a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taker {
     /// No handler is attached yet.
@@ -53,11 +54,11 @@ pub(crate) enum Taker {
         /// In bytes, at most [`MAX_COLLECTED`].
         max: u64,
     },
-    /// `collectBody` that was told of too many bytes: nothing any more.
+    /// `collectBody` after it was called with the news that the body is too long: what follows is dropped.
     Refused,
 }
 
-/// What is to be given to the handler.
+/// What the handler is called with next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Delivery<'a> {
     /// Nothing at the moment.
@@ -69,7 +70,7 @@ pub(crate) enum Delivery<'a> {
         /// Whether the body is complete.
         last: bool,
     },
-    /// The news that the body has more bytes than it was to have.
+    /// The body has more bytes than the handler accepts.
     TooLong,
 }
 
@@ -100,25 +101,25 @@ impl RequestBody {
         }
     }
 
-    /// Whether its handler is told of an abort.
+    /// Whether an abort is reported to its handler.
     #[must_use]
     pub(crate) const fn hears_abort(&self) -> bool {
         matches!(self.taker, Taker::PiecesOrAbort)
     }
 
-    /// Sets who takes it. Returns whether there is something to be given: [`Self::take`].
+    /// Attaches a handler. Returns whether [`Self::take`] has something for it.
     pub(crate) fn attach(&mut self, taker: Taker) -> bool {
         self.taker = taker;
         self.is_due()
     }
 
-    /// Whether reading is paused for want of a handler.
+    /// Whether reading is paused because no handler is attached.
     #[must_use]
     pub(crate) const fn is_paused(&self) -> bool {
         self.paused
     }
 
-    /// Whether reading was paused for want of a handler, which is not so any more.
+    /// Ends a pause that was made because no handler was attached. Returns whether there was one.
     pub(crate) const fn resume(&mut self) -> bool {
         std::mem::replace(&mut self.paused, false)
     }
@@ -155,7 +156,8 @@ impl RequestBody {
         self.give(Cow::Owned(waiting))
     }
 
-    /// Whether the worker has to stop reading now: more waits than is kept for a handler that is not there.
+    /// Whether the worker has to stop reading now, because more than [`UNCLAIMED_BODY`] is buffered and no handler is
+    /// attached.
     pub(crate) fn must_pause(&mut self) -> bool {
         let must = self.taker == Taker::Nobody
             && self.waiting.len() > UNCLAIMED_BODY
@@ -165,7 +167,7 @@ impl RequestBody {
         must
     }
 
-    /// Whether there is something to be told to the handler.
+    /// Whether the handler is to be called.
     fn is_due(&self) -> bool {
         if self.progress == Progress::Told {
             return false;
@@ -178,7 +180,7 @@ impl RequestBody {
         }
     }
 
-    /// Whether `waiting` bytes, and what is known to follow, are more than the handler wants.
+    /// Whether `waiting` bytes, and what is known to follow, are more than the handler accepts.
     fn is_too_long(&self, waiting: usize) -> bool {
         match self.taker {
             Taker::Whole { max } => self.remaining.unwrap_or(0).max(waiting as u64) > max,
@@ -191,7 +193,7 @@ impl RequestBody {
         Delivery::Piece { bytes, last }
     }
 
-    /// `len` bytes were given away or dropped. Returns whether the body is over with them.
+    /// Subtracts `len` bytes that were passed on or dropped. Returns whether they end the body.
     fn count(&mut self, len: usize) -> bool {
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(len as u64));
         let last = self.progress == Progress::Arrived;
@@ -203,11 +205,11 @@ impl RequestBody {
     }
 }
 
-/// What `maxRemainingBodyLength` says of a chunked body, whose length is not known before its end.
+/// What `maxRemainingBodyLength` returns for a chunked body, whose length is not known before its end.
 pub(crate) const UNKNOWN: u64 = u64::MAX;
 /// Bytes that are kept for a handler that is not attached yet.
 const UNCLAIMED_BODY: usize = 256 * 1024;
-/// Bytes that `collectBody` collects at most, whatever it is told: more is better streamed, and V8 may refuse it.
+/// Bytes that `collectBody` collects at most, whatever its argument: more is better streamed, and V8 may refuse it.
 pub(crate) const MAX_COLLECTED: u64 = i32::MAX as u64;
 
 #[cfg(test)]

@@ -21,18 +21,18 @@ use crate::protocol::websocket::MessageKind;
 pub(crate) struct Socket {
     /// Its connection.
     pub connection: ConnectionId,
-    /// Whose it is.
+    /// Its app.
     pub app: AppId,
-    /// The options of its route, or of its connect. Shared with that, so that they are at hand with every message, and
-    /// stay whatever becomes of the route.
+    /// The options of its route, or of its connect. Shared with that, so that every message can use them, and they
+    /// outlive the route.
     pub behavior: Rc<Behavior>,
-    /// What was accepted for the peer.
+    /// The payload that was accepted, and how much of it waits.
     backlog: Backlog,
-    /// Whether the application has seen back-pressure, so that it is owed a `drain`.
+    /// Whether back-pressure was reported to the application, so that a `drain` has to follow.
     drain: DrainRequest,
     /// The message that is being sent in fragments.
     pub fragments: Fragments,
-    /// It was told to close because of its backlog; nothing more is sent.
+    /// It is being closed because of its backlog; nothing more is sent.
     limited: bool,
     /// The application has closed it, and its handlers have not run yet: nothing more is sent.
     pub is_closing: bool,
@@ -66,12 +66,12 @@ impl Socket {
     }
 }
 
-/// What it is to its app and its peer.
+/// Its app and its peer.
 impl Socket {
     /// The app among whose WebSockets it may publish.
     ///
     /// # Errors
-    /// It is a client, and what it sends is for its server alone.
+    /// It is a client, which cannot publish.
     pub(crate) fn topical_app(&self) -> Result<u32, Misuse> {
         if self.app == AppId::CLIENTS {
             return Err(Misuse::invalid_state("a WebSocket of connect belongs to no app and has no topics"));
@@ -79,7 +79,7 @@ impl Socket {
         Ok(self.app.app)
     }
 
-    /// The other end.
+    /// The addresses of the peer.
     #[must_use]
     pub(crate) fn peer(&self) -> Peer {
         self.peer.peer()
@@ -92,25 +92,25 @@ impl Socket {
     }
 }
 
-/// What waits for the peer.
+/// Its backlog and back-pressure.
 impl Socket {
-    /// Accepts a frame, of the handler that JavaScript has `asked` for, whose command was added. Returns whether anything
-    /// waits for the peer now.
+    /// Accepts a frame whose command was added; `asked` identifies the running handler. Returns whether anything waits
+    /// for the peer now.
     pub(crate) fn accept_frame(&mut self, length: u32, asked: u64, workers: &mut Workers) -> bool {
         let is_long = self.backlog.accept(length, asked);
         workers.note_message(self.connection.worker, length as usize);
         let is_queued = self.find_waiting(asked, workers) > 0;
         if is_long {
-            // Sent from a timer, a promise or a stream. Without a turn of the dispatcher it would never end, however many
-            // turns of Node's loop it takes.
+            // Sent from a timer, a promise or a stream. Without a turn of the dispatcher the burst would never end,
+            // however many turns of Node's loop it takes.
             workers.ring();
         }
         is_queued
     }
 
-    /// Bytes that the application is to be told are waiting for the peer; then it is owed a `drain`. Those that are merely on
-    /// their way to the worker may well be taken by the kernel at once: before they are told, the worker is given the time
-    /// to find out.
+    /// Bytes that are reported to the application as waiting for the peer; a `drain` follows then. The kernel may
+    /// accept at once what is still on its way to the worker: before such bytes are reported, Node's thread waits for
+    /// the worker to write.
     pub(crate) fn find_waiting(&mut self, asked: u64, workers: &mut Workers) -> u64 {
         let waiting = self.backlog.find_waiting(self.connection, asked, workers);
         if waiting > 0 {
@@ -119,7 +119,7 @@ impl Socket {
         waiting
     }
 
-    /// Asks the worker to say when everything is written, once.
+    /// Asks the worker to report when everything is written, unless it was asked.
     fn request_drain(&mut self, workers: &mut Workers) {
         self.ask_for_drain(DrainRequest::Pending, workers);
     }
@@ -131,10 +131,10 @@ impl Socket {
         }
     }
 
-    /// A `Drained` has arrived. Returns whether it answers a request of this WebSocket and is still true. Where more was
-    /// accepted since the worker said it, asks again: what is under way does not count as waiting, but may do so by the time
-    /// the `drain` handler looks. A WebSocket that always has something under way is asked about it once, so that it
-    /// is not left without its `drain`.
+    /// Handles a `Drained` of the worker. Returns whether it answers a request of this WebSocket and is still true.
+    /// Where more was accepted since the worker sent it, asks again: what is under way does not count as waiting, but
+    /// may do so by the time the `drain` handler runs. A WebSocket that always has something under way asks a second
+    /// time only, so that its `drain` does come.
     pub(crate) fn take_drain(&mut self, workers: &mut Workers) -> bool {
         let backlog = &self.backlog;
         let again = match std::mem::replace(&mut self.drain, DrainRequest::None) {
@@ -151,8 +151,8 @@ impl Socket {
 
 /// `maxBackpressure`.
 impl Socket {
-    /// Whether a message must be dropped. Before what is merely on its way to the worker costs a message, the worker is given
-    /// the time to find out.
+    /// Whether a message must be dropped. Before a message is dropped because of bytes that are still on their way to
+    /// the worker, Node's thread waits for the worker to write.
     pub(crate) fn is_over_limit(&mut self, workers: &mut Workers) -> bool {
         if self.limited {
             return true;
@@ -174,7 +174,8 @@ impl Socket {
         self.behavior.rules.on_limit == OnLimit::Close
     }
 
-    /// A message was dropped: closes the WebSocket, if that is the rule; else says when it may go on.
+    /// Called after a message was dropped: closes the WebSocket, if `closeOnBackpressureLimit` is set; otherwise
+    /// requests a `drain`.
     pub(crate) fn act_on_limit(&mut self, workers: &mut Workers) {
         if !self.closes_at_limit() {
             self.request_drain(workers);
@@ -186,8 +187,8 @@ impl Socket {
 
 /// Its end.
 impl Socket {
-    /// The application closes it, and its worker is told now; `said` are code and reason of the Close frame, if it sends one.
-    /// Returns whether that has not happened before.
+    /// Closes it for the application and has the worker close the connection; `said` are code and reason of the Close
+    /// frame, if it sends one. Returns `false` if it was closed before.
     pub(crate) fn close(
         &mut self,
         cause: CloseCause,
@@ -210,23 +211,23 @@ impl Socket {
     }
 }
 
-/// Whether a `drain` is owed.
+/// Whether the worker was asked to report that everything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DrainRequest {
-    /// It is not.
+    /// It was not.
     None,
-    /// A `Drained` is under way.
+    /// It was asked once.
     Pending,
-    /// Another one is, because something was under way to the worker when the first came.
+    /// It was asked a second time, because something was under way to it when its first report came.
     Confirming,
 }
 
-/// How far a message in fragments has got.
+/// State of a message in fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fragments {
     /// There is none.
     None,
-    /// The first fragment has been accepted, so all others are, whatever waits for the peer.
+    /// The first fragment has been accepted, so all others are, however large the backlog.
     Sent(MessageKind),
     /// The first fragment was dropped, and all others are: a message is lost as a whole or not at all.
     Dropped(MessageKind),

@@ -12,11 +12,11 @@ use crate::protocol::websocket::{Compression, WebSocketLimits};
 /// The options of `app.ws`: `WebSocketBehavior` in index.d.ts.
 #[derive(Debug)]
 pub(crate) struct Behavior {
-    /// What the worker obeys.
+    /// The settings of the session, for the worker.
     pub rules: Arc<Rules>,
-    /// What is offered to clients that can compress.
+    /// The compression that clients may negotiate.
     pub compression: Option<Compression>,
-    /// Which handlers there are.
+    /// The handlers that JavaScript has.
     pub handlers: Handlers,
 }
 
@@ -35,7 +35,7 @@ option_names! {
 
 #[cfg(test)]
 impl Behavior {
-    /// That of a route without options and handlers.
+    /// The behavior of a route without options and handlers.
     #[must_use]
     pub(crate) fn plain() -> Self {
         let limits = WebSocketLimits {
@@ -51,8 +51,8 @@ impl Behavior {
 }
 
 impl Behavior {
-    /// Checks the options, for `app.ws` and `connect` alike; `undefined` means the default. `values` is an array in the order
-    /// of [`WebSocketOption`]; `handlers` has the bits of [`Handlers`].
+    /// Checks the options, for `app.ws` and `connect` alike; `undefined` means the default. `values` is an array in the
+    /// order of [`WebSocketOption`]; `handlers` has the bits of [`Handlers`].
     ///
     /// # Errors
     /// `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, naming the option.
@@ -101,7 +101,7 @@ fn up_to(max: u32, default: u64) -> Range {
     Range { min: 0, max: u64::from(max), default }
 }
 
-/// So many times `unit` seconds; 0 is for ever.
+/// `count` times `unit` seconds; 0 means no limit.
 fn time(count: u64, unit: u64) -> Option<Duration> {
     (count > 0).then(|| Duration::from_secs(count * unit))
 }

@@ -1,5 +1,5 @@
-//! Answers that are kept for a while: those of routes with `{ lowerExpiry, upperExpiry }`. Bounded in number and bytes;
-//! what was not asked for the longest time goes first. Knows no clock: it is told what time it is.
+//! The cache of responses of routes with `{ lowerExpiry, upperExpiry }`. Bounded in number and bytes; evicts the least
+//! recently used entry first. Reads no clock: the caller passes the time.
 
 use std::collections::hash_map::RandomState;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::node::state::handles::Handle;
 use crate::node::state::prepared_head::PreparedHead;
 use crate::protocol::time::Timestamp;
 
-/// All answers that are kept, of all routes, by keys that `turn::cached_route` makes.
+/// The cached responses of all routes, by keys that `turn::cached_route` makes.
 pub(crate) struct Cache {
     /// Last used first. Keys come from peers, so they are hashed with the keyed hash of the standard library.
     entries: LruCache<Vec<u8>, Entry, RandomState>,
@@ -18,7 +18,7 @@ pub(crate) struct Cache {
     bytes: usize,
 }
 
-/// One answer.
+/// One cached response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Status and fields.
@@ -27,32 +27,32 @@ pub(crate) struct Entry {
     pub body: Vec<u8>,
     /// When it was made.
     pub made: Timestamp,
-    /// The response that is to replace it; perhaps over by now.
+    /// The response under way that will replace it; it may have ended since.
     pub successor: Option<Handle>,
 }
 
-/// A route whose answers are kept.
+/// A route whose responses are cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CachedRoute {
-    /// Which one, in keys: unlike the numbers of handlers it is not given to another route later.
+    /// Identifies the route in keys: unlike the number of a handler it is never reused.
     pub serial: u64,
-    /// For how long.
+    /// How long its responses may be used.
     pub expiry: Expiry,
 }
 
-/// An answer that is being written down while the handler sends it.
+/// A copy of a response that is made while the handler sends it.
 #[derive(Debug)]
 pub(crate) struct Recording {
     /// The [`CachedRoute::serial`] of its route.
     pub serial: u64,
-    /// Where it will be kept.
+    /// The key under which it will be cached.
     pub key: Vec<u8>,
-    /// The body so far; `None` once it is too long to be kept.
+    /// The body so far; `None` once it is too long to be cached.
     pub body: Option<Vec<u8>>,
 }
 
 impl Recording {
-    /// A piece of the body is being sent.
+    /// Appends a piece of the body that is being sent.
     pub(crate) fn append(&mut self, piece: &[u8]) {
         let Some(body) = &mut self.body else { return };
         if body.len() + piece.len() > MAX_ENTRY_BYTES {
@@ -63,21 +63,21 @@ impl Recording {
     }
 }
 
-/// How long an answer is good for.
+/// How long a cached response may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expiry {
-    /// Below this age everybody gets it.
+    /// Below this age every request is answered with it.
     pub lower: Duration,
-    /// From here to `upper`, those get it who come while somebody else asks for a new one.
+    /// From here to `upper`, requests are answered with it while the handler runs for one of them.
     pub upper: Duration,
 }
 
-/// What is known under a key.
+/// The result of a lookup.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Finding<'a> {
-    /// An answer for everybody.
+    /// A response for every request.
     Fresh(&'a Entry),
-    /// An answer for those who come while it is being replaced.
+    /// A stale response, for the requests that arrive while it is being replaced.
     Stale(&'a mut Entry),
     /// Nothing.
     Nothing,
@@ -90,7 +90,7 @@ impl Default for Cache {
 }
 
 impl Cache {
-    /// What is known under `key`. Forgets what nobody gets any more.
+    /// Looks `key` up. Removes an expired entry.
     pub(crate) fn find(&mut self, key: &[u8], expiry: Expiry, now: Timestamp) -> Finding<'_> {
         let Some(entry) = self.entries.peek(key) else { return Finding::Nothing };
         let age = now.since(entry.made);
@@ -105,8 +105,8 @@ impl Cache {
         }
     }
 
-    /// Keeps an answer in place of the one that was there, and forgets others if it is too much. One that is too large
-    /// by itself is not kept.
+    /// Stores a response in place of the one under its key, and evicts others if the cache is too large. One that is
+    /// too large by itself is not stored.
     pub(crate) fn insert(&mut self, key: Vec<u8>, entry: Entry) {
         self.remove(&key);
         let weight = weight(&key, &entry);
@@ -121,7 +121,7 @@ impl Cache {
         }
     }
 
-    /// Forgets all answers of a route: those whose key begins with its serial.
+    /// Removes all responses of a route: those whose key starts with its serial.
     pub(crate) fn forget(&mut self, route: CachedRoute) {
         let (prefix, bytes) = (route.serial.to_be_bytes(), &mut self.bytes);
         self.entries.retain(|key, entry| {
@@ -140,16 +140,17 @@ impl Cache {
     }
 }
 
-/// Bytes that an entry takes, and what comes with it, roughly.
+/// Approximate bytes of an entry, with its key and its share of the table.
 fn weight(key: &[u8], entry: &Entry) -> usize {
     key.len() + entry.head.len() + entry.body.len() + OVERHEAD
 }
 
-/// Answers.
+/// Limit of the number of responses.
 const MAX_ENTRIES: usize = 10_000;
-/// Bytes of all answers.
+/// Limit of the bytes of all responses.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// Bytes of one answer with its key. Larger ones would push out many others, and are copied for every client anyway.
+/// Limit of the bytes of one response with its key. Larger ones would evict many others, and are copied for every
+/// client anyway.
 const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 /// The table's share of an entry.
 const OVERHEAD: usize = 256;
@@ -164,7 +165,7 @@ mod tests {
         Entry { head: PreparedHead::default(), body: body.to_vec(), made: Timestamp(made), successor: None }
     }
 
-    /// What is found, in a word.
+    /// The name of the variant that is found.
     fn found(cache: &mut Cache, key: &[u8], now: u64) -> &'static str {
         match cache.find(key, EXPIRY, Timestamp(now)) {
             Finding::Fresh(_) => "fresh",

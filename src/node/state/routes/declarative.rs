@@ -12,8 +12,8 @@
 //!  END                                                        the end, behind which nothing stands
 //! ```
 //!
-//! An instruction is a byte ([`instruction`]). Lengths of two bytes are little-endian. What comes from a request goes into the body only, so no request can write
-//! a header.
+//! An instruction is a byte ([`instruction`]). Lengths of two bytes are little-endian. What comes from a request goes
+//! into the body only, so no request can write a header.
 
 use thiserror::Error;
 
@@ -48,7 +48,7 @@ pub(crate) enum Piece {
 /// Why bytes are no declarative response.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum Malformed {
-    /// They do not begin as those of `DeclarativeResponse` do.
+    /// They do not start with [`MAGIC`].
     #[error("it does not begin as one")]
     Beginning,
     /// They end within an instruction, or without the one that ends them.
@@ -78,7 +78,7 @@ impl Declarative {
     /// Reads the bytes that `lib/http/declarative-response.js` has written.
     ///
     /// # Errors
-    /// Whatever else they are: [`Malformed`].
+    /// [`Malformed`], if they are not well-formed.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut rest = Rest(bytes.strip_prefix(BEGINNING).ok_or(Malformed::Beginning)?);
         let mut response = Self::default();
@@ -138,7 +138,7 @@ impl Declarative {
         Ok(())
     }
 
-    /// Pieces of a body that is written in several calls become one.
+    /// Appends to the body; adjacent literals become one piece.
     fn add_literal(&mut self, bytes: &[u8]) {
         if let Some(Piece::Literal(last)) = self.body.last_mut() {
             last.extend_from_slice(bytes);
@@ -148,7 +148,7 @@ impl Declarative {
     }
 }
 
-/// What of the bytes has not been read.
+/// The bytes that have not been read yet.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
@@ -184,9 +184,9 @@ impl From<Malformed> for Misuse {
     }
 }
 
-/// Mark and version.
+/// Signature and version, with which the bytes start.
 pub(crate) const BEGINNING: &[u8] = b"FDR\x01";
-/// Values of the request in one response.
+/// The largest number of values of the request in one response.
 const MAX_VALUES: usize = 1000;
 
 /// Declarative responses as `lib/` writes them.
@@ -211,7 +211,7 @@ pub(in crate::node) mod written {
         [&[3], &length[..], bytes].concat()
     }
 
-    /// These instructions between the beginning and the end.
+    /// These instructions between [`MAGIC`] and the end.
     pub(crate) fn whole(instructions: &[Vec<u8>]) -> Vec<u8> {
         [BEGINNING, &instructions.concat(), &[0]].concat()
     }

@@ -1,4 +1,4 @@
-//! The routes of all apps by number, what each leads to, and the answers that are kept for some of them.
+//! The routes of all apps by number, the target of each, and the cached responses of some of them.
 
 pub(crate) mod behavior;
 pub(crate) mod cache;
@@ -17,22 +17,22 @@ use crate::node::error::Misuse;
 use crate::node::state::prepared_head::PreparedHead;
 use crate::protocol::time::Timestamp;
 
-/// See the top of the file.
+/// All routes, and the cache.
 #[derive(Default)]
 pub(crate) struct Routes {
     by_number: Slab<Route>,
-    /// Answers that are kept.
+    /// Cached responses.
     pub(in crate::node) cache: Cache,
-    /// Cached routes that there have been.
+    /// Number of cached routes so far, which is the serial of the next one.
     cached: u64,
 }
 
 /// One registered route.
 #[derive(Debug)]
 pub(crate) struct Route {
-    /// The app that it goes with.
+    /// The app that it belongs to.
     pub app: u32,
-    /// What it leads to.
+    /// Its target.
     pub target: Target,
     /// Whether it has been reported that its handler neither answered nor attached an abort handler.
     pub warned: bool,
@@ -43,13 +43,13 @@ pub(crate) struct Route {
 pub(crate) enum Target {
     /// A JavaScript handler `(res, req)`.
     Handler,
-    /// The same, but what it answers is kept for a while.
+    /// The same, with responses that are cached for a while.
     Cached(CachedRoute),
-    /// A response that is known beforehand. Needs no JavaScript.
+    /// A declarative response, sent without JavaScript.
     Declarative(Box<Declarative>),
     /// `app.ws`.
     WebSocket(Rc<Behavior>),
-    /// The answer 404 to what no other route takes. Needs no JavaScript.
+    /// The response 404 to requests that no other route matches, sent without JavaScript.
     NotFound,
 }
 
@@ -78,15 +78,15 @@ impl Routes {
         }
     }
 
-    /// The handler of a route has neither answered nor attached an abort handler. Returns whether that is to be reported,
-    /// which it is once.
+    /// Notes that the handler of a route has neither answered nor attached an abort handler. Returns whether to report
+    /// that, which is done once per route.
     pub(crate) fn note_unanswered(&mut self, route: usize) -> bool {
         let route = self.by_number.get_mut(route);
         route.is_some_and(|route| !std::mem::replace(&mut route.warned, true))
     }
 
-    /// Forgets a replaced route, unless it is one of a WebSocket, which upgrades under way go on using.
-    /// Returns whether its number is free.
+    /// Removes a replaced route, unless it is a WebSocket route, which upgrades under way still use. Returns whether
+    /// its number is free.
     pub(crate) fn drop(&mut self, route: usize) -> bool {
         match self.target(route) {
             Some(Target::WebSocket(_)) | None => return false,
@@ -96,7 +96,7 @@ impl Routes {
         self.by_number.try_remove(route).is_some()
     }
 
-    /// Forgets all routes of an app, and what is kept for them.
+    /// Removes all routes of an app, and their cached responses.
     pub(crate) fn forget_app(&mut self, app: u32) {
         let cache = &mut self.cache;
         self.by_number.retain(|_, route| {
@@ -108,14 +108,14 @@ impl Routes {
         });
     }
 
-    /// A new route whose answers are kept.
+    /// A new cached route.
     pub(crate) const fn new_cached(&mut self, expiry: Expiry) -> CachedRoute {
         self.cached += 1;
         CachedRoute { serial: self.cached, expiry }
     }
 
-    /// Keeps an answer, if the number that its route had is still that of its route: the handler may have taken its time.
-    /// `head` is not made before that is known.
+    /// Caches a response, unless its route was removed or its number reused since the request arrived. `head` is called
+    /// only if it is cached.
     pub(crate) fn keep(
         &mut self,
         route: usize,

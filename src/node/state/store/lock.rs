@@ -1,5 +1,5 @@
 //! The lock that `lock()` and `unlock()` hand from thread to thread. A program may hold it for as long as it likes, so
-//! nothing may depend on it: it keeps threads out of each other's sections, and no thread waits for it for ever.
+//! nothing may depend on it: it protects only the critical sections of programs, and no thread waits for it for ever.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::ThreadId;
@@ -7,25 +7,25 @@ use std::time::Duration;
 
 use crate::bridge::patience::wait_while;
 
-/// See the top of the file.
+/// The lock, which knows its holder.
 #[derive(Debug, Default)]
 pub(crate) struct StoreLock {
     holder: Mutex<Option<ThreadId>>,
-    /// Told one of those who wait that there is no holder any more.
+    /// Wakes one of the waiting threads when there is no holder any more.
     released: Condvar,
 }
 
 /// Why a thread does not get the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockRefusal {
-    /// It has it already: waiting for itself would take for ever.
+    /// It has the lock already: waiting for itself would never end.
     Held,
     /// Another thread has not released it in time.
     TimedOut,
 }
 
 impl StoreLock {
-    /// Gives the lock to `thread`, once it is free, after at most `patience`.
+    /// Gives the lock to `thread`, once it is free; waits at most `patience`.
     ///
     /// # Errors
     /// [`LockRefusal`]
@@ -43,7 +43,7 @@ impl StoreLock {
         Ok(())
     }
 
-    /// Takes the lock back from `thread`. Returns whether it had it.
+    /// Releases the lock of `thread`. Returns whether it had it.
     pub(crate) fn release(&self, thread: ThreadId) -> bool {
         let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         let held = *holder == Some(thread);

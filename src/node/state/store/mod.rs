@@ -1,5 +1,5 @@
 //! The key-value store: strings and integers by collection and key, the same for every thread of the process that has
-//! loaded the addon. The only thing that Node's threads share: everything else belongs to one of them.
+//! loaded the addon. Node's threads share only this: everything else belongs to one of them.
 
 pub(crate) mod lock;
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use self::lock::{LockRefusal, StoreLock};
 
-/// The store of this process. Lives as long as the process: the end of a thread takes nothing away.
+/// The store of this process. Lives as long as the process: the end of a thread removes nothing.
 static STORE: LazyLock<Store> = LazyLock::new(Store::default);
 
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl<T> Collections<T> {
 
 /// The strings.
 pub(crate) fn strings() -> MutexGuard<'static, Collections<Vec<u8>>> {
-    // A panic under it (no memory is left) leaves whole values behind.
+    // A panic while it is locked (out of memory) leaves complete values behind.
     STORE.strings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -76,20 +76,20 @@ pub(crate) fn integers() -> MutexGuard<'static, Collections<u32>> {
     STORE.integers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The calling thread enters its section, which no other one enters until it leaves.
+/// The calling thread enters the critical section, which no other one enters until it leaves.
 ///
 /// # Errors
-/// It is in one already; another thread has not left its own within `patience`.
+/// It is in the section already; another thread has not left it within `patience`.
 pub(crate) fn lock(patience: Duration) -> Result<(), LockRefusal> {
     STORE.lock.acquire(thread::current().id(), patience)
 }
 
-/// The calling thread leaves its section. Returns whether it was in one.
+/// The calling thread leaves the critical section. Returns whether it was in it.
 pub(crate) fn unlock() -> bool {
     STORE.lock.release(thread::current().id())
 }
 
-/// The calling thread will not run JavaScript any more: what it has locked is free.
+/// The calling thread will not run JavaScript any more: releases the lock, if it has it.
 pub(crate) fn abandon_lock() {
     unlock();
 }

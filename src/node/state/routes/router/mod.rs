@@ -2,10 +2,10 @@
 //! empty) or `*` (one or more remaining segments, which may be empty). Nothing is decoded, normalised or folded to
 //! lower case, and `/a`, `/a/` and `//a` are three different paths.
 //!
-//! The candidates for a request, in order: the routes of its method, then those of `any`; in each, WebSocket routes, then
-//! the others; in each, segment by segment from the left, literal before parameter before wildcard. The order of
-//! registration never matters. For HEAD the routes of GET follow, but those of WebSockets: whoever can answer GET can
-//! answer HEAD, as only the body is missing (RFC 9110 §9.3.2). The fallback comes last.
+//! The candidates for a request, in order: the routes of its method, then those of `any`; in each, WebSocket routes,
+//! then the others; in each, segment by segment from the left, literal before parameter before wildcard. The order of
+//! registration never matters. For HEAD the routes of GET follow, but those of WebSockets: a handler that answers GET
+//! answers HEAD, whose response lacks only the body (RFC 9110 §9.3.2). The fallback comes last.
 //!
 //! Every verb has two trees, one per priority, with one level per segment:
 //!
@@ -48,13 +48,13 @@ pub(crate) struct Router {
     methods: Vec<(Box<str>, Trees)>,
     /// The routes of [`Verb::Any`].
     any: Trees,
-    /// Answers what no route takes.
+    /// The handler of requests that no route matches.
     fallback: Option<Route>,
 }
 
 impl Router {
-    /// A router without routes, which has a handler for what no route takes. It lasts until a route of any method for
-    /// `/*` is inserted or removed: that is how an application puts something else, or nothing, in its place.
+    /// A router without routes, whose fallback handler gets the requests that no route matches. The fallback lasts
+    /// until a route of any method for `/*` is inserted or removed: by that an application replaces or removes it.
     #[must_use]
     pub(crate) fn with_fallback(handler: HandlerId) -> Self {
         Self { fallback: Some(Route { handler, names: Rc::default() }), ..Self::default() }
@@ -64,8 +64,8 @@ impl Router {
     /// has the same verb, priority and pattern, whatever its parameters and wildcards are called; or `handler` itself,
     /// if the pattern has segments after its wildcard or more than [`MAX_SEGMENTS`] of them, and so matches nothing.
     ///
-    /// The first character of a pattern is taken for a slash, whatever it is, as in uWebSockets.js: `test` is `/est`, and
-    /// `*` is `/`. The empty pattern is that of no path.
+    /// The first character of a pattern is taken for a slash, whatever it is, as in uWebSockets.js: `test` is `/est`,
+    /// and `*` is `/`. The empty pattern is that of no path.
     pub(crate) fn insert(
         &mut self,
         verb: Verb<'_>,
@@ -89,7 +89,7 @@ impl Router {
         removed.or(fallback).map(|route| route.handler)
     }
 
-    /// Takes the fallback away, if this is the route in whose place it is.
+    /// Removes the fallback, if this is the route that it stands for.
     fn take_fallback(
         &mut self,
         verb: Verb<'_>,
@@ -104,7 +104,7 @@ impl Router {
     /// The `nth` candidate, counted from 0, for a request of this method and path; `params` then holds its parameters.
     /// A handler that yields is followed by the next `nth`.
     ///
-    /// `path` is what [`crate::protocol::http::head::RequestHead::path`] says, without the query. One that has no `/`
+    /// `path` is [`crate::protocol::http::head::RequestHead::path`], without the query. One that has no `/`
     /// at the start (`*`, or the authority of a CONNECT) is one segment.
     pub(crate) fn find(
         &self,

@@ -55,14 +55,14 @@ pub(super) struct Route {
 pub(super) struct Search<'a> {
     /// The path of the request.
     pub path: &'a [u8],
-    /// Candidates to pass over before the one wanted.
+    /// Number of candidates to skip.
     pub to_skip: usize,
     /// The parameters on the way from the root to here.
     pub values: &'a mut Vec<Range<usize>>,
 }
 
 impl Search<'_> {
-    /// Looks for the wanted route at `node` and below, for the part of the path that starts at `rest`; `None` if the
+    /// Searches the route at `node` and below, for the part of the path that starts at `rest`; `None` if the
     /// path ended before.
     pub(super) fn visit<'n>(&mut self, node: &'n Node, rest: Option<usize>) -> Option<&'n Route> {
         let Some(start) = rest else { return self.take(node.route.as_ref()) };
@@ -88,7 +88,7 @@ impl Search<'_> {
         self.take(node.wildcard.as_ref())
     }
 
-    /// The next candidate, if there is one here and it is the one wanted.
+    /// The candidate, if there is one here and none is left to skip.
     pub(super) fn take<'n>(&mut self, candidate: Option<&'n Route>) -> Option<&'n Route> {
         let route = candidate?;
         if self.to_skip == 0 {
@@ -121,7 +121,7 @@ impl Node {
         Some(&self.literals[position].1)
     }
 
-    /// Puts a route at the end of these segments; returns the one that was there.
+    /// Inserts a route at the end of these segments; returns the one that it replaces.
     pub(super) fn insert(&mut self, segments: &[Segment<'_>], route: Route) -> Option<Route> {
         match segments {
             [] => self.route.replace(route),
@@ -137,7 +137,7 @@ impl Node {
         }
     }
 
-    /// Takes the route at the end of these segments away, and the nodes that nothing needs without it.
+    /// Removes the route at the end of these segments, and the nodes that are empty without it.
     pub(super) fn remove(&mut self, segments: &[Segment<'_>]) -> Option<Route> {
         match segments {
             [] => self.route.take(),
@@ -158,7 +158,7 @@ impl Node {
         }
     }
 
-    /// Where the child for this literal is, or belongs.
+    /// The position of the child for this literal, or where to insert it.
     fn position_of(&self, literal: &str) -> Result<usize, usize> {
         self.literals.binary_search_by(|(known, _)| (**known).cmp(literal))
     }
