@@ -102,7 +102,7 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("wsPing", 2, messages::ping),
     Native::new("wsEnd", 3, websocket::end),
     Native::new("wsClose", 1, websocket::close),
-    Native::new("wsShutDown", 1, shutdown::tell_latecomer),
+    Native::new("wsShutDown", 1, shutdown::shut_down_latecomer),
     Native::new("wsBuffered", 1, messages::buffered_amount),
     Native::new("wsSubscribe", 2, pubsub::subscribe),
     Native::new("wsUnsubscribe", 2, pubsub::unsubscribe),

@@ -20,7 +20,7 @@ pub(crate) fn abi<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let groups = GROUPS
         .iter()
         .map(|(name, numbers)| (*name, env.frozen(numbers.iter().map(|(name, it)| (*name, number(*it))))));
-    let beginning = declarative::BEGINNING.iter().map(|byte| number(f64::from(*byte)));
+    let beginning = declarative::MAGIC.iter().map(|byte| number(f64::from(*byte)));
     let others = [
         // By number: 0 is that of `off`.
         ("levels", names(env, ["off"].into_iter().chain(Level::ALL.map(Level::name)))),

@@ -15,7 +15,7 @@ use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, OptionName, Options, Range, Type, Value, option_names};
 use crate::node::state::connects::Connect;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::routes::behavior::Behavior;
 use crate::node::state::workers::default_threads;
 use crate::node::turn::liveness;
@@ -137,7 +137,7 @@ fn fields(env: Env<'_>, array: Value<'_>) -> Result<Vec<(String, Vec<u8>)>, Misu
 /// `clientCancel(connect)`: cancels a connect, whose end is then not reported. Does nothing after its end.
 pub(crate) fn cancel<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = &mut *call.environment()?;
-    let Some(handle) = call.handle::<Handle>(0) else { return Ok(Value::UNDEFINED) };
+    let Some(handle) = call.handle::<JsHandle>(0) else { return Ok(Value::UNDEFINED) };
     let Some(connect) = environment.connects.remove(handle) else { return Ok(Value::UNDEFINED) };
     let client = ClientId { slot: handle.slot, generation: handle.generation };
     environment.workers.push(connect.worker, Command::CancelConnect { client });

@@ -5,7 +5,7 @@ use crate::bridge::id::AppId;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::Value;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::occupants::Occupant;
 use crate::node::turn::pending;
 use crate::protocol::cause::CloseCause;
@@ -28,7 +28,7 @@ pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
     let mark = call.env().from_number(environment.pending.len() as f64);
-    let handle = call.handle::<Handle>(0);
+    let handle = call.handle::<JsHandle>(0);
     let Some(id) = handle.and_then(|handle| environment.connections.refuse(handle)) else {
         return Ok(mark);
     };

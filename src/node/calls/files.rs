@@ -15,7 +15,7 @@ use crate::node::abi::file;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Value, spawn};
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::open_files::Files;
 
 thread_local! {
@@ -33,7 +33,7 @@ pub(crate) fn open<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `fileRead(file, position, length)`: a promise of a Buffer, which is shorter only at the end of the file, or of a
 /// text as above.
 pub(crate) fn read<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let handle = call.handle::<Handle>(0);
+    let handle = call.handle::<JsHandle>(0);
     let file = FILES.with_borrow(|files| handle.and_then(|handle| files.get(handle)));
     let file = file.ok_or_else(Misuse::bug)?;
     // The numbers are those of lib/static/transfer.js; the casts saturate.
@@ -43,7 +43,7 @@ pub(crate) fn read<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// `fileClose(file)`: a read that is under way ends first.
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    if let Some(handle) = call.handle::<Handle>(0) {
+    if let Some(handle) = call.handle::<JsHandle>(0) {
         FILES.with_borrow_mut(|files| files.close(handle));
     }
     Ok(Value::UNDEFINED)

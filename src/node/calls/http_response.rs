@@ -6,11 +6,11 @@ use crate::node::calls::address as of_peer;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::Value;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::exchange::{Exchange, Stage};
 use crate::node::state::pending::PendingEvent;
 use crate::node::turn::pending;
-use crate::node::turn::upgrade::{self, Offer};
+use crate::node::turn::upgrade::{self, HandshakeOffer};
 use crate::protocol::http::head::{is_field_value, is_token};
 use crate::protocol::http::response_head::{FieldFlags, is_status};
 
@@ -113,7 +113,7 @@ pub(crate) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse>
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let mark = environment.pending.len();
-    let handle = call.handle::<Handle>(0);
+    let handle = call.handle::<JsHandle>(0);
     let is_closing = handle.and_then(|it| environment.live.exchange(it)).is_some_and(|it| it.is_closing);
     if !is_closing {
         let (handle, _) = environment.live.response(call.number(0))?;
@@ -134,7 +134,7 @@ pub(crate) fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let socket = upgrade::upgrade(
         environment,
         handle,
-        Offer { key: &key, protocol: &protocol, extensions: &extensions },
+        HandshakeOffer { key: &key, protocol: &protocol, extensions: &extensions },
         route,
     )?;
     let mark = environment.pending.len();
@@ -172,7 +172,7 @@ pub(crate) fn upgrade_as_asked<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse>
     let extensions = extensions.unwrap_or_default().into_owned();
     let route = call.number(3);
     let route = if route >= 0.0 { route as usize } else { usize::MAX };
-    let offer = Offer { key: &key, protocol: &protocol, extensions: &extensions };
+    let offer = HandshakeOffer { key: &key, protocol: &protocol, extensions: &extensions };
     let socket = upgrade::upgrade(environment, handle, offer, route)?;
     let mark = environment.pending.len();
     environment.pending.add(PendingEvent::Open(socket), &environment.workers);

@@ -15,7 +15,7 @@ use crate::node::environment::{Call, Environment};
 use crate::node::error::{Misuse, code_of};
 use crate::node::js::{Env, Range, Type, Value};
 use crate::node::state::apps::app::PATIENCE;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::turn::liveness;
 
 /// `appListen(app, host, port, options)`: returns the handle of the listening socket.
@@ -36,7 +36,7 @@ pub(crate) fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
-    let handle = call.handle::<Handle>(0);
+    let handle = call.handle::<JsHandle>(0);
     let Some(listener) = handle.and_then(|handle| environment.apps.remove_listener(handle)) else {
         return Ok(Value::UNDEFINED);
     };
@@ -54,7 +54,7 @@ pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `listenerPort(listener)`: −1 if it is closed, and for a Unix socket.
 pub(crate) fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = call.environment()?;
-    let listener = call.handle::<Handle>(0).and_then(|handle| environment.apps.listener(handle).copied());
+    let listener = call.handle::<JsHandle>(0).and_then(|handle| environment.apps.listener(handle).copied());
     let port = listener.map(|listener| listener.port).filter(|port| *port != 0);
     Ok(call.env().from_number(port.map_or(-1.0, f64::from)))
 }
@@ -65,7 +65,7 @@ fn listen_on(
     env: Env<'_>,
     number: f64,
     address: Address,
-) -> Result<Handle, Misuse> {
+) -> Result<JsHandle, Misuse> {
     environment.apps.app(number)?;
     let (socket, port) = bind(&address).map_err(|error| refused(&address, &error))?;
     let file = match address {
@@ -83,7 +83,7 @@ fn accept_on(
     socket: Socket,
     port: u16,
     file: Option<SocketFile>,
-) -> Result<Handle, Misuse> {
+) -> Result<JsHandle, Misuse> {
     let (app, share) = environment.apps.prepare(env, number, &mut environment.workers)?;
     let (handle, listener) = environment.apps.add_listener(app, &share, port)?;
     let children = Arc::clone(&environment.apps.app(number)?.1.children);

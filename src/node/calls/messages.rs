@@ -8,7 +8,7 @@ use crate::node::calls::payload::{append_payload, message_kind};
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::Value;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::socket::{Fragments, Socket};
 use crate::node::state::pending::PendingEvent;
 use crate::protocol::websocket::MessageKind;
@@ -145,7 +145,7 @@ impl Sent {
 fn transmit(
     call: &Call<'_>,
     environment: &mut Environment,
-    handle: Handle,
+    handle: JsHandle,
     droppable: Droppable,
     command: impl FnOnce(ConnectionId, Slice) -> Command,
 ) -> Result<Sent, Misuse> {
@@ -173,7 +173,7 @@ fn transmit(
 /// Removes the payload of a frame that is not accepted from the arena, and adds a `dropped` event if there is a
 /// handler. Otherwise a loop that continues to send would fill the memory with dropped messages.
 #[cold]
-fn drop_frame(environment: &mut Environment, handle: Handle, droppable: Droppable, payload: Slice) {
+fn drop_frame(environment: &mut Environment, handle: JsHandle, droppable: Droppable, payload: Slice) {
     let Environment { live, workers, dispatcher, pending, apps, registers, .. } = environment;
     let Some(socket) = live.socket_mut(handle) else { return };
     let wanted = !socket.is_closing && (socket.has(Handlers::DROPPED) || dispatcher.tells_drops);

@@ -6,7 +6,7 @@ use crate::node::calls::payload::message_kind;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::Value;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::socket::Socket;
 use crate::node::state::pending::{Pending, PendingEvent};
 use crate::node::state::pubsub::PubSub;
@@ -50,7 +50,13 @@ pub(crate) fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// Adds the event of a subscription or its end. Returns its position for `told`, `NONE` if there is no handler
 /// for it.
-fn report(handle: Handle, socket: &Socket, change: Change, workers: &Workers, pending: &mut Pending) -> f64 {
+fn report(
+    handle: JsHandle,
+    socket: &Socket,
+    change: Change,
+    workers: &Workers,
+    pending: &mut Pending,
+) -> f64 {
     if !socket.has(Handlers::SUBSCRIPTION) {
         return absent::NONE;
     }

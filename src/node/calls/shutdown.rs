@@ -61,12 +61,12 @@ fn shut_down_app(
     let order = Arc::new(ShutdownOrder { app, code, reason, timeout });
     environment.workers.push_to_all(|| Command::ShutDownApp(Arc::clone(&order)));
     environment.apps.await_end(number, &mut environment.workers);
-    environment.shutdowns.begin(order, environment.workers.all().len(), name);
+    environment.shutdowns.start(order, environment.workers.all().len(), name);
     true
 }
 
 /// `wsShutDown(socket)`: called when its `open` handler has returned. Closes it, if its app is shutting down.
-pub(crate) fn tell_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+pub(crate) fn shut_down_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let Ok((handle, socket)) = environment.live.socket(call.number(0)) else { return Ok(Value::UNDEFINED) };
     let app = socket.app;

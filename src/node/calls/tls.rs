@@ -9,7 +9,7 @@ use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Range, Type, Value};
 use crate::node::state::apps::app::App;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::workers::Workers;
 use crate::tls::names::{DomainConfig, ServerNames, normalize};
 use crate::tls::options::{Evaluation, Options, Settings};
@@ -128,7 +128,7 @@ pub(crate) fn ask_for_names<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub(crate) fn resume<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;
-    if let Some(handle) = call.handle::<Handle>(0) {
+    if let Some(handle) = call.handle::<JsHandle>(0) {
         environment.handshakes.resume(handle, &mut environment.workers);
         environment.workers.settle();
     }

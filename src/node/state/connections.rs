@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::bridge::id::{AppId, ConnectionId};
-use crate::node::state::handles::{Handle, Table};
+use crate::node::state::handles::{JsHandle, Table};
 
 /// The connections that were reported to JavaScript. Empty, and checked without cost, while no app has a filter.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     table: Table<Connection>,
-    handles: HashMap<ConnectionId, Handle>,
+    handles: HashMap<ConnectionId, JsHandle>,
     /// Those that were closed here while the command may still be on its way to their worker, so that requests of
     /// theirs may arrive.
     refused: HashSet<ConnectionId>,
@@ -30,19 +30,19 @@ impl Connections {
     }
 
     /// Those that end together with an app.
-    pub(crate) fn of(&self, app: AppId) -> impl Iterator<Item = Handle> {
+    pub(crate) fn of(&self, app: AppId) -> impl Iterator<Item = JsHandle> {
         self.table.iter().filter(move |(_, it)| app.covers(it.app)).map(|(handle, _)| handle)
     }
 
     /// Inserts a connection. `None` if there are 2^24 already.
-    pub(crate) fn insert(&mut self, id: ConnectionId, app: AppId) -> Option<Handle> {
+    pub(crate) fn insert(&mut self, id: ConnectionId, app: AppId) -> Option<JsHandle> {
         let handle = self.table.insert(Connection { id, app }).ok()?;
         self.handles.insert(id, handle);
         Some(handle)
     }
 
     /// Removes a connection that has ended. Returns whether it was there.
-    pub(crate) fn remove(&mut self, handle: Handle) -> bool {
+    pub(crate) fn remove(&mut self, handle: JsHandle) -> bool {
         let Some(connection) = self.table.remove(handle) else { return false };
         self.handles.remove(&connection.id);
         self.refused.remove(&connection.id);
@@ -51,12 +51,12 @@ impl Connections {
 
     /// The handle of a connection.
     #[must_use]
-    pub(crate) fn find(&self, id: ConnectionId) -> Option<Handle> {
+    pub(crate) fn find(&self, id: ConnectionId) -> Option<JsHandle> {
         self.handles.get(&id).copied()
     }
 
     /// Drops later requests of this connection. Returns its id; `None` if it has ended.
-    pub(crate) fn refuse(&mut self, handle: Handle) -> Option<ConnectionId> {
+    pub(crate) fn refuse(&mut self, handle: JsHandle) -> Option<ConnectionId> {
         let id = self.table.get(handle)?.id;
         self.refused.insert(id);
         Some(id)

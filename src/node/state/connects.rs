@@ -7,7 +7,7 @@ use crate::bridge::id::WorkerId;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
 use crate::node::error::Misuse;
-use crate::node::state::handles::{Handle, Table};
+use crate::node::state::handles::{JsHandle, Table};
 
 /// The connects under way.
 #[derive(Debug, Default)]
@@ -46,13 +46,13 @@ impl Connects {
     ///
     /// # Errors
     /// There are 2^24 already.
-    pub(crate) fn insert(&mut self, connect: Connect) -> Result<Handle, Misuse> {
+    pub(crate) fn insert(&mut self, connect: Connect) -> Result<JsHandle, Misuse> {
         let handle = self.under_way.insert(connect);
         handle.map_err(|_| Misuse::invalid_state("too many connects are under way"))
     }
 
     /// Removes a connect that has ended or is cancelled. `None` if it was cancelled before.
-    pub(crate) fn remove(&mut self, connect: Handle) -> Option<Connect> {
+    pub(crate) fn remove(&mut self, connect: JsHandle) -> Option<Connect> {
         self.under_way.remove(connect)
     }
 }

@@ -9,7 +9,7 @@ use crate::bridge::event::{Event, EventBatch};
 use crate::bridge::id::WorkerId;
 use crate::bridge::record::Record;
 use crate::node::error::Misuse;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 
 /// The queue of events, with the budget of a turn.
 #[derive(Debug, Default)]
@@ -19,9 +19,9 @@ pub(crate) struct Dispatcher {
     /// The worker to ask first for the next batch.
     turn: usize,
     /// The response whose handler is running.
-    pub serving: Option<Handle>,
+    pub serving: Option<JsHandle>,
     /// Responses with body that arrived before its handler was attached.
-    late_bodies: VecDeque<Handle>,
+    late_bodies: VecDeque<JsHandle>,
     /// What is left of the budget of this turn of Node's loop; `None` after the turn. If the bell rings again within
     /// the turn, the same budget applies.
     budget: Option<Budget>,
@@ -82,12 +82,12 @@ impl Dispatcher {
 /// The queue of events.
 impl Dispatcher {
     /// Queues the delivery of what has arrived of the body for this response's handler.
-    pub(crate) fn deliver_body(&mut self, handle: Handle) {
+    pub(crate) fn deliver_body(&mut self, handle: JsHandle) {
         self.late_bodies.push_back(handle);
     }
 
     /// The next response with a queued delivery.
-    pub(crate) fn next_late_body(&mut self) -> Option<Handle> {
+    pub(crate) fn next_late_body(&mut self) -> Option<JsHandle> {
         self.late_bodies.pop_front()
     }
 

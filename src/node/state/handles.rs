@@ -7,14 +7,14 @@ use crate::node::js::FromNumber;
 /// The number by which JavaScript refers to an object of the addon. Fits the 53 bits of an exact JavaScript number:
 /// generation × 2^24 + slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Handle {
+pub(crate) struct JsHandle {
     /// Position in the table, below 2^24.
     pub slot: u32,
     /// How often the slot was used before, below 2^29.
     pub generation: u32,
 }
 
-impl Handle {
+impl JsHandle {
     /// The number for JavaScript.
     #[must_use]
     pub(crate) fn to_number(self) -> f64 {
@@ -37,7 +37,7 @@ impl Handle {
     }
 }
 
-impl FromNumber for Handle {
+impl FromNumber for JsHandle {
     fn from_number(number: f64) -> Option<Self> {
         Self::from_number(number)
     }
@@ -70,7 +70,7 @@ impl<T> Table<T> {
     ///
     /// # Errors
     /// The value.
-    pub(crate) fn insert(&mut self, value: T) -> Result<Handle, T> {
+    pub(crate) fn insert(&mut self, value: T) -> Result<JsHandle, T> {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None if self.entries.len() < SLOTS as usize => {
@@ -82,24 +82,24 @@ impl<T> Table<T> {
         let entry = &mut self.entries[slot as usize];
         entry.value = Some(value);
         self.count += 1;
-        Ok(Handle { slot, generation: entry.generation })
+        Ok(JsHandle { slot, generation: entry.generation })
     }
 
     /// The value of a handle.
-    pub(crate) fn get(&self, handle: Handle) -> Option<&T> {
+    pub(crate) fn get(&self, handle: JsHandle) -> Option<&T> {
         let entry = self.entries.get(handle.slot as usize)?;
         if entry.generation == handle.generation { entry.value.as_ref() } else { None }
     }
 
     /// The value of a handle, mutable.
-    pub(crate) fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, handle: JsHandle) -> Option<&mut T> {
         let entry = self.entries.get_mut(handle.slot as usize)?;
         if entry.generation == handle.generation { entry.value.as_mut() } else { None }
     }
 
     /// Removes a value; its handle is refused from now on. A slot whose generations are used up is not reused, so that
     /// no handle ever refers to two values.
-    pub(crate) fn remove(&mut self, handle: Handle) -> Option<T> {
+    pub(crate) fn remove(&mut self, handle: JsHandle) -> Option<T> {
         let entry = self.entries.get_mut(handle.slot as usize)?;
         if entry.generation != handle.generation {
             return None;
@@ -126,9 +126,9 @@ impl<T> Table<T> {
     }
 
     /// All values with their handles.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Handle, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (JsHandle, &T)> {
         (0..).zip(&self.entries).filter_map(|(slot, entry)| {
-            let handle = Handle { slot, generation: entry.generation };
+            let handle = JsHandle { slot, generation: entry.generation };
             entry.value.as_ref().map(|value| (handle, value))
         })
     }
@@ -167,7 +167,7 @@ mod tests {
         table.entries[0].generation = GENERATIONS - 1;
         let last = table.insert('z').unwrap();
         assert_eq!(last.generation, GENERATIONS - 1);
-        assert_eq!(Handle::from_number(last.to_number()), Some(last));
+        assert_eq!(JsHandle::from_number(last.to_number()), Some(last));
         table.remove(last);
         assert_eq!(table.insert('b').unwrap().slot, 1);
     }
@@ -175,15 +175,15 @@ mod tests {
     #[test]
     fn what_is_no_handle_is_refused() {
         for number in [f64::NAN, -1.0, 0.5, f64::INFINITY, 9_007_199_254_740_992.0] {
-            assert_eq!(Handle::from_number(number), None, "{number}");
+            assert_eq!(JsHandle::from_number(number), None, "{number}");
         }
     }
 
     proptest! {
         #[test]
         fn numbers_are_exact(slot in 0..SLOTS, generation in 0..GENERATIONS) {
-            let handle = Handle { slot, generation };
-            prop_assert_eq!(Handle::from_number(handle.to_number()), Some(handle));
+            let handle = JsHandle { slot, generation };
+            prop_assert_eq!(JsHandle::from_number(handle.to_number()), Some(handle));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use crate::files::open_file::OpenFile;
-use crate::node::state::handles::{Handle, Table};
+use crate::node::state::handles::{JsHandle, Table};
 
 /// The open files, by handle.
 #[derive(Default)]
@@ -17,13 +17,13 @@ pub(crate) struct Files {
 impl Files {
     /// The file of a handle.
     #[must_use]
-    pub(crate) fn get(&self, handle: Handle) -> Option<Arc<OpenFile>> {
+    pub(crate) fn get(&self, handle: JsHandle) -> Option<Arc<OpenFile>> {
         self.table.get(handle).cloned()
     }
 
     /// Inserts a file that was just opened. If the same file is open already, its handle is returned and the new one is
     /// closed.
-    pub(crate) fn enter(&mut self, file: OpenFile) -> Option<Handle> {
+    pub(crate) fn enter(&mut self, file: OpenFile) -> Option<JsHandle> {
         let Some(identity) = file.metadata.identity else { return self.table.insert(Arc::new(file)).ok() };
         let known = self.by_identity.get(&identity).and_then(Weak::upgrade);
         let file = known.unwrap_or_else(|| {
@@ -35,7 +35,7 @@ impl Files {
     }
 
     /// Closes a file, unless another response sends it or it is being read.
-    pub(crate) fn close(&mut self, handle: Handle) {
+    pub(crate) fn close(&mut self, handle: JsHandle) {
         let Some(identity) = self.table.remove(handle).and_then(|file| file.metadata.identity) else {
             return;
         };

@@ -117,27 +117,27 @@ impl Outgoing {
     /// Hands over what has gathered for the worker of `connection`, and waits until it has written what the kernel
     /// accepts for that connection: not for long, and for a stalled worker only once. Until that answers, its commands
     /// count as not carried out.
-    pub(crate) fn look_at(&mut self, pool: &Pool, connection: ConnectionId) {
+    pub(crate) fn await_write_to(&mut self, pool: &Pool, connection: ConnectionId) {
         let worker = connection.worker;
         let Some(handle) = running(pool, worker) else { return };
-        if self.hangs(worker) {
+        if self.is_stalled(worker) {
             handle.downlink.push(self.batch(worker));
         } else {
             let question = |done| Command::WriteConnection { connection, done };
-            self.ask(&handle.downlink, worker, question, LOOK_PATIENCE);
+            self.ask(&handle.downlink, worker, question, WRITE_PATIENCE);
         }
     }
 
     /// Hands over what has gathered for `worker`, and waits until it has written what the kernel accepts of it. Waits
     /// for a stalled worker, too, because that keeps its queue short.
-    pub(crate) fn look(&mut self, pool: &Pool, worker: WorkerId) {
+    pub(crate) fn await_writes_of(&mut self, pool: &Pool, worker: WorkerId) {
         if let Some(handle) = running(pool, worker) {
             self.ask(&handle.downlink, worker, Command::Write, SENDING_PATIENCE);
         }
     }
 
     /// Whether the worker did not answer in time when it was last waited for, and has not done so since.
-    fn hangs(&self, worker: WorkerId) -> bool {
+    fn is_stalled(&self, worker: WorkerId) -> bool {
         let latch = self.overdue.get(worker.index()).and_then(Option::as_ref);
         latch.is_some_and(|latch| !latch.is_released())
     }
@@ -205,7 +205,7 @@ const LONG: usize = 2 * 1024 * 1024;
 const MANY: usize = LONG / size_of::<Command>();
 /// How long to wait for a worker to write, before a result that depends on it is returned to JavaScript. A pass takes
 /// microseconds; this is many times the scheduling delay of a busy machine.
-const LOOK_PATIENCE: Duration = Duration::from_millis(250);
+const WRITE_PATIENCE: Duration = Duration::from_millis(250);
 /// The same, where the worker is behind.
 const SENDING_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -225,13 +225,13 @@ mod tests {
     #[test]
     fn a_worker_that_was_waited_for_in_vain_hangs_until_it_answers() {
         let (mut outgoing, downlink) = (Outgoing::default(), Downlink::default());
-        assert!(!outgoing.hangs(WORKER));
+        assert!(!outgoing.is_stalled(WORKER));
         outgoing.ask(&downlink, WORKER, Command::Write, Duration::ZERO);
-        assert!(outgoing.hangs(WORKER));
+        assert!(outgoing.is_stalled(WORKER));
         let questions = questions(&downlink);
         assert_eq!(questions.len(), 1);
         questions[0].release();
-        assert!(!outgoing.hangs(WORKER), "it has gone on, and is worth waiting for again");
+        assert!(!outgoing.is_stalled(WORKER), "it has gone on, and is worth waiting for again");
     }
 
     #[test]

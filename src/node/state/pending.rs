@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use super::notices::is_new;
 use super::topics::Change;
 use super::workers::Workers;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
 
@@ -23,11 +23,11 @@ use crate::protocol::websocket::MessageKind;
 #[derive(Debug)]
 pub(crate) enum PendingEvent {
     /// An upgrade made this WebSocket.
-    Open(Handle),
+    Open(JsHandle),
     /// This WebSocket is closed.
     Close {
         /// Whose handlers are to run.
-        socket: Handle,
+        socket: JsHandle,
         /// Why.
         cause: CloseCause,
         /// Code and reason of the Close frame; `None` for those of the cause, or of the shutdown.
@@ -36,23 +36,23 @@ pub(crate) enum PendingEvent {
     /// This response is aborted.
     Abort {
         /// Whose handler is to run.
-        exchange: Handle,
+        exchange: JsHandle,
         /// Why.
         cause: CloseCause,
     },
     /// A connection that was reported to filters is closed.
-    ConnectionClosed(Handle),
+    ConnectionClosed(JsHandle),
     /// This WebSocket has subscribed to a topic, or unsubscribed.
     Subscription {
         /// Whose handler is to run.
-        socket: Handle,
+        socket: JsHandle,
         /// What became of the topic.
         change: Change,
     },
     /// A message was dropped.
     Dropped {
         /// Whose handler is to run.
-        socket: Handle,
+        socket: JsHandle,
         /// Text or binary.
         kind: MessageKind,
         /// The message.
@@ -71,7 +71,7 @@ pub(crate) enum PendingEvent {
 
 impl PendingEvent {
     /// The WebSocket whose handlers it is for.
-    const fn socket(&self) -> Option<Handle> {
+    const fn socket(&self) -> Option<JsHandle> {
         match self {
             Self::Open(socket)
             | Self::Close { socket, .. }

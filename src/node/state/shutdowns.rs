@@ -40,7 +40,7 @@ impl Shutdowns {
     }
 
     /// Adds a shutdown that `workers` workers take part in. JavaScript identifies the promise by `number`.
-    pub(crate) fn begin(&mut self, order: Arc<ShutdownOrder>, workers: usize, number: f64) {
+    pub(crate) fn start(&mut self, order: Arc<ShutdownOrder>, workers: usize, number: f64) {
         self.under_way.push(Shutdown { order, number, workers, forced: 0 });
     }
 
@@ -82,8 +82,8 @@ mod tests {
     #[test]
     fn over_when_the_last_worker_says_so() {
         let mut shutdowns = Shutdowns::default();
-        shutdowns.begin(order(0, 0), 2, 1.0);
-        shutdowns.begin(order(0, 1), 1, 2.0);
+        shutdowns.start(order(0, 0), 2, 1.0);
+        shutdowns.start(order(0, 1), 1, 2.0);
         let app = |epoch| AppId { app: 0, epoch };
         assert_eq!(shutdowns.note_worker(app(0), 3), None);
         assert_eq!(shutdowns.note_worker(app(1), 0), Some((2.0, 0)));
@@ -95,8 +95,8 @@ mod tests {
     #[test]
     fn the_first_word_counts_and_later_connections_of_the_app_are_not_meant() {
         let mut shutdowns = Shutdowns::default();
-        shutdowns.begin(order(0, 0), 1, 1.0);
-        shutdowns.begin(order(0, 1), 1, 2.0);
+        shutdowns.start(order(0, 0), 1, 1.0);
+        shutdowns.start(order(0, 1), 1, 2.0);
         let reason = |app, epoch| shutdowns.order(AppId { app, epoch }).map(|order| order.reason.as_str());
         assert_eq!(reason(0, 0), Some("0"));
         assert_eq!(reason(0, 1), Some("1"));

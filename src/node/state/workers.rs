@@ -214,7 +214,7 @@ impl Workers {
         if self.outgoing.count_message(worker, length)
             && let Some(threads) = &self.threads
         {
-            self.outgoing.look(&threads.pool, worker);
+            self.outgoing.await_writes_of(&threads.pool, worker);
         }
     }
 
@@ -257,9 +257,9 @@ impl Workers {
     /// Hands commands over and waits until the worker of `connection` has written as much of its output as the kernel
     /// accepts: what is left is waiting for the peer. Costs two thread switches, about as much as a few writes cost
     /// uWebSockets.js.
-    pub(crate) fn look_at(&mut self, connection: ConnectionId) {
+    pub(crate) fn await_write_to(&mut self, connection: ConnectionId) {
         if let Some(threads) = &self.threads {
-            self.outgoing.look_at(&threads.pool, connection);
+            self.outgoing.await_write_to(&threads.pool, connection);
         }
     }
 

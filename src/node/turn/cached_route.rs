@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use crate::bridge::command::Command;
 use crate::node::environment::Environment;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::exchange::{Exchange, Stage};
 use crate::node::state::prepared_head::PreparedHead;
 use crate::node::state::routes::Routes;
@@ -31,7 +31,7 @@ use crate::protocol::time::Timestamp;
 
 /// Answers a request of a cached route, if an answer is kept for it. Returns whether it did. Otherwise the caller runs
 /// the handler, whose response is recorded if it may be cached.
-pub(crate) fn answer(environment: &mut Environment, handle: Handle, route: CachedRoute) -> bool {
+pub(crate) fn answer(environment: &mut Environment, handle: JsHandle, route: CachedRoute) -> bool {
     // Bounds what is gathered here, however many long responses a turn produces.
     environment.workers.flush_if_long();
     let Some(exchange) = environment.live.exchange(handle) else { return false };
@@ -42,7 +42,7 @@ pub(crate) fn answer(environment: &mut Environment, handle: Handle, route: Cache
     let may_be_kept = exchange.method.of(&exchange.head) == b"GET";
     let (to, worker) = (exchange.to, exchange.to.connection.worker);
     let key = key(route.serial, exchange);
-    let is_under_way = |response: Handle| {
+    let is_under_way = |response: JsHandle| {
         let exchange = environment.live.exchange(response);
         exchange.is_some_and(|it| it.stage != Stage::Over && it.recording.is_some())
     };

@@ -8,7 +8,7 @@ use crate::node::abi::{Register, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Value};
 use crate::node::state::connects::Connect;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::socket::Socket;
 use crate::protocol::cause::Cause;
 use crate::protocol::connect::{ConnectFailure, ResponseFields};
@@ -20,7 +20,7 @@ pub(crate) fn ended<'c>(
     client: ClientId,
     outcome: ConnectOutcome,
 ) -> Option<Step<'c>> {
-    let handle = Handle { slot: client.slot, generation: client.generation };
+    let handle = JsHandle { slot: client.slot, generation: client.generation };
     let connect = environment.connects.remove(handle);
     match (outcome, connect) {
         (ConnectOutcome::Connected(connected), Some(connect)) => {
@@ -42,7 +42,7 @@ pub(crate) fn ended<'c>(
 fn open<'c>(
     environment: &mut Environment,
     env: Env<'c>,
-    client: Handle,
+    client: JsHandle,
     connect: Connect,
     connected: Connected,
 ) -> Step<'c> {

@@ -7,7 +7,7 @@ use crate::node::abi::{Register, step};
 use crate::node::address;
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Value};
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::turn::Step;
 
 /// A connection was accepted for an app that has filters.
@@ -35,7 +35,7 @@ pub(crate) fn closed<'c>(environment: &mut Environment, id: ConnectionId) -> Opt
 }
 
 /// Removes the connection of this handle, and returns the step for the filters.
-pub(crate) fn forget<'c>(environment: &mut Environment, handle: Handle) -> Option<Step<'c>> {
+pub(crate) fn forget<'c>(environment: &mut Environment, handle: JsHandle) -> Option<Step<'c>> {
     if !environment.connections.remove(handle) {
         return None;
     }

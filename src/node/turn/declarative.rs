@@ -3,7 +3,7 @@
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
 use crate::node::environment::Environment;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::exchange::Exchange;
 use crate::node::state::prepared_head::PreparedHead;
 use crate::node::state::routes::Target;
@@ -13,7 +13,7 @@ use crate::protocol::http::response_framing::Framing;
 use crate::protocol::http::response_head::ResponseHead;
 
 /// Answers a request by the declarative response of its route.
-pub(crate) fn answer(environment: &mut Environment, handle: Handle, route: usize) {
+pub(crate) fn answer(environment: &mut Environment, handle: JsHandle, route: usize) {
     // Bounds what is gathered here, however many long responses a turn produces.
     let Environment { live, workers, routes, pending, .. } = environment;
     workers.flush_if_long();

@@ -66,7 +66,7 @@ fn handle<'c>(environment: &mut Environment, env: Env<'c>, event: Event) -> Opti
         }
         Event::ConnectionClosed { connection } => connection::closed(environment, connection),
         Event::ServerNameWanted { connection, app, name } => {
-            handshake::server_name_wanted(environment, env, connection, app, name)
+            handshake::unknown_server_name(environment, env, connection, app, name)
         }
         Event::RequestReceived { connection, request, record } => {
             request::received(environment, connection, request, record as usize)
@@ -85,7 +85,7 @@ fn handle<'c>(environment: &mut Environment, env: Env<'c>, event: Event) -> Opti
             let outcome = environment.dispatcher.batch_mut()?.connects[record as usize].take()?;
             connect::ended(environment, env, client, outcome)
         }
-        Event::TakeoverRefused { ticket } => request::takeover_refused(environment, ticket),
+        Event::TakeoverRefused { ticket } => request::skip_refused_takeover(environment, ticket),
         Event::AppEnded { app } => app::ended(environment, app),
         Event::AppShutDown { app, forced } => app::shut_down(environment, app, forced),
     }

@@ -10,7 +10,7 @@ use crate::node::turn::Step;
 
 /// A handshake waits for a server name that was unknown to the worker. Calls the handler of missing server names,
 /// unless the name was added meanwhile or the app was closed.
-pub(crate) fn server_name_wanted<'c>(
+pub(crate) fn unknown_server_name<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     connection: ConnectionId,

@@ -5,7 +5,7 @@ use super::{Step, connection, response, websocket};
 use crate::node::abi::{Register, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Value};
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::exchange::Stage;
 use crate::node::state::pending::PendingEvent;
 use crate::node::state::topics::Change;
@@ -15,7 +15,7 @@ use crate::protocol::cause::CloseCause;
 /// the Close frame, if one is sent. Does nothing if it was closed before.
 pub(crate) fn close_socket(
     environment: &mut Environment,
-    handle: Handle,
+    handle: JsHandle,
     cause: CloseCause,
     said: Option<(u16, Vec<u8>)>,
 ) {
@@ -29,7 +29,7 @@ pub(crate) fn close_socket(
 
 /// Aborts a response: sends its worker the command, and adds the event for its handler. Does nothing if it was aborted
 /// before.
-pub(crate) fn abort_response(environment: &mut Environment, handle: Handle) {
+pub(crate) fn abort_response(environment: &mut Environment, handle: JsHandle) {
     let Environment { live, workers, pending, .. } = environment;
     if live.exchange_mut(handle).is_some_and(|exchange| exchange.close(workers)) {
         pending.add(PendingEvent::Abort { exchange: handle, cause: CloseCause::ApplicationClosed }, workers);
@@ -66,7 +66,7 @@ pub(crate) fn take<'c>(environment: &mut Environment, env: Env<'c>, mark: usize)
     None
 }
 
-fn open_step<'c>(environment: &mut Environment, socket: Handle) -> Option<Step<'c>> {
+fn open_step<'c>(environment: &mut Environment, socket: JsHandle) -> Option<Step<'c>> {
     if !environment.live.is_open(socket) {
         return None;
     }
@@ -77,7 +77,7 @@ fn open_step<'c>(environment: &mut Environment, socket: Handle) -> Option<Step<'
 fn close_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,
-    handle: Handle,
+    handle: JsHandle,
     cause: CloseCause,
     said: Option<(u16, Vec<u8>)>,
 ) -> Option<Step<'c>> {
@@ -99,7 +99,7 @@ fn close_step<'c>(
 fn abort_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,
-    handle: Handle,
+    handle: JsHandle,
     cause: CloseCause,
 ) -> Option<Step<'c>> {
     let exchange = environment.live.exchange_mut(handle)?;
@@ -114,7 +114,7 @@ fn abort_step<'c>(
 fn subscription_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,
-    socket: Handle,
+    socket: JsHandle,
     change: &Change,
 ) -> Option<Step<'c>> {
     if !environment.live.is_open(socket) {

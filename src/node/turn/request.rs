@@ -8,13 +8,13 @@ use crate::bridge::sync::Arc;
 use crate::node::abi::{Handlers, Register, kind, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Value};
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::Answer;
 use crate::node::state::live::exchange::{Exchange, HandlerState, Stage};
 use crate::node::state::live::request_body::RequestBody;
 use crate::node::state::routes::Target;
 use crate::node::state::routes::behavior::Behavior;
-use crate::node::turn::upgrade::{Offer, upgrade};
+use crate::node::turn::upgrade::{HandshakeOffer, upgrade};
 use crate::node::turn::{Step, cached_route, declarative};
 use crate::protocol::websocket::Compression;
 use crate::protocol::websocket::handshake::{HandshakeError, check_request, check_upgrade};
@@ -30,7 +30,7 @@ pub(crate) fn received<'c>(
     let step = serve(environment, connection, request, record);
     match (step, record.ticket) {
         (step, 0) => step,
-        (None, ticket) => takeover_refused(environment, ticket),
+        (None, ticket) => skip_refused_takeover(environment, ticket),
         (step, _) => {
             environment.takeovers.conclude();
             step
@@ -39,7 +39,7 @@ pub(crate) fn received<'c>(
 }
 
 /// A worker has refused a request that was taken over: no handler is called, and JavaScript drops Node's request.
-pub(crate) fn takeover_refused<'c>(environment: &mut Environment, ticket: u32) -> Option<Step<'c>> {
+pub(crate) fn skip_refused_takeover<'c>(environment: &mut Environment, ticket: u32) -> Option<Step<'c>> {
     environment.takeovers.conclude();
     environment.registers.set(Register::Ticket, f64::from(ticket));
     Some((step::REFUSED, Value::UNDEFINED))
@@ -76,7 +76,7 @@ fn serve<'c>(
 }
 
 /// Finds the next candidate for a request: the first one, or the one after those that yielded.
-fn route<'c>(environment: &mut Environment, handle: Handle, again: bool) -> Option<Step<'c>> {
+fn route<'c>(environment: &mut Environment, handle: JsHandle, again: bool) -> Option<Step<'c>> {
     let mut lacks_key = false;
     loop {
         let exchange = environment.live.exchange_mut(handle)?;
@@ -169,9 +169,9 @@ impl From<HandshakeError> for Refusal {
     }
 }
 
-fn refuse_handshake(environment: &mut Environment, handle: Handle, refusal: &Refusal) {
+fn refuse_handshake(environment: &mut Environment, handle: JsHandle, refusal: &Refusal) {
     let Refusal { status, fields, text } = refusal;
-    tell_refused(environment, handle, text);
+    log_refusal(environment, handle, text);
     if let Some(app) = environment.live.exchange(handle).map(|exchange| exchange.app)
         && let Some(stats) = environment.apps.stats(app)
     {
@@ -184,7 +184,7 @@ fn refuse_handshake(environment: &mut Environment, handle: Handle, refusal: &Ref
 
 /// Answers a request that an HTTP server of Node's has handed over, for which only `ws` routes are searched, and which
 /// none matches. `lacks_key`: one of them matches the path, but the request has no `Sec-WebSocket-Key`.
-fn refuse_takeover(environment: &mut Environment, handle: Handle, lacks_key: bool) {
+fn refuse_takeover(environment: &mut Environment, handle: JsHandle, lacks_key: bool) {
     let Some(exchange) = environment.live.exchange(handle) else { return };
     match is_handshake(exchange) {
         Err(error) if lacks_key => refuse_handshake(environment, handle, &error.into()),
@@ -196,7 +196,7 @@ fn refuse_takeover(environment: &mut Environment, handle: Handle, lacks_key: boo
 }
 
 /// Logs a refused handshake as the workers log refused requests: to the worker it was a valid request.
-fn tell_refused(environment: &Environment, handle: Handle, rule: &str) {
+fn log_refusal(environment: &Environment, handle: JsHandle, rule: &str) {
     let (Some(journal), Some(exchange)) = (environment.workers.journal(), environment.live.exchange(handle))
     else {
         return;
@@ -209,7 +209,7 @@ fn tell_refused(environment: &Environment, handle: Handle, rule: &str) {
 /// Without an `upgrade` handler, the first subprotocol that the client offers is selected.
 fn upgrade_without_handler<'c>(
     environment: &mut Environment,
-    handle: Handle,
+    handle: JsHandle,
     route: usize,
 ) -> Option<Step<'c>> {
     let exchange = environment.live.exchange(handle)?;
@@ -218,7 +218,7 @@ fn upgrade_without_handler<'c>(
     let protocol = String::from_utf8_lossy(protocol).into_owned();
     let extensions = exchange.joined_request_field(b"sec-websocket-extensions").unwrap_or_default();
     let (extensions, ticket) = (extensions.into_owned(), exchange.ticket);
-    let offer = Offer { key: &key, protocol: &protocol, extensions: &extensions };
+    let offer = HandshakeOffer { key: &key, protocol: &protocol, extensions: &extensions };
     match upgrade(environment, handle, offer, route) {
         Ok(socket) => {
             environment.registers.set(Register::Handle, socket.to_number());
@@ -247,7 +247,7 @@ pub(crate) fn conclude_handler<'c>(environment: &mut Environment, env: Env<'c>) 
         pass_over(environment, handle);
         return route(environment, handle, true);
     }
-    if exchange.abort_attached || exchange.body.hears_abort() {
+    if exchange.abort_attached || exchange.body.reports_abort() {
         return None;
     }
     if !environment.routes.note_unanswered(exchange.route) {
@@ -261,7 +261,7 @@ pub(crate) fn conclude_handler<'c>(environment: &mut Environment, env: Env<'c>) 
 
 /// Advances the search past the candidate that yielded. Its handler may have changed the routes, so its position is
 /// looked up; if the route was removed, the next candidate has that position.
-fn pass_over(environment: &mut Environment, handle: Handle) {
+fn pass_over(environment: &mut Environment, handle: JsHandle) {
     let Some(exchange) = environment.live.exchange_mut(handle) else { return };
     let Some(app) = environment.apps.get(exchange.app.app) else { return };
     let (method, path) = (exchange.method.of(&exchange.head), exchange.path.of(&exchange.head));

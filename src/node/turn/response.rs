@@ -6,9 +6,9 @@ use crate::bridge::id::{ConnectionId, RequestNumber};
 use crate::node::abi::{Register, piece, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Registers, Value};
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::exchange::Stage;
-use crate::node::state::live::request_body::Delivery;
+use crate::node::state::live::request_body::BodyDelivery;
 use crate::node::turn::{Step, websocket};
 use crate::protocol::cause::CloseCause;
 
@@ -35,7 +35,11 @@ pub(crate) fn body_received<'c>(
 }
 
 /// The handler of a request's body was attached after some of it had arrived.
-pub(crate) fn late_body<'c>(environment: &mut Environment, env: Env<'c>, handle: Handle) -> Option<Step<'c>> {
+pub(crate) fn late_body<'c>(
+    environment: &mut Environment,
+    env: Env<'c>,
+    handle: JsHandle,
+) -> Option<Step<'c>> {
     let Environment { live, registers, .. } = environment;
     let exchange = live.exchange_mut(handle).filter(|exchange| exchange.stage != Stage::Over)?;
     data_step(env, handle, exchange.body.take(), registers)
@@ -44,15 +48,15 @@ pub(crate) fn late_body<'c>(environment: &mut Environment, env: Env<'c>, handle:
 /// The step that calls the handler of a body, if there is something for it.
 fn data_step<'c>(
     env: Env<'c>,
-    handle: Handle,
-    delivery: Delivery<'_>,
+    handle: JsHandle,
+    delivery: BodyDelivery<'_>,
     registers: &mut Registers<Register>,
 ) -> Option<Step<'c>> {
     let (kind, bytes) = match delivery {
-        Delivery::Nothing => return None,
-        Delivery::Piece { bytes, last: true } => (piece::LAST, env.array_buffer(&bytes)),
-        Delivery::Piece { bytes, last: false } => (piece::MORE_FOLLOWS, env.array_buffer(&bytes)),
-        Delivery::TooLong => (piece::TOO_LONG, Value::UNDEFINED),
+        BodyDelivery::Nothing => return None,
+        BodyDelivery::Piece { bytes, last: true } => (piece::LAST, env.array_buffer(&bytes)),
+        BodyDelivery::Piece { bytes, last: false } => (piece::MORE_FOLLOWS, env.array_buffer(&bytes)),
+        BodyDelivery::TooLong => (piece::TOO_LONG, Value::UNDEFINED),
     };
     registers.set(Register::Slot, f64::from(handle.slot));
     registers.set(Register::Piece, kind);
@@ -98,7 +102,7 @@ pub(crate) fn aborted<'c>(
 pub(crate) fn abort_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,
-    handle: Handle,
+    handle: JsHandle,
     cause: CloseCause,
 ) -> Option<Step<'c>> {
     let exchange = environment.live.exchange(handle)?;

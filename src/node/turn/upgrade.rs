@@ -8,7 +8,7 @@ use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
 use crate::node::environment::Environment;
 use crate::node::error::Misuse;
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::exchange::{Exchange, Stage};
 use crate::node::state::live::socket::Socket;
 use crate::node::state::pending::Pending;
@@ -17,7 +17,7 @@ use crate::protocol::websocket::handshake::{self, Additions};
 
 /// The offer of the client: the values of its header fields.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Offer<'a> {
+pub(crate) struct HandshakeOffer<'a> {
     /// `Sec-WebSocket-Key`
     pub key: &'a [u8],
     /// `Sec-WebSocket-Protocol`
@@ -32,10 +32,10 @@ pub(crate) struct Offer<'a> {
 /// The key or subprotocol is not valid; there are 2^24 WebSockets already.
 pub(crate) fn upgrade(
     environment: &mut Environment,
-    handle: Handle,
-    offer: Offer<'_>,
+    handle: JsHandle,
+    offer: HandshakeOffer<'_>,
     route: usize,
-) -> Result<Handle, Misuse> {
+) -> Result<JsHandle, Misuse> {
     let Environment { live, workers, routes, apps, pending, .. } = environment;
     let behavior = routes
         .behavior(route)

@@ -6,7 +6,7 @@ use crate::bridge::id::ConnectionId;
 use crate::node::abi::{Handlers, Register, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Registers, Value};
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::live::{Closed, Live};
 use crate::node::turn::Step;
 use crate::protocol::cause::CloseCause;
@@ -98,7 +98,7 @@ fn message_dropped<'c>(
 pub(crate) fn dropped_step<'c>(
     registers: &mut Registers<Register>,
     env: Env<'c>,
-    (handle, kind): (Handle, MessageKind),
+    (handle, kind): (JsHandle, MessageKind),
     payload: &[u8],
     unreported: u32,
 ) -> Step<'c> {
@@ -137,7 +137,7 @@ fn closed<'c>(
 pub(crate) fn close_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,
-    handle: Handle,
+    handle: JsHandle,
     cause: CloseCause,
 ) -> Option<Step<'c>> {
     let app = environment.live.socket_mut(handle)?.app;
@@ -147,7 +147,7 @@ pub(crate) fn close_step<'c>(
 }
 
 /// Closes a WebSocket for JavaScript: counts it, and sets the registers for its handlers.
-pub(crate) fn close(environment: &mut Environment, handle: Handle, code: u16, cause: CloseCause) {
+pub(crate) fn close(environment: &mut Environment, handle: JsHandle, code: u16, cause: CloseCause) {
     let Environment { live, pubsub, apps, registers, .. } = environment;
     let Some(Closed { app, left }) = live.close_socket(handle, pubsub) else { return };
     if let Some(stats) = apps.stats(app) {
@@ -160,6 +160,6 @@ pub(crate) fn close(environment: &mut Environment, handle: Handle, code: u16, ca
 }
 
 /// The WebSocket of a connection, and which handlers it has.
-fn handlers_of(live: &Live, connection: ConnectionId) -> Option<(Handle, Handlers)> {
+fn handlers_of(live: &Live, connection: ConnectionId) -> Option<(JsHandle, Handlers)> {
     live.socket_of(connection).map(|(handle, socket)| (handle, socket.behavior.handlers))
 }

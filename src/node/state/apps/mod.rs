@@ -17,7 +17,7 @@ use crate::bridge::setup::SetupOrder;
 use crate::bridge::sync::Arc;
 use crate::node::error::Misuse;
 use crate::node::js::Env;
-use crate::node::state::handles::{Handle, Table};
+use crate::node::state::handles::{JsHandle, Table};
 
 /// All apps of the environment, and their listening sockets.
 #[derive(Default)]
@@ -134,7 +134,7 @@ impl Apps {
         let app = AppId { app: number, epoch: it.epoch };
         let pool = workers.run(env, it.threads)?;
         let (count, start) = (pool.workers().len(), pool.starts());
-        it.usage.begin();
+        it.usage.start();
         if it.share.is_empty() {
             // There are at most 64 workers.
             it.share = (0..it.threads.min(count))
@@ -171,7 +171,7 @@ impl Apps {
         app: AppId,
         share: &[WorkerId],
         port: u16,
-    ) -> Result<(Handle, Listener), Misuse> {
+    ) -> Result<(JsHandle, Listener), Misuse> {
         let id = ListenerId(self.next_listener);
         self.next_listener = self.next_listener.wrapping_add(1);
         let listener = Listener { id, app, worker: share[id.0 as usize % share.len()], port };
@@ -182,19 +182,19 @@ impl Apps {
 
     /// A listening socket, if it is open.
     #[must_use]
-    pub(crate) fn listener(&self, handle: Handle) -> Option<&Listener> {
+    pub(crate) fn listener(&self, handle: JsHandle) -> Option<&Listener> {
         self.listeners.get(handle)
     }
 
     /// Removes a listening socket that is being closed. `None` if it was closed before.
-    pub(crate) fn remove_listener(&mut self, handle: Handle) -> Option<Listener> {
+    pub(crate) fn remove_listener(&mut self, handle: JsHandle) -> Option<Listener> {
         self.listeners.remove(handle)
     }
 
     /// Removes the listening sockets of an app: their handles are refused from now on.
     pub(crate) fn forget_listeners(&mut self, app: AppId) {
         let listeners = self.listeners.iter().filter(|(_, it)| app.covers(it.app));
-        let listeners: Vec<Handle> = listeners.map(|(handle, _)| handle).collect();
+        let listeners: Vec<JsHandle> = listeners.map(|(handle, _)| handle).collect();
         for listener in listeners {
             self.listeners.remove(listener);
         }

@@ -23,7 +23,7 @@ pub(crate) enum Usage {
 
 impl Usage {
     /// From now on it may get connections.
-    pub(crate) const fn begin(&mut self) {
+    pub(crate) const fn start(&mut self) {
         *self = match *self {
             Self::Ending(workers) | Self::Resumed(workers) => Self::Resumed(workers),
             Self::Idle | Self::InUse => Self::InUse,
@@ -60,10 +60,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_over_when_the_last_worker_says_so_and_nothing_has_begun_meanwhile() {
+    fn it_is_over_when_the_last_worker_says_so_and_nothing_has_started_meanwhile() {
         let mut usage = Usage::default();
         assert!(!usage.end(2), "nobody has to be asked");
-        usage.begin();
+        usage.start();
         assert!(usage.end(2));
         assert!(!usage.end(2), "they have been asked");
         assert!(!usage.note_worker());
@@ -73,13 +73,13 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_before_all_have_told_is_not_over() {
+    fn what_starts_before_all_have_reported_is_not_over() {
         let mut usage = Usage::default();
-        usage.begin();
+        usage.start();
         assert!(usage.end(2));
         assert!(!usage.note_worker());
-        usage.begin();
-        assert!(!usage.end(2), "not before the second one has told");
+        usage.start();
+        assert!(!usage.end(2), "not before the second one has reported");
         assert!(usage.note_worker());
         assert_eq!(usage, Usage::InUse);
         assert!(usage.end(2), "now they can be asked anew");

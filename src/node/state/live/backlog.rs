@@ -14,7 +14,7 @@ pub(crate) struct Backlog {
     /// Payload bytes accepted by `send` and `ping`.
     accepted: u64,
     /// Those accepted when the worker was last asked what it has written.
-    looked: u64,
+    asked_at: u64,
     /// Those accepted when they were last handed over before the handler had returned.
     handed: u64,
     /// What the handler that sent last has sent.
@@ -25,7 +25,7 @@ impl Backlog {
     /// The backlog of a WebSocket that has just been opened.
     #[must_use]
     pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
-        Self { ledger, accepted: 0, looked: 0, handed: 0, burst: Burst::default() }
+        Self { ledger, accepted: 0, asked_at: 0, handed: 0, burst: Burst::default() }
     }
 
     /// Counts payload that is accepted now. Returns whether the burst has just become a long one.
@@ -71,14 +71,14 @@ impl Backlog {
 
     /// Whether more was accepted since the worker was last asked.
     #[must_use]
-    pub(crate) const fn is_worth_a_look(&self) -> bool {
-        self.looked != self.accepted
+    pub(crate) const fn should_ask_worker(&self) -> bool {
+        self.asked_at != self.accepted
     }
 
     /// Waits until the worker has written what the kernel accepts.
     pub(crate) fn ask_worker(&mut self, connection: ConnectionId, workers: &mut Workers) {
-        self.looked = self.accepted;
-        workers.look_at(connection);
+        self.asked_at = self.accepted;
+        workers.await_write_to(connection);
     }
 
     /// Bytes that are reported as waiting: those that the worker counts as waiting or, if that is more, those that the
@@ -101,7 +101,7 @@ impl Backlog {
     /// Whether so much is on its way to the worker that it should be asked what the kernel accepts. Once per
     /// [`IN_FLIGHT_ALLOWANCE`] bytes, whatever the result; and not while the kernel accepts nothing.
     fn is_far_ahead(&self) -> bool {
-        self.accepted - self.looked > IN_FLIGHT_ALLOWANCE
+        self.accepted - self.asked_at > IN_FLIGHT_ALLOWANCE
             && self.refused() == 0
             && self.held() > IN_FLIGHT_ALLOWANCE
     }
@@ -118,7 +118,7 @@ mod tests {
         let piece = 8 * 1024 * 1024;
         backlog.accept(piece, 1);
         assert!(backlog.is_far_ahead());
-        backlog.looked = backlog.accepted;
+        backlog.asked_at = backlog.accepted;
         assert!(!backlog.is_far_ahead(), "the worker does not answer sooner if it is asked more often");
         ledger.record(backlog.accepted, 5000);
         assert_eq!(backlog.waiting(1), 5000);

@@ -11,7 +11,7 @@ pub(crate) mod socket;
 use self::exchange::{Exchange, HandlerState, Stage};
 use self::occupants::{Occupant, Occupants};
 use self::socket::Socket;
-use super::handles::{Handle, Table};
+use super::handles::{JsHandle, Table};
 use super::pubsub::PubSub;
 use super::workers::Workers;
 use crate::bridge::command::{Command, HeadBytes, ResponseId};
@@ -49,8 +49,8 @@ impl Live {
     ///
     /// # Errors
     /// [`Misuse::response_closed`]
-    pub(crate) fn response(&mut self, number: f64) -> Result<(Handle, &mut Exchange), Misuse> {
-        let handle = Handle::from_number(number).ok_or_else(Misuse::response_closed)?;
+    pub(crate) fn response(&mut self, number: f64) -> Result<(JsHandle, &mut Exchange), Misuse> {
+        let handle = JsHandle::from_number(number).ok_or_else(Misuse::response_closed)?;
         match self.exchanges.get_mut(handle) {
             Some(exchange) if exchange.stage != Stage::Over => Ok((handle, exchange)),
             Some(_) | None => Err(Misuse::response_closed()),
@@ -62,29 +62,29 @@ impl Live {
     /// # Errors
     /// [`Misuse::request_closed`]
     pub(crate) fn request(&mut self, number: f64) -> Result<&mut Exchange, Misuse> {
-        let handle = Handle::from_number(number).ok_or_else(Misuse::request_closed)?;
+        let handle = JsHandle::from_number(number).ok_or_else(Misuse::request_closed)?;
         self.exchange_mut(handle).ok_or_else(Misuse::request_closed)
     }
 
     /// A request and its response, whatever its stage.
     #[must_use]
-    pub(crate) fn exchange(&self, handle: Handle) -> Option<&Exchange> {
+    pub(crate) fn exchange(&self, handle: JsHandle) -> Option<&Exchange> {
         self.exchanges.get(handle).map(Box::as_ref)
     }
 
     /// The same, mutable.
-    pub(crate) fn exchange_mut(&mut self, handle: Handle) -> Option<&mut Exchange> {
+    pub(crate) fn exchange_mut(&mut self, handle: JsHandle) -> Option<&mut Exchange> {
         self.exchanges.get_mut(handle).map(Box::as_mut)
     }
 
     /// The response to one request of a connection, if JavaScript may still use it.
     #[must_use]
-    pub(crate) fn exchange_of(&self, connection: ConnectionId, request: RequestNumber) -> Option<Handle> {
+    pub(crate) fn exchange_of(&self, connection: ConnectionId, request: RequestNumber) -> Option<JsHandle> {
         self.occupants.exchange(connection, request)
     }
 
     /// All of them.
-    pub(crate) fn exchanges(&self) -> impl Iterator<Item = (Handle, &Exchange)> {
+    pub(crate) fn exchanges(&self) -> impl Iterator<Item = (JsHandle, &Exchange)> {
         self.exchanges.iter().map(|(handle, exchange)| (handle, exchange.as_ref()))
     }
 
@@ -100,7 +100,7 @@ impl Live {
     }
 
     /// Inserts the exchange of a connection. `None` if 2^24 of them are outstanding.
-    pub(crate) fn insert_exchange(&mut self, exchange: Box<Exchange>) -> Option<Handle> {
+    pub(crate) fn insert_exchange(&mut self, exchange: Box<Exchange>) -> Option<JsHandle> {
         let ResponseId { connection, request } = exchange.to;
         let handle = self.exchanges.insert(exchange).ok()?;
         self.occupants.set(connection, Occupant::Exchange { request, handle });
@@ -109,7 +109,7 @@ impl Live {
 
     /// Ends the response: later events for it are dropped, and its methods throw.
     /// Its request may be read until the handler has returned.
-    pub(crate) fn finish(&mut self, handle: Handle) {
+    pub(crate) fn finish(&mut self, handle: JsHandle) {
         let Some(exchange) = self.exchanges.get_mut(handle) else { return };
         exchange.stage = Stage::Over;
         if let Occupant::Exchange { handle: occupant, .. } = self.occupants.get(exchange.to.connection)
@@ -123,7 +123,7 @@ impl Live {
     }
 
     /// Removes the exchange; its handle is refused from now on.
-    pub(crate) fn drop_exchange(&mut self, handle: Handle) {
+    pub(crate) fn drop_exchange(&mut self, handle: JsHandle) {
         if let Some(mut exchange) = self.exchanges.remove(handle)
             && self.spares.len() < MAX_SPARES
         {
@@ -133,7 +133,7 @@ impl Live {
     }
 
     /// Answers without JavaScript.
-    pub(crate) fn answer(&mut self, handle: Handle, answer: Answer<'_>, workers: &mut Workers) {
+    pub(crate) fn answer(&mut self, handle: JsHandle, answer: Answer<'_>, workers: &mut Workers) {
         let Some(exchange) = self.exchanges.get(handle) else { return };
         let (to, worker) = (exchange.to, exchange.to.connection.worker);
         let head = HeadBytes {
@@ -147,7 +147,7 @@ impl Live {
     }
 
     /// Drops the connection without an answer.
-    pub(crate) fn abort(&mut self, handle: Handle, workers: &mut Workers) {
+    pub(crate) fn abort(&mut self, handle: JsHandle, workers: &mut Workers) {
         let Some(exchange) = self.exchanges.get(handle) else { return };
         let to = exchange.to;
         workers.push(to.connection.worker, Command::AbortResponse { to });
@@ -174,31 +174,31 @@ impl Live {
     ///
     /// # Errors
     /// [`Misuse::websocket_closed`]
-    pub(crate) fn socket(&mut self, number: f64) -> Result<(Handle, &mut Socket), Misuse> {
-        let handle = Handle::from_number(number).ok_or_else(Misuse::websocket_closed)?;
+    pub(crate) fn socket(&mut self, number: f64) -> Result<(JsHandle, &mut Socket), Misuse> {
+        let handle = JsHandle::from_number(number).ok_or_else(Misuse::websocket_closed)?;
         self.sockets.get_mut(handle).map(|socket| (handle, socket)).ok_or_else(Misuse::websocket_closed)
     }
 
     /// The same by its handle.
-    pub(crate) fn socket_mut(&mut self, handle: Handle) -> Option<&mut Socket> {
+    pub(crate) fn socket_mut(&mut self, handle: JsHandle) -> Option<&mut Socket> {
         self.sockets.get_mut(handle)
     }
 
     /// Whether a WebSocket is open to JavaScript.
     #[must_use]
-    pub(crate) fn is_open(&self, handle: Handle) -> bool {
+    pub(crate) fn is_open(&self, handle: JsHandle) -> bool {
         self.sockets.get(handle).is_some()
     }
 
     /// The WebSocket of a connection, if it has one that JavaScript may use.
     #[must_use]
-    pub(crate) fn socket_of(&self, connection: ConnectionId) -> Option<(Handle, &Socket)> {
+    pub(crate) fn socket_of(&self, connection: ConnectionId) -> Option<(JsHandle, &Socket)> {
         let handle = self.occupants.socket(connection)?;
         Some((handle, self.sockets.get(handle)?))
     }
 
     /// All of them.
-    pub(crate) fn sockets(&self) -> impl Iterator<Item = (Handle, &Socket)> {
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = (JsHandle, &Socket)> {
         self.sockets.iter()
     }
 
@@ -206,7 +206,7 @@ impl Live {
     ///
     /// # Errors
     /// 2^24 of them are open.
-    pub(crate) fn insert_socket(&mut self, socket: Socket) -> Result<Handle, Misuse> {
+    pub(crate) fn insert_socket(&mut self, socket: Socket) -> Result<JsHandle, Misuse> {
         let connection = socket.connection;
         let handle =
             self.sockets.insert(socket).map_err(|_| Misuse::invalid_state("too many WebSockets are open"))?;
@@ -216,7 +216,7 @@ impl Live {
 
     /// Removes a WebSocket that is closed for JavaScript: its handle is refused from now on, and later events for it
     /// are dropped.
-    pub(crate) fn close_socket(&mut self, handle: Handle, pubsub: &mut PubSub) -> Option<Closed> {
+    pub(crate) fn close_socket(&mut self, handle: JsHandle, pubsub: &mut PubSub) -> Option<Closed> {
         let socket = self.sockets.remove(handle)?;
         if self.occupants.get(socket.connection) == Occupant::Socket(handle) {
             self.occupants.set(socket.connection, Occupant::Nobody);
@@ -256,12 +256,12 @@ mod tests {
         ResponseId { connection: CONNECTION, request: RequestNumber(number) }
     }
 
-    fn enter_request(live: &mut Live, number: u32) -> Handle {
+    fn enter_request(live: &mut Live, number: u32) -> JsHandle {
         let exchange = live.new_exchange(request(number), APP);
         live.insert_exchange(exchange).unwrap()
     }
 
-    fn open_socket(live: &mut Live) -> Handle {
+    fn open_socket(live: &mut Live) -> JsHandle {
         let behavior = Rc::new(Behavior::plain());
         live.insert_socket(Socket::new(CONNECTION, APP, behavior, Arc::default(), Peer::default())).unwrap()
     }

@@ -1,7 +1,7 @@
 //! The response or WebSocket that each connection has for JavaScript.
 
 use crate::bridge::id::{ConnectionId, RequestNumber};
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 
 /// The response or WebSocket that a connection has for JavaScript.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,10 +14,10 @@ pub(crate) enum Occupant {
         /// Which request of the connection it answers.
         request: RequestNumber,
         /// Its handle.
-        handle: Handle,
+        handle: JsHandle,
     },
     /// A WebSocket.
-    Socket(Handle),
+    Socket(JsHandle),
 }
 
 /// The occupant of every connection. An event for another occupant than the present one is dropped here:
@@ -53,7 +53,7 @@ impl Occupants {
 
     /// The handle of the response to one request, if JavaScript may still use it.
     #[must_use]
-    pub(crate) fn exchange(&self, id: ConnectionId, number: RequestNumber) -> Option<Handle> {
+    pub(crate) fn exchange(&self, id: ConnectionId, number: RequestNumber) -> Option<JsHandle> {
         match self.get(id) {
             Occupant::Exchange { request, handle } if request == number => Some(handle),
             Occupant::Exchange { .. } | Occupant::Socket(_) | Occupant::Nobody => None,
@@ -62,7 +62,7 @@ impl Occupants {
 
     /// The handle of the WebSocket, if JavaScript may still use it.
     #[must_use]
-    pub(crate) fn socket(&self, id: ConnectionId) -> Option<Handle> {
+    pub(crate) fn socket(&self, id: ConnectionId) -> Option<JsHandle> {
         match self.get(id) {
             Occupant::Socket(handle) => Some(handle),
             Occupant::Exchange { .. } | Occupant::Nobody => None,

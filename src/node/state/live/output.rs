@@ -22,7 +22,7 @@ pub(crate) struct Output {
     /// The upper bound of `window`.
     widest: u64,
     /// Bytes that had been accepted when the worker was last asked what it has written.
-    looked: u64,
+    asked_at: u64,
     /// Bytes that had been accepted when they were last handed over before the handler had returned.
     handed: u64,
     /// What the handler that wrote last has written.
@@ -43,7 +43,7 @@ impl Default for Output {
             ledger: None,
             window: FIRST_WINDOW,
             widest: WIDEST_WINDOW,
-            looked: 0,
+            asked_at: 0,
             handed: 0,
             burst: Burst::default(),
             total: None,
@@ -63,7 +63,7 @@ enum Wait {
     /// It was, and the worker will report when there is room.
     Asked,
     /// It was, and there is room again, but no handler was attached when the worker reported it.
-    Untold,
+    Unreported,
 }
 
 impl Output {
@@ -77,10 +77,10 @@ impl Output {
     }
 
     /// Whether the worker should be asked what it has written, because there may be more room than it has reported.
-    /// Once per [`LOOK_FROM`] bytes, whatever the result.
-    fn is_worth_a_look(&self) -> bool {
+    /// Once per [`ASK_FROM`] bytes, whatever the result.
+    fn should_ask_worker(&self) -> bool {
         let backlog = self.ledger.as_ref().map_or(0, |ledger| ledger.backlog());
-        backlog < self.window && self.written - self.looked >= LOOK_FROM
+        backlog < self.window && self.written - self.asked_at >= ASK_FROM
     }
 
     /// Whether the worker should start to write while the handler is still running: otherwise the two would work one
@@ -110,7 +110,7 @@ impl Output {
         if is_reported {
             self.wait = Wait::None;
         } else if self.wait == Wait::Asked {
-            self.wait = Wait::Untold;
+            self.wait = Wait::Unreported;
         }
         is_reported
     }
@@ -170,11 +170,11 @@ impl Output {
     /// application is refused room, Node's thread waits for the worker to write.
     pub(crate) fn find_room(&mut self, to: ResponseId, asked: u64, workers: &mut Workers) -> u64 {
         let room = self.room(asked);
-        if room > 0 || !self.is_worth_a_look() {
+        if room > 0 || !self.should_ask_worker() {
             return room;
         }
-        self.looked = self.written;
-        workers.look_at(to.connection);
+        self.asked_at = self.written;
+        workers.await_write_to(to.connection);
         self.room(asked)
     }
 
@@ -190,7 +190,7 @@ impl Output {
     /// to.
     pub(crate) fn attach_handler(&mut self, to: ResponseId, workers: &mut Workers) {
         self.is_attached = true;
-        if self.wait == Wait::Untold {
+        if self.wait == Wait::Unreported {
             self.await_room(to, workers);
         }
     }
@@ -204,4 +204,4 @@ const WIDEST_WINDOW: u64 = 1024 * 1024;
 /// The same for a client that has not. Twice what the worker still holds when it reports that there is room.
 const NARROWEST_WINDOW: u64 = 128 * 1024;
 /// Bytes accepted since the worker was last asked what it has written, from which on it is asked again.
-const LOOK_FROM: u64 = NARROWEST_WINDOW / 2;
+const ASK_FROM: u64 = NARROWEST_WINDOW / 2;

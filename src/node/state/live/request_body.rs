@@ -60,7 +60,7 @@ pub(crate) enum Taker {
 
 /// What the handler is called with next.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Delivery<'a> {
+pub(crate) enum BodyDelivery<'a> {
     /// Nothing at the moment.
     Nothing,
     /// Bytes, perhaps none; `last`: they end the body.
@@ -103,7 +103,7 @@ impl RequestBody {
 
     /// Whether an abort is reported to its handler.
     #[must_use]
-    pub(crate) const fn hears_abort(&self) -> bool {
+    pub(crate) const fn reports_abort(&self) -> bool {
         matches!(self.taker, Taker::PiecesOrAbort)
     }
 
@@ -125,14 +125,14 @@ impl RequestBody {
     }
 
     /// A piece arrived.
-    pub(crate) fn receive<'a>(&mut self, data: &'a [u8], last: bool) -> Delivery<'a> {
+    pub(crate) fn receive<'a>(&mut self, data: &'a [u8], last: bool) -> BodyDelivery<'a> {
         if last {
             self.progress = Progress::Arrived;
         }
         match self.taker {
             Taker::Refused => {
                 self.count(data.len());
-                Delivery::Nothing
+                BodyDelivery::Nothing
             }
             Taker::Pieces | Taker::PiecesOrAbort if self.waiting.is_empty() => self.give(Cow::Borrowed(data)),
             Taker::Pieces | Taker::PiecesOrAbort | Taker::Whole { .. } | Taker::Nobody => {
@@ -143,15 +143,15 @@ impl RequestBody {
     }
 
     /// What arrived before the handler was attached, or a body that is complete.
-    pub(crate) fn take<'a>(&mut self) -> Delivery<'a> {
+    pub(crate) fn take<'a>(&mut self) -> BodyDelivery<'a> {
         if !self.is_due() {
-            return Delivery::Nothing;
+            return BodyDelivery::Nothing;
         }
         let waiting = std::mem::take(&mut self.waiting);
         if self.is_too_long(waiting.len()) {
             self.taker = Taker::Refused;
             self.count(waiting.len());
-            return Delivery::TooLong;
+            return BodyDelivery::TooLong;
         }
         self.give(Cow::Owned(waiting))
     }
@@ -188,9 +188,9 @@ impl RequestBody {
         }
     }
 
-    fn give<'a>(&mut self, bytes: Cow<'a, [u8]>) -> Delivery<'a> {
+    fn give<'a>(&mut self, bytes: Cow<'a, [u8]>) -> BodyDelivery<'a> {
         let last = self.count(bytes.len());
-        Delivery::Piece { bytes, last }
+        BodyDelivery::Piece { bytes, last }
     }
 
     /// Subtracts `len` bytes that were passed on or dropped. Returns whether they end the body.
@@ -216,8 +216,8 @@ pub(crate) const MAX_COLLECTED: u64 = i32::MAX as u64;
 mod tests {
     use super::*;
 
-    fn piece(bytes: &[u8], last: bool) -> Delivery<'_> {
-        Delivery::Piece { bytes: Cow::Borrowed(bytes), last }
+    fn piece(bytes: &[u8], last: bool) -> BodyDelivery<'_> {
+        BodyDelivery::Piece { bytes: Cow::Borrowed(bytes), last }
     }
 
     #[test]
@@ -234,24 +234,24 @@ mod tests {
     #[test]
     fn what_waits_is_given_in_one_piece_and_the_end_is_told_once() {
         let mut body = RequestBody::new(BodyLength::Fixed(6));
-        assert_eq!(body.receive(b"he", false), Delivery::Nothing);
-        assert_eq!(body.receive(b"ll", false), Delivery::Nothing);
+        assert_eq!(body.receive(b"he", false), BodyDelivery::Nothing);
+        assert_eq!(body.receive(b"ll", false), BodyDelivery::Nothing);
         assert_eq!(body.remaining(), 6);
         assert!(body.attach(Taker::Pieces));
         assert_eq!(body.take(), piece(b"hell", false));
-        assert_eq!(body.take(), Delivery::Nothing);
+        assert_eq!(body.take(), BodyDelivery::Nothing);
         assert_eq!(body.receive(b"o!", true), piece(b"o!", true));
         assert!(!body.attach(Taker::Pieces));
-        assert_eq!(body.take(), Delivery::Nothing);
+        assert_eq!(body.take(), BodyDelivery::Nothing);
     }
 
     #[test]
     fn a_piece_that_overtakes_its_turn_takes_what_waits_along() {
         let mut body = RequestBody::new(BodyLength::Fixed(4));
-        assert_eq!(body.receive(b"he", false), Delivery::Nothing);
+        assert_eq!(body.receive(b"he", false), BodyDelivery::Nothing);
         assert!(body.attach(Taker::PiecesOrAbort));
         assert_eq!(body.receive(b"y!", true), piece(b"hey!", true));
-        assert_eq!(body.take(), Delivery::Nothing);
+        assert_eq!(body.take(), BodyDelivery::Nothing);
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
             assert_eq!(body.receive(b"", true), piece(b"", true), "{taker:?}");
 
             let mut body = RequestBody::new(BodyLength::None);
-            assert_eq!(body.receive(b"", true), Delivery::Nothing);
+            assert_eq!(body.receive(b"", true), BodyDelivery::Nothing);
             assert!(body.attach(taker));
             assert_eq!(body.take(), piece(b"", true), "{taker:?}, late");
         }
@@ -285,7 +285,7 @@ mod tests {
         for length in [BodyLength::Fixed(5), BodyLength::Chunked] {
             let mut body = RequestBody::new(length);
             assert!(!body.attach(Taker::Whole { max: 5 }));
-            assert_eq!(body.receive(b"he", false), Delivery::Nothing);
+            assert_eq!(body.receive(b"he", false), BodyDelivery::Nothing);
             assert_eq!(body.receive(b"llo", true), piece(b"hello", true), "{length:?}");
         }
     }
@@ -294,10 +294,10 @@ mod tests {
     fn a_declared_length_over_the_limit_is_refused_before_anything_arrives() {
         let mut body = RequestBody::new(BodyLength::Fixed(6));
         assert!(body.attach(Taker::Whole { max: 5 }));
-        assert_eq!(body.take(), Delivery::TooLong);
-        assert_eq!(body.receive(b"hello", false), Delivery::Nothing);
+        assert_eq!(body.take(), BodyDelivery::TooLong);
+        assert_eq!(body.receive(b"hello", false), BodyDelivery::Nothing);
         assert_eq!(body.remaining(), 1);
-        assert_eq!(body.receive(b"!", true), Delivery::Nothing);
+        assert_eq!(body.receive(b"!", true), BodyDelivery::Nothing);
         assert_eq!(body.remaining(), 0);
     }
 
@@ -305,27 +305,27 @@ mod tests {
     fn a_chunked_body_is_refused_where_it_passes_the_limit_and_nothing_of_it_is_kept() {
         let mut body = RequestBody::new(BodyLength::Chunked);
         assert!(!body.attach(Taker::Whole { max: 5 }));
-        assert_eq!(body.receive(b"hello", false), Delivery::Nothing);
-        assert_eq!(body.receive(b"!", false), Delivery::TooLong);
-        assert_eq!(body.receive(b"more", false), Delivery::Nothing);
+        assert_eq!(body.receive(b"hello", false), BodyDelivery::Nothing);
+        assert_eq!(body.receive(b"!", false), BodyDelivery::TooLong);
+        assert_eq!(body.receive(b"more", false), BodyDelivery::Nothing);
         assert_eq!(body.waiting.capacity(), 0);
-        assert_eq!(body.receive(b"", true), Delivery::Nothing);
+        assert_eq!(body.receive(b"", true), BodyDelivery::Nothing);
     }
 
     #[test]
     fn a_handler_that_replaces_another_gets_what_that_one_was_not_given() {
         let mut body = RequestBody::new(BodyLength::Fixed(6));
         body.attach(Taker::Whole { max: 10 });
-        assert_eq!(body.receive(b"he", false), Delivery::Nothing);
+        assert_eq!(body.receive(b"he", false), BodyDelivery::Nothing);
         assert!(body.attach(Taker::Pieces));
         assert_eq!(body.take(), piece(b"he", false));
         assert!(!body.attach(Taker::Whole { max: 4 }));
-        assert_eq!(body.receive(b"llo", false), Delivery::Nothing);
+        assert_eq!(body.receive(b"llo", false), BodyDelivery::Nothing);
         assert_eq!(body.receive(b"!", true), piece(b"llo!", true));
 
         let mut body = RequestBody::new(BodyLength::Chunked);
         body.attach(Taker::Whole { max: 1 });
-        assert_eq!(body.receive(b"he", false), Delivery::TooLong);
+        assert_eq!(body.receive(b"he", false), BodyDelivery::TooLong);
         assert!(!body.attach(Taker::Pieces));
         assert_eq!(body.receive(b"llo", false), piece(b"llo", false));
     }

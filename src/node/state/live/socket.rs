@@ -161,7 +161,7 @@ impl Socket {
         if !rules.must_drop(backlog.outstanding()) {
             return false;
         }
-        if rules.must_drop(backlog.refused()) || !backlog.is_worth_a_look() {
+        if rules.must_drop(backlog.refused()) || !backlog.should_ask_worker() {
             return true;
         }
         backlog.ask_worker(self.connection, workers);

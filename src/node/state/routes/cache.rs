@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 
-use crate::node::state::handles::Handle;
+use crate::node::state::handles::JsHandle;
 use crate::node::state::prepared_head::PreparedHead;
 use crate::protocol::time::Timestamp;
 
@@ -28,7 +28,7 @@ pub(crate) struct Entry {
     /// When it was made.
     pub made: Timestamp,
     /// The response under way that will replace it; it may have ended since.
-    pub successor: Option<Handle>,
+    pub successor: Option<JsHandle>,
 }
 
 /// A route whose responses are cached.
@@ -201,7 +201,7 @@ mod tests {
         let mut cache = Cache::default();
         cache.insert(b"key".to_vec(), entry(b"old", 0));
         let Finding::Stale(old) = cache.find(b"key", EXPIRY, Timestamp(1500)) else { panic!("stale") };
-        old.successor = Some(Handle { slot: 1, generation: 1 });
+        old.successor = Some(JsHandle { slot: 1, generation: 1 });
         cache.insert(b"key".to_vec(), entry(b"newer", 1500));
         let expected = entry(b"newer", 1500);
         assert_eq!(cache.find(b"key", EXPIRY, Timestamp(1500)), Finding::Fresh(&expected));

@@ -80,7 +80,7 @@ impl Declarative {
     /// # Errors
     /// [`Malformed`], if they are not well-formed.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut rest = Rest(bytes.strip_prefix(BEGINNING).ok_or(Malformed::Beginning)?);
+        let mut rest = Rest(bytes.strip_prefix(MAGIC).ok_or(Malformed::Beginning)?);
         let mut response = Self::default();
         let mut values = 0;
         loop {
@@ -185,7 +185,7 @@ impl From<Malformed> for Misuse {
 }
 
 /// Signature and version, with which the bytes start.
-pub(crate) const BEGINNING: &[u8] = b"FDR\x01";
+pub(crate) const MAGIC: &[u8] = b"FDR\x01";
 /// The largest number of values of the request in one response.
 const MAX_VALUES: usize = 1000;
 
@@ -194,7 +194,7 @@ const MAX_VALUES: usize = 1000;
 pub(in crate::node) mod written {
     use proptest::prelude::*;
 
-    use super::BEGINNING;
+    use super::MAGIC;
 
     /// An instruction with one short operand.
     pub(crate) fn short(instruction: u8, operand: &[u8]) -> Vec<u8> {
@@ -213,7 +213,7 @@ pub(in crate::node) mod written {
 
     /// These instructions between [`MAGIC`] and the end.
     pub(crate) fn whole(instructions: &[Vec<u8>]) -> Vec<u8> {
-        [BEGINNING, &instructions.concat(), &[0]].concat()
+        [MAGIC, &instructions.concat(), &[0]].concat()
     }
 
     /// Instructions, most of them well-formed.
@@ -302,7 +302,7 @@ mod tests {
         let bytes = whole(&[short(1, b"200 OK"), field(b"a", b"b"), literal(b"xyz"), short(6, b"id")]);
         assert!(Declarative::parse(&bytes).is_ok());
         for end in 0..bytes.len() {
-            let expected = if end < BEGINNING.len() { Malformed::Beginning } else { Malformed::Truncated };
+            let expected = if end < MAGIC.len() { Malformed::Beginning } else { Malformed::Truncated };
             assert_eq!(Declarative::parse(&bytes[..end]), Err(expected), "{end}");
         }
         let mut newer = bytes;

@@ -27,7 +27,7 @@ mod tree;
 use std::rc::Rc;
 
 use self::pattern::{Segment, names, parse};
-use self::tree::{Route, Search, Trees};
+use self::tree::{RouteLeaf, Search, Trees};
 
 pub(crate) use self::params::Params;
 pub(crate) use self::tree::{HandlerId, Priority};
@@ -49,7 +49,7 @@ pub(crate) struct Router {
     /// The routes of [`Verb::Any`].
     any: Trees,
     /// The handler of requests that no route matches.
-    fallback: Option<Route>,
+    fallback: Option<RouteLeaf>,
 }
 
 impl Router {
@@ -57,7 +57,7 @@ impl Router {
     /// until a route of any method for `/*` is inserted or removed: by that an application replaces or removes it.
     #[must_use]
     pub(crate) fn with_fallback(handler: HandlerId) -> Self {
-        Self { fallback: Some(Route { handler, names: Rc::default() }), ..Self::default() }
+        Self { fallback: Some(RouteLeaf { handler, names: Rc::default() }), ..Self::default() }
     }
 
     /// Adds a route, and returns the handler that no request can reach any more: that of the route it replaces, which
@@ -74,7 +74,7 @@ impl Router {
         handler: HandlerId,
     ) -> Option<HandlerId> {
         let Some(segments) = parse(pattern) else { return Some(handler) };
-        let route = Route { handler, names: names(&segments) };
+        let route = RouteLeaf { handler, names: names(&segments) };
         let fallback = self.take_fallback(verb, priority, &segments);
         let replaced = self.trees(verb).root(priority).insert(&segments, route);
         replaced.or(fallback).map(|replaced| replaced.handler)
@@ -95,7 +95,7 @@ impl Router {
         verb: Verb<'_>,
         priority: Priority,
         segments: &[Segment<'_>],
-    ) -> Option<Route> {
+    ) -> Option<RouteLeaf> {
         let stands_for =
             matches!((verb, priority, segments), (Verb::Any, Priority::Normal, [Segment::Wildcard]));
         self.fallback.take_if(|_| stands_for)

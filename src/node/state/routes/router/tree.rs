@@ -31,19 +31,19 @@ pub(super) struct Trees {
 #[derive(Debug, Default)]
 pub(super) struct Node {
     /// The route that ends here.
-    route: Option<Route>,
+    route: Option<RouteLeaf>,
     /// A further segment that is this literal; sorted by it. Sorted rather than hashed, so that no choice of paths
     /// makes the search slow.
     literals: Vec<(Box<str>, Node)>,
     /// A further segment that is not empty.
     parameter: Option<Box<Node>>,
     /// All further segments.
-    wildcard: Option<Route>,
+    wildcard: Option<RouteLeaf>,
 }
 
 /// The end of a pattern.
 #[derive(Debug)]
-pub(super) struct Route {
+pub(super) struct RouteLeaf {
     /// Its handler.
     pub handler: HandlerId,
     /// Names of its parameters from left to right, without their `:`. They belong to the route and not to the nodes,
@@ -64,7 +64,7 @@ pub(super) struct Search<'a> {
 impl Search<'_> {
     /// Searches the route at `node` and below, for the part of the path that starts at `rest`; `None` if the
     /// path ended before.
-    pub(super) fn visit<'n>(&mut self, node: &'n Node, rest: Option<usize>) -> Option<&'n Route> {
+    pub(super) fn visit<'n>(&mut self, node: &'n Node, rest: Option<usize>) -> Option<&'n RouteLeaf> {
         let Some(start) = rest else { return self.take(node.route.as_ref()) };
         let (end, next) = match memchr::memchr(b'/', &self.path[start..]) {
             Some(len) => (start + len, Some(start + len + 1)),
@@ -89,7 +89,7 @@ impl Search<'_> {
     }
 
     /// The candidate, if there is one here and none is left to skip.
-    pub(super) fn take<'n>(&mut self, candidate: Option<&'n Route>) -> Option<&'n Route> {
+    pub(super) fn take<'n>(&mut self, candidate: Option<&'n RouteLeaf>) -> Option<&'n RouteLeaf> {
         let route = candidate?;
         if self.to_skip == 0 {
             return Some(route);
@@ -122,7 +122,7 @@ impl Node {
     }
 
     /// Inserts a route at the end of these segments; returns the one that it replaces.
-    pub(super) fn insert(&mut self, segments: &[Segment<'_>], route: Route) -> Option<Route> {
+    pub(super) fn insert(&mut self, segments: &[Segment<'_>], route: RouteLeaf) -> Option<RouteLeaf> {
         match segments {
             [] => self.route.replace(route),
             [Segment::Wildcard, ..] => self.wildcard.replace(route),
@@ -138,7 +138,7 @@ impl Node {
     }
 
     /// Removes the route at the end of these segments, and the nodes that are empty without it.
-    pub(super) fn remove(&mut self, segments: &[Segment<'_>]) -> Option<Route> {
+    pub(super) fn remove(&mut self, segments: &[Segment<'_>]) -> Option<RouteLeaf> {
         match segments {
             [] => self.route.take(),
             [Segment::Wildcard, ..] => self.wildcard.take(),
