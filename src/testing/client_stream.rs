@@ -1,15 +1,15 @@
-//! What the frames of a client mean, read by the letter of RFC 6455 from a stream that is there as a whole: the slow and
-//! plain twin of the receiving half of a session.
+//! A plain and slow parser of a client's frames by the letter of RFC 6455, for a complete stream: the reference for the
+//! receiving half of a session.
 
 use super::plain_inflate::PlainInflate;
-use super::websocket_application::Event;
+use super::websocket_application::SinkCall;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
 
-/// Where the reading of a stream ended.
+/// How a stream ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StreamEnd {
-    /// Where the bytes end; nothing is wrong so far.
+    /// At the end of the bytes, without an error.
     Open,
     /// At a Close frame with this payload.
     Close(Vec<u8>),
@@ -17,10 +17,10 @@ pub(crate) enum StreamEnd {
     Broken(CloseCause),
 }
 
-/// What a client may send.
+/// The limits for a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientTerms {
-    /// No message may be longer, in bytes.
+    /// The longest message, in bytes.
     pub max_length: usize,
     /// Whether messages may be compressed, and refer to those before them (RFC 7692).
     pub deflate: bool,
@@ -28,13 +28,13 @@ pub(crate) struct ClientTerms {
 
 /// Messages, pings and pongs in a stream up to its end.
 #[must_use]
-pub(crate) fn read_stream(mut wire: &[u8], terms: ClientTerms) -> (Vec<Event>, StreamEnd) {
+pub(crate) fn read_stream(mut wire: &[u8], terms: ClientTerms) -> (Vec<SinkCall>, StreamEnd) {
     let mut events = Vec::new();
     let mut message = None;
     let mut inflate = PlainInflate::default();
     loop {
         match read_frame(&mut wire, &mut message, &mut inflate, terms) {
-            Ok(Some(Read::Event(event))) => events.push(event),
+            Ok(Some(Read::SinkCall(event))) => events.push(event),
             Ok(Some(Read::Fragment)) => {}
             Ok(Some(Read::Close(payload))) => return (events, StreamEnd::Close(payload)),
             Ok(None) => return (events, StreamEnd::Open),
@@ -43,11 +43,11 @@ pub(crate) fn read_stream(mut wire: &[u8], terms: ClientTerms) -> (Vec<Event>, S
     }
 }
 
-/// What one frame is.
+/// The result of one frame.
 enum Read {
     /// The end of a message, a ping or a pong.
-    Event(Event),
-    /// A part of a message that goes on.
+    SinkCall(SinkCall),
+    /// A fragment that is not the last of its message.
     Fragment,
     /// A Close frame with this payload.
     Close(Vec<u8>),
@@ -60,7 +60,7 @@ struct Message {
     payload: Vec<u8>,
 }
 
-/// Takes one frame from the front of `wire`. `None` if the wire ends first; whatever is certain by then is judged.
+/// Takes one frame from the front of `wire`. `None` if the wire ends first and no rule is broken up to there.
 fn read_frame(
     wire: &mut &[u8],
     message: &mut Option<Message>,
@@ -76,8 +76,8 @@ fn read_frame(
     match opcode {
         _ if opcode >= 8 && !is_whole => return Ok(None),
         8 => return Ok(Some(Read::Close(payload.collect()))),
-        9 => return Ok(Some(Read::Event(Event::Ping(payload.collect())))),
-        10 => return Ok(Some(Read::Event(Event::Pong(payload.collect())))),
+        9 => return Ok(Some(Read::SinkCall(SinkCall::Ping(payload.collect())))),
+        10 => return Ok(Some(Read::SinkCall(SinkCall::Pong(payload.collect())))),
         _ => {}
     }
 
@@ -102,12 +102,12 @@ fn read_frame(
     if is_end {
         let (kind, payload) = (*kind, std::mem::take(payload));
         *message = None;
-        return Ok(Some(Read::Event(Event::Message(kind, payload))));
+        return Ok(Some(Read::SinkCall(SinkCall::Message(kind, payload))));
     }
     Ok(is_whole.then_some(Read::Fragment))
 }
 
-/// What stands before the payload of a frame.
+/// The header of a frame.
 struct Header {
     opcode: u8,
     compressed: bool,
@@ -163,7 +163,7 @@ fn read_header(
     }
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if opcode < 8 {
-        // What cannot be compressed becomes longer.
+        // Incompressible data becomes longer.
         let compressed = message.map_or(compressed, |message| message.compressed);
         let max_length = terms.max_length + if compressed { terms.max_length / 8 + 64 } else { 0 };
         if length > max_length {

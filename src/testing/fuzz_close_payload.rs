@@ -1,4 +1,4 @@
-//! Target `close_payload`: what a peer's Close frame says, and ours.
+//! Target `close_payload`: the payloads of a peer's Close frame and of ours.
 
 use std::str;
 
@@ -7,11 +7,12 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::close::{self, MAX_REASON_LENGTH, PeerClose, may_be_sent};
 
 /// Asserts of `data`, as the payload of a Close frame:
-/// - it is judged as RFC 6455 §5.5.1 and §7.4 have it, by rules written down once more here;
-/// - what is accepted is echoed to the byte.
+/// - the result is that of RFC 6455 §5.5.1 and §7.4, whose rules are implemented once more here;
+/// - an accepted payload is echoed byte by byte.
 ///
 /// Asserts of its first two bytes and the rest, as code and reason of our own Close frame: exactly one frame is
-/// written, whose payload is empty or would be accepted from a peer, and has the code and as much of the reason as fits.
+/// written, whose payload is empty or would be accepted from a peer, and has the code and as much of the reason as
+/// fits.
 ///
 /// # Panics
 /// If one of them does not hold.

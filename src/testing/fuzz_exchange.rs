@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::fuzz_head::reading;
 use super::http_application::{DATE, HttpApplication};
-use super::http_told::{Recorder, Told};
 use super::opinion::{Ask, Opinion};
+use super::recorded_request::{RecordedRequest, RequestRecorder};
 use super::scenario::Scenario;
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::exchange::HttpExchange;
@@ -18,14 +18,14 @@ use crate::protocol::http::response_head::{FieldFlags, ResponseHead};
 use crate::protocol::time::Timestamp;
 
 /// Asserts of the connection in `data`:
-/// - what is told, written and left unread is the same however the bytes were cut, if every complete request is
-///   answered at once;
-/// - every head that is told reads the same to another parser;
+/// - the requests, the output and the number of unread bytes are the same for every split of the bytes, if every
+///   complete request is answered at once;
+/// - another parser reads every accepted head alike;
 /// - the requests lie in the input one behind the other, each body where a plain reader of the length or of the chunks
 ///   finds it, with nothing between them but empty lines;
-/// - an application that answers as the steps say meets the same requests, or the first of them: whatever it does, it
-///   cannot move the border between two requests;
-/// - what it wrote is what a strict client reads, and the other promises of [`HttpApplication`].
+/// - an application that acts as the steps say gets the same requests, or the first of them: no call of it moves the
+///   border between two requests;
+/// - a strict client reads its responses as written, and the other assertions of [`HttpApplication`] hold.
 ///
 /// # Panics
 /// If one of them does not hold.
@@ -37,25 +37,25 @@ pub fn exchange(data: &[u8], ask: Ask) {
     let single: Vec<&[u8]> = scenario.wire.chunks(1).collect();
     assert_eq!(answer_at_once(&single, &limits), whole, "byte by byte");
 
-    for told in &whole.told {
-        assert_eq!(ask(&told.bytes), Opinion::Head(reading(&told.head, &told.bytes)));
+    for request in &whole.requests {
+        assert_eq!(ask(&request.bytes), Opinion::Head(reading(&request.head, &request.bytes)));
     }
-    assert_adjoining(scenario.wire, &whole.told);
+    assert_adjoining(scenario.wire, &whole.requests);
 
-    let Recorder(told) = HttpApplication::play(scenario, &limits);
-    assert!(told.len() <= whole.told.len(), "a request that is none");
-    for (told, expected) in told.iter().zip(&whole.told) {
-        assert!(told.begins(expected), "{told:?}\nis not the start of\n{expected:?}");
+    let RequestRecorder(requests) = HttpApplication::play(scenario, &limits);
+    assert!(requests.len() <= whole.requests.len(), "a request that is none");
+    for (request, expected) in requests.iter().zip(&whole.requests) {
+        assert!(request.is_prefix_of(expected), "{request:?}\nis not the start of\n{expected:?}");
     }
 }
 
-/// What became of a connection.
+/// The result of a connection.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
-    told: Vec<Told>,
+    requests: Vec<RecordedRequest>,
     out: Vec<u8>,
     error: Option<HttpError>,
-    /// Bytes that were left unread; 0 after an error, because that depends on the cuts and nobody reads them.
+    /// Bytes that were left unread; 0 after an error, because their number depends on the split then.
     unread: usize,
 }
 
@@ -77,43 +77,43 @@ fn tight_limits() -> HttpLimits {
 /// A connection on which the pieces arrive, and every complete request is answered at once with its path.
 fn answer_at_once(pieces: &[&[u8]], limits: &HttpLimits) -> Outcome {
     let moment = Moment { now: Timestamp(1_000), date: DATE, limits };
-    // Not 200: to a CONNECT that would be the end of HTTP on the connection.
+    // Not 200, which would end HTTP on the connection in answer to a CONNECT.
     let not_found = ResponseHead { status: b"404 Not Found", fields: b"", flags: FieldFlags::NONE };
     let mut exchange = HttpExchange::new(moment.now);
     let (mut unread, mut scratch) = (Vec::new(), RequestHead::default());
-    let (mut out, mut told) = (Vec::new(), Recorder::default());
+    let (mut out, mut recorder) = (Vec::new(), RequestRecorder::default());
     for piece in pieces {
         unread.extend_from_slice(piece);
         loop {
-            match exchange.handle_bytes(&mut unread, moment, &mut scratch, &mut out, &mut told) {
+            match exchange.handle_bytes(&mut unread, moment, &mut scratch, &mut out, &mut recorder) {
                 Ok(consumed) => drop(unread.drain(..consumed)),
                 Err(error) => {
                     assert_eq!(exchange.disposition(), Disposition::Close);
-                    return Outcome { told: told.0, out, error: Some(error), unread: 0 };
+                    return Outcome { requests: recorder.0, out, error: Some(error), unread: 0 };
                 }
             }
             if exchange.can_read() {
                 break;
             }
-            let path = told.0.last().map(|told| told.path().to_vec()).unwrap_or_default();
+            let path = recorder.0.last().map(|request| request.path().to_vec()).unwrap_or_default();
             exchange.respond(&not_found, &path, false, moment, &mut out);
         }
     }
-    Outcome { told: told.0, out, error: None, unread: unread.len() }
+    Outcome { requests: recorder.0, out, error: None, unread: unread.len() }
 }
 
 /// Finds the requests in the input once more.
-fn assert_adjoining(mut wire: &[u8], told: &[Told]) {
-    for told in told {
+fn assert_adjoining(mut wire: &[u8], requests: &[RecordedRequest]) {
+    for request in requests {
         while let Some(rest) = wire.strip_prefix(b"\r\n") {
             wire = rest;
         }
-        let Some((head, rest)) = wire.split_at_checked(told.bytes.len()) else {
+        let Some((head, rest)) = wire.split_at_checked(request.bytes.len()) else {
             panic!("a head beyond the input")
         };
-        assert!(head.eq_ignore_ascii_case(&told.bytes), "{}", head.escape_ascii());
-        let (body, rest) = match told.head.body {
-            _ if !told.is_whole => return,
+        assert!(head.eq_ignore_ascii_case(&request.bytes), "{}", head.escape_ascii());
+        let (body, rest) = match request.head.body {
+            _ if !request.is_whole => return,
             BodyLength::None => (Vec::new(), rest),
             BodyLength::Fixed(length) => {
                 let (body, rest) = rest.split_at(usize::try_from(length).unwrap_or(usize::MAX));
@@ -121,7 +121,7 @@ fn assert_adjoining(mut wire: &[u8], told: &[Told]) {
             }
             BodyLength::Chunked => read_chunks(rest),
         };
-        assert_eq!(told.body, body);
+        assert_eq!(request.body, body);
         wire = rest;
     }
 }

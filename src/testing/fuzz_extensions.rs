@@ -1,4 +1,4 @@
-//! Target `extensions`: a `compression` option, and what a client offers in `Sec-WebSocket-Extensions`.
+//! Target `extensions`: a `compression` option, and a client's offers in `Sec-WebSocket-Extensions`.
 
 use crate::protocol::websocket::Compression;
 use crate::protocol::websocket::extensions::{Direction, LARGEST_WINDOW};
@@ -7,9 +7,9 @@ use crate::protocol::websocket::extensions::{Direction, LARGEST_WINDOW};
 const OPTIONS: [u32; 6] = [1, 256, 248 | 3840, 163 | 2304, 231, 3072];
 
 /// Asserts of the header in `data` behind the first byte:
-/// - what is agreed is within what the option allows, and the answer says all of it: offered back to us, it is agreed to
-///   as it is;
-/// - what is in front of an offer or behind it changes nothing but which offer comes first.
+/// - the agreement is within the option, and the answer names all of it: offered to us, the answer is accepted
+///   unchanged;
+/// - other offers before or after an offer only change which one is first.
 ///
 /// # Panics
 /// If one of them does not hold.

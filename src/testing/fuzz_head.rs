@@ -1,23 +1,23 @@
-//! Target `head`: one request head, the input being its bytes and whatever follows.
+//! Target `head`: one request head. The input has its bytes and those after it.
 
-use super::opinion::{Ask, Opinion, Reading};
+use super::opinion::{Ask, Opinion, ParsedHead};
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::head::{
     BodyLength, HeadLimits, RequestHead, Version, is_field_value, is_token, parse_head, trim,
 };
 
-/// What [`parse_head`] makes of some bytes; a head comes with its bytes as the parser left them.
+/// The result of [`parse_head`]; a head has its bytes as the parser left them.
 type Verdict = Result<Option<(RequestHead, Vec<u8>)>, HttpError>;
 
 /// Small enough for the fuzzer to reach.
 const TIGHT: HeadLimits = HeadLimits { max_head_bytes: 256, max_headers: 6 };
 
 /// Asserts of the head at the start of `data`:
-/// - the verdict is the same however the bytes were cut, and bytes after the head play no part in it;
+/// - the verdict is the same for every split of the bytes, and does not depend on the bytes after the head;
 /// - tighter limits refuse more and change nothing else;
-/// - what is accepted reads the same to another parser, and what that one refuses is refused;
-/// - what is accepted is sound: spans, character sets, Host, and the one possible meaning of its framing fields;
-/// - what is accepted can be written down again and then reads the same.
+/// - another parser reads an accepted head alike, and every head that it refuses is refused;
+/// - an accepted head is sound: spans, character sets, Host, and the one possible meaning of its framing fields;
+/// - an accepted head can be encoded again and is then parsed alike.
 ///
 /// # Panics
 /// If one of them does not hold.
@@ -47,10 +47,10 @@ pub fn head(data: &[u8], ask: Ask) {
     assert_rewritable(&head, &bytes);
 }
 
-/// An accepted head in the words of another parser. `bytes` is what its spans refer to.
+/// An accepted head in the form of another parser's result. Its spans refer to `bytes`.
 #[must_use]
-pub(crate) fn reading(head: &RequestHead, bytes: &[u8]) -> Reading {
-    Reading {
+pub(crate) fn reading(head: &RequestHead, bytes: &[u8]) -> ParsedHead {
+    ParsedHead {
         len: bytes.len(),
         method: head.method.of(bytes).to_vec(),
         target: head.target.of(bytes).to_vec(),
@@ -62,7 +62,7 @@ pub(crate) fn reading(head: &RequestHead, bytes: &[u8]) -> Reading {
     }
 }
 
-/// What is said of the whole.
+/// The verdict on the whole input.
 fn judge(data: &[u8], limits: &HeadLimits) -> Verdict {
     let (mut bytes, mut head) = (data.to_vec(), RequestHead::default());
     let Some(len) = parse_head(&mut bytes, 0, limits, &mut head)? else {
@@ -78,7 +78,7 @@ fn judge(data: &[u8], limits: &HeadLimits) -> Verdict {
     Ok(Some((head, bytes)))
 }
 
-/// What is said first, when the bytes come one by one.
+/// The first verdict if the bytes arrive one by one.
 fn judge_in_single_bytes(data: &[u8], limits: &HeadLimits) -> Verdict {
     let (mut bytes, mut head) = (data.to_vec(), RequestHead::default());
     for end in 0..=data.len() {
@@ -92,7 +92,7 @@ fn judge_in_single_bytes(data: &[u8], limits: &HeadLimits) -> Verdict {
     Ok(None)
 }
 
-/// What holds for every head that is accepted.
+/// Asserts what holds for every accepted head.
 fn assert_sound(head: &RequestHead, bytes: &[u8]) {
     assert!(bytes.ends_with(b"\r\n\r\n"));
     assert!(is_token(head.method.of(bytes)));
@@ -121,7 +121,7 @@ fn assert_sound(head: &RequestHead, bytes: &[u8]) {
     assert_framed(head, bytes);
 }
 
-/// Host and the length of the body, worked out once more from the fields.
+/// Computes Host and the body length from the fields once more, and compares them.
 fn assert_framed(head: &RequestHead, bytes: &[u8]) {
     let values = |name: &[u8]| -> Vec<&[u8]> {
         let named = head.fields.iter().filter(|field| field.name.of(bytes) == name);
@@ -153,7 +153,7 @@ fn assert_framed(head: &RequestHead, bytes: &[u8]) {
     assert!(!head.expects_continue || body != BodyLength::None);
 }
 
-/// Writes the head in the plainest form, which must read the same.
+/// Encodes the head in the plainest form, and asserts that it is parsed alike.
 fn assert_rewritable(head: &RequestHead, bytes: &[u8]) {
     let version: &[u8] = match head.version {
         Version::Http10 => b"HTTP/1.0",
@@ -169,8 +169,8 @@ fn assert_rewritable(head: &RequestHead, bytes: &[u8]) {
     };
     assert_eq!(again_bytes, plain);
     assert_eq!(
-        Reading { len: 0, ..reading(&again, &again_bytes) },
-        Reading { len: 0, ..reading(head, bytes) }
+        ParsedHead { len: 0, ..reading(&again, &again_bytes) },
+        ParsedHead { len: 0, ..reading(head, bytes) }
     );
     assert_eq!(
         (again.version, again.body, again.keep_alive, again.expects_continue),

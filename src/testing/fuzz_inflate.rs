@@ -1,5 +1,5 @@
-//! Target `inflate`: messages with permessage-deflate. The first byte says how large the window is and how much is
-//! remembered; of the rest each message is preceded by its length.
+//! Target `inflate`: messages with permessage-deflate. The first byte selects the window and context takeover;
+//! in the rest, each message is preceded by its length.
 
 use super::plain_inflate::PlainInflate;
 use crate::protocol::websocket::deflate::{Codecs, Deflation};
@@ -11,9 +11,8 @@ use crate::protocol::websocket::{Agreement, MessageKind};
 const LIMIT: u32 = 5_000;
 
 /// Asserts of the messages in `data`:
-/// - what they decompress to, or that they are too long or no deflate, is what a plain reading of RFC 1951 makes of them;
-/// - what we compress, in one piece or in fragments, the plain reader decompresses, and it never looks further back than
-///   was agreed.
+/// - they decompress to the same bytes, or fail with the same cause, as with a plain implementation of RFC 1951;
+/// - that implementation decompresses our messages, whole or in fragments, and never refers further back than agreed.
 ///
 /// # Panics
 /// If one of them does not hold.

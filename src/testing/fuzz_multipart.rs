@@ -4,7 +4,7 @@ use crate::protocol::http::multipart::{Part, parse};
 
 /// Asserts of an accepted form:
 /// - the data of its parts lies in the body, in their order;
-/// - it can be written down again, with another boundary, and then reads the same.
+/// - it can be encoded again, with another boundary, and is then parsed alike.
 ///
 /// # Panics
 /// If one of them does not hold.
@@ -19,7 +19,7 @@ pub fn multipart(data: &[u8]) {
         rest = &rest[position + part.data.len()..];
     }
     if parts.iter().any(|part| part.filename.iter().flatten().any(u8::is_ascii_control)) {
-        // What is percent-encoded in `filename*` cannot be written otherwise.
+        // A name that is percent-encoded in `filename*` has no other encoding.
         return;
     }
     let is_free = |boundary: &&str| memchr::memmem::find(body, boundary.as_bytes()).is_none();
@@ -28,7 +28,7 @@ pub fn multipart(data: &[u8]) {
     assert_eq!(parse(write(&parts, boundary).into(), content_type.as_bytes()), Ok(parts));
 }
 
-/// A form as RFC 7578 wants it written.
+/// Encodes a form by RFC 7578.
 #[must_use]
 pub(crate) fn write(parts: &[Part], boundary: &str) -> Vec<u8> {
     let mut body = Vec::new();

@@ -5,9 +5,9 @@ use crate::protocol::proxy::line::MAX_LINE;
 use crate::protocol::proxy::{MAX_LENGTH, ProxyHeader, read_proxy_header};
 
 /// Asserts of the bytes in `data` (the wire of a [`Scenario`], whose steps cut it):
-/// - the verdict does not depend on how they are cut, and more bytes do not change it;
-/// - a header is not longer than the protocol allows, or its bytes are there;
-/// - a line of version 1 that tells a client is one that its own address and port make.
+/// - the verdict does not depend on how they are split, and more bytes do not change it;
+/// - a header is not longer than the protocol allows, nor than the input;
+/// - a line of version 1 that names a client has the canonical form of that address and port.
 ///
 /// # Panics
 /// If one of them does not hold.

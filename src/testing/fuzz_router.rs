@@ -3,7 +3,7 @@
 use super::router_twin::{RouterStep, RouterTwin};
 use crate::node::state::routes::router::{Priority, Verb};
 
-/// Asserts that a router does what its naive twin does. A line of `data` is one step, any byte of it meaning something:
+/// Asserts that a router behaves like its naive twin. A line of `data` is one step:
 ///
 /// ```text
 ///   +Gn/user/:id      add a route: GET (P: POST, H: HEAD, others: any), w: a WebSocket route, others: none
@@ -12,12 +12,12 @@ use crate::node::state::routes::router::{Priority, Verb};
 /// ```
 ///
 /// # Panics
-/// If they do not agree.
+/// If they differ.
 pub fn router(data: &[u8]) {
     RouterTwin::live_the_same(data.split(|&byte| byte == b'\n').take(MAX_STEPS).filter_map(step));
 }
 
-/// The step that a line says; `None` if it is no step.
+/// Parses a line into a step; `None` if it is none.
 fn step(line: &[u8]) -> Option<RouterStep<'_>> {
     match line {
         [b'?', method, path @ ..] => Some(RouterStep::Find(name(*method).as_bytes(), path)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::client_stream::{ClientTerms, StreamEnd, read_stream};
 use super::scenario::Scenario;
 use super::server_frame::{ServerFrame, read_frames};
-use super::websocket_application::{Event, Recorder, WebSocketApplication};
+use super::websocket_application::{CallRecorder, SinkCall, WebSocketApplication};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::close::{self, PeerClose};
@@ -14,11 +14,12 @@ use crate::protocol::websocket::extensions::Direction;
 use crate::protocol::websocket::{Agreement, Codecs, WebSocketLimits, WebSocketPhase, WebSocketSession};
 
 /// Asserts of the WebSocket in `data`:
-/// - what is told and written, and where it ends, is the same however the bytes were cut;
-/// - it is what a plain reading of RFC 6455 makes of the whole stream, to the broken rule if there is one;
-/// - the promises of [`WebSocketApplication`], with timers and without.
+/// - the calls of the sink, the output and the last phase are the same for every split of the bytes;
+/// - they are those of a plain implementation of RFC 6455 for the whole stream, including the broken rule if there is
+///   one;
+/// - the assertions of [`WebSocketApplication`] hold, with timers and without.
 ///
-/// All of it without compression and with.
+/// All of it is run without compression and with it.
 ///
 /// # Panics
 /// If one of them does not hold.
@@ -39,19 +40,19 @@ pub fn session(data: &[u8]) {
     }
 }
 
-/// What became of a WebSocket.
+/// The result of a WebSocket.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
-    events: Vec<Event>,
+    events: Vec<SinkCall>,
     out: Vec<u8>,
     phase: WebSocketPhase,
 }
 
-/// A WebSocket to which these pieces come, and on which the application only reacts to the end.
+/// Runs a WebSocket that receives these pieces and whose application only reacts to the end.
 fn listen(pieces: &[&[u8]], agreement: Option<Agreement>) -> Outcome {
     let now = Timestamp(1_000);
     let (mut session, mut codecs) = (WebSocketSession::new(now, agreement), Codecs::default());
-    let (mut out, mut recorder) = (Vec::new(), Recorder::default());
+    let (mut out, mut recorder) = (Vec::new(), CallRecorder::default());
     for piece in pieces {
         session.handle_bytes(&mut piece.to_vec(), now, &PATIENT, &mut codecs, &mut out, &mut recorder);
     }
@@ -60,13 +61,13 @@ fn listen(pieces: &[&[u8]], agreement: Option<Agreement>) -> Outcome {
 }
 
 impl Outcome {
-    /// This is what the twin makes of `wire`.
+    /// Asserts that this is the result of the reference implementation for `wire`.
     fn assert_read_from(&self, wire: &[u8], deflate: bool) {
         let terms = ClientTerms { max_length: PATIENT.max_payload_length as usize, deflate };
         let (mut events, end) = read_stream(wire, terms);
         let pongs = events.iter().filter_map(|event| match event {
-            Event::Ping(payload) => Some(ServerFrame { first: 0x8a, payload: payload.clone() }),
-            Event::Message(..) | Event::Pong(_) | Event::Closed(..) => None,
+            SinkCall::Ping(payload) => Some(ServerFrame { first: 0x8a, payload: payload.clone() }),
+            SinkCall::Message(..) | SinkCall::Pong(_) | SinkCall::Closed(..) => None,
         });
         let mut frames: Vec<ServerFrame> = pongs.collect();
         let said = match &end {
@@ -80,8 +81,8 @@ impl Outcome {
                 Ok(PeerClose::WithoutCode) => (CloseCause::PeerClosedWithoutCode, 1005, ""),
                 Err(cause) => (cause, 1006, ""),
             };
-            events.push(Event::Closed(cause, code, self.reason_or(reason)));
-            frames.push(ServerFrame { first: 0x88, payload: farewell(said) });
+            events.push(SinkCall::Closed(cause, code, self.reason_or(reason)));
+            frames.push(ServerFrame { first: 0x88, payload: close_payload_for(said) });
         }
         assert_eq!(self.events, events);
         assert_eq!(read_frames(&self.out), frames);
@@ -91,17 +92,17 @@ impl Outcome {
         );
     }
 
-    /// The reason the peer gave, or, as it gave none, the one that is told in its place.
+    /// The peer's reason, or the one that is reported in its place if it gave none.
     fn reason_or(&self, reason: &str) -> String {
         match self.events.last() {
-            Some(Event::Closed(.., told)) if reason.is_empty() => told.clone(),
+            Some(SinkCall::Closed(.., reported)) if reason.is_empty() => reported.clone(),
             _ => reason.to_owned(),
         }
     }
 }
 
-/// The payload of the Close frame that answers what the peer said, or which rule it broke.
-fn farewell(said: Result<PeerClose<'_>, CloseCause>) -> Vec<u8> {
+/// The payload of the Close frame that answers the peer's Close frame or broken rule.
+fn close_payload_for(said: Result<PeerClose<'_>, CloseCause>) -> Vec<u8> {
     let (code, reason) = match said {
         Ok(PeerClose::WithoutCode) => return Vec::new(),
         Ok(PeerClose::WithCode(code, reason)) => (Some(code), reason),
@@ -111,7 +112,7 @@ fn farewell(said: Result<PeerClose<'_>, CloseCause>) -> Vec<u8> {
     [&code, reason.as_bytes()].concat()
 }
 
-/// Compression with the largest window, to be remembered by both sides.
+/// Compression with the largest window, with context takeover in both directions.
 const REMEMBERING: Agreement = Agreement {
     outgoing: Direction { window_bits: 15, takeover: true },
     incoming: Direction { window_bits: 15, takeover: true },
@@ -123,7 +124,7 @@ const FORGETTING: Agreement = Agreement {
     incoming: Direction { window_bits: 15, takeover: false },
 };
 
-/// No timers but that of the Close frame.
+/// No timer but that of the closing handshake.
 const PATIENT: WebSocketLimits = WebSocketLimits {
     max_payload_length: 300,
     idle_timeout: None,
@@ -139,6 +140,6 @@ const WATCHFUL: WebSocketLimits = WebSocketLimits {
     ..PATIENT
 };
 
-/// Hears nothing for a while, and ends.
+/// An idle timeout without pings.
 const QUIET: WebSocketLimits =
     WebSocketLimits { idle_timeout: Some(Duration::from_millis(1_500)), send_pings: false, ..PATIENT };

@@ -7,7 +7,7 @@ use crate::protocol::websocket::utf8::{Validator, is_valid};
 
 /// Asserts of the text in `data` (the wire of a [`Scenario`], whose steps cut it):
 /// - the verdict on the whole is that of the standard library;
-/// - a [`Validator`] comes to the same verdict however the text is cut;
+/// - a [`Validator`] has the same verdict for every split of the text;
 /// - it fails with exactly the first byte that no continuation could make valid.
 ///
 /// # Panics

@@ -1,8 +1,8 @@
-//! An application that answers at the wrong moment, in the wrong order, or not at all, on a connection whose socket
-//! and clock are no better. An exchange has to cope, and to keep its promises to the client meanwhile.
+//! An application that answers at the wrong moment, in the wrong order, or not at all, on a connection whose socket and
+//! clock are as irregular. It asserts that an exchange keeps the rules of HTTP towards the client nevertheless.
 
 use super::http_reply::{Outlook, Reply};
-use super::http_told::Recorder;
+use super::recorded_request::RequestRecorder;
 use super::scenario::Scenario;
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::exchange::HttpExchange;
@@ -16,11 +16,11 @@ use crate::protocol::time::Timestamp;
 /// The date of every response.
 pub(crate) const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
-/// One connection, and what is known of it from the outside.
+/// One connection, and its state as seen from the outside.
 pub(crate) struct HttpApplication<'a> {
-    /// What the client has still to send.
+    /// The bytes that the client has not sent yet.
     wire: &'a [u8],
-    /// What arrived and was not consumed.
+    /// Received bytes that were not consumed.
     unconsumed: Vec<u8>,
     exchange: HttpExchange,
     limits: &'a HttpLimits,
@@ -28,10 +28,10 @@ pub(crate) struct HttpApplication<'a> {
     scratch: RequestHead,
     /// Everything that was written.
     out: Vec<u8>,
-    told: Recorder,
-    /// Of each request that was told, what the application did about it.
+    requests: RequestRecorder,
+    /// The application's reply to each request in `requests`.
     replies: Vec<Reply>,
-    /// What ended the connection, and whether the client is told of it.
+    /// The error that ended the connection, and whether the client gets an answer that names it.
     refusal: Option<(HttpError, Answered)>,
 }
 
@@ -40,15 +40,15 @@ pub(crate) struct HttpApplication<'a> {
 enum Answered {
     /// It must have one.
     Yes,
-    /// It must not: a response had begun.
+    /// It must not: a response had started.
     No,
     /// It must not if the rest of an answered request was being dropped, which cannot be seen from here.
     Perhaps,
 }
 
 impl<'a> HttpApplication<'a> {
-    /// Plays the steps, then sends the rest and answers it, and asserts that the output is what the client is owed.
-    /// Returns what was told.
+    /// Plays the steps, then sends the rest and answers it, and asserts that the output has the responses of the
+    /// application. Returns the requests that the exchange passed on.
     ///
     /// | step | argument | |
     /// |---|---|---|
@@ -57,17 +57,17 @@ impl<'a> HttpApplication<'a> {
     /// | `w` | its length | a piece of the body |
     /// | `f`, `F` | | the end of the response; `F` closes the connection |
     /// | `U` | | the connection leaves HTTP |
-    /// | `p`, `u` | | the caller stops reading, goes on reading |
+    /// | `p`, `u` | | the caller pauses reading, resumes it |
     /// | `W`, `i` | | the connection winds down; ends if it is idle |
     /// | `d`, `g`, `k` | | output was written, partly written, could not be written |
     /// | `t` | tenths of a second | time passes |
     /// | `T` | | time passes up to the deadline |
-    /// | any other | | so many bytes arrive |
+    /// | any other | | this many bytes arrive |
     ///
     /// # Panics
     /// If a promise of [`HttpExchange`] does not hold.
     #[must_use]
-    pub(crate) fn play(scenario: Scenario<'a>, limits: &'a HttpLimits) -> Recorder {
+    pub(crate) fn play(scenario: Scenario<'a>, limits: &'a HttpLimits) -> RequestRecorder {
         let mut application = Self {
             wire: scenario.wire,
             unconsumed: Vec::new(),
@@ -76,7 +76,7 @@ impl<'a> HttpApplication<'a> {
             now: Timestamp(1_000),
             scratch: RequestHead::default(),
             out: Vec::new(),
-            told: Recorder::default(),
+            requests: RequestRecorder::default(),
             replies: Vec::new(),
             refusal: None,
         };
@@ -93,7 +93,7 @@ impl<'a> HttpApplication<'a> {
             }
         }
         application.assert_output();
-        application.told
+        application.requests
     }
 
     /// Plays one step, which may take its argument from those behind it.
@@ -120,7 +120,7 @@ impl<'a> HttpApplication<'a> {
         }
     }
 
-    /// The socket took output, or did not.
+    /// The caller tried to write the output.
     fn flush(&mut self, flush: Flush) {
         let moment = Moment { now: self.now, date: DATE, limits: self.limits };
         self.exchange.handle_flush(flush, moment);
@@ -134,27 +134,30 @@ impl<'a> HttpApplication<'a> {
         self.read();
     }
 
-    /// Presents what is not consumed.
+    /// Presents the unconsumed bytes.
     fn read(&mut self) {
         let could_read = self.exchange.can_read();
         let had_outstanding = self.exchange.has_outstanding_response();
         let answered = if had_outstanding {
             if self.is_started() { Answered::No } else { Answered::Yes }
-        } else if self.told.0.last().is_none_or(|told| told.is_whole) {
+        } else if self.requests.0.last().is_none_or(|request| request.is_whole) {
             Answered::Yes
         } else {
             Answered::Perhaps
         };
-        let (requests, body_bytes) = (self.told.0.len(), self.told.body_bytes());
+        let (requests, body_bytes) = (self.requests.0.len(), self.requests.body_bytes());
         let mut input = std::mem::take(&mut self.unconsumed);
 
         let growth_before = self.out.len();
-        let result = self.act(|exchange, moment, scratch, out, told| {
-            exchange.handle_bytes(&mut input, moment, scratch, out, told)
+        let result = self.act(|exchange, moment, scratch, out, recorder| {
+            exchange.handle_bytes(&mut input, moment, scratch, out, recorder)
         });
         assert!(self.out.len() - growth_before <= MAX_GROWTH, "what a client sends is not amplified");
-        match self.told.0.len() - requests {
-            0 => assert!(had_outstanding || self.told.body_bytes() == body_bytes, "a body nobody waits for"),
+        match self.requests.0.len() - requests {
+            0 => assert!(
+                had_outstanding || self.requests.body_bytes() == body_bytes,
+                "a body nobody waits for"
+            ),
             1 => {
                 assert!(!had_outstanding, "a request while another one is being answered");
                 self.replies.push(Reply::default());
@@ -169,8 +172,8 @@ impl<'a> HttpApplication<'a> {
             }
             Err(error) => {
                 assert_eq!(self.exchange.disposition(), Disposition::Close);
-                // If a request was told by the same call, it is the one whose body went wrong.
-                let answered = if self.told.0.len() > requests { Answered::Yes } else { answered };
+                // If the same call passed a request on, it is the one whose body broke the rule.
+                let answered = if self.requests.0.len() > requests { Answered::Yes } else { answered };
                 self.refusal = Some((error, answered));
             }
         }
@@ -221,7 +224,7 @@ impl<'a> HttpApplication<'a> {
         if let (true, Some(reply)) = (is_due, self.replies.last_mut()) {
             let length = match framing {
                 Framing::Length(length) => Some(length),
-                // Nobody writes a body behind `endWithoutBody()`, and what is written is dropped.
+                // `endWithoutBody()` has no body, and the exchange drops data written after it.
                 Framing::None => Some(0),
                 Framing::Chunked => None,
             };
@@ -254,7 +257,7 @@ impl<'a> HttpApplication<'a> {
 
     /// The connection leaves HTTP.
     fn upgrade(&mut self) {
-        let is_whole = self.told.0.last().is_some_and(|told| told.is_whole);
+        let is_whole = self.requests.0.last().is_some_and(|request| request.is_whole);
         let may_leave = self.exchange.has_outstanding_response() && !self.is_started() && is_whole;
         assert_eq!(self.exchange.upgrade(), may_leave);
         if may_leave {
@@ -262,7 +265,7 @@ impl<'a> HttpApplication<'a> {
         }
     }
 
-    /// The timer fires at `now`, which is its time or not.
+    /// The timer fires at `now`, which may be before or after its deadline.
     fn wait(&mut self, now: Timestamp) {
         self.now = now;
         let is_due = self.exchange.poll_deadline(self.limits).is_some_and(|deadline| deadline <= now);
@@ -285,17 +288,17 @@ impl<'a> HttpApplication<'a> {
         }
     }
 
-    /// What is to become of the connection.
+    /// Whether the connection persists.
     const fn outlook(&self) -> Outlook {
         if self.exchange.is_winding_down() { Outlook::Ending } else { Outlook::Open }
     }
 
-    /// Whether the response to the last request has begun and is not finished.
+    /// Whether the response to the last request has started and is not finished.
     fn is_started(&self) -> bool {
         self.replies.last().is_some_and(|reply| reply.is_started && !reply.is_finished)
     }
 
-    /// A call of the application, which must do nothing unless it is due.
+    /// A call of the application, which must have no effect unless it is due.
     fn change(&mut self, is_due: bool, call: impl FnOnce(&mut HttpExchange, Moment<'_>, &mut Vec<u8>)) {
         let state = |application: &Self| (application.out.len(), format!("{:?}", application.exchange));
         let before = (!is_due).then(|| state(self));
@@ -305,34 +308,41 @@ impl<'a> HttpApplication<'a> {
         }
     }
 
-    /// Any call, after which nothing is owed or written any more if the connection was closing before.
+    /// Any call. Asserts that it has no effect if the connection was closing before.
     fn act<R>(
         &mut self,
-        call: impl FnOnce(&mut HttpExchange, Moment<'_>, &mut RequestHead, &mut Vec<u8>, &mut Recorder) -> R,
+        call: impl FnOnce(
+            &mut HttpExchange,
+            Moment<'_>,
+            &mut RequestHead,
+            &mut Vec<u8>,
+            &mut RequestRecorder,
+        ) -> R,
     ) -> R {
         let was_closing = self.exchange.disposition() == Disposition::Close;
-        let (len, requests) = (self.out.len(), self.told.0.len());
+        let (len, requests) = (self.out.len(), self.requests.0.len());
         let moment = Moment { now: self.now, date: DATE, limits: self.limits };
-        let result = call(&mut self.exchange, moment, &mut self.scratch, &mut self.out, &mut self.told);
+        let result = call(&mut self.exchange, moment, &mut self.scratch, &mut self.out, &mut self.requests);
         let is_closing = self.exchange.disposition() == Disposition::Close;
         assert!(is_closing || !was_closing, "closed, and open again");
         assert!(!is_closing || !self.exchange.has_outstanding_response(), "closed, and a response is owed");
         if was_closing {
-            assert_eq!((self.out.len(), self.told.0.len()), (len, requests), "closed, and it goes on");
+            assert_eq!((self.out.len(), self.requests.0.len()), (len, requests), "closed, and it goes on");
         }
         result
     }
 
-    /// The client reads for each request what the application answered, then the refusal if there is one, then nothing.
+    /// Asserts that the output has the application's response to each request, then the refusal if there is one, and no
+    /// more bytes.
     fn assert_output(&self) {
         let mut rest = &self.out[..];
-        for (told, reply) in self.told.0.iter().zip(&self.replies) {
-            if told.head.expects_continue {
+        for (request, reply) in self.requests.0.iter().zip(&self.replies) {
+            if request.head.expects_continue {
                 let Some(following) = rest.strip_prefix(CONTINUE) else { panic!("no 100 Continue") };
                 rest = following;
             }
             if reply.is_started {
-                reply.assert_read(&mut rest, told.method());
+                reply.assert_read(&mut rest, request.method());
             }
         }
         let Some((error, answered)) = self.refusal else {
@@ -340,7 +350,7 @@ impl<'a> HttpApplication<'a> {
             return;
         };
         let mut answer = Vec::new();
-        // Whether a head that went wrong was that of a HEAD cannot be seen from here.
+        // A malformed head may have been that of a HEAD request, so both forms are accepted.
         let body = error.encode_answer_head(DATE, &mut answer);
         let rest = if let Some(head) = rest.strip_suffix(body.as_bytes()) { head } else { rest };
         match answered {
@@ -351,16 +361,16 @@ impl<'a> HttpApplication<'a> {
     }
 }
 
-/// What comes before the response to a request that expects it.
+/// The interim response before the response to a request that expects it.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What the bytes of a client may add to the output at once: a 100 and the answer to a broken rule.
+/// How many bytes one read may add to the output: a 100 and the answer to a broken rule.
 const MAX_GROWTH: usize = 512;
 
-/// What the application writes.
+/// The body that the application writes.
 const BODY: &[u8; 255] = &[b'x'; 255];
 
-/// Status lines and fields that the application answers with, among them those that are not its business.
+/// Status lines and fields of the application's responses, some with fields that the exchange replaces.
 const HEADS: [ResponseHead<'static>; 8] = [
     ResponseHead { status: b"200 OK", fields: b"", flags: FieldFlags::NONE },
     ResponseHead { status: b"404 Not Found", fields: b"X: y\r\nZ: \r\n", flags: FieldFlags::NONE },

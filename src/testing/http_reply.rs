@@ -1,8 +1,8 @@
-//! What an application did about one request, and what its client has to make of that.
+//! The reply of an application to one request, and how its client must read it.
 
 use super::http_response::{Ending, take_response};
 
-/// What the application did about one request.
+/// The reply of the application to one request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reply {
     /// It wrote the head.
@@ -11,11 +11,11 @@ pub(crate) struct Reply {
     pub is_finished: bool,
     /// The length it announced, if it announced one.
     pub length: Option<u64>,
-    /// What it wrote as body.
+    /// The body that it wrote.
     pub written: Vec<u8>,
-    /// The connection was to close when the response was complete.
+    /// Whether the connection closes after the response.
     pub is_last: bool,
-    /// What was to become of the connection when the head was written.
+    /// Whether the connection persisted when the head was written.
     pub outlook: Outlook,
 }
 
@@ -30,10 +30,10 @@ pub(crate) enum Outlook {
 }
 
 impl Reply {
-    /// Takes what this is to the client from the front of `rest`, the bytes that answer a request of this method.
+    /// Takes this reply from the front of `rest`, as the client of a request of this method reads it.
     ///
     /// # Panics
-    /// If the client reads anything else than what was written.
+    /// If the client reads another response than the application wrote.
     pub(crate) fn assert_read(&self, rest: &mut &[u8], method: &[u8]) {
         let response = take_response(rest, method);
         let announced = self.length.map_or(self.written.len(), |length| {

@@ -1,6 +1,6 @@
 //! The responses of the server, as a strict client reads them (RFC 9112 §4–§7).
 
-/// A response, as far as it arrived.
+/// A response, possibly incomplete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     /// The status code.
@@ -11,7 +11,7 @@ pub(crate) struct Response {
     pub ending: Ending,
     /// The body, decoded.
     pub body: Vec<u8>,
-    /// All of it is there; of a body that goes [`Ending::WithConnection`] that is not known.
+    /// Whether it is complete; unknown for a body that ends [`Ending::WithConnection`].
     pub is_complete: bool,
 }
 

@@ -1,6 +1,6 @@
-//! What the crate's own tests and the fuzz targets (`fuzz/`) are made of. Compiled for them only.
+//! Helpers of the crate's own tests and the fuzz targets (`fuzz/`). Compiled for them only.
 //!
-//! A `fuzz_…` file holds the body of the target of that name: it takes any bytes and panics where a promise does not
+//! A `fuzz_…` file holds the body of the target of that name: it takes any bytes and panics if an assertion does not
 //! hold. `cargo test` runs each on its seeds.
 
 pub(crate) mod client_stream;
@@ -17,9 +17,9 @@ pub mod fuzz_utf8;
 pub(crate) mod http_application;
 pub(crate) mod http_reply;
 pub(crate) mod http_response;
-pub(crate) mod http_told;
 pub mod opinion;
 pub(crate) mod plain_inflate;
+pub(crate) mod recorded_request;
 pub(crate) mod router_twin;
 pub(crate) mod scenario;
 pub(crate) mod server_frame;

@@ -1,10 +1,10 @@
-//! What another parser says of a request head: the second opinion that our own has to agree with.
+//! The result of another parser for a request head, with which our own must agree.
 
-/// Asks another parser about the bytes. Passed in, because the one there is, `httparse`, is a dependency of the tests
-/// and of the fuzz targets, not of the crate.
+/// Runs another parser on the bytes. It is passed in because `httparse` is a dependency of the tests and of the fuzz
+/// targets, not of the crate.
 pub type Ask = fn(&[u8]) -> Opinion;
 
-/// What it says.
+/// Its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opinion {
     /// A rule is broken.
@@ -12,12 +12,12 @@ pub enum Opinion {
     /// Bytes are missing.
     Partial,
     /// A head.
-    Head(Reading),
+    Head(ParsedHead),
 }
 
 /// A head as read by another parser.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ParsedHead {
     /// Bytes up to and including the empty line.
     pub len: usize,
     /// The method.

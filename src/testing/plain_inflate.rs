@@ -1,31 +1,31 @@
-//! DEFLATE, read bit by bit to the letter of RFC 1951, and compressed messages to that of RFC 7692: the slow and plain twin
-//! of `protocol/websocket/deflate.rs`.
+//! A plain and slow decompressor, bit by bit by the letter of RFC 1951 and RFC 7692: the reference for
+//! `protocol/websocket/deflate.rs`.
 
 use crate::protocol::cause::CloseCause;
 
 /// The messages of one direction, decompressed one after another.
 #[derive(Debug, Default)]
 pub(crate) struct PlainInflate {
-    /// What messages may refer to.
+    /// The bytes to which messages may refer.
     history: Vec<u8>,
-    /// The longest way back that a message went so far, in bytes.
+    /// The longest distance of a reference so far, in bytes.
     pub farthest: usize,
 }
 
 /// A code: the symbols of each length, shortest first.
 type Code = Vec<Vec<u16>>;
 
-/// Something is not as RFC 1951 has it, or the limit is passed.
+/// A rule of RFC 1951 is broken, or the limit is exceeded.
 type Fault = CloseCause;
 
-/// One message being read.
-struct Reading {
+/// One message being decompressed.
+struct BlockReader {
     bytes: Vec<u8>,
     /// Position in `bytes`, in bits.
     at: usize,
-    /// How many of the bytes are the payload; what stands behind it says nothing.
+    /// How many of the bytes are the payload; those after it must not add output.
     payload: usize,
-    /// What may be referred to, and from `start` on the message.
+    /// The history, and the message from `start` on.
     out: Vec<u8>,
     start: usize,
     limit: usize,
@@ -33,8 +33,8 @@ struct Reading {
 }
 
 impl PlainInflate {
-    /// Decompresses a message that may refer to the last `2^window_bits` bytes before it: one from which the end of an empty
-    /// block was cut off, or else one that ends with a whole block.
+    /// Decompresses a message that may refer to the last `2^window_bits` bytes before it: one from which the end of an
+    /// empty block was cut off, or else one that ends with a whole block.
     pub(crate) fn message(
         &mut self,
         payload: &[u8],
@@ -54,18 +54,18 @@ impl PlainInflate {
         Ok(message)
     }
 
-    /// Reads a payload and what comes behind it, which ends with a last block.
+    /// Decompresses a payload and the bytes after it, which end with a last block.
     fn read(
         &self,
         payload: &[u8],
         behind: &[u8],
         window: Vec<u8>,
         limit: usize,
-    ) -> Result<Reading, CloseCause> {
+    ) -> Result<BlockReader, CloseCause> {
         let bytes = [payload, behind].concat();
         let (start, farthest, length) = (window.len(), self.farthest, bytes.len());
         let mut reading =
-            Reading { bytes, at: 0, payload: payload.len(), out: window, start, limit, farthest };
+            BlockReader { bytes, at: 0, payload: payload.len(), out: window, start, limit, farthest };
         let mut last_blocks_left = 16 + payload.len() / 256;
         loop {
             reading.stream()?;
@@ -81,14 +81,14 @@ impl PlainInflate {
         }
     }
 
-    /// Forgets what may be referred to.
+    /// Clears the history.
     pub(crate) fn forget(&mut self) {
         self.history.clear();
     }
 }
 
-impl Reading {
-    /// Blocks up to a last one.
+impl BlockReader {
+    /// Decompresses blocks up to a last one.
     fn stream(&mut self) -> Result<(), Fault> {
         loop {
             let is_last = self.bits(1)? == 1;
@@ -159,7 +159,7 @@ impl Reading {
         }
     }
 
-    /// The codes of a block that brings its own.
+    /// Reads the codes of a block with dynamic codes.
     fn codes(&mut self) -> Result<(Code, Code), Fault> {
         const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
         let (literals, distances) = (self.bits(5)? + 257, self.bits(5)? + 1);
@@ -201,7 +201,7 @@ impl Reading {
         Err(CloseCause::InvalidDeflate)
     }
 
-    /// The next `count` bits, the first of them the least.
+    /// The next `count` bits, least significant first.
     fn bits(&mut self, count: usize) -> Result<usize, Fault> {
         let mut value = 0;
         for place in 0..count {
@@ -221,7 +221,7 @@ impl Reading {
     }
 }
 
-/// The code with these lengths, if it gives every word a meaning.
+/// The code with these lengths, if it is complete.
 fn code(lengths: &[u8]) -> Result<Code, Fault> {
     if left(lengths) == 0 { incomplete(lengths) } else { Err(CloseCause::InvalidDeflate) }
 }
@@ -243,7 +243,7 @@ fn incomplete(lengths: &[u8]) -> Result<Code, Fault> {
     Ok(code)
 }
 
-/// How many words of 15 bits the lengths leave without a meaning; negative if they use some twice.
+/// How many words of 15 bits the lengths leave unused; negative if the code is over-subscribed.
 fn left(lengths: &[u8]) -> i32 {
     let used: i32 = lengths.iter().filter(|length| **length > 0).map(|length| 1 << (15 - length)).sum();
     (1 << 15) - used

@@ -1,9 +1,9 @@
-//! The rule of [`Router`] itself, without a tree: all routes in a list, sorted for every request.
+//! The rule of [`Router`] without a tree: all routes in a list, sorted for every request.
 
 use crate::node::state::routes::router::pattern::MAX_SEGMENTS;
 use crate::node::state::routes::router::{HandlerId, Params, Priority, Router, Verb};
 
-/// A router that is slow and plain.
+/// A plain and slow router.
 #[derive(Debug)]
 pub(crate) struct RouterTwin {
     routes: Vec<Route>,
@@ -11,7 +11,7 @@ pub(crate) struct RouterTwin {
     has_fallback: bool,
 }
 
-/// A route that was added and not taken away.
+/// A route that was added and not removed.
 #[derive(Debug)]
 struct Route {
     /// `None`: any.
@@ -21,10 +21,10 @@ struct Route {
     handler: HandlerId,
 }
 
-/// A handler that a request may reach.
+/// A route that matches a request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Candidate {
-    /// Its number.
+pub(crate) struct RouteMatch {
+    /// The number of its handler.
     pub handler: u32,
     /// The parameters, from left to right.
     pub values: Vec<Vec<u8>>,
@@ -42,10 +42,10 @@ pub(crate) enum RouterStep<'a> {
 }
 
 impl RouterTwin {
-    /// Does the same with a router and with its twin.
+    /// Applies the steps to a router and to its twin.
     ///
     /// # Panics
-    /// If they do not agree.
+    /// If they differ.
     pub(crate) fn live_the_same<'a>(steps: impl IntoIterator<Item = RouterStep<'a>>) {
         let mut router = Router::with_fallback(FALLBACK);
         let mut twin = Self { routes: Vec::new(), has_fallback: true };
@@ -94,25 +94,26 @@ impl RouterTwin {
         Some(self.routes.remove(position).handler)
     }
 
-    /// Everything that a request may reach, in order.
+    /// All routes that match a request, in order.
     #[must_use]
-    pub(crate) fn candidates(&self, method: &[u8], path: &[u8]) -> Vec<Candidate> {
+    pub(crate) fn candidates(&self, method: &[u8], path: &[u8]) -> Vec<RouteMatch> {
         let mut found: Vec<_> = self
             .routes
             .iter()
             .filter_map(|route| {
                 let turn = turn(route, method)?;
-                let candidate = Candidate { handler: route.handler.0, values: values(&route.pattern, path)? };
+                let candidate =
+                    RouteMatch { handler: route.handler.0, values: values(&route.pattern, path)? };
                 let kinds: Vec<u8> = kinds(&route.pattern).iter().map(|(kind, _)| *kind).collect();
                 Some(((turn, route.priority == Priority::Normal, kinds), candidate))
             })
             .collect();
         found.sort();
-        let fallback = self.has_fallback.then(|| Candidate { handler: FALLBACK.0, values: Vec::new() });
+        let fallback = self.has_fallback.then(|| RouteMatch { handler: FALLBACK.0, values: Vec::new() });
         found.into_iter().map(|(_, candidate)| candidate).chain(fallback).collect()
     }
 
-    /// The router finds the same, in the same order, and each parameter by position and by name.
+    /// Asserts that the router finds the same routes in the same order, with each parameter by position and by name.
     fn assert_candidates(&self, router: &Router, method: &[u8], path: &[u8]) {
         let expected = self.candidates(method, path);
         let mut params = Params::default();
@@ -148,7 +149,7 @@ fn method(verb: Verb<'_>) -> Option<String> {
     }
 }
 
-/// When a route has its turn for requests of this method; `None` if it is for others.
+/// The rank of a route for requests of this method; `None` if the route is for other methods.
 fn turn(route: &Route, method: &[u8]) -> Option<u8> {
     match route.method.as_deref() {
         Some(known) if known.as_bytes() == method => Some(0),
@@ -158,7 +159,7 @@ fn turn(route: &Route, method: &[u8]) -> Option<u8> {
     }
 }
 
-/// What is between the slashes of a path, which may lack the first one.
+/// The segments of a path, whose leading slash is optional.
 fn segments_of_path(path: &[u8]) -> Vec<&[u8]> {
     if path.is_empty() {
         return Vec::new();
@@ -166,13 +167,13 @@ fn segments_of_path(path: &[u8]) -> Vec<&[u8]> {
     path.strip_prefix(b"/").unwrap_or(path).split(|&byte| byte == b'/').collect()
 }
 
-/// What is between the slashes of a pattern, whose first character stands for one.
+/// The segments of a pattern, whose first character counts as a slash.
 fn segments_of_pattern(pattern: &str) -> Vec<&[u8]> {
     let Some(first) = pattern.chars().next() else { return Vec::new() };
     pattern.as_bytes()[first.len_utf8()..].split(|&byte| byte == b'/').collect()
 }
 
-/// What the segments of a pattern are compared by: the kind first, so that kinds sort as the rule has it.
+/// The sort keys of a pattern's segments: the kind first, in the order of precedence.
 fn kinds(pattern: &str) -> Vec<(u8, &[u8])> {
     segments_of_pattern(pattern).into_iter().map(kind).collect()
 }
@@ -186,7 +187,7 @@ const fn kind(segment: &[u8]) -> (u8, &[u8]) {
     }
 }
 
-/// Whether something follows a wildcard, or the pattern is too deep.
+/// Whether a segment follows a wildcard, or the pattern is too deep.
 fn matches_nothing(pattern: &str) -> bool {
     let kinds = kinds(pattern);
     kinds.len() > MAX_SEGMENTS || kinds.iter().rev().skip(1).any(|(kind, _)| *kind == 2)
@@ -209,5 +210,5 @@ fn values(pattern: &str, path: &[u8]) -> Option<Vec<Vec<u8>>> {
     (kinds.len() == path.len()).then_some(values)
 }
 
-/// The handler for what no route takes.
+/// The handler for requests that no route handles.
 const FALLBACK: HandlerId = HandlerId(u32::MAX);

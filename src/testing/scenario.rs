@@ -1,4 +1,4 @@
-//! How a fuzz input is read: what comes over the wire, and what else happens meanwhile.
+//! The format of a fuzz input: the bytes on the wire, and the steps that happen between them.
 
 /// ```text
 ///   GET / HTTP/1.1 … (any bytes)   NUL   s!w0f …
@@ -7,9 +7,9 @@
 /// The last NUL divides them, and without one there are no steps: a seed that is just a request is a plain text file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scenario<'a> {
-    /// What the peer sends.
+    /// The bytes that the peer sends.
     pub wire: &'a [u8],
-    /// What happens while it arrives, one byte each, some followed by an argument. Never holds a NUL.
+    /// The steps, one byte each, some followed by an argument. Without NUL.
     pub steps: &'a [u8],
 }
 

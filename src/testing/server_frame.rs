@@ -20,9 +20,9 @@ impl ServerFrame {
 /// Reads all of `bytes`.
 ///
 /// # Panics
-/// Unless they are whole frames, each as RFC 6455 §5 and RFC 7692 §6 want it from a server: a known opcode, RSV1 where a
-/// message begins if at all, no mask, the shortest form of the length, FIN and at most 125 bytes in a control frame,
-/// UTF-8 in a whole text. That a message may be compressed or incomplete is for the caller to know.
+/// Unless they are whole frames, each as RFC 6455 §5 and RFC 7692 §6 require it of a server: a known opcode, RSV1 only
+/// on the first frame of a message, no mask, the shortest form of the length, FIN and at most 125 bytes in a control
+/// frame, UTF-8 in a whole text. The caller knows whether a message may be compressed or incomplete.
 #[must_use]
 pub(crate) fn read_frames(mut bytes: &[u8]) -> Vec<ServerFrame> {
     let mut frames = Vec::new();

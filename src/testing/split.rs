@@ -1,4 +1,4 @@
-//! Runs a case at every split point of its bytes: what a parser says must not depend on how the network cut them.
+//! Runs a case at every split point of its bytes: the result of a parser must not depend on how they arrive.
 
 use std::fmt::Debug;
 
@@ -6,10 +6,10 @@ use std::fmt::Debug;
 const THREE_PIECES_UP_TO: usize = 48;
 
 /// Runs `case` on `bytes` whole, cut in two at every position, cut in three if they are short, and byte by byte.
-/// Returns what it returned for the whole.
+/// Returns its result for the whole.
 ///
 /// # Panics
-/// If any cut gives another result than the whole; the message names the cut.
+/// If the result of a split differs from that of the whole; the message names the split.
 pub(crate) fn same_at_every_split<R: PartialEq + Debug>(
     bytes: &[u8],
     mut case: impl FnMut(&[&[u8]]) -> R,

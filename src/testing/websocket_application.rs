@@ -1,5 +1,5 @@
-//! An application that sends, ends and waits at any moment, on a WebSocket whose transport and clock do the same. A
-//! session has to cope, and to keep its promises to both sides meanwhile.
+//! An application that sends, ends and waits at any moment, on a WebSocket whose transport and clock are as irregular.
+//! It asserts that a session keeps the rules of RFC 6455 towards both sides nevertheless.
 
 mod sending;
 
@@ -16,7 +16,7 @@ use crate::protocol::websocket::{
 
 /// A call of the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum SinkCall {
     /// [`WebSocketSink::message`].
     Message(MessageKind, Vec<u8>),
     /// [`WebSocketSink::ping`].
@@ -27,47 +27,47 @@ pub(crate) enum Event {
     Closed(CloseCause, u16, String),
 }
 
-/// Remembers what it is told, and insists that `closed` is the last call and never without words.
+/// Records its calls, and asserts that `closed` is the last one and has a reason.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Recorder(Vec<Event>);
+pub(crate) struct CallRecorder(Vec<SinkCall>);
 
-impl Recorder {
+impl CallRecorder {
     /// Everything so far.
     #[must_use]
-    pub(crate) fn into_events(self) -> Vec<Event> {
+    pub(crate) fn into_events(self) -> Vec<SinkCall> {
         self.0
     }
 
-    fn record(&mut self, event: Event) {
-        assert!(!matches!(self.0.last(), Some(Event::Closed(..))), "{event:?} after closed");
+    fn record(&mut self, event: SinkCall) {
+        assert!(!matches!(self.0.last(), Some(SinkCall::Closed(..))), "{event:?} after closed");
         self.0.push(event);
     }
 }
 
-impl WebSocketSink for Recorder {
+impl WebSocketSink for CallRecorder {
     fn message(&mut self, kind: MessageKind, payload: &[u8]) {
         assert!(kind == MessageKind::Binary || str::from_utf8(payload).is_ok(), "a text that is no UTF-8");
-        self.record(Event::Message(kind, payload.to_vec()));
+        self.record(SinkCall::Message(kind, payload.to_vec()));
     }
 
     fn ping(&mut self, payload: &[u8]) {
-        self.record(Event::Ping(payload.to_vec()));
+        self.record(SinkCall::Ping(payload.to_vec()));
     }
 
     fn pong(&mut self, payload: &[u8]) {
         assert!(payload.len() <= 125);
-        self.record(Event::Pong(payload.to_vec()));
+        self.record(SinkCall::Pong(payload.to_vec()));
     }
 
     fn closed(&mut self, closure: Closure<'_>) {
         assert!(!closure.reason.is_empty());
-        self.record(Event::Closed(closure.cause, closure.code, closure.reason.to_owned()));
+        self.record(SinkCall::Closed(closure.cause, closure.code, closure.reason.to_owned()));
     }
 }
 
-/// One WebSocket, and what is known of it from the outside.
+/// One WebSocket, and its state as seen from the outside.
 pub(crate) struct WebSocketApplication<'a> {
-    /// What the peer has still to send.
+    /// The bytes that the peer has not sent yet.
     wire: &'a [u8],
     session: WebSocketSession,
     codecs: Codecs,
@@ -75,50 +75,50 @@ pub(crate) struct WebSocketApplication<'a> {
     now: Timestamp,
     /// Everything that was written.
     out: Vec<u8>,
-    recorder: Recorder,
+    recorder: CallRecorder,
     /// Bytes that arrived.
     received: usize,
     /// Bytes that were written in answer to them alone.
     reflected: usize,
-    /// What is agreed about compression.
+    /// The negotiated parameters of compression.
     agreement: Option<Agreement>,
-    /// Reads what is sent compressed.
+    /// Decompresses sent messages.
     reader: PlainInflate,
     /// The message that is being sent in fragments.
     parts: Option<Parts>,
 }
 
-/// What one call did.
+/// The effect of one call.
 #[derive(Debug)]
 struct Effect {
     /// The phase before.
     from: WebSocketPhase,
     /// The phase after.
     to: WebSocketPhase,
-    /// What was written.
+    /// The frames that were written.
     frames: Vec<ServerFrame>,
-    /// What was told.
-    events: Vec<Event>,
+    /// The calls of the sink.
+    events: Vec<SinkCall>,
 }
 
 impl<'a> WebSocketApplication<'a> {
-    /// Plays the steps, then sends the rest and lets the connection end. `agreement` is what the peer may make use of.
+    /// Plays the steps, then sends the rest and lets the connection end. `agreement` has the negotiated compression.
     ///
     /// | step | argument | |
     /// |---|---|---|
     /// | `m`, `M` | which payload | sends a text, a binary message; these two and the next not between fragments |
-    /// | `z` | which payload | sends a text, compressed if that is agreed |
+    /// | `z` | which payload | sends a text, compressed if that was negotiated |
     /// | `g` | which payload | sends a fragment: the first of a message, a further one if odd, else the last |
     /// | `p` | which payload | sends a ping |
     /// | `e` | which code and reason | `ws.end()` |
     /// | `a` | which cause | the server ends the connection |
-    /// | `c` | | the application has heard of the end |
+    /// | `c` | | the application's close handler has run |
     /// | `x` | which cause | the transport ends; with FIN, as `f` |
     /// | `f` | | the peer sends FIN |
     /// | `d` | | output was written |
     /// | `t` | tenths of a second | time passes |
     /// | `T` | | time passes up to the deadline |
-    /// | any other | | so many bytes arrive |
+    /// | any other | | this many bytes arrive |
     ///
     /// # Panics
     /// If a promise of [`WebSocketSession`] does not hold.
@@ -131,7 +131,7 @@ impl<'a> WebSocketApplication<'a> {
             limits,
             now,
             out: Vec::new(),
-            recorder: Recorder::default(),
+            recorder: CallRecorder::default(),
             received: 0,
             reflected: 0,
             agreement,
@@ -188,21 +188,21 @@ impl<'a> WebSocketApplication<'a> {
         self.reflected += self.out.len() - before;
         assert!(self.reflected <= self.received, "{} bytes for {}", self.reflected, self.received);
         let pongs = effect.events.iter().filter_map(|event| match event {
-            Event::Ping(payload) => Some(ServerFrame { first: 0x8a, payload: payload.clone() }),
-            Event::Message(..) | Event::Pong(_) | Event::Closed(..) => None,
+            SinkCall::Ping(payload) => Some(ServerFrame { first: 0x8a, payload: payload.clone() }),
+            SinkCall::Message(..) | SinkCall::Pong(_) | SinkCall::Closed(..) => None,
         });
         assert_eq!(effect.frames, pongs.collect::<Vec<_>>());
         for event in &effect.events {
-            if let Event::Message(_, payload) = event {
+            if let SinkCall::Message(_, payload) = event {
                 assert!(payload.len() <= self.limits.max_payload_length as usize);
             }
         }
         match (effect.from, effect.to) {
             (WebSocketPhase::Open, WebSocketPhase::Open) => {
-                assert!(!matches!(effect.events.last(), Some(Event::Closed(..))));
+                assert!(!matches!(effect.events.last(), Some(SinkCall::Closed(..))));
             }
             (WebSocketPhase::Open, WebSocketPhase::Concluding) => {
-                assert!(matches!(effect.events.last(), Some(Event::Closed(..))));
+                assert!(matches!(effect.events.last(), Some(SinkCall::Closed(..))));
             }
             (WebSocketPhase::Closing, WebSocketPhase::Closing | WebSocketPhase::Finished)
             | (WebSocketPhase::Concluding, WebSocketPhase::Concluding)
@@ -255,7 +255,7 @@ impl<'a> WebSocketApplication<'a> {
                     }
                 }
             }
-            WebSocketPhase::Concluding => self.assert_farewell(&effect),
+            WebSocketPhase::Concluding => self.assert_close_frame(&effect),
             WebSocketPhase::Closing | WebSocketPhase::Finished => effect.assert_nothing(),
         }
     }
@@ -266,18 +266,18 @@ impl<'a> WebSocketApplication<'a> {
         assert_eq!((effect.to, effect.events.len()), (WebSocketPhase::Finished, 0));
         match (effect.from, cause.verdict().wire_code) {
             (WebSocketPhase::Open, Some(_)) => effect.assert_says(cause),
-            (WebSocketPhase::Concluding, _) => self.assert_farewell(&effect),
+            (WebSocketPhase::Concluding, _) => self.assert_close_frame(&effect),
             (WebSocketPhase::Open, None) | (WebSocketPhase::Closing | WebSocketPhase::Finished, _) => {
                 assert_eq!(effect.frames, [])
             }
         }
     }
 
-    /// The application has heard of the end.
+    /// The application's close handler has run.
     fn conclude(&mut self) {
         let effect = self.act(|this| this.session.conclude(&mut this.out));
         match effect.from {
-            WebSocketPhase::Concluding => self.assert_farewell(&effect),
+            WebSocketPhase::Concluding => self.assert_close_frame(&effect),
             WebSocketPhase::Open | WebSocketPhase::Closing | WebSocketPhase::Finished => {
                 effect.assert_nothing()
             }
@@ -297,7 +297,7 @@ impl<'a> WebSocketApplication<'a> {
         assert_eq!(effect.to, WebSocketPhase::Finished);
     }
 
-    /// The peer sends FIN, which it does once, behind all it had to say.
+    /// The peer sends FIN, once, after all of its bytes.
     fn finish_peer(&mut self) {
         self.wire = &[];
         let effect = self.act(|this| {
@@ -324,7 +324,8 @@ impl<'a> WebSocketApplication<'a> {
         self.act(|this| this.session.handle_progress(this.now)).assert_nothing();
     }
 
-    /// The timer fires at `now`, which is its time or not: nothing happens before it, and it is never set to the past.
+    /// The timer fires at `now`. Asserts that a call before the deadline has no effect, and that the next deadline is
+    /// not in the past.
     fn wait(&mut self, now: Timestamp) {
         self.now = now;
         let is_due = self.session.poll_deadline(self.limits).is_some_and(|deadline| deadline <= now);
@@ -349,7 +350,7 @@ impl<'a> WebSocketApplication<'a> {
                 assert_eq!(effect.events, [closed_by(CloseCause::MaxLifetime)]);
                 effect.assert_says(CloseCause::MaxLifetime);
             }
-            (WebSocketPhase::Concluding, WebSocketPhase::Finished) => self.assert_farewell(&effect),
+            (WebSocketPhase::Concluding, WebSocketPhase::Finished) => self.assert_close_frame(&effect),
             (WebSocketPhase::Closing, WebSocketPhase::Finished) => {
                 assert_eq!((&effect.frames[..], &effect.events[..]), (&[][..], &[][..]))
             }
@@ -357,10 +358,10 @@ impl<'a> WebSocketApplication<'a> {
         }
     }
 
-    /// Does something, and asserts what holds of everything: what is written are whole frames, and none of them after
-    /// a Close frame of ours; nothing is told once the application knows of the end.
+    /// Makes a call, and asserts what holds for every call: only whole frames are written, none of them after our Close
+    /// frame, and the sink is not called after the end was reported.
     fn act(&mut self, call: impl FnOnce(&mut Self)) -> Effect {
-        let (from, told, written) = (self.session.phase(), self.recorder.0.len(), self.out.len());
+        let (from, calls, written) = (self.session.phase(), self.recorder.0.len(), self.out.len());
         assert_eq!(
             self.session.can_send(),
             matches!(from, WebSocketPhase::Open | WebSocketPhase::Concluding)
@@ -370,7 +371,7 @@ impl<'a> WebSocketApplication<'a> {
             from,
             to: self.session.phase(),
             frames: read_frames(&self.out[written..]),
-            events: self.recorder.0[told..].to_vec(),
+            events: self.recorder.0[calls..].to_vec(),
         };
         let closes = effect.frames.iter().filter(|frame| frame.is_close()).count();
         match from {
@@ -388,11 +389,11 @@ impl<'a> WebSocketApplication<'a> {
         effect
     }
 
-    /// The Close frame that was owed: the peer's own code and reason, or which rule was broken.
-    fn assert_farewell(&self, effect: &Effect) {
+    /// Asserts that our Close frame echoes the peer's code and reason, or names the broken rule.
+    fn assert_close_frame(&self, effect: &Effect) {
         assert_eq!((effect.to, effect.events.len()), (WebSocketPhase::Finished, 0));
-        let Some(Event::Closed(cause, code, reason)) = self.recorder.0.last() else {
-            panic!("nobody was told of the end");
+        let Some(SinkCall::Closed(cause, code, reason)) = self.recorder.0.last() else {
+            panic!("the end was not reported");
         };
         if *cause == CloseCause::FinWithoutClose {
             return assert_eq!(effect.frames, []);
@@ -410,12 +411,12 @@ impl<'a> WebSocketApplication<'a> {
 }
 
 impl Effect {
-    /// Nothing at all happened.
+    /// Asserts that the call had no effect.
     fn assert_nothing(&self) {
         self.assert_only(Vec::new());
     }
 
-    /// Nothing happened but that these were written.
+    /// Asserts that the call only wrote these frames.
     fn assert_only(&self, frames: Vec<ServerFrame>) {
         assert_eq!(self.frames, frames);
         assert_eq!((self.from, self.events.len()), (self.to, 0));
@@ -427,7 +428,7 @@ impl Effect {
         frame
     }
 
-    /// What the one Close frame that was written says.
+    /// The content of the one Close frame that was written.
     fn close(&self) -> PeerClose<'_> {
         let frame = self.only_frame();
         match close::parse(&frame.payload) {
@@ -436,7 +437,7 @@ impl Effect {
         }
     }
 
-    /// The one frame that was written tells the peer of this cause.
+    /// Asserts that the one frame that was written is a Close frame for this cause.
     fn assert_says(&self, cause: CloseCause) {
         let verdict = cause.verdict();
         let PeerClose::WithCode(code, reason) = self.close() else { panic!("a Close frame without a code") };
@@ -447,14 +448,14 @@ impl Effect {
     }
 }
 
-/// The end, where there is nothing to say but the cause.
-fn closed_by(cause: CloseCause) -> Event {
+/// The end of a connection with code and reason of the cause's verdict.
+fn closed_by(cause: CloseCause) -> SinkCall {
     let verdict = cause.verdict();
-    Event::Closed(cause, verdict.local_code, verdict.text.to_owned())
+    SinkCall::Closed(cause, verdict.local_code, verdict.text.to_owned())
 }
 
-/// What messages and reasons are made of.
+/// Texts of messages and reasons.
 const TEXTS: [&str; 4] = ["x", "\u{e9}", "\u{20ac}!", "\u{1f600}"];
 
-/// Codes that the application ends with, some of which must not be sent.
+/// Codes that the application passes to `end`, some of which must not be sent.
 const CODES: [u16; 8] = [0, 1000, 1001, 1005, 1006, 3000, 4999, 5000];

@@ -8,9 +8,9 @@ use crate::protocol::websocket::{Agreement, MessageKind};
 #[derive(Debug)]
 pub(super) struct Parts {
     is_compressed: bool,
-    /// What it says so far.
+    /// Its text so far.
     said: Vec<u8>,
-    /// What was written of it.
+    /// The compressed bytes written so far.
     written: Vec<u8>,
 }
 
@@ -70,7 +70,7 @@ impl WebSocketApplication<'_> {
         }
     }
 
-    /// What was written decompresses to what was said.
+    /// Asserts that the compressed bytes decompress to the text.
     fn assert_read(&mut self, written: &[u8], said: &[u8]) {
         let Some(Agreement { outgoing, .. }) = self.agreement else { panic!("compressed without agreement") };
         if !outgoing.takeover {
