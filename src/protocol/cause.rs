@@ -82,7 +82,8 @@ pub enum CloseCause {
     Unreachable,
     /// Reading or writing the socket failed in another way.
     TransportFailed,
-    /// The TCP stream ended without the `close_notify` of TLS (RFC 8446 §6.1): by the peer, or by somebody between.
+    /// The TCP stream ended without the `close_notify` of TLS (RFC 8446 §6.1): the peer, or an attacker on the way,
+    /// ended it.
     TlsTruncated,
     /// The peer sent an alert of TLS (RFC 8446 §6.2).
     TlsAlert(Alert),
@@ -90,7 +91,7 @@ pub enum CloseCause {
     TlsInvalid,
     /// The keys of TLS 1.2 with which this side seals are used up (RFC 8446 §5.5).
     TlsKeysExhausted,
-    /// The peer ended its TLS as its keys were used up.
+    /// The peer ended its TLS because its keys were used up.
     TlsPeerKeysExhausted,
 
     /// No bytes from the peer for `idleTimeout`, automatic pings unanswered.
@@ -117,12 +118,12 @@ pub enum CloseCause {
     ServerShutdown,
 }
 
-/// What an alert of TLS complains about, by the number it has on the wire.
+/// The description of a TLS alert, by its number on the wire (RFC 8446 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Alert(pub u8);
 
 impl Alert {
-    /// Not a particular one.
+    /// A placeholder for any alert.
     const ANY: Self = Self(255);
 
     /// A sentence that says which alert it is, in the words of RFC 8446 §6 and RFC 5246 §7.2.
@@ -183,7 +184,7 @@ pub struct Verdict {
     pub initiator: Initiator,
     /// `info.wasClean`: Close frames were exchanged or are being exchanged, in the sense of RFC 6455 §7.1.4.
     pub was_clean: bool,
-    /// The code the local close handler gets, unless a Close frame, `ws.end()` or `app.shutdown()` gave one.
+    /// The code passed to the close handler, unless a Close frame, `ws.end()` or `app.shutdown()` gave one.
     pub local_code: u16,
     /// The status code of the Close frame sent to the peer; `None` where no frame of our own can or should go out.
     pub wire_code: Option<u16>,
@@ -240,8 +241,8 @@ impl CloseCause {
         Self::ServerShutdown,
     ];
 
-    /// What has become of a connection of which somebody else was told this error, by the name that the system has for it;
-    /// empty if it has gone without one.
+    /// The cause for an error that another library got from the socket: the name of the system error, or empty if the
+    /// connection ended without one.
     #[must_use]
     pub(crate) fn of_system_error(name: &str) -> Self {
         match name {
@@ -260,7 +261,7 @@ impl CloseCause {
         Self::ALL.iter().zip(0..).find_map(|(known, number)| is_same(known).then_some(number)).unwrap_or(0)
     }
 
-    /// The meaning of this cause to the application, to the peer and to a person.
+    /// How this cause is reported to the application, to the peer and to people.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "one table, read as one")]
     pub const fn verdict(self) -> Verdict {
@@ -321,22 +322,22 @@ impl CloseCause {
             Self::CloseCodeInvalid => {
                 frame("ERR_CLOSE_CODE", "Received invalid close payload: status code must not be sent")
             }
-            Self::CloseReasonNotUtf8 => told(
+            Self::CloseReasonNotUtf8 => with_wire_code(
                 frame("ERR_CLOSE_REASON_UTF8", "Received invalid close payload: reason must be UTF-8"),
                 1007,
             ),
-            Self::FrameTooBig => told(
+            Self::FrameTooBig => with_wire_code(
                 frame(
                     "ERR_FRAME_TOO_BIG",
                     "Received too big message: declared length exceeds maxPayloadLength",
                 ),
                 1009,
             ),
-            Self::MessageTooBig => told(
+            Self::MessageTooBig => with_wire_code(
                 frame("ERR_MESSAGE_TOO_BIG", "Received too big message: fragments exceed maxPayloadLength"),
                 1009,
             ),
-            Self::InflatedTooBig => told(
+            Self::InflatedTooBig => with_wire_code(
                 frame(
                     "ERR_INFLATED_TOO_BIG",
                     "Received too big message, or other inflation error: inflated length exceeds maxPayloadLength",
@@ -345,16 +346,17 @@ impl CloseCause {
             ),
             // RFC 7692 names no code. RFC 6455 §7.4.1: "data within a message that was not consistent with the type
             // of the message".
-            Self::InvalidDeflate => told(
+            Self::InvalidDeflate => with_wire_code(
                 frame(
                     "ERR_INVALID_DEFLATE",
                     "Received too big message, or other inflation error: compressed data must be valid",
                 ),
                 1007,
             ),
-            Self::InvalidUtf8 => {
-                told(frame("ERR_INVALID_UTF8", "Received invalid UTF-8: text messages must be UTF-8"), 1007)
-            }
+            Self::InvalidUtf8 => with_wire_code(
+                frame("ERR_INVALID_UTF8", "Received invalid UTF-8: text messages must be UTF-8"),
+                1007,
+            ),
             Self::InvalidRequestBody => Verdict {
                 wire_code: None,
                 ..frame("ERR_HTTP_INVALID_BODY", "Received invalid HTTP request body")
@@ -389,26 +391,29 @@ impl CloseCause {
                 initiator: Initiator::Peer,
                 ..transport("ERR_TLS_INVALID", "Received invalid TLS record")
             },
-            Self::TlsKeysExhausted => {
-                told(local("ERR_TLS_KEYS_EXHAUSTED", "TLS keys are used up: please reconnect"), 1001)
-            }
+            Self::TlsKeysExhausted => with_wire_code(
+                local("ERR_TLS_KEYS_EXHAUSTED", "TLS keys are used up: please reconnect"),
+                1001,
+            ),
             Self::TlsPeerKeysExhausted => Verdict {
                 initiator: Initiator::Peer,
                 ..transport("ERR_TLS_PEER_KEYS_EXHAUSTED", "Peer closed because its TLS keys are used up")
             },
 
-            Self::IdleTimeout => told(local("ERR_IDLE_TIMEOUT", "WebSocket timed out from inactivity"), 1001),
+            Self::IdleTimeout => {
+                with_wire_code(local("ERR_IDLE_TIMEOUT", "WebSocket timed out from inactivity"), 1001)
+            }
             Self::MaxLifetime => Verdict {
                 local_code: 1000,
                 was_clean: true,
-                ..told(local("CLOSED_MAX_LIFETIME", "please reconnect"), 1000)
+                ..with_wire_code(local("CLOSED_MAX_LIFETIME", "please reconnect"), 1000)
             },
             Self::BodyTimeout => local("ERR_HTTP_BODY_TIMEOUT", "HTTP request body timed out"),
             Self::ResponseTimeout => {
                 local("ERR_HTTP_RESPONSE_TIMEOUT", "HTTP response timed out: peer stopped reading")
             }
 
-            Self::BackpressureLimit => told(
+            Self::BackpressureLimit => with_wire_code(
                 local("ERR_BACKPRESSURE_LIMIT", "Back-pressure limit exceeded: peer reads too slowly"),
                 1008,
             ),
@@ -421,11 +426,13 @@ impl CloseCause {
                 local_code: 0,
                 ..local("CLOSED_BY_END", "Application called end() without a reason")
             },
-            Self::AppClosed => told(local("CLOSED_BY_APP_CLOSE", "Application called app.close()"), 1001),
+            Self::AppClosed => {
+                with_wire_code(local("CLOSED_BY_APP_CLOSE", "Application called app.close()"), 1001)
+            }
             Self::ServerShutdown => Verdict {
                 was_clean: true,
                 local_code: 1001,
-                ..told(local("CLOSED_BY_SHUTDOWN", "Server is shutting down"), 1001)
+                ..with_wire_code(local("CLOSED_BY_SHUTDOWN", "Server is shutting down"), 1001)
             },
         }
     }
@@ -446,7 +453,7 @@ const fn peer(name: &'static str, text: &'static str) -> Verdict {
     Verdict { name, initiator: Initiator::Peer, was_clean: true, local_code: 1006, wire_code: None, text }
 }
 
-/// The peer broke a rule of the frame layer: it is told 1002 (RFC 6455 §7.4.1).
+/// The peer broke a rule of the frame layer: the Close frame sent to it has 1002 (RFC 6455 §7.4.1).
 const fn frame(name: &'static str, text: &'static str) -> Verdict {
     Verdict {
         name,
@@ -470,13 +477,13 @@ const fn transport(name: &'static str, text: &'static str) -> Verdict {
     }
 }
 
-/// This side decided; no Close frame unless [`told`] adds one.
+/// This side decided; no Close frame unless [`with_wire_code`] adds one.
 const fn local(name: &'static str, text: &'static str) -> Verdict {
     Verdict { name, initiator: Initiator::Local, was_clean: false, local_code: 1006, wire_code: None, text }
 }
 
 /// The same verdict with another status code for the peer.
-const fn told(verdict: Verdict, wire_code: u16) -> Verdict {
+const fn with_wire_code(verdict: Verdict, wire_code: u16) -> Verdict {
     Verdict { wire_code: Some(wire_code), ..verdict }
 }
 

@@ -10,27 +10,28 @@ use super::cause::Cause;
 pub(crate) enum ConnectCause {
     /// The host name has no address.
     NameNotFound,
-    /// The host refused the connection (ECONNREFUSED): nobody listens on the port.
+    /// The host refused the connection (ECONNREFUSED): no process listens on the port.
     Refused,
     /// The network said that the host cannot be reached (EHOSTUNREACH, ENETUNREACH).
     Unreachable,
-    /// Nobody answered, or not completely, within `connectTimeout`; or the kernel gave up.
+    /// No complete answer arrived within `connectTimeout`, or the kernel gave up.
     TimedOut,
     /// The server closed or reset the connection before its response was complete.
     Ended,
-    /// The process, or the system, has as many descriptors open as it may have (EMFILE, ENFILE).
+    /// The process or the system has reached its limit of open descriptors (EMFILE, ENFILE).
     OutOfDescriptors,
-    /// The system refused in another way.
+    /// The system reported another error.
     Failed,
-    /// No TLS connection came about: a certificate that is not trusted or not for this name, no common version or suite.
+    /// The TLS handshake failed: a certificate that is not trusted or not for this name, no common version or suite.
     Tls,
-    /// What the server answered is no HTTP/1.1 response.
+    /// The server's answer is not an HTTP/1.1 response.
     Response,
     /// The server answered with another status than 101 (RFC 6455 §4.1).
     Status,
     /// A 101 without `Upgrade: websocket` or `Connection: Upgrade` (RFC 6455 §4.1).
     Upgrade,
-    /// A `Sec-WebSocket-Accept` that does not answer our key (RFC 6455 §4.1): a cache, or a server that speaks no WebSocket.
+    /// A `Sec-WebSocket-Accept` that does not answer our key (RFC 6455 §4.1): a cache, or a server that speaks no
+    /// WebSocket.
     Accept,
     /// The server uses an extension that was not offered, or not in this way (RFC 6455 §4.1, RFC 7692 §5.1).
     Extension,
@@ -90,7 +91,7 @@ pub(crate) struct ConnectFailure {
     pub detail: String,
     /// The system's error code, like `ECONNREFUSED`; `None` if the system reported none.
     pub system: Option<&'static str>,
-    /// What the server answered, if that was HTTP. Boxed because mostly it did not.
+    /// The server's response, if it sent one. Boxed because it is rare.
     pub response: Option<Box<RefusedResponse>>,
 }
 

@@ -1,5 +1,5 @@
 //! Rules of HTTP and WebSocket. Takes bytes and the current time, returns events and bytes. Never waits, never
-//! allocates more than its limits allow, never learns which thread it runs on: no tokio, no napi, no clock.
+//! allocates more than its limits allow, and does not depend on the thread it runs on: no tokio, no napi, no clock.
 
 pub(crate) mod cause;
 pub(crate) mod connect;

@@ -1,14 +1,14 @@
-//! The header of the PROXY protocol: what a proxy says of the client whose connection it passes on, in front
-//! of the client's first byte (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>). Version 1 is a [`line`] of text; this is version
-//! 2 (section 2.2):
+//! The header of the PROXY protocol: a proxy sends it in front of the client's first byte, with the addresses of the
+//! client's connection (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>). Version 1 is a [`line`] of
+//! text; this is version 2 (section 2.2):
 //!
 //! ```text
 //!   0               12          13            14       16
 //!   ├── signature ──┼ ver │ cmd ┼ fam │ trans ┼ length ┼── addresses ──┬── TLVs, skipped ──┤
 //!                                                      └───────────── length ──────────────┘
 //! ```
-//! Whoever may send one can claim any address, so it is read from trusted peers only ([`TrustedPeers`]). From others it
-//! is a malformed request, and the answer says so ([`super::http::error::HttpError::ProxyHeader`]).
+//! A peer that may send a header can claim any address, so it is read from trusted peers only ([`TrustedPeers`]). From
+//! other peers it is a malformed request, and the answer says so ([`super::http::error::HttpError::ProxyHeader`]).
 
 pub(crate) mod line;
 
@@ -23,7 +23,7 @@ use super::http::error::{encode_refusal, refusal_body};
 /// What the first bytes of a connection turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProxyHeader {
-    /// A header, or something else: more bytes have to come.
+    /// A header or something else: more bytes are needed to decide.
     Partial,
     /// No header: the bytes are the client's own.
     Absent,
@@ -36,7 +36,7 @@ pub(crate) enum ProxyHeader {
     },
 }
 
-/// A rule that a header broke. The connection ends: what follows cannot be told from the rest of the header.
+/// A rule that a header broke. The connection ends, because the end of the header is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ProxyError {
     /// §2.2, byte 13: the version is 2.
@@ -80,7 +80,7 @@ impl ProxyError {
         Self::Line,
     ];
 
-    /// Appends an answer for a client of HTTP that came without a proxy, or whose proxy broke the rule.
+    /// Appends an answer for an HTTP client that connected without a proxy, or whose proxy broke the rule.
     pub(crate) fn encode_answer(self, date: &[u8; 29], out: &mut Vec<u8>) {
         encode_refusal("400 Bad Request", &refusal_body(&self), date, out);
     }
@@ -105,10 +105,10 @@ impl Cause for ProxyError {
     }
 }
 
-/// Looks at all bytes of a connection so far.
+/// Reads the header from all bytes received on a connection so far.
 ///
 /// # Errors
-/// A header that breaks a rule; as soon as its first 16 bytes, or its line, are there.
+/// A header that breaks a rule, once its first 16 bytes or its line have arrived.
 pub(crate) fn read_proxy_header(input: &[u8]) -> Result<ProxyHeader, ProxyError> {
     if input.starts_with(line::SIGNATURE) {
         return line::read(input);
@@ -130,7 +130,7 @@ pub(crate) fn read_proxy_header(input: &[u8]) -> Result<ProxyHeader, ProxyError>
         return Err(ProxyError::TooLong);
     }
     let addresses = match command & 0xf {
-        // The proxy speaks for itself; what it says of addresses is to be ignored.
+        // The proxy speaks for itself; receivers ignore its addresses.
         LOCAL => Addresses::Other(0),
         PROXY => Addresses::of(family)?,
         _ => return Err(ProxyError::Command),
@@ -149,7 +149,7 @@ pub(crate) fn read_proxy_header(input: &[u8]) -> Result<ProxyHeader, ProxyError>
 enum Addresses {
     Tcp4,
     Tcp6,
-    /// So many bytes that say nothing of a TCP connection: unspecified, UDP, Unix sockets. Receivers fall back to the
+    /// This many bytes, which are no TCP addresses: unspecified, UDP, Unix sockets. Receivers fall back to the
     /// addresses of the connection itself (section 2.2).
     Other(usize),
 }
@@ -187,7 +187,7 @@ impl Addresses {
     }
 }
 
-/// Whether a header has to be there.
+/// Whether a header is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     /// Trusted peers may also connect without.
@@ -211,7 +211,7 @@ pub(crate) enum Origin {
     Address(IpAddr),
     /// A Unix socket.
     Unix,
-    /// A TCP peer that was gone when it was asked for.
+    /// A TCP peer that had disconnected before its address was read.
     Unknown,
 }
 
@@ -242,7 +242,7 @@ impl TrustedPeers {
     }
 }
 
-/// Chosen by the authors of the protocol to be refused by every other one.
+/// The authors of the protocol chose bytes that every other protocol refuses.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 /// Bytes in front of the addresses.
 const FIXED: usize = 16;
@@ -272,7 +272,7 @@ mod tests {
         [&from.octets()[..], &to.octets(), &51_966_u16.to_be_bytes(), &443_u16.to_be_bytes()].concat()
     }
 
-    /// What a connection that brings these bytes piece by piece is found to be, and at which byte at the earliest.
+    /// The result for a connection on which these bytes arrive one by one.
     pub(super) fn verdict(bytes: &[u8]) -> Result<ProxyHeader, ProxyError> {
         same_at_every_split(bytes, |pieces| {
             let mut seen = Vec::new();
@@ -388,7 +388,7 @@ mod tests {
     }
 
     proptest! {
-        /// A header is either taken whole or refused for good: more bytes never change what was found.
+        /// More bytes never change the result once a header is accepted or refused.
         #[test]
         fn what_was_found_stays(mut bytes in prop::collection::vec(any::<u8>(), 0..64), more in prop::collection::vec(any::<u8>(), 0..64), signature in 0..4_usize) {
             let signature = [&b""[..], &SIGNATURE, b"PROXY TCP4 1.1.1.1 ", b"PROXY UNKNOWN "][signature];

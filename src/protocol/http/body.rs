@@ -6,13 +6,13 @@
 //!           size extension     data            last    trailers          end
 //! ```
 //!
-//! Chunk extensions and trailer fields are checked against their grammar and limits, then discarded. A parser that skips
-//! them unchecked can be made to skip a line end (request smuggling).
+//! Chunk extensions and trailer fields are checked against their grammar and limits, then discarded. A parser that
+//! skips them unchecked can be made to skip a line end (request smuggling).
 
 use std::ops::Range;
 
 use super::error::HttpError;
-use super::field::{is_control, lower_case_token_byte, what_is_no_name};
+use super::field::{field_name_error, is_control, lower_case_token_byte};
 use super::framing::BodyLength;
 
 /// Finds the body bytes of one request. Holds no bytes itself.
@@ -276,8 +276,8 @@ impl Trailer {
             Self::LineStart if byte == b'\r' => Ok(Self::FinalLf),
             Self::LineStart | Self::Name if lower_case_token_byte(byte) != 0 => Ok(Self::Name),
             Self::Name if byte == b':' => Ok(Self::Value),
-            Self::LineStart => Err(what_is_no_name(Some(byte), true)),
-            Self::Name => Err(what_is_no_name(Some(byte), false)),
+            Self::LineStart => Err(field_name_error(Some(byte), true)),
+            Self::Name => Err(field_name_error(Some(byte), false)),
             Self::Value if byte == b'\r' => Ok(Self::ValueLf),
             Self::Value if byte == b'\n' => Err(HttpError::BareLf),
             Self::Value if is_control(byte) => Err(HttpError::InvalidFieldValue),
@@ -301,7 +301,8 @@ const MAX_TRAILER_BYTES: u16 = 8 * 1024;
 mod tests {
     use super::*;
 
-    /// Decodes `input` in pieces that end at `cuts`. Returns the body, the bytes consumed, and whether the body is complete.
+    /// Decodes `input` in pieces that end at `cuts`. Returns the body, the bytes consumed, and whether the body is
+    /// complete.
     fn decode(length: BodyLength, input: &[u8], cuts: &[usize]) -> Result<(Vec<u8>, usize, bool), HttpError> {
         decode_at_most(u64::MAX, length, input, cuts)
     }

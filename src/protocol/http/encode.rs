@@ -1,11 +1,11 @@
-//! How a response goes onto the wire (RFC 9112 §4–§7): status line, the application's fields, Connection, Date, and
+//! Encodes a response (RFC 9112 §4–§7): status line, the application's fields, Connection, Date, and
 //! the framing of the body, in this order.
 
 use super::framing::Version;
 use super::response_framing::{Asked, Framing, FramingField, Plan};
 use super::response_head::{FieldFlags, ResponseHead, has_close_option, is_length, lines};
 
-/// Appends the head of a response; `close`: the connection is to end after it. Returns how to go on.
+/// Appends the head of a response; `close`: the connection closes after it. Returns how the body is written.
 pub(super) fn encode_head(
     head: &ResponseHead<'_>,
     asked: Asked,
@@ -20,7 +20,7 @@ pub(super) fn encode_head(
     let mut plan = Plan::new(head, asked, framing);
     plan.close |= close || says_close;
 
-    // All that is added here fits 160 bytes, so that a short response grows the buffer once.
+    // The lines added here have at most 160 bytes, so a short response grows the buffer once.
     out.reserve(160 + head.status.len() + head.fields.len());
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(head.status);
@@ -54,9 +54,9 @@ pub(super) fn encode_head(
     plan
 }
 
-/// Appends what precedes `length` bytes of data in a chunk (RFC 9112 §7.1); [`AFTER_CHUNK`] follows them. An empty chunk
-/// would end the body, so `length` is never 0.
-pub(super) fn begin_chunk(length: usize, out: &mut Vec<u8>) {
+/// Appends what precedes `length` bytes of data in a chunk (RFC 9112 §7.1); [`AFTER_CHUNK`] follows them. An empty
+/// chunk would end the body, so `length` is never 0.
+pub(super) fn start_chunk(length: usize, out: &mut Vec<u8>) {
     let mut digits = [0; 16];
     let mut start = digits.len();
     let mut rest = length;
@@ -101,7 +101,7 @@ mod tests {
         lines(fields.as_bytes()).fold(FieldFlags::NONE, |flags, (name, _)| flags | FieldFlags::of(name))
     }
 
-    /// The head for these, without its last CRLF and with the Date line cut down to `D`, and the plan.
+    /// The head of such a response, without its last CRLF and with the Date line shortened to `D`, and the plan.
     fn encode(
         method: &str,
         version: Version,
@@ -259,7 +259,7 @@ mod tests {
             encode("GET", Version::Http10, true, "200 OK", "Connection: keep-alive\r\n", Framing::Length(0));
         assert_eq!(text, "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nD\r\nContent-Length: 0\r\n");
 
-        // Nothing for HTTP/1.1 clients that asked for the end; others are told that it comes.
+        // HTTP/1.1 clients that asked to close get no Connection field; others get `close`.
         let own = "Connection: keep-alive\r\n";
         let (text, plan) = encode("GET", Version::Http11, false, "200 OK", own, Framing::Length(0));
         assert_eq!(text, "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nD\r\nContent-Length: 0\r\n");
@@ -275,7 +275,7 @@ mod tests {
     fn a_chunk_is_its_size_in_hexadecimal_and_its_data() {
         for (len, size) in [(1, "1"), (15, "f"), (16, "10"), (255, "ff"), (4096, "1000"), (70_000, "11170")] {
             let mut out = b"before".to_vec();
-            begin_chunk(len, &mut out);
+            start_chunk(len, &mut out);
             assert_eq!(out, [b"before", size.as_bytes(), b"\r\n"].concat());
         }
     }

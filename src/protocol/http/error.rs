@@ -1,4 +1,4 @@
-//! Rules of HTTP that a client can break, and the responses that say so.
+//! Rules of HTTP that a client can break, and the responses that name them.
 
 use std::borrow::Cow;
 
@@ -12,10 +12,10 @@ pub(crate) enum HttpError {
     /// RFC 9112 §2.2: a server ignores at least one empty line before the request line; it need not ignore many.
     #[error("too many empty lines before the request line (RFC 9112 section 2.2)")]
     TooManyEmptyLines,
-    /// RFC 9110 §9.1: the method is a token. Also what a TLS handshake on a plain port gets.
+    /// RFC 9110 §9.1: the method is a token. Also the error of a TLS handshake on a plaintext port.
     #[error("the method must be a token (RFC 9110 section 9.1)")]
     InvalidMethod,
-    /// A header of the PROXY protocol: from somebody who is not trusted to send one, or a second one.
+    /// A header of the PROXY protocol from a peer that is not trusted to send one, or a second one.
     #[error(
         "a header of the PROXY protocol is read once, and only from peers that the option proxyProtocol.trust names (PROXY protocol section 2)"
     )]
@@ -182,14 +182,14 @@ impl HttpError {
         out.extend_from_slice(body.as_bytes());
     }
 
-    /// Appends the answer to a HEAD, which has no body (RFC 9110 §9.3.2). Returns the one that it would have.
+    /// Appends the answer to a HEAD, which has no body (RFC 9110 §9.3.2). Returns the body that GET would get.
     pub(crate) fn encode_answer_head(self, date: &[u8; 29], out: &mut Vec<u8>) -> String {
         let body = refusal_body(&self);
         encode_refusal_head(self.status_line(), body.len(), date, out);
         body
     }
 
-    /// The cause that the response to a request is aborted with whose body did this.
+    /// The cause with which the response is aborted if the body of its request has this error.
     #[must_use]
     pub(crate) const fn cause(self) -> CloseCause {
         if matches!(self, Self::BodyTooLarge) {
@@ -268,12 +268,12 @@ impl Cause for HttpError {
     }
 }
 
-/// The body of an answer that names the rule which was broken.
+/// The body of an answer that names the broken rule.
 pub(crate) fn refusal_body(cause: &impl Cause) -> String {
     format!("{}: {}\n", cause.code(), cause.text())
 }
 
-/// Appends a whole answer with a text for its body, after which the connection closes.
+/// Appends a whole answer with this body, after which the connection closes.
 pub(crate) fn encode_refusal(status_line: &str, body: &str, date: &[u8; 29], out: &mut Vec<u8>) {
     encode_refusal_head(status_line, body.len(), date, out);
     out.extend_from_slice(body.as_bytes());

@@ -1,29 +1,29 @@
 //! The state of one HTTP connection: one request and its response at a time, pipelined requests in turn
 //! (RFC 9112 §9.3.2).
 //!
-//! | `Reading` | `Writing` | what goes on |
+//! | `Reading` | `Writing` | state of the connection |
 //! |---|---|---|
 //! | `Head` | `Nothing` | between two requests, or within a head |
-//! | `Body` | `Owed`, `Started` | the body arrives; the response may have begun |
+//! | `Body` | `Owed`, `Started` | the body arrives; the response may have started |
 //! | `Complete` | `Owed`, `Started` | the handler runs or streams: nothing is read, nothing times out |
 //! | `Discard` | `Nothing` | the response is over, the rest of the body is read and dropped |
 //! | `Left`, `Closed` | `Nothing` | no longer HTTP, or over |
 //!
 //! The caller owns the socket and the bytes. Call order: [`HttpExchange::handle_bytes`] with what was read and not
-//! consumed, the response calls in the order the application made them, [`HttpExchange::handle_flush`] whenever output
-//! was written or could not be, [`HttpExchange::poll_deadline`] after any of these and [`HttpExchange::handle_timeout`]
-//! when it is due; [`HttpExchange::disposition`] says whether to go on once all output is written. After a response
-//! completed, present the unconsumed bytes again: they may hold the next request. To end the connection without cutting
-//! anything off: [`HttpExchange::wind_down`], and [`HttpExchange::close_if_idle`] whenever all input there is has been
-//! presented.
+//! consumed, the response calls in the order the application made them, [`HttpExchange::handle_flush`] after every
+//! attempt to write output, [`HttpExchange::poll_deadline`] after any of these and [`HttpExchange::handle_timeout`]
+//! when it is due; [`HttpExchange::disposition`] says whether the connection persists once all output is written. After
+//! a response has completed, present the unconsumed bytes again: they may hold the next request. To close the
+//! connection gracefully, call [`HttpExchange::wind_down`], and [`HttpExchange::close_if_idle`] whenever all received
+//! input has been presented.
 //!
-//! A response call that does not fit the state does nothing: Node's thread made it before it learnt that the request is
-//! over.
+//! A response call that does not fit the state has no effect: Node's thread made it before the end of the request was
+//! reported to it.
 
 use std::time::Duration;
 
 use super::body::BodyDecoder;
-use super::encode::{AFTER_CHUNK, begin_chunk, encode_head};
+use super::encode::{AFTER_CHUNK, encode_head, start_chunk};
 use super::error::HttpError;
 use super::head::{RequestHead, parse_head};
 use super::limits::{HttpLimits, Moment};
@@ -34,12 +34,12 @@ use super::response_framing::{Asked, AskedMethod, BodyEncoding, Framing, Plan};
 use super::response_head::ResponseHead;
 use crate::protocol::time::Timestamp;
 
-/// Where requests go. The calls of one request: `request` once, then `body` until `last`, which comes exactly once
+/// Receives the requests. The calls of one request: `request` once, then `body` until `last`, which comes exactly once
 /// unless the request breaks off or its response is complete before.
 pub(crate) trait HttpSink {
-    /// A request head arrived and every rule of it holds. `bytes` is what the spans of `head` refer to.
+    /// A valid request head. The spans of `head` refer to `bytes`.
     fn request(&mut self, head: &RequestHead, bytes: &[u8]);
-    /// A piece of the body arrived. Empty only with `last`: always for a request without a body.
+    /// A piece of the body. It is empty only with `last`, and always if the request has no body.
     fn body(&mut self, chunk: &[u8], last: bool);
 }
 
@@ -48,11 +48,11 @@ pub(crate) trait HttpSink {
 pub(crate) struct HttpExchange {
     /// What the next byte of the client belongs to.
     reading: Reading,
-    /// What is due to the client.
+    /// What this side owes the client.
     writing: Writing,
-    /// Whether output that waits is taken fast enough; `None` if none waits.
+    /// The rate at which the client accepts pending output; `None` if no output is pending.
     taking: Option<Pace>,
-    /// Since when the caller has paused reading; no timeout of the client runs meanwhile.
+    /// When the caller paused reading; the client's timeouts do not run while it is set.
     paused: Option<Timestamp>,
     /// The next response is the last one.
     is_winding_down: bool,
@@ -72,12 +72,12 @@ impl FramedPiece {
     pub(crate) const NOTHING: Self = Self { length: 0, after: b"" };
 }
 
-/// What is due to the client.
+/// What this side owes the client.
 #[derive(Clone, Copy, Debug)]
 enum Writing {
     /// Nothing.
     Nothing,
-    /// A response to this.
+    /// A response to this request.
     Owed(Asked),
     /// The rest of a response. `close`: the connection ends after it.
     Started { body: BodyEncoding, close: bool },
@@ -97,13 +97,13 @@ impl HttpExchange {
     }
 
     /// Whether [`Self::handle_bytes`] can consume anything: false while a complete request awaits its response, and
-    /// after [`Self::upgrade`]. The caller should not read meanwhile, else it has to keep what it reads.
+    /// after [`Self::upgrade`]. If the caller reads in that state, it has to keep the bytes.
     #[must_use]
     pub(crate) const fn can_read(&self) -> bool {
         !matches!(self.reading, Reading::Complete | Reading::Left)
     }
 
-    /// Whether nothing would be lost by closing: no request under way, no output waiting.
+    /// Whether closing loses nothing: no request is in progress, and no output is pending.
     #[must_use]
     pub(crate) const fn is_idle(&self) -> bool {
         let is_between = matches!(
@@ -113,7 +113,7 @@ impl HttpExchange {
         is_between && self.taking.is_none()
     }
 
-    /// Since when the head of a request, or the rest of one, is waited for, if it is.
+    /// When this side started to wait for a request head, or for the rest of one; `None` if it does not wait for one.
     #[must_use]
     pub(crate) const fn waits_since(&self) -> Option<Timestamp> {
         match &self.reading {
@@ -145,16 +145,16 @@ impl HttpExchange {
         }
     }
 
-    /// Reads on in `input`: what was received and not consumed, in order, longer each time. Returns how much of it was
-    /// consumed. At most one unanswered request is passed to `sink`; those behind it stay unconsumed until its response
-    /// is complete. `scratch` may be shared by all connections.
+    /// Processes `input`: all bytes received and not consumed, in order. Returns how many of them were consumed. At
+    /// most one unanswered request is passed to `sink`; those behind it stay unconsumed until its response is complete.
+    /// `scratch` may be shared by all connections.
     ///
     /// `Expect: 100-continue` is answered with `100 Continue` in `out` before the request is passed on.
     ///
     /// # Errors
-    /// The rule that the client broke. The answer that names it is in `out` unless a response has begun, and the
-    /// disposition is to close. If a response was outstanding, abort it with [`HttpError::cause`]: once the request has been passed on,
-    /// only its body can break a rule.
+    /// The rule that the client broke. The answer that names it is in `out` unless a response has started, and the
+    /// disposition is to close. If a response was outstanding, abort it with [`HttpError::cause`]: once the request has
+    /// been passed on, only its body can break a rule.
     pub(crate) fn handle_bytes(
         &mut self,
         input: &mut [u8],
@@ -198,8 +198,8 @@ impl HttpExchange {
         self.writing = Writing::Started { body, close };
     }
 
-    /// Frames and writes a piece of the body in one step, for tests. Production calls [`Self::frame_body`] and writes the
-    /// data itself, without a copy.
+    /// Frames and writes a piece of the body in one step, for tests. Production calls [`Self::frame_body`] and writes
+    /// the data itself, without a copy.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn write_body(&mut self, data: &[u8], out: &mut Vec<u8>) {
         let piece = self.frame_body(data.len(), out);
@@ -207,10 +207,10 @@ impl HttpExchange {
         out.extend_from_slice(piece.after);
     }
 
-    /// Frames a piece of the body of `length` bytes: as it is, or as one chunk. Appends the bytes that precede the data to
-    /// `out`. The caller then writes as many bytes of the data as the result says, and the bytes that follow them. Bytes
-    /// beyond the announced length are dropped, as is a body that the response must not have (HEAD, 204, 304). An empty
-    /// piece writes nothing.
+    /// Frames a piece of the body of `length` bytes: as it is, or as one chunk. Appends the bytes that precede the data
+    /// to `out`. The caller then writes as many bytes of the data as the result says, and the bytes that follow them.
+    /// Bytes beyond the announced length are dropped, as is a body that the response must not have (HEAD, 204, 304). An
+    /// empty piece writes nothing.
     pub(crate) fn frame_body(&mut self, length: usize, out: &mut Vec<u8>) -> FramedPiece {
         let Writing::Started { body, .. } = &mut self.writing else { return FramedPiece::NOTHING };
         match body {
@@ -222,15 +222,15 @@ impl HttpExchange {
                 FramedPiece { length, after: b"" }
             }
             BodyEncoding::Chunked => {
-                begin_chunk(length, out);
+                start_chunk(length, out);
                 FramedPiece { length, after: AFTER_CHUNK }
             }
             BodyEncoding::UntilClose => FramedPiece { length, after: b"" },
         }
     }
 
-    /// Ends a response that was started; `close`: the connection is to end with it. A response that is shorter than
-    /// announced ends the connection too, as the client can notice it in no other way.
+    /// Completes a response that was started; `close`: the connection closes after it. A response that is shorter than
+    /// its Content-Length closes the connection too, because the client cannot detect the end otherwise.
     pub(crate) fn finish_response(&mut self, close: bool, moment: Moment<'_>, out: &mut Vec<u8>) {
         let Writing::Started { body, close: planned } = self.writing else { return };
         let is_short = match body {
@@ -275,9 +275,9 @@ impl HttpExchange {
         may_leave
     }
 
-    /// Closes the connection gracefully, as soon as nothing is cut off. The next response to begin says so and is the last
-    /// one: requests behind it are not processed (RFC 9112 §9.6). One that has begun without saying so is completed, and
-    /// then [`Self::close_if_idle`] decides. Of a new connection the first request is waited for only briefly.
+    /// Closes the connection gracefully. The next response that starts has `Connection: close` and is the last one:
+    /// requests behind it are not processed (RFC 9112 §9.6). A response that has started without it is completed, and
+    /// then [`Self::close_if_idle`] decides. A new connection has only a short time left for its first request.
     pub(crate) const fn wind_down(&mut self) {
         self.is_winding_down = true;
     }
@@ -288,9 +288,9 @@ impl HttpExchange {
         self.is_winding_down
     }
 
-    /// Closes a connection that is winding down if it waits for a further request. To be called when everything that
-    /// the client has sent was presented: it may send more all the same, and has to try again then (RFC 9112 §9.5).
-    /// Returns whether it closed.
+    /// Closes a connection that is winding down if it waits for a further request. Call it when all received bytes have
+    /// been presented. If the client sends another request at the same time, it has to retry it on a new connection
+    /// (RFC 9112 §9.5). Returns whether the connection closed.
     pub(crate) const fn close_if_idle(&mut self) -> bool {
         let waits = matches!(self.reading, Reading::Head(PendingHead { phase: HeadPhase::Idle, .. }));
         let closes = self.is_winding_down && waits;
@@ -300,13 +300,13 @@ impl HttpExchange {
         closes
     }
 
-    /// The caller pauses reading (`res.pause()`, or Node's thread lags): no timeout of the client runs meanwhile. Lasts
-    /// until [`Self::resume`], also beyond the end of a response.
+    /// The caller pauses reading (`res.pause()`, or Node's thread lags). The client's timeouts stop until
+    /// [`Self::resume`], which may come after the end of the response.
     pub(crate) fn pause(&mut self, now: Timestamp) {
         self.paused.get_or_insert(now);
     }
 
-    /// The caller reads again; the timer of what is being read starts anew.
+    /// The caller reads again; the timer of the head or body being read restarts.
     pub(crate) fn resume(&mut self, now: Timestamp) {
         if let Some(paused) = self.paused.take() {
             self.reading.restart(paused, now);
@@ -318,7 +318,7 @@ impl HttpExchange {
         let now = moment.now;
         match flush {
             Flush::Drained if self.taking.take().is_some() => {
-                // The client could not see the end of the response before, so it is idle only from now on.
+                // The client did not have the end of the response before, so its idle time starts now.
                 if let Reading::Head(PendingHead { phase: HeadPhase::Idle, since, .. }) = &mut self.reading {
                     *since = now;
                 }
@@ -334,20 +334,20 @@ impl HttpExchange {
         }
     }
 
-    /// When [`Self::handle_timeout`] is due; `None` while nothing can time out, as while a handler thinks.
+    /// When [`Self::handle_timeout`] is due; `None` while no timer runs, for example while a handler runs.
     #[must_use]
     pub(crate) fn poll_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
         earlier(self.writing_deadline(limits), self.reading_deadline(limits))
     }
 
-    /// When the client has been given long enough to take output: as long as some waits, also beyond the end of
-    /// everything else.
+    /// When the client has accepted pending output too slowly. The timer runs while output is pending, even if the
+    /// connection is closing.
     #[must_use]
     pub(crate) fn writing_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
         self.taking.and_then(|pace| pace.deadline(limits.response_pace))
     }
 
-    /// Ends the connection if a deadline has passed. The caller flushes `out`, and closes.
+    /// Closes the connection if a deadline has passed. The caller flushes `out`, then closes the socket.
     pub(crate) fn handle_timeout(&mut self, moment: Moment<'_>, out: &mut Vec<u8>) -> TimeoutOutcome {
         let has_passed =
             |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline <= moment.now);
@@ -379,7 +379,7 @@ impl HttpExchange {
         }
     }
 
-    /// Reads one empty line, or one head, which is passed to the sink.
+    /// Reads one empty line, or one head, and passes the head to the sink.
     fn read_head(
         &mut self,
         input: &mut [u8],
@@ -442,7 +442,7 @@ impl HttpExchange {
         Ok(step.consumed)
     }
 
-    /// Drops the next piece of the body.
+    /// Discards the next piece of the body.
     fn discard_body(&mut self, input: &[u8], moment: Moment<'_>) -> Result<usize, HttpError> {
         let Reading::Discard { decoder, span, budget } = &mut self.reading else { return Ok(0) };
         let step = decoder.decode(input)?;
@@ -458,8 +458,8 @@ impl HttpExchange {
         Ok(step.consumed)
     }
 
-    /// Answers what broke a rule, if nothing else is being answered, and ends the connection. `input` is what broke it
-    /// and what follows, as far as it is known.
+    /// Writes the answer to a broken rule, unless another response has started, and closes the connection. `input` has
+    /// the bytes that broke the rule and those received after them.
     fn refuse(&mut self, error: HttpError, input: &[u8], moment: Moment<'_>, out: &mut Vec<u8>) {
         let method = match (&self.reading, &self.writing) {
             (Reading::Head(_), _) => input.split(|&byte| byte == b' ').next().map(AskedMethod::of),
@@ -474,7 +474,7 @@ impl HttpExchange {
         self.close();
     }
 
-    /// The response is written: the next request may come, or the connection ends.
+    /// The response is complete: the next request is read, or the connection closes.
     fn complete_response(&mut self, close: bool, moment: Moment<'_>) {
         if close || !self.reading.can_discard(moment.limits) {
             self.close();
@@ -491,13 +491,13 @@ impl HttpExchange {
         };
     }
 
-    /// Nothing is read and nothing is owed any more.
+    /// Ends reading and writing.
     const fn close(&mut self) {
         self.reading = Reading::Closed;
         self.writing = Writing::Nothing;
     }
 
-    /// When the client has been given long enough to send what is expected of it.
+    /// When the client's time to send the head or body being read is over.
     fn reading_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
         if self.paused.is_some() {
             return None;
@@ -513,6 +513,6 @@ impl HttpExchange {
     }
 }
 
-/// How long after its accept a connection that is winding down may bring its first request: a client that has just
-/// connected is about to send one, and knows of nothing else to do with it. The longest round trips are below 1 s.
+/// How long after its accept a connection that is winding down is kept for its first request: a client that has just
+/// connected nearly always sends one at once. The longest round trips are below 1 s.
 const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);

@@ -79,7 +79,7 @@ pub(super) fn parse_field(head: &mut [u8], start: usize) -> Result<(HeaderField,
     }
     match head.get(colon) {
         Some(b':') if colon > start => {}
-        found => return Err(what_is_no_name(found.copied(), colon == start)),
+        found => return Err(field_name_error(found.copied(), colon == start)),
     }
 
     let spaces = head[colon + 1..].iter().take_while(|&&byte| is_space(byte)).count();
@@ -97,8 +97,8 @@ pub(super) fn parse_field(head: &mut [u8], start: usize) -> Result<(HeaderField,
     Ok((HeaderField { name, value }, line_end + 2))
 }
 
-/// Which rule a field name breaks that ends at `found` instead of at a colon; `at_start`: the name is empty.
-pub(super) const fn what_is_no_name(found: Option<u8>, at_start: bool) -> HttpError {
+/// The rule broken by a field name that ends at `found` instead of at a colon; `at_start`: the name is empty.
+pub(super) const fn field_name_error(found: Option<u8>, at_start: bool) -> HttpError {
     match found {
         Some(b' ' | b'\t') if at_start => HttpError::FoldedField,
         Some(b' ' | b'\t') => HttpError::SpaceBeforeColon,
@@ -123,8 +123,8 @@ pub(super) const fn is_control(byte: u8) -> bool {
     (byte < b' ' && byte != b'\t') || byte == 0x7f
 }
 
-/// Index of the first byte that a field value must not hold, or the length. Eight bytes at a time: most of a head is
-/// field values, and this is the only look at each of their bytes.
+/// Index of the first byte that a field value must not hold, or the length. Reads eight bytes at a time: most of a
+/// head is field values, and this is the only pass over them.
 pub(super) fn first_control(text: &[u8]) -> usize {
     let mut done = 0;
     let (words, _) = text.as_chunks::<8>();
@@ -139,12 +139,12 @@ pub(super) fn first_control(text: &[u8]) -> usize {
     done + text[done..].iter().take_while(|&&byte| !is_control(byte)).count()
 }
 
-/// Whether one of the eight bytes is below 0x20 or is 0x7f. HTAB is counted too, for the caller to sort out.
+/// Whether one of the eight bytes is below 0x20 or is 0x7f. HTAB counts too; the caller excludes it.
 const fn may_hold_control(word: u64) -> bool {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH_BITS: u64 = ONES << 7;
-    // A byte below 0x20 borrows when 0x20 is taken from it, which sets a high bit it did not have; a borrow into the
-    // next byte only happens after such a byte, so it never makes up a finding of its own.
+    // Subtracting 0x20 from a byte below it borrows, which sets a high bit that it did not have. A borrow into the next
+    // byte only happens after such a byte, so it causes no false positive.
     let below_space = word.wrapping_sub(ONES * 0x20) & !word;
     let delete = word ^ (ONES * 0x7f);
     let is_delete = delete.wrapping_sub(ONES) & !delete;

@@ -1,5 +1,5 @@
-//! The fields of a request that frame it: where the body ends, and whether the connection persists. Whatever two servers
-//! could interpret differently is refused here, because that is how requests are smuggled.
+//! The fields of a request that frame it: where the body ends, and whether the connection persists. Whatever two
+//! servers could interpret differently is refused here, because that is how requests are smuggled.
 
 use super::error::HttpError;
 use super::field::{is_token, members};
@@ -26,12 +26,12 @@ pub(crate) enum BodyLength {
     Chunked,
 }
 
-/// The decision on a whole head.
+/// How a request is framed: the result of all its framing fields together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Meaning {
+pub(super) struct FramingDecision {
     /// Length of the body.
     pub body: BodyLength,
-    /// The client wants to send further requests on this connection (RFC 9112 §9.3).
+    /// The connection persists after this request as far as the client is concerned (RFC 9112 §9.3).
     pub keep_alive: bool,
     /// The client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
     pub expects_continue: bool,
@@ -40,15 +40,15 @@ pub(super) struct Meaning {
 /// The framing fields read so far.
 #[derive(Debug, Default)]
 pub(super) struct FramingFields {
-    /// A Host field came.
+    /// Whether there was a Host field.
     has_host: bool,
     /// Content-Length.
     content_length: Option<u64>,
-    /// `Transfer-Encoding: chunked` came, once.
+    /// Whether there was `Transfer-Encoding: chunked`.
     is_chunked: bool,
     /// What the Connection fields ask for.
     persistence: Persistence,
-    /// `Expect: 100-continue` came.
+    /// Whether there was `Expect: 100-continue`.
     expects_continue: bool,
 }
 
@@ -65,23 +65,23 @@ enum Persistence {
 }
 
 impl FramingFields {
-    /// Takes note of one field. The name is in lower case, the value is trimmed.
-    pub(super) fn learn(&mut self, name: &[u8], value: &[u8]) -> Result<(), HttpError> {
+    /// Records one field. The name is in lower case, the value is trimmed.
+    pub(super) fn read_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), HttpError> {
         match name {
-            b"host" => self.learn_host(value),
-            b"content-length" => self.learn_length(value),
-            b"transfer-encoding" => self.learn_coding(value),
+            b"host" => self.read_host(value),
+            b"content-length" => self.read_length(value),
+            b"transfer-encoding" => self.read_coding(value),
             b"connection" => {
-                self.learn_connection(value);
+                self.read_connection(value);
                 Ok(())
             }
-            b"expect" => self.learn_expectation(value),
+            b"expect" => self.read_expectation(value),
             _ => Ok(()),
         }
     }
 
     /// Decides what the fields mean together.
-    pub(super) fn conclude(&self, version: Version) -> Result<Meaning, HttpError> {
+    pub(super) fn conclude(&self, version: Version) -> Result<FramingDecision, HttpError> {
         if !self.has_host && version == Version::Http11 {
             return Err(HttpError::MissingHost);
         }
@@ -102,11 +102,11 @@ impl FramingFields {
         // continue with.
         let expects_continue =
             self.expects_continue && version == Version::Http11 && body != BodyLength::None;
-        Ok(Meaning { body, keep_alive, expects_continue })
+        Ok(FramingDecision { body, keep_alive, expects_continue })
     }
 
     /// RFC 9112 §3.2: one Host field, with a valid value.
-    fn learn_host(&mut self, value: &[u8]) -> Result<(), HttpError> {
+    fn read_host(&mut self, value: &[u8]) -> Result<(), HttpError> {
         if self.has_host {
             return Err(HttpError::RepeatedHost);
         }
@@ -118,7 +118,7 @@ impl FramingFields {
     }
 
     /// RFC 9110 §8.6: digits only. Repeated fields must agree.
-    fn learn_length(&mut self, value: &[u8]) -> Result<(), HttpError> {
+    fn read_length(&mut self, value: &[u8]) -> Result<(), HttpError> {
         if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
             return Err(HttpError::InvalidContentLength);
         }
@@ -133,7 +133,7 @@ impl FramingFields {
     }
 
     /// RFC 9112 §6.1: `chunked`, once. Variants of it have been used for request smuggling.
-    fn learn_coding(&mut self, value: &[u8]) -> Result<(), HttpError> {
+    fn read_coding(&mut self, value: &[u8]) -> Result<(), HttpError> {
         let is_unknown = |coding: &[u8]| is_token(coding) && !coding.eq_ignore_ascii_case(b"chunked");
         if members(value).any(is_unknown) {
             return Err(HttpError::UnknownTransferCoding);
@@ -146,7 +146,7 @@ impl FramingFields {
     }
 
     /// RFC 9112 §9.3; unknown options are ignored.
-    fn learn_connection(&mut self, value: &[u8]) {
+    fn read_connection(&mut self, value: &[u8]) {
         for option in members(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.persistence = Persistence::Close;
@@ -157,7 +157,7 @@ impl FramingFields {
     }
 
     /// RFC 9110 §10.1.1: the value is compared without regard to case.
-    fn learn_expectation(&mut self, value: &[u8]) -> Result<(), HttpError> {
+    fn read_expectation(&mut self, value: &[u8]) -> Result<(), HttpError> {
         if !value.eq_ignore_ascii_case(b"100-continue") {
             return Err(HttpError::UnknownExpectation);
         }
@@ -223,16 +223,16 @@ mod tests {
     const HOST: (&str, &str) = ("host", "a");
 
     /// The decision on these fields.
-    fn decide(version: Version, fields: &[(&str, &str)]) -> Result<Meaning, HttpError> {
+    fn decide(version: Version, fields: &[(&str, &str)]) -> Result<FramingDecision, HttpError> {
         let mut framing = FramingFields::default();
         for (name, value) in fields {
-            framing.learn(name.as_bytes(), value.as_bytes())?;
+            framing.read_field(name.as_bytes(), value.as_bytes())?;
         }
         framing.conclude(version)
     }
 
     /// The decision on an HTTP/1.1 request with a Host and these fields.
-    fn decide_11(fields: &[(&str, &str)]) -> Result<Meaning, HttpError> {
+    fn decide_11(fields: &[(&str, &str)]) -> Result<FramingDecision, HttpError> {
         decide(Version::Http11, &[&[HOST], fields].concat())
     }
 

@@ -6,8 +6,8 @@
 //!          path ?query
 //! ```
 //!
-//! The parser is our own because each error must name the violated rule, and because much of what `httparse` accepts (bare
-//! LF, empty lines) would have to be rejected in a second pass. `tests/properties.rs` compares the two.
+//! The parser is our own because each error must name the violated rule, and because much of what `httparse` accepts
+//! (bare LF, empty lines) would have to be rejected in a second pass. `tests/properties.rs` compares the two.
 
 use super::error::HttpError;
 use super::field::{lower_case_token_byte, parse_field};
@@ -19,8 +19,8 @@ pub(crate) use super::framing::{BodyLength, Version};
 /// How large a request head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeadLimits {
-    /// Maximum length of a head in bytes, including the empty line. At most 65,535 (larger values mean that), default 16
-    /// KiB.
+    /// Maximum length of a head in bytes, including the empty line. At most 65,535 (larger values mean that), default
+    /// 16 KiB.
     pub max_head_bytes: usize,
     /// Maximum number of fields, default 100.
     pub max_headers: usize,
@@ -32,8 +32,8 @@ impl Default for HeadLimits {
     }
 }
 
-/// A valid request head. All connections of a worker reuse one value, so that parsing allocates nothing once the list of
-/// fields has grown to its usual length. The spans refer to the bytes given to [`parse_head`].
+/// A valid request head. All connections of a worker reuse one value, so that parsing allocates nothing once the list
+/// of fields has grown to its usual length. The spans refer to the bytes given to [`parse_head`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RequestHead {
     /// The method as received: a token, compared case-sensitively.
@@ -53,7 +53,7 @@ pub(crate) struct RequestHead {
     pub version: Version,
     /// The framing of the body.
     pub body: BodyLength,
-    /// The client wants to keep the connection (RFC 9112 §9.3).
+    /// The connection persists after this request as far as the client is concerned (RFC 9112 §9.3).
     pub keep_alive: bool,
     /// The client waits for `100 Continue` (RFC 9110 §10.1.1). Never true without a body.
     pub expects_continue: bool,
@@ -71,8 +71,8 @@ impl RequestHead {
 /// Parses a complete head at the start of `input` into `head`, and lower-cases the field names in place.
 ///
 /// Returns the length of the head including the empty line, or `None` if it is incomplete; then `input` and `head` are
-/// unchanged. The first `scanned` bytes are not searched for the empty line again: pass 0 first, later the length of the
-/// input that was incomplete.
+/// unchanged. The first `scanned` bytes are not searched for the empty line again: pass 0 first, later the length of
+/// the input that was incomplete.
 ///
 /// The result depends on the bytes only, not on how they were split: the errors of an incomplete head are found in the
 /// order of the bytes, and all other rules are checked once the head is complete.
@@ -97,7 +97,7 @@ pub(crate) fn parse_head(
             return Err(HttpError::TooManyFields);
         }
         let (field, following) = parse_field(bytes, next)?;
-        framing.learn(field.name.of(bytes), field.value.of(bytes))?;
+        framing.read_field(field.name.of(bytes), field.value.of(bytes))?;
         head.fields.push(field);
         next = following;
     }
@@ -109,7 +109,8 @@ pub(crate) fn parse_head(
     Ok(Some(end))
 }
 
-/// Returns the length of the head, or `None` if its empty line has not arrived. The first `from` bytes are not searched.
+/// Returns the length of the head, or `None` if its empty line has not arrived. The first `from` bytes are not
+/// searched.
 fn find_end(input: &[u8], from: usize, limits: &HeadLimits) -> Result<Option<usize>, HttpError> {
     let Some(&first) = input.first() else { return Ok(None) };
     if lower_case_token_byte(first) == 0 {
@@ -186,9 +187,9 @@ fn parse_version(bytes: &[u8], start: usize) -> Result<(Version, usize), HttpErr
 
 /// RFC 9112 §3.2: the four forms of a request target. Fills in path and query.
 ///
-/// Characters that must be percent-encoded by RFC 3986 are accepted (browsers send `|`, `curl` sends UTF-8). Invalid UTF-8
-/// and `#` are not: a fragment is never sent, and peers disagree on where the path of such a target ends. CONNECT may also
-/// have a path, because uWebSockets.js routes it like the other methods.
+/// Characters that must be percent-encoded by RFC 3986 are accepted (browsers send `|`, `curl` sends UTF-8). Invalid
+/// UTF-8 and `#` are not: a fragment is never sent, and peers disagree on where the path of such a target ends. CONNECT
+/// may also have a path, because uWebSockets.js routes it like the other methods.
 fn parse_target(bytes: &[u8], head: &mut RequestHead) -> Result<(), HttpError> {
     let start = usize::from(head.target.start);
     let target = head.target.of(bytes);

@@ -6,8 +6,8 @@ use super::head::HeadLimits;
 use super::pace::PaceLimit;
 use crate::protocol::time::Timestamp;
 
-/// How much and how long a client may take. A time that is `None` never runs out. The options of `App` that set these
-/// stand in `docs/limits.md`, with what client and application see of each.
+/// Size and time limits for a client. A time that is `None` does not expire. `docs/limits.md` lists the options of
+/// `App` that set them, and the effect of each on client and application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpLimits {
     /// Size of a request head.
@@ -16,19 +16,18 @@ pub(crate) struct HttpLimits {
     pub max_body: u64,
     /// From the accept, or from the first byte of a later request, to the end of the head. Default 10 s.
     pub headers_timeout: Option<Duration>,
-    /// From the same moment to the end of the body. Default none: `body_pace` bounds it, too, and lets a large body take
-    /// its time.
+    /// From the same moment to the end of the body. Default none: `body_pace` bounds it too, and permits large bodies.
     pub request_timeout: Option<Duration>,
     /// From the end of a response to the first byte of the next request. Default 10 s.
     pub keep_alive_timeout: Option<Duration>,
-    /// How fast a request body has to arrive. Default 160 KiB every 10 s.
+    /// The minimum rate of a request body. Default 160 KiB every 10 s.
     pub body_pace: Option<PaceLimit>,
-    /// How fast output that waits has to be taken. Default 10 KiB every 10 s.
+    /// The minimum rate at which the client accepts pending output. Default 10 KiB every 10 s.
     pub response_pace: Option<PaceLimit>,
-    /// Bytes of a request body that are read and dropped after its response, to keep the connection. Default 256 KiB.
+    /// Bytes of a request body that are read and discarded after its response, to keep the connection. Default 256 KiB.
     pub max_discard: u32,
-    /// Bytes of further requests behind one that is not answered beyond which nothing more is read. At least 1, default
-    /// 64 KiB.
+    /// Bytes of pipelined requests that are buffered while a response is outstanding; beyond that, reading stops. At
+    /// least 1, default 64 KiB.
     pub max_pipelined: u32,
 }
 

@@ -1,14 +1,14 @@
-//! What an exchange and its caller tell each other about the connection as a whole: go on or close, what timed out, how
-//! writing went.
+//! Values that an exchange and its caller exchange about the connection as a whole: whether it persists, which timer
+//! expired, how much output was written.
 
 use crate::protocol::cause::CloseCause;
 
-/// What to do with the connection once all output is written.
+/// What the caller does with the connection once all output is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disposition {
-    /// Go on.
+    /// Keep the connection open (RFC 9112 §9.3).
     KeepAlive,
-    /// End it: send FIN, and drop what still comes in, so that the last response is not lost to a reset.
+    /// Close it: send FIN, and discard the bytes that still arrive, so that no reset destroys the last response.
     Close,
 }
 
@@ -17,11 +17,11 @@ pub(crate) enum Disposition {
 pub(crate) enum TimeoutOutcome {
     /// No deadline has passed: the timer fired early.
     NotYet,
-    /// No request was under way, or only the rest of one that has been answered: close without a word.
+    /// No request was in progress, or only the rest of an answered one: close without a response.
     CloseSilently,
-    /// A request head came too slowly; 408 is in the output. No handler knows of it.
+    /// A request head arrived too slowly; 408 is in the output. No handler was called for it.
     Answered408,
-    /// A request body came too slowly: abort its response. 408 is in the output unless that response had begun.
+    /// A request body arrived too slowly: abort its response. 408 is in the output unless that response had started.
     BodyTimeout,
     /// The client does not read: drop the connection, and abort the response if there is one outstanding.
     ResponseTimeout,
@@ -44,8 +44,8 @@ impl TimeoutOutcome {
 pub(crate) enum Flush {
     /// Nothing is left to write.
     Drained,
-    /// So many bytes of it were written, some are left.
+    /// This many bytes were written, more are left.
     Progressed(u64),
-    /// Nothing could be written, some is left.
+    /// No byte could be written, and some are left.
     Stuck,
 }

@@ -1,21 +1,21 @@
-//! Whether bytes flow fast enough: those of a request body towards us, those of a response towards the client. Measured in
-//! steps rather than as an average, so that nobody can save up time by a fast start.
+//! The minimum rate of a request body towards this side, and of a response towards the client. It is measured in steps
+//! rather than as an average, so that a fast start does not permit a long pause later.
 
 use std::time::Duration;
 
 use crate::protocol::time::Timestamp;
 
-/// The slowest that is put up with.
+/// The lowest rate that is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PaceLimit {
     /// How long a step may take.
     pub every: Duration,
-    /// Bytes of a step. With 0, as with 1, any byte at all makes a step.
+    /// Bytes of a step. With 0 or 1 every byte completes a step.
     pub bytes: u64,
 }
 
 impl PaceLimit {
-    /// At least `rate` bytes per second, looked at `every` so often.
+    /// At least `rate` bytes per second, measured once per `every`.
     #[must_use]
     pub(crate) fn of_rate(rate: u64, every: Duration) -> Self {
         let bytes = u128::from(rate).saturating_mul(every.as_millis()) / 1000;
@@ -23,22 +23,22 @@ impl PaceLimit {
     }
 }
 
-/// The step that is under way.
+/// The current step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pace {
-    /// When it began.
+    /// When it started.
     since: Timestamp,
     /// Its bytes so far.
     bytes: u64,
 }
 
 impl Pace {
-    /// A step that begins at `now`.
+    /// A step that starts at `now`.
     pub(super) const fn new(now: Timestamp) -> Self {
         Self { since: now, bytes: 0 }
     }
 
-    /// `len` more bytes flowed; enough of them begin a new step.
+    /// Counts `len` more bytes. If the step is complete, a new one starts at `now`.
     pub(super) fn count(&mut self, len: u64, limit: Option<PaceLimit>, now: Timestamp) {
         self.bytes = self.bytes.saturating_add(len);
         if len > 0 && limit.is_none_or(|limit| self.bytes >= limit.bytes) {

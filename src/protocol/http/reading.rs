@@ -1,4 +1,4 @@
-//! The receiving half of an exchange: what the next byte of the client belongs to, and until when it has to come.
+//! The receiving half of an exchange: what the next byte of the client belongs to, and when it is due.
 
 use super::body::BodyDecoder;
 use super::error::HttpError;
@@ -13,30 +13,30 @@ pub(super) enum Reading {
     Head(PendingHead),
     /// The body of a request that is being handled.
     Body { decoder: BodyDecoder, span: BodySpan },
-    /// The body of a request that has been answered; `budget` further bytes of input are put up with.
+    /// The body of a request that has been answered; at most `budget` further bytes are read and discarded.
     Discard { decoder: BodyDecoder, span: BodySpan, budget: u32 },
-    /// The next request, whose turn has not come.
+    /// The next request: it is not read before the response to the current one is complete.
     Complete,
-    /// Another protocol.
+    /// Another protocol, after an upgrade.
     Left,
-    /// Nothing: what comes is dropped.
+    /// Nothing: further bytes are discarded.
     Closed,
 }
 
 /// A request head that has not arrived, or not all of it.
 #[derive(Debug)]
 pub(super) struct PendingHead {
-    /// How far it is.
+    /// Its phase.
     pub phase: HeadPhase,
-    /// When that phase began.
+    /// When that phase started.
     pub since: Timestamp,
-    /// Bytes of the input in which the end of the head has been looked for.
+    /// Bytes of the input that have been searched for the end of the head.
     pub scanned: u16,
     /// Empty lines before the request line so far.
     pub empty_lines: u8,
 }
 
-/// How far a request head is.
+/// The phase of a request head that is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeadPhase {
     /// Nothing arrived on this connection.
@@ -47,17 +47,17 @@ pub(super) enum HeadPhase {
     Partial,
 }
 
-/// The time a body takes.
+/// The timing of a request body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodySpan {
-    /// When its request began. Moved by the time in which nobody read.
+    /// When its request started, plus the time for which reading was paused.
     pub begun: Timestamp,
-    /// Whether it comes fast enough.
+    /// The rate at which it arrives.
     pub pace: Pace,
 }
 
 impl Reading {
-    /// Whether what is known to be missing of the request body may be read and dropped.
+    /// Whether the outstanding rest of the request body is small enough to be read and discarded.
     pub(super) fn can_discard(&self, limits: &HttpLimits) -> bool {
         match self {
             Self::Body { decoder, .. } => {
@@ -67,8 +67,8 @@ impl Reading {
         }
     }
 
-    /// Nothing was read since `paused`: the timer of what is being read starts anew, and that of the whole request leaves
-    /// the pause out.
+    /// Reading was paused from `paused` to `now`: restarts the timer of the head or body being read, and excludes the
+    /// pause from that of the whole request.
     pub(super) fn restart(&mut self, paused: Timestamp, now: Timestamp) {
         match self {
             Self::Head(opening) => opening.since = now,
@@ -79,14 +79,14 @@ impl Reading {
         }
     }
 
-    /// When the client has been given long enough to send what is expected of it.
+    /// When the client's time to send the head or body being read is over.
     pub(super) fn deadline(&self, limits: &HttpLimits, is_taking_output: bool) -> Option<Timestamp> {
         match self {
             Self::Head(PendingHead { phase: HeadPhase::New | HeadPhase::Partial, since, .. }) => earlier(
                 limits.headers_timeout.map(|timeout| *since + timeout),
                 limits.request_timeout.map(|timeout| *since + timeout),
             ),
-            // The client is not idle while it still takes the last response.
+            // The client is not idle while it still receives the last response.
             Self::Head(PendingHead { phase: HeadPhase::Idle, .. }) if is_taking_output => None,
             Self::Head(PendingHead { phase: HeadPhase::Idle, since, .. }) => {
                 limits.keep_alive_timeout.map(|timeout| *since + timeout)
@@ -101,7 +101,7 @@ impl Reading {
 }
 
 impl PendingHead {
-    /// Nothing has arrived.
+    /// A head of which no byte has arrived.
     pub(super) const fn new(phase: HeadPhase, since: Timestamp) -> Self {
         Self { phase, since, scanned: 0, empty_lines: 0 }
     }
@@ -115,8 +115,9 @@ impl PendingHead {
         Ok(2)
     }
 
-    /// What is wrong with a head that begins like this and breaks a rule: a header of the PROXY protocol breaks some, too,
-    /// and its sender wants to know that it was not expected. Version 2 begins with two empty lines and a NUL.
+    /// The error to report for a head that starts with these bytes and broke the rule `error`. A PROXY header breaks
+    /// rules of HTTP too, and the answer should say that it was not expected. Version 2 starts with two empty lines and
+    /// a NUL.
     pub(super) fn explain(&self, error: HttpError, head: &[u8]) -> HttpError {
         let lines: [&[u8]; 3] = [b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN"];
         let is_binary = self.empty_lines == 2 && head.first() == Some(&0);
@@ -127,7 +128,7 @@ impl PendingHead {
         }
     }
 
-    /// The first `len` bytes of the head are there. Of a new connection the time runs since it was accepted.
+    /// The first `len` bytes of the head have arrived. On a new connection the time is counted from the accept.
     pub(super) fn wait_for_more(&mut self, len: usize, now: Timestamp) {
         // A head that is not complete is shorter than its limit of 65,535.
         self.scanned = u16::try_from(len).unwrap_or(u16::MAX);
@@ -137,7 +138,7 @@ impl PendingHead {
         self.phase = HeadPhase::Partial;
     }
 
-    /// When the request began whose head is complete at `now`.
+    /// When the request started whose head is complete at `now`.
     pub(super) const fn begun(&self, now: Timestamp) -> Timestamp {
         match self.phase {
             HeadPhase::New | HeadPhase::Partial => self.since,
@@ -153,10 +154,10 @@ impl BodySpan {
     }
 }
 
-/// The earlier of two deadlines that there may be.
+/// The earlier of two optional deadlines.
 pub(super) fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()
 }
 
-/// Old clients send one after a POST body; more than a few are no accident.
+/// Old clients send one empty line after a POST body (RFC 9112 §2.2); no client sends more than a few.
 const MAX_EMPTY_LINES: u8 = 8;

@@ -1,6 +1,6 @@
 //! How the body of a response is framed (RFC 9112 §6).
 //!
-//! That follows from the call the application made, the request and the status, never from a field it wrote:
+//! The call of the application, the request and the status decide it, never a field that the application wrote:
 //!
 //! | answered | framing field | body bytes |
 //! |---|---|---|
@@ -20,20 +20,20 @@ use super::response_head::{FieldFlags, ResponseHead, is_length, lines, value_of}
 pub(crate) enum Framing {
     /// This many bytes: `end(body)`, `tryEnd(chunk, total)`, `endWithoutBody(length)`.
     Length(u64),
-    /// Nothing, there are pieces to come: `write(chunk)`.
+    /// The length is unknown, further pieces follow: `write(chunk)`.
     Chunked,
     /// There is no body and no length: `endWithoutBody()`.
     None,
 }
 
-/// What of the request matters to its response.
+/// The properties of a request on which the framing of its response depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// The method, as far as it matters.
+    /// The kind of method.
     pub method: AskedMethod,
     /// The client's version.
     pub version: Version,
-    /// The client wants to keep the connection.
+    /// The connection persists as far as the client is concerned.
     pub keep_alive: bool,
 }
 
@@ -59,10 +59,10 @@ impl AskedMethod {
     }
 }
 
-/// How the rest of a response is to be written, once its head is.
+/// How the body of a response is written after its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyEncoding {
-    /// Not at all: whatever the application writes is dropped.
+    /// Not at all: the data that the application writes is discarded.
     Dropped,
     /// As it is, up to this many further bytes.
     Length(u64),
@@ -104,8 +104,8 @@ impl Plan {
         let bodiless = |field, close| Self { body: BodyEncoding::Dropped, close, field };
 
         match (head.status, asked.method) {
-            // After an interim response nobody could tell where the next one begins. After a 2xx to CONNECT the
-            // connection is a tunnel to the client, and this server has nothing to put into it.
+            // A client expects another response after an interim one. After a 2xx to CONNECT the client treats the
+            // connection as a tunnel, and this server provides none.
             ([b'1', ..], _) | ([b'2', ..], AskedMethod::Connect) => {
                 return bodiless(FramingField::None, true);
             }
@@ -143,8 +143,8 @@ impl Plan {
     }
 }
 
-/// The first field that the application has written about the framing of a body and that is not sent, although it says
-/// something else than what is: its name, and its value. `method` is that of the request.
+/// The first framing field written by the application that is not sent although it differs from the one that is: its
+/// name and value. `method` is that of the request.
 #[must_use]
 pub(crate) fn overridden<'a>(
     head: &ResponseHead<'a>,

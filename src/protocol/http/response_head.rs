@@ -12,8 +12,8 @@ pub(crate) struct ResponseHead<'a> {
     /// Field lines, each `Name: value CRLF`, names and values as [`super::head::is_token`] and
     /// [`super::head::is_field_value`] allow.
     pub fields: &'a [u8],
-    /// Which fields that mean something to this layer are among `fields`. One that is there but not announced here
-    /// would be sent twice.
+    /// Which of the fields that this layer handles itself are among `fields`. If a flag is missing, its field is sent
+    /// twice.
     pub flags: FieldFlags,
 }
 
@@ -22,9 +22,9 @@ pub(crate) struct ResponseHead<'a> {
 /// * Content-Length, Transfer-Encoding: left out, because a length that does not fit the body makes the client read
 ///   the next response wrongly. Only where no body follows (HEAD, 304) the application's Content-Length replaces ours:
 ///   the first one that is a number, because clients refuse a response with several or with something else.
-/// * Connection: sent as it is; `close` in it closes the connection after the response. To a client of HTTP/1.1 that asked
-///   for the end of the connection itself, nothing is added: it knows, and `keep-alive, close` only puzzles programs that
-///   compare.
+/// * Connection: sent as it is; `close` in it closes the connection after the response. To a client of HTTP/1.1 that
+///   asked to close the connection, nothing is added: it closes anyway, and some programs compare the value literally
+///   and do not understand `keep-alive, close`.
 /// * Date: sent instead of ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FieldFlags(u8);
@@ -41,7 +41,7 @@ impl FieldFlags {
     /// Date.
     pub(crate) const DATE: Self = Self(1 << 3);
 
-    /// The flag of the field called `name`, in whatever case; [`Self::NONE`] for all others.
+    /// The flag of the field called `name`, in any case of letters; [`Self::NONE`] for all others.
     #[must_use]
     pub(crate) fn of(name: &[u8]) -> Self {
         match name.len() {
@@ -120,7 +120,7 @@ pub(super) fn lines(fields: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// RFC 9112 §4: three digits, then a space and a reason phrase, which may be empty. 101 and 200 to 999: the other
-/// informational statuses are no end of a request.
+/// informational responses are not final.
 pub(crate) fn is_status(status: &[u8]) -> bool {
     match status {
         [b'1', b'0', b'1'] => true,

@@ -1,24 +1,25 @@
-//! Version 1 of the header: a line of text (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, section 2.1).
+//! Version 1 of the header: a line of text (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, section
+//! 2.1).
 //!
 //! ```text
 //!   PROXY TCP4 203.0.113.7 192.0.2.1 51966 443 CRLF
-//!   PROXY UNKNOWN … CRLF                              whatever stands there is to be ignored
+//!   PROXY UNKNOWN … CRLF                              the rest is to be ignored
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{ProxyError, ProxyHeader};
 
-/// What a line begins with. Behind it no request of HTTP can be told from a line that is broken; nobody has a method of
-/// this name.
+/// The first bytes of a line. An HTTP request with a method of this name could not be distinguished from a malformed
+/// line; there is no such method.
 pub(crate) const SIGNATURE: &[u8] = b"PROXY ";
 /// Bytes of the longest line, CRLF included.
 pub(crate) const MAX_LINE: usize = 107;
 
-/// Reads a line, which begins with [`SIGNATURE`].
+/// Reads a line, which starts with [`SIGNATURE`].
 ///
 /// # Errors
-/// A rule that the line breaks; as soon as its end is there, or can no longer come.
+/// A rule that the line breaks, once its end has arrived or the line is too long.
 pub(crate) fn read(input: &[u8]) -> Result<ProxyHeader, ProxyError> {
     let window = &input[..input.len().min(MAX_LINE)];
     let Some(end) = memchr::memchr(b'\n', window) else {
@@ -29,7 +30,7 @@ pub(crate) fn read(input: &[u8]) -> Result<ProxyHeader, ProxyError> {
     Ok(ProxyHeader::Complete { len: end + 1, client })
 }
 
-/// What stands behind the signature: `None` if it is malformed, `Some(None)` if it tells no client.
+/// Parses the text after the signature: `None` if it is malformed, `Some(None)` if it names no client.
 fn read_client(text: &[u8]) -> Option<Option<SocketAddr>> {
     if text == b"UNKNOWN" || text.starts_with(b"UNKNOWN ") {
         return Some(None);

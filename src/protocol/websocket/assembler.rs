@@ -1,5 +1,5 @@
-//! Assembles messages from received bytes: parses frames, unmasks their payloads, validates text, and buffers incomplete
-//! frames and messages.
+//! Assembles messages from received bytes: parses frames, unmasks their payloads, validates text, and buffers
+//! incomplete frames and messages.
 //!
 //! An unfragmented message that lies completely in the input is returned as a slice of the input, without a copy. Every
 //! other message is collected in a buffer, which is freed when the message is complete.
@@ -37,11 +37,11 @@ impl Assembler {
         self.incomplete.is_none()
     }
 
-    /// Consumes `input` up to the end of the next message or control frame, and returns that; `None` once the input is used
-    /// up. The input is unmasked in place.
+    /// Consumes `input` up to the end of the next message or control frame, and returns that; `None` once the input is
+    /// used up. The input is unmasked in place.
     ///
-    /// A message longer than the `rules` allow is refused by its header, so no more than the limit is buffered. After an
-    /// error the stream cannot be parsed any further: the buffer is freed, and the assembler must not be used again.
+    /// A message longer than the `rules` allow is refused by its header, so no more than the limit is buffered. After
+    /// an error the stream cannot be parsed any further: the buffer is freed, and the assembler must not be used again.
     pub(crate) fn next<'a>(
         &mut self,
         input: &mut &'a mut [u8],
@@ -93,8 +93,8 @@ fn take_whole_frame<'a>(
 struct Incomplete {
     /// The position within a frame at which the input ended.
     position: Position,
-    /// What the frames of the current message have declared; `None` if there is no current message. Control frames between
-    /// its fragments do not change it.
+    /// What the frames of the current message have declared; `None` if there is no current message. Control frames
+    /// between its fragments do not change it.
     announced: Option<Announced>,
     /// The unmasked payload of that message so far.
     payload: Vec<u8>,
@@ -120,7 +120,8 @@ enum Position {
         header: Header,
         /// Which control frame it is.
         kind: ControlKind,
-        /// The payload so far. The control frame may interrupt a fragmented message, whose payload stays in [`Incomplete`].
+        /// The payload so far. The control frame may interrupt a fragmented message, whose payload stays in
+        /// [`Incomplete`].
         arrived: Vec<u8>,
     },
 }
@@ -152,7 +153,7 @@ impl Incomplete {
                     let Some(header) = partial.complete(input, self.announced, rules)? else {
                         return Ok(None);
                     };
-                    self.begin(header);
+                    self.start_payload(header);
                 }
                 Position::Data { header, arrived } => {
                     let chunk = take_payload(input, header, *arrived);
@@ -182,7 +183,7 @@ impl Incomplete {
     }
 
     /// Starts the payload of a frame whose header is complete.
-    fn begin(&mut self, header: Header) {
+    fn start_payload(&mut self, header: Header) {
         self.position = match header.kind {
             FrameKind::Control(kind) => Position::Control { header, kind, arrived: Vec::new() },
             FrameKind::Data(announced) => {
@@ -194,8 +195,8 @@ impl Incomplete {
 
     /// Appends unmasked bytes to the current message, and validates them if it is an uncompressed text.
     ///
-    /// The buffer doubles as bytes arrive, up to the declared length. So a peer cannot make this end allocate memory with
-    /// headers alone, and a complete message has no unused capacity.
+    /// The buffer doubles as bytes arrive, up to the declared length. So a peer cannot make this end allocate memory
+    /// with headers alone, and a complete message has no unused capacity.
     fn append(&mut self, chunk: &[u8]) -> Result<(), CloseCause> {
         let Some(Announced { kind, compressed, length: declared }) = self.announced else { return Ok(()) };
         if kind == MessageKind::Text && !compressed {
@@ -229,8 +230,8 @@ struct PartialHeader {
 }
 
 impl PartialHeader {
-    /// Consumes the bytes of `input` that belong to the header, and returns it. `None` if it is still incomplete, and all of
-    /// the input is consumed then.
+    /// Consumes the bytes of `input` that belong to the header, and returns it. `None` if it is still incomplete, and
+    /// all of the input is consumed then.
     fn complete(
         &mut self,
         input: &mut &mut [u8],

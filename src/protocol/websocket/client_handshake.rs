@@ -1,8 +1,8 @@
 //! The opening handshake of a client (RFC 6455 §4.1): the request, and whether the response opens a WebSocket.
 //! [`handshake`](super::handshake) is the server's side of it.
 //!
-//! tungstenite's client writes the request and reads the response. What a response must have is checked here: every broken
-//! rule has a cause of its own, extensions are part of the rules, and `Connection` may be a list.
+//! tungstenite's client writes the request and reads the response. What a response must have is checked here: every
+//! broken rule has a cause of its own, extensions are part of the rules, and `Connection` may be a list.
 
 use tokio_tungstenite::tungstenite::Error as ReadError;
 use tokio_tungstenite::tungstenite::handshake::client::{Response, generate_key, generate_request};
@@ -16,7 +16,7 @@ use super::handshake::lists;
 use crate::protocol::connect::{ConnectCause, ConnectFailure, RefusedResponse, ResponseFields};
 use crate::protocol::http::head::is_token;
 
-/// What a client asks for.
+/// The request of a client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UpgradeRequest {
     /// Path and query, as they stand in the request line.
@@ -53,7 +53,7 @@ pub(crate) enum InvalidUpgradeRequest {
     Subprotocol(String),
 }
 
-/// A handshake under way: what was asked for, and by which key.
+/// A handshake in progress: the request, and its key.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientHandshake {
     request: Vec<u8>,
@@ -62,7 +62,7 @@ pub(crate) struct ClientHandshake {
     compression: Option<Compression>,
 }
 
-/// What the server's 101 response says.
+/// The result of the handshake: the content of the server's 101 response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     /// All of its header fields.
@@ -71,14 +71,14 @@ pub(crate) struct Grant {
     pub subprotocol: String,
     /// The `Sec-WebSocket-Extensions` value; empty if there is none.
     pub extensions: String,
-    /// What that means.
+    /// The parameters of permessage-deflate that it stands for.
     pub agreement: Option<Agreement>,
 }
 
 /// A complete response head.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// How many bytes of the input it has.
+    /// Its length in bytes.
     pub length: usize,
     response: Response,
 }
@@ -116,7 +116,7 @@ impl ClientHandshake {
             let host = HeaderValue::from_str(&host).map_err(|_| InvalidUpgradeRequest::Target)?;
             headers.try_insert("host", host).map_err(|_| InvalidUpgradeRequest::TooMany)?;
         }
-        // What it needs is there; what is left that it may refuse is a host that is no ASCII.
+        // All required fields are set, so this fails only if the host is not ASCII.
         let (request, key) =
             generate_request(request).map_err(|_| InvalidUpgradeRequest::Field("host".to_owned()))?;
         Ok(Self { request, accept: derive_accept_key(key.as_bytes()), subprotocols, compression })
@@ -128,8 +128,8 @@ impl ClientHandshake {
         &self.request
     }
 
-    /// Reads the response head at the start of `bytes`; `None` while it is incomplete. Interim responses (1xx but 101) are
-    /// responses to be skipped: see [`Head::is_interim`].
+    /// Reads the response head at the start of `bytes`; `None` while it is incomplete. Interim responses (1xx but 101)
+    /// are responses to be skipped: see [`Head::is_interim`].
     ///
     /// # Errors
     /// It is no HTTP/1.1, or longer than [`LONGEST_HEAD`].
@@ -139,14 +139,14 @@ impl ClientHandshake {
             Ok(Some((length, response))) if length <= LONGEST_HEAD => Ok(Some(Head { length, response })),
             Ok(None) if bytes.len() < LONGEST_HEAD => Ok(None),
             Ok(_) => Err(failed(format!("its head exceeds {LONGEST_HEAD} bytes"))),
-            Err(error) => Err(failed(words_of(&error))),
+            Err(error) => Err(failed(message_of(&error))),
         }
     }
 
     /// Whether the response opens the WebSocket (RFC 6455 §4.1, "the client MUST validate the server's response").
     ///
     /// # Errors
-    /// The rule that it breaks. The body of a response with another status is for the caller to add.
+    /// The rule that it breaks. The caller adds the body of a response with another status.
     pub(crate) fn check(&self, head: Head) -> Result<Grant, ConnectFailure> {
         let response = head.response;
         let headers = response.headers();
@@ -188,7 +188,7 @@ impl ClientHandshake {
         })
     }
 
-    /// RFC 6455 §4.1 lets a server select none; a client that asked for one cannot go on then, and neither browsers nor
+    /// RFC 6455 §4.1 lets a server select none. A client that asked for one fails the connection then, as browsers and
     /// other clients do.
     fn check_subprotocol(&self, headers: &HeaderMap) -> Result<String, ConnectFailure> {
         let selected = joined(headers, "sec-websocket-protocol");
@@ -238,8 +238,8 @@ fn add_fields(fields: Vec<(String, Vec<u8>)>, headers: &mut HeaderMap) -> Result
     Ok(())
 }
 
-/// A field that is there several times, as one value joined by commas (RFC 9110 §5.3). Fields that must be there once, and
-/// are there twice, so become a value that fits no rule.
+/// The values of a repeated field, joined by commas (RFC 9110 §5.3). If a field that must occur once occurs twice, the
+/// joined value is invalid.
 fn joined(headers: &HeaderMap, name: &str) -> Vec<u8> {
     let values: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
     values.join(&b", "[..]).trim_ascii().to_vec()
@@ -249,15 +249,15 @@ fn fields_of(headers: &HeaderMap) -> ResponseFields {
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
 }
 
-/// What tungstenite says, without the category in front.
-fn words_of(error: &ReadError) -> String {
+/// The message of tungstenite's error, without its category.
+fn message_of(error: &ReadError) -> String {
     match error {
         ReadError::Protocol(rule) => rule.to_string(),
         other => other.to_string(),
     }
 }
 
-/// Bytes of head that are read of a response, interim responses aside.
+/// The longest response head that is read, in bytes, not counting interim responses.
 pub(crate) const LONGEST_HEAD: usize = 64 * 1024;
 
 /// Fields that the handshake consists of, or that would frame a body.

@@ -10,10 +10,10 @@ use crate::protocol::cause::CloseCause;
 /// The most bytes of reason that fit a Close frame behind the status code.
 pub(crate) const MAX_REASON_LENGTH: usize = MAX_CONTROL_LENGTH - 2;
 
-/// What a peer's Close frame says.
+/// The content of a peer's Close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerClose<'a> {
-    /// Nothing; by RFC 6455 §7.1.5 that reads as 1005.
+    /// No status code; reported as 1005 (RFC 6455 §7.1.5).
     WithoutCode,
     /// A status code that may be sent, and a reason, which may be empty.
     WithCode(u16, &'a str),
@@ -42,8 +42,8 @@ pub(crate) const fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// Appends a Close frame. The reason is cut at 123 bytes, between characters. A `code` that must not be sent, as the
-/// 0, 1005 and 1006 with which an application says "no code", gives a frame without a payload.
+/// Appends a Close frame. The reason is cut at 123 bytes, between characters. A `code` that must not be sent (an
+/// application passes 0, 1005 or 1006 for "no code") gives a frame without a payload.
 pub(crate) fn encode(code: u16, reason: &str, out: &mut Vec<u8>) {
     if !may_be_sent(code) {
         return encode_empty(out);

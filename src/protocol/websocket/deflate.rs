@@ -1,8 +1,9 @@
 //! Compression of messages by permessage-deflate (RFC 7692 §7.2).
 //!
-//! A compressor takes hundreds of kilobytes and a decompressor forty, whatever their window; the context that one message
-//! needs of those before it is the window only, at most 32 KiB. So all WebSockets of a worker share their [`Codecs`], and
-//! a WebSocket with context takeover keeps just the bytes, which are set as the dictionary for each message:
+//! A compressor takes hundreds of kilobytes and a decompressor forty, whatever their window; the context that one
+//! message needs of those before it is the window only, at most 32 KiB. So all WebSockets of a worker share their
+//! [`Codecs`], and a WebSocket with context takeover keeps just the bytes, which are set as the dictionary for each
+//! message:
 //!
 //! | direction | takeover | window | a WebSocket keeps |
 //! |---|---|---|---|
@@ -28,46 +29,46 @@ use crate::protocol::cause::CloseCause;
 use inflation::Inflation;
 use level::{Reach, level};
 
-/// What is left out at the end of every compressed message: the flush marker, an empty block without compression
-/// (RFC 7692 §7.2.1).
+/// The bytes that are removed from the end of every compressed message: the flush marker, an empty block without
+/// compression (RFC 7692 §7.2.1).
 const MARKER: [u8; 4] = [0, 0, 0xff, 0xff];
 /// An empty message, or the end of one to which a part without bytes is added: with the marker, another empty block
 /// (RFC 7692 §7.2.3.6).
 const EMPTY: [u8; 1] = [0];
 
-/// The codecs that the WebSockets of a worker share. Made when first needed; remember nothing between messages.
+/// The codecs that the WebSockets of a worker share. Created when first needed; they keep no context between messages.
 #[derive(Default)]
 pub(crate) struct Codecs {
     /// Compressors by window, from 2^9 to 2^15 bytes.
     compressors: [Option<Deflate>; COMPRESSORS],
     decompressor: Option<Inflate>,
-    /// Where messages are compressed and decompressed to. Initialised as far as it was ever used.
+    /// The output of compression and decompression. Initialised up to the largest size used so far.
     buffer: Vec<u8>,
 }
 
-/// What one WebSocket keeps of its messages.
+/// The permessage-deflate state of one WebSocket.
 #[derive(Debug)]
 pub(crate) struct Deflation {
     agreement: Agreement,
-    /// The end of what was received, if that may be referred to.
+    /// The last bytes received, if messages may refer to earlier ones.
     received: History,
     sent: Sent,
-    /// Whether a message is being sent in fragments that is compressed.
+    /// Whether a compressed message is being sent in fragments.
     in_parts: bool,
 }
 
-/// What one WebSocket keeps of what it sent.
+/// The compression context of sent messages.
 enum Sent {
     /// Nothing: no message refers to another, and none is incomplete.
     Forgotten,
-    /// What later messages may refer to.
+    /// The last bytes sent, to which later messages may refer.
     Remembered(History),
-    /// A compressor, which remembers; `None` until the first message.
+    /// A compressor with its context; `None` until the first message.
     Compressor(Option<Box<Deflate>>),
 }
 
 impl Deflation {
-    /// Of a WebSocket that has just been opened.
+    /// The state of a WebSocket that has just been opened.
     #[must_use]
     pub(crate) fn new(agreement: Agreement) -> Self {
         let Direction { window_bits, takeover } = agreement.outgoing;
@@ -83,17 +84,17 @@ impl Deflation {
         if takeover { None } else { Some(window_bits) }
     }
 
-    /// Compresses a message that is sent now and not empty, without the marker at its end. `None` if that failed, which
-    /// no later message suffers from: it is then sent as it is.
+    /// Compresses a non-empty message that is sent now, without the marker at its end. `None` if that failed: the
+    /// message is then sent uncompressed, and later messages are not affected.
     pub(crate) fn compress<'c>(&mut self, message: &[u8], codecs: &'c mut Codecs) -> Option<&'c [u8]> {
         let length = self.sent.compress(message, self.agreement.outgoing.window_bits, codecs)?;
         codecs.buffer.get(..length)
     }
 
-    /// Compresses a part of a message that is sent in fragments; `None` if its first one said that it is not compressed.
+    /// Compresses one fragment of a message; `None` if the message is not compressed.
     ///
-    /// The parts are one stream, from which only the last one lacks the marker. Those before end with one, so that a peer
-    /// which reads as it arrives has all of a part. Until the last one, no whole message may be compressed for this
+    /// The fragments are one stream. Each but the last ends with the marker, so that a peer that decompresses on
+    /// arrival gets all of the fragment. Until the last one, no unfragmented message may be compressed for this
     /// WebSocket.
     pub(crate) fn compress_part<'c>(
         &mut self,
@@ -113,7 +114,7 @@ impl Deflation {
         }
         let length = (!part.is_empty()).then(|| {
             self.sent.compress(part, window_bits, codecs).unwrap_or_else(|| {
-                // The peer has been told that the message is compressed. What comes next refers to nothing before.
+                // The first frame has RSV1 set, so the rest must be compressed too. It refers to nothing before.
                 self.sent = Sent::remembering(window_bits);
                 store(part, &mut codecs.buffer)
             })
@@ -156,7 +157,7 @@ impl Deflation {
 }
 
 impl Sent {
-    /// What may refer to everything that is sent from now on.
+    /// A context for later messages with this window.
     fn remembering(window_bits: u8) -> Self {
         match window_bits {
             0..=REMEMBERED_BITS => Self::Remembered(History::default()),
@@ -164,7 +165,7 @@ impl Sent {
         }
     }
 
-    /// Compresses what is sent next to the front of the buffer, the marker included, and returns the length without it.
+    /// Compresses the next bytes to the front of the buffer, with the marker, and returns the length without it.
     fn compress(&mut self, bytes: &[u8], window_bits: u8, codecs: &mut Codecs) -> Option<usize> {
         match self {
             Self::Forgotten => codecs.compress_behind(&[], bytes, window_bits),
@@ -178,7 +179,7 @@ impl Sent {
                 let is_set = compressor.set_level(level(bytes.len(), Reach::Compressed));
                 let length = is_set.ok().and_then(|_| compress(compressor, bytes, &mut codecs.buffer));
                 if length.is_none() {
-                    // A new one refers to nothing, so it may begin anywhere.
+                    // A new compressor refers to nothing before, so it can start at any message.
                     *own = None;
                 }
                 length
@@ -188,22 +189,22 @@ impl Sent {
 }
 
 impl Codecs {
-    /// Compresses a message that is not empty, refers to no other and may be referred to by none, without the marker at
-    /// its end. `None` if that failed; it can be sent as it is.
+    /// Compresses a non-empty message without context takeover, without the marker at its end. `None` if that failed;
+    /// the message can be sent uncompressed.
     pub(crate) fn compress_alone(&mut self, message: &[u8], window_bits: u8) -> Option<&[u8]> {
         let length = self.compress_behind(&[], message, window_bits)?;
         self.buffer.get(..length)
     }
 
-    /// Gives memory back that only a large message needed.
+    /// Frees the memory that only a large message needed.
     pub(crate) fn tidy(&mut self) {
         if self.buffer.len() > KEPT_BUFFER {
             self.buffer = Vec::new();
         }
     }
 
-    /// Compresses what may refer to `history` to the front of the buffer, the marker included, and returns the length
-    /// without it.
+    /// Compresses `bytes`, with `history` as the dictionary, to the front of the buffer, with the marker, and returns
+    /// the length without it.
     fn compress_behind(&mut self, history: &[u8], bytes: &[u8], window_bits: u8) -> Option<usize> {
         let place = usize::from(compressor_bits(window_bits) - SMALLEST_COMPRESSOR);
         let compressor = self.compressors[place].get_or_insert_with(|| new_compressor(window_bits));
@@ -217,14 +218,14 @@ impl Codecs {
     }
 }
 
-/// The end of what went in one direction.
+/// The last bytes of one direction.
 #[derive(Default)]
 struct History {
     bytes: Vec<u8>,
 }
 
 impl History {
-    /// Adds a message, and forgets what is more than `2^window_bits` bytes back.
+    /// Adds a message, and drops all but the last `2^window_bits` bytes.
     fn push(&mut self, message: &[u8], window_bits: u8) {
         let window = 1 << window_bits;
         let message = &message[message.len().saturating_sub(window)..];
@@ -239,11 +240,11 @@ impl History {
     }
 }
 
-/// Compresses `message` to the front of `out`, the marker included, and returns how long it is there without it.
+/// Compresses `message` to the front of `out`, with the marker, and returns the length without it.
 fn compress(compressor: &mut Deflate, mut message: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     let mut length = 0;
     loop {
-        // Enough for what cannot be compressed, in most cases; never so little that the marker is written twice.
+        // Mostly enough for incompressible data; never so little that the marker is written twice.
         let needed = length + message.len() + message.len() / 8 + MAX_MARKERS;
         if out.len() < needed {
             out.resize(needed, 0);
@@ -260,7 +261,7 @@ fn compress(compressor: &mut Deflate, mut message: &[u8], out: &mut Vec<u8>) -> 
     out[..length].strip_suffix(&MARKER).map(<[u8]>::len)
 }
 
-/// The same with blocks that are not compressed (RFC 1951 §3.2.4), should compressing ever fail.
+/// The same with stored blocks (RFC 1951 §3.2.4), in case compression fails.
 fn store(bytes: &[u8], out: &mut Vec<u8>) -> usize {
     out.clear();
     for block in bytes.chunks(usize::from(u16::MAX)) {
@@ -316,7 +317,7 @@ impl fmt::Debug for Sent {
     }
 }
 
-/// Window bits of the smallest compressor there is.
+/// Window bits of the smallest compressor that zlib has.
 const SMALLEST_COMPRESSOR: u8 = 9;
 /// How many windows there are compressors for.
 const COMPRESSORS: usize = (LARGEST_WINDOW - SMALLEST_COMPRESSOR) as usize + 1;

@@ -1,5 +1,6 @@
-//! The negotiation of permessage-deflate (RFC 7692 §7.1): what a client offers in `Sec-WebSocket-Extensions`, what the
-//! `compression` option of a route allows, and what both agree upon.
+//! The negotiation of permessage-deflate at the server (RFC 7692 §7.1): the client's offers in
+//! `Sec-WebSocket-Extensions`, the parameters that the `compression` option of a route allows, and the resulting
+//! agreement.
 //!
 //! | the client offers | the answer |
 //! |---|---|
@@ -23,8 +24,8 @@ pub(crate) const LARGEST_WINDOW: u8 = 15;
 /// The smallest window that can be agreed upon (RFC 7692 §7.1.2).
 const SMALLEST_WINDOW: u8 = 8;
 
-/// What the `compression` option of a route allows: not at all ([`None`] of it), or how much may be remembered in each
-/// direction.
+/// The parameters that the `compression` option of a route allows for each direction. An [`Option`] of it is `None` if
+/// the route has no compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Compression {
     /// What we send.
@@ -57,7 +58,7 @@ pub(crate) struct Agreement {
 pub(crate) struct MalformedExtensions;
 
 impl Direction {
-    /// Each message on its own.
+    /// Each message is compressed on its own, with the largest window.
     const SHARED: Self = Self { window_bits: LARGEST_WINDOW, takeover: false };
 
     /// The same, with no more than `bits` of window.
@@ -68,8 +69,8 @@ impl Direction {
 
 impl Compression {
     /// Reads a `compression` option: a compressor (its window bits in bits 4–7, its memory level in bits 0–3; 1 is the
-    /// shared one), a decompressor (its window bits in bits 8–11; 1 is the shared one), or one of each. What is not
-    /// given is shared. `Some(None)` is no compression; `None`, that there is no such option.
+    /// shared one), a decompressor (its window bits in bits 8–11; 1 is the shared one), or one of each. A missing
+    /// part is shared. `Some(None)` is no compression; `None`, that there is no such option.
     #[must_use]
     pub(crate) fn from_option(option: u32) -> Option<Option<Self>> {
         // Lossless: masked.
@@ -91,8 +92,8 @@ impl Compression {
         }
     }
 
-    /// The first offer in a `Sec-WebSocket-Extensions` value that is acceptable, as agreed upon. `None` if there is none.
-    /// A header that is there several times is passed as one value, joined by commas.
+    /// The first offer in a `Sec-WebSocket-Extensions` value that is acceptable, as agreed upon. `None` if there is
+    /// none. The values of a repeated header are passed as one, joined by commas.
     pub(crate) fn negotiate(self, offers: &[u8]) -> Result<Option<Agreement>, MalformedExtensions> {
         let offers = parse(offers)?;
         let known = offers.iter().filter(|offer| offer.name == b"permessage-deflate");
@@ -110,7 +111,7 @@ impl Compression {
         }
         incoming.takeover &= !parameters.client_no_context_takeover;
         if !incoming.takeover {
-            // Whatever window the client uses, it ends with the message.
+            // The client may use any window, because it does not outlast a message.
             incoming = Direction::SHARED;
         }
         Agreement { outgoing, incoming }
@@ -118,7 +119,8 @@ impl Compression {
 }
 
 impl Agreement {
-    /// The `Sec-WebSocket-Extensions` value of the answer. Names what is agreed beyond the defaults (RFC 7692 §7.1).
+    /// The `Sec-WebSocket-Extensions` value of the answer. Names the parameters that differ from the defaults (RFC 7692
+    /// §7.1).
     #[must_use]
     pub(crate) fn answer(self) -> String {
         let mut answer = "permessage-deflate".to_owned();
@@ -137,8 +139,8 @@ impl Agreement {
     }
 }
 
-/// Whether this `User-Agent` is Safari 15.0–15.3, whose permessage-deflate is broken. It says
-/// `Version/15.n`, and later in the text `Safari/`.
+/// Whether this `User-Agent` is Safari 15.0–15.3, whose permessage-deflate is broken. It has `Version/15.n`, and
+/// `Safari/` after it.
 #[must_use]
 pub(crate) fn has_broken_compression(user_agent: &[u8]) -> bool {
     const VERSION: &[u8] = b" Version/15.";
@@ -241,7 +243,7 @@ pub(super) fn parse(header: &[u8]) -> Result<Vec<Offer<'_>>, MalformedExtensions
     }
 }
 
-/// What is left of a header.
+/// The rest of a header that is being parsed.
 struct Scanner<'a> {
     rest: &'a [u8],
 }
@@ -407,7 +409,7 @@ mod tests {
             server_max_window_bits=11, permessage-deflate";
         let expected = Some("permessage-deflate; server_max_window_bits=11".to_owned());
         assert_eq!(answer(DEDICATED, offers), expected);
-        // As one asks for most and falls back, in RFC 7692 §7.1.3.
+        // An offer with a fallback, from RFC 7692 §7.1.3.
         let offers = "permessage-deflate; client_max_window_bits; server_max_window_bits=10, \
             permessage-deflate; client_max_window_bits";
         let expected = Some("permessage-deflate; server_max_window_bits=10".to_owned());
@@ -493,8 +495,7 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing a client sends makes the server answer with something that it does not keep, or that the client may
-        /// refuse (RFC 7692 §7.1.2).
+        /// For every offer, the server keeps to its answer, and the client cannot refuse it (RFC 7692 §7.1.2).
         #[test]
         fn an_answer_keeps_to_the_offer(
             option in prop::sample::select(vec![1u32, 145, 163, 248, 256, 2304, 3840, 257, 248 | 2304, 145 | 3840]),
@@ -517,7 +518,7 @@ mod tests {
             prop_assert!(!(agreed.outgoing.takeover && forget[0]));
             prop_assert!(!(agreed.incoming.takeover && forget[1]));
             prop_assert!(client.is_some() || !answer.contains("client_max_window_bits"));
-            // What the client is held to is what the answer says.
+            // The answer names every constraint on the client.
             let again = Compression { outgoing: Direction { window_bits: 15, takeover: true },
                 incoming: Direction { window_bits: 15, takeover: true } };
             prop_assert_eq!(again.negotiate(answer.as_bytes()).unwrap(), Some(agreed));

@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 §4.2): is a request an upgrade to WebSocket, and what answers it.
+//! The opening handshake of a server (RFC 6455 §4.2): whether a request is an upgrade to WebSocket, and the response.
 
 use std::str;
 
@@ -9,7 +9,7 @@ use crate::protocol::http::head::{BodyLength, Version, is_token};
 /// Characters of a `Sec-WebSocket-Key`: 16 bytes in base64.
 const KEY_LENGTH: usize = 24;
 
-/// Why a request cannot be upgraded. [`Self::status`] and [`Self::headers`] say how it is to be answered.
+/// Why a request cannot be upgraded. [`Self::status`] and [`Self::headers`] make the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HandshakeError {
     /// No `Upgrade` header names `websocket` (RFC 6455 §4.2.1, item 3).
@@ -33,8 +33,8 @@ pub(crate) enum HandshakeError {
     /// A request of HTTP/1.0 (RFC 6455 §4.2.1, item 1), whose `Upgrade` header is to be ignored (RFC 9110 §7.8).
     #[error("a handshake must be a request of HTTP/1.1")]
     OldHttp,
-    /// A request with a body. RFC 6455 gives it no meaning, and what follows could not be told from frames until the body
-    /// has been read.
+    /// A request with a body. RFC 6455 gives it no meaning, and frames could only be found after the body has been
+    /// read.
     #[error("a handshake must have no body: neither Transfer-Encoding nor a Content-Length above 0")]
     HasBody,
 }
@@ -55,8 +55,8 @@ impl HandshakeError {
         }
     }
 
-    /// Field lines that the response must have: with 426, the supported version (RFC 6455 §4.4) and the protocol to upgrade
-    /// to (RFC 9110 §15.5.22, §7.8).
+    /// Field lines that the response must have: with 426, the supported version (RFC 6455 §4.4) and the protocol to
+    /// upgrade to (RFC 9110 §15.5.22, §7.8).
     #[must_use]
     pub(crate) const fn fields(self) -> &'static [u8] {
         match self {
@@ -88,8 +88,8 @@ pub(crate) const fn check_request(version: Version, body: BodyLength) -> Result<
     }
 }
 
-/// Checks the headers of a GET request (the caller saw to that). A header that is there several times is
-/// passed as one value, joined by commas.
+/// Checks the headers of a GET request; the caller has checked the method. The values of a repeated header are passed
+/// as one, joined by commas.
 pub(crate) fn check_upgrade(
     version: Option<&[u8]>,
     upgrade: Option<&[u8]>,
@@ -124,8 +124,8 @@ pub(crate) fn accept_key(sec_websocket_key: &[u8]) -> Option<String> {
     is_key(sec_websocket_key).then(|| derive_accept_key(sec_websocket_key))
 }
 
-/// The subprotocol to answer with: what stands before the first comma of `list`, `None` if that is nothing. It must be
-/// a token (RFC 6455 §4.1, item 10; RFC 9110 §5.6.2).
+/// The subprotocol to answer with: the first element of `list`; `None` if that is empty. It must be a token (RFC 6455
+/// §4.1, item 10; RFC 9110 §5.6.2).
 pub(crate) fn first_subprotocol(list: &str) -> Result<Option<&str>, InvalidSubprotocol> {
     let first = list.split(',').next().unwrap_or_default().trim_matches([' ', '\t']);
     match first {
@@ -135,25 +135,25 @@ pub(crate) fn first_subprotocol(list: &str) -> Result<Option<&str>, InvalidSubpr
     }
 }
 
-/// The headers that an application has written for a 101 response, sorted by what becomes of them.
+/// The headers that an application has written for a 101 response: those that are sent and those that are not.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Additions {
     /// The lines that are sent.
     pub lines: Vec<u8>,
     /// A subprotocol is among them.
     pub has_subprotocol: bool,
-    /// The names of those that are left out although they say something else than the handshake does.
+    /// The names of those that are left out and whose value differs from the handshake's own.
     pub refused: Vec<&'static str>,
 }
 
 impl Additions {
-    /// Sorts `headers`: whole lines, each `name: value` and CRLF, which the caller has checked. `accept` and `extensions`
-    /// are what the handshake sends in these headers.
+    /// Sorts `headers`: whole lines, each `name: value` and CRLF, which the caller has checked. `accept` and
+    /// `extensions` are the handshake's own values of these headers.
     ///
-    /// Headers that the handshake itself consists of are left out: a client refuses a second one, and an extension that was
-    /// not negotiated. So are those that frame a body (RFC 9110 §8.6, RFC 9112 §6.1), because a proxy might look for it. The
-    /// subprotocol is the application's choice: the first one that it has written is sent (RFC 6455 §11.3.4 allows no
-    /// second one).
+    /// Headers that the handshake itself consists of are left out: a client refuses a second one, and an extension that
+    /// was not negotiated. So are those that frame a body (RFC 9110 §8.6, RFC 9112 §6.1), because a proxy might look
+    /// for it. The subprotocol is the application's choice: the first one that it has written is sent (RFC 6455 §11.3.4
+    /// allows no second one).
     #[must_use]
     pub(crate) fn sort(headers: &[u8], accept: &str, extensions: Option<&str>) -> Self {
         let own = [
@@ -187,8 +187,8 @@ impl Additions {
 
 const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
 
-/// Appends the 101 response. `headers` are the lines of [`Additions`] and `Sec-WebSocket-Extensions`; `date` is the value of
-/// the `Date` header, unless it is among them.
+/// Appends the 101 response. `headers` are the lines of [`Additions`] and `Sec-WebSocket-Extensions`; `date` is the
+/// value of the `Date` header, unless it is among them.
 pub(crate) fn encode_response(
     accept: &str,
     subprotocol: Option<&str>,
@@ -261,7 +261,7 @@ mod tests {
                 "{line}"
             );
         }
-        // What says the same is no loss.
+        // Headers with the handshake's own values are not reported.
         for line in [
             "connection: upgrade",
             "Upgrade: WebSocket",
@@ -292,7 +292,7 @@ mod tests {
 
     const KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
 
-    /// Checks the four headers, a usual request but for what the case changes.
+    /// Checks the four headers of a usual request after `change`.
     fn check(change: impl FnOnce(&mut [Option<&'static [u8]>; 4])) -> Result<(), HandshakeError> {
         let mut headers: [Option<&[u8]>; 4] = [Some(b"13"), Some(b"websocket"), Some(b"Upgrade"), Some(KEY)];
         change(&mut headers);

@@ -4,13 +4,13 @@
 /// payload may be unmasked in the pieces it arrives in.
 pub(crate) fn unmask(payload: &mut [u8], key: [u8; 4], offset: usize) {
     if key == [0; 4] {
-        // As of every frame that has no mask.
+        // The key of a frame without a mask.
         return;
     }
     let mut key = key;
     key.rotate_left(offset % 4);
-    // Words of eight bytes, wherever they lie: the compiler turns this loop into vector code, and unaligned access
-    // costs nothing on the targets we care for.
+    // Words of eight bytes, not aligned: the compiler vectorizes this loop, and unaligned access costs nothing on the
+    // supported targets.
     let [a, b, c, d] = key;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let (words, tail) = payload.as_chunks_mut::<8>();

@@ -1,5 +1,5 @@
-//! The negotiation of permessage-deflate at the client (RFC 7692 §7.1): what the `compression` option makes it offer, and
-//! what it makes of the answer. [`extensions`](super::extensions) is the same at the server.
+//! The negotiation of permessage-deflate at the client (RFC 7692 §7.1): the offer that the `compression` option makes,
+//! and the agreement that follows from the answer. [`extensions`](super::extensions) is the server's side.
 //!
 //! | our option | the offer has |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | a shared decompressor | `server_no_context_takeover` |
 //! | a decompressor with a smaller window | `server_max_window_bits` |
 //!
-//! A server that answers without a parameter that we asked for is believed: we can read whatever it sends then. One that
-//! goes beyond what was offered is refused (RFC 7692 §5.1).
+//! An answer without a parameter that was asked for is accepted, because this side can decompress with the defaults
+//! too. One that exceeds the offer is refused (RFC 7692 §5.1).
 
 use std::fmt::Write;
 
@@ -55,7 +55,7 @@ impl Compression {
         offer
     }
 
-    /// What the answer to [`Self::offer`] amounts to, for the client; `offered` is `None` if nothing was offered.
+    /// The agreement that follows from the answer to [`Self::offer`]; `offered` is `None` if nothing was offered.
     ///
     /// # Errors
     /// The connection must fail.
@@ -84,7 +84,7 @@ impl Compression {
         Ok(agreement)
     }
 
-    /// What the parameters of an answer make of our offer.
+    /// The agreement that follows from our offer and the parameters of the answer.
     fn settle(self, parameters: DeflateParameters) -> Result<Agreement, ExtensionError> {
         let exceeds = |answered: Option<u8>, offered: u8| answered.is_some_and(|bits| bits > offered);
         let server_window = if self.incoming.takeover { self.incoming.window_bits } else { LARGEST_WINDOW };

@@ -1,5 +1,5 @@
-//! Which end of a WebSocket this is. The rules are the same but for the mask (RFC 6455 §5.1): a client masks every frame,
-//! a server none; and for the end, where the server closes the connection below first (RFC 6455 §7.1.1).
+//! Which end of a WebSocket this is. The roles differ in the mask (RFC 6455 §5.1): a client masks every frame, a server
+//! none; and in the close, where the server closes the TCP connection first (RFC 6455 §7.1.1).
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use super::frame::Masking;
 use super::mask;
 
-/// See the top of the file.
+/// The role of this end.
 #[derive(Debug)]
 pub(crate) enum Role {
     /// Frames go out as they are encoded.
@@ -34,7 +34,7 @@ impl Role {
         }
     }
 
-    /// Appends what `encode` appends, which is one frame or nothing, as this end has to send it.
+    /// Appends the frame that `encode` appends, if any, and masks it if this end is a client.
     pub(crate) fn put(&mut self, out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) {
         let start = out.len();
         encode(out);
@@ -47,8 +47,8 @@ impl Role {
 
 /// Masks frames, each by a key of its own.
 pub(crate) struct Masker {
-    /// "The unpredictability of the masking key is essential to prevent authors of malicious applications from selecting
-    /// the bytes that appear on the wire" (RFC 6455 §5.3): a generator that is fit for cryptography.
+    /// "The unpredictability of the masking key is essential to prevent authors of malicious applications from
+    /// selecting the bytes that appear on the wire" (RFC 6455 §5.3): a generator that is fit for cryptography.
     keys: StdRng,
 }
 
@@ -75,7 +75,7 @@ impl Masker {
 }
 
 impl fmt::Debug for Masker {
-    /// Says nothing of the keys: logs are read by more people than the wire.
+    /// Does not print the keys: more people read logs than can read the wire.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Masker").finish_non_exhaustive()
     }

@@ -103,7 +103,8 @@ pub(crate) enum WebSocketPhase {
     /// Messages travel both ways.
     Open,
     /// Nothing more is read, and the application has been notified of the end. Messages that it sends until its close
-    /// handler has run still go out. Then [`WebSocketSession::conclude`] writes our Close frame, if the verdict has one.
+    /// handler has run still go out. Then [`WebSocketSession::conclude`] writes our Close frame, if the verdict has
+    /// one.
     Concluding,
     /// Our Close frame is written and the peer's is awaited. Messages are read and discarded.
     Closing,
@@ -117,7 +118,8 @@ pub(crate) enum TcpCloser {
     /// This end, at once.
     Us,
     /// The peer: it is a server, and Close frames were exchanged. "The underlying TCP connection, in most normal cases,
-    /// SHOULD be closed first by the server, so that it holds the TIME_WAIT state and not the client" (RFC 6455 §7.1.1).
+    /// SHOULD be closed first by the server, so that it holds the TIME_WAIT state and not the client" (RFC 6455
+    /// §7.1.1).
     Peer,
 }
 
@@ -166,8 +168,8 @@ enum State {
 }
 
 impl WebSocketSession {
-    /// A server's WebSocket, whose opening handshake has just been answered. `agreement` has the negotiated parameters of
-    /// permessage-deflate.
+    /// A server's WebSocket, whose opening handshake has just been answered. `agreement` has the negotiated parameters
+    /// of permessage-deflate.
     #[must_use]
     pub(crate) fn new(now: Timestamp, agreement: Option<Agreement>) -> Self {
         Self::with_role(Role::Server, now, agreement)
@@ -219,7 +221,7 @@ impl WebSocketSession {
         self.deflation.is_some()
     }
 
-    /// How a published message is encoded for this WebSocket. `compress`: the publisher wants it compressed.
+    /// How a published message is encoded for this WebSocket. `compress`: the publisher asked for compression.
     #[must_use]
     pub(crate) fn form(&self, compress: bool) -> Form {
         match self.deflation.as_deref().filter(|_| compress).map(Deflation::shared_window) {
@@ -232,7 +234,8 @@ impl WebSocketSession {
     /// Processes all of `input`, which is unmasked in place. In [`WebSocketPhase::Concluding`] and
     /// [`WebSocketPhase::Finished`] it is ignored.
     ///
-    /// The number of pongs appended to `out` is not bounded here: the caller must stop reading while `out` does not drain.
+    /// The number of pongs appended to `out` is not bounded here: the caller must stop reading while `out` does not
+    /// drain.
     pub(crate) fn handle_bytes(
         &mut self,
         mut input: &mut [u8],
@@ -289,8 +292,9 @@ impl WebSocketSession {
         }
     }
 
-    /// Handles the timers that have expired at `now`. Call it once [`Self::poll_deadline`] has passed. A call at another
-    /// time has no effect, and a late one does not shorten the time to answer: the idle timeout is counted from the ping.
+    /// Handles the timers that have expired at `now`. Call it once [`Self::poll_deadline`] has passed. A call at
+    /// another time has no effect, and a late one does not shorten the time to answer: the idle timeout is counted from
+    /// the ping.
     pub(crate) fn handle_timeout(
         &mut self,
         now: Timestamp,
@@ -335,9 +339,9 @@ impl WebSocketSession {
         }
     }
 
-    /// The peer sent FIN, for `cause`. It sends nothing more, but it may have closed only its own direction and still read.
-    /// So messages of the application still go out until [`Self::conclude`], as does the Close frame of a closing handshake
-    /// in progress. The FIN itself is not answered with a Close frame, because the peer sent none.
+    /// The peer sent FIN, for `cause`. It sends nothing more, but it may have closed only its own direction and still
+    /// read. So messages of the application still go out until [`Self::conclude`], as does the Close frame of a closing
+    /// handshake in progress. The FIN itself is not answered with a Close frame, because the peer sent none.
     pub(crate) fn handle_fin(
         &mut self,
         cause: CloseCause,
@@ -374,7 +378,8 @@ impl WebSocketSession {
         }
     }
 
-    /// Like [`Self::send`], but compresses the message if permessage-deflate was negotiated and the message is not empty.
+    /// Like [`Self::send`], but compresses the message if permessage-deflate was negotiated and the message is not
+    /// empty.
     pub(crate) fn send_compressed(
         &mut self,
         kind: MessageKind,
@@ -442,8 +447,8 @@ impl WebSocketSession {
         }
     }
 
-    /// This side ends the connection for `cause`, and the application's close handler has run. Sends a Close frame if the
-    /// verdict has a code for the wire, and does not wait for the peer's.
+    /// This side ends the connection for `cause`, and the application's close handler has run. Sends a Close frame if
+    /// the verdict has a code for the wire, and does not wait for the peer's.
     pub(crate) fn abort(&mut self, cause: CloseCause, out: &mut Vec<u8>) {
         match self.state {
             State::Open { .. } => self.role.put(out, |out| close_for(cause, out)),
@@ -453,8 +458,8 @@ impl WebSocketSession {
         self.finish();
     }
 
-    /// The application's close handler has run, and the messages that it sent have been passed to this session: writes the
-    /// Close frame owed in [`WebSocketPhase::Concluding`]. Has no effect in any other phase.
+    /// The application's close handler has run, and the messages that it sent have been passed to this session: writes
+    /// the Close frame owed in [`WebSocketPhase::Concluding`]. Has no effect in any other phase.
     pub(crate) fn conclude(&mut self, out: &mut Vec<u8>) {
         if let State::Concluding { close_frame, then, .. } = &self.state {
             let then = *then;
@@ -478,8 +483,8 @@ impl WebSocketSession {
     }
 
     /// The peer sent its Close frame or violated the protocol; nothing after it is read. In [`WebSocketPhase::Open`],
-    /// notifies the application and prepares our Close frame, which echoes code and reason (RFC 6455 §5.5.1) or names the
-    /// rule.
+    /// notifies the application and prepares our Close frame, which echoes code and reason (RFC 6455 §5.5.1) or names
+    /// the rule.
     fn handle_last_frame(
         &mut self,
         close: Result<PeerClose<'_>, CloseCause>,
@@ -498,7 +503,7 @@ impl WebSocketSession {
         let (role, close_frame_out) = (&mut self.role, &mut close_frame);
         match close {
             Ok(PeerClose::WithCode(code, reason)) => {
-                let reported = if reason.is_empty() { unexplained(code) } else { Cow::Borrowed(reason) };
+                let reported = if reason.is_empty() { default_reason(code) } else { Cow::Borrowed(reason) };
                 sink.closed(Closure { cause: CloseCause::PeerClosed, code, reason: &reported });
                 role.put(close_frame_out, |out| close::encode(code, reason, out));
             }
@@ -543,7 +548,7 @@ fn decompress<'c>(
 }
 
 /// The reason reported to the application if the peer's Close frame has a code but no reason.
-fn unexplained(code: u16) -> Cow<'static, str> {
+fn default_reason(code: u16) -> Cow<'static, str> {
     let text = CloseCause::PeerClosed.verdict().text;
     Cow::Owned(format!("{text} ({code} {})", close::name(code)))
 }
@@ -568,8 +573,8 @@ enum Silence {
 }
 
 impl Silence {
-    /// With automatic pings the peer has [`answer_margin`] from the moment at which the ping was sent, which may be later
-    /// than it was due.
+    /// With automatic pings the peer has [`answer_margin`] from the moment at which the ping was sent, which may be
+    /// later than it was due.
     fn of(limits: &WebSocketLimits, since: Timestamp, pinged: bool) -> Self {
         match limits.idle_timeout {
             None => Self::Allowed,
@@ -588,9 +593,9 @@ impl Silence {
     }
 }
 
-/// How long a peer has to answer an automatic ping: 4 s; 8 s if the idle timeout is at least 16 s; 16 s if it is at least
-/// 32 s. uWebSockets.js uses the same values, with a timeout of at least 8 s. Never more than half the timeout, so that a
-/// shorter timeout does not cause a stream of pings.
+/// How long a peer has to answer an automatic ping: 4 s; 8 s if the idle timeout is at least 16 s; 16 s if it is at
+/// least 32 s. uWebSockets.js uses the same values, with a timeout of at least 8 s. Never more than half the timeout,
+/// so that a shorter timeout does not cause a stream of pings.
 fn answer_margin(idle: Duration) -> Duration {
     let margin = Duration::from_secs(match idle.as_secs() {
         0..16 => 4,

@@ -14,14 +14,14 @@ pub(crate) struct InvalidUtf8;
 /// further use.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Validator {
-    /// The bytes of a sequence whose end has not arrived: a valid beginning of one. Bytes from `length` on are stale.
+    /// The bytes of a sequence whose end has not arrived: a valid prefix of one. Bytes from `length` on are stale.
     pending: [u8; 3],
     /// How many bytes of `pending` count, 0–3.
     length: u8,
 }
 
 impl Validator {
-    /// Takes the next piece of the text. Fails as soon as the text so far is not the beginning of a valid one.
+    /// Takes the next piece of the text. Fails as soon as the text so far is no prefix of a valid one.
     pub(crate) fn push(&mut self, mut piece: &[u8]) -> Result<(), InvalidUtf8> {
         while self.length > 0 {
             let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
@@ -65,12 +65,12 @@ pub(crate) fn is_valid(text: &[u8]) -> bool {
     simdutf8::basic::from_utf8(text).is_ok()
 }
 
-/// The position of the last sequence of `piece` if that sequence goes on beyond its end, else the end of `piece`.
-/// Looks at lengths only; whether the bytes form a sequence at all is for the caller to check.
+/// The position of the last sequence of `piece` if that sequence is incomplete, else the end of `piece`. Only the
+/// length is checked; the caller checks whether the bytes form a valid sequence.
 fn start_of_incomplete_tail(piece: &[u8]) -> usize {
     for (after, &byte) in piece.iter().rev().take(3).enumerate() {
         let width = match byte {
-            // A continuation byte: its sequence begins further to the left.
+            // A continuation byte: its sequence starts further to the left.
             0x80..=0xbf => continue,
             0x00..=0x7f => 1,
             0xc0..=0xdf => 2,

@@ -7,7 +7,7 @@ use crate::testing::fuzz_multipart::{multipart, write};
 
 const BROWSER: &[u8] = b"multipart/form-data; boundary=----WebKitFormBoundaryzuW5nPZQFQCwQtg4";
 
-/// What a part is to be: name, filename, content type, data.
+/// An expected part: name, filename, content type, data.
 type Expected<'a> = (&'a str, Option<&'a str>, Option<&'a str>, &'a [u8]);
 
 fn parts(body: &[u8], content_type: &[u8]) -> Result<Vec<Part>, MultipartError> {

@@ -79,7 +79,11 @@ fn every_rule_is_answered_with_its_status_wherever_the_bytes_are_cut() {
                 | HttpError::InvalidChunkEnd
                 | HttpError::TrailersTooLong
         );
-        assert_eq!(whole.told.len(), usize::from(is_body), "{error:?}: no handler but for what is in a body");
+        assert_eq!(
+            whole.requests.len(),
+            usize::from(is_body),
+            "{error:?}: no handler but for what is in a body"
+        );
         let every: Vec<usize> = (0..=input.len()).collect();
         assert_eq!(run_within(tight(), input, &every), whole, "{error:?} byte by byte");
         for cut in every {

@@ -20,40 +20,40 @@ const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 /// `200 OK` without fields.
 const OK: ResponseHead<'static> = ResponseHead { status: b"200 OK", fields: b"", flags: FieldFlags::NONE };
 
-/// One request as it was told to the sink, its body pieces joined.
+/// One request as passed to the sink, with its body pieces joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Told {
+struct ReceivedRequest {
     method: String,
     path: String,
     query: Option<String>,
     fields: Vec<(String, String)>,
     body: Vec<u8>,
-    /// How often `last` came.
+    /// How many calls had `last` set.
     lasts: usize,
 }
 
-/// Remembers what it is told.
+/// Records the requests that are passed to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Recorder(Vec<Told>);
+struct RequestLog(Vec<ReceivedRequest>);
 
-impl HttpSink for Recorder {
+impl HttpSink for RequestLog {
     fn request(&mut self, head: &RequestHead, bytes: &[u8]) {
         let text = |span: Span| String::from_utf8_lossy(span.of(bytes)).into_owned();
-        self.0.push(Told {
+        self.0.push(ReceivedRequest {
             method: text(head.method),
             path: text(head.path),
             query: head.query.map(text),
             fields: head.fields.iter().map(|field| (text(field.name), text(field.value))).collect(),
-            ..Told::default()
+            ..ReceivedRequest::default()
         });
     }
 
     fn body(&mut self, chunk: &[u8], last: bool) {
-        let told = self.0.last_mut().expect("a request before its body");
+        let request = self.0.last_mut().expect("a request before its body");
         assert!(!chunk.is_empty() || last, "an empty piece that is not the last");
-        assert_eq!(told.lasts, 0, "a piece after the last");
-        told.body.extend_from_slice(chunk);
-        told.lasts += usize::from(last);
+        assert_eq!(request.lasts, 0, "a piece after the last");
+        request.body.extend_from_slice(chunk);
+        request.lasts += usize::from(last);
     }
 }
 
@@ -65,7 +65,7 @@ struct Connection {
     unconsumed: Vec<u8>,
     scratch: RequestHead,
     out: Vec<u8>,
-    told: Recorder,
+    requests: RequestLog,
 }
 
 impl Connection {
@@ -82,7 +82,7 @@ impl Connection {
             unconsumed: Vec::new(),
             scratch: RequestHead::default(),
             out: Vec::new(),
-            told: Recorder::default(),
+            requests: RequestLog::default(),
         }
     }
 
@@ -95,7 +95,7 @@ impl Connection {
             moment,
             &mut self.scratch,
             &mut self.out,
-            &mut self.told,
+            &mut self.requests,
         )?;
         self.unconsumed.drain(..consumed);
         Ok(())
@@ -137,10 +137,10 @@ impl Connection {
     }
 }
 
-/// What became of a connection.
+/// The result of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Outcome {
-    told: Vec<Told>,
+    requests: Vec<ReceivedRequest>,
     out: String,
     error: Option<HttpError>,
     unconsumed: usize,
@@ -168,16 +168,16 @@ fn run_within(limits: HttpLimits, input: &[u8], cuts: &[usize]) -> Outcome {
             if connection.exchange.can_read() || connection.is_closing() {
                 break;
             }
-            let path = connection.told.0.last().map(|told| told.path.clone()).unwrap_or_default();
+            let path = connection.requests.0.last().map(|request| request.path.clone()).unwrap_or_default();
             connection.respond(path.as_bytes());
             piece = b"";
         }
     }
     assert!(error.is_none() || connection.is_closing(), "an error closes");
     Outcome {
-        told: connection.told.0,
+        requests: connection.requests.0,
         out: String::from_utf8_lossy(&connection.out).into_owned(),
-        // What is left unread after an error depends on the pieces, and nobody reads it.
+        // After an error the number of unread bytes depends on the pieces and has no meaning.
         unconsumed: if error.is_some() { 0 } else { connection.unconsumed.len() },
         error,
     }

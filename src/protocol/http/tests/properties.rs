@@ -14,8 +14,8 @@ enum Body {
     Chunked(Vec<(Vec<u8>, &'static str)>, &'static str),
 }
 
-/// A valid request: its bytes, and what is to be told of it.
-fn request() -> impl Strategy<Value = (Vec<u8>, Told)> {
+/// A valid request: its bytes, and the request expected at the sink.
+fn request() -> impl Strategy<Value = (Vec<u8>, ReceivedRequest)> {
     let name = "x-[a-z0-9!#$%&'*+.^_`|~-]{0,8}";
     let value = "([!-~]([ \t!-~]{0,12}[!-~])?)?";
     let data = || vec(any::<u8>(), 1..40);
@@ -28,29 +28,29 @@ fn request() -> impl Strategy<Value = (Vec<u8>, Told)> {
     ];
     let line = ("[A-Z]{1,7}", "/[a-z/%.*]{0,12}", proptest::option::of("[a-z=&?/]{0,8}"));
     (line, vec((name, value), 0..6), body).prop_map(|((method, path, query), fields, body)| {
-        let mut told = Told { method, path, query, lasts: 1, ..Told::default() };
-        told.fields.push(("host".to_owned(), "h".to_owned()));
-        told.fields.extend(fields);
+        let mut request = ReceivedRequest { method, path, query, lasts: 1, ..ReceivedRequest::default() };
+        request.fields.push(("host".to_owned(), "h".to_owned()));
+        request.fields.extend(fields);
         match &body {
             Body::None => {}
             Body::Fixed(data) => {
-                told.fields.push(("content-length".to_owned(), data.len().to_string()));
-                told.body.clone_from(data);
+                request.fields.push(("content-length".to_owned(), data.len().to_string()));
+                request.body.clone_from(data);
             }
             Body::Chunked(chunks, _) => {
-                told.fields.push(("transfer-encoding".to_owned(), "chunked".to_owned()));
-                told.body = chunks.iter().flat_map(|(data, _)| data.clone()).collect();
+                request.fields.push(("transfer-encoding".to_owned(), "chunked".to_owned()));
+                request.body = chunks.iter().flat_map(|(data, _)| data.clone()).collect();
             }
         }
-        (bytes(&told, &body), told)
+        (bytes(&request, &body), request)
     })
 }
 
 /// The request on the wire, some names in capitals.
-fn bytes(told: &Told, body: &Body) -> Vec<u8> {
-    let query = told.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
-    let mut text = format!("{} {}{query} HTTP/1.1\r\n", told.method, told.path);
-    for (position, (name, value)) in told.fields.iter().enumerate() {
+fn bytes(request: &ReceivedRequest, body: &Body) -> Vec<u8> {
+    let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut text = format!("{} {}{query} HTTP/1.1\r\n", request.method, request.path);
+    for (position, (name, value)) in request.fields.iter().enumerate() {
         let name = if position % 2 == 0 { name.to_uppercase() } else { name.clone() };
         text.extend([name.as_str(), ": ", value, "\r\n"]);
     }
@@ -116,7 +116,7 @@ fn cuts_within(len: usize, seeds: &[prop::sample::Index]) -> Vec<usize> {
 
 proptest! {
     #[test]
-    fn valid_requests_are_told_the_same_however_they_are_cut(
+    fn valid_requests_are_passed_on_alike_at_every_cut(
         requests in vec(request(), 1..5),
         seeds in vec(any::<prop::sample::Index>(), 0..30),
     ) {
@@ -124,8 +124,8 @@ proptest! {
         let outcome = run(&input, &cuts_within(input.len(), &seeds));
         prop_assert_eq!(outcome.error, None);
         prop_assert_eq!(outcome.unconsumed, 0);
-        let expected: Vec<Told> = requests.into_iter().map(|(_, told)| told).collect();
-        prop_assert_eq!(outcome.told, expected);
+        let expected: Vec<ReceivedRequest> = requests.into_iter().map(|(_, request)| request).collect();
+        prop_assert_eq!(outcome.requests, expected);
     }
 
     #[test]
@@ -168,7 +168,7 @@ proptest! {
 
     #[test]
     fn whatever_httparse_refuses_we_refuse(mut input in input()) {
-        // What it is lenient about (bare LF, empty lines) makes it accept more, never less.
+        // It is lenient (bare LF, empty lines), so it accepts more, never less.
         let mut fields = [httparse::EMPTY_HEADER; 100];
         if httparse::Request::new(&mut fields).parse(&input).is_err() {
             let ours = parse_head(&mut input, 0, &HeadLimits::default(), &mut RequestHead::default());

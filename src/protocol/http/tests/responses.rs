@@ -1,4 +1,4 @@
-//! The order of things on one connection: who may speak, what is written, what happens when one side is early.
+//! The order of requests and responses on one connection, and calls that are made too early.
 
 use super::super::response_framing::Framing;
 use super::*;
@@ -23,14 +23,14 @@ fn a_connection_is_small() {
 #[test]
 fn the_next_request_waits_for_the_response() {
     let mut connection = after(&format!("{GET}GET /b HTTP/1.1\r\nHost: h\r\n\r\n"));
-    assert_eq!(connection.told.0.len(), 1);
+    assert_eq!(connection.requests.0.len(), 1);
     assert!(!connection.exchange.can_read() && connection.exchange.has_outstanding_response());
     assert_eq!(connection.unconsumed.len(), GET.len());
 
     assert_eq!(connection.respond(b"hello"), ok("hello"));
     assert!(connection.exchange.can_read() && !connection.exchange.has_outstanding_response());
     connection.receive("").expect("the second request");
-    assert_eq!(connection.told.0[1].path, "/b");
+    assert_eq!(connection.requests.0[1].path, "/b");
     assert!(connection.unconsumed.is_empty() && !connection.exchange.is_idle());
 
     connection.respond(b"");
@@ -89,7 +89,7 @@ fn the_connection_closes_when_either_side_says_so() {
     assert_eq!(written, closing);
     assert!(connection.is_closing());
     connection.receive("anything").expect("it is dropped");
-    assert_eq!((connection.unconsumed.len(), connection.told.0.len()), (0, 1));
+    assert_eq!((connection.unconsumed.len(), connection.requests.0.len()), (0, 1));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn response_calls_out_of_turn_write_nothing() {
 }
 
 #[test]
-fn a_client_that_expects_it_is_told_to_continue_before_its_request_is_told() {
+fn a_100_continue_is_written_before_its_request_is_passed_on() {
     let head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
     let mut connection = after(head);
     assert_eq!(connection.out, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -197,8 +197,11 @@ fn the_rest_of_a_body_is_dropped_when_the_response_was_early() {
     assert!(connection.exchange.can_read() && !connection.exchange.is_idle() && !connection.is_closing());
     connection.receive("cd").expect("more of the body");
     connection.receive(format!("ef{GET}")).expect("the end of it and a request");
-    assert_eq!((connection.told.0[0].body.as_slice(), connection.told.0[0].lasts), (b"ab".as_slice(), 0));
-    assert_eq!(connection.told.0[1].path, "/a");
+    assert_eq!(
+        (connection.requests.0[0].body.as_slice(), connection.requests.0[0].lasts),
+        (b"ab".as_slice(), 0)
+    );
+    assert_eq!(connection.requests.0[1].path, "/a");
     assert!(connection.exchange.has_outstanding_response());
 }
 
@@ -273,7 +276,7 @@ fn an_upgrade_is_refused_while_the_body_is_missing_or_the_response_has_begun() {
 }
 
 #[test]
-fn a_body_above_the_limit_is_refused_by_its_length_before_the_request_is_told() {
+fn a_body_above_the_limit_is_refused_by_its_length_before_the_request_is_passed_on() {
     for expect in ["", "Expect: 100-continue\r\n"] {
         let mut connection = Connection::new();
         connection.limits.max_body = 5;
@@ -284,7 +287,7 @@ fn a_body_above_the_limit_is_refused_by_its_length_before_the_request_is_told() 
         assert_eq!(connection.receive(head(6)), Err(HttpError::BodyTooLarge));
         assert_eq!(String::from_utf8_lossy(&connection.out[before..]), answer(HttpError::BodyTooLarge));
         assert!(connection.is_closing());
-        assert_eq!(connection.told.0.len(), 1);
+        assert_eq!(connection.requests.0.len(), 1);
     }
 }
 
@@ -299,7 +302,7 @@ fn a_chunked_body_above_the_limit_is_refused_at_the_chunk_that_exceeds_it() {
     assert_eq!(HttpError::BodyTooLarge.cause(), CloseCause::BodyTooLarge);
     assert_eq!(HttpError::BareLf.cause(), CloseCause::InvalidRequestBody);
     assert_eq!(String::from_utf8_lossy(&connection.out), answer(HttpError::BodyTooLarge));
-    assert_eq!((&*connection.told.0[0].body, connection.told.0[0].lasts), (b"abc".as_slice(), 0));
+    assert_eq!((&*connection.requests.0[0].body, connection.requests.0[0].lasts), (b"abc".as_slice(), 0));
     assert!(connection.is_closing());
 }
 

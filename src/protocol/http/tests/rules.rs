@@ -2,19 +2,19 @@
 
 use super::*;
 
-/// The paths told and the error for a whole connection.
+/// The paths of the requests and the error of a whole connection.
 fn judge(input: &str) -> (Vec<String>, Option<HttpError>) {
     let outcome = run_all_ways(input);
-    (outcome.told.into_iter().map(|told| told.path).collect(), outcome.error)
+    (outcome.requests.into_iter().map(|request| request.path).collect(), outcome.error)
 }
 
 #[test]
-fn a_request_is_told_with_lower_case_names_and_its_method_as_received() {
+fn a_request_has_lower_case_names_and_its_method_as_received() {
     let outcome = run_all_ways(
         "PosT /a/b?c=d HTTP/1.1\r\nHost: h\r\nX-One: \t 1 \r\nx-one: 2\r\nContent-Length: 3\r\n\r\nxyz",
     );
     let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let expected = Told {
+    let expected = ReceivedRequest {
         method: "PosT".to_owned(),
         path: "/a/b".to_owned(),
         query: Some("c=d".to_owned()),
@@ -27,26 +27,26 @@ fn a_request_is_told_with_lower_case_names_and_its_method_as_received() {
         body: b"xyz".to_vec(),
         lasts: 1,
     };
-    assert_eq!(outcome, Outcome { told: vec![expected], out: ok("/a/b"), error: None, unconsumed: 0 });
+    assert_eq!(outcome, Outcome { requests: vec![expected], out: ok("/a/b"), error: None, unconsumed: 0 });
 }
 
 #[test]
-fn pipelined_requests_are_told_and_answered_in_order() {
+fn pipelined_requests_are_passed_on_and_answered_in_order() {
     let input = "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n\
                  POST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab\
                  POST /3 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\ncd\r\n0\r\n\r\n\
                  \r\nGET /4 HTTP/1.1\r\nHost: h\r\n\r\n\
                  GET /5 HTT";
     let outcome = run_all_ways(input);
-    let told: Vec<_> = outcome.told.iter().map(|told| (&*told.path, &*told.body)).collect();
-    assert_eq!(told, [("/1", b"".as_slice()), ("/2", b"ab"), ("/3", b"cd"), ("/4", b"")]);
-    assert!(outcome.told.iter().all(|told| told.lasts == 1));
+    let requests: Vec<_> = outcome.requests.iter().map(|request| (&*request.path, &*request.body)).collect();
+    assert_eq!(requests, [("/1", b"".as_slice()), ("/2", b"ab"), ("/3", b"cd"), ("/4", b"")]);
+    assert!(outcome.requests.iter().all(|request| request.lasts == 1));
     assert_eq!(outcome.out, ["/1", "/2", "/3", "/4"].map(ok).concat());
     assert_eq!((outcome.error, outcome.unconsumed), (None, "GET /5 HTT".len()));
 }
 
 #[test]
-fn a_broken_head_is_answered_by_the_rule_it_breaks_and_told_to_nobody() {
+fn a_broken_head_is_answered_by_the_rule_it_breaks_and_not_passed_on() {
     let cases = [
         ("GE(T / HTTP/1.1\r\nHost: a\r\n\r\n", HttpError::InvalidMethod),
         ("\u{16}\u{3}\u{1}", HttpError::InvalidMethod),
@@ -95,7 +95,8 @@ fn a_broken_head_is_answered_by_the_rule_it_breaks_and_told_to_nobody() {
         ),
     ];
     for (input, error) in cases {
-        let expected = Outcome { told: Vec::new(), out: answer(error), error: Some(error), unconsumed: 0 };
+        let expected =
+            Outcome { requests: Vec::new(), out: answer(error), error: Some(error), unconsumed: 0 };
         assert_eq!(run_all_ways(input), expected, "{input:?}");
     }
 }
@@ -112,7 +113,7 @@ fn heads_beyond_the_limits_are_answered() {
     ];
     for (input, error) in cases {
         let whole = run(input.as_bytes(), &[]);
-        assert_eq!((whole.error, &*whole.out, whole.told.len()), (Some(error), &*answer(error), 0));
+        assert_eq!((whole.error, &*whole.out, whole.requests.len()), (Some(error), &*answer(error), 0));
         let every: Vec<usize> = (0..=input.len()).collect();
         assert_eq!(run(input.as_bytes(), &every), whole, "byte by byte");
         for cut in limits.head.max_head_bytes - 3..input.len() {
@@ -130,7 +131,7 @@ fn a_few_empty_lines_before_a_request_are_ignored_and_many_are_not() {
 }
 
 #[test]
-fn a_broken_body_is_answered_and_told_as_far_as_it_was_right() {
+fn a_broken_body_is_answered_and_passed_on_up_to_the_violation() {
     let head = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
     let cases = [
         ("2\r\nab\r\nx\r\n", HttpError::InvalidChunkSize),
@@ -144,7 +145,11 @@ fn a_broken_body_is_answered_and_told_as_far_as_it_was_right() {
     for (body, error) in cases {
         let outcome = run_all_ways(format!("{head}{body}"));
         assert_eq!((outcome.error, &*outcome.out), (Some(error), &*answer(error)), "{body:?}");
-        assert_eq!((&*outcome.told[0].body, outcome.told[0].lasts), (b"ab".as_slice(), 0), "{body:?}");
+        assert_eq!(
+            (&*outcome.requests[0].body, outcome.requests[0].lasts),
+            (b"ab".as_slice(), 0),
+            "{body:?}"
+        );
     }
 }
 
@@ -212,12 +217,12 @@ fn no_known_smuggling_shape_gets_a_hidden_request_through() {
         ("two Hosts", format!("GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n{EVIL}")),
     ];
     for (name, input) in refused {
-        let (told, error) = judge(&input);
-        assert!(told.is_empty() && error.is_some(), "{name}: {told:?} {error:?}");
+        let (paths, error) = judge(&input);
+        assert!(paths.is_empty() && error.is_some(), "{name}: {paths:?} {error:?}");
     }
 }
 
-/// The same for shapes within a chunked body: the request has been told when its body turns out to be broken.
+/// The same for shapes within a chunked body: the request has been passed on before its body breaks a rule.
 #[test]
 fn no_known_smuggling_shape_in_chunks_gets_a_hidden_request_through() {
     const EVIL: &str = "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -253,9 +258,9 @@ fn no_known_smuggling_shape_in_chunks_gets_a_hidden_request_through() {
         ("a request for a trailer", format!("0\r\n{EVIL}")),
     ];
     for (name, body) in shapes {
-        let (told, error) =
+        let (paths, error) =
             judge(&format!("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}"));
-        assert!(told == ["/a"] && error.is_some(), "{name}: {told:?} {error:?}");
+        assert!(paths == ["/a"] && error.is_some(), "{name}: {paths:?} {error:?}");
     }
 }
 
@@ -265,8 +270,9 @@ fn a_body_nobody_expected_is_a_body_and_no_request() {
     for method in ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"] {
         let head = format!("{method} /a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", EVIL.len());
         let outcome = run_all_ways(format!("{head}{EVIL}GET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
-        let told: Vec<_> = outcome.told.iter().map(|told| (&*told.path, &*told.body)).collect();
-        assert_eq!(told, [("/a", EVIL.as_bytes()), ("/b", b"")], "CL.0 with {method}");
+        let requests: Vec<_> =
+            outcome.requests.iter().map(|request| (&*request.path, &*request.body)).collect();
+        assert_eq!(requests, [("/a", EVIL.as_bytes()), ("/b", b"")], "CL.0 with {method}");
     }
     // Trailers never become fields: neither the length nor the coding of anything changes.
     let chunked = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\

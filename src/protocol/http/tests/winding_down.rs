@@ -1,4 +1,4 @@
-//! Ending a connection without cutting anything off.
+//! Closing a connection gracefully.
 
 use super::super::response_framing::Framing;
 use super::*;
@@ -62,7 +62,7 @@ fn requests_behind_the_last_response_are_not_processed() {
     connection.respond(b"x");
     connection.receive("").expect("nothing more");
     assert!(connection.is_closing());
-    assert_eq!(connection.told.0.len(), 1);
+    assert_eq!(connection.requests.0.len(), 1);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_new_connection_has_a_second_from_its_accept_for_its_first_request() {
 }
 
 #[test]
-fn a_client_of_http_10_is_told_too() {
+fn an_http_10_client_gets_connection_close_too() {
     let mut connection = Connection::new();
     connection.receive("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").expect("a request");
     connection.exchange.wind_down();

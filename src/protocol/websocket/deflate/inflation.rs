@@ -1,4 +1,4 @@
-//! Decompression of one message (RFC 7692 §7.2.2), which never makes more of it than is allowed.
+//! Decompression of one message (RFC 7692 §7.2.2), bounded by the limit for messages.
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
@@ -8,7 +8,7 @@ use crate::protocol::cause::CloseCause;
 /// One message being decompressed.
 pub(super) struct Inflation<'a> {
     pub decompressor: &'a mut Inflate,
-    /// What came before the message.
+    /// The bytes before the message, to which it may refer.
     pub history: &'a [u8],
     pub out: &'a mut Vec<u8>,
     /// Bytes of `out` that the message has so far.
@@ -21,8 +21,8 @@ impl Inflation<'_> {
     ///
     /// RFC 7692 §7.2.1 has a message end within the header of an empty block whose other four bytes are left out. A
     /// message that ends behind a whole block is complete just as well: one without any bytes, or one from which the
-    /// four bytes were not cut off. Which of both it is can only be found by trying, so a message of the second kind is
-    /// decompressed twice.
+    /// four bytes were not cut off. The two can only be distinguished by decompressing, so a message of the second kind
+    /// is decompressed twice.
     pub(super) fn run(&mut self, message: &[u8]) -> Result<(), CloseCause> {
         let is_complete = self.run_up_to(message, &END_OF_BLOCK)? || {
             self.length = 0;
@@ -31,7 +31,7 @@ impl Inflation<'_> {
         if is_complete { Ok(()) } else { Err(CloseCause::InvalidDeflate) }
     }
 
-    /// Decompresses the message; returns whether `end`, and nothing but it, is what it lacks.
+    /// Decompresses the message; returns whether `end` completes it exactly.
     fn run_up_to(&mut self, mut message: &[u8], mut end: &[u8]) -> Result<bool, CloseCause> {
         let mut restarts = FREE_RESTARTS + message.len() / BYTES_PER_RESTART;
         self.restart()?;
@@ -49,7 +49,7 @@ impl Inflation<'_> {
         Ok(is_over && end.is_empty() && self.length == length)
     }
 
-    /// A stream begins, which may refer to everything before it.
+    /// Starts a new stream, which may refer to everything before it.
     fn restart(&mut self) -> Result<(), CloseCause> {
         self.decompressor.reset(false);
         let message = &self.out[..self.length];
@@ -61,11 +61,11 @@ impl Inflation<'_> {
         Ok(())
     }
 
-    /// Decompresses until `input` is used up, or a stream ends in it; returns whether it was that.
+    /// Decompresses until `input` is used up or a stream ends in it; returns whether a stream ended.
     fn feed(&mut self, input: &mut &[u8]) -> Result<bool, CloseCause> {
         loop {
             if self.length == self.out.len() {
-                // One byte beyond the limit tells that it is exceeded.
+                // One byte beyond the limit shows that it is exceeded.
                 let more = (2 * self.length).clamp(SMALLEST_BUFFER, LARGEST_STEP + self.length);
                 self.out.resize(more.min(self.limit + 1), 0);
             }
@@ -78,7 +78,8 @@ impl Inflation<'_> {
             let made = (self.decompressor.total_out() - made) as usize;
             *input = &input[taken..];
             self.length += made;
-            // Whatever follows the byte too many: it may be read together with it, or not.
+            // Checked before the status: whether the bytes after the limit are valid depends on how much was
+            // decompressed.
             if self.length > self.limit {
                 return Err(CloseCause::InflatedTooBig);
             }
@@ -86,7 +87,7 @@ impl Inflation<'_> {
                 Status::StreamEnd => return Ok(true),
                 Status::Ok | Status::BufError if self.length == end => {}
                 Status::Ok | Status::BufError if input.is_empty() => return Ok(false),
-                // With input and room it goes on, or else it never will.
+                // With input and room but no progress, the data is invalid.
                 Status::Ok | Status::BufError if taken + made == 0 => return Err(CloseCause::InvalidDeflate),
                 Status::Ok | Status::BufError => {}
             }
@@ -94,13 +95,13 @@ impl Inflation<'_> {
     }
 }
 
-/// What is shown to the decompressor behind a message: the marker, and an empty last block. That is its end only if the
-/// message was complete, so a message that was cut off is not taken for a shorter one.
+/// Fed to the decompressor after a message: the marker, and an empty last block. The stream ends there only if the
+/// message was complete, so a truncated message is not accepted as a shorter one.
 const END_OF_BLOCK: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
-/// The same behind a whole block: the last block alone.
+/// The same after a whole block: the last block alone.
 const END: [u8; 5] = [1, 0, 0, 0xff, 0xff];
-/// Last blocks within one message that are always accepted, and further ones per bytes of it. Each costs about as much as
-/// decompressing some hundred bytes, so that no message costs more than its length.
+/// Last blocks within one message that are always accepted, and further ones per bytes of it. Each costs about as much
+/// as decompressing some hundred bytes, so that no message costs more than its length.
 pub(super) const FREE_RESTARTS: usize = 16;
 /// See [`FREE_RESTARTS`].
 const BYTES_PER_RESTART: usize = 256;

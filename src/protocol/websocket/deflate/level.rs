@@ -1,22 +1,23 @@
-//! How hard a compressor tries. Level 6, zlib's default, takes more time per byte the longer a message is, and a worker
-//! serves nobody else meanwhile; so long messages are compressed at a lower level. Figures:
+//! The level of compression. Level 6, zlib's default, takes more time per byte the longer a message is, and blocks the
+//! worker for that time; so long messages are compressed at a lower level. Figures:
 //! docs/decisions/0011-compression-level.md.
 //!
 //! | bytes | level | |
 //! |---|---|---|
-//! | up to 48, referring to none before | 1 | the same size as at level 6 in less than half the time: there is nothing to try |
+//! | up to 48, referring to none before | 1 | the same size as at level 6 in less than half the time: hardly any repetitions |
 //! | up to 16 KiB | 6 | |
 //! | more | 2 | about a seventh larger than at level 6, in a third of the time |
-//! | more, by a compressor that goes on | 3 | about a twelfth larger, in half of the time |
+//! | more, by a compressor that keeps its context | 3 | about a twelfth larger, in half of the time |
 
-/// What a compressor may refer to besides the bytes it is given.
+/// The context of a compressor: earlier bytes to which the message may refer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     /// Nothing.
     None,
-    /// Bytes that it is shown first.
+    /// A dictionary that is set before the message.
     Shown,
-    /// What it has compressed before. It cannot change to the algorithm of another level then, which levels 1 and 2 have.
+    /// The messages that it has compressed before. It cannot change to another algorithm then, and levels 1 and 2 have
+    /// one.
     Compressed,
 }
 
@@ -30,7 +31,7 @@ pub(super) const fn level(length: usize, reach: Reach) -> i32 {
     }
 }
 
-/// Bytes of the longest message in which only few bytes repeat others, whatever it is.
+/// Bytes of the longest message that hardly repeats itself, whatever its content.
 const LONGEST_TINY: usize = 48;
 /// Bytes of the longest message for which level 6 does not take longer than level 2 for four times as many.
 const LONGEST_USUAL: usize = 16 * 1024;

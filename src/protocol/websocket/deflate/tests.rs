@@ -57,7 +57,8 @@ fn compress_by_flate2(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     messages.iter().map(compress).collect()
 }
 
-/// The messages by a decoder whose output leaves it in small pieces, so that what they refer to is looked up in its window.
+/// The messages by a decoder whose output leaves it in small pieces, so that what they refer to is looked up in its
+/// window.
 fn decompress_by_flate2(agreement: Agreement, compressed: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let Direction { window_bits, takeover } = agreement.outgoing;
     let mut decoder = Decompress::new_with_window_bits(false, window_bits.max(9));
@@ -123,8 +124,8 @@ fn the_first_message_of_any_context_is_that_of_the_rfc() {
 
 #[test]
 fn a_message_may_refer_to_those_before_a_last_block() {
-    // As a peer does that ends every message with a last block and goes on with the same window: it shows the bytes
-    // before to its compressor, as we do.
+    // A peer that ends every message with a last block and keeps the same window: it sets the bytes before as the
+    // dictionary of its compressor, as we do.
     let words: Vec<u8> = (0..2000u32).flat_map(|word| (word * word).to_le_bytes()).collect();
     let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(15, true)));
     let mut history = Vec::new();
@@ -136,7 +137,7 @@ fn a_message_may_refer_to_those_before_a_last_block() {
         let mut message = Vec::with_capacity(20_000);
         encoder.compress_vec(&words, &mut message, FlushCompress::Finish).unwrap();
         assert!(round == 0 || message.len() < 100, "refers to the round before");
-        // RFC 7692 §7.2.3.4 has an empty block behind it; who forgets that is understood too.
+        // RFC 7692 §7.2.3.4 has an empty block after it; a message without it is accepted too.
         if round % 2 == 0 {
             message.push(0);
         }
@@ -193,7 +194,7 @@ fn a_message_that_ends_with_a_whole_block_is_complete() {
     let again_and_marker = [&[0xf2, 0x00, 0x11, 0x00, 0x00][..], &MARKER].concat();
     let (mut codecs, mut deflation) = (Codecs::default(), Deflation::new(agreed(15, true)));
     let mut twin = PlainInflate::default();
-    // Each refers to what came before, so it matters that none leaves anything behind in the decompressor.
+    // Each refers to earlier bytes, so the decompressor must keep no state of its own between them.
     let messages: [(&[u8], &[u8]); 7] = [
         (b"", b""),
         (&hello_and_marker, b"Hello"),
@@ -464,7 +465,7 @@ proptest! {
         }
     }
 
-    /// However many WebSockets share the codecs, in whatever order.
+    /// With any number of WebSockets that share the codecs, in any order.
     #[test]
     fn websockets_that_share_codecs_do_not_disturb_each_other(
         messages in messages(), turns in prop::collection::vec((0..6usize, any::<prop::sample::Index>()), 1..20),
@@ -483,7 +484,7 @@ proptest! {
         }
     }
 
-    /// What is broken anywhere, and what is not, is to us what it is to a reader that goes by the letter of RFC 1951.
+    /// Valid and damaged messages: the result is that of a plain implementation of RFC 1951.
     #[test]
     fn a_broken_message_is_what_a_plain_reader_finds_it_to_be(
         messages in messages(), level in 0..10u32, finish: bool, window_bits in 9..=15u8,

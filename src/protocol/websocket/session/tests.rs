@@ -1,4 +1,4 @@
-//! What the tests of a session share: frames of a client, a sink that remembers, a run from bytes to outcome.
+//! Shared by the tests of a session: frames of a client, a sink that records its calls, a run from bytes to outcome.
 
 use std::time::Duration;
 
@@ -25,58 +25,58 @@ const LIMITS: WebSocketLimits = WebSocketLimits {
 
 /// A call of the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Event {
+enum SinkEvent {
     Message(MessageKind, Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Closed(CloseCause, u16, String),
 }
 
-/// Remembers what it is told, and insists that `closed` is the last call.
+/// Records its calls, and asserts that `closed` is the last one.
 #[derive(Debug, Default)]
-struct Recorder {
-    events: Vec<Event>,
+struct SinkRecorder {
+    events: Vec<SinkEvent>,
 }
 
-impl Recorder {
-    fn record(&mut self, event: Event) {
-        assert!(!matches!(self.events.last(), Some(Event::Closed(..))), "{event:?} after closed");
+impl SinkRecorder {
+    fn record(&mut self, event: SinkEvent) {
+        assert!(!matches!(self.events.last(), Some(SinkEvent::Closed(..))), "{event:?} after closed");
         self.events.push(event);
     }
 
     /// The events since the last call.
-    fn take(&mut self) -> Vec<Event> {
+    fn take(&mut self) -> Vec<SinkEvent> {
         std::mem::take(&mut self.events)
     }
 }
 
-impl WebSocketSink for Recorder {
+impl WebSocketSink for SinkRecorder {
     fn message(&mut self, kind: MessageKind, payload: &[u8]) {
-        self.record(Event::Message(kind, payload.to_vec()));
+        self.record(SinkEvent::Message(kind, payload.to_vec()));
     }
 
     fn ping(&mut self, payload: &[u8]) {
-        self.record(Event::Ping(payload.to_vec()));
+        self.record(SinkEvent::Ping(payload.to_vec()));
     }
 
     fn pong(&mut self, payload: &[u8]) {
-        self.record(Event::Pong(payload.to_vec()));
+        self.record(SinkEvent::Pong(payload.to_vec()));
     }
 
     fn closed(&mut self, closure: Closure<'_>) {
         assert!(!closure.reason.is_empty());
-        self.record(Event::Closed(closure.cause, closure.code, closure.reason.to_owned()));
+        self.record(SinkEvent::Closed(closure.cause, closure.code, closure.reason.to_owned()));
     }
 }
 
-/// A session with the world around it.
+/// A session with its sink, output and clock.
 struct Fixture {
     session: WebSocketSession,
     limits: WebSocketLimits,
     now: Timestamp,
     codecs: Codecs,
     out: Vec<u8>,
-    sink: Recorder,
+    sink: SinkRecorder,
 }
 
 impl Fixture {
@@ -88,7 +88,7 @@ impl Fixture {
             now,
             codecs: Codecs::default(),
             out: Vec::new(),
-            sink: Recorder::default(),
+            sink: SinkRecorder::default(),
         }
     }
 
@@ -123,22 +123,22 @@ impl Fixture {
         std::mem::take(&mut self.out)
     }
 
-    /// Nothing was written or told since the last look.
+    /// Asserts that nothing was written or reported since the last check.
     fn assert_quiet(&self) {
         assert_eq!(self.out, b"");
         assert_eq!(self.sink.events, []);
     }
 }
 
-/// What a client's bytes lead to, once the application has heard of the end.
+/// The result of a client's bytes, after the application's close handler has run.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
-    events: Vec<Event>,
+    events: Vec<SinkEvent>,
     out: Vec<u8>,
     phase: WebSocketPhase,
 }
 
-/// Gives a fresh session the pieces.
+/// Passes the pieces to a new session.
 fn run(pieces: &[&[u8]]) -> Outcome {
     let mut fixture = Fixture::new(&LIMITS);
     for piece in pieces {
@@ -177,15 +177,15 @@ fn close_in(code: u16, reason: &str) -> Vec<u8> {
     client_frame(0x88, &[&code.to_be_bytes(), reason.as_bytes()].concat())
 }
 
-/// A text message, as the sink is told of it.
-fn text(payload: &str) -> Event {
-    Event::Message(MessageKind::Text, payload.as_bytes().to_vec())
+/// A text message, as reported to the sink.
+fn text(payload: &str) -> SinkEvent {
+    SinkEvent::Message(MessageKind::Text, payload.as_bytes().to_vec())
 }
 
-/// The end, where there is nothing to say but the cause.
-fn closed_by(cause: CloseCause) -> Event {
+/// The end of a connection with code and reason of the cause's verdict.
+fn closed_by(cause: CloseCause) -> SinkEvent {
     let verdict = cause.verdict();
-    Event::Closed(cause, verdict.local_code, verdict.text.to_owned())
+    SinkEvent::Closed(cause, verdict.local_code, verdict.text.to_owned())
 }
 
 #[test]

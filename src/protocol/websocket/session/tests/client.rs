@@ -38,15 +38,15 @@ fn frames_of(mut out: &[u8]) -> Vec<(u8, Vec<u8>)> {
     frames
 }
 
-/// What a server's bytes lead to at a client.
+/// The result of a server's bytes at a client.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
-    events: Vec<Event>,
+    events: Vec<SinkEvent>,
     frames: Vec<(u8, Vec<u8>)>,
     first: TcpCloser,
 }
 
-/// Gives a fresh client the pieces, and concludes.
+/// Passes the pieces to a new client, and concludes.
 fn run(pieces: &[&[u8]]) -> Seen {
     let mut fixture = client(&LIMITS);
     for piece in pieces {
@@ -61,8 +61,8 @@ fn run(pieces: &[&[u8]]) -> Seen {
 fn frames_of_a_server_are_read_and_answers_are_masked() {
     let bytes = [bare(0x81, b"hi"), bare(0x02, b"a"), bare(0x89, b"p"), bare(0x80, b"b"), bare(0x8a, b"")];
     let Seen { events, frames, .. } = same_at_every_split(&bytes.concat(), run);
-    let binary = Event::Message(MessageKind::Binary, b"ab".to_vec());
-    let expected = [text("hi"), Event::Ping(b"p".to_vec()), binary, Event::Pong(Vec::new())];
+    let binary = SinkEvent::Message(MessageKind::Binary, b"ab".to_vec());
+    let expected = [text("hi"), SinkEvent::Ping(b"p".to_vec()), binary, SinkEvent::Pong(Vec::new())];
     assert_eq!(events, expected);
     assert_eq!(frames, [(0x8a, b"p".to_vec())]);
 }
@@ -73,8 +73,9 @@ fn a_masked_frame_ends_it_at_its_second_byte() {
         let bytes = [bare(0x81, b"hi"), masked].concat();
         let Seen { events, frames, first } = same_at_every_split(&bytes, run);
         assert_eq!(events, [text("hi"), closed_by(CloseCause::MaskedFrame)]);
-        let told = [&1002_u16.to_be_bytes()[..], CloseCause::MaskedFrame.verdict().text.as_bytes()].concat();
-        assert_eq!(frames, [(0x88, told)]);
+        let expected =
+            [&1002_u16.to_be_bytes()[..], CloseCause::MaskedFrame.verdict().text.as_bytes()].concat();
+        assert_eq!(frames, [(0x88, expected)]);
         assert_eq!(first, TcpCloser::Us);
     }
     let mut fixture = client(&LIMITS);
@@ -195,10 +196,10 @@ proptest! {
         for (position, (by_client, is_text, length)) in messages.into_iter().enumerate() {
             let kind = if is_text { MessageKind::Text } else { MessageKind::Binary };
             let payload = vec![b'a' + (position % 26) as u8; length];
-            let (sender, told) =
+            let (sender, expected) =
                 if by_client { (&mut client, &mut to_server) } else { (&mut server, &mut to_client) };
             sender.session.send_compressed(kind, &payload, &mut sender.codecs, &mut sender.out);
-            told.push(Event::Message(kind, payload));
+            expected.push(SinkEvent::Message(kind, payload));
         }
         for piece in client.take_out().chunks(cut) {
             server.handle_bytes(piece);

@@ -4,9 +4,9 @@ use super::*;
 use crate::testing::split::same_at_every_split;
 
 #[test]
-fn a_close_frame_is_told_and_echoed() {
+fn a_close_frame_is_reported_and_echoed() {
     let outcome = same_at_every_split(&close_in(4001, "bye"), run);
-    assert_eq!(outcome.events, [Event::Closed(CloseCause::PeerClosed, 4001, "bye".to_owned())]);
+    assert_eq!(outcome.events, [SinkEvent::Closed(CloseCause::PeerClosed, 4001, "bye".to_owned())]);
     assert_eq!(outcome.out, close_out(4001, "bye"));
     assert_eq!(outcome.phase, WebSocketPhase::Finished);
 }
@@ -14,9 +14,9 @@ fn a_close_frame_is_told_and_echoed() {
 #[test]
 fn a_close_frame_without_a_code_is_1005_and_answered_in_kind() {
     let outcome = same_at_every_split(&client_frame(0x88, b""), run);
-    let told =
-        Event::Closed(CloseCause::PeerClosedWithoutCode, 1005, "Peer closed without a code".to_owned());
-    assert_eq!(outcome.events, [told]);
+    let expected =
+        SinkEvent::Closed(CloseCause::PeerClosedWithoutCode, 1005, "Peer closed without a code".to_owned());
+    assert_eq!(outcome.events, [expected]);
     assert_eq!(outcome.out, b"\x88\x00");
 }
 
@@ -31,7 +31,7 @@ fn a_close_frame_without_a_reason_is_given_one_for_the_application_only() {
     ];
     for (code, reason) in cases {
         let outcome = run(&[&close_in(code, "")]);
-        assert_eq!(outcome.events, [Event::Closed(CloseCause::PeerClosed, code, reason.to_owned())]);
+        assert_eq!(outcome.events, [SinkEvent::Closed(CloseCause::PeerClosed, code, reason.to_owned())]);
         assert_eq!(outcome.out, close_out(code, ""));
     }
 }
@@ -40,7 +40,7 @@ fn a_close_frame_without_a_reason_is_given_one_for_the_application_only() {
 fn the_longest_reason_is_echoed_whole() {
     let reason = "r".repeat(123);
     let outcome = same_at_every_split(&close_in(1000, &reason), run);
-    assert_eq!(outcome.events, [Event::Closed(CloseCause::PeerClosed, 1000, reason.clone())]);
+    assert_eq!(outcome.events, [SinkEvent::Closed(CloseCause::PeerClosed, 1000, reason.clone())]);
     assert_eq!(outcome.out, close_out(1000, &reason));
 }
 
@@ -48,7 +48,7 @@ fn the_longest_reason_is_echoed_whole() {
 fn nothing_after_the_peers_close_is_read() {
     let bytes = [close_in(1000, "x"), client_frame(0x81, b"late"), close_in(1001, "y"), vec![0xff]].concat();
     let outcome = same_at_every_split(&bytes, run);
-    assert_eq!(outcome.events, [Event::Closed(CloseCause::PeerClosed, 1000, "x".to_owned())]);
+    assert_eq!(outcome.events, [SinkEvent::Closed(CloseCause::PeerClosed, 1000, "x".to_owned())]);
     assert_eq!(outcome.out, close_out(1000, "x"));
 }
 
@@ -56,10 +56,10 @@ fn nothing_after_the_peers_close_is_read() {
 fn a_close_frame_may_interrupt_a_fragmented_message() {
     let bytes = [client_frame(0x01, b"never"), close_in(1000, "x")].concat();
     let outcome = same_at_every_split(&bytes, run);
-    assert_eq!(outcome.events, [Event::Closed(CloseCause::PeerClosed, 1000, "x".to_owned())]);
+    assert_eq!(outcome.events, [SinkEvent::Closed(CloseCause::PeerClosed, 1000, "x".to_owned())]);
 }
 
-/// Message and end arrive in one read; the application answers the message before it hears of the end.
+/// Message and end arrive in one read; the application answers the message before the end is reported to it.
 #[test]
 fn answers_go_out_before_the_close_frame() {
     let ends: [(&[u8], Vec<u8>); 3] = [
@@ -160,12 +160,12 @@ fn after_end_everything_but_the_peers_close_is_dropped() {
 #[test]
 fn end_in_the_middle_of_a_message_still_finds_the_peers_close() {
     let message = [client_frame(0x01, b"first"), client_frame(0x80, b"second")].concat();
-    for heard in 0..message.len() {
+    for arrived in 0..message.len() {
         let mut fixture = Fixture::new(&LIMITS);
-        fixture.handle_bytes(&message[..heard]);
+        fixture.handle_bytes(&message[..arrived]);
         fixture.end(1000, "");
         fixture.take_out();
-        fixture.handle_bytes(&message[heard..]);
+        fixture.handle_bytes(&message[arrived..]);
         assert_eq!(fixture.session.phase(), WebSocketPhase::Closing);
         fixture.handle_bytes(&close_in(1000, ""));
         assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
@@ -216,7 +216,7 @@ fn abort_after_end_adds_no_second_close_frame() {
 }
 
 #[test]
-fn the_end_of_the_transport_is_told_once_with_its_cause() {
+fn the_end_of_the_transport_is_reported_once_with_its_cause() {
     let causes = [
         CloseCause::Reset,
         CloseCause::TransportTimedOut,
@@ -238,7 +238,7 @@ fn the_end_of_the_transport_is_told_once_with_its_cause() {
 }
 
 #[test]
-fn the_end_of_the_transport_after_end_is_not_told() {
+fn the_end_of_the_transport_after_end_is_not_reported() {
     let mut fixture = Fixture::new(&LIMITS);
     fixture.end(1000, "");
     fixture.take_out();
@@ -248,7 +248,7 @@ fn the_end_of_the_transport_after_end_is_not_told() {
 }
 
 #[test]
-fn a_peer_that_shuts_its_direction_is_told_what_was_on_its_way_and_no_close_frame() {
+fn a_peer_that_shuts_its_direction_gets_the_output_on_its_way_and_no_close_frame() {
     let mut fixture = Fixture::new(&LIMITS);
     fixture.handle_bytes(&[client_frame(0x81, b"hi"), client_frame(0x01, b"half")].concat());
     fixture.handle_fin();

@@ -21,7 +21,7 @@ fn fixture(takeover: bool) -> Fixture {
     fixture
 }
 
-/// What a session that remembers makes of the pieces.
+/// The result of the pieces at a session with context takeover.
 fn run_compressed(pieces: &[&[u8]]) -> Outcome {
     let mut fixture = fixture(true);
     for piece in pieces {
@@ -53,7 +53,7 @@ fn compressed_and_plain_messages_mix() {
     ]
     .concat();
     let outcome = same_at_every_split(&bytes, run_compressed);
-    let binary = Event::Message(MessageKind::Binary, b"Hello".to_vec());
+    let binary = SinkEvent::Message(MessageKind::Binary, b"Hello".to_vec());
     assert_eq!(outcome.events, [text("Hello"), text("plain"), text("Hello"), text(""), binary]);
 }
 
@@ -70,7 +70,7 @@ fn fragments_of_a_compressed_message_with_a_ping_in_between() {
     ]
     .concat();
     let outcome = same_at_every_split(&bytes, run_compressed);
-    assert_eq!(outcome.events, [Event::Ping(b"?".to_vec()), text("Hello"), text("")]);
+    assert_eq!(outcome.events, [SinkEvent::Ping(b"?".to_vec()), text("Hello"), text("")]);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_message_may_not_be_compressed_where_that_was_not_negotiated() {
 }
 
 #[test]
-fn what_cannot_be_decompressed_is_told_to_both_sides() {
+fn a_message_that_cannot_be_decompressed_is_reported_to_both_sides() {
     assert_refused(&client_frame(0xc1, &[0xff; 20]), CloseCause::InvalidDeflate);
     assert_refused(&client_frame(0xc2, &AGAIN), CloseCause::InvalidDeflate);
     assert_refused(&client_frame(0xc1, &compressed(&[b'x'; 1001])), CloseCause::InflatedTooBig);
@@ -112,7 +112,7 @@ fn the_limit_is_that_of_the_inflated_message() {
         std::iter::successors(Some(1u32), next).map(|state| (state >> 24) as u8).take(1000).collect();
     let frame = client_frame(0xc2, &compressed(&longest));
     assert!(frame.len() > 1008, "cannot be compressed");
-    assert_eq!(run_compressed(&[&frame]).events, [Event::Message(MessageKind::Binary, longest)]);
+    assert_eq!(run_compressed(&[&frame]).events, [SinkEvent::Message(MessageKind::Binary, longest)]);
     assert_eq!(run_compressed(&[&client_frame(0xc1, &compressed(&[b'x'; 1000]))]).events.len(), 1);
 }
 

@@ -1,11 +1,11 @@
-//! The same bytes to our session and to tungstenite's: what one accepts, the other accepts, with the same messages and
-//! the same answers.
+//! Passes the same bytes to our session and to tungstenite's: both accept the same streams, with the same messages and
+//! answers.
 //!
 //! Known differences, on purpose:
-//! - Lengths in a longer form than needed are refused here, taken there.
-//! - Close code 1014 is taken here, refused there (it was registered later).
-//! - A broken rule is seen here as soon as it is certain, there when the frame is complete. So when only we refuse, the
-//!   frame is completed for tungstenite with zeros, and it must refuse then.
+//! - Lengths in a longer form than needed are refused here, accepted there.
+//! - Close code 1014 is accepted here, refused there (it was registered later).
+//! - A broken rule is detected here as soon as it is certain, there when the frame is complete. So when only we refuse,
+//!   the frame is completed for tungstenite with zeros, and it must refuse then.
 
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -27,11 +27,11 @@ enum Ending {
     Refused,
 }
 
-/// What an implementation made of a stream.
+/// The result of a stream at one implementation.
 #[derive(Debug, PartialEq, Eq)]
-struct Reading {
+struct Observation {
     /// Messages, pings and pongs.
-    events: Vec<Event>,
+    events: Vec<SinkEvent>,
     ending: Ending,
     /// Pongs and Close frame.
     out: Vec<u8>,
@@ -62,7 +62,7 @@ impl Write for Wire {
     }
 }
 
-fn tungstenite(bytes: Vec<u8>) -> Reading {
+fn tungstenite(bytes: Vec<u8>) -> Observation {
     use tokio_tungstenite::tungstenite::Error;
     let limit = Some(LIMITS.max_payload_length as usize);
     let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
@@ -73,13 +73,13 @@ fn tungstenite(bytes: Vec<u8>) -> Reading {
     loop {
         match socket.read() {
             Ok(Message::Text(text)) => {
-                events.push(Event::Message(MessageKind::Text, text.as_bytes().to_vec()));
+                events.push(SinkEvent::Message(MessageKind::Text, text.as_bytes().to_vec()));
             }
             Ok(Message::Binary(payload)) => {
-                events.push(Event::Message(MessageKind::Binary, payload.to_vec()));
+                events.push(SinkEvent::Message(MessageKind::Binary, payload.to_vec()));
             }
-            Ok(Message::Ping(payload)) => events.push(Event::Ping(payload.to_vec())),
-            Ok(Message::Pong(payload)) => events.push(Event::Pong(payload.to_vec())),
+            Ok(Message::Ping(payload)) => events.push(SinkEvent::Ping(payload.to_vec())),
+            Ok(Message::Pong(payload)) => events.push(SinkEvent::Pong(payload.to_vec())),
             // Its answer to a code that must not be sent.
             Ok(Message::Close(Some(frame))) if frame.reason.as_str() == "Protocol violation" => {
                 ending = Ending::Refused;
@@ -94,15 +94,15 @@ fn tungstenite(bytes: Vec<u8>) -> Reading {
             }
         }
     }
-    Reading { events, ending, out: socket.get_ref().output.clone() }
+    Observation { events, ending, out: socket.get_ref().output.clone() }
 }
 
 /// Also returns the cause and the code of the end.
-fn ours(pieces: &[&[u8]]) -> (Reading, Option<(CloseCause, u16)>) {
+fn ours(pieces: &[&[u8]]) -> (Observation, Option<(CloseCause, u16)>) {
     let Outcome { mut events, out, phase } = run(pieces);
-    let Some(Event::Closed(cause, code, _)) = events.last() else {
+    let Some(SinkEvent::Closed(cause, code, _)) = events.last() else {
         assert_eq!(phase, WebSocketPhase::Open);
-        return (Reading { events, ending: Ending::Open, out }, None);
+        return (Observation { events, ending: Ending::Open, out }, None);
     };
     let end = Some((*cause, *code));
     let ending = match cause {
@@ -110,7 +110,7 @@ fn ours(pieces: &[&[u8]]) -> (Reading, Option<(CloseCause, u16)>) {
         _ => Ending::Refused,
     };
     events.pop();
-    (Reading { events, ending, out }, end)
+    (Observation { events, ending, out }, end)
 }
 
 /// Compares the two on one stream, which our session receives in `pieces`.

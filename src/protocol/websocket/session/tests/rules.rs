@@ -9,7 +9,7 @@ use crate::testing::split::same_at_every_split;
 /// A masked text message "hi", by hand.
 const HI: &[u8] = b"\x81\x82\x01\x02\x03\x04\x69\x6b";
 
-/// Every way to break a rule of the frame layer: its cause, what the peer sends, and the code it is told.
+/// Every way to break a rule of the frame layer: its cause, the bytes of the peer, and the code sent to it.
 const BROKEN: &[(CloseCause, &[u8], u16)] = &[
     // RSV1, RSV2, RSV3; on a continuation, on a control frame, all at once.
     (CloseCause::ReservedBits, b"\xc1\x80\0\0\0\0", 1002),
@@ -82,7 +82,7 @@ fn assert_broken(cause: CloseCause, broken: &[u8], wire_code: u16) {
     assert_eq!(outcome.events, [text("hi"), closed_by(cause)], "{broken:x?}");
     assert_eq!(outcome.out, close_out(wire_code, cause.verdict().text), "{broken:x?}");
     assert_eq!(outcome.phase, WebSocketPhase::Finished);
-    let Some(Event::Closed(_, 1006, _)) = outcome.events.last() else { panic!("{:?}", outcome.events) };
+    let Some(SinkEvent::Closed(_, 1006, _)) = outcome.events.last() else { panic!("{:?}", outcome.events) };
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn fragments_that_exceed_the_limit_together() {
         let mut outcome = same_at_every_split(&bytes, run);
         let close = closed_by(CloseCause::MessageTooBig);
         assert_eq!(outcome.events.pop(), Some(close), "{frames:?}");
-        assert!(outcome.events.iter().all(|event| matches!(event, Event::Ping(_))), "{frames:?}");
+        assert!(outcome.events.iter().all(|event| matches!(event, SinkEvent::Ping(_))), "{frames:?}");
         let text = CloseCause::MessageTooBig.verdict().text;
         assert!(outcome.out.ends_with(&close_out(1009, text)), "{frames:?}");
     }
@@ -185,13 +185,13 @@ fn messages_arrive_whole_at_every_split() {
     ]
     .concat();
     let outcome = same_at_every_split(&bytes, run);
-    let binary = |payload: &[u8]| Event::Message(MessageKind::Binary, payload.to_vec());
+    let binary = |payload: &[u8]| SinkEvent::Message(MessageKind::Binary, payload.to_vec());
     let expected = [
         text("one"),
         binary(b"\xff\x00"),
         text(""),
-        Event::Ping(b"?".to_vec()),
-        Event::Pong(vec![]),
+        SinkEvent::Ping(b"?".to_vec()),
+        SinkEvent::Pong(vec![]),
         text("two"),
         binary(b""),
         binary(&[9; 1000]),
@@ -206,7 +206,7 @@ fn a_ping_is_answered_with_its_payload() {
     let long = [7; 125];
     let bytes = [client_frame(0x89, b""), client_frame(0x89, b"abc"), client_frame(0x89, &long)].concat();
     let outcome = same_at_every_split(&bytes, run);
-    assert_eq!(outcome.events, [b"", &b"abc"[..], &long].map(|payload| Event::Ping(payload.to_vec())));
+    assert_eq!(outcome.events, [b"", &b"abc"[..], &long].map(|payload| SinkEvent::Ping(payload.to_vec())));
     assert_eq!(outcome.out, [b"\x8a\x00", &b"\x8a\x03abc"[..], b"\x8a\x7d", &long].concat());
 }
 
@@ -214,7 +214,7 @@ fn a_ping_is_answered_with_its_payload() {
 fn a_limit_of_nothing_allows_empty_messages_and_control_frames() {
     let mut fixture = Fixture::new(&WebSocketLimits { max_payload_length: 0, ..LIMITS });
     fixture.handle_bytes(&[client_frame(0x81, b""), client_frame(0x8a, &[0; 125])].concat());
-    assert_eq!(fixture.sink.take(), [text(""), Event::Pong(vec![0; 125])]);
+    assert_eq!(fixture.sink.take(), [text(""), SinkEvent::Pong(vec![0; 125])]);
     fixture.handle_bytes(&client_frame(0x81, b"a"));
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::FrameTooBig)]);
 }

@@ -40,7 +40,7 @@ impl Fixture {
 const STEPS: [Duration; 2] = [Duration::from_millis(250), seconds(100_000)];
 
 #[test]
-fn a_silent_peer_is_pinged_then_told_1001() {
+fn a_silent_peer_is_pinged_then_closed_with_1001() {
     let text = "WebSocket timed out from inactivity";
     let cases = [(8, 4), (15, 11), (16, 8), (31, 23), (32, 16), (120, 104), (960, 944)];
     for ((timeout, ping_at), step) in cases.into_iter().flat_map(|case| STEPS.map(|step| (case, step))) {
@@ -58,10 +58,10 @@ fn a_peer_that_answers_lives_on() {
     let mut fixture = Fixture::new(&idle(120));
     for round in 1..=20 {
         let written = fixture.pass(seconds(105), STEPS[0]);
-        // Asked 104 s after the last sign of life, which came a second after the question.
+        // The ping is sent 104 s after the pong, which arrived one second after the ping before.
         assert_eq!(written, [(105 * round - 1, PING.to_vec())]);
         fixture.handle_bytes(&client_frame(0x8a, b""));
-        assert_eq!(fixture.sink.take(), [Event::Pong(vec![])]);
+        assert_eq!(fixture.sink.take(), [SinkEvent::Pong(vec![])]);
     }
 }
 
@@ -130,15 +130,15 @@ fn however_late_a_timer_is_the_peer_is_pinged_first_and_has_its_time_to_answer()
         assert_eq!(fixture.take_out(), PING);
         assert_eq!(fixture.deadline(), Some(fixture.now + seconds(margin)));
         fixture.assert_quiet();
-        // As late again, and the answer is read before the timer is looked at.
+        // As late again, and the pong is processed before the timer.
         fixture.now = fixture.now + seconds(3 * timeout);
         fixture.handle_bytes(&client_frame(0x8a, b""));
         fixture.handle_timeout();
-        assert_eq!(fixture.sink.take(), [Event::Pong(vec![])]);
+        assert_eq!(fixture.sink.take(), [SinkEvent::Pong(vec![])]);
 
-        let begin = fixture.age();
+        let start = fixture.age();
         let written = fixture.pass(seconds(2 * timeout), STEPS[1]);
-        let (asked, gone) = (begin + timeout - margin, begin + timeout);
+        let (asked, gone) = (start + timeout - margin, start + timeout);
         assert_eq!(written, [(asked, PING.to_vec()), (gone, close_out(1001, text))]);
         assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
     }
@@ -165,8 +165,8 @@ fn a_lifetime_ends_with_a_request_to_reconnect() {
         assert_eq!(fixture.sink.take(), [text("busy")]);
         let written = fixture.pass(seconds(1801), step);
         assert_eq!(written, [(3600, close_out(1000, "please reconnect"))]);
-        let told = Event::Closed(CloseCause::MaxLifetime, 1000, "please reconnect".to_owned());
-        assert_eq!(fixture.sink.take(), [told]);
+        let expected = SinkEvent::Closed(CloseCause::MaxLifetime, 1000, "please reconnect".to_owned());
+        assert_eq!(fixture.sink.take(), [expected]);
         assert_eq!(fixture.session.phase(), WebSocketPhase::Closing);
         fixture.handle_bytes(&close_in(1000, "please reconnect"));
         assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
@@ -178,10 +178,10 @@ fn a_lifetime_ends_with_a_request_to_reconnect() {
 fn keys_that_are_used_up_end_with_a_request_to_reconnect_once() {
     let mut fixture = Fixture::new(&LIMITS);
     let cause = CloseCause::TlsKeysExhausted;
-    for told in [vec![closed_by(cause)], vec![]] {
+    for expected in [vec![closed_by(cause)], vec![]] {
         let Fixture { session, now, limits, out, sink, .. } = &mut fixture;
         session.ask_to_reconnect(cause, *now, limits, out, sink);
-        assert_eq!(fixture.sink.take(), told);
+        assert_eq!(fixture.sink.take(), expected);
     }
     assert_eq!(fixture.take_out(), close_out(1001, "TLS keys are used up: please reconnect"));
     assert_eq!(fixture.session.phase(), WebSocketPhase::Closing);
@@ -191,7 +191,7 @@ fn keys_that_are_used_up_end_with_a_request_to_reconnect_once() {
 }
 
 #[test]
-fn what_is_known_of_a_fin_is_told_instead_of_it() {
+fn the_known_cause_of_a_fin_is_reported_instead_of_it() {
     let mut fixture = Fixture::new(&LIMITS);
     let Fixture { session, now, limits, sink, .. } = &mut fixture;
     session.handle_fin(CloseCause::TlsPeerKeysExhausted, *now, limits, sink);
