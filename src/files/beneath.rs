@@ -1,10 +1,10 @@
-//! Opens files below a folder, on Unix, without a race between check and use: a path that was checked may have become a
-//! link when it is opened. So the kernel is asked to open it and to refuse what leaves the folder.
+//! Opens files below a folder, on Unix, without a race between check and use: a checked path may be
+//! replaced by a link before it is opened. So the kernel opens the path and refuses one that leaves the folder.
 //!
 //! - Linux 5.6 and newer: `openat2` with `RESOLVE_BENEATH` follows links as long as they stay below.
-//! - That refuses links to absolute paths, and those that leave the folder and come back, wherever they end. For them the
-//!   real path is computed, which is no more than a guess by the time it is used, and opened without following any link.
-//! - Elsewhere, and where a sandbox forbids `openat2`: the same guess, opened name by name with `O_NOFOLLOW`.
+//! - That refuses links to absolute paths, and those that leave the folder and come back, wherever they end. For them
+//!   the real path is computed, which may be outdated when it is used, and opened without following any link.
+//! - Elsewhere, and where a sandbox forbids `openat2`: the real path too, opened name by name with `O_NOFOLLOW`.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -41,7 +41,7 @@ pub(super) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// The real path of a file, relative to the folder, which may have changed since.
+/// The real path of a file, relative to the folder. It may be outdated when it is returned.
 fn real_path(folder: &Path, relative: &Path) -> Result<PathBuf, Errno> {
     let real = folder.join(relative).canonicalize().map_err(errno_of)?;
     real.strip_prefix(folder).map(Path::to_path_buf).map_err(|_| Errno::EXDEV)
@@ -68,15 +68,15 @@ fn walk(folder: &Path, relative: &Path) -> Result<OwnedFd, Errno> {
 fn names_of(path: &Path) -> impl Iterator<Item = &Path> {
     path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(Path::new(name)),
-        // There is none in a real path but the root, where the walk begins.
+        // A real path has only the root among these, where the walk starts.
         Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => None,
     })
 }
 
-/// A file to read. Without O_NONBLOCK, opening a FIFO would wait for somebody to write to it; a terminal shall not become
-/// ours.
+/// Flags to open a file for reading. Without O_NONBLOCK, opening a FIFO waits for a writer; with O_NOCTTY, a terminal
+/// does not become the controlling one.
 const FILE: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
-/// A folder on the way: it need not be readable where there is O_PATH.
+/// Flags to open a folder on the path: it need not be readable where the system has O_PATH.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const FOLDER: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -93,7 +93,7 @@ mod kernel {
     use super::{FILE, FOLDER, real_path};
 
     pub(super) fn open(folder: &Path, relative: &Path) -> Result<OwnedFd, Errno> {
-        // The folder was free of links when it was chosen. If it is so no longer, somebody has put another in its place.
+        // The folder's path had no links when it was chosen. If it has one now, the folder was replaced.
         let how = OpenHow::new().flags(FOLDER).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
         let way = openat2(AT_FDCWD, folder, how)?;
         let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
@@ -112,7 +112,7 @@ mod kernel {
         Err(Errno::EAGAIN)
     }
 
-    /// How often to try again: somebody who goes on renaming must not block a thread for long.
+    /// How often to try again: a process that keeps renaming must not block a thread for long.
     const ATTEMPTS: usize = 16;
 }
 
@@ -146,7 +146,7 @@ mod tests {
             symlink(target, self.folder().join(name)).unwrap();
         }
 
-        /// What both ways to open say.
+        /// The results of both ways to open.
         fn read(&self, path: &str) -> [Result<String, Errno>; 2] {
             let folder = self.folder();
             let by_walk = real_path(&folder, Path::new(path)).and_then(|real| walk(&folder, &real));

@@ -1,5 +1,6 @@
-//! Opening below a folder where the system cannot be asked to stay there: the real path is looked at before and after. That
-//! leaves a moment in which somebody who may write into the folder can exchange a folder for a junction and back.
+//! Opens files below a folder on systems that cannot restrict an open to a folder: the real path is checked before and
+//! after. Between the checks, a process that may write into the folder can replace a folder by a junction and undo
+//! that.
 
 use std::fs::{File, Metadata};
 use std::io;

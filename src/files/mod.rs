@@ -1,4 +1,5 @@
-//! Files below a folder, opened so that nobody who can write into the folder can make it another one. No napi, no sockets.
+//! Opens files below a folder, so that a process that can write into the folder cannot redirect the open out of it. No
+//! napi, no sockets.
 
 pub(crate) mod open_file;
 

@@ -10,7 +10,7 @@ use super::beneath as system;
 #[cfg(not(unix))]
 use super::by_path as system;
 
-/// A file below a folder, or wherever links have led, if they may.
+/// An open file below a folder, or outside it if links may lead there.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     file: File,
@@ -18,20 +18,20 @@ pub(crate) struct OpenFile {
     pub metadata: FileMetadata,
 }
 
-/// What a file was when it was opened.
+/// The metadata of a file when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileMetadata {
     /// Its kind.
     pub kind: Kind,
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// When it was modified last, since 1970; 0 if that was before.
+    /// The time of its last modification, since 1970; 0 if that was before.
     pub modified: Duration,
-    /// What tells it from all other files while it is open: device and inode. `None` where there is no such thing.
+    /// Device and inode, which identify the file while it is open; `None` on systems without them.
     pub identity: Option<(u64, u64)>,
 }
 
-/// What a name may lead to.
+/// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A regular file.
@@ -45,7 +45,7 @@ pub(crate) enum Kind {
 /// Where symbolic links may lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Links {
-    /// To what lies below the folder, links to absolute paths included.
+    /// To files below the folder; links to absolute paths are allowed.
     Beneath,
     /// Anywhere.
     Anywhere,
@@ -56,8 +56,8 @@ impl OpenFile {
     /// Blocks as long as the file system does, but not for a FIFO without a writer.
     ///
     /// # Errors
-    /// Those of the system. `EXDEV`, `ELOOP`, `ENOTDIR` or `EAGAIN` for what does not lie below the folder
-    /// ([`io::ErrorKind::NotFound`] where there are no such numbers).
+    /// Those of the system. `EXDEV`, `ELOOP`, `ENOTDIR` or `EAGAIN` for a file that is not below the folder
+    /// ([`io::ErrorKind::NotFound`] on systems without these numbers).
     pub(crate) fn open(folder: &Path, relative: &Path, links: Links) -> io::Result<Self> {
         let file = match links {
             Links::Beneath => system::open(folder, relative)?,

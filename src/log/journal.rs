@@ -1,4 +1,4 @@
-//! The log of one environment: which records it takes, and where they go.
+//! The log of one environment: which records it accepts, and its outputs.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use crate::bridge::record::{Level, Record};
 use crate::bridge::record_queue::RecordQueue;
 
 /// The log of one environment. Node's thread opens it, sets its listener and closes it; the threads attached to it
-/// write.
+/// write records.
 #[derive(Debug)]
 pub struct Journal {
-    /// What is written to stderr.
+    /// The most detailed level that is written to stderr.
     stderr: Option<Level>,
-    /// What the listener wants, as a number, 0 for nothing: what [`RecordQueue`] knows, readable without its lock.
+    /// The most detailed level that the listener receives, as a number; 0 for none. A copy of the level in
+    /// [`RecordQueue`] that can be read without its lock.
     listener: AtomicU8,
     /// Records for the listener.
     queue: RecordQueue,
@@ -27,40 +28,41 @@ thread_local! {
 }
 
 impl Journal {
-    /// A journal without a listener, which writes records up to `stderr` to stderr. `bell` will be rung for the
-    /// listener. Nothing reaches it before [`journals`](super::journals) knows of it.
+    /// A journal without a listener, which writes records up to `stderr` to stderr. `bell` wakes Node's thread for the
+    /// listener. It gets no records before it is registered with [`journals`](super::journals).
     pub(super) fn new(stderr: Option<Level>, bell: Arc<NodeBell>) -> Self {
         Self { stderr, listener: AtomicU8::new(0), queue: RecordQueue::new(bell) }
     }
 
-    /// Sets what the listener wants; `None` for nothing. What waits for it stays, as far as it is still wanted.
+    /// Sets the most detailed level that the listener receives; `None` for none. Queued records of other levels are
+    /// dropped.
     pub(super) fn set_listener(&self, wanted: Option<Level>) {
         self.queue.set_wanted(wanted);
-        // Relaxed: it only spares the making of records that nobody wants. The queue decides, under its lock.
+        // Relaxed: it only avoids making records that no output takes. The queue decides, under its lock.
         self.listener.store(wanted.map_or(0, Level::number), Ordering::Relaxed);
     }
 
-    /// The listener gets nothing any more.
+    /// Ends delivery to the listener.
     pub(super) fn close(&self) {
         self.queue.set_wanted(None);
     }
 
-    /// Waits until stderr has what was written, if somebody reads it.
+    /// Waits until the records are written to stderr, as long as its reader reads.
     pub fn flush(&self) {
         if self.stderr.is_some() {
             stderr::flush();
         }
     }
 
-    /// The least important level that anybody wants.
+    /// The most detailed level that any output takes.
     #[must_use]
     pub fn wanted(&self) -> Option<Level> {
         self.stderr.max(self.listener())
     }
 
-    /// Whether anybody wants records of this level.
+    /// Whether any output takes records of this level.
     #[must_use]
-    pub fn wants(&self, level: Level) -> bool {
+    pub fn is_enabled(&self, level: Level) -> bool {
         self.wanted().is_some_and(|wanted| level <= wanted)
     }
 
@@ -68,7 +70,7 @@ impl Journal {
         Level::from_number(self.listener.load(Ordering::Relaxed))
     }
 
-    /// Hands a record to whoever wants it.
+    /// Passes a record to the outputs that take its level.
     pub fn write(&self, record: Record) {
         let is_heard = self.listener().is_some();
         if self.stderr.is_some_and(|wanted| record.level <= wanted) {
@@ -82,25 +84,25 @@ impl Journal {
         }
     }
 
-    /// Node's thread: how many records wait for the listener.
+    /// How many records are queued for the listener. Called on Node's thread.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        // Set by this very thread, so it cannot be out of date here.
+        // Only this thread sets it, so the value is current.
         if self.listener().is_some() { self.queue.waiting() } else { 0 }
     }
 
-    /// Node's thread: the next record for the listener.
+    /// The next record for the listener. Called on Node's thread.
     #[must_use]
     pub fn take(&self) -> Option<Record> {
         self.queue.take()
     }
 
-    /// Takes the records of this thread until it ends.
+    /// Receives the records of this thread until the thread ends.
     pub fn attach(self: &Arc<Self>) {
         CURRENT.set(Some(Arc::clone(self)));
     }
 
-    /// Takes the records of this thread while `act` runs. Node's thread may belong to several journals, one for each
+    /// Receives the records of this thread while `act` runs. Node's thread may belong to several journals, one for each
     /// load of the addon, so it is attached to none.
     pub fn scope<R>(self: &Arc<Self>, act: impl FnOnce() -> R) -> R {
         let before = CURRENT.replace(Some(Arc::clone(self)));
@@ -112,6 +114,6 @@ impl Journal {
 
 /// Calls `act` with the journal of this thread, if it has one.
 pub(crate) fn with_current<R>(act: impl FnOnce(&Journal) -> R) -> Option<R> {
-    // Fails only while the thread ends; the record is dropped then.
+    // Fails only during the end of the thread; the record is dropped then.
     CURRENT.try_with(|current| current.borrow().as_deref().map(act)).ok().flatten()
 }

@@ -1,4 +1,4 @@
-//! All journals of the process. The most detailed level that any of them takes is the threshold of `tracing`.
+//! All journals of the process. The most detailed level that any of them accepts is the threshold of `tracing`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,12 +17,12 @@ static JOURNALS: Mutex<Journals> = Mutex::new(Journals { open: Vec::new(), insta
 
 struct Journals {
     open: Vec<Arc<Journal>>,
-    /// Whether `tracing` has been given its subscriber, which it keeps for ever.
+    /// Whether the global subscriber of `tracing` is set; it cannot be removed.
     installed: bool,
 }
 
-/// Opens a journal without a listener, which writes records up to `stderr` to stderr. `bell` will be rung for the
-/// listener.
+/// Opens a journal without a listener, which writes records up to `stderr` to stderr. `bell` wakes Node's thread
+/// for the listener.
 #[must_use]
 pub fn open(stderr: Option<Level>, bell: Arc<NodeBell>) -> Arc<Journal> {
     let journal = Arc::new(Journal::new(stderr, bell));
@@ -32,13 +32,15 @@ pub fn open(stderr: Option<Level>, bell: Arc<NodeBell>) -> Arc<Journal> {
     journal
 }
 
-/// Sets what the listener of a journal wants; `None` for nothing. What waits for it stays, as far as it is still wanted.
+/// Sets the most detailed level that the listener of a journal receives; `None` for none. Queued records of other
+/// levels are dropped.
 pub fn set_listener(journal: &Journal, wanted: Option<Level>) {
     journal.set_listener(wanted);
     lock().refresh();
 }
 
-/// Closes a journal: nothing is written any more; what is under way to stderr is waited for, if somebody reads it.
+/// Closes a journal: it accepts no more records. Waits until the queued ones are written to stderr, as long as its
+/// reader reads.
 pub fn close(journal: &Arc<Journal>) {
     journal.close();
     let mut journals = lock();
@@ -62,7 +64,7 @@ impl Journals {
             }
         } else if wanted.is_some() {
             self.installed = true;
-            // The statics of `tracing` are this library's own, so nobody else can have installed one.
+            // The statics of `tracing` are this library's own, so no other code can have set a subscriber.
             let _ = set_global_default(Registry::default().with(RecordLayer));
         }
     }
@@ -131,7 +133,7 @@ mod tests {
         assert_eq!(journal.wanted(), Some(Level::Error));
         set_listener(&journal, Some(Level::Info));
         assert_eq!(journal.wanted(), Some(Level::Info));
-        assert!(journal.wants(Level::Info) && !journal.wants(Level::Debug));
+        assert!(journal.is_enabled(Level::Info) && !journal.is_enabled(Level::Debug));
         set_listener(&journal, None);
         assert_eq!(journal.wanted(), Some(Level::Error));
         close(&journal);

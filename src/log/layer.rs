@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::{journal, threshold};
 use crate::bridge::record::{Field, FieldValue, Level, Record};
 
-/// Hands every event, with the fields of the spans around it, to the journal of its thread.
+/// Passes every event, with the fields of its spans, to the journal of its thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecordLayer;
 
@@ -23,7 +23,7 @@ where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        // Never "always": the journals of two threads may want different things.
+        // Never `always`: the journals of two threads may accept different levels.
         if *metadata.level() <= threshold::filter() { Interest::sometimes() } else { Interest::never() }
     }
 
@@ -33,7 +33,7 @@ where
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         let level = level_of(metadata);
-        journal::with_current(|journal| journal.wants(level)).unwrap_or(false)
+        journal::with_current(|journal| journal.is_enabled(level)).unwrap_or(false)
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
@@ -59,7 +59,7 @@ where
     }
 }
 
-/// What a span keeps for the records within it.
+/// The fields of a span, for the records within it.
 struct SpanFields(Vec<Field>);
 
 fn level_of(metadata: &Metadata<'_>) -> Level {
@@ -72,7 +72,7 @@ fn level_of(metadata: &Metadata<'_>) -> Level {
     }
 }
 
-/// Takes down fields with the types that JavaScript has for them.
+/// Collects fields with the types that JavaScript has for them.
 #[derive(Default)]
 struct Notes {
     message: String,

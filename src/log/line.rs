@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::bridge::record::{FieldValue, Level, Record};
 
-/// The line of a record made `since_1970`, in UTC, with its line feed. Whatever a peer wrote, the line has no other
-/// line feed and no control character: it can neither forge a record nor command a terminal.
+/// The line of a record made `since_1970`, in UTC, with its line feed. The line has no other line feed and no control
+/// character, so text from a peer can neither forge a record nor control a terminal.
 #[must_use]
 pub(crate) fn format(record: &Record, since_1970: Duration) -> String {
     let Record { level, target, message, fields } = record;
@@ -49,16 +49,16 @@ const fn upper_case(level: Level) -> &'static str {
     }
 }
 
-/// Whether text can do without quotes.
+/// Whether text needs no quotes.
 fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'='))
 }
 
-/// Appends text without double quotes and without characters that do something rather than being seen.
+/// Appends text with double quotes and non-printable characters escaped.
 fn push_escaped(line: &mut String, text: &str) {
     for (position, part) in text.split('\'').enumerate() {
-        // An apostrophe does no harm between double quotes; the standard library would escape it.
+        // An apostrophe needs no escape between double quotes; the standard library would escape it.
         if position > 0 {
             line.push('\'');
         }
@@ -66,7 +66,7 @@ fn push_escaped(line: &mut String, text: &str) {
     }
 }
 
-/// A moment as RFC 3339 has it, in UTC, to the millisecond.
+/// A moment in the format of RFC 3339, in UTC, with milliseconds.
 fn timestamp(since_1970: Duration) -> String {
     let (days, second) = (since_1970.as_secs() / DAY, since_1970.as_secs() % DAY);
     let (year, month, day) = date(days);
@@ -99,7 +99,7 @@ const fn is_leap(year: u64) -> bool {
     year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400)
 }
 
-/// Seconds.
+/// Seconds of a day.
 const DAY: u64 = 24 * 60 * 60;
 /// After 400 years the calendar repeats: 97 of them are leap years.
 const DAYS_OF_400_YEARS: u64 = 400 * 365 + 97;

@@ -6,12 +6,12 @@
 //!                  threshold ◄── journals ◄──┘ the most detailed level that any journal takes
 //! ```
 //!
-//! - A journal belongs to one environment (one load of the addon) and gets the records of the threads that are attached to
-//!   it: `worker_threads` have separate logs.
-//! - While no journal wants anything, every `tracing` macro is a load and a branch: until one does, no subscriber is
-//!   installed, and later the most detailed level is kept up to date.
+//! - A journal belongs to one environment (one load of the addon) and gets the records of the threads that are attached
+//!   to it: `worker_threads` have separate logs.
+//! - While no journal accepts records, every `tracing` macro is a load and a branch: no subscriber is installed until
+//!   the first one does, and later the threshold is off.
 //! - Logging never blocks: both outputs are bounded queues; records that do not fit are dropped and counted.
-//! - Nothing in here logs. A record about a record would never end.
+//! - No code in this module logs: a record about a record would cause the next one.
 
 pub(crate) mod journal;
 pub mod journals;

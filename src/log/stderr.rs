@@ -1,6 +1,6 @@
-//! Writes records to stderr, as whole lines. Writing may block for as long as the reader does not read (a paused terminal, a
-//! full pipe), so a thread of its own does it. Callers never block: records that do not fit into the queue are dropped and
-//! counted.
+//! Writes records to stderr, as whole lines. A write may block while the reader does not read (a paused terminal, a
+//! full pipe), so a separate thread writes. Callers never block: records that do not fit into the queue
+//! are dropped and counted.
 //!
 //! One thread for the whole process: it starts with the first record and ends after [`LINGER`] without one.
 
@@ -17,13 +17,13 @@ use crate::bridge::record::Record;
 static STDERR: Outlet = Outlet::new();
 
 /// Queues a record for writing. Never blocks.
-#[expect(clippy::disallowed_methods, reason = "when a record was made is told to people, not to the engine")]
+#[expect(clippy::disallowed_methods, reason = "the time of a record is for people, not for the engine")]
 pub(crate) fn write(record: Record) {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     if STDERR.push(record, since_1970) {
         let thread = thread::Builder::new().name("ferrows-log".to_owned());
         if thread.spawn(|| STDERR.serve(stderr)).is_err() {
-            STDERR.give_up();
+            STDERR.abandon_start();
         }
     }
 }
@@ -33,7 +33,7 @@ pub(crate) fn flush() {
     STDERR.flush(FLUSH_PATIENCE);
 }
 
-/// A way to write to stderr that shares no lock with anybody who may need one on another thread, as a panic does.
+/// Opens stderr without its lock in the standard library, which a panic on another thread may need.
 #[cfg(unix)]
 fn stderr() -> io::Result<std::fs::File> {
     use std::os::fd::AsFd;
@@ -47,11 +47,11 @@ fn stderr() -> io::Result<io::Stderr> {
     Ok(io::stderr())
 }
 
-/// Records on their way out.
+/// The queue of records, and the state of the thread that writes them.
 #[derive(Debug)]
 struct Outlet {
     state: Mutex<State>,
-    /// There is something to write, or nothing is left to be written.
+    /// Notified when the queue gets its first record, and when everything is written.
     changed: Condvar,
 }
 
@@ -59,17 +59,17 @@ struct Outlet {
 struct State {
     /// Oldest first, each with the moment when it was made; at most [`MAX_WAITING`].
     waiting: VecDeque<(Record, Duration)>,
-    /// How many were lost since a notice told of the last ones.
+    /// How many were lost since the last notice of lost records.
     lost: u64,
     thread: Thread,
-    /// A flush has waited in vain, and nothing was written since.
+    /// A flush has timed out, and nothing was written since.
     is_stuck: bool,
 }
 
-/// What the thread does.
+/// The state of the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Thread {
-    /// There is none.
+    /// There is no thread.
     Absent,
     /// It waits for records, or is about to start.
     Idle,
@@ -104,8 +104,8 @@ impl Outlet {
         is_absent
     }
 
-    /// No thread is to be had; the next record tries again.
-    fn give_up(&self) {
+    /// The thread could not be started; the next record tries again.
+    fn abandon_start(&self) {
         let mut state = self.lock();
         state.lost += state.waiting.drain(..).count() as u64;
         state.thread = Thread::Absent;
@@ -113,7 +113,8 @@ impl Outlet {
         self.changed.notify_all();
     }
 
-    /// The thread: writes what comes, each time to what `open` gives, and ends when nothing comes for a while.
+    /// The body of the thread: writes each batch to the output of a new call of `open`, and returns after [`LINGER`]
+    /// without a record.
     fn serve<W: Write>(&self, open: impl Fn() -> io::Result<W>) {
         while let Some(batch) = self.take() {
             let count = batch.records.len() as u64 + batch.lost;
@@ -127,7 +128,7 @@ impl Outlet {
         }
     }
 
-    /// The next records to be written; `None` when the thread is to end.
+    /// The next records to write; `None` if the thread must end.
     fn take(&self) -> Option<Batch> {
         let mut state = self.lock();
         state.thread = Thread::Idle;
@@ -158,10 +159,10 @@ impl Outlet {
     }
 }
 
-/// What is written at once.
+/// Records that are written together.
 struct Batch {
     records: Vec<(Record, Duration)>,
-    /// Records that are missing before these.
+    /// How many records were lost before these.
     lost: u64,
 }
 
@@ -178,8 +179,8 @@ impl Batch {
     }
 }
 
-/// Writes all of it, however long that takes. Node makes pipes non-blocking, which tells when there is room no better than
-/// by trying again.
+/// Writes all bytes, and blocks as long as that takes. Node makes pipes non-blocking, so a write to a full pipe is
+/// retried after a pause.
 fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     let mut pause = SHORTEST_PAUSE;
     while !bytes.is_empty() {
@@ -200,16 +201,16 @@ fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Records that may wait; when there are more, the oldest are lost. With [`crate::bridge::record::MAX_TEXT`], this is a
+/// Records that may be queued; beyond that, the oldest are lost. With [`crate::bridge::record::MAX_TEXT`], this is a
 /// few megabytes.
 const MAX_WAITING: usize = 10_000;
-/// Records that are written at once. Fewer would mean more system calls; with more, those that are lost would be missing
-/// later than they could.
+/// Records that are written at once. Fewer would mean more system calls; with more, those that are lost would be
+/// missing later than they could.
 const MAX_AT_ONCE: usize = 256;
-/// How long the thread stays without anything to write.
+/// How long the thread stays alive without a record.
 const LINGER: Duration = Duration::from_secs(1);
-/// How long the end of an environment may wait until everything is written. Nobody who reads at all takes that long, and
-/// who does not is waited for once.
+/// How long the end of an environment may wait until everything is written. A reader that reads needs less,
+/// and for one that does not, only the first flush waits.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
 /// Pauses between two attempts to write to a pipe that is full.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
@@ -222,7 +223,7 @@ mod tests {
     use crate::bridge::record::Level;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
-    /// Takes writes of so many bytes as it is told, one after the other, and blocks in between.
+    /// Accepts writes of the given numbers of bytes, one after the other, and blocks in between.
     struct Slow {
         permits: Receiver<usize>,
         written: Sender<Vec<u8>>,
@@ -244,7 +245,7 @@ mod tests {
         }
     }
 
-    /// An outlet with its thread, and both ends of what it writes to.
+    /// An outlet with its thread, and both ends of its output.
     struct Scene {
         outlet: Outlet,
         permits: Sender<usize>,
@@ -277,7 +278,7 @@ mod tests {
             assert!(!self.outlet.push(record, Duration::ZERO), "the thread runs");
         }
 
-        /// Lets the thread write `count` times what it likes. Returns the messages.
+        /// Permits the thread `count` writes. Returns the messages.
         fn read(&self, count: usize) -> Vec<String> {
             let mut text = String::new();
             for _ in 0..count {
@@ -361,7 +362,7 @@ mod tests {
         assert!(outlet.push(record("one"), Duration::ZERO), "the first record starts the thread");
         outlet.serve(|| Err::<Vec<u8>, _>(ErrorKind::BrokenPipe.into()));
         assert!(outlet.push(record("two"), Duration::ZERO), "and so does the first after it has ended");
-        outlet.give_up();
+        outlet.abandon_start();
         let state = outlet.lock();
         assert_eq!((state.lost, state.waiting.len()), (2, 0));
     }

@@ -1,4 +1,4 @@
-//! The most detailed level that any journal of the process takes. `tracing` compares with it before anything else.
+//! The most detailed level that any journal of the process accepts. `tracing` compares with it first.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -6,15 +6,15 @@ use tracing::level_filters::LevelFilter;
 
 use crate::bridge::record::Level;
 
-/// The number of the least important level that a journal wants; 0 while none wants anything.
+/// The number of the most detailed level that any journal accepts; 0 if none accepts records.
 static THRESHOLD: AtomicU8 = AtomicU8::new(0);
 
-/// Sets the least important level that any journal wants. Returns the one before.
+/// Sets the most detailed level that any journal accepts. Returns the previous one.
 pub(crate) fn replace(wanted: Option<Level>) -> Option<Level> {
     Level::from_number(THRESHOLD.swap(wanted.map_or(0, Level::number), Ordering::Relaxed))
 }
 
-/// The least important level that any journal wants.
+/// The most detailed level that any journal accepts.
 #[must_use]
 pub(crate) fn wanted() -> Option<Level> {
     // Relaxed: a thread that sees a change late only starts or stops logging late.
