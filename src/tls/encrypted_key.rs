@@ -92,7 +92,7 @@ pub(crate) fn decrypt_traditional(
         "DES-EDE3-CBC" => decrypt::<Decryptor<TdesEde3>>(data, &iv, 24, passphrase),
         other => Err(DecryptError::Unsupported(other.to_owned())),
     }?;
-    // One padding in 256 is right by chance. All keys are a DER sequence.
+    // One wrong padding in 256 is valid by chance, but every key is a DER sequence.
     if der.first() == Some(&DER_SEQUENCE) { Ok(der) } else { Err(DecryptError::WrongPassphrase) }
 }
 

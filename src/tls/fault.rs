@@ -12,13 +12,14 @@ use crate::protocol::http::error::encode_refusal;
 /// Why a TLS connection, or the handshake for one, is over.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum TlsFault {
-    /// The stream ended before the peer had sent anything: a port scan, a health check, a connection made in advance.
+    /// The stream ended before the peer had sent a byte: a port scan, a health check, or a connection opened in
+    /// advance.
     #[error("the peer has left without a word")]
     Silent,
     /// The stream ended in the middle of the handshake.
     #[error("the peer has left in the middle of the handshake")]
     Abandoned,
-    /// The stream ended without `close_notify`: what came before may have had more behind it (RFC 8446 §6.1).
+    /// The stream ended without `close_notify`: data may be missing at its end (RFC 8446 §6.1).
     #[error("the stream was cut off")]
     Truncated,
     /// The peer sent an error alert (RFC 8446 §6.2).
@@ -30,15 +31,15 @@ pub enum TlsFault {
     /// The first bytes are a request of HTTP.
     #[error("the peer speaks HTTP without TLS")]
     PlainHttp,
-    /// The first bytes are a header of the PROXY protocol, from somebody who is not trusted to send one.
+    /// The first bytes are a header of the PROXY protocol, from a peer that is not trusted to send one.
     #[error(
         "the peer sent a header of the PROXY protocol, and the option proxyProtocol.trust does not name it"
     )]
     ProxyHeader,
-    /// The first bytes are something else altogether.
+    /// The first bytes are of another protocol.
     #[error("the peer does not speak TLS")]
     NotTls,
-    /// The peer broke a rule of TLS, or wants what this side does not have, or a record was tampered with.
+    /// The peer broke a rule of TLS, requires a feature that this side does not support, or a record was tampered with.
     #[error("{}", words(.0))]
     Invalid(rustls::Error),
 }
@@ -59,13 +60,13 @@ impl From<TlsFault> for io::Error {
 }
 
 impl TlsFault {
-    /// The fault that made a transport fail, if it was one of TLS.
+    /// The TLS fault in an error of a transport, if there is one.
     #[must_use]
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
-    /// What it means to the application once there is a connection.
+    /// The cause that is reported to the application for an open connection.
     #[must_use]
     pub fn cause(&self) -> CloseCause {
         match self {
@@ -78,7 +79,7 @@ impl TlsFault {
 }
 
 impl Cause for TlsFault {
-    /// That of a handshake which ended with it. An open connection closes for [`Self::cause`].
+    /// The code for a handshake that failed with this fault. An open connection closes for [`Self::cause`].
     fn code(&self) -> &'static str {
         match self {
             Self::Silent => "CLOSED_WITHOUT_REQUEST",
@@ -95,7 +96,7 @@ impl Cause for TlsFault {
     }
 }
 
-/// The message of rustls; for errors of which it only gives the name, a sentence.
+/// The message of rustls; a sentence of our own for errors for which rustls has only a name.
 #[must_use]
 pub(crate) fn words(error: &rustls::Error) -> String {
     let named = match error {

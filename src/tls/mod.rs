@@ -8,13 +8,14 @@
 //! ```
 //!
 //! - `provider`: the cryptography; the only file that names the library.
-//! - `options`: the options of the application, and the configuration made of them; parts are `source` (PEM), `identity`
-//!   (certificates and keys), `encrypted_key` (keys under a passphrase), `suites` (lists of cipher suites) and `error`.
+//! - `options`: the options of the application, and the configuration made of them; parts are `source` (PEM),
+//!   `identity` (certificates and keys), `encrypted_key` (keys under a passphrase), `suites` (lists of cipher suites)
+//!   and `error`.
 //! - `names`: which configuration is used for which server name.
-//! - `setup`: what the workers know of an app that speaks TLS.
+//! - `setup`: the TLS state of an app that its workers share.
 //! - `session`: one TLS connection, without its socket. rustls is driven directly rather than through futures: a worker
 //!   polls its sockets by itself (docs/decisions/0010-tls-provider.md).
-//! - `client`: the configuration of connections to servers, which go on as sessions like the others; `pinned`: servers whose
+//! - `client`: the configuration of outgoing connections, which are sessions like the others; `pinned`: servers whose
 //!   self-signed certificate is given.
 //! - `wear`: how many records may still be encrypted with the keys of a connection.
 //! - `fault`: errors of handshakes and connections.

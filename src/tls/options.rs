@@ -1,5 +1,5 @@
-//! The TLS options of `SSLApp`, `addServerName` and `setCertificate`, with every file read; what they come to; and the
-//! configuration that this makes for handshakes.
+//! The TLS options of `SSLApp`, `addServerName` and `setCertificate`, with the contents of their files; their
+//! evaluation; and the resulting configuration of handshakes.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -41,7 +41,7 @@ pub(crate) struct Options {
 pub(crate) struct Settings {
     identity: Arc<CertifiedKey>,
     clients: Clients,
-    /// `None` for all that there are.
+    /// `None` for all suites of the provider.
     suites: Option<Vec<CipherSuite>>,
     prefers_low_memory: bool,
 }
@@ -106,8 +106,8 @@ impl Settings {
         Ok(Evaluation { settings: Self { identity, clients, suites, prefers_low_memory }, remarks })
     }
 
-    /// A configuration for handshakes. It has its own ticket keys: sessions of another configuration are not resumed, so the
-    /// current requirements hold for every client.
+    /// A configuration for handshakes. It has its own ticket keys: sessions of another configuration are not resumed,
+    /// so the current requirements hold for every client.
     ///
     /// # Errors
     /// The system's random number generator failed.
@@ -134,7 +134,7 @@ impl Settings {
 /// # Errors
 /// The system's random number generator failed.
 pub(crate) fn finish(mut config: ServerConfig) -> Result<ServerConfig, rustls::Error> {
-    // RFC 7301: a client that insists on another protocol is told so in the handshake.
+    // RFC 7301 §3.2: a client that offers only other protocols gets the alert no_application_protocol.
     config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     config.ticketer = ticketer()?;
     Ok(config)
@@ -415,7 +415,7 @@ mod tests {
     }
 
     proptest! {
-        /// A panic would be caught at the border, but the exception would name nothing.
+        /// A panic would be caught by napi, but the exception would not name the option.
         #[test]
         fn damaged_documents_are_refused_or_used_and_nothing_else(
             place in any::<prop::sample::Index>(),

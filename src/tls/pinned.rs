@@ -1,8 +1,8 @@
 //! Self-signed certificates that stand in the option `ca`, and that a server presents as its own.
 //!
-//! OpenSSL, and with it Node, believes such a certificate. webpki does not if it is marked as an issuer, as self-signed
-//! certificates mostly are: it then stops before it has looked at everything. So no error of webpki is overruled here; what
-//! OpenSSL demands of such a certificate is checked instead, all of it.
+//! OpenSSL, and with it Node, trusts such a certificate. webpki refuses it if it is marked as an issuer, as self-signed
+//! certificates mostly are, before all checks are done. So no error of webpki is overruled here; instead, all checks of
+//! OpenSSL for such a certificate are made.
 
 use std::time::Duration;
 
@@ -34,16 +34,17 @@ impl Pinned {
         (is_issuer && is_self_signed).then(|| Self { der: der.clone(), certificate })
     }
 
-    /// Whether a server has presented this certificate. Compared byte by byte, so that its signature need not be verified.
+    /// Whether a server has presented this certificate. Compared byte by byte, so that its signature need not be
+    /// verified.
     #[must_use]
     pub(crate) fn is(&self, shown: &CertificateDer<'_>) -> bool {
         self.der == *shown
     }
 
-    /// Whether it is good for a server of this name at this time.
+    /// Verifies that it is valid for a server of this name at this time.
     ///
     /// # Errors
-    /// What it is not good for, as webpki calls it.
+    /// The check that failed, as webpki's error.
     pub(crate) fn verify(&self, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
         // Refuses critical extensions that it does not know, too.
         let parsed = ParsedCertificate::try_from(&self.der)?;
@@ -66,7 +67,7 @@ impl Pinned {
         }
     }
 
-    /// RFC 5280 §4.2.1.3 and §4.2.1.12: the key may serve a server of TLS. What is not there restricts nothing.
+    /// RFC 5280 §4.2.1.3 and §4.2.1.12: the key may be used by a TLS server. A missing extension restricts nothing.
     fn verify_purpose(&self) -> Result<(), CertificateError> {
         let fields = self.certificate.tbs_certificate();
         let usage = fields.get_extension::<KeyUsage>().map_err(|_| CertificateError::BadEncoding)?;

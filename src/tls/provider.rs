@@ -1,4 +1,4 @@
-//! The cryptography under TLS; no other file names it.
+//! The cryptography provider of TLS; no other file names it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -6,7 +6,8 @@ use rustls::CipherSuite;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::ProducesTickets;
 
-/// Algorithms for handshakes, records and certificates. One for the process, so that it costs nothing per configuration.
+/// Algorithms for handshakes, records and certificates. One for the process, so that it costs nothing per
+/// configuration.
 #[must_use]
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ring::default_provider()));

@@ -1,4 +1,4 @@
-//! What the workers know of an app that speaks TLS.
+//! The TLS state of an app that its workers share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ pub(crate) struct TlsSetup {
     pub limits: HandshakeLimits,
     /// Workers that share the connections of the app.
     workers: AtomicUsize,
-    /// Handshakes under way, by the number of the worker.
+    /// Handshakes in progress, by the number of the worker.
     under_way: Box<[AtomicUsize; WORKERS]>,
 }
 
@@ -34,7 +34,7 @@ impl Default for HandshakeLimits {
     }
 }
 
-/// Two apps are set up alike if they share the setup: there is one per app.
+/// Setups are equal if they are the same value: each app has its own.
 impl PartialEq for TlsSetup {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
@@ -43,7 +43,7 @@ impl PartialEq for TlsSetup {
 
 impl Eq for TlsSetup {}
 
-// Relaxed, wherever numbers are read and changed: nothing else is read because of them.
+// Relaxed for all counters: they guard no other data.
 impl TlsSetup {
     /// The setup of one app.
     #[must_use]
@@ -57,7 +57,7 @@ impl TlsSetup {
         self.workers.store(workers.max(1), Ordering::Relaxed);
     }
 
-    /// How many handshakes a worker may have under way: an equal share of the limit.
+    /// How many handshakes a worker may have in progress: an equal share of the limit.
     #[must_use]
     pub(crate) fn share(&self) -> usize {
         let max = usize::try_from(self.limits.max).unwrap_or(usize::MAX);
@@ -78,7 +78,7 @@ impl TlsSetup {
 /// A handshake. Counts from the client's first byte until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    /// Of the app.
+    /// The setup of the app.
     pub setup: Arc<TlsSetup>,
     /// Number of its worker.
     worker: usize,

@@ -14,14 +14,14 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Its blocks, in their order. What stands between them is a comment (RFC 7468 §2).
+    /// Its blocks, in their order. Text between them is a comment (RFC 7468 §2).
     ///
     /// # Errors
-    /// A block is malformed. `fault` is what the error is then said to be.
+    /// A block is malformed. The error has the kind `fault`.
     pub(crate) fn blocks(&self, fault: OptionFault) -> Result<Vec<Pem>, OptionError> {
         let blocks = pem::parse_many(&self.text).map_err(|error| self.error(fault, error.to_string()))?;
         if blocks.is_empty() {
-            // A certificate in DER, mostly.
+            // Mostly a certificate in DER.
             return Err(self.error(fault, "there is no PEM block in it"));
         }
         Ok(blocks)

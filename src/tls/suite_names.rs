@@ -1,5 +1,5 @@
-//! Cipher suites that OpenSSL knows, or knew, and that are not available here: exchange of keys with DHE, RSA, PSK or SRP,
-//! ciphers in CBC or CCM mode, and all that is broken (RFC 7525 §4.2, RFC 9325 §4.2).
+//! Cipher suites that some version of OpenSSL has and that are not available here: exchange of keys with DHE, RSA, PSK
+//! or SRP, ciphers in CBC or CCM mode, and all broken algorithms (RFC 7525 §4.2, RFC 9325 §4.2).
 
 /// Whether a suite of this name, in the spelling of OpenSSL or IANA, exists elsewhere.
 #[must_use]

@@ -1,6 +1,7 @@
-//! Counts the records encrypted with the keys of a connection, whose number is limited: 2^24 with AES-GCM (RFC 8446 §5.5).
-//! TLS 1.3 updates keys before that. TLS 1.2 cannot; rustls then ends the connection without notice and drops later writes.
-//! So records are counted here, and the connection is closed in good order while some are left.
+//! Counts the records encrypted with the keys of a connection, whose number is limited: 2^24 with AES-GCM (RFC 8446
+//! §5.5). TLS 1.3 updates keys before that. TLS 1.2 cannot; rustls then ends the connection without notice and drops
+//! later writes. So records are counted here, and the connection is closed with a closing handshake while some are
+//! left.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,18 +12,18 @@ use rustls::{Connection, SupportedCipherSuite};
 pub(crate) struct Wear {
     /// Records encrypted by this side with its current keys.
     sealed: u64,
-    /// Begun by the peer, those of the handshake included.
+    /// Records started by the peer, those of the handshake included.
     received: u64,
-    /// Where in a record the peer's bytes end.
+    /// The position within a record at which the peer's bytes end.
     place: Place,
 }
 
-/// Where in a record a stream of bytes ends.
+/// The position within a record at which a stream of bytes ends.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    /// In the header, of which this much is there, and which says so far that the record is this long.
+    /// Within the header: `filled` bytes of it have arrived, and `length` is the record length read so far.
     Header { filled: usize, length: usize },
-    /// This much of the record is still to come.
+    /// Within the payload: this many bytes of the record are still to come.
     Payload(usize),
 }
 
@@ -39,7 +40,8 @@ impl Wear {
         self.sealed += count.div_ceil(MAX_PER_RECORD) as u64;
     }
 
-    /// Whether as much as one write seals can be sealed, and `close_notify` behind it, if the keys are good for `max`.
+    /// Whether the records of one write and `close_notify` after it can be encrypted, if the limit of the keys is
+    /// `max`.
     #[must_use]
     pub(crate) const fn has_room(&self, max: u64) -> bool {
         self.sealed + MAX_PER_WRITE < max
@@ -82,14 +84,15 @@ impl Wear {
         }
     }
 
-    /// Whether a peer that has sent `close_notify` did so because its keys are used up: it counts records as rustls does.
+    /// Whether a peer that has sent `close_notify` did so because its keys are used up: it counts records as rustls
+    /// does.
     #[must_use]
     pub(crate) fn has_peer_worn(&self, max: u64) -> bool {
         (max.saturating_sub(OTHER_RECORDS)..=max + OTHER_RECORDS).contains(&self.received)
     }
 }
 
-/// How many records the keys of a connection are good for, in either direction; `None` if there is no end to them.
+/// How many records the keys of a connection may protect in each direction; `None` if there is no limit.
 #[must_use]
 pub(crate) fn max_records(tls: &Connection) -> Option<u64> {
     match tls.negotiated_cipher_suite()? {
@@ -115,9 +118,9 @@ const MAX_PER_RECORD: usize = 1 << 14;
 const HEADER: usize = 5;
 /// Records that one write may seal: as much as is sealed ahead of the kernel, and one that is not full.
 const MAX_PER_WRITE: u64 = (super::session::MAX_SEALED / MAX_PER_RECORD) as u64 + 1;
-/// Records that are kept for the end of a connection, if a hundredth of all is less.
+/// Records that are reserved for the close of a connection, if a hundredth of the limit is less.
 const MIN_RESERVE: u64 = 64;
-/// Records of a handshake, and of the goodbye: as good as none.
+/// Records of a handshake and of `close_notify`, at most.
 const OTHER_RECORDS: u64 = 16;
 
 #[cfg(test)]

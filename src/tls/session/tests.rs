@@ -17,7 +17,7 @@ use crate::tls::options::finish;
 use crate::tls::provider::provider;
 use crate::tls::setup::HandshakeLimits;
 
-/// A server's setup, and what its clients are to trust.
+/// A server's setup, and the certificate that its clients trust.
 fn setup() -> (Arc<TlsSetup>, CertificateDer<'static>) {
     setup_with(provider())
 }
@@ -58,7 +58,7 @@ fn client_with(
     ClientConnection::new(StdArc::new(config), ServerName::try_from("localhost").unwrap()).unwrap()
 }
 
-/// Both ends, and what the session has opened.
+/// Both ends, and the plaintext that the session has decrypted.
 struct Pair {
     client: ClientConnection,
     session: TlsSession,
@@ -114,7 +114,7 @@ impl Pair {
         }
     }
 
-    /// Does as the transport does when these bytes arrive.
+    /// Processes received bytes as the transport does.
     fn receive(&mut self, sealed: &[u8]) {
         let mut buffer = vec![0; self.step];
         for piece in sealed.chunks(self.step) {
@@ -130,7 +130,7 @@ impl Pair {
         self.drain(&mut buffer);
     }
 
-    /// Takes what is pending. Returns whether more may come.
+    /// Reads pending plaintext. Returns whether more may follow.
     fn drain(&mut self, buffer: &mut [u8]) -> bool {
         loop {
             match self.session.open_pending(buffer) {
@@ -283,7 +283,7 @@ fn a_peer_whose_keys_are_used_up_is_told_from_one_that_leaves() {
     for (records, has_worn) in [(10, false), (500, true)] {
         let mut pair = Pair::agreed_with([300; 2], VERSIONS[0]);
         for _ in 0..records {
-            // What it cannot seal it drops.
+            // rustls drops plaintext that it cannot encrypt.
             pair.client.writer().write_all(b"y").unwrap();
             pair.exchange();
         }
@@ -294,7 +294,7 @@ fn a_peer_whose_keys_are_used_up_is_told_from_one_that_leaves() {
     }
 }
 
-/// A kernel that takes so many bytes and no more.
+/// A kernel that accepts this many bytes and no more.
 struct Full(usize);
 
 impl Write for Full {
@@ -370,7 +370,7 @@ fn a_changed_record_is_a_fault_behind_what_was_in_order() {
         assert_eq!(pair.opened, b"good");
         assert_eq!(pair.fault, Some(TlsFault::Invalid(rustls::Error::DecryptError)));
         assert!(pair.session.has_failed());
-        // The peer is told.
+        // The peer gets an alert.
         pair.exchange();
         let error = pair.client.process_new_packets().unwrap_err();
         assert_eq!(error, rustls::Error::AlertReceived(AlertDescription::BadRecordMac));
@@ -432,7 +432,7 @@ fn what_came_behind_the_first_message_is_kept_while_the_handshake_waits() {
     let mut client = client(&certificate, VERSIONS[1]);
     let mut hello = Vec::new();
     client.write_tls(&mut hello).unwrap();
-    // Not what a client sends there: a record of application data in clear.
+    // A record of application data in plaintext, which no client sends here.
     hello.extend_from_slice(&[23, 3, 3, 0, 1, 0]);
     for step in [1, 64, 4096] {
         let mut session = TlsSession::new(Arc::clone(&setup), Vec::new());
