@@ -1,8 +1,8 @@
-//! `bare`: what an HTTP server costs that does nothing. It answers whatever arrives with the same bytes, on one thread,
-//! with one read and one write each. No server can be faster on the same machine under the same load, so this is the
-//! ceiling that the figures of real servers have to be seen under.
+//! `bare`: the minimal cost of an HTTP server. It answers every read with the same bytes, on one thread, with one read
+//! and one write each. No server can be faster on the same machine under the same load, so it is the upper bound for
+//! the figures of real servers.
 //!
-//! It talks to the runner like the servers in `benches/servers`.
+//! It has the same interface to the runner as the servers in `benches/servers`.
 
 use std::io::{BufRead, ErrorKind, Read, Write};
 use std::thread;
@@ -58,7 +58,7 @@ fn serve() -> std::io::Result<()> {
     }
 }
 
-/// Answers every order with the CPU time used so far, all of it outside of Node.
+/// Answers every command with the CPU time used so far, all of it outside of Node.
 fn obey() {
     for _ in std::io::stdin().lock().lines().map_while(Result::ok) {
         let microseconds = cpu_time().as_secs_f64() * 1e6;

@@ -5,16 +5,16 @@
 //! connect ─► warm-up ─► drain ─► [gate] ─► measured window ─► drain ─► result
 //! ```
 //!
-//! Before it waits for more, the client naps for a moment unless half of its connections had something last time.
-//! Answers pile up meanwhile, as they do behind a network card that moderates its interrupts, and are handled many
-//! per wake-up. Without this the server pays for waking a sleeping client with nearly every answer, and the client
-//! for being woken: on two cores both cost more than the echo itself.
+//! Before it waits for events, the client sleeps for a moment unless half of its connections had bytes in the last
+//! turn. Answers accumulate during that time, as they do with interrupt moderation of a network card, and many are
+//! handled per wake-up. Without this the server pays for waking a sleeping client with nearly every answer, and the
+//! client for being woken: on two cores both cost more than the echo itself.
 //!
-//! With `--think` a connection waits a while before its next request: the load is then less than the server could take, and
-//! latencies tell how it answers rather than how long its queue is.
+//! With `--think` a connection waits a while before its next request: the load is then less than the server could take,
+//! and latencies measure the service time rather than the length of the queue.
 //!
-//! Both drains wait until every request is answered. Whoever reads the server's CPU counters at the gate and after
-//! the result therefore divides by exactly the messages in between (`answered`), not by an estimate.
+//! Both drains wait until every request is answered. So a caller that reads the server's CPU counters at the gate
+//! and after the result divides by the exact number of messages in between (`answered`).
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -160,32 +160,32 @@ struct Fleet<S> {
     traffic: Traffic,
     /// One buffer for all reads: no connection keeps bytes, only counts.
     scratch: Vec<u8>,
-    /// How long to let answers pile up.
+    /// How long answers accumulate before they are read.
     nap: Duration,
-    /// Connections that had something in the latest turn.
+    /// Connections that had bytes in the last turn.
     active: usize,
 }
 
-/// What the connections share.
+/// The state that the connections share.
 struct Traffic {
     /// The request, repeated as often as one connection may have it in flight.
     block: Vec<u8>,
     /// Length of one request in bytes.
     request: usize,
-    /// Zero of all times.
+    /// The epoch of all times.
     epoch: Instant,
     /// Whether answers are followed by new requests.
     sending: bool,
     /// Nanoseconds from an answer to the request that follows it.
     think: u64,
-    /// Connections that think: until when (nanoseconds since the epoch), which one, and how many requests follow. In the
-    /// order of time, as all think equally long.
+    /// Connections that wait before their next request: until when (nanoseconds since the epoch), which one, and how
+    /// many requests follow. Ordered by time, because all wait equally long.
     thinking: VecDeque<(u64, usize, usize)>,
     /// Requests without an answer, over all connections.
     outstanding: u64,
-    /// Answers since the phase began.
+    /// Answers since the phase started.
     answered: u64,
-    /// Nanoseconds from request to answer, since the phase began.
+    /// Nanoseconds from request to answer, since the phase started.
     latencies: Histogram,
 }
 
@@ -258,14 +258,14 @@ impl<S: Scanner> Fleet<S> {
             .print()
     }
 
-    /// Keeps the load up for `duration` and returns how long that really took.
+    /// Keeps the load up for `duration` and returns how long that took.
     fn load(&mut self, duration: Duration) -> Result<Duration, String> {
         let start = Instant::now();
         self.traffic.sending = true;
         let now = self.traffic.now();
         let (max, count) = (self.traffic.block.len() / self.traffic.request, self.connections.len());
         for number in 0..count {
-            // Not all at once, if there is time.
+            // Spread over the think time, if there is one.
             let delay = self.traffic.think * number as u64 / count as u64;
             self.traffic.thinking.push_back((now + delay, number, max));
         }
@@ -279,7 +279,7 @@ impl<S: Scanner> Fleet<S> {
         Ok(start.elapsed())
     }
 
-    /// Sends what connections have thought of.
+    /// Sends the requests of connections whose wait is over.
     fn wake(&mut self) -> Result<(), String> {
         let now = self.traffic.now();
         while let Some((due, number, requests)) = self.traffic.thinking.front().copied()
@@ -340,7 +340,7 @@ impl<S: Scanner> Fleet<S> {
 }
 
 impl<S: Scanner> Connection<S> {
-    /// Reads all there is, counts the answers and sends as many new requests, if it need not think first.
+    /// Reads all available bytes, counts the answers and sends as many new requests, after the wait if there is one.
     fn receive(
         &mut self,
         number: usize,

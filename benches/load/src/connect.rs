@@ -18,7 +18,7 @@ use crate::stream::{self, Stream};
 pub struct Opened {
     /// The connection, `TCP_NODELAY` set.
     pub stream: Stream<TcpStream>,
-    /// What the server sent right behind its handshake.
+    /// Bytes that the server sent right after its handshake.
     pub early: Vec<u8>,
 }
 
@@ -48,7 +48,7 @@ fn open(options: &Options, source: &mut Source, tls: Option<&Arc<ClientConfig>>)
     Ok(Opened { stream, early })
 }
 
-/// One more connection, from wherever the system picks.
+/// Opens one more connection, from an address that the system chooses.
 pub fn connect(target: SocketAddr) -> Result<TcpStream, String> {
     prepare(Source::Any.connect(target)?)
 }
@@ -69,11 +69,11 @@ fn prepare(socket: TcpStream) -> Result<TcpStream, String> {
     Ok(socket)
 }
 
-/// Where connections come from. One source address has some 28,000 ports towards one server address; past that the
-/// next loopback address takes over.
+/// The source address of connections. One source address has some 28,000 ports towards one server address; past that
+/// the next loopback address takes over.
 #[derive(Debug)]
 enum Source {
-    /// Whatever the system picks.
+    /// Chosen by the system.
     Any,
     /// 127.0.0.x, x from 2 to 254.
     Loopback(u8),
@@ -113,7 +113,7 @@ impl Source {
     }
 }
 
-/// The client's half of the handshake (RFC 6455 §4.1). Returns what came behind the server's answer.
+/// The client's half of the handshake (RFC 6455 §4.1). Returns the bytes after the server's answer.
 fn upgrade(stream: &mut Stream<TcpStream>, options: &Options) -> Result<Vec<u8>, String> {
     let Options { target, deflate, .. } = options;
     let offer = if *deflate { format!("Sec-WebSocket-Extensions: {DEFLATE}\r\n") } else { String::new() };
@@ -140,7 +140,7 @@ fn upgrade(stream: &mut Stream<TcpStream>, options: &Options) -> Result<Vec<u8>,
     }
 }
 
-/// Length of the server's answer once it is complete and right.
+/// Length of the server's answer once it is complete and valid.
 fn check_answer(answer: &[u8], deflate: bool) -> Result<Option<usize>, String> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
@@ -169,7 +169,7 @@ fn check_answer(answer: &[u8], deflate: bool) -> Result<Option<usize>, String> {
     }
 }
 
-/// Whether the server agreed to what was offered, in whatever order it names the parameters.
+/// Whether the server accepted the offer, with its parameters in any order.
 fn is_agreed(extensions: &[u8]) -> bool {
     let sorted = |text: &str| {
         let mut parts: Vec<String> = text.split(';').map(|part| part.trim().to_owned()).collect();
@@ -196,8 +196,8 @@ fn raise_file_limit(needed: u64) -> Result<(), String> {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Files besides the connections: standard streams, epoll, wake-up, with room to spare.
 const SPARE_FILES: u64 = 32;
-/// What is offered, and what must be agreed upon: every message is compressed on its own, and so one of them can be
-/// prepared and sent again and again.
+/// The offer, which must be accepted unchanged: every message is compressed on its own, so one can be prepared and sent
+/// repeatedly.
 const DEFLATE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 const LONGEST_ANSWER: usize = 16 * 1024;
 /// The key of RFC 6455 §1.3 and the answer to it: with one fixed key the client needs no SHA-1.

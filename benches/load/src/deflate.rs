@@ -36,7 +36,7 @@ pub fn decompress(compressed: &[u8], size: usize) -> Option<Vec<u8>> {
     (message.len() == size).then_some(message)
 }
 
-/// What is left out at the end of a message.
+/// The bytes that are removed from the end of a message (RFC 7692 §7.2.1).
 const MARKER: [u8; 4] = [0, 0, 0xff, 0xff];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `flood`: how long a request waits while another client sends small messages as fast as they are taken.
+//! `flood`: the latency of a request while another client sends small messages as fast as the server accepts them.
 //!
 //! ```text
 //! WebSocket  ── messages without end, no answers ──►┐
@@ -19,7 +19,7 @@ use crate::http::{self, ResponseScanner};
 use crate::options::{Options, Tls};
 use crate::report::Line;
 
-/// Floods, asks, prints how long the answers took.
+/// Runs the flood and the requests, and prints the latencies.
 pub fn run(options: &Options) -> Result<(), String> {
     if options.tls != Tls::Off {
         return Err("a flood comes in clear".to_owned());
@@ -44,9 +44,9 @@ pub fn run(options: &Options) -> Result<(), String> {
         thread::sleep(options.warm_up);
         let waits = asker.ask_for(options.seconds.unwrap_or_default());
         is_over.store(true, Ordering::Relaxed);
-        // A thread that waits for the server to take more is not to wait any longer.
+        // Ends the blocking writes of the threads.
         for flood in &floods {
-            // Fails if the server has gone, and then there is nothing to end.
+            // Fails if the server has closed the connection; the thread has ended then.
             let _ = flood.shutdown(Shutdown::Both);
         }
         waits
@@ -58,12 +58,12 @@ pub fn run(options: &Options) -> Result<(), String> {
         .print()
 }
 
-/// Writes until it is over, or until nobody listens.
+/// Writes until `is_over` is set or the server closes the connection.
 fn pour(mut socket: &TcpStream, block: &[u8], is_over: &AtomicBool) {
     while !is_over.load(Ordering::Relaxed) && socket.write_all(block).is_ok() {}
 }
 
-/// What answers took. One that did not come has taken as long as it was waited for.
+/// Latencies of answers. A missing answer counts with the time until the client gave up.
 struct Waits {
     answered: u64,
     all: Histogram,
@@ -78,7 +78,7 @@ struct Asker {
 }
 
 impl Asker {
-    /// Asks again and again for that long, or until an answer does not come.
+    /// Sends requests for this time, or until an answer is missing.
     fn ask_for(mut self, duration: Duration) -> Result<Waits, String> {
         let mut waits = Waits { answered: 0, all: Histogram::new(), worst: Duration::ZERO };
         let start = Instant::now();

@@ -1,13 +1,13 @@
 //! WebSocket frames as a client needs them: masked ones to send, headers of the server's frames to count by.
 
-/// What is sent (RFC 6455 §5.2).
+/// The kind of frame that is sent (RFC 6455 §5.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// UTF-8 text.
     Text,
     /// Any bytes.
     Binary,
-    /// What is answered with a pong, by the server rather than by its application.
+    /// A ping, which the server answers with a pong without its application.
     Ping,
 }
 
@@ -20,7 +20,7 @@ impl Kind {
         }
     }
 
-    /// Of the frame that answers.
+    /// The opcode of the answer.
     fn opcode_of_answer(self) -> u8 {
         match self {
             Self::Text | Self::Binary => self.opcode(),
@@ -39,7 +39,7 @@ pub fn masked_compressed_message(kind: Kind, payload: &[u8]) -> Vec<u8> {
     masked(COMPRESSED | kind.opcode(), payload)
 }
 
-/// What a server answers to that message, or to that ping: one frame, unmasked.
+/// A server's answer to that message or ping: one unmasked frame.
 pub fn unmasked_answer(kind: Kind, payload: &[u8]) -> Vec<u8> {
     let mut frame = header(kind.opcode_of_answer(), payload.len(), 0);
     frame.extend_from_slice(payload);
@@ -59,7 +59,7 @@ pub struct FrameScanner {
     head: Vec<u8>,
     /// Payload bytes of the current frame that have yet to arrive.
     left: u64,
-    /// What the current frame is, while `left` > 0.
+    /// The type of the current frame, while `left` > 0.
     current: Option<Current>,
     /// Pongs owed for pings seen, ready to send.
     pongs: Vec<u8>,
@@ -67,7 +67,7 @@ pub struct FrameScanner {
     deflate: bool,
 }
 
-/// What one call of [`FrameScanner::scan`] found.
+/// The result of one call of [`FrameScanner::scan`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Scanned {
     /// Messages whose last byte arrived.
@@ -249,7 +249,7 @@ const OPCODE_PING: u8 = 9;
 const OPCODE_PONG: u8 = 10;
 /// Unmasked, with a 64-bit length.
 const LONGEST_HEADER: usize = 10;
-/// One key for all frames: they are prepared once, and nobody between two loopback sockets needs confusing.
+/// One key for all frames: they are prepared once, and no proxy lies between two loopback sockets.
 const MASK: [u8; 4] = [0x3c, 0xa5, 0x51, 0xe7];
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! `handshake`: new connections, in clear or over TLS, as fast as the server makes them. Each asks for one response,
-//! which brings the session tickets too, and is closed.
+//! `handshake`: new connections, in plaintext or over TLS, as fast as the server accepts them. Each sends one request;
+//! the session tickets arrive with the response, and the connection is closed.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -29,7 +29,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     let (start, cpu_before) = (Instant::now(), report::cpu_time());
     let Tally { answered, resumed } = visitor.visit_for(options.seconds.unwrap_or_default())?;
     let window = start.elapsed();
-    // Not all: a server need not take every ticket.
+    // Not all: a server need not accept every ticket.
     if (resumed * 2 > answered) != (options.tls == Tls::Resumed) {
         return Err(format!(
             "handshakes were to be {:?}, but {resumed} of {answered} were resumed",
@@ -57,7 +57,7 @@ struct Visitor<'a> {
     options: &'a Options,
     config: Option<&'a Arc<ClientConfig>>,
     request: &'a [u8],
-    /// Connections begun, by all threads.
+    /// Connections started, by all threads.
     visits: AtomicU64,
 }
 

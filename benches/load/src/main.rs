@@ -9,7 +9,7 @@
 //! ferrows-load subscribe --url ws://127.0.0.1:9001/   [--connections 1000] [--count MESSAGES] [--seconds SECONDS]
 //! ferrows-load handshake --url https://127.0.0.1:9001/ [--connections 4] [--resume] [--warm-up 1] [--seconds 3] [--gate]
 //! ferrows-load flood     --url ws://127.0.0.1:9001/flood [--size 20] [--warm-up 1] [--seconds 3] [--patience 15]
-//! ferrows-load bare      serves instead: the least that an HTTP server can cost on this machine
+//! ferrows-load bare      serves instead: the minimal cost of an HTTP server on this machine
 //! ```
 //! With `wss://` and `https://` all of it goes over TLS.
 //!

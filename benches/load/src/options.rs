@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use crate::frame::Kind;
 
-/// Everything one run needs to know.
+/// The options of one run.
 #[derive(Debug)]
 pub struct Options {
-    /// What to do.
+    /// The mode.
     pub command: Command,
-    /// Where the server is.
+    /// The server.
     pub target: Target,
     /// Connections to open, at least 1. Default 64 (`idle` 10,000, `subscribe` 1,000).
     pub connections: usize,
-    /// Messages without an answer that each echo connection keeps going, at least 1. Default 1.
+    /// Messages in flight on each echo connection, at least 1. Default 1.
     pub in_flight: usize,
     /// Payload of an echoed message in bytes. Default 20.
     pub size: usize,
-    /// What is sent to be answered. Default text.
+    /// The kind of message that is sent. Default text.
     pub kind: Kind,
     /// Whether echoed messages are compressed, each on its own. Default no.
     pub deflate: bool,
@@ -28,11 +28,11 @@ pub struct Options {
     pub fields: usize,
     /// Load before the measured window, not counted. Default 1 s.
     pub warm_up: Duration,
-    /// How long a closed loop lets answers pile up (see closed_loop.rs); the system adds its timer slack, 50 µs on
+    /// How long answers accumulate in a closed loop (see closed_loop.rs); the system adds its timer slack, 50 µs on
     /// Linux. Default 10 µs, 0 switches it off, and so do fewer than four connections.
     pub nap: Duration,
-    /// How long a connection of a closed loop waits between an answer and its next request, so that the load is less than
-    /// the server can take; there is no nap then. Default 0.
+    /// How long a connection of a closed loop waits between an answer and its next request, so that the load is less
+    /// than the server can take; there is no nap then. Default 0.
     pub think: Duration,
     /// How long `flood` waits for an answer. Default 15 s.
     pub patience: Duration,
@@ -42,7 +42,7 @@ pub struct Options {
     /// Wait for a line on stdin between warm-up and measured window, so that the caller can read the server's
     /// counters while nothing is on its way.
     pub gate: bool,
-    /// Whether TLS is spoken, and how. Default as the URL says.
+    /// Whether TLS is used, and how. Default by the scheme of the URL.
     pub tls: Tls,
     /// `subscribe` ends once this many messages arrived over all connections.
     pub count: Option<u64>,
@@ -67,7 +67,7 @@ pub enum Command {
     Bare,
 }
 
-/// What is spoken below HTTP.
+/// The layer below HTTP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tls {
     /// Nothing: `ws://`, `http://`.

@@ -117,7 +117,7 @@ impl Listener {
         total.messages += found.messages;
         total.payload += found.payload;
         let pongs = self.scanner.take_pongs();
-        // Nothing else is ever written here, so a few bytes always fit into the socket's buffer.
+        // Only pongs are written here, so a few bytes always fit into the socket's buffer.
         self.stream.write_all(&pongs).map_err(|error| format!("pong: {error}"))
     }
 }

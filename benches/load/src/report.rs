@@ -33,7 +33,7 @@ impl Line {
         self.number(name, format_args!("{:.6}", value.as_secs_f64()))
     }
 
-    /// Writes the object as one line; whoever reads it may be waiting, so nothing stays buffered.
+    /// Writes the object as one line, unbuffered because its reader may be waiting.
     pub fn print(self) -> Result<(), String> {
         print(&(self.0 + "}")).map_err(|error| format!("stdout: {error}"))
     }

@@ -1,4 +1,4 @@
-//! A connection, in clear or over TLS.
+//! A connection, in plaintext or over TLS.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKin
 
 use crate::options::Tls;
 
-/// A socket, and TLS on it or not. Blocks if the socket does.
+/// A socket, with or without TLS. Blocks if the socket does.
 #[derive(Debug)]
 pub struct Stream<S> {
     socket: S,
@@ -19,12 +19,12 @@ pub struct Stream<S> {
 }
 
 impl<S> Stream<S> {
-    /// A connection in clear.
+    /// A plaintext connection.
     pub const fn plain(socket: S) -> Self {
         Self { socket, tls: None }
     }
 
-    /// One that begins with a TLS handshake.
+    /// A connection that starts with a TLS handshake.
     pub fn secure(socket: S, config: &Arc<ClientConfig>) -> Result<Self, String> {
         let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
         let tls = ClientConnection::new(Arc::clone(config), name).map_err(|error| error.to_string())?;
@@ -41,7 +41,7 @@ impl<S> Stream<S> {
         self.tls.is_some()
     }
 
-    /// Whether the server has taken the ticket of an earlier connection.
+    /// Whether the server has accepted the ticket of an earlier connection.
     pub fn is_resumed(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed))
     }
@@ -109,7 +109,7 @@ pub fn config(tls: Tls) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config))
 }
 
-/// Trusts everybody: who the server is, is not the question here. Signatures are checked, as by any client.
+/// Trusts every certificate: the identity of the server does not matter here. Signatures are checked as by any client.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 
