@@ -14,7 +14,7 @@ use crate::node::state::routes::router::{Priority, Verb};
 /// # Panics
 /// If they differ.
 pub fn router(data: &[u8]) {
-    RouterTwin::live_the_same(data.split(|&byte| byte == b'\n').take(MAX_STEPS).filter_map(step));
+    RouterTwin::assert_same_behaviour(data.split(|&byte| byte == b'\n').take(MAX_STEPS).filter_map(step));
 }
 
 /// Parses a line into a step; `None` if it is none.

@@ -46,7 +46,7 @@ impl RouterTwin {
     ///
     /// # Panics
     /// If they differ.
-    pub(crate) fn live_the_same<'a>(steps: impl IntoIterator<Item = RouterStep<'a>>) {
+    pub(crate) fn assert_same_behaviour<'a>(steps: impl IntoIterator<Item = RouterStep<'a>>) {
         let mut router = Router::with_fallback(FALLBACK);
         let mut twin = Self { routes: Vec::new(), has_fallback: true };
         for (number, step) in (0..).zip(steps) {

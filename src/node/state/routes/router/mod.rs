@@ -464,7 +464,7 @@ mod tests {
         #[test]
         fn the_router_finds_what_the_rule_says(steps in steps()) {
             let verb = |method: &Option<&'static str>| method.map_or(Verb::Any, Verb::Method);
-            RouterTwin::live_the_same(steps.iter().map(|step| match step {
+            RouterTwin::assert_same_behaviour(steps.iter().map(|step| match step {
                 Step::Insert(method, priority, pattern) => {
                     RouterStep::Insert(verb(method), *priority, pattern)
                 }
