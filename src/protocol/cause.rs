@@ -241,8 +241,8 @@ impl CloseCause {
         Self::ServerShutdown,
     ];
 
-    /// The cause for an error that another library got from the socket: the name of the system error, or empty if the
-    /// connection ended without one.
+    /// The cause for the failure of a connection whose bytes go through Node, by the name of the system error; the name
+    /// is empty if the connection closed without one.
     #[must_use]
     pub(crate) fn of_system_error(name: &str) -> Self {
         match name {

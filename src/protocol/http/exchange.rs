@@ -29,7 +29,7 @@ use super::head::{RequestHead, parse_head};
 use super::limits::{HttpLimits, Moment};
 use super::outcome::{Disposition, Flush, TimeoutOutcome};
 use super::pace::Pace;
-use super::reading::{BodySpan, HeadPhase, PendingHead, Reading, earlier};
+use super::reading::{BodyTiming, HeadPhase, PendingHead, Reading, earlier};
 use super::response_framing::{Asked, AskedMethod, BodyEncoding, Framing, Plan};
 use super::response_head::ResponseHead;
 use crate::protocol::time::Timestamp;
@@ -51,7 +51,7 @@ pub(crate) struct HttpExchange {
     /// What this side owes the client.
     writing: Writing,
     /// The rate at which the client accepts pending output; `None` if no output is pending.
-    taking: Option<Pace>,
+    output_pace: Option<Pace>,
     /// When the caller paused reading; the client's timeouts do not run while it is set.
     paused: Option<Timestamp>,
     /// The next response is the last one.
@@ -90,7 +90,7 @@ impl HttpExchange {
         Self {
             reading: Reading::Head(PendingHead::new(HeadPhase::New, now)),
             writing: Writing::Nothing,
-            taking: None,
+            output_pace: None,
             paused: None,
             is_winding_down: false,
         }
@@ -110,7 +110,7 @@ impl HttpExchange {
             self.reading,
             Reading::Head(PendingHead { phase: HeadPhase::New | HeadPhase::Idle, .. })
         );
-        is_between && self.taking.is_none()
+        is_between && self.output_pace.is_none()
     }
 
     /// When this side started to wait for a request head, or for the rest of one; `None` if it does not wait for one.
@@ -317,7 +317,7 @@ impl HttpExchange {
     pub(crate) fn handle_flush(&mut self, flush: Flush, moment: Moment<'_>) {
         let now = moment.now;
         match flush {
-            Flush::Drained if self.taking.take().is_some() => {
+            Flush::Drained if self.output_pace.take().is_some() => {
                 // The client did not have the end of the response before, so its idle time starts now.
                 if let Reading::Head(PendingHead { phase: HeadPhase::Idle, since, .. }) = &mut self.reading {
                     *since = now;
@@ -325,11 +325,11 @@ impl HttpExchange {
             }
             Flush::Drained => {}
             Flush::Progressed(len) => {
-                let pace = self.taking.get_or_insert(Pace::new(now));
+                let pace = self.output_pace.get_or_insert(Pace::new(now));
                 pace.count(len, moment.limits.response_pace, now);
             }
             Flush::Stuck => {
-                self.taking.get_or_insert(Pace::new(now));
+                self.output_pace.get_or_insert(Pace::new(now));
             }
         }
     }
@@ -344,7 +344,7 @@ impl HttpExchange {
     /// connection is closing.
     #[must_use]
     pub(crate) fn writing_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
-        self.taking.and_then(|pace| pace.deadline(limits.response_pace))
+        self.output_pace.and_then(|pace| pace.deadline(limits.response_pace))
     }
 
     /// Closes the connection if a deadline has passed. The caller flushes `out`, then closes the socket.
@@ -353,7 +353,7 @@ impl HttpExchange {
             |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline <= moment.now);
         if has_passed(self.writing_deadline(moment.limits)) {
             self.close();
-            self.taking = None;
+            self.output_pace = None;
             return TimeoutOutcome::ResponseTimeout;
         }
         if !has_passed(self.reading_deadline(moment.limits)) {
@@ -404,7 +404,7 @@ impl HttpExchange {
         };
 
         let decoder = BodyDecoder::new(scratch.body, moment.limits.max_body)?;
-        let begun = opening.begun(moment.now);
+        let started = opening.started_at(moment.now);
         let bytes = &input[..len];
         let method = AskedMethod::of(scratch.method.of(bytes));
         self.writing =
@@ -414,7 +414,7 @@ impl HttpExchange {
         }
         sink.request(scratch, bytes);
         self.reading = if let Some(decoder) = decoder {
-            Reading::Body { decoder, span: BodySpan { begun, pace: Pace::new(moment.now) } }
+            Reading::Body { decoder, timing: BodyTiming { started, pace: Pace::new(moment.now) } }
         } else {
             sink.body(b"", true);
             Reading::Complete
@@ -429,13 +429,13 @@ impl HttpExchange {
         moment: Moment<'_>,
         sink: &mut impl HttpSink,
     ) -> Result<usize, HttpError> {
-        let Reading::Body { decoder, span } = &mut self.reading else { return Ok(0) };
+        let Reading::Body { decoder, timing } = &mut self.reading else { return Ok(0) };
         let step = decoder.decode(input)?;
         let data = &input[step.data];
         if !data.is_empty() || step.done {
             sink.body(data, step.done);
         }
-        span.count(data.len(), moment.limits, moment.now);
+        timing.count(data.len(), moment.limits, moment.now);
         if step.done {
             self.reading = Reading::Complete;
         }
@@ -444,9 +444,9 @@ impl HttpExchange {
 
     /// Discards the next piece of the body.
     fn discard_body(&mut self, input: &[u8], moment: Moment<'_>) -> Result<usize, HttpError> {
-        let Reading::Discard { decoder, span, budget } = &mut self.reading else { return Ok(0) };
+        let Reading::Discard { decoder, timing, budget } = &mut self.reading else { return Ok(0) };
         let step = decoder.decode(input)?;
-        span.count(step.data.len(), moment.limits, moment.now);
+        timing.count(step.data.len(), moment.limits, moment.now);
         if step.done {
             self.reading = Reading::Head(PendingHead::new(HeadPhase::Idle, moment.now));
         } else {
@@ -483,8 +483,8 @@ impl HttpExchange {
         self.writing = Writing::Nothing;
         let idle = Reading::Head(PendingHead::new(HeadPhase::Idle, moment.now));
         self.reading = match std::mem::replace(&mut self.reading, idle) {
-            Reading::Body { decoder, span } => {
-                Reading::Discard { decoder, span, budget: moment.limits.max_discard }
+            Reading::Body { decoder, timing } => {
+                Reading::Discard { decoder, timing, budget: moment.limits.max_discard }
             }
             Reading::Complete => return,
             other @ (Reading::Head(_) | Reading::Discard { .. } | Reading::Left | Reading::Closed) => other,
@@ -502,7 +502,7 @@ impl HttpExchange {
         if self.paused.is_some() {
             return None;
         }
-        let deadline = self.reading.deadline(limits, self.taking.is_some());
+        let deadline = self.reading.deadline(limits, self.output_pace.is_some());
         match &self.reading {
             Reading::Head(PendingHead { phase: HeadPhase::New, since, .. }) if self.is_winding_down => {
                 let grace = *since + FIRST_REQUEST_GRACE;

@@ -12,9 +12,9 @@ pub(super) enum Reading {
     /// A request head.
     Head(PendingHead),
     /// The body of a request that is being handled.
-    Body { decoder: BodyDecoder, span: BodySpan },
+    Body { decoder: BodyDecoder, timing: BodyTiming },
     /// The body of a request that has been answered; at most `budget` further bytes are read and discarded.
-    Discard { decoder: BodyDecoder, span: BodySpan, budget: u32 },
+    Discard { decoder: BodyDecoder, timing: BodyTiming, budget: u32 },
     /// The next request: it is not read before the response to the current one is complete.
     Complete,
     /// Another protocol, after an upgrade.
@@ -49,9 +49,9 @@ pub(super) enum HeadPhase {
 
 /// The timing of a request body.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct BodySpan {
+pub(super) struct BodyTiming {
     /// When its request started, plus the time for which reading was paused.
-    pub begun: Timestamp,
+    pub started: Timestamp,
     /// The rate at which it arrives.
     pub pace: Pace,
 }
@@ -72,28 +72,28 @@ impl Reading {
     pub(super) fn restart(&mut self, paused: Timestamp, now: Timestamp) {
         match self {
             Self::Head(opening) => opening.since = now,
-            Self::Body { span, .. } | Self::Discard { span, .. } => {
-                *span = BodySpan { begun: span.begun + now.since(paused), pace: Pace::new(now) };
+            Self::Body { timing, .. } | Self::Discard { timing, .. } => {
+                *timing = BodyTiming { started: timing.started + now.since(paused), pace: Pace::new(now) };
             }
             Self::Complete | Self::Left | Self::Closed => {}
         }
     }
 
     /// When the client's time to send the head or body being read is over.
-    pub(super) fn deadline(&self, limits: &HttpLimits, is_taking_output: bool) -> Option<Timestamp> {
+    pub(super) fn deadline(&self, limits: &HttpLimits, has_pending_output: bool) -> Option<Timestamp> {
         match self {
             Self::Head(PendingHead { phase: HeadPhase::New | HeadPhase::Partial, since, .. }) => earlier(
                 limits.headers_timeout.map(|timeout| *since + timeout),
                 limits.request_timeout.map(|timeout| *since + timeout),
             ),
             // The client is not idle while it still receives the last response.
-            Self::Head(PendingHead { phase: HeadPhase::Idle, .. }) if is_taking_output => None,
+            Self::Head(PendingHead { phase: HeadPhase::Idle, .. }) if has_pending_output => None,
             Self::Head(PendingHead { phase: HeadPhase::Idle, since, .. }) => {
                 limits.keep_alive_timeout.map(|timeout| *since + timeout)
             }
-            Self::Body { span, .. } | Self::Discard { span, .. } => earlier(
-                span.pace.deadline(limits.body_pace),
-                limits.request_timeout.map(|timeout| span.begun + timeout),
+            Self::Body { timing, .. } | Self::Discard { timing, .. } => earlier(
+                timing.pace.deadline(limits.body_pace),
+                limits.request_timeout.map(|timeout| timing.started + timeout),
             ),
             Self::Complete | Self::Left | Self::Closed => None,
         }
@@ -139,7 +139,7 @@ impl PendingHead {
     }
 
     /// When the request started whose head is complete at `now`.
-    pub(super) const fn begun(&self, now: Timestamp) -> Timestamp {
+    pub(super) const fn started_at(&self, now: Timestamp) -> Timestamp {
         match self.phase {
             HeadPhase::New | HeadPhase::Partial => self.since,
             HeadPhase::Idle => now,
@@ -147,7 +147,7 @@ impl PendingHead {
     }
 }
 
-impl BodySpan {
+impl BodyTiming {
     /// `len` more bytes of the body arrived.
     pub(super) fn count(&mut self, len: usize, limits: &HttpLimits, now: Timestamp) {
         self.pace.count(len as u64, limits.body_pace, now);
