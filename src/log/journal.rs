@@ -36,10 +36,10 @@ impl Journal {
 
     /// Sets the most detailed level that the listener receives; `None` for none. Queued records of other levels are
     /// dropped.
-    pub(super) fn set_listener(&self, wanted: Option<Level>) {
-        self.queue.set_wanted(wanted);
+    pub(super) fn set_listener(&self, max_level: Option<Level>) {
+        self.queue.set_wanted(max_level);
         // Relaxed: it only avoids making records that no output takes. The queue decides, under its lock.
-        self.listener.store(wanted.map_or(0, Level::number), Ordering::Relaxed);
+        self.listener.store(max_level.map_or(0, Level::number), Ordering::Relaxed);
     }
 
     /// Ends delivery to the listener.
@@ -56,14 +56,14 @@ impl Journal {
 
     /// The most detailed level that any output takes.
     #[must_use]
-    pub fn wanted(&self) -> Option<Level> {
+    pub fn max_level(&self) -> Option<Level> {
         self.stderr.max(self.listener())
     }
 
     /// Whether any output takes records of this level.
     #[must_use]
     pub fn is_enabled(&self, level: Level) -> bool {
-        self.wanted().is_some_and(|wanted| level <= wanted)
+        self.max_level().is_some_and(|max| level <= max)
     }
 
     fn listener(&self) -> Option<Level> {
@@ -72,14 +72,14 @@ impl Journal {
 
     /// Passes a record to the outputs that take its level.
     pub fn write(&self, record: Record) {
-        let is_heard = self.listener().is_some();
-        if self.stderr.is_some_and(|wanted| record.level <= wanted) {
-            if !is_heard {
+        let has_listener = self.listener().is_some();
+        if self.stderr.is_some_and(|max| record.level <= max) {
+            if !has_listener {
                 return stderr::write(record);
             }
             stderr::write(record.clone());
         }
-        if is_heard {
+        if has_listener {
             self.queue.push(record);
         }
     }

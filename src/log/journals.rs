@@ -34,8 +34,8 @@ pub fn open(stderr: Option<Level>, bell: Arc<NodeBell>) -> Arc<Journal> {
 
 /// Sets the most detailed level that the listener of a journal receives; `None` for none. Queued records of other
 /// levels are dropped.
-pub fn set_listener(journal: &Journal, wanted: Option<Level>) {
-    journal.set_listener(wanted);
+pub fn set_listener(journal: &Journal, max_level: Option<Level>) {
+    journal.set_listener(max_level);
     lock().refresh();
 }
 
@@ -56,13 +56,13 @@ fn lock() -> MutexGuard<'static, Journals> {
 
 impl Journals {
     fn refresh(&mut self) {
-        let wanted = self.open.iter().filter_map(|journal| journal.wanted()).max();
-        let before = threshold::replace(wanted);
+        let max_level = self.open.iter().filter_map(|journal| journal.max_level()).max();
+        let before = threshold::replace(max_level);
         if self.installed {
-            if before != wanted {
+            if before != max_level {
                 tracing::callsite::rebuild_interest_cache();
             }
-        } else if wanted.is_some() {
+        } else if max_level.is_some() {
             self.installed = true;
             // The statics of `tracing` are this library's own, so no other code can have set a subscriber.
             let _ = set_global_default(Registry::default().with(RecordLayer));
@@ -103,7 +103,7 @@ mod tests {
             tracing::trace!("not wanted");
             tracing::info!("behind");
         });
-        tracing::error!("heard by nobody");
+        tracing::error!("of no journal");
         assert_eq!(messages(&one), ["on this thread", "behind"]);
         assert_eq!(messages(&other), ["on the other thread", "within"]);
         close(&one);
@@ -130,12 +130,12 @@ mod tests {
     #[test]
     fn the_more_talkative_of_both_readers_decides() {
         let journal = journal(Some(Level::Error));
-        assert_eq!(journal.wanted(), Some(Level::Error));
+        assert_eq!(journal.max_level(), Some(Level::Error));
         set_listener(&journal, Some(Level::Info));
-        assert_eq!(journal.wanted(), Some(Level::Info));
+        assert_eq!(journal.max_level(), Some(Level::Info));
         assert!(journal.is_enabled(Level::Info) && !journal.is_enabled(Level::Debug));
         set_listener(&journal, None);
-        assert_eq!(journal.wanted(), Some(Level::Error));
+        assert_eq!(journal.max_level(), Some(Level::Error));
         close(&journal);
     }
 

@@ -10,13 +10,13 @@ use crate::bridge::record::Level;
 static THRESHOLD: AtomicU8 = AtomicU8::new(0);
 
 /// Sets the most detailed level that any journal accepts. Returns the previous one.
-pub(crate) fn replace(wanted: Option<Level>) -> Option<Level> {
-    Level::from_number(THRESHOLD.swap(wanted.map_or(0, Level::number), Ordering::Relaxed))
+pub(crate) fn replace(max_level: Option<Level>) -> Option<Level> {
+    Level::from_number(THRESHOLD.swap(max_level.map_or(0, Level::number), Ordering::Relaxed))
 }
 
 /// The most detailed level that any journal accepts.
 #[must_use]
-pub(crate) fn wanted() -> Option<Level> {
+pub(crate) fn max_level() -> Option<Level> {
     // Relaxed: a thread that sees a change late only starts or stops logging late.
     Level::from_number(THRESHOLD.load(Ordering::Relaxed))
 }
@@ -24,7 +24,7 @@ pub(crate) fn wanted() -> Option<Level> {
 /// The threshold as a filter of `tracing`.
 #[must_use]
 pub(crate) fn filter() -> LevelFilter {
-    match wanted() {
+    match max_level() {
         None => LevelFilter::OFF,
         Some(Level::Error) => LevelFilter::ERROR,
         Some(Level::Warn) => LevelFilter::WARN,
