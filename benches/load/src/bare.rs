@@ -27,7 +27,7 @@ fn serve() -> std::io::Result<()> {
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     print(&format!("{{\"port\":{}}}", listener.local_addr()?.port()))?;
-    thread::spawn(obey);
+    thread::spawn(answer_commands);
 
     let mut connections: Vec<Option<TcpStream>> = Vec::new();
     let mut events = Events::with_capacity(256);
@@ -59,7 +59,7 @@ fn serve() -> std::io::Result<()> {
 }
 
 /// Answers every command with the CPU time used so far, all of it outside of Node.
-fn obey() {
+fn answer_commands() {
     for _ in std::io::stdin().lock().lines().map_while(Result::ok) {
         let microseconds = cpu_time().as_secs_f64() * 1e6;
         if print(&format!("{{\"main\":0,\"workers\":{microseconds:.1},\"rss\":null}}")).is_err() {

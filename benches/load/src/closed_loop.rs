@@ -395,8 +395,8 @@ impl<S: Scanner> Connection<S> {
         while self.unsent > 0 {
             // The stream is one request over and over, so what is due is a slice of the block that starts where
             // the last write stopped within a request.
-            let begun = (traffic.request - self.unsent % traffic.request) % traffic.request;
-            match self.stream.write(&traffic.block[begun..begun + self.unsent]) {
+            let start = (traffic.request - self.unsent % traffic.request) % traffic.request;
+            match self.stream.write(&traffic.block[start..start + self.unsent]) {
                 Ok(written) => self.unsent -= written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(format!("write: {error}")),

@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     let is_over = AtomicBool::new(false);
     let waits = thread::scope(|scope| {
         for flood in &floods {
-            scope.spawn(|| pour(flood, &block, &is_over));
+            scope.spawn(|| write_until_over(flood, &block, &is_over));
         }
         thread::sleep(options.warm_up);
         let waits = asker.ask_for(options.seconds.unwrap_or_default());
@@ -59,7 +59,7 @@ pub fn run(options: &Options) -> Result<(), String> {
 }
 
 /// Writes until `is_over` is set or the server closes the connection.
-fn pour(mut socket: &TcpStream, block: &[u8], is_over: &AtomicBool) {
+fn write_until_over(mut socket: &TcpStream, block: &[u8], is_over: &AtomicBool) {
     while !is_over.load(Ordering::Relaxed) && socket.write_all(block).is_ok() {}
 }
 
