@@ -1,6 +1,6 @@
 'use strict';
 
-// A chart as SVG: lines over the places of an axis, or bars at them. Light or dark as whoever looks at it prefers.
+// A chart as SVG: lines over the places of an axis, or bars at them. Light or dark by the preference of the reader.
 
 /**
  * @typedef {object} Chart
@@ -41,7 +41,7 @@ function draw(chart) {
   return [
     tag('svg', {
       xmlns: 'http://www.w3.org/2000/svg', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, role: 'img',
-      'aria-label': `${chart.title}. ${told(chart)}`,
+      'aria-label': `${chart.title}. ${describe(chart)}`,
     }, [
       tag('style', {}, [style()]),
       tag('rect', { class: 'paper', width: WIDTH, height: HEIGHT, rx: 6 }),
@@ -51,8 +51,8 @@ function draw(chart) {
   ].join('\n');
 }
 
-/** The same in words, for those who do not see it. */
-function told({ places, series }) {
+/** The values of the chart as text, for screen readers. */
+function describe({ places, series }) {
   const each = ({ name, values }) => {
     const known = places.map((place, index) => [place, values[index]]).filter(([, value]) => value !== null);
     return `${name}: ${known.map(([place, value]) => `${place}: ${shown(value)}`).join(', ')}`;
@@ -123,7 +123,7 @@ function bars(chart, axis, { values }, index) {
   return tag('g', {}, drawn);
 }
 
-/** A shape for each series, so that they are told apart without colours, too. */
+/** A shape for each series, so that they can be distinguished without colours, too. */
 function mark(index, x, y) {
   const polygon = (...around) => {
     return tag('polygon', { class: colour('fill', index), points: corners(around.map(([dx, dy]) => [x + dx, y + dy])) });
@@ -140,7 +140,7 @@ function corners(points) {
   return points.map((point) => point.map(rounded).join()).join(' ');
 }
 
-/** That of a series; after the last one they begin anew. */
+/** The shape of a series; after the last one they start again. */
 function colour(use, index) {
   return `${use}-${index % LIGHT.series.length}`;
 }

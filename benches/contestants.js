@@ -39,7 +39,7 @@ const BODIES = versus('uws-bodies.js', { name: 'node:http', server: 'node-bodies
 const SECURE_BODIES = secured(versus('uws-bodies.js', { name: 'node:https', server: 'node-bodies.js' }));
 
 /** The same contestants with more in their environment. */
-function told(contestants, env) {
+function withVariables(contestants, env) {
   return contestants.map((contestant) => ({ ...contestant, env: { ...contestant.env, ...env } }));
 }
 
@@ -89,5 +89,6 @@ function opponents([own, ...others]) {
 }
 
 module.exports = {
-  BODIES, ECHO, FLOOD, HELLO, PUBLISH, SECURE_BODIES, environment, opponents, peerFrom, secured, told, withPeers,
+  BODIES, ECHO, FLOOD, HELLO, PUBLISH, SECURE_BODIES,
+  environment, opponents, peerFrom, secured, withPeers, withVariables,
 };

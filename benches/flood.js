@@ -2,7 +2,7 @@
 
 // How long one client waits while another sends messages faster than their handler takes them.
 
-const { FLOOD, told } = require('./contestants.js');
+const { FLOOD, withVariables } = require('./contestants.js');
 const { Load } = require('./processes.js');
 const { noMoreThan } = require('./targets.js');
 
@@ -15,7 +15,7 @@ function flood(microseconds) {
   return {
     key: 'flood',
     short: false,
-    contestants: told(FLOOD, { HANDLER_US: String(microseconds) }),
+    contestants: withVariables(FLOOD, { HANDLER_US: String(microseconds) }),
     run,
     rows: [
       {

@@ -4,7 +4,7 @@
 // the table, with the targets to reach, and its points put them into the pictures.
 
 const { closedLoop } = require('./closed-loop.js');
-const { BODIES, ECHO, HELLO, SECURE_BODIES, environment, secured, told } = require('./contestants.js');
+const { BODIES, ECHO, HELLO, SECURE_BODIES, environment, secured, withVariables } = require('./contestants.js');
 const { fanOut } = require('./fan-out.js');
 const { flood } = require('./flood.js');
 const { idle } = require('./memory.js');
@@ -27,7 +27,7 @@ const { atLeast, atMost, either, noMoreThan } = require('./targets.js');
  *
  * @typedef {object} Measure
  * @property {string} key For `--only`; several measures may share one.
- * @property {string} [label] Tells those apart.
+ * @property {string} [label] Distinguishes those.
  * @property {boolean} short Part of `--short`.
  * @property {import('./contestants.js').Contestant[]} contestants
  * @property {{ server: string, load: string }} [cores] Where the two processes run, as `taskset --cpu-list` has it; without
@@ -86,7 +86,7 @@ const measures = [
   {
     key: 'latency',
     short: false,
-    contestants: told(ECHO, { BUSY_MS: '5' }),
+    contestants: withVariables(ECHO, { BUSY_MS: '5' }),
     run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20, think: 10_000 }),
     rows: [
       latency("echo 20 B, some 6,000/s, while Node's thread works 5 ms ten times a second: p50, µs", 'p50_us'),
@@ -97,7 +97,7 @@ const measures = [
   {
     key: 'blocked',
     short: true,
-    contestants: told(ECHO, { BUSY_MS: '50' }),
+    contestants: withVariables(ECHO, { BUSY_MS: '50' }),
     run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20, think: 10_000, ping: true }),
     rows: [
       latency('pongs, 64 connections, some 6,000/s, while Node works 50 of every 100 ms: p50, µs', 'p50_us'),
@@ -238,7 +238,7 @@ function working(inFlight) {
     key: 'work',
     label: `64 × ${inFlight}`,
     short: false,
-    contestants: told(ECHO, { HANDLER_US: String(work) }),
+    contestants: withVariables(ECHO, { HANDLER_US: String(work) }),
     run: closedLoop('echo', { connections: 64, 'in-flight': inFlight, size: 20 }),
     rows: rates(`echo 20 B, 64 connections, ${inFlight} in flight each, handlers of ${work} µs: messages/s`, 'message', {
       rate: { peer: atLeast(1.05) },
@@ -265,7 +265,7 @@ function deflated(size, bytes, ofPeer) {
     key: 'deflate',
     label: size,
     short: false,
-    contestants: told(ECHO, { DEFLATE: '1' }),
+    contestants: withVariables(ECHO, { DEFLATE: '1' }),
     run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: bytes, deflate: true }),
     rows: rates(`compressed echo ${size}, 64 connections, one at a time: messages/s`, 'message', {
       rate: { ws: atLeast(3), peer: ofPeer },

@@ -70,7 +70,7 @@ function resultsTable(lines) {
   return markdown(['measure', 'ferrows', 'compared with', 'ratio (min–max)', 'target', 'reached'], rows);
 }
 
-/** What else the closed loops tell, where CPU time went and latencies; empty without closed loops. */
+/** The other figures of the closed loops, CPU time by thread and latencies; empty without closed loops. */
 function detailsTable(results) {
   const rows = [];
   for (const { measure, rounds } of results) {

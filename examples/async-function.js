@@ -1,8 +1,9 @@
 'use strict';
 
 /**
- * Handlers that are async functions. `asynchronous` is all they have in common: it notices that the client has gone, and
- * answers for a handler that fails. `req` may be read after an `await`, too, as long as the client is there.
+ * Handlers that are async functions. `asynchronous` is all they have in common: it detects that the client has
+ * disconnected, and answers for a handler that fails. `req` may be read after an `await`, too, as long as the client is
+ * there.
  */
 
 const uWS = require('../index.js');
@@ -12,7 +13,7 @@ const port = Number(process.env.PORT ?? 9001);
 /** The route of an async function that returns `{ status, type, body }`. */
 function asynchronous(handler) {
   return async (res, req) => {
-    // Without it nobody would tell us, and the answer below would throw.
+    // Without it the abort would go unnoticed, and the answer below would throw.
     const gone = new AbortController();
     const url = req.getUrl();
     res.onAborted((reason) => gone.abort(new Error(reason)));
@@ -32,7 +33,7 @@ function asynchronous(handler) {
   };
 }
 
-/** Stands for a database: takes a while, and stops when nobody wants the answer any more. */
+/** Stands for a database: takes a while, and stops when the answer is no longer needed. */
 function query(text, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => resolve([text.toUpperCase(), text.length]), 200);

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * A port that is free: the one that is wanted, or else one of the next nine, or else any. `listen` tells at once how it
- * went, and why not.
+ * A port that is free: the preferred one, or else one of the next nine, or else any. `listen` reports success or
+ * failure before it returns.
  */
 
 const uWS = require('../index.js');

@@ -21,7 +21,7 @@ function messageOf(number) {
   return message;
 }
 
-/** Goes on where it stopped, until enough is waiting. `drain` follows then. */
+/** Continues with the next message, until enough is waiting. Then `drain` follows. */
 function sendMore(ws) {
   while (ws.sent < MESSAGES && ws.getBufferedAmount() < ENOUGH) {
     ws.send(messageOf(ws.sent), true);

@@ -16,13 +16,13 @@ const MOST = 16 * 1024;
 const app = uWS.App();
 
 /** Encoded once, however many there are. */
-function tell(kind, text) {
+function broadcast(kind, text) {
   app.publish(EVERYBODY, JSON.stringify({ kind, text }));
 }
 
 app
   .ws('/*', {
-    // Clients have nothing to say here.
+    // Messages of clients are refused.
     maxPayloadLength: 0,
     open: (ws) => ws.subscribe(EVERYBODY),
   })
@@ -31,12 +31,12 @@ app
     res.collectBody(MOST, (body) => {
       if (body === null) return res.writeStatus('413 Content Too Large').end();
       const text = Buffer.from(body).toString();
-      tell('announcement', text);
+      broadcast('announcement', text);
       return res.end(`told ${app.numSubscribers(EVERYBODY)}\n`);
     });
   })
   .listen(port, (token, error) => {
     if (!token) throw error;
-    setInterval(() => tell('time', new Date().toISOString()), 1000);
+    setInterval(() => broadcast('time', new Date().toISOString()), 1000);
     console.log(`ws://localhost:${uWS.us_socket_local_port(token)}`);
   });

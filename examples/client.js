@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * A WebSocket client: says what it is told on stdin, prints what it hears, and reconnects when the connection is lost. The
+ * A WebSocket client: sends the lines of stdin, prints the messages that it receives, and reconnects after a close. The
  * url is the first argument; examples/echo.js is a server to try it with.
  */
 

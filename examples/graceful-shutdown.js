@@ -1,9 +1,9 @@
 'use strict';
 
 /**
- * Ending without cutting anybody off. SIGTERM (`kill`, Docker, Kubernetes, systemd) or SIGINT (Ctrl+C) lets the requests
- * that are under way finish, tells every WebSocket why, and the process ends by itself, with code 0. A second signal does
- * not wait any longer.
+ * Ending without cutting anybody off. SIGTERM (`kill`, Docker, Kubernetes, systemd) or SIGINT (Ctrl+C) lets the
+ * requests in progress finish, closes every WebSocket with a reason, and the process ends by itself, with code 0. A
+ * second signal ends it at once.
  *
  * `curl localhost:9001/slow` in one terminal, `kill -TERM <pid>` in another.
  */

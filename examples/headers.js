@@ -55,7 +55,7 @@ uWS
       res.writeHeader('Content-Disposition', `attachment; filename=${req.getQuery('name') ?? 'file'}`);
       res.end('content');
     } catch (error) {
-      // A line break in the name would have begun a header of the client's own making.
+      // A line break in the name would have added a header of the client's choice.
       if (error.code !== 'ERR_HTTP_INVALID_HEADER') throw error;
       res.writeStatus('400 Bad Request').end('That is no name for a file.');
     }

@@ -1,9 +1,9 @@
 'use strict';
 
 /**
- * Letting in only pages of one's own. Browsers do not apply the same-origin policy to WebSockets: any page on the web can
- * open one here, with the cookies of its visitor. All that tells it from yours is the Origin header, which pages cannot
- * forge. (Programs can: it says nothing about who they are, for that there are cookies and tokens.)
+ * Letting in only pages of one's own. Browsers do not apply the same-origin policy to WebSockets: any page on the web
+ * can open one here, with the cookies of its visitor. Only the Origin header distinguishes it from your own pages, and
+ * pages cannot forge it. (Programs can: it says nothing about who they are, for that there are cookies and tokens.)
  *
  * ORIGINS lists who may connect, `https://example.com,https://www.example.com`; without it, pages of this host. Clients
  * without an Origin are no browsers, and let in.

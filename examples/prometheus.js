@@ -49,7 +49,7 @@ function byProtocol({ http, webSocket }, key) {
   return [[{ protocol: 'http' }, http[key]], [{ protocol: 'websocket' }, webSocket[key]]];
 }
 
-/** Only Linux tells the processor time of threads. */
+/** Only Linux reports the processor time of threads. */
 function byWorker(workers) {
   return workers.filter(({ cpu }) => cpu !== undefined).map(({ name, cpu }) => [{ worker: name }, cpu]);
 }

@@ -2,7 +2,7 @@
 
 /**
  * Topics. Clients send JSON: `{"subscribe":"news"}`, `{"unsubscribe":"news"}`, or `{"publish":"news","text":"…"}`, which
- * reaches everybody else who is subscribed. Subscribers are also told how many they are, whenever that changes.
+ * reaches all other subscribers. Subscribers also get their number, whenever it changes.
  */
 
 const uWS = require('../index.js');

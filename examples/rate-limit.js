@@ -2,7 +2,7 @@
 
 /**
  * So many requests and messages per second and client, and not more. Everybody has a bucket of `BURST` tokens, into which
- * `RATE` new ones fall every second. A request without a token is answered with 429, and a WebSocket that goes on without
+ * `RATE` new ones fall every second. A request without a token is answered with 429, and a WebSocket that sends without
  * one is closed with 1008. `for i in $(seq 30); do curl -i localhost:9001; done`
  */
 

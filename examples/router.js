@@ -2,7 +2,7 @@
 
 /**
  * Which handler gets a request: literals before parameters before wildcards, whatever the order of registration, and the
- * routes of a method before `any`. A handler that does not want a request yields it to the next one.
+ * routes of a method before `any`. A handler that does not answer a request yields it to the next one.
  */
 
 const uWS = require('../index.js');

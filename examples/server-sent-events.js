@@ -2,15 +2,15 @@
 
 /**
  * Events for `EventSource`. Open the printed address, and send something to those who listen:
- * `curl -d 'Hello' http://localhost:9001/events`. Whoever was away for a while gets what was missed, and whoever reads
- * slowly costs no memory: every listener has only a place in the one list of events.
+ * `curl -d 'Hello' http://localhost:9001/events`. A client that reconnects gets the events it missed, and a slow reader
+ * costs no memory: every client has only a position in the one list of events.
  */
 
 const uWS = require('../index.js');
 
 const port = Number(process.env.PORT ?? 9001);
 
-/** Events that can be made up for. */
+/** Number of events that are kept for clients that reconnect. */
 const KEPT = 1000;
 /** Bytes of an event. */
 const MOST = 64 * 1024;
@@ -29,7 +29,7 @@ let newest = 0;
 
 const listeners = new Set();
 
-/** Somebody who listens. */
+/** A connected client. */
 class Listener {
   #res;
   #seen;

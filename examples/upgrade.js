@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * Deciding about a handshake: who comes from a foreign page is refused, who speaks none of our protocols too, and what
- * is known of the visitor by now goes along with the WebSocket. `upgrade-async.js` is for checks that take time.
+ * Deciding about a handshake: clients of a foreign page and clients without a common subprotocol are refused, and the
+ * WebSocket gets what is known of its visitor. `upgrade-async.js` is for checks that take time.
  */
 
 const uWS = require('../index.js');
@@ -12,7 +12,7 @@ const port = Number(process.env.PORT ?? 9001);
 /** Protocols we speak, the one we like best first. */
 const PROTOCOLS = ['greeting.v2', 'greeting.v1'];
 
-/** Pages may open a WebSocket to any server; browsers tell which page it is. Other programs send no Origin. */
+/** Pages may open a WebSocket to any server; browsers send the origin of the page. Other programs send no Origin. */
 function isForeign(req) {
   const origin = req.getHeader('origin');
   return origin !== '' && origin.replace(/^https?:\/\//, '') !== req.getHeader('host');

@@ -31,7 +31,7 @@ function readRange(header, size) {
 
 /** Sends `length` bytes of a readable stream. */
 function send(res, stream, length) {
-  /** The piece of the stream that was not taken as a whole, and where in the body it begins. */
+  /** The piece of the stream that was not taken as a whole, and its offset in the body. */
   let waiting;
   let offset;
 

@@ -2,7 +2,7 @@
 
 /**
  * One port, several JavaScript threads: the main thread accepts, and hands the connections in turn to apps that live in
- * `worker_threads`. A thread that ends is replaced; its connections end with it, everybody else's go on.
+ * `worker_threads`. A thread that ends is replaced; its connections end with it, all others stay open.
  * `curl http://localhost:9001/`, several times.
  */
 
@@ -24,7 +24,7 @@ async function accept(port, count) {
   });
 }
 
-/** Resolves once the child takes connections. That it is gone the acceptor finds out by itself. */
+/** Resolves once the child takes connections. The acceptor detects by itself that a child has ended. */
 function startChild(acceptor) {
   const worker = new Worker(__filename);
   return new Promise((resolve, reject) => {

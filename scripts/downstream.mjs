@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const FOLDER = fileURLToPath(new URL('../downstream', import.meta.url));
-/** Tells which lock file the installed packages are of. */
+/** The file that names the lock file from which the packages were installed. */
 const STAMP = join(FOLDER, 'node_modules', '.ferrows-lock');
 /** In milliseconds. */
 const LIMITS = { install: 300_000, tests: 300_000 };

@@ -16,7 +16,7 @@ const CHECK = 'runtimes/check.js';
 const checks = JSON.parse(execFileSync(process.execPath, [join(TESTS, CHECK)], { encoding: 'utf8' }));
 export const PROOFS = [['smoke test', 'smoke.js', []], ...checks.map((name) => [name, CHECK, [name]])];
 
-/** Runs proofs with each of `runtimes`, and tells how it went; the exit code says whether all is well. */
+/** Runs the proofs with each of `runtimes` and prints the results; the exit code is 0 if all succeed. */
 export function prove(runtimes) {
   let failed = 0;
   for (const [name, install, proofs = PROOFS] of runtimes) {

@@ -13,7 +13,7 @@ const deno = `@deno/${platform}-${arch}${platform === 'linux' ? '-glibc' : ''}@l
 const runDeno = (...permissions) => {
   return Runtime.install(deno, 'deno', ['run', '--no-prompt', ...permissions.map((name) => `--allow-${name}`)]);
 };
-/** Enough to read the package, and nothing that would tell which C library there is. */
+/** Enough to read the package, and nothing that would reveal the C library. */
 const readPackage = `read=${fileURLToPath(new URL('..', import.meta.url))}`;
 const loads = [['loads', 'runtimes/permitted.js', []]];
 const refused = [['says what is missing', 'runtimes/permitted.js', ['refused']]];

@@ -100,7 +100,7 @@ function say({ app, rooms }, ws, { text }) {
   app.publish(roomTopic(ws.member.room), JSON.stringify({ type: 'said', ...rooms.keep(ws.member, text) }), false, COMPRESS);
 }
 
-/** Tells the log, and the room if there was one, how a connection ended. */
+/** Reports to the log, and to the room if there was one, how a connection ended. */
 function depart(house, { member, address, since }, closing) {
   const seconds = Math.round((closing.at - since) / 1000);
   const who = member === null ? `somebody at ${address}` : printable(member.nickname);
@@ -109,7 +109,7 @@ function depart(house, { member, address, since }, closing) {
 
   const departure = { nickname: member.nickname, ...closing };
   house.rooms.leave(member, departure);
-  // While shutting down everybody leaves, and telling everybody of everybody would help nobody.
+  // During a shutdown all members leave at once, so none of them is announced to the others.
   if (!house.closing) house.app.publish(roomTopic(member.room), JSON.stringify({ type: 'left', departure }), false, COMPRESS);
 }
 

@@ -1,6 +1,6 @@
 'use strict';
 
-/** What a close handler is told, in a form that can be kept, sent and read. */
+/** The arguments of a close handler, in a form that can be stored, sent and read. */
 
 /** The arguments of a close handler as a record that survives the call. */
 function closingOf(code, message, info) {

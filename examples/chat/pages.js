@@ -5,7 +5,7 @@
 const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
 
-/** Address, file, content type: there is nothing else to be had. */
+/** Address, file, content type: no other files are served. */
 const PAGES = [
   ['/', 'index.html', 'text/html; charset=utf-8'],
   ['/style.css', 'style.css', 'text/css; charset=utf-8'],

@@ -42,7 +42,7 @@ class Rooms {
     return message;
   }
 
-  /** What somebody who enters is told: who is there, what was said, who left and how. */
+  /** What a new member gets: the members, the last messages, who left and how. */
   sight(room) {
     const { members, messages, departures } = this.#room(room);
     return { people: [...members.values()].map(({ nickname }) => nickname), messages, departures };

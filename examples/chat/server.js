@@ -45,8 +45,8 @@ app.listen(Number(process.env.PORT ?? 9001), (token, error) => {
 });
 
 /**
- * Takes no newcomers, tells everybody why, and lets the process end by itself when the last connection has gone.
- * A second signal finds no handler of ours any more and ends the process at once.
+ * Accepts no new members, closes every connection with a reason, and lets the process end by itself after the last one.
+ * A second signal has no handler any more and ends the process at once.
  */
 function shutDown(signal) {
   house.closing = true;

@@ -1,4 +1,4 @@
-// What docs/bundlers.md tells to write and to run, written and run.
+// Writes and runs the recipes of docs/bundlers.md.
 
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';

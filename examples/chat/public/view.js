@@ -19,7 +19,7 @@ function element(name, className, ...children) {
   return node;
 }
 
-/** Shows a state of `Connection`. The countdown is for eyes only: a screen reader hears the sentence once. */
+/** Shows a state of `Connection`. The countdown is hidden from screen readers, which read the sentence once. */
 export function showState(state) {
   clearInterval(ticking);
   document.body.dataset.state = state.name;
@@ -157,7 +157,7 @@ export function showDepartures(departures) {
   byId('departures').replaceChildren(...(items.length ? items : [element('li', 'hint', 'Nobody has left yet.')]));
 }
 
-/** Shows what a browser was told about an end, in the `<dd>` with this id. */
+/** Shows the close event that the browser got, in the `<dd>` with this id. */
 export function showBrowserAccount(id, { code, reason, wasClean }) {
   byId(id).replaceChildren(
     element('p', 'closing-line', element('code', 'number', String(code)), ' ', reason || 'no reason given'),
@@ -165,7 +165,7 @@ export function showBrowserAccount(id, { code, reason, wasClean }) {
   );
 }
 
-/** Shows what the server was told about an end, in the `<dd>` with this id; a string is shown as it is. */
+/** Shows the close event that the server got, in the `<dd>` with this id; a string is shown as it is. */
 export function showServerAccount(id, closing) {
   byId(id).replaceChildren(typeof closing === 'string' ? closing : serverAccount(closing));
 }
