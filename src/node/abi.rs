@@ -96,7 +96,7 @@ numbers! {
     mod step {
         /// Nothing is left; the bell will ring.
         SLEEP = 0.0,
-        /// The budget is used up: come again after other work of the loop.
+        /// The budget is used up: ask again after other work of the loop.
         YIELD = 1.0,
         /// Call a route handler: `HANDLE`, `ROUTE`, `KIND`.
         REQUEST = 2.0,
@@ -104,13 +104,14 @@ numbers! {
         UPGRADE = 3.0,
         /// A WebSocket opened without an upgrade handler: `HANDLE`, `ROUTE`, `TICKET`.
         OPEN = 4.0,
-        /// A message: `SLOT`, `IS_BINARY`; returns the message, as a string where it is text and the route wants that.
+        /// A message: `SLOT`, `IS_BINARY`; returns the message, as a string where it is text and the route asks for
+        /// strings.
         MESSAGE = 5.0,
         /// A Ping: `SLOT`; returns its payload.
         PING = 6.0,
         /// A Pong: `SLOT`; returns its payload.
         PONG = 7.0,
-        /// Back-pressure is over: `SLOT`.
+        /// Back-pressure has ended: `SLOT`.
         DRAIN = 8.0,
         /// A WebSocket is closed: `SLOT`, `CODE`, `CAUSE`, `TOPICS_LEFT`; returns the reason.
         CLOSE = 9.0,
@@ -128,7 +129,7 @@ numbers! {
         OPENED = 15.0,
         /// A connection was closed: `HANDLE`.
         CLOSED = 16.0,
-        /// The last connection of an app that shuts down is gone: `SHUTDOWN`, `FORCED`.
+        /// The last connection of an app that shuts down has ended: `SHUTDOWN`, `FORCED`.
         SHUT_DOWN = 17.0,
         /// A message was dropped: `SLOT`, `IS_BINARY`, `UNREPORTED`; returns the message.
         MESSAGE_DROPPED = 18.0,
@@ -148,7 +149,7 @@ numbers! {
         DEEP = 24.0,
         /// A warning for the program: returns code and text.
         WARNING = 25.0,
-        /// No connection of an app is left, and none can come unless the program opens a new source of them: `APP`.
+        /// No connection of an app is left, and it can get none before it listens or adopts a socket again: `APP`.
         ENDED = 26.0,
         /// The worker has refused a request that was taken over: no handler is called. `TICKET`.
         REFUSED = 27.0,
@@ -162,7 +163,7 @@ numbers! {
         NEW = 0.0,
         /// The one that the last handler yielded.
         YIELDED = 1.0,
-        /// A new one for a route whose answers are kept.
+        /// A new one for a cached route.
         CACHED = 2.0,
         /// A new one of an app that speaks TLS.
         SECURE = 3.0,

@@ -36,7 +36,7 @@ pub(crate) fn give_memory_back() {
         if CALLS.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }
-        let give = || loop {
+        let trim = || loop {
             let seen = CALLS.load(Ordering::Acquire);
             // SAFETY: it takes the allocator's own locks, and may be called at any time by any thread.
             unsafe { malloc_trim(0) };
@@ -44,7 +44,7 @@ pub(crate) fn give_memory_back() {
                 return;
             }
         };
-        if std::thread::Builder::new().name("memory-trim".to_owned()).spawn(give).is_err() {
+        if std::thread::Builder::new().name("memory-trim".to_owned()).spawn(trim).is_err() {
             // There are too many threads; the next peak tries again.
             CALLS.store(0, Ordering::Release);
         }

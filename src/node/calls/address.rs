@@ -9,20 +9,20 @@ use crate::node::js::Value;
 
 /// The bytes of the address that argument 1 asks for, in an ArrayBuffer.
 pub(crate) fn bytes<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
-    call.env().array_buffer(&address::bytes(asked(call, peer)))
+    call.env().array_buffer(&address::bytes(selected(call, peer)))
 }
 
 /// The address as text, in an ArrayBuffer.
 pub(crate) fn text<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
-    call.env().array_buffer(address::text(asked(call, peer)).as_bytes())
+    call.env().array_buffer(address::text(selected(call, peer)).as_bytes())
 }
 
 /// The port of the address.
 pub(crate) fn port<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
-    call.env().from_number(address::port(asked(call, peer)))
+    call.env().from_number(address::port(selected(call, peer)))
 }
 
 /// The address that argument 1 asks for: that of the socket, or the one that a proxy reported.
-fn asked(call: &Call<'_>, peer: Peer) -> Option<SocketAddr> {
+fn selected(call: &Call<'_>, peer: Peer) -> Option<SocketAddr> {
     if call.truthy(1) { peer.proxied } else { peer.address }
 }

@@ -1,5 +1,5 @@
-//! Connections that come from elsewhere: sockets that JavaScript owns, and those that an acceptor app hands to its
-//! children.
+//! Connections that no worker of the app has accepted: sockets that JavaScript owns, and those that an acceptor app
+//! hands to its children.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -27,7 +27,7 @@ pub(crate) fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     environment.apps.app(call.number(0))?;
     let (socket, port) = take(number).map_err(|error| refused(number, &error))?;
     let address = ip.map(|ip| SocketAddr::new(ip, port));
-    give(&mut environment, env, call.number(0), socket, address)?;
+    hand_to_worker(&mut environment, env, call.number(0), socket, address)?;
     Ok(Value::UNDEFINED)
 }
 
@@ -145,7 +145,7 @@ fn register(environment: &mut Environment, env: Env<'_>, number: f64) -> Result<
 
 /// Gives a socket to the next worker of an app, and waits until that counts it: if no socket listens, Node would
 /// otherwise exit.
-fn give(
+fn hand_to_worker(
     environment: &mut Environment,
     env: Env<'_>,
     number: f64,

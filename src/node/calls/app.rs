@@ -95,7 +95,7 @@ fn close_app(environment: &mut Environment, number: u32) {
     let responses = environment.live.exchanges().filter(|(_, it)| ended.covers(it.app));
     let responses = responses.map(|(exchange, _)| PendingEvent::Abort { exchange, cause });
     let sockets = environment.live.sockets().filter(|(_, it)| ended.covers(it.app));
-    let sockets = sockets.map(|(socket, _)| PendingEvent::Close { socket, cause, said: None });
+    let sockets = sockets.map(|(socket, _)| PendingEvent::Close { socket, cause, close_frame: None });
     let connections = environment.connections.of(ended).map(PendingEvent::ConnectionClosed);
     for event in responses.chain(sockets).chain(connections) {
         environment.pending.add(event, &environment.workers);

@@ -12,7 +12,7 @@ pub(crate) fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     env.detach(call.argument(0));
     let mut environment = call.environment()?;
-    environment.dispatcher.asked += 1;
+    environment.dispatcher.handler_serial += 1;
     let (step, value) = dispatch::next_step(&mut environment, env)?;
     environment.registers.set(Register::Step, step);
     Ok(value)

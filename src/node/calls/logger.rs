@@ -6,7 +6,7 @@ use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::Value;
 
-/// `setLogger(level)`: from now on records up to this level come with `next`; none with 0.
+/// `setLogger(level)`: from now on `next` returns records up to this level; none with 0.
 pub(crate) fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = call.environment()?;
     journals::set_listener(&environment.workers.threads()?.journal, level_argument(call, 0));

@@ -101,7 +101,7 @@ pub(crate) fn buffered_amount<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> 
     let mut guard = call.environment()?;
     let Environment { live, workers, dispatcher, .. } = &mut *guard;
     let (_, socket) = live.socket(call.number(0))?;
-    let amount = socket.find_waiting(dispatcher.asked, workers);
+    let amount = socket.find_waiting(dispatcher.handler_serial, workers);
     if amount > 0 {
         workers.settle();
     }
@@ -165,7 +165,7 @@ fn transmit(
         return Ok(Sent::Dropped);
     }
     workers.push(connection.worker, command(connection, payload));
-    let is_queued = socket.accept_frame(payload.len, dispatcher.asked, workers);
+    let is_queued = socket.accept_frame(payload.len, dispatcher.handler_serial, workers);
     workers.settle();
     Ok(if is_queued { Sent::Queued } else { Sent::Now })
 }
@@ -176,7 +176,7 @@ fn transmit(
 fn drop_frame(environment: &mut Environment, handle: JsHandle, droppable: Droppable, payload: Slice) {
     let Environment { live, workers, dispatcher, pending, apps, registers, .. } = environment;
     let Some(socket) = live.socket_mut(handle) else { return };
-    let wanted = !socket.is_closing && (socket.has(Handlers::DROPPED) || dispatcher.tells_drops);
+    let wanted = !socket.is_closing && (socket.has(Handlers::DROPPED) || dispatcher.reports_drops);
     let arena = workers.arena(socket.connection.worker);
     let message = wanted.then(|| arena[payload.start as usize..].to_vec());
     arena.truncate(payload.start as usize);

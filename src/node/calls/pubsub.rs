@@ -18,7 +18,7 @@ pub(crate) fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pubsub, pending, .. } = &mut *guard;
     let (handle, socket) = live.socket(call.number(0))?;
-    let app = socket.topical_app()?;
+    let app = socket.publishing_app()?;
     let name = call.bytes(1)?;
     if socket.is_closing {
         // The event of its close is queued, and no event of this WebSocket may follow that.
@@ -101,7 +101,7 @@ pub(crate) fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pubsub, .. } = &mut *guard;
     let (_, socket) = live.socket(call.number(0))?;
-    let app = socket.topical_app()?;
+    let app = socket.publishing_app()?;
     if call.count() < 3 {
         return Err(Misuse::missing_args(2));
     }

@@ -12,7 +12,7 @@ use crate::node::turn::cached_route::keep_recording;
 use crate::protocol::http::response_framing::Framing;
 use crate::protocol::http::response_head::FieldFlags;
 
-/// `resBeginWrite(response)`: sends the head of a response whose body will come by `write`.
+/// `resBeginWrite(response)`: sends the head of a response whose body `write` will send.
 pub(crate) fn begin_write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pending, .. } = &mut *guard;
@@ -29,14 +29,14 @@ pub(crate) fn write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let Environment { live, workers, pending, dispatcher, .. } = &mut *guard;
     let (_, exchange) = live.response(call.number(0))?;
     refuse_announced(exchange, "write")?;
-    let (to, asked) = (exchange.to, dispatcher.asked);
+    let (to, handler_serial) = (exchange.to, dispatcher.handler_serial);
     let data = append_payload(call, workers, to.connection.worker, 1)?;
     if data.len == 0 {
         return Ok(call.env().from_bool(true));
     }
     exchange.start_body(Framing::Chunked, workers, pending);
-    exchange.write_piece(data, asked, workers);
-    let has_room = exchange.output.find_room(to, asked, workers) > 0;
+    exchange.write_piece(data, handler_serial, workers);
+    let has_room = exchange.output.find_room(to, handler_serial, workers) > 0;
     if !has_room {
         exchange.output.await_room(to, workers);
     }
@@ -61,7 +61,7 @@ pub(crate) fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (handle, exchange) = live.response(call.number(0))?;
     let announced = whole_number(env, call.argument(2), "totalSize")?.filter(|total| *total > 0);
     let chunk = Payload::of(env, call.argument(1))?;
-    let (length, asked) = (chunk.length() as u64, dispatcher.asked);
+    let (length, handler_serial) = (chunk.length() as u64, dispatcher.handler_serial);
     let (to, written) = (exchange.to, exchange.output.written);
     if exchange.stage == Stage::Started && exchange.output.total().is_none() {
         return Err(Misuse::invalid_state("tryEnd cannot follow write"));
@@ -74,22 +74,23 @@ pub(crate) fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
     let (worker, framing) = (to.connection.worker, Framing::Length(total));
     let is_whole = exchange.stage == Stage::Waiting && length == total;
-    let (is_all, is_complete) = if is_whole && length <= exchange.output.find_room(to, asked, workers) {
-        let body = exchange.copy_piece(&chunk, &(0..chunk.length()), workers);
-        exchange.record(body, workers);
-        let head = exchange.lay_out_head(framing, workers, pending);
-        workers.push(worker, Command::Respond { to, head, body, close: false });
-        (true, true)
-    } else {
-        exchange.start_body(framing, workers, pending);
-        exchange.output.announce(total);
-        let taken = exchange.write_as_far_as_there_is_room(&chunk, asked, workers);
-        let is_complete = written + taken == total;
-        if is_complete {
-            workers.push(worker, Command::FinishResponse { to, close: false });
-        }
-        (taken == length, is_complete)
-    };
+    let (is_all, is_complete) =
+        if is_whole && length <= exchange.output.find_room(to, handler_serial, workers) {
+            let body = exchange.copy_piece(&chunk, &(0..chunk.length()), workers);
+            exchange.record(body, workers);
+            let head = exchange.lay_out_head(framing, workers, pending);
+            workers.push(worker, Command::Respond { to, head, body, close: false });
+            (true, true)
+        } else {
+            exchange.start_body(framing, workers, pending);
+            exchange.output.announce(total);
+            let taken = exchange.write_as_far_as_there_is_room(&chunk, handler_serial, workers);
+            let is_complete = written + taken == total;
+            if is_complete {
+                workers.push(worker, Command::FinishResponse { to, close: false });
+            }
+            (taken == length, is_complete)
+        };
     if is_complete {
         keep_recording(exchange, routes);
         live.finish(handle);
@@ -167,7 +168,7 @@ pub(crate) fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         workers.push(worker, Command::Respond { to, head, body, close });
     } else {
         if body.len > 0 {
-            exchange.write_piece(body, dispatcher.asked, workers);
+            exchange.write_piece(body, dispatcher.handler_serial, workers);
         }
         workers.push(worker, Command::FinishResponse { to, close });
     }

@@ -49,7 +49,7 @@ fn shut_down_app(
     environment.apps.forget_listeners(app);
     let cause = CloseCause::ServerShutdown;
     for (socket, _) in environment.live.sockets().filter(|(_, socket)| app.covers(socket.app)) {
-        let event = PendingEvent::Close { socket, cause, said: None };
+        let event = PendingEvent::Close { socket, cause, close_frame: None };
         environment.pending.add(event, &environment.workers);
     }
     if !environment.workers.is_running() {
@@ -71,9 +71,9 @@ pub(crate) fn shut_down_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misu
     let Ok((handle, socket)) = environment.live.socket(call.number(0)) else { return Ok(Value::UNDEFINED) };
     let app = socket.app;
     if environment.shutdowns.order(app).is_some() {
-        let (code, reason) = environment.shutdowns.farewell(app, CloseCause::ServerShutdown);
-        let said = Some((code, reason.as_bytes().to_vec()));
-        pending::close_socket(&mut environment, handle, CloseCause::ServerShutdown, said);
+        let (code, reason) = environment.shutdowns.close_status(app, CloseCause::ServerShutdown);
+        let close_frame = Some((code, reason.as_bytes().to_vec()));
+        pending::close_socket(&mut environment, handle, CloseCause::ServerShutdown, close_frame);
     }
     Ok(Value::UNDEFINED)
 }

@@ -35,7 +35,7 @@ pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub(crate) fn watch_drops<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let wanted = call.truthy(0);
     let mut environment = call.environment()?;
-    environment.dispatcher.tells_drops = wanted;
+    environment.dispatcher.reports_drops = wanted;
     environment.workers.threads()?.pool.event_interest().set_dropped_messages(wanted);
     Ok(Value::UNDEFINED)
 }

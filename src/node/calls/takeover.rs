@@ -1,5 +1,5 @@
 //! Connections whose first request was read by an HTTP server of Node's (`app.handleUpgrade`): whether a `ws` route
-//! takes it, and giving the connection to a worker.
+//! matches it, and the hand-over of the connection to a worker.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -24,8 +24,8 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::http::head::{RequestHead, parse_head};
 use crate::tls::names::DomainId;
 
-/// `appTakes(app, request, serverName)`: whether a `ws` route takes this request, a head as it is on the wire. No route
-/// takes a request that breaks a rule of HTTP or a limit of the app.
+/// `appTakes(app, request, serverName)`: whether a `ws` route matches this request, given as its head in wire format.
+/// No route matches a request that breaks a rule of HTTP or a limit of the app.
 pub(crate) fn takes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (mut bytes, name) = (call.bytes(1)?, call.optional_text(2)?);
     let mut environment = call.environment()?;
@@ -68,7 +68,7 @@ pub(crate) fn take_over<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let tls_peer = has_said.then(|| Arc::new(TlsPeerInfo { domain, certificate }));
     let place = (!is_descriptor).then(Arc::default);
     let takeover = Takeover { ticket, early, tls_peer, place };
-    give(&mut environment, env, call.number(0), socket, address, takeover)?;
+    hand_to_worker(&mut environment, env, call.number(0), socket, address, takeover)?;
     Ok(env.from_number(node_end))
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn end_passage<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// Gives a connection to the next worker of an app. Node is kept alive until that worker reports its request.
-fn give(
+fn hand_to_worker(
     environment: &mut Environment,
     env: Env<'_>,
     number: f64,
@@ -113,7 +113,7 @@ fn give(
     Ok(())
 }
 
-/// Whether one of an app's `ws` routes takes a request. Here every request with a `Sec-WebSocket-Key` counts as an
+/// Whether one of an app's `ws` routes matches a request. Here every request with a `Sec-WebSocket-Key` counts as an
 /// opening handshake.
 fn has_websocket_route(
     environment: &Environment,

@@ -31,8 +31,8 @@ pub(crate) fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `appServerName(app, name, options)`: adds a server name, or sets it up anew. Does nothing for an app without TLS,
-/// whose clients send no server name.
+/// `appServerName(app, name, options)`: adds a server name, or replaces its settings. Does nothing for an app without
+/// TLS, whose clients send no server name.
 pub(crate) fn add_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, pattern) = (call.env(), pattern_argument(call, 1)?);
     let mut environment = call.environment()?;

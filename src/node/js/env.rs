@@ -75,7 +75,7 @@ impl<'c> Env<'c> {
         if value.is_absent() {
             return false;
         }
-        target.reserve(GUESS);
+        target.reserve(FIRST_CAPACITY);
         if self.read_string(value, target) {
             return true;
         }
@@ -219,7 +219,7 @@ pub(super) fn length_of(text: &[u8]) -> isize {
 }
 
 /// Bytes that a string is first given room for: most messages, paths and header values fit.
-const GUESS: usize = 512;
+const FIRST_CAPACITY: usize = 512;
 /// Free room by which a complete string is distinguished from a truncated one: the longest UTF-8 sequence and the final
 /// NUL.
 const SLACK: usize = 5;

@@ -59,7 +59,7 @@ pub(crate) fn register<S: Teardown>(env: &napi::Env, exports: &Object<'_>, nativ
 struct Load<S: Teardown> {
     env: sys::napi_env,
     state: RefCell<S>,
-    /// Whether [`unload`] is still to come.
+    /// Whether [`unload`] has not run yet.
     awaits_end: Cell<bool>,
 }
 

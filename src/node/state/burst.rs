@@ -4,8 +4,8 @@
 /// What the last handler that sent something has sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Burst {
-    /// How often JavaScript had asked for an event at that time, which identifies the handler.
-    asked: u64,
+    /// Serial of that handler.
+    handler_serial: u64,
     /// Bytes, frame headers at their shortest included.
     sent: u64,
     /// The same, and [`COST`] for every call.
@@ -14,9 +14,9 @@ pub(crate) struct Burst {
 
 impl Burst {
     /// Counts a payload that is accepted now. Returns whether the burst has just become a long one.
-    pub(crate) fn add(&mut self, length: u64, asked: u64) -> bool {
-        if self.asked != asked {
-            *self = Self { asked, ..Self::default() };
+    pub(crate) fn add(&mut self, length: u64, handler_serial: u64) -> bool {
+        if self.handler_serial != handler_serial {
+            *self = Self { handler_serial, ..Self::default() };
         }
         let was_long = self.weight >= ALLOWANCE / 2;
         self.sent += length + SHORTEST_HEADER;
@@ -27,8 +27,12 @@ impl Burst {
     /// Bytes beyond the allowance of one handler; they count as waiting, even if the kernel has accepted them. Never
     /// more than were sent; 0 once the handler has returned.
     #[must_use]
-    pub(crate) fn excess(&self, asked: u64) -> u64 {
-        if self.asked == asked { self.weight.saturating_sub(ALLOWANCE).min(self.sent) } else { 0 }
+    pub(crate) fn excess(&self, handler_serial: u64) -> u64 {
+        if self.handler_serial == handler_serial {
+            self.weight.saturating_sub(ALLOWANCE).min(self.sent)
+        } else {
+            0
+        }
     }
 }
 
@@ -48,17 +52,17 @@ mod tests {
     #[test]
     fn what_one_handler_sends_counts_from_some_amount_on_and_no_longer_than_it_runs() {
         let mut burst = Burst::default();
-        for asked in [1, 2, 3] {
+        for handler_serial in [1, 2, 3] {
             let mut long = 0;
             let mut sent = 0;
-            while burst.excess(asked) == 0 {
-                long += u32::from(burst.add(64 * 1024, asked));
+            while burst.excess(handler_serial) == 0 {
+                long += u32::from(burst.add(64 * 1024, handler_serial));
                 sent += 64 * 1024;
             }
             assert_eq!(long, 1);
             assert!((ALLOWANCE - ALLOWANCE / 50..=ALLOWANCE).contains(&sent), "{sent}");
-            assert!(burst.excess(asked) <= 64 * 1024 + SHORTEST_HEADER + COST);
-            assert_eq!(burst.excess(asked + 1), 0);
+            assert!(burst.excess(handler_serial) <= 64 * 1024 + SHORTEST_HEADER + COST);
+            assert_eq!(burst.excess(handler_serial + 1), 0);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The events that are being handled: those of one batch in their order, batches of several workers in turn. A turn of
+//! The queue of events: those of one batch in their order, batches of several workers in turn. A turn of
 //! Node's loop has a budget, so that timers and other I/O of the application never starve.
 
 use std::collections::VecDeque;
@@ -25,12 +25,12 @@ pub(crate) struct Dispatcher {
     /// What is left of the budget of this turn of Node's loop; `None` after the turn. If the bell rings again within
     /// the turn, the same budget applies.
     budget: Option<Budget>,
-    /// How often JavaScript has asked for an event.
-    pub asked: u64,
-    /// Records for the listener of `setLogger` that are to be handed over before the next batch.
+    /// Serial of the running handler: how often JavaScript has asked for an event.
+    pub handler_serial: u64,
+    /// Number of records for the listener of `setLogger` that are handed over before the next batch.
     records: usize,
     /// Whether every published message that was dropped is reported, even without a handler for it.
-    pub tells_drops: bool,
+    pub reports_drops: bool,
     /// Events since commands were handed over.
     unflushed: u32,
 }
@@ -116,7 +116,7 @@ impl Dispatcher {
         self.batch.as_ref().map_or(0, |(_, batch, position)| batch.events.len() - position)
     }
 
-    /// What the spans and slices of the current batch refer to.
+    /// The bytes that the spans and slices of the current batch refer to.
     #[must_use]
     pub(crate) fn bytes(&self) -> &[u8] {
         self.batch.as_ref().map_or(&[], |(_, batch, _)| &batch.bytes)

@@ -1,5 +1,5 @@
-//! What Node's thread owns, in parts. Each has its own methods and knows nothing of the environment that composes them:
-//! whoever calls a method sees from its arguments which other part it needs.
+//! The state that Node's thread owns, in parts. Each has its own methods and knows nothing of the environment that
+//! composes them: the arguments of a method show which other part it needs.
 
 pub(crate) mod apps;
 pub(crate) mod burst;

@@ -85,7 +85,9 @@ impl Outgoing {
     /// sending, and keeps every arena far below the 4 GiB that a slice can name.
     #[must_use]
     pub(crate) fn is_long(&self) -> bool {
-        let is_long = |batch: &CommandBatch| batch.bytes.len() >= LONG || batch.commands.len() >= MANY;
+        let is_long = |batch: &CommandBatch| {
+            batch.bytes.len() >= MAX_BATCH_BYTES || batch.commands.len() >= MAX_BATCH_COMMANDS
+        };
         self.batches.iter().any(is_long)
     }
 
@@ -200,9 +202,9 @@ const BATCH_WEIGHT: usize = 2048;
 /// Bytes of payload, from which on commands do not gather any longer. Together with the largest piece of a body they
 /// stay within what a batch keeps between two uses (`bridge/capacity_hint.rs`), however many responses are being
 /// streamed.
-const LONG: usize = 2 * 1024 * 1024;
+const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Commands for a worker, from which on they do not gather any longer: as much memory.
-const MANY: usize = LONG / size_of::<Command>();
+const MAX_BATCH_COMMANDS: usize = MAX_BATCH_BYTES / size_of::<Command>();
 /// How long to wait for a worker to write, before a result that depends on it is returned to JavaScript. A pass takes
 /// microseconds; this is many times the scheduling delay of a busy machine.
 const WRITE_PATIENCE: Duration = Duration::from_millis(250);
@@ -248,7 +250,7 @@ mod tests {
     #[test]
     fn many_commands_without_payload_are_handed_over_too() {
         let mut outgoing = Outgoing::default();
-        for _ in 0..MANY {
+        for _ in 0..MAX_BATCH_COMMANDS {
             assert!(!outgoing.is_long());
             outgoing.push(WORKER, Command::Stop);
         }

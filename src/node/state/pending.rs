@@ -31,7 +31,7 @@ pub(crate) enum PendingEvent {
         /// Why.
         cause: CloseCause,
         /// Code and reason of the Close frame; `None` for those of the cause, or of the shutdown.
-        said: Option<(u16, Vec<u8>)>,
+        close_frame: Option<(u16, Vec<u8>)>,
     },
     /// This response is aborted.
     Abort {

@@ -59,7 +59,7 @@ impl Shutdowns {
     }
     /// Close code and reason for the handlers of a connection that ended by `cause`.
     #[must_use]
-    pub(crate) fn farewell(&self, app: AppId, cause: CloseCause) -> (u16, Cow<'static, str>) {
+    pub(crate) fn close_status(&self, app: AppId, cause: CloseCause) -> (u16, Cow<'static, str>) {
         let verdict = cause.verdict();
         match self.order(app) {
             Some(order) if cause == CloseCause::ServerShutdown => (order.code, order.reason.clone().into()),

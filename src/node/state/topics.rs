@@ -72,7 +72,7 @@ impl Topics {
         Change { name, new: old - 1, old }
     }
 
-    /// The topic of that name, if anybody is subscribed.
+    /// The topic of that name, if it has subscribers.
     #[must_use]
     pub(crate) fn find(&self, app: u32, name: &[u8]) -> Option<TopicId> {
         self.by_name.get(&TopicName { app, name: name.into() }).copied()

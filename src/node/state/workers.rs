@@ -31,7 +31,7 @@ pub(crate) struct Workers {
     is_turning: bool,
     /// Set when the process is about to exit: every later call waits until its commands are written, for no longer than
     /// this in total.
-    farewell: Option<Duration>,
+    exit_budget: Option<Duration>,
 }
 
 /// The I/O threads and their bell.
@@ -119,13 +119,13 @@ impl Workers {
         let connected = workers().any(|worker| worker.uplink.population() > 0);
         let waiting = workers().any(|worker| !worker.uplink.is_empty());
         self.doorbell.keep_alive(env, connected || waiting || awaited);
-        self.rest(env);
+        self.stop_idle_threads(env);
         self.doorbell.is_alive()
     }
 
     /// Ends the I/O threads if they have been idle for a while. Until then, and while events or records of the log are
     /// queued, the function of the bell is kept alive.
-    fn rest(&mut self, env: Env<'_>) {
+    fn stop_idle_threads(&mut self, env: Env<'_>) {
         let Some(threads) = &mut self.threads else { return };
         if !self.doorbell.is_alive() && threads.pool.is_running() && threads.pool.rests() {
             self.outgoing.flush(&threads.pool);
@@ -164,7 +164,7 @@ impl Workers {
     /// Waits, before the process exits, until what was sent is written.
     pub(crate) fn prepare_exit(&mut self) {
         self.wait(EXIT_PATIENCE);
-        self.farewell = Some(EXIT_PATIENCE);
+        self.exit_budget = Some(EXIT_PATIENCE);
         if let Some(threads) = &self.threads {
             threads.journal.flush();
         }
@@ -172,7 +172,7 @@ impl Workers {
 
     /// Sends what is queued, stops the threads, and silences the bell for good.
     pub(crate) fn tear_down(&mut self) {
-        self.wait(self.farewell.unwrap_or(EXIT_PATIENCE));
+        self.wait(self.exit_budget.unwrap_or(EXIT_PATIENCE));
         if let Some(mut threads) = self.threads.take() {
             threads.pool.stop();
             journals::close(&threads.journal);
@@ -234,9 +234,9 @@ impl Workers {
     /// Hands commands over, unless they are being gathered.
     pub(crate) fn settle(&mut self) {
         let Some(threads) = &self.threads else { return };
-        match self.farewell {
+        match self.exit_budget {
             None => self.outgoing.settle(&threads.pool),
-            Some(left) => self.farewell = Some(left.saturating_sub(self.wait(left.min(CALL_PATIENCE)))),
+            Some(left) => self.exit_budget = Some(left.saturating_sub(self.wait(left.min(CALL_PATIENCE)))),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Routes whose answers are kept (`get(pattern, handler, { lowerExpiry, upperExpiry })`): which requests may be
+//! Routes whose responses are cached (`get(pattern, handler, { lowerExpiry, upperExpiry })`): which requests may be
 //! answered with the response to another request, and which responses may be cached. A hit is answered without entering
 //! JavaScript.
 //!
@@ -29,8 +29,8 @@ use crate::protocol::http::head::{members, trim};
 use crate::protocol::http::response_head::FieldFlags;
 use crate::protocol::time::Timestamp;
 
-/// Answers a request of a cached route, if an answer is kept for it. Returns whether it did. Otherwise the caller runs
-/// the handler, whose response is recorded if it may be cached.
+/// Answers a request of a cached route, if a response to it is cached. Returns whether it did. Otherwise the caller
+/// runs the handler, whose response is recorded if it may be cached.
 pub(crate) fn answer(environment: &mut Environment, handle: JsHandle, route: CachedRoute) -> bool {
     // Bounds what is gathered here, however many long responses a turn produces.
     environment.workers.flush_if_long();

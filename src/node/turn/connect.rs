@@ -65,7 +65,7 @@ fn open<'c>(
     (step::CONNECTED, env.array(values))
 }
 
-/// Code, message, the system's code, status and body, then names and values of the header fields.
+/// Code, message, code of the system error, status and body, then names and values of the header fields.
 fn failure_values<'c>(env: Env<'c>, failure: &ConnectFailure) -> Value<'c> {
     let text = |text: &str| env.string(text.as_bytes());
     let response = failure.response.as_deref();

@@ -26,8 +26,8 @@ pub(crate) fn answer(environment: &mut Environment, handle: JsHandle, route: usi
     append_body(&response.body, exchange, arena);
     let body = Slice::tail(arena, start);
     let PreparedHead { status, fields, flags } = &response.head;
-    let said = ResponseHead { status, fields, flags: *flags };
-    exchange.warn_of_framing(&said, Framing::Length(u64::from(body.len)), workers, pending);
+    let plain_head = ResponseHead { status, fields, flags: *flags };
+    exchange.warn_of_framing(&plain_head, Framing::Length(u64::from(body.len)), workers, pending);
     workers.push(worker, Command::Respond { to, head, body, close: false });
     live.finish(handle);
 }

@@ -1,6 +1,6 @@
-//! What an event becomes for JavaScript: a handler to be called, or nothing because it needs none. What spans several
-//! parts of the environment is a function here that is given the environment, or just those parts. Only these functions
-//! and those in `calls` write registers.
+//! Turns an event into a step for JavaScript: the call of a handler, or nothing if it needs none. An operation on
+//! several parts of the environment is a function here, whose arguments are the environment or just those parts. Only
+//! these functions and those in `calls` write registers.
 
 pub(crate) mod app;
 pub(crate) mod cached_route;
@@ -19,5 +19,5 @@ pub(crate) mod websocket;
 
 use super::js::Value;
 
-/// Something for JavaScript to do: which of `abi::step`, and the value that comes with it.
+/// A step for JavaScript: one of `abi::step`, and the value that belongs to it.
 pub(crate) type Step<'c> = (f64, Value<'c>);

@@ -11,18 +11,18 @@ use crate::node::state::pending::PendingEvent;
 use crate::node::state::topics::Change;
 use crate::protocol::cause::CloseCause;
 
-/// Closes a WebSocket: sends its worker the command, and adds the event for its handlers. `said` are code and reason of
-/// the Close frame, if one is sent. Does nothing if it was closed before.
+/// Closes a WebSocket: sends its worker the command, and adds the event for its handlers. `close_frame` are code and
+/// reason of the Close frame, if one is sent. Does nothing if it was closed before.
 pub(crate) fn close_socket(
     environment: &mut Environment,
     handle: JsHandle,
     cause: CloseCause,
-    said: Option<(u16, Vec<u8>)>,
+    close_frame: Option<(u16, Vec<u8>)>,
 ) {
     let Environment { live, workers, pending, .. } = environment;
-    let words = said.as_ref().map(|(code, reason)| (*code, &reason[..]));
-    if live.socket_mut(handle).is_some_and(|socket| socket.close(cause, words, workers)) {
-        pending.add(PendingEvent::Close { socket: handle, cause, said }, workers);
+    let frame = close_frame.as_ref().map(|(code, reason)| (*code, &reason[..]));
+    if live.socket_mut(handle).is_some_and(|socket| socket.close(cause, frame, workers)) {
+        pending.add(PendingEvent::Close { socket: handle, cause, close_frame }, workers);
         workers.settle();
     }
 }
@@ -42,7 +42,9 @@ pub(crate) fn take<'c>(environment: &mut Environment, env: Env<'c>, mark: usize)
     while let Some(event) = environment.pending.take(mark) {
         let step = match event {
             PendingEvent::Open(socket) => open_step(environment, socket),
-            PendingEvent::Close { socket, cause, said } => close_step(environment, env, socket, cause, said),
+            PendingEvent::Close { socket, cause, close_frame } => {
+                close_step(environment, env, socket, cause, close_frame)
+            }
             PendingEvent::Abort { exchange, cause } => abort_step(environment, env, exchange, cause),
             PendingEvent::ConnectionClosed(connection) => connection::forget(environment, connection),
             PendingEvent::Subscription { socket, change } => {
@@ -79,10 +81,10 @@ fn close_step<'c>(
     env: Env<'c>,
     handle: JsHandle,
     cause: CloseCause,
-    said: Option<(u16, Vec<u8>)>,
+    close_frame: Option<(u16, Vec<u8>)>,
 ) -> Option<Step<'c>> {
     let is_closing = environment.live.socket_mut(handle)?.is_closing;
-    match said {
+    match close_frame {
         // A handler of this `app.close()` has closed it with an event of its own.
         None if is_closing && cause != CloseCause::ApplicationClosed => None,
         None => websocket::close_step(environment, env, handle, cause),

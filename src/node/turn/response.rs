@@ -79,7 +79,7 @@ pub(crate) fn writable<'c>(
     Some((step::WRITABLE, Value::UNDEFINED))
 }
 
-/// The connection of a response is gone.
+/// The connection of a response has ended.
 pub(crate) fn aborted<'c>(
     environment: &mut Environment,
     env: Env<'c>,
@@ -107,7 +107,7 @@ pub(crate) fn abort_step<'c>(
 ) -> Option<Step<'c>> {
     let exchange = environment.live.exchange(handle)?;
     let (app, written) = (exchange.app, exchange.output.written);
-    let (_, reason) = environment.shutdowns.farewell(app, cause);
+    let (_, reason) = environment.shutdowns.close_status(app, cause);
     if let Some(stats) = environment.apps.stats(app) {
         stats.note_aborted(cause);
     }

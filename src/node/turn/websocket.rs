@@ -87,7 +87,7 @@ fn message_dropped<'c>(
     unreported: u32,
 ) -> Option<Step<'c>> {
     let (handle, handlers) = handlers_of(&environment.live, connection)?;
-    if !handlers.has(Handlers::DROPPED) && !environment.dispatcher.tells_drops {
+    if !handlers.has(Handlers::DROPPED) && !environment.dispatcher.reports_drops {
         return None;
     }
     let payload = payload.of(environment.dispatcher.bytes());
@@ -141,7 +141,7 @@ pub(crate) fn close_step<'c>(
     cause: CloseCause,
 ) -> Option<Step<'c>> {
     let app = environment.live.socket_mut(handle)?.app;
-    let (code, reason) = environment.shutdowns.farewell(app, cause);
+    let (code, reason) = environment.shutdowns.close_status(app, cause);
     close(environment, handle, code, cause);
     Some((step::CLOSE, env.array_buffer(reason.as_bytes())))
 }

@@ -29,9 +29,9 @@ impl Backlog {
     }
 
     /// Counts payload that is accepted now. Returns whether the burst has just become a long one.
-    pub(crate) fn accept(&mut self, length: u32, asked: u64) -> bool {
+    pub(crate) fn accept(&mut self, length: u32, handler_serial: u64) -> bool {
         self.accepted += u64::from(length);
-        self.burst.add(u64::from(length), asked)
+        self.burst.add(u64::from(length), handler_serial)
     }
 
     /// Bytes that count as waiting for the peer ([`Ledger::outstanding`]).
@@ -57,7 +57,7 @@ impl Backlog {
     pub(crate) fn find_waiting(
         &mut self,
         connection: ConnectionId,
-        asked: u64,
+        handler_serial: u64,
         workers: &mut Workers,
     ) -> u64 {
         let is_enough = self.is_worth_writing();
@@ -66,7 +66,7 @@ impl Backlog {
         } else if is_enough {
             workers.hand_over(connection.worker);
         }
-        self.waiting(asked)
+        self.waiting(handler_serial)
     }
 
     /// Whether more was accepted since the worker was last asked.
@@ -83,8 +83,8 @@ impl Backlog {
 
     /// Bytes that are reported as waiting: those that the worker counts as waiting or, if that is more, those that the
     /// running handler has sent beyond its allowance.
-    fn waiting(&self, asked: u64) -> u64 {
-        self.outstanding().max(self.burst.excess(asked))
+    fn waiting(&self, handler_serial: u64) -> u64 {
+        self.outstanding().max(self.burst.excess(handler_serial))
     }
 
     /// Whether the worker should start to write while the handler is still running: otherwise the two would work one

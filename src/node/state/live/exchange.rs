@@ -242,22 +242,22 @@ impl Exchange {
         self.output.meter(self.to, workers);
     }
 
-    /// Accepts a piece. `asked` identifies the running handler: it counts the events that JavaScript has asked for.
-    pub(crate) fn write_piece(&mut self, data: Slice, asked: u64, workers: &mut Workers) {
+    /// Accepts a piece. `handler_serial` identifies the running handler (`Dispatcher::handler_serial`).
+    pub(crate) fn write_piece(&mut self, data: Slice, handler_serial: u64, workers: &mut Workers) {
         self.record(data, workers);
-        self.output.accept_piece(self.to, data, asked, workers);
+        self.output.accept_piece(self.to, data, handler_serial, workers);
     }
 
     /// Accepts as much of a chunk as there is room for. Returns how many bytes that are.
     pub(crate) fn write_as_far_as_there_is_room(
         &mut self,
         chunk: &Payload<'_>,
-        asked: u64,
+        handler_serial: u64,
         workers: &mut Workers,
     ) -> u64 {
         let mut taken = 0;
         while taken < chunk.length() {
-            let room = self.output.find_room(self.to, asked, workers);
+            let room = self.output.find_room(self.to, handler_serial, workers);
             let room = usize::try_from(room).unwrap_or(usize::MAX);
             if room == 0 {
                 break;
@@ -265,7 +265,7 @@ impl Exchange {
             let part = taken..chunk.length().min(taken.saturating_add(room));
             taken = part.end;
             let data = self.copy_piece(chunk, &part, workers);
-            self.write_piece(data, asked, workers);
+            self.write_piece(data, handler_serial, workers);
         }
         taken as u64
     }

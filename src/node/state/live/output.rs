@@ -68,8 +68,8 @@ enum Wait {
 
 impl Output {
     /// Bytes that may be accepted now, by what the worker has reported so far.
-    fn room(&self, asked: u64) -> u64 {
-        if self.burst.excess(asked) > 0 {
+    fn room(&self, handler_serial: u64) -> u64 {
+        if self.burst.excess(handler_serial) > 0 {
             return 0;
         }
         let held = self.ledger.as_ref().map_or(0, |ledger| ledger.held(self.written));
@@ -150,11 +150,17 @@ impl Output {
         }
     }
 
-    /// Accepts a piece; `asked` identifies the running handler.
-    pub(crate) fn accept_piece(&mut self, to: ResponseId, data: Slice, asked: u64, workers: &mut Workers) {
+    /// Accepts a piece; `handler_serial` identifies the running handler.
+    pub(crate) fn accept_piece(
+        &mut self,
+        to: ResponseId,
+        data: Slice,
+        handler_serial: u64,
+        workers: &mut Workers,
+    ) {
         let worker = to.connection.worker;
         self.written += u64::from(data.len);
-        let is_long = self.burst.add(u64::from(data.len), asked);
+        let is_long = self.burst.add(u64::from(data.len), handler_serial);
         let is_enough = self.is_worth_writing();
         workers.push(worker, Command::WriteBody { to, data });
         if is_enough {
@@ -168,14 +174,14 @@ impl Output {
 
     /// Bytes that may be accepted now. The kernel may accept at once what is still on its way to the worker: before the
     /// application is refused room, Node's thread waits for the worker to write.
-    pub(crate) fn find_room(&mut self, to: ResponseId, asked: u64, workers: &mut Workers) -> u64 {
-        let room = self.room(asked);
+    pub(crate) fn find_room(&mut self, to: ResponseId, handler_serial: u64, workers: &mut Workers) -> u64 {
+        let room = self.room(handler_serial);
         if room > 0 || !self.should_ask_worker() {
             return room;
         }
         self.asked_at = self.written;
         workers.await_write_to(to.connection);
-        self.room(asked)
+        self.room(handler_serial)
     }
 
     /// The application is about to be refused room: asks the worker to report when there is room.

@@ -1,14 +1,14 @@
 //! The body of a request on Node's thread: it is buffered until a handler is attached, and then passed to it in pieces
 //! or as a whole.
 //!
-//! | taker               | what arrives is                   | bounded by                                        |
+//! | handler             | bytes that arrive are             | bounded by                                        |
 //! |---------------------|-----------------------------------|---------------------------------------------------|
-//! | nobody              | kept                              | [`UNCLAIMED_BODY`], then the worker stops reading      |
-//! | pieces              | given at once                     | the uplink, beyond which workers stop reading     |
-//! | whole               | kept until it is complete         | `maxSize`; beyond it nothing is kept              |
+//! | none                | buffered                          | [`UNCLAIMED_BODY`], then the worker stops reading |
+//! | pieces              | passed on at once                 | the uplink, beyond which workers stop reading     |
+//! | whole               | buffered until it is complete     | `maxSize`; beyond it nothing is buffered          |
 //! | whole, refused      | dropped: it was over `maxSize`    | –                                                 |
 //!
-//! A later handler replaces the earlier one, of whatever kind, and gets everything that no handler has been given.
+//! A later handler of any kind replaces the earlier one, and gets everything that was passed to no handler.
 
 use std::borrow::Cow;
 
@@ -37,7 +37,7 @@ enum Progress {
     /// All of it has arrived; its end was reported to no handler.
     Arrived,
     /// Its end was passed to a handler, or dropped.
-    Told,
+    Reported,
 }
 
 /// The kind of handler that is attached to a body.
@@ -54,7 +54,7 @@ pub(crate) enum Taker {
         /// In bytes, at most [`MAX_COLLECTED`].
         max: u64,
     },
-    /// `collectBody` after it was called with the news that the body is too long: what follows is dropped.
+    /// `collectBody` after its handler was called because the body is too long: the rest is dropped.
     Refused,
 }
 
@@ -92,7 +92,7 @@ impl RequestBody {
         }
     }
 
-    /// Bytes that no handler has been given yet; [`UNKNOWN`] until the end of a chunked body.
+    /// Bytes that were passed to no handler yet; [`UNKNOWN`] until the end of a chunked body.
     #[must_use]
     pub(crate) const fn remaining(&self) -> u64 {
         match self.remaining {
@@ -124,7 +124,7 @@ impl RequestBody {
         std::mem::replace(&mut self.paused, false)
     }
 
-    /// A piece arrived.
+    /// Adds a piece that arrived. Returns what the handler gets.
     pub(crate) fn receive<'a>(&mut self, data: &'a [u8], last: bool) -> BodyDelivery<'a> {
         if last {
             self.progress = Progress::Arrived;
@@ -134,7 +134,9 @@ impl RequestBody {
                 self.count(data.len());
                 BodyDelivery::Nothing
             }
-            Taker::Pieces | Taker::PiecesOrAbort if self.waiting.is_empty() => self.give(Cow::Borrowed(data)),
+            Taker::Pieces | Taker::PiecesOrAbort if self.waiting.is_empty() => {
+                self.deliver(Cow::Borrowed(data))
+            }
             Taker::Pieces | Taker::PiecesOrAbort | Taker::Whole { .. } | Taker::Nobody => {
                 self.waiting.extend_from_slice(data);
                 self.take()
@@ -142,7 +144,7 @@ impl RequestBody {
         }
     }
 
-    /// What arrived before the handler was attached, or a body that is complete.
+    /// Returns what was buffered before the handler was attached, or a complete body.
     pub(crate) fn take<'a>(&mut self) -> BodyDelivery<'a> {
         if !self.is_due() {
             return BodyDelivery::Nothing;
@@ -153,7 +155,7 @@ impl RequestBody {
             self.count(waiting.len());
             return BodyDelivery::TooLong;
         }
-        self.give(Cow::Owned(waiting))
+        self.deliver(Cow::Owned(waiting))
     }
 
     /// Whether the worker has to stop reading now, because more than [`UNCLAIMED_BODY`] is buffered and no handler is
@@ -169,7 +171,7 @@ impl RequestBody {
 
     /// Whether the handler is to be called.
     fn is_due(&self) -> bool {
-        if self.progress == Progress::Told {
+        if self.progress == Progress::Reported {
             return false;
         }
         let is_complete = self.progress == Progress::Arrived;
@@ -188,7 +190,7 @@ impl RequestBody {
         }
     }
 
-    fn give<'a>(&mut self, bytes: Cow<'a, [u8]>) -> BodyDelivery<'a> {
+    fn deliver<'a>(&mut self, bytes: Cow<'a, [u8]>) -> BodyDelivery<'a> {
         let last = self.count(bytes.len());
         BodyDelivery::Piece { bytes, last }
     }
@@ -198,7 +200,7 @@ impl RequestBody {
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(len as u64));
         let last = self.progress == Progress::Arrived;
         if last {
-            self.progress = Progress::Told;
+            self.progress = Progress::Reported;
             self.remaining = Some(0);
         }
         last
@@ -207,7 +209,7 @@ impl RequestBody {
 
 /// What `maxRemainingBodyLength` returns for a chunked body, whose length is not known before its end.
 pub(crate) const UNKNOWN: u64 = u64::MAX;
-/// Bytes that are kept for a handler that is not attached yet.
+/// Bytes that are buffered while no handler is attached.
 const UNCLAIMED_BODY: usize = 256 * 1024;
 /// Bytes that `collectBody` collects at most, whatever its argument: more is better streamed, and V8 may refuse it.
 pub(crate) const MAX_COLLECTED: u64 = i32::MAX as u64;

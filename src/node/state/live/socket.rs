@@ -72,7 +72,7 @@ impl Socket {
     ///
     /// # Errors
     /// It is a client, which cannot publish.
-    pub(crate) fn topical_app(&self) -> Result<u32, Misuse> {
+    pub(crate) fn publishing_app(&self) -> Result<u32, Misuse> {
         if self.app == AppId::CLIENTS {
             return Err(Misuse::invalid_state("a WebSocket of connect belongs to no app and has no topics"));
         }
@@ -94,12 +94,12 @@ impl Socket {
 
 /// Its backlog and back-pressure.
 impl Socket {
-    /// Accepts a frame whose command was added; `asked` identifies the running handler. Returns whether anything waits
-    /// for the peer now.
-    pub(crate) fn accept_frame(&mut self, length: u32, asked: u64, workers: &mut Workers) -> bool {
-        let is_long = self.backlog.accept(length, asked);
+    /// Accepts a frame whose command was added; `handler_serial` identifies the running handler. Returns whether
+    /// anything waits for the peer now.
+    pub(crate) fn accept_frame(&mut self, length: u32, handler_serial: u64, workers: &mut Workers) -> bool {
+        let is_long = self.backlog.accept(length, handler_serial);
         workers.note_message(self.connection.worker, length as usize);
-        let is_queued = self.find_waiting(asked, workers) > 0;
+        let is_queued = self.find_waiting(handler_serial, workers) > 0;
         if is_long {
             // Sent from a timer, a promise or a stream. Without a turn of the dispatcher the burst would never end,
             // however many turns of Node's loop it takes.
@@ -111,8 +111,8 @@ impl Socket {
     /// Bytes that are reported to the application as waiting for the peer; a `drain` follows then. The kernel may
     /// accept at once what is still on its way to the worker: before such bytes are reported, Node's thread waits for
     /// the worker to write.
-    pub(crate) fn find_waiting(&mut self, asked: u64, workers: &mut Workers) -> u64 {
-        let waiting = self.backlog.find_waiting(self.connection, asked, workers);
+    pub(crate) fn find_waiting(&mut self, handler_serial: u64, workers: &mut Workers) -> u64 {
+        let waiting = self.backlog.find_waiting(self.connection, handler_serial, workers);
         if waiting > 0 {
             self.request_drain(workers);
         }
@@ -187,19 +187,19 @@ impl Socket {
 
 /// Its end.
 impl Socket {
-    /// Closes it for the application and has the worker close the connection; `said` are code and reason of the Close
-    /// frame, if it sends one. Returns `false` if it was closed before.
+    /// Closes it for the application and has the worker close the connection; `close_frame` are code and reason of the
+    /// Close frame, if it sends one. Returns `false` if it was closed before.
     pub(crate) fn close(
         &mut self,
         cause: CloseCause,
-        said: Option<(u16, &[u8])>,
+        close_frame: Option<(u16, &[u8])>,
         workers: &mut Workers,
     ) -> bool {
         let connection = self.connection;
         if std::mem::replace(&mut self.is_closing, true) {
             return false;
         }
-        let command = match said {
+        let command = match close_frame {
             Some((code, reason)) => {
                 let reason = workers.copy(connection.worker, reason);
                 Command::EndWebSocket { connection, cause, code, reason }
