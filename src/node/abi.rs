@@ -46,7 +46,7 @@ registers! {
     Route "ROUTE",
     /// What a request is: one of [`kind`].
     Kind "KIND",
-    /// What a body handler is given: one of [`piece`].
+    /// What a body handler is called with: one of [`piece`].
     Piece "PIECE",
     /// Bytes of a response's body that were accepted.
     Offset "OFFSET",
@@ -78,7 +78,7 @@ registers! {
     Forced "FORCED",
     /// Whether Node is kept alive.
     Referenced "REFERENCED",
-    /// Number of the takeover by which a request came; 0 for one that came in by itself.
+    /// Number of the takeover by which a request came; 0 for a connection that a worker accepted.
     Ticket "TICKET",
 }
 
@@ -94,7 +94,7 @@ numbers! {
     /// The next step of JavaScript: the register `STEP`. Each step names the registers and the returned value that
     /// belong to it.
     mod step {
-        /// Nothing is left; the bell will ring.
+        /// No event is left; the bell rings for the next one.
         SLEEP = 0.0,
         /// The budget is used up: ask again after other work of the loop.
         YIELD = 1.0,
@@ -149,7 +149,7 @@ numbers! {
         DEEP = 24.0,
         /// A warning for the program: returns code and text.
         WARNING = 25.0,
-        /// No connection of an app is left, and it can get none before it listens or adopts a socket again: `APP`.
+        /// No connection of an app is left, and it gets none until the program uses it again: `APP`.
         ENDED = 26.0,
         /// The worker has refused a request that was taken over: no handler is called. `TICKET`.
         REFUSED = 27.0,
@@ -171,7 +171,7 @@ numbers! {
 }
 
 numbers! {
-    /// How a handler takes the body of a request, in the arguments of `resAttachData`.
+    /// How a handler gets the body of a request, in the arguments of `resAttachData`.
     mod taker {
         /// In pieces.
         PIECES = 0.0,
@@ -183,13 +183,13 @@ numbers! {
 }
 
 numbers! {
-    /// What a body handler is given: the register `PIECE`.
+    /// What a body handler is called with: the register `PIECE`.
     mod piece {
         /// Not the last piece.
         MORE_FOLLOWS = 0.0,
         /// The last piece.
         LAST = 1.0,
-        /// Nothing: the body exceeds what the handler takes.
+        /// Nothing: the body is longer than the handler accepts.
         TOO_LONG = 2.0,
     }
 }
@@ -207,7 +207,7 @@ numbers! {
 }
 
 numbers! {
-    /// Instead of a number or a place, neither of which is negative.
+    /// Values in place of a number or a position, neither of which is negative.
     mod absent {
         /// There is none.
         NONE = -1.0,
@@ -262,7 +262,7 @@ numbers! {
 numbers! {
     /// Instructions of a declarative response.
     mod instruction {
-        /// The end, behind which nothing stands.
+        /// The end; nothing follows it.
         END = 0.0,
         /// The status.
         STATUS = 1.0,
@@ -279,7 +279,7 @@ numbers! {
     }
 }
 
-/// Which handlers JavaScript has: an event without one is not even turned into JavaScript values.
+/// The handlers that JavaScript has: an event without one is not converted to JavaScript values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handlers(u32);
 
@@ -322,7 +322,7 @@ handlers! {
 }
 
 impl Handlers {
-    /// Beside [`Self::MESSAGE`]: it takes text as a string (`text: 'string'`).
+    /// Together with [`Self::MESSAGE`]: it takes text as a string (`text: 'string'`).
     pub(crate) const TEXT_AS_STRING: u32 = 1 << 16;
 }
 

@@ -31,7 +31,7 @@ const OPTIONS: [Limit; 12] = [
     Limit { name: "maxPipelinedBytes", range: Range { min: 1, max: u32::MAX as u64, default: 64 * 1024 } },
 ];
 
-/// A time; 0 means no limit. Timers of Node have the same limit.
+/// A time in milliseconds; 0 means no limit. The largest value is that of Node's timers.
 const fn milliseconds(default: u64) -> Range {
     Range { min: 0, max: (1 << 31) - 1, default }
 }

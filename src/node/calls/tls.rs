@@ -179,7 +179,7 @@ fn handshake_limits(env: Env<'_>, timeout: Value<'_>, max: Value<'_>) -> Result<
     Ok(HandshakeLimits { timeout, max })
 }
 
-/// Milliseconds; 0 means no limit. Timers of Node have the same limit.
+/// Milliseconds; 0 means no limit. The largest value is that of Node's timers.
 const TIMEOUT: Range = Range { min: 0, max: (1 << 31) - 1, default: 10_000 };
 /// Concurrent handshakes of an app.
 const MAX_HANDSHAKES: Range = Range { min: 1, max: u32::MAX as u64, default: 4096 };

@@ -144,7 +144,8 @@ impl Outgoing {
         latch.is_some_and(|latch| !latch.is_released())
     }
 
-    /// Hands a question over, behind what has gathered, and waits for the answer, at most `patience`.
+    /// Hands a command over, after what has gathered, and waits until the worker releases its latch, at most
+    /// `patience`.
     fn ask(
         &mut self,
         downlink: &Downlink,
@@ -195,7 +196,7 @@ fn running(pool: &Pool, worker: WorkerId) -> Option<&Handle> {
 
 /// Bytes that may be sent and published to a worker before it is waited for.
 const MAX_SENT: usize = 16 * 1024 * 1024;
-/// What a message weighs beside its bytes that is handed over by itself, because it is sent outside of handlers: a
+/// The weight, beside its bytes, of a message that is handed over by itself, because it is sent outside of handlers: a
 /// batch, its memory, and above all a system call of the worker. With this Node's thread never waits for much longer
 /// than it takes the worker to write eight thousand of them, some 80 ms.
 const BATCH_WEIGHT: usize = 2048;

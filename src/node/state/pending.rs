@@ -26,32 +26,32 @@ pub(crate) enum PendingEvent {
     Open(JsHandle),
     /// This WebSocket is closed.
     Close {
-        /// Whose handlers are to run.
+        /// Handle of the object whose handlers run.
         socket: JsHandle,
-        /// Why.
+        /// The cause.
         cause: CloseCause,
         /// Code and reason of the Close frame; `None` for those of the cause, or of the shutdown.
         close_frame: Option<(u16, Vec<u8>)>,
     },
     /// This response is aborted.
     Abort {
-        /// Whose handler is to run.
+        /// Handle of the object whose handlers run.
         exchange: JsHandle,
-        /// Why.
+        /// The cause.
         cause: CloseCause,
     },
     /// A connection that was reported to filters is closed.
     ConnectionClosed(JsHandle),
     /// This WebSocket has subscribed to a topic, or unsubscribed.
     Subscription {
-        /// Whose handler is to run.
+        /// Handle of the object whose handlers run.
         socket: JsHandle,
-        /// What became of the topic.
+        /// The topic, and its numbers of subscribers.
         change: Change,
     },
     /// A message was dropped.
     Dropped {
-        /// Whose handler is to run.
+        /// Handle of the object whose handlers run.
         socket: JsHandle,
         /// Text or binary.
         kind: MessageKind,

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //!  age      0 ────────────── lowerExpiry ─────────────────────────── upperExpiry ──────────
-//!  request  kept answer      one goes to the handler,                goes to the handler
-//!                            others meanwhile: kept answer
+//!  request  cached response  one goes to the handler,                goes to the handler
+//!                            others meanwhile: cached response
 //! ```
 //!
 //! The key is the route, the Host field, and path and query as they arrived. Other fields are not part of it; so
@@ -105,7 +105,7 @@ fn may_be_shared(request: &Exchange) -> bool {
 /// The head of a response without the fields that concern one connection only; `None` if it is not for every client, or
 /// may be different next time:
 ///
-/// - a status that is no success, redirection, 404 or 410: an error is not kept, and 206 and 304 answer one request;
+/// - a status that is no success, redirection, 404 or 410: an error is not cached, and 206 and 304 answer one request;
 /// - `Set-Cookie`;
 /// - `Vary`, because the key has no fields;
 /// - `Cache-Control` with `no-store`, `private` or `no-cache` (RFC 9111 §5.2.2).
@@ -173,7 +173,7 @@ mod tests {
         exchange
     }
 
-    /// The fields that are kept; `None` if the answer is not.
+    /// The fields that are cached; `None` if the response is not.
     fn kept(status: &str, fields: &str) -> Option<String> {
         let head = keepable_head(status.as_bytes(), fields.as_bytes())?;
         Some(String::from_utf8(head.fields).unwrap())

@@ -102,7 +102,7 @@ pub(crate) enum Stage {
 
 /// Its request.
 impl Exchange {
-    /// An exchange without content, to be filled by the dispatcher.
+    /// An empty exchange, which the dispatcher fills.
     #[must_use]
     pub(crate) fn empty(to: ResponseId, app: AppId) -> Self {
         Self {

@@ -3,13 +3,13 @@
 //!
 //! ```text
 //!  'F' 'D' 'R'  version 1
-//!  STATUS          length u8   status                         at most one, in front of everything else
-//!  HEADER          length u8   name      length u8  value     headers
-//!  LITERAL         length u16  bytes                          pieces of the body, in their order
+//!  STATUS          length u8   status                           at most one, before everything else
+//!  HEADER          length u8   name      length u8  value       headers
+//!  LITERAL         length u16  bytes                            pieces of the body, in their order
 //!  QUERY           length u8   key                              the value of a key of the query, decoded
 //!  REQUEST_HEADER  length u8   name                             the value of a header of the request
 //!  PARAMETER       length u8   name                             a parameter of the route
-//!  END                                                        the end, behind which nothing stands
+//!  END                                                          the end; nothing follows it
 //! ```
 //!
 //! An instruction is a byte ([`instruction`]). Lengths of two bytes are little-endian. What comes from a request goes
@@ -57,16 +57,16 @@ pub(crate) enum Malformed {
     /// There is no such instruction.
     #[error("it has an unknown instruction")]
     Instruction,
-    /// The status comes twice or late, or a header behind a piece of the body.
+    /// The status comes twice or late, or a header after a piece of the body.
     #[error("its instructions are out of order")]
     Order,
     /// Something follows the end.
     #[error("something stands behind its end")]
     Trailing,
-    /// RFC 9112 §4.
+    /// The status breaks RFC 9112 §4.
     #[error("its status is not valid")]
     Status,
-    /// RFC 9110 §5.
+    /// A header field breaks RFC 9110 §5.
     #[error("it has a header that is not valid")]
     Field,
     /// More than [`MAX_VALUES`], which bounds the body by the size of a request head.
@@ -164,13 +164,13 @@ impl<'a> Rest<'a> {
         Ok(byte)
     }
 
-    /// Bytes behind a length of one byte.
+    /// Bytes after a length of one byte.
     fn short(&mut self) -> Result<&'a [u8], Malformed> {
         let length = self.byte()?;
         self.take(usize::from(length))
     }
 
-    /// Bytes behind a length of two bytes.
+    /// Bytes after a length of two bytes.
     fn long(&mut self) -> Result<&'a [u8], Malformed> {
         let length = u16::from_le_bytes([self.byte()?, self.byte()?]);
         self.take(usize::from(length))
