@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_wins_by_exchanging_a_folder_for_a_link() {
+    fn replacing_a_folder_by_a_link_does_not_leave_the_folder() {
         let scene = Scene::new("race");
         let (folder, done) = (scene.folder(), AtomicBool::new(false));
         scene.link("../outside", "link");

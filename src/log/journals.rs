@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_hears_its_own_threads_only() {
+    fn a_journal_gets_the_records_of_its_own_threads_only() {
         let (one, other) = (journal(None), journal(None));
         set_listener(&one, Some(Level::Debug));
         set_listener(&other, Some(Level::Warn));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_more_talkative_of_both_readers_decides() {
+    fn the_more_detailed_level_of_both_outputs_decides() {
         let journal = journal(Some(Level::Error));
         assert_eq!(journal.max_level(), Some(Level::Error));
         set_listener(&journal, Some(Level::Info));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_that_was_not_wanted_when_it_was_made_is_disabled() {
+    fn a_span_below_the_level_at_its_creation_is_disabled() {
         let journal = journal(None);
         journal.scope(|| assert!(tracing::error_span!("connection").is_disabled()));
         set_listener(&journal, Some(Level::Error));

@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stderr_that_is_closed_is_no_disaster() {
+    fn a_closed_stderr_loses_records_and_causes_no_error() {
         let outlet = Outlet::new();
         let record = |message: &str| Record {
             level: Level::Error,

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_told_at_every_split() {
+    fn the_client_address_is_found_at_every_split() {
         let request = b"GET / HTTP/1.1\r\n\r\n";
         for (family, addresses, client) in [
             (0x11, tcp4(), Some("203.0.113.7:51966")),

@@ -37,7 +37,7 @@ fn step(line: &[u8]) -> Option<RouterStep<'_>> {
     }
 }
 
-/// The method that a byte stands for.
+/// The method that a byte encodes.
 const fn name(byte: u8) -> &'static str {
     match byte {
         b'G' => "GET",

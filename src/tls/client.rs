@@ -150,8 +150,8 @@ fn configure(
     Ok(Arc::new(config))
 }
 
-/// Trusts the certificates of the option `ca`: as roots, and, like OpenSSL and Node, as the server's own certificate if they
-/// are self-signed.
+/// Trusts the certificates of the option `ca`: as roots, and, like OpenSSL and Node, as the server's own certificate if
+/// they are self-signed.
 #[derive(Debug)]
 struct TrustCertificates {
     chains: Arc<WebPkiServerVerifier>,
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_self_signed_certificate_that_is_given_is_believed_within_its_dates_and_for_its_name() {
+    fn a_self_signed_certificate_that_is_given_is_trusted_within_its_dates_and_for_its_name() {
         use CertificateError as No;
         for is_ca in [true, false] {
             let (shown, pem) = self_signed(&params(is_ca));
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_self_signed_certificate_is_believed_for_its_purposes_only() {
+    fn a_self_signed_certificate_is_trusted_for_its_purposes_only() {
         let unsuitable = |presented: &[ExtendedKeyPurpose]| {
             Err(CertificateError::InvalidPurposeContext {
                 required: ExtendedKeyPurpose::ServerAuth,
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_critical_extension_that_nobody_knows_refuses_a_self_signed_certificate() {
+    fn an_unknown_critical_extension_refuses_a_self_signed_certificate() {
         for is_ca in [true, false] {
             let mut params = params(is_ca);
             let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 1, 1], vec![5, 0]);
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_not_its_own_issuer_is_not_believed_for_being_given() {
+    fn a_certificate_that_is_not_its_own_issuer_is_not_trusted_for_being_given() {
         let named = |name: &str, is_ca| {
             let mut params = params(is_ca);
             params.distinguished_name.push(DnType::CommonName, name);
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn another_one_is_not_believed_whatever_it_says() {
+    fn another_certificate_is_not_trusted_whatever_its_fields() {
         let (_, pem) = self_signed(&params(true));
         for is_ca in [true, false] {
             let (shown, _) = self_signed(&params(is_ca));

@@ -130,7 +130,7 @@ fn parse_hex(text: &str) -> Option<Vec<u8>> {
 const DER_SEQUENCE: u8 = 0x30;
 /// Bytes of the initialisation vector that serve as salt.
 const SALT: usize = 8;
-/// Iterations of PBKDF2: some seconds. OpenSSL writes 2048, and 600,000 is what is recommended for passwords.
+/// Iterations of PBKDF2: some seconds. OpenSSL writes 2048; 600,000 are recommended for passwords.
 const MAX_ITERATIONS: u32 = 10_000_000;
 /// Bytes of memory for scrypt. OpenSSL writes what takes 16 MiB.
 const MAX_MEMORY: u64 = 256 * 1024 * 1024;

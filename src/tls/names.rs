@@ -1,7 +1,7 @@
 //! Selects the TLS configuration for a server name (SNI, RFC 6066 §3).
 //!
-//! A pattern is a sequence of labels separated by dots. Each is literal, or `*`, which matches any one label. If several
-//! patterns match, labels are compared from the left and a literal one wins over `*`, as in uWebSockets.js: for
+//! A pattern is a sequence of labels separated by dots. Each is literal, or `*`, which matches any one label. If
+//! several patterns match, labels are compared from the left and a literal one wins over `*`, as in uWebSockets.js: for
 //! `www.example.com`, `www.*.com` wins over `*.example.com`.
 
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 use rpds::HashTrieMapSync;
 use rustls::ServerConfig;
 
-/// The TLS configurations of an app. Node's thread changes them, and the workers look them up without locking: every change
-/// publishes a new table, which shares the unchanged nodes with the one before.
+/// The TLS configurations of an app. Node's thread changes them, and the workers look them up without locking: every
+/// change publishes a new table, which shares the unchanged nodes with the one before.
 #[derive(Debug)]
 pub(crate) struct ServerNames {
     table: ArcSwap<Table>,
@@ -20,8 +20,8 @@ pub(crate) struct ServerNames {
     asks: AtomicBool,
 }
 
-/// Identifies a server name that was added to an app (`addServerName`). Node's thread assigns the numbers and never reuses
-/// one.
+/// Identifies a server name that was added to an app (`addServerName`). Node's thread assigns the numbers and never
+/// reuses one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DomainId(pub u32);
 
@@ -60,8 +60,8 @@ impl ServerNames {
         Self { table: ArcSwap::from_pointee(table), asks: AtomicBool::new(false) }
     }
 
-    /// The configuration for a handshake: that of the best pattern, else the default. `name` is the SNI of the client, if it
-    /// sent one.
+    /// The configuration for a handshake: that of the best pattern, else the default. `name` is the SNI of the client,
+    /// if it sent one.
     #[must_use]
     pub(crate) fn lookup(&self, name: Option<&str>) -> DomainConfig {
         let table = self.table.load();
@@ -132,8 +132,8 @@ impl Table {
 }
 
 impl Node {
-    /// Tries the literal label before `*`. Recursion is at most 127 deep, the most labels that a name has, and visits each
-    /// node at most once.
+    /// Tries the literal label before `*`. Recursion is at most 127 deep, the most labels that a name has, and visits
+    /// each node at most once.
     fn find(&self, name: &str) -> Option<&DomainConfig> {
         let (label, rest) = split(name);
         [label, ANY].into_iter().filter(|_| !label.is_empty()).find_map(|key| {
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn javascript_is_asked_for_unknown_names_once_it_wants_to_be() {
+    fn handshakes_with_unknown_names_wait_once_there_is_a_handler() {
         let names = names(&["example.com"]);
         assert!(!names.must_ask_for("unknown"));
         names.ask_for_unknown_names();

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_of_a_client_is_believed_within_its_dates_for_its_purpose_and_under_its_issuer() {
+    fn a_client_certificate_is_trusted_within_its_dates_for_its_purpose_and_under_its_issuer() {
         let issuer = |name: &str| {
             let mut params = params();
             params.distinguished_name.push(DnType::CommonName, name);

@@ -1,4 +1,4 @@
-//! Self-signed certificates that stand in the option `ca`, and that a server presents as its own.
+//! Self-signed certificates in the option `ca` that a server presents as its own.
 //!
 //! OpenSSL, and with it Node, trusts such a certificate. webpki refuses it if it is marked as an issuer, as self-signed
 //! certificates mostly are, before all checks are done. So no error of webpki is overruled here; instead, all checks of

@@ -206,8 +206,8 @@ impl TlsSession {
         }
     }
 
-    /// Decrypts the first `filled` bytes of `buffer`, which were read from the socket, in place. Returns the length of the
-    /// plaintext. Call it only once [`Self::open_pending`] returns 0.
+    /// Decrypts the first `filled` bytes of `buffer`, which were read from the socket, in place. Returns the length of
+    /// the plaintext. Call it only once [`Self::open_pending`] returns 0.
     ///
     /// # Errors
     /// The peer violates TLS. [`Self::flush`] sends the alert.
@@ -284,7 +284,7 @@ impl TlsSession {
                 self.has_ended |= tls.process_new_packets()?.peer_has_closed();
                 Ok(taken)
             }
-            // `open` keeps bytes that arrive meanwhile.
+            // `open` keeps bytes that arrive while the handshake is suspended.
             State::Suspended { .. } => Ok(0),
             State::Refused(_) => Ok(all.len()),
         }
@@ -410,8 +410,8 @@ impl TlsSession {
         if waits { self.unsent.max(1) } else { 0 }
     }
 
-    /// Whether the keys are so close to their limit that the connection should be closed while they can still protect the
-    /// closing handshake.
+    /// Whether the keys are so close to their limit that the connection should be closed while they can still protect
+    /// the closing handshake.
     #[must_use]
     pub(crate) fn is_worn(&self) -> bool {
         self.max_records().is_some_and(|max| self.wear.is_worn(max))

@@ -9,8 +9,8 @@
 //! | `-x` | removes them; naming them later adds them again |
 //! | `+x`, `@STRENGTH`, `@SECLEVEL=n` | no effect: the client's order of preference decides |
 //!
-//! Lists written for OpenSSL name suites that rustls does not implement (DHE, RSA key exchange, CBC): these names have no
-//! effect. An unknown name is an error, and so is a list that selects nothing.
+//! Lists written for OpenSSL name suites that rustls does not implement (DHE, RSA key exchange, CBC): these names have
+//! no effect. An unknown name is an error, and so is a list that selects nothing.
 
 use std::fmt;
 
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_knows_is_refused() {
+    fn an_unknown_name_is_refused() {
         for list in
             ["ECDHE-RSA-AES128-GCM-SHA255", "HIGH:!aNUL", "HIGH+", "@STRENGHT", "ECDHE+AESGMC", "é", "!"]
         {

@@ -393,7 +393,7 @@ impl<S: Scanner> Connection<S> {
             Ok(()) | Err(_) => {}
         }
         while self.unsent > 0 {
-            // The stream is one request over and over, so what is due is a slice of the block that starts where
+            // The stream repeats one request, so the bytes due are a slice of the block that starts where
             // the last write stopped within a request.
             let start = (traffic.request - self.unsent % traffic.request) % traffic.request;
             match self.stream.write(&traffic.block[start..start + self.unsent]) {

@@ -120,7 +120,7 @@ impl FrameScanner {
         std::mem::take(&mut self.pongs)
     }
 
-    /// Reads a frame header from what was kept and `bytes`; `None` while it is incomplete, else the bytes behind it.
+    /// Reads a frame header from the bytes kept and `bytes`; `None` while it is incomplete, else the bytes behind it.
     fn take_header<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, String> {
         if self.head.is_empty() {
             return match Header::parse(bytes, self.deflate)? {

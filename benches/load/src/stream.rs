@@ -92,8 +92,8 @@ impl<S: Read + Write> Write for Stream<S> {
     }
 }
 
-/// TLS 1.3 with whatever certificate the server of a bench has made for itself. Tickets are kept where they
-/// are to be used for the next connection.
+/// TLS 1.3 that accepts the self-signed certificate of a bench server. Tickets are kept only if the next connection
+/// uses them.
 pub fn config(tls: Tls) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Arc::new(Anybody(Arc::clone(&provider)));

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_of_http_10_never_gets_chunks_and_hears_of_keep_alive() {
+    fn an_http_10_client_never_gets_chunks_and_gets_keep_alive() {
         let cases = [
             (
                 true,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_of_http_11_that_asked_for_it_is_told_that_the_connection_closes() {
+    fn an_http_11_client_that_asked_to_close_gets_connection_close() {
         let (text, plan) = encode("GET", Version::Http11, false, "200 OK", "", Framing::Length(0));
         assert_eq!(text, "HTTP/1.1 200 OK\r\nConnection: close\r\nD\r\nContent-Length: 0\r\n");
         assert!(plan.close);

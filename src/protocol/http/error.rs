@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_line_begins_with_its_status_and_the_text_cites_a_section() {
+    fn a_status_line_starts_with_its_status_and_the_text_cites_a_section() {
         for error in HttpError::ALL {
             assert!(error.status_line().starts_with(&error.status().to_string()), "{error:?}");
             let text = error.to_string();

@@ -9,7 +9,7 @@
 //! | `Discard` | `Nothing` | the response is over, the rest of the body is read and dropped |
 //! | `Left`, `Closed` | `Nothing` | no longer HTTP, or over |
 //!
-//! The caller owns the socket and the bytes. Call order: [`HttpExchange::handle_bytes`] with what was read and not
+//! The caller owns the socket and the bytes. Call order: [`HttpExchange::handle_bytes`] with the bytes read and not
 //! consumed, the response calls in the order the application made them, [`HttpExchange::handle_flush`] after every
 //! attempt to write output, [`HttpExchange::poll_deadline`] after any of these and [`HttpExchange::handle_timeout`]
 //! when it is due; [`HttpExchange::disposition`] says whether the connection persists once all output is written. After

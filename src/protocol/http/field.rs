@@ -18,7 +18,7 @@ impl Span {
         Self { start, len }
     }
 
-    /// The bytes this span stands for, out of the bytes of its head; empty if `head` is some shorter text.
+    /// The bytes of `head` in this span; empty if `head` is too short.
     #[must_use]
     pub(crate) fn of(self, head: &[u8]) -> &[u8] {
         let start = usize::from(self.start);

@@ -60,7 +60,8 @@ pub(crate) struct RequestHead {
 }
 
 impl RequestHead {
-    /// The value of the first field of this name, which must be given in lower case. `head` is what was parsed.
+    /// The value of the first field of this name, which must be given in lower case. `head` has the bytes that were
+    /// parsed.
     #[cfg(test)]
     #[must_use]
     pub(crate) fn field<'a>(&self, head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {

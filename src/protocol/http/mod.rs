@@ -1,6 +1,6 @@
 //! HTTP/1.1 as a server speaks it (RFC 9110, RFC 9112). Bytes and the current time in, requests and bytes out. The
-//! rules of the request line and the fields are checked before a request is passed on, and a connection that broke one is
-//! not read any further: requests are smuggled where two parsers disagree.
+//! rules of the request line and the fields are checked before a request is passed on, and a connection that broke one
+//! is not read any further: requests are smuggled where two parsers disagree.
 //!
 //! ```text
 //!  bytes in ──► exchange ──► head ──► HttpSink::request      respond, start_response, frame_body ──► bytes out
@@ -13,7 +13,7 @@
 //!   rates.
 //! * [`head`]: the request line and the fields, as spans of the received bytes.
 //!   Its parts: `field`, one field line and the character sets; `framing`, what the fields mean to the server itself.
-//! * [`query`]: one value out of what stands behind the `?`.
+//! * [`query`]: one value of the query, after the `?`.
 //! * [`body`]: where the request body lies within the received bytes.
 //! * [`multipart`]: what lies within a body that is a form with files.
 //! * [`response_head`]: status and fields of a response; [`response_framing`]: how its body is framed; `encode`: the

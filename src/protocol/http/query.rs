@@ -1,6 +1,7 @@
-//! The query of a request target, read as a form: names and values in the encoding of `application/x-www-form-urlencoded`.
+//! The query of a request target, read as a form: names and values in the encoding of
+//! `application/x-www-form-urlencoded`.
 
-/// The first value of a key, with `+` and `%XX` decoded. A malformed `%` stands for itself.
+/// The first value of a key, with `+` and `%XX` decoded. A malformed `%` is left as it is.
 #[must_use]
 pub(crate) fn query_value(query: &[u8], key: &[u8]) -> Option<Vec<u8>> {
     let pairs = query.split(|byte| *byte == b'&').map(|pair| {

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_told_at_every_split() {
+    fn the_client_address_is_found_at_every_split() {
         let longest = format!("UNKNOWN {}", "x".repeat(MAX_LINE - "PROXY UNKNOWN \r\n".len()));
         for (text, client) in [
             ("TCP4 203.0.113.7 192.0.2.1 51966 443", Some("203.0.113.7:51966")),

@@ -19,7 +19,7 @@ use crate::protocol::http::head::is_token;
 /// The request of a client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UpgradeRequest {
-    /// Path and query, as they stand in the request line.
+    /// Path and query, as in the request line.
     pub target: String,
     /// The `Host` field, unless it is among `fields`.
     pub host: String,
@@ -48,7 +48,7 @@ pub(crate) enum InvalidUpgradeRequest {
     /// More fields than a request can have: some 24,000.
     #[error("there are too many headers")]
     TooMany,
-    /// A subprotocol that is no token, or that is there twice (RFC 6455 §4.1, item 10).
+    /// A subprotocol that is no token, or is repeated (RFC 6455 §4.1, item 10).
     #[error("subprotocol {0:?} must be a token, and there only once (RFC 6455 §4.1)")]
     Subprotocol(String),
 }

@@ -35,7 +35,7 @@ pub(crate) fn parse(payload: &[u8]) -> Result<PeerClose<'_>, CloseCause> {
     }
 }
 
-/// Whether `code` may stand in a Close frame (RFC 6455 §7.4). 1004–1006 and 1015 mean something only locally,
+/// Whether `code` may be sent in a Close frame (RFC 6455 §7.4). 1004–1006 and 1015 mean something only locally,
 /// 1012–1014 were registered after the RFC, 1016–2999 are reserved for later versions.
 #[must_use]
 pub(crate) const fn may_be_sent(code: u16) -> bool {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_is_empty_or_begins_with_a_code() {
+    fn a_payload_is_empty_or_starts_with_a_code() {
         assert_eq!(parse(b""), Ok(PeerClose::WithoutCode));
         for byte in 0..=255 {
             assert_eq!(parse(&[byte]), Err(CloseCause::ClosePayloadTruncated));

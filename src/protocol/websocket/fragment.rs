@@ -1,4 +1,4 @@
-//! Messages of the server that go out in several frames (RFC 6455 §5.4).
+//! Messages that are sent in several frames (RFC 6455 §5.4).
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
@@ -7,21 +7,21 @@ use super::frame::{self, MessageKind};
 /// Which part of a message a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fragment {
-    /// The first one, which says what the message is.
+    /// The first one, which has the type of the message.
     First {
         /// Text or binary.
         kind: MessageKind,
-        /// Whether the message is compressed (RFC 7692 §6: RSV1 stands on its first frame and on no other).
+        /// Whether the message is compressed (RFC 7692 §6: RSV1 is set on its first frame and on no other).
         compress: bool,
     },
-    /// One that others follow.
+    /// One between the first and the last.
     Middle,
     /// The last one.
     Last,
 }
 
 impl Fragment {
-    /// The same of a message that is not compressed.
+    /// The same fragment of an uncompressed message.
     #[must_use]
     pub(crate) const fn uncompressed(self) -> Self {
         match self {

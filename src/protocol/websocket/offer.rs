@@ -29,7 +29,7 @@ pub(crate) enum ExtensionError {
     /// permessage-deflate twice.
     #[error("permessage-deflate stands there twice")]
     Repeated,
-    /// A parameter that is unknown, stands there twice, has a bad value, or goes beyond the offer.
+    /// A parameter that is unknown, repeated, has a bad value, or exceeds the offer.
     #[error("its parameters of permessage-deflate do not fit the offer")]
     BadParameters,
 }

@@ -111,7 +111,7 @@ mod tests {
         (text.len(), validator.finish().is_ok())
     }
 
-    /// The verdict over the whole text, whatever the pieces.
+    /// The verdict on the text in these pieces.
     fn in_pieces(pieces: &[&[u8]]) -> Result<(), InvalidUtf8> {
         let mut validator = Validator::default();
         pieces.iter().try_for_each(|piece| validator.push(piece))?;

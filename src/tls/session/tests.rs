@@ -75,7 +75,7 @@ impl Pair {
         Self { client: client(&certificate, version), session, opened: Vec::new(), fault: None, step }
     }
 
-    /// Both sides with suites of TLS 1.2 that are good for so many records.
+    /// A pair whose suites of TLS 1.2 may protect only this many records.
     fn agreed_with([server, client]: [u64; 2], version: &'static SupportedProtocolVersion) -> Self {
         let (setup, certificate) = setup_with(limited(server));
         let session = TlsSession::new(setup, Vec::new());
@@ -157,7 +157,7 @@ fn the_handshake_does_not_depend_on_how_the_bytes_are_cut() {
 }
 
 #[test]
-fn early_bytes_are_the_begin() {
+fn early_bytes_are_the_first_of_the_stream() {
     for cut in [1, 5, 100] {
         let (setup, certificate) = setup();
         let mut client = client(&certificate, VERSIONS[1]);
@@ -216,7 +216,7 @@ proptest! {
     }
 }
 
-/// The provider, whose suites of TLS 1.2 are good for so many records.
+/// The provider, with suites of TLS 1.2 that may protect only `max` records.
 fn limited(max: u64) -> StdArc<CryptoProvider> {
     let limit = |suite: &SupportedCipherSuite| match suite {
         SupportedCipherSuite::Tls13(_) => *suite,
@@ -234,7 +234,7 @@ fn limited(max: u64) -> StdArc<CryptoProvider> {
 }
 
 #[test]
-fn keys_that_are_used_up_are_told_before_anything_is_lost() {
+fn used_up_keys_are_reported_before_any_data_is_lost() {
     let mut pair = Pair::agreed_with([300, u64::MAX], VERSIONS[0]);
     let (mut sent, mut worn_at) = (0, None);
     let fault = loop {
@@ -279,7 +279,7 @@ fn tls_1_3_and_suites_without_end_are_never_used_up() {
 }
 
 #[test]
-fn a_peer_whose_keys_are_used_up_is_told_from_one_that_leaves() {
+fn a_peer_whose_keys_are_used_up_is_distinguished_from_one_that_leaves() {
     for (records, has_worn) in [(10, false), (500, true)] {
         let mut pair = Pair::agreed_with([300; 2], VERSIONS[0]);
         for _ in 0..records {
@@ -335,7 +335,7 @@ fn nothing_is_sealed_before_the_handshake_is_complete() {
 }
 
 #[test]
-fn the_end_is_told_apart_from_a_cut() {
+fn a_close_notify_is_distinguished_from_a_cut() {
     for version in VERSIONS {
         let mut pair = Pair::agreed(version, 4096);
         pair.client.writer().write_all(b"last words").unwrap();
@@ -355,7 +355,7 @@ fn the_end_is_told_apart_from_a_cut() {
 }
 
 #[test]
-fn a_changed_record_is_a_fault_behind_what_was_in_order() {
+fn a_changed_record_is_a_fault_after_the_valid_ones() {
     for step in [100, 128 * 1024] {
         let mut pair = Pair::agreed(VERSIONS[1], step);
         let mut sealed = Vec::new();

@@ -230,7 +230,7 @@ fn a_body_too_long_to_drop_ends_the_connection() {
 }
 
 #[test]
-fn a_broken_body_is_answered_only_if_no_response_has_begun() {
+fn a_broken_body_is_answered_only_if_no_response_has_started() {
     let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n";
     let error = HttpError::InvalidChunkSize;
 
@@ -265,7 +265,7 @@ fn an_upgrade_leaves_the_bytes_behind_the_request_alone() {
 }
 
 #[test]
-fn an_upgrade_is_refused_while_the_body_is_missing_or_the_response_has_begun() {
+fn an_upgrade_is_refused_while_the_body_is_missing_or_the_response_has_started() {
     let mut connection = after("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n");
     assert!(!connection.exchange.upgrade());
     assert!(connection.exchange.has_outstanding_response());

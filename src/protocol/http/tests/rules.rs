@@ -265,7 +265,7 @@ fn no_known_smuggling_shape_in_chunks_gets_a_hidden_request_through() {
 }
 
 #[test]
-fn a_body_nobody_expected_is_a_body_and_no_request() {
+fn an_unexpected_body_is_a_body_and_no_request() {
     const EVIL: &str = "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n";
     for method in ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"] {
         let head = format!("{method} /a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", EVIL.len());

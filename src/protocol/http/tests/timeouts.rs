@@ -35,7 +35,7 @@ fn a_slow_head_is_answered_with_408_however_its_bytes_trickle() {
 }
 
 #[test]
-fn a_handler_may_think_as_long_as_it_likes() {
+fn no_timer_runs_while_a_handler_runs() {
     let mut connection = Connection::new();
     connection.receive(GET).expect("a request");
     assert_eq!(connection.deadline(), None);
@@ -45,7 +45,7 @@ fn a_handler_may_think_as_long_as_it_likes() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_without_a_word() {
+fn an_idle_connection_is_closed_without_a_response() {
     let mut connection = Connection::new();
     connection.limits.keep_alive_timeout = Some(Duration::from_secs(5));
     connection.receive(GET).expect("a request");
@@ -92,7 +92,7 @@ fn a_body_has_ten_seconds_for_every_160_kib() {
 }
 
 #[test]
-fn a_slow_body_is_not_answered_once_the_response_has_begun() {
+fn a_slow_body_is_not_answered_once_the_response_has_started() {
     let mut connection = Connection::new();
     connection.receive(POST).expect("a head");
     let started =
@@ -102,7 +102,7 @@ fn a_slow_body_is_not_answered_once_the_response_has_begun() {
 }
 
 #[test]
-fn a_slow_rest_of_a_body_ends_the_connection_without_a_word() {
+fn a_slow_rest_of_a_body_ends_the_connection_without_a_response() {
     let mut connection = Connection::new();
     connection.receive("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n").expect("a head");
     let response = connection.respond(b"");
@@ -112,7 +112,7 @@ fn a_slow_rest_of_a_body_ends_the_connection_without_a_word() {
 }
 
 #[test]
-fn nobody_is_late_while_the_caller_does_not_read() {
+fn no_timeout_of_the_client_runs_while_the_caller_does_not_read() {
     for (input, fresh) in [("", 10_000), ("GET", 10_000), (POST, 10_000)] {
         let mut connection = Connection::new();
         connection.receive(input).expect("a part");
@@ -129,7 +129,7 @@ fn nobody_is_late_while_the_caller_does_not_read() {
 }
 
 #[test]
-fn output_that_nobody_takes_for_ten_seconds_ends_the_connection() {
+fn output_that_the_client_does_not_receive_for_ten_seconds_ends_the_connection() {
     let mut connection = Connection::new();
     connection.receive(GET).expect("a request");
     connection.act(|exchange, moment, out| exchange.start_response(&OK, Framing::Chunked, moment, out));
@@ -152,7 +152,7 @@ fn output_that_nobody_takes_for_ten_seconds_ends_the_connection() {
 }
 
 #[test]
-fn a_client_is_idle_only_once_it_has_taken_the_whole_response() {
+fn a_client_is_idle_only_once_it_has_received_the_whole_response() {
     let mut connection = Connection::new();
     connection.receive(GET).expect("a request");
     connection.respond(b"hello");

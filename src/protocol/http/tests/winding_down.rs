@@ -15,7 +15,7 @@ fn idle() -> Connection {
 }
 
 #[test]
-fn a_connection_between_requests_is_closed_without_a_word() {
+fn a_connection_between_requests_is_closed_without_a_response() {
     let mut connection = idle();
     assert!(!connection.exchange.close_if_idle(), "nobody has asked for it");
     let written = connection.out.len();
@@ -38,7 +38,7 @@ fn a_request_of_which_a_part_has_come_is_waited_for_and_answered() {
 }
 
 #[test]
-fn a_response_that_has_not_begun_says_that_it_is_the_last() {
+fn a_response_that_has_not_started_has_connection_close() {
     for method in ["GET", "HEAD"] {
         let mut connection = Connection::new();
         connection.receive(GET.replace("GET", method)).expect("a request");
@@ -66,7 +66,7 @@ fn requests_behind_the_last_response_are_not_processed() {
 }
 
 #[test]
-fn a_response_that_has_begun_is_completed_and_a_request_behind_it_gets_the_last_one() {
+fn a_started_response_is_completed_and_a_request_behind_it_gets_the_last_one() {
     let mut connection = Connection::new();
     connection.receive([GET, GET].concat()).expect("two requests");
     connection.act(|exchange, moment, out| exchange.start_response(&OK, Framing::Chunked, moment, out));
@@ -81,7 +81,7 @@ fn a_response_that_has_begun_is_completed_and_a_request_behind_it_gets_the_last_
 }
 
 #[test]
-fn a_response_that_has_begun_is_completed_and_then_the_connection_is_idle() {
+fn a_started_response_is_completed_and_then_the_connection_is_idle() {
     let mut connection = Connection::new();
     connection.receive(GET).expect("a request");
     connection.act(|exchange, moment, out| exchange.start_response(&OK, Framing::Length(1), moment, out));

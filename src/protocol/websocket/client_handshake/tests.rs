@@ -201,7 +201,7 @@ fn every_broken_rule_has_its_cause() {
 }
 
 #[test]
-fn another_status_is_told_with_its_fields() {
+fn another_status_is_reported_with_its_fields() {
     let failure =
         check(&handshake(&[], 0), b"HTTP/1.1 401 Unauthorized\r\nX-Why: no token\r\n\r\n").unwrap_err();
     assert_eq!(failure.cause, ConnectCause::Status);
@@ -235,7 +235,7 @@ fn what_is_no_http_is_told_as_soon_as_it_shows() {
 }
 
 #[test]
-fn a_head_without_end_is_given_up() {
+fn a_head_without_end_is_refused() {
     let mut bytes = b"HTTP/1.1 101 Switching Protocols\r\nX-Long: ".to_vec();
     bytes.resize(LONGEST_HEAD - 1, b'x');
     assert!(ClientHandshake::read(&bytes).unwrap().is_none());

@@ -21,7 +21,7 @@ pub(super) enum Reach {
     Compressed,
 }
 
-/// The level for so many bytes.
+/// The level for a message of `length` bytes with this context.
 pub(super) const fn level(length: usize, reach: Reach) -> i32 {
     match (length, reach) {
         (..=LONGEST_TINY, Reach::None) => 1,

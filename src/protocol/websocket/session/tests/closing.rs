@@ -188,7 +188,7 @@ fn after_end_a_broken_rule_is_the_silent_end() {
 }
 
 #[test]
-fn abort_tells_the_peer_what_the_verdict_says_and_waits_for_nothing() {
+fn abort_sends_the_close_frame_of_the_verdict_and_waits_for_nothing() {
     let cases = [
         (CloseCause::ApplicationClosed, vec![]),
         (CloseCause::AppClosed, close_out(1001, "Application called app.close()")),
