@@ -57,7 +57,7 @@ pub(crate) enum Command {
     /// End some connections on which no request is under way: the process has no descriptors left. Sent by the worker that
     /// could not accept.
     MakeRoom,
-    /// Resume a TLS handshake that was suspended with `ServerNameWanted`. JavaScript has been asked: the name is in the
+    /// Resume a TLS handshake that was suspended with `ServerNameRequested`. JavaScript has been asked: the name is in the
     /// table now, or the default certificate answers.
     ResumeHandshake {
         /// Which connection.

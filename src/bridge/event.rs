@@ -74,7 +74,7 @@ pub(crate) enum Event {
     },
     /// A TLS handshake asks for a server name that the app does not know, and is suspended: this connection has no events
     /// until [`super::command::Command::ResumeHandshake`].
-    ServerNameWanted {
+    ServerNameRequested {
         /// Which connection.
         connection: ConnectionId,
         /// The app that listens where the connection came in.

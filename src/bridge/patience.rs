@@ -4,10 +4,10 @@
 use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Waits on `told` for at most `patience` while `holds_true` of what `guard` protects, and returns it. Nothing that
+/// Waits on `changed` for at most `patience` while `holds_true` of what `guard` protects, and returns it. Nothing that
 /// panics may run under its mutex.
 pub(crate) fn wait_while<'m, T>(
-    told: &Condvar,
+    changed: &Condvar,
     mut guard: MutexGuard<'m, T>,
     patience: Duration,
     holds_true: impl Fn(&T) -> bool,
@@ -16,7 +16,7 @@ pub(crate) fn wait_while<'m, T>(
     while holds_true(&guard) && !left.is_zero() {
         let step = left.min(STEP);
         left -= step;
-        let waited = told.wait_timeout_while(guard, step, |it| holds_true(it));
+        let waited = changed.wait_timeout_while(guard, step, |it| holds_true(it));
         guard = waited.unwrap_or_else(PoisonError::into_inner).0;
     }
     guard

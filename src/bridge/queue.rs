@@ -337,12 +337,12 @@ mod tests {
         (Arc::new(NodeBell::new(ring)), rung)
     }
 
-    const SOMEBODY: ConnectionId = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
+    const CONNECTION: ConnectionId = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
 
     fn batch(weight: usize) -> EventBatch {
         let mut batch = EventBatch::default();
         batch.bytes.resize(weight, 0);
-        batch.events.push(Event::ConnectionClosed { connection: SOMEBODY });
+        batch.events.push(Event::ConnectionClosed { connection: CONNECTION });
         batch
     }
 
@@ -416,7 +416,7 @@ mod loom_tests {
     use crate::bridge::event::Event;
     use crate::bridge::id::{ConnectionId, WorkerId};
 
-    const SOMEBODY: ConnectionId = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
+    const CONNECTION: ConnectionId = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
 
     /// Node's thread goes to sleep while a worker pushes: either the last look finds the batch, or the bell rang.
     #[test]
@@ -431,7 +431,7 @@ mod loom_tests {
                 let uplink = Arc::clone(&uplink);
                 loom::thread::spawn(move || {
                     let mut batch = EventBatch::default();
-                    batch.events.push(Event::ConnectionClosed { connection: SOMEBODY });
+                    batch.events.push(Event::ConnectionClosed { connection: CONNECTION });
                     uplink.push(&mut batch);
                 })
             };

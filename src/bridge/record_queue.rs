@@ -26,7 +26,7 @@ pub(crate) struct RecordQueue {
 #[derive(Debug, Default)]
 struct State {
     /// The least important level that the listener wants; `None` while there is no listener.
-    wanted: Option<Level>,
+    max_level: Option<Level>,
     /// Oldest first; at most [`MAX_RECORDS`].
     records: VecDeque<Record>,
     /// How many were lost since the last one that was taken.
@@ -40,21 +40,21 @@ impl RecordQueue {
         Self { state: Mutex::new(State::default()), bell }
     }
 
-    /// Node's thread: from now on takes records up to `wanted`, or nothing. What waits and is not wanted any more is
+    /// Node's thread: from now on takes records up to `max_level`, or nothing. Waiting records beyond that are
     /// dropped.
-    pub(crate) fn set_wanted(&self, wanted: Option<Level>) {
+    pub(crate) fn set_level(&self, max_level: Option<Level>) {
         let mut state = lock(&self.state);
-        state.wanted = wanted;
-        match wanted {
+        state.max_level = max_level;
+        match max_level {
             Some(level) => state.records.retain(|record| record.level <= level),
             None => (state.records, state.lost) = (VecDeque::new(), 0),
         }
     }
 
-    /// Any thread: adds a record, if it is wanted.
+    /// Any thread: adds a record if its level is within `max_level`.
     pub(crate) fn push(&self, record: Record) {
         let mut state = lock(&self.state);
-        if state.wanted.is_none_or(|level| record.level > level) {
+        if state.max_level.is_none_or(|level| record.level > level) {
             return;
         }
         if state.records.len() == MAX_RECORDS {
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn records_leave_in_order_and_ring_a_sleeper_once() {
         let (queue, bell, rung) = queue();
-        queue.set_wanted(Some(Level::Info));
+        queue.set_level(Some(Level::Info));
         for number in 0..3 {
             queue.push(record(Level::Warn, number));
         }
@@ -127,15 +127,15 @@ mod tests {
     fn what_is_not_wanted_is_not_taken_and_rings_nobody() {
         let (queue, _, rung) = queue();
         queue.push(record(Level::Error, 0));
-        queue.set_wanted(Some(Level::Warn));
+        queue.set_level(Some(Level::Warn));
         queue.push(record(Level::Info, 1));
         assert_eq!((queue.waiting(), rung.load(Ordering::Relaxed)), (0, 0));
         queue.push(record(Level::Warn, 2));
         queue.push(record(Level::Error, 3));
-        queue.set_wanted(Some(Level::Error));
+        queue.set_level(Some(Level::Error));
         assert_eq!(queue.take(), Some(record(Level::Error, 3)));
         queue.push(record(Level::Error, 4));
-        queue.set_wanted(None);
+        queue.set_level(None);
         queue.push(record(Level::Error, 5));
         assert_eq!((queue.waiting(), queue.take()), (0, None));
     }
@@ -143,14 +143,14 @@ mod tests {
     #[test]
     fn the_oldest_are_lost_and_one_record_tells_how_many() {
         let (queue, _, _) = queue();
-        queue.set_wanted(Some(Level::Debug));
+        queue.set_level(Some(Level::Debug));
         for number in 0..MAX_RECORDS + 7 {
             queue.push(record(Level::Debug, number));
         }
         assert_eq!(queue.waiting(), MAX_RECORDS + 1);
-        let told = queue.take().unwrap();
-        assert_eq!(told.level, Level::Error);
-        assert_eq!(told.fields, [Field { name: "count", value: FieldValue::Number(7.0) }]);
+        let loss = queue.take().unwrap();
+        assert_eq!(loss.level, Level::Error);
+        assert_eq!(loss.fields, [Field { name: "count", value: FieldValue::Number(7.0) }]);
         assert_eq!(queue.take(), Some(record(Level::Debug, 7)));
         assert_eq!(queue.waiting(), MAX_RECORDS - 1);
         queue.push(record(Level::Debug, 0));
@@ -160,12 +160,12 @@ mod tests {
     #[test]
     fn switching_off_forgets_losses_too() {
         let (queue, _, _) = queue();
-        queue.set_wanted(Some(Level::Debug));
+        queue.set_level(Some(Level::Debug));
         for number in 0..=MAX_RECORDS {
             queue.push(record(Level::Debug, number));
         }
-        queue.set_wanted(None);
-        queue.set_wanted(Some(Level::Debug));
+        queue.set_level(None);
+        queue.set_level(Some(Level::Debug));
         assert_eq!((queue.waiting(), queue.take()), (0, None));
     }
 }
@@ -184,7 +184,7 @@ mod loom_tests {
             let bell = Arc::new(NodeBell::new(Box::new(move || flag.store(true, Ordering::SeqCst))));
             bell.rise();
             let queue = Arc::new(RecordQueue::new(Arc::clone(&bell)));
-            queue.set_wanted(Some(Level::Warn));
+            queue.set_level(Some(Level::Warn));
             let writer = {
                 let queue = Arc::clone(&queue);
                 loom::thread::spawn(move || queue.push(Record::of_loss("test", "happened", 1)))

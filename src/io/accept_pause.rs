@@ -58,9 +58,9 @@ mod tests {
     #[test]
     fn a_pause_is_told_when_it_begins_and_when_it_is_over() {
         let mut pause = None;
-        let told: Vec<bool> =
+        let first: Vec<bool> =
             (0..600).map(|count| AcceptPause::fail(&mut pause, Timestamp(1000 + 100 * count))).collect();
-        assert_eq!((told[0], told.iter().filter(|told| **told).count()), (true, 1));
+        assert_eq!((first[0], first.iter().filter(|first| **first).count()), (true, 1));
         let last = Timestamp(1000 + 100 * 599);
         assert_eq!(AcceptPause::finish(&mut pause, Timestamp(last.0 + 4999)), None);
         let summary = Summary { duration: Duration::from_millis(59_900), failures: 600 };

@@ -30,9 +30,9 @@ struct Budget {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Excess {
     /// Bytes by which the app exceeds its limit, on all workers: slow peers are closed for them.
-    pub wanted: u64,
+    pub over_limit: u64,
     /// Bytes by which this worker exceeds its share: connections are closed for them in any case.
-    pub needed: u64,
+    pub over_share: u64,
     /// How many workers share the connections.
     pub workers: usize,
 }
@@ -87,10 +87,10 @@ impl Budget {
         let own = self.tallies[self.worker.index()].backlog.get();
         // A little more than necessary, so that not every further byte starts the search for the slowest again.
         let spare = |bytes: u64| bytes - bytes / SPARE;
-        let wanted = total - spare(self.limit);
+        let over_limit = total - spare(self.limit);
         let is_urgent = total > self.limit.saturating_add(self.limit / SPARE);
-        let needed = if is_urgent { wanted.min(own.saturating_sub(spare(share))) } else { 0 };
-        Some(Excess { wanted, needed, workers })
+        let over_share = if is_urgent { over_limit.min(own.saturating_sub(spare(share))) } else { 0 };
+        Some(Excess { over_limit, over_share, workers })
     }
 }
 
@@ -128,18 +128,18 @@ mod tests {
         let mut both = budgets(800, &[700, 101]);
         assert_eq!(both[0].take_exceeded(), Some(7));
         for budgets in both {
-            assert_eq!(budgets.excess(7), Some(Excess { wanted: 101, needed: 0, workers: 2 }));
+            assert_eq!(budgets.excess(7), Some(Excess { over_limit: 101, over_share: 0, workers: 2 }));
         }
     }
 
     #[test]
     fn far_beyond_it_others_have_to_go_where_more_than_a_share_waits() {
-        let needed = |limit, backlogs: &[u64]| -> Vec<u64> {
-            budgets(limit, backlogs).iter().filter_map(|it| Some(it.excess(7)?.needed)).collect()
+        let over_share = |limit, backlogs: &[u64]| -> Vec<u64> {
+            budgets(limit, backlogs).iter().filter_map(|it| Some(it.excess(7)?.over_share)).collect()
         };
-        assert_eq!(needed(800, &[700, 201]), [201, 0]);
-        assert_eq!(needed(800, &[1000, 1000]), [650, 650]);
-        assert_eq!(needed(800, &[5000]), [4300]);
+        assert_eq!(over_share(800, &[700, 201]), [201, 0]);
+        assert_eq!(over_share(800, &[1000, 1000]), [650, 650]);
+        assert_eq!(over_share(800, &[5000]), [4300]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ struct Ending {
 
 impl Endings {
     /// Starts to watch an app that has `left` connections. Later connections do not count.
-    pub(crate) fn begin(&mut self, app: u32, left: usize) {
+    pub(crate) fn start(&mut self, app: u32, left: usize) {
         self.0.push(Ending { app, left });
     }
 
@@ -38,8 +38,8 @@ mod tests {
     #[test]
     fn an_app_is_told_of_once_its_last_connection_is_gone() {
         let mut endings = Endings::default();
-        endings.begin(1, 2);
-        endings.begin(2, 0);
+        endings.start(1, 2);
+        endings.start(2, 0);
         assert_eq!((endings.take_finished(), endings.take_finished()), (Some(2), None));
         endings.note_gone(1);
         endings.note_gone(3);

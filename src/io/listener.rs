@@ -152,7 +152,7 @@ pub(crate) fn inspect(descriptor: std::os::fd::OwnedFd) -> io::Result<(Socket, u
 
 /// A listening socket in the hands of its worker.
 #[derive(Debug)]
-pub(crate) struct Listener {
+pub(crate) struct ListeningSocket {
     /// Its name.
     pub id: ListenerId,
     /// Who listens.
@@ -163,7 +163,7 @@ pub(crate) struct Listener {
     turn: usize,
     /// The apps that take its connections over.
     children: Arc<Children>,
-    socket: ListeningSocket,
+    socket: MioListener,
     file: Option<SocketFile>,
 }
 
@@ -182,13 +182,13 @@ pub(crate) enum Accepted {
 }
 
 #[derive(Debug)]
-enum ListeningSocket {
+enum MioListener {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(UnixListener),
 }
 
-impl Listener {
+impl ListeningSocket {
     /// Takes over a bound socket. From now on the selector of `registry` tells when somebody waits.
     ///
     /// # Errors
@@ -201,12 +201,12 @@ impl Listener {
             Domain::UNIX => {
                 let mut socket = UnixListener::from_std(socket.into());
                 registry.register(&mut socket, token, Interest::READABLE)?;
-                ListeningSocket::Unix(socket)
+                MioListener::Unix(socket)
             }
             _ => {
                 let mut socket = TcpListener::from_std(socket.into());
                 registry.register(&mut socket, token, Interest::READABLE)?;
-                ListeningSocket::Tcp(socket)
+                MioListener::Tcp(socket)
             }
         };
         let listener = Self { id: listener, app, share, turn: 0, children, socket, file };
@@ -218,9 +218,9 @@ impl Listener {
     pub(crate) fn deregister(&mut self, registry: &Registry) {
         // Fails only if it is not registered.
         let _ = match &mut self.socket {
-            ListeningSocket::Tcp(socket) => registry.deregister(socket),
+            MioListener::Tcp(socket) => registry.deregister(socket),
             #[cfg(unix)]
-            ListeningSocket::Unix(socket) => registry.deregister(socket),
+            MioListener::Unix(socket) => registry.deregister(socket),
         };
     }
 
@@ -234,11 +234,11 @@ impl Listener {
     fn address(&self) -> String {
         match (&self.socket, &self.file) {
             (_, Some(file)) => file.path.display().to_string(),
-            (ListeningSocket::Tcp(socket), None) => {
+            (MioListener::Tcp(socket), None) => {
                 socket.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string())
             }
             #[cfg(unix)]
-            (ListeningSocket::Unix(socket), None) => {
+            (MioListener::Unix(socket), None) => {
                 let address = socket.local_addr().ok();
                 let path = address.as_ref().and_then(|address| address.as_pathname());
                 path.map_or_else(String::new, |path| path.display().to_string())
@@ -252,11 +252,11 @@ impl Listener {
     /// `WouldBlock` when nobody waits; the selector tells when somebody does. What else the system says.
     pub(crate) fn accept(&mut self) -> io::Result<Accepted> {
         let transport = match &self.socket {
-            ListeningSocket::Tcp(socket) => {
+            MioListener::Tcp(socket) => {
                 socket.accept().map(|(stream, peer)| Transport::from_tcp(stream, Some(peer)))
             }
             #[cfg(unix)]
-            ListeningSocket::Unix(socket) => socket.accept().map(|(stream, _)| Transport::from_unix(stream)),
+            MioListener::Unix(socket) => socket.accept().map(|(stream, _)| Transport::from_unix(stream)),
         };
         self.place(transport?)
     }
@@ -281,9 +281,9 @@ impl Listener {
         let mut accepted = Vec::new();
         for _ in 0..MAX_WAITING {
             let socket = match &self.socket {
-                ListeningSocket::Tcp(socket) => SockRef::from(socket).accept(),
+                MioListener::Tcp(socket) => SockRef::from(socket).accept(),
                 #[cfg(unix)]
-                ListeningSocket::Unix(socket) => SockRef::from(socket).accept(),
+                MioListener::Unix(socket) => SockRef::from(socket).accept(),
             };
             match socket {
                 Ok((socket, peer)) => {
@@ -301,7 +301,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for ListeningSocket {
     fn drop(&mut self) {
         tracing::info!(address = %self.address(), "stopped listening");
         if let Some(SocketFile { path, identity }) = &self.file
@@ -348,7 +348,7 @@ pub(crate) fn identify(_path: &Path) -> Option<(u64, u64)> {
 
 /// Connections that may wait to be accepted; uWebSockets.js has the same number.
 const BACKLOG: i32 = 512;
-/// Connections taken by [`Listener::accept_waiting`]. More than wait; less than somebody who goes on connecting would
+/// Connections taken by [`ListeningSocket::accept_waiting`]. More than wait; less than somebody who goes on connecting would
 /// like.
 const MAX_WAITING: usize = 2 * BACKLOG as usize;
 /// `EAFNOSUPPORT`: the machine has no IPv6.

@@ -16,7 +16,7 @@ pub(crate) struct Peak {
 }
 
 impl Peak {
-    /// When [`Self::look`] is due.
+    /// When [`Self::update`] is due.
     #[must_use]
     pub(crate) fn due(self) -> Option<Timestamp> {
         self.due.map(|(due, _)| due)
@@ -24,7 +24,7 @@ impl Peak {
 
     /// Updates with the bytes held now and the bytes sent in all. Returns whether memory is to be given back.
     #[must_use]
-    pub(crate) fn look(&mut self, held: u64, sent: u64, now: Timestamp) -> bool {
+    pub(crate) fn update(&mut self, held: u64, sent: u64, now: Timestamp) -> bool {
         self.max = self.max.max(held);
         let is_over = self.was_high() && held <= self.max / 2;
         let is_worth_it = is_over || (self.has_worked(sent) && held < WORTH);
@@ -76,42 +76,42 @@ mod tests {
     #[test]
     fn memory_is_given_back_once_when_a_peak_has_been_over_for_a_while() {
         let mut peak = Peak::default();
-        assert!(!peak.look(2 * WORTH, 0, at(0)));
-        assert!(!peak.look(WORTH, 0, at(10)));
+        assert!(!peak.update(2 * WORTH, 0, at(0)));
+        assert!(!peak.update(WORTH, 0, at(10)));
         assert_eq!(peak.due(), Some(at(13)));
-        assert!(!peak.look(0, 2 * QUIET, at(12)));
-        assert!(peak.look(0, 4 * QUIET, at(13)), "whatever else there is to do");
-        assert!(!peak.look(0, 4 * QUIET, at(20)));
+        assert!(!peak.update(0, 2 * QUIET, at(12)));
+        assert!(peak.update(0, 4 * QUIET, at(13)), "whatever else there is to do");
+        assert!(!peak.update(0, 4 * QUIET, at(20)));
         assert_eq!(peak.due(), None);
     }
 
     #[test]
     fn what_is_needed_again_before_is_kept() {
         let mut peak = Peak::default();
-        assert!(!peak.look(2 * WORTH, 0, at(0)));
-        assert!(!peak.look(0, 0, at(1)));
-        assert!(!peak.look(2 * WORTH, 0, at(3)));
+        assert!(!peak.update(2 * WORTH, 0, at(0)));
+        assert!(!peak.update(0, 0, at(1)));
+        assert!(!peak.update(2 * WORTH, 0, at(3)));
         assert_eq!(peak.due(), None);
-        assert!(!peak.look(0, 0, at(5)));
+        assert!(!peak.update(0, 0, at(5)));
         assert_eq!(peak.due(), Some(at(8)));
     }
 
     #[test]
     fn after_much_work_it_is_given_back_when_there_is_little_to_do() {
         let mut peak = Peak::default();
-        assert!(!peak.look(0, WORK, at(0)));
-        assert!(!peak.look(0, WORK + QUIET, at(3)), "there is much to do");
-        assert!(!peak.look(0, WORK + 2 * QUIET - 1, at(5)));
-        assert!(peak.look(0, WORK + 2 * QUIET - 1, at(6)));
-        assert!(!peak.look(0, 2 * WORK, at(9)));
+        assert!(!peak.update(0, WORK, at(0)));
+        assert!(!peak.update(0, WORK + QUIET, at(3)), "there is much to do");
+        assert!(!peak.update(0, WORK + 2 * QUIET - 1, at(5)));
+        assert!(peak.update(0, WORK + 2 * QUIET - 1, at(6)));
+        assert!(!peak.update(0, 2 * WORK, at(9)));
         assert_eq!(peak.due(), None);
     }
 
     #[test]
     fn little_is_kept() {
         let mut peak = Peak::default();
-        assert!(!peak.look(WORTH - 1, WORK - 1, at(0)));
-        assert!(!peak.look(0, WORK - 1, at(1)));
+        assert!(!peak.update(WORTH - 1, WORK - 1, at(0)));
+        assert!(!peak.update(0, WORK - 1, at(1)));
         assert_eq!(peak.due(), None);
     }
 }

@@ -26,14 +26,14 @@ pub(crate) struct Pool {
     event_interest: Arc<EventInterest>,
     /// Has memory that is free given back to the system, by another thread.
     give_memory_back: fn(),
-    workers: Vec<Handle>,
+    workers: Vec<WorkerHandle>,
     /// How often the threads were started after they had all ended.
     starts: u64,
 }
 
 /// What Node's thread holds of one worker.
 #[derive(Debug)]
-pub(crate) struct Handle {
+pub(crate) struct WorkerHandle {
     /// Its events.
     pub uplink: Arc<Uplink>,
     /// Its commands.
@@ -75,7 +75,7 @@ impl Pool {
             self.starts += 1;
         }
         for (number, index) in (0..).zip(0..self.workers.len()) {
-            let Handle { uplink, downlink, generation, thread, .. } = &self.workers[index];
+            let WorkerHandle { uplink, downlink, generation, thread, .. } = &self.workers[index];
             if thread.is_none() {
                 match self.start(WorkerId(number), *generation, uplink, downlink) {
                     Ok(thread) => self.workers[index].thread = Some(thread),
@@ -94,7 +94,7 @@ impl Pool {
             let thread = self.start(WorkerId(number), 0, &uplink, &downlink)?;
             self.peers.add(Arc::clone(&downlink));
             let spent = ThreadClock::EXISTS.then_some(Duration::ZERO);
-            self.workers.push(Handle { uplink, downlink, generation: 0, spent, thread: Some(thread) });
+            self.workers.push(WorkerHandle { uplink, downlink, generation: 0, spent, thread: Some(thread) });
         }
         Ok(())
     }
@@ -148,7 +148,7 @@ impl Pool {
 
     /// The workers, by number; those of whom [`Self::is_running`] says that their threads have ended among them.
     #[must_use]
-    pub(crate) fn workers(&self) -> &[Handle] {
+    pub(crate) fn workers(&self) -> &[WorkerHandle] {
         &self.workers
     }
 
@@ -181,7 +181,7 @@ impl Pool {
     }
 }
 
-impl Handle {
+impl WorkerHandle {
     /// Waits for the end of the thread.
     fn join(&mut self) {
         let Some(thread) = self.thread.take() else { return };

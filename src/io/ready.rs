@@ -101,7 +101,7 @@ impl Readiness {
     /// A read has found less than it had room for. That was all, and news of what comes next will be told; only the end of
     /// the input may have been told already.
     pub(crate) const fn note_short_read(&mut self) {
-        if TELLS_AFTER_SHORT && self.0 & Self::READ_CLOSED == 0 {
+        if REPORTS_AFTER_SHORT && self.0 & Self::READ_CLOSED == 0 {
             self.clear_readable();
         }
     }
@@ -113,7 +113,7 @@ impl Readiness {
 
     /// The kernel has taken less than it was offered, and will tell when it takes more.
     pub(crate) const fn note_short_write(&mut self) {
-        if TELLS_AFTER_SHORT {
+        if REPORTS_AFTER_SHORT {
             self.clear_writable();
         }
     }
@@ -134,8 +134,8 @@ impl Selector {
     /// The system has no more descriptors to give.
     pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Waker::from(Arc::new(Doorbell(mio::Waker::new(poll.registry(), DOORBELL)?)));
-        Ok(Self { poll, events: Events::with_capacity(EVENTS_AT_A_TIME), waker })
+        let waker = Waker::from(Arc::new(Doorbell(mio::Waker::new(poll.registry(), WAKER)?)));
+        Ok(Self { poll, events: Events::with_capacity(MAX_EVENTS), waker })
     }
 
     /// Ends a [`Self::select`] that is under way, or else the next one. For any thread.
@@ -164,7 +164,7 @@ impl Selector {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
-        let news = self.events.iter().filter(|event| event.token() != DOORBELL);
+        let news = self.events.iter().filter(|event| event.token() != WAKER);
         ready.extend(news.map(|event| (Token::decode(event.token()), Readiness::of(event))));
         Ok(())
     }
@@ -186,12 +186,12 @@ impl Wake for Doorbell {
 }
 
 /// Of no socket: the listener of this number would be the two thousand millionth.
-const DOORBELL: mio::Token = mio::Token(usize::MAX);
+const WAKER: mio::Token = mio::Token(usize::MAX);
 /// Sockets of which the kernel tells at a time.
-const EVENTS_AT_A_TIME: usize = 1024;
+const MAX_EVENTS: usize = 1024;
 /// Whether the kernel tells what is new after a read or write that was not complete, or only after one that failed with
 /// `WouldBlock` (`epoll(7)`, questions and answers; `kqueue(2)`, `EV_CLEAR`).
-const TELLS_AFTER_SHORT: bool = cfg!(any(
+const REPORTS_AFTER_SHORT: bool = cfg!(any(
     target_os = "android",
     target_os = "dragonfly",
     target_os = "freebsd",
@@ -221,10 +221,10 @@ mod tests {
         assert!(!readiness.is_readable() && !readiness.is_writable());
         readiness.add(Readiness(Readiness::READABLE | Readiness::WRITABLE));
         readiness.note_short_read();
-        assert_eq!(readiness.is_readable(), !TELLS_AFTER_SHORT);
+        assert_eq!(readiness.is_readable(), !REPORTS_AFTER_SHORT);
         assert!(readiness.is_writable());
         readiness.note_short_write();
-        assert_eq!(readiness.is_writable(), !TELLS_AFTER_SHORT);
+        assert_eq!(readiness.is_writable(), !REPORTS_AFTER_SHORT);
         // The end may wait behind what was read.
         readiness.add(Readiness::UNKNOWN);
         readiness.note_short_read();

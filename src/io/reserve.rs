@@ -4,24 +4,24 @@
 #[derive(Debug, Default)]
 pub(crate) struct Reserve {
     /// Its first descriptor, as far as that is known. The limit may be raised while the process runs.
-    begin: u64,
+    start: u64,
 }
 
 impl Reserve {
     /// Whether a descriptor that was just given out belongs to the reserve. The system gives the lowest that is free, so all
     /// others below are taken.
     pub(crate) fn is_touched_by(&mut self, descriptor: Option<u64>) -> bool {
-        let Some(descriptor) = descriptor.filter(|descriptor| *descriptor >= self.begin) else {
+        let Some(descriptor) = descriptor.filter(|descriptor| *descriptor >= self.start) else {
             return false;
         };
         let Some(limit) = limit() else { return false };
-        self.begin = begin(limit);
-        descriptor >= self.begin
+        self.start = start_of(limit);
+        descriptor >= self.start
     }
 }
 
 /// The first descriptor of the reserve, if a process may have so many.
-fn begin(limit: u64) -> u64 {
+fn start_of(limit: u64) -> u64 {
     limit.saturating_sub((limit / 32).clamp(MIN_RESERVE, MAX_RESERVE))
 }
 
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_last_descriptors_are_kept_and_not_too_many_of_them() {
-        assert_eq!([4, 150, 1_024, 20_000, 1 << 20].map(begin), [0, 142, 992, 19_744, (1 << 20) - 256]);
+        assert_eq!([4, 150, 1_024, 20_000, 1 << 20].map(start_of), [0, 142, 992, 19_744, (1 << 20) - 256]);
     }
 
     #[test]
@@ -60,6 +60,6 @@ mod tests {
         assert!(!reserve.is_touched_by(None));
         let limit = limit().unwrap();
         assert!(reserve.is_touched_by(Some(limit - 1)));
-        assert!(!reserve.is_touched_by(Some(begin(limit) - 1)));
+        assert!(!reserve.is_touched_by(Some(start_of(limit) - 1)));
     }
 }

@@ -13,34 +13,34 @@ pub(crate) enum Rest {
     /// There is none, which is reported if it stays so until this time.
     Pausing(Timestamp),
     /// That has been reported.
-    Told,
+    Reported,
 }
 
 impl Rest {
-    /// When [`Self::look`] is due.
+    /// When [`Self::update`] is due.
     #[must_use]
     pub(crate) const fn due(self) -> Option<Timestamp> {
         match self {
             Self::Pausing(until) => Some(until),
-            Self::Busy | Self::Told => None,
+            Self::Busy | Self::Reported => None,
         }
     }
 
     /// At the end of a pass: returns whether the worker is idle, if that has changed.
     #[must_use]
-    pub(crate) fn look(&mut self, is_needed: bool, now: Timestamp) -> Option<bool> {
+    pub(crate) fn update(&mut self, is_needed: bool, now: Timestamp) -> Option<bool> {
         match *self {
             Self::Busy if !is_needed => *self = Self::Pausing(now + REST_AFTER),
             Self::Pausing(_) if is_needed => *self = Self::Busy,
             Self::Pausing(until) if until <= now => {
-                *self = Self::Told;
+                *self = Self::Reported;
                 return Some(true);
             }
-            Self::Told if is_needed => {
+            Self::Reported if is_needed => {
                 *self = Self::Busy;
                 return Some(false);
             }
-            Self::Busy | Self::Pausing(_) | Self::Told => {}
+            Self::Busy | Self::Pausing(_) | Self::Reported => {}
         }
         None
     }
@@ -61,21 +61,21 @@ mod tests {
     #[test]
     fn rest_is_told_once_it_has_lasted_and_again_when_it_is_over() {
         let mut rest = Rest::default();
-        assert_eq!((rest.look(true, at(0)), rest.due()), (None, None));
-        assert_eq!((rest.look(false, at(10)), rest.due()), (None, Some(at(110))));
-        assert_eq!((rest.look(false, at(109)), rest.due()), (None, Some(at(110))));
-        assert_eq!((rest.look(false, at(110)), rest.due()), (Some(true), None));
-        assert_eq!(rest.look(false, at(111)), None);
-        assert_eq!(rest.look(true, at(112)), Some(false));
-        assert_eq!(rest.look(true, at(113)), None);
+        assert_eq!((rest.update(true, at(0)), rest.due()), (None, None));
+        assert_eq!((rest.update(false, at(10)), rest.due()), (None, Some(at(110))));
+        assert_eq!((rest.update(false, at(109)), rest.due()), (None, Some(at(110))));
+        assert_eq!((rest.update(false, at(110)), rest.due()), (Some(true), None));
+        assert_eq!(rest.update(false, at(111)), None);
+        assert_eq!(rest.update(true, at(112)), Some(false));
+        assert_eq!(rest.update(true, at(113)), None);
     }
 
     #[test]
     fn a_short_rest_is_not_told() {
         let mut rest = Rest::default();
         for turn in 0..10 {
-            assert_eq!(rest.look(false, at(turn * 100)), None);
-            assert_eq!(rest.look(true, at(turn * 100 + 99)), None);
+            assert_eq!(rest.update(false, at(turn * 100)), None);
+            assert_eq!(rest.update(true, at(turn * 100 + 99)), None);
         }
     }
 }

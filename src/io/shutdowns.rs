@@ -30,7 +30,7 @@ impl WorkerShutdowns {
     }
 
     /// A shutdown begins, with `left` connections to end.
-    pub(crate) fn begin(&mut self, app: AppId, deadline: Timestamp, left: usize) {
+    pub(crate) fn start(&mut self, app: AppId, deadline: Timestamp, left: usize) {
         self.under_way.push(Shutdown { app, deadline: Some(deadline), left, forced: 0 });
     }
 
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn finished_when_the_last_connection_is_gone() {
         let mut shutdowns = WorkerShutdowns::default();
-        shutdowns.begin(app(0, 0), Timestamp(10), 2);
-        shutdowns.begin(app(1, 0), Timestamp(10), 0);
+        shutdowns.start(app(0, 0), Timestamp(10), 2);
+        shutdowns.start(app(1, 0), Timestamp(10), 0);
         assert_eq!(shutdowns.take_finished(), Some((app(1, 0), 0)));
         shutdowns.note_gone(app(0, 0));
         shutdowns.note_gone(app(2, 0));
@@ -96,8 +96,8 @@ mod tests {
     #[test]
     fn each_is_due_once_the_earliest_first() {
         let mut shutdowns = WorkerShutdowns::default();
-        shutdowns.begin(app(0, 0), Timestamp(30), 1);
-        shutdowns.begin(app(1, 0), Timestamp(20), 1);
+        shutdowns.start(app(0, 0), Timestamp(30), 1);
+        shutdowns.start(app(1, 0), Timestamp(20), 1);
         assert_eq!(shutdowns.next_deadline(), Some(Timestamp(20)));
         assert_eq!(shutdowns.take_due(Timestamp(19)), None);
         assert_eq!(shutdowns.take_due(Timestamp(20)), Some(app(1, 0)));
@@ -110,8 +110,8 @@ mod tests {
     #[test]
     fn a_later_shutdown_of_an_app_covers_what_an_earlier_one_has_left() {
         let mut shutdowns = WorkerShutdowns::default();
-        shutdowns.begin(app(0, 0), Timestamp(30), 1);
-        shutdowns.begin(app(0, 1), Timestamp(20), 2);
+        shutdowns.start(app(0, 0), Timestamp(30), 1);
+        shutdowns.start(app(0, 1), Timestamp(20), 2);
         shutdowns.note_forced(app(0, 0));
         shutdowns.note_gone(app(0, 0));
         assert_eq!(shutdowns.take_finished(), Some((app(0, 0), 1)));

@@ -10,7 +10,7 @@ use crate::bridge::tally::{Counter, Tally};
 pub(crate) struct Tallies {
     by_app: Vec<Arc<Tally>>,
     /// Counts for connections of no app. Never read.
-    nobody: Arc<Tally>,
+    unowned: Arc<Tally>,
     /// Bytes that wait because sockets did not take them, of all apps.
     backlog: Counter,
     /// Bytes that sockets have taken, of all apps.
@@ -22,7 +22,7 @@ impl Tallies {
     pub(crate) fn set(&mut self, app: AppId, tally: Arc<Tally>) {
         let number = app.app as usize;
         if self.by_app.len() <= number {
-            self.by_app.resize(number + 1, Arc::clone(&self.nobody));
+            self.by_app.resize(number + 1, Arc::clone(&self.unowned));
         }
         self.by_app[number] = tally;
     }
@@ -30,7 +30,7 @@ impl Tallies {
     /// Removes an app; its number may be given to another one.
     pub(crate) fn forget(&mut self, app: u32) {
         if let Some(tally) = self.by_app.get_mut(app as usize) {
-            *tally = Arc::clone(&self.nobody);
+            *tally = Arc::clone(&self.unowned);
         }
     }
 
@@ -63,7 +63,7 @@ impl Tallies {
     /// The counters of an app, of whatever epoch.
     #[must_use]
     pub(crate) fn of(&self, app: AppId) -> &Tally {
-        self.by_app.get(app.app as usize).unwrap_or(&self.nobody)
+        self.by_app.get(app.app as usize).unwrap_or(&self.unowned)
     }
 }
 

@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn another_thread_reads_it_and_it_only_runs_while_its_own_thread_does() {
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let (resume, resumed) = mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {
             let clock = ThreadClock::of_this_thread().expect("Linux has one");
@@ -72,10 +72,10 @@ mod tests {
             while clock.now() == before {
                 std::hint::spin_loop();
             }
-            tell.send((clock, before)).unwrap();
+            sender.send((clock, before)).unwrap();
             resumed.recv().unwrap_err();
         });
-        let (clock, before) = told.recv().unwrap();
+        let (clock, before) = receiver.recv().unwrap();
         assert!(clock.now().unwrap() > before.unwrap());
         drop(resume);
         thread.join().unwrap();

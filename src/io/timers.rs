@@ -8,7 +8,7 @@ use crate::protocol::time::Timestamp;
 
 /// Who wants to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct TimerEntry {
     /// Slot of the connection.
     pub slot: u32,
     /// Its generation; an entry of an earlier connection on the slot is ignored.
@@ -19,7 +19,7 @@ pub(crate) struct Entry {
 /// and are entered again from there.
 #[derive(Debug)]
 pub(crate) struct Wheel {
-    buckets: Vec<Vec<Entry>>,
+    buckets: Vec<Vec<TimerEntry>>,
     /// The tick up to which everything has been handed out.
     done: u64,
     /// A lower bound of the next tick with an entry; `None` when the wheel is empty.
@@ -36,7 +36,7 @@ impl Default for Wheel {
 
 impl Wheel {
     /// Enters `entry`, to come up at `deadline` rounded up to a tick, or earlier. Returns when it will.
-    pub(crate) fn insert(&mut self, entry: Entry, deadline: Timestamp) -> Timestamp {
+    pub(crate) fn insert(&mut self, entry: TimerEntry, deadline: Timestamp) -> Timestamp {
         let tick = deadline.0.div_ceil(TICK_MILLIS).clamp(self.done + 1, self.done + BUCKETS - 1);
         self.bucket(tick).push(entry);
         self.count += 1;
@@ -51,7 +51,7 @@ impl Wheel {
     }
 
     /// Moves everything that is due at `now` into `due`.
-    pub(crate) fn advance(&mut self, now: Timestamp, due: &mut Vec<Entry>) {
+    pub(crate) fn advance(&mut self, now: Timestamp, due: &mut Vec<TimerEntry>) {
         let before = due.len();
         let target = now.0 / TICK_MILLIS;
         // After a pause longer than one turn every bucket has been passed; once round is enough.
@@ -72,7 +72,7 @@ impl Wheel {
         (self.done + 1..self.done + BUCKETS).find(|&tick| !self.bucket(tick).is_empty())
     }
 
-    fn bucket(&mut self, tick: u64) -> &mut Vec<Entry> {
+    fn bucket(&mut self, tick: u64) -> &mut Vec<TimerEntry> {
         // The remainder is below BUCKETS, so the cast is exact.
         &mut self.buckets[(tick % BUCKETS) as usize]
     }
@@ -89,8 +89,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn entry(slot: u32) -> Entry {
-        Entry { slot, generation: 0 }
+    fn entry(slot: u32) -> TimerEntry {
+        TimerEntry { slot, generation: 0 }
     }
 
     fn due(wheel: &mut Wheel, now: u64) -> Vec<u32> {

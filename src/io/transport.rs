@@ -153,8 +153,8 @@ impl Transport {
     }
 
     /// The server name that JavaScript is to be asked for; told once.
-    pub(crate) fn take_question(&mut self) -> Option<String> {
-        self.session.as_mut()?.take_question()
+    pub(crate) fn take_unknown_server_name(&mut self) -> Option<String> {
+        self.session.as_mut()?.take_unknown_server_name()
     }
 
     /// JavaScript was asked. Returns whether the handshake was waiting for that.
@@ -300,7 +300,7 @@ impl Transport {
     /// The socket is broken.
     pub(crate) fn finish(&mut self) -> io::Result<bool> {
         if let Some(session) = &mut self.session {
-            session.say_goodbye();
+            session.send_close_notify();
             if !session.flush(&mut Kernel(&mut self.wire))? {
                 return Ok(false);
             }
@@ -403,7 +403,7 @@ mod tests {
     }
 
     /// Waits until the selector tells something of the transport, its only one.
-    fn hear(selector: &mut Selector, transport: &mut Transport) {
+    fn wait_ready(selector: &mut Selector, transport: &mut Transport) {
         let mut ready = Vec::new();
         while ready.is_empty() {
             selector.select(None, &mut ready).unwrap();
@@ -421,7 +421,7 @@ mod tests {
         peer.write_all(&[1; 100]).unwrap();
         transport.register(selector.registry(), Token::Connection(7)).unwrap();
         // What came before counts, too.
-        hear(&mut selector, &mut transport);
+        wait_ready(&mut selector, &mut transport);
         assert_eq!(read(&mut transport).unwrap(), [1; 64]);
         assert_eq!(read(&mut transport).unwrap(), [1; 36]);
         assert_eq!(read(&mut transport), None);
@@ -431,21 +431,21 @@ mod tests {
             transport.register(selector.registry(), Token::Connection(7)).unwrap();
             peer.write_all(b"bye").unwrap();
             if !before {
-                hear(&mut selector, &mut transport);
+                wait_ready(&mut selector, &mut transport);
                 while read(&mut transport).is_none() {
-                    hear(&mut selector, &mut transport);
+                    wait_ready(&mut selector, &mut transport);
                 }
             }
             drop(peer);
-            let mut heard = Vec::new();
+            let mut received = Vec::new();
             loop {
                 match read(&mut transport) {
-                    None => hear(&mut selector, &mut transport),
+                    None => wait_ready(&mut selector, &mut transport),
                     Some(bytes) if bytes.is_empty() => break,
-                    Some(bytes) => heard.extend(bytes),
+                    Some(bytes) => received.extend(bytes),
                 }
             }
-            assert_eq!(heard, if before { &b"bye"[..] } else { b"" });
+            assert_eq!(received, if before { &b"bye"[..] } else { b"" });
         }
     }
 
@@ -454,7 +454,7 @@ mod tests {
         let mut selector = Selector::new().unwrap();
         let (mut transport, mut peer) = pair();
         transport.register(selector.registry(), Token::Connection(7)).unwrap();
-        hear(&mut selector, &mut transport);
+        wait_ready(&mut selector, &mut transport);
         let chunk = vec![5; 1 << 20];
         let mut sent = 0;
         for _ in 0..3 {
@@ -468,7 +468,7 @@ mod tests {
             peer.read_exact(&mut vec![0; sent]).unwrap();
             sent = 0;
             while transport.poll_write_ready(&mut Context::from_waker(Waker::noop())).is_pending() {
-                hear(&mut selector, &mut transport);
+                wait_ready(&mut selector, &mut transport);
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::protocol::time::Timestamp;
 #[derive(Debug, Default)]
 pub(crate) struct WatchedClock {
     /// What the system's clock said when the pass began.
-    begun: Duration,
+    pass_start: Duration,
     /// When the next pass is to begin at the latest, by the system's clock; `None` if only an event wakes the worker.
     expected: Option<Duration>,
     /// Time that was not watched.
@@ -30,8 +30,8 @@ pub(crate) struct WatchedClock {
 
 impl WatchedClock {
     /// A pass begins. Returns the moment in watched time.
-    pub(crate) fn begin_pass(&mut self, system: Duration) -> Timestamp {
-        self.begun = system;
+    pub(crate) fn start_pass(&mut self, system: Duration) -> Timestamp {
+        self.pass_start = system;
         if let Some(expected) = self.expected.take() {
             let late = system.saturating_sub(expected);
             if late > TOLERANCE {
@@ -45,7 +45,7 @@ impl WatchedClock {
     /// nothing has a deadline.
     pub(crate) fn end_pass(&mut self, system: Duration, next: Option<Timestamp>) {
         // The worker itself may have been stopped in the middle.
-        self.missed += system.saturating_sub(self.begun).saturating_sub(LONGEST_PASS);
+        self.missed += system.saturating_sub(self.pass_start).saturating_sub(LONGEST_PASS);
         self.expected = next.map(|next| self.system(next).max(system));
     }
 
@@ -87,7 +87,7 @@ mod tests {
     fn passes(at: &[u64]) -> Vec<u64> {
         let mut clock = WatchedClock::default();
         let mut pass = |&system: &u64| {
-            let now = clock.begin_pass(millis(system));
+            let now = clock.start_pass(millis(system));
             clock.end_pass(millis(system), Some(now + LONGEST_NAP));
             now.0
         };
@@ -107,11 +107,11 @@ mod tests {
     #[test]
     fn of_a_pass_that_never_seems_to_end_only_what_a_pass_may_take_counts() {
         let mut clock = WatchedClock::default();
-        assert_eq!(clock.begin_pass(millis(100)), Timestamp(100));
+        assert_eq!(clock.start_pass(millis(100)), Timestamp(100));
         clock.end_pass(millis(700), Some(Timestamp(100)));
-        assert_eq!(clock.begin_pass(millis(710)), Timestamp(710));
+        assert_eq!(clock.start_pass(millis(710)), Timestamp(710));
         clock.end_pass(millis(10_710), Some(Timestamp(710)));
-        assert_eq!(clock.begin_pass(millis(10_711)), Timestamp(1_711));
+        assert_eq!(clock.start_pass(millis(10_711)), Timestamp(1_711));
         assert_eq!(clock.missed(), millis(9_000));
     }
 
@@ -120,7 +120,7 @@ mod tests {
         let mut clock = WatchedClock::default();
         for round in 0..20 {
             let (begin, end) = (round * 900, round * 900 + 890);
-            assert_eq!(clock.begin_pass(millis(begin)), Timestamp(begin));
+            assert_eq!(clock.start_pass(millis(begin)), Timestamp(begin));
             // More is to be done at once.
             clock.end_pass(millis(end), Some(Timestamp(begin)));
         }
@@ -129,17 +129,17 @@ mod tests {
     #[test]
     fn without_deadlines_a_worker_may_sleep_for_ever() {
         let mut clock = WatchedClock::default();
-        clock.begin_pass(millis(5));
+        clock.start_pass(millis(5));
         clock.end_pass(millis(5), None);
-        assert_eq!(clock.begin_pass(millis(1_000_000)), Timestamp(1_000_000));
+        assert_eq!(clock.start_pass(millis(1_000_000)), Timestamp(1_000_000));
     }
 
     #[test]
     fn moments_to_come_are_told_in_the_time_of_the_system() {
         let mut clock = WatchedClock::default();
-        clock.begin_pass(millis(0));
+        clock.start_pass(millis(0));
         clock.end_pass(millis(0), Some(Timestamp(100)));
-        let now = clock.begin_pass(millis(30_000));
+        let now = clock.start_pass(millis(30_000));
         assert_eq!((now, clock.system(now + millis(50))), (Timestamp(100), millis(30_050)));
     }
 }

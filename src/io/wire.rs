@@ -392,7 +392,7 @@ mod tests {
     fn the_system_is_told_what_is_wanted_and_nothing_else() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let connect = || Socket::from(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
-        let told = |socket: &Socket| {
+        let options_of = |socket: &Socket| {
             let keep_alive = (
                 socket.keepalive().unwrap(),
                 socket.tcp_keepalive_time().unwrap().as_secs(),
@@ -402,19 +402,19 @@ mod tests {
             (keep_alive, socket.tcp_user_timeout().unwrap())
         };
         let untouched = connect();
-        let ((_, delay, interval, probes), _) = told(&untouched);
+        let ((_, delay, interval, probes), _) = options_of(&untouched);
         watch(&untouched, &TcpOptions::default());
-        assert_eq!(told(&untouched), ((false, delay, interval, probes), None));
+        assert_eq!(options_of(&untouched), ((false, delay, interval, probes), None));
 
         let socket = connect();
         let mut options = TcpOptions { keep_alive: Some(KeepAlive::default()), user_timeout: None };
         watch(&socket, &options);
-        assert_eq!(told(&socket), ((true, delay, interval, probes), None));
+        assert_eq!(options_of(&socket), ((true, delay, interval, probes), None));
         let [initial_delay, interval] = [45, 7].map(|seconds| Some(Duration::from_secs(seconds)));
         options.keep_alive = Some(KeepAlive { initial_delay, interval, probes: Some(4) });
         options.user_timeout = Some(Duration::from_millis(12_345));
         watch(&socket, &options);
-        assert_eq!(told(&socket), ((true, 45, 7, 4), options.user_timeout));
+        assert_eq!(options_of(&socket), ((true, 45, 7, 4), options.user_timeout));
     }
 
     #[test]

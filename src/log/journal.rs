@@ -37,14 +37,14 @@ impl Journal {
     /// Sets the most detailed level that the listener receives; `None` for none. Queued records of other levels are
     /// dropped.
     pub(super) fn set_listener(&self, max_level: Option<Level>) {
-        self.queue.set_wanted(max_level);
+        self.queue.set_level(max_level);
         // Relaxed: it only avoids making records that no output takes. The queue decides, under its lock.
         self.listener.store(max_level.map_or(0, Level::number), Ordering::Relaxed);
     }
 
     /// Ends delivery to the listener.
     pub(super) fn close(&self) {
-        self.queue.set_wanted(None);
+        self.queue.set_level(None);
     }
 
     /// Waits until the records are written to stderr, as long as its reader reads.

@@ -25,7 +25,7 @@ pub enum TlsFault {
     /// The peer sent an error alert (RFC 8446 §6.2).
     #[error("the peer sent the alert {0:?}")]
     Alert(AlertDescription),
-    /// This side may not encrypt any more records with its keys: see [`wear`](super::wear).
+    /// This side may not encrypt any more records with its keys: see [`key_usage`](super::key_usage).
     #[error("the keys of this side are used up")]
     KeysExhausted,
     /// The first bytes are a request of HTTP.

@@ -17,7 +17,7 @@
 //!   polls its sockets by itself (docs/decisions/0010-tls-provider.md).
 //! - `client`: the configuration of outgoing connections, which are sessions like the others; `pinned`: servers whose
 //!   self-signed certificate is given.
-//! - `wear`: how many records may still be encrypted with the keys of a connection.
+//! - `key_usage`: how many records may still be encrypted with the keys of a connection.
 //! - `fault`: errors of handshakes and connections.
 
 pub(crate) mod client;
@@ -25,6 +25,7 @@ pub(crate) mod encrypted_key;
 pub(crate) mod error;
 pub(crate) mod fault;
 pub(crate) mod identity;
+pub(crate) mod key_usage;
 pub(crate) mod names;
 pub(crate) mod options;
 pub(crate) mod pinned;
@@ -34,4 +35,3 @@ pub(crate) mod setup;
 pub(crate) mod source;
 mod suite_names;
 pub(crate) mod suites;
-pub(crate) mod wear;

@@ -13,9 +13,9 @@ use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 
 use super::fault::TlsFault;
+use super::key_usage::{KeyUsage, max_records};
 use super::names::{DomainConfig, DomainId};
 use super::setup::TlsSetup;
-use super::wear::{Wear, max_records};
 
 /// A TLS connection without its socket: callers pass ciphertext and plaintext in and out.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct TlsSession {
     /// A fault was reported: no more bytes of the peer are read.
     has_failed: bool,
     /// How many records the keys have protected, compared with their limit.
-    wear: Wear,
+    key_usage: KeyUsage,
 }
 
 /// The stage of the connection.
@@ -88,13 +88,13 @@ impl TlsSession {
             fault: None,
             has_ended: false,
             has_failed: false,
-            wear: Wear::default(),
+            key_usage: KeyUsage::default(),
         }
     }
 
     /// Whether the peer has sent anything.
     #[must_use]
-    pub(crate) fn has_begun(&self) -> bool {
+    pub(crate) fn has_started(&self) -> bool {
         !matches!(self.state, State::Greeting { first: None, .. }) || !self.early.is_empty()
     }
 
@@ -105,7 +105,7 @@ impl TlsSession {
     }
 
     /// Returns the server name for the `missingServerName` handler, once.
-    pub(crate) fn take_question(&mut self) -> Option<String> {
+    pub(crate) fn take_unknown_server_name(&mut self) -> Option<String> {
         let State::Suspended { accepted, is_new, .. } = &mut self.state else { return None };
         let name = std::mem::take(is_new).then(|| accepted.client_hello().server_name().map(str::to_owned));
         name.flatten()
@@ -280,7 +280,7 @@ impl TlsSession {
             State::Agreed(tls) => {
                 // Fails only if more than a record is buffered, which cannot be: every call processes what it reads.
                 let taken = tls.read_tls(input).map_err(|error| rustls::Error::General(error.to_string()))?;
-                self.wear.receive(&all[..taken]);
+                self.key_usage.receive(&all[..taken]);
                 self.has_ended |= tls.process_new_packets()?.peer_has_closed();
                 Ok(taken)
             }
@@ -363,11 +363,11 @@ impl TlsSession {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let State::Agreed(tls) = &mut self.state else { return Err(io::ErrorKind::WouldBlock.into()) };
-        if max_records(tls).is_some_and(|max| !self.wear.has_room(max)) {
+        if max_records(tls).is_some_and(|max| !self.key_usage.has_room(max)) {
             return Err(TlsFault::KeysExhausted.into());
         }
         let count = tls.writer().write_vectored(pieces)?;
-        self.wear.seal(count);
+        self.key_usage.seal(count);
         self.unsent = count;
         // The next call reports this error: the kernel returns it again.
         let _ = self.flush(kernel);
@@ -413,14 +413,14 @@ impl TlsSession {
     /// Whether the keys are so close to their limit that the connection should be closed while they can still protect
     /// the closing handshake.
     #[must_use]
-    pub(crate) fn is_worn(&self) -> bool {
-        self.max_records().is_some_and(|max| self.wear.is_worn(max))
+    pub(crate) fn is_near_key_limit(&self) -> bool {
+        self.max_records().is_some_and(|max| self.key_usage.is_near_limit(max))
     }
 
     /// Whether the peer has sent `close_notify` because its keys reached their limit.
     #[must_use]
-    pub(crate) fn has_peer_worn(&self) -> bool {
-        self.has_ended && self.max_records().is_some_and(|max| self.wear.has_peer_worn(max))
+    pub(crate) fn has_peer_reached_key_limit(&self) -> bool {
+        self.has_ended && self.max_records().is_some_and(|max| self.key_usage.has_peer_reached_limit(max))
     }
 
     fn max_records(&self) -> Option<u64> {
@@ -431,7 +431,7 @@ impl TlsSession {
     }
 
     /// Queues `close_notify` (RFC 8446 §6.1), once; has no effect if an error alert was sent.
-    pub(crate) fn say_goodbye(&mut self) {
+    pub(crate) fn send_close_notify(&mut self) {
         if let State::Agreed(tls) = &mut self.state {
             tls.send_close_notify();
         }

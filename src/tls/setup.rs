@@ -93,7 +93,7 @@ impl Admission {
     }
 
     /// The client's first byte arrived. Returns whether the worker now exceeds its share.
-    pub(crate) fn begin(&mut self) -> bool {
+    pub(crate) fn start(&mut self) -> bool {
         if self.counts {
             return false;
         }
@@ -103,7 +103,7 @@ impl Admission {
 
     /// Whether the client has sent anything.
     #[must_use]
-    pub(crate) const fn has_begun(&self) -> bool {
+    pub(crate) const fn has_started(&self) -> bool {
         self.counts
     }
 }

@@ -9,9 +9,9 @@
 use std::io;
 
 use super::http::Http;
-use super::proxy_header::{Next, ProxyHeader};
+use super::proxy_header::{Next, ProxyHeaderStage};
 use super::shell::Shell;
-use super::stage::Stage;
+use super::stage::ConnectionStage;
 use super::tls_handshake::TlsHandshake;
 use crate::io::context::Context;
 use crate::io::room::Standing;
@@ -25,7 +25,7 @@ use crate::tls::setup::Admission;
 #[derive(Debug)]
 pub(super) enum EarlyStage {
     /// The peer may send a header of the PROXY protocol.
-    ProxyHeader(ProxyHeader),
+    ProxyHeader(ProxyHeaderStage),
     /// The TLS handshake.
     TlsHandshake(TlsHandshake),
 }
@@ -39,7 +39,7 @@ impl EarlyStage {
         now: Timestamp,
     ) -> Option<Self> {
         match (header, tls) {
-            (Some(presence), tls) => Some(Self::ProxyHeader(ProxyHeader::new(presence, tls))),
+            (Some(presence), tls) => Some(Self::ProxyHeader(ProxyHeaderStage::new(presence, tls))),
             (None, Some(tls)) => Some(Self::TlsHandshake(TlsHandshake::start(tls, Vec::new(), shell, now))),
             (None, None) => None,
         }
@@ -154,7 +154,7 @@ impl EarlyStage {
     /// Ends the connection after a failed read or write.
     pub(super) fn handle_transport_error(self, error: &io::Error, shell: &mut Shell, context: &mut Context) {
         match self {
-            Self::ProxyHeader(_) => shell.leave(Stage::Gone, TlsFault::Silent.code()),
+            Self::ProxyHeader(_) => shell.leave(ConnectionStage::Gone, TlsFault::Silent.code()),
             Self::TlsHandshake(handshake) => handshake.handle_transport_error(error, shell, context),
         }
     }

@@ -5,7 +5,7 @@
 //!               └─► Protocol   dispatches to one of ─► EarlyStage ─┬─► ProxyHeader
 //!                                     │                            └─► TlsHandshake
 //!                                     ├─► Http ──────► Response    commands of Node's thread
-//!                                     └─► WebSocket ─► Delivery    published messages
+//!                                     └─► WebSocket ─► delivery          published messages
 //! ```
 //!
 //! The sides know the shell, which their methods take, and what follows them, but neither the protocol nor the connection.
@@ -36,9 +36,9 @@ pub(crate) use self::http::response::Response;
 pub(crate) use self::http::upgrade::Upgrade;
 use self::protocol::Protocol;
 pub(crate) use self::shell::Shell;
-use self::stage::Stage;
+use self::stage::ConnectionStage;
 pub(crate) use self::websocket::WebSocket;
-pub(crate) use self::websocket::delivery::Delivery;
+pub(crate) use self::websocket::delivery::PublishOutcome;
 use super::context::Context;
 use super::ready::Readiness;
 use super::room::Standing;
@@ -142,7 +142,7 @@ impl Connection {
     /// Whether the socket may be dropped.
     #[must_use]
     pub(crate) fn is_gone(&self) -> bool {
-        self.shell.stage == Stage::Gone
+        self.shell.stage == ConnectionStage::Gone
     }
 
     /// Whether the peer is still served, rather than the connection closing in good order.
@@ -155,9 +155,9 @@ impl Connection {
     #[must_use]
     pub(crate) fn is_finished(&self) -> bool {
         match self.shell.stage {
-            Stage::Serving => self.protocol.is_idle() && !self.has_output(),
-            Stage::Draining => !self.has_output(),
-            Stage::Lingering { .. } | Stage::Gone => true,
+            ConnectionStage::Serving => self.protocol.is_idle() && !self.has_output(),
+            ConnectionStage::Draining => !self.has_output(),
+            ConnectionStage::Lingering { .. } | ConnectionStage::Gone => true,
         }
     }
 
@@ -184,11 +184,11 @@ impl Connection {
     #[must_use]
     pub(crate) fn standing(&self) -> Option<(Standing, Timestamp)> {
         match self.shell.stage {
-            Stage::Lingering { until } => Some((Standing::Lingering, until)),
+            ConnectionStage::Lingering { until } => Some((Standing::Lingering, until)),
             // The unread input may be a request.
-            Stage::Serving if self.shell.is_starved => None,
-            Stage::Serving => self.protocol.standing(&self.shell),
-            Stage::Draining | Stage::Gone => None,
+            ConnectionStage::Serving if self.shell.is_starved => None,
+            ConnectionStage::Serving => self.protocol.standing(&self.shell),
+            ConnectionStage::Draining | ConnectionStage::Gone => None,
         }
     }
 
@@ -272,10 +272,10 @@ impl Connection {
         for _ in 0..READS_PER_PASS {
             let room = self.protocol.room(&self.shell);
             match self.shell.stage {
-                Stage::Serving if context.choked => return !self.shell.starve(context),
-                Stage::Serving if room == 0 => return true,
-                Stage::Serving | Stage::Lingering { .. } => {}
-                Stage::Draining | Stage::Gone => return true,
+                ConnectionStage::Serving if context.choked => return !self.shell.starve(context),
+                ConnectionStage::Serving if room == 0 => return true,
+                ConnectionStage::Serving | ConnectionStage::Lingering { .. } => {}
+                ConnectionStage::Draining | ConnectionStage::Gone => return true,
             }
             let inflates = self.protocol.inflates();
             let len = scratch.len().min(if self.is_serving() { room } else { usize::MAX });
@@ -314,11 +314,11 @@ impl Connection {
         }
         let before = self.backlog();
         let mut result = self.shell.flush_outbox(context);
-        if let (Ok(true), Stage::Draining) = (&result, self.shell.stage) {
+        if let (Ok(true), ConnectionStage::Draining) = (&result, self.shell.stage) {
             let sends_fin_first = self.protocol.sends_fin_first();
             result = if sends_fin_first { self.shell.transport.finish() } else { Ok(true) };
             if let Ok(true) = result {
-                self.shell.stage = Stage::Lingering { until: context.now + LINGER_TIMEOUT };
+                self.shell.stage = ConnectionStage::Lingering { until: context.now + LINGER_TIMEOUT };
                 self.read(context, scratch);
             }
         }
@@ -342,9 +342,9 @@ impl Connection {
     /// When [`Self::handle_deadline`] is due.
     fn deadline(&self) -> Option<Timestamp> {
         match self.shell.stage {
-            Stage::Serving | Stage::Draining => self.protocol.deadline(&self.shell),
-            Stage::Lingering { until } => Some(until),
-            Stage::Gone => None,
+            ConnectionStage::Serving | ConnectionStage::Draining => self.protocol.deadline(&self.shell),
+            ConnectionStage::Lingering { until } => Some(until),
+            ConnectionStage::Gone => None,
         }
     }
 
@@ -377,8 +377,10 @@ impl Connection {
 
     fn handle_deadline(&mut self, context: &mut Context) {
         match self.shell.stage {
-            Stage::Draining | Stage::Lingering { .. } | Stage::Gone => self.shell.stage = Stage::Gone,
-            Stage::Serving => self.protocol.handle_deadline(&mut self.shell, context),
+            ConnectionStage::Draining | ConnectionStage::Lingering { .. } | ConnectionStage::Gone => {
+                self.shell.stage = ConnectionStage::Gone
+            }
+            ConnectionStage::Serving => self.protocol.handle_deadline(&mut self.shell, context),
         }
     }
 

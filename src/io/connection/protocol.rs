@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::early_stage::EarlyStage;
 use super::http::Http;
 use super::shell::Shell;
-use super::stage::Stage;
+use super::stage::ConnectionStage;
 use super::websocket::WebSocket;
 use crate::io::context::Context;
 use crate::io::room::Standing;
@@ -211,7 +211,7 @@ impl Protocol {
             }
             context.again.push(shell.id);
         }
-        if shell.is_serving() && shell.is_tls_worn() {
+        if shell.is_serving() && shell.is_near_key_limit() {
             self.end_before_keys_run_out(shell, context);
         }
     }
@@ -280,7 +280,7 @@ impl Protocol {
                 Self::WebSocket(socket) => socket.handle_transport_end(cause, shell, context),
             }
         }
-        shell.leave(Stage::Gone, logged.verdict().name);
+        shell.leave(ConnectionStage::Gone, logged.verdict().name);
     }
 
     /// Closes an idle connection, or one that is still handshaking, in favour of others.
@@ -290,7 +290,7 @@ impl Protocol {
         {
             stage.abandon(cause, why, shell, context);
         }
-        shell.leave(Stage::Gone, cause);
+        shell.leave(ConnectionStage::Gone, cause);
     }
 
     /// `Command::ResumeHandshake`: continues with the certificate that the server name has now.

@@ -7,13 +7,13 @@ use crate::bridge::tally::RefusalCause;
 use crate::io::context::Context;
 use crate::io::room::Standing;
 use crate::protocol::cause::Cause;
-use crate::protocol::proxy::{Presence, ProxyError, ProxyHeader as Header, read_proxy_header};
+use crate::protocol::proxy::{Presence, ProxyError, ProxyHeader, read_proxy_header};
 use crate::tls::setup::Admission;
 
 /// A header that the peer may, or must, send first. HTTP receives no byte before its end, so the timeout of the first request,
 /// which counts from the accept, covers the header too.
 #[derive(Debug)]
-pub(super) struct ProxyHeader {
+pub(super) struct ProxyHeaderStage {
     presence: Presence,
     /// The bytes of the header so far.
     received: Vec<u8>,
@@ -25,14 +25,14 @@ pub(super) struct ProxyHeader {
 #[derive(Debug)]
 pub(super) enum Next {
     /// The header is incomplete, or was refused.
-    ProxyHeader(ProxyHeader),
+    ProxyHeader(ProxyHeaderStage),
     /// The header is complete, and a TLS handshake follows.
     TlsHandshake(TlsHandshake),
     /// The header is complete, and HTTP follows.
     Http,
 }
 
-impl ProxyHeader {
+impl ProxyHeaderStage {
     /// A header of which no byte has arrived.
     pub(super) const fn new(presence: Presence, tls: Option<Admission>) -> Self {
         Self { presence, received: Vec::new(), tls }
@@ -63,12 +63,12 @@ impl ProxyHeader {
     ) -> Next {
         self.received.extend_from_slice(input);
         match read_proxy_header(&self.received) {
-            Ok(Header::Partial) => Next::ProxyHeader(self),
-            Ok(Header::Absent) => match self.presence {
+            Ok(ProxyHeader::Partial) => Next::ProxyHeader(self),
+            Ok(ProxyHeader::Absent) => match self.presence {
                 Presence::Optional => self.finish(http, shell, context),
                 Presence::Required => self.refuse(ProxyError::Missing, shell, context),
             },
-            Ok(Header::Complete { len, client }) => {
+            Ok(ProxyHeader::Complete { len, client }) => {
                 self.received.drain(..len);
                 http.peer.proxied = client;
                 tracing::debug!(client = client.map(tracing::field::display), "PROXY header received");

@@ -11,14 +11,14 @@ use tracing::span::EnteredSpan;
 
 use super::config::FilterState;
 use super::last_look::LastLook;
-use super::stage::Stage;
+use super::stage::ConnectionStage;
 use crate::bridge::event::Event;
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::peer::Peer;
 use crate::bridge::tally::Tally;
 use crate::io::context::Context;
 use crate::io::outbox::Outbox;
-use crate::io::timers::Entry;
+use crate::io::timers::TimerEntry;
 use crate::io::transport::Transport;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
@@ -31,7 +31,7 @@ pub(crate) struct Shell {
     pub(super) app: AppId,
     pub(super) transport: Transport,
     pub(super) outbox: Outbox,
-    pub(super) stage: Stage,
+    pub(super) stage: ConnectionStage,
     filter: FilterState,
     /// When the timer wheel asks this connection for its deadline; `None` while it has no entry there.
     timer: Option<Timestamp>,
@@ -60,7 +60,7 @@ impl Shell {
             app,
             transport,
             outbox: Outbox::default(),
-            stage: Stage::Serving,
+            stage: ConnectionStage::Serving,
             filter,
             timer: None,
             progress: now,
@@ -106,7 +106,7 @@ impl Shell {
 
     /// Whether the connection still serves its peer, rather than only ending in good order.
     pub(super) fn is_serving(&self) -> bool {
-        self.stage == Stage::Serving
+        self.stage == ConnectionStage::Serving
     }
 
     /// Bytes of output that the kernel has not taken.
@@ -130,8 +130,8 @@ impl Shell {
     }
 
     /// Whether the TLS keys are nearly used up.
-    pub(super) fn is_tls_worn(&self) -> bool {
-        self.transport.session().is_some_and(TlsSession::is_worn)
+    pub(super) fn is_near_key_limit(&self) -> bool {
+        self.transport.session().is_some_and(TlsSession::is_near_key_limit)
     }
 
     /// The counters of the app.
@@ -154,8 +154,8 @@ impl Shell {
 
     /// Enters a later stage. `cause` is why the peer is no longer served, for the log: the name of a [`CloseCause`], the
     /// code of a violated rule, or a regular end.
-    pub(super) fn leave(&mut self, stage: Stage, cause: &'static str) {
-        if self.stage == Stage::Serving {
+    pub(super) fn leave(&mut self, stage: ConnectionStage, cause: &'static str) {
+        if self.stage == ConnectionStage::Serving {
             tracing::debug!(cause, "connection ended");
         }
         self.stage = stage;
@@ -163,8 +163,8 @@ impl Shell {
 
     /// Stops reading. What is queued goes out, then FIN.
     pub(super) fn drain(&mut self, cause: &'static str, context: &mut Context) {
-        if self.stage == Stage::Serving {
-            self.leave(Stage::Draining, cause);
+        if self.stage == ConnectionStage::Serving {
+            self.leave(ConnectionStage::Draining, cause);
             self.progress = context.now;
             self.mark_dirty(context);
         }
@@ -173,7 +173,7 @@ impl Shell {
     /// Discards the queued output. Only the TLS alert still goes out, then FIN.
     pub(super) fn drain_alert(&mut self, context: &mut Context) {
         self.outbox = Outbox::default();
-        self.stage = Stage::Draining;
+        self.stage = ConnectionStage::Draining;
         self.progress = context.now;
         self.mark_dirty(context);
     }
@@ -181,7 +181,7 @@ impl Shell {
     /// Sends what is queued, as far as the kernel takes it at once, and closes the socket.
     pub(super) fn drop_after_flush(&mut self, cause: CloseCause, context: &mut Context) {
         self.flush_at_once(context);
-        self.leave(Stage::Gone, cause.verdict().name);
+        self.leave(ConnectionStage::Gone, cause.verdict().name);
     }
 
     /// Sends what the kernel takes at once, followed by FIN if that is everything.
@@ -253,7 +253,7 @@ impl Shell {
     /// Enters a deadline into the timer wheel, unless an earlier entry is there.
     pub(super) fn arm(&mut self, deadline: Timestamp, context: &mut Context) {
         if self.timer.is_none_or(|timer| deadline < timer) {
-            let entry = Entry { slot: self.id.slot, generation: self.id.generation };
+            let entry = TimerEntry { slot: self.id.slot, generation: self.id.generation };
             self.timer = Some(context.wheel.insert(entry, deadline));
         }
     }

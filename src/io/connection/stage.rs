@@ -14,7 +14,7 @@ use crate::protocol::time::Timestamp;
 
 /// See the table at the top of this file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum ConnectionStage {
     /// Input goes to the protocol.
     Serving,
     /// The rest of the output goes out.

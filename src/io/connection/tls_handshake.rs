@@ -5,7 +5,7 @@ use std::io;
 
 use super::http::Http;
 use super::shell::Shell;
-use super::stage::Stage;
+use super::stage::ConnectionStage;
 use crate::bridge::event::{Event, Slice};
 use crate::bridge::sync::Arc;
 use crate::bridge::tls_peer::TlsPeerInfo;
@@ -42,7 +42,7 @@ impl TlsHandshake {
 
     /// Whether the client has sent anything.
     pub(super) const fn is_under_way(&self) -> bool {
-        self.admission.has_begun()
+        self.admission.has_started()
     }
 
     /// What would be lost with the connection.
@@ -73,17 +73,17 @@ impl TlsHandshake {
 
     /// Counts the handshake among those under way once its client has sent a byte.
     fn count_started(&mut self, shell: &Shell, context: &mut Context) {
-        if shell.transport.session().is_some_and(TlsSession::has_begun) && self.admission.begin() {
+        if shell.transport.session().is_some_and(TlsSession::has_started) && self.admission.start() {
             context.crowded.push(shell.app);
         }
     }
 
     /// Asks Node's thread for the certificate of a server name, if the handshake is suspended for that.
     fn request_certificate(&mut self, shell: &mut Shell, context: &mut Context) {
-        if let Some(name) = shell.transport.take_question() {
+        if let Some(name) = shell.transport.take_unknown_server_name() {
             self.restart_clock(context.now);
             let name = Slice::append(&mut context.events.bytes, name.as_bytes());
-            context.emit(Event::ServerNameWanted { connection: shell.id, app: shell.app, name });
+            context.emit(Event::ServerNameRequested { connection: shell.id, app: shell.app, name });
         }
     }
 
@@ -97,11 +97,11 @@ impl TlsHandshake {
         match TlsFault::of(error) {
             // Usually a health check: many of them reset the connection as soon as it is established.
             None if shell.transport.session().is_none_or(TlsSession::is_silent) => {
-                shell.leave(Stage::Gone, TlsFault::Silent.code());
+                shell.leave(ConnectionStage::Gone, TlsFault::Silent.code());
             }
             None => {
                 self.fail(cause_of(error).verdict().name, error, shell, context);
-                shell.stage = Stage::Gone;
+                shell.stage = ConnectionStage::Gone;
             }
             Some(fault) => self.handle_fault(fault, shell, context),
         }
@@ -110,7 +110,7 @@ impl TlsHandshake {
     fn handle_fault(self, fault: &TlsFault, shell: &mut Shell, context: &mut Context) {
         match fault {
             // The client left without sending a byte, which is no failure.
-            TlsFault::Silent => shell.leave(Stage::Gone, fault.code()),
+            TlsFault::Silent => shell.leave(ConnectionStage::Gone, fault.code()),
             TlsFault::PlainHttp => {
                 shell.transport.fall_back_to_plaintext();
                 encode_plain_http_answer(&context.date, shell.outbox.tail(&mut context.pool));

@@ -40,7 +40,7 @@ use crate::protocol::websocket::client_handshake::Grant;
 
 /// A connect that has succeeded or failed.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct EndedConnect {
     /// The connect.
     pub client: ClientId,
     /// The connection, or why there is none.
@@ -66,7 +66,7 @@ pub(crate) struct Granted {
 #[derive(Debug)]
 pub(crate) struct Connector {
     handles: HashMap<ClientId, AbortHandle>,
-    ended: VecDeque<Ended>,
+    ended: VecDeque<EndedConnect>,
     shared: Arc<Shared>,
 }
 
@@ -74,9 +74,9 @@ pub(crate) struct Connector {
 #[derive(Debug, Default)]
 struct Shared {
     /// Connects that have ended and that the worker has not collected; some may have been cancelled.
-    inbox: Mutex<Vec<Ended>>,
+    inbox: Mutex<Vec<EndedConnect>>,
     /// Whether `inbox` has any, so that a pass of the worker need not lock it.
-    has_mail: AtomicBool,
+    has_ended: AtomicBool,
     /// Wakes the worker.
     downlink: Arc<Downlink>,
     /// Milliseconds since the worker started during which it did not poll its sockets. They do not count towards timeouts.
@@ -101,19 +101,19 @@ impl Connector {
         let task = async move { report.conclude(connect(order, shared).await) };
         match Runtime::shared().spawn(task) {
             Ok(handle) => drop(self.handles.insert(client, handle)),
-            Err(error) => self.note_refused(client, &error),
+            Err(error) => self.fail_to_start(client, &error),
         }
     }
 
     /// The system has no thread or no descriptor for a connect.
-    fn note_refused(&mut self, client: ClientId, error: &io::Error) {
+    fn fail_to_start(&mut self, client: ClientId, error: &io::Error) {
         let cause = match is_exhaustion(error) {
             true => ConnectCause::OutOfDescriptors,
             false => ConnectCause::Failed,
         };
         let failure = ConnectFailure::new(cause, error.to_string());
         let outcome = Err(ConnectFailure { system: system_code(error), ..failure });
-        self.ended.push_back(Ended { client, outcome });
+        self.ended.push_back(EndedConnect { client, outcome });
     }
 
     /// Whether no connect is in progress.
@@ -123,7 +123,7 @@ impl Connector {
 
     /// The worker starts a pass. `missed` is the total time during which it did not poll its sockets, which extends the
     /// deadlines of the connects that were in progress then.
-    pub(crate) fn note_pass(&self, missed: Duration) {
+    pub(crate) fn start_pass(&self, missed: Duration) {
         let missed = u64::try_from(missed.as_millis()).unwrap_or(u64::MAX);
         self.shared.missed.store(missed, Ordering::Relaxed);
         // Release: a task that sees this pass also sees its `missed`. No other thread writes either.
@@ -131,7 +131,7 @@ impl Connector {
         self.shared.passes.store(passes.wrapping_add(1), Ordering::Release);
     }
 
-    /// Aborts a connect. [`Self::take`] never returns it.
+    /// Aborts a connect. [`Self::pop_ended`] never returns it.
     pub(crate) fn cancel(&mut self, client: ClientId) {
         if let Some(handle) = self.handles.remove(&client) {
             handle.abort();
@@ -152,9 +152,9 @@ impl Connector {
     }
 
     /// Removes and returns the connect that ended first.
-    pub(crate) fn take(&mut self) -> Option<Ended> {
-        if self.shared.has_mail.load(Ordering::Acquire) {
-            self.shared.has_mail.store(false, Ordering::Relaxed);
+    pub(crate) fn pop_ended(&mut self) -> Option<EndedConnect> {
+        if self.shared.has_ended.load(Ordering::Acquire) {
+            self.shared.has_ended.store(false, Ordering::Relaxed);
             let ended = std::mem::take(&mut *self.shared.inbox());
             // The others were cancelled.
             self.ended.extend(ended.into_iter().filter(|it| self.handles.remove(&it.client).is_some()));
@@ -170,7 +170,7 @@ impl Drop for Connector {
 }
 
 impl Shared {
-    fn inbox(&self) -> MutexGuard<'_, Vec<Ended>> {
+    fn inbox(&self) -> MutexGuard<'_, Vec<EndedConnect>> {
         // A poisoned lock is harmless: the list is consistent after every statement.
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -194,8 +194,8 @@ impl Drop for Report {
         // Without an outcome the task was cancelled, or it panicked and the runtime has logged that.
         let bug = || Err(ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows"));
         let outcome = self.outcome.take().unwrap_or_else(bug);
-        self.shared.inbox().push(Ended { client: self.client, outcome });
-        self.shared.has_mail.store(true, Ordering::Release);
+        self.shared.inbox().push(EndedConnect { client: self.client, outcome });
+        self.shared.has_ended.store(true, Ordering::Release);
         self.shared.downlink.wake();
     }
 }
@@ -293,12 +293,12 @@ mod tests {
         runtime.block_on(async {
             let connector = Connector::new(Arc::default());
             let earlier = Duration::from_secs(1_000);
-            connector.note_pass(earlier);
+            connector.start_pass(earlier);
             let deadline = Deadline::after(Some(Duration::from_millis(100)), Arc::clone(&connector.shared));
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(Duration::from_millis(10)).await;
-                    connector.note_pass(earlier + lapse);
+                    connector.start_pass(earlier + lapse);
                 }
             });
             let act = async {
@@ -317,9 +317,9 @@ mod tests {
         let mut connector = Connector::new(Arc::default());
         let client = ClientId { slot: 3, generation: 1 };
         assert!(!connector.has_ended());
-        connector.note_refused(client, &io::ErrorKind::OutOfMemory.into());
+        connector.fail_to_start(client, &io::ErrorKind::OutOfMemory.into());
         assert!(connector.is_idle() && connector.has_ended() && !connector.is_empty());
-        assert_eq!(connector.take().map(|ended| ended.client), Some(client));
+        assert_eq!(connector.pop_ended().map(|ended| ended.client), Some(client));
         assert!(!connector.has_ended() && connector.is_empty());
     }
 

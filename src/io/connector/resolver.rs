@@ -26,7 +26,7 @@ type Found = Result<Arc<[SocketAddr]>, ConnectFailure>;
 pub(super) struct Resolver {
     lookups: Mutex<Lookups>,
     /// Looks a host up; blocks. [`system`] except in tests.
-    ask: fn(&str) -> io::Result<Vec<SocketAddr>>,
+    look_up: fn(&str) -> io::Result<Vec<SocketAddr>>,
     /// How many lookups may run at once.
     max: usize,
 }
@@ -37,7 +37,7 @@ struct Lookups {
     /// For each host, running or queued: the connects that wait for its addresses.
     waiting: HashMap<Arc<str>, Vec<oneshot::Sender<Found>>>,
     /// The hosts whose lookup has not started.
-    line: VecDeque<Arc<str>>,
+    queue: VecDeque<Arc<str>>,
     /// Number of threads.
     running: usize,
 }
@@ -50,19 +50,19 @@ impl Resolver {
         &SHARED
     }
 
-    fn new(ask: fn(&str) -> io::Result<Vec<SocketAddr>>, max: usize) -> Self {
-        Self { lookups: Mutex::default(), ask, max }
+    fn new(look_up: fn(&str) -> io::Result<Vec<SocketAddr>>, max: usize) -> Self {
+        Self { lookups: Mutex::default(), look_up, max }
     }
 
     /// Returns the addresses of a host, at least one, in the order of the system. Dropping the future ends the wait, not the
     /// lookup.
     pub(super) async fn resolve(self: &Arc<Self>, host: &str) -> Found {
-        let answer = self.begin(host);
+        let answer = self.request_lookup(host);
         answer.await.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows")))
     }
 
     /// Waits for the lookup of the host that is under way, or queues one and starts a thread for it.
-    fn begin(self: &Arc<Self>, host: &str) -> oneshot::Receiver<Found> {
+    fn request_lookup(self: &Arc<Self>, host: &str) -> oneshot::Receiver<Found> {
         let (sender, receiver) = oneshot::channel();
         let host: Arc<str> = host.to_ascii_lowercase().into();
         let mut lookups = self.lock();
@@ -72,7 +72,7 @@ impl Resolver {
             return receiver;
         }
         lookups.waiting.insert(Arc::clone(&host), vec![sender]);
-        lookups.line.push_back(host);
+        lookups.queue.push_back(host);
         if lookups.running < self.max {
             lookups.running += 1;
             let resolver = Arc::clone(self);
@@ -91,7 +91,7 @@ impl Resolver {
     /// The body of a thread: looks queued hosts up until the queue is empty.
     fn run(&self) {
         while let Some(host) = self.next() {
-            let found = (self.ask)(&host);
+            let found = (self.look_up)(&host);
             let found = found.map_err(|error| failure_of(&host, &error)).and_then(|addresses| {
                 if addresses.is_empty() {
                     Err(not_found(&host, "it has no address"))
@@ -110,10 +110,10 @@ impl Resolver {
     /// Removes the next host that a connect waits for from the queue. `None` ends the thread.
     fn next(&self) -> Option<Arc<str>> {
         let mut lookups = self.lock();
-        while let Some(host) = lookups.line.pop_front() {
-            let is_wanted =
+        while let Some(host) = lookups.queue.pop_front() {
+            let is_awaited =
                 lookups.waiting.get(&host).is_some_and(|waiting| waiting.iter().any(|it| !it.is_closed()));
-            if is_wanted {
+            if is_awaited {
                 return Some(host);
             }
             lookups.waiting.remove(&host);
@@ -136,7 +136,7 @@ impl Lookups {
             system: system_code(error),
             ..ConnectFailure::new(ConnectCause::Failed, detail)
         };
-        self.line.clear();
+        self.queue.clear();
         for sender in self.waiting.drain().flat_map(|(_, waiting)| waiting) {
             let _ = sender.send(Err(failure.clone()));
         }
@@ -183,7 +183,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
     use std::time::Duration;
 
-    /// A name server. Lookups of hosts that begin with `slow` block until [`Server::answer`] is called.
+    /// A name server. Lookups of hosts that start with `slow` block until [`Server::answer`] is called.
     struct Server {
         state: Mutex<(bool, Vec<String>)>,
         changed: Condvar,
@@ -194,7 +194,7 @@ mod tests {
             Self { state: Mutex::new((false, Vec::new())), changed: Condvar::new() }
         }
 
-        fn ask(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+        fn look_up(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
             let mut state = self.state.lock().unwrap();
             state.1.push(host.to_owned());
             self.changed.notify_all();
@@ -239,22 +239,22 @@ mod tests {
             thread::sleep(Duration::from_millis(1));
         }
         let lookups = resolver.lock();
-        assert!(lookups.waiting.is_empty() && lookups.line.is_empty());
+        assert!(lookups.waiting.is_empty() && lookups.queue.is_empty());
     }
 
     #[test]
     fn a_host_is_looked_up_once_for_all_who_wait_for_it_and_anew_for_who_comes_later() {
         static SERVER: Server = Server::new();
-        let resolver = Arc::new(Resolver::new(|host| SERVER.ask(host), 4));
+        let resolver = Arc::new(Resolver::new(|host| SERVER.look_up(host), 4));
         let waiting: Vec<_> =
-            ["slow", "SLOW", "Slow"].repeat(100).into_iter().map(|it| resolver.begin(it)).collect();
+            ["slow", "SLOW", "Slow"].repeat(100).into_iter().map(|it| resolver.request_lookup(it)).collect();
         SERVER.asked(1);
         SERVER.answer();
         for receiver in waiting {
             assert_eq!(get(receiver).unwrap().len(), 1);
         }
         assert_eq!(SERVER.asked(1), ["slow"]);
-        assert!(get(resolver.begin("slow")).is_ok());
+        assert!(get(resolver.request_lookup("slow")).is_ok());
         assert_eq!(SERVER.asked(2), ["slow", "slow"]);
         settle(&resolver);
     }
@@ -262,8 +262,8 @@ mod tests {
     #[test]
     fn slow_hosts_delay_nobody_else_while_there_is_room() {
         static SERVER: Server = Server::new();
-        let resolver = Arc::new(Resolver::new(|host| SERVER.ask(host), 20));
-        let slow = || (0..19).map(|host| resolver.begin(&format!("slow{host}"))).collect::<Vec<_>>();
+        let resolver = Arc::new(Resolver::new(|host| SERVER.look_up(host), 20));
+        let slow = || (0..19).map(|host| resolver.request_lookup(&format!("slow{host}"))).collect::<Vec<_>>();
         let first = slow();
         SERVER.asked(19);
         // Repeated lookups of the same hosts start no further threads, although nobody waits for the first ones any more.
@@ -272,7 +272,7 @@ mod tests {
             drop(slow());
         }
         for host in ["a", "b", "c"] {
-            assert!(get(resolver.begin(host)).is_ok());
+            assert!(get(resolver.request_lookup(host)).is_ok());
         }
         SERVER.answer();
         settle(&resolver);
@@ -280,15 +280,15 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_in_line_is_passed_over_after_leaving() {
+    fn who_waits_in_the_queue_is_passed_over_after_leaving() {
         static SERVER: Server = Server::new();
-        let resolver = Arc::new(Resolver::new(|host| SERVER.ask(host), 2));
-        let slow = [resolver.begin("slow1"), resolver.begin("slow2")];
+        let resolver = Arc::new(Resolver::new(|host| SERVER.look_up(host), 2));
+        let slow = [resolver.request_lookup("slow1"), resolver.request_lookup("slow2")];
         SERVER.asked(2);
-        let gone = [resolver.begin("a"), resolver.begin("b"), resolver.begin("c")];
-        let (stays, comes_back) = (resolver.begin("d"), resolver.begin("e"));
+        let gone = [resolver.request_lookup("a"), resolver.request_lookup("b"), resolver.request_lookup("c")];
+        let (stays, comes_back) = (resolver.request_lookup("d"), resolver.request_lookup("e"));
         drop((gone, comes_back));
-        let comes_back = resolver.begin("e");
+        let comes_back = resolver.request_lookup("e");
         SERVER.answer();
         assert!(get(stays).is_ok() && get(comes_back).is_ok());
         assert!(slow.into_iter().all(|receiver| get(receiver).is_ok()));
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn a_wait_that_is_dropped_has_ended() {
         static SERVER: Server = Server::new();
-        let resolver = Arc::new(Resolver::new(|host| SERVER.ask(host), 1));
+        let resolver = Arc::new(Resolver::new(|host| SERVER.look_up(host), 1));
         let mut wait = Box::pin(resolver.resolve("slow"));
         let mut task = Context::from_waker(Waker::noop());
         assert!(matches!(wait.as_mut().poll(&mut task), Poll::Pending));
@@ -312,9 +312,9 @@ mod tests {
     #[test]
     fn a_failure_says_what_failed() {
         static SERVER: Server = Server::new();
-        let resolver = Arc::new(Resolver::new(|host| SERVER.ask(host), 4));
+        let resolver = Arc::new(Resolver::new(|host| SERVER.look_up(host), 4));
         let failure = |host| {
-            let failure = get(resolver.begin(host)).unwrap_err();
+            let failure = get(resolver.request_lookup(host)).unwrap_err();
             (failure.cause, failure.system, failure.detail)
         };
         let none = "nobody: it has no address".to_owned();

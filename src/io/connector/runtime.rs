@@ -133,9 +133,9 @@ mod tests {
                     std::future::pending().await
                 })
                 .unwrap();
-            let mut heard = [receiver.recv().unwrap(), receiver.recv().unwrap()];
-            heard.sort_unstable();
-            assert_eq!(heard, [1, 2]);
+            let mut received = [receiver.recv().unwrap(), receiver.recv().unwrap()];
+            received.sort_unstable();
+            assert_eq!(received, [1, 2]);
             thread::sleep(3 * LOOK_EVERY);
             assert!(RUNTIME.lock().handle.is_some());
             endless.abort();

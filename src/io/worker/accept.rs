@@ -11,7 +11,7 @@ use crate::bridge::id::{AppId, ListenerId};
 use crate::bridge::takeover::Takeover;
 use crate::io::accept_pause::AcceptPause;
 use crate::io::connection::{Connection, ConnectionConfig};
-use crate::io::listener::{Accepted, Listener, concerns_one_peer};
+use crate::io::listener::{Accepted, ListeningSocket, concerns_one_peer};
 use crate::io::ready::Token;
 use crate::io::transport::Transport;
 
@@ -107,7 +107,7 @@ impl Worker {
 
     pub(super) fn listen(&mut self, order: ListenOrder) {
         let id = order.listener;
-        match Listener::new(order, self.selector.registry()) {
+        match ListeningSocket::new(order, self.selector.registry()) {
             Ok(listener) => {
                 self.listeners.push(listener);
                 self.accept(id);

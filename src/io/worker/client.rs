@@ -7,7 +7,7 @@ use crate::bridge::connect::{ConnectOutcome, Connected};
 use crate::bridge::id::ClientId;
 use crate::bridge::peer::Peer;
 use crate::io::connection::{Connection, WebSocket};
-use crate::io::connector::{Ended, Granted};
+use crate::io::connector::{EndedConnect, Granted};
 use crate::io::ready::Token;
 use crate::protocol::cause::Cause;
 use crate::protocol::connect::{ConnectCause, ConnectFailure};
@@ -16,7 +16,7 @@ use crate::protocol::websocket::{Role, WebSocketSession};
 impl Worker {
     /// Tells Node's thread how connects ended, and starts to serve the connections that came of them.
     pub(super) fn conclude_connects(&mut self) {
-        while let Some(Ended { client, outcome }) = self.connector.take() {
+        while let Some(EndedConnect { client, outcome }) = self.connector.pop_ended() {
             match outcome {
                 Ok(granted) => match self.enter_client(granted) {
                     Ok((connected, early)) => {

@@ -32,9 +32,9 @@ impl Clock {
     }
 
     /// A pass starts. Returns its moment, and for how long before it nothing was watched; 0 in the rule.
-    pub(super) fn begin_pass(&mut self) -> (Timestamp, Duration) {
+    pub(super) fn start_pass(&mut self) -> (Timestamp, Duration) {
         let missed = self.watched.missed();
-        let now = self.watched.begin_pass(self.started.elapsed());
+        let now = self.watched.start_pass(self.started.elapsed());
         (now, self.watched.missed() - missed)
     }
 

@@ -11,7 +11,7 @@ impl Worker {
             self.registry.get(slot, generation).is_some_and(|connection| connection.app().app == app)
         };
         let left = keys.into_iter().filter(is_of_app).count();
-        self.endings.begin(app, left);
+        self.endings.start(app, left);
     }
 
     /// Tells of those that have none left.

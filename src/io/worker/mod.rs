@@ -43,7 +43,7 @@ use crate::io::connection::Connection;
 use crate::io::connector::Connector;
 use crate::io::context::Context;
 use crate::io::endings::Endings;
-use crate::io::listener::Listener;
+use crate::io::listener::ListeningSocket;
 use crate::io::peak::Peak;
 use crate::io::peers::Peers;
 use crate::io::ready::{Readiness, Selector, Token};
@@ -52,7 +52,7 @@ use crate::io::relief::Relief;
 use crate::io::reserve::Reserve;
 use crate::io::rest::Rest;
 use crate::io::shutdowns::WorkerShutdowns;
-use crate::io::timers::Entry;
+use crate::io::timers::TimerEntry;
 use crate::io::topics::Subscriber;
 use crate::io::watch::LONGEST_NAP;
 use crate::protocol::time::Timestamp;
@@ -65,7 +65,7 @@ pub(crate) struct Worker {
     peers: Arc<Peers>,
     event_interest: Arc<EventInterest>,
     registry: Registry<Connection>,
-    listeners: Vec<Listener>,
+    listeners: Vec<ListeningSocket>,
     /// Connections to servers that are being made.
     connector: Connector,
     /// The epoch that ended last, of every app that was closed or has shut down.
@@ -98,7 +98,7 @@ pub(crate) struct Worker {
     /// When room was last sought in vain.
     room_sought: Option<Timestamp>,
     /// When it was last told that connections had to make room.
-    room_told: Option<Timestamp>,
+    room_logged: Option<Timestamp>,
     /// Set while accepting fails.
     accept_pause: Option<AcceptPause>,
     /// When other workers were last called for relief.
@@ -151,7 +151,7 @@ impl Worker {
             rest: Rest::default(),
             reserve: Reserve::default(),
             room_sought: None,
-            room_told: None,
+            room_logged: None,
             accept_pause: None,
             called: None,
             relief: Relief::default(),
@@ -171,7 +171,7 @@ impl Worker {
             self.look(patience)?;
             patience = self.pass();
         }
-        self.leave_peak();
+        self.release_memory_at_end();
         Ok(self.registry.next_generation())
     }
 
@@ -193,7 +193,7 @@ impl Worker {
         let more = !is_fed || has_failed || !self.context.again.is_empty() || self.stopped;
         let next = if more { Some(self.context.now) } else { self.next_pass() };
         let lapse = self.clock.end_pass(next);
-        self.note_missed(lapse);
+        self.log_missed(lapse);
         if more || !self.downlink.sleep(self.selector.waker()) {
             // All the same, the sockets are looked at between two passes, always.
             return Some(Duration::ZERO);
@@ -202,7 +202,7 @@ impl Worker {
     }
 
     fn serve_all(&mut self) {
-        self.look_at_the_clock();
+        self.update_clock();
         let again = std::mem::take(&mut self.context.again);
         self.take_commands();
         self.conclude_connects();
@@ -217,8 +217,8 @@ impl Worker {
         // Behind the events: Node would otherwise take leave before it has heard of the end of the last connection.
         self.report_population();
         self.release_latches();
-        self.see_to_rest();
-        self.see_to_peak();
+        self.report_rest();
+        self.release_memory_after_peak();
     }
 
     fn take_commands(&mut self) {
@@ -236,11 +236,11 @@ impl Worker {
         }
     }
 
-    fn look_at_the_clock(&mut self) {
-        let (now, lapse) = self.clock.begin_pass();
+    fn update_clock(&mut self) {
+        let (now, lapse) = self.clock.start_pass();
         self.context.now = now;
-        self.note_missed(lapse);
-        self.connector.note_pass(self.clock.missed());
+        self.log_missed(lapse);
+        self.connector.start_pass(self.clock.missed());
         self.context.date = self.clock.date();
     }
 
@@ -328,7 +328,7 @@ impl Worker {
         if self.context.wheel.next().is_some_and(|next| next <= self.context.now) {
             let mut due = Vec::new();
             self.context.wheel.advance(self.context.now, &mut due);
-            for Entry { slot, generation } in due {
+            for TimerEntry { slot, generation } in due {
                 self.with(slot, generation, Connection::handle_timer);
             }
         }
@@ -379,7 +379,7 @@ impl Worker {
     }
 
     /// Nobody has watched the sockets for `lapse`, which is 0 in the rule.
-    fn note_missed(&mut self, lapse: Duration) {
+    fn log_missed(&mut self, lapse: Duration) {
         if lapse.is_zero() {
             return;
         }
@@ -392,7 +392,7 @@ impl Worker {
     }
 
     /// Those of the listening sockets that `are_meant`, which this worker listens on no more.
-    fn take_listeners(&mut self, are_meant: impl Fn(&Listener) -> bool) -> Vec<Listener> {
+    fn take_listeners(&mut self, are_meant: impl Fn(&ListeningSocket) -> bool) -> Vec<ListeningSocket> {
         let mut taken: Vec<_> = self.listeners.extract_if(.., |listener| are_meant(listener)).collect();
         taken.iter_mut().for_each(|listener| listener.deregister(self.selector.registry()));
         taken
@@ -406,14 +406,14 @@ impl Worker {
     }
 
     /// The last thing in a pass.
-    fn see_to_rest(&mut self) {
+    fn report_rest(&mut self) {
         // A connection that only lingers is one, too.
         let is_needed = !self.registry.is_empty()
             || !self.listeners.is_empty()
             || !self.connector.is_empty()
             || !self.shutdowns.is_empty()
             || !self.latches.is_empty();
-        if let Some(rests) = self.rest.look(is_needed, self.context.now) {
+        if let Some(rests) = self.rest.update(is_needed, self.context.now) {
             self.uplink.report_rest(rests);
         }
     }

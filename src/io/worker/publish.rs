@@ -4,7 +4,7 @@ use super::Worker;
 use crate::bridge::event::Slice;
 use crate::bridge::id::{ConnectionId, TopicId};
 use crate::bridge::queue::HIGH_WATER;
-use crate::io::connection::Delivery;
+use crate::io::connection::PublishOutcome;
 use crate::io::publication::Publication;
 use crate::io::topics::Subscriber;
 use crate::protocol::websocket::MessageKind;
@@ -29,7 +29,7 @@ impl Worker {
         mut publication: Publication<'_>,
     ) {
         let (kind, payload) = (publication.kind, publication.payload);
-        let mut told = None;
+        let mut dropped = None;
         let mut recipients = std::mem::take(&mut self.recipients);
         recipients.extend_from_slice(self.context.topics.members(topic));
         for Subscriber { slot, generation } in recipients.drain(..) {
@@ -38,11 +38,11 @@ impl Worker {
                     let (socket, shell) = connection.websocket()?;
                     Some(socket.send_published(&mut publication, shell, context))
                 });
-                if let Some(Delivery::Missed { report }) = delivery.flatten() {
+                if let Some(PublishOutcome::Missed { report }) = delivery.flatten() {
                     let report = report || self.event_interest.dropped_messages();
-                    let told =
-                        report.then(|| *told.get_or_insert_with(|| self.append_dropped_payload(payload)));
-                    self.handle_missed((slot, generation), kind, told);
+                    let dropped_payload =
+                        report.then(|| *dropped.get_or_insert_with(|| self.append_dropped_payload(payload)));
+                    self.handle_missed((slot, generation), kind, dropped_payload);
                 }
             }
         }
@@ -64,11 +64,11 @@ impl Worker {
         &mut self,
         (slot, generation): (u32, u32),
         kind: MessageKind,
-        told: Option<Option<Slice>>,
+        dropped_payload: Option<Option<Slice>>,
     ) {
         self.with(slot, generation, |connection, context, _| {
             let Some((socket, shell)) = connection.websocket() else { return };
-            if let Some(payload) = told {
+            if let Some(payload) = dropped_payload {
                 let room = context.events.weight() < HIGH_WATER;
                 socket.report_missed(kind, payload.filter(|_| room), shell, context);
             }

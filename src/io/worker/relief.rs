@@ -16,15 +16,17 @@ impl Worker {
         let now = self.context.now;
         self.relief.take_due(now).into_iter().for_each(|app| self.context.budgets.note_growth(app));
         while let Some(app) = self.context.budgets.take_exceeded() {
-            let Some(Excess { wanted, needed, workers }) = self.context.budgets.excess(app) else { continue };
+            let Some(Excess { over_limit, over_share, workers }) = self.context.budgets.excess(app) else {
+                continue;
+            };
             // Nobody has to go, and who is slow was looked for a moment ago.
-            if needed == 0 && self.relief.holds(app) {
+            if over_share == 0 && self.relief.holds(app) {
                 continue;
             }
-            self.end_slowest(app, wanted, |connection| connection.progress() + SLOW_AFTER <= now);
-            let Some(Excess { needed, .. }) = self.context.budgets.excess(app) else { continue };
+            self.end_slowest(app, over_limit, |connection| connection.progress() + SLOW_AFTER <= now);
+            let Some(Excess { over_share, .. }) = self.context.budgets.excess(app) else { continue };
             self.call_for_relief(app, workers);
-            self.end_slowest(app, needed, |_| true);
+            self.end_slowest(app, over_share, |_| true);
             if self.context.budgets.excess(app).is_some() {
                 // Other workers may not have acted yet, or readers turn out to be slow.
                 self.relief.put_off(app, now);
@@ -74,9 +76,9 @@ impl Worker {
     }
 
     /// At the end of a pass: has memory given back if a peak was over a while ago.
-    pub(super) fn see_to_peak(&mut self) {
+    pub(super) fn release_memory_after_peak(&mut self) {
         let held = self.context.tallies.backlog() + self.registry.len() as u64 * PER_CONNECTION;
-        if self.peak.look(held, self.context.tallies.sent(), self.context.now) {
+        if self.peak.update(held, self.context.tallies.sent(), self.context.now) {
             // What is kept for reuse has the size of the peak.
             self.uplink.release_spares();
             self.downlink.release_spares();
@@ -86,7 +88,7 @@ impl Worker {
     }
 
     /// The thread ends, with whatever it has.
-    pub(super) fn leave_peak(&self) {
+    pub(super) fn release_memory_at_end(&self) {
         if self.peak.was_high() || self.peak.has_worked(self.context.tallies.sent()) {
             (self.give_memory_back)();
         }

@@ -11,7 +11,7 @@ use crate::io::connection::Connection;
 use crate::io::connector::is_exhaustion;
 use crate::io::context::Context;
 use crate::io::descriptor::ask_for_room;
-use crate::io::listener::{Accepted, Listener};
+use crate::io::listener::{Accepted, ListeningSocket};
 use crate::io::room::{Candidate, at_a_time, choose};
 
 impl Worker {
@@ -50,8 +50,12 @@ impl Worker {
     /// Asks all who serve the connections of a listening socket to end some on which no request is under way. Returns whether
     /// this worker had any.
     fn make_room_everywhere(&mut self, listener: ListenerId) -> bool {
-        let share =
-            self.listeners.iter().find(|it| it.id == listener).map(Listener::share).unwrap_or_default();
+        let share = self
+            .listeners
+            .iter()
+            .find(|it| it.id == listener)
+            .map(ListeningSocket::share)
+            .unwrap_or_default();
         // What they hold is the same process's, and with every accept it is another worker that gets the connection.
         for worker in share.iter().filter(|worker| **worker != self.id) {
             self.peers.send(*worker, Command::MakeRoom);
@@ -60,8 +64,8 @@ impl Worker {
         if !self.make_room() {
             return false;
         }
-        if self.room_told.is_none_or(|told| self.context.now.since(told) >= TELL_EVERY) {
-            self.room_told = Some(self.context.now);
+        if self.room_logged.is_none_or(|logged| self.context.now.since(logged) >= LOG_EVERY) {
+            self.room_logged = Some(self.context.now);
             tracing::warn!(
                 worker = self.id.0,
                 "descriptors run out; connections without a request give way to new ones"
@@ -106,4 +110,4 @@ impl Worker {
 /// Handshakes, from which on it takes longer to find the next to go than it does harm if some more go.
 const WORTH_A_BATCH: usize = 256;
 /// How often to tell that room had to be made.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+const LOG_EVERY: Duration = Duration::from_secs(10);

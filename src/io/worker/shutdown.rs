@@ -28,7 +28,7 @@ impl Worker {
     /// `Command::ShutDownApp`.
     pub(super) fn shut_down_app(&mut self, order: &ShutdownOrder) {
         let connections = self.connections_of(order.app);
-        self.shutdowns.begin(order.app, self.context.now + order.timeout, connections.len());
+        self.shutdowns.start(order.app, self.context.now + order.timeout, connections.len());
         for (slot, generation) in connections {
             self.with(slot, generation, |connection, context, _| {
                 connection.shut_down(order.code, &order.reason, context);

@@ -11,10 +11,10 @@ use crate::node::js::{Env, Range, Type, Value};
 use crate::node::state::apps::app::App;
 use crate::node::state::handles::JsHandle;
 use crate::node::state::workers::Workers;
+use crate::tls::key_usage;
 use crate::tls::names::{DomainConfig, ServerNames, normalize};
 use crate::tls::options::{Evaluation, Options, Settings};
 use crate::tls::setup::{HandshakeLimits, TlsSetup};
-use crate::tls::wear;
 
 /// `appSecure(app, options, handshakeTimeout, maxHandshakes)`: the app speaks TLS from now on. Called before it can
 /// have connections.
@@ -46,9 +46,9 @@ pub(crate) fn add_server_name<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> 
 }
 
 /// `tlsLowerRecordLimit(count)`: limits the keys of TLS 1.2 to `count` records, for the whole process and permanently.
-/// For tests only: see [`wear`].
+/// For tests only: see [`key_usage`].
 pub(crate) fn lower_record_limit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    wear::lower(call.number(0) as u64);
+    key_usage::lower_limit(call.number(0) as u64);
     Ok(Value::UNDEFINED)
 }
 

@@ -12,7 +12,7 @@ use crate::bridge::id::{ConnectionId, WorkerId};
 use crate::bridge::latch::Latch;
 use crate::bridge::queue::Downlink;
 use crate::bridge::sync::Arc;
-use crate::io::pool::{Handle, Pool};
+use crate::io::pool::{Pool, WorkerHandle};
 
 /// The batches being filled.
 #[derive(Debug, Default)]
@@ -190,7 +190,7 @@ impl Outgoing {
 }
 
 /// A worker; `None` while no thread runs, when there are no connections.
-fn running(pool: &Pool, worker: WorkerId) -> Option<&Handle> {
+fn running(pool: &Pool, worker: WorkerId) -> Option<&WorkerHandle> {
     pool.workers().get(worker.index()).filter(|_| pool.is_running())
 }
 

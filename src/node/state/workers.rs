@@ -11,7 +11,7 @@ use crate::bridge::latch::Latch;
 use crate::bridge::queue::NodeBell;
 use crate::bridge::record::Level;
 use crate::bridge::sync::Arc;
-use crate::io::pool::{Handle, Pool};
+use crate::io::pool::{Pool, WorkerHandle};
 use crate::log::journal::Journal;
 use crate::log::journals;
 use crate::node::error::{Misuse, code_of};
@@ -101,7 +101,7 @@ impl Workers {
 
     /// Every worker there has been so far, by number.
     #[must_use]
-    pub(crate) fn all(&self) -> &[Handle] {
+    pub(crate) fn all(&self) -> &[WorkerHandle] {
         self.threads.as_ref().map_or(&[], |threads| threads.pool.workers())
     }
 

@@ -65,7 +65,7 @@ fn handle<'c>(environment: &mut Environment, env: Env<'c>, event: Event) -> Opti
             connection::opened(environment, env, connection, record)
         }
         Event::ConnectionClosed { connection } => connection::closed(environment, connection),
-        Event::ServerNameWanted { connection, app, name } => {
+        Event::ServerNameRequested { connection, app, name } => {
             handshake::unknown_server_name(environment, env, connection, app, name)
         }
         Event::RequestReceived { connection, request, record } => {

@@ -236,10 +236,10 @@ fn limited(max: u64) -> StdArc<CryptoProvider> {
 #[test]
 fn used_up_keys_are_reported_before_any_data_is_lost() {
     let mut pair = Pair::agreed_with([300, u64::MAX], VERSIONS[0]);
-    let (mut sent, mut worn_at) = (0, None);
+    let (mut sent, mut limit_at) = (0, None);
     let fault = loop {
-        if worn_at.is_none() && pair.session.is_worn() {
-            worn_at = Some(sent);
+        if limit_at.is_none() && pair.session.is_near_key_limit() {
+            limit_at = Some(sent);
         }
         match pair.session.write(&[IoSlice::new(b"x")], &mut Full(0)) {
             Ok(count) => sent += count,
@@ -247,9 +247,9 @@ fn used_up_keys_are_reported_before_any_data_is_lost() {
             Err(error) => break TlsFault::of(&error).cloned(),
         }
     };
-    assert_eq!((fault, worn_at), (Some(TlsFault::KeysExhausted), Some(300 - 64 - 1)));
+    assert_eq!((fault, limit_at), (Some(TlsFault::KeysExhausted), Some(300 - 64 - 1)));
     assert!((280..299).contains(&sent), "{sent}");
-    pair.session.say_goodbye();
+    pair.session.send_close_notify();
     pair.exchange();
     let mut received = vec![0; 300];
     let read =
@@ -273,14 +273,14 @@ fn tls_1_3_and_suites_without_end_are_never_used_up() {
             pair.client.writer().write_all(b"y").unwrap();
             pair.exchange();
         }
-        assert!(!pair.session.is_worn() && !pair.session.has_peer_worn());
+        assert!(!pair.session.is_near_key_limit() && !pair.session.has_peer_reached_key_limit());
         assert_eq!(pair.opened, b"y".repeat(1000));
     }
 }
 
 #[test]
 fn a_peer_whose_keys_are_used_up_is_distinguished_from_one_that_leaves() {
-    for (records, has_worn) in [(10, false), (500, true)] {
+    for (records, has_reached_limit) in [(10, false), (500, true)] {
         let mut pair = Pair::agreed_with([300; 2], VERSIONS[0]);
         for _ in 0..records {
             // rustls drops plaintext that it cannot encrypt.
@@ -290,7 +290,12 @@ fn a_peer_whose_keys_are_used_up_is_distinguished_from_one_that_leaves() {
         pair.client.send_close_notify();
         pair.exchange();
         assert!(pair.session.has_ended());
-        assert_eq!(pair.session.has_peer_worn(), has_worn, "{records}: {}", pair.opened.len());
+        assert_eq!(
+            pair.session.has_peer_reached_key_limit(),
+            has_reached_limit,
+            "{records}: {}",
+            pair.opened.len()
+        );
     }
 }
 
@@ -408,8 +413,8 @@ fn a_handshake_that_asks_for_an_unknown_name_waits_until_it_is_resumed() {
         assert!(!pair.session.resume());
         pair.exchange();
         assert!(pair.session.is_suspended());
-        assert_eq!(pair.session.take_question().as_deref(), Some("localhost"));
-        assert_eq!(pair.session.take_question(), None);
+        assert_eq!(pair.session.take_unknown_server_name().as_deref(), Some("localhost"));
+        assert_eq!(pair.session.take_unknown_server_name(), None);
         assert!(!pair.client.wants_write() && pair.client.is_handshaking());
 
         let domain = Some(DomainId(7));

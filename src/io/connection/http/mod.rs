@@ -9,7 +9,7 @@ pub(super) mod upgrade;
 use self::meter::Meter;
 use self::request_sink::RequestSink;
 use super::shell::Shell;
-use super::stage::Stage;
+use super::stage::ConnectionStage;
 use crate::bridge::event::Event;
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
 use crate::bridge::peer::Peer;
@@ -261,7 +261,7 @@ impl Http {
             }
             TimeoutOutcome::BodyTimeout => shell.drain(CloseCause::BodyTimeout.verdict().name, context),
             TimeoutOutcome::ResponseTimeout => {
-                shell.leave(Stage::Gone, CloseCause::ResponseTimeout.verdict().name)
+                shell.leave(ConnectionStage::Gone, CloseCause::ResponseTimeout.verdict().name)
             }
         }
         shell.outbox.release(&mut context.pool);
@@ -308,8 +308,9 @@ impl Http {
     /// Closes a connection that is winding down and idle. Call it when the socket has been read.
     pub(crate) fn leave_if_idle(&mut self, shell: &mut Shell, context: &mut Context) {
         if shell.is_serving() && !shell.is_starved && self.exchange.close_if_idle() {
-            let is_worn = shell.is_tls_worn();
-            let cause = if is_worn { CloseCause::TlsKeysExhausted } else { CloseCause::ServerShutdown };
+            let is_near_key_limit = shell.is_near_key_limit();
+            let cause =
+                if is_near_key_limit { CloseCause::TlsKeysExhausted } else { CloseCause::ServerShutdown };
             shell.drain(cause.verdict().name, context);
         }
     }

@@ -10,7 +10,7 @@ use crate::protocol::websocket::MessageKind;
 
 /// What became of a published message at one of its subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
+pub(crate) enum PublishOutcome {
     /// It is queued, or the WebSocket is about to close.
     Done,
     /// It was dropped, because the backlog exceeds `maxBackpressure`.
@@ -27,9 +27,9 @@ impl WebSocket {
         publication: &mut Publication<'_>,
         shell: &mut Shell,
         context: &mut Context,
-    ) -> Delivery {
+    ) -> PublishOutcome {
         if !shell.is_serving() || !self.session.can_send() {
-            return Delivery::Done;
+            return PublishOutcome::Done;
         }
         if self.must_drop(shell.backlog()) {
             // Only what the kernel refuses is a backlog. The flush at the end of the pass finds out if the socket is broken.
@@ -37,13 +37,13 @@ impl WebSocket {
         }
         if self.must_drop(shell.backlog()) {
             shell.tally(context).messages_dropped.add(1);
-            return Delivery::Missed { report: self.rules.reports_drops };
+            return PublishOutcome::Missed { report: self.rules.reports_drops };
         }
         shell.tally(context).messages_sent.add(1);
         let form = self.session.form(publication.compress);
         if let Some(held) = &mut self.held {
             held.push(publication, form, &mut context.codecs);
-            return Delivery::Done;
+            return PublishOutcome::Done;
         }
         match publication.frame(form, &mut context.codecs) {
             Some(frame) => shell.outbox.push_shared(frame, &mut context.pool),
@@ -54,7 +54,7 @@ impl WebSocket {
             }
         }
         shell.mark_dirty(context);
-        Delivery::Done
+        PublishOutcome::Done
     }
 
     /// Whether a published message must be dropped.

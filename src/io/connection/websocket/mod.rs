@@ -160,8 +160,10 @@ impl WebSocket {
     /// The peer has sent FIN. Messages that are on their way from Node's thread still reach one that only closed its own
     /// direction: the connection closes when Node's thread has handled the event.
     pub(crate) fn handle_fin(&mut self, shell: &mut Shell, context: &mut Context) {
-        let has_worn = shell.transport.session().is_some_and(tls::session::TlsSession::has_peer_worn);
-        let cause = if has_worn { CloseCause::TlsPeerKeysExhausted } else { CloseCause::FinWithoutClose };
+        let has_reached_limit =
+            shell.transport.session().is_some_and(tls::session::TlsSession::has_peer_reached_key_limit);
+        let cause =
+            if has_reached_limit { CloseCause::TlsPeerKeysExhausted } else { CloseCause::FinWithoutClose };
         let now = context.now;
         self.with_session(shell, context, |socket, _, sink, _| {
             socket.session.handle_fin(cause, now, &socket.rules.limits, sink);

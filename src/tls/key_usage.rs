@@ -9,7 +9,7 @@ use rustls::{Connection, SupportedCipherSuite};
 
 /// The records of one connection.
 #[derive(Debug)]
-pub(crate) struct Wear {
+pub(crate) struct KeyUsage {
     /// Records encrypted by this side with its current keys.
     sealed: u64,
     /// Records started by the peer, those of the handshake included.
@@ -27,14 +27,14 @@ enum Place {
     Payload(usize),
 }
 
-impl Default for Wear {
+impl Default for KeyUsage {
     fn default() -> Self {
         // The last message of the handshake was sealed already.
         Self { sealed: 1, received: 0, place: Place::Header { filled: 0, length: 0 } }
     }
 }
 
-impl Wear {
+impl KeyUsage {
     /// Counts the records for plaintext that was encrypted.
     pub(crate) fn seal(&mut self, count: usize) {
         self.sealed += count.div_ceil(MAX_PER_RECORD) as u64;
@@ -49,7 +49,7 @@ impl Wear {
 
     /// Whether it is time to close the connection: the records left suffice for queued output and the close.
     #[must_use]
-    pub(crate) fn is_worn(&self, max: u64) -> bool {
+    pub(crate) fn is_near_limit(&self, max: u64) -> bool {
         self.sealed >= max.saturating_sub((max / 128).max(MIN_RESERVE))
     }
 
@@ -87,7 +87,7 @@ impl Wear {
     /// Whether a peer that has sent `close_notify` did so because its keys are used up: it counts records as rustls
     /// does.
     #[must_use]
-    pub(crate) fn has_peer_worn(&self, max: u64) -> bool {
+    pub(crate) fn has_peer_reached_limit(&self, max: u64) -> bool {
         (max.saturating_sub(OTHER_RECORDS)..=max + OTHER_RECORDS).contains(&self.received)
     }
 }
@@ -106,7 +106,7 @@ pub(crate) fn max_records(tls: &Connection) -> Option<u64> {
 }
 
 /// Lowers the limit for TLS 1.2 in this process, for tests: 2^24 records take a while.
-pub(crate) fn lower(max: u64) {
+pub(crate) fn lower_limit(max: u64) {
     LOWERED.fetch_min(max, Ordering::Relaxed);
 }
 
@@ -138,25 +138,25 @@ mod tests {
         };
         let bytes = [record(0), record(1), record(300), record(0), record(23)].concat();
         let count = |pieces: &[&[u8]]| {
-            let mut wear = Wear::default();
-            pieces.iter().for_each(|piece| wear.receive(piece));
-            wear.received
+            let mut key_usage = KeyUsage::default();
+            pieces.iter().for_each(|piece| key_usage.receive(piece));
+            key_usage.received
         };
         assert_eq!(same_at_every_split(&bytes, count), 5);
         assert_eq!(count(&[&bytes[..bytes.len() - 24]]), 4, "a record counts when its header is complete");
     }
 
     #[test]
-    fn there_is_room_until_the_last_write_and_the_goodbye() {
-        let mut wear = Wear::default();
+    fn there_is_room_until_the_last_write_and_close_notify() {
+        let mut key_usage = KeyUsage::default();
         let max = 1 << 24;
-        while !wear.is_worn(max) {
-            wear.seal(1);
+        while !key_usage.is_near_limit(max) {
+            key_usage.seal(1);
         }
-        assert_eq!(wear.sealed, (1 << 24) - (1 << 17));
-        while wear.has_room(max) {
-            wear.seal(64 * 1024);
+        assert_eq!(key_usage.sealed, (1 << 24) - (1 << 17));
+        while key_usage.has_room(max) {
+            key_usage.seal(64 * 1024);
         }
-        assert!(wear.sealed < max, "{}", wear.sealed);
+        assert!(key_usage.sealed < max, "{}", key_usage.sealed);
     }
 }
