@@ -6,8 +6,8 @@ pub(crate) struct CapacityHint(usize);
 
 impl CapacityHint {
     /// Empties `buffer` for its next use. Capacity beyond what it usually needs goes back to the allocator, so that one
-    /// large message does not stay with the process; but a stream of large ones does not pay for fresh memory each time,
-    /// which costs more than copying them.
+    /// large message does not stay with the process; but a stream of large ones does not pay for fresh memory each
+    /// time, which costs more than copying them.
     pub(crate) fn clear(&mut self, buffer: &mut Vec<u8>) {
         self.0 = buffer.len().max(self.0 - self.0 / 8);
         buffer.clear();
@@ -17,7 +17,8 @@ impl CapacityHint {
 
 /// Capacity, in bytes, that is always kept. A batch of small messages stays far below it.
 pub(crate) const MIN_CAPACITY: usize = 256 * 1024;
-/// Capacity, in bytes, that is kept at most. Holds what a worker hands over in one pass while several large bodies arrive.
+/// Capacity, in bytes, that is kept at most. Holds what a worker hands over in one pass while several large bodies
+/// arrive.
 pub(crate) const MAX_CAPACITY: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]

@@ -54,11 +54,11 @@ pub(crate) enum Command {
         /// Which one.
         client: ClientId,
     },
-    /// End some connections on which no request is under way: the process has no descriptors left. Sent by the worker that
-    /// could not accept.
+    /// End some connections on which no request is under way: the process has no descriptors left. Sent by the worker
+    /// that could not accept.
     MakeRoom,
-    /// Resume a TLS handshake that was suspended with `ServerNameRequested`. JavaScript has been asked: the name is in the
-    /// table now, or the default certificate answers.
+    /// Resume a TLS handshake that was suspended with `ServerNameRequested`. JavaScript has been asked: the name is in
+    /// the table now, or the default certificate answers.
     ResumeHandshake {
         /// Which connection.
         connection: ConnectionId,
@@ -82,7 +82,8 @@ pub(crate) enum Command {
         /// Released when they are closed.
         done: Arc<Latch>,
     },
-    /// The output of an app exceeds `maxBufferedOutput`: close its slowest connections on this worker, as far as needed.
+    /// The output of an app exceeds `maxBufferedOutput`: close its slowest connections on this worker, as far as
+    /// needed.
     Relieve {
         /// Its number.
         app: u32,
@@ -152,7 +153,8 @@ pub(crate) enum Command {
         /// Which one.
         to: ResponseId,
     },
-    /// Stop reading: the request body has no handler, or `res.pause()` was called. TCP flow control slows the peer down.
+    /// Stop reading: the request body has no handler, or `res.pause()` was called. TCP flow control slows the peer
+    /// down.
     PauseReading {
         /// Whose body.
         to: ResponseId,
@@ -191,7 +193,8 @@ pub(crate) enum Command {
         /// Whether to compress it, if that was negotiated.
         compress: bool,
     },
-    /// Send a fragment of a message. Between two fragments Node's thread sends no other message here, except published ones.
+    /// Send a fragment of a message. Between two fragments Node's thread sends no other message here, except published
+    /// ones.
     SendFragment {
         /// Where to.
         connection: ConnectionId,
@@ -326,7 +329,8 @@ pub(crate) struct Adoption {
     pub socket: Socket,
     /// Whose connection it is.
     pub app: AppId,
-    /// The peer's address as reported by the accept or by the caller; `None` if there is none (Unix socket) or it is unknown.
+    /// The peer's address as reported by the accept or by the caller; `None` if there is none (Unix socket) or it is
+    /// unknown.
     pub address: Option<SocketAddr>,
     /// Present if its first request was read elsewhere.
     pub(crate) takeover: Option<Takeover>,

@@ -72,8 +72,8 @@ pub(crate) enum Event {
         /// Which connection.
         connection: ConnectionId,
     },
-    /// A TLS handshake asks for a server name that the app does not know, and is suspended: this connection has no events
-    /// until [`super::command::Command::ResumeHandshake`].
+    /// A TLS handshake asks for a server name that the app does not know, and is suspended: this connection has no
+    /// events until [`super::command::Command::ResumeHandshake`].
     ServerNameRequested {
         /// Which connection.
         connection: ConnectionId,
@@ -132,8 +132,8 @@ pub(crate) enum Event {
         /// Position of its [`ConnectOutcome`] in the batch.
         record: u32,
     },
-    /// A connection with this request was taken over, and the request refused: it breaks a rule or a limit, or its app has
-    /// ended.
+    /// A connection with this request was taken over, and the request refused: it breaks a rule or a limit, or its app
+    /// has ended.
     TakeoverRefused {
         /// The number of the takeover.
         ticket: u32,

@@ -9,8 +9,8 @@ pub(crate) struct EventInterest {
 }
 
 impl EventInterest {
-    /// Sets whether every dropped published message is reported, or (`false`) only those on routes with a `dropped` handler.
-    /// Holds from the next command on. Relaxed: the queue that carries the next publication orders the two.
+    /// Sets whether every dropped published message is reported, or (`false`) only those on routes with a `dropped`
+    /// handler. Holds from the next command on. Relaxed: the queue that carries the next publication orders the two.
     pub(crate) fn set_dropped_messages(&self, enabled: bool) {
         self.dropped_messages.store(enabled, Ordering::Relaxed);
     }

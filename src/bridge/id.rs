@@ -61,7 +61,8 @@ pub(crate) struct AppId {
     pub epoch: u32,
 }
 
-/// One call of `uWS.connect`, numbered by Node's thread: a place in its table, and how often that had been given out before.
+/// One call of `uWS.connect`, numbered by Node's thread: a place in its table, and how often that had been given out
+/// before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ClientId {
     /// The place.
@@ -82,8 +83,8 @@ impl AppId {
     }
 }
 
-/// An app as other environments address it. Random and unique in the process, so that no other number in the application
-/// is taken for one by accident.
+/// An app as other environments address it. Random and unique in the process, so that no other number in the
+/// application is taken for one by accident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Descriptor(pub u64);
 

@@ -6,9 +6,9 @@ use super::sync::{AtomicU64, Ordering};
 /// What a worker has done with the bytes that Node's thread accepted for one WebSocket or response.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// Bytes of payload (`send` and `ping` since the upgrade, or the body of the response) whose commands the worker has
-    /// applied, less [`Self::backlog`]. It may be less than nothing, as a backlog has headers, too, and wraps then. Written
-    /// by the worker alone.
+    /// Bytes of payload (`send` and `ping` since the upgrade, or the body of the response) whose commands the worker
+    /// has applied, less [`Self::backlog`]. It may be less than nothing, as a backlog has headers, too, and wraps then.
+    /// Written by the worker alone.
     settled: AtomicU64,
     /// Bytes that the worker holds for the socket because the kernel would not take them. Written by the worker
     /// alone.
@@ -28,9 +28,9 @@ impl Ledger {
 
     /// Bytes that count as waiting for the peer, given how many Node's thread has accepted in all.
     ///
-    /// While the kernel has refused nothing, the first [`IN_FLIGHT_ALLOWANCE`] bytes under way to the worker do not: they
-    /// stand for the kernel buffer that uWebSockets.js would have written them to within the call. Once it has, it takes
-    /// nothing of what is behind that either.
+    /// While the kernel has refused nothing, the first [`IN_FLIGHT_ALLOWANCE`] bytes under way to the worker do not:
+    /// they stand for the kernel buffer that uWebSockets.js would have written them to within the call. Once it has, it
+    /// takes nothing of what is behind that either.
     pub(crate) fn outstanding(&self, accepted: u64) -> u64 {
         let held = self.held(accepted);
         if self.backlog() == 0 { held.saturating_sub(IN_FLIGHT_ALLOWANCE) } else { held }

@@ -16,8 +16,9 @@ use super::command::CommandBatch;
 use super::event::EventBatch;
 use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, lock};
 
-/// Bytes of events that may wait for Node's thread, per worker, before the worker stops reading its sockets, so that TCP
-/// slows the senders down. With one batch more being handled, twice this bounds what a blocked handler makes a worker hold.
+/// Bytes of events that may wait for Node's thread, per worker, before the worker stops reading its sockets, so that
+/// TCP slows the senders down. With one batch more being handled, twice this bounds what a blocked handler makes a
+/// worker hold.
 pub(crate) const HIGH_WATER: usize = 4 * 1024 * 1024;
 
 /// Batches kept for reuse in each direction.
@@ -228,8 +229,8 @@ impl Downlink {
 
     /// The same, and Node's thread is going to wait: the worker should not go on with its sockets before.
     pub(crate) fn push_urgently(&self, batch: &mut CommandBatch) {
-        // Before the batch: the worker could otherwise have acted on it already, and look for another one. The other way
-        // round it may look for one that is not there yet, and finds it at the latest in its next pass.
+        // Before the batch: the worker could otherwise have acted on it already, and look for another one. The other
+        // way round it may look for one that is not there yet, and finds it at the latest in its next pass.
         self.urgent.store(true, Ordering::Relaxed);
         self.push(batch);
     }

@@ -1,4 +1,5 @@
-//! Connections whose first request was read elsewhere: an HTTP server of Node's gives them away with its `'upgrade'` event.
+//! Connections whose first request was read elsewhere: an HTTP server of Node's gives them away with its `'upgrade'`
+//! event.
 
 use super::id::ConnectionId;
 use super::sync::{Arc, Mutex, lock};
@@ -17,8 +18,8 @@ pub(crate) struct Takeover {
     pub(crate) place: Option<Arc<TakenPlace>>,
 }
 
-/// Which connection a [`Takeover`] has become, written and read by its worker alone: Node's thread holds it in order to name the
-/// connection in a command without ever having been told.
+/// Which connection a [`Takeover`] has become, written and read by its worker alone: Node's thread holds it in order to
+/// name the connection in a command without ever having been told.
 #[derive(Debug, Default)]
 pub(crate) struct TakenPlace(Mutex<Option<ConnectionId>>);
 

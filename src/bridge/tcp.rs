@@ -7,8 +7,8 @@ use std::time::Duration;
 pub(crate) struct TcpOptions {
     /// Probes on idle connections (`SO_KEEPALIVE`); none by default.
     pub keep_alive: Option<KeepAlive>,
-    /// How long what was sent may stay without acknowledgement, or the peer's window closed (`TCP_USER_TIMEOUT`, RFC 5482).
-    /// `None` leaves it to the system: about a quarter of an hour, and for ever.
+    /// How long what was sent may stay without acknowledgement, or the peer's window closed (`TCP_USER_TIMEOUT`, RFC
+    /// 5482). `None` leaves it to the system: about a quarter of an hour, and for ever.
     pub user_timeout: Option<Duration>,
 }
 

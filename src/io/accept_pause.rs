@@ -1,11 +1,11 @@
-//! Periods in which accepting fails, usually for lack of file descriptors. Each is logged with two records, however many
-//! attempts failed.
+//! Periods in which accepting fails, usually for lack of file descriptors. Each is logged with two records, however
+//! many attempts failed.
 
 use std::time::Duration;
 
 use crate::protocol::time::Timestamp;
 
-/// Accepting fails, or has not been without failure for long.
+/// A period in which accepting fails. It ends when no attempt has failed for [`QUIET`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AcceptPause {
     /// When it failed first.
@@ -26,7 +26,7 @@ pub(crate) struct Summary {
 }
 
 impl AcceptPause {
-    /// Records a failure. Returns whether it is the first of a pause, which is to be logged.
+    /// Records a failure. Returns whether it is the first of a pause, which the caller logs.
     pub(crate) fn fail(pause: &mut Option<Self>, now: Timestamp) -> bool {
         let is_first = pause.is_none();
         let pause = pause.get_or_insert(Self { since: now, last: now, failures: 0 });
@@ -41,7 +41,7 @@ impl AcceptPause {
         self.last + QUIET
     }
 
-    /// Ends a pause that is over. Returns the summary to be logged.
+    /// Ends a pause that is over. Returns the summary, which the caller logs.
     pub(crate) fn finish(pause: &mut Option<Self>, now: Timestamp) -> Option<Summary> {
         let Self { since, last, failures } = pause.take_if(|pause| pause.end() <= now)?;
         Some(Summary { duration: last.since(since), failures })

@@ -11,12 +11,12 @@ use socket2::{Domain, Socket, Type};
 #[cfg(unix)]
 use super::wire::family_of;
 
-/// Makes sure that a descriptor is one that can be served. Returns the socket, non-blocking, and the peer's port (0 for
-/// a Unix socket).
+/// Makes sure that a descriptor is a connected socket that can be served. Returns the socket, non-blocking, and the
+/// peer's port (0 for a Unix socket).
 ///
 /// # Errors
-/// What the system says: `ENOTSOCK`, `ENOTCONN`; [`io::ErrorKind::InvalidInput`] for what is neither TCP nor a Unix
-/// stream socket.
+/// The error of the system: `ENOTSOCK`, `ENOTCONN`; [`io::ErrorKind::InvalidInput`] for a descriptor that is neither
+/// TCP nor a Unix stream socket.
 #[cfg(unix)]
 pub(crate) fn inspect(descriptor: OwnedFd) -> io::Result<(Socket, u16)> {
     let socket = Socket::from(descriptor);

@@ -1,7 +1,8 @@
 //! How much output of an app may wait for slow readers, all its connections together (`maxBufferedOutput`).
 //!
-//! Every worker counts the output that waits on its own connections. Beyond the limit all workers close connections whose
-//! peers have read nothing for a while. If that is not enough, workers with more than their share close others, too.
+//! Every worker counts the output that waits on its own connections. Beyond the limit all workers close connections
+//! whose peers have read nothing for a while. If that is not enough, workers with more than their share close others,
+//! too.
 
 use std::collections::HashMap;
 
@@ -13,7 +14,7 @@ use crate::bridge::tally::Tally;
 #[derive(Debug, Default)]
 pub(crate) struct Budgets {
     by_app: HashMap<u32, Budget>,
-    /// Apps to look at when the pass has written what it can.
+    /// Apps to check when the pass has written its output.
     exceeded: Vec<u32>,
 }
 
@@ -21,7 +22,7 @@ pub(crate) struct Budgets {
 #[derive(Debug)]
 struct Budget {
     limit: u64,
-    /// Of all workers that share its connections.
+    /// The counters of all workers that share its connections.
     tallies: Arc<[Arc<Tally>]>,
     worker: WorkerId,
 }
@@ -52,7 +53,7 @@ impl Budgets {
         self.by_app.remove(&app);
     }
 
-    /// Output of an app has grown, here or, as another worker reports, there. The app is checked at the end of the pass.
+    /// Has an app checked at the end of the pass, because its output has grown here or, as reported, on another worker.
     pub(crate) fn note_growth(&mut self, app: u32) {
         let is_exceeded = self.by_app.get(&app).is_some_and(|budget| budget.total() > budget.limit);
         if is_exceeded && !self.exceeded.contains(&app) {
@@ -60,12 +61,12 @@ impl Budgets {
         }
     }
 
-    /// The next app to look at.
+    /// Removes and returns the next app to check.
     pub(crate) fn take_exceeded(&mut self) -> Option<u32> {
         self.exceeded.pop()
     }
 
-    /// What has to be done about an app, if anything.
+    /// By how much the output of an app exceeds its budget; `None` if it does not.
     #[must_use]
     pub(crate) fn excess(&self, app: u32) -> Option<Excess> {
         self.by_app.get(&app)?.excess()
@@ -85,7 +86,7 @@ impl Budget {
         let workers = self.tallies.len();
         let share = self.limit / workers as u64;
         let own = self.tallies[self.worker.index()].backlog.get();
-        // A little more than necessary, so that not every further byte starts the search for the slowest again.
+        // Somewhat more than necessary, so that the next byte does not start the search for the slowest peers again.
         let spare = |bytes: u64| bytes - bytes / SPARE;
         let over_limit = total - spare(self.limit);
         let is_urgent = total > self.limit.saturating_add(self.limit / SPARE);
@@ -94,8 +95,8 @@ impl Budget {
     }
 }
 
-/// One part in so many of the budget is free after connections were ended for it; and by as much it may be exceeded, for as
-/// long as it takes to find out who is slow.
+/// One part in so many of the budget is free after connections were closed for it. The budget may be exceeded by as
+/// much until the slow peers are known.
 const SPARE: u64 = 8;
 
 #[cfg(test)]

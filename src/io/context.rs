@@ -28,7 +28,7 @@ pub(crate) struct Context {
     pub date: [u8; 29],
     /// Connections with output to flush at the end of the pass.
     pub dirty: Vec<ConnectionId>,
-    /// Connections to look at again in the next pass, without waiting for their sockets.
+    /// Connections to serve again in the next pass, without waiting for their sockets.
     pub again: Vec<ConnectionId>,
     /// Connections with input that must wait until Node's thread has caught up.
     pub starved: Vec<ConnectionId>,

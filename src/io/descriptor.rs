@@ -1,11 +1,11 @@
-//! Registry of the apps of the process that can be handed connections, by [`Descriptor`]. They belong to other environments
-//! (`worker_threads`), and may be closed while a connection is on its way.
+//! Registry of the apps of the process that can be handed connections, by [`Descriptor`]. They belong to other
+//! environments (`worker_threads`), and may be closed while a connection is on its way.
 //!
 //! ```text
 //!   acceptor's worker ── accept ──► Children: whose turn? ──► this registry: where is that? ──► downlink of a worker there
 //! ```
-//! An app leaves the registry before its connections are closed. Handing over happens under the registry's lock, so what
-//! was handed over before is closed with the rest, and afterwards nothing comes any more: the next child gets it.
+//! An app leaves the registry before its connections are closed. Connections are handed over under the registry's lock,
+//! so those handed over before are closed with the rest, and later ones go to the next child.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -27,7 +27,7 @@ pub(crate) struct Home {
     pub peers: Arc<Peers>,
     /// The app.
     pub app: AppId,
-    /// Those of the workers that share its connections; at least one.
+    /// The workers that share its connections; at least one.
     pub share: Vec<WorkerId>,
     /// Connections so far, to spread them.
     pub turn: AtomicUsize,
@@ -64,7 +64,7 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let home = HOMES.write().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
-        // Behind the lock: what still waits there is closed with it.
+        // After the lock was released: connections that still wait there are closed by this.
         drop(home);
     }
 }
@@ -75,11 +75,11 @@ pub(crate) fn is_known(descriptor: Descriptor) -> bool {
     HOMES.read().unwrap_or_else(PoisonError::into_inner).contains_key(&descriptor)
 }
 
-/// Hands a connection, with the address of its other end, to the next child that is there; those that are gone are
-/// forgotten.
+/// Hands a connection, with the address of its other end, to the next child that is registered, and removes the
+/// children that are not.
 ///
 /// # Errors
-/// The socket, if there is none.
+/// Returns the socket if no child is registered.
 pub(crate) fn hand_over(
     children: &Children,
     mut socket: Socket,
@@ -95,8 +95,8 @@ pub(crate) fn hand_over(
     Err(socket)
 }
 
-/// The process has no descriptors left: asks the workers of all apps that others hand connections to, but for those that are
-/// `own`, to end some on which no request is under way.
+/// Sends `Command::MakeRoom` to the workers of all registered apps, except those in `own`: the process has no
+/// descriptors left, so they close some connections on which no request is under way.
 pub(crate) fn ask_for_room(own: &Arc<Peers>) {
     let homes = HOMES.read().unwrap_or_else(PoisonError::into_inner);
     let mut asked = vec![Arc::as_ptr(own)];

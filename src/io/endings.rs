@@ -4,7 +4,7 @@
 #[derive(Debug, Default)]
 pub(crate) struct Endings(Vec<Ending>);
 
-/// One that still has connections here.
+/// An app that still has connections here.
 #[derive(Debug)]
 struct Ending {
     app: u32,
@@ -17,14 +17,14 @@ impl Endings {
         self.0.push(Ending { app, left });
     }
 
-    /// A connection of `app` is gone.
-    pub(crate) fn note_gone(&mut self, app: u32) {
+    /// Records that a connection of `app` has closed.
+    pub(crate) fn note_removed(&mut self, app: u32) {
         for ending in self.0.iter_mut().filter(|ending| ending.app == app) {
             ending.left = ending.left.saturating_sub(1);
         }
     }
 
-    /// An app that has no connection left. Each is returned once.
+    /// Removes and returns an app that has no connection left.
     pub(crate) fn take_finished(&mut self) -> Option<u32> {
         let position = self.0.iter().position(|ending| ending.left == 0)?;
         Some(self.0.remove(position).app)
@@ -41,10 +41,10 @@ mod tests {
         endings.start(1, 2);
         endings.start(2, 0);
         assert_eq!((endings.take_finished(), endings.take_finished()), (Some(2), None));
-        endings.note_gone(1);
-        endings.note_gone(3);
+        endings.note_removed(1);
+        endings.note_removed(3);
         assert_eq!(endings.take_finished(), None);
-        endings.note_gone(1);
+        endings.note_removed(1);
         assert_eq!((endings.take_finished(), endings.take_finished()), (Some(1), None));
     }
 }

@@ -33,7 +33,7 @@ pub(crate) enum Address {
         /// Refuse to share the port with other sockets.
         exclusive: bool,
     },
-    /// A path in the file system, and who may connect there.
+    /// A path in the file system, and which users may connect to it.
     Unix(PathBuf, Access),
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Access {
 /// A group of users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
-    /// As the system lists it.
+    /// Its name in the system's group database.
     Name(String),
     /// Its number.
     Number(u32),
@@ -59,7 +59,7 @@ pub(crate) enum Group {
 /// is resolved, as in uWebSockets.js.
 ///
 /// # Errors
-/// What the system says: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, a name that does not resolve, …
+/// The error of the system: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, a name that does not resolve, …
 pub(crate) fn bind(address: &Address) -> io::Result<(Socket, u16)> {
     match address {
         Address::Tcp { host, port, exclusive } => bind_tcp(host.as_deref(), *port, *exclusive),
@@ -74,7 +74,7 @@ fn bind_tcp(host: Option<&str>, port: u16, exclusive: bool) -> io::Result<(Socke
             let address = addresses.map_err(|error| exhaustion().unwrap_or(error))?.next();
             listen_on(address.ok_or(io::ErrorKind::AddrNotAvailable)?, exclusive)?
         }
-        // A machine without IPv6 has only the other family to offer.
+        // A machine without IPv6 listens on IPv4 only.
         None => listen_on((Ipv6Addr::UNSPECIFIED, port).into(), exclusive).or_else(|error| {
             let family_missing = error.raw_os_error() == Some(NO_IPV6)
                 || error.kind() == io::ErrorKind::AddrNotAvailable
@@ -101,7 +101,7 @@ fn listen_on(address: SocketAddr, exclusive: bool) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     #[cfg(windows)]
     socket.set_reuse_address(!exclusive)?;
-    // A port that the system chose is nobody else's to share.
+    // A port that the system chose is not shared.
     #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
     socket.set_reuse_port(!exclusive && address.port() != 0)?;
     socket.bind(&address.into())?;
@@ -123,12 +123,12 @@ fn bind_unix(_path: &Path, _access: &Access) -> io::Result<Socket> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Makes sure that connections can be accepted on a descriptor, and listens, if nobody does yet. Returns the socket,
-/// non-blocking, and its port (0 for a Unix socket).
+/// Makes sure that connections can be accepted on a descriptor, and calls `listen` unless the socket listens already.
+/// Returns the socket, non-blocking, and its port (0 for a Unix socket).
 ///
 /// # Errors
-/// What the system says: `ENOTSOCK`, `EINVAL` for a socket that is connected; [`io::ErrorKind::InvalidInput`] for what is
-/// neither TCP nor a Unix stream socket.
+/// The error of the system: `ENOTSOCK`, `EINVAL` for a connected socket; [`io::ErrorKind::InvalidInput`] for a
+/// descriptor that is neither TCP nor a Unix stream socket.
 #[cfg(unix)]
 pub(crate) fn inspect(descriptor: std::os::fd::OwnedFd) -> io::Result<(Socket, u16)> {
     let socket = Socket::from(descriptor);
@@ -137,7 +137,7 @@ pub(crate) fn inspect(descriptor: std::os::fd::OwnedFd) -> io::Result<(Socket, u
     if !is_stream || !is_served {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // The length of the queue of a socket that listens already is not ours to change, where the system tells.
+    // A second `listen` would change the backlog of a socket that listens already; avoided where the system can tell.
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     let listens = socket.is_listener()?;
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
@@ -150,20 +150,21 @@ pub(crate) fn inspect(descriptor: std::os::fd::OwnedFd) -> io::Result<(Socket, u
     Ok((socket, port))
 }
 
-/// A listening socket in the hands of its worker.
+/// A listening socket of a worker.
 #[derive(Debug)]
 pub(crate) struct ListeningSocket {
-    /// Its name.
+    /// Its id.
     pub id: ListenerId,
-    /// Who listens.
+    /// The app that listens.
     pub app: AppId,
     /// The workers that share its connections.
     share: Vec<WorkerId>,
-    /// Whose turn it is, as a position in `share`.
+    /// Position in `share` of the worker that gets the next connection.
     turn: usize,
     /// The apps that take its connections over.
     children: Arc<Children>,
     socket: MioListener,
+    /// The file of a Unix socket, which is removed when this is dropped.
     file: Option<SocketFile>,
 }
 
@@ -174,7 +175,7 @@ pub(crate) enum Accepted {
     Kept {
         /// The connection.
         transport: Transport,
-        /// Who serves it.
+        /// The worker that serves it.
         worker: WorkerId,
     },
     /// A child app serves it.
@@ -189,7 +190,7 @@ enum MioListener {
 }
 
 impl ListeningSocket {
-    /// Takes over a bound socket. From now on the selector of `registry` tells when somebody waits.
+    /// Takes over a bound socket and registers it with the selector of `registry`, which reports waiting connections.
     ///
     /// # Errors
     /// The system can watch no more sockets.
@@ -214,7 +215,7 @@ impl ListeningSocket {
         Ok(listener)
     }
 
-    /// The socket is about to be closed. Others may have it, too, so that the selector would not notice.
+    /// Deregisters the socket before it is closed: closing it is not enough if another descriptor refers to it.
     pub(crate) fn deregister(&mut self, registry: &Registry) {
         // Fails only if it is not registered.
         let _ = match &mut self.socket {
@@ -246,10 +247,10 @@ impl ListeningSocket {
         }
     }
 
-    /// Accepts one connection and says who shall serve it.
+    /// Accepts one connection and chooses the worker or child app that serves it.
     ///
     /// # Errors
-    /// `WouldBlock` when nobody waits; the selector tells when somebody does. What else the system says.
+    /// `WouldBlock` when no connection waits; the selector reports the next one. Other errors of the system.
     pub(crate) fn accept(&mut self) -> io::Result<Accepted> {
         let transport = match &self.socket {
             MioListener::Tcp(socket) => {
@@ -275,8 +276,8 @@ impl ListeningSocket {
         Ok(Accepted::Kept { transport, worker: self.share[self.turn] })
     }
 
-    /// Accepts everybody who is connected at this moment, whether or not the selector has told. Meant for the last
-    /// moment before the socket closes: the system resets those who are still waiting then.
+    /// Accepts all connections that wait at this moment, whether or not the selector has reported them. For use before
+    /// the socket closes: the system resets the connections that still wait then.
     pub(crate) fn accept_waiting(&mut self) -> Vec<Accepted> {
         let mut accepted = Vec::new();
         for _ in 0..MAX_WAITING {
@@ -289,7 +290,7 @@ impl ListeningSocket {
                 Ok((socket, peer)) => {
                     let peer = peer.as_socket();
                     let placed = socket.set_nonblocking(true).and_then(|()| Transport::adopt(socket, peer));
-                    // What fails is gone already.
+                    // A connection that fails here is closed already.
                     accepted.extend(placed.and_then(|transport| self.place(transport)));
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -307,14 +308,14 @@ impl Drop for ListeningSocket {
         if let Some(SocketFile { path, identity }) = &self.file
             && identify(path) == *identity
         {
-            // Nobody can be helped if it is gone already.
+            // Fails only if the file was removed already.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-/// Whether accepting has failed for the connection that was next alone, which is gone then. Linux passes errors on that the
-/// network had for it; the others behind it are not to wait because of that.
+/// Whether accepting has failed for one connection alone, which is dropped. `accept` on Linux returns pending network
+/// errors of the new connection (`accept(2)`); the connections behind it must not wait because of that.
 #[must_use]
 pub(crate) fn concerns_one_peer(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
@@ -330,7 +331,7 @@ pub(crate) fn concerns_one_peer(error: &io::Error) -> bool {
     )
 }
 
-/// Device and inode of the file at `path`. Those of a bound socket are not given out again while it is open.
+/// Device and inode of the file at `path`. Those of a bound socket are not reused while it is open.
 #[cfg(unix)]
 #[must_use]
 pub(crate) fn identify(path: &Path) -> Option<(u64, u64)> {
@@ -348,8 +349,8 @@ pub(crate) fn identify(_path: &Path) -> Option<(u64, u64)> {
 
 /// Connections that may wait to be accepted; uWebSockets.js has the same number.
 const BACKLOG: i32 = 512;
-/// Connections taken by [`ListeningSocket::accept_waiting`]. More than wait; less than somebody who goes on connecting would
-/// like.
+/// Connections taken by [`ListeningSocket::accept_waiting`]. More than can wait; a bound, because a
+/// client could connect for ever.
 const MAX_WAITING: usize = 2 * BACKLOG as usize;
 /// `EAFNOSUPPORT`: the machine has no IPv6.
 #[cfg(target_os = "linux")]

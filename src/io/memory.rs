@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-/// In bytes; `None` where the system does not tell. Found once per process.
+/// The limit in bytes; `None` where the system does not report it. Computed once per process.
 #[must_use]
 pub(crate) fn available() -> Option<u64> {
     static AVAILABLE: OnceLock<Option<u64>> = OnceLock::new();
@@ -19,8 +19,8 @@ fn smallest(read: impl Fn(&str) -> Option<String>) -> Option<u64> {
     let groups = read("/proc/self/cgroup").unwrap_or_default();
     let limits = groups.lines().filter_map(place_of).flat_map(|(root, file, path)| {
         let read = &read;
-        // A group is bounded by those that it is part of, too. Seen from inside of a container its path may not be there,
-        // but the root is.
+        // A group is bounded by those that it is part of, too. Seen from inside of a container its path may not be
+        // there, but the root is.
         ancestors(path).filter_map(move |group| read(&format!("{root}{group}/{file}"))?.trim().parse().ok())
     });
     limits.chain(machine).min()

@@ -1,5 +1,5 @@
-//! The I/O threads: sockets, timers and time. No napi. A worker reports with events, acts on commands, and leaves every rule
-//! of HTTP and WebSocket to `protocol/`.
+//! The I/O threads: sockets, timers and time. No napi. A worker reports with events, acts on commands, and leaves every
+//! rule of HTTP and WebSocket to `protocol/`.
 
 pub(crate) mod accept_pause;
 pub(crate) mod adoption;

@@ -7,7 +7,8 @@
 //!   └──────────────┴───────────────┴──────────────┘ └────────────────────┘
 //!     ▲ `written` bytes of the first piece are in the kernel already
 //! ```
-//! A connection with nothing to write owns no buffer: the tail goes back to the worker's [`BufferPool`] once it is empty.
+//! A connection with nothing to write owns no buffer: the tail goes back to the worker's [`BufferPool`] once it is
+//! empty.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -16,25 +17,25 @@ use bytes::Bytes;
 
 use super::transport::Transport;
 
-/// What is queued for one socket, in order.
+/// The output that is queued for one socket, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     /// The newest bytes.
     tail: Vec<u8>,
     /// Bytes of the first piece that the kernel has taken.
     written: usize,
-    /// Pieces older than `tail`; `None` while there are none, which is nearly always. Boxed, because an idle connection
-    /// shall pay a pointer for it, not a whole queue.
+    /// Pieces older than `tail`; `None` while there are none, which is nearly always. Boxed, so that an idle connection
+    /// pays for a pointer rather than a queue.
     queue: Option<Box<Queue>>,
 }
 
-/// Pieces that are not filled any more.
+/// Pieces to which nothing more is appended.
 #[derive(Debug, Default)]
 struct Queue {
     /// Oldest first.
     pieces: VecDeque<Bytes>,
-    /// Sum of their lengths, `written` bytes of the first one included. Kept because a slow subscriber may have thousands
-    /// of pieces, and its backlog is asked for with each one more.
+    /// Sum of their lengths, `written` bytes of the first one included. Stored because a slow subscriber may have
+    /// thousands of pieces, and its backlog is read for each further one.
     length: usize,
 }
 
@@ -118,7 +119,7 @@ impl Outbox {
         transport.flush()
     }
 
-    /// Gives the buffer of an empty outbox back.
+    /// Returns the buffer of an empty outbox to the pool.
     pub(crate) fn release(&mut self, pool: &mut BufferPool) {
         if self.is_empty() && self.tail.capacity() > 0 {
             self.written = 0;
@@ -171,7 +172,7 @@ pub(crate) struct BufferPool {
 }
 
 impl BufferPool {
-    /// Gives up the memory of the buffers.
+    /// Frees the buffers.
     pub(crate) fn release(&mut self) {
         self.spares = Vec::new();
     }
@@ -188,16 +189,16 @@ impl BufferPool {
     }
 }
 
-/// Payload length, in bytes, from which on a system call of its own costs less than copying.
+/// Payload length, in bytes, from which on a separate system call costs less than copying.
 const THROUGH_FROM: usize = 16 * 1024;
-/// Bytes in front of them that a socket which takes more may still have: the head of the response, mostly.
+/// Queued bytes up to which a large payload is written at once together with them: mostly the head of the response.
 const MAX_BEFORE: usize = 4096;
 /// Frame length, in bytes, from which sharing costs less than copying: a reference, a queue entry and a vectored
-/// write are worth about a page of memcpy.
+/// write cost about as much as copying a page.
 const SHARE_FROM: usize = 4096;
 /// Pieces per vectored write. The kernel takes up to 1024 (IOV_MAX); a few dozen fill any socket buffer.
 const MAX_PIECES: usize = 64;
-/// Written bytes, from which on the front of a long tail is given back while the rest still waits.
+/// Written bytes from which on the front of a long tail is freed while the rest still waits.
 const COMPACT_FROM: usize = 64 * 1024;
 /// Capacity of a new buffer, in bytes: a few small responses or messages.
 const FRESH_CAPACITY: usize = 1024;

@@ -11,7 +11,8 @@ pub(crate) struct Peak {
     max: u64,
     /// Bytes that had been sent by then.
     sent: u64,
-    /// When memory is given back, unless it is needed again before, and how many bytes had been sent when that was decided.
+    /// When memory is given back, unless it is used again before, and how many bytes had been sent when that was
+    /// decided.
     due: Option<(Timestamp, u64)>,
 }
 
@@ -22,7 +23,7 @@ impl Peak {
         self.due.map(|(due, _)| due)
     }
 
-    /// Updates with the bytes held now and the bytes sent in all. Returns whether memory is to be given back.
+    /// Updates with the bytes held now and the bytes sent in all. Returns whether to give memory back now.
     #[must_use]
     pub(crate) fn update(&mut self, held: u64, sent: u64, now: Timestamp) -> bool {
         self.max = self.max.max(held);
@@ -43,24 +44,24 @@ impl Peak {
         false
     }
 
-    /// Whether there was so much at a time that giving it back is worth the effort.
+    /// Whether so much memory was used at a time that giving it back is worth the effort.
     #[must_use]
     pub(crate) const fn was_high(self) -> bool {
         self.max >= WORTH
     }
 
-    /// Whether so much was sent that little by little the allocator may have kept as much.
+    /// Whether so much was sent that the allocator may have accumulated free memory.
     #[must_use]
     pub(crate) const fn has_worked(self, sent: u64) -> bool {
         sent - self.sent >= WORK
     }
 }
 
-/// Bytes at a time that are given back afterwards. Less is what the allocator keeps for the next requests anyway.
+/// Bytes at a time from which on memory is given back. The allocator keeps less than that for the next requests anyway.
 const WORTH: u64 = 16 * 1024 * 1024;
-/// Bytes sent, after which memory is given back when there is little to do, although there was never much of it at a time.
+/// Bytes sent after which memory is given back when there is little to do, although its use had no peak.
 const WORK: u64 = 64 * 1024 * 1024;
-/// How long a peak must be over. Memory that is wanted again soon costs less if it is kept.
+/// How long a peak must be over. Memory that is soon used again costs less if it is kept.
 const CALM: Duration = Duration::from_secs(3);
 /// Bytes sent in that time, below which there is little to do.
 const QUIET: u64 = 1024 * 1024;

@@ -6,7 +6,7 @@ use crate::bridge::command::{Command, CommandBatch};
 use crate::bridge::id::WorkerId;
 use crate::bridge::queue::Downlink;
 
-/// The downlinks of all workers, for handing accepted connections round.
+/// The downlinks of all workers, for handing accepted connections to each other.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
     downlinks: RwLock<Vec<Arc<Downlink>>>,

@@ -1,6 +1,7 @@
 //! The I/O threads of one Node environment, shared by all its apps: started when they are first needed, ended when they
-//! are needed for nothing, and started anew. A worker outlives its thread: its number, its queues, and the generation of
-//! its connections go on, so that nothing that was meant for an earlier thread hits anybody of a later one.
+//! are needed for nothing, and started anew. A worker outlives its thread: its number, its queues, and the generation
+//! of its connections continue, so that a command for a connection of an earlier thread never applies to one of a later
+//! thread.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,21 +18,21 @@ use crate::bridge::id::WorkerId;
 use crate::bridge::queue::{Downlink, NodeBell, Uplink};
 use crate::log::journal::Journal;
 
-/// Node's handle on the workers.
+/// The workers of one environment, as Node's thread holds them.
 #[derive(Debug)]
 pub(crate) struct Pool {
     bell: Arc<NodeBell>,
     journal: Arc<Journal>,
     peers: Arc<Peers>,
     event_interest: Arc<EventInterest>,
-    /// Has memory that is free given back to the system, by another thread.
+    /// Makes another thread return free memory to the system.
     give_memory_back: fn(),
     workers: Vec<WorkerHandle>,
     /// How often the threads were started after they had all ended.
     starts: u64,
 }
 
-/// What Node's thread holds of one worker.
+/// One worker, as Node's thread holds it.
 #[derive(Debug)]
 pub(crate) struct WorkerHandle {
     /// Its events.
@@ -40,7 +41,7 @@ pub(crate) struct WorkerHandle {
     pub downlink: Arc<Downlink>,
     /// The first generation of the connections of its next thread.
     generation: u32,
-    /// Processor time of its threads that have ended; `None` where the system does not tell.
+    /// Processor time of its threads that have ended; `None` where the system does not report it.
     spent: Option<Duration>,
     /// `None` while there is none.
     thread: Option<Thread>,
@@ -56,19 +57,19 @@ struct Thread {
 }
 
 impl Pool {
-    /// A pool without threads, whose workers will ring `bell`, be heard by `journal`, and call `give_memory_back` some time
-    /// after much of it was needed.
+    /// A pool without threads. Its workers will ring `bell`, log to `journal`, and call `give_memory_back` some time
+    /// after a peak of memory use.
     #[must_use]
     pub(crate) fn new(bell: Arc<NodeBell>, journal: Arc<Journal>, give_memory_back: fn()) -> Self {
         let (peers, event_interest) = Default::default();
         Self { bell, journal, peers, event_interest, give_memory_back, workers: Vec::new(), starts: 0 }
     }
 
-    /// Starts threads until there are `count`; after a [`Self::stop`] those of all workers that there have been, because
-    /// apps share their connections among them.
+    /// Starts threads until there are `count`; after a [`Self::stop`] those of all workers that there have been,
+    /// because apps share their connections among them.
     ///
     /// # Errors
-    /// The system has no more threads or descriptors to give.
+    /// The system refuses a thread or a descriptor.
     pub(crate) fn ensure(&mut self, count: usize) -> io::Result<()> {
         let count = count.min(MAX_WORKERS);
         if !self.is_running() {
@@ -80,7 +81,7 @@ impl Pool {
                 match self.start(WorkerId(number), *generation, uplink, downlink) {
                     Ok(thread) => self.workers[index].thread = Some(thread),
                     Err(error) => {
-                        // All or none: nobody has been told anything yet.
+                        // All or none: no command has been sent to the new threads yet.
                         self.stop();
                         return Err(error);
                     }
@@ -134,43 +135,44 @@ impl Pool {
         Ok(Thread { clock, handle })
     }
 
-    /// The downlinks of all workers, also of those that are still to come.
+    /// The downlinks of all workers, including those that are added later.
     #[must_use]
     pub(crate) const fn peers(&self) -> &Arc<Peers> {
         &self.peers
     }
 
-    /// What the workers are to tell beyond what handlers ask for.
+    /// The events that workers report in addition to those with a handler.
     #[must_use]
     pub(crate) fn event_interest(&self) -> &EventInterest {
         &self.event_interest
     }
 
-    /// The workers, by number; those of whom [`Self::is_running`] says that their threads have ended among them.
+    /// The workers, by number, whether or not their threads run ([`Self::is_running`]).
     #[must_use]
     pub(crate) fn workers(&self) -> &[WorkerHandle] {
         &self.workers
     }
 
-    /// Whether there is anybody to whom commands could be sent. The threads end together.
+    /// Whether threads run, so that commands can be sent to them. They end together.
     #[must_use]
     pub(crate) fn is_running(&self) -> bool {
         self.workers.iter().any(|worker| worker.thread.is_some())
     }
 
-    /// How often the threads were started after they had all ended. What they were told before a start they do not know.
+    /// How often the threads were started after they had all ended. A new thread has none of the state that earlier
+    /// commands set up.
     #[must_use]
     pub(crate) const fn starts(&self) -> u64 {
         self.starts
     }
 
-    /// Whether no thread is needed for anything, as far as the workers know.
+    /// Whether all workers have reported that they are idle.
     #[must_use]
     pub(crate) fn rests(&self) -> bool {
         self.workers.iter().all(|worker| worker.thread.is_none() || worker.uplink.rests())
     }
 
-    /// Ends every thread and waits for it. A worker never waits for anybody, so this takes one pass.
+    /// Ends every thread and waits for it. A worker never blocks on another thread, so this takes one pass.
     pub(crate) fn stop(&mut self) {
         for worker in self.workers.iter().filter(|worker| worker.thread.is_some()) {
             worker.downlink.push(&mut CommandBatch::of(Command::Stop));
@@ -188,8 +190,8 @@ impl WorkerHandle {
         if let (Some(clock), Some(spent)) = (thread.clock.get(), &mut self.spent) {
             *spent += clock.now().unwrap_or_default();
         }
-        // An error means that the thread panicked, which it has reported itself. How far its connections got is not known
-        // then; that nobody has been given as many generations is near enough to certain.
+        // An error means that the thread panicked, which it has logged itself. Its last generation is unknown then; it
+        // is practically certain that it has not used as many as are skipped here.
         let generation = thread.handle.join().ok().flatten();
         self.generation = generation.unwrap_or_else(|| self.generation.wrapping_add(u32::MAX / 4));
         self.downlink.clear();
@@ -198,8 +200,8 @@ impl WorkerHandle {
         self.uplink.report_rest(false);
     }
 
-    /// Processor time that the threads of the worker have used; `None` where the system does not tell, and before the first
-    /// one runs.
+    /// Processor time that the threads of the worker have used; `None` where the system does not report it, and before
+    /// the first one runs.
     #[must_use]
     pub(crate) fn processor_time(&self) -> Option<Duration> {
         match &self.thread {

@@ -12,15 +12,15 @@ pub(crate) struct Publication<'a> {
     pub kind: MessageKind,
     /// The message.
     pub payload: &'a [u8],
-    /// Whether it is to be compressed for those with whom that was negotiated.
+    /// Whether to compress it for the recipients that have negotiated compression.
     pub compress: bool,
     plain: Option<Bytes>,
-    /// By window: few are in use, mostly one.
+    /// Compressed frames by window size: few sizes are in use, mostly one.
     compressed: Vec<(u8, Bytes)>,
 }
 
 impl<'a> Publication<'a> {
-    /// A message of which nothing is made yet. An empty one is not compressed.
+    /// A message of which no frame has been made yet. An empty one is not compressed.
     #[must_use]
     pub(crate) const fn new(kind: MessageKind, payload: &'a [u8], compress: bool) -> Self {
         let compress = compress && !payload.is_empty();

@@ -1,13 +1,13 @@
-//! Which sockets are ready: the kernel is asked (by `mio`: epoll, kqueue, or completion ports) and its answer becomes a list
-//! of tokens.
+//! Which sockets are ready: the kernel is asked (by `mio`: epoll, kqueue, or completion ports) and its answer becomes a
+//! list of tokens.
 //!
 //! ```text
 //!   Selector::select ──► [(Token, Readiness)] ──► Wire::note_readiness ──► read, write, until the kernel has nothing more
 //! ```
 //!
-//! The kernel tells only what is new ("edge-triggered"): a socket that was not read until it was empty is not told again.
-//! So each socket keeps its own [`Readiness`] until a call of the system contradicts it, and a connection that leaves input
-//! behind says so itself (`Context::again`, `Context::starved`).
+//! The kernel reports only changes ("edge-triggered"): a socket that was not read until it was empty is not reported
+//! again. So each socket keeps its own [`Readiness`] until a system call contradicts it, and a connection that leaves
+//! input in the socket puts itself on a list (`Context::again`, `Context::starved`).
 
 use std::io;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ use crate::bridge::id::ListenerId;
 /// Whose socket it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
-    /// The connection on this slot. Without its generation, for which 32-bit systems have no room: what is told of a
-    /// connection that has gone, its successor takes for news of itself, and finds nothing.
+    /// The connection on this slot. Without its generation, for which 32-bit systems have no room: a late report about
+    /// a closed connection reaches its successor on the slot, whose next read or write then finds nothing.
     Connection(u32),
     /// A listening socket.
     Listener(ListenerId),
 }
 
 impl Token {
-    /// As the kernel keeps it.
+    /// The token as the kernel stores it.
     #[must_use]
     pub(crate) const fn encode(self) -> mio::Token {
         match self {
@@ -44,26 +44,26 @@ impl Token {
     }
 }
 
-/// What a socket is ready for, as far as is known. A call that the kernel answers with `WouldBlock` clears its part.
+/// The known readiness of a socket. A system call that fails with `WouldBlock` clears the part that it tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Readiness(u8);
 
 impl Readiness {
     const READABLE: u8 = 1;
     const WRITABLE: u8 = 2;
-    /// The end of the input may be behind what is there, and no news of it will come any more.
+    /// The end of the stream was reported: it may follow the buffered bytes, and will not be reported again.
     const READ_CLOSED: u8 = 4;
 
-    /// As long as nothing is known the kernel is asked, and asked again until it has nothing more.
+    /// Nothing is known: reads and writes call the kernel until it answers `WouldBlock`.
     pub(crate) const UNKNOWN: Self = Self(Self::READABLE | Self::WRITABLE | Self::READ_CLOSED);
 
-    /// Of a socket that the kernel was not asked about yet: it takes something, or the first write says otherwise. So what
-    /// is sent before the first news arrive, in `open` of a client or of a connection that was taken over, goes out at once.
+    /// The readiness of a new socket: writable, until a write fails with `WouldBlock`. So output that precedes the
+    /// first report, as in the `open` handler of a client or of a connection that was taken over, is sent at once.
     pub(crate) const NEW: Self = Self(Self::WRITABLE);
 
     fn of(event: &mio::event::Event) -> Self {
         let mut bits = 0;
-        // An error is had by reading or writing.
+        // The next read or write returns the error.
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             bits |= Self::READABLE;
         }
@@ -76,42 +76,42 @@ impl Readiness {
         Self(bits)
     }
 
-    /// Adds what has become known.
-    pub(crate) const fn add(&mut self, news: Self) {
-        self.0 |= news.0;
+    /// Adds what the selector has reported.
+    pub(crate) const fn add(&mut self, reported: Self) {
+        self.0 |= reported.0;
     }
 
-    /// Whether a read may find something, be it the end.
+    /// Whether a read may return bytes, the end of the stream or an error.
     #[must_use]
     pub(crate) const fn is_readable(self) -> bool {
         self.0 & Self::READABLE != 0
     }
 
-    /// Whether the kernel may take something.
+    /// Whether the kernel may take bytes.
     #[must_use]
     pub(crate) const fn is_writable(self) -> bool {
         self.0 & Self::WRITABLE != 0
     }
 
-    /// A read has found nothing.
+    /// Records that a read has failed with `WouldBlock`.
     pub(crate) const fn clear_readable(&mut self) {
         self.0 &= !(Self::READABLE | Self::READ_CLOSED);
     }
 
-    /// A read has found less than it had room for. That was all, and news of what comes next will be told; only the end of
-    /// the input may have been told already.
+    /// Records that a read has not filled its buffer. The socket is empty, and the kernel will report further bytes;
+    /// only the end of the stream may have been reported already.
     pub(crate) const fn note_short_read(&mut self) {
         if REPORTS_AFTER_SHORT && self.0 & Self::READ_CLOSED == 0 {
             self.clear_readable();
         }
     }
 
-    /// The kernel has taken nothing.
+    /// Records that a write has failed with `WouldBlock`.
     pub(crate) const fn clear_writable(&mut self) {
         self.0 &= !Self::WRITABLE;
     }
 
-    /// The kernel has taken less than it was offered, and will tell when it takes more.
+    /// Records that the kernel has taken less than it was offered; it will report when it takes more.
     pub(crate) const fn note_short_write(&mut self) {
         if REPORTS_AFTER_SHORT {
             self.clear_writable();
@@ -128,10 +128,10 @@ pub(crate) struct Selector {
 }
 
 impl Selector {
-    /// One that watches nothing yet.
+    /// A selector without sockets.
     ///
     /// # Errors
-    /// The system has no more descriptors to give.
+    /// The process or the system is out of descriptors.
     pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::from(Arc::new(Doorbell(mio::Waker::new(poll.registry(), WAKER)?)));
@@ -150,8 +150,8 @@ impl Selector {
         self.poll.registry()
     }
 
-    /// Waits until a socket is ready or the waker is called, for at most `patience` (`None`: for ever), and adds to `ready`
-    /// what the kernel tells. It tells in portions: what is not among it comes next time.
+    /// Waits until a socket is ready or the waker is called, for at most `patience` (`None`: for ever), and adds to
+    /// `ready` what the kernel tells. It tells in portions: what is not among it comes next time.
     ///
     /// # Errors
     /// What the system says; a signal that arrives is none.
@@ -164,8 +164,8 @@ impl Selector {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
-        let news = self.events.iter().filter(|event| event.token() != WAKER);
-        ready.extend(news.map(|event| (Token::decode(event.token()), Readiness::of(event))));
+        let reported = self.events.iter().filter(|event| event.token() != WAKER);
+        ready.extend(reported.map(|event| (Token::decode(event.token()), Readiness::of(event))));
         Ok(())
     }
 }
@@ -178,19 +178,19 @@ impl Wake for Doorbell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Fails only where the system has lost what it had given.
+        // Fails only if the descriptor of the waker is broken.
         if let Err(error) = self.0.wake() {
             tracing::error!(%error, "an I/O thread could not be woken");
         }
     }
 }
 
-/// Of no socket: the listener of this number would be the two thousand millionth.
+/// The token of the waker. No socket has it: the listener of this number would be the two thousand millionth.
 const WAKER: mio::Token = mio::Token(usize::MAX);
-/// Sockets of which the kernel tells at a time.
+/// Number of sockets that one poll reports at most.
 const MAX_EVENTS: usize = 1024;
-/// Whether the kernel tells what is new after a read or write that was not complete, or only after one that failed with
-/// `WouldBlock` (`epoll(7)`, questions and answers; `kqueue(2)`, `EV_CLEAR`).
+/// Whether the kernel reports new readiness after a read or write that was not complete (`epoll(7)`, questions and
+/// answers; `kqueue(2)`, `EV_CLEAR`), rather than only after one that failed with `WouldBlock`.
 const REPORTS_AFTER_SHORT: bool = cfg!(any(
     target_os = "android",
     target_os = "dragonfly",

@@ -2,7 +2,7 @@
 
 use crate::bridge::id::{ConnectionId, WorkerId};
 
-/// A table whose entries are found by [`ConnectionId`]; an id of an earlier occupant of the slot finds nobody.
+/// A table whose entries are found by [`ConnectionId`]; an id of an earlier occupant of the slot finds nothing.
 #[derive(Debug)]
 pub(crate) struct Registry<T> {
     worker: WorkerId,
@@ -13,7 +13,7 @@ pub(crate) struct Registry<T> {
     first: u32,
 }
 
-/// One place. Boxed, because a slot of a gone connection should cost a pointer and not a connection.
+/// One slot. The connection is boxed, so that an empty slot costs a pointer rather than a connection.
 #[derive(Debug)]
 struct Slot<T> {
     /// Generation of the occupant, or of the next one.
@@ -22,8 +22,8 @@ struct Slot<T> {
 }
 
 impl<T> Registry<T> {
-    /// An empty table of `worker`, whose slots start with the generation `first`: what [`Self::next_generation`] of the
-    /// worker's table before this one was, so that no id of that finds anybody here.
+    /// An empty table of `worker`, whose slots start with the generation `first`: the [`Self::next_generation`] of the
+    /// worker's previous table, so that no id of that finds an entry here.
     #[must_use]
     pub(crate) const fn new(worker: WorkerId, first: u32) -> Self {
         Self { worker, slots: Vec::new(), free: Vec::new(), first }
@@ -32,7 +32,7 @@ impl<T> Registry<T> {
     /// A generation that no entry has had.
     #[must_use]
     pub(crate) fn next_generation(&self) -> u32 {
-        // Of the occupant; that of an empty slot's next one, which is not spent, is skipped.
+        // The generation of an empty slot is its next occupant's and not used yet; it is skipped all the same.
         let spent = self.slots.iter().map(|slot| slot.generation.wrapping_sub(self.first)).max();
         self.first.wrapping_add(spent.map_or(0, |spent| spent.wrapping_add(1)))
     }
@@ -49,7 +49,7 @@ impl<T> Registry<T> {
         self.free.len() == self.slots.len()
     }
 
-    /// Makes an entry; `make` learns its id.
+    /// Adds the entry that `make` returns for its id.
     ///
     /// # Errors
     /// Those of `make`: then there is no entry, and the id may be given to the next one.
@@ -90,7 +90,7 @@ impl<T> Registry<T> {
         self.get(id.slot, id.generation)
     }
 
-    /// Takes the entry out. Its slot is given to the next connection, under the next generation.
+    /// Removes the entry. Its slot is reused for the next connection, with the next generation.
     pub(crate) fn remove(&mut self, slot: u32, generation: u32) -> Option<Box<T>> {
         let place = self.slots.get_mut(slot as usize)?;
         if place.generation != generation {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::protocol::time::Timestamp;
 
-/// Apps that stay above their limit. The search for the slowest peers visits all connections, so it is not done in every
-/// pass in which output has grown, but at intervals, unless connections have to be closed.
+/// Apps that stay above their limit. The search for the slowest peers visits all connections, so it is not done in
+/// every pass in which output has grown, but at intervals, unless connections have to be closed.
 #[derive(Debug, Default)]
 pub(crate) struct Relief {
-    /// When to look at them again.
+    /// When to check them again.
     due: Option<Timestamp>,
     apps: Vec<u32>,
 }
@@ -20,21 +20,21 @@ impl Relief {
         self.due
     }
 
-    /// Whether an app is to be looked at again.
+    /// Whether an app will be checked again.
     #[must_use]
     pub(crate) fn holds(&self, app: u32) -> bool {
         self.apps.contains(&app)
     }
 
-    /// An app is to be looked at again.
+    /// Has an app checked again, after [`CHECK_EVERY`].
     pub(crate) fn put_off(&mut self, app: u32, now: Timestamp) {
-        self.due.get_or_insert(now + LOOK_EVERY);
+        self.due.get_or_insert(now + CHECK_EVERY);
         if !self.holds(app) {
             self.apps.push(app);
         }
     }
 
-    /// The apps, if they are due.
+    /// Removes and returns the apps, if they are due.
     #[must_use]
     pub(crate) fn take_due(&mut self, now: Timestamp) -> Vec<u32> {
         match self.due.take_if(|due| *due <= now) {
@@ -44,8 +44,8 @@ impl Relief {
     }
 }
 
-/// How often a budget that stays exceeded is looked at again, and other workers are called for it.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often a budget that stays exceeded is checked again, and `Command::Relieve` sent to the other workers.
+pub(crate) const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

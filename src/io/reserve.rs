@@ -3,13 +3,13 @@
 /// See the top of the file.
 #[derive(Debug, Default)]
 pub(crate) struct Reserve {
-    /// Its first descriptor, as far as that is known. The limit may be raised while the process runs.
+    /// Its first descriptor, according to the last known limit, which may be raised while the process runs.
     start: u64,
 }
 
 impl Reserve {
-    /// Whether a descriptor that was just given out belongs to the reserve. The system gives the lowest that is free, so all
-    /// others below are taken.
+    /// Whether a descriptor that was just opened belongs to the reserve. The system returns the lowest free one, so all
+    /// below it are in use.
     pub(crate) fn is_touched_by(&mut self, descriptor: Option<u64>) -> bool {
         let Some(descriptor) = descriptor.filter(|descriptor| *descriptor >= self.start) else {
             return false;
@@ -20,12 +20,13 @@ impl Reserve {
     }
 }
 
-/// The first descriptor of the reserve, if a process may have so many.
+/// The first descriptor of the reserve in a process that may have `limit` descriptors.
 fn start_of(limit: u64) -> u64 {
     limit.saturating_sub((limit / 32).clamp(MIN_RESERVE, MAX_RESERVE))
 }
 
-/// Descriptors that the process may have; `None` where that is not known, and room is made only once they have run out.
+/// Number of descriptors that the process may have; `None` where it is unknown, so that connections are closed only
+/// once descriptors have run out.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn limit() -> Option<u64> {
     use nix::sys::resource::{Resource, getrlimit};

@@ -10,7 +10,7 @@ pub(crate) enum Rest {
     /// There is a listening socket, a connection, or a connect under way.
     #[default]
     Busy,
-    /// There is none, which is reported if it stays so until this time.
+    /// There is none; that is reported at this time unless it changes before.
     Pausing(Timestamp),
     /// That has been reported.
     Reported,
@@ -46,8 +46,8 @@ impl Rest {
     }
 }
 
-/// How long a worker waits for the next thing to do before it says that there is none: starting a thread takes a fraction of
-/// a millisecond, but somebody who closes and listens in turn should not pay even for that.
+/// How long a worker has nothing to do before it reports that it is idle. Starting a thread takes a fraction of a
+/// millisecond, but an application that closes and listens in turn should not pay even that.
 const REST_AFTER: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

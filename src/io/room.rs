@@ -1,9 +1,9 @@
 //! Which connections are closed to make room for new ones, when too many handshakes are under way or the process has no
 //! descriptors left.
 //!
-//! A limit that refuses new connections lets an attacker who fills it lock everybody out. So the connections that have been
-//! waited for the longest are closed: an honest client needs a few round trips, and is served before its turn comes, unless
-//! more new connections arrive in that time than the limit admits.
+//! A limit that refuses new connections lets an attacker who fills it lock out all other clients. So the connections
+//! that have kept the server waiting for the longest are closed: an honest client needs a few round trips, and is
+//! served before its connection is the oldest, unless more new connections arrive in that time than the limit admits.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,11 +15,11 @@ use crate::protocol::time::Timestamp;
 pub(crate) enum Standing {
     /// No byte has arrived on it.
     Silent,
-    /// It waits between two requests: whoever is closed then has to try again, and knows it (RFC 9112 §9.5).
+    /// It waits between two requests. A client must be prepared for a close then, and retries (RFC 9112 §9.5).
     Idle,
-    /// It has been answered to the end, and its FIN is waited for.
+    /// Its last response is complete, and only the peer's FIN is missing.
     Lingering,
-    /// A TLS handshake, a header of the PROXY protocol or the head of a request has begun to arrive.
+    /// A part of a TLS handshake, a header of the PROXY protocol or the head of a request has arrived.
     Opening,
 }
 
@@ -32,17 +32,17 @@ pub(crate) struct Candidate {
     pub generation: u32,
     /// What would be lost.
     pub standing: Standing,
-    /// Since when it is waited for.
+    /// Since when the server waits for its peer.
     pub since: Timestamp,
     /// The other end; `None` if it has no address.
     pub address: Option<IpAddr>,
 }
 
-/// Slot and generation of the connections to be closed: `count`, or fewer if there are no more. Of those with whom
-/// least is lost, first the oldest of addresses that have more than their share, then the oldest of all.
+/// Slot and generation of the connections to close: `count`, or fewer if there are no more. Of the connections with the
+/// smallest loss, first the oldest of addresses that have more than their share, then the oldest of all.
 ///
-/// Everybody is silent at first, so whoever has only just come stands behind all others, whatever came of it. Otherwise
-/// those who have sent a byte, and nothing more, would lock out everybody who takes a round trip to send his first.
+/// Newcomers come last, whatever would be lost with them: every connection is silent at first. Otherwise connections on
+/// which a single byte was sent would displace every client that needs a round trip before its first byte.
 #[must_use]
 pub(crate) fn choose(mut candidates: Vec<Candidate>, count: usize, now: Timestamp) -> Vec<(u32, u32)> {
     let is_new = is_newcomer(&mut candidates, now);
@@ -59,7 +59,7 @@ pub(crate) fn choose(mut candidates: Vec<Candidate>, count: usize, now: Timestam
     chosen
 }
 
-/// Whether a candidate was waited for much shorter than half of all.
+/// Returns a test for newcomers: candidates whose wait is much shorter than the median.
 fn is_newcomer(candidates: &mut [Candidate], now: Timestamp) -> impl Fn(&Candidate) -> bool + use<> {
     let waited = move |it: &Candidate| now.0.saturating_sub(it.since.0);
     let middle = candidates.len() / 2;
@@ -70,7 +70,7 @@ fn is_newcomer(candidates: &mut [Candidate], now: Timestamp) -> impl Fn(&Candida
     move |it| waited(it) < usual / NEWCOMER
 }
 
-/// The same among those of one standing, oldest first.
+/// Chooses among the candidates of one standing, oldest first.
 fn oldest(alike: &[Candidate], count: usize) -> Vec<&Candidate> {
     let share = (alike.len() / SHARES).max(MIN_SHARE);
     let mut held: HashMap<IpAddr, usize> = HashMap::new();
@@ -86,7 +86,7 @@ fn oldest(alike: &[Candidate], count: usize) -> Vec<&Candidate> {
     beyond.into_iter().chain(within).take(count).collect()
 }
 
-/// What one party has at its disposal: an address, or of IPv6 the 64 bits that a host gets to choose from.
+/// The network that one client controls: an IPv4 address, or an IPv6 prefix of 64 bits.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
@@ -94,15 +94,16 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// How many give way at a time, of `all`. More than one, because finding them takes a look at everybody.
+/// How many connections of `all` are closed at a time. More than one, because finding them visits all connections.
 #[must_use]
 pub(crate) fn at_a_time(all: usize) -> usize {
     (all / 32).max(1)
 }
 
-/// Whoever has been waited for less than this part of what is usual is a newcomer. Of those who come evenly, every sixteenth.
+/// A newcomer has waited for less than one part in so many of the median. Of evenly arriving connections, every
+/// sixteenth.
 const NEWCOMER: u64 = 8;
-/// An address has more than its share if it has more than one in so many of what there is,
+/// An address has more than its share if it has more than one in so many of all connections,
 const SHARES: usize = 8;
 /// and more than this: browsers open six connections at once, and several of them may share an address.
 const MIN_SHARE: usize = 32;

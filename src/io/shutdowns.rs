@@ -16,7 +16,7 @@ struct Shutdown {
     app: AppId,
     /// When the rest is forced; `None` once that is done.
     deadline: Option<Timestamp>,
-    /// Connections that are not gone.
+    /// Connections that are still open.
     left: usize,
     /// Connections that were dropped before they were finished.
     forced: u32,
@@ -29,19 +29,19 @@ impl WorkerShutdowns {
         self.under_way.is_empty()
     }
 
-    /// A shutdown begins, with `left` connections to end.
+    /// Starts a shutdown, with `left` connections to close.
     pub(crate) fn start(&mut self, app: AppId, deadline: Timestamp, left: usize) {
         self.under_way.push(Shutdown { app, deadline: Some(deadline), left, forced: 0 });
     }
 
-    /// A connection of `app` is gone.
-    pub(crate) fn note_gone(&mut self, app: AppId) {
+    /// Records that a connection of `app` has closed.
+    pub(crate) fn note_removed(&mut self, app: AppId) {
         for shutdown in self.under_way.iter_mut().filter(|it| it.app.covers(app)) {
             shutdown.left = shutdown.left.saturating_sub(1);
         }
     }
 
-    /// A connection of `app` was dropped before it was finished.
+    /// Records that a connection of `app` was dropped before it was finished.
     pub(crate) fn note_forced(&mut self, app: AppId) {
         for shutdown in self.under_way.iter_mut().filter(|it| it.app.covers(app)) {
             shutdown.forced += 1;
@@ -54,14 +54,14 @@ impl WorkerShutdowns {
         self.under_way.iter().filter_map(|it| it.deadline).min()
     }
 
-    /// An app whose connections have had their time. Each is returned once.
+    /// Returns an app whose timeout has passed, each once.
     pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<AppId> {
         let due = self.under_way.iter_mut().find(|it| it.deadline.is_some_and(|deadline| deadline <= now))?;
         due.deadline = None;
         Some(due.app)
     }
 
-    /// An app without connections, and how many of them were forced. It is under way no longer.
+    /// Removes and returns an app whose connections have all closed, and how many of them were forced.
     pub(crate) fn take_finished(&mut self) -> Option<(AppId, u32)> {
         let position = self.under_way.iter().position(|it| it.left == 0)?;
         let Shutdown { app, forced, .. } = self.under_way.remove(position);
@@ -83,12 +83,12 @@ mod tests {
         shutdowns.start(app(0, 0), Timestamp(10), 2);
         shutdowns.start(app(1, 0), Timestamp(10), 0);
         assert_eq!(shutdowns.take_finished(), Some((app(1, 0), 0)));
-        shutdowns.note_gone(app(0, 0));
-        shutdowns.note_gone(app(2, 0));
-        shutdowns.note_gone(app(0, 1));
+        shutdowns.note_removed(app(0, 0));
+        shutdowns.note_removed(app(2, 0));
+        shutdowns.note_removed(app(0, 1));
         assert_eq!(shutdowns.take_finished(), None);
         shutdowns.note_forced(app(0, 0));
-        shutdowns.note_gone(app(0, 0));
+        shutdowns.note_removed(app(0, 0));
         assert_eq!(shutdowns.take_finished(), Some((app(0, 0), 1)));
         assert_eq!(shutdowns.take_finished(), None);
     }
@@ -113,9 +113,9 @@ mod tests {
         shutdowns.start(app(0, 0), Timestamp(30), 1);
         shutdowns.start(app(0, 1), Timestamp(20), 2);
         shutdowns.note_forced(app(0, 0));
-        shutdowns.note_gone(app(0, 0));
+        shutdowns.note_removed(app(0, 0));
         assert_eq!(shutdowns.take_finished(), Some((app(0, 0), 1)));
-        shutdowns.note_gone(app(0, 1));
+        shutdowns.note_removed(app(0, 1));
         assert_eq!(shutdowns.take_finished(), Some((app(0, 1), 1)));
     }
 }

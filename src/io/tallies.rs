@@ -4,8 +4,8 @@ use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
 use crate::bridge::tally::{Counter, Tally};
 
-/// The counters of all apps on one worker. Found by the number of the app rather than kept by each connection, which is so
-/// as small as it was.
+/// The counters of all apps on one worker. Found by the number of the app, so that a connection needs no pointer to
+/// them.
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
     by_app: Vec<Arc<Tally>>,
@@ -48,7 +48,7 @@ impl Tallies {
         self.backlog.get()
     }
 
-    /// The sockets of an app have taken bytes.
+    /// Counts bytes that sockets of an app have taken.
     pub(crate) fn count_sent(&self, app: AppId, bytes: u64) {
         self.of(app).bytes_sent.add(bytes);
         self.sent.add(bytes);
@@ -60,7 +60,7 @@ impl Tallies {
         self.sent.get()
     }
 
-    /// The counters of an app, of whatever epoch.
+    /// The counters of an app, for all its epochs.
     #[must_use]
     pub(crate) fn of(&self, app: AppId) -> &Tally {
         self.by_app.get(app.app as usize).unwrap_or(&self.unowned)

@@ -5,7 +5,7 @@ use std::time::Duration;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use nix::{sys::time::TimeSpec, time::ClockId, unistd::gettid};
 
-/// The clock that runs while one thread does. Of no use once the thread has ended.
+/// The CPU-time clock of one thread. Invalid once the thread has ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ThreadClock {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -18,12 +18,12 @@ impl ThreadClock {
     #[must_use]
     pub(crate) fn of_this_thread() -> Option<Self> {
         // How Linux names the clock of a thread, part of its ABI and what `pthread_getcpuclockid` makes, too: the
-        // complement of the thread's number, and which of its clocks is meant.
+        // complement of the thread's number, and the type of the clock.
         let id = ClockId::from_raw((!gettid().as_raw() << 3) | PER_THREAD | SCHEDULED);
         id.now().is_ok().then_some(Self { id })
     }
 
-    /// What it shows: processor time of the thread, in the kernel and outside.
+    /// The processor time of the thread, in user and kernel mode.
     #[must_use]
     pub(crate) fn now(self) -> Option<Duration> {
         self.id.now().ok().map(TimeSpec::into)

@@ -1,12 +1,12 @@
 //! One timer wheel per worker; no timer per connection.
 //!
-//! A connection has at most one entry. Activity moves its deadline without touching the wheel; when the entry comes
-//! up, the connection is asked for its deadline and entered again if that lies in the future. A message therefore
+//! A connection has at most one entry. Activity moves its deadline without touching the wheel; when the entry
+//! expires, the connection checks its deadline and is entered again if that lies in the future. A message therefore
 //! costs no timer work at all.
 
 use crate::protocol::time::Timestamp;
 
-/// Who wants to be looked at.
+/// A connection that waits for a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimerEntry {
     /// Slot of the connection.
@@ -15,8 +15,8 @@ pub(crate) struct TimerEntry {
     pub generation: u32,
 }
 
-/// A hashed wheel of [`BUCKETS`] buckets, [`TICK_MILLIS`] apart. Deadlines beyond its horizon wait in its farthest bucket
-/// and are entered again from there.
+/// A hashed wheel of [`BUCKETS`] buckets, [`TICK_MILLIS`] apart. Deadlines beyond its horizon wait in its farthest
+/// bucket and are entered again from there.
 #[derive(Debug)]
 pub(crate) struct Wheel {
     buckets: Vec<Vec<TimerEntry>>,
@@ -35,7 +35,7 @@ impl Default for Wheel {
 }
 
 impl Wheel {
-    /// Enters `entry`, to come up at `deadline` rounded up to a tick, or earlier. Returns when it will.
+    /// Adds `entry`, which expires at `deadline` rounded up to a tick, or earlier. Returns when it does.
     pub(crate) fn insert(&mut self, entry: TimerEntry, deadline: Timestamp) -> Timestamp {
         let tick = deadline.0.div_ceil(TICK_MILLIS).clamp(self.done + 1, self.done + BUCKETS - 1);
         self.bucket(tick).push(entry);
@@ -50,7 +50,7 @@ impl Wheel {
         self.next.map(|tick| Timestamp(tick * TICK_MILLIS))
     }
 
-    /// Moves everything that is due at `now` into `due`.
+    /// Moves all entries that have expired at `now` into `due`.
     pub(crate) fn advance(&mut self, now: Timestamp, due: &mut Vec<TimerEntry>) {
         let before = due.len();
         let target = now.0 / TICK_MILLIS;
@@ -78,7 +78,8 @@ impl Wheel {
     }
 }
 
-/// Milliseconds between two buckets: how late a deadline may be noticed. Deadlines are seconds; a tenth of one is precise enough and keeps an idle worker asleep.
+/// Milliseconds between two buckets: how late a deadline may be noticed. Deadlines are seconds; a tenth of
+/// one is precise enough and keeps an idle worker asleep.
 const TICK_MILLIS: u64 = 100;
 /// Buckets of the wheel: 102.4 s, so that the common deadlines (10 s, 120 s minus the ping margin) are entered once
 /// or twice.

@@ -13,32 +13,32 @@ pub(crate) struct Subscriber {
     pub generation: u32,
 }
 
-/// Subscribers by topic. Node's thread holds the names and the counts; here are only numbers.
+/// Subscribers by topic. Node's thread holds the names of the topics and the counts; a worker knows only their numbers.
 #[derive(Debug, Default)]
 pub(crate) struct TopicSubscribers {
     subscribers: HashMap<TopicId, Vec<Subscriber>>,
 }
 
-/// The subscriptions of one connection, with its position in each topic, so that leaving costs no search, neither there
-/// nor here.
+/// The subscriptions of one connection, with its position in each topic, so that unsubscribing needs no search.
 #[derive(Debug, Default)]
 pub(crate) struct Memberships {
     places: HashMap<TopicId, u32>,
 }
 
-/// Somebody left a topic, and its last subscriber took the free place: [`Memberships::moved`] must be called.
+/// A subscriber left a topic, and the topic's last subscriber took its place: [`Memberships::moved`] must be called for
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moved {
-    /// Who was moved.
+    /// The subscriber that was moved.
     pub who: Subscriber,
-    /// In which topic.
+    /// The topic.
     pub topic: TopicId,
     /// Its new position.
     pub place: u32,
 }
 
 impl TopicSubscribers {
-    /// Adds a subscriber. Node's thread subscribes nobody twice.
+    /// Adds a subscriber. Node's thread never subscribes a connection twice.
     pub(crate) fn subscribe(&mut self, who: Subscriber, memberships: &mut Memberships, topic: TopicId) {
         let members = self.subscribers.entry(topic).or_default();
         let place = u32::try_from(members.len()).unwrap_or(u32::MAX);
@@ -75,7 +75,7 @@ impl TopicSubscribers {
 }
 
 impl Memberships {
-    /// Another subscriber left, and this one took its place.
+    /// Updates the position of this subscriber, which took the place of another one that left.
     pub(crate) fn moved(&mut self, moved: Moved) {
         if let Some(place) = self.places.get_mut(&moved.topic) {
             *place = moved.place;

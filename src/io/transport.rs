@@ -40,15 +40,15 @@ impl From<Wire> for Transport {
 }
 
 impl Transport {
-    /// Takes over an accepted, non-blocking socket; `peer` is the other end, if it is known.
+    /// Takes over an accepted, non-blocking socket; `peer` is the address of the other end, if it is known.
     ///
     /// # Errors
-    /// When the socket died meanwhile.
+    /// The socket broke after it was accepted.
     pub(crate) fn adopt(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
         Wire::adopt(socket, peer).map(Self::from)
     }
 
-    /// A TCP connection; `peer` is the other end, which the socket is asked for if it is not known.
+    /// A TCP connection; `peer` is the address of the other end, which is read from the socket if it is `None`.
     #[must_use]
     pub(crate) fn from_tcp(stream: TcpStream, peer: Option<SocketAddr>) -> Self {
         Wire::from_tcp(stream, peer).into()
@@ -67,16 +67,17 @@ impl Transport {
         Wire::dialled(stream).into()
     }
 
-    /// The task is done with a connection that it [`dialled`](Self::dialled).
+    /// Deregisters a [`dialled`](Self::dialled) connection from the runtime of the task that made it.
     ///
     /// # Errors
-    /// When its runtime cannot let go of the socket.
+    /// The runtime cannot deregister the socket.
     pub(crate) fn leave_runtime(self) -> io::Result<Self> {
         let Self { wire, session, is_unfinished } = self;
         Ok(Self { wire: wire.leave_runtime()?, session, is_unfinished })
     }
 
-    /// From now on a selector tells, by the name `token`, what the socket is ready for; see [`Self::note_readiness`].
+    /// Registers the socket with the selector of `registry`, which from then on reports its readiness under `token`;
+    /// see [`Self::note_readiness`].
     ///
     /// # Errors
     /// The system can watch no more sockets.
@@ -84,25 +85,25 @@ impl Transport {
         self.wire.register(registry, token)
     }
 
-    /// The socket is about to be closed.
+    /// Deregisters the socket before it is closed.
     pub(crate) fn deregister(&mut self, registry: &Registry) {
         self.wire.deregister(registry);
     }
 
-    /// What the selector has told of the socket.
-    pub(crate) const fn note_readiness(&mut self, news: Readiness) {
-        self.wire.note_readiness(news);
+    /// Adds what the selector has reported about the socket.
+    pub(crate) const fn note_readiness(&mut self, reported: Readiness) {
+        self.wire.note_readiness(reported);
     }
 
-    /// Tells the system how to watch over a TCP connection.
+    /// Sets keep-alive and user timeout of a TCP connection.
     pub(crate) fn watch(&self, options: &TcpOptions) {
         self.wire.watch(options);
     }
 
-    /// The bare socket again, to be handed to another worker. It must not be registered.
+    /// Returns the bare socket, to hand it to another worker. It must not be registered.
     ///
     /// # Errors
-    /// Once TLS has begun, whose state belongs to the bytes.
+    /// TLS has started: its state cannot be handed over with the socket.
     pub(crate) fn into_socket(self) -> io::Result<Socket> {
         if self.session.is_some() { Err(io::ErrorKind::Unsupported.into()) } else { self.wire.into_socket() }
     }
@@ -113,7 +114,7 @@ impl Transport {
         self.wire.descriptor()
     }
 
-    /// The other end; `None` on a Unix socket, and if it had gone before anybody asked.
+    /// The address of the other end; `None` on a Unix socket, and if the peer closed before its address was read.
     #[must_use]
     pub(crate) const fn peer(&self) -> Option<SocketAddr> {
         self.wire.peer()
@@ -125,12 +126,12 @@ impl Transport {
         self.wire.origin(address)
     }
 
-    /// From now on TLS is spoken. `early` has been read already and is its start.
+    /// Starts TLS as the server. `early` are its first bytes, which have been read already.
     pub(crate) fn secure(&mut self, setup: Arc<TlsSetup>, early: Vec<u8>) {
         self.session = Some(Box::new(TlsSession::new(setup, early)));
     }
 
-    /// From now on TLS is spoken, to a server.
+    /// Starts TLS as the client.
     pub(crate) fn secure_as_client(&mut self, tls: ClientConnection) {
         self.session = Some(Box::new(TlsSession::of_client(tls)));
     }
@@ -146,47 +147,47 @@ impl Transport {
         self.session.as_deref()
     }
 
-    /// Whether the TLS handshake waits for JavaScript to be asked for a server name.
+    /// Whether the TLS handshake is suspended until JavaScript has handled an unknown server name.
     #[must_use]
     pub(crate) fn is_suspended(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.is_suspended())
     }
 
-    /// The server name that JavaScript is to be asked for; told once.
+    /// Returns the unknown server name for which the handshake is suspended, once.
     pub(crate) fn take_unknown_server_name(&mut self) -> Option<String> {
         self.session.as_mut()?.take_unknown_server_name()
     }
 
-    /// JavaScript was asked. Returns whether the handshake was waiting for that.
+    /// Continues a suspended handshake, after JavaScript has handled the server name. Returns whether it was suspended.
     pub(crate) fn resume(&mut self) -> bool {
         self.session.as_mut().is_some_and(|session| session.resume())
     }
 
-    /// Whether no byte of the application can go out or come in yet.
+    /// Whether the TLS handshake is incomplete, so that no application data can be sent or received.
     #[must_use]
     pub(crate) fn is_handshaking(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.is_handshaking())
     }
 
-    /// Reads and writes ask the kernel itself until it has nothing more, whatever the selector has told. That tells in
-    /// portions, so at a given moment it need not have come to this socket.
-    pub(crate) const fn ask_kernel(&mut self) {
+    /// Makes the next reads and writes call the kernel until it answers `WouldBlock`, whatever the selector has
+    /// reported: it reports a limited number of sockets at a time, so this one may not have had its turn.
+    pub(crate) const fn ignore_selector(&mut self) {
         self.wire.note_readiness(Readiness::UNKNOWN);
     }
 
-    /// Whether a read would find anything, be it the end of the connection. Reads nothing.
+    /// Whether a read would return bytes, the end of the stream or an error. Consumes nothing.
     #[must_use]
     pub(crate) fn has_input(&self) -> bool {
         self.wire.has_input()
     }
 
-    /// Reads into `buffer`; nothing if the stream has ended. A read that does not fill it says without a second system call
-    /// that this was all. Only a [`dialled`](Self::dialled) connection has `task` woken when there is more.
+    /// Reads into `buffer`; nothing if the stream has ended. A read that does not fill it shows without a second system
+    /// call that the socket is empty. Only a [`dialled`](Self::dialled) connection wakes `task` when more arrives.
     ///
-    /// With TLS, what is read of the socket goes into `buffer` first, and what it says takes its place. Answers, such as
-    /// those of the handshake, are left for the next [`Self::flush`]. Records in which nothing is said may never end (new
-    /// keys and empty records in turn): after [`MAX_IDLE_READS`] of them the rest is left for the next time, for which `task`
-    /// is woken at once, and [`Self::is_unfinished`] says so.
+    /// With TLS, the ciphertext is read into `buffer`, and the plaintext replaces it. Responses of TLS, such as those
+    /// of the handshake, wait for the next [`Self::flush`]. A peer may send records without application data for ever
+    /// (key updates and empty records): after [`MAX_IDLE_READS`] reads without plaintext the rest waits for the next
+    /// call, for which `task` is woken at once, and [`Self::is_unfinished`] returns `true`.
     ///
     /// # Errors
     /// Those of the socket, and a [`TlsFault`].
@@ -201,7 +202,7 @@ impl Transport {
         };
         for _ in 0..MAX_IDLE_READS {
             if session.is_suspended() {
-                // Nobody is woken: whoever resumes it reads again.
+                // `task` is not woken: the caller reads again after `resume`.
                 return Poll::Pending;
             }
             let free = buffer.initialize_unfilled();
@@ -217,7 +218,7 @@ impl Transport {
                 return Poll::Ready(session.handle_fin().map_err(TlsFault::into));
             }
             if session.has_failed() {
-                // Nobody is interested any more; the caller only waits for the end.
+                // The plaintext is lost; the caller discards the bytes and waits for the end of the stream.
                 buffer.advance(count);
                 return Poll::Ready(Ok(()));
             }
@@ -234,8 +235,8 @@ impl Transport {
         Poll::Pending
     }
 
-    /// Whether the last [`Self::poll_read`] found nothing, but may if it is called again, although no news will come of the
-    /// socket. The other connections have their turn before that.
+    /// Whether the last [`Self::poll_read`] returned nothing although the socket may hold more, which the selector will
+    /// not report again. The caller reads again after it has served the other connections.
     #[must_use]
     pub(crate) const fn is_unfinished(&self) -> bool {
         self.is_unfinished
@@ -260,7 +261,7 @@ impl Transport {
         }
     }
 
-    /// Writes what TLS has kept. Returns whether that was everything.
+    /// Writes the buffered ciphertext of TLS. Returns whether the kernel took all of it.
     ///
     /// # Errors
     /// The socket is broken.
@@ -269,14 +270,14 @@ impl Transport {
         self.session.as_mut().map_or(Ok(true), |session| session.flush(&mut Kernel(wire)))
     }
 
-    /// Bytes, more or less, that were taken and are not in the kernel yet; at least one if there are some.
+    /// Approximate number of bytes that were accepted and are not in the kernel yet; at least 1 if there are any.
     #[must_use]
     pub(crate) fn unsent(&self) -> usize {
         self.session.as_ref().map_or(0, |session| session.unsent())
     }
 
-    /// Whether the kernel may take more. During a handshake whose next step is the peer's, that is of no interest. Only a
-    /// [`dialled`](Self::dialled) connection has `task` woken when it does.
+    /// Whether the kernel may take more. Pending during a handshake that waits for the peer's next message. Only a
+    /// [`dialled`](Self::dialled) connection wakes `task` when it does.
     pub(crate) fn poll_write_ready(&self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_handshaking() && self.unsent() == 0 {
             Poll::Pending
@@ -285,16 +286,16 @@ impl Transport {
         }
     }
 
-    /// What the system has found wrong with the connection since it was last asked, by this or by a read or write: that
-    /// the peer has reset it, above all. Costs one system call and reads nothing.
+    /// Takes the pending error of the socket (`SO_ERROR`), above all a reset by the peer. Costs one system call and
+    /// reads nothing.
     #[must_use]
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         self.wire.take_error()
     }
 
-    /// Ends our side: with TLS by `close_notify` (RFC 8446 §6.1), and then by FIN. Returns whether that has left; if not,
-    /// it is to be called again when the kernel takes more. The read side stays open, so that what the peer still sends
-    /// does not turn into a reset that would overtake our last bytes.
+    /// Closes the write side: with TLS by `close_notify` (RFC 8446 §6.1), and then by FIN. Returns whether both were
+    /// sent; if not, call it again when the kernel takes more. The read side stays open, so that bytes that the peer
+    /// still sends do not cause a reset that would overtake our last bytes.
     ///
     /// # Errors
     /// The socket is broken.
@@ -327,8 +328,8 @@ impl Write for Kernel<'_> {
     }
 }
 
-/// Reads in a row that may come to nothing, before the other connections have their turn. Two, because the second one finds
-/// out that the socket is empty, as it is between two messages of a handshake.
+/// Reads in a row without plaintext before the other connections are served. Two, because the second one finds out that
+/// the socket is empty, as it is between two messages of a handshake.
 const MAX_IDLE_READS: usize = 2;
 
 #[cfg(test)]
@@ -344,7 +345,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
 
-    /// Two ends, of the first of which no selector has told anything.
+    /// The two ends of a connection. The first one is not registered with a selector.
     fn pair() -> (Transport, std::net::TcpStream) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -366,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_selector_has_told_is_had_from_the_kernel() {
+    fn a_socket_without_a_report_of_the_selector_is_served_by_asking_the_kernel() {
         let (mut transport, mut peer) = pair();
         assert!(!transport.has_input());
         peer.write_all(b"in time").unwrap();
@@ -374,7 +375,7 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(read(&mut transport), None);
-        // A new socket takes something until a write says otherwise. Then its peer makes room.
+        // A new socket counts as writable until a write fails. Then its peer makes room.
         let mut written = 0;
         while let Ok(count) = transport.try_write(&[0; 65536]) {
             written += count;
@@ -383,9 +384,9 @@ mod tests {
         assert_eq!(transport.try_write(b"x").unwrap_err().kind(), io::ErrorKind::WouldBlock);
 
         let answered = loop {
-            transport.ask_kernel();
+            transport.ignore_selector();
             match transport.try_write(b"answer") {
-                // The news of the room is on its way.
+                // The window update is under way.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
                 result => break result.unwrap(),
             }
@@ -402,30 +403,30 @@ mod tests {
         assert_eq!(read(&mut transport), None);
     }
 
-    /// Waits until the selector tells something of the transport, its only one.
+    /// Waits until the selector reports readiness of the transport, its only one.
     fn wait_ready(selector: &mut Selector, transport: &mut Transport) {
         let mut ready = Vec::new();
         while ready.is_empty() {
             selector.select(None, &mut ready).unwrap();
         }
-        for (token, news) in ready {
+        for (token, reported) in ready {
             assert_eq!(token, Token::Connection(7));
-            transport.note_readiness(news);
+            transport.note_readiness(reported);
         }
     }
 
     #[test]
-    fn what_a_selector_tells_is_told_once_and_is_enough() {
+    fn what_the_selector_reports_once_is_enough() {
         let mut selector = Selector::new().unwrap();
         let (mut transport, mut peer) = pair();
         peer.write_all(&[1; 100]).unwrap();
         transport.register(selector.registry(), Token::Connection(7)).unwrap();
-        // What came before counts, too.
+        // Bytes that arrived before the registration count, too.
         wait_ready(&mut selector, &mut transport);
         assert_eq!(read(&mut transport).unwrap(), [1; 64]);
         assert_eq!(read(&mut transport).unwrap(), [1; 36]);
         assert_eq!(read(&mut transport), None);
-        // The end comes behind what was read, but may have been told together with it.
+        // The end of the stream comes after the bytes, but may have been reported together with them.
         for before in [true, false] {
             let (mut transport, mut peer) = pair();
             transport.register(selector.registry(), Token::Connection(7)).unwrap();
@@ -450,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_is_full_is_offered_more_when_the_selector_tells() {
+    fn a_full_socket_is_written_again_when_the_selector_reports_it() {
         let mut selector = Selector::new().unwrap();
         let (mut transport, mut peer) = pair();
         transport.register(selector.registry(), Token::Connection(7)).unwrap();
@@ -486,7 +487,7 @@ mod tests {
         Arc::new(TlsSetup::new(ServerNames::new(std::sync::Arc::new(config)), HandshakeLimits::default()))
     }
 
-    /// Counts.
+    /// Counts its wake-ups.
     #[derive(Default)]
     struct Bell(AtomicUsize);
 
@@ -500,7 +501,7 @@ mod tests {
     fn a_peer_that_says_nothing_in_many_bytes_is_not_read_without_end() {
         let (mut transport, mut peer) = pair();
         transport.secure(setup(), Vec::new());
-        transport.ask_kernel();
+        transport.ignore_selector();
         // The start of a ClientHello, which has 4 KiB.
         let mut hello = vec![22, 3, 1, 0x10, 0x04, 1, 0, 0x10, 0];
         hello.resize(9 + 2048, 0);

@@ -1,9 +1,9 @@
 //! Binding Unix sockets.
 //!
-//! Who may write to the file of a socket may connect to it, so nobody shall find it there with other permissions than it
-//! is to have; and by the time they were set by its path, that path might lead to another file. So it is bound, and gets its
-//! permissions, in a folder that nobody else can enter, and then moves to its place. That replaces a socket which lies
-//! there, too, without a moment in which there is none.
+//! A user who may write to the file of a socket may connect to it, so the file must never exist at its path with other
+//! permissions than the intended ones; and permissions that are set by path might apply to another file that replaced
+//! it. So the socket is bound, and gets its permissions, in a folder that no other user can enter, and is then renamed
+//! to its path. This also replaces an existing socket atomically.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -18,14 +18,14 @@ use super::listener::{Access, Group};
 /// Binds a socket to `path`. A socket there is replaced, any other file is not.
 ///
 /// # Errors
-/// What the system says; `EADDRINUSE` for any other file, [`ErrorKind::InvalidInput`] for an unknown group.
+/// The error of the system; `EADDRINUSE` for any other file, [`ErrorKind::InvalidInput`] for an unknown group.
 pub(crate) fn bind(path: &Path, access: &Access) -> io::Result<Socket> {
-    // Longer ones could be bound below, but nobody could connect to them.
+    // Longer paths could be bound below, but no client could connect to them.
     SockAddr::unix(path)?;
     let group = access.group.as_ref().map(number_of).transpose()?;
     match fs::symlink_metadata(path) {
         Ok(file) if !file.file_type().is_socket() => return Err(ErrorKind::AddrInUse.into()),
-        // What cannot be looked at will not be bound, either, and the system says why.
+        // If the path cannot be read, `bind` below fails with the reason.
         Ok(_) | Err(_) => {}
     }
     let folder = PrivateFolder::beside(path)?;
@@ -79,7 +79,7 @@ impl PrivateFolder {
         }
     }
 
-    /// The path is too long for an address; by way of a descriptor of the folder it is not.
+    /// A shorter path by way of a descriptor of the folder, because the full one may be too long for an address.
     #[cfg(target_os = "linux")]
     fn bind_by_descriptor(&self, socket: &Socket, _: io::Error) -> io::Result<()> {
         use std::os::fd::AsRawFd;
@@ -97,7 +97,7 @@ impl PrivateFolder {
 
 impl Drop for PrivateFolder {
     fn drop(&mut self) {
-        // The socket has moved, unless something failed. What cannot be removed does no harm.
+        // The socket was renamed, unless something failed. A file that cannot be removed does no harm.
         let _ = fs::remove_file(&self.file);
         let _ = fs::remove_dir(&self.path);
     }

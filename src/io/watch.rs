@@ -1,35 +1,36 @@
-//! Watched time: the clock of a worker, without the time in which it did not look at its sockets.
+//! Watched time: the clock of a worker, without the time in which it did not poll its sockets.
 //!
-//! A process may be stopped for minutes, by a paused container, a virtual machine that moves, a signal, or a system that has
-//! no processor to spare. Its peers are not late meanwhile: what they send waits for us, or is still on its way. Every
-//! deadline is therefore set and met in watched time, which stands still while nobody watches.
+//! A process may be stopped for minutes, by a paused container, a virtual machine that moves, a signal, or a system
+//! that has no processor to spare. Its peers are not late during that time: their bytes wait in the kernel, or are
+//! still on their way. Every deadline is therefore set and checked in watched time, which stands still while the
+//! sockets are not polled.
 //!
 //! ```text
 //!   system   ──┬─ pass ─┬──── asleep ────┬─ pass ─┬── asleep ──┄┄┄┄ stopped ┄┄┄┄┬─ pass ─┬──►
 //!   watched  ──┴────────┴────────────────┴────────┴────────────┬────────────────┴────────┴──►
-//!                                          meant to wake here ─┘
+//!                                          planned wake-up ────┘
 //! ```
 //!
-//! A worker that sleeps watches: it wakes as soon as anything happens. That it did not is known by its waking later than it
-//! meant to, so while anything has a deadline, it never means to sleep longer than [`LONGEST_NAP`].
+//! A worker that sleeps in the selector watches: it wakes as soon as anything happens. A stop is detected when it wakes
+//! later than planned; so while anything has a deadline, it never plans to sleep longer than [`LONGEST_NAP`].
 
 use std::time::Duration;
 
 use crate::protocol::time::Timestamp;
 
-/// See the top of the file. It is told what the system's clock says, as the time since the worker started.
+/// See the top of the file. Its methods take the reading of the system's clock, as the time since the worker started.
 #[derive(Debug, Default)]
 pub(crate) struct WatchedClock {
-    /// What the system's clock said when the pass began.
+    /// The system's clock at the start of the pass.
     pass_start: Duration,
-    /// When the next pass is to begin at the latest, by the system's clock; `None` if only an event wakes the worker.
+    /// When the next pass is due at the latest, by the system's clock; `None` if only an event wakes the worker.
     expected: Option<Duration>,
     /// Time that was not watched.
     missed: Duration,
 }
 
 impl WatchedClock {
-    /// A pass begins. Returns the moment in watched time.
+    /// Starts a pass. Returns the moment in watched time.
     pub(crate) fn start_pass(&mut self, system: Duration) -> Timestamp {
         self.pass_start = system;
         if let Some(expected) = self.expected.take() {
@@ -41,10 +42,10 @@ impl WatchedClock {
         self.now(system)
     }
 
-    /// A pass ends, and the next one is to begin by the moment `next`; with `None` it begins when something happens, and
-    /// nothing has a deadline.
+    /// Ends a pass. The next one is due by the moment `next`, or, if that is `None` because nothing has a deadline,
+    /// when something happens.
     pub(crate) fn end_pass(&mut self, system: Duration, next: Option<Timestamp>) {
-        // The worker itself may have been stopped in the middle.
+        // The worker may have been stopped during the pass.
         self.missed += system.saturating_sub(self.pass_start).saturating_sub(LONGEST_PASS);
         self.expected = next.map(|next| self.system(next).max(system));
     }
@@ -55,7 +56,7 @@ impl WatchedClock {
         self.missed
     }
 
-    /// What the system's clock will say at `moment`, if everything until then is watched.
+    /// The system's clock at `moment`, if all time until then is watched.
     #[must_use]
     pub(crate) fn system(&self, moment: Timestamp) -> Duration {
         self.missed + Duration::from_millis(moment.0)
@@ -67,7 +68,7 @@ impl WatchedClock {
     }
 }
 
-/// How long a worker sleeps at most while anything has a deadline. What it sleeps longer was not watched.
+/// How long a worker sleeps at most while anything has a deadline. Time beyond that was not watched.
 pub(crate) const LONGEST_NAP: Duration = Duration::from_secs(1);
 /// How late a worker wakes on a machine that is merely busy.
 const TOLERANCE: Duration = Duration::from_millis(250);
@@ -82,7 +83,7 @@ mod tests {
         Duration::from_millis(count)
     }
 
-    /// Passes of no length at the moments `at`, each of which meant to sleep for a second. Returns what they took for
+    /// Passes of no length at the moments `at`, each of which planned to sleep for a second. Returns what they took for
     /// the time.
     fn passes(at: &[u64]) -> Vec<u64> {
         let mut clock = WatchedClock::default();
@@ -121,7 +122,7 @@ mod tests {
         for round in 0..20 {
             let (begin, end) = (round * 900, round * 900 + 890);
             assert_eq!(clock.start_pass(millis(begin)), Timestamp(begin));
-            // More is to be done at once.
+            // The next pass is due at once.
             clock.end_pass(millis(end), Some(Timestamp(begin)));
         }
     }

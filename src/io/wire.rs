@@ -23,12 +23,13 @@ use crate::protocol::proxy::Origin;
 #[derive(Debug)]
 pub(crate) struct Wire {
     stream: Stream,
-    /// The other end of a TCP connection, as it was told when the connection was accepted: a peer that has gone since, such
-    /// as a health check, cannot be asked for any more. `None` if it had gone before anybody asked.
+    /// The other end of a TCP connection, as returned by `accept`: `getpeername` fails once the peer has reset the
+    /// connection, as health checks do. `None` if that happened before the address was read.
     peer: Option<SocketAddr>,
-    /// What the worker's selector has told, and no call has contradicted.
+    /// What the worker's selector has reported and no later system call has contradicted.
     readiness: Readiness,
-    /// Whether others may have the socket, too, so that closing our descriptor does not end what the kernel tells of it.
+    /// Whether another descriptor may refer to the socket, so that closing ours does not end the registration with the
+    /// kernel.
     is_shared: bool,
 }
 
@@ -40,15 +41,15 @@ enum Stream {
     /// A Unix stream socket.
     #[cfg(unix)]
     Unix(UnixStream),
-    /// TCP, in the hands of a connect, which is a task of tokio. Boxed, because no other connection shall pay for its size.
+    /// TCP, owned by a connect, which is a task of tokio. Boxed, so that the other connections do not pay for its size.
     Dialled(Box<tokio::net::TcpStream>),
 }
 
 impl Wire {
-    /// Takes over an accepted, non-blocking socket; `peer` is the other end, if it is known.
+    /// Takes over an accepted, non-blocking socket; `peer` is the address of the other end, if it is known.
     ///
     /// # Errors
-    /// When the socket died meanwhile.
+    /// The socket broke after it was accepted.
     pub(crate) fn adopt(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
         #[cfg(unix)]
         if family_of(&socket)? == Domain::UNIX {
@@ -59,7 +60,7 @@ impl Wire {
         Ok(Self { is_shared: true, ..Self::from_tcp(stream, peer) })
     }
 
-    /// A TCP connection; `peer` is the other end, which the socket is asked for if it is not known.
+    /// A TCP connection; `peer` is the address of the other end, which is read from the socket if it is `None`.
     #[must_use]
     pub(crate) fn from_tcp(stream: TcpStream, peer: Option<SocketAddr>) -> Self {
         Self::new(Stream::Tcp(stream), peer)
@@ -72,8 +73,8 @@ impl Wire {
         Self::new(Stream::Unix(stream), None)
     }
 
-    /// A TCP connection to a server, which a task of tokio goes on with. Until it [`leaves`](Self::leave_runtime) the task's
-    /// runtime, that says what the socket is ready for.
+    /// A TCP connection to a server, owned by a task of tokio. The task's runtime reports its readiness until
+    /// [`Self::leave_runtime`].
     #[must_use]
     pub(crate) fn dialled(stream: tokio::net::TcpStream) -> Self {
         Self::new(Stream::Dialled(Box::new(stream)), None)
@@ -83,7 +84,7 @@ impl Wire {
         let mut wire = Self { stream, peer, readiness: Readiness::NEW, is_shared: false };
         if wire.is_tcp() {
             let socket = wire.stream.socket();
-            // Fails only if the peer is gone already, which the first read will tell.
+            // Fails only if the connection is broken already, which the first read reports.
             let _ = socket.set_tcp_nodelay(true);
             wire.peer = peer.or_else(|| socket.peer_addr().ok()?.as_socket());
         }
@@ -98,10 +99,10 @@ impl Wire {
         }
     }
 
-    /// The connect is over: the socket is the worker's now.
+    /// Deregisters the socket of a finished connect from its runtime; from then on it belongs to the worker.
     ///
     /// # Errors
-    /// When the runtime cannot let go of it.
+    /// The runtime cannot deregister it.
     pub(crate) fn leave_runtime(self) -> io::Result<Self> {
         let Self { stream, peer, readiness, is_shared } = self;
         let stream = match stream {
@@ -111,7 +112,7 @@ impl Wire {
         Ok(Self { stream, peer, readiness, is_shared })
     }
 
-    /// From now on a selector tells, by the name `token`, what the socket is ready for.
+    /// Registers the socket with the selector of `registry`, which from then on reports its readiness under `token`.
     ///
     /// # Errors
     /// The system can watch no more sockets.
@@ -125,7 +126,8 @@ impl Wire {
         }
     }
 
-    /// The socket is about to be closed. A selector that would not notice, as others have the socket, too, is told.
+    /// Deregisters the socket before it is closed, if another descriptor may refer to it: closing ours would not do
+    /// that.
     pub(crate) fn deregister(&mut self, registry: &Registry) {
         if self.is_shared {
             // Fails only if it is not registered.
@@ -138,23 +140,23 @@ impl Wire {
         }
     }
 
-    /// What a selector has told, or [`Readiness::UNKNOWN`] where the kernel itself is to be asked.
-    pub(crate) const fn note_readiness(&mut self, news: Readiness) {
-        self.readiness.add(news);
+    /// Adds what a selector has reported, or [`Readiness::UNKNOWN`], which makes the next calls ask the kernel.
+    pub(crate) const fn note_readiness(&mut self, reported: Readiness) {
+        self.readiness.add(reported);
     }
 
-    /// Tells the system how to watch over a TCP connection. What it does not know it leaves as it is; a peer that is gone
-    /// already, which makes this fail, is found by the first read.
+    /// Sets keep-alive and user timeout of a TCP connection. Options that the system does not support are ignored; so
+    /// is the failure on a broken connection, which the first read reports.
     pub(crate) fn watch(&self, options: &TcpOptions) {
         if self.is_tcp() {
             watch(&self.stream.socket(), options);
         }
     }
 
-    /// The bare socket again, to be handed to another worker. It must not be registered.
+    /// Returns the bare socket, to hand it to another worker. It must not be registered.
     ///
     /// # Errors
-    /// When a runtime cannot let go of it.
+    /// The runtime of a connect cannot deregister it.
     pub(crate) fn into_socket(self) -> io::Result<Socket> {
         Ok(match self.stream {
             Stream::Tcp(stream) => std::net::TcpStream::from(stream).into(),
@@ -164,7 +166,7 @@ impl Wire {
         })
     }
 
-    /// The other end; `None` on a Unix socket, and if it had gone before anybody asked.
+    /// The address of the other end; `None` on a Unix socket, and if the peer closed before its address was read.
     #[must_use]
     pub(crate) const fn peer(&self) -> Option<SocketAddr> {
         self.peer
@@ -180,8 +182,8 @@ impl Wire {
         }
     }
 
-    /// Reads into `buffer`, if the socket is known to be readable. A read that does not fill it says without a second system
-    /// call that this was all. Only a socket that is in a runtime has `task` woken.
+    /// Reads into `buffer`, if the socket is known to be readable. A read that does not fill it shows without a second
+    /// system call that the socket is empty. Only a socket in a runtime wakes `task`.
     pub(crate) fn poll_read(
         &mut self,
         task: &mut Context<'_>,
@@ -208,7 +210,7 @@ impl Wire {
         Poll::Pending
     }
 
-    /// Whether a read would find anything, be it the end of the connection. Reads nothing.
+    /// Whether a read would return bytes, the end of the stream or an error. Consumes nothing.
     #[must_use]
     pub(crate) fn has_input(&self) -> bool {
         match self.stream.socket().peek(&mut [MaybeUninit::uninit(); 1]) {
@@ -229,7 +231,7 @@ impl Wire {
     /// Writes what the kernel takes of several pieces.
     ///
     /// # Errors
-    /// `WouldBlock` when it takes nothing, or is known not to; everything else is final.
+    /// `WouldBlock` when the kernel takes nothing, or is known not to; every other error is final.
     pub(crate) fn try_write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         if let Stream::Dialled(stream) = &self.stream {
             return stream.try_write_vectored(pieces);
@@ -250,7 +252,7 @@ impl Wire {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    /// Whether the kernel may take something. Only a socket that is in a runtime has `task` woken when it does.
+    /// Whether the kernel may take bytes. Only a socket in a runtime wakes `task` when it does.
     pub(crate) fn poll_write_ready(&self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.stream {
             Stream::Dialled(stream) => stream.poll_write_ready(task),
@@ -259,17 +261,17 @@ impl Wire {
         }
     }
 
-    /// What the system has found wrong with the connection since it was last asked, by this or by a read or write: that
-    /// the peer has reset it, above all. Costs one system call and reads nothing.
+    /// Takes the pending error of the socket (`SO_ERROR`), above all a reset by the peer. Costs one system call and
+    /// reads nothing.
     #[must_use]
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         self.stream.socket().take_error().unwrap_or_else(Some)
     }
 
-    /// Sends FIN. The read side stays open, so that what the peer still sends does not turn into a reset that would
+    /// Sends FIN. The read side stays open, so that bytes that the peer still sends do not cause a reset that would
     /// overtake our last bytes.
     pub(crate) fn finish(&self) {
-        // A peer that is gone already makes this fail, and then there is nobody to tell.
+        // Fails only if the connection is broken already.
         let _ = self.stream.socket().shutdown(Shutdown::Write);
     }
 }
@@ -284,7 +286,7 @@ impl Stream {
         }
     }
 
-    /// By `mio`, which has to see on Windows that the socket was found empty.
+    /// Reads through `mio`: on Windows it registers for the next event only when it sees `WouldBlock`.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
@@ -308,19 +310,19 @@ impl Stream {
     }
 }
 
-/// The address family of a socket, which only Linux tells even if the peer is gone.
+/// The address family of a socket. Linux knows it even after the peer has reset the connection (`SO_DOMAIN`).
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn family_of(socket: &Socket) -> io::Result<Domain> {
     socket.domain()
 }
 
-/// The address family of a socket, by its own address.
+/// The address family of a socket, taken from its local address.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn family_of(socket: &Socket) -> io::Result<Domain> {
     Ok(socket.local_addr()?.domain())
@@ -343,7 +345,7 @@ fn watch(socket: &Socket, options: &TcpOptions) {
 fn parameters(keep_alive: KeepAlive) -> TcpKeepalive {
     let KeepAlive { mut initial_delay, mut interval, probes } = keep_alive;
     if cfg!(windows) {
-        // Both are set together there, and what is missing would be 0 rather than the default of the system.
+        // Windows sets both in one call, and a missing one would be 0 rather than the system's default.
         initial_delay = initial_delay.or(Some(Duration::from_secs(7200)));
         interval = interval.or(Some(Duration::from_secs(1)));
     }
@@ -360,7 +362,7 @@ fn parameters(keep_alive: KeepAlive) -> TcpKeepalive {
     parameters
 }
 
-/// What a failed read or write says about the end of the connection.
+/// The cause of close for the error of a read or write.
 #[must_use]
 pub(crate) fn cause_of(error: &io::Error) -> CloseCause {
     use io::ErrorKind as Kind;
@@ -379,7 +381,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_socket_is_written_to_before_there_are_news_of_it() {
+    fn a_new_socket_is_written_to_before_its_first_report() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         stream.set_nonblocking(true).unwrap();
@@ -389,7 +391,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn the_system_is_told_what_is_wanted_and_nothing_else() {
+    fn only_the_given_tcp_options_are_set() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let connect = || Socket::from(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
         let options_of = |socket: &Socket| {

@@ -1,4 +1,4 @@
-//! What is known about an accepted connection before its first byte.
+//! The configuration of an accepted connection, which is known before its first byte.
 
 use std::net::SocketAddr;
 
@@ -32,13 +32,12 @@ pub(crate) enum FilterState {
     Off,
     /// That it is open, as soon as the client's address is known.
     Pending,
-    /// That it is open. That it has closed is to follow.
+    /// That it is open; its close will be announced.
     Announced,
 }
 
 impl ConnectionConfig {
-    /// For a connection of an app with this setup. `address` is the peer's, where the caller knows it better than the
-    /// transport.
+    /// For a connection of an app with this setup. `address` is the peer's; `None` takes it from the transport.
     #[must_use]
     pub(crate) fn new(transport: &Transport, address: Option<SocketAddr>, setup: Option<&AppSetup>) -> Self {
         let address = address.or_else(|| transport.peer());
@@ -51,7 +50,8 @@ impl ConnectionConfig {
         Self { address, proxy_header: trusted.map(|proxy| proxy.presence), limits, filter, tls }
     }
 
-    /// The same for one whose first request was read elsewhere: whatever comes before a request is over, too.
+    /// The same for a connection whose first request was read elsewhere: the PROXY header and the TLS handshake are
+    /// over.
     #[must_use]
     pub(crate) fn taken_over(self) -> Self {
         Self { proxy_header: None, tls: None, ..self }

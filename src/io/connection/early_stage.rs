@@ -66,7 +66,7 @@ impl EarlyStage {
         }
     }
 
-    /// What closing the connection would lose.
+    /// What would be lost by closing the connection.
     pub(super) const fn standing(&self) -> Standing {
         match self {
             Self::ProxyHeader(header) => header.standing(),
@@ -116,7 +116,7 @@ impl EarlyStage {
         }
     }
 
-    /// Restarts the handshake timeout, as Node's thread has answered for a server name.
+    /// Restarts the handshake timeout, after Node's thread has handled a server name.
     pub(super) fn restart_clock(&mut self, now: Timestamp) {
         match self {
             Self::ProxyHeader(_) => {}

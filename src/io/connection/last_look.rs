@@ -1,8 +1,9 @@
-//! Before a deadline ends a connection, the socket is read once more: what the peer sent in time may still be in the kernel.
-//! The selector need not have told of it, after the process was stopped, or because it learns of ready sockets in portions.
+//! Before a deadline ends a connection, the socket is read once more: what the peer sent in time may still be in the
+//! kernel. The selector need not have told of it, after the process was stopped, or because it learns of ready sockets
+//! in portions.
 //!
 //! ```text
-//!   deadline ──► flush and read, whatever the selector has told ──► the deadline has moved: the peer was in time
+//!   deadline ──► flush and read, ignoring the selector ──► the deadline has moved: the peer was in time
 //!                      │                                        └──► it has not, and no input is left: it takes effect
 //!                      └──► input is left: the next passes read on
 //! ```
@@ -34,8 +35,8 @@ impl LastLook {
         }
     }
 
-    /// Whether some of the bytes must have been sent after the deadline. Otherwise a peer that never stops sending would never
-    /// time out.
+    /// Whether more was read than can have been sent before the deadline. Without this bound, a peer that never stops
+    /// sending would never time out.
     pub(super) fn has_read_enough(self) -> bool {
         self.0.is_some_and(|read| read >= MAX_UNREAD)
     }

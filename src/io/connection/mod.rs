@@ -1,4 +1,4 @@
-//! One connection: reads from the socket, passes the input to the protocol, writes the output, and closes in good order.
+//! One connection: reads from the socket, passes the input to the protocol, writes the output, and closes gracefully.
 //!
 //! ```text
 //!   Connection ─┬─► Shell      the same for every protocol: socket, outbox, `stage`, timer, `last_look`
@@ -8,7 +8,8 @@
 //!                                     └─► WebSocket ─► delivery          published messages
 //! ```
 //!
-//! The sides know the shell, which their methods take, and what follows them, but neither the protocol nor the connection.
+//! A protocol state uses the shell, which its methods take, and the state that follows it, but neither `Protocol` nor
+//! `Connection`.
 
 mod config;
 mod early_stage;
@@ -81,7 +82,7 @@ impl Connection {
         Self { shell, protocol: Protocol::Http { early, http } }
     }
 
-    /// A connection to a server that has just granted the upgrade.
+    /// A connection to a server that has just accepted the upgrade.
     #[must_use]
     pub(crate) fn to_server(
         id: ConnectionId,
@@ -110,14 +111,14 @@ impl Connection {
         self.protocol.announce_opened(&mut self.shell, context);
     }
 
-    /// Counts a connection whose peer is no longer served, and announces that if its start was announced.
+    /// Counts a connection whose peer is no longer served, and announces its close if its opening was announced.
     pub(crate) fn handle_ended(&mut self, context: &mut Context) {
         self.protocol.count_ended(&self.shell, context);
         self.shell.announce_closed(context);
     }
 
-    /// Takes the backlog of a connection that is gone out of the statistics, and returns its subscriptions.
-    pub(crate) fn handle_gone(&mut self, context: &Context) -> Option<Box<Memberships>> {
+    /// Subtracts the backlog of a closed connection from the statistics, and returns its subscriptions.
+    pub(crate) fn handle_removed(&mut self, context: &Context) -> Option<Box<Memberships>> {
         self.protocol.subtract_backlog(&self.shell, context);
         self.websocket()?.0.take_memberships()
     }
@@ -145,7 +146,7 @@ impl Connection {
         self.shell.stage == ConnectionStage::Gone
     }
 
-    /// Whether the peer is still served, rather than the connection closing in good order.
+    /// Whether the peer is still served: the connection is not closing.
     #[must_use]
     pub(crate) fn is_serving(&self) -> bool {
         self.shell.is_serving()
@@ -179,8 +180,8 @@ impl Connection {
         self.shell.backlog()
     }
 
-    /// What closing the connection would lose, and since when it waits for its peer; `None` if a request or a WebSocket is
-    /// under way.
+    /// What would be lost by closing the connection, and since when it waits for its peer; `None` if a request or a
+    /// WebSocket is under way.
     #[must_use]
     pub(crate) fn standing(&self) -> Option<(Standing, Timestamp)> {
         match self.shell.stage {
@@ -247,12 +248,12 @@ impl Connection {
         context.again.push(self.shell.id);
     }
 
-    /// Notes what the selector has told of the socket.
-    pub(crate) const fn note_readiness(&mut self, news: Readiness) {
-        self.shell.transport.note_readiness(news);
+    /// Adds what the selector has reported about the socket.
+    pub(crate) const fn note_readiness(&mut self, reported: Readiness) {
+        self.shell.transport.note_readiness(reported);
     }
 
-    /// The socket is about to be closed.
+    /// Deregisters the socket before it is closed.
     pub(crate) fn deregister(&mut self, registry: &mio::Registry) {
         self.shell.transport.deregister(registry);
     }
@@ -266,8 +267,8 @@ impl Connection {
         self.shell.mark_dirty(context);
     }
 
-    /// Reads until the socket is empty, the share of this pass is used up, or reading has to wait. Returns whether no input is
-    /// left that could be read now.
+    /// Reads until the socket is empty, [`READS_PER_PASS`] is reached, or reading has to wait. Returns whether no input
+    /// is left that could be read now.
     fn read(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
         for _ in 0..READS_PER_PASS {
             let room = self.protocol.room(&self.shell);
@@ -306,7 +307,7 @@ impl Connection {
         false
     }
 
-    /// Writes the output at the end of the pass, enters the next stage if that was the last of it, and sets the timer.
+    /// Writes the output at the end of the pass, enters the next stage if the outbox is empty then, and sets the timer.
     pub(crate) fn flush(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.shell.mark_clean();
         if self.is_gone() {
@@ -401,16 +402,17 @@ impl Connection {
         self.is_overdue(context.now) && is_enough
     }
 
-    /// Writes and reads until the kernel has nothing more, whatever the selector has told. Returns whether no input is left.
+    /// Writes and reads until the kernel answers `WouldBlock`, whatever the selector has reported. Returns whether no
+    /// input is left.
     fn exchange_with_kernel(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
-        self.shell.transport.ask_kernel();
+        self.shell.transport.ignore_selector();
         if self.has_output() {
             self.flush(context, scratch);
         }
         self.read(context, scratch)
     }
 
-    /// Serves what the peer has sent before the time of `app.shutdown()` was up.
+    /// Serves what the peer has sent before the timeout of `app.shutdown()`.
     pub(crate) fn look_before_shutdown(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.exchange_with_kernel(context, scratch);
         self.protocol.leave_if_idle(&mut self.shell, context);
@@ -427,22 +429,22 @@ impl Connection {
         self.protocol.resume_handshake(&mut self.shell, context);
     }
 
-    /// `Command::CloseConnection`: the application knows and every handler has run.
+    /// `Command::CloseConnection`: closes the connection without an event, as every handler of the application has run.
     pub(crate) fn close(&mut self, context: &mut Context) {
         self.protocol.close(&mut self.shell, context);
     }
 
-    /// The app was closed; the application knows and every handler has run.
+    /// Closes a connection of an app that was closed, without an event, as every handler of the application has run.
     pub(crate) fn handle_app_closed(&mut self, context: &mut Context) {
         self.protocol.handle_app_closed(&mut self.shell, context);
     }
 
-    /// `app.shutdown()`: ends the connection in good order. A WebSocket receives a Close frame, and the application knows.
+    /// `app.shutdown()`: closes the connection gracefully, a WebSocket with a Close frame. Its close handler has run.
     pub(crate) fn shut_down(&mut self, code: u16, reason: &str, context: &mut Context) {
         self.protocol.shut_down(code, reason, &mut self.shell, context);
     }
 
-    /// Closes the connection, as the time of `app.shutdown()` is up.
+    /// Closes the connection after the timeout of `app.shutdown()`.
     pub(crate) fn handle_shutdown_timeout(&mut self, context: &mut Context) {
         // Perhaps only a Close frame or the rest of a response is missing.
         self.shell.flush_at_once(context);
@@ -473,8 +475,8 @@ impl Connection {
 const READS_PER_PASS: usize = 4;
 /// Weight of events, in bytes, at which a connection with compressed messages leaves the rest for the next pass.
 const INFLATED_PER_PASS: usize = 256 * 1024;
-/// How often to check whether a peer that is not read has reset the connection. Otherwise the socket would stay open for as
-/// long as the handler takes.
+/// How often to check whether a peer that is not read has reset the connection. Otherwise the socket would stay open
+/// for as long as the handler takes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait for the peer's FIN after our own. The peer needs one round trip; the longest take less than 2 s.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,12 +1,12 @@
-//! The protocol of a connection: HTTP, then perhaps WebSocket. Every event is dispatched here, and nowhere else, to the side
-//! that handles it.
+//! The protocol of a connection: HTTP, then perhaps WebSocket. Every event is dispatched here, and nowhere else, to the
+//! state that handles it.
 //!
 //! ```text
 //!   accept ─► early stages, if any ─► Http ─ Command::Upgrade ─► WebSocket ◄─ connect
 //! ```
 //!
-//! The early stages stand in front of HTTP rather than in its place, because the state of HTTP counts from the accept: the
-//! timeout of the first request, the rate at which the client takes output, the backlog.
+//! The early stages stand in front of HTTP rather than in its place, because the state of HTTP counts from the accept:
+//! the timeout of the first request, the rate at which the client takes output, the backlog.
 
 use std::io;
 use std::net::SocketAddr;
@@ -82,8 +82,8 @@ impl Protocol {
         }
     }
 
-    /// What closing the connection would lose, and since when it waits for its peer; `None` if a request or a WebSocket is
-    /// under way.
+    /// What would be lost by closing the connection, and since when it waits for its peer; `None` if a request or a
+    /// WebSocket is under way.
     pub(super) fn standing(&self, shell: &Shell) -> Option<(Standing, Timestamp)> {
         let Self::Http { early, http } = self else { return None };
         let standing = match early {
@@ -102,8 +102,8 @@ impl Protocol {
         }
     }
 
-    /// Whether each byte that the peer takes extends the time for draining. Not for a WebSocket that was closed for reading too
-    /// slowly: it has [`STALL_TIMEOUT`] in all.
+    /// Whether each byte that the peer takes extends the time for draining. Not for a WebSocket that was closed for
+    /// reading too slowly: it has [`STALL_TIMEOUT`] in all.
     pub(super) fn progress_extends_draining(&self) -> bool {
         match self {
             Self::Http { .. } => true,
@@ -216,11 +216,12 @@ impl Protocol {
         }
     }
 
-    /// Ends the connection in good order while its TLS keys can still encrypt the end. What takes longer is cut off.
+    /// Closes the connection gracefully while its TLS keys can still encrypt the close. A close that takes longer is
+    /// cut off.
     #[cold]
     fn end_before_keys_run_out(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
-            // There is time for another request, whose response announces the close.
+            // The next response says `Connection: close`.
             Self::Http { http, .. } => http.wind_down(),
             Self::WebSocket(socket) => socket.ask_to_reconnect(CloseCause::TlsKeysExhausted, shell, context),
         }
@@ -252,7 +253,8 @@ impl Protocol {
         }
     }
 
-    /// Ends a connection whose TLS is broken. The peer can no longer decrypt the queued output, but it receives the alert.
+    /// Ends a connection whose TLS is broken. The peer can no longer decrypt the queued output, but it receives the
+    /// alert.
     fn handle_tls_fault(&mut self, fault: &TlsFault, shell: &mut Shell, context: &mut Context) {
         let cause = fault.cause();
         if shell.is_serving() && matches!(fault, TlsFault::Invalid(_)) {
@@ -266,7 +268,7 @@ impl Protocol {
         }
     }
 
-    /// Closes the socket at once, and reports to the application what it breaks off.
+    /// Closes the socket at once, and reports to the application the response or WebSocket that this aborts.
     pub(super) fn fail(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
         let mut logged = cause;
         if shell.is_serving() {
@@ -303,7 +305,7 @@ impl Protocol {
         }
     }
 
-    /// `Command::CloseConnection`: the application knows and every handler has run.
+    /// `Command::CloseConnection`: closes the connection without an event, as every handler of the application has run.
     pub(super) fn close(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { .. } => shell.drop_after_flush(CloseCause::ApplicationClosed, context),
@@ -311,7 +313,7 @@ impl Protocol {
         }
     }
 
-    /// The app was closed; the application knows and every handler has run.
+    /// Closes a connection of an app that was closed, without an event, as every handler of the application has run.
     pub(super) fn handle_app_closed(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { .. } => shell.drop_after_flush(CloseCause::AppClosed, context),
@@ -319,12 +321,12 @@ impl Protocol {
         }
     }
 
-    /// `app.shutdown()`: ends the connection in good order. A WebSocket receives a Close frame, and the application knows.
+    /// `app.shutdown()`: closes the connection gracefully, a WebSocket with a Close frame. Its close handler has run.
     pub(super) fn shut_down(&mut self, code: u16, reason: &str, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { http, .. } => {
                 http.wind_down();
-                // In the next pass, after the selector has looked at the sockets: a request that has arrived is served.
+                // In the next pass, after the selector has been polled: a request that has arrived is served.
                 context.again.push(shell.id);
             }
             Self::WebSocket(socket) => {
@@ -341,7 +343,8 @@ impl Protocol {
         }
     }
 
-    /// Follows a flush: `left` bytes wait for the kernel now, where the statistics have the number after the last flush.
+    /// Follows a flush: `left` bytes wait for the kernel now, where the statistics have the number after the last
+    /// flush.
     fn update_backlog(&mut self, left: usize, shell: &Shell, context: &mut Context) {
         let left = left as u64;
         let before = match self {
@@ -357,7 +360,7 @@ impl Protocol {
         }
     }
 
-    /// Subtracts the backlog of a connection that is gone, or becomes a WebSocket, whose ledger starts at 0.
+    /// Subtracts the backlog of a connection that has closed, or becomes a WebSocket, whose ledger starts at 0.
     pub(super) fn subtract_backlog(&mut self, shell: &Shell, context: &Context) {
         let before = match self {
             Self::Http { http, .. } => http.replace_backlog(0),

@@ -10,8 +10,8 @@ use crate::protocol::cause::Cause;
 use crate::protocol::proxy::{Presence, ProxyError, ProxyHeader, read_proxy_header};
 use crate::tls::setup::Admission;
 
-/// A header that the peer may, or must, send first. HTTP receives no byte before its end, so the timeout of the first request,
-/// which counts from the accept, covers the header too.
+/// The stage in which the peer may, or must, send a PROXY header. HTTP receives no byte before its end, so the timeout
+/// of the first request, which starts at the accept, covers the header too.
 #[derive(Debug)]
 pub(super) struct ProxyHeaderStage {
     presence: Presence,
@@ -78,7 +78,7 @@ impl ProxyHeaderStage {
         }
     }
 
-    /// The client is known. The bytes behind the header are its own.
+    /// Enters the next stage, as the client is known. The bytes behind the header are the client's.
     fn finish(self, http: &mut Http, shell: &mut Shell, context: &mut Context) -> Next {
         let Self { received: mut rest, tls, .. } = self;
         shell.announce_opened(http.peer, context);

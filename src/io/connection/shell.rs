@@ -1,5 +1,5 @@
-//! The part of a connection that does not depend on the protocol: socket, queued output, stage, timer, tracing span, and
-//! the connection's entries in the worker's lists.
+//! The part of a connection that does not depend on the protocol: socket, queued output, stage, timer, tracing span,
+//! and the connection's entries in the worker's lists.
 
 use std::io;
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -33,16 +33,16 @@ pub(crate) struct Shell {
     pub(super) outbox: Outbox,
     pub(super) stage: ConnectionStage,
     filter: FilterState,
-    /// When the timer wheel asks this connection for its deadline; `None` while it has no entry there.
+    /// When the entry of this connection in the timer wheel expires; `None` while it has none.
     timer: Option<Timestamp>,
     /// When the kernel last took a byte, or the outbox was last empty. The deadline of draining counts from then.
     pub(super) progress: Timestamp,
     /// Whether the connection is in [`Context::dirty`] already.
     is_dirty: bool,
-    /// Whether input was left in the socket because Node's thread lags. No deadline of the peer runs meanwhile.
+    /// Whether input was left in the socket because Node's thread lags. The deadlines of the peer are suspended then.
     pub(super) is_starved: bool,
     pub(super) last_look: LastLook,
-    /// Present once logging was on; boxed because it nearly never is.
+    /// Present once logging has been on; boxed because that is rare.
     span: Option<Box<Span>>,
 }
 
@@ -98,13 +98,13 @@ impl Shell {
             let (worker, peer) = (self.id.worker.0, self.transport.peer().map(tracing::field::display));
             // ERROR level, so that the span is enabled at every verbosity.
             let span = tracing::error_span!("connection", conn = %self.id, worker, peer);
-            // It is disabled if only another environment has logging on.
+            // The span is disabled if only another environment has logging on.
             self.span = (!span.is_disabled()).then(|| Box::new(span));
         }
         self.span.as_deref().map(|span| span.clone().entered())
     }
 
-    /// Whether the connection still serves its peer, rather than only ending in good order.
+    /// Whether the peer is still served: the connection is not closing.
     pub(super) fn is_serving(&self) -> bool {
         self.stage == ConnectionStage::Serving
     }
@@ -129,7 +129,7 @@ impl Shell {
         before >= UNREAD_OUTPUT && left < UNREAD_OUTPUT
     }
 
-    /// Whether the TLS keys are nearly used up.
+    /// Whether the TLS keys are close to their usage limit.
     pub(super) fn is_near_key_limit(&self) -> bool {
         self.transport.session().is_some_and(TlsSession::is_near_key_limit)
     }
@@ -147,13 +147,13 @@ impl Shell {
         }
     }
 
-    /// The connection is being flushed and has left that list.
+    /// Records that the connection is being flushed and has left the list.
     pub(super) const fn mark_clean(&mut self) {
         self.is_dirty = false;
     }
 
-    /// Enters a later stage. `cause` is why the peer is no longer served, for the log: the name of a [`CloseCause`], the
-    /// code of a violated rule, or a regular end.
+    /// Enters a later stage. `cause` is why the peer is no longer served, for the log: the name of a [`CloseCause`],
+    /// the code of a violated rule, or a regular end.
     pub(super) fn leave(&mut self, stage: ConnectionStage, cause: &'static str) {
         if self.stage == ConnectionStage::Serving {
             tracing::debug!(cause, "connection ended");
@@ -161,7 +161,7 @@ impl Shell {
         self.stage = stage;
     }
 
-    /// Stops reading. What is queued goes out, then FIN.
+    /// Stops reading. The queued output is sent, then FIN.
     pub(super) fn drain(&mut self, cause: &'static str, context: &mut Context) {
         if self.stage == ConnectionStage::Serving {
             self.leave(ConnectionStage::Draining, cause);
@@ -170,7 +170,7 @@ impl Shell {
         }
     }
 
-    /// Discards the queued output. Only the TLS alert still goes out, then FIN.
+    /// Discards the queued output. Only the TLS alert is sent, then FIN.
     pub(super) fn drain_alert(&mut self, context: &mut Context) {
         self.outbox = Outbox::default();
         self.stage = ConnectionStage::Draining;
@@ -178,7 +178,7 @@ impl Shell {
         self.mark_dirty(context);
     }
 
-    /// Sends what is queued, as far as the kernel takes it at once, and closes the socket.
+    /// Sends the queued output that the kernel takes at once, and closes the socket.
     pub(super) fn drop_after_flush(&mut self, cause: CloseCause, context: &mut Context) {
         self.flush_at_once(context);
         self.leave(ConnectionStage::Gone, cause.verdict().name);
@@ -227,7 +227,7 @@ impl Shell {
         result.map_ok(|()| buffer.filled().len())
     }
 
-    /// Leaves the rest of the output until the kernel takes more, of which the selector tells.
+    /// Keeps the rest of the output until the selector reports that the socket is writable.
     ///
     /// # Errors
     /// The socket is broken.
@@ -241,7 +241,7 @@ impl Shell {
 
     /// Leaves input in the socket until Node's thread has caught up. Returns whether there may be some.
     pub(super) fn starve(&mut self, context: &mut Context) -> bool {
-        // The system call that finds out is worth it only before a deadline ends the connection.
+        // The system call that checks is worth it only before a deadline closes the connection.
         if self.last_look.is_under_way() && !self.transport.has_input() {
             return false;
         }

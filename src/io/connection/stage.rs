@@ -4,7 +4,7 @@
 //! |-----------|-------------------|--------|-----------|
 //! | Serving   | into the protocol | outbox | the protocol is finished → Draining; the socket breaks → Gone |
 //! | Draining  | nothing           | outbox | the outbox is empty: FIN, unless the server sends it first → Lingering; the peer reads too slowly → Gone |
-//! | Lingering | and throws away   | –      | the peer's FIN, or the time for it is up → Gone |
+//! | Lingering | and discards      | –      | the peer's FIN, or the time for it is up → Gone |
 //! | Gone      | –                 | –      | the worker drops the socket |
 //!
 //! Lingering exists because closing a socket with unread input makes the kernel send a reset, which can overtake
@@ -17,7 +17,7 @@ use crate::protocol::time::Timestamp;
 pub(super) enum ConnectionStage {
     /// Input goes to the protocol.
     Serving,
-    /// The rest of the output goes out.
+    /// The rest of the output is sent.
     Draining,
     /// The connection waits for the peer's FIN.
     Lingering {

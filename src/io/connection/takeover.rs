@@ -1,5 +1,5 @@
-//! A connection whose first request was read elsewhere, by an HTTP server of Node's: it has one request, which is answered
-//! by a handshake, or by a last response.
+//! A connection whose first request was read elsewhere, by an HTTP server of Node's: it has one request, which is
+//! answered by a handshake, or by a last response.
 
 use super::{Connection, Protocol};
 use crate::bridge::event::Event;
@@ -8,7 +8,7 @@ use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
 
 impl Connection {
-    /// Takes what was read elsewhere, as if it had just arrived. Before anything is read of the socket.
+    /// Handles the bytes that were read elsewhere, as if they had just arrived. To be called before the socket is read.
     pub(crate) fn take_over(&mut self, takeover: Takeover, context: &mut Context) {
         let Takeover { ticket, early, tls_peer, place } = takeover;
         if let Some(place) = place {
@@ -16,7 +16,7 @@ impl Connection {
         }
         let Protocol::Http { http, .. } = &mut self.protocol else { return };
         http.tls_peer = tls_peer;
-        // A further request would be for the other server, which does not see it any more.
+        // A further request would be for the other server, which cannot read the connection any more.
         http.wind_down();
         self.shell.tally(context).bytes_received.add(early.len() as u64);
         self.handle_early_input(early, context);
@@ -28,7 +28,7 @@ impl Connection {
         }
     }
 
-    /// `Command::BreakConnection`: what has come through by now counts, and then the connection is lost.
+    /// `Command::BreakConnection`: handles the bytes that have arrived, and then treats the connection as lost.
     pub(crate) fn break_off(&mut self, cause: CloseCause, context: &mut Context, scratch: &mut [u8]) {
         self.look_before_shutdown(context, scratch);
         self.protocol.fail(cause, &mut self.shell, context);

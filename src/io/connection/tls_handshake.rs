@@ -22,7 +22,7 @@ use crate::tls::setup::Admission;
 #[derive(Debug)]
 pub(super) struct TlsHandshake {
     admission: Admission,
-    /// When it fails unless it is complete.
+    /// When the handshake fails unless it is complete.
     until: Option<Timestamp>,
 }
 
@@ -35,7 +35,7 @@ impl TlsHandshake {
         handshake
     }
 
-    /// When it fails unless it is complete.
+    /// When the handshake fails unless it is complete.
     pub(super) const fn deadline(&self) -> Option<Timestamp> {
         self.until
     }
@@ -50,8 +50,8 @@ impl TlsHandshake {
         if self.is_under_way() { Standing::Opening } else { Standing::Silent }
     }
 
-    /// Restarts the handshake timeout. The application has the whole time to choose a certificate for a server name, and the
-    /// client has it again afterwards.
+    /// Restarts the handshake timeout. The application has the whole time to choose a certificate for a server name,
+    /// and the client has it again afterwards.
     pub(super) fn restart_clock(&mut self, now: Timestamp) {
         self.until = self.admission.setup.limits.timeout.map(|timeout| now + timeout);
     }
@@ -109,7 +109,7 @@ impl TlsHandshake {
 
     fn handle_fault(self, fault: &TlsFault, shell: &mut Shell, context: &mut Context) {
         match fault {
-            // The client left without sending a byte, which is no failure.
+            // The client closed the connection without sending a byte, which is no failure.
             TlsFault::Silent => shell.leave(ConnectionStage::Gone, fault.code()),
             TlsFault::PlainHttp => {
                 shell.transport.fall_back_to_plaintext();
@@ -126,7 +126,7 @@ impl TlsHandshake {
         }
     }
 
-    /// Ends the connection. The TLS alert, if there is one, still goes out.
+    /// Ends the connection after sending the TLS alert, if there is one.
     fn fail(self, cause: &'static str, why: &dyn Display, shell: &mut Shell, context: &mut Context) {
         count_failure(cause, why, shell, context);
         shell.drain(cause, context);

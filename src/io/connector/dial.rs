@@ -1,6 +1,6 @@
-//! Opens a TCP connection to a host name. If the name has several addresses, they are tried as RFC 8305 ("Happy Eyeballs")
-//! describes: the address families alternate, and each attempt starts 250 ms after the one before, which may still be
-//! pending.
+//! Opens a TCP connection to a host name. If the name has several addresses, they are tried as RFC 8305 ("Happy
+//! Eyeballs") describes: the address families alternate, and each attempt starts 250 ms after the one before, which may
+//! still be pending.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

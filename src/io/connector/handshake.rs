@@ -1,5 +1,5 @@
-//! The opening handshake over a stream: sends the request and reads the response. It never reads again once the response
-//! is complete, so that only the bytes that arrived together with its end have to be passed on.
+//! The opening handshake over a stream: sends the request and reads the response. It never reads again once the
+//! response is complete, so that only the bytes that arrived together with its end have to be passed on.
 
 use std::future::Future;
 use std::io;
@@ -50,8 +50,8 @@ pub(super) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Polls `act` for at most `patience`, in steps of [`STEP`]: time during which the process was stopped (SIGSTOP, suspend)
-/// counts as one step.
+/// Polls `act` for at most `patience`, in steps of [`STEP`]: time during which the process was stopped (SIGSTOP,
+/// suspend) counts as one step.
 async fn patiently(patience: Duration, act: impl Future<Output = ()>) {
     let mut act = pin!(act);
     let mut left = patience;

@@ -1,5 +1,6 @@
-//! The outgoing connects of one worker. Each is a task of the process's [`Runtime`], which runs from resolving the host name
-//! to reading the server's response. The worker then takes the socket over and serves it like any other connection.
+//! The outgoing connects of one worker. Each is a task of the process's [`Runtime`], which runs from resolving the host
+//! name to reading the server's response. The worker then takes the socket over and serves it like any other
+//! connection.
 //!
 //! ```text
 //!   Command::Connect ─► task: resolver ─► dial (addresses) ─► secure (TLS) ─► handshake (request, response) ─► Inbox
@@ -75,11 +76,12 @@ pub(crate) struct Connector {
 struct Shared {
     /// Connects that have ended and that the worker has not collected; some may have been cancelled.
     inbox: Mutex<Vec<EndedConnect>>,
-    /// Whether `inbox` has any, so that a pass of the worker need not lock it.
+    /// Whether `inbox` is not empty, so that a pass of the worker need not lock it.
     has_ended: AtomicBool,
     /// Wakes the worker.
     downlink: Arc<Downlink>,
-    /// Milliseconds since the worker started during which it did not poll its sockets. They do not count towards timeouts.
+    /// Milliseconds since the worker started during which it did not poll its sockets. They do not count towards
+    /// timeouts.
     missed: AtomicU64,
     /// Passes that the worker has started.
     passes: AtomicU64,
@@ -105,7 +107,7 @@ impl Connector {
         }
     }
 
-    /// The system has no thread or no descriptor for a connect.
+    /// Reports the failure of a connect for which the system has no thread or no descriptor.
     fn fail_to_start(&mut self, client: ClientId, error: &io::Error) {
         let cause = match is_exhaustion(error) {
             true => ConnectCause::OutOfDescriptors,
@@ -145,7 +147,7 @@ impl Connector {
         self.is_idle() && !self.has_ended()
     }
 
-    /// Whether a connect has ended without having been taken. One that could not even start wakes nobody.
+    /// Whether a connect has ended without having been taken. One that could not start has woken no worker.
     #[must_use]
     pub(crate) fn has_ended(&self) -> bool {
         !self.ended.is_empty()
@@ -286,8 +288,8 @@ const MAX_LOOKS: usize = 20;
 mod tests {
     use super::*;
 
-    /// The outcome of a step that takes `act` (`None`: for ever) with a timeout of 100 ms, if after 10 ms the worker reports
-    /// that it did not poll for `lapse`.
+    /// The outcome of a step that takes `act` (`None`: for ever) with a timeout of 100 ms, if after 10 ms the worker
+    /// reports that it did not poll for `lapse`.
     fn outcome(act: Option<Duration>, lapse: Duration) -> Result<u8, ConnectCause> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connect_that_cannot_start_has_ended_although_nobody_wakes_the_worker() {
+    fn a_connect_that_cannot_start_has_ended_although_the_worker_is_not_woken() {
         let mut connector = Connector::new(Arc::default());
         let client = ClientId { slot: 3, generation: 1 };
         assert!(!connector.has_ended());

@@ -1,7 +1,7 @@
-//! Resolves host names with the system's resolver (`getaddrinfo`), which honours /etc/nsswitch.conf and its counterparts on
-//! other systems. The call blocks and cannot be interrupted, and a name server that does not answer delays it for half a
-//! minute. A connect that is given up stops waiting, but its lookup continues. Therefore the lookups are bounded
-//! (docs/decisions/0016-resolving-names.md):
+//! Resolves host names with the system's resolver (`getaddrinfo`), which honours /etc/nsswitch.conf and its
+//! counterparts on other systems. The call blocks and cannot be interrupted, and a name server that does not answer
+//! delays it for half a minute. A connect that is given up stops waiting, but its lookup continues. Therefore the
+//! lookups are bounded (docs/decisions/0016-resolving-names.md):
 //!
 //! - a host has at most one lookup at a time, which all connects of all workers and apps share;
 //! - lookups run on threads, at most [`MAX_LOOKUPS`], which end when the queue is empty;
@@ -54,8 +54,8 @@ impl Resolver {
         Self { lookups: Mutex::default(), look_up, max }
     }
 
-    /// Returns the addresses of a host, at least one, in the order of the system. Dropping the future ends the wait, not the
-    /// lookup.
+    /// Returns the addresses of a host, at least one, in the order of the system. Dropping the future ends the wait,
+    /// not the lookup.
     pub(super) async fn resolve(self: &Arc<Self>, host: &str) -> Found {
         let answer = self.request_lookup(host);
         answer.await.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectCause::Failed, "a bug in ferrows")))
@@ -149,8 +149,8 @@ impl fmt::Debug for Resolver {
     }
 }
 
-/// Looks a host up with `getaddrinfo`. When the process has no descriptors left, `getaddrinfo` can neither read its files
-/// nor open a socket, and mostly reports that the host does not exist; this returns `EMFILE` or `ENFILE` instead.
+/// Looks a host up with `getaddrinfo`. When the process has no descriptors left, `getaddrinfo` can neither read its
+/// files nor open a socket, and mostly reports that the host does not exist; this returns `EMFILE` or `ENFILE` instead.
 fn system(host: &str) -> io::Result<Vec<SocketAddr>> {
     (host, 0).to_socket_addrs().map(Vec::from_iter).map_err(|error| exhaustion().unwrap_or(error))
 }
@@ -266,7 +266,8 @@ mod tests {
         let slow = || (0..19).map(|host| resolver.request_lookup(&format!("slow{host}"))).collect::<Vec<_>>();
         let first = slow();
         SERVER.asked(19);
-        // Repeated lookups of the same hosts start no further threads, although nobody waits for the first ones any more.
+        // Repeated lookups of the same hosts start no further threads, although no connect waits for the first ones any
+        // more.
         drop(first);
         for _ in 0..50 {
             drop(slow());

@@ -81,7 +81,8 @@ impl Runtime {
         Ok(handle)
     }
 
-    /// Whether no task runs or was started since the last check. If so, the thread ends, and the next task starts another.
+    /// Whether no task runs or was started since the last check. If so, the thread ends, and the next task starts
+    /// another.
     fn rests(&self) -> bool {
         let mut state = self.lock();
         let was_used = std::mem::take(&mut state.is_used);

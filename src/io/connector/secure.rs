@@ -34,7 +34,7 @@ pub(super) async fn secure(transport: &mut Transport, tls: ClientTls) -> Result<
     transport.secure_as_client(session);
     let result = poll_fn(|task| poll_handshake(transport, task)).await;
     result.map_err(|error| {
-        // Sends the alert that says why; if that fails too, the first error is the one to report.
+        // Sends the alert; if that fails too, the first error is reported.
         let _ = transport.flush();
         failure_of(&error)
     })
@@ -85,7 +85,7 @@ fn failure_of(error: &io::Error) -> ConnectFailure {
 
 const NO_TLS: &str = "the server does not speak TLS";
 
-/// A connection as tokio's traits, while the task of its connect owns it.
+/// Implements tokio's traits for a connection that the task of its connect owns.
 pub(super) struct Stream<'a>(pub &'a mut Transport);
 
 impl AsyncRead for Stream<'_> {

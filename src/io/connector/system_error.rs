@@ -26,14 +26,14 @@ pub(super) fn system_code(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// The error with which the system refuses a new descriptor at this moment; `None` if it does not. For calls that fail for
-/// want of a descriptor but report another error.
+/// The error with which the system refuses a new descriptor at this moment; `None` if it does not. For calls that fail
+/// because of missing descriptors but report another error.
 pub(crate) fn exhaustion() -> Option<io::Error> {
     let error = Socket::new(Domain::IPV4, Type::DGRAM, None).err()?;
     is_exhaustion(&error).then_some(error)
 }
 
-/// Whether an error says that the process, or the system, has no descriptors left.
+/// Whether an error means that the process, or the system, has no descriptors left.
 pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(system_code(error), Some("EMFILE" | "ENFILE"))
 }

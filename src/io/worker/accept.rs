@@ -1,4 +1,4 @@
-//! Takes connections in: from listening sockets, and from others who accepted them.
+//! Accepts connections from listening sockets, and adopts those that were accepted elsewhere.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ impl Worker {
                 Err(error) if concerns_one_peer(&error) => {}
                 Err(error) if self.make_room_for(&error, id) => {}
                 Err(error) => {
-                    // Out of descriptors, mostly. Trying again at once would spin until somebody closes one.
+                    // Mostly out of descriptors. Trying again at once would spin until one is closed.
                     if AcceptPause::fail(&mut self.accept_pause, self.context.now) {
                         tracing::error!(worker = self.id.0, %error, "accepting connections pauses");
                     }
@@ -43,7 +43,7 @@ impl Worker {
         self.retry.get_or_insert_with(|| (self.context.now, Vec::new())).1.push(id);
     }
 
-    /// Sees to it that an accepted connection is served.
+    /// Serves an accepted connection, or hands it to the worker that does.
     pub(super) fn place(&mut self, accepted: Accepted, app: AppId) {
         match accepted {
             Accepted::HandedOver => {}
@@ -98,7 +98,8 @@ impl Worker {
         self.serve(id.slot, id.generation);
     }
 
-    /// A connection could not be taken over, for want of memory or of something to watch it with: so it is with the next ones.
+    /// Logs that a connection could not be served, because memory or the capacity of the selector is exhausted. The
+    /// next ones will probably fail too, so only the first failure of a pause is logged.
     fn note_refusal(&mut self, error: &io::Error) {
         if AcceptPause::fail(&mut self.accept_pause, self.context.now) {
             tracing::error!(worker = self.id.0, %error, "a connection could not be taken over");
@@ -118,7 +119,7 @@ impl Worker {
         }
     }
 
-    /// Nobody will hear of a request that came with its connection.
+    /// Reports to Node's thread that a request which was taken over with its connection will not be served.
     fn refuse(&mut self, takeover: Option<Takeover>) {
         if let Some(Takeover { ticket, .. }) = takeover {
             self.context.emit(Event::TakeoverRefused { ticket });
@@ -128,7 +129,7 @@ impl Worker {
     /// Starts to serve a connection that was accepted elsewhere.
     pub(super) fn adopt(&mut self, adoption: Adoption) {
         let Adoption { socket, app, address, takeover, done } = adoption;
-        // Otherwise it was on its way when the app was closed or had shut down, and nobody else will close it.
+        // A connection that was on its way when the app was closed or shut down is closed here.
         if self.has_ended(app) {
             self.refuse(takeover);
         } else {
@@ -141,7 +142,7 @@ impl Worker {
             }
         }
         if let Some(done) = done {
-            // At once, because whoever waits may otherwise find that nobody is connected.
+            // Before the release: the waiting thread reads the population next.
             self.report_population();
             done.release();
         }

@@ -1,4 +1,4 @@
-//! What a worker does on each command of Node's thread.
+//! Applies the commands of Node's thread.
 
 use std::sync::Arc;
 
@@ -145,7 +145,7 @@ impl Worker {
         self.with(id.slot, id.generation, |connection, context, _| act(connection, context));
     }
 
-    /// Applies a command to its response, if no other request has come on the connection since.
+    /// Applies a command to its response, if no later request has arrived on the connection.
     fn on_response(&mut self, to: ResponseId, act: impl FnOnce(&mut Response<'_>, &mut Context)) {
         self.on(to.connection, |connection, context| {
             if let Some(mut response) = connection.response(to.request) {
@@ -169,7 +169,7 @@ impl Worker {
         for (slot, generation) in self.connections_of(app) {
             self.force(slot, generation, Connection::handle_app_closed);
         }
-        // The caller waits: what closes now shall be on the wire when it goes on.
+        // The caller waits: the closed sockets must have sent their output when it continues.
         self.flush();
     }
 

@@ -1,4 +1,4 @@
-//! What becomes of the worker's connects.
+//! Handles the outcomes of the worker's connects.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use crate::protocol::connect::{ConnectCause, ConnectFailure};
 use crate::protocol::websocket::{Role, WebSocketSession};
 
 impl Worker {
-    /// Tells Node's thread how connects ended, and starts to serve the connections that came of them.
+    /// Reports the outcomes of connects to Node's thread, and starts to serve their connections.
     pub(super) fn conclude_connects(&mut self) {
         while let Some(EndedConnect { client, outcome }) = self.connector.pop_ended() {
             match outcome {
@@ -23,7 +23,7 @@ impl Worker {
                         let id = connected.connection;
                         let outcome = ConnectOutcome::Connected(Box::new(connected));
                         self.context.events.push_connect(client, outcome);
-                        // Behind the event: these may be messages.
+                        // After the event, because these bytes may be messages.
                         self.with(id.slot, id.generation, |it, context, _| {
                             it.handle_early_input(early, context)
                         });
@@ -46,7 +46,7 @@ impl Worker {
         self.context.events.push_connect(client, ConnectOutcome::Failed(Box::new(failure)));
     }
 
-    /// Makes a connection of an upgrade that was granted. What came with the response is for it to read.
+    /// Enters a connection whose server has accepted the upgrade. Also returns the bytes that followed the response.
     fn enter_client(&mut self, granted: Granted) -> io::Result<(Connected, Vec<u8>)> {
         let Granted { mut transport, grant, early, rules, ledger } = granted;
         let (selector, context) = (&self.selector, &self.context);

@@ -1,4 +1,5 @@
-//! The time of a worker. This is the one file of the engine that looks at a clock; everything else is told what time it is.
+//! The time of a worker. This is the only file of the engine that reads a clock; all other code takes the time as an
+//! argument.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -6,7 +7,7 @@ use crate::io::watch::WatchedClock;
 use crate::protocol::http::date::DateCache;
 use crate::protocol::time::Timestamp;
 
-/// What time it is, and how long it is until something is due.
+/// The current time, and the time until something is due.
 #[derive(Debug)]
 pub(super) struct Clock {
     /// When the worker started: moment 0 of its timestamps.
@@ -14,7 +15,7 @@ pub(super) struct Clock {
     watched: WatchedClock,
     /// The date, made once a second.
     date: DateCache,
-    /// What the system's clock said at the end of the last pass, as the time since `started`.
+    /// The system's clock at the end of the last pass, as the time since `started`.
     ended: Duration,
 }
 
@@ -31,15 +32,15 @@ impl Clock {
         }
     }
 
-    /// A pass starts. Returns its moment, and for how long before it nothing was watched; 0 in the rule.
+    /// Starts a pass. Returns its moment, and for how long before it the sockets were not watched; usually 0.
     pub(super) fn start_pass(&mut self) -> (Timestamp, Duration) {
         let missed = self.watched.missed();
         let now = self.watched.start_pass(self.started.elapsed());
         (now, self.watched.missed() - missed)
     }
 
-    /// The pass is over, and `next` says when the next one starts at the latest. Returns for how long of it nothing was
-    /// watched; 0 in the rule.
+    /// Ends the pass; the next one starts at `next` at the latest. Returns for how long of the pass the sockets were
+    /// not watched; usually 0.
     pub(super) fn end_pass(&mut self, next: Option<Timestamp>) -> Duration {
         let missed = self.watched.missed();
         self.ended = self.started.elapsed();

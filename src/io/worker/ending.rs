@@ -1,10 +1,10 @@
-//! Apps of which Node's thread wants to hear when no connection is left.
+//! Notifies Node's thread when no connection of an app is left.
 
 use super::Worker;
 use crate::bridge::event::Event;
 
 impl Worker {
-    /// `Command::AwaitEnd`. A connection that only lingers is one, too.
+    /// `Command::AwaitEnd`. Lingering connections count, too.
     pub(super) fn await_end(&mut self, app: u32) {
         let keys: Vec<_> = self.registry.keys().collect();
         let is_of_app = |&(slot, generation): &(u32, u32)| {
@@ -14,7 +14,7 @@ impl Worker {
         self.endings.start(app, left);
     }
 
-    /// Tells of those that have none left.
+    /// Reports the apps that have no connection left.
     pub(super) fn conclude_endings(&mut self) {
         while let Some(app) = self.endings.take_finished() {
             self.context.emit(Event::AppEnded { app });

@@ -1,20 +1,20 @@
 //! One I/O thread: waits for its sockets, and drives them pass by pass.
 //!
 //! ```text
-//!      ┌── look: which sockets are ready? waits for the first one, a command or a deadline ◄──────────────────────────┐
+//!      ┌── poll: which sockets are ready? waits for the first one, a command or a deadline ◄──────────────────────────┐
 //!      ▼                                                                                                              │
 //!   commands from Node's thread ─► sockets that are ready ─► timers that are due ─► flush ─► events to Node's thread ──┘
 //! ```
 //!
 //! All output that one pass produced for a socket leaves in one write, and all events of a pass cross the border in
 //! one batch. The list of ready sockets belongs to the worker, and so do those that were not read until they were empty
-//! (`Context::again`, `Context::starved`): nothing of a pass hangs on the thread that runs it
+//! (`Context::again`, `Context::starved`): no state of a pass is bound to the thread that runs it
 //! (docs/decisions/0017-sockets-without-a-runtime.md).
 //!
-//! - `clock`: the only file that looks at one.
-//! - `accept`: new connections; `room`: who gives way to them; `client`: connections to servers.
-//! - `apply`: what is done on each command; `publish`: a message for all subscribers.
-//! - `relief`: what waits for slow readers; `shutdown` and `ending`: how apps end.
+//! - `clock`: the only file that reads the system's clock.
+//! - `accept`: new connections; `room`: which connections are closed for them; `client`: connections to servers.
+//! - `apply`: carries out the commands; `publish`: a message for all subscribers.
+//! - `relief`: bounds the output that waits for slow readers; `shutdown` and `ending`: how apps end.
 
 mod accept;
 mod apply;
@@ -57,7 +57,7 @@ use crate::io::topics::Subscriber;
 use crate::io::watch::LONGEST_NAP;
 use crate::protocol::time::Timestamp;
 
-/// All that one I/O thread has. Ends when it is told to [`Command::Stop`](crate::bridge::command::Command::Stop).
+/// The state of one I/O thread. Ends with [`Command::Stop`](crate::bridge::command::Command::Stop).
 pub(crate) struct Worker {
     id: WorkerId,
     uplink: Arc<Uplink>,
@@ -74,48 +74,48 @@ pub(crate) struct Worker {
     setups: HashMap<u32, AppSetup>,
     /// Apps that are being shut down.
     shutdowns: WorkerShutdowns,
-    /// Apps whose last connection is waited for.
+    /// Apps whose last connection Node's thread waits for.
     endings: Endings,
     context: Context,
-    /// Every read goes here first; a connection keeps bytes only while something is incomplete.
+    /// The buffer of every read; a connection keeps bytes only while a request or message is incomplete.
     scratch: Vec<u8>,
     selector: Selector,
-    /// What the selector has told, and this pass or the next one acts on.
+    /// What the selector has reported and this pass or the next one handles.
     ready: Vec<(Token, Readiness)>,
     /// Subscribers of the topic being published to, kept for its capacity.
     recipients: Vec<Subscriber>,
     /// Connections that still serve their peers.
     population: usize,
-    /// What Node's thread knows of it.
+    /// The value of `population` that was last reported to Node's thread.
     reported: usize,
-    /// Wait for everything to be written.
+    /// Released when all output is written.
     latches: Vec<Arc<Latch>>,
     clock: Clock,
-    /// The listeners that failed to accept are tried again at this moment.
+    /// The listeners that failed to accept, and when they try again.
     retry: Option<(Timestamp, Vec<ListenerId>)>,
     rest: Rest,
     reserve: Reserve,
-    /// When room was last sought in vain.
+    /// When no connection was last found that could be closed for new ones.
     room_sought: Option<Timestamp>,
-    /// When it was last told that connections had to make room.
+    /// When it was last logged that connections were closed for new ones.
     room_logged: Option<Timestamp>,
     /// Set while accepting fails.
     accept_pause: Option<AcceptPause>,
-    /// When other workers were last called for relief.
+    /// When `Command::Relieve` was last sent to the other workers.
     called: Option<Timestamp>,
-    /// When to look again at apps whose budgets stay exceeded.
+    /// When to check apps again whose budgets stay exceeded.
     relief: Relief,
     peak: Peak,
-    /// Has memory that is free given back to the system, by another thread.
+    /// Makes another thread return free memory to the system.
     give_memory_back: fn(),
     stopped: bool,
 }
 
 impl Worker {
-    /// A worker with nothing to do, whose connections have no generation before `first`.
+    /// A worker without connections, whose table starts with the generation `first`.
     ///
     /// # Errors
-    /// The system has no more descriptors to give.
+    /// The process or the system is out of descriptors.
     pub(crate) fn new(
         id: WorkerId,
         first: u32,
@@ -161,14 +161,14 @@ impl Worker {
         })
     }
 
-    /// Goes on until it is told to stop. Returns a generation of connections that no connection of the worker has had.
+    /// Runs until `Command::Stop`. Returns a generation that no connection of the worker has had.
     ///
     /// # Errors
-    /// The system does not tell any more which sockets are ready.
+    /// Polling the selector failed.
     pub(crate) fn run(mut self) -> io::Result<u32> {
         let mut patience = Some(Duration::ZERO);
         while !self.stopped {
-            self.look(patience)?;
+            self.poll(patience)?;
             patience = self.pass();
         }
         self.release_memory_at_end();
@@ -176,26 +176,26 @@ impl Worker {
     }
 
     /// Waits until a socket is ready or there is a command, for at most `patience` (`None`: for ever).
-    fn look(&mut self, patience: Option<Duration>) -> io::Result<()> {
+    fn poll(&mut self, patience: Option<Duration>) -> io::Result<()> {
         let result = self.selector.select(patience, &mut self.ready);
         self.downlink.rise();
         result
     }
 
-    /// One pass. Returns how long [`Self::look`] may wait before the next one (`None`: for ever).
+    /// One pass. Returns how long [`Self::poll`] may wait before the next one (`None`: for ever).
     fn pass(&mut self) -> Option<Duration> {
         self.serve_all();
-        // Starved connections are served at the start of a pass; if Node's thread caught up during this one, nobody wakes
-        // the worker for them.
+        // Starved connections are served at the start of a pass; if Node's thread caught up during this one, no wake-up
+        // follows for them.
         let is_fed = self.context.choked || self.context.starved.is_empty();
-        // A connect that could not start wakes nobody, and its command may have come while sockets were served.
+        // A connect that could not start wakes no worker, and its command may have arrived while sockets were served.
         let has_failed = self.connector.has_ended();
         let more = !is_fed || has_failed || !self.context.again.is_empty() || self.stopped;
         let next = if more { Some(self.context.now) } else { self.next_pass() };
         let lapse = self.clock.end_pass(next);
         self.log_missed(lapse);
         if more || !self.downlink.sleep(self.selector.waker()) {
-            // All the same, the sockets are looked at between two passes, always.
+            // Even so, the selector is polled between two passes.
             return Some(Duration::ZERO);
         }
         next.map(|next| self.clock.until(next))
@@ -214,7 +214,7 @@ impl Worker {
         self.conclude_shutdowns();
         self.conclude_endings();
         self.uplink.push(&mut self.context.events);
-        // Behind the events: Node would otherwise take leave before it has heard of the end of the last connection.
+        // After the events: otherwise Node could exit before it has received those of the last connection.
         self.report_population();
         self.release_latches();
         self.report_rest();
@@ -228,8 +228,8 @@ impl Worker {
         }
     }
 
-    /// Between two sockets: Node's thread does not wait until all of them are served. Not to be called while a command is
-    /// acted on, as those behind it have to wait for it.
+    /// Takes commands between two sockets if Node's thread waits for them. Must not be called while a command is
+    /// applied, because commands are applied in order.
     fn take_urgent_commands(&mut self) {
         if self.downlink.take_urgency() {
             self.take_commands();
@@ -258,33 +258,33 @@ impl Worker {
             self.serve(id.slot, id.generation);
         }
         let mut ready = std::mem::take(&mut self.ready);
-        for (token, news) in ready.drain(..) {
+        for (token, reported) in ready.drain(..) {
             self.take_urgent_commands();
             match token {
                 Token::Connection(slot) => {
                     let Some((slot, generation)) = self.registry.key(slot) else { continue };
                     if let Some(connection) = self.registry.get(slot, generation) {
-                        connection.note_readiness(news);
+                        connection.note_readiness(reported);
                     }
                     self.serve(slot, generation);
                 }
                 Token::Listener(listener) => self.accept(listener),
             }
         }
-        // For its capacity.
+        // Put back to keep its capacity.
         self.ready = ready;
     }
 
     fn serve(&mut self, slot: u32, generation: u32) {
         self.with(slot, generation, |connection, context, scratch| connection.handle_ready(context, scratch));
         if self.context.events.weight() >= HAND_OVER {
-            // Node's thread starts on them while the rest is read.
+            // Node's thread handles them while the rest is read.
             self.uplink.push(&mut self.context.events);
             self.context.choked = self.uplink.is_choked();
         }
     }
 
-    /// Runs `act` on a connection. Should it panic, the fault costs that connection and nobody else.
+    /// Runs `act` on a connection. If it panics, only that connection is closed.
     fn with<R>(
         &mut self,
         slot: u32,
@@ -313,9 +313,9 @@ impl Worker {
     fn remove(&mut self, slot: u32, generation: u32) {
         let Some(mut connection) = self.registry.remove(slot, generation) else { return };
         connection.deregister(self.selector.registry());
-        self.shutdowns.note_gone(connection.app());
-        self.endings.note_gone(connection.app().app);
-        if let Some(memberships) = connection.handle_gone(&self.context) {
+        self.shutdowns.note_removed(connection.app());
+        self.endings.note_removed(connection.app().app);
+        if let Some(memberships) = connection.handle_removed(&self.context) {
             for moved in self.context.topics.unsubscribe_all(*memberships) {
                 if let Some(other) = self.registry.get(moved.who.slot, moved.who.generation) {
                     other.handle_moved(moved);
@@ -359,15 +359,16 @@ impl Worker {
         if self.context.dirty.is_empty() {
             self.context.dirty = dirty;
         } else {
-            // What flushing itself made dirty (a connection that was found broken) is seen to in the next pass.
+            // Connections that became dirty during the flush (they were found broken) are served in the next pass.
             self.context.again.extend_from_slice(&self.context.dirty);
         }
     }
 
-    /// When the next pass begins at the latest; `None` if nothing has a deadline.
+    /// When the next pass starts at the latest; `None` if nothing has a deadline.
     fn next_pass(&self) -> Option<Timestamp> {
         let retry = self.retry.as_ref().map(|(at, _)| *at);
-        // Connects keep their deadlines themselves, but only a worker that does not sleep too long notices what it missed.
+        // Connects keep their own deadlines, but only a worker that does not sleep longer than this measures what it
+        // missed.
         let connects = (!self.connector.is_idle()).then_some(self.context.now + LONGEST_NAP);
         let (wheel, shutdown) = (self.context.wheel.next(), self.shutdowns.next_deadline());
         let pause = self.accept_pause.as_ref().map(AcceptPause::end);
@@ -378,7 +379,7 @@ impl Worker {
         Some(next.min(self.context.now + LONGEST_NAP))
     }
 
-    /// Nobody has watched the sockets for `lapse`, which is 0 in the rule.
+    /// Logs that the sockets were not watched for `lapse`, if that is not 0.
     fn log_missed(&mut self, lapse: Duration) {
         if lapse.is_zero() {
             return;
@@ -391,9 +392,9 @@ impl Worker {
         );
     }
 
-    /// Those of the listening sockets that `are_meant`, which this worker listens on no more.
-    fn take_listeners(&mut self, are_meant: impl Fn(&ListeningSocket) -> bool) -> Vec<ListeningSocket> {
-        let mut taken: Vec<_> = self.listeners.extract_if(.., |listener| are_meant(listener)).collect();
+    /// Removes, deregisters and returns the listening sockets that `matches` selects.
+    fn take_listeners(&mut self, matches: impl Fn(&ListeningSocket) -> bool) -> Vec<ListeningSocket> {
+        let mut taken: Vec<_> = self.listeners.extract_if(.., |listener| matches(listener)).collect();
         taken.iter_mut().for_each(|listener| listener.deregister(self.selector.registry()));
         taken
     }
@@ -405,9 +406,9 @@ impl Worker {
         }
     }
 
-    /// The last thing in a pass.
+    /// At the end of a pass: reports to Node's thread when the worker becomes idle or busy.
     fn report_rest(&mut self) {
-        // A connection that only lingers is one, too.
+        // Lingering connections count, too.
         let is_needed = !self.registry.is_empty()
             || !self.listeners.is_empty()
             || !self.connector.is_empty()
@@ -418,7 +419,7 @@ impl Worker {
         }
     }
 
-    /// Answers those who wait for everything to be written.
+    /// Releases the latches once all output is written.
     fn release_latches(&mut self) {
         if self.latches.is_empty() {
             return;
@@ -433,10 +434,10 @@ impl Worker {
     }
 }
 
-/// Size of the read buffer, in bytes. Large enough for a burst of small messages or a good part of a large one, small
-/// enough to stay in the second-level cache.
+/// Size of the read buffer, in bytes. Large enough for a burst of small messages or much of a large one, small enough
+/// to stay in the second-level cache.
 const SCRATCH: usize = 128 * 1024;
 /// Weight of events, in bytes, that cross to Node's thread before the pass is over.
 const HAND_OVER: usize = 256 * 1024;
-/// Command batches applied before the sockets are looked at again.
+/// Command batches applied before the sockets are served again.
 const BATCHES_PER_PASS: usize = 32;

@@ -50,16 +50,16 @@ impl Worker {
         self.context.codecs.tidy();
     }
 
-    /// Hands the payload of a message that was dropped to Node's thread, unless that is too far behind: what is dropped
-    /// shall not fill the memory that dropping it is to spare.
+    /// Appends the payload of a dropped message to the events for Node's thread, unless that is too far behind:
+    /// otherwise the reports would use the memory that dropping messages saves.
     fn append_dropped_payload(&mut self, payload: &[u8]) -> Option<Slice> {
         let events = &mut self.context.events;
         let has_room = events.weight() < HIGH_WATER && !self.uplink.is_choked();
         has_room.then(|| Slice::append(&mut events.bytes, payload))
     }
 
-    /// A subscriber has missed a message: tells Node's thread, if it wants to know, and then closes the WebSocket, if that
-    /// is the rule.
+    /// Handles a message that was dropped for a subscriber: reports it to Node's thread, if `dropped_payload` is
+    /// present, and closes the WebSocket, if its options say so.
     fn handle_missed(
         &mut self,
         (slot, generation): (u32, u32),

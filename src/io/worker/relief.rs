@@ -1,4 +1,4 @@
-//! Memory of the output that waits for slow readers: bounded for each app, and given back after a peak.
+//! Bounds the output that waits for slow readers for each app, and gives memory back after a peak.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::bridge::command::Command;
 use crate::bridge::id::WorkerId;
 use crate::io::budget::Excess;
 use crate::io::connection::Connection;
-use crate::io::relief::LOOK_EVERY;
+use crate::io::relief::CHECK_EVERY;
 
 impl Worker {
     /// At the end of a pass: ends the slowest readers of the apps whose output exceeds their budgets.
@@ -19,7 +19,7 @@ impl Worker {
             let Some(Excess { over_limit, over_share, workers }) = self.context.budgets.excess(app) else {
                 continue;
             };
-            // Nobody has to go, and who is slow was looked for a moment ago.
+            // No connection must be closed, and slow readers were searched for a moment ago.
             if over_share == 0 && self.relief.holds(app) {
                 continue;
             }
@@ -28,15 +28,15 @@ impl Worker {
             self.call_for_relief(app, workers);
             self.end_slowest(app, over_share, |_| true);
             if self.context.budgets.excess(app).is_some() {
-                // Other workers may not have acted yet, or readers turn out to be slow.
+                // Other workers may not have acted yet, or further readers may become slow.
                 self.relief.put_off(app, now);
             }
         }
     }
 
-    /// Ends some of the readers that `may_go` until `bytes` are free: first those from whom the kernel has not taken anything
-    /// for the longest time, of several the one with the largest backlog.
-    fn end_slowest(&mut self, app: u32, bytes: u64, may_go: impl Fn(&Connection) -> bool) {
+    /// Closes some of the connections that `may_close` until `bytes` are free: first those from which the kernel has
+    /// taken no byte for the longest time, and of several the one with the largest backlog.
+    fn end_slowest(&mut self, app: u32, bytes: u64, may_close: impl Fn(&Connection) -> bool) {
         if bytes == 0 {
             return;
         }
@@ -46,7 +46,7 @@ impl Worker {
             if let Some(it) = self.registry.get(slot, generation)
                 && it.app().app == app
                 && it.has_output()
-                && may_go(it)
+                && may_close(it)
             {
                 slow.push((it.progress(), Reverse(it.backlog()), slot, generation));
             }
@@ -62,9 +62,9 @@ impl Worker {
         }
     }
 
-    /// Other workers may have slower readers, and not know that they matter.
+    /// Sends `Command::Relieve` to the other workers, which may have slower readers.
     fn call_for_relief(&mut self, app: u32, workers: usize) {
-        if self.called.is_some_and(|called| self.context.now < called + LOOK_EVERY) {
+        if self.called.is_some_and(|called| self.context.now < called + CHECK_EVERY) {
             return;
         }
         self.called = Some(self.context.now);
@@ -79,7 +79,7 @@ impl Worker {
     pub(super) fn release_memory_after_peak(&mut self) {
         let held = self.context.tallies.backlog() + self.registry.len() as u64 * PER_CONNECTION;
         if self.peak.update(held, self.context.tallies.sent(), self.context.now) {
-            // What is kept for reuse has the size of the peak.
+            // The buffers kept for reuse have the size of the peak.
             self.uplink.release_spares();
             self.downlink.release_spares();
             self.context.pool.release();
@@ -87,7 +87,7 @@ impl Worker {
         }
     }
 
-    /// The thread ends, with whatever it has.
+    /// Gives memory back when the thread ends, if much was used.
     pub(super) fn release_memory_at_end(&self) {
         if self.peak.was_high() || self.peak.has_worked(self.context.tallies.sent()) {
             (self.give_memory_back)();
@@ -95,7 +95,7 @@ impl Worker {
     }
 }
 
-/// Who has not taken anything for so long is slow, rather than only not the fastest.
+/// A peer is a slow reader if it has taken no byte for so long.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// Bytes that a connection takes up beside its output, roughly.
 const PER_CONNECTION: u64 = 4096;

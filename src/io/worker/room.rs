@@ -1,4 +1,4 @@
-//! Makes room for newcomers: see `io/room` for who has to go.
+//! Closes connections to make room for new ones: `io/room` chooses them.
 
 use std::io;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::io::listener::{Accepted, ListeningSocket};
 use crate::io::room::{Candidate, at_a_time, choose};
 
 impl Worker {
-    /// Apps on which more TLS handshakes are under way than they allow: those that take the longest are ended.
+    /// Ends the longest TLS handshakes of apps on which more are under way than they allow.
     pub(super) fn relieve_crowds(&mut self) {
         while let Some(app) = self.context.crowded.pop() {
             let tls = self.setups.get(&app.app).and_then(|setup| setup.tls.as_ref());
@@ -30,25 +30,26 @@ impl Worker {
         }
     }
 
-    /// Accepting has failed with `error`. Returns whether it may succeed now: the process had no descriptors left, and some
-    /// connection has given its own back.
+    /// Closes connections if accepting has failed with `error` because the process has no descriptors left. Returns
+    /// whether any was closed here, so that accepting may succeed now.
     pub(super) fn make_room_for(&mut self, error: &io::Error, listener: ListenerId) -> bool {
         is_exhaustion(error) && self.make_room_everywhere(listener)
     }
 
-    /// Has room made before it is needed: the last descriptors are for the application's own files and sockets.
+    /// Closes connections if an accepted one has used a descriptor of the reserve, which is for the application's own
+    /// files and sockets.
     pub(super) fn keep_reserve(&mut self, accepted: &Accepted, listener: ListenerId) {
         if let Accepted::Kept { transport, .. } = accepted
             && self.reserve.is_touched_by(transport.descriptor())
             && self.room_sought.is_none_or(|sought| self.context.now.since(sought) >= ACCEPT_PAUSE)
         {
-            // If nobody can give way, it is no use to look at all connections for each new one.
+            // If no connection can be closed, do not search all of them again for each new one.
             self.room_sought = (!self.make_room_everywhere(listener)).then_some(self.context.now);
         }
     }
 
-    /// Asks all who serve the connections of a listening socket to end some on which no request is under way. Returns whether
-    /// this worker had any.
+    /// Asks all workers that serve the connections of a listening socket to close some on which no request is under
+    /// way. Returns whether this worker had any.
     fn make_room_everywhere(&mut self, listener: ListenerId) -> bool {
         let share = self
             .listeners
@@ -56,7 +57,7 @@ impl Worker {
             .find(|it| it.id == listener)
             .map(ListeningSocket::share)
             .unwrap_or_default();
-        // What they hold is the same process's, and with every accept it is another worker that gets the connection.
+        // Their descriptors are the same process's, and each accepted connection goes to another worker.
         for worker in share.iter().filter(|worker| **worker != self.id) {
             self.peers.send(*worker, Command::MakeRoom);
         }
@@ -74,7 +75,8 @@ impl Worker {
         true
     }
 
-    /// `Command::MakeRoom`: ends some of the connections on which no request is under way. Returns whether there were any.
+    /// `Command::MakeRoom`: ends some of the connections on which no request is under way. Returns whether there were
+    /// any.
     pub(super) fn make_room(&mut self) -> bool {
         let candidates = self.candidates(|_| true);
         let count = at_a_time(candidates.len());
@@ -83,12 +85,12 @@ impl Worker {
         is_any
     }
 
-    /// Those of the worker's connections that may be asked to give way.
-    fn candidates(&mut self, is_meant: impl Fn(&Connection) -> bool) -> Vec<Candidate> {
+    /// The connections among those that `matches` selects which may be closed for new ones.
+    fn candidates(&mut self, matches: impl Fn(&Connection) -> bool) -> Vec<Candidate> {
         let keys: Vec<_> = self.registry.keys().collect();
         let candidate = |(slot, generation)| {
             let connection: &Connection = self.registry.get(slot, generation)?;
-            let (standing, since) = connection.standing().filter(|_| is_meant(connection))?;
+            let (standing, since) = connection.standing().filter(|_| matches(connection))?;
             let address = connection.client().map(|address| address.ip());
             Some(Candidate { slot, generation, standing, since, address })
         };
@@ -107,7 +109,7 @@ impl Worker {
     }
 }
 
-/// Handshakes, from which on it takes longer to find the next to go than it does harm if some more go.
+/// Number of handshakes from which on several are ended at a time, because each search visits all of them.
 const WORTH_A_BATCH: usize = 256;
-/// How often to tell that room had to be made.
+/// How often to log that connections were closed for new ones.
 const LOG_EVERY: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! `app.shutdown()` on one worker: who may finish by itself, until when, and who is left.
+//! `app.shutdown()` on one worker: which connections may finish by themselves, until when, and which are dropped.
 //!
 //! ```text
 //!   StopAccepting ──► ShutDownApp ──► connections end one by one ──────────► none is left ──► AppShutDown
@@ -14,8 +14,8 @@ use crate::io::connection::Connection;
 use crate::io::context::Context;
 
 impl Worker {
-    /// `Command::StopAccepting`. A client that waits to be accepted is connected, as far as it knows: closing the socket
-    /// over it would reset it.
+    /// `Command::StopAccepting`. Accepts the connections that wait: to their clients they are established, and closing
+    /// the socket would reset them.
     pub(super) fn stop_accepting(&mut self, app: AppId, done: &Latch) {
         for mut listener in self.take_listeners(|listener| app.covers(listener.app)) {
             for accepted in listener.accept_waiting() {
@@ -36,7 +36,7 @@ impl Worker {
         }
     }
 
-    /// Forces what is left of the apps whose time is up.
+    /// Drops the remaining connections of apps whose shutdown timeout has passed.
     pub(super) fn force_due(&mut self) {
         while let Some(app) = self.shutdowns.take_due(self.context.now) {
             for (slot, generation) in self.connections_of(app) {
@@ -46,7 +46,7 @@ impl Worker {
         }
     }
 
-    /// Ends a connection for good, and counts it if it was not finished.
+    /// Closes a connection with `act`, and counts it if it was not finished.
     pub(super) fn force(
         &mut self,
         slot: u32,
@@ -63,7 +63,7 @@ impl Worker {
         }
     }
 
-    /// Tells of the apps whose last connection is gone.
+    /// Reports the apps whose last connection has closed.
     pub(super) fn conclude_shutdowns(&mut self) {
         while let Some((app, forced)) = self.shutdowns.take_finished() {
             self.note_ended(app);

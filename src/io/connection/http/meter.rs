@@ -24,7 +24,7 @@ impl Meter {
         self.applied += length as u64;
     }
 
-    /// Node's thread waits until most of it is written.
+    /// Makes [`Self::record`] report when most of the output is written, which Node's thread waits for.
     pub(super) const fn await_writable(&mut self) {
         self.is_awaited = true;
     }

@@ -1,5 +1,5 @@
-//! HTTP on a connection: feeds the exchange, and keeps what that cannot take yet. `response` applies the commands of Node's
-//! thread.
+//! HTTP on a connection: feeds the exchange, and keeps what that cannot take yet. `response` applies the commands of
+//! Node's thread.
 
 mod meter;
 mod request_sink;
@@ -31,7 +31,8 @@ pub(crate) struct Http {
     exchange: HttpExchange,
     /// What the app allows its clients. Dropped with the rest by an upgrade.
     limits: Arc<HttpLimits>,
-    /// Input that the exchange did not take: an incomplete head, or requests pipelined behind one that is not answered yet.
+    /// Input that the exchange did not take: an incomplete head, or requests pipelined behind one that is not answered
+    /// yet.
     pending: Vec<u8>,
     /// The latest request.
     request: RequestNumber,
@@ -39,7 +40,7 @@ pub(crate) struct Http {
     pub peer: Peer,
     /// Server name and certificate of the client's TLS handshake, if they matter to the application.
     pub tls_peer: Option<Arc<TlsPeerInfo>>,
-    /// The books of the response, if its body comes in pieces.
+    /// Accounts for the output of a response whose body comes in pieces.
     meter: Option<Meter>,
     /// The application has paused the request body; nothing is read (`PauseReading`).
     is_paused: bool,
@@ -69,13 +70,13 @@ impl Http {
         }
     }
 
-    /// Whether a request has been told to Node's thread.
+    /// Whether a request has been reported to Node's thread.
     pub(crate) fn has_request(&self) -> bool {
         self.request != RequestNumber::default()
     }
 
-    /// Bytes that may be read. Reading continues while a response is outstanding, to notice that the peer is gone, but only
-    /// up to the limit of pipelined requests.
+    /// Bytes that may be read. Reading continues while a response is outstanding, to notice that the peer has closed
+    /// the connection, but only up to the limit of pipelined requests.
     pub(crate) fn room(&self) -> usize {
         if self.is_paused || self.is_half_closed {
             0
@@ -186,9 +187,9 @@ impl Http {
         }
     }
 
-    /// The client has sent FIN while a response is outstanding. To the application the response is aborted, but one that is on
-    /// its way from Node's thread still reaches a client that only closed its own direction: the connection closes when
-    /// Node's thread has handled the abort, or has responded.
+    /// The client has sent FIN while a response is outstanding. To the application the response is aborted, but one
+    /// that is on its way from Node's thread still reaches a client that only closed its own direction: the connection
+    /// closes when Node's thread has handled the abort, or has responded.
     pub(crate) fn handle_fin(&mut self, shell: &Shell, context: &mut Context) {
         self.is_half_closed = true;
         self.emit_aborted(CloseCause::FinBeforeResponse, shell, context);
@@ -283,8 +284,8 @@ impl Http {
         }
     }
 
-    /// Starts the next request if it has arrived and the outbox has room: otherwise a few bytes of pipelined requests would be
-    /// answered into memory at full length. Call it again when the outbox is short enough.
+    /// Starts the next request if it has arrived and the outbox has room: otherwise a few bytes of pipelined requests
+    /// would be answered into memory at full length. Call it again when the outbox is short enough.
     pub(crate) fn read_pending(&mut self, shell: &mut Shell, context: &mut Context) {
         if self.owes_response() {
             return;

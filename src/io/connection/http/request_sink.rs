@@ -53,8 +53,9 @@ impl HttpSink for RequestSink<'_> {
 }
 
 impl RequestSink<'_> {
-    /// Extends the last event of the batch by a piece, if that is the piece before it of the same body. Chunks of one byte
-    /// would otherwise cost a call of JavaScript for every six bytes on the wire. Returns whether it could.
+    /// Extends the last event of the batch by a piece of the body, if that event has the preceding piece of the same
+    /// body. Otherwise chunks of one byte would cost a call into JavaScript for every six bytes on the wire. Returns
+    /// whether it did.
     fn extend_body(&mut self, piece: Slice, is_last: bool) -> bool {
         let (its_connection, its_request) = (self.connection, *self.request);
         let Some(Event::BodyReceived { connection, request, data, last }) = self.events.events.last_mut()

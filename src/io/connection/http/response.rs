@@ -93,7 +93,7 @@ impl<'a> Response<'a> {
         self.with_exchange(context, |exchange, moment, out| exchange.finish_response(close, moment, out));
     }
 
-    /// `Command::AbortResponse`: the application knows.
+    /// `Command::AbortResponse`: no event follows, as the abort handler of the application has run.
     pub(crate) fn abort(&mut self, context: &mut Context) {
         let has_fin = self.http.is_half_closed;
         let cause = if has_fin { CloseCause::FinBeforeResponse } else { CloseCause::ApplicationClosed };
@@ -123,8 +123,8 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// `Command::Upgrade`: answers 101. Returns the WebSocket that replaces HTTP, and the bytes behind the request, which are
-    /// frames.
+    /// `Command::Upgrade`: answers 101. Returns the WebSocket that replaces HTTP, and the bytes behind the request,
+    /// which are frames.
     pub(crate) fn upgrade(
         &mut self,
         answer: Upgrade<'_>,
@@ -136,7 +136,7 @@ impl<'a> Response<'a> {
             return None;
         }
         if !self.http.exchange.upgrade() {
-            // The rest of the request body is still expected, and would be taken for frames.
+            // The rest of the request body has not arrived, and would be parsed as frames.
             self.http.emit_aborted(CloseCause::InvalidRequestBody, self.shell, context);
             self.shell.drain(CloseCause::InvalidRequestBody.verdict().name, context);
             return None;

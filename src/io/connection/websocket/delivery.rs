@@ -8,7 +8,7 @@ use crate::io::context::Context;
 use crate::io::publication::Publication;
 use crate::protocol::websocket::MessageKind;
 
-/// What became of a published message at one of its subscribers.
+/// The outcome of a published message for one of its subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PublishOutcome {
     /// It is queued, or the WebSocket is about to close.
@@ -32,7 +32,8 @@ impl WebSocket {
             return PublishOutcome::Done;
         }
         if self.must_drop(shell.backlog()) {
-            // Only what the kernel refuses is a backlog. The flush at the end of the pass finds out if the socket is broken.
+            // Only bytes that the kernel refuses are a backlog. The flush at the end of the pass reports a broken
+            // socket.
             let _ = shell.flush_outbox(context);
         }
         if self.must_drop(shell.backlog()) {
@@ -63,8 +64,8 @@ impl WebSocket {
         self.rules.must_drop((backlog + held) as u64)
     }
 
-    /// Reports a missed message to Node's thread: now, or together with the next one if `payload` is `None`, because Node's
-    /// thread is too far behind.
+    /// Reports a missed message to Node's thread: now, or together with the next one if `payload` is `None`, because
+    /// Node's thread is too far behind.
     pub(crate) fn report_missed(
         &mut self,
         kind: MessageKind,

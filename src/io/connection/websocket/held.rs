@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::io::publication::Publication;
 use crate::protocol::websocket::{Codecs, Form, MessageKind};
 
-/// Exists as long as a message is incomplete.
+/// The held messages. Exists as long as a message is incomplete.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     /// Oldest first.
@@ -15,18 +15,18 @@ pub(super) struct Held {
     length: usize,
 }
 
-/// One of them.
+/// A held message.
 #[derive(Debug)]
 pub(super) enum HeldMessage {
     /// Encoded.
     Frame(Bytes),
-    /// To be compressed with reference to what is sent before it: not yet, as that is not complete.
+    /// Not compressed yet: with context takeover (RFC 7692 §7.2.3.2) the preceding message must be compressed first.
     Message(MessageKind, Bytes),
 }
 
 impl Held {
-    /// Bytes that wait. They count towards `maxBackpressure`, but not as back-pressure whose end `drain` announces, because
-    /// they depend on the application alone.
+    /// Bytes that wait. They count towards `maxBackpressure`, but not as back-pressure whose end `drain` announces,
+    /// because they depend on the application alone.
     pub(super) const fn len(&self) -> usize {
         self.length
     }

@@ -1,4 +1,5 @@
-//! WebSocket on a connection: feeds the session, applies commands, keeps the ledger. `delivery` queues published messages.
+//! WebSocket on a connection: feeds the session, applies commands, keeps the ledger. `delivery` queues published
+//! messages.
 
 pub(super) mod delivery;
 mod held;
@@ -37,9 +38,9 @@ pub(crate) struct WebSocket {
     is_drain_awaited: bool,
     /// Why the WebSocket is closed, once it is.
     closed: Option<CloseCause>,
-    /// Published messages that it missed since one was last reported to Node's thread.
+    /// Published messages that were dropped since one was last reported to Node's thread.
     unreported: u32,
-    /// What was published since the first fragment of a message went out; `None` while no message is incomplete.
+    /// Messages published since the first fragment of a message was sent; `None` while no message is incomplete.
     held: Option<Box<Held>>,
 }
 
@@ -99,7 +100,7 @@ impl WebSocket {
         self.session.poll_deadline(&self.rules.limits)
     }
 
-    /// Takes the subscriptions of a connection that goes away.
+    /// Takes the subscriptions of a connection that is being closed.
     pub(crate) const fn take_memberships(&mut self) -> Option<Box<Memberships>> {
         self.memberships.take()
     }
@@ -157,8 +158,8 @@ impl WebSocket {
         });
     }
 
-    /// The peer has sent FIN. Messages that are on their way from Node's thread still reach one that only closed its own
-    /// direction: the connection closes when Node's thread has handled the event.
+    /// The peer has sent FIN. Messages that are on their way from Node's thread still reach one that only closed its
+    /// own direction: the connection closes when Node's thread has handled the event.
     pub(crate) fn handle_fin(&mut self, shell: &mut Shell, context: &mut Context) {
         let has_reached_limit =
             shell.transport.session().is_some_and(tls::session::TlsSession::has_peer_reached_key_limit);
@@ -193,7 +194,7 @@ impl WebSocket {
         });
     }
 
-    /// This side closes, and the application knows. An earlier cause stays in force.
+    /// Records that this side closes; the close handler of the application has run. An earlier cause stays in force.
     fn close_locally(&mut self, cause: CloseCause, code: u16, reason: &str) {
         if self.closed.is_none() {
             self.closed = Some(cause);
@@ -201,7 +202,7 @@ impl WebSocket {
         }
     }
 
-    /// Closes without waiting for the peer's Close frame; the application knows.
+    /// Closes without waiting for the peer's Close frame and without an event: the close handler has run.
     pub(crate) fn abort(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
         let verdict = cause.verdict();
         self.with_session(shell, context, |socket, out, _, _| {
@@ -277,8 +278,8 @@ impl WebSocket {
         });
     }
 
-    /// `Command::LimitWebSocket`: closes because the peer reads too slowly. Earlier output precedes the Close frame, but has
-    /// little time: see [`Self::is_limited`].
+    /// `Command::LimitWebSocket`: closes because the peer reads too slowly. Earlier output precedes the Close frame,
+    /// but has little time: see [`Self::is_limited`].
     pub(crate) fn limit(&mut self, shell: &mut Shell, context: &mut Context) {
         let cause = CloseCause::BackpressureLimit;
         self.with_session(shell, context, |socket, out, sink, _| {
@@ -290,7 +291,7 @@ impl WebSocket {
         });
     }
 
-    /// `Command::EndWebSocket`: the application knows and its handler has run.
+    /// `Command::EndWebSocket`: sends a Close frame. The close handler of the application has run.
     pub(crate) fn end(
         &mut self,
         cause: CloseCause,
@@ -313,7 +314,7 @@ impl WebSocket {
         self.with_session(shell, context, |socket, out, _, _| socket.session.conclude(out));
     }
 
-    /// `Command::CloseWebSocket`: the application knows and its handler has run.
+    /// `Command::CloseWebSocket`: drops the connection. The close handler of the application has run.
     pub(crate) fn close(&mut self, shell: &mut Shell, context: &mut Context) {
         let cause = CloseCause::ApplicationClosed;
         let verdict = cause.verdict();
@@ -346,6 +347,6 @@ impl WebSocket {
     }
 }
 
-/// Bytes read at a time while messages are compressed. Inflated they may be a thousand times as much, all of which Node's
-/// thread receives before the worker can notice that it lags.
+/// Bytes read at a time while messages are compressed. Inflated they may be a thousand times as much, all of which
+/// Node's thread receives before the worker can notice that it lags.
 const COMPRESSED_READ: usize = 16 * 1024;
