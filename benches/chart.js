@@ -14,7 +14,7 @@
  */
 
 const [WIDTH, HEIGHT] = [720, 400];
-/** Where values are drawn. */
+/** The area in which values are drawn. */
 const FRAME = { left: 76, right: WIDTH - 24, top: 84, bottom: HEIGHT - 60 };
 /** By the order of the series, and what lies below them. */
 const LIGHT = {
@@ -95,7 +95,7 @@ function gridLine(y, tick) {
   ]);
 }
 
-/** Broken where a value is missing. */
+/** A line, interrupted where a value is missing. */
 function line(chart, axis, { values }, index) {
   const points = values.map((value, place) => (value === null ? null : [center(chart, place), axis.y(value)]));
   const runs = [[]];
@@ -108,7 +108,7 @@ function line(chart, axis, { values }, index) {
   return tag('g', {}, [...runs.filter((run) => run.length > 1).map(path), ...marks]);
 }
 
-/** Those of a place side by side, each with its value on top. */
+/** Bars: those of a place side by side, each with its value on top. */
 function bars(chart, axis, { values }, index) {
   const width = step(chart) * 0.7 / chart.series.length;
   const drawn = values.flatMap((value, place) => {
@@ -145,7 +145,7 @@ function colour(use, index) {
   return `${use}-${index % LIGHT.series.length}`;
 }
 
-/** Between two places. */
+/** The distance between two places. */
 function step({ places }) {
   return (FRAME.right - FRAME.left) / places.length;
 }

@@ -1,7 +1,7 @@
 'use strict';
 
-// Who is measured. The first contestant of a measure is what its ratios are about, all others are what it is compared
-// with. Where that is Ferrows, every module that has the same API can take part, too: a peer runs the same server.
+// The servers that are measured. The first contestant of a measure is compared with each of the others. Where that is
+// Ferrows, every module that has the same API can take part, too: a peer runs the same server.
 
 const { existsSync } = require('node:fs');
 const path = require('node:path');
@@ -83,7 +83,7 @@ function withPeers(contestants, peers) {
   return [...contestants, ...more];
 }
 
-/** The first contestant, and whom it is compared with. */
+/** The first contestant, and those that it is compared with. */
 function opponents([own, ...others]) {
   return others.filter(({ isCeiling }) => !isCeiling).map((other) => [own, other]);
 }

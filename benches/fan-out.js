@@ -1,6 +1,6 @@
 'use strict';
 
-// One message to many, again and again: how fast it reaches all of them, and what each delivery costs.
+// Repeatedly publishes one message to many subscribers: the rate, and the CPU time of each delivery.
 
 const { performance } = require('node:perf_hooks');
 const { cpuOfEach } = require('./closed-loop.js');

@@ -6,7 +6,7 @@ const { FLOOD, withVariables } = require('./contestants.js');
 const { Load } = require('./processes.js');
 const { noMoreThan } = require('./targets.js');
 
-/** Nobody is waited for longer. */
+/** The longest wait for an answer. */
 const PATIENCE_SECONDS = 15;
 
 /** The measure with a handler that works so many microseconds. */

@@ -46,7 +46,7 @@ const TRACING = [
   { name: 'FERROWS_LOG=error', server: 'uws-echo.js', env: { FERROWS_LOG: 'error' } },
 ];
 
-/** What a message may cost Node's thread. */
+/** The target for the CPU time of a message on Node's thread. */
 const FEW_MICROSECONDS = { ws: either(noMoreThan(1.6, 'µs'), atMost(0.17)) };
 
 const STREAM = { connections: 4, path: '/stream' };
@@ -142,7 +142,7 @@ const measures = [
     run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: 20 }),
     rows: rates('echo with tracing off, compared with level error: messages/s', 'message'),
   },
-  // Last: for a minute the system remembers each of the connections that are closed.
+  // Last, because closed connections stay in TIME_WAIT for a minute.
   visits('accept', 'new connections', 'new connections, each with a GET: connections/s', BODIES, {}, {
     'node:http': atLeast(1),
     peer: atLeast(1),

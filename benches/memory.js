@@ -1,6 +1,6 @@
 'use strict';
 
-// What an open connection costs that does nothing.
+// The memory of an idle connection.
 
 const { Load } = require('./processes.js');
 

@@ -10,7 +10,7 @@ const path = require('node:path');
 const PROJECT = path.join(__dirname, '..');
 // Longest wait for one line; the longest measurement takes a few seconds.
 const PATIENCE_MS = 90_000;
-// Longest wait for a child to end after its stdin has.
+// Longest wait for a child to exit after its stdin was closed.
 const FAREWELL_MS = 5_000;
 
 /** A child process that answers line by line. */

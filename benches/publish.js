@@ -1,6 +1,6 @@
 'use strict';
 
-// What one publish costs Node's thread, beyond what waking up for it costs anyway.
+// CPU time of one publish on Node's thread, without that of waking up.
 
 const { PUBLISH } = require('./contestants.js');
 const { Load } = require('./processes.js');

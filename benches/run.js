@@ -39,7 +39,7 @@ async function main() {
     const rounds = [];
     for (let round = 0; round < settings.rounds; round += 1) {
       const figures = {};
-      // Every other time backwards: a machine that slows down steadily favours nobody.
+      // Every other round in reverse order, so that a machine that slows down steadily favours no contestant.
       for (const contestant of round % 2 === 0 ? measure.running : [...measure.running].reverse()) {
         progress(`${measure.key}: round ${round + 1} of ${settings.rounds}, ${contestant.name}`);
         try {
@@ -58,7 +58,7 @@ async function main() {
   process.exitCode = failures > 0 ? 1 : 0;
 }
 
-/** What the measures need to know; the short form fits into half a minute. */
+/** The settings of the measures; the short form takes half a minute. */
 function settingsFrom({ short, rounds, seconds, env }) {
   return {
     rounds: Number(rounds ?? (short ? 1 : 5)),
@@ -114,7 +114,7 @@ function report(results, { json, write, pictures }) {
   }
 }
 
-/** One line that overwrites itself, where somebody watches. */
+/** Prints one line that overwrites itself, on a terminal only. */
 function progress(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }

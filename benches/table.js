@@ -27,7 +27,7 @@ function summarise(results) {
     const ran = ({ name }) => rounds.some((round) => round[name] !== undefined);
     const pairs = opponents(measure.contestants);
     const seen = pairs.filter(([, other]) => ran(other));
-    // If nobody else took part, the first one is shown nevertheless.
+    // Without other contestants the first one is shown alone.
     const shown = seen.length > 0 ? seen : pairs.slice(0, 1);
     return measure.rows.flatMap((row) => shown.map(([own, other]) => summariseRow(own, other, rounds, row)));
   });

@@ -1,7 +1,7 @@
 'use strict';
 
-// What a figure is to reach: in words, and as a judgement of the first contestant's median and of the median ratio to
-// the other one.
+// Targets of figures: in words, and as a predicate of the first contestant's median and its median ratio to the other
+// one.
 
 /**
  * @typedef {object} Target
@@ -24,7 +24,7 @@ function noMoreThan(limit, unit) {
   return { words: () => `≤ ${limit.toLocaleString('en')} ${unit}`, reached: (value) => value <= limit };
 }
 
-/** The one or the other. */
+/** Either of two targets. */
 function either(one, another) {
   return {
     words: (other) => `${one.words(other)}, or ${another.words(other)}`,

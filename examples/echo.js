@@ -3,7 +3,7 @@
 /**
  * The classical echo server: every message goes back as it came, text as text and binary as binary.
  * The limits are those of a server for conformance suites, whose largest messages are 16 MiB. Clients that offer
- * compression get it, with a memory of earlier messages in both directions.
+ * compression get it, with context takeover in both directions.
  */
 
 const uWS = require('../index.js');

@@ -12,7 +12,10 @@ const uWS = require('../index.js');
 
 const port = Number(process.env.PORT ?? 9001);
 
-/** How long connections may take to end, in milliseconds. Less than the time after which somebody sends SIGKILL. */
+/**
+ * How long connections may take to end, in milliseconds. Less than the time after which the process manager sends
+ * SIGKILL.
+ */
 const TIMEOUT = 8000;
 
 const app = uWS

@@ -41,7 +41,7 @@ uWS
   .App()
   .post('/greetings', async (res, req) => {
     res.onAborted(() => {});
-    // The body waits meanwhile. One that nobody takes is not read: large ones stay with the client.
+    // The body waits meanwhile. Until a handler takes it, no more than 256 KiB of it are read.
     if (!(await mayEnter(req.getHeader('authorization')))) return answer(res, '401 Unauthorized', { error: 'Who is it?' });
     if (res.aborted) return;
     try {

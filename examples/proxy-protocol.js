@@ -12,7 +12,8 @@ const uWS = require('../index.js');
 
 const port = Number(process.env.PORT ?? 9001);
 
-// The proxy runs on this machine. Nobody else may say who he is; `required` would also turn away who comes without it.
+// The proxy runs on this machine, and no other peer is trusted. `required` would also refuse connections without a
+// header.
 const proxyProtocol = { trust: ['127.0.0.0/8', '::1'] };
 
 /** The client's address, whether or not a proxy is in between. */

@@ -13,7 +13,7 @@ const port = Number(process.env.PORT ?? 9001);
 const RATE = Number(process.env.RATE ?? 5);
 const BURST = Number(process.env.BURST ?? 20);
 
-/** By address. All connections of a client share one, otherwise a new connection would come with a full bucket. */
+/** Buckets by address. All connections of a client share one; otherwise each new connection would have a full one. */
 const buckets = new Map();
 
 /** Takes a token of a client. Returns 0, or the seconds until there is one. */
@@ -28,7 +28,7 @@ function take(client) {
   return 0;
 }
 
-/** Forgets the full ones: a new one is no different. */
+/** Removes full buckets, which are like new ones. */
 function tidyUp() {
   const now = performance.now();
   for (const [client, { tokens, at }] of buckets) {
@@ -36,7 +36,7 @@ function tidyUp() {
   }
 }
 
-/** Of an IPv6 client the first half: the other one is at its own disposal. Behind a proxy see proxy-protocol.js. */
+/** The address of a client; of IPv6 its /64, which one client controls. Behind a proxy see proxy-protocol.js. */
 function clientOf(connection) {
   const address = Buffer.from(connection.getRemoteAddress());
   const isMapped = address.length === 16 && address.subarray(0, 12).equals(Buffer.from('00000000000000000000ffff', 'hex'));

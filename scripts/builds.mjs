@@ -77,7 +77,7 @@ function cases(specifierOf) {
     .join('\n');
 }
 
-/** As it is in the working tree, where Git may have made CRLF of line ends. */
+/** The text of a file without CRLF, to which Git may convert line ends in the working tree. */
 function read(name) {
   try {
     return readFileSync(new URL(name, FOLDER), 'utf8').replaceAll('\r\n', '\n');

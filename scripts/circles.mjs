@@ -1,7 +1,7 @@
 // npm run circles: reads the `use` lines of src/ and says which files import each other in a circle.
 //
 // A file is a module. An import counts for the file that defines what is imported: `pub use` is followed to its source.
-// What stands behind `#[cfg(test)]`, and src/testing, does not count.
+// Code behind `#[cfg(test)]` and in src/testing is ignored.
 
 import { readdirSync, readFileSync } from 'fs';
 import { dirname, join } from 'path';
@@ -68,7 +68,7 @@ function read(root) {
     for (const [, visibility, tree] of text.matchAll(/^\s*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);/gm)) {
       for (const { names, alias } of expand(tree)) uses.push({ names: absolute(names, path, paths), alias, isPublic: visibility !== undefined });
     }
-    // Paths that are written out in the code, too.
+    // Also paths in the code outside of `use`.
     for (const [, names] of text.matchAll(/\b(crate(?:::\w+)+)/g)) {
       uses.push({ names: absolute(names.split('::'), path, paths), alias: undefined, isPublic: false });
     }

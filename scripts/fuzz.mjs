@@ -10,9 +10,9 @@ import { parseArgs } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FUZZ = join(ROOT, 'fuzz');
-/** Where cargo-fuzz is installed if the machine has none. */
+/** The folder in which cargo-fuzz is installed if the machine has none. */
 const TOOLS = join(ROOT, '.cache', 'cargo-fuzz');
-/** For one input, in seconds: the slowest seed takes a few milliseconds. */
+/** Timeout for one input, in seconds; the slowest seed takes a few milliseconds. */
 const INPUT_LIMIT = 10;
 
 const { values, positionals } = parseArgs({
@@ -84,7 +84,7 @@ function findTools() {
   return { toolchain, env };
 }
 
-/** Asked of rustup, as `cargo +nightly` might start to download one. */
+/** Asks rustup, because `cargo +nightly` might start a download. */
 function hasNightly() {
   const { status, stdout } = spawnSync('rustup', ['toolchain', 'list'], { encoding: 'utf8' });
   return status === 0 && /^nightly-/m.test(stdout);

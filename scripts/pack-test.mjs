@@ -16,10 +16,10 @@ import { checkComplete, isComplete, makeRelease } from './package/release.mjs';
 import { npm, readJson, step, tool } from './package/steps.mjs';
 import { packages as fromNpm } from './packages.mjs';
 
-/** Where the packages are to be kept. */
+/** The folder in which the packages are left. */
 const [KEPT] = process.argv.slice(2);
 
-/** Serves one request, asks it itself, and ends. Expects `uWS`. */
+/** A program that serves one request of its own and ends. Expects `uWS`. */
 const HELLO = `
 const app = uWS.App().get('/', (res) => res.end('hello'));
 app.listen('127.0.0.1', 0, (token, error) => {
@@ -135,7 +135,7 @@ async function checkYarn({ folder, env }) {
     YARN_ENABLE_GLOBAL_CACHE: 'false',
     YARN_ENABLE_IMMUTABLE_INSTALLS: 'false',
     YARN_ENABLE_TELEMETRY: 'false',
-    // Of a release that is a minute old, it would take none.
+    // By default Yarn refuses a release that is a minute old.
     YARN_NPM_MINIMAL_AGE_GATE: '0',
   };
   const options = { cwd, env: { ...env, ...settings } };

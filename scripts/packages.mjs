@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CACHE = fileURLToPath(new URL('../.cache', import.meta.url));
-/** In milliseconds: a download, far beyond what the slowest takes. */
+/** Timeout of a download, in milliseconds; far longer than the slowest one takes. */
 const LIMIT = 300_000;
 
 /** Installs `specs` in the folder `name` of .cache, on first use. Returns that folder. No install script is run. */
@@ -19,7 +19,7 @@ export function packages(name, specs) {
   if (!npm) throw new Error('run this with `npm run`');
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  // Otherwise npm takes the nearest package.json above, ours, for the one to install into.
+  // Otherwise npm would install into the folder of the nearest package.json above, which is ours.
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
   const args = [npm, 'install', '--no-save', '--no-audit', '--no-fund', '--ignore-scripts', ...specs];
   const { status } = spawnSync(process.execPath, args, { cwd: folder, stdio: 'inherit', timeout: LIMIT });

@@ -6,7 +6,7 @@ import { PROOFS, prove, Runtime } from './runtime.mjs';
 
 /** `latest` is the newest release of all, which may be of a line that is not named here. */
 const LINES = ['18', '20', '22', '24', 'latest'];
-/** Those without a WebSocket client. */
+/** Lines of Node.js without a WebSocket client. */
 const OLD = ['18', '20'];
 /** The npm package `node` fetches its binary from this one. */
 const PACKAGE = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;

@@ -94,7 +94,7 @@ class Place {
     console.log(`${name}: runs where the package is installed, and says so elsewhere`);
   }
 
-  /** A file tracer tells what to copy. */
+  /** A file tracer lists the files to copy. */
   async traced({ nodeFileTrace }) {
     for (const [program] of Object.values(FORMATS)) {
       const { fileList } = await nodeFileTrace([join(this.folder, program)], { base: this.folder });

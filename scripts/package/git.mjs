@@ -9,7 +9,7 @@ import { delimiter, join } from 'node:path';
 import { npm, readJson, ROOT, step } from './steps.mjs';
 
 export async function checkInstallFromGit(work, env) {
-  // A `cargo` of our own is a script for a shell.
+  // The stand-in for `cargo` is a shell script.
   if (process.platform === 'win32') return;
   const bin = join(work, 'git-bin');
   mkdirSync(bin);
@@ -32,7 +32,7 @@ export async function checkInstallFromGit(work, env) {
   await step(process.execPath, ['--eval', "require('ferrows').App().close()"], { cwd: folder, env: withGit });
   console.log('from Git with Rust: builds and loads');
 
-  // What pnpm and Yarn do with a clone.
+  // pnpm and Yarn pack a clone in this way.
   const { stdout } = await npm(['pack', '--json'], { cwd: checkout, env: withGit });
   const files = JSON.parse(stdout.slice(stdout.indexOf('[\n')))[0].files.map(({ path }) => path);
   assert.ok(files.some((path) => path.endsWith('.node')), `no addon among ${files}`);

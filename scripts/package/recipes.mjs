@@ -12,7 +12,7 @@ const CONFIGURATIONS = {
   'rollup.config.mjs': ['node_modules/.bin/rollup --config rollup.config.mjs --silent', 'dist/server.mjs'],
   'vite.config.mjs': ['node_modules/.bin/vite build --logLevel silent', 'dist/server.mjs'],
 };
-/** Its command line is a package of its own, which asks for more. */
+/** The command line of webpack is a package of its own with further dependencies. */
 const WEBPACK = `
 import webpack from 'webpack';
 import options from './webpack.config.cjs';

@@ -10,7 +10,7 @@ import { npm, readJson, ROOT, tool } from './steps.mjs';
 const BUILDS = createRequire(import.meta.url)('../../lib/loading/builds.js').map(({ name }) => name);
 const isAddon = (path) => /^ferrows\..*\.node$/.test(path);
 
-/** What users of the main package have a use for. The rest of package.json is for those who work on it. */
+/** Fields of package.json that users of the main package need. The others are for its development. */
 const PUBLISHED = [
   'name', 'version', 'description', 'license', 'repository', 'homepage', 'bugs', 'keywords', 'type', 'main', 'types',
   'exports', 'files', 'engines', 'optionalDependencies',
@@ -19,7 +19,7 @@ const PUBLISHED = [
 const missing = () => BUILDS.filter((name) => !existsSync(join(ROOT, `ferrows.${name}.node`)));
 export const isComplete = () => missing().length === 0;
 
-/** Refuses a release that is not whole, or that says it is of somebody else's repository. */
+/** Refuses a release that is incomplete, or whose package.json names another repository. */
 export function checkComplete() {
   // Yarn looks for every optional dependency, whatever it is for, and fails if the registry does not have one of them.
   assert.ok(isComplete(), `a release has the addons of all platforms, or Yarn cannot install it; missing: ${missing().join(', ')}`);
@@ -49,7 +49,7 @@ export async function makeRelease(stage, tarballs) {
   return Promise.all([stage, ...BUILDS.map((name) => join(stage, 'npm', name))].map((folder) => pack(folder, tarballs)));
 }
 
-/** Leaves in the main package what users need, with links that work on the page of a registry. */
+/** Reduces the main package to what users need, with links that work on the page of a registry. */
 function finish(stage) {
   const manifest = readJson(join(stage, 'package.json'));
   assert.deepEqual(Object.keys(manifest.optionalDependencies).sort(), BUILDS.map((name) => `ferrows-${name}`).sort());

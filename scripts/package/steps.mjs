@@ -10,9 +10,9 @@ const run = promisify(execFile);
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TOOLS = join(ROOT, 'node_modules', '.bin');
-/** The npm that runs this script: the only one sure to be there. */
+/** The npm that runs this script, the only one that certainly exists. */
 const NPM = process.env.npm_execpath;
-/** For one step, in milliseconds. */
+/** Timeout of one step, in milliseconds. */
 const LIMIT = 120_000;
 
 export function npm(args, options) {
