@@ -1,4 +1,4 @@
-//! What Node's thread wants a worker to do. Commands are imperatives, with the names of the events they answer;
+//! The commands of Node's thread to a worker. Commands are imperatives, with the names of the events they answer;
 //! their payloads lie in one arena per batch.
 
 use std::net::SocketAddr;
@@ -24,14 +24,14 @@ use crate::protocol::http::response_head::FieldFlags;
 use crate::protocol::websocket::fragment::Fragment;
 use crate::protocol::websocket::{Agreement, MessageKind};
 
-/// One thing to do. A command for a connection that is gone, or for an earlier request of it, does nothing.
+/// One command. It has no effect if its connection has closed, or if it is for an earlier request of the connection.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Set or replace the setup with which new connections of an app are served.
     SetUpApp(Box<SetupOrder>),
     /// Accept connections from a socket that is bound and listening already.
     Listen(Box<ListenOrder>),
-    /// Stop accepting; connections live on.
+    /// Stop accepting; established connections stay open.
     StopListening {
         /// The listening socket.
         listener: ListenerId,
@@ -49,7 +49,7 @@ pub(crate) enum Command {
     AdoptConnection(Box<Adoption>),
     /// Open a WebSocket to a server.
     Connect(Box<ConnectOrder>),
-    /// Cancel a connect, unless it has ended. No event follows: Node's thread has told the application.
+    /// Cancel a connect, unless it has ended. No event follows: Node's thread has notified the application.
     CancelConnect {
         /// Which one.
         client: ClientId,
@@ -57,20 +57,20 @@ pub(crate) enum Command {
     /// End some connections on which no request is under way: the process has no descriptors left. Sent by the worker
     /// that could not accept.
     MakeRoom,
-    /// Resume a TLS handshake that was suspended with `ServerNameRequested`. JavaScript has been asked: the name is in
-    /// the table now, or the default certificate answers.
+    /// Resume a TLS handshake that was suspended with `ServerNameRequested`. JavaScript has handled the name: the
+    /// session looks it up again, or uses the default certificate.
     ResumeHandshake {
         /// Which connection.
         connection: ConnectionId,
     },
-    /// Of a connection whose bytes go through JavaScript: the peer's end of it has broken.
+    /// Fail a connection whose bytes go through JavaScript: the peer's end of it has broken.
     BreakConnection {
         /// Which one; it was adopted before.
         place: Arc<TakenPlace>,
-        /// In what way.
+        /// How it has broken.
         cause: CloseCause,
     },
-    /// Drop a connection in whatever state it is. No event follows: the handlers of the application have run.
+    /// Drop a connection in any state. No event follows: the handlers of the application have run.
     CloseConnection {
         /// Which one.
         connection: ConnectionId,
@@ -129,7 +129,7 @@ pub(crate) enum Command {
         /// Shared with Node's thread.
         ledger: Arc<Ledger>,
     },
-    /// Send `ResponseWritable` once most of what is queued is written; at once if that is so already.
+    /// Send `ResponseWritable` once most of the queued output is written; at once if that is so already.
     NotifyWritable {
         /// Whose body.
         to: ResponseId,
@@ -159,12 +159,12 @@ pub(crate) enum Command {
         /// Whose body.
         to: ResponseId,
     },
-    /// Go on reading.
+    /// Resume reading.
     ResumeReading {
         /// Whose body.
         to: ResponseId,
     },
-    /// Answer with 101 and speak WebSocket from here on.
+    /// Answer with 101 and switch to WebSocket.
     Upgrade {
         /// Where to.
         to: ResponseId,
@@ -174,7 +174,7 @@ pub(crate) enum Command {
         protocol: Slice,
         /// Further complete `Name: value\r\n` lines.
         fields: Slice,
-        /// What is agreed about compression; it stands among the fields.
+        /// The negotiated compression, which `fields` states to the client.
         agreement: Option<Agreement>,
         /// The rules of the route.
         rules: Arc<Rules>,
@@ -265,7 +265,7 @@ pub(crate) enum Command {
         kind: MessageKind,
         /// The message.
         payload: Slice,
-        /// Whether to compress it for those with whom that was negotiated.
+        /// Whether to compress it for the recipients that have negotiated compression.
         compress: bool,
     },
 
@@ -274,12 +274,12 @@ pub(crate) enum Command {
     WriteConnection {
         /// Which one.
         connection: ConnectionId,
-        /// Released also when there is no such connection any more.
+        /// Released even if the connection has closed.
         done: Arc<Latch>,
     },
     /// The same for all connections of the worker.
     Write(Arc<Latch>),
-    /// Write out what is queued, then release the latch: the process is about to end.
+    /// Release the latch once all queued output is written: the process is about to exit.
     Flush(Arc<Latch>),
     /// End the thread.
     Stop,
@@ -322,7 +322,7 @@ pub(crate) struct ListenOrder {
     pub file: Option<SocketFile>,
 }
 
-/// A connection on its way to the worker that is to serve it.
+/// A connection on its way to the worker that will serve it.
 #[derive(Debug)]
 pub(crate) struct Adoption {
     /// Connected, non-blocking.
@@ -338,7 +338,7 @@ pub(crate) struct Adoption {
     pub done: Option<Arc<Latch>>,
 }
 
-/// What `app.shutdown()` asks for.
+/// The arguments of `app.shutdown()`.
 #[derive(Debug)]
 pub(crate) struct ShutdownOrder {
     /// The app and the epoch that ends.
@@ -356,11 +356,11 @@ pub(crate) struct ShutdownOrder {
 pub(crate) struct SocketFile {
     /// Where it lies.
     pub path: PathBuf,
-    /// Its device and inode, where there are such. Another file at the path is a successor's, and not ours to remove.
+    /// Its device and inode, where they exist. Another file at the path belongs to a successor and must not be removed.
     pub identity: Option<(u64, u64)>,
 }
 
-/// Commands of one flush of Node's thread, and what they point to.
+/// The commands of one flush of Node's thread, and their payloads.
 #[derive(Debug, Default)]
 pub(crate) struct CommandBatch {
     /// In the order of the calls.

@@ -1,4 +1,4 @@
-//! A WebSocket that is to be opened to a server (`uWS.connect`), and the outcome.
+//! The order to open a WebSocket to a server (`uWS.connect`), and its outcome.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use crate::tls::client::ClientTls;
 /// What a worker needs for a connect.
 #[derive(Debug)]
 pub(crate) struct ConnectOrder {
-    /// The name under which Node's thread waits for it.
+    /// The id of the connect.
     pub client: ClientId,
     /// A name, or an IP address without brackets.
     pub host: String,
     /// The port.
     pub port: u16,
-    /// What is needed to speak TLS, with `wss://`.
+    /// The TLS configuration, with `wss://`.
     pub tls: Option<ClientTls>,
     /// Request and expectations.
     pub handshake: ClientHandshake,
@@ -39,7 +39,7 @@ pub(crate) struct Connected {
     pub connection: ConnectionId,
     /// The server's address.
     pub peer: Peer,
-    /// What the server's response says.
+    /// What the server's response negotiates.
     pub grant: Grant,
 }
 

@@ -1,4 +1,4 @@
-//! What happened on a worker, reported to Node's thread. Events are named in the past tense; their payloads lie in one
+//! The events that a worker reports to Node's thread. Events are named in the past tense; their payloads lie in one
 //! arena per batch, so an event costs no allocation.
 
 use super::capacity_hint::CapacityHint;
@@ -102,7 +102,7 @@ pub(crate) enum Event {
         /// Whether the body is complete.
         last: bool,
     },
-    /// Most of what was queued of a response is written. Answers `NotifyWritable`.
+    /// Most of the queued output of a response is written. Answers `NotifyWritable`.
     ResponseWritable {
         /// Which connection.
         connection: ConnectionId,
@@ -113,7 +113,7 @@ pub(crate) enum Event {
     ResponseAborted {
         /// Which connection.
         connection: ConnectionId,
-        /// The request that stays without a complete response.
+        /// The request whose response is incomplete.
         request: RequestNumber,
         /// Why.
         cause: CloseCause,
@@ -143,7 +143,7 @@ pub(crate) enum Event {
         /// Its number.
         app: u32,
     },
-    /// The last connection of an app on this worker is gone, after `ShutDownApp`.
+    /// The last connection of an app on this worker has closed, after `ShutDownApp`.
     AppShutDown {
         /// The app and the epoch that has ended.
         app: AppId,
@@ -177,7 +177,7 @@ pub(crate) enum WebSocketEvent {
     MessageDropped {
         /// Text or binary.
         kind: MessageKind,
-        /// The message. Shared by all who missed it.
+        /// The message. Shared by all subscribers for which it was dropped.
         payload: Slice,
         /// How many more messages this subscriber has missed since the last such event.
         unreported: u32,
@@ -195,7 +195,7 @@ pub(crate) enum WebSocketEvent {
     },
 }
 
-/// Whose connection was opened, and by whom.
+/// The app and the peer of an opened connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OpeningRecord {
     /// The app that listens where the connection came in.
@@ -221,7 +221,7 @@ pub(crate) struct RequestRecord {
     pub path: Span,
     /// Text after `?`, raw.
     pub query: Option<Span>,
-    /// Of HTTP.
+    /// The HTTP version.
     pub version: Version,
     /// How long the body is.
     pub body: BodyLength,
@@ -233,7 +233,7 @@ pub(crate) struct RequestRecord {
     pub(crate) ticket: u32,
 }
 
-/// Events of one pass of a worker, and what they point to.
+/// The events of one pass of a worker, and their payloads.
 #[derive(Debug, Default)]
 pub(crate) struct EventBatch {
     /// In the order in which they happened.
@@ -310,7 +310,7 @@ impl EventBatch {
         let fields = self.fields.len();
         self.fields.extend_from_slice(&head.fields);
         if let Some(authority) = head.authority {
-            // RFC 9112 §3.2.2: the host of an absolute-form replaces what the Host field says.
+            // RFC 9112 §3.2.2: the host of an absolute-form replaces the value of the Host field.
             let host = self.fields[fields..].iter_mut().find(|field| field.name.of(bytes) == b"host");
             host.into_iter().for_each(|host| host.value = authority);
         }
@@ -326,7 +326,7 @@ impl EventBatch {
         }
     }
 
-    /// The request that was added last was read elsewhere.
+    /// Records that the request which was added last was read elsewhere.
     pub(crate) fn note_takeover(&mut self, ticket: u32) {
         if let Some(request) = self.requests.last_mut() {
             request.ticket = ticket;

@@ -1,4 +1,4 @@
-//! Events that Node's thread wants in addition to those with a handler on the route.
+//! The events that workers report in addition to those with a handler on the route.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

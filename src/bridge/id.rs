@@ -20,7 +20,7 @@ impl WorkerId {
     }
 }
 
-/// One connection of one worker. A slot is reused after its connection is gone, with the next generation, so a
+/// One connection of one worker. A slot is reused after its connection has closed, with the next generation, so a
 /// late event or command for the earlier connection has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ConnectionId {
@@ -28,7 +28,7 @@ pub(crate) struct ConnectionId {
     pub worker: WorkerId,
     /// Position in that worker's table of connections.
     pub slot: u32,
-    /// How often the slot had been given out before. Wraps after 2^32 connections on one slot; an id lives at
+    /// How often the slot was used before. Wraps after 2^32 connections on one slot; an id lives at
     /// most as long as the events already queued, so a collision would need that many accepts in one batch.
     pub generation: u32,
 }
@@ -51,8 +51,8 @@ impl RequestNumber {
     }
 }
 
-/// One `App`, and how often it had been closed or shut down when the connection was accepted: what was accepted before
-/// `app.close()` is not the business of the same app listening again.
+/// One `App`, and how often it had been closed or shut down when the connection was accepted: a connection that was
+/// accepted before `app.close()` does not belong to the same app when it listens again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AppId {
     /// Position in Node's table of apps.
@@ -72,11 +72,11 @@ pub(crate) struct ClientId {
 }
 
 impl AppId {
-    /// Of connections to servers, which belong to no app: it is none that Node's table of apps could hold.
+    /// The app id of connections to servers, which belong to no app. Node's table of apps cannot hold it.
     pub(crate) const CLIENTS: Self = Self { app: u32::MAX, epoch: 0 };
 
-    /// Whether what belongs to `other` ends together with this epoch: earlier epochs of the same app do, because an app
-    /// that was shut down may listen again, and be closed, before its last connection is gone.
+    /// Whether connections of `other` end together with this epoch: those of earlier epochs of the same app do, because
+    /// an app that was shut down may listen again, and be closed, before its last connection has closed.
     #[must_use]
     pub(crate) const fn covers(self, other: Self) -> bool {
         self.app == other.app && other.epoch <= self.epoch
@@ -92,6 +92,6 @@ pub(crate) struct Descriptor(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ListenerId(pub u32);
 
-/// One topic of one app, numbered by Node's thread; reused once nobody is subscribed.
+/// One topic of one app, numbered by Node's thread; reused once it has no subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TopicId(pub u32);

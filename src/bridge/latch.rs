@@ -21,7 +21,7 @@ impl Latch {
         Self { outstanding: Mutex::new(count), done: Condvar::new() }
     }
 
-    /// One worker is done.
+    /// Records that one worker is done.
     pub(crate) fn release(&self) {
         let mut outstanding = self.outstanding.lock().unwrap_or_else(PoisonError::into_inner);
         *outstanding = outstanding.saturating_sub(1);

@@ -7,7 +7,7 @@ use super::sync::{AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// Bytes of payload (`send` and `ping` since the upgrade, or the body of the response) whose commands the worker
-    /// has applied, less [`Self::backlog`]. It may be less than nothing, as a backlog has headers, too, and wraps then.
+    /// has applied, less [`Self::backlog`]. It may be negative, because a backlog includes headers, and wraps then.
     /// Written by the worker alone.
     settled: AtomicU64,
     /// Bytes that the worker holds for the socket because the kernel would not take them. Written by the worker
@@ -21,7 +21,7 @@ impl Ledger {
     /// Node's thread reports [`Self::held`], a single number: a message that moves from the command queue into the
     /// worker's backlog is counted in one of the two, never in both and never in none.
     pub(crate) fn record(&self, applied: u64, backlog: u64) {
-        // Release (both): whoever sees what the worker did last sees what it did before.
+        // Release (both): a thread that sees a later store of the worker also sees its earlier ones.
         self.backlog.store(backlog, Ordering::Release);
         self.settled.store(applied.wrapping_sub(backlog), Ordering::Release);
     }
@@ -29,8 +29,8 @@ impl Ledger {
     /// Bytes that count as waiting for the peer, given how many Node's thread has accepted in all.
     ///
     /// While the kernel has refused nothing, the first [`IN_FLIGHT_ALLOWANCE`] bytes under way to the worker do not:
-    /// they stand for the kernel buffer that uWebSockets.js would have written them to within the call. Once it has, it
-    /// takes nothing of what is behind that either.
+    /// they stand for the kernel buffer that uWebSockets.js would have written them to within the call. Once the kernel
+    /// has refused bytes, it does not take the following ones either.
     pub(crate) fn outstanding(&self, accepted: u64) -> u64 {
         let held = self.held(accepted);
         if self.backlog() == 0 { held.saturating_sub(IN_FLIGHT_ALLOWANCE) } else { held }

@@ -7,7 +7,7 @@
 //!   [`queue::Downlink`]. A worker that hands a fresh connection to another worker uses the same downlink.
 //! - Each direction is first in, first out. That is what keeps `send`, `publish`, `ping`, `end` of one socket in
 //!   order, and what fixes the recipients of a publish at the moment of the call.
-//! - Whoever hands over rings the other side's bell, and only when that side sleeps.
+//! - The side that hands a batch over rings the other side's bell, and only when that side sleeps.
 //! - Records for the log go up in a queue of their own, which rings the same bell and may lose some.
 //! - Beside the queues the two sides share one [`ledger::Ledger`] per WebSocket, one [`tally::Tally`] per app and worker,
 //!   an [`event_interest::EventInterest`], a [`takeover::TakenPlace`], and a [`latch::Latch`] while Node's thread waits.

@@ -1,11 +1,11 @@
-//! Waiting for another thread with a timeout. The wait is divided into short steps: if the process is suspended
-//! (`SIGSTOP`) meanwhile, that counts as one step, and the other thread still gets its time.
+//! Waiting for another thread with a timeout. The wait is divided into short steps: a suspension of the
+//! process (`SIGSTOP`) during the wait counts as one step, and the other thread still gets its time.
 
 use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Waits on `changed` for at most `patience` while `holds_true` of what `guard` protects, and returns it. Nothing that
-/// panics may run under its mutex.
+/// Waits on `changed` for at most `patience` while `holds_true` for the data of `guard`, and returns the guard. Code
+/// under its mutex must not panic.
 pub(crate) fn wait_while<'m, T>(
     changed: &Condvar,
     mut guard: MutexGuard<'m, T>,

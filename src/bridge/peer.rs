@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-/// What is known of it.
+/// The known addresses of the other end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Peer {
     /// The other end of the socket; `None` on a Unix socket.
@@ -17,7 +17,7 @@ pub(crate) enum KeptPeer {
     /// A Unix socket.
     #[default]
     Unnamed,
-    /// No proxy said anything.
+    /// No proxy has reported an address.
     Direct(SocketAddr),
     /// Everything else.
     Proxied(Box<Peer>),
@@ -34,7 +34,7 @@ impl From<Peer> for KeptPeer {
 }
 
 impl KeptPeer {
-    /// What was kept.
+    /// The addresses in full form.
     #[must_use]
     pub(crate) fn peer(&self) -> Peer {
         match self {

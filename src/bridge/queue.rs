@@ -6,8 +6,8 @@
 //!                               └ NodeBell (one per environment)                                  └ Waker (one per worker)
 //! ```
 //!
-//! A wake-up cannot be lost: a reader that finds its queue empty says so (`asleep`) before it looks a last time, a
-//! writer looks at `asleep` after its batch is in. Whichever comes second sees the other.
+//! A wake-up cannot be lost: a reader that finds its queue empty sets `asleep` before it checks the queue a last time,
+//! and a writer checks `asleep` after it has queued its batch. The later of the two sees the other.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -26,7 +26,7 @@ const SPARES: usize = 8;
 
 /// Wakes Node's thread, when it sleeps.
 pub struct NodeBell {
-    /// Set by Node's thread when it has found all uplinks empty and is about to look a last time.
+    /// Set by Node's thread when it has found all uplinks empty and is about to check them a last time.
     asleep: AtomicBool,
     /// Schedules a turn on Node's thread. Callable from any thread.
     ring: Box<dyn Fn() + Send + Sync>,
@@ -54,9 +54,9 @@ impl NodeBell {
         }
     }
 
-    /// Called by Node's thread when it found nothing. It must look into every queue once more afterwards, and call
-    /// [`Self::rise`] if there is something: a writer whose lock came before that last look is seen by it, and one
-    /// whose lock comes after it has, through the same lock, seen `asleep`.
+    /// Called by Node's thread when all queues are empty. It must check every queue once more afterwards, and call
+    /// [`Self::rise`] if one is not empty: a writer that locked the queue before that check is seen by it, and a writer
+    /// that locks it afterwards sees `asleep`, through the same lock.
     pub fn sleep(&self) {
         self.asleep.store(true, Ordering::Release);
     }
@@ -82,7 +82,7 @@ struct UplinkState {
     weight: usize,
     /// Emptied batches, for reuse by the worker.
     spares: Vec<EventBatch>,
-    /// The worker has stopped reading because of `weight` and wants to be woken when it falls.
+    /// The worker has stopped reading because of `weight` and must be woken when it falls.
     choked: bool,
     /// Connections that the worker serves at the moment: as long as there are any, Node must not exit.
     population: usize,
@@ -121,7 +121,8 @@ impl Uplink {
         state.choked
     }
 
-    /// Worker: how many connections it serves now. Node's thread is woken when none is left, to let go of the process.
+    /// Worker: how many connections it serves now. Node's thread is woken when none is left, so that the process can
+    /// exit.
     pub(crate) fn report_population(&self, population: usize) {
         let mut state = lock(&self.state);
         let before = std::mem::replace(&mut state.population, population);
@@ -158,13 +159,13 @@ impl Uplink {
         (state.batches.iter().map(|batch| batch.events.len()).sum(), state.weight)
     }
 
-    /// Gives up the memory of what is kept for reuse.
+    /// Frees the batches that are kept for reuse.
     pub(crate) fn release_spares(&self) {
         let spares = std::mem::take(&mut lock(&self.state).spares);
         drop(spares);
     }
 
-    /// Node's thread: takes the oldest batch. The second value tells whether the worker waits to read on.
+    /// Node's thread: takes the oldest batch. The second value is whether the worker waits to resume reading.
     pub(crate) fn take(&self) -> Option<(EventBatch, bool)> {
         let mut state = lock(&self.state);
         let batch = state.batches.pop_front()?;
@@ -196,7 +197,7 @@ impl Uplink {
 #[derive(Debug, Default)]
 pub(crate) struct Downlink {
     state: Mutex<DownlinkState>,
-    /// Node's thread waits for what it has handed over.
+    /// Node's thread waits for the commands that it has handed over.
     urgent: AtomicBool,
 }
 
@@ -210,8 +211,8 @@ struct DownlinkState {
     waker: Option<Waker>,
     /// The worker found the queue empty and waits for its waker.
     asleep: bool,
-    /// Node's thread wanted to wake the worker while it was awake: what it wanted may have come too late for the pass
-    /// under way, so there has to be another one.
+    /// [`Downlink::wake`] was called while the worker was awake: its reason may have come too late for the current
+    /// pass, so another one must follow.
     nudged: bool,
 }
 
@@ -227,15 +228,16 @@ impl Downlink {
         Self::wake_locked(state);
     }
 
-    /// The same, and Node's thread is going to wait: the worker should not go on with its sockets before.
+    /// The same, for commands that Node's thread waits for: the worker should apply them before it serves further
+    /// sockets.
     pub(crate) fn push_urgently(&self, batch: &mut CommandBatch) {
-        // Before the batch: the worker could otherwise have acted on it already, and look for another one. The other
-        // way round it may look for one that is not there yet, and finds it at the latest in its next pass.
+        // Set before the batch is queued: otherwise the worker could have applied the batch already and would look for
+        // another one. In this order it may look for the batch too early, and finds it at the latest in its next pass.
         self.urgent.store(true, Ordering::Relaxed);
         self.push(batch);
     }
 
-    /// Worker: whether Node's thread waits for what it has handed over; told once.
+    /// Worker: takes the flag that Node's thread waits for the commands it has handed over.
     pub(crate) fn take_urgency(&self) -> bool {
         // Relaxed (both): it is no more than a hint. The plain load keeps the common case free of a locked instruction.
         self.urgent.load(Ordering::Relaxed) && self.urgent.swap(false, Ordering::Relaxed)
@@ -271,7 +273,7 @@ impl Downlink {
         lock(&self.state).batches.iter().map(|batch| batch.commands.len()).sum()
     }
 
-    /// Gives up the memory of what is kept for reuse.
+    /// Frees the batches that are kept for reuse.
     pub(crate) fn release_spares(&self) {
         let spares = std::mem::take(&mut lock(&self.state).spares);
         drop(spares);
@@ -291,11 +293,11 @@ impl Downlink {
         }
     }
 
-    /// Node's thread: the worker's thread has ended. What it has not taken, nobody waits for; another thread will go on
-    /// with a queue that is as it was in the beginning.
+    /// Node's thread: resets the queue for the next thread of the worker, after the current one has ended. No thread
+    /// waits for the commands that are left.
     pub(crate) fn clear(&self) {
         let left = std::mem::take(&mut *lock(&self.state));
-        // Not under the lock: sockets may be among it.
+        // Not under the lock: the commands may own sockets, which are closed here.
         drop(left);
     }
 
@@ -313,7 +315,7 @@ impl Downlink {
         true
     }
 
-    /// Worker: awake again, for whatever reason, and about to look at everything.
+    /// Worker: records that it is awake and about to check its queue and sockets.
     pub(crate) fn rise(&self) {
         let mut state = lock(&self.state);
         state.asleep = false;
@@ -399,13 +401,13 @@ mod tests {
         assert_eq!(downlink.waiting(), 0);
     }
 
-    /// A choked worker that is told to read on before it sleeps would otherwise leave its sockets alone for good.
+    /// A choked worker that is woken before it sleeps would otherwise never read its sockets again.
     #[test]
     fn a_worker_does_not_fall_asleep_over_a_wake_up() {
         let downlink = Downlink::default();
         downlink.rise();
         downlink.wake();
-        assert!(!downlink.sleep(Waker::noop()), "it was told to look once more");
+        assert!(!downlink.sleep(Waker::noop()), "it was woken before it slept");
         downlink.rise();
         assert!(downlink.sleep(Waker::noop()));
     }
@@ -419,7 +421,7 @@ mod loom_tests {
 
     const CONNECTION: ConnectionId = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
 
-    /// Node's thread goes to sleep while a worker pushes: either the last look finds the batch, or the bell rang.
+    /// Node's thread goes to sleep while a worker pushes: either the last check finds the batch, or the bell has rung.
     #[test]
     fn no_wake_up_is_lost() {
         loom::model(|| {

@@ -44,7 +44,7 @@ impl Level {
     }
 }
 
-/// What a field says.
+/// The value of a field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FieldValue {
     /// A number, as JavaScript has them.
@@ -73,7 +73,7 @@ impl FieldValue {
 pub struct Field {
     /// Its name, unique within the record.
     pub name: &'static str,
-    /// What it says.
+    /// Its value.
     pub value: FieldValue,
 }
 
@@ -91,7 +91,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record that says how many others were lost. ERROR level, so that every reader gets it.
+    /// A record of how many others were lost. ERROR level, so that every reader gets it.
     #[must_use]
     pub fn of_loss(target: &'static str, message: &str, count: u64) -> Self {
         let fields = vec![Field { name: "count", value: FieldValue::Number(count as f64) }];

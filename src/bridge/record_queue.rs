@@ -1,7 +1,7 @@
 //! Queue of log records for the listener of one environment: from any thread to Node's.
 //!
 //! Unlike events, records may be lost: a listener that does not keep up must neither slow other threads down nor use
-//! unbounded memory. A record tells it how many it missed.
+//! unbounded memory. A record reports how many were lost.
 
 use std::collections::VecDeque;
 
@@ -13,10 +13,11 @@ use super::sync::{Arc, Mutex, lock};
 /// megabytes.
 pub(crate) const MAX_RECORDS: usize = 10_000;
 
-/// The message of the record that tells of losses.
+/// The message of the record that reports losses.
 const LOSS: &str = "records were lost, because the listener does not keep up";
 
-/// First in, first out. Rings the bell of Node's thread, as an uplink does, and is to be looked at where uplinks are.
+/// First in, first out. Rings the bell of Node's thread, as an uplink does, and must be checked together with the
+/// uplinks.
 #[derive(Debug)]
 pub(crate) struct RecordQueue {
     state: Mutex<State>,
@@ -25,7 +26,7 @@ pub(crate) struct RecordQueue {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The least important level that the listener wants; `None` while there is no listener.
+    /// The most detailed level that is recorded; `None` while there is no listener.
     max_level: Option<Level>,
     /// Oldest first; at most [`MAX_RECORDS`].
     records: VecDeque<Record>,
@@ -74,7 +75,7 @@ impl RecordQueue {
         state.records.len() + usize::from(state.lost > 0)
     }
 
-    /// Node's thread: takes the oldest record. Where records are missing, one tells how many.
+    /// Node's thread: takes the oldest record. Lost records are replaced by one that reports their number.
     #[must_use]
     pub(crate) fn take(&self) -> Option<Record> {
         let mut state = lock(&self.state);
@@ -175,7 +176,8 @@ mod loom_tests {
     use super::*;
     use crate::bridge::sync::{AtomicBool, Ordering};
 
-    /// Node's thread goes to sleep while a worker tells something: either the last look finds it, or the bell rang.
+    /// Node's thread goes to sleep while a worker pushes a record: either the last check finds it, or the bell has
+    /// rung.
     #[test]
     fn no_wake_up_is_lost() {
         loom::model(|| {

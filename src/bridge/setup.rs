@@ -1,4 +1,4 @@
-//! What a worker has to know of an app before it serves a connection of it.
+//! The setup of an app, which a worker needs before it serves a connection of it.
 
 use super::id::AppId;
 use super::sync::Arc;
@@ -22,7 +22,7 @@ pub(crate) struct AppSetup {
     pub proxy: Option<ProxySetup>,
     /// TCP keep-alive and timeout of its connections.
     pub tcp: TcpOptions,
-    /// How its connections are secured; `None` for an app that speaks plain HTTP.
+    /// The TLS configuration of its connections; `None` for an app without TLS.
     pub tls: Option<Arc<TlsSetup>>,
 }
 

@@ -12,7 +12,7 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(not(feature = "loom"))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
-/// Locks, and goes on with the data of a holder that panicked: every critical section of the border only moves
+/// Locks, and ignores that a holder panicked: every critical section of the border only moves
 /// whole batches, so the data is in order even then, and one caught panic must not stop every later event.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

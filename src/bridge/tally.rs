@@ -36,7 +36,7 @@ impl Counter {
 pub(crate) struct Tally {
     /// Connections that were accepted, or taken over from elsewhere.
     pub connections: Counter,
-    /// Connections that are served and speak HTTP at the moment.
+    /// Open HTTP connections.
     pub http_open: Counter,
     /// Request heads that broke no rule.
     pub requests: Counter,
@@ -58,7 +58,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// A peer broke a rule before or within a request, and its connection ends for it.
+    /// Counts a connection that is closed because its peer broke a rule before or within a request.
     pub(crate) fn count_refusal(&self, refusal: RefusalCause) {
         self.refusals.0[refusal.number()].add(1);
     }

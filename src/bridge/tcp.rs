@@ -7,12 +7,12 @@ use std::time::Duration;
 pub(crate) struct TcpOptions {
     /// Probes on idle connections (`SO_KEEPALIVE`); none by default.
     pub keep_alive: Option<KeepAlive>,
-    /// How long what was sent may stay without acknowledgement, or the peer's window closed (`TCP_USER_TIMEOUT`, RFC
+    /// How long sent data may stay unacknowledged, or the peer's window closed (`TCP_USER_TIMEOUT`, RFC
     /// 5482). `None` leaves it to the system: about a quarter of an hour, and for ever.
     pub user_timeout: Option<Duration>,
 }
 
-/// When probes are sent. What is `None` is left to the system.
+/// When probes are sent. `None` leaves an option to the system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KeepAlive {
     /// Silence before the first one (`TCP_KEEPIDLE`), whole seconds.

@@ -1,4 +1,4 @@
-//! What the TLS handshake tells of a client: server name (SNI) and verified client certificate.
+//! The details of a client from its TLS handshake: server name (SNI) and verified client certificate.
 
 use crate::tls::names::DomainId;
 

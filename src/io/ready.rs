@@ -151,10 +151,10 @@ impl Selector {
     }
 
     /// Waits until a socket is ready or the waker is called, for at most `patience` (`None`: for ever), and adds to
-    /// `ready` what the kernel tells. It tells in portions: what is not among it comes next time.
+    /// `ready` the sockets that the kernel reports: at most [`MAX_EVENTS`] at a time, the others next time.
     ///
     /// # Errors
-    /// What the system says; a signal that arrives is none.
+    /// The error of the system; a signal that arrives is none.
     pub(crate) fn select(
         &mut self,
         patience: Option<Duration>,

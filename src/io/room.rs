@@ -50,11 +50,11 @@ pub(crate) fn choose(mut candidates: Vec<Candidate>, count: usize, now: Timestam
     let mut chosen = Vec::with_capacity(count.min(candidates.len()));
     let rank = |it: &Candidate| (is_new(it), it.standing);
     for alike in candidates.chunk_by(|one, other| rank(one) == rank(other)) {
-        let wanted = count - chosen.len();
-        if wanted == 0 {
+        let missing = count - chosen.len();
+        if missing == 0 {
             break;
         }
-        chosen.extend(oldest(alike, wanted).into_iter().map(|it| (it.slot, it.generation)));
+        chosen.extend(oldest(alike, missing).into_iter().map(|it| (it.slot, it.generation)));
     }
     chosen
 }

@@ -1,6 +1,6 @@
 //! Before a deadline ends a connection, the socket is read once more: what the peer sent in time may still be in the
-//! kernel. The selector need not have told of it, after the process was stopped, or because it learns of ready sockets
-//! in portions.
+//! kernel. The selector may not have reported it, because the process was stopped, or because a poll returns a limited
+//! number of sockets.
 //!
 //! ```text
 //!   deadline ──► flush and read, ignoring the selector ──► the deadline has moved: the peer was in time
