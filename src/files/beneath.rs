@@ -20,7 +20,7 @@ use nix::sys::stat::Mode;
 pub(super) fn open(folder: &Path, relative: &Path) -> io::Result<File> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     match kernel::open(folder, relative) {
-        // No such call: an old kernel, or a sandbox that does not know it (some say EPERM for that).
+        // The call is missing: an old kernel, or a sandbox that forbids it (some return EPERM).
         Err(Errno::ENOSYS | Errno::EPERM) => {}
         result => return Ok(result?.into()),
     }

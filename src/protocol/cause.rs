@@ -1,6 +1,6 @@
-//! Why a connection ended. [`CloseCause`] is the one type that carries the answer from the socket to JavaScript;
-//! [`CloseCause::verdict`] is the one place that turns it into codes and words. [`Cause`] is what it has in common with
-//! the causes of everything else that can fail.
+//! Why a connection ended. [`CloseCause`] is the one type that carries the answer from the socket to JavaScript; only
+//! [`CloseCause::verdict`] turns it into codes and texts. [`Cause`] is the interface that it shares with the causes of
+//! all other failures.
 
 use std::borrow::Cow;
 use std::mem::discriminant;
@@ -78,7 +78,7 @@ pub enum CloseCause {
     Reset,
     /// The kernel gave up on the peer: nothing was acknowledged in time (ETIMEDOUT).
     TransportTimedOut,
-    /// The network said that the peer cannot be reached (EHOSTUNREACH, ENETUNREACH, ENETDOWN).
+    /// The network reported that the peer cannot be reached (EHOSTUNREACH, ENETUNREACH, ENETDOWN).
     Unreachable,
     /// Reading or writing the socket failed in another way.
     TransportFailed,

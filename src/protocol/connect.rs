@@ -12,7 +12,7 @@ pub(crate) enum ConnectCause {
     NameNotFound,
     /// The host refused the connection (ECONNREFUSED): no process listens on the port.
     Refused,
-    /// The network said that the host cannot be reached (EHOSTUNREACH, ENETUNREACH).
+    /// The network reported that the host cannot be reached (EHOSTUNREACH, ENETUNREACH).
     Unreachable,
     /// No complete answer arrived within `connectTimeout`, or the kernel gave up.
     TimedOut,

@@ -31,7 +31,7 @@ pub(crate) enum ProxyHeader {
     Complete {
         /// Its bytes; the client's own follow.
         len: usize,
-        /// The client. `None` if the proxy speaks for itself (`LOCAL`), or names no address of TCP.
+        /// The client. `None` for a connection of the proxy's own (`LOCAL`), or without a TCP address.
         client: Option<SocketAddr>,
     },
 }
@@ -130,7 +130,7 @@ pub(crate) fn read_proxy_header(input: &[u8]) -> Result<ProxyHeader, ProxyError>
         return Err(ProxyError::TooLong);
     }
     let addresses = match command & 0xf {
-        // The proxy speaks for itself; receivers ignore its addresses.
+        // A connection of the proxy's own, such as a health check; receivers ignore the addresses.
         LOCAL => Addresses::Other(0),
         PROXY => Addresses::of(family)?,
         _ => return Err(ProxyError::Command),

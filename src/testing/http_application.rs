@@ -56,7 +56,7 @@ impl<'a> HttpApplication<'a> {
     /// | `s` | the same, and the framing | the head of a response |
     /// | `w` | its length | a piece of the body |
     /// | `f`, `F` | | the end of the response; `F` closes the connection |
-    /// | `U` | | the connection leaves HTTP |
+    /// | `U` | | the connection is upgraded |
     /// | `p`, `u` | | the caller pauses reading, resumes it |
     /// | `W`, `i` | | the connection winds down; ends if it is idle |
     /// | `d`, `g`, `k` | | output was written, partly written, could not be written |
@@ -65,7 +65,7 @@ impl<'a> HttpApplication<'a> {
     /// | any other | | this many bytes arrive |
     ///
     /// # Panics
-    /// If a promise of [`HttpExchange`] does not hold.
+    /// If an assertion about [`HttpExchange`] does not hold.
     #[must_use]
     pub(crate) fn play(scenario: Scenario<'a>, limits: &'a HttpLimits) -> RequestRecorder {
         let mut application = Self {
@@ -255,7 +255,7 @@ impl<'a> HttpApplication<'a> {
         self.read();
     }
 
-    /// The connection leaves HTTP.
+    /// Upgrades the connection.
     fn upgrade(&mut self) {
         let is_whole = self.requests.0.last().is_some_and(|request| request.is_whole);
         let may_leave = self.exchange.has_outstanding_response() && !self.is_started() && is_whole;

@@ -18,7 +18,7 @@ pub(crate) struct Response {
 /// How the end of a body is found (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// There is no body, whatever the fields say.
+    /// There is no body, for any fields.
     NoBody,
     /// Content-Length.
     Length,

@@ -78,7 +78,7 @@ pub(crate) struct WebSocketApplication<'a> {
     recorder: CallRecorder,
     /// Bytes that arrived.
     received: usize,
-    /// Bytes that were written in answer to them alone.
+    /// Bytes that were written only in answer to them.
     reflected: usize,
     /// The negotiated parameters of compression.
     agreement: Option<Agreement>,
@@ -121,7 +121,7 @@ impl<'a> WebSocketApplication<'a> {
     /// | any other | | this many bytes arrive |
     ///
     /// # Panics
-    /// If a promise of [`WebSocketSession`] does not hold.
+    /// If an assertion about [`WebSocketSession`] does not hold.
     pub(crate) fn play(scenario: Scenario<'a>, limits: &'a WebSocketLimits, agreement: Option<Agreement>) {
         let now = Timestamp(1_000);
         let mut application = Self {
@@ -174,8 +174,8 @@ impl<'a> WebSocketApplication<'a> {
         }
     }
 
-    /// The next `len` bytes of the peer arrive. Pings are answered in order, nothing else is written, and so there is
-    /// never more to write than there was to read.
+    /// The next `len` bytes of the peer arrive. Asserts that pings are answered in order and nothing else is written,
+    /// so that never more is written than was read.
     fn receive(&mut self, len: usize) {
         let (arrived, rest) = self.wire.split_at(len.min(self.wire.len()));
         self.wire = rest;

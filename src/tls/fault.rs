@@ -117,7 +117,7 @@ pub(crate) fn words(error: &rustls::Error) -> String {
     format!("invalid peer certificate: {rule}")
 }
 
-/// Appends the response for a client that speaks plain HTTP on a TLS port.
+/// Appends the response for a client that sends plaintext HTTP to a TLS port.
 pub(crate) fn encode_plain_http_answer(date: &[u8; 29], out: &mut Vec<u8>) {
     let text = "ERR_TLS_PLAIN_HTTP: this port speaks HTTP over TLS only; use https:// or wss://\n";
     encode_refusal("400 Bad Request", text, date, out);

@@ -46,7 +46,7 @@ impl Pinned {
     /// # Errors
     /// The check that failed, as webpki's error.
     pub(crate) fn verify(&self, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
-        // Refuses critical extensions that it does not know, too.
+        // Also refuses unknown critical extensions.
         let parsed = ParsedCertificate::try_from(&self.der)?;
         self.verify_dates(now)?;
         self.verify_purpose()?;

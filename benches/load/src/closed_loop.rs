@@ -355,7 +355,8 @@ impl<S: Scanner> Connection<S> {
                 Ok(read) => {
                     answers += self.scanner.answers(&scratch[..read])?;
                     // A short read has emptied the socket: the next bytes are a new edge. Only a FIN that came
-                    // along with them has no edge of its own. Of a record of TLS the socket is empty when it says so.
+                    // along with them has no edge of its own. With TLS, only an empty read shows
+                    // that the socket is empty.
                     if read < scratch.len() && !ending && !self.stream.is_secure() {
                         break;
                     }

@@ -47,7 +47,7 @@ pub fn unmasked_answer(kind: Kind, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Counts the messages in a server's byte stream by the lengths in the frame headers; payloads of data frames are
-/// skipped, not looked at.
+/// skipped unread.
 ///
 /// ```text
 ///  Header ──whole──► Data(left)    ──left == 0──► Header

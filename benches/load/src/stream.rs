@@ -36,7 +36,7 @@ impl<S> Stream<S> {
         &mut self.socket
     }
 
-    /// Whether a short read says nothing about the socket.
+    /// Whether TLS is used: a short read does not mean then that the socket is empty.
     pub const fn is_secure(&self) -> bool {
         self.tls.is_some()
     }

@@ -263,8 +263,8 @@ impl HttpExchange {
         self.complete_response(plan.close, moment);
     }
 
-    /// The connection leaves HTTP: the caller writes the `101` and owns all bytes that are not consumed. Does nothing
-    /// and returns false unless a complete request awaits its response.
+    /// Upgrades the connection (RFC 9110 §7.8): the caller writes the `101` and owns all unconsumed bytes. Has no
+    /// effect and returns false unless a complete request awaits its response.
     #[must_use]
     pub(crate) const fn upgrade(&mut self) -> bool {
         let may_leave = matches!((&self.reading, &self.writing), (Reading::Complete, Writing::Owed(_)));

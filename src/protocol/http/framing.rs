@@ -7,7 +7,7 @@ use super::field::{is_token, members};
 /// The version of the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Version {
-    /// HTTP/1.0: no chunked coding, and the connection closes unless the client asks otherwise.
+    /// HTTP/1.0: no chunked coding, and the connection closes unless the client requests keep-alive.
     Http10,
     /// HTTP/1.1.
     #[default]
@@ -46,13 +46,13 @@ pub(super) struct FramingFields {
     content_length: Option<u64>,
     /// Whether there was `Transfer-Encoding: chunked`.
     is_chunked: bool,
-    /// What the Connection fields ask for.
+    /// The persistence that the Connection fields request.
     persistence: Persistence,
     /// Whether there was `Expect: 100-continue`.
     expects_continue: bool,
 }
 
-/// What the client asked for in its Connection fields; `close` outweighs `keep-alive` (RFC 9112 §9.3).
+/// The persistence that the client's Connection fields request; `close` overrides `keep-alive` (RFC 9112 §9.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Persistence {
     /// Nothing: the version decides.

@@ -6,8 +6,9 @@
 //!  --boundary--
 //! ```
 //!
-//! `multer` finds the parts and their header lines. This file parses the values of the headers: a parameter is recognized
-//! only where the grammar allows one, so that a file called `; name=other` cannot give its part another name.
+//! `multer` finds the parts and their header lines. This file parses the values of the headers: a parameter is
+//! recognized only where the grammar allows one, so that a file called `; name=other` cannot give its part another
+//! name.
 
 use std::convert::Infallible;
 
@@ -21,7 +22,8 @@ use super::head::{is_token, trim};
 /// One part of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
-    /// The name of the field, as received: UTF-8 unless a `_charset_` field of the form says otherwise (RFC 7578 §4.6).
+    /// The name of the field, as received: UTF-8 unless a `_charset_` field of the form names another encoding (RFC
+    /// 7578 §4.6).
     pub name: Vec<u8>,
     /// The file name, as received. It may be empty, a path, or any other bytes.
     pub filename: Option<Vec<u8>>,
@@ -37,7 +39,7 @@ pub(crate) enum MultipartError {
     /// RFC 2046 §5.1: another type than `multipart/…`.
     #[error("the content type is not multipart")]
     NotMultipart,
-    /// RFC 2046 §5.1.1: one boundary parameter of 1 to 70 visible characters and blanks, of which no blank is the last.
+    /// RFC 2046 §5.1.1: one boundary parameter of 1 to 70 visible characters and blanks, not ending with a blank.
     #[error("the boundary parameter is missing, repeated or invalid")]
     InvalidBoundary,
     /// RFC 2046 §5.1.1: no first boundary, no final one, or malformed header lines.
@@ -130,8 +132,8 @@ impl Disposition {
                 return None;
             }
         }
-        // RFC 7578 §4.2 forbids `filename*`, but some clients send it. It is used only without `filename`: an intermediary
-        // may have checked only one of the two.
+        // RFC 7578 §4.2 forbids `filename*`, but some clients send it. It is used only without `filename`: an
+        // intermediary may have checked only one of the two.
         let filename = filename.or_else(|| decode_extended(&extended?));
         Some(Self { name: name?, filename })
     }
@@ -167,9 +169,9 @@ fn split_parameters(value: &[u8]) -> (&[u8], Parameters<'_>) {
     (trim(&value[..end]), Parameters { rest: &value[end..] })
 }
 
-/// `*( OWS ";" OWS [ name "=" ( token / quoted-string ) ] )` (RFC 9110 §5.6.6), with three extensions: blanks around `=`,
-/// any characters in an unquoted value, and literal backslashes, as in `filename="C:\dir\a.txt"`. Yields `None` for text
-/// that is not a parameter, and ends there.
+/// `*( OWS ";" OWS [ name "=" ( token / quoted-string ) ] )` (RFC 9110 §5.6.6), with three extensions: blanks around
+/// `=`, any characters in an unquoted value, and literal backslashes, as in `filename="C:\dir\a.txt"`. Yields `None`
+/// for text that is not a parameter, and ends there.
 struct Parameters<'a> {
     rest: &'a [u8],
 }
@@ -249,8 +251,8 @@ const MULTIPART: &[u8] = b"multipart/";
 /// Maximum number of header lines of one part, as in uWebSockets.js. Two are usual; old clients send a third
 /// (Content-Transfer-Encoding).
 const MAX_HEADERS: usize = 10;
-/// Maximum number of parts of one body. A form has dozens. Parsing the parts that fit into some megabytes would block Node's
-/// thread for seconds.
+/// Maximum number of parts of one body. A form has dozens. Parsing the parts that fit into some megabytes would block
+/// Node's thread for seconds.
 const MAX_PARTS: usize = 10_000;
 /// Maximum length of a boundary, in bytes (RFC 2046 §5.1.1).
 const LONGEST_BOUNDARY: usize = 70;

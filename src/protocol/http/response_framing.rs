@@ -15,7 +15,7 @@
 use super::framing::Version;
 use super::response_head::{FieldFlags, ResponseHead, is_length, lines, value_of};
 
-/// What the application's call says about the length of the body.
+/// The length of the body, as given by the application's call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// This many bytes: `end(body)`, `tryEnd(chunk, total)`, `endWithoutBody(length)`.
@@ -115,7 +115,7 @@ impl Plan {
             }
             ([b'3', b'0', b'4', ..], _) => {
                 let field = match framing {
-                    // RFC 9110 §8.6: the length a GET would have had, which an empty `end()` does not know.
+                    // RFC 9110 §8.6: the length that a GET would have; an empty `end()` does not give it.
                     Framing::Length(length) if length > 0 => FramingField::Length(length),
                     Framing::Length(_) | Framing::Chunked | Framing::None => FramingField::None,
                 };

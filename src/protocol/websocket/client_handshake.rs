@@ -31,7 +31,7 @@ pub(crate) struct UpgradeRequest {
     pub compression: Option<Compression>,
 }
 
-/// An [`UpgradeRequest`] that is no valid request. An error of the application.
+/// An [`UpgradeRequest`] that is not a valid request: an error of the application.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidUpgradeRequest {
     /// Path or query have characters that they must not have.

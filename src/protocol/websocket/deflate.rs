@@ -209,7 +209,7 @@ impl Codecs {
         let place = usize::from(compressor_bits(window_bits) - SMALLEST_COMPRESSOR);
         let compressor = self.compressors[place].get_or_insert_with(|| new_compressor(window_bits));
         compressor.reset();
-        let reach = if history.is_empty() { Reach::None } else { Reach::Shown };
+        let reach = if history.is_empty() { Reach::None } else { Reach::Dictionary };
         compressor.set_level(level(bytes.len(), reach)).ok()?;
         if !history.is_empty() {
             compressor.set_dictionary(history).ok()?;

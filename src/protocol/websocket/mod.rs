@@ -11,8 +11,8 @@
 //!                                            └ frame   encode ──► bytes out
 //! ```
 //!
-//! One extension is known, permessage-deflate (RFC 7692): [`extensions`] negotiates it, [`deflate`] compresses. Without
-//! it every RSV bit is refused ([`frame::Header::parse`]).
+//! One extension is supported, permessage-deflate (RFC 7692): [`extensions`] negotiates it, [`deflate`] compresses.
+//! Without it every RSV bit is refused ([`frame::Header::parse`]).
 
 pub(crate) mod assembler;
 pub(crate) mod client_handshake;

@@ -15,7 +15,7 @@ pub(super) enum Reach {
     /// Nothing.
     None,
     /// A dictionary that is set before the message.
-    Shown,
+    Dictionary,
     /// The messages that it has compressed before. It cannot change to another algorithm then, and levels 1 and 2 have
     /// one.
     Compressed,
@@ -26,7 +26,7 @@ pub(super) const fn level(length: usize, reach: Reach) -> i32 {
     match (length, reach) {
         (..=LONGEST_TINY, Reach::None) => 1,
         (..=LONGEST_USUAL, _) => 6,
-        (_, Reach::None | Reach::Shown) => 2,
+        (_, Reach::None | Reach::Dictionary) => 2,
         (_, Reach::Compressed) => 3,
     }
 }

@@ -1,4 +1,4 @@
-//! Our codecs against each other, and against flate2's decoder and encoder, which know nothing of messages.
+//! Our codecs against each other, and against flate2's plain decoder and encoder.
 
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress};
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use super::inflation::FREE_RESTARTS;
 use super::*;
 use crate::testing::plain_inflate::PlainInflate;
 
-/// Both directions the same.
+/// An agreement with the same parameters in both directions.
 fn agreed(window_bits: u8, takeover: bool) -> Agreement {
     let direction = Direction { window_bits, takeover };
     Agreement { outgoing: direction, incoming: direction }
@@ -37,7 +37,7 @@ fn compress_parts(deflation: &mut Deflation, parts: &[&[u8]], codecs: &mut Codec
     compressed
 }
 
-/// The parts of a message between these places.
+/// The parts of a message between these positions.
 fn cut_up<'m>(message: &'m [u8], cuts: &[prop::sample::Index]) -> Vec<&'m [u8]> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(message.len() + 1)).collect();
     cuts.extend([0, message.len()]);
@@ -45,7 +45,7 @@ fn cut_up<'m>(message: &'m [u8], cuts: &[prop::sample::Index]) -> Vec<&'m [u8]> 
     cuts.windows(2).map(|ends| &message[ends[0]..ends[1]]).collect()
 }
 
-/// The same by flate2, with one context for all.
+/// The messages, compressed by flate2 with context takeover.
 fn compress_by_flate2(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut encoder = Compress::new(Level::default(), false);
     let compress = |message: &Vec<u8>| {
@@ -57,8 +57,7 @@ fn compress_by_flate2(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     messages.iter().map(compress).collect()
 }
 
-/// The messages by a decoder whose output leaves it in small pieces, so that what they refer to is looked up in its
-/// window.
+/// The messages, decompressed by flate2 with output in small pieces, so that references are resolved from its window.
 fn decompress_by_flate2(agreement: Agreement, compressed: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let Direction { window_bits, takeover } = agreement.outgoing;
     let mut decoder = Decompress::new_with_window_bits(false, window_bits.max(9));

@@ -141,7 +141,7 @@ fn compare(pieces: &[&[u8]]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// `payload` as a message in as many frames as `cuts` say, with what may stand between them.
+/// `payload` as a message whose frames end at `cuts`, with the control frames `between` between them.
 fn message_frames(opcode: u8, payload: &[u8], cuts: Vec<Index>, between: &[u8]) -> Vec<u8> {
     let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.index(payload.len() + 1)).collect();
     cuts.extend([0, payload.len()]);
@@ -170,7 +170,7 @@ fn text_payload() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Bytes, seldom so many that another form of the length is needed or a limit is exceeded.
+/// Bytes; a few values are long enough for another form of the length or beyond the limit.
 fn bytes(often: Range<usize>, seldom: Range<usize>) -> impl Strategy<Value = Vec<u8>> {
     list(any::<u8>(), often, seldom)
 }
