@@ -4,14 +4,14 @@
 //! events that `ws.end()` has caused (`turn/pending`). So no function here is entered while another one is running, and
 //! whether a handle is valid is decided in one place, on one thread, without a lock.
 //!
-//! One floor above the other; a file knows what is below it, never what is above:
+//! One floor above the other; a file uses what is below it, never what is above:
 //!
 //! ```text
 //!  exports       the table of native functions
 //!  calls         what JavaScript calls: reads arguments, asks the parts, returns a value ─┐ only these two
 //!  turn          what an event becomes for JavaScript                                    ─┘ write registers
 //!  environment   composes the parts, and has no rule of its own
-//!  state         the parts: each has its methods, and is given the other one where it needs one
+//!  state         the parts: each has its methods, which get other parts as arguments
 //!  js, abi       Node-API made safe; the numbers that both languages know; beside them error, address and system
 //! ```
 //!

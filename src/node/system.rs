@@ -19,8 +19,8 @@ pub(crate) fn duplicate(number: u32) -> std::io::Result<std::os::fd::OwnedFd> {
     borrowed.try_clone_to_owned()
 }
 
-/// Has the memory that is free in the allocator given back to the system, by a thread of its own. That of glibc keeps
-/// what a thread has freed, as long as a single byte behind it is in use; others give it back by themselves.
+/// Returns the free memory of the allocator to the system, on a thread of its own. That of glibc keeps
+/// what a thread has freed, as long as a single byte after it is in use; other allocators return it without a call.
 pub(crate) fn give_memory_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -39,9 +39,9 @@ pub(crate) fn takes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `appTakeOver(app, passage, number, request, ticket, [ip, port, serverName, certificate])`: gives a connection to a
-/// worker. `request` holds the bytes of its first request and what came behind it. `passage` is how later bytes pass
-/// between peer and worker, and `number` the descriptor, or the port on which Node listens for its end. Returns the
-/// descriptor or port by which Node finds its end.
+/// worker. `request` holds the bytes of its first request and of what the client sent after it. `passage` is how later
+/// bytes pass between peer and worker, and `number` the descriptor, or the port on which Node listens for its end.
+/// Returns the descriptor or port by which Node finds its end.
 pub(crate) fn take_over<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, peer) = (call.env(), call.argument(5));
     let early = call.bytes(3)?;
@@ -138,7 +138,7 @@ fn domain_of(app: &App, name: Option<&str>) -> Option<DomainId> {
     tls.names.find(name?)?.domain
 }
 
-/// Two ends of a connection within the process. Returns the worker's, and the descriptor of the other one.
+/// A pair of connected sockets within the process. Returns the worker's end, and the descriptor of the other end.
 #[cfg(unix)]
 fn pair() -> io::Result<(Socket, f64)> {
     use std::os::fd::{IntoRawFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! What JavaScript did wrong: becomes an exception with a stable `code`.
+//! A wrong call by JavaScript, which becomes an exception with a stable `code`.
 
 use std::borrow::Cow;
 
@@ -50,7 +50,7 @@ impl Misuse {
         }
     }
 
-    /// An argument of the wrong type; `what` says which and what it has to be.
+    /// An argument of the wrong type; `what` names the argument and the type that it must have.
     #[must_use]
     pub(crate) fn invalid_type(what: impl Into<Cow<'static, str>>) -> Self {
         Self { class: Class::TypeError, code: "ERR_INVALID_ARG_TYPE", message: what.into() }

@@ -17,7 +17,7 @@ pub(crate) trait OptionName: Copy {
     fn position(self) -> usize;
 }
 
-/// A list of options: an enum with a variant for each, in the order of their values. `OptionName` has to be in scope.
+/// A list of options: an enum with a variant for each, in the order of their values. The caller imports `OptionName`.
 macro_rules! option_names {
     ($(#[$about:meta])* $table:ident { $($option:ident $name:literal,)+ }) => {
         $(#[$about])*

@@ -200,16 +200,16 @@ const MAX_SENT: usize = 16 * 1024 * 1024;
 /// batch, its memory, and above all a system call of the worker. With this Node's thread never waits for much longer
 /// than it takes the worker to write eight thousand of them, some 80 ms.
 const BATCH_WEIGHT: usize = 2048;
-/// Bytes of payload, from which on commands do not gather any longer. Together with the largest piece of a body they
+/// Bytes of payload at which a batch is handed over. Together with the largest piece of a body they
 /// stay within what a batch keeps between two uses (`bridge/capacity_hint.rs`), however many responses are being
 /// streamed.
 const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
-/// Commands for a worker, from which on they do not gather any longer: as much memory.
+/// Number of commands at which a batch is handed over: as much memory.
 const MAX_BATCH_COMMANDS: usize = MAX_BATCH_BYTES / size_of::<Command>();
 /// How long to wait for a worker to write, before a result that depends on it is returned to JavaScript. A pass takes
 /// microseconds; this is many times the scheduling delay of a busy machine.
 const WRITE_PATIENCE: Duration = Duration::from_millis(250);
-/// The same, where the worker is behind.
+/// The same, for a worker that too many bytes were sent to.
 const SENDING_PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -80,8 +80,8 @@ pub(crate) struct Exchange {
 /// The state of the route handler of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HandlerState {
-    /// It has not returned yet, or its microtasks have not run: the request may be read, whatever became of the
-    /// response.
+    /// It has not returned yet, or its microtasks have not run: the request may be read, even if the response has
+    /// ended.
     Running,
     /// As `Running`, and the handler called `setYield(true)`.
     Yielding,

@@ -132,7 +132,7 @@ impl Live {
         }
     }
 
-    /// Answers without JavaScript.
+    /// Sends a response without JavaScript.
     pub(crate) fn answer(&mut self, handle: JsHandle, answer: Answer<'_>, workers: &mut Workers) {
         let Some(exchange) = self.exchanges.get(handle) else { return };
         let (to, worker) = (exchange.to, exchange.to.connection.worker);
@@ -155,7 +155,7 @@ impl Live {
     }
 }
 
-/// An answer that needs no JavaScript.
+/// A response that the addon sends without JavaScript.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer<'a> {
     /// Status code and reason phrase.

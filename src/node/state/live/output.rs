@@ -202,8 +202,8 @@ impl Output {
     }
 }
 
-/// Bytes of a body in pieces that may be on their way to the kernel, or wait behind it: beyond it `tryEnd` accepts
-/// nothing, and `write` returns `false`.
+/// Bytes of a body in pieces that may be on their way to the kernel, or wait in the worker: beyond them `tryEnd`
+/// accepts nothing, and `write` returns `false`.
 const FIRST_WINDOW: u64 = 256 * 1024;
 /// The same for a client that has kept up for a while: of the order of the kernel's own largest buffers.
 const WIDEST_WINDOW: u64 = 1024 * 1024;

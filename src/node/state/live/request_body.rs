@@ -169,7 +169,7 @@ impl RequestBody {
         must
     }
 
-    /// Whether the handler is to be called.
+    /// Whether there is something to call the handler for.
     fn is_due(&self) -> bool {
         if self.progress == Progress::Reported {
             return false;
@@ -211,7 +211,8 @@ impl RequestBody {
 pub(crate) const UNKNOWN: u64 = u64::MAX;
 /// Bytes that are buffered while no handler is attached.
 const UNCLAIMED_BODY: usize = 256 * 1024;
-/// Bytes that `collectBody` collects at most, whatever its argument: more is better streamed, and V8 may refuse it.
+/// Bytes that `collectBody` collects at most, whatever its argument: larger bodies should be streamed, and V8 may
+/// refuse a buffer of that size.
 pub(crate) const MAX_COLLECTED: u64 = i32::MAX as u64;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which handler a request reaches. Patterns are `/`-separated segments: a literal, `:name` (one segment that is not
+//! Finds the handlers of a request. Patterns are `/`-separated segments: a literal, `:name` (one segment that is not
 //! empty) or `*` (one or more remaining segments, which may be empty). Nothing is decoded, normalised or folded to
 //! lower case, and `/a`, `/a/` and `//a` are three different paths.
 //!
@@ -64,7 +64,7 @@ impl Router {
     /// has the same verb, priority and pattern, whatever its parameters and wildcards are called; or `handler` itself,
     /// if the pattern has segments after its wildcard or more than [`MAX_SEGMENTS`] of them, and so matches nothing.
     ///
-    /// The first character of a pattern is taken for a slash, whatever it is, as in uWebSockets.js: `test` is `/est`,
+    /// Any first character of a pattern counts as a slash, as in uWebSockets.js: `test` is `/est`,
     /// and `*` is `/`. The empty pattern is that of no path.
     pub(crate) fn insert(
         &mut self,

@@ -9,7 +9,7 @@ pub(super) enum Segment<'a> {
     Literal(&'a str),
     /// `:name`.
     Parameter(&'a str),
-    /// `*`, or whatever else begins with it.
+    /// `*`, or a segment that starts with it.
     Wildcard,
 }
 
