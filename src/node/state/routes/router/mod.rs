@@ -18,7 +18,8 @@
 //!
 //! A search goes through them depth first. A node can be reached in one way only (its own path from the root), so a
 //! search visits no node twice: however long and many-slashed the path of a request is, it costs at most the number of
-//! registered segments, and no more than [`MAX_SEGMENTS`] levels of recursion. It allocates nothing.
+//! registered segments, and no more than [`MAX_SEGMENTS`](pattern::MAX_SEGMENTS) levels of recursion. It allocates
+//! nothing.
 
 mod params;
 pub(crate) mod pattern;
@@ -62,7 +63,8 @@ impl Router {
 
     /// Adds a route, and returns the handler that no request can reach any more: that of the route it replaces, which
     /// has the same verb, priority and pattern, whatever its parameters and wildcards are called; or `handler` itself,
-    /// if the pattern has segments after its wildcard or more than [`MAX_SEGMENTS`] of them, and so matches nothing.
+    /// if the pattern has segments after its wildcard or more than [`MAX_SEGMENTS`](pattern::MAX_SEGMENTS) of them, and
+    /// so matches nothing.
     ///
     /// Any first character of a pattern counts as a slash, as in uWebSockets.js: `test` is `/est`,
     /// and `*` is `/`. The empty pattern is that of no path.
