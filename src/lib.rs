@@ -13,11 +13,11 @@
 //!     └──────► 7 lib/, handler     ──► 8 node/calls → node/state/live → bridge/command → node/state/outgoing
 //! ```
 //!
-//! Laws: `protocol` is pure. `io` owns sockets, timers and time, and knows no napi. `bridge` is data only. `node` runs on
-//! Node's thread only, is the only importer of napi, and touches no socket. Beside the path: `tls` is TLS without sockets,
-//! which `node` configures and `io/transport` drives; `log` takes what all of them tell through `tracing` to stderr and to
-//! JavaScript; `files` opens and reads what `serveFiles` serves. Files, floors and trips stand in docs/architecture.md; why it
-//! is cut this way, in docs/decisions.
+//! Laws: `protocol` is pure. `io` owns sockets, timers and time, and knows no napi. `bridge` is data only. `node` runs
+//! on Node's thread only, is the only importer of napi, and touches no socket. Beside the path: `tls` is TLS without
+//! sockets, which `node` configures and `io/transport` drives; `log` takes the records that all of them make through
+//! `tracing` to stderr and to JavaScript; `files` opens and reads what `serveFiles` serves. Files, floors and trips
+//! stand in docs/architecture.md; why it is cut this way, in docs/decisions.
 
 #![cfg_attr(
     any(test, fuzzing),

@@ -89,7 +89,7 @@ function deliverFrom(mark) {
   let done;
   let isRoomy = false;
   while (deferred <= MAX_DEFERRED) {
-    const payload = native.told(mark, done, isRoomy);
+    const payload = native.nextPending(mark, done, isRoomy);
     const step = registers[STEP];
     done = undefined;
     isRoomy = false;

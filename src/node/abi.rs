@@ -50,7 +50,7 @@ registers! {
     Piece "PIECE",
     /// Bytes of a response's body that were accepted.
     Offset "OFFSET",
-    /// Position of the first event that a call has caused, for `told`.
+    /// Position of the first event that a call has caused, for `nextPending`.
     Mark "MARK",
     /// Number of a cause.
     Cause "CAUSE",

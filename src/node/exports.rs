@@ -22,7 +22,7 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("copy", 1, dispatcher::copy),
     Native::new("getParts", 2, multipart::parts),
     Native::new("next", 1, dispatcher::next),
-    Native::new("told", 3, dispatcher::told),
+    Native::new("nextPending", 3, dispatcher::next_pending),
     Native::new("checkStatus", 1, declarative_response::status),
     Native::new("checkHeader", 2, declarative_response::header),
     Native::new("appNew", 3, app::new),

@@ -75,7 +75,7 @@ pub(crate) fn subscribers<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(f64::from(count)))
 }
 
-/// `appClose(app)`: closes; returns the position of the first event for `told`.
+/// `appClose(app)`: closes; returns the position of the first event for `nextPending`.
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (number, _) = environment.apps.app(call.number(0))?;

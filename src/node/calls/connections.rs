@@ -23,7 +23,7 @@ pub(crate) fn watch<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `connectionClose(connection)`: drops the connection; does nothing if it is closed. Returns the position of the first
-/// event for `told`.
+/// event for `nextPending`.
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let environment = &mut *guard;

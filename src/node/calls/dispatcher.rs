@@ -18,10 +18,10 @@ pub(crate) fn next<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(value)
 }
 
-/// `told(mark, buffer, isRoomy)`: detaches the buffer of the last event, and returns the next one from the position
-/// `mark` on, as `next` does. The step `DEEP` asks `lib/` whether there is stack left for a handler; `isRoomy` is true
-/// only in the call after it.
-pub(crate) fn told<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+/// `nextPending(mark, buffer, isRoomy)`: detaches the buffer of the last event, and returns the next one from the
+/// position `mark` on, as `next` does. The step `DEEP` asks `lib/` whether there is stack left for a handler; `isRoomy`
+/// is true only in the call after it.
+pub(crate) fn next_pending<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     env.detach(call.argument(1));
     let mut environment = call.environment()?;

@@ -107,9 +107,9 @@ pub(crate) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse>
     Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text))
 }
 
-/// `resClose(response)`: drops the connection. Returns the position of the event for `told`. For a response that is
-/// closed already, and whose abort handler has not run yet, the call does nothing and does not throw: the application
-/// cannot know.
+/// `resClose(response)`: drops the connection. Returns the position of the event for `nextPending`. For a response that
+/// is closed already, and whose abort handler has not run yet, the call does nothing and does not throw: the
+/// application cannot know.
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let mark = environment.pending.len();
@@ -123,7 +123,7 @@ pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 }
 
 /// `resUpgrade(response, secWebSocketKey, secWebSocketProtocol, secWebSocketExtensions, route)`: returns the handle of
-/// the WebSocket. The register `MARK` has the position of the event for `told`.
+/// the WebSocket. The register `MARK` has the position of the event for `nextPending`.
 pub(crate) fn upgrade<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, key, protocol, extensions) = (call.env(), call.bytes(1)?, call.text(2)?, call.bytes(3)?);
     let mut guard = call.environment()?;

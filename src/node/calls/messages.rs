@@ -15,7 +15,7 @@ use crate::protocol::websocket::MessageKind;
 use crate::protocol::websocket::fragment::Fragment;
 
 /// `wsSend(socket, message, isBinary, compress)`: one of `sent`. With `DROPPED`, the register `MARK` has the position
-/// of the event for `told`, or `NONE` if there is no handler for it.
+/// of the event for `nextPending`, or `NONE` if there is no handler for it.
 pub(crate) fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (kind, compress) = (message_kind(call.truthy(2)), call.truthy(3));
     let mut environment = call.environment()?;

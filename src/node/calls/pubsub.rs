@@ -13,7 +13,7 @@ use crate::node::state::pubsub::PubSub;
 use crate::node::state::topics::Change;
 use crate::node::state::workers::Workers;
 
-/// `wsSubscribe(socket, topic)`: returns the position of the event for `told`, `NONE` if there is none.
+/// `wsSubscribe(socket, topic)`: returns the position of the event for `nextPending`, `NONE` if there is none.
 pub(crate) fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { live, workers, pubsub, pending, .. } = &mut *guard;
@@ -30,7 +30,7 @@ pub(crate) fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(report(handle, socket, change, workers, pending)))
 }
 
-/// `wsUnsubscribe(socket, topic)`: returns the position of the event for `told`, `NONE` if there is none,
+/// `wsUnsubscribe(socket, topic)`: returns the position of the event for `nextPending`, `NONE` if there is none,
 /// `NOT_SUBSCRIBED` if it was not subscribed.
 pub(crate) fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
@@ -48,7 +48,7 @@ pub(crate) fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(report(handle, socket, change, workers, pending)))
 }
 
-/// Adds the event of a subscription or its end. Returns its position for `told`, `NONE` if there is no handler
+/// Adds the event of a subscription or its end. Returns its position for `nextPending`, `NONE` if there is no handler
 /// for it.
 fn report(
     handle: JsHandle,

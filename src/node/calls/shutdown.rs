@@ -16,7 +16,7 @@ use crate::node::turn::{liveness, pending};
 use crate::protocol::cause::CloseCause;
 
 /// `appShutdown(app, timeout, code, reason, name)`: returns whether there is anything to wait for, whose end `next`
-/// will report under that name, a number. The register `MARK` has the position of the first event for `told`.
+/// will report under that name, a number. The register `MARK` has the position of the first event for `nextPending`.
 pub(crate) fn shut_down<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let timeout = Duration::from_millis(call.integer(1, "timeout", TIMEOUT)?);

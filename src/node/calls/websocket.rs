@@ -13,8 +13,8 @@ pub(crate) fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(Value::UNDEFINED)
 }
 
-/// `wsEnd(socket, code, message)`: returns the position of the event for `told`. `lib/` has checked that applications
-/// may use the code.
+/// `wsEnd(socket, code, message)`: returns the position of the event for `nextPending`. `lib/` has checked that
+/// applications may use the code.
 pub(crate) fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, _) = environment.live.socket(call.number(0))?;
@@ -25,7 +25,7 @@ pub(crate) fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_number(mark as f64))
 }
 
-/// `wsClose(socket)`: returns the position of the event for `told`.
+/// `wsClose(socket)`: returns the position of the event for `nextPending`.
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, _) = environment.live.socket(call.number(0))?;
