@@ -45,12 +45,12 @@ function causesOf(source) {
   return arms.map((arm) => {
     const [, base, name, text] = arm.match(/\b(peer|frame|transport|local)\(\s*"([A-Z0-9_]+)",\s*"([^"]+)",?\s*\)/);
     const cause = { name, text, ...BASES[base] };
-    const told = arm.match(/told\([\s\S]*,\s*(\d{4}),?\s*\)/);
+    const wireCode = arm.match(/with_wire_code\([\s\S]*,\s*(\d{4}),?\s*\)/);
     const wire = arm.match(/wire_code: (?:Some\((\d{4})\)|None)/);
     const code = arm.match(/local_code: (\d+)/);
     const initiator = arm.match(/initiator: Initiator::(\w+)/);
     const clean = arm.match(/was_clean: (true|false)/);
-    if (told) cause.wire = told[1];
+    if (wireCode) cause.wire = wireCode[1];
     if (wire) cause.wire = wire[1] ?? '–';
     if (code) cause.code = code[1];
     if (initiator) cause.initiator = initiator[1].toLowerCase();
