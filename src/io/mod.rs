@@ -12,6 +12,7 @@ pub(crate) mod endings;
 pub(crate) mod listener;
 pub(crate) mod memory;
 pub(crate) mod outbox;
+pub(crate) mod passage;
 pub(crate) mod peak;
 pub(crate) mod peers;
 pub(crate) mod pool;

@@ -2,7 +2,7 @@
 //! matches it, and the hand-over of the connection to a worker.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use socket2::Socket;
 
@@ -10,6 +10,7 @@ use crate::bridge::command::{Adoption, Command};
 use crate::bridge::sync::Arc;
 use crate::bridge::takeover::Takeover;
 use crate::bridge::tls_peer::TlsPeerInfo;
+use crate::io::passage::{loopback, pair};
 use crate::node::abi::passage;
 use crate::node::calls::adoption::{address_argument, descriptor_number, os_code, take};
 use crate::node::environment::{Call, Environment};
@@ -55,13 +56,14 @@ pub(crate) fn take_over<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let domain = domain_of(app, Some(&name));
     let way = call.number(1).to_bits();
     let is_descriptor = way == passage::DESCRIPTOR.to_bits();
-    let (socket, node_end) = if is_descriptor {
-        (take(descriptor_number(call, 2)?).map_err(|error| refused(&error))?.0, 0.0)
+    let taken = if is_descriptor {
+        take(descriptor_number(call, 2)?).map(|(socket, _)| (socket, 0.0))
     } else if way == passage::PAIR.to_bits() {
-        pair().map_err(|error| refused(&error))?
+        pair().map(|(socket, descriptor)| (socket, f64::from(descriptor)))
     } else {
-        loopback(call.number(2) as u16).map_err(|error| refused(&error))?
+        loopback(call.number(2) as u16).map(|(socket, port)| (socket, f64::from(port)))
     };
+    let (socket, node_end) = taken.map_err(|error| refused(&error))?;
     let address = ip.map(|ip| SocketAddr::new(ip, port));
     let certificate = (!certificate.is_empty()).then(|| certificate.into_boxed_slice());
     let has_said = domain.is_some() || certificate.is_some();
@@ -138,46 +140,7 @@ fn domain_of(app: &App, name: Option<&str>) -> Option<DomainId> {
     tls.names.find(name?)?.domain
 }
 
-/// A pair of connected sockets within the process. Returns the worker's end, and the descriptor of the other end.
-#[cfg(unix)]
-fn pair() -> io::Result<(Socket, f64)> {
-    use std::os::fd::{IntoRawFd, OwnedFd};
-
-    let (ours, other) = std::os::unix::net::UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    other.set_nonblocking(true)?;
-    Ok((Socket::from(OwnedFd::from(ours)), f64::from(other.into_raw_fd())))
-}
-
-/// Sockets have no descriptors on this system.
-#[cfg(not(unix))]
-fn pair() -> io::Result<(Socket, f64)> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// The worker's end of a connection to a port at which Node listens. Returns it and its own port, by which Node
-/// recognises it. Does not wait for Node to accept: the kernel completes the handshake.
-fn loopback(port: u16) -> io::Result<(Socket, f64)> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    let own = stream.local_addr()?.port();
-    stream.set_nonblocking(true)?;
-    Ok((stream.into(), f64::from(own)))
-}
-
 fn refused(error: &io::Error) -> Misuse {
     let code = os_code(error);
     Misuse::system(code, format!("handleUpgrade {code}: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_within_the_process_is_known_by_its_own_port() {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let (_socket, own) = loopback(listener.local_addr().unwrap().port()).unwrap();
-        let (_, peer) = listener.accept().unwrap();
-        assert_eq!(f64::from(peer.port()).to_bits(), own.to_bits());
-    }
 }
