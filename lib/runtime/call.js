@@ -51,11 +51,21 @@ function call(handler, first, second, third, fourth, fifth) {
 }
 
 /**
+ * An async resource whose `hasRef` reports to tools that look for open handles that it does not keep the process alive.
+ * Such tools take every other resource for open until the garbage collector has found it.
+ */
+class Unreferenced extends AsyncResource {
+  hasRef() {
+    return false;
+  }
+}
+
+/**
  * Calls a handler in an async resource of its own: many events arrive in one callback of Node, and what a handler does
  * with `AsyncLocalStorage.enterWith` must end with its event.
  */
 function run(handler, ...args) {
-  return new AsyncResource('FERROWS').runInAsyncScope(handler, undefined, ...args);
+  return new Unreferenced('FERROWS').runInAsyncScope(handler, undefined, ...args);
 }
 
 /**
@@ -158,4 +168,4 @@ function runCorked(subject, callback) {
   return subject;
 }
 
-module.exports = { call, deliverers, deliverPending, hasErrors, hasRoom, reportErrors, run, runCorked };
+module.exports = { call, deliverers, deliverPending, hasErrors, hasRoom, reportErrors, run, runCorked, Unreferenced };

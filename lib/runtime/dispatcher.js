@@ -3,12 +3,12 @@
 // Runs the handlers: asks the addon for one event after the other, calls what was registered for it, and lets microtasks
 // run in between. Loading this file starts it.
 
-const { async_hooks: { AsyncResource }, timers: { setImmediate } } = require('../loading/builtins.js');
+const { timers: { setImmediate } } = require('../loading/builtins.js');
 
 const { concludeShutdown } = require('../app/closing.js');
 const { handleEnded } = require('../app/handlers.js');
 const { abi, KEY, native, registers, responses, sockets, takeovers, targets } = require('./border.js');
-const { call, deliverers, hasErrors, reportErrors } = require('./call.js');
+const { call, deliverers, hasErrors, reportErrors, Unreferenced } = require('./call.js');
 const { handleConnected, handleNotConnected } = require('../websocket/connect.js');
 const { handleOpened } = require('../http/connection.js');
 const { HttpRequest } = require('../http/request.js');
@@ -158,15 +158,6 @@ function handleEvents() {
       return;
     }
     runTicks();
-  }
-}
-
-/**
- * An async resource whose `hasRef` reports to tools that look for open handles that it does not keep the process alive.
- */
-class Unreferenced extends AsyncResource {
-  hasRef() {
-    return false;
   }
 }
 
