@@ -68,6 +68,7 @@ async function main() {
     registry.close();
     checkContents(user);
     await checkPrograms(user);
+    await checkCommands(user);
     await checkAlias(user);
     await checkTypes(user);
     await checkJest26(user);
@@ -178,6 +179,26 @@ async function checkPrograms({ folder, env }) {
     assert.equal(stdout, 'hello\n');
     console.log(`${name}: served and ended`);
   }
+}
+
+/** The commands of the package, as `npx ferrows` runs them. */
+async function checkCommands({ folder, env }) {
+  const explained = await npm(['exec', '--no', '--', 'ferrows', 'explain', '1006', 'ERR_FIN_WITHOUT_CLOSE'], { cwd: folder, env });
+  assert.match(explained.stdout, /^1006: Abnormal Closure[^]*ERR_FIN_WITHOUT_CLOSE: /);
+  writeFileSync(join(folder, 'probed.cjs'), `
+    const uWS = require('ferrows');
+    const { execFile } = require('node:child_process');
+    uWS.App().ws('/*', {}).listen('127.0.0.1', 0).then((token) => {
+      const url = 'ws://127.0.0.1:' + uWS.us_socket_local_port(token);
+      execFile(process.execPath, ['node_modules/.bin/ferrows', 'probe', '--json', '--silences', '0.1', '--timeout', '1', url], (error, stdout) => {
+        console.log(JSON.parse(stdout).handshake.status);
+        process.exit();
+      });
+    });
+  `);
+  const { stdout } = await step(process.execPath, ['probed.cjs'], { cwd: folder, env });
+  assert.equal(stdout, '101\n');
+  console.log('ferrows explain, ferrows probe: run');
 }
 
 async function checkTypes({ folder }) {

@@ -21,6 +21,10 @@ const CUTS = {
   silent: (near, far) => {
     for (const socket of [near, far]) socket.removeAllListeners('data').on('data', () => {});
   },
+  /** Forgets the connection, and resets whoever still sends. */
+  forget: (near, far) => {
+    for (const socket of [near, far]) socket.removeAllListeners('data').on('data', () => socket.resetAndDestroy());
+  },
 };
 
 /**

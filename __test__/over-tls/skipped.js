@@ -5,6 +5,7 @@
 /** Suites, by their file in `__test__`. */
 const files = {
   'client/client-tls.test.js': 'speaks TLS by itself',
+  'cli/probe.test.js': 'as client.test.js, and speaks TLS by itself',
   'docs/docs-tls.test.js': 'speaks TLS by itself',
   'tls/tls-certificates.test.js': 'speaks TLS by itself',
   'tls/tls-faults.test.js': 'speaks TLS by itself',

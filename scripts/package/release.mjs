@@ -13,7 +13,7 @@ const isAddon = (path) => /^ferrows\..*\.node$/.test(path);
 /** Fields of package.json that users of the main package need. The others are for its development. */
 const PUBLISHED = [
   'name', 'version', 'description', 'license', 'repository', 'homepage', 'bugs', 'keywords', 'type', 'main', 'types',
-  'exports', 'files', 'engines', 'optionalDependencies',
+  'bin', 'exports', 'files', 'engines', 'optionalDependencies',
 ];
 
 const missing = () => BUILDS.filter((name) => !existsSync(join(ROOT, `ferrows.${name}.node`)));
