@@ -275,6 +275,12 @@ export interface AppOptions extends TlsOptions {
    * any address.
    */
   proxyProtocol?: ProxyProtocolOptions | null;
+  /**
+   * Shares the topics of this app with all apps of the same name, in this thread and in all other `worker_threads` of the
+   * process: `publish` and `ws.publish` reach the subscribers of all of them. Without it, the app keeps its topics to
+   * itself. docs/scaling.md says what is guaranteed. @default undefined
+   */
+  broker?: BrokerOptions | null;
   /** Accepted and ignored by `App`, as the other TLS options below: it serves plain TCP. */
   key_file_name?: RecognizedString;
   /** Accepted and ignored by `App`. */
@@ -554,6 +560,31 @@ export interface ConnectionCounts {
   total: number;
 }
 
+/** With which apps an app shares its topics: the option `broker` of {@link AppOptions}. */
+export interface BrokerOptions {
+  /**
+   * What the apps have in common: 1 to 64 letters, digits, hyphens and underscores of ASCII. Throws
+   * `ERR_INVALID_ARG_VALUE` for anything else.
+   */
+  name: string;
+}
+
+/** See {@link TemplatedApp.countSubscribers}. */
+export interface CountSubscribersOptions {
+  /** Milliseconds that other processes have to answer, 1 to 2^31-1. Apps of this process need no time. @default 1000 */
+  timeout?: number;
+}
+
+/** The broker of an app: part of {@link AppStats}. */
+export interface BrokerStats {
+  /** The name that the apps have in common. */
+  name: string;
+  /** Apps of this process that have it. */
+  apps: number;
+  /** Topics that have a subscriber in one of them. */
+  topics: number;
+}
+
 /**
  * The result of `getStats`; docs/observability.md has details. The counters cover this app since it was created, across
  * `listen` and `close`, and never decrease; `queues` and the `open` numbers are gauges. The numbers are not a consistent
@@ -614,6 +645,8 @@ export interface AppStats {
     /** Limit of `backpressure`, in bytes, beyond which the slowest readers are dropped; 0 means none. */
     maxBufferedOutput: number;
   };
+  /** What the app shares with others; `undefined` without the option `broker`. */
+  broker?: BrokerStats;
   /** The I/O threads, which all apps of this thread share. */
   workers: {
     /** The thread name that `top -H` and debuggers show. */
@@ -877,11 +910,20 @@ export interface TemplatedApp {
    * and arrives in the order of `send` and `publish` calls. A subscriber for whom more than `maxBackpressure` is waiting
    * already misses it.
    *
-   * Returns whether there was a subscriber; `false` too while no `ws` route exists.
+   * With a `broker`, all of this holds for the subscribers of every app of its name.
+   *
+   * Returns whether there was a subscriber; without a broker, `false` too while no `ws` route exists.
    */
   publish(topic: RecognizedString, message: RecognizedString, isBinary?: boolean, compress?: boolean): boolean;
-  /** The number of WebSockets subscribed to exactly this topic, at this moment. */
+  /** The number of WebSockets of this app subscribed to exactly this topic, at this moment. */
   numSubscribers(topic: RecognizedString): number;
+  /**
+   * The number of WebSockets subscribed to exactly this topic in all apps that share it (`broker`); without a broker, in
+   * this app. Those of other threads are counted while they come and go.
+   *
+   * Rejects with `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, and `ERR_OUT_OF_RANGE` for a `timeout` out of its range.
+   */
+  countSubscribers(topic: RecognizedString, options?: CountSubscribersOptions): Promise<number>;
 
   /**
    * Returns the counters and gauges of this app: see {@link AppStats}. A new object each time. The call takes tens of

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Laws: `protocol` is pure. `io` owns sockets, timers and time, and knows no napi. `bridge` is data only. `node` runs
-//! on Node's thread only, is the only importer of napi, and touches no socket. Beside the path: `tls` is TLS without
+//! on Node's thread only, is the only importer of napi, and touches no socket. Beside the path: `broker` knows which apps
+//! of the process share their topics; `tls` is TLS without
 //! sockets, which `node` configures and `io/transport` drives; `log` takes the records that all of them make through
 //! `tracing` to stderr and to JavaScript; `files` opens and reads what `serveFiles` serves. Files, floors and trips
 //! stand in docs/architecture.md; why it is cut this way, in docs/decisions.
@@ -28,6 +29,7 @@
 )]
 
 mod bridge;
+mod broker;
 mod files;
 mod io;
 mod log;

@@ -16,6 +16,10 @@ uWS.App({ proxyProtocol: {} });
 // @ts-expect-error the list holds text
 uWS.App({ proxyProtocol: { trust: [10] } });
 uWS.App({ keepAlive: true, keepAliveInitialDelay: 60_000, keepAliveInterval: 10_000, keepAliveProbes: 3, tcpUserTimeout: 30_000 });
+uWS.App({ broker: { name: 'chat' } });
+uWS.App({ broker: null });
+// @ts-expect-error a broker has a name
+uWS.App({ broker: {} });
 // @ts-expect-error keepAlive is a boolean
 uWS.App({ keepAlive: 60_000 });
 // @ts-expect-error threads is a number
@@ -209,6 +213,9 @@ app.setCertificate({ handshakeTimeout: 5 });
 const heard: boolean = app.publish('topic', new Uint8Array(1), true, false);
 app.addServerName('a.test', {}).removeServerName('a.test').missingServerName((hostname: string) => void hostname);
 const count: number = app.numSubscribers(new ArrayBuffer(1));
+app.countSubscribers('news', { timeout: 500 }).then((everywhere: number) => everywhere);
+// @ts-expect-error timeout is a number
+app.countSubscribers('news', { timeout: '500' });
 // @ts-expect-error publish needs a message
 app.publish('topic');
 
@@ -477,6 +484,7 @@ app.ws('/narrowed', narrowed);
 // ----------------------------------------------------------------------------------------------------- Observability
 
 const stats: uWS.AppStats = app.getStats();
+(stats.broker?.apps ?? 0).toFixed();
 const idle: number = stats.connections.http.open - stats.connections.webSocket.total + stats.handshakeFailures.tls;
 const resets: number | undefined = stats.closes.webSocket.ERR_CONNECTION_RESET ?? stats.closes.refused.ERR_HTTP_METHOD;
 const busy: number = stats.workers.reduce((sum, { name, cpu }) => sum + (cpu ?? name.length), stats.queues.backpressure);

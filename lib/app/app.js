@@ -12,6 +12,7 @@ const { takeOver } = require('../http/takeover.js');
 const { WebSocketList } = require('../websocket/websocket.js');
 const attachments = require('./attach.js');
 const { FILE_OPTIONS, FileRoute } = require('../static/file-route.js');
+const { countSubscribers, joinBroker, readBroker } = require('./broker.js');
 const { close, startShutdown } = require('./closing.js');
 const { AppHandlers } = require('./handlers.js');
 const { isOptions, readListenArguments, startListening } = require('./listening.js');
@@ -24,7 +25,8 @@ const { limits: LIMITS, tcp: TCP, tls: TLS_OPTIONS } = abi.options;
 
 /** The known options of `App` and `SSLApp`. Programs pass the same object to both, and to `addServerName`. */
 const APP_OPTIONS = [
-  'threads', ...LIMITS, 'maxBufferedOutput', ...TCP, 'proxyProtocol', ...TLS_OPTIONS, 'handshakeTimeout', 'maxHandshakes',
+  'threads', ...LIMITS, 'maxBufferedOutput', ...TCP, 'proxyProtocol', 'broker', ...TLS_OPTIONS,
+  'handshakeTimeout', 'maxHandshakes',
 ];
 
 let appNumber;
@@ -43,11 +45,14 @@ class TemplatedApp {
     }
     const proxyOptions = options?.proxyProtocol;
     const proxies = readProxies(proxyOptions);
+    const brokerOptions = options?.broker;
+    const broker = readBroker(brokerOptions);
     this.#number = native.appNew(options?.threads, LIMITS.map((name) => options?.[name]), options?.maxBufferedOutput);
     this.#handlers = new AppHandlers(this.#number, this);
     native.appTcp(this.#number, TCP.map((name) => options?.[name]));
     if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join());
     if (isSecure) secure(this.#number, options);
+    if (broker !== undefined) joinBroker(this.#number, broker, brokerOptions);
     checkNames('an app', options, APP_OPTIONS);
     checkNames('proxyProtocol', proxyOptions, ['trust', 'required']);
   }
@@ -195,6 +200,12 @@ class TemplatedApp {
     const app = appNumber(this);
     if (arguments.length < 1) throw missingArguments(1);
     return native.appSubscribers(app, readable(topic));
+  }
+
+  async countSubscribers(topic, options) {
+    const app = appNumber(this);
+    if (arguments.length < 1) throw missingArguments(1);
+    return countSubscribers(app, topic, options);
   }
 
   getStats() {

@@ -121,6 +121,8 @@ class WebSocket {
   }
 
   subscribe(topic) {
+    // Other threads may publish to it directly, and this one never.
+    watchDrops();
     const mark = native.wsSubscribe(socketHandle(this), readable(topic));
     try {
       if (mark >= 0) deliverPending(mark);

@@ -92,6 +92,12 @@ pub(crate) struct Descriptor(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ListenerId(pub u32);
 
-/// One topic of one app, numbered by Node's thread; reused once it has no subscriber.
+/// One topic of one app, numbered by Node's thread. A slot is reused once its topic has no subscriber, with the next
+/// generation, so a message that another thread publishes late to the earlier topic has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct TopicId(pub u32);
+pub(crate) struct TopicId {
+    /// Position in the table of topics of Node's thread.
+    pub slot: u32,
+    /// How many topics there had been before it. Wraps after 2^32 topics.
+    pub generation: u32,
+}

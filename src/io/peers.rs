@@ -18,6 +18,15 @@ impl Peers {
         self.downlinks.write().unwrap_or_else(PoisonError::into_inner).push(downlink);
     }
 
+    /// Hands a batch of commands to a worker, and gets an empty one in its place. Without effect, also on the batch, if
+    /// there is no such worker.
+    pub(crate) fn push(&self, worker: WorkerId, batch: &mut CommandBatch) {
+        let downlinks = self.downlinks.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(downlink) = downlinks.get(worker.index()) {
+            downlink.push(batch);
+        }
+    }
+
     /// Sends one command to a worker.
     pub(crate) fn send(&self, worker: WorkerId, command: Command) {
         let downlinks = self.downlinks.read().unwrap_or_else(PoisonError::into_inner);

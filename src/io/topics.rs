@@ -89,6 +89,10 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    const fn id(slot: u32) -> TopicId {
+        TopicId { slot, generation: 0 }
+    }
+
     proptest! {
         /// Random subscribes, unsubscribes and departures against a set per topic.
         #[test]
@@ -97,14 +101,14 @@ mod tests {
             let mut people: Vec<Memberships> = (0..5).map(|_| Memberships::default()).collect();
             let mut naive: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); 4];
             for (who, topic, action) in actions {
-                let id = TopicId(topic);
+                let topic_id = id(topic);
                 match action {
                     0 | 1 if naive[topic as usize].insert(who) => {
-                        topics.subscribe(Subscriber { slot: who, generation: 0 }, &mut people[who as usize], id);
+                        topics.subscribe(Subscriber { slot: who, generation: 0 }, &mut people[who as usize], topic_id);
                     }
                     2 => {
                         naive[topic as usize].remove(&who);
-                        if let Some(moved) = topics.unsubscribe(&mut people[who as usize], id) {
+                        if let Some(moved) = topics.unsubscribe(&mut people[who as usize], topic_id) {
                             people[moved.who.slot as usize].moved(moved);
                         }
                     }
@@ -118,9 +122,9 @@ mod tests {
                     _ => {}
                 }
                 for (topic, members) in (0..).zip(&naive) {
-                    let found: BTreeSet<u32> = topics.members(TopicId(topic)).iter().map(|who| who.slot).collect();
+                    let found: BTreeSet<u32> = topics.members(id(topic)).iter().map(|who| who.slot).collect();
                     prop_assert_eq!(&found, members);
-                    prop_assert_eq!(topics.members(TopicId(topic)).len(), members.len());
+                    prop_assert_eq!(topics.members(id(topic)).len(), members.len());
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The native functions, by the names under which `lib/` calls them, each with the number of its arguments.
 
 use super::calls::{
-    abi, adoption, app, client, connections, declarative_response, dispatcher, files, http_request,
+    abi, adoption, app, broker, client, connections, declarative_response, dispatcher, files, http_request,
     http_response, listening, load, logger, messages, multipart, pubsub, request_body, response_body, routes,
     shutdown, stats, store, takeover, tcp, tls, warnings, websocket,
 };
@@ -58,6 +58,8 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("appShutdown", 5, shutdown::shut_down),
     Native::new("appPublish", 5, app::publish),
     Native::new("appSubscribers", 2, app::subscribers),
+    Native::new("appJoin", 2, broker::join),
+    Native::new("appCount", 3, broker::count),
     Native::new("clientConnect", 7, client::connect),
     Native::new("clientCancel", 1, client::cancel),
     Native::new("appStats", 1, stats::stats),

@@ -62,7 +62,10 @@ pub(crate) fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
     let Environment { apps, pubsub, workers, .. } = &mut *guard;
     let (number, app) = apps.app(call.number(0))?;
-    let published = app.has_websocket_route && publish_arguments(call, number, None, pubsub, workers)?;
+    // An app without WebSockets may publish to those of others.
+    let is_possible = app.has_websocket_route || app.membership.is_some();
+    let app = (number, app.membership.as_ref());
+    let published = is_possible && publish_arguments(call, app, None, pubsub, workers)?;
     Ok(call.env().from_bool(published))
 }
 

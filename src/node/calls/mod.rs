@@ -5,6 +5,7 @@ pub(crate) mod abi;
 pub(crate) mod address;
 pub(crate) mod adoption;
 pub(crate) mod app;
+pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod connections;
 pub(crate) mod declarative_response;

@@ -1,6 +1,7 @@
 //! Publish and subscribe: the topics of a WebSocket, and what it or its app publishes.
 
 use crate::bridge::command::Command;
+use crate::broker::registry::Membership;
 use crate::node::abi::{Handlers, Register, absent};
 use crate::node::calls::payload::message_kind;
 use crate::node::environment::{Call, Environment};
@@ -8,6 +9,7 @@ use crate::node::error::Misuse;
 use crate::node::js::Value;
 use crate::node::state::handles::JsHandle;
 use crate::node::state::live::socket::Socket;
+use crate::node::state::neighbours::Published;
 use crate::node::state::pending::{Pending, PendingEvent};
 use crate::node::state::pubsub::PubSub;
 use crate::node::state::topics::Change;
@@ -16,17 +18,18 @@ use crate::node::state::workers::Workers;
 /// `wsSubscribe(socket, topic)`: returns the position of the event for `nextPending`, `NONE` if there is none.
 pub(crate) fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
-    let Environment { live, workers, pubsub, pending, .. } = &mut *guard;
+    let Environment { apps, live, workers, pubsub, pending, .. } = &mut *guard;
     let (handle, socket) = live.socket(call.number(0))?;
     let app = socket.publishing_app()?;
+    let membership = apps.get(app).and_then(|app| app.membership.as_ref());
     let name = call.bytes(1)?;
     if socket.is_closing {
         // The event of its close is queued, and no event of this WebSocket may follow that.
         return Ok(call.env().from_number(absent::NONE));
     }
-    let change = pubsub.subscribe((app, name), socket.connection, &mut socket.topics, workers);
+    let change = pubsub.subscribe((app, name), membership, socket.connection, &mut socket.topics, workers);
     let Some(change) = change else { return Ok(call.env().from_number(absent::NONE)) };
-    workers.settle();
+    settle(workers, socket, membership);
     Ok(call.env().from_number(report(handle, socket, change, workers, pending)))
 }
 
@@ -34,7 +37,7 @@ pub(crate) fn subscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `NOT_SUBSCRIBED` if it was not subscribed.
 pub(crate) fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
-    let Environment { live, workers, pubsub, pending, .. } = &mut *guard;
+    let Environment { apps, live, workers, pubsub, pending, .. } = &mut *guard;
     let (handle, socket) = live.socket(call.number(0))?;
     let name = call.bytes(1)?;
     if socket.is_closing {
@@ -44,8 +47,17 @@ pub(crate) fn unsubscribe<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let app = socket.app.app;
     let change = pubsub.unsubscribe((app, &name), socket.connection, &mut socket.topics, workers);
     let Some(change) = change else { return Ok(call.env().from_number(absent::NOT_SUBSCRIBED)) };
-    workers.settle();
+    settle(workers, socket, apps.get(app).and_then(|app| app.membership.as_ref()));
     Ok(call.env().from_number(report(handle, socket, change, workers, pending)))
+}
+
+/// Hands the command of a subscription or its end over. With a broker also while commands are being gathered: another
+/// thread publishes to the worker directly, and what it publishes from now on must come behind this command.
+fn settle(workers: &mut Workers, socket: &Socket, membership: Option<&Membership>) {
+    match membership {
+        Some(_) => workers.hand_over(socket.connection.worker),
+        None => workers.settle(),
+    }
 }
 
 /// Adds the event of a subscription or its end. Returns its position for `nextPending`, `NONE` if there is no handler
@@ -99,7 +111,7 @@ pub(crate) fn departure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 /// `wsPublish(socket, topic, message, isBinary, compress)`
 pub(crate) fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut guard = call.environment()?;
-    let Environment { live, workers, pubsub, .. } = &mut *guard;
+    let Environment { apps, live, workers, pubsub, .. } = &mut *guard;
     let (_, socket) = live.socket(call.number(0))?;
     let app = socket.publishing_app()?;
     if call.count() < 3 {
@@ -113,15 +125,16 @@ pub(crate) fn publish<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         }
         return Ok(call.env().from_bool(false));
     }
-    let published = publish_arguments(call, app, Some(socket), pubsub, workers)?;
+    let membership = apps.get(app).and_then(|app| app.membership.as_ref());
+    let published = publish_arguments(call, (app, membership), Some(socket), pubsub, workers)?;
     Ok(call.env().from_bool(published))
 }
 
-/// Publishes by the arguments 1 to 4, topic, message, isBinary and compress, to all subscribers but `publisher`.
-/// Returns whether there were any.
+/// Publishes by the arguments 1 to 4, topic, message, isBinary and compress, to all subscribers but `publisher`: those
+/// of the app, and those of the other apps of its group if it has a broker. Returns whether there were any.
 pub(crate) fn publish_arguments(
     call: &Call<'_>,
-    app: u32,
+    (app, membership): (u32, Option<&Membership>),
     publisher: Option<&Socket>,
     pubsub: &PubSub,
     workers: &mut Workers,
@@ -131,15 +144,25 @@ pub(crate) fn publish_arguments(
     // The message is checked in any case, so that a mistake shows before the first subscriber comes.
     call.append(2, &mut message)?;
     let own = publisher.map(|socket| &socket.topics);
-    let Some((topic, recipients)) = pubsub.recipients(app, &topic, own) else { return Ok(false) };
+    let recipients = pubsub.recipients(app, &topic, own);
+    if recipients.is_none() && membership.is_none() {
+        return Ok(false);
+    }
     let (kind, compress) = (message_kind(call.truthy(3)), call.truthy(4));
     workers.flush_if_long();
-    for worker in recipients {
-        let payload = workers.copy(worker, &message);
-        let except = publisher.map(|socket| socket.connection).filter(|it| it.worker == worker);
-        workers.push(worker, Command::Publish { topic, except, kind, payload, compress });
-        workers.note_message(worker, message.len());
+    let mut has_recipients = recipients.is_some();
+    if let Some((topic, recipients)) = recipients {
+        for worker in recipients {
+            let payload = workers.copy(worker, &message);
+            let except = publisher.map(|socket| socket.connection).filter(|it| it.worker == worker);
+            workers.push(worker, Command::Publish { topic, except, kind, payload, compress });
+            workers.note_message(worker, message.len());
+        }
+    }
+    if let Some(membership) = membership {
+        let message = Published { kind, payload: &message, compress };
+        has_recipients |= workers.publish_to_others(membership, &topic, message);
     }
     workers.settle();
-    Ok(true)
+    Ok(has_recipients)
 }

@@ -15,6 +15,7 @@ pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (_, app) = environment.apps.app(call.number(0))?;
     let (uptime, numbers, tables) = (app.stats.age().as_secs_f64(), app.stats.counts(), app.stats.tables());
     let output = app.setup.max_buffered_output;
+    let broker = app.membership.as_ref().map(|it| (it.name().to_owned(), it.members(), it.topics()));
     drop(environment);
     let text = |text: &str| env.string(text.as_bytes());
     // Exact up to 2^53, which is 9 petabytes.
@@ -26,7 +27,14 @@ pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         [text(place), env.array(entries)]
     });
     let uptime = [text("uptime"), env.from_number(uptime)];
-    let entries = env.array([uptime].into_iter().chain(numbers).chain(tables).flatten());
+    let broker = broker.into_iter().flat_map(|(name, apps, topics)| {
+        [
+            [text("broker.name"), text(&name)],
+            [text("broker.apps"), count(apps as u64)],
+            [text("broker.topics"), count(topics as u64)],
+        ]
+    });
+    let entries = env.array([uptime].into_iter().chain(numbers).chain(tables).chain(broker).flatten());
     Ok(env.array([entries, env.array(times.into_iter().flatten())]))
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod doorbell;
 pub(crate) mod handles;
 pub(crate) mod handshakes;
 pub(crate) mod live;
+pub(crate) mod neighbours;
 pub(crate) mod notices;
 pub(crate) mod open_files;
 pub(crate) mod outgoing;

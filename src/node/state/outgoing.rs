@@ -81,6 +81,12 @@ impl Outgoing {
         self.holding = self.holding.saturating_sub(1);
     }
 
+    /// Whether commands are being gathered.
+    #[must_use]
+    pub(crate) const fn is_holding(&self) -> bool {
+        self.holding > 0
+    }
+
     /// Whether more has gathered for a worker than a batch should hold. Bounds the memory of a handler that never stops
     /// sending, and keeps every arena far below the 4 GiB that a slice can name.
     #[must_use]

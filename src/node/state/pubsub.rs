@@ -6,6 +6,7 @@ use super::topics::{Change, Topics};
 use super::workers::Workers;
 use crate::bridge::command::Command;
 use crate::bridge::id::{ConnectionId, TopicId, WorkerId};
+use crate::broker::registry::Membership;
 
 /// All subscriptions, and the departures of the last closed WebSocket.
 #[derive(Debug, Default)]
@@ -20,10 +21,12 @@ pub(crate) struct PubSub {
 pub(crate) type Subscriptions = IndexSet<TopicId>;
 
 impl PubSub {
-    /// Subscribes a WebSocket of an app, with a command for its worker. `None` if it is subscribed already.
+    /// Subscribes a WebSocket of an app, which is a member of a group if it has a broker, with a command for its worker.
+    /// `None` if it is subscribed already.
     pub(crate) fn subscribe(
         &mut self,
         (app, name): (u32, Vec<u8>),
+        membership: Option<&Membership>,
         connection: ConnectionId,
         subscriptions: &mut Subscriptions,
         workers: &mut Workers,
@@ -31,7 +34,7 @@ impl PubSub {
         if self.is_subscribed(app, &name, subscriptions) {
             return None;
         }
-        let (topic, old) = self.topics.subscribe(app, &name, connection.worker);
+        let (topic, old) = self.topics.subscribe(app, &name, connection.worker, membership);
         subscriptions.insert(topic);
         workers.push(connection.worker, Command::Subscribe { connection, topic });
         Some(Change { name, new: old + 1, old })
@@ -116,7 +119,9 @@ mod tests {
         let (mut pubsub, mut own, mut workers) =
             (PubSub::default(), Subscriptions::default(), Workers::default());
         for name in names {
-            assert!(pubsub.subscribe((0, (*name).into()), CONNECTION, &mut own, &mut workers).is_some());
+            assert!(
+                pubsub.subscribe((0, (*name).into()), None, CONNECTION, &mut own, &mut workers).is_some()
+            );
         }
         (pubsub, own, workers)
     }
@@ -124,7 +129,7 @@ mod tests {
     #[test]
     fn only_what_changes_a_subscription_is_a_command() {
         let (mut pubsub, mut own, mut workers) = subscribed(&["news"]);
-        assert_eq!(pubsub.subscribe((0, b"news".to_vec()), CONNECTION, &mut own, &mut workers), None);
+        assert_eq!(pubsub.subscribe((0, b"news".to_vec()), None, CONNECTION, &mut own, &mut workers), None);
         assert_eq!(pubsub.unsubscribe((0, b"weather"), CONNECTION, &mut own, &mut workers), None);
         let (_, _, commands) = workers.waiting();
         assert_eq!((pubsub.count(0, b"news"), commands), (1, 1));

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::doorbell::Doorbell;
+use super::neighbours::{Neighbours, Published};
 use super::outgoing::Outgoing;
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
@@ -11,6 +12,7 @@ use crate::bridge::latch::Latch;
 use crate::bridge::queue::NodeBell;
 use crate::bridge::record::Level;
 use crate::bridge::sync::Arc;
+use crate::broker::registry::Membership;
 use crate::io::pool::{Pool, WorkerHandle};
 use crate::log::journal::Journal;
 use crate::log::journals;
@@ -27,6 +29,8 @@ pub(crate) struct Workers {
     threads: Option<Threads>,
     /// Commands that are gathered in batches.
     outgoing: Outgoing,
+    /// Commands for the workers of other environments.
+    neighbours: Neighbours,
     /// Whether a turn of the dispatcher is running.
     is_turning: bool,
     /// Set when the process is about to exit: every later call waits until its commands are written, for no longer than
@@ -163,6 +167,7 @@ impl Workers {
 
     /// Waits, before the process exits, until what was sent is written.
     pub(crate) fn prepare_exit(&mut self) {
+        self.neighbours.flush();
         self.wait(EXIT_PATIENCE);
         self.exit_budget = Some(EXIT_PATIENCE);
         if let Some(threads) = &self.threads {
@@ -172,6 +177,7 @@ impl Workers {
 
     /// Sends what is queued, stops the threads, and silences the bell for good.
     pub(crate) fn tear_down(&mut self) {
+        self.neighbours.flush();
         self.wait(self.exit_budget.unwrap_or(EXIT_PATIENCE));
         if let Some(mut threads) = self.threads.take() {
             threads.pool.stop();
@@ -208,6 +214,37 @@ impl Workers {
         self.outgoing.push(worker, command);
     }
 
+    /// Adds a published message for the subscribers in all other apps of the group. Returns whether there are any.
+    pub(crate) fn publish_to_others(
+        &mut self,
+        membership: &Membership,
+        topic: &[u8],
+        message: Published<'_>,
+    ) -> bool {
+        let Self { threads: Some(threads), outgoing, neighbours, .. } = self else { return false };
+        let (own, mut found) = (threads.pool.peers(), false);
+        membership.for_each_other(topic, |audience| {
+            let peers = audience.member().peers();
+            found |= audience.count() > 0;
+            for worker in audience.workers() {
+                let topic = audience.topic();
+                if !Arc::ptr_eq(peers, own) {
+                    neighbours.publish(peers, worker, topic, message);
+                    continue;
+                }
+                // An app of this environment.
+                let Published { kind, compress, payload } = message;
+                let slice = outgoing.copy(worker, payload);
+                outgoing
+                    .push(worker, Command::Publish { topic, except: None, kind, payload: slice, compress });
+                if outgoing.count_message(worker, payload.len()) {
+                    outgoing.await_writes_of(&threads.pool, worker);
+                }
+            }
+        });
+        found
+    }
+
     /// Counts a message sent or published to `worker`, whose command was added, and waits for that worker if it is too
     /// far behind.
     pub(crate) fn note_message(&mut self, worker: WorkerId, length: usize) {
@@ -234,6 +271,9 @@ impl Workers {
     /// Hands commands over, unless they are being gathered.
     pub(crate) fn settle(&mut self) {
         let Some(threads) = &self.threads else { return };
+        if !self.outgoing.is_holding() {
+            self.neighbours.flush();
+        }
         match self.exit_budget {
             None => self.outgoing.settle(&threads.pool),
             Some(left) => self.exit_budget = Some(left.saturating_sub(self.wait(left.min(CALL_PATIENCE)))),
@@ -245,6 +285,7 @@ impl Workers {
         if let Some(threads) = &self.threads {
             self.outgoing.flush(&threads.pool);
         }
+        self.neighbours.flush();
     }
 
     /// Hands over what has gathered for one worker, so that it writes while a handler is running.

@@ -7,6 +7,7 @@ use crate::bridge::children::Children;
 use crate::bridge::id::{AppId, WorkerId};
 use crate::bridge::setup::AppSetup;
 use crate::bridge::sync::Arc;
+use crate::broker::registry::Membership;
 use crate::io::descriptor::Registration;
 use crate::node::state::routes::router::Router;
 use crate::tls::names::DomainId;
@@ -35,6 +36,8 @@ pub(crate) struct App {
     pub children: Arc<Children>,
     /// Present while it may be the child of another app.
     pub registration: Option<Registration>,
+    /// Present if it has a broker: shares its topics with other apps.
+    pub membership: Option<Membership>,
     /// Its statistics.
     pub stats: Stats,
     /// Sockets that it was given, to spread them over the workers.
@@ -59,6 +62,7 @@ impl App {
             usage: Usage::default(),
             children: Arc::default(),
             registration: None,
+            membership: None,
             stats: Stats::start(),
             adopted: 0,
             has_websocket_route: false,

@@ -206,9 +206,11 @@ impl Apps {
         !self.listeners.is_empty() || self.iter().any(|app| app.registration.is_some())
     }
 
-    /// Removes the apps from the registry, so that other environments hand them no more connections.
+    /// Removes the apps from the registries, so that other environments hand them no more connections and messages.
     pub(crate) fn unregister(&mut self) {
-        self.iter_mut().for_each(|app| app.registration = None);
+        for app in self.iter_mut() {
+            (app.registration, app.membership) = (None, None);
+        }
     }
 
     /// Called after a listening socket was closed or a connection was handed to the app: if no more can arrive, asks
