@@ -29,6 +29,11 @@ function versus(own, ...others) {
 
 const ECHO = versus('uws-echo.js', { name: 'ws', server: 'ws-echo.js' });
 const PUBLISH = versus('uws-publish.js', { name: 'ws', server: 'ws-publish.js' });
+/** Two threads with the same topics; the other one does what programs do without a broker. */
+const SHARING = [
+  { name: OWN, server: 'broker.js', env: { SHARING: 'broker' } },
+  { name: 'BroadcastChannel', server: 'broker.js', env: { SHARING: 'channel' } },
+];
 const FLOOD = versus('uws-flood.js', { name: 'ws', server: 'ws-flood.js' });
 const HELLO = versus(
   'uws-hello.js',
@@ -89,6 +94,6 @@ function opponents([own, ...others]) {
 }
 
 module.exports = {
-  BODIES, ECHO, FLOOD, HELLO, PUBLISH, SECURE_BODIES,
+  BODIES, ECHO, FLOOD, HELLO, PUBLISH, SECURE_BODIES, SHARING,
   environment, opponents, peerFrom, secured, withPeers, withVariables,
 };

@@ -3,6 +3,7 @@
 // What is measured: each measure runs one server under one load and returns figures; its rows turn them into lines of
 // the table, with the targets to reach, and its points put them into the pictures.
 
+const { sharing } = require('./broker.js');
 const { closedLoop } = require('./closed-loop.js');
 const { BODIES, ECHO, HELLO, SECURE_BODIES, environment, secured, withVariables } = require('./contestants.js');
 const { fanOut } = require('./fan-out.js');
@@ -126,6 +127,8 @@ const measures = [
   fanOut(100, 2),
   fanOut(1_000, 1.8),
   fanOut(10_000, 1.9),
+  sharing('20 B', 20, 1_000),
+  sharing('1 KB', 1024, 1_000),
   texts('20 B', 20),
   texts('1 KB', 1024),
   silent('idle', 'RSS per idle WebSocket, 10,000 open, bytes', ECHO, 10_000, 'in clear', {
