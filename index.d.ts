@@ -155,12 +155,35 @@ export interface CloseInfo {
   readonly initiator: 'peer' | 'local' | 'transport';
   /** Whether Close frames were exchanged, or are being exchanged (RFC 6455 §7.1.4). Always false for a response. */
   readonly wasClean: boolean;
+  /** Time since the WebSocket was opened, or since the request of the response arrived, in milliseconds. */
+  readonly openFor: number;
+  /**
+   * Of a WebSocket: bytes of its frames that arrived, and that the system took, without TLS. Of a response: bytes of the
+   * request's body that arrived, and of its own body that the system took.
+   */
+  readonly bytes: { readonly received: number; readonly sent: number };
 }
 
 /** Details of the close of a WebSocket. */
 export interface WebSocketCloseInfo extends CloseInfo {
   /** The argument `message` of the `close` handler, as a string. Never empty. */
   readonly reason: string;
+  /**
+   * Time since the last byte from the peer or, if none came, since the WebSocket was opened, in milliseconds. If it is the
+   * same for many closes, something on the way cuts lines that are silent for so long (docs/load-balancers.md).
+   */
+  readonly silentFor: number;
+  /** Time since the system took the last byte for the peer or, without one, since the opening, in milliseconds. */
+  readonly quietFor: number;
+  /** Pings, automatic and by {@link WebSocket.ping}, that were sent since the last Pong. */
+  readonly unansweredPings: number;
+  /** How long the last Pong took, in milliseconds; `undefined` if no ping was answered. */
+  readonly roundTrip: number | undefined;
+  /**
+   * Whole messages from the peer and to it, published ones included. What a handler has sent just before it closes the
+   * WebSocket itself may be missing here and in `bytes`: it is counted when the I/O thread gets to it.
+   */
+  readonly messages: { readonly received: number; readonly sent: number };
 }
 
 // ------------------------------------------------------------------------------------------------------------- App
@@ -1363,6 +1386,12 @@ export interface HttpResponse {
    */
   upgrade<UserData>(userData: UserData, options?: UpgradeOptions | null): void;
 
+  /**
+   * The peer's address as people write it: `127.0.0.1`, also on a dual-stack socket, or `2001:db8::1`. `undefined` on a Unix
+   * socket, and once the response is over. Behind a proxy it is the proxy's ({@link getProxiedRemoteAddressAsText}).
+   * Assigning it replaces the property.
+   */
+  readonly remoteAddress: string | undefined;
   /** The peer's address: 4 bytes (IPv4) or 16 (IPv6, and IPv4 on a dual-stack socket). Empty on a Unix socket. */
   getRemoteAddress(): ArrayBuffer;
   /** The peer's address as ASCII text: `127.0.0.1`, or IPv6 as eight groups of four digits. Empty on a Unix socket. */
@@ -1574,6 +1603,8 @@ export interface WebSocket<UserData> {
 
   /** The WebSocket itself, with the properties copied from `userData`. May be called after it closed. */
   getUserData(): UserData;
+  /** As {@link HttpResponse.remoteAddress}; `undefined` once the WebSocket is closed. */
+  readonly remoteAddress: string | undefined;
   /** As {@link HttpResponse.getRemoteAddress}. */
   getRemoteAddress(): ArrayBuffer;
   /** As {@link HttpResponse.getRemoteAddressAsText}. */

@@ -106,7 +106,14 @@ async function speakWebSocket(origin, { closes }) {
     assert.equal(isBinary, typeof message !== 'string');
   }
   client.close(4000, 'done');
-  assert.deepEqual(await closes.take(),
+  const { openFor, bytes, messages, ...closed } = await closes.take();
+  assert.ok(openFor >= 0 && bytes.received > 0 && bytes.sent > 0);
+  assert.deepEqual(messages, { received: 2, sent: 2 });
+  for (const fact of ['silentFor', 'quietFor', 'unansweredPings', 'roundTrip']) {
+    assert.ok(fact in closed);
+    delete closed[fact];
+  }
+  assert.deepEqual(closed,
     { code: 4000, message: 'done', reason: 'done', cause: 'CLOSED_BY_PEER', initiator: 'peer', wasClean: true });
 
   const vanishing = new WebSocket(`ws://${origin}/ws`);

@@ -17,6 +17,7 @@ const { Mailbox } = require('../helpers/mailbox.js');
 const { Program } = require('../helpers/program.js');
 const { RawClient, request } = require('../helpers/raw-http.js');
 const { createApp, listen, listenToken } = require('../helpers/server.js');
+const { RESPONSE_FACTS, WEBSOCKET_FACTS } = require('../helpers/facts.js');
 
 const { LIBUS_LISTEN_DEFAULT, LIBUS_LISTEN_EXCLUSIVE_PORT } = uWS;
 
@@ -551,7 +552,7 @@ describe('close', () => {
     await client.send(request('GET', '/'));
     const { res, calls } = await requests.take();
     app.close();
-    const info = { cause: 'CLOSED_BY_APP_CLOSE', initiator: 'local', wasClean: false };
+    const info = { cause: 'CLOSED_BY_APP_CLOSE', initiator: 'local', wasClean: false, ...RESPONSE_FACTS };
     expect(calls).toEqual([['Application called app.close()', info]]);
     expect(res.aborted).toBe(true);
     expect(failureOf(() => res.end())).toMatchObject({ code: 'ERR_HTTP_RESPONSE_CLOSED' });
@@ -571,7 +572,7 @@ describe('close', () => {
     const closed = once(client, 'close');
     await opened.take();
     app.close();
-    const info = { cause: 'CLOSED_BY_APP_CLOSE', initiator: 'local', wasClean: false, reason: 'Application called app.close()' };
+    const info = { cause: 'CLOSED_BY_APP_CLOSE', initiator: 'local', wasClean: false, reason: 'Application called app.close()', ...WEBSOCKET_FACTS };
     expect(calls).toEqual([[1006, 'Application called app.close()', info]]);
     expect((await closed)[0]).toBe(1001);
     expect(calls).toHaveLength(1);

@@ -14,10 +14,11 @@ const { Program } = require('../helpers/program.js');
 const { RawClient, request } = require('../helpers/raw-http.js');
 const { RawWebSocket, closeFrame, frame } = require('../helpers/raw-websocket.js');
 const { createApp, listen, listenToken } = require('../helpers/server.js');
+const { RESPONSE_FACTS } = require('../helpers/facts.js');
 
 const TEXT = 'Server is shutting down';
 /** What `onAborted` is told. */
-const aborted = (reason = TEXT) => [reason, { cause: 'CLOSED_BY_SHUTDOWN', initiator: 'local', wasClean: false }];
+const aborted = (reason = TEXT) => [reason, { cause: 'CLOSED_BY_SHUTDOWN', initiator: 'local', wasClean: false, ...RESPONSE_FACTS }];
 /** What a `close` handler is told. */
 const told = (code = 1001, reason = TEXT) => closed(code, reason, 'CLOSED_BY_SHUTDOWN', 'local', true);
 /** Longer than any test: what ends, ends by itself. */

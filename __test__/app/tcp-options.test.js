@@ -13,6 +13,7 @@ const { Mailbox } = require('../helpers/mailbox.js');
 const { RawClient, request } = require('../helpers/raw-http.js');
 const { RawWebSocket } = require('../helpers/raw-websocket.js');
 const { createApp, listen } = require('../helpers/server.js');
+const { RESPONSE_FACTS } = require('../helpers/facts.js');
 
 const onLinux = process.platform === 'linux' ? test : test.skip;
 const HOUR = 3600;
@@ -89,7 +90,7 @@ onLinux('tcpUserTimeout: a response whose client takes nothing is aborted with E
   await client.send(request('GET', '/'));
   expect(await aborts.take()).toEqual({
     reason: 'Connection timed out: peer stopped acknowledging',
-    info: { cause: 'ERR_TRANSPORT_TIMED_OUT', initiator: 'transport', wasClean: false },
+    info: { cause: 'ERR_TRANSPORT_TIMED_OUT', initiator: 'transport', wasClean: false, ...RESPONSE_FACTS },
   });
 });
 

@@ -101,6 +101,7 @@ test('the section about onAborted lists the causes that it is told, and no other
 describe('the snippets', () => {
   const { once } = require('events');
   const WebSocket = require('ws');
+  const { WEBSOCKET_FACTS } = require('../helpers/facts.js');
   const { readGuide, runBlock } = require('../helpers/guide.js');
   const { Mailbox } = require('../helpers/mailbox.js');
   const { createApp, listen } = require('../helpers/server.js');
@@ -119,7 +120,7 @@ describe('the snippets', () => {
   }
 
   test('of the beginning tells code, reason and info', async () => {
-    const info = { cause: 'CLOSED_BY_PEER', initiator: 'peer', wasClean: true, reason: 'that was all' };
+    const info = { cause: 'CLOSED_BY_PEER', initiator: 'peer', wasClean: true, reason: 'that was all', ...WEBSOCKET_FACTS };
     expect(await run('Why did this connection end?')).toEqual([1000, info]);
   });
 

@@ -3,6 +3,7 @@
 const { createApp, listen } = require('./server.js');
 const { Mailbox } = require('./mailbox.js');
 const { RawClient } = require('./raw-http.js');
+const { WEBSOCKET_FACTS } = require('./facts.js');
 
 /** `maxPayloadLength` of the server below. */
 const LIMIT = 1000;
@@ -37,7 +38,7 @@ class ClosingServer {
 
 /** What a close handler is told. */
 function closed(code, reason, cause, initiator, wasClean) {
-  return { code, reason, info: { cause, initiator, wasClean, reason } };
+  return { code, reason, info: { cause, initiator, wasClean, reason, ...WEBSOCKET_FACTS } };
 }
 
 /** Once this returns every event has been delivered that was on its way before: the server has one thread. */

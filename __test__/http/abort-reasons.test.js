@@ -7,8 +7,9 @@ const { passBarrier } = require('../helpers/closing-server.js');
 const { Mailbox } = require('../helpers/mailbox.js');
 const { RawClient } = require('../helpers/raw-http.js');
 const { createApp, listen } = require('../helpers/server.js');
+const { RESPONSE_FACTS } = require('../helpers/facts.js');
 
-const aborted = (reason, cause, initiator) => ({ reason, info: { cause, initiator, wasClean: false } });
+const aborted = (reason, cause, initiator) => ({ reason, info: { cause, initiator, wasClean: false, ...RESPONSE_FACTS } });
 
 /** A server whose route /wait calls `act` and answers nothing; `aborts` gets what its abort handler is told. */
 function serveWaiting(act = () => {}) {

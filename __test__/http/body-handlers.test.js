@@ -9,6 +9,7 @@ const { Mailbox } = require('../helpers/mailbox.js');
 const { Program } = require('../helpers/program.js');
 const { RawClient, request } = require('../helpers/raw-http.js');
 const { createApp, guarded, listen, serve } = require('../helpers/server.js');
+const { RESPONSE_FACTS } = require('../helpers/facts.js');
 
 const UNKNOWN = 2n ** 64n - 1n;
 const CLOSED = { code: 'ERR_HTTP_RESPONSE_CLOSED' };
@@ -482,7 +483,7 @@ describe('collectBody', () => {
 describe('onDataOrAborted', () => {
   const GONE = [
     'Received TCP FIN before the response was complete',
-    { cause: 'ERR_FIN_BEFORE_RESPONSE', initiator: 'transport', wasClean: false },
+    { cause: 'ERR_FIN_BEFORE_RESPONSE', initiator: 'transport', wasClean: false, ...RESPONSE_FACTS },
   ];
 
   test('an abort: null, nothing, an unknown length, and what onAborted is told; behind onAborted', async () => {

@@ -11,6 +11,7 @@ const { Mailbox } = require('../helpers/mailbox.js');
 const { request } = require('../helpers/raw-http.js');
 const { answer, wire } = require('../helpers/response.js');
 const { serve } = require('../helpers/server.js');
+const { RESPONSE_FACTS } = require('../helpers/facts.js');
 
 describe('onData', () => {
   /** Hands out every call, as text. */
@@ -315,7 +316,7 @@ describe('onData', () => {
     expect(await client.rest()).toBe('');
     const [reason, info] = await aborts.take();
     expect(reason).toMatch(/^Received invalid HTTP request body/);
-    expect(info).toEqual({ cause: 'ERR_HTTP_INVALID_BODY', initiator: 'peer', wasClean: false });
+    expect(info).toEqual({ cause: 'ERR_HTTP_INVALID_BODY', initiator: 'peer', wasClean: false, ...RESPONSE_FACTS });
   });
 
   test('a body that breaks a rule once the response has begun ends the connection without another answer', async () => {

@@ -7,6 +7,7 @@ const net = require('node:net');
 const uWS = require('../..');
 const { Mailbox } = require('../helpers/mailbox.js');
 const { RawWebSocket, frame } = require('../helpers/raw-websocket.js');
+const { RESPONSE_FACTS, WEBSOCKET_FACTS } = require('../helpers/facts.js');
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const NEVER = 'GET /never HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -76,7 +77,7 @@ test('HTTP: a FIN aborts the response that is not given yet, and the connection 
   expect(aborted).toEqual([
     {
       reason: 'Received TCP FIN before the response was complete',
-      info: { cause: 'ERR_FIN_BEFORE_RESPONSE', initiator: 'transport', wasClean: false },
+      info: { cause: 'ERR_FIN_BEFORE_RESPONSE', initiator: 'transport', wasClean: false, ...RESPONSE_FACTS },
     },
   ]);
 });
@@ -85,7 +86,7 @@ const REASON = 'Received TCP FIN before WebSocket close frame';
 const FIN_WITHOUT_CLOSE = {
   code: 1006,
   reason: REASON,
-  info: { cause: 'ERR_FIN_WITHOUT_CLOSE', initiator: 'transport', wasClean: false, reason: REASON },
+  info: { cause: 'ERR_FIN_WITHOUT_CLOSE', initiator: 'transport', wasClean: false, reason: REASON, ...WEBSOCKET_FACTS },
 };
 
 /** Opens a WebSocket to the echo route, with a socket that does not answer a FIN by itself. */

@@ -8,11 +8,12 @@ const { Program } = require('../helpers/program.js');
 const { RawClient, request } = require('../helpers/raw-http.js');
 const { RawWebSocket } = require('../helpers/raw-websocket.js');
 const { createApp, listen } = require('../helpers/server.js');
+const { RESPONSE_FACTS, WEBSOCKET_FACTS } = require('../helpers/facts.js');
 
 const MEGABYTE = 1024 * 1024;
 const LIMIT = 32 * MEGABYTE;
 const REASON = 'Output limit of the app exceeded: peer reads too slowly';
-const INFO = { cause: 'ERR_OUTPUT_LIMIT', initiator: 'local', wasClean: false };
+const INFO = { cause: 'ERR_OUTPUT_LIMIT', initiator: 'local', wasClean: false, ...RESPONSE_FACTS };
 
 /** More than the kernel keeps for one connection. */
 const LARGE = Buffer.alloc(16 * MEGABYTE, 'x');
@@ -90,7 +91,7 @@ describe.each([1, 3])('with %i I/O threads', (threads) => {
     });
     const port = listen(app);
     for (let count = 0; count < 8; count++) (await RawWebSocket.open(port)).pause();
-    expect(await closed.take()).toEqual({ code: 1006, reason: REASON, info: { ...INFO, reason: REASON } });
+    expect(await closed.take()).toEqual({ code: 1006, reason: REASON, info: { ...INFO, reason: REASON, ...WEBSOCKET_FACTS } });
     await untilWithin(app);
   });
 });

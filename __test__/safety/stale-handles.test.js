@@ -12,6 +12,7 @@ const { failureOf } = require('../helpers/failure.js');
 const { Mailbox } = require('../helpers/mailbox.js');
 const { RawClient, request } = require('../helpers/raw-http.js');
 const { createApp, guarded, listen, serve } = require('../helpers/server.js');
+const { RESPONSE_FACTS } = require('../helpers/facts.js');
 
 const CLOSED = {
   name: 'Error',
@@ -121,7 +122,7 @@ describe('a response that is over', () => {
   test('the methods tried here are all that there are', async () => {
     const { res } = await waiting();
     const names = Object.getOwnPropertyNames(Object.getPrototypeOf(res));
-    expect(names.filter((name) => !['constructor', 'aborted'].includes(name)).sort()).toEqual([...NAMES].sort());
+    expect(names.filter((name) => !['constructor', 'aborted', 'remoteAddress'].includes(name)).sort()).toEqual([...NAMES].sort());
   });
 
   test.each(Object.entries(ends))('%s: every method throws, whatever it is given', async (_, end) => {
@@ -210,13 +211,13 @@ describe('a response that is over', () => {
 describe('onAborted', () => {
   const causes = [
     ['a reset by the peer', ({ client }) => client.reset(),
-      'Connection reset by peer', { cause: 'ERR_CONNECTION_RESET', initiator: 'transport', wasClean: false }],
+      'Connection reset by peer', { cause: 'ERR_CONNECTION_RESET', initiator: 'transport', wasClean: false, ...RESPONSE_FACTS }],
     ['a FIN of the peer', ({ client }) => client.finish(), 'Received TCP FIN before the response was complete',
-      { cause: 'ERR_FIN_BEFORE_RESPONSE', initiator: 'transport', wasClean: false }],
+      { cause: 'ERR_FIN_BEFORE_RESPONSE', initiator: 'transport', wasClean: false, ...RESPONSE_FACTS }],
     ['close', ({ res }) => res.close(),
-      'Application called close()', { cause: 'CLOSED_BY_APPLICATION', initiator: 'local', wasClean: false }],
+      'Application called close()', { cause: 'CLOSED_BY_APPLICATION', initiator: 'local', wasClean: false, ...RESPONSE_FACTS }],
     ['app.close', ({ app }) => app.close(),
-      'Application called app.close()', { cause: 'CLOSED_BY_APP_CLOSE', initiator: 'local', wasClean: false }],
+      'Application called app.close()', { cause: 'CLOSED_BY_APP_CLOSE', initiator: 'local', wasClean: false, ...RESPONSE_FACTS }],
   ];
 
   test.each(causes)('%s: runs once, with reason and info', async (_, act, reason, info) => {

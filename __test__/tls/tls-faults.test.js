@@ -17,9 +17,10 @@ const { request } = require('../helpers/raw-http.js');
 const { handshake } = require('../helpers/raw-websocket.js');
 const { listen } = require('../helpers/server.js');
 const { connectClient, connectPlain, connectRelayed, connectTls, createSSLApp } = require('../helpers/tls.js');
+const { RESPONSE_FACTS, WEBSOCKET_FACTS } = require('../helpers/facts.js');
 
-const aborted = (reason, cause, initiator) => ({ reason, info: { cause, initiator, wasClean: false } });
-const closed = (reason, cause, initiator) => ({ code: 1006, reason, info: { cause, initiator, wasClean: false, reason } });
+const aborted = (reason, cause, initiator) => ({ reason, info: { cause, initiator, wasClean: false, ...RESPONSE_FACTS } });
+const closed = (reason, cause, initiator) => ({ code: 1006, reason, info: { cause, initiator, wasClean: false, reason, ...WEBSOCKET_FACTS } });
 
 const CUT_OFF = ['Received TCP FIN before TLS close_notify: the stream was cut off', 'ERR_TLS_TRUNCATED', 'transport'];
 const INVALID = ['Received invalid TLS record', 'ERR_TLS_INVALID', 'peer'];

@@ -14,6 +14,7 @@ const { certificate } = require('../helpers/certificates.js');
 const { afterTest } = require('../helpers/cleanup.js');
 const { Program } = require('../helpers/program.js');
 const { connectClient } = require('../helpers/tls.js');
+const { WEBSOCKET_FACTS } = require('../helpers/facts.js');
 
 const RECORDS = 400;
 const CAUSE = 'ERR_TLS_KEYS_EXHAUSTED';
@@ -55,7 +56,7 @@ async function talk(ws) {
   return { count, code, reason: reason.toString() };
 }
 
-const closed = [1006, REASON, { cause: CAUSE, initiator: 'local', wasClean: false, reason: REASON }];
+const closed = [1006, REASON, { cause: CAUSE, initiator: 'local', wasClean: false, reason: REASON, ...WEBSOCKET_FACTS }];
 
 describe('a server', () => {
   test('closes a WebSocket while that can still be said', async () => {

@@ -380,23 +380,27 @@ const behavior: uWS.WebSocketBehavior<Visitor> = {
     const closed: void = ws.close();
     const addresses: ArrayBuffer[] = [ws.getRemoteAddress(), ws.getRemoteAddressAsText()];
     const port: number = ws.getRemotePort();
+    const address: string | undefined = ws.remoteAddress;
     // @ts-expect-error a message is text or data
     ws.send({ json: true });
     // @ts-expect-error a code is a number
     ws.end('bye');
-    void [pinged, waiting, published, state, topics, same, ended, closed, addresses, port];
+    void [pinged, waiting, published, state, topics, same, ended, closed, addresses, port, address];
   },
   dropped: (ws, message: ArrayBuffer, isBinary: boolean, unreported: number) => [ws, message, isBinary, unreported],
   drain: (ws) => ws.getBufferedAmount(),
   close(ws, code: number, message: ArrayBuffer, info) {
     const initiator: 'peer' | 'local' | 'transport' = info.initiator;
     const clean: boolean = info.wasClean;
+    const silent: number = info.silentFor + info.quietFor + info.openFor + info.unansweredPings;
+    const roundTrip: number | undefined = info.roundTrip;
+    const counts: number = info.bytes.received + info.bytes.sent + info.messages.received + info.messages.sent;
     if (info.cause === 'ERR_FRAME_FRAGMENTED_CONTROL') return;
     // @ts-expect-error no such cause
     if (info.cause === 'ERR_FRAME') return;
     // @ts-expect-error read-only
     info.wasClean = true;
-    void [ws.getUserData().name, code, message, initiator, clean];
+    void [ws.getUserData().name, code, message, initiator, clean, silent, roundTrip, counts];
   },
   ping: (ws, message: ArrayBuffer) => [ws, message],
   pong: (ws, message: ArrayBuffer) => [ws, message],

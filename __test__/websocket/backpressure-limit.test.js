@@ -7,12 +7,13 @@ const { passBarrier, textOf } = require('../helpers/closing-server.js');
 const { Mailbox } = require('../helpers/mailbox.js');
 const { RawWebSocket } = require('../helpers/raw-websocket.js');
 const { createApp, listen } = require('../helpers/server.js');
+const { WEBSOCKET_FACTS } = require('../helpers/facts.js');
 
 const [SENT, DROPPED] = [1, 2];
 const MEBIBYTE = 1024 * 1024;
 const SIZE = 64 * 1024;
 const REASON = 'Back-pressure limit exceeded: peer reads too slowly';
-const INFO = { cause: 'ERR_BACKPRESSURE_LIMIT', initiator: 'local', wasClean: false, reason: REASON };
+const INFO = { cause: 'ERR_BACKPRESSURE_LIMIT', initiator: 'local', wasClean: false, reason: REASON, ...WEBSOCKET_FACTS };
 const LIMITED = { code: 1006, reason: REASON, info: INFO };
 
 /** A message that names its number. */

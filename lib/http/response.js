@@ -5,8 +5,8 @@
 
 const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
 
-const { addAddresses } = require('../runtime/addresses.js');
-const { abi, causes, infoOf, KEY, native, readable, registers, responses, sockets } = require('../runtime/border.js');
+const { addAddresses, addRemoteAddress } = require('../runtime/addresses.js');
+const { abi, causes, factsOfResponse, infoOf, KEY, native, readable, registers, responses, sockets } = require('../runtime/border.js');
 const { call, deliverers, deliverPending, runCorked } = require('../runtime/call.js');
 const { publishAborted } = require('../runtime/channels.js');
 const { checkFunction, illegalConstructor, invalidThis, missingArguments, typeError } = require('../runtime/errors.js');
@@ -147,8 +147,8 @@ class HttpResponse {
 
   close() {
     const handle = responseHandle(this);
-    const end = [causes[CLOSED_BY_APPLICATION].text, infoOf(CLOSED_BY_APPLICATION)];
     const mark = native.resClose(handle);
+    const end = [causes[CLOSED_BY_APPLICATION].text, { ...infoOf(CLOSED_BY_APPLICATION), ...factsOfResponse() }];
     // Set at once, even if the handler runs later.
     this.#aborted = true;
     this.#end = end;
@@ -286,6 +286,8 @@ addAddresses(HttpResponse, {
   port: (response, isProxied) => native.resPort(responseHandle(response), isProxied),
 });
 
+addRemoteAddress(HttpResponse, (response) => native.resRemoteAddress(responseHandle(response)));
+
 /** The response of a cached route: the same methods, under the class name of uWebSockets.js. */
 class CachedHttpResponse extends HttpResponse {}
 
@@ -352,7 +354,7 @@ function handleData(chunk) {
 function handleAbort(reason) {
   const slot = registers[SLOT];
   // A response has no closing handshake, even if the cause is one that ends WebSockets cleanly.
-  const info = { ...infoOf(registers[CAUSE]), wasClean: false };
+  const info = { ...infoOf(registers[CAUSE]), wasClean: false, ...factsOfResponse() };
   const offset = registers[OFFSET];
   const response = responses[slot];
   responses[slot] = undefined;

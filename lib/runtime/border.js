@@ -13,6 +13,11 @@ const native = require('../../binding.js')();
  */
 const abi = native.abi();
 
+const {
+  BYTES_RECEIVED, BYTES_SENT, MESSAGES_RECEIVED, MESSAGES_SENT, OPEN_FOR, QUIET_FOR, ROUND_TRIP, SILENT_FOR, UNANSWERED_PINGS,
+} = abi.register;
+const { NONE } = abi.absent;
+
 /** Numbers that come with an event; written by the addon, read here before anything else is called. */
 const registers = new Float64Array(Object.keys(abi.register).length);
 
@@ -61,6 +66,28 @@ function infoOf(number) {
   return { cause: name, initiator, wasClean };
 }
 
+/** What is reported about the response in the registers. */
+function factsOfResponse() {
+  return {
+    openFor: registers[OPEN_FOR],
+    bytes: { received: registers[BYTES_RECEIVED], sent: registers[BYTES_SENT] },
+  };
+}
+
+/** What is reported about the WebSocket in the registers. */
+function factsOfWebSocket() {
+  const roundTrip = registers[ROUND_TRIP];
+  return {
+    openFor: registers[OPEN_FOR],
+    silentFor: registers[SILENT_FOR],
+    quietFor: registers[QUIET_FOR],
+    unansweredPings: registers[UNANSWERED_PINGS],
+    roundTrip: roundTrip === NONE ? undefined : roundTrip,
+    bytes: { received: registers[BYTES_RECEIVED], sent: registers[BYTES_SENT] },
+    messages: { received: registers[MESSAGES_RECEIVED], sent: registers[MESSAGES_SENT] },
+  };
+}
+
 /** Node-API does not read a bare SharedArrayBuffer; a view of it, it does. */
 function readable(data) {
   // Two common kinds first, because Node's check is a native call. Nothing here may run a trap of a Proxy.
@@ -81,6 +108,8 @@ module.exports = {
   shutdowns,
   takeovers,
   causes,
+  factsOfResponse,
+  factsOfWebSocket,
   infoOf,
   readable,
 };

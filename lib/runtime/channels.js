@@ -18,7 +18,7 @@ function publishOpened(ws) {
 }
 
 function publishClosed(ws, code, reason, info) {
-  if (closed.hasSubscribers) closed.publish({ ws, code, reason: Buffer.from(reason).toString(), info: { ...info } });
+  if (closed.hasSubscribers) closed.publish({ ws, code, reason: Buffer.from(reason).toString(), info: copyOf(info) });
 }
 
 function publishDropped(ws, message, isBinary, unreported) {
@@ -26,7 +26,14 @@ function publishDropped(ws, message, isBinary, unreported) {
 }
 
 function publishAborted(res, reason, info) {
-  if (aborted.hasSubscribers) aborted.publish({ res, reason, info: { ...info } });
+  if (aborted.hasSubscribers) aborted.publish({ res, reason, info: copyOf(info) });
+}
+
+/** Subscribers may change what they get; the handler gets its own. */
+function copyOf(info) {
+  const copy = { ...info, bytes: { ...info.bytes } };
+  if (info.messages !== undefined) copy.messages = { ...info.messages };
+  return copy;
 }
 
 /** Whether the workers report every published message that is dropped. */

@@ -5,8 +5,10 @@
 const { warnOnce } = require('../runtime/warnings.js');
 const { WebSocket } = require('./websocket.js');
 
-/** The methods of a WebSocket, which a property of the same name hides. */
-const METHODS = new Set(Object.getOwnPropertyNames(WebSocket.prototype));
+/** The members of a WebSocket that a property of the same name hides, except for those that are meant to be replaced. */
+const METHODS = new Set(Object.entries(Object.getOwnPropertyDescriptors(WebSocket.prototype))
+  .filter(([, { set }]) => set === undefined)
+  .map(([name]) => name));
 
 /**
  * Copies the own enumerable properties, those with symbols included. They are defined, not assigned, because assignment

@@ -3,8 +3,8 @@
 // The class of WebSockets. Programs may add properties to its objects. Each method is one native call. The handle becomes
 // invalid before the `close` handler runs, so that the addon throws for every later use.
 
-const { addAddresses } = require('../runtime/addresses.js');
-const { abi, infoOf, KEY, native, readable, registers, shutdowns, sockets } = require('../runtime/border.js');
+const { addAddresses, addRemoteAddress } = require('../runtime/addresses.js');
+const { abi, factsOfWebSocket, infoOf, KEY, native, readable, registers, shutdowns, sockets } = require('../runtime/border.js');
 const { call, deliverers, deliverPending, runCorked } = require('../runtime/call.js');
 const {
   hasDropSubscribers, publishClosed, publishDropped, publishOpened, watchDrops,
@@ -172,6 +172,8 @@ addAddresses(WebSocket, {
   port: (ws, isProxied) => native.wsPort(socketHandle(ws), isProxied),
 });
 
+addRemoteAddress(WebSocket, (ws) => native.wsRemoteAddress(socketHandle(ws)));
+
 /**
  * Converts the code given to `end` to an integer; 0, with a warning, if it is not valid in a Close frame. An exception would
  * leave the WebSocket open.
@@ -266,7 +268,11 @@ class UpgradeContext {
 function handleClose(reason) {
   const slot = registers[SLOT];
   const code = registers[CODE];
-  const info = { ...infoOf(registers[CAUSE]), reason: reason === undefined ? '' : Buffer.from(reason).toString() };
+  const info = {
+    ...infoOf(registers[CAUSE]),
+    reason: reason === undefined ? '' : Buffer.from(reason).toString(),
+    ...factsOfWebSocket(),
+  };
   const left = [];
   // All of them first: a handler below may close another WebSocket.
   for (let count = registers[TOPICS_LEFT]; count > 0; count--) {

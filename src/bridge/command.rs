@@ -13,7 +13,7 @@ use super::connect::ConnectOrder;
 use super::event::Slice;
 use super::id::{AppId, ClientId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerId};
 use super::latch::Latch;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, WebSocketLedger};
 use super::rules::Rules;
 use super::setup::SetupOrder;
 use super::sync::Arc;
@@ -179,7 +179,7 @@ pub(crate) enum Command {
         /// The rules of the route.
         rules: Arc<Rules>,
         /// The output accounting of the new WebSocket, shared with Node's thread.
-        ledger: Arc<Ledger>,
+        ledger: Arc<WebSocketLedger>,
     },
 
     /// Send a message.

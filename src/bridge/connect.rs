@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::id::{ClientId, ConnectionId};
-use super::ledger::Ledger;
+use super::ledger::WebSocketLedger;
 use super::peer::Peer;
 use super::rules::Rules;
 use super::sync::Arc;
@@ -29,7 +29,7 @@ pub(crate) struct ConnectOrder {
     /// The options of the WebSocket.
     pub rules: Arc<Rules>,
     /// Its output accounting, shared with Node's thread.
-    pub ledger: Arc<Ledger>,
+    pub ledger: Arc<WebSocketLedger>,
 }
 
 /// An open WebSocket to a server.

@@ -4,6 +4,7 @@
 use super::capacity_hint::CapacityHint;
 use super::connect::ConnectOutcome;
 use super::id::{AppId, ClientId, ConnectionId, RequestNumber};
+use super::moment::Moment;
 use super::peer::Peer;
 use super::sync::Arc;
 use super::tls_peer::TlsPeerInfo;
@@ -236,6 +237,8 @@ pub(crate) struct RequestRecord {
 /// The events of one pass of a worker, and their payloads.
 #[derive(Debug, Default)]
 pub(crate) struct EventBatch {
+    /// When the pass started.
+    pub moment: Moment,
     /// In the order in which they happened.
     pub events: Vec<Event>,
     /// The arena of all payloads and heads.

@@ -2,6 +2,7 @@
 //! and `tryEnd` read it.
 
 use super::sync::{AtomicU64, Ordering};
+use super::traffic::Traffic;
 
 /// What a worker has done with the bytes that Node's thread accepted for one WebSocket or response.
 #[derive(Debug, Default)]
@@ -13,6 +14,15 @@ pub(crate) struct Ledger {
     /// Bytes that the worker holds for the socket because the kernel would not take them. Written by the worker
     /// alone.
     backlog: AtomicU64,
+}
+
+/// The ledger of a WebSocket, and what else its worker counts. One allocation, because both live equally long.
+#[derive(Debug, Default)]
+pub(crate) struct WebSocketLedger {
+    /// Its output.
+    pub output: Ledger,
+    /// For `info` of its `close` handler.
+    pub traffic: Traffic,
 }
 
 impl Ledger {

@@ -9,7 +9,7 @@
 //!   order, and what fixes the recipients of a publish at the moment of the call.
 //! - The side that hands a batch over rings the other side's bell, and only when that side sleeps.
 //! - Records for the log go up in a queue of their own, which rings the same bell and may lose some.
-//! - Beside the queues the two sides share one [`ledger::Ledger`] per WebSocket, one [`tally::Tally`] per app and worker,
+//! - Beside the queues the two sides share one [`ledger::WebSocketLedger`] per WebSocket, one [`tally::Tally`] per app and worker,
 //!   an [`event_interest::EventInterest`], a [`takeover::TakenPlace`], and a [`latch::Latch`] while Node's thread waits.
 
 pub(crate) mod capacity_hint;
@@ -21,6 +21,7 @@ pub(crate) mod event_interest;
 pub(crate) mod id;
 pub(crate) mod latch;
 pub(crate) mod ledger;
+pub(crate) mod moment;
 pub(crate) mod patience;
 pub(crate) mod peer;
 pub(crate) mod queue;
@@ -33,3 +34,4 @@ pub(crate) mod takeover;
 pub(crate) mod tally;
 pub(crate) mod tcp;
 pub(crate) mod tls_peer;
+pub(crate) mod traffic;

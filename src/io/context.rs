@@ -7,6 +7,7 @@ use super::timers::Wheel;
 use super::topics::TopicSubscribers;
 use crate::bridge::event::{Event, EventBatch};
 use crate::bridge::id::{AppId, ConnectionId};
+use crate::bridge::moment::Moment;
 use crate::protocol::http::head::RequestHead;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::Codecs;
@@ -16,6 +17,8 @@ use crate::protocol::websocket::Codecs;
 pub(crate) struct Context {
     /// The moment of this pass.
     pub now: Timestamp,
+    /// The same for reports.
+    pub moment: Moment,
     /// Events of this pass, on their way to Node's thread.
     pub events: EventBatch,
     /// Empty output buffers.
@@ -57,6 +60,7 @@ impl Default for Context {
     fn default() -> Self {
         Self {
             now: Timestamp::default(),
+            moment: Moment::default(),
             events: EventBatch::default(),
             pool: BufferPool::default(),
             wheel: Wheel::default(),

@@ -50,6 +50,12 @@ impl WatchedClock {
         self.expected = next.map(|next| self.system(next).max(system));
     }
 
+    /// The system's clock at the start of the pass.
+    #[must_use]
+    pub(crate) const fn pass_start(&self) -> Duration {
+        self.pass_start
+    }
+
     /// Time that was not watched, since the worker started.
     #[must_use]
     pub(crate) const fn missed(&self) -> Duration {

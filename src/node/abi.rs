@@ -80,6 +80,24 @@ registers! {
     Referenced "REFERENCED",
     /// Number of the takeover by which a request came; 0 for a connection that a worker accepted.
     Ticket "TICKET",
+    /// Milliseconds since a WebSocket was opened, or a request arrived.
+    OpenFor "OPEN_FOR",
+    /// Milliseconds since the last byte from the peer.
+    SilentFor "SILENT_FOR",
+    /// Milliseconds since the last byte to the peer.
+    QuietFor "QUIET_FOR",
+    /// Pings since the last Pong.
+    UnansweredPings "UNANSWERED_PINGS",
+    /// Milliseconds that the last Pong took, or [`absent::NONE`].
+    RoundTrip "ROUND_TRIP",
+    /// Bytes from the peer.
+    BytesReceived "BYTES_RECEIVED",
+    /// Bytes to the peer.
+    BytesSent "BYTES_SENT",
+    /// Messages from the peer.
+    MessagesReceived "MESSAGES_RECEIVED",
+    /// Messages to the peer.
+    MessagesSent "MESSAGES_SENT",
 }
 
 impl RegisterName for Register {
@@ -113,9 +131,11 @@ numbers! {
         PONG = 7.0,
         /// Back-pressure has ended: `SLOT`.
         DRAIN = 8.0,
-        /// A WebSocket is closed: `SLOT`, `CODE`, `CAUSE`, `TOPICS_LEFT`; returns the reason.
+        /// A WebSocket is closed: `SLOT`, `CODE`, `CAUSE`, `TOPICS_LEFT`, and the registers from `OPEN_FOR` to
+        /// `MESSAGES_SENT`; returns the reason.
         CLOSE = 9.0,
-        /// A response is aborted: `SLOT`, `CAUSE`, `OFFSET`; returns the reason.
+        /// A response is aborted: `SLOT`, `CAUSE`, `OFFSET`, `OPEN_FOR`, `BYTES_RECEIVED`, `BYTES_SENT`; returns the
+        /// reason.
         ABORT = 10.0,
         /// Request body for its handler: `SLOT`, `PIECE`; returns the bytes.
         DATA = 11.0,

@@ -28,6 +28,12 @@ pub(crate) fn text(peer: Option<SocketAddr>) -> String {
     }
 }
 
+/// As people write it: dotted for IPv4, however the socket was opened; with `::` for IPv6 (RFC 5952).
+#[must_use]
+pub(crate) fn canonical(peer: SocketAddr) -> String {
+    peer.ip().to_canonical().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +47,17 @@ mod tests {
         assert_eq!(text(peer), "127.0.0.1");
         assert_eq!(bytes(peer), [127, 0, 0, 1]);
         assert_eq!(text(None), "");
+    }
+
+    #[test]
+    fn people_write_addresses_in_their_shortest_form() {
+        for (peer, written) in [
+            ("[::ffff:127.0.0.1]:80", "127.0.0.1"),
+            ("192.0.2.1:80", "192.0.2.1"),
+            ("[::1]:80", "::1"),
+            ("[2001:db8:0:0:1:0:0:1]:80", "2001:db8::1:0:0:1"),
+        ] {
+            assert_eq!(canonical(peer.parse().unwrap()), written);
+        }
     }
 }

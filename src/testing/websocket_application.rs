@@ -231,7 +231,7 @@ impl<'a> WebSocketApplication<'a> {
     fn ping(&mut self, argument: usize) {
         let payload = vec![b'x'; argument];
         let may_send = self.session.can_send();
-        let effect = self.act(|this| this.session.ping(&payload, &mut this.out));
+        let effect = self.act(|this| this.session.ping(&payload, this.now, &mut this.out));
         let frame = ServerFrame { first: 0x89, payload: payload[..argument.min(125)].to_vec() };
         effect.assert_only(if may_send { vec![frame] } else { Vec::new() });
     }

@@ -46,7 +46,7 @@ use super::room::Standing;
 use super::topics::{Memberships, Moved};
 use super::transport::Transport;
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
-use crate::bridge::ledger::Ledger;
+use crate::bridge::ledger::WebSocketLedger;
 use crate::bridge::peer::Peer;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
@@ -234,7 +234,7 @@ impl Connection {
         request: RequestNumber,
         answer: Upgrade<'_>,
         rules: Arc<Rules>,
-        ledger: Arc<Ledger>,
+        ledger: Arc<WebSocketLedger>,
         context: &mut Context,
     ) {
         let Some(mut response) = self.response(request) else { return };
@@ -314,7 +314,11 @@ impl Connection {
             return;
         }
         let before = self.backlog();
+        let taken = context.tallies.sent();
         let mut result = self.shell.flush_outbox(context);
+        if let Protocol::WebSocket(socket) = &self.protocol {
+            socket.count_sent(context.tallies.sent().wrapping_sub(taken), context.moment);
+        }
         if let (Ok(true), ConnectionStage::Draining) = (&result, self.shell.stage) {
             let sends_fin_first = self.protocol.sends_fin_first();
             result = if sends_fin_first { self.shell.transport.finish() } else { Ok(true) };

@@ -32,7 +32,7 @@ pub(crate) use self::system_error::{exhaustion, is_exhaustion};
 use super::transport::Transport;
 use crate::bridge::connect::ConnectOrder;
 use crate::bridge::id::ClientId;
-use crate::bridge::ledger::Ledger;
+use crate::bridge::ledger::WebSocketLedger;
 use crate::bridge::queue::Downlink;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
@@ -60,7 +60,7 @@ pub(crate) struct Granted {
     /// The options of the WebSocket.
     pub rules: Arc<Rules>,
     /// The counters that this connection updates.
-    pub ledger: Arc<Ledger>,
+    pub ledger: Arc<WebSocketLedger>,
 }
 
 /// The connects in progress. Dropping it aborts them.

@@ -53,7 +53,7 @@ impl Worker {
         let peer = Peer { address: transport.peer(), proxied: None };
         // RFC 6455 §5.3: keys "derived from a strong source of entropy".
         let session = WebSocketSession::with_role(Role::client(rand::random()), context.now, grant.agreement);
-        let socket = WebSocket::new(session, rules, ledger);
+        let socket = WebSocket::new(session, rules, ledger, 0, context.moment);
         let connection = self.registry.insert(|id| {
             transport.register(selector.registry(), Token::Connection(id.slot))?;
             Ok::<_, io::Error>(Connection::to_server(id, transport, socket, context))

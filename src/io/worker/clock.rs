@@ -1,8 +1,10 @@
 //! The time of a worker. This is the only file of the engine that reads a clock; all other code takes the time as an
 //! argument.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::bridge::moment::Moment;
 use crate::io::watch::WatchedClock;
 use crate::protocol::http::date::DateCache;
 use crate::protocol::time::Timestamp;
@@ -39,6 +41,12 @@ impl Clock {
         (now, self.watched.missed() - missed)
     }
 
+    /// The moment at which the pass started, for reports.
+    #[must_use]
+    pub(super) fn moment(&self) -> Moment {
+        moment_of(self.started + self.watched.pass_start())
+    }
+
     /// Ends the pass; the next one starts at `next` at the latest. Returns for how long of the pass the sockets were
     /// not watched; usually 0.
     pub(super) fn end_pass(&mut self, next: Option<Timestamp>) -> Duration {
@@ -66,4 +74,19 @@ impl Clock {
     pub(super) fn until(&self, moment: Timestamp) -> Duration {
         self.watched.system(moment).saturating_sub(self.ended)
     }
+}
+
+/// The present, for reports.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
+pub(crate) fn present() -> Moment {
+    moment_of(Instant::now())
+}
+
+/// The moment of an instant.
+fn moment_of(instant: Instant) -> Moment {
+    /// When the process first asked.
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let first = *FIRST.get_or_init(|| instant);
+    Moment(u64::try_from(instant.saturating_duration_since(first).as_millis()).unwrap_or(u64::MAX))
 }

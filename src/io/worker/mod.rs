@@ -19,7 +19,7 @@
 mod accept;
 mod apply;
 mod client;
-mod clock;
+pub(crate) mod clock;
 mod ending;
 mod publish;
 mod relief;
@@ -213,6 +213,7 @@ impl Worker {
         self.relieve();
         self.conclude_shutdowns();
         self.conclude_endings();
+        self.context.events.moment = self.context.moment;
         self.uplink.push(&mut self.context.events);
         // After the events: otherwise Node could exit before it has received those of the last connection.
         self.report_population();
@@ -239,6 +240,7 @@ impl Worker {
     fn update_clock(&mut self) {
         let (now, lapse) = self.clock.start_pass();
         self.context.now = now;
+        self.context.moment = self.clock.moment();
         self.log_missed(lapse);
         self.connector.start_pass(self.clock.missed());
         self.context.date = self.clock.date();
@@ -279,6 +281,7 @@ impl Worker {
         self.with(slot, generation, |connection, context, scratch| connection.handle_ready(context, scratch));
         if self.context.events.weight() >= HAND_OVER {
             // Node's thread handles them while the rest is read.
+            self.context.events.moment = self.context.moment;
             self.uplink.push(&mut self.context.events);
             self.context.choked = self.uplink.is_choked();
         }

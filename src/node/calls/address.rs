@@ -17,6 +17,12 @@ pub(crate) fn text<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
     call.env().array_buffer(address::text(selected(call, peer)).as_bytes())
 }
 
+/// The address of the socket's peer as people write it; `undefined` without one.
+pub(crate) fn canonical<'c>(call: &Call<'c>, peer: Option<Peer>) -> Value<'c> {
+    let address = peer.and_then(|peer| peer.address);
+    address.map_or(Value::UNDEFINED, |address| call.env().string(address::canonical(address).as_bytes()))
+}
+
 /// The port of the address.
 pub(crate) fn port<'c>(call: &Call<'c>, peer: Peer) -> Value<'c> {
     call.env().from_number(address::port(selected(call, peer)))

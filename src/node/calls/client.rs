@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 use crate::bridge::command::Command;
 use crate::bridge::connect::ConnectOrder;
 use crate::bridge::id::ClientId;
-use crate::bridge::ledger::Ledger;
+use crate::bridge::ledger::WebSocketLedger;
 use crate::bridge::sync::Arc;
 use crate::node::calls::tls_options::Refusal;
 use crate::node::environment::Call;
@@ -52,7 +52,7 @@ pub(crate) fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     // Threads that apps have started are used, too.
     let workers = environment.workers.run(env, default_threads())?.workers().len();
     let worker = environment.connects.next_worker(workers);
-    let (rules, ledger) = (Arc::clone(&behavior.rules), Arc::<Ledger>::default());
+    let (rules, ledger) = (Arc::clone(&behavior.rules), Arc::<WebSocketLedger>::default());
     let connect = Connect { worker, behavior: Rc::new(behavior), ledger: Arc::clone(&ledger) };
     let handle = environment.connects.insert(connect)?;
     let order = ConnectOrder {

@@ -1,16 +1,17 @@
 //! `HttpResponse`, without its body: its head, closing it early, the upgrade, and address and certificate of the
 //! client.
 
+use crate::io::worker::clock::present;
 use crate::node::abi::Register;
 use crate::node::calls::address as of_peer;
-use crate::node::environment::Call;
+use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::Value;
 use crate::node::state::handles::JsHandle;
 use crate::node::state::live::exchange::{Exchange, Stage};
 use crate::node::state::pending::PendingEvent;
-use crate::node::turn::pending;
 use crate::node::turn::upgrade::{self, HandshakeOffer};
+use crate::node::turn::{pending, response};
 use crate::protocol::http::head::{is_field_value, is_token};
 use crate::protocol::http::response_head::{FieldFlags, is_status};
 
@@ -109,12 +110,17 @@ pub(crate) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse>
 
 /// `resClose(response)`: drops the connection. Returns the position of the event for `nextPending`. For a response that
 /// is closed already, and whose abort handler has not run yet, the call does nothing and does not throw: the
-/// application cannot know.
+/// application cannot know. Sets the registers for what is reported about the abort.
 pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let mark = environment.pending.len();
     let handle = call.handle::<JsHandle>(0);
-    let is_closing = handle.and_then(|it| environment.live.exchange(it)).is_some_and(|it| it.is_closing);
+    let Environment { live, registers, .. } = &mut *environment;
+    let exchange = handle.and_then(|it| live.exchange(it));
+    if let Some(exchange) = exchange {
+        response::set_report(exchange, present(), registers);
+    }
+    let is_closing = exchange.is_some_and(|it| it.is_closing);
     if !is_closing {
         let (handle, _) = environment.live.response(call.number(0))?;
         pending::abort_response(&mut environment, handle);
@@ -190,6 +196,12 @@ pub(crate) fn address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub(crate) fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let peer = call.environment()?.live.response(call.number(0))?.1.peer;
     Ok(of_peer::text(call, peer))
+}
+
+/// `resRemoteAddress(response)`: the address of the peer; `undefined` if it has none or the response is over.
+pub(crate) fn remote_address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let peer = call.environment()?.live.response(call.number(0)).ok().map(|(_, exchange)| exchange.peer);
+    Ok(of_peer::canonical(call, peer))
 }
 
 /// `resPort(response, proxied)`

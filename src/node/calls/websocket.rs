@@ -65,6 +65,12 @@ pub(crate) fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(of_peer::text(call, peer))
 }
 
+/// `wsRemoteAddress(socket)`: the address of the peer; `undefined` if it has none or the WebSocket is closed.
+pub(crate) fn remote_address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let peer = call.environment()?.live.socket(call.number(0)).ok().map(|(_, socket)| socket.peer());
+    Ok(of_peer::canonical(call, peer))
+}
+
 /// `wsPort(socket, proxied)`
 pub(crate) fn port<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let peer = call.environment()?.live.socket(call.number(0))?.1.peer();

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::routes::behavior::Behavior;
 use crate::bridge::id::WorkerId;
-use crate::bridge::ledger::Ledger;
+use crate::bridge::ledger::WebSocketLedger;
 use crate::bridge::sync::Arc;
 use crate::node::error::Misuse;
 use crate::node::state::handles::{JsHandle, Table};
@@ -25,7 +25,7 @@ pub(crate) struct Connect {
     /// The options of the WebSocket that will open.
     pub behavior: Rc<Behavior>,
     /// The ledger in which the worker will count what it has written.
-    pub ledger: Arc<Ledger>,
+    pub ledger: Arc<WebSocketLedger>,
 }
 
 impl Connects {

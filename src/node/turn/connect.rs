@@ -4,6 +4,7 @@ use super::Step;
 use crate::bridge::command::Command;
 use crate::bridge::connect::{ConnectOutcome, Connected};
 use crate::bridge::id::{AppId, ClientId};
+use crate::io::worker::clock::present;
 use crate::node::abi::{Register, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Value};
@@ -47,7 +48,7 @@ fn open<'c>(
     connected: Connected,
 ) -> Step<'c> {
     let Connected { connection, peer, grant } = connected;
-    let socket = Socket::new(connection, AppId::CLIENTS, connect.behavior, connect.ledger, peer);
+    let socket = Socket::new(connection, AppId::CLIENTS, connect.behavior, connect.ledger, peer, present());
     let socket = match environment.live.insert_socket(socket) {
         Ok(socket) => socket,
         Err(misuse) => {

@@ -2,6 +2,7 @@
 //! state, and [`take`] turns the event into a step for JavaScript.
 
 use super::{Step, connection, response, websocket};
+use crate::io::worker::clock::present;
 use crate::node::abi::{Register, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Value};
@@ -87,12 +88,12 @@ fn close_step<'c>(
     match close_frame {
         // A handler of this `app.close()` has closed it with an event of its own.
         None if is_closing && cause != CloseCause::ApplicationClosed => None,
-        None => websocket::close_step(environment, env, handle, cause),
+        None => websocket::close_step(environment, env, handle, cause, present()),
         Some((code, mut reason)) => {
             if reason.is_empty() {
                 reason.extend_from_slice(cause.verdict().text.as_bytes());
             }
-            websocket::close(environment, handle, code, cause);
+            websocket::close(environment, handle, (code, cause), present());
             Some((step::CLOSE, env.array_buffer(&reason)))
         }
     }
@@ -110,7 +111,7 @@ fn abort_step<'c>(
         false if exchange.stage == Stage::Over => return None,
         false => cause,
     };
-    response::abort_step(environment, env, handle, cause)
+    response::abort_step(environment, env, handle, cause, present())
 }
 
 fn subscription_step<'c>(

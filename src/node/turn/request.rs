@@ -63,6 +63,7 @@ fn serve<'c>(
     exchange.request_fields.extend_from_slice(fields);
     (exchange.method, exchange.path, exchange.query) = (record.method, record.path, record.query);
     exchange.peer = record.peer;
+    exchange.arrived = batch.moment;
     (exchange.version, exchange.body_length) = (record.version, record.body);
     exchange.tls_peer = record.tls_peer.map(|it| Arc::clone(&batch.tls_peers[it as usize]));
     exchange.body = RequestBody::new(record.body);

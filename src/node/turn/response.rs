@@ -3,11 +3,12 @@
 use crate::bridge::command::{Command, ResponseId};
 use crate::bridge::event::Slice;
 use crate::bridge::id::{ConnectionId, RequestNumber};
+use crate::bridge::moment::Moment;
 use crate::node::abi::{Register, piece, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Registers, Value};
 use crate::node::state::handles::JsHandle;
-use crate::node::state::live::exchange::Stage;
+use crate::node::state::live::exchange::{Exchange, Stage};
 use crate::node::state::live::request_body::BodyDelivery;
 use crate::node::turn::{Step, websocket};
 use crate::protocol::cause::CloseCause;
@@ -23,6 +24,7 @@ pub(crate) fn body_received<'c>(
     let Environment { live, workers, dispatcher, registers, .. } = environment;
     let handle = live.exchange_of(connection, request)?;
     let exchange = live.exchange_mut(handle)?;
+    exchange.received += u64::from(data.len);
     let delivery = exchange.body.receive(&dispatcher.bytes()[data.range()], last);
     let step = data_step(env, handle, delivery, registers);
     if exchange.body.must_pause() {
@@ -90,30 +92,42 @@ pub(crate) fn aborted<'c>(
         // A worker that has received FIN keeps the connection open for responses under way; this one will not be sent.
         let to = ResponseId { connection, request };
         environment.workers.push(connection.worker, Command::AbortResponse { to });
-        return abort_step(environment, env, handle, cause);
+        let moment = environment.dispatcher.batch()?.moment;
+        return abort_step(environment, env, handle, cause, moment);
     }
     // The response became a WebSocket in the meantime: its connection was dead before the 101 could be written.
     let (handle, _) = environment.live.socket_of(connection)?;
     let cause = if cause == CloseCause::FinBeforeResponse { CloseCause::FinWithoutClose } else { cause };
-    websocket::close_step(environment, env, handle, cause)
+    let moment = environment.dispatcher.batch()?.moment;
+    websocket::close_step(environment, env, handle, cause, moment)
 }
 
-/// Aborts the response for JavaScript, and returns the step that runs its handler.
+/// Sets the registers for what is reported about an aborted response.
+pub(crate) fn set_report(exchange: &Exchange, moment: Moment, registers: &mut Registers<Register>) {
+    registers.set(Register::OpenFor, websocket::millis(moment.since(exchange.arrived)));
+    registers.set(Register::BytesReceived, exchange.received as f64);
+    registers.set(Register::BytesSent, exchange.output.sent() as f64);
+}
+
+/// Aborts the response for JavaScript, and returns the step that runs its handler. `moment` is when it was aborted.
 pub(crate) fn abort_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     handle: JsHandle,
     cause: CloseCause,
+    moment: Moment,
 ) -> Option<Step<'c>> {
     let exchange = environment.live.exchange(handle)?;
     let (app, written) = (exchange.app, exchange.output.written);
+    set_report(exchange, moment, &mut environment.registers);
     let (_, reason) = environment.shutdowns.close_status(app, cause);
     if let Some(stats) = environment.apps.stats(app) {
         stats.note_aborted(cause);
     }
     environment.live.finish(handle);
-    environment.registers.set(Register::Offset, written as f64);
-    environment.registers.set(Register::Slot, f64::from(handle.slot));
-    environment.registers.set(Register::Cause, f64::from(cause.number()));
+    let registers = &mut environment.registers;
+    registers.set(Register::Offset, written as f64);
+    registers.set(Register::Slot, f64::from(handle.slot));
+    registers.set(Register::Cause, f64::from(cause.number()));
     Some((step::ABORT, env.string(reason.as_bytes())))
 }

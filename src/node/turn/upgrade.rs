@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
-use crate::bridge::ledger::Ledger;
+use crate::bridge::ledger::WebSocketLedger;
 use crate::bridge::sync::Arc;
+use crate::io::worker::clock::present;
 use crate::node::environment::Environment;
 use crate::node::error::Misuse;
 use crate::node::state::handles::JsHandle;
@@ -58,8 +59,8 @@ pub(crate) fn upgrade(
     handshake::check_request(exchange.version, exchange.body_length)
         .map_err(|error| Misuse::invalid_state(error.to_string()))?;
     let (to, app, peer) = (exchange.to, exchange.app, exchange.peer);
-    let ledger = Arc::new(Ledger::default());
-    let socket = Socket::new(to.connection, app, Rc::clone(behavior), Arc::clone(&ledger), peer);
+    let ledger = Arc::new(WebSocketLedger::default());
+    let socket = Socket::new(to.connection, app, Rc::clone(behavior), Arc::clone(&ledger), peer, present());
     let socket = live.insert_socket(socket)?;
     let exchange = live.exchange(handle).ok_or_else(Misuse::response_closed)?;
     let agreement = compression.and_then(|compression| exchange.agree(compression, offer.extensions));

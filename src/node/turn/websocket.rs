@@ -1,12 +1,16 @@
 //! Events of WebSockets.
 
+use std::time::Duration;
+
 use crate::bridge::command::Command;
 use crate::bridge::event::{Slice, WebSocketEvent};
 use crate::bridge::id::ConnectionId;
-use crate::node::abi::{Handlers, Register, step};
+use crate::bridge::moment::Moment;
+use crate::node::abi::{Handlers, Register, absent, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Registers, Value};
 use crate::node::state::handles::JsHandle;
+use crate::node::state::live::socket::Report;
 use crate::node::state::live::{Closed, Live};
 use crate::node::turn::Step;
 use crate::protocol::cause::CloseCause;
@@ -129,7 +133,8 @@ fn closed<'c>(
     reason: Slice,
 ) -> Option<Step<'c>> {
     let (handle, _) = environment.live.socket_of(connection)?;
-    close(environment, handle, code, cause);
+    let moment = environment.dispatcher.batch()?.moment;
+    close(environment, handle, (code, cause), moment);
     Some((step::CLOSE, env.array_buffer(reason.of(environment.dispatcher.bytes()))))
 }
 
@@ -139,17 +144,23 @@ pub(crate) fn close_step<'c>(
     env: Env<'c>,
     handle: JsHandle,
     cause: CloseCause,
+    moment: Moment,
 ) -> Option<Step<'c>> {
     let app = environment.live.socket_mut(handle)?.app;
     let (code, reason) = environment.shutdowns.close_status(app, cause);
-    close(environment, handle, code, cause);
+    close(environment, handle, (code, cause), moment);
     Some((step::CLOSE, env.array_buffer(reason.as_bytes())))
 }
 
-/// Closes a WebSocket for JavaScript: counts it, and sets the registers for its handlers.
-pub(crate) fn close(environment: &mut Environment, handle: JsHandle, code: u16, cause: CloseCause) {
+/// Closes a WebSocket for JavaScript: counts it, and sets the registers for its handlers. `moment` is when it closed.
+pub(crate) fn close(
+    environment: &mut Environment,
+    handle: JsHandle,
+    (code, cause): (u16, CloseCause),
+    moment: Moment,
+) {
     let Environment { live, pubsub, apps, registers, .. } = environment;
-    let Some(Closed { app, left }) = live.close_socket(handle, pubsub) else { return };
+    let Some(Closed { app, left, report }) = live.close_socket(handle, moment, pubsub) else { return };
     if let Some(stats) = apps.stats(app) {
         stats.note_closed(cause);
     }
@@ -157,6 +168,25 @@ pub(crate) fn close(environment: &mut Environment, handle: JsHandle, code: u16, 
     registers.set(Register::Code, f64::from(code));
     registers.set(Register::Cause, f64::from(cause.number()));
     registers.set(Register::TopicsLeft, left as f64);
+    set_report(registers, report);
+}
+
+/// Sets the registers for what is reported about a WebSocket.
+fn set_report(registers: &mut Registers<Register>, Report { open_for, facts }: Report) {
+    registers.set(Register::OpenFor, millis(open_for));
+    registers.set(Register::SilentFor, millis(facts.silent_for));
+    registers.set(Register::QuietFor, millis(facts.quiet_for));
+    registers.set(Register::UnansweredPings, f64::from(facts.unanswered_pings));
+    registers.set(Register::RoundTrip, facts.round_trip.map_or(absent::NONE, millis));
+    registers.set(Register::BytesReceived, facts.bytes.0 as f64);
+    registers.set(Register::BytesSent, facts.bytes.1 as f64);
+    registers.set(Register::MessagesReceived, f64::from(facts.messages.0));
+    registers.set(Register::MessagesSent, f64::from(facts.messages.1));
+}
+
+/// Whole milliseconds.
+pub(crate) fn millis(time: Duration) -> f64 {
+    time.as_millis() as f64
 }
 
 /// The WebSocket of a connection, and which handlers it has.

@@ -80,6 +80,10 @@ pub(crate) trait WebSocketSink {
     fn ping(&mut self, payload: &[u8]);
     /// A pong, solicited or not.
     fn pong(&mut self, payload: &[u8]);
+    /// An automatic ping was sent.
+    fn pinged(&mut self) {}
+    /// The pong that is reported next is the first one since pings were sent, the first of them so long ago.
+    fn round_trip(&mut self, _time: Duration) {}
     /// The end of the connection: the last call, made at most once. It is not made when [`WebSocketSession::end`] or
     /// [`WebSocketSession::abort`] ends an open session, because the application itself ended it.
     fn closed(&mut self, closure: Closure<'_>);
@@ -148,6 +152,10 @@ enum State {
         since: Timestamp,
         /// Whether an automatic ping was sent after the peer's last bytes.
         pinged: bool,
+        /// Whether a ping was sent that no pong has answered.
+        is_asked: bool,
+        /// The last 32 bits of the moment at which the first such ping was sent.
+        asked: u32,
     },
     /// See [`WebSocketPhase::Concluding`].
     Concluding {
@@ -180,7 +188,7 @@ impl WebSocketSession {
     pub(crate) fn with_role(role: Role, now: Timestamp, agreement: Option<Agreement>) -> Self {
         Self {
             role,
-            state: State::Open { opened: now, since: now, pinged: false },
+            state: State::Open { opened: now, since: now, pinged: false, is_asked: false, asked: 0 },
             assembler: Assembler::default(),
             deflation: agreement.map(|agreement| Box::new(Deflation::new(agreement))),
         }
@@ -280,7 +288,12 @@ impl WebSocketSession {
                     self.role.put(out, |out| frame::encode(OpCode::Control(Control::Pong), &payload, out));
                     sink.ping(&payload);
                 }
-                Ok(Some(Received::Control(ControlKind::Pong, payload))) => sink.pong(&payload),
+                Ok(Some(Received::Control(ControlKind::Pong, payload))) => {
+                    if let Some(time) = self.take_round_trip(now) {
+                        sink.round_trip(time);
+                    }
+                    sink.pong(&payload);
+                }
             }
         }
     }
@@ -303,7 +316,7 @@ impl WebSocketSession {
         sink: &mut impl WebSocketSink,
     ) {
         match &mut self.state {
-            State::Open { opened, since, pinged } => {
+            State::Open { opened, since, pinged, .. } => {
                 let silence = Silence::of(limits, *since, *pinged);
                 if silence.close_at().is_some_and(|moment| now >= moment) {
                     self.role.put(out, |out| close_for(CloseCause::IdleTimeout, out));
@@ -313,7 +326,9 @@ impl WebSocketSession {
                     self.ask_to_reconnect(CloseCause::MaxLifetime, now, limits, out, sink);
                 } else if silence.ping_at().is_some_and(|moment| now >= moment) {
                     (*since, *pinged) = (now, true);
+                    self.note_ping(now);
                     self.role.put(out, |out| frame::encode(OpCode::Control(Control::Ping), b"", out));
+                    sink.pinged();
                 }
             }
             State::Concluding { deadline, .. } if now >= *deadline => self.conclude(out),
@@ -419,11 +434,28 @@ impl WebSocketSession {
     }
 
     /// Sends a ping with the first 125 bytes of `payload`. Has no effect unless [`Self::can_send`].
-    pub(crate) fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn ping(&mut self, payload: &[u8], now: Timestamp, out: &mut Vec<u8>) {
         if self.can_send() {
+            self.note_ping(now);
             let payload = &payload[..payload.len().min(MAX_CONTROL_LENGTH)];
             self.role.put(out, |out| frame::encode(OpCode::Control(Control::Ping), payload, out));
         }
+    }
+
+    /// Notes when the first ping was sent that is not answered.
+    const fn note_ping(&mut self, now: Timestamp) {
+        if let State::Open { is_asked, asked, .. } = &mut self.state
+            && !*is_asked
+        {
+            (*is_asked, *asked) = (true, now.0 as u32);
+        }
+    }
+
+    /// The peer has answered: returns how long it took, if it was asked.
+    fn take_round_trip(&mut self, now: Timestamp) -> Option<Duration> {
+        let State::Open { is_asked, asked, .. } = &mut self.state else { return None };
+        let time = Duration::from_millis(u64::from((now.0 as u32).wrapping_sub(*asked)));
+        std::mem::take(is_asked).then_some(time)
     }
 
     /// The application closes the connection, and its close handler has run. Sends a Close frame ([`close::encode`]
@@ -472,7 +504,7 @@ impl WebSocketSession {
     #[must_use]
     pub(crate) fn poll_deadline(&self, limits: &WebSocketLimits) -> Option<Timestamp> {
         match self.state {
-            State::Open { opened, since, pinged } => {
+            State::Open { opened, since, pinged, .. } => {
                 let silence = Silence::of(limits, since, pinged);
                 let lifetime = limits.max_lifetime.map(|lifetime| opened + lifetime);
                 silence.ping_at().or(silence.close_at()).into_iter().chain(lifetime).min()

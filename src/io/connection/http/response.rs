@@ -6,7 +6,7 @@ use super::upgrade::Upgrade;
 use crate::bridge::command::HeadBytes;
 use crate::bridge::event::Slice;
 use crate::bridge::id::RequestNumber;
-use crate::bridge::ledger::Ledger;
+use crate::bridge::ledger::{Ledger, WebSocketLedger};
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::io::connection::shell::Shell;
@@ -129,7 +129,7 @@ impl<'a> Response<'a> {
         &mut self,
         answer: Upgrade<'_>,
         rules: Arc<Rules>,
-        ledger: Arc<Ledger>,
+        ledger: Arc<WebSocketLedger>,
         context: &mut Context,
     ) -> Option<(WebSocket, Vec<u8>)> {
         if !self.is_outstanding() {
@@ -144,7 +144,8 @@ impl<'a> Response<'a> {
         answer.encode(&context.date, self.shell.outbox.tail(&mut context.pool));
         let session = WebSocketSession::new(context.now, answer.agreement);
         let frames = std::mem::take(&mut self.http.pending);
-        Some((WebSocket::new(session, rules, ledger), frames))
+        let before = self.shell.outbox.len();
+        Some((WebSocket::new(session, rules, ledger, before, context.moment), frames))
     }
 }
 

@@ -34,13 +34,16 @@ impl WebSocket {
         if self.must_drop(shell.backlog()) {
             // Only bytes that the kernel refuses are a backlog. The flush at the end of the pass reports a broken
             // socket.
+            let taken = context.tallies.sent();
             let _ = shell.flush_outbox(context);
+            self.count_sent(context.tallies.sent().wrapping_sub(taken), context.moment);
         }
         if self.must_drop(shell.backlog()) {
             shell.tally(context).messages_dropped.add(1);
             return PublishOutcome::Missed { report: self.rules.reports_drops };
         }
         shell.tally(context).messages_sent.add(1);
+        self.ledger.traffic.count_messages(0, 1);
         let form = self.session.form(publication.compress);
         if let Some(held) = &mut self.held {
             held.push(publication, form, &mut context.codecs);

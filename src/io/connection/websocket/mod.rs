@@ -10,7 +10,8 @@ use self::message_sink::{MessageSink, log_closed};
 use super::shell::Shell;
 use crate::bridge::event::{Event, WebSocketEvent};
 use crate::bridge::id::TopicId;
-use crate::bridge::ledger::Ledger;
+use crate::bridge::ledger::WebSocketLedger;
+use crate::bridge::moment::Moment;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::io::context::Context;
@@ -29,9 +30,11 @@ use crate::tls;
 pub(crate) struct WebSocket {
     session: WebSocketSession,
     rules: Arc<Rules>,
-    ledger: Arc<Ledger>,
+    ledger: Arc<WebSocketLedger>,
     /// Payload bytes of the applied send and ping commands, for the ledger.
     applied: u64,
+    /// When it was opened.
+    opened: Moment,
     /// Topics; boxed because typical connections have none or few.
     memberships: Option<Box<Memberships>>,
     /// Node's thread waits until the outbox is empty.
@@ -45,14 +48,22 @@ pub(crate) struct WebSocket {
 }
 
 impl WebSocket {
-    /// An open WebSocket.
+    /// An open WebSocket. `before` bytes of HTTP still wait for its socket.
     #[must_use]
-    pub(crate) const fn new(session: WebSocketSession, rules: Arc<Rules>, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(
+        session: WebSocketSession,
+        rules: Arc<Rules>,
+        ledger: Arc<WebSocketLedger>,
+        before: usize,
+        now: Moment,
+    ) -> Self {
+        ledger.traffic.open(before, now);
         Self {
             session,
             rules,
             ledger,
             applied: 0,
+            opened: now,
             memberships: None,
             is_drain_awaited: false,
             closed: None,
@@ -82,7 +93,7 @@ impl WebSocket {
 
     /// Bytes that waited for the kernel after the last flush.
     pub(crate) fn backlog(&self) -> u64 {
-        self.ledger.backlog()
+        self.ledger.output.backlog()
     }
 
     /// Whether it was closed because the peer reads too slowly.
@@ -107,7 +118,7 @@ impl WebSocket {
 
     /// Follows a flush: updates the ledger, and notifies Node's thread if it waits for an empty outbox.
     pub(crate) fn handle_flush(&mut self, before: usize, left: usize, shell: &Shell, context: &mut Context) {
-        self.ledger.record(self.applied, left as u64);
+        self.ledger.output.record(self.applied, left as u64);
         if left < before && left > 0 {
             self.session.handle_progress(context.now);
         }
@@ -129,8 +140,9 @@ impl WebSocket {
         }
         let out = shell.outbox.tail(&mut context.pool);
         let (events, tally) = (&mut context.events, context.tallies.of(shell.app));
-        let mut sink = MessageSink { events, connection: shell.id, tally, closed: None };
+        let mut sink = MessageSink::new(events, shell.id, tally);
         act(self, out, &mut sink, &mut context.codecs);
+        sink.conclude(&self.ledger.traffic, self.opened, context.moment);
         self.closed = self.closed.or(sink.closed);
         if self.session.phase() == WebSocketPhase::Finished {
             let cause = self.closed.unwrap_or(CloseCause::TransportFailed);
@@ -145,6 +157,9 @@ impl WebSocket {
     /// Takes bytes that were read.
     pub(crate) fn handle_input(&mut self, input: &mut [u8], shell: &mut Shell, context: &mut Context) {
         let now = context.now;
+        if self.closed.is_none() {
+            self.ledger.traffic.count_received(input.len(), context.moment);
+        }
         self.with_session(shell, context, |socket, out, sink, codecs| {
             socket.session.handle_bytes(input, now, &socket.rules.limits, codecs, out, sink);
         });
@@ -195,18 +210,25 @@ impl WebSocket {
     }
 
     /// Records that this side closes; the close handler of the application has run. An earlier cause stays in force.
-    fn close_locally(&mut self, cause: CloseCause, code: u16, reason: &str) {
+    fn close_locally(&mut self, cause: CloseCause, code: u16, reason: &str, now: Moment) {
         if self.closed.is_none() {
             self.closed = Some(cause);
-            log_closed(cause, code, reason);
+            log_closed((cause, code, reason), now.since(self.opened), &self.ledger.traffic.facts(now));
+        }
+    }
+
+    /// Counts bytes that the socket has taken.
+    pub(crate) fn count_sent(&self, bytes: u64, now: Moment) {
+        if bytes > 0 && self.closed.is_none() {
+            self.ledger.traffic.count_sent(bytes, now);
         }
     }
 
     /// Closes without waiting for the peer's Close frame and without an event: the close handler has run.
     pub(crate) fn abort(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
-        let verdict = cause.verdict();
+        let (verdict, now) = (cause.verdict(), context.moment);
         self.with_session(shell, context, |socket, out, _, _| {
-            socket.close_locally(cause, verdict.local_code, verdict.text);
+            socket.close_locally(cause, verdict.local_code, verdict.text, now);
             socket.session.abort(cause, out);
         });
     }
@@ -222,7 +244,7 @@ impl WebSocket {
     ) {
         self.with_session(shell, context, |socket, out, sink, codecs| {
             socket.applied += payload.len() as u64;
-            sink.tally.messages_sent.add(u64::from(socket.session.can_send()));
+            sink.count_sent(socket.session.can_send());
             if compress {
                 socket.session.send_compressed(kind, payload, codecs, out);
             } else {
@@ -241,7 +263,7 @@ impl WebSocket {
     ) {
         self.with_session(shell, context, |socket, out, sink, codecs| {
             socket.applied += payload.len() as u64;
-            sink.tally.messages_sent.add(u64::from(fragment == Fragment::Last && socket.session.can_send()));
+            sink.count_sent(fragment == Fragment::Last && socket.session.can_send());
             socket.session.send_fragment(fragment, payload, codecs, out);
             if matches!(fragment, Fragment::First { .. }) {
                 socket.held = Some(Box::default());
@@ -272,9 +294,13 @@ impl WebSocket {
 
     /// `Command::SendPing`.
     pub(crate) fn send_ping(&mut self, payload: &[u8], shell: &mut Shell, context: &mut Context) {
-        self.with_session(shell, context, |socket, out, _, _| {
+        let now = context.now;
+        self.with_session(shell, context, |socket, out, sink, _| {
             socket.applied += payload.len() as u64;
-            socket.session.ping(payload, out);
+            if socket.session.can_send() {
+                sink.pinged();
+            }
+            socket.session.ping(payload, now, out);
         });
     }
 
@@ -301,10 +327,10 @@ impl WebSocket {
         context: &mut Context,
     ) {
         let reason = String::from_utf8_lossy(reason);
-        let now = context.now;
+        let (now, moment) = (context.now, context.moment);
         self.with_session(shell, context, |socket, out, _, _| {
             let logged = if reason.is_empty() { cause.verdict().text } else { &*reason };
-            socket.close_locally(cause, code, logged);
+            socket.close_locally(cause, code, logged, moment);
             socket.session.end(code, &reason, now, &socket.rules.limits, out);
         });
     }
@@ -318,7 +344,7 @@ impl WebSocket {
     pub(crate) fn close(&mut self, shell: &mut Shell, context: &mut Context) {
         let cause = CloseCause::ApplicationClosed;
         let verdict = cause.verdict();
-        self.close_locally(cause, verdict.local_code, verdict.text);
+        self.close_locally(cause, verdict.local_code, verdict.text, context.moment);
         shell.drop_after_flush(cause, context);
     }
 

@@ -1,16 +1,18 @@
 //! The payload that was accepted for the peer of a WebSocket, and how much of it waits.
 
 use crate::bridge::id::ConnectionId;
-use crate::bridge::ledger::{IN_FLIGHT_ALLOWANCE, Ledger};
+use crate::bridge::ledger::{IN_FLIGHT_ALLOWANCE, WebSocketLedger};
+use crate::bridge::moment::Moment;
 use crate::bridge::sync::Arc;
+use crate::bridge::traffic::Facts;
 use crate::node::state::burst::Burst;
 use crate::node::state::workers::Workers;
 
 /// The backlog of one WebSocket, in bytes of payload.
 #[derive(Debug)]
 pub(crate) struct Backlog {
-    /// What the worker has written of it.
-    ledger: Arc<Ledger>,
+    /// What the worker has counted.
+    ledger: Arc<WebSocketLedger>,
     /// Payload bytes accepted by `send` and `ping`.
     accepted: u64,
     /// Those accepted when the worker was last asked what it has written.
@@ -24,8 +26,14 @@ pub(crate) struct Backlog {
 impl Backlog {
     /// The backlog of a WebSocket that has just been opened.
     #[must_use]
-    pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(ledger: Arc<WebSocketLedger>) -> Self {
         Self { ledger, accepted: 0, asked_at: 0, handed: 0, burst: Burst::default() }
+    }
+
+    /// What is known about the WebSocket at a moment.
+    #[must_use]
+    pub(crate) fn facts(&self, now: Moment) -> Facts {
+        self.ledger.traffic.facts(now)
     }
 
     /// Counts payload that is accepted now. Returns whether the burst has just become a long one.
@@ -34,22 +42,22 @@ impl Backlog {
         self.burst.add(u64::from(length), handler_serial)
     }
 
-    /// Bytes that count as waiting for the peer ([`Ledger::outstanding`]).
+    /// Bytes that count as waiting for the peer ([`Ledger::outstanding`](crate::bridge::ledger::Ledger::outstanding)).
     #[must_use]
     pub(crate) fn outstanding(&self) -> u64 {
-        self.ledger.outstanding(self.accepted)
+        self.ledger.output.outstanding(self.accepted)
     }
 
     /// Bytes not yet in the kernel, those under way to the worker included.
     #[must_use]
     pub(crate) fn held(&self) -> u64 {
-        self.ledger.held(self.accepted)
+        self.ledger.output.held(self.accepted)
     }
 
     /// Bytes that the kernel did not take when the worker last wrote.
     #[must_use]
     pub(crate) fn refused(&self) -> u64 {
-        self.ledger.backlog()
+        self.ledger.output.backlog()
     }
 
     /// Bytes that are reported to the application as waiting for the peer. The kernel may accept at once what is still
@@ -113,16 +121,16 @@ mod tests {
 
     #[test]
     fn what_the_kernel_takes_never_counts_and_what_it_refuses_counts_once() {
-        let ledger = Arc::new(Ledger::default());
+        let ledger = Arc::new(WebSocketLedger::default());
         let mut backlog = Backlog::new(Arc::clone(&ledger));
         let piece = 8 * 1024 * 1024;
         backlog.accept(piece, 1);
         assert!(backlog.is_far_ahead());
         backlog.asked_at = backlog.accepted;
         assert!(!backlog.is_far_ahead(), "the worker does not answer sooner if it is asked more often");
-        ledger.record(backlog.accepted, 5000);
+        ledger.output.record(backlog.accepted, 5000);
         assert_eq!(backlog.waiting(1), 5000);
-        ledger.record(backlog.accepted, 0);
+        ledger.output.record(backlog.accepted, 0);
         assert_eq!(backlog.waiting(1), 0);
         backlog.accept(100_000, 1);
         assert_eq!((backlog.waiting(1), backlog.is_far_ahead()), (0, false));

@@ -8,6 +8,7 @@ use super::request_body::RequestBody;
 use crate::bridge::command::{Command, HeadBytes, ResponseId};
 use crate::bridge::event::Slice;
 use crate::bridge::id::AppId;
+use crate::bridge::moment::Moment;
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
 use crate::bridge::tls_peer::TlsPeerInfo;
@@ -29,6 +30,10 @@ pub(crate) struct Exchange {
     pub to: ResponseId,
     /// The app that the request is for.
     pub app: AppId,
+    /// When it arrived.
+    pub arrived: Moment,
+    /// Bytes of the request's body that have arrived.
+    pub received: u64,
     /// The addresses of the peer.
     pub peer: Peer,
     /// Server name and certificate of the TLS handshake.
@@ -108,6 +113,8 @@ impl Exchange {
         Self {
             to,
             app,
+            arrived: Moment::default(),
+            received: 0,
             peer: Peer::default(),
             tls_peer: None,
             ticket: 0,

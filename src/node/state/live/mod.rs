@@ -10,12 +10,13 @@ pub(crate) mod socket;
 
 use self::exchange::{Exchange, HandlerState, Stage};
 use self::occupants::{Occupant, Occupants};
-use self::socket::Socket;
+use self::socket::{Report, Socket};
 use super::handles::{JsHandle, Table};
 use super::pubsub::PubSub;
 use super::workers::Workers;
 use crate::bridge::command::{Command, HeadBytes, ResponseId};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
+use crate::bridge::moment::Moment;
 use crate::node::abi::Handlers;
 use crate::node::error::Misuse;
 use crate::protocol::http::response_head::FieldFlags;
@@ -41,6 +42,8 @@ pub(crate) struct Closed {
     pub app: AppId,
     /// Number of topics that it has left, available as departures.
     pub left: usize,
+    /// What is reported about it.
+    pub report: Report,
 }
 
 /// Requests and their responses.
@@ -215,15 +218,20 @@ impl Live {
     }
 
     /// Removes a WebSocket that is closed for JavaScript: its handle is refused from now on, and later events for it
-    /// are dropped.
-    pub(crate) fn close_socket(&mut self, handle: JsHandle, pubsub: &mut PubSub) -> Option<Closed> {
+    /// are dropped. `moment` is when it closed.
+    pub(crate) fn close_socket(
+        &mut self,
+        handle: JsHandle,
+        moment: Moment,
+        pubsub: &mut PubSub,
+    ) -> Option<Closed> {
         let socket = self.sockets.remove(handle)?;
         if self.occupants.get(socket.connection) == Occupant::Socket(handle) {
             self.occupants.set(socket.connection, Occupant::Nobody);
         }
         let wanted = socket.has(Handlers::SUBSCRIPTION);
         let left = pubsub.leave_all(&socket.topics, socket.connection.worker, wanted);
-        Some(Closed { app: socket.app, left })
+        Some(Closed { app: socket.app, left, report: socket.report(moment) })
     }
 }
 
@@ -263,7 +271,8 @@ mod tests {
 
     fn open_socket(live: &mut Live) -> JsHandle {
         let behavior = Rc::new(Behavior::plain());
-        live.insert_socket(Socket::new(CONNECTION, APP, behavior, Arc::default(), Peer::default())).unwrap()
+        live.insert_socket(Socket::new(CONNECTION, APP, behavior, Arc::default(), Peer::default(), Moment(0)))
+            .unwrap()
     }
 
     #[test]
@@ -316,8 +325,8 @@ mod tests {
         let (mut live, mut pubsub) = (Live::default(), PubSub::default());
         let socket = open_socket(&mut live);
         assert!(live.is_open(socket));
-        assert!(live.close_socket(socket, &mut pubsub).is_some());
-        assert!(live.close_socket(socket, &mut pubsub).is_none());
+        assert!(live.close_socket(socket, Moment(0), &mut pubsub).is_some());
+        assert!(live.close_socket(socket, Moment(0), &mut pubsub).is_none());
         assert!(live.socket(socket.to_number()).is_err());
         assert_eq!(live.occupant(CONNECTION), Occupant::Nobody);
     }

@@ -67,6 +67,13 @@ enum Wait {
 }
 
 impl Output {
+    /// Body bytes that the system has taken for the client.
+    #[must_use]
+    pub(crate) fn sent(&self) -> u64 {
+        let held = self.ledger.as_ref().map_or(self.written, |ledger| ledger.held(self.written));
+        self.written.saturating_sub(held)
+    }
+
     /// Bytes that may be accepted now, by what the worker has reported so far.
     fn room(&self, handler_serial: u64) -> u64 {
         if self.burst.excess(handler_serial) > 0 {

@@ -1,14 +1,17 @@
 //! One open WebSocket, as Node's thread sees it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::backlog::Backlog;
 use crate::bridge::command::Command;
 use crate::bridge::id::{AppId, ConnectionId};
-use crate::bridge::ledger::Ledger;
+use crate::bridge::ledger::WebSocketLedger;
+use crate::bridge::moment::Moment;
 use crate::bridge::peer::{KeptPeer, Peer};
 use crate::bridge::rules::OnLimit;
 use crate::bridge::sync::Arc;
+use crate::bridge::traffic::Facts;
 use crate::node::error::Misuse;
 use crate::node::state::pubsub::Subscriptions;
 use crate::node::state::routes::behavior::Behavior;
@@ -19,6 +22,7 @@ use crate::protocol::websocket::MessageKind;
 /// One open WebSocket.
 #[derive(Debug)]
 pub(crate) struct Socket {
+    opened: Moment,
     /// Its connection.
     pub connection: ConnectionId,
     /// Its app.
@@ -48,10 +52,12 @@ impl Socket {
         connection: ConnectionId,
         app: AppId,
         behavior: Rc<Behavior>,
-        ledger: Arc<Ledger>,
+        ledger: Arc<WebSocketLedger>,
         peer: Peer,
+        opened: Moment,
     ) -> Self {
         Self {
+            opened,
             connection,
             app,
             behavior,
@@ -90,6 +96,31 @@ impl Socket {
     pub(crate) fn has(&self, handler: u32) -> bool {
         self.behavior.handlers.has(handler)
     }
+}
+
+/// What is reported when it closes.
+impl Socket {
+    /// What is known about it at a moment.
+    #[must_use]
+    pub(crate) fn report(&self, now: Moment) -> Report {
+        let (open_for, facts) = (now.since(self.opened), self.backlog.facts(now));
+        // The worker and Node's thread learn of the opening one after the other.
+        let facts = Facts {
+            silent_for: facts.silent_for.min(open_for),
+            quiet_for: facts.quiet_for.min(open_for),
+            ..facts
+        };
+        Report { open_for, facts }
+    }
+}
+
+/// What is reported about a WebSocket when it closes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    /// Time since it was opened.
+    pub open_for: Duration,
+    /// The rest.
+    pub facts: Facts,
 }
 
 /// Its backlog and back-pressure.

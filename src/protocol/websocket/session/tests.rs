@@ -36,6 +36,10 @@ enum SinkEvent {
 #[derive(Debug, Default)]
 struct SinkRecorder {
     events: Vec<SinkEvent>,
+    /// How long pongs took.
+    round_trips: Vec<Duration>,
+    /// How many automatic pings were sent.
+    pings: u32,
 }
 
 impl SinkRecorder {
@@ -61,6 +65,14 @@ impl WebSocketSink for SinkRecorder {
 
     fn pong(&mut self, payload: &[u8]) {
         self.record(SinkEvent::Pong(payload.to_vec()));
+    }
+
+    fn pinged(&mut self) {
+        self.pings += 1;
+    }
+
+    fn round_trip(&mut self, time: Duration) {
+        self.round_trips.push(time);
     }
 
     fn closed(&mut self, closure: Closure<'_>) {

@@ -117,7 +117,7 @@ fn everything_that_goes_out_is_masked() {
     session.send_fragment(Fragment::First { kind: MessageKind::Text, compress: false }, b"a", codecs, out);
     session.send_fragment(Fragment::Middle, b"", codecs, out);
     session.send_fragment(Fragment::Last, b"b", codecs, out);
-    session.ping(b"ping", out);
+    session.ping(b"ping", Timestamp(0), out);
     fixture.now = fixture.deadline().unwrap();
     fixture.handle_timeout();
     fixture.end(4000, "enough");

@@ -73,7 +73,7 @@ fn answers_go_out_before_the_close_frame() {
         assert_eq!(fixture.out, b"");
         assert_eq!((fixture.session.phase(), fixture.session.can_send()), (WebSocketPhase::Concluding, true));
         fixture.session.send(MessageKind::Text, b"hi", &mut fixture.out);
-        fixture.session.ping(b"", &mut fixture.out);
+        fixture.session.ping(b"", fixture.now, &mut fixture.out);
         assert_eq!(fixture.take_out(), b"\x81\x02hi\x89\x00");
         fixture.conclude();
         assert_eq!(fixture.take_out(), farewell);
@@ -110,7 +110,7 @@ fn end_sends_a_close_frame_and_waits_for_the_peers() {
     assert_eq!(fixture.take_out(), close_out(4001, "bye"));
     assert_eq!((fixture.session.phase(), fixture.session.can_send()), (WebSocketPhase::Closing, false));
     fixture.session.send(MessageKind::Text, b"late", &mut fixture.out);
-    fixture.session.ping(b"late", &mut fixture.out);
+    fixture.session.ping(b"late", fixture.now, &mut fixture.out);
     fixture.end(1000, "again");
     fixture.conclude();
     assert_eq!(fixture.session.phase(), WebSocketPhase::Closing);
@@ -302,8 +302,8 @@ fn what_is_sent_is_framed() {
     let mut fixture = Fixture::new(&LIMITS);
     fixture.session.send(MessageKind::Text, "é".as_bytes(), &mut fixture.out);
     fixture.session.send(MessageKind::Binary, b"", &mut fixture.out);
-    fixture.session.ping(b"p", &mut fixture.out);
+    fixture.session.ping(b"p", fixture.now, &mut fixture.out);
     assert_eq!(fixture.take_out(), b"\x81\x02\xc3\xa9\x82\x00\x89\x01p");
-    fixture.session.ping(&[7; 126], &mut fixture.out);
+    fixture.session.ping(&[7; 126], fixture.now, &mut fixture.out);
     assert_eq!(fixture.take_out(), [&b"\x89\x7d"[..], &[7; 125]].concat());
 }

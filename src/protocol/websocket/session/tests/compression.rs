@@ -138,7 +138,7 @@ fn fragments_that_are_compressed_have_rsv1_on_the_first_only() {
         let mut fixture = fixture(takeover);
         let Fixture { session, codecs, out, .. } = &mut fixture;
         session.send_fragment(FIRST, b"Hello", codecs, out);
-        session.ping(b"?", out);
+        session.ping(b"?", Timestamp(0), out);
         session.send_fragment(Fragment::Middle, b"", codecs, out);
         session.send_fragment(Fragment::Last, b"Hello", codecs, out);
         session.send_fragment(

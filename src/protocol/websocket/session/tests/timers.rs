@@ -89,7 +89,7 @@ fn sending_is_no_sign_of_life() {
     let mut fixture = Fixture::new(&idle(10));
     for _ in 0..10 {
         fixture.session.send(MessageKind::Text, b"anyone?", &mut fixture.out);
-        fixture.session.ping(b"", &mut fixture.out);
+        fixture.session.ping(b"", fixture.now, &mut fixture.out);
         fixture.pass(seconds(1), STEPS[0]);
     }
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
@@ -255,4 +255,24 @@ fn an_application_that_is_busy_delays_the_close_frame_by_the_close_timeout_at_mo
         fixture.conclude();
         fixture.assert_quiet();
     }
+}
+
+#[test]
+fn the_first_pong_tells_how_long_the_first_unanswered_ping_took() {
+    let mut fixture = Fixture::new(&idle(120));
+    let pong = client_frame(0x8a, b"");
+    fixture.handle_bytes(&pong);
+    assert!(fixture.sink.round_trips.is_empty(), "nobody has asked");
+    fixture.pass(seconds(104), STEPS[1]);
+    assert_eq!(fixture.sink.pings, 1);
+    fixture.pass(seconds(1), STEPS[0]);
+    fixture.session.ping(b"", fixture.now, &mut fixture.out);
+    fixture.pass(seconds(2), STEPS[0]);
+    fixture.handle_bytes(&pong);
+    fixture.handle_bytes(&pong);
+    assert_eq!(fixture.sink.round_trips, [seconds(3)]);
+    fixture.session.ping(b"", fixture.now, &mut fixture.out);
+    fixture.handle_bytes(&pong);
+    assert_eq!(fixture.sink.round_trips, [seconds(3), seconds(0)]);
+    assert_eq!(fixture.sink.pings, 1, "those of the application are its own");
 }
