@@ -110,7 +110,9 @@ class Numbered {
 }
 
 describe("while a handler blocks Node's thread for more than five seconds", () => {
-  const CLIENTS = 4;
+  /** Sizes of the messages of the floods. The large ones fill the queue up to `HIGH_WATER`. */
+  const SIZES = [100, 1000, 1900, 2800];
+  const LARGE_SIZES = [65_536, 65_536];
   /** What was found while one server was flooded, and another was left in peace. */
   let flooded;
   let calm;
@@ -124,14 +126,14 @@ describe("while a handler blocks Node's thread for more than five seconds", () =
   async function floodBlocked() {
     const server = await start();
     const { port, program } = server;
-    const floods = await Promise.all(Array.from({ length: CLIENTS }, () => openPlain(port, '/flood')));
+    const floods = await Promise.all([...SIZES, ...LARGE_SIZES].map(() => openPlain(port, '/flood')));
     const quiet = await RawWebSocket.open(port, { path: '/quiet' });
     const upload = await RawClient.connect(port);
     const before = await read(port, '/memory');
     const release = await block(server);
 
     let isOver = false;
-    const numbers = floods.map((_, index) => new Numbered(100 + index * 900));
+    const numbers = [...SIZES, ...LARGE_SIZES].map((size) => new Numbered(size));
     const poured = floods.map((socket, index) => pour(socket, () => (isOver ? undefined : numbers[index].next())));
     // Longer than the idle timeout of one and the body timeout of the other, which are never late themselves.
     await upload.send('POST /sink HTTP/1.1\r\nHost: test\r\nContent-Length: 12\r\n\r\n');
@@ -213,7 +215,7 @@ describe("while a handler blocks Node's thread for more than five seconds", () =
   });
 
   test('nothing of the flood is lost, and every connection keeps its order', () => {
-    expect(Math.min(...flooded.sent)).toBeGreaterThan(1000);
+    expect(Math.min(...flooded.sent.slice(0, SIZES.length))).toBeGreaterThan(1000);
     expect(flooded.reports).toEqual(flooded.sent.map((count) => ({ count, misplaced: 0 })));
   });
 

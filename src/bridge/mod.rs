@@ -24,6 +24,7 @@ pub(crate) mod ledger;
 pub(crate) mod moment;
 pub(crate) mod patience;
 pub(crate) mod peer;
+pub(crate) mod progress;
 pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod record_queue;

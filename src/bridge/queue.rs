@@ -14,6 +14,7 @@ use std::task::Waker;
 
 use super::command::CommandBatch;
 use super::event::EventBatch;
+use super::progress::{BatchNumber, Progress};
 use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, lock};
 
 /// Bytes of events that may wait for Node's thread, per worker, before the worker stops reading its sockets, so that
@@ -84,6 +85,10 @@ struct UplinkState {
     spares: Vec<EventBatch>,
     /// The worker has stopped reading because of `weight` and must be woken when it falls.
     choked: bool,
+    /// Which batches were handed over and handled.
+    progress: Progress,
+    /// The batch for which the worker waits until it is handled.
+    awaited: Option<BatchNumber>,
     /// Connections that the worker serves at the moment: as long as there are any, Node must not exit.
     population: usize,
     /// The worker has been idle for a while: it has no socket and no work.
@@ -106,6 +111,7 @@ impl Uplink {
         let empty = state.spares.pop().unwrap_or_default();
         let full = std::mem::replace(batch, empty);
         state.weight += full.weight();
+        state.progress = state.progress.after_push(full.events.len());
         state.batches.push_back(full);
         drop(state);
         // Ring after releasing the lock: Node's thread would otherwise wake only to block on it.
@@ -119,6 +125,22 @@ impl Uplink {
         let mut state = lock(&self.state);
         state.choked = state.weight >= HIGH_WATER;
         state.choked
+    }
+
+    /// Worker: which batches Node's thread has handled. Every batch goes through [`Self::push`], [`Self::take`] and
+    /// [`Self::recycle`], because a connection with many events in batches that are not handled is not read.
+    #[must_use]
+    pub(crate) fn progress(&self) -> Progress {
+        lock(&self.state).progress
+    }
+
+    /// Worker: asks to be woken when Node's thread has handled `batch`. Returns `false` if it has already.
+    #[must_use]
+    pub(crate) fn await_handled(&self, batch: BatchNumber) -> bool {
+        let mut state = lock(&self.state);
+        let is_handled = state.progress.has_handled(batch);
+        state.awaited = (!is_handled).then_some(batch);
+        !is_handled
     }
 
     /// Worker: how many connections it serves now. Node's thread is woken when none is left, so that the process can
@@ -183,13 +205,22 @@ impl Uplink {
         lock(&self.state).batches.is_empty()
     }
 
-    /// Node's thread: gives a handled batch back for reuse.
-    pub(crate) fn recycle(&self, mut batch: EventBatch) {
+    /// Node's thread: gives the batch that was taken last back for reuse, after its events are handled. Returns whether
+    /// the worker waits for that.
+    #[must_use]
+    pub(crate) fn recycle(&self, mut batch: EventBatch) -> bool {
+        let events = batch.events.len();
         batch.clear();
         let mut state = lock(&self.state);
         if state.spares.len() < SPARES {
             state.spares.push(batch);
         }
+        state.progress = state.progress.after_handling(events);
+        let is_awaited = state.awaited.is_some_and(|batch| state.progress.has_handled(batch));
+        if is_awaited {
+            state.awaited = None;
+        }
+        is_awaited
     }
 }
 
@@ -386,6 +417,26 @@ mod tests {
         assert_eq!((last.bytes.len(), resume), (10, false));
         assert!(uplink.take().is_none());
         assert_eq!(uplink.waiting(), (0, 0));
+    }
+
+    #[test]
+    fn a_worker_is_woken_once_the_batch_that_it_waits_for_is_handled() {
+        let (bell, _) = bell();
+        let uplink = Uplink::new(bell);
+        let numbers = [1, 2, 3].map(|_| {
+            let number = uplink.progress().open();
+            uplink.push(&mut batch(1));
+            number
+        });
+        let handle = || uplink.recycle(uplink.take().unwrap().0);
+        assert!(uplink.await_handled(numbers[1]));
+        let first = uplink.take().unwrap().0;
+        assert!(!uplink.progress().has_handled(numbers[0]), "it is only taken");
+        assert!(!uplink.recycle(first));
+        assert!(uplink.progress().has_handled(numbers[0]));
+        assert!(handle());
+        assert!(!uplink.await_handled(numbers[1]), "it is handled");
+        assert!(!handle(), "nobody waits");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the connections of one worker share while one of them is being handled.
 
 use super::budget::Budgets;
+use super::lead::Window;
 use super::outbox::BufferPool;
 use super::tallies::Tallies;
 use super::timers::Wheel;
@@ -8,6 +9,8 @@ use super::topics::TopicSubscribers;
 use crate::bridge::event::{Event, EventBatch};
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::moment::Moment;
+use crate::bridge::progress::{BatchNumber, Progress};
+use crate::bridge::queue::HIGH_WATER;
 use crate::protocol::http::head::RequestHead;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::Codecs;
@@ -35,6 +38,14 @@ pub(crate) struct Context {
     pub again: Vec<ConnectionId>,
     /// Connections with input that must wait until Node's thread has caught up.
     pub starved: Vec<ConnectionId>,
+    /// Connections with input that must wait until Node's thread has handled a batch with events of theirs.
+    pub ahead: Vec<(ConnectionId, BatchNumber)>,
+    /// Which batches Node's thread has handled.
+    pub progress: Progress,
+    /// How many events each connection may add before it waits.
+    pub window: Window,
+    /// Bytes that were read, but must wait as the connections in `ahead` do.
+    pub unhandled: usize,
     /// Whether to leave input in the sockets, so that TCP slows the senders down: too many events are waiting already.
     pub choked: bool,
     /// Apps on which more TLS handshakes are under way than they allow.
@@ -54,6 +65,11 @@ impl Context {
     pub(crate) fn emit(&mut self, event: Event) {
         self.events.events.push(event);
     }
+
+    /// Whether so much input waits that was read already that no more is read.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.unhandled >= HIGH_WATER
+    }
 }
 
 impl Default for Context {
@@ -69,6 +85,10 @@ impl Default for Context {
             dirty: Vec::new(),
             again: Vec::new(),
             starved: Vec::new(),
+            ahead: Vec::new(),
+            progress: Progress::default(),
+            window: Window::default(),
+            unhandled: 0,
             choked: false,
             crowded: Vec::new(),
             topics: TopicSubscribers::default(),

@@ -9,6 +9,7 @@ pub(crate) mod connector;
 pub(crate) mod context;
 pub(crate) mod descriptor;
 pub(crate) mod endings;
+pub(crate) mod lead;
 pub(crate) mod listener;
 pub(crate) mod memory;
 pub(crate) mod outbox;

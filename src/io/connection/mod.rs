@@ -99,8 +99,9 @@ impl Connection {
 
     /// Takes what the server sent behind its response, and arms the timer.
     pub(crate) fn handle_early_input(&mut self, mut early: Vec<u8>, context: &mut Context) {
-        self.protocol.handle_input(&mut early, &mut self.shell, context);
+        self.take_input(&mut early, context);
         self.shell.mark_dirty(context);
+        context.again.push(self.shell.id);
     }
 
     /// Counts a connection that was accepted, and announces it to Node's thread if its app has a filter.
@@ -118,9 +119,11 @@ impl Connection {
     }
 
     /// Subtracts the backlog of a closed connection from the statistics, and returns its subscriptions.
-    pub(crate) fn handle_removed(&mut self, context: &Context) -> Option<Box<Memberships>> {
+    pub(crate) fn handle_removed(&mut self, context: &mut Context) -> Option<Box<Memberships>> {
         self.protocol.subtract_backlog(&self.shell, context);
-        self.websocket()?.0.take_memberships()
+        let (socket, _) = self.websocket()?;
+        context.unhandled -= socket.unhandled();
+        socket.take_memberships()
     }
 
     /// Enters the connection's tracing span until the guard drops. Free while logging is off.
@@ -158,7 +161,7 @@ impl Connection {
         match self.shell.stage {
             ConnectionStage::Serving => self.protocol.is_idle() && !self.has_output(),
             ConnectionStage::Draining => !self.has_output(),
-            ConnectionStage::Lingering { .. } | ConnectionStage::Gone => true,
+            ConnectionStage::Lingering | ConnectionStage::Gone => true,
         }
     }
 
@@ -185,7 +188,7 @@ impl Connection {
     #[must_use]
     pub(crate) fn standing(&self) -> Option<(Standing, Timestamp)> {
         match self.shell.stage {
-            ConnectionStage::Lingering { until } => Some((Standing::Lingering, until)),
+            ConnectionStage::Lingering => Some((Standing::Lingering, self.shell.progress + LINGER_TIMEOUT)),
             // The unread input may be a request.
             ConnectionStage::Serving if self.shell.is_starved => None,
             ConnectionStage::Serving => self.protocol.standing(&self.shell),
@@ -243,9 +246,18 @@ impl Connection {
         self.protocol.subtract_backlog(&self.shell, context);
         self.protocol = Protocol::WebSocket(socket);
         tracing::debug!("upgraded to WebSocket");
-        self.protocol.handle_input(&mut frames, &mut self.shell, context);
+        self.take_input(&mut frames, context);
         self.shell.mark_dirty(context);
         context.again.push(self.shell.id);
+    }
+
+    /// Takes bytes that were read. Returns how many events they have caused.
+    fn take_input(&mut self, input: &mut [u8], context: &mut Context) -> usize {
+        let before = context.events.events.len();
+        self.protocol.handle_input(input, &mut self.shell, context);
+        let count = context.events.events.len().saturating_sub(before);
+        self.shell.lead.add(count, context.progress);
+        count
     }
 
     /// Adds what the selector has reported about the socket.
@@ -272,14 +284,25 @@ impl Connection {
     fn read(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
         for _ in 0..READS_PER_PASS {
             let room = self.protocol.room(&self.shell);
+            let event_room = self.shell.event_room(context);
             match self.shell.stage {
-                ConnectionStage::Serving if context.choked => return !self.shell.starve(context),
+                ConnectionStage::Serving if context.choked => return !self.starve(context),
                 ConnectionStage::Serving if room == 0 => return true,
-                ConnectionStage::Serving | ConnectionStage::Lingering { .. } => {}
+                ConnectionStage::Serving if event_room == 0 => return !self.await_progress(context),
+                ConnectionStage::Serving if self.protocol.has_unhandled() => {
+                    self.take_input(&mut [], context);
+                    continue;
+                }
+                ConnectionStage::Serving if context.is_full() => return !self.starve(context),
+                ConnectionStage::Serving | ConnectionStage::Lingering => {}
                 ConnectionStage::Draining | ConnectionStage::Gone => return true,
             }
             let inflates = self.protocol.inflates();
-            let len = scratch.len().min(if self.is_serving() { room } else { usize::MAX });
+            let len = self.shell.lead.read_length(scratch.len()).min(if self.is_serving() {
+                room
+            } else {
+                usize::MAX
+            });
             let result = self.shell.poll_read(&mut scratch[..len], context);
             self.protocol.handle_read(&mut self.shell, context);
             match result {
@@ -292,7 +315,8 @@ impl Connection {
                     tracing::trace!(bytes = count, "read");
                     self.shell.last_look.count_read(count);
                     self.shell.tally(context).bytes_received.add(count as u64);
-                    self.protocol.handle_input(&mut scratch[..count], &mut self.shell, context);
+                    let events = self.take_input(&mut scratch[..count], context);
+                    self.shell.lead.note_read(count, events, self.protocol.has_unhandled());
                     if inflates && context.events.weight() >= INFLATED_PER_PASS {
                         break;
                     }
@@ -305,6 +329,32 @@ impl Connection {
         }
         context.again.push(self.shell.id);
         false
+    }
+
+    /// Whether there may be input that is not handled. The system call that checks is worth it only before a deadline closes
+    /// the connection.
+    fn may_have_input(&self) -> bool {
+        !self.shell.last_look.is_under_way()
+            || self.protocol.has_unhandled()
+            || self.shell.transport.has_input()
+    }
+
+    /// Leaves input until Node's thread has caught up. Returns whether there may be some.
+    fn starve(&mut self, context: &mut Context) -> bool {
+        let has_input = self.may_have_input();
+        if has_input {
+            self.shell.starve(context);
+        }
+        has_input
+    }
+
+    /// Leaves input until Node's thread has handled earlier events of this connection. Returns whether there may be some.
+    fn await_progress(&mut self, context: &mut Context) -> bool {
+        let has_input = self.may_have_input();
+        if has_input {
+            self.shell.await_progress(context);
+        }
+        has_input
     }
 
     /// Writes the output at the end of the pass, enters the next stage if the outbox is empty then, and sets the timer.
@@ -323,14 +373,15 @@ impl Connection {
             let sends_fin_first = self.protocol.sends_fin_first();
             result = if sends_fin_first { self.shell.transport.finish() } else { Ok(true) };
             if let Ok(true) = result {
-                self.shell.stage = ConnectionStage::Lingering { until: context.now + LINGER_TIMEOUT };
+                self.shell.stage = ConnectionStage::Lingering;
+                self.shell.progress = context.now;
                 self.read(context, scratch);
             }
         }
         let written = result.and_then(|is_all| {
             let has_progressed =
                 is_all || (self.backlog() < before && self.protocol.progress_extends_draining());
-            if has_progressed {
+            if has_progressed && self.shell.stage != ConnectionStage::Lingering {
                 self.shell.progress = context.now;
             }
             if is_all { Ok(()) } else { self.shell.await_writable(context) }
@@ -348,7 +399,7 @@ impl Connection {
     fn deadline(&self) -> Option<Timestamp> {
         match self.shell.stage {
             ConnectionStage::Serving | ConnectionStage::Draining => self.protocol.deadline(&self.shell),
-            ConnectionStage::Lingering { until } => Some(until),
+            ConnectionStage::Lingering => Some(self.shell.progress + LINGER_TIMEOUT),
             ConnectionStage::Gone => None,
         }
     }
@@ -382,7 +433,7 @@ impl Connection {
 
     fn handle_deadline(&mut self, context: &mut Context) {
         match self.shell.stage {
-            ConnectionStage::Draining | ConnectionStage::Lingering { .. } | ConnectionStage::Gone => {
+            ConnectionStage::Draining | ConnectionStage::Lingering | ConnectionStage::Gone => {
                 self.shell.stage = ConnectionStage::Gone
             }
             ConnectionStage::Serving => self.protocol.handle_deadline(&mut self.shell, context),

@@ -58,6 +58,14 @@ impl Protocol {
         }
     }
 
+    /// Whether input was left for a further call of [`Self::handle_input`].
+    pub(super) fn has_unhandled(&self) -> bool {
+        match self {
+            Self::Http { .. } => false,
+            Self::WebSocket(socket) => socket.unhandled() > 0,
+        }
+    }
+
     /// Whether closing the connection would lose nothing.
     pub(super) fn is_idle(&self) -> bool {
         match self {

@@ -17,6 +17,7 @@ use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::peer::Peer;
 use crate::bridge::tally::Tally;
 use crate::io::context::Context;
+use crate::io::lead::Lead;
 use crate::io::outbox::Outbox;
 use crate::io::timers::TimerEntry;
 use crate::io::transport::Transport;
@@ -33,14 +34,17 @@ pub(crate) struct Shell {
     pub(super) outbox: Outbox,
     pub(super) stage: ConnectionStage,
     filter: FilterState,
-    /// When the entry of this connection in the timer wheel expires; `None` while it has none.
-    timer: Option<Timestamp>,
-    /// When the kernel last took a byte, or the outbox was last empty. The deadline of draining counts from then.
+    /// When the entry of this connection in the timer wheel expires; [`NEVER`] while it has none.
+    timer: Timestamp,
+    /// When the kernel last took a byte, or the outbox was last empty; once it lingers, since when. The deadlines of
+    /// draining and lingering count from then.
     pub(super) progress: Timestamp,
     /// Whether the connection is in [`Context::dirty`] already.
     is_dirty: bool,
-    /// Whether input was left in the socket because Node's thread lags. The deadlines of the peer are suspended then.
+    /// Whether input was left because Node's thread lags. The deadlines of the peer are suspended then.
     pub(super) is_starved: bool,
+    /// Its events that wait for Node's thread.
+    pub(super) lead: Lead,
     pub(super) last_look: LastLook,
     /// Present once logging has been on; boxed because that is rare.
     span: Option<Box<Span>>,
@@ -62,10 +66,11 @@ impl Shell {
             outbox: Outbox::default(),
             stage: ConnectionStage::Serving,
             filter,
-            timer: None,
+            timer: NEVER,
             progress: now,
             is_dirty: false,
             is_starved: false,
+            lead: Lead::default(),
             last_look: LastLook::default(),
             span: None,
         }
@@ -239,33 +244,44 @@ impl Shell {
         Ok(())
     }
 
-    /// Leaves input in the socket until Node's thread has caught up. Returns whether there may be some.
-    pub(super) fn starve(&mut self, context: &mut Context) -> bool {
-        // The system call that checks is worth it only before a deadline closes the connection.
-        if self.last_look.is_under_way() && !self.transport.has_input() {
-            return false;
-        }
+    /// Leaves input until Node's thread has caught up.
+    pub(super) fn starve(&mut self, context: &mut Context) {
         self.is_starved = true;
         context.starved.push(self.id);
-        true
+    }
+
+    /// How many events this connection may add before it waits for Node's thread.
+    pub(super) fn event_room(&mut self, context: &Context) -> usize {
+        let window = context.window.size(context.progress.events() + context.events.events.len());
+        self.lead.room(context.progress, window).into()
+    }
+
+    /// Leaves input until Node's thread has handled the older events of this connection.
+    pub(super) fn await_progress(&mut self, context: &mut Context) {
+        self.is_starved = true;
+        if let Some(batch) = self.lead.start_waiting() {
+            context.ahead.push((self.id, batch));
+        }
     }
 
     /// Enters a deadline into the timer wheel, unless an earlier entry is there.
     pub(super) fn arm(&mut self, deadline: Timestamp, context: &mut Context) {
-        if self.timer.is_none_or(|timer| deadline < timer) {
+        if deadline < self.timer {
             let entry = TimerEntry { slot: self.id.slot, generation: self.id.generation };
-            self.timer = Some(context.wheel.insert(entry, deadline));
+            self.timer = context.wheel.insert(entry, deadline);
         }
     }
 
     /// The timer fired. If a nearer deadline was entered since, the later entry fires too and is ignored.
     pub(super) fn disarm(&mut self, now: Timestamp) {
-        if self.timer.is_some_and(|timer| timer <= now) {
-            self.timer = None;
+        if self.timer <= now {
+            self.timer = NEVER;
         }
     }
 }
 
+/// Later than every deadline.
+const NEVER: Timestamp = Timestamp(u64::MAX);
 /// Bytes of output beyond which nothing more is read: a peer that sends pings and requests without reading the
 /// answers is stopped by TCP rather than answered into memory.
 const UNREAD_OUTPUT: usize = 4 * 1024 * 1024;

@@ -10,8 +10,6 @@
 //! Lingering exists because closing a socket with unread input makes the kernel send a reset, which can overtake
 //! and destroy the Close frame or error answer that was written just before (RFC 9112 §9.6).
 
-use crate::protocol::time::Timestamp;
-
 /// See the table at the top of this file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionStage {
@@ -19,11 +17,8 @@ pub(super) enum ConnectionStage {
     Serving,
     /// The rest of the output is sent.
     Draining,
-    /// The connection waits for the peer's FIN.
-    Lingering {
-        /// When it stops waiting.
-        until: Timestamp,
-    },
+    /// The connection waits for the peer's FIN, since `Shell::progress`.
+    Lingering,
     /// The socket may be dropped.
     Gone,
 }

@@ -43,6 +43,7 @@ use crate::io::connection::Connection;
 use crate::io::connector::Connector;
 use crate::io::context::Context;
 use crate::io::endings::Endings;
+use crate::io::lead::Window;
 use crate::io::listener::ListeningSocket;
 use crate::io::peak::Peak;
 use crate::io::peers::Peers;
@@ -186,8 +187,9 @@ impl Worker {
     fn pass(&mut self) -> Option<Duration> {
         self.serve_all();
         // Starved connections are served at the start of a pass; if Node's thread caught up during this one, no wake-up
-        // follows for them.
-        let is_fed = self.context.choked || self.context.starved.is_empty();
+        // follows for them. If so much input waits that was read already, one follows for the connections with that input.
+        let is_fed = self.context.choked || self.context.is_full() || self.context.starved.is_empty();
+        let is_fed = is_fed && self.await_progress();
         // A connect that could not start wakes no worker, and its command may have arrived while sockets were served.
         let has_failed = self.connector.has_ended();
         let more = !is_fed || has_failed || !self.context.again.is_empty() || self.stopped;
@@ -199,6 +201,14 @@ impl Worker {
             return Some(Duration::ZERO);
         }
         next.map(|next| self.clock.until(next))
+    }
+
+    /// Asks to be woken for the first of the connections that are too far ahead of Node's thread. Returns `false` if one of
+    /// them may be read already.
+    fn await_progress(&self) -> bool {
+        let batches = self.context.ahead.iter().map(|(_, batch)| *batch);
+        let first = batches.min_by_key(|batch| self.context.progress.distance(*batch));
+        first.is_none_or(|batch| self.uplink.await_handled(batch))
     }
 
     fn serve_all(&mut self) {
@@ -248,7 +258,15 @@ impl Worker {
 
     /// Sockets with input, sockets that can be written again, new connections.
     fn serve_ready(&mut self, again: Vec<ConnectionId>) {
-        self.context.choked = self.uplink.is_choked();
+        self.look_at_node();
+        self.context.window = Window::shared_by(self.context.ahead.len());
+        let progress = self.context.progress;
+        let caught_up: Vec<_> =
+            self.context.ahead.extract_if(.., |(_, batch)| progress.has_handled(*batch)).collect();
+        for (id, _) in caught_up {
+            self.take_urgent_commands();
+            self.serve(id.slot, id.generation);
+        }
         if !self.context.choked {
             for id in std::mem::take(&mut self.context.starved) {
                 self.take_urgent_commands();
@@ -283,8 +301,14 @@ impl Worker {
             // Node's thread handles them while the rest is read.
             self.context.events.moment = self.context.moment;
             self.uplink.push(&mut self.context.events);
-            self.context.choked = self.uplink.is_choked();
+            self.look_at_node();
         }
+    }
+
+    /// Looks how far Node's thread has got.
+    fn look_at_node(&mut self) {
+        self.context.choked = self.uplink.is_choked();
+        self.context.progress = self.uplink.progress();
     }
 
     /// Runs `act` on a connection. If it panics, only that connection is closed.
@@ -318,7 +342,7 @@ impl Worker {
         connection.deregister(self.selector.registry());
         self.shutdowns.note_removed(connection.app());
         self.endings.note_removed(connection.app().app);
-        if let Some(memberships) = connection.handle_removed(&self.context) {
+        if let Some(memberships) = connection.handle_removed(&mut self.context) {
             for moved in self.context.topics.unsubscribe_all(*memberships) {
                 if let Some(other) = self.registry.get(moved.who.slot, moved.who.generation) {
                     other.handle_moved(moved);

@@ -139,8 +139,9 @@ impl Dispatcher {
         let workers = threads.pool.workers();
         if let Some((worker, batch, _)) = self.batch.take()
             && let Some(handle) = workers.get(worker.index())
+            && handle.uplink.recycle(batch)
         {
-            handle.uplink.recycle(batch);
+            handle.downlink.wake();
         }
         for asleep in [false, true] {
             if asleep {

@@ -87,6 +87,10 @@ pub(crate) trait WebSocketSink {
     /// The end of the connection: the last call, made at most once. It is not made when [`WebSocketSession::end`] or
     /// [`WebSocketSession::abort`] ends an open session, because the application itself ended it.
     fn closed(&mut self, closure: Closure<'_>);
+    /// Whether it takes nothing more for now: [`WebSocketSession::handle_bytes`] leaves the rest of its input.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 /// The phase of a connection.
@@ -239,8 +243,9 @@ impl WebSocketSession {
         }
     }
 
-    /// Processes all of `input`, which is unmasked in place. In [`WebSocketPhase::Concluding`] and
-    /// [`WebSocketPhase::Finished`] it is ignored.
+    /// Processes `input`, which is unmasked in place, until the sink is full. Returns how many bytes of it are
+    /// processed; the rest, if any, starts with a frame, and must be passed again, before what arrives later. In
+    /// [`WebSocketPhase::Concluding`] and [`WebSocketPhase::Finished`] all of it is ignored.
     ///
     /// The number of pongs appended to `out` is not bounded here: the caller must stop reading while `out` does not
     /// drain.
@@ -252,7 +257,8 @@ impl WebSocketSession {
         codecs: &mut Codecs,
         out: &mut Vec<u8>,
         sink: &mut impl WebSocketSink,
-    ) {
+    ) -> usize {
+        let all = input.len();
         let deflate = self.deflation.is_some();
         let (max_payload_length, masking) = (limits.max_payload_length, self.role.masking());
         let rules = FrameRules { max_payload_length, deflate, masking };
@@ -265,10 +271,13 @@ impl WebSocketSession {
             let is_open = match self.state {
                 State::Open { .. } => true,
                 State::Closing { .. } => false,
-                State::Concluding { .. } | State::Finished(_) => return,
+                State::Concluding { .. } | State::Finished(_) => return all,
             };
+            if is_open && sink.is_full() {
+                return all - input.len();
+            }
             match self.assembler.next(&mut input, rules) {
-                Ok(None) => return,
+                Ok(None) => return all,
                 Ok(Some(Received::Control(ControlKind::Close, payload))) => {
                     self.handle_last_frame(close::parse(&payload), now + limits.close_timeout, sink);
                 }

@@ -27,6 +27,8 @@ pub(super) struct MessageSink<'a> {
     pings: u32,
     /// How long the peer took to answer earlier pings.
     round_trip: Option<Duration>,
+    /// Events in the batch beyond which the rest of the input has to wait.
+    max_events: usize,
 }
 
 impl WebSocketSink for MessageSink<'_> {
@@ -63,6 +65,10 @@ impl WebSocketSink for MessageSink<'_> {
         self.closed = Some(closure.cause);
         self.closure = Some((closure.code, Slice::append(&mut self.events.bytes, closure.reason.as_bytes())));
     }
+
+    fn is_full(&self) -> bool {
+        self.events.events.len() >= self.max_events
+    }
 }
 
 impl<'a> MessageSink<'a> {
@@ -78,7 +84,13 @@ impl<'a> MessageSink<'a> {
             sent: 0,
             pings: 0,
             round_trip: None,
+            max_events: usize::MAX,
         }
+    }
+
+    /// Limits the number of events that are added to the batch.
+    pub(super) fn limit_events(&mut self, room: usize) {
+        self.max_events = self.events.events.len() + room;
     }
 
     /// Counts a message for the peer, if it was queued.

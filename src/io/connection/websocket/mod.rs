@@ -4,9 +4,11 @@
 pub(super) mod delivery;
 mod held;
 mod message_sink;
+mod unhandled;
 
 use self::held::{Held, HeldMessage};
 use self::message_sink::{MessageSink, log_closed};
+use self::unhandled::Unhandled;
 use super::shell::Shell;
 use crate::bridge::event::{Event, WebSocketEvent};
 use crate::bridge::id::TopicId;
@@ -45,6 +47,8 @@ pub(crate) struct WebSocket {
     unreported: u32,
     /// Messages published since the first fragment of a message was sent; `None` while no message is incomplete.
     held: Option<Box<Held>>,
+    /// Input that waits for Node's thread.
+    unhandled: Option<Box<Unhandled>>,
 }
 
 impl WebSocket {
@@ -69,6 +73,7 @@ impl WebSocket {
             closed: None,
             unreported: 0,
             held: None,
+            unhandled: None,
         }
     }
 
@@ -154,15 +159,52 @@ impl WebSocket {
         shell.mark_dirty(context);
     }
 
-    /// Takes bytes that were read.
+    /// Bytes that were read, but wait for Node's thread.
+    pub(crate) fn unhandled(&self) -> usize {
+        self.unhandled.as_ref().map_or(0, |unhandled| unhandled.len())
+    }
+
+    /// Takes bytes that were read, after those that were left before. What holds more events than the connection may add
+    /// now is left for the next call.
     pub(crate) fn handle_input(&mut self, input: &mut [u8], shell: &mut Shell, context: &mut Context) {
-        let now = context.now;
-        if self.closed.is_none() {
+        if self.closed.is_none() && !input.is_empty() {
             self.ledger.traffic.count_received(input.len(), context.moment);
         }
+        let room = shell.event_room(context);
+        let Some(mut unhandled) = self.unhandled.take() else {
+            let taken = self.feed_session(input, room, shell, context);
+            if taken < input.len() {
+                let mut unhandled = Box::<Unhandled>::default();
+                unhandled.append(&input[taken..]);
+                context.unhandled += unhandled.len();
+                self.unhandled = Some(unhandled);
+            }
+            return;
+        };
+        context.unhandled -= unhandled.len();
+        unhandled.append(input);
+        let taken = self.feed_session(unhandled.bytes(), room, shell, context);
+        unhandled.advance(taken);
+        if unhandled.len() > 0 {
+            context.unhandled += unhandled.len();
+            self.unhandled = Some(unhandled);
+        }
+    }
+
+    /// Lets the session take what it can of `input`, with at most `room` events. Returns how many bytes that is.
+    fn feed_session(
+        &mut self,
+        input: &mut [u8],
+        room: usize,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) -> usize {
+        let (now, mut taken) = (context.now, input.len());
         self.with_session(shell, context, |socket, out, sink, codecs| {
-            socket.session.handle_bytes(input, now, &socket.rules.limits, codecs, out, sink);
+            sink.limit_events(room);
+            taken = socket.session.handle_bytes(input, now, &socket.rules.limits, codecs, out, sink);
         });
+        taken
     }
 
     /// Acts on [`Self::deadline`].

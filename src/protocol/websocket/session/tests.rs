@@ -40,6 +40,8 @@ struct SinkRecorder {
     round_trips: Vec<Duration>,
     /// How many automatic pings were sent.
     pings: u32,
+    /// How many events it takes; any number if this is `None`.
+    capacity: Option<usize>,
 }
 
 impl SinkRecorder {
@@ -79,6 +81,10 @@ impl WebSocketSink for SinkRecorder {
         assert!(!closure.reason.is_empty());
         self.record(SinkEvent::Closed(closure.cause, closure.code, closure.reason.to_owned()));
     }
+
+    fn is_full(&self) -> bool {
+        self.capacity.is_some_and(|capacity| self.events.len() >= capacity)
+    }
 }
 
 /// A session with its sink, output and clock.
@@ -105,9 +111,14 @@ impl Fixture {
     }
 
     fn handle_bytes(&mut self, bytes: &[u8]) {
+        assert_eq!(self.handle_some(bytes), bytes.len());
+    }
+
+    /// The same, if the sink may be full. Returns how many bytes were processed.
+    fn handle_some(&mut self, bytes: &[u8]) -> usize {
         let mut bytes = bytes.to_vec();
         let Self { session, limits, now, codecs, out, sink } = self;
-        session.handle_bytes(&mut bytes, *now, limits, codecs, out, sink);
+        session.handle_bytes(&mut bytes, *now, limits, codecs, out, sink)
     }
 
     fn handle_timeout(&mut self) {
@@ -198,6 +209,40 @@ fn text(payload: &str) -> SinkEvent {
 fn closed_by(cause: CloseCause) -> SinkEvent {
     let verdict = cause.verdict();
     SinkEvent::Closed(cause, verdict.local_code, verdict.text.to_owned())
+}
+
+#[test]
+fn a_full_sink_gets_the_rest_of_the_input_later() {
+    let input = [
+        client_frame(0x81, b"one"),
+        client_frame(0x01, b"two "),
+        client_frame(0x89, b"ping"),
+        client_frame(0x80, b"halves"),
+        client_frame(0x82, &[7; 300]),
+        close_in(1000, "bye"),
+        client_frame(0x81, b"ignored"),
+    ]
+    .concat();
+    let whole = run(&[&input]);
+    for cut in 0..=input.len() {
+        let mut fixture = Fixture::new(&LIMITS);
+        let mut left = Vec::new();
+        for piece in [&input[..cut], &input[cut..]] {
+            left.extend_from_slice(piece);
+            if fixture.session.phase() == WebSocketPhase::Open {
+                fixture.sink.capacity = Some(fixture.sink.events.len());
+                assert_eq!(fixture.handle_some(&left), 0, "nothing is taken while the sink is full");
+            }
+            while !left.is_empty() {
+                fixture.sink.capacity = Some(fixture.sink.events.len() + 1);
+                left.drain(..fixture.handle_some(&left));
+            }
+        }
+        fixture.conclude();
+        let outcome =
+            Outcome { events: fixture.sink.events, out: fixture.out, phase: fixture.session.phase() };
+        assert_eq!(outcome, whole, "cut at {cut}");
+    }
 }
 
 #[test]
