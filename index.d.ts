@@ -1693,8 +1693,20 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
    * @default 'arraybuffer'
    */
   text?: Text;
-  /** Whether a silent peer is sent a ping in time to answer before `idleTimeout`. @default true */
+  /** Whether a silent peer is sent pings, as `pingInterval` says. @default true */
   sendPingsAutomatically?: boolean;
+  /**
+   * Seconds of silence of the peer after which it is sent a ping, and after each ping that stays without an answer the next
+   * one: 0 to 960. 0 is for none. With an `idleTimeout` the first one comes in time for the answer (4 s before, 8 s from 16
+   * on, 16 s from 32 on), however large this is. With `idleTimeout: 0` pings go out, but nobody is closed for not answering.
+   *
+   * Proxies cut a line on which nothing moves, many after 60 s: this has to be less than the shortest such time on the way
+   * (docs/load-balancers.md).
+   *
+   * Throws `ERR_OUT_OF_RANGE` for other values.
+   * @default 50, or in time for the answer if that is less; none with `idleTimeout: 0`
+   */
+  pingInterval?: number;
 
   /**
    * Accepts or refuses a handshake: calls `res.upgrade`, now or later, or answers otherwise. Without it every handshake is

@@ -335,6 +335,15 @@ prove('No idle timeout', async (before, after) => {
   }
 });
 
+// When pings go out is tested there, too.
+prove('Pings apart from the idle timeout', async (before, after) => {
+  for (const code of [before, after]) {
+    const { port, opened } = serve(code);
+    await connect(port);
+    await opened.take();
+  }
+});
+
 prove('Why `listen` failed', async (before, after) => {
   const server = net.createServer().listen(0, '127.0.0.1');
   afterTest(() => server.close());

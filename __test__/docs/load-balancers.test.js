@@ -37,8 +37,10 @@ beforeAll(async () => {
   await begin('rst', 'rst', SOON, { idleTimeout: 120 });
   await begin('silent', 'silent', SOON, { idleTimeout: 8 });
   await begin('pinged', 'fin', LIMIT, { idleTimeout: 8 });
+  await begin('apart', 'fin', LIMIT, { pingInterval: 4 });
+  await begin('endless', 'fin', LIMIT, { pingInterval: 4, idleTimeout: 0 });
   await begin('unpinged', 'fin', LIMIT, { idleTimeout: 60, sendPingsAutomatically: false });
-  scenes.pinged.survived = answerPings(scenes.pinged.client);
+  for (const name of ['pinged', 'apart', 'endless']) scenes[name].survived = answerPings(scenes[name].client);
 });
 
 afterAll(() => {

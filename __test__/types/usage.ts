@@ -346,6 +346,7 @@ const behavior: uWS.WebSocketBehavior<Visitor> = {
   maxBackpressure: undefined,
   closeOnBackpressureLimit: false,
   sendPingsAutomatically: true,
+  pingInterval: 25,
   upgrade(res, req, context: uWS.us_socket_context_t) {
     const key = req.getHeader('sec-websocket-key');
     res.upgrade<Visitor>({ name: 'ali' }, key, new Uint8Array(), '', context);

@@ -128,7 +128,7 @@ const FORGETTING: Agreement = Agreement {
 const PATIENT: WebSocketLimits = WebSocketLimits {
     max_payload_length: 300,
     idle_timeout: None,
-    send_pings: true,
+    ping_interval: None,
     max_lifetime: None,
     close_timeout: Duration::from_secs(5),
 };
@@ -136,10 +136,11 @@ const PATIENT: WebSocketLimits = WebSocketLimits {
 /// All timers.
 const WATCHFUL: WebSocketLimits = WebSocketLimits {
     idle_timeout: Some(Duration::from_secs(9)),
+    ping_interval: Some(Duration::from_secs(2)),
     max_lifetime: Some(Duration::from_secs(25)),
     ..PATIENT
 };
 
 /// An idle timeout without pings.
 const QUIET: WebSocketLimits =
-    WebSocketLimits { idle_timeout: Some(Duration::from_millis(1_500)), send_pings: false, ..PATIENT };
+    WebSocketLimits { idle_timeout: Some(Duration::from_millis(1_500)), ..PATIENT };

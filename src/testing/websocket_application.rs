@@ -339,7 +339,7 @@ impl<'a> WebSocketApplication<'a> {
         assert!(self.session.poll_deadline(self.limits).is_none_or(|deadline| deadline > now));
         match (effect.from, effect.to) {
             (WebSocketPhase::Open, WebSocketPhase::Open) => {
-                assert!(self.limits.send_pings);
+                assert!(self.limits.ping_interval.is_some());
                 effect.assert_only(vec![ServerFrame { first: 0x89, payload: Vec::new() }]);
             }
             (WebSocketPhase::Open, WebSocketPhase::Finished) => {

@@ -29,14 +29,24 @@ use crate::protocol::time::Timestamp;
 pub(crate) struct WebSocketLimits {
     /// The longest message that the peer may send, in bytes after decompression. Control frames are exempt.
     pub max_payload_length: u32,
-    /// How long the peer may be silent before the connection is closed. `None`: for ever, and no automatic pings.
+    /// How long the peer may be silent before the connection is closed. `None`: for ever.
     pub idle_timeout: Option<Duration>,
-    /// Whether a silent peer is sent a ping early enough to answer before `idle_timeout`.
-    pub send_pings: bool,
+    /// How long the peer may be silent before it is sent a ping, and after each ping before the next one. If there is an
+    /// `idle_timeout`, the first one is sent early enough for an answer, however long this is. `None`: no automatic pings.
+    pub ping_interval: Option<Duration>,
     /// How long a connection may last before it is closed with a code that asks the peer to reconnect.
     pub max_lifetime: Option<Duration>,
     /// How long a closing handshake may take: the peer's Close frame, or the application's close handler before ours.
     pub close_timeout: Duration,
+}
+
+impl WebSocketLimits {
+    /// The interval between pings of a program that asks for none in particular: in time for an answer, and before most
+    /// proxies cut a line on which nothing moves, which many do after 55 or 60 s. `None` without an idle timeout.
+    #[must_use]
+    pub(crate) fn usual_ping_interval(idle_timeout: Option<Duration>) -> Option<Duration> {
+        idle_timeout.map(|idle| (idle - answer_margin(idle)).min(LONGEST_USUAL_SILENCE))
+    }
 }
 
 /// How a connection ended, as reported to the application.
@@ -152,10 +162,12 @@ enum State {
     Open {
         /// When the WebSocket was opened.
         opened: Timestamp,
-        /// When the peer last sent bytes, initially `opened`; or when an automatic ping was sent, if that was later.
-        since: Timestamp,
-        /// Whether an automatic ping was sent after the peer's last bytes.
-        pinged: bool,
+        /// When the peer last showed that it is there: sent or took bytes. Initially `opened`.
+        alive: Timestamp,
+        /// When the last automatic ping was sent, if `is_pinged`.
+        pinged: Timestamp,
+        /// Whether an automatic ping was sent since `alive`.
+        is_pinged: bool,
         /// Whether a ping was sent that no pong has answered.
         is_asked: bool,
         /// The last 32 bits of the moment at which the first such ping was sent.
@@ -192,7 +204,14 @@ impl WebSocketSession {
     pub(crate) fn with_role(role: Role, now: Timestamp, agreement: Option<Agreement>) -> Self {
         Self {
             role,
-            state: State::Open { opened: now, since: now, pinged: false, is_asked: false, asked: 0 },
+            state: State::Open {
+                opened: now,
+                alive: now,
+                pinged: now,
+                is_pinged: false,
+                is_asked: false,
+                asked: 0,
+            },
             assembler: Assembler::default(),
             deflation: agreement.map(|agreement| Box::new(Deflation::new(agreement))),
         }
@@ -262,10 +281,10 @@ impl WebSocketSession {
         let deflate = self.deflation.is_some();
         let (max_payload_length, masking) = (limits.max_payload_length, self.role.masking());
         let rules = FrameRules { max_payload_length, deflate, masking };
-        if let State::Open { since, pinged, .. } = &mut self.state
+        if let State::Open { alive, is_pinged, .. } = &mut self.state
             && !input.is_empty()
         {
-            (*since, *pinged) = (now, false);
+            (*alive, *is_pinged) = (now, false);
         }
         loop {
             let is_open = match self.state {
@@ -309,14 +328,14 @@ impl WebSocketSession {
 
     /// The transport has written pending bytes. The peer reads, so it is not idle, even if it is too busy to send.
     pub(crate) fn handle_progress(&mut self, now: Timestamp) {
-        if let State::Open { since, pinged, .. } = &mut self.state {
-            (*since, *pinged) = (now, false);
+        if let State::Open { alive, is_pinged, .. } = &mut self.state {
+            (*alive, *is_pinged) = (now, false);
         }
     }
 
     /// Handles the timers that have expired at `now`. Call it once [`Self::poll_deadline`] has passed. A call at
-    /// another time has no effect, and a late one does not shorten the time to answer: the idle timeout is counted from
-    /// the ping.
+    /// another time has no effect, and a late one does not shorten the time to answer: the peer has its time from the
+    /// ping.
     pub(crate) fn handle_timeout(
         &mut self,
         now: Timestamp,
@@ -325,8 +344,8 @@ impl WebSocketSession {
         sink: &mut impl WebSocketSink,
     ) {
         match &mut self.state {
-            State::Open { opened, since, pinged, .. } => {
-                let silence = Silence::of(limits, *since, *pinged);
+            State::Open { opened, alive, pinged, is_pinged, .. } => {
+                let silence = Silence::of(limits, *alive, is_pinged.then_some(*pinged));
                 if silence.close_at().is_some_and(|moment| now >= moment) {
                     self.role.put(out, |out| close_for(CloseCause::IdleTimeout, out));
                     sink.closed(Closure::by(CloseCause::IdleTimeout));
@@ -334,7 +353,7 @@ impl WebSocketSession {
                 } else if limits.max_lifetime.is_some_and(|lifetime| now >= *opened + lifetime) {
                     self.ask_to_reconnect(CloseCause::MaxLifetime, now, limits, out, sink);
                 } else if silence.ping_at().is_some_and(|moment| now >= moment) {
-                    (*since, *pinged) = (now, true);
+                    (*pinged, *is_pinged) = (now, true);
                     self.note_ping(now);
                     self.role.put(out, |out| frame::encode(OpCode::Control(Control::Ping), b"", out));
                     sink.pinged();
@@ -513,8 +532,8 @@ impl WebSocketSession {
     #[must_use]
     pub(crate) fn poll_deadline(&self, limits: &WebSocketLimits) -> Option<Timestamp> {
         match self.state {
-            State::Open { opened, since, pinged, .. } => {
-                let silence = Silence::of(limits, since, pinged);
+            State::Open { opened, alive, pinged, is_pinged, .. } => {
+                let silence = Silence::of(limits, alive, is_pinged.then_some(pinged));
                 let lifetime = limits.max_lifetime.map(|lifetime| opened + lifetime);
                 silence.ping_at().or(silence.close_at()).into_iter().chain(lifetime).min()
             }
@@ -614,14 +633,24 @@ enum Silence {
 }
 
 impl Silence {
-    /// With automatic pings the peer has [`answer_margin`] from the moment at which the ping was sent, which may be
-    /// later than it was due.
-    fn of(limits: &WebSocketLimits, since: Timestamp, pinged: bool) -> Self {
-        match limits.idle_timeout {
-            None => Self::Allowed,
-            Some(idle) if !limits.send_pings => Self::CloseAt(since + idle),
-            Some(idle) if pinged => Self::CloseAt(since + answer_margin(idle)),
-            Some(idle) => Self::PingAt(since + idle.saturating_sub(answer_margin(idle))),
+    /// `alive` is when the peer last showed that it is there, `pinged` when it was sent a ping since. It has
+    /// [`answer_margin`] from the last ping, which may have been sent later than it was due.
+    fn of(limits: &WebSocketLimits, alive: Timestamp, pinged: Option<Timestamp>) -> Self {
+        match (limits.idle_timeout, limits.ping_interval, pinged) {
+            (None, None, _) => Self::Allowed,
+            (None, Some(interval), pinged) => Self::PingAt(pinged.unwrap_or(alive) + interval),
+            (Some(idle), None, _) => Self::CloseAt(alive + idle),
+            (Some(idle), Some(interval), None) => {
+                Self::PingAt(alive + interval.min(idle - answer_margin(idle)))
+            }
+            (Some(idle), Some(interval), Some(pinged)) => {
+                let next = pinged + interval;
+                if next <= alive + (idle - answer_margin(idle)) {
+                    Self::PingAt(next)
+                } else {
+                    Self::CloseAt((alive + idle).max(pinged + answer_margin(idle)))
+                }
+            }
         }
     }
 
@@ -645,6 +674,10 @@ fn answer_margin(idle: Duration) -> Duration {
     });
     margin.min(idle / 2)
 }
+
+/// The longest silence before a ping, unless a program asks for another one. Less than the 55 s of Heroku and the 60 s of
+/// nginx and AWS.
+const LONGEST_USUAL_SILENCE: Duration = Duration::from_secs(50);
 
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,7 @@ option_names! {
         IdleTimeout "idleTimeout",
         MaxLifetime "maxLifetime",
         MaxBackpressure "maxBackpressure",
+        PingInterval "pingInterval",
         SendPingsAutomatically "sendPingsAutomatically",
         CloseOnBackpressureLimit "closeOnBackpressureLimit",
         Compression "compression",
@@ -41,7 +42,7 @@ impl Behavior {
         let limits = WebSocketLimits {
             max_payload_length: 0,
             idle_timeout: None,
-            send_pings: false,
+            ping_interval: None,
             max_lifetime: None,
             close_timeout: CLOSE_TIMEOUT,
         };
@@ -70,11 +71,17 @@ impl Behavior {
         let max_backpressure = options.bound(Name::MaxBackpressure, up_to(u32::MAX, 64 * 1024))?;
         let send_pings =
             !options.is_given(Name::SendPingsAutomatically) || options.truthy(Name::SendPingsAutomatically);
+        let idle_timeout = time(idle, 1);
+        let ping_interval = if options.is_given(Name::PingInterval) {
+            time(options.integer(Name::PingInterval, up_to(960, 0))?, 1)
+        } else {
+            WebSocketLimits::usual_ping_interval(idle_timeout)
+        };
         let compression = compression(options.integer(Name::Compression, up_to(0xfff, 0))?)?;
         let limits = WebSocketLimits {
             max_payload_length: u32::try_from(max_payload_length).unwrap_or(u32::MAX),
-            idle_timeout: time(idle, 1),
-            send_pings,
+            idle_timeout,
+            ping_interval: if send_pings { ping_interval } else { None },
             max_lifetime: time(lifetime, 60),
             close_timeout: CLOSE_TIMEOUT,
         };

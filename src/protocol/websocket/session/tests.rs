@@ -18,7 +18,7 @@ const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 const LIMITS: WebSocketLimits = WebSocketLimits {
     max_payload_length: 1000,
     idle_timeout: None,
-    send_pings: true,
+    ping_interval: None,
     max_lifetime: None,
     close_timeout: Duration::from_secs(5),
 };

@@ -110,7 +110,8 @@ fn the_other_rules_are_those_of_a_server() {
 
 #[test]
 fn everything_that_goes_out_is_masked() {
-    let mut fixture = client(&WebSocketLimits { idle_timeout: Some(Duration::from_secs(30)), ..LIMITS });
+    let ping_interval = Some(Duration::from_secs(30));
+    let mut fixture = client(&WebSocketLimits { ping_interval, ..LIMITS });
     let Fixture { session, codecs, out, .. } = &mut fixture;
     session.send(MessageKind::Text, b"text", out);
     session.send(MessageKind::Binary, &[5; 70_000], out);

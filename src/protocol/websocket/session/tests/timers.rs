@@ -8,8 +8,14 @@ const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
+/// An idle timeout, with a ping just in time for the answer.
 fn idle(timeout: u64) -> WebSocketLimits {
-    WebSocketLimits { idle_timeout: Some(seconds(timeout)), ..LIMITS }
+    pinged(timeout, 960)
+}
+
+fn pinged(timeout: u64, interval: u64) -> WebSocketLimits {
+    let (idle_timeout, ping_interval) = (Some(seconds(timeout)), Some(seconds(interval)));
+    WebSocketLimits { idle_timeout, ping_interval, ..LIMITS }
 }
 
 impl Fixture {
@@ -97,7 +103,7 @@ fn sending_is_no_sign_of_life() {
 
 #[test]
 fn without_automatic_pings_silence_ends_all_the_same() {
-    let mut fixture = Fixture::new(&WebSocketLimits { send_pings: false, ..idle(120) });
+    let mut fixture = Fixture::new(&WebSocketLimits { ping_interval: None, ..idle(120) });
     let text = CloseCause::IdleTimeout.verdict().text;
     assert_eq!(fixture.pass(seconds(500), STEPS[0]), [(120, close_out(1001, text))]);
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
@@ -219,7 +225,7 @@ fn the_earlier_of_silence_and_lifetime_ends_and_silence_if_both_are_due() {
     fixture.pass(seconds(60), STEPS[1]);
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::MaxLifetime)]);
 
-    let mut fixture = Fixture::new(&WebSocketLimits { send_pings: false, ..limits });
+    let mut fixture = Fixture::new(&WebSocketLimits { ping_interval: None, ..limits });
     fixture.now = fixture.now + seconds(120);
     fixture.handle_timeout();
     assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
@@ -275,4 +281,76 @@ fn the_first_pong_tells_how_long_the_first_unanswered_ping_took() {
     fixture.handle_bytes(&pong);
     assert_eq!(fixture.sink.round_trips, [seconds(3), seconds(0)]);
     assert_eq!(fixture.sink.pings, 1, "those of the application are its own");
+}
+
+#[test]
+fn a_silent_peer_is_pinged_again_and_again_but_not_when_it_is_too_late_for_an_answer() {
+    let cases = [
+        ((120, 50), &[50, 100][..]),
+        ((120, 60), &[60]),
+        ((120, 104), &[104]),
+        ((120, 26), &[26, 52, 78, 104]),
+        ((8, 1), &[1, 2, 3, 4]),
+        ((960, 300), &[300, 600, 900]),
+    ];
+    for (((timeout, interval), pings), step) in
+        cases.into_iter().flat_map(|case| STEPS.map(|step| (case, step)))
+    {
+        let mut fixture = Fixture::new(&pinged(timeout, interval));
+        let written = fixture.pass(seconds(2000), step);
+        let close = (timeout, close_out(1001, CloseCause::IdleTimeout.verdict().text));
+        let expected: Vec<_> = pings.iter().map(|at| (*at, PING.to_vec())).chain([close]).collect();
+        assert_eq!(written, expected, "{timeout} {interval}");
+        assert_eq!(fixture.sink.take(), [closed_by(CloseCause::IdleTimeout)]);
+        assert_eq!(fixture.sink.pings as usize, pings.len());
+    }
+}
+
+#[test]
+fn pings_go_on_without_an_idle_timeout() {
+    let limits = WebSocketLimits { ping_interval: Some(seconds(30)), ..LIMITS };
+    for step in STEPS {
+        let mut fixture = Fixture::new(&limits);
+        let written = fixture.pass(seconds(100), step);
+        assert_eq!(written, [30, 60, 90].map(|at| (at, PING.to_vec())));
+        fixture.handle_bytes(&client_frame(0x8a, b""));
+        fixture.sink.take();
+        assert_eq!(fixture.pass(seconds(30), step), [(130, PING.to_vec())]);
+        fixture.assert_quiet();
+    }
+}
+
+#[test]
+fn a_peer_that_answers_each_ping_is_silent_for_no_longer_than_the_interval() {
+    let mut fixture = Fixture::new(&pinged(120, 50));
+    for round in 1..=20 {
+        assert_eq!(fixture.pass(seconds(50), STEPS[0]), [(50 * round, PING.to_vec())]);
+        fixture.handle_bytes(&client_frame(0x8a, b""));
+    }
+    fixture.sink.take();
+    fixture.assert_quiet();
+}
+
+#[test]
+fn a_ping_that_goes_out_late_leaves_the_peer_its_time_to_answer() {
+    let mut fixture = Fixture::new(&pinged(120, 50));
+    fixture.now = fixture.now + seconds(119);
+    fixture.handle_timeout();
+    assert_eq!(fixture.take_out(), PING);
+    assert_eq!(fixture.deadline(), Some(fixture.now + seconds(16)));
+}
+
+#[test]
+fn the_usual_interval_is_in_time_for_an_answer_and_for_most_proxies() {
+    let usual = |idle| WebSocketLimits::usual_ping_interval(Some(seconds(idle)));
+    for (idle, interval) in [(8, 4), (15, 11), (32, 16), (60, 44), (66, 50), (120, 50), (960, 50)] {
+        assert_eq!(usual(idle), Some(seconds(interval)));
+    }
+    assert_eq!(WebSocketLimits::usual_ping_interval(None), None);
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn a_session_is_small() {
+    assert!(size_of::<WebSocketSession>() <= 56, "{} bytes", size_of::<WebSocketSession>());
 }
