@@ -264,6 +264,11 @@ export interface AppOptions extends TlsOptions {
    * of the machine, or of its control group. {@link AppStats.queues} has the current number and the limit.
    */
   maxBufferedOutput?: number;
+  /**
+   * Whether a program is warned (`process.on('warning')`, code `FERROWS_CUT`) when several of its WebSockets have been cut
+   * after the same time of silence, once for each such time: see {@link AppStats.patterns}. @default false
+   */
+  cutWarnings?: boolean;
 
   /**
    * Whether the system sends probes on idle connections (`SO_KEEPALIVE`), and ends the connection if the peer does not
@@ -655,6 +660,21 @@ export interface AppStats {
     /** WebSocket handshakes that were answered with 400 or 426. */
     webSocket: number;
   };
+  /**
+   * What the closes of WebSockets that neither side wanted have in common: at least 5 of one cause whose silence was the
+   * same within a second, and at least half of the latest ones of that cause. Something on the way cuts lines on which
+   * nothing moves for so long. At most 8, the earliest first; a new one is logged, too (level `warn`).
+   */
+  patterns: {
+    /** The cause of these closes. */
+    cause: CloseCauseName;
+    /** For how many seconds nothing had moved, in either direction. */
+    silence: number;
+    /** How many closes there were. */
+    count: number;
+    /** All of that, what it probably is, and what to do, in words. */
+    text: string;
+  }[];
   /** Queue lengths at this moment. */
   queues: {
     /** Events for handlers, of all apps of this thread. If they grow, the handlers are too slow. */

@@ -51,6 +51,7 @@ test('an app that nobody has talked to has gone through nothing', () => {
     bytes: { received: 0, sent: 0 },
     closes: { webSocket: {}, aborted: {}, refused: {} },
     handshakeFailures: { tls: 0, webSocket: 0 },
+    patterns: [],
     queues: { events: expect.any(Number), eventBytes: expect.any(Number), commands: expect.any(Number), backpressure: 0, maxBufferedOutput: expect.any(Number) },
     workers: expect.any(Array),
   });

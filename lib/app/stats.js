@@ -4,16 +4,27 @@
 
 const { native } = require('../runtime/border.js');
 
-/** The statistics of an app. Each comes with its path, the names of the nested objects joined by dots. */
-function statsOf(app) {
-  const [entries, workers] = native.appStats(app).map(pairsOf);
+/** The statistics of an app; with `all`, causes and rules that have not occurred are there, too. Each comes with its path, the names of the nested objects joined by dots. */
+function statsOf(app, all = false) {
+  const [flatEntries, flatWorkers, flatPatterns] = native.appStats(app, all);
+  const [entries, workers] = [flatEntries, flatWorkers].map((flat) => groupsOf(flat, 2));
   const stats = {};
   for (const [place, value] of entries) {
     // An array holds names and counts in turn.
-    set(stats, place.split('.'), Array.isArray(value) ? Object.fromEntries(pairsOf(value)) : value);
+    set(stats, place.split('.'), Array.isArray(value) ? Object.fromEntries(groupsOf(value, 2)) : value);
   }
   stats.workers = workers.map(([name, cpu]) => ({ name, cpu }));
+  stats.patterns = groupsOf(flatPatterns, 4).map(([cause, silence, count, text]) => ({ cause, silence, count, text }));
   return stats;
+}
+
+/** The histograms of the WebSockets of an app that have closed, by name, one for each initiator. */
+function histogramsOf(app) {
+  const histograms = {};
+  for (const [name, initiator, bounds, counts, sum] of groupsOf(native.appHistograms(app), 5)) {
+    (histograms[name] ??= []).push({ initiator, bounds, counts, sum });
+  }
+  return histograms;
 }
 
 function set(stats, names, value) {
@@ -23,9 +34,9 @@ function set(stats, names, value) {
   object[last] = value;
 }
 
-/** Pairs of a flat list in which names and values alternate. */
-function pairsOf(flat) {
-  return Array.from({ length: flat.length / 2 }, (_, index) => flat.slice(2 * index, 2 * index + 2));
+/** The groups of `size` values each that follow each other in a flat list. */
+function groupsOf(flat, size) {
+  return Array.from({ length: flat.length / size }, (_, index) => flat.slice(size * index, size * (index + 1)));
 }
 
-module.exports = { statsOf };
+module.exports = { histogramsOf, statsOf };

@@ -99,6 +99,11 @@ impl RefusalCause {
         }
     }
 
+    /// The names of all rules, by number.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        Self::all().map(|cause| cause.code())
+    }
+
     /// Every one, by number.
     fn all() -> impl Iterator<Item = Self> {
         HttpError::ALL.into_iter().map(Self::Http).chain(ProxyError::ALL.into_iter().map(Self::Proxy))

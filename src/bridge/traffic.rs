@@ -41,6 +41,15 @@ pub(crate) struct Facts {
     pub messages: (u32, u32),
 }
 
+/// What is reported about a WebSocket when it closes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    /// Time since it was opened.
+    pub open_for: Duration,
+    /// The rest.
+    pub facts: Facts,
+}
+
 impl Traffic {
     /// The WebSocket is open. `before` bytes of HTTP still wait for the socket.
     pub(crate) fn open(&self, before: usize, now: Moment) {

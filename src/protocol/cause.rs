@@ -175,6 +175,18 @@ pub enum Initiator {
     Transport,
 }
 
+impl Initiator {
+    /// `info.initiator`.
+    #[must_use]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Local => "local",
+            Self::Transport => "transport",
+        }
+    }
+}
+
 /// How a [`CloseCause`] is reported to the application and to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {

@@ -19,7 +19,7 @@ use crate::node::turn::liveness;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::proxy::{Presence, TrustedPeers};
 
-/// `appNew(threads, limits, maxBufferedOutput)`: returns the app's number.
+/// `appNew(threads, limits, maxBufferedOutput, warnsOfCuts)`: returns the app's number.
 pub(crate) fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let range = Range { min: 1, max: MAX_WORKERS as u64, default: default_threads() as u64 };
@@ -32,7 +32,9 @@ pub(crate) fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let number = environment.apps.insert(|epoch| App::new(epoch, threads, setup));
     let not_found = environment.routes.add(number, Target::NotFound)?;
     let number = f64::from(number);
-    environment.apps.app(number)?.1.router = Router::with_fallback(not_found);
+    let app = environment.apps.app(number)?.1;
+    app.router = Router::with_fallback(not_found);
+    app.warns_of_cuts = call.truthy(3);
     Ok(env.from_number(number))
 }
 

@@ -5,7 +5,7 @@ use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Registers, Value};
 use crate::node::state::store;
-use crate::protocol::cause::{CloseCause, Initiator};
+use crate::protocol::cause::CloseCause;
 
 /// `start(registers, onBell, level, resource)`: once per load. Records up to `level` go to stderr; none with 0.
 /// `resource` is the async resource of the bell (`async_hooks`).
@@ -32,11 +32,7 @@ pub(crate) fn causes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
     let items = CloseCause::ALL.into_iter().flat_map(|cause| {
         let verdict = cause.verdict();
-        let initiator = match verdict.initiator {
-            Initiator::Peer => "peer",
-            Initiator::Local => "local",
-            Initiator::Transport => "transport",
-        };
+        let initiator = verdict.initiator.name();
         [
             env.string(verdict.name.as_bytes()),
             env.string(initiator.as_bytes()),

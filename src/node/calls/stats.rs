@@ -6,14 +6,16 @@ use crate::node::error::Misuse;
 use crate::node::js::{Env, Value};
 use crate::node::state::workers::Workers;
 
-/// `appStats(app)`: what `getStats` returns, as two arrays. The first one has name and value in turn, where a value
-/// may be an array of names and counts in turn; the second one name and processor time of every worker.
+/// `appStats(app, all)`: what `getStats` returns, as three arrays. The first one has name and value in turn, where a
+/// value may be an array of names and counts in turn, those of 0 only if `all` are asked for; the second one name and
+/// processor time of every worker; the third one cause, seconds, count and text of every pattern.
 pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut environment) = (call.env(), call.environment()?);
     let queues = queues(&environment);
     let times = processor_times(env, &environment.workers);
     let (_, app) = environment.apps.app(call.number(0))?;
-    let (uptime, numbers, tables) = (app.stats.age().as_secs_f64(), app.stats.counts(), app.stats.tables());
+    let (uptime, numbers) = (app.stats.age().as_secs_f64(), app.stats.counts());
+    let (tables, patterns) = (app.stats.tables(call.truthy(1)), app.stats.patterns().to_vec());
     let output = app.setup.max_buffered_output;
     let broker = app.membership.as_ref().map(|it| (it.name().to_owned(), it.members(), it.topics()));
     drop(environment);
@@ -35,7 +37,25 @@ pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         ]
     });
     let entries = env.array([uptime].into_iter().chain(numbers).chain(tables).chain(broker).flatten());
-    Ok(env.array([entries, env.array(times.into_iter().flatten())]))
+    let patterns = patterns.into_iter().flat_map(|it| {
+        let seconds = env.from_number(f64::from(it.seconds()));
+        [text(it.cause.verdict().name), seconds, count(it.count), text(&it.text())]
+    });
+    Ok(env.array([entries, env.array(times.into_iter().flatten()), env.array(patterns)]))
+}
+
+/// `appHistograms(app)`: of every histogram its name, who ended the WebSockets, the bounds, the counts between them, and
+/// the sum, in turn.
+pub(crate) fn histograms<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (env, mut environment) = (call.env(), call.environment()?);
+    let (_, app) = environment.apps.app(call.number(0))?;
+    let histograms = app.stats.histograms().flat_map(|(name, initiator, it)| {
+        let bounds = it.bounds().map(|bound| env.from_number(bound));
+        let counts = it.counts().iter().map(|count| env.from_number(*count as f64));
+        let (name, initiator) = (env.string(name.as_bytes()), env.string(initiator.name().as_bytes()));
+        [name, initiator, env.array(bounds), env.array(counts), env.from_number(it.sum())]
+    });
+    Ok(env.array(histograms))
 }
 
 /// `watchDrops(wanted)`: whether every published message that is dropped is reported (`MESSAGE_DROPPED`), or only where

@@ -6,12 +6,13 @@ use crate::bridge::command::Command;
 use crate::bridge::event::{Slice, WebSocketEvent};
 use crate::bridge::id::ConnectionId;
 use crate::bridge::moment::Moment;
+use crate::bridge::traffic::Report;
 use crate::node::abi::{Handlers, Register, absent, step};
 use crate::node::environment::Environment;
 use crate::node::js::{Env, Registers, Value};
 use crate::node::state::handles::JsHandle;
-use crate::node::state::live::socket::Report;
 use crate::node::state::live::{Closed, Live};
+use crate::node::state::pending::PendingEvent;
 use crate::node::turn::Step;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::websocket::MessageKind;
@@ -159,10 +160,25 @@ pub(crate) fn close(
     (code, cause): (u16, CloseCause),
     moment: Moment,
 ) {
-    let Environment { live, pubsub, apps, registers, .. } = environment;
+    let Environment { live, pubsub, apps, registers, pending, workers, .. } = environment;
     let Some(Closed { app, left, report }) = live.close_socket(handle, moment, pubsub) else { return };
-    if let Some(stats) = apps.stats(app) {
-        stats.note_closed(cause);
+    if let Some(app) = apps.get_mut(app.app)
+        && let Some(pattern) = app.stats.note_closed(cause, &report)
+    {
+        let (cause, seconds, text) = (pattern.cause.verdict().name, pattern.seconds(), pattern.text());
+        if let Some(journal) = workers.journal() {
+            journal.scope(|| {
+                tracing::warn!(
+                    cause,
+                    seconds,
+                    remedy = text,
+                    "connections are cut after a fixed time of silence"
+                );
+            });
+        }
+        if app.warns_of_cuts {
+            pending.add(PendingEvent::Warning { code: PATTERN_WARNING, text }, workers);
+        }
     }
     registers.set(Register::Slot, f64::from(handle.slot));
     registers.set(Register::Code, f64::from(code));
@@ -170,6 +186,9 @@ pub(crate) fn close(
     registers.set(Register::TopicsLeft, left as f64);
     set_report(registers, report);
 }
+
+/// The code of the warning of a pattern.
+const PATTERN_WARNING: &str = "FERROWS_CUT";
 
 /// Sets the registers for what is reported about a WebSocket.
 fn set_report(registers: &mut Registers<Register>, Report { open_for, facts }: Report) {

@@ -44,6 +44,8 @@ pub(crate) struct App {
     pub adopted: usize,
     /// A WebSocket route was registered at some time: only then does `publish` do anything.
     pub has_websocket_route: bool,
+    /// The program is warned if its WebSockets are cut after a fixed time of silence.
+    pub warns_of_cuts: bool,
 }
 
 impl App {
@@ -66,6 +68,7 @@ impl App {
             stats: Stats::start(),
             adopted: 0,
             has_websocket_route: false,
+            warns_of_cuts: false,
         }
     }
 

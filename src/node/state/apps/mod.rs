@@ -4,6 +4,8 @@
 
 pub(crate) mod app;
 pub(crate) mod domains;
+pub(crate) mod histogram;
+pub(crate) mod patterns;
 pub(crate) mod stats;
 pub(crate) mod usage;
 

@@ -3,9 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::histogram::Histogram;
+use super::patterns::{Pattern, Patterns};
 use crate::bridge::sync::Arc;
-use crate::bridge::tally::{Counter, Tally};
-use crate::protocol::cause::CloseCause;
+use crate::bridge::tally::{Counter, RefusalCause, Tally};
+use crate::bridge::traffic::Report;
+use crate::protocol::cause::{CloseCause, Initiator};
 
 /// The statistics of one app.
 #[derive(Debug)]
@@ -17,6 +20,12 @@ pub(crate) struct Stats {
     websockets: u64,
     /// WebSockets that closed, by the number of the cause.
     closes: [u64; CAUSES],
+    /// How long nothing had moved on WebSockets that closed, by who ended them.
+    silences: [Histogram; INITIATORS.len()],
+    /// How long they had been open.
+    ages: [Histogram; INITIATORS.len()],
+    /// What their silences have in common.
+    patterns: Patterns,
     /// Responses that were aborted, by the number of the cause.
     aborts: [u64; CAUSES],
     /// Messages that `send` did not accept.
@@ -36,6 +45,9 @@ impl Stats {
             websockets_open: 0,
             websockets: 0,
             closes: [0; CAUSES],
+            silences: std::array::from_fn(|_| Histogram::new(&SILENCES)),
+            ages: std::array::from_fn(|_| Histogram::new(&AGES)),
+            patterns: Patterns::default(),
             aborts: [0; CAUSES],
             messages_dropped: 0,
             handshakes_refused: 0,
@@ -59,10 +71,33 @@ impl Stats {
         self.websockets += 1;
     }
 
-    /// Counts a WebSocket that has closed.
-    pub(crate) fn note_closed(&mut self, cause: CloseCause) {
+    /// Counts a WebSocket that has closed. Returns a pattern that is found by it.
+    pub(crate) fn note_closed(&mut self, cause: CloseCause, report: &Report) -> Option<&Pattern> {
         self.websockets_open -= 1;
         self.closes[cause.number() as usize] += 1;
+        let silence = report.facts.silent_for.min(report.facts.quiet_for);
+        let initiator = INITIATORS.iter().position(|it| *it == cause.verdict().initiator);
+        if let Some(initiator) = initiator {
+            self.silences[initiator].count(silence);
+            self.ages[initiator].count(report.open_for);
+        }
+        self.patterns.note(cause, silence)
+    }
+
+    /// The patterns that were found among the closes.
+    #[must_use]
+    pub(crate) fn patterns(&self) -> &[Pattern] {
+        self.patterns.found()
+    }
+
+    /// The histograms of the WebSockets that have closed: name, who ended them, and the histogram.
+    pub(crate) fn histograms(&self) -> impl Iterator<Item = (&'static str, Initiator, &Histogram)> {
+        let silences = self.silences.iter().map(|it| ("silence", it));
+        let ages = self.ages.iter().map(|it| ("age", it));
+        silences
+            .zip(INITIATORS)
+            .chain(ages.zip(INITIATORS))
+            .map(|((name, it), initiator)| (name, initiator, it))
     }
 
     /// Counts a response that was aborted.
@@ -110,46 +145,69 @@ impl Stats {
         ]
     }
 
-    /// Tables of counts by the name of what was counted, each with its name in the result of `getStats`.
+    /// Tables of counts by the name of what was counted, each with its name in the result of `getStats`. Without what
+    /// was not counted yet, unless `all` of it is asked for.
     #[must_use]
-    pub(crate) fn tables(&self) -> [(&'static str, Vec<(&'static str, u64)>); 3] {
-        [
+    pub(crate) fn tables(&self, all: bool) -> [(&'static str, Vec<(&'static str, u64)>); 3] {
+        let mut tables = [
             ("closes.webSocket", by_cause(&self.closes)),
             ("closes.aborted", by_cause(&self.aborts)),
             ("closes.refused", self.refusals()),
-        ]
+        ];
+        if !all {
+            tables.iter_mut().for_each(|(_, table)| table.retain(|(_, count)| *count > 0));
+        }
+        tables
     }
 
-    /// Name and count of every rule that peers broke.
+    /// Name and count of every rule that peers may break.
     fn refusals(&self) -> Vec<(&'static str, u64)> {
-        let mut sums: Vec<(&str, u64)> = Vec::new();
+        let mut sums: Vec<(&str, u64)> = RefusalCause::names().map(|name| (name, 0)).collect();
         for tally in &*self.tallies {
-            for (position, (name, count)) in tally.refusals().enumerate() {
-                match sums.get_mut(position) {
-                    Some((_, sum)) => *sum += count,
-                    None => sums.push((name, count)),
-                }
+            for ((_, sum), (_, count)) in sums.iter_mut().zip(tally.refusals()) {
+                *sum += count;
             }
         }
-        sums.retain(|(_, count)| *count > 0);
         sums
     }
 }
 
-/// The causes that have occurred, by name.
+/// The counts of all causes, by name.
 fn by_cause(counts: &[u64; CAUSES]) -> Vec<(&'static str, u64)> {
-    let all =
-        CloseCause::ALL.into_iter().map(|cause| (cause.verdict().name, counts[cause.number() as usize]));
-    all.filter(|(_, count)| *count > 0).collect()
+    CloseCause::ALL.into_iter().map(|cause| (cause.verdict().name, counts[cause.number() as usize])).collect()
 }
 
+/// Who may end a WebSocket.
+const INITIATORS: [Initiator; 3] = [Initiator::Peer, Initiator::Local, Initiator::Transport];
+/// Bounds for silences, in milliseconds: close around the times after which proxies cut (docs/load-balancers.md).
+const SILENCES: [u32; 22] = [
+    1_000, 5_000, 10_000, 20_000, 29_500, 31_000, 45_000, 54_500, 56_000, 59_500, 61_000, 90_000, 99_500,
+    101_000, 180_000, 239_500, 241_000, 300_000, 349_500, 351_000, 600_000, 3_600_000,
+];
+/// Bounds for ages, in milliseconds.
+const AGES: [u32; 13] = [
+    1_000,
+    5_000,
+    15_000,
+    30_000,
+    60_000,
+    120_000,
+    300_000,
+    600_000,
+    1_800_000,
+    3_600_000,
+    21_600_000,
+    86_400_000,
+    604_800_000,
+];
 /// Number of close causes.
 const CAUSES: usize = CloseCause::ALL.len();
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::tally::RefusalCause;
+    use crate::bridge::moment::Moment;
+    use crate::bridge::traffic::Traffic;
     use crate::protocol::cause::Cause;
     use crate::protocol::http::error::HttpError;
 
@@ -164,14 +222,24 @@ mod tests {
         stats.note_dropped();
         stats.note_opened();
         stats.note_opened();
-        stats.note_closed(CloseCause::Reset);
+        let traffic = Traffic::default();
+        traffic.open(0, Moment(0));
+        let facts = traffic.facts(Moment(60_000));
+        stats.note_closed(CloseCause::Reset, &Report { open_for: Duration::from_mins(10), facts });
         let counts = stats.counts();
         for expected in
             [("connections.webSocket.open", 1), ("connections.webSocket.total", 2), ("messages.dropped", 12)]
         {
             assert!(counts.contains(&expected), "{expected:?} in {counts:?}");
         }
-        assert_eq!(stats.refusals(), [(HttpError::BareLf.code(), 2)]);
-        assert_eq!(by_cause(&stats.closes), [(CloseCause::Reset.verdict().name, 1)]);
+        let [(_, closes), (_, aborts), (_, refusals)] = stats.tables(false);
+        assert_eq!(refusals, [(HttpError::BareLf.code(), 2)]);
+        assert_eq!((closes, aborts), (vec![(CloseCause::Reset.verdict().name, 1)], vec![]));
+        let [(_, closes), (_, aborts), (_, refusals)] = stats.tables(true);
+        assert_eq!((closes.len(), aborts.len()), (CAUSES, CAUSES));
+        assert!(refusals.contains(&(HttpError::BareLf.code(), 2)) && refusals.len() > 10);
+        let counted = stats.histograms().filter(|(_, _, it)| it.counts().iter().sum::<u64>() == 1);
+        let counted: Vec<_> = counted.map(|(name, initiator, it)| (name, initiator, it.sum())).collect();
+        assert_eq!(counted, [("silence", Initiator::Transport, 60.0), ("age", Initiator::Transport, 600.0)]);
     }
 }

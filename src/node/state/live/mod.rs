@@ -10,13 +10,14 @@ pub(crate) mod socket;
 
 use self::exchange::{Exchange, HandlerState, Stage};
 use self::occupants::{Occupant, Occupants};
-use self::socket::{Report, Socket};
+use self::socket::Socket;
 use super::handles::{JsHandle, Table};
 use super::pubsub::PubSub;
 use super::workers::Workers;
 use crate::bridge::command::{Command, HeadBytes, ResponseId};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
 use crate::bridge::moment::Moment;
+use crate::bridge::traffic::Report;
 use crate::node::abi::Handlers;
 use crate::node::error::Misuse;
 use crate::protocol::http::response_head::FieldFlags;

@@ -1,7 +1,6 @@
 //! One open WebSocket, as Node's thread sees it.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::backlog::Backlog;
 use crate::bridge::command::Command;
@@ -11,7 +10,7 @@ use crate::bridge::moment::Moment;
 use crate::bridge::peer::{KeptPeer, Peer};
 use crate::bridge::rules::OnLimit;
 use crate::bridge::sync::Arc;
-use crate::bridge::traffic::Facts;
+use crate::bridge::traffic::{Facts, Report};
 use crate::node::error::Misuse;
 use crate::node::state::pubsub::Subscriptions;
 use crate::node::state::routes::behavior::Behavior;
@@ -112,15 +111,6 @@ impl Socket {
         };
         Report { open_for, facts }
     }
-}
-
-/// What is reported about a WebSocket when it closes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Report {
-    /// Time since it was opened.
-    pub open_for: Duration,
-    /// The rest.
-    pub facts: Facts,
 }
 
 /// Its backlog and back-pressure.
