@@ -296,6 +296,24 @@ describe('ssl_ciphers', () => {
     expect(await suiteOf(port, { minVersion: 'TLSv1.3' })).toMatch(/^TLS_/);
   });
 
+  test('without a list AES-128 is preferred, and ChaCha20 if it is what the client likes best', async () => {
+    const port = listen(createSSLApp());
+    const [strong, light, chacha] = ['TLS_AES_256_GCM_SHA384', 'TLS_AES_128_GCM_SHA256', 'TLS_CHACHA20_POLY1305_SHA256'];
+    expect(await suiteOf(port)).toBe(light);
+    expect(await suiteOf(port, { ciphers: `${strong}:${chacha}:${light}` })).toBe(light);
+    expect(await suiteOf(port, { ciphers: `${strong}:${chacha}` })).toBe(strong);
+    expect(await suiteOf(port, { ciphers: `${chacha}:${strong}:${light}` })).toBe(chacha);
+    const old = { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256' };
+    expect(await suiteOf(port, old)).toBe('ECDHE-ECDSA-AES128-GCM-SHA256');
+  });
+
+  test('a list that names AES-256 only is how to have nothing else', async () => {
+    const port = listen(createSSLApp({ ssl_ciphers: 'TLS_AES_256_GCM_SHA384:ECDHE+AES256' }));
+    expect(await suiteOf(port)).toBe('TLS_AES_256_GCM_SHA384');
+    expect(await suiteOf(port, { maxVersion: 'TLSv1.2' })).toBe('ECDHE-ECDSA-AES256-GCM-SHA384');
+    await expect(suiteOf(port, { ciphers: 'TLS_AES_128_GCM_SHA256', minVersion: 'TLSv1.3' })).rejects.toThrow('alert');
+  });
+
   test('a list of TLS 1.3 suites leaves no other version', async () => {
     const port = listen(createSSLApp({ ssl_ciphers: 'TLS_CHACHA20_POLY1305_SHA256' }));
     expect(await suiteOf(port)).toBe('TLS_CHACHA20_POLY1305_SHA256');

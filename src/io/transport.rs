@@ -338,6 +338,7 @@ mod tests {
     use crate::io::ready::Selector;
     use crate::tls::names::ServerNames;
     use crate::tls::provider::provider;
+    use crate::tls::server_configs::ServerConfigs;
     use crate::tls::setup::HandshakeLimits;
     use rustls::ServerConfig;
     use rustls::pki_types::PrivateKeyDer;
@@ -484,7 +485,8 @@ mod tests {
             .with_no_client_auth()
             .with_single_cert(vec![certificate], key)
             .unwrap();
-        Arc::new(TlsSetup::new(ServerNames::new(std::sync::Arc::new(config)), HandshakeLimits::default()))
+        let names = ServerNames::new(std::sync::Arc::new(ServerConfigs::new(config)));
+        Arc::new(TlsSetup::new(names, HandshakeLimits::default()))
     }
 
     /// Counts its wake-ups.

@@ -11,6 +11,7 @@
 //! - `options`: the options of the application, and the configuration made of them; parts are `source` (PEM),
 //!   `identity` (certificates and keys), `encrypted_key` (keys under a passphrase), `suites` (lists of cipher suites)
 //!   and `error`.
+//! - `server_configs`: the configurations of handshakes, by whose order of cipher suites counts.
 //! - `names`: which configuration is used for which server name.
 //! - `setup`: the TLS state of an app that its workers share.
 //! - `session`: one TLS connection, without its socket. rustls is driven directly rather than through futures: a worker
@@ -30,6 +31,7 @@ pub(crate) mod names;
 pub(crate) mod options;
 pub(crate) mod pinned;
 pub(crate) mod provider;
+pub(crate) mod server_configs;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod source;

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use rpds::HashTrieMapSync;
-use rustls::ServerConfig;
+
+use super::server_configs::ServerConfigs;
 
 /// The TLS configurations of an app. Node's thread changes them, and the workers look them up without locking: every
 /// change publishes a new table, which shares the unchanged nodes with the one before.
@@ -25,11 +26,11 @@ pub(crate) struct ServerNames {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DomainId(pub u32);
 
-/// The configuration that was found for a server name.
+/// The configurations that were found for a server name.
 #[derive(Clone, Debug)]
 pub(crate) struct DomainConfig {
-    /// The configuration of the handshake.
-    pub config: Arc<ServerConfig>,
+    /// The configurations for its handshakes.
+    pub config: Arc<ServerConfigs>,
     /// The pattern that the name matches; `None` if it matches none and gets the default certificate.
     pub domain: Option<DomainId>,
 }
@@ -37,7 +38,7 @@ pub(crate) struct DomainConfig {
 #[derive(Clone, Debug)]
 struct Table {
     /// For clients that send no server name, or one that matches no pattern.
-    default: Arc<ServerConfig>,
+    default: Arc<ServerConfigs>,
     root: Node,
 }
 
@@ -55,7 +56,7 @@ pub(crate) struct InvalidName;
 impl ServerNames {
     /// Creates a table that has only a default configuration.
     #[must_use]
-    pub(crate) fn new(default: Arc<ServerConfig>) -> Self {
+    pub(crate) fn new(default: Arc<ServerConfigs>) -> Self {
         let table = Table { default, root: Node::default() };
         Self { table: ArcSwap::from_pointee(table), asks: AtomicBool::new(false) }
     }
@@ -94,7 +95,7 @@ impl ServerNames {
     }
 
     /// Replaces the default configuration.
-    pub(crate) fn set_default(&self, config: Arc<ServerConfig>) {
+    pub(crate) fn set_default(&self, config: Arc<ServerConfigs>) {
         self.change(|table| table.default = config);
     }
 
@@ -202,14 +203,14 @@ mod tests {
     use crate::tls::options::{Options, Settings};
     use crate::tls::source::Source;
 
-    fn config() -> Arc<ServerConfig> {
+    fn config() -> Arc<ServerConfigs> {
         let key = KeyPair::generate().unwrap();
         let cert =
             CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
         let source = |text: String| Some(Source { place: String::new(), text: text.into_bytes() });
         let options = Options { key: source(key.serialize_pem()), cert: source(cert), ..Options::default() };
         let now = std::time::SystemTime::UNIX_EPOCH;
-        Settings::evaluate(&options, None, now).unwrap().settings.server_config().unwrap()
+        Settings::evaluate(&options, None, now).unwrap().settings.server_configs().unwrap()
     }
 
     /// A table of these patterns, whose domains are numbered from 0.

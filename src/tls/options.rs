@@ -12,6 +12,7 @@ use rustls::{CipherSuite, RootCertStore};
 use super::error::{OptionError, OptionFault};
 use super::identity::{certificates, certify, doubts, read_chain, read_key};
 use super::provider::{provider, restricted, ticketer};
+use super::server_configs::ServerConfigs;
 use super::source::Source;
 use super::suites::select;
 
@@ -106,12 +107,12 @@ impl Settings {
         Ok(Evaluation { settings: Self { identity, clients, suites, prefers_low_memory }, remarks })
     }
 
-    /// A configuration for handshakes. It has its own ticket keys: sessions of another configuration are not resumed,
+    /// The configurations for handshakes. They have their own ticket keys: sessions of another configuration are not resumed,
     /// so the current requirements hold for every client.
     ///
     /// # Errors
     /// The system's random number generator failed.
-    pub(crate) fn server_config(&self) -> Result<Arc<ServerConfig>, OptionError> {
+    pub(crate) fn server_configs(&self) -> Result<Arc<ServerConfigs>, OptionError> {
         let refused =
             |error: rustls::Error| OptionError::new(OptionFault::Certificate, "TLS", error.to_string());
         let provider = self.suites.as_deref().map_or_else(provider, restricted);
@@ -125,7 +126,7 @@ impl Settings {
         if self.prefers_low_memory {
             config.session_storage = Arc::new(NoServerSessionStorage {});
         }
-        Ok(Arc::new(config))
+        Ok(Arc::new(ServerConfigs::new(config)))
     }
 }
 
@@ -262,7 +263,8 @@ mod tests {
     fn a_key_and_its_certificate_are_enough() {
         let Evaluation { settings, remarks } = evaluate(&options()).unwrap();
         assert!(remarks.is_empty());
-        let config = settings.server_config().unwrap();
+        let configs = settings.server_configs().unwrap();
+        let config = configs.common();
         assert_eq!(config.alpn_protocols, [b"http/1.1", b"http/1.0"]);
         assert!(config.session_storage.can_cache());
     }
@@ -405,7 +407,7 @@ mod tests {
         let next = Settings::evaluate(&options(), Some(&base), now()).unwrap().settings;
         assert!(matches!(next.clients, Clients::Required(_)));
         assert_eq!(next.suites, base.suites);
-        assert!(!next.server_config().unwrap().session_storage.can_cache());
+        assert!(!next.server_configs().unwrap().common().session_storage.can_cache());
         assert!(Settings::evaluate(&Options::default(), Some(&base), now()).is_err());
 
         let open =
@@ -436,7 +438,7 @@ mod tests {
                 source.text = pem::encode(&pem::Pem::new(block.tag(), der)).into_bytes();
             }
             if let Ok(Evaluation { settings, .. }) = evaluate(&options) {
-                prop_assert!(settings.server_config().is_ok());
+                prop_assert!(settings.server_configs().is_ok());
             }
         }
     }

@@ -293,7 +293,8 @@ impl TlsSession {
     /// Continues the handshake with the configuration of the client's server name.
     fn agree(&mut self, accepted: Accepted, selected: DomainConfig) -> Result<(), TlsFault> {
         self.domain = selected.domain;
-        let mut tls = match accepted.into_connection(selected.config) {
+        let config = Arc::clone(selected.config.for_client(accepted.client_hello().cipher_suites()));
+        let mut tls = match accepted.into_connection(config) {
             Ok(tls) => Box::new(Connection::from(tls)),
             Err((error, alert)) => {
                 self.refuse(alert);

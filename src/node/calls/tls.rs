@@ -24,7 +24,7 @@ pub(crate) fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let options = read(env, call.argument(1)).map_err(|refusal| refusal.thrown(CONSTRUCTION))?;
     let mut environment = call.environment()?;
     let settings = evaluate(&options, None, &environment.workers, CONSTRUCTION)?;
-    let config = settings.server_config().map_err(|error| Refusal::from(error).thrown(CONSTRUCTION))?;
+    let config = settings.server_configs().map_err(|error| Refusal::from(error).thrown(CONSTRUCTION))?;
     let (_, app) = environment.apps.app(call.number(0))?;
     app.setup.tls = Some(Arc::new(TlsSetup::new(ServerNames::new(config), limits)));
     app.domains.settings = Some(settings);
@@ -93,7 +93,7 @@ pub(crate) fn set_certificate<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> 
         }
         None => {
             let config =
-                settings.server_config().map_err(|error| Refusal::from(error).thrown("setCertificate"))?;
+                settings.server_configs().map_err(|error| Refusal::from(error).thrown("setCertificate"))?;
             tls.names.set_default(config);
             environment.apps.app(call.number(0))?.1.domains.settings = Some(settings);
         }
@@ -154,7 +154,7 @@ fn evaluate(
 }
 
 fn set_domain(app: &mut App, pattern: String, settings: Settings, what: &'static str) -> Result<(), Misuse> {
-    let config = settings.server_config().map_err(|error| Refusal::from(error).thrown(what))?;
+    let config = settings.server_configs().map_err(|error| Refusal::from(error).thrown(what))?;
     let domain = Some(app.domains.set(pattern.clone(), settings));
     if let Some(tls) = &app.setup.tls {
         tls.names.set(&pattern, &DomainConfig { config, domain });

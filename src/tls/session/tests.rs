@@ -15,6 +15,7 @@ use super::*;
 use crate::tls::names::ServerNames;
 use crate::tls::options::finish;
 use crate::tls::provider::provider;
+use crate::tls::server_configs::ServerConfigs;
 use crate::tls::setup::HandshakeLimits;
 
 /// A server's setup, and the certificate that its clients trust.
@@ -32,7 +33,7 @@ fn setup_with(provider: StdArc<CryptoProvider>) -> (Arc<TlsSetup>, CertificateDe
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
         .unwrap();
-    let names = ServerNames::new(StdArc::new(finish(config).unwrap()));
+    let names = ServerNames::new(StdArc::new(ServerConfigs::new(finish(config).unwrap())));
     (Arc::new(TlsSetup::new(names, HandshakeLimits::default())), certificate)
 }
 
@@ -256,6 +257,48 @@ fn used_up_keys_are_reported_before_any_data_is_lost() {
         std::iter::from_fn(|| pair.client.reader().read(&mut received).ok().filter(|count| *count > 0));
     assert_eq!(read.sum::<usize>(), sent, "all that was taken arrives");
     assert!(pair.client.process_new_packets().unwrap().peer_has_closed(), "and that it is the end");
+}
+
+#[test]
+fn aes_128_is_preferred_to_aes_256_and_the_preference_of_a_client_for_chacha20_is_respected() {
+    use rustls::CipherSuite as Suite;
+    let [aes_256, aes_128, chacha20] = [
+        Suite::TLS13_AES_256_GCM_SHA384,
+        Suite::TLS13_AES_128_GCM_SHA256,
+        Suite::TLS13_CHACHA20_POLY1305_SHA256,
+    ];
+    let [old_256, old_128, old_chacha20] = [
+        Suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        Suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    ];
+    let table: [(&[Suite], usize, Suite); 9] = [
+        (&[aes_256, aes_128, chacha20], 1, aes_128),
+        (&[aes_128, aes_256, chacha20], 1, aes_128),
+        (&[aes_256, chacha20, aes_128], 1, aes_128),
+        (&[chacha20, aes_256, aes_128], 1, chacha20),
+        (&[aes_256, chacha20], 1, aes_256),
+        (&[chacha20], 1, chacha20),
+        (&[old_256, old_128, old_chacha20], 0, old_128),
+        (&[old_chacha20, old_256, old_128], 0, old_chacha20),
+        (&[old_256], 0, old_256),
+    ];
+    for (offered, version, agreed) in table {
+        let mut offers = CryptoProvider::clone(&provider());
+        offers.cipher_suites = offered
+            .iter()
+            .filter_map(|suite| provider().cipher_suites.iter().find(|it| it.suite() == *suite).copied())
+            .collect();
+        let (setup, certificate) = setup();
+        let client = client_with(StdArc::new(offers), &certificate, VERSIONS[version]);
+        let session = TlsSession::new(setup, Vec::new());
+        let mut pair = Pair { client, session, opened: Vec::new(), fault: None, step: 1024 };
+        for _ in 0..4 {
+            pair.exchange();
+        }
+        let suite = pair.client.negotiated_cipher_suite().map(|suite| suite.suite());
+        assert_eq!(suite, Some(agreed), "{offered:?}");
+    }
 }
 
 #[test]
