@@ -8,7 +8,7 @@ use mio::Registry;
 use mio::net::TcpStream;
 #[cfg(unix)]
 use mio::net::UnixStream;
-use rustls::ClientConnection;
+use rustls::client::UnbufferedClientConnection;
 use socket2::Socket;
 use tokio::io::ReadBuf;
 
@@ -132,7 +132,7 @@ impl Transport {
     }
 
     /// Starts TLS as the client.
-    pub(crate) fn secure_as_client(&mut self, tls: ClientConnection) {
+    pub(crate) fn secure_as_client(&mut self, tls: UnbufferedClientConnection) {
         self.session = Some(Box::new(TlsSession::of_client(tls)));
     }
 
@@ -184,10 +184,11 @@ impl Transport {
     /// Reads into `buffer`; nothing if the stream has ended. A read that does not fill it shows without a second system
     /// call that the socket is empty. Only a [`dialled`](Self::dialled) connection wakes `task` when more arrives.
     ///
-    /// With TLS, the ciphertext is read into `buffer`, and the plaintext replaces it. Responses of TLS, such as those
-    /// of the handshake, wait for the next [`Self::flush`]. A peer may send records without application data for ever
-    /// (key updates and empty records): after [`MAX_IDLE_READS`] reads without plaintext the rest waits for the next
-    /// call, for which `task` is woken at once, and [`Self::is_unfinished`] returns `true`.
+    /// With TLS, the ciphertext is read into `buffer`, and the plaintext replaces it; below 24 KiB of room for that it is
+    /// copied once more. Responses of TLS, such as those of the handshake, wait for the next [`Self::flush`]. A peer may
+    /// send records without application data for ever (key updates and empty records): after [`MAX_IDLE_READS`] reads
+    /// without plaintext the rest waits for the next call, for which `task` is woken at once, and
+    /// [`Self::is_unfinished`] returns `true`.
     ///
     /// # Errors
     /// Those of the socket, and a [`TlsFault`].
@@ -211,7 +212,8 @@ impl Transport {
                 buffer.advance(opened);
                 return Poll::Ready(Ok(()));
             }
-            let mut sealed = ReadBuf::new(free);
+            let place = session.place(free);
+            let mut sealed = ReadBuf::new(&mut free[place..]);
             ready!(self.wire.poll_read(task, &mut sealed))?;
             let count = sealed.filled().len();
             if count == 0 {
@@ -222,7 +224,7 @@ impl Transport {
                 buffer.advance(count);
                 return Poll::Ready(Ok(()));
             }
-            let opened = session.open(free, count)?;
+            let opened = session.open(free, place, count)?;
             if opened > 0 {
                 buffer.advance(opened);
                 return Poll::Ready(Ok(()));
@@ -293,9 +295,9 @@ impl Transport {
         self.wire.take_error()
     }
 
-    /// Closes the write side: with TLS by `close_notify` (RFC 8446 §6.1), and then by FIN. Returns whether both were
-    /// sent; if not, call it again when the kernel takes more. The read side stays open, so that bytes that the peer
-    /// still sends do not cause a reset that would overtake our last bytes.
+    /// Closes the write side: by `close_notify` (RFC 8446 §6.1) if a TLS handshake is complete, and then by FIN. Returns
+    /// whether both were sent; if not, call it again when the kernel takes more. The read side stays open, so that bytes
+    /// that the peer still sends do not cause a reset that would overtake our last bytes.
     ///
     /// # Errors
     /// The socket is broken.
@@ -311,16 +313,12 @@ impl Transport {
     }
 }
 
-/// A socket as rustls writes to it.
+/// A socket as a session writes to it.
 struct Kernel<'a>(&'a mut Wire);
 
 impl Write for Kernel<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write(pieces)
     }
 
     fn flush(&mut self) -> io::Result<()> {

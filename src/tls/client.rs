@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::error::{OptionError, OptionFault};
 use super::identity::{certificates, certify, read_chain, read_key};
@@ -83,13 +83,13 @@ impl ClientTls {
     ///
     /// # Errors
     /// The certificates of the system cannot be read.
-    pub(crate) fn connect(self) -> Result<ClientConnection, Error> {
+    pub(crate) fn connect(self) -> Result<UnbufferedClientConnection, Error> {
         let config = match (self.roots, self.identity) {
             (Some(config), _) => config,
             (None, None) => system_config()?,
             (None, identity) => configure(system_verifier()?, identity)?,
         };
-        ClientConnection::new(config, self.name)
+        UnbufferedClientConnection::new(config, self.name)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustls::{Connection, SupportedCipherSuite};
+use rustls::{CommonState, SupportedCipherSuite};
 
 /// The records of one connection.
 #[derive(Debug)]
@@ -27,14 +27,12 @@ enum Place {
     Payload(usize),
 }
 
-impl Default for KeyUsage {
-    fn default() -> Self {
-        // The last message of the handshake was sealed already.
+impl KeyUsage {
+    /// The keys of a connection that has sent its last message of the handshake.
+    pub(crate) const fn new() -> Self {
         Self { sealed: 1, received: 0, place: Place::Header { filled: 0, length: 0 } }
     }
-}
 
-impl KeyUsage {
     /// Counts the records for plaintext that was encrypted.
     pub(crate) fn seal(&mut self, count: usize) {
         self.sealed += count.div_ceil(MAX_PER_RECORD) as u64;
@@ -94,7 +92,7 @@ impl KeyUsage {
 
 /// How many records the keys of a connection may protect in each direction; `None` if there is no limit.
 #[must_use]
-pub(crate) fn max_records(tls: &Connection) -> Option<u64> {
+pub(crate) fn max_records(tls: &CommonState) -> Option<u64> {
     match tls.negotiated_cipher_suite()? {
         SupportedCipherSuite::Tls12(suite) => {
             // Relaxed: the number guards no other data.
@@ -113,7 +111,7 @@ pub(crate) fn lower_limit(max: u64) {
 static LOWERED: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// Plaintext bytes of a record (RFC 5246 §6.2.1).
-const MAX_PER_RECORD: usize = 1 << 14;
+pub(super) const MAX_PER_RECORD: usize = 1 << 14;
 /// Bytes of the header of a record: its type, its version, and two of its length.
 const HEADER: usize = 5;
 /// Records that one write may seal: as much as is sealed ahead of the kernel, and one that is not full.
@@ -138,7 +136,7 @@ mod tests {
         };
         let bytes = [record(0), record(1), record(300), record(0), record(23)].concat();
         let count = |pieces: &[&[u8]]| {
-            let mut key_usage = KeyUsage::default();
+            let mut key_usage = KeyUsage::new();
             pieces.iter().for_each(|piece| key_usage.receive(piece));
             key_usage.received
         };
@@ -148,7 +146,7 @@ mod tests {
 
     #[test]
     fn there_is_room_until_the_last_write_and_close_notify() {
-        let mut key_usage = KeyUsage::default();
+        let mut key_usage = KeyUsage::new();
         let max = 1 << 24;
         while !key_usage.is_near_limit(max) {
             key_usage.seal(1);

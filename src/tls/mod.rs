@@ -15,7 +15,8 @@
 //! - `names`: which configuration is used for which server name.
 //! - `setup`: the TLS state of an app that its workers share.
 //! - `session`: one TLS connection, without its socket. rustls is driven directly rather than through futures: a worker
-//!   polls its sockets by itself (docs/decisions/0010-tls-provider.md).
+//!   polls its sockets by itself (docs/decisions/0010-tls-provider.md). Parts are `engine` (the calls of rustls) and
+//!   `pieces` (plaintext, divided into records).
 //! - `client`: the configuration of outgoing connections, which are sessions like the others; `pinned`: servers whose
 //!   self-signed certificate is given.
 //! - `key_usage`: how many records may still be encrypted with the keys of a connection.
@@ -23,12 +24,14 @@
 
 pub(crate) mod client;
 pub(crate) mod encrypted_key;
+mod engine;
 pub(crate) mod error;
 pub(crate) mod fault;
 pub(crate) mod identity;
 pub(crate) mod key_usage;
 pub(crate) mod names;
 pub(crate) mod options;
+mod pieces;
 pub(crate) mod pinned;
 pub(crate) mod provider;
 pub(crate) mod server_configs;

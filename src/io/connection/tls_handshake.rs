@@ -148,7 +148,7 @@ fn count_failure(cause: &'static str, why: &dyn Display, shell: &Shell, context:
 /// Returns whether the handshake is complete. If so, the time for the first request starts.
 fn complete_handshake(http: &mut Http, shell: &Shell, now: Timestamp) -> bool {
     let Some(session) = shell.transport.session() else { return false };
-    let Some(tls) = session.connection().filter(|tls| !tls.is_handshaking()) else { return false };
+    let Some(tls) = session.negotiated().filter(|tls| !tls.is_handshaking()) else { return false };
     http.restart_clock(now);
     let domain = session.domain();
     let certificate = tls.peer_certificates().and_then(|chain| chain.first());
@@ -159,7 +159,7 @@ fn complete_handshake(http: &mut Http, shell: &Shell, now: Timestamp) -> bool {
     tracing::debug!(
         version = tls.protocol_version().and_then(|it| it.as_str()),
         suite = tls.negotiated_cipher_suite().and_then(|it| it.suite().as_str()),
-        name = tls.server_name(),
+        name = session.server_name(),
         resumed = session.is_resumed(),
         "TLS handshake complete"
     );

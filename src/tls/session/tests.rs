@@ -12,7 +12,7 @@ use rustls::{
 };
 
 use super::*;
-use crate::tls::names::ServerNames;
+use crate::tls::names::{DomainConfig, ServerNames};
 use crate::tls::options::finish;
 use crate::tls::provider::provider;
 use crate::tls::server_configs::ServerConfigs;
@@ -118,12 +118,16 @@ impl Pair {
     /// Processes received bytes as the transport does.
     fn receive(&mut self, sealed: &[u8]) {
         let mut buffer = vec![0; self.step];
-        for piece in sealed.chunks(self.step) {
+        let mut rest = sealed;
+        while !rest.is_empty() {
             if !self.drain(&mut buffer) {
                 return;
             }
-            buffer[..piece.len()].copy_from_slice(piece);
-            match self.session.open(&mut buffer, piece.len()) {
+            let place = self.session.place(&mut buffer);
+            let (piece, after) = rest.split_at(rest.len().min(buffer.len() - place));
+            rest = after;
+            buffer[place..place + piece.len()].copy_from_slice(piece);
+            match self.session.open(&mut buffer, place, piece.len()) {
                 Ok(count) => self.opened.extend_from_slice(&buffer[..count]),
                 Err(fault) => return self.fault = Some(fault),
             }
@@ -487,10 +491,158 @@ fn what_came_behind_the_first_message_is_kept_while_the_handshake_waits() {
         let mut fault = None;
         for piece in hello.chunks(step) {
             let mut buffer = piece.to_vec();
-            fault = fault.or(session.open(&mut buffer, piece.len()).err());
+            fault = fault.or(session.open(&mut buffer, 0, piece.len()).err());
         }
         assert_eq!(fault, None, "{step}");
         assert!(session.is_suspended() && session.resume());
         assert!(matches!(session.open_pending(&mut [0; 64]), Err(TlsFault::Invalid(_))), "{step}");
     }
+}
+
+/// A pair whose client sends records of at most 27 bytes, so that every message of the handshake is in several of them.
+fn fragmented(version: &'static SupportedProtocolVersion, step: usize) -> Pair {
+    let (setup, certificate) = setup();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.max_fragment_size = Some(32);
+    let client =
+        ClientConnection::new(StdArc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+    let session = TlsSession::new(setup, Vec::new());
+    Pair { client, session, opened: Vec::new(), fault: None, step }
+}
+
+/// What the client has to say, record by record.
+fn records_of(client: &mut ClientConnection) -> Vec<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut bytes).unwrap();
+    }
+    let mut rest = &bytes[..];
+    let mut records = Vec::new();
+    while !rest.is_empty() {
+        let (record, after) = rest.split_at(5 + usize::from(u16::from_be_bytes([rest[3], rest[4]])));
+        records.push(record.to_vec());
+        rest = after;
+    }
+    records
+}
+
+#[test]
+fn messages_of_the_handshake_are_put_together_from_records_that_come_one_by_one() {
+    for version in VERSIONS {
+        for step in [7, 100, 128 * 1024] {
+            let mut pair = fragmented(version, step);
+            for _ in 0..4 {
+                for record in records_of(&mut pair.client) {
+                    pair.receive(&record);
+                }
+                pair.exchange();
+            }
+            assert_eq!(pair.fault, None);
+            assert!(!pair.session.is_handshaking() && !pair.client.is_handshaking());
+            pair.client.writer().write_all(&[1; 100]).unwrap();
+            pair.exchange();
+            assert_eq!(pair.opened, [1; 100]);
+            assert!(pair.session.received.is_empty() && pair.session.received.capacity() == 0);
+        }
+    }
+}
+
+#[test]
+fn whatever_is_incomplete_when_the_connection_ends_harms_nobody() {
+    for step in [100, 128 * 1024] {
+        for is_changed in [false, true] {
+            let mut pair = fragmented(VERSIONS[1], step);
+            pair.exchange();
+            // The change of cipher suite, and the first part of Finished.
+            let mut records = records_of(&mut pair.client);
+            assert!(records.len() > 2);
+            let mut last = records.remove(2);
+            for record in &records[..2] {
+                pair.receive(record);
+            }
+            if is_changed {
+                *last.last_mut().unwrap() ^= 1;
+                pair.receive(&last);
+                assert_eq!(pair.fault, Some(TlsFault::Invalid(rustls::Error::DecryptError)));
+            } else {
+                pair.receive(&last[..7]);
+                assert_eq!(pair.fault, None);
+            }
+            let error = pair.session.write(&[IoSlice::new(b"early")], &mut Full(usize::MAX)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+            pair.session.send_close_notify();
+            pair.session.send_close_notify();
+            let mut answer = Vec::new();
+            assert!(pair.session.flush(&mut answer).unwrap());
+            // Before the handshake is complete the alert of a failure is sent, and no other.
+            assert_eq!(answer.is_empty(), !is_changed);
+            pair.client.read_tls(&mut &answer[..]).unwrap();
+            let alert = rustls::Error::AlertReceived(AlertDescription::BadRecordMac);
+            assert_eq!(pair.client.process_new_packets().err(), is_changed.then_some(alert));
+        }
+    }
+}
+
+#[test]
+fn an_idle_connection_keeps_no_buffer() {
+    for version in VERSIONS {
+        let mut pair = Pair::agreed(version, 128 * 1024);
+        pair.client.writer().write_all(&[1; 40_000]).unwrap();
+        pair.exchange();
+        let mut kernel = Vec::new();
+        assert_eq!(pair.session.write(&[IoSlice::new(&pair.opened)], &mut kernel).unwrap(), 40_000);
+        let TlsSession { received, opened, sealed, .. } = &pair.session;
+        assert_eq!([received.capacity(), opened.capacity(), sealed.capacity()], [0; 3]);
+    }
+}
+
+#[test]
+fn ciphertext_is_opened_where_it_lies_if_there_is_room() {
+    let mut pair = Pair::agreed(VERSIONS[1], 128 * 1024);
+    let data: Vec<u8> = (0..100_000).map(|index| (index / 7) as u8).collect();
+    let mut sealed = Vec::new();
+    let mut rest = &data[..];
+    while !rest.is_empty() {
+        rest = &rest[pair.client.writer().write(rest).unwrap()..];
+        while pair.client.wants_write() {
+            pair.client.write_tls(&mut sealed).unwrap();
+        }
+    }
+    let mut buffer = vec![0; 128 * 1024];
+    let (mut opened, mut rest) = (Vec::new(), &sealed[..]);
+    while !rest.is_empty() {
+        let place = pair.session.place(&mut buffer);
+        assert!(place >= MARGIN);
+        // Odd sizes, so that records are cut everywhere.
+        let (piece, after) = rest.split_at(rest.len().min(33_333));
+        buffer[place..place + piece.len()].copy_from_slice(piece);
+        let count = pair.session.open(&mut buffer, place, piece.len()).unwrap();
+        assert_eq!(pair.session.opened.capacity(), 0);
+        opened.extend_from_slice(&buffer[..count]);
+        rest = after;
+    }
+    assert!(opened == data);
+}
+
+#[test]
+fn pieces_leave_in_as_few_records_as_hold_them() {
+    let mut pair = Pair::agreed(VERSIONS[1], 4096);
+    let data = vec![3; 40_000];
+    let pieces = [&data[..200], &data[..39_000], &data[..10], &data[..5]].map(IoSlice::new);
+    let mut kernel = Vec::new();
+    assert_eq!(pair.session.write(&pieces, &mut kernel).unwrap(), 39_215);
+    let mut lengths = Vec::new();
+    let mut rest = &kernel[..];
+    while let [_, _, _, high, low, ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        lengths.push(length - 17);
+        rest = &rest[5 + length..];
+    }
+    assert_eq!(lengths, [16_384, 16_384, 39_215 - 2 * 16_384]);
 }
