@@ -33,7 +33,16 @@ const PROGRAMS = {
   'commonjs.cjs': `const uWS = require('ferrows');${HELLO}`,
   'module.mjs': `import uWS, { App } from 'ferrows';\nif (App !== uWS.App) throw new Error('two Apps');${HELLO}`,
 };
+/** The other entries of the package. */
+const ENTRIES = `
+import uWS from 'ferrows';
+import { metricsOf } from 'ferrows/prometheus';
+const app = uWS.App();
+console.log(metricsOf(app).split('\\n')[0]);
+app.close();
+`;
 const TYPED = {
+  'entries.mts': ENTRIES,
   'typed.cts': "import uWS = require('ferrows');\nconst app: uWS.TemplatedApp = uWS.App();\napp.close();\n",
   'typed.mts': "import uWS, { type TemplatedApp } from 'ferrows';\nconst app: TemplatedApp = uWS.App();\napp.close();\n",
 };
@@ -179,6 +188,10 @@ async function checkPrograms({ folder, env }) {
     assert.equal(stdout, 'hello\n');
     console.log(`${name}: served and ended`);
   }
+  writeFileSync(join(folder, 'entries.mjs'), ENTRIES);
+  const { stdout } = await step(process.execPath, ['entries.mjs'], { cwd: folder, env });
+  assert.equal(stdout, '# HELP ferrows_uptime_seconds Seconds since the app was made.\n');
+  console.log('entries.mjs: the other entries are there');
 }
 
 /** The commands of the package, as `npx ferrows` runs them. */

@@ -338,4 +338,4 @@ function attach(server, app) {
   };
 }
 
-module.exports = { TemplatedApp, SSLTemplatedApp, App, SSLApp, attach };
+module.exports = { appNumber, TemplatedApp, SSLTemplatedApp, App, SSLApp, attach };
