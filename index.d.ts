@@ -1724,7 +1724,7 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
    * (docs/load-balancers.md).
    *
    * Throws `ERR_OUT_OF_RANGE` for other values.
-   * @default 50, or in time for the answer if that is less; none with `idleTimeout: 0`
+   * @default 45, or in time for the answer if that is less; none with `idleTimeout: 0`
    */
   pingInterval?: number;
 

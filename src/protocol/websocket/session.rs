@@ -42,7 +42,7 @@ pub(crate) struct WebSocketLimits {
 
 impl WebSocketLimits {
     /// The interval between pings of a program that asks for none in particular: in time for an answer, and before most
-    /// proxies cut a line on which nothing moves, which many do after 55 or 60 s. `None` without an idle timeout.
+    /// proxies cut a line on which nothing moves, which many do after 50 to 60 s. `None` without an idle timeout.
     #[must_use]
     pub(crate) fn usual_ping_interval(idle_timeout: Option<Duration>) -> Option<Duration> {
         idle_timeout.map(|idle| (idle - answer_margin(idle)).min(LONGEST_USUAL_SILENCE))
@@ -675,9 +675,9 @@ fn answer_margin(idle: Duration) -> Duration {
     margin.min(idle / 2)
 }
 
-/// The longest silence before a ping, unless a program asks for another one. Less than the 55 s of Heroku and the 60 s of
-/// nginx and AWS.
-const LONGEST_USUAL_SILENCE: Duration = Duration::from_secs(50);
+/// The longest silence before a ping, unless a program asks for another one. Less than the 50 s of
+/// HAProxy as Debian configures it, the 55 s of Heroku, and the 60 s of nginx and AWS.
+const LONGEST_USUAL_SILENCE: Duration = Duration::from_secs(45);
 
 #[cfg(test)]
 mod tests;

@@ -98,8 +98,9 @@ fn is_near(one: u32, other: u32) -> bool {
 }
 
 /// What cuts after how many seconds of silence, by default (docs/load-balancers.md).
-const CUT_OFFS: [(u32, &str); 7] = [
+const CUT_OFFS: [(u32, &str); 8] = [
     (30, "Google Cloud's load balancer"),
+    (50, "HAProxy in Debian"),
     (55, "Heroku"),
     (60, "nginx or AWS ALB"),
     (100, "Cloudflare"),

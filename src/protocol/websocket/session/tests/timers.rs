@@ -343,7 +343,7 @@ fn a_ping_that_goes_out_late_leaves_the_peer_its_time_to_answer() {
 #[test]
 fn the_usual_interval_is_in_time_for_an_answer_and_for_most_proxies() {
     let usual = |idle| WebSocketLimits::usual_ping_interval(Some(seconds(idle)));
-    for (idle, interval) in [(8, 4), (15, 11), (32, 16), (60, 44), (66, 50), (120, 50), (960, 50)] {
+    for (idle, interval) in [(8, 4), (15, 11), (32, 16), (60, 44), (61, 45), (120, 45), (960, 45)] {
         assert_eq!(usual(idle), Some(seconds(interval)));
     }
     assert_eq!(WebSocketLimits::usual_ping_interval(None), None);
