@@ -1033,7 +1033,7 @@ export interface TemplatedApp {
    * Shuts the app down gracefully. Resolves when its last connection has ended; the app no longer keeps the process alive
    * then. For `process.once('SIGTERM', …)`; examples/graceful-shutdown.js is a whole program.
    *
-   * - Before the call returns, the ports are free (connections in the backlog are accepted first), and every WebSocket
+   * - Without `delay` and `spread` of the options: before the call returns, the ports are free (connections in the backlog are accepted first), and every WebSocket
    *   has been closed with `code` and `reason` as by `ws.end`: its `close` handler has run (cause
    *   `CLOSED_BY_SHUTDOWN`). One that opens later, from a handshake in progress, is closed when its `open` handler has
    *   returned.
@@ -1052,6 +1052,12 @@ export interface TemplatedApp {
    * Rejects, without effect, with `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for bad options.
    */
   shutdown(options?: ShutdownOptions | null): Promise<ShutdownSummary>;
+
+  /**
+   * Whether `shutdown` has been called since the app last started to listen. For the route that a load balancer asks
+   * whether this server is ready: with the option `delay` it can say no while the port still serves.
+   */
+  readonly isShuttingDown: boolean;
 }
 
 /** What {@link TemplatedApp.getDescriptor} returns. May be sent to other threads (`postMessage`). */
@@ -1094,12 +1100,25 @@ export interface ShutdownOptions {
   code?: number;
   /** Reason for WebSockets and for `onAborted`; empty means the default. @default 'Server is shutting down' */
   reason?: RecognizedString;
+  /**
+   * Milliseconds, 0 – 2^31-1, during which everything goes on as before, but for {@link TemplatedApp.isShuttingDown}: time for
+   * the load balancer to notice that this server wants no more connections. `timeout` counts from its end. A further call
+   * of `shutdown`, and `close`, end it at once. @default 0
+   */
+  delay?: number;
+  /**
+   * Milliseconds, 0 – 2^31-1, over which the closes of the open WebSockets are spread after `delay`, in random order, so that
+   * their clients do not all connect again at the same moment. The ports are free from its start on; requests are served.
+   * `timeout` counts from its end, and what ends `delay` ends it, too. @default 0
+   */
+  spread?: number;
 }
 
 /** The result of a shutdown. */
 export interface ShutdownSummary {
   /**
-   * Connections that had to be dropped before they were finished, by the timeout or by `close`: with a request that was
+   * Connections that had to be dropped before they were finished, by the timeout or by `close` (unless that ended `delay` or
+   * `spread`, too): with a request that was
    * not answered, a response that the client had not taken, or a WebSocket whose peer did not answer the Close frame.
    */
   forced: number;

@@ -18,6 +18,8 @@ uWS.App({ proxyProtocol: { trust: [10] } });
 uWS.App({ keepAlive: true, keepAliveInitialDelay: 60_000, keepAliveInterval: 10_000, keepAliveProbes: 3, tcpUserTimeout: 30_000 });
 uWS.App({ broker: { name: 'chat' } });
 uWS.App({ broker: null });
+app.shutdown({ delay: 5_000, spread: 2_000, timeout: 10_000 }).then(({ forced }) => forced satisfies number);
+if (app.isShuttingDown) app.close();
 // @ts-expect-error a broker has a name
 uWS.App({ broker: {} });
 // @ts-expect-error keepAlive is a boolean

@@ -13,7 +13,7 @@ const { WebSocketList } = require('../websocket/websocket.js');
 const attachments = require('./attach.js');
 const { FILE_OPTIONS, FileRoute } = require('../static/file-route.js');
 const { countSubscribers, joinBroker, readBroker } = require('./broker.js');
-const { close, startShutdown } = require('./closing.js');
+const { close, shutDown } = require('./closing.js');
 const { AppHandlers } = require('./handlers.js');
 const { isOptions, readListenArguments, startListening } = require('./listening.js');
 const { addCachedRoute, addRoute, setTarget } = require('./routes.js');
@@ -255,14 +255,18 @@ class TemplatedApp {
   close() {
     const app = appNumber(this);
     this.#handlers.detach();
-    close(app);
+    close(app, this.#handlers);
     return this;
   }
 
+  get isShuttingDown() {
+    appNumber(this);
+    return this.#handlers.isShuttingDown;
+  }
+
   async shutdown(options) {
-    const forced = startShutdown(appNumber(this), options);
-    this.#handlers.detach();
-    return { forced: await forced };
+    const app = appNumber(this);
+    return { forced: await shutDown(app, options, this.#handlers, this.webSockets) };
   }
 }
 

@@ -20,6 +20,10 @@ class AppHandlers {
   nameHandler;
   /** For each attachment to a server of Node's, the function that ends it. */
   attachments = new Set();
+  /** Whether it was shut down since it last started to listen. */
+  isShuttingDown = false;
+  /** Shutdowns that have not ended its connections yet (lib/app/closing.js). */
+  pausedShutdowns = new Set();
 
   /** `owner` is the object of the app. */
   constructor(app, owner) {

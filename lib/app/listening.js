@@ -51,6 +51,7 @@ function startListening(handlers, callback, attempt) {
     callback(false, Object.assign(error, { syscall: 'listen' }));
     return;
   }
+  handlers.isShuttingDown = false;
   handlers.register();
   callback(new ListenSocket(KEY, handle));
 }

@@ -24,6 +24,7 @@ let openSocket;
 let behaviorOf;
 let noteClosed;
 let isOpen;
+let leave;
 
 class WebSocket {
   #handle = -1;
@@ -57,6 +58,16 @@ class WebSocket {
     behaviorOf = (ws) => ws.#behavior;
     noteClosed = (ws) => { ws.#isClosing = false; };
     isOpen = (ws) => ws.#handle >= 0 && !ws.#isClosing;
+    leave = (ws, code, reason) => {
+      if (ws.#isClosing || sockets[ws.#handle % SLOTS] !== ws) return;
+      const mark = native.wsLeave(ws.#handle, code, reason);
+      ws.#isClosing = true;
+      try {
+        deliverPending(mark);
+      } catch {
+        // No stack is left: the dispatcher runs the handlers.
+      }
+    };
   }
 
   send(message, isBinary, compress) {
@@ -327,6 +338,7 @@ module.exports = {
   WebSocketList,
   createSocket,
   openSocket,
+  leave,
   behaviorOf,
   WebSocket,
   SSLWebSocket,

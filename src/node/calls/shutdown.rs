@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::bridge::command::{Command, ShutdownOrder};
+use crate::bridge::id::AppId;
 use crate::bridge::sync::Arc;
 use crate::node::abi::Register;
 use crate::node::calls::websocket::close_code;
@@ -14,6 +15,47 @@ use crate::node::state::apps::app::PATIENCE;
 use crate::node::state::pending::PendingEvent;
 use crate::node::turn::{liveness, pending};
 use crate::protocol::cause::CloseCause;
+
+/// `shutdownCheck(timeout, code, reason, delay, spread)`: throws what `appShutdown` would, and returns delay and spread in
+/// milliseconds.
+pub(crate) fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    call.integer(0, "timeout", TIMEOUT)?;
+    close_code(call, 1)?;
+    call.text(2)?;
+    let times = [call.integer(3, "delay", PAUSE)?, call.integer(4, "spread", PAUSE)?];
+    Ok(env.array(times.map(|time| env.from_number(time as f64))))
+}
+
+/// `appStopAccepting(app)`: frees the ports. The connections stay.
+pub(crate) fn stop_accepting<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let env = call.env();
+    let mut environment = call.environment()?;
+    let (number, app) = environment.apps.app(call.number(0))?;
+    let app = AppId { app: number, epoch: app.epoch };
+    environment.apps.forget_listeners(app);
+    if environment.workers.is_running() {
+        environment.workers.ask_all(|done| Command::StopAccepting { app, done }, PATIENCE);
+        let Environment { apps, workers, .. } = &mut *environment;
+        apps.await_end(number, workers);
+    }
+    liveness::update(&mut environment, env);
+    Ok(Value::UNDEFINED)
+}
+
+/// `wsLeave(socket, code, reason)`: closes it for a shutdown of its app that has not begun otherwise. Returns the position
+/// of the event for `nextPending`.
+pub(crate) fn close_socket<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (handle, _) = environment.live.socket(call.number(0))?;
+    let verdict = CloseCause::ServerShutdown.verdict();
+    let code = close_code(call, 1)?.unwrap_or(verdict.local_code);
+    let reason = call.bytes(2)?;
+    let reason = if reason.is_empty() { verdict.text.as_bytes().to_vec() } else { reason };
+    let mark = environment.pending.len();
+    pending::close_socket(&mut environment, handle, CloseCause::ServerShutdown, Some((code, reason)));
+    Ok(call.env().from_number(mark as f64))
+}
 
 /// `appShutdown(app, timeout, code, reason, name)`: returns whether there is anything to wait for, whose end `next`
 /// will report under that name, a number. The register `MARK` has the position of the first event for `nextPending`.
@@ -82,3 +124,6 @@ pub(crate) fn shut_down_latecomer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misu
 /// wait before they kill: 30 s in Kubernetes, 10 s in Docker, 90 s in systemd.
 /// In milliseconds; the longest is the longest time that a timer of Node can be set to.
 const TIMEOUT: Range = Range { min: 0, max: 2_147_483_647, default: 10_000 };
+/// Time before the connections are ended, and time over which that is spread, unless the call says otherwise. In
+/// milliseconds.
+const PAUSE: Range = Range { min: 0, max: 2_147_483_647, default: 0 };
