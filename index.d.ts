@@ -2096,7 +2096,9 @@ export interface LogRecord {
  * The environment variable `FERROWS_LOG` (a level), read when Ferrows is loaded, makes this thread write its records to
  * stderr, one line each, whether or not there is a listener. A separate thread writes them, so a slow reader of stderr
  * delays nothing: up to 10,000 records wait, and beyond that the oldest are lost, and counted. Lines that wait when
- * the process ends are written first, for at most half a second.
+ * the process ends are written first, for at most half a second. With `FERROWS_LOG_FORMAT=json` each line is an object with
+ * `time`, `level`, `target`, `message` and `fields`, as a listener gets them; the last one that was read holds for all threads
+ * of the process.
  *
  * Throws `ERR_INVALID_ARG_VALUE` for unknown levels, and `ERR_INVALID_ARG_TYPE` for levels that are no strings and for
  * listeners that are neither functions nor null; only with `'off'` the listener may be left out.

@@ -276,6 +276,24 @@ describe('FERROWS_LOG', () => {
     expect(stderr).not.toMatch(/\d{4}-\d\d-\d\dT/);
   });
 
+  test.each(['json', 'JSON'])('FERROWS_LOG_FORMAT=%s: each line is an object, as a listener would get it', async (format) => {
+    const { code, stderr } = await new Program(HAPPEN, { env: { FERROWS_LOG: 'debug', FERROWS_LOG_FORMAT: format } }).end();
+    expect(code).toBe(0);
+    const records = stderr.split('\n').slice(0, -1).map((line) => JSON.parse(line));
+    for (const { time, level, target, message, fields, ...others } of records) {
+      expect(new Date(time).toISOString()).toBe(time);
+      expect([LEVELS.includes(level), target.startsWith('ferrows'), typeof message, others]).toEqual([true, true, 'string', {}]);
+      expect(fields.conn ?? fields.address).toEqual(expect.any(String));
+    }
+    expect(records.filter(({ message }) => message === 'peer broke a rule of HTTP')).toHaveLength(40);
+  });
+
+  test('a format that there is not: a warning says so, and lines are text', async () => {
+    const { stderr } = await new Program(HAPPEN, { env: { FERROWS_LOG: 'warn', FERROWS_LOG_FORMAT: 'xml' } }).end();
+    expect(stderr).toMatch(/\[FERROWS_LOG\] FerrowsWarning: FERROWS_LOG_FORMAT must be text or json; it is "xml"/);
+    expect(stderr).toMatch(/Z WARN {2}ferrows/);
+  });
+
   test('a line ends with the fields of its connection', async () => {
     const { stderr } = await new Program(HAPPEN, { env: { FERROWS_LOG: 'warn' } }).end();
     for (const { message, fields } of parse(stderr)) {

@@ -36,11 +36,23 @@ function readRecord([level, target, message, ...details]) {
 function levelOfProcess() {
   const level = environmentVariable('FERROWS_LOG');
   if (level === '') return 0;
+  chooseFormat();
   const number = LEVELS.indexOf(level.toLowerCase());
   if (number >= 0) return number;
   const text = `FERROWS_LOG must be one of ${LEVELS.join(', ')}; it is ${JSON.stringify(level)}, so nothing is logged`;
   process.emitWarning(text, { type: 'FerrowsWarning', code: 'FERROWS_LOG' });
   return 0;
+}
+
+/** The format of lines on stderr, from the environment variable. */
+function chooseFormat() {
+  const format = environmentVariable('FERROWS_LOG_FORMAT').toLowerCase();
+  if (['', 'text', 'json'].includes(format)) {
+    native.logAsJson(format === 'json');
+    return;
+  }
+  const text = `FERROWS_LOG_FORMAT must be text or json; it is ${JSON.stringify(format)}, so lines are text`;
+  process.emitWarning(text, { type: 'FerrowsWarning', code: 'FERROWS_LOG' });
 }
 
 /** The value of a variable; empty if it is not set or must not be read, as in Deno without `--allow-env`. */

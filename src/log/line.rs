@@ -1,7 +1,8 @@
-//! One record as one line of text.
+//! One record as one line, of text or of JSON.
 //!
 //! ```text
 //! 2025-11-21T03:39:00.123Z DEBUG ferrows::io::connection connection ended cause=ERR_CONNECTION_RESET conn=0.1.0 …
+//! {"time":"2025-11-21T03:39:00.123Z","level":"debug","target":"ferrows::io::connection","message":"connection ended","fields":{"cause":…}}
 //! ```
 
 use std::fmt::Write;
@@ -37,6 +38,55 @@ pub(crate) fn format(record: &Record, since_1970: Duration) -> String {
     }
     line.push('\n');
     line
+}
+
+/// The same as a line of JSON. Nothing in it but the line feed controls a terminal either, so text is escaped beyond what
+/// JSON requires.
+#[must_use]
+pub(crate) fn format_json(record: &Record, since_1970: Duration) -> String {
+    let Record { level, target, message, fields } = record;
+    let mut line = format!(r#"{{"time":"{}","level":"{}","target":"#, timestamp(since_1970), level.name());
+    push_json(&mut line, target);
+    line.push_str(r#","message":"#);
+    push_json(&mut line, message);
+    line.push_str(r#","fields":{"#);
+    for (position, field) in fields.iter().enumerate() {
+        if position > 0 {
+            line.push(',');
+        }
+        push_json(&mut line, field.name);
+        line.push(':');
+        match &field.value {
+            FieldValue::Number(number) if number.is_finite() => {
+                // Writing to a string does not fail.
+                let _ = write!(line, "{number}");
+            }
+            FieldValue::Number(_) => line.push_str("null"),
+            FieldValue::Boolean(truth) => line.push_str(if *truth { "true" } else { "false" }),
+            FieldValue::Text(text) => push_json(&mut line, text),
+        }
+    }
+    line.push_str("}}\n");
+    line
+}
+
+/// Appends text as a string of JSON (RFC 8259 §7). All that is not printable is escaped.
+fn push_json(line: &mut String, text: &str) {
+    line.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => line.extend(['\\', character]),
+            '\'' => line.push('\''),
+            // The standard library knows what is printable.
+            _ if character.escape_debug().len() == 1 => line.push(character),
+            _ => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(line, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    line.push('"');
 }
 
 const fn upper_case(level: Level) -> &'static str {
@@ -167,5 +217,38 @@ mod tests {
         ] {
             assert_eq!(timestamp(Duration::from_secs(seconds)), shown);
         }
+    }
+
+    #[test]
+    fn a_line_of_json_has_the_same_and_no_character_that_is_not_printable() {
+        let field = |name, value| Field { name, value };
+        let fields = vec![
+            field("code", FieldValue::Number(1006.0)),
+            field("share", FieldValue::Number(0.5)),
+            field("none", FieldValue::Number(f64::NAN)),
+            field("resumed", FieldValue::Boolean(true)),
+            field(
+                "reason",
+                text("a\r\n\"b\"\\ \u{1b}[2J\u{7f}\0 \u{202e} gr\u{fc}\u{df}e, it's \u{1f600}\u{e0001}"),
+            ),
+        ];
+        let record =
+            Record { level: Level::Warn, target: "ferrows::io", message: "it happened".into(), fields };
+        assert_eq!(
+            format_json(&record, Duration::from_millis(1_763_696_340_123)),
+            concat!(
+                r#"{"time":"2025-11-21T03:39:00.123Z","level":"warn","target":"ferrows::io","message":"it happened","#,
+                r#""fields":{"code":1006,"share":0.5,"none":null,"resumed":true,"#,
+                r#""reason":"a\u000d\u000a\"b\"\\ \u001b[2J\u007f\u0000 \u202e grüße, it's 😀\udb40\udc01"}}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_line_of_json_without_fields_is_json_too() {
+        let record = Record { level: Level::Info, target: "t", message: "m".into(), fields: Vec::new() };
+        let line = format_json(&record, Duration::ZERO);
+        assert!(line.ends_with("\"message\":\"m\",\"fields\":{}}\n"), "{line}");
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -15,6 +16,15 @@ use crate::bridge::record::Record;
 
 /// Shared by all environments of the process.
 static STDERR: Outlet = Outlet::new();
+
+/// Whether lines are written as JSON (`FERROWS_LOG_FORMAT`), for the whole process: stderr is one stream.
+static AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Sets whether lines are written as JSON.
+pub(crate) fn set_json(is_json: bool) {
+    // Relaxed: it guards no other data.
+    AS_JSON.store(is_json, Ordering::Relaxed);
+}
 
 /// Queues a record for writing. Never blocks.
 #[expect(clippy::disallowed_methods, reason = "the time of a record is for people, not for the engine")]
@@ -169,12 +179,13 @@ struct Batch {
 impl Batch {
     fn text(&self) -> String {
         let mut text = String::new();
+        let format = if AS_JSON.load(Ordering::Relaxed) { line::format_json } else { line::format };
         if let (true, Some((_, since_1970))) = (self.lost > 0, self.records.first()) {
             let notice =
                 Record::of_loss(module_path!(), "records were lost, because nobody reads them", self.lost);
-            text.push_str(&line::format(&notice, *since_1970));
+            text.push_str(&format(&notice, *since_1970));
         }
-        text.extend(self.records.iter().map(|(record, since_1970)| line::format(record, *since_1970)));
+        text.extend(self.records.iter().map(|(record, since_1970)| format(record, *since_1970)));
         text
     }
 }

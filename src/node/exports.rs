@@ -17,6 +17,7 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("hold", 0, dispatcher::hold),
     Native::new("letGo", 0, dispatcher::let_go),
     Native::new("setLogger", 1, logger::set),
+    Native::new("logAsJson", 1, logger::set_format),
     Native::new("isNews", 1, warnings::is_news),
     Native::new("detach", 1, dispatcher::detach),
     Native::new("copy", 1, dispatcher::copy),

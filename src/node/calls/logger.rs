@@ -1,7 +1,7 @@
 //! `setLogger`: the level up to which JavaScript gets records of the log.
 
 use crate::bridge::record::Level;
-use crate::log::journals;
+use crate::log::{journals, stderr};
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::Value;
@@ -10,6 +10,13 @@ use crate::node::js::Value;
 pub(crate) fn set<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let environment = call.environment()?;
     journals::set_listener(&environment.workers.threads()?.journal, level_argument(call, 0));
+    Ok(Value::UNDEFINED)
+}
+
+/// `logAsJson(wanted)`: whether lines on stderr are JSON.
+#[expect(clippy::unnecessary_wraps, reason = "the form of all native functions")]
+pub(crate) fn set_format<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    stderr::set_json(call.truthy(0));
     Ok(Value::UNDEFINED)
 }
 
