@@ -345,6 +345,12 @@ export interface ProxyProtocolOptions {
   trust: readonly string[];
   /** Whether a listed peer that sends no header is refused (400). @default false */
   required?: boolean;
+  /**
+   * The header field, in lower case, in which the listed peers note where a request comes from, for
+   * {@link HttpResponse.clientAddress}. Name the one that your proxy maintains: the other one may come from the client
+   * unchanged. Without it no field is believed. @default undefined
+   */
+  forwarded?: 'x-forwarded-for' | 'forwarded';
 }
 
 /**
@@ -352,7 +358,8 @@ export interface ProxyProtocolOptions {
  *
  * Throws `ERR_INVALID_ARG_TYPE` if `options` is neither an object nor null nor undefined, and for an option that is not a
  * number; `ERR_OUT_OF_RANGE` for one that is not an integer in its range, `ERR_INVALID_ARG_VALUE` for an entry of
- * `proxyProtocol.trust` that is not an address, a network or `'unix'`. The message names the option.
+ * `proxyProtocol.trust` that is not an address, a network or `'unix'`, and for another `proxyProtocol.forwarded` than the
+ * two. The message names the option.
  */
 export function App(options?: AppOptions | null): TemplatedApp;
 
@@ -1431,6 +1438,13 @@ export interface HttpResponse {
    * Assigning it replaces the property.
    */
   readonly remoteAddress: string | undefined;
+  /**
+   * The client's address, in the form of {@link remoteAddress}: what a trusted proxy has reported by the PROXY protocol or in
+   * the field that {@link ProxyProtocolOptions.forwarded} names, else the peer's. Addresses in that field are read from the
+   * last to the first one that is no trusted proxy's; a hop without an address (`unknown`) ends the search. `undefined` if it
+   * is not known, and once the response is over. Assigning it replaces the property.
+   */
+  readonly clientAddress: string | undefined;
   /** The peer's address: 4 bytes (IPv4) or 16 (IPv6, and IPv4 on a dual-stack socket). Empty on a Unix socket. */
   getRemoteAddress(): ArrayBuffer;
   /** The peer's address as ASCII text: `127.0.0.1`, or IPv6 as eight groups of four digits. Empty on a Unix socket. */

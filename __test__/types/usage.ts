@@ -11,6 +11,10 @@ uWS.App(null);
 uWS.App({ threads: 2, key_file_name: 'key.pem', ssl_prefer_low_memory_usage: true });
 uWS.App({ proxyProtocol: { trust: ['10.0.0.0/8', '::1', 'unix'], required: true } });
 uWS.App({ proxyProtocol: null });
+uWS.App({ proxyProtocol: { trust: ['unix'], forwarded: 'x-forwarded-for' } })
+  .get('/', (res) => res.end(res.clientAddress satisfies string | undefined));
+// @ts-expect-error names of fields are in lower case
+uWS.App({ proxyProtocol: { trust: ['unix'], forwarded: 'Forwarded' } });
 // @ts-expect-error nobody is trusted by default
 uWS.App({ proxyProtocol: {} });
 // @ts-expect-error the list holds text

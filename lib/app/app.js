@@ -51,11 +51,11 @@ class TemplatedApp {
     this.#number = native.appNew(threads, LIMITS.map((name) => options?.[name]), maxBufferedOutput, cutWarnings);
     this.#handlers = new AppHandlers(this.#number, this);
     native.appTcp(this.#number, TCP.map((name) => options?.[name]));
-    if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join());
+    if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join(), proxies.forwarded);
     if (isSecure) secure(this.#number, options);
     if (broker !== undefined) joinBroker(this.#number, broker, brokerOptions);
     checkNames('an app', options, APP_OPTIONS);
-    checkNames('proxyProtocol', proxyOptions, ['trust', 'required']);
+    checkNames('proxyProtocol', proxyOptions, ['trust', 'required', 'forwarded']);
   }
 
   static {
@@ -277,11 +277,11 @@ class SSLTemplatedApp extends TemplatedApp {
   }
 }
 
-/** The option `proxyProtocol`: `{ trust, required }`. */
+/** The option `proxyProtocol`: `{ trust, required, forwarded }`. */
 function readProxies(option) {
   if (option === undefined || option === null) return undefined;
   if (typeof option !== 'object') throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol must be an object');
-  const { required = false } = option;
+  const { required = false, forwarded = '' } = option;
   const trust = Array.isArray(option.trust) ? [...option.trust] : [];
   if (trust.length === 0 || !trust.every((entry) => typeof entry === 'string')) {
     throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol.trust must be an array of one string or more');
@@ -289,7 +289,8 @@ function readProxies(option) {
   if (typeof required !== 'boolean') {
     throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol.required must be a boolean');
   }
-  return { trust, required };
+  if (typeof forwarded !== 'string') throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol.forwarded must be a string');
+  return { trust, required, forwarded };
 }
 
 function route(app, method, pattern, handler) {

@@ -5,7 +5,7 @@
 
 const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
 
-const { addAddresses, addRemoteAddress } = require('../runtime/addresses.js');
+const { addAddresses, addTextAddresses } = require('../runtime/addresses.js');
 const { abi, causes, factsOfResponse, infoOf, KEY, native, readable, registers, responses, sockets } = require('../runtime/border.js');
 const { call, deliverers, deliverPending, runCorked } = require('../runtime/call.js');
 const { publishAborted } = require('../runtime/channels.js');
@@ -286,7 +286,10 @@ addAddresses(HttpResponse, {
   port: (response, isProxied) => native.resPort(responseHandle(response), isProxied),
 });
 
-addRemoteAddress(HttpResponse, (response) => native.resRemoteAddress(responseHandle(response)));
+addTextAddresses(HttpResponse, {
+  remoteAddress: (response) => native.resRemoteAddress(responseHandle(response)),
+  clientAddress: (response) => native.resClientAddress(responseHandle(response)),
+});
 
 /** The response of a cached route: the same methods, under the class name of uWebSockets.js. */
 class CachedHttpResponse extends HttpResponse {}

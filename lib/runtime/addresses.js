@@ -1,6 +1,6 @@
 'use strict';
 
-// The six methods that return the peer's addresses of a response, a WebSocket or a connection, and `remoteAddress`.
+// The six methods that return the peer's addresses of a response, a WebSocket or a connection, and those that are properties.
 
 /**
  * Adds the methods to a class. `address`, `text` and `port` are called with the object, and with `true` for the client's
@@ -38,21 +38,23 @@ function addAddresses({ prototype }, { address, text, port }) {
   }
 }
 
-/** Adds the property `remoteAddress` to a class; `read` is called with the object. */
-function addRemoteAddress({ prototype }, read) {
-  Object.defineProperty(prototype, 'remoteAddress', {
-    get() {
-      return read(this);
-    },
+/** Adds properties that are addresses as text to a class; each is read by a function that is called with the object. */
+function addTextAddresses({ prototype }, properties) {
+  for (const [name, read] of Object.entries(properties)) {
+    Object.defineProperty(prototype, name, {
+      get() {
+        return read(this);
+      },
 
-    // Programs that keep a property of this name, for what a proxy has told them, go on to do so.
-    set(value) {
-      // Throws for any other `this`.
-      read(this);
-      Object.defineProperty(this, 'remoteAddress', { value, writable: true, enumerable: true, configurable: true });
-    },
-    configurable: true,
-  });
+      // Programs that keep a property of this name, for what a proxy has told them, go on to do so.
+      set(value) {
+        // Throws for any other `this`.
+        read(this);
+        Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+      },
+      configurable: true,
+    });
+  }
 }
 
-module.exports = { addAddresses, addRemoteAddress };
+module.exports = { addAddresses, addTextAddresses };

@@ -3,7 +3,7 @@
 // The class of WebSockets. Programs may add properties to its objects. Each method is one native call. The handle becomes
 // invalid before the `close` handler runs, so that the addon throws for every later use.
 
-const { addAddresses, addRemoteAddress } = require('../runtime/addresses.js');
+const { addAddresses, addTextAddresses } = require('../runtime/addresses.js');
 const { abi, factsOfWebSocket, infoOf, KEY, native, readable, registers, shutdowns, sockets } = require('../runtime/border.js');
 const { call, deliverers, deliverPending, runCorked } = require('../runtime/call.js');
 const {
@@ -183,7 +183,7 @@ addAddresses(WebSocket, {
   port: (ws, isProxied) => native.wsPort(socketHandle(ws), isProxied),
 });
 
-addRemoteAddress(WebSocket, (ws) => native.wsRemoteAddress(socketHandle(ws)));
+addTextAddresses(WebSocket, { remoteAddress: (ws) => native.wsRemoteAddress(socketHandle(ws)) });
 
 /**
  * Converts the code given to `end` to an integer; 0, with a warning, if it is not valid in a Close frame. An exception would

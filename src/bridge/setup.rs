@@ -4,6 +4,7 @@ use super::id::AppId;
 use super::sync::Arc;
 use super::tally::Tally;
 use super::tcp::TcpOptions;
+use crate::protocol::http::forwarded::ForwardedField;
 use crate::protocol::http::limits::HttpLimits;
 use crate::protocol::proxy::{Presence, TrustedPeers};
 use crate::tls::setup::TlsSetup;
@@ -33,6 +34,8 @@ pub(crate) struct ProxySetup {
     pub trust: TrustedPeers,
     /// Whether they have to send one.
     pub presence: Presence,
+    /// The header field in which they note where a request comes from; `None` if none is believed.
+    pub forwarded: Option<ForwardedField>,
 }
 
 /// The setup of one app.

@@ -17,6 +17,7 @@ use crate::node::state::routes::router::Router;
 use crate::node::state::workers::default_threads;
 use crate::node::turn::liveness;
 use crate::protocol::cause::CloseCause;
+use crate::protocol::http::forwarded::ForwardedField;
 use crate::protocol::proxy::{Presence, TrustedPeers};
 
 /// `appNew(threads, limits, maxBufferedOutput, warnsOfCuts)`: returns the app's number.
@@ -38,11 +39,18 @@ pub(crate) fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(env.from_number(number))
 }
 
-/// `appProxy(app, required, entries)`: reads headers of the PROXY protocol from the peers that these entries, separated
-/// by commas, name.
+/// `appProxy(app, required, entries, forwarded)`: reads headers of the PROXY protocol from the peers that these entries,
+/// separated by commas, name, and believes their header field of the name `forwarded`, unless that is empty.
 pub(crate) fn trust_proxies<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let presence = if call.truthy(1) { Presence::Required } else { Presence::Optional };
     let (entries, mut trust) = (call.text(2)?, TrustedPeers::default());
+    let name = call.text(3)?;
+    let forwarded = ForwardedField::from_name(&name);
+    if forwarded.is_none() && !name.is_empty() {
+        let text =
+            format!("proxyProtocol.forwarded must be 'x-forwarded-for' or 'forwarded'; it is {name:?}");
+        return Err(Misuse::invalid_value(text));
+    }
     for entry in entries.split(',') {
         if !trust.add(entry) {
             let text = format!(
@@ -52,7 +60,7 @@ pub(crate) fn trust_proxies<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         }
     }
     let mut environment = call.environment()?;
-    environment.apps.app(call.number(0))?.1.setup.proxy = Some(ProxySetup { trust, presence });
+    environment.apps.app(call.number(0))?.1.setup.proxy = Some(ProxySetup { trust, presence, forwarded });
     Ok(Value::UNDEFINED)
 }
 

@@ -1,6 +1,9 @@
 //! `HttpResponse`, without its body: its head, closing it early, the upgrade, and address and certificate of the
 //! client.
 
+use std::net::IpAddr;
+
+use crate::bridge::setup::ProxySetup;
 use crate::io::worker::clock::present;
 use crate::node::abi::Register;
 use crate::node::calls::address as of_peer;
@@ -14,6 +17,7 @@ use crate::node::turn::upgrade::{self, HandshakeOffer};
 use crate::node::turn::{pending, response};
 use crate::protocol::http::head::{is_field_value, is_token};
 use crate::protocol::http::response_head::{FieldFlags, is_status};
+use crate::protocol::proxy::Origin;
 
 /// `resCheck(response)`: throws if the response has ended.
 pub(crate) fn check<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
@@ -202,6 +206,31 @@ pub(crate) fn address_text<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 pub(crate) fn remote_address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let peer = call.environment()?.live.response(call.number(0)).ok().map(|(_, exchange)| exchange.peer);
     Ok(of_peer::canonical(call, peer))
+}
+
+/// `resClientAddress(response)`: the address of the client, as trusted proxies have noted it; that of the peer without
+/// them; `undefined` if it is not known or the response is over.
+pub(crate) fn client_address<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut guard = call.environment()?;
+    let Environment { live, apps, .. } = &mut *guard;
+    let Ok((_, exchange)) = live.response(call.number(0)) else { return Ok(Value::UNDEFINED) };
+    let peer = exchange.peer.proxied.or(exchange.peer.address).map(|address| address.ip());
+    let is_trusted = |proxy: &ProxySetup, address: Option<IpAddr>| {
+        proxy.trust.includes(address.map_or(Origin::Unix, Origin::Address))
+    };
+    let proxy = apps.get(exchange.app.app).and_then(|app| app.setup.proxy.as_ref());
+    let client = match proxy.and_then(|proxy| Some((proxy, proxy.forwarded?))) {
+        Some((proxy, field)) if is_trusted(proxy, peer) => {
+            let head = &exchange.head;
+            let fields = exchange.request_fields.iter();
+            let named = fields.filter(|it| it.name.of(head) == field.name().as_bytes());
+            let values = named.map(|it| it.value.of(head));
+            field.client(peer, values, |address| is_trusted(proxy, Some(address)))
+        }
+        Some(_) | None => peer,
+    };
+    let text = client.map(|client| client.to_canonical().to_string());
+    Ok(text.map_or(Value::UNDEFINED, |text| call.env().string(text.as_bytes())))
 }
 
 /// `resPort(response, proxied)`

@@ -27,6 +27,7 @@ mod encode;
 pub(crate) mod error;
 pub(crate) mod exchange;
 mod field;
+pub(crate) mod forwarded;
 mod framing;
 pub(crate) mod head;
 pub(crate) mod limits;
