@@ -1,6 +1,6 @@
 /**
- * Ferrows: an HTTP and WebSocket server behind the uWebSockets.js API, and a WebSocket client, with the socket work on
- * separate threads.
+ * Ferrows: an HTTP and WebSocket server behind the uWebSockets.js API, and a WebSocket client. Node's event loop does the
+ * socket work while it has time, separate threads do it while it has not.
  *
  * ```ts
  * import { App } from 'ferrows';
@@ -191,11 +191,21 @@ export interface WebSocketCloseInfo extends CloseInfo {
 /** Options of {@link App}. A key given as `undefined` means its default. */
 export interface AppOptions extends TlsOptions {
   /**
-   * Number of I/O threads that share the connections of this app, 1–64. All apps share the same threads: two apps with 2
-   * and 3 use 3 in total.
+   * Number of I/O threads that share the connections of this app, 0–64. All apps of a thread of Node.js share the same
+   * threads: two apps with 2 and 3 use 3 in total. With 0, Node's event loop alone serves the connections, unless another
+   * app has threads; then nothing happens on them while a handler blocks the event loop. Where {@link inline} has no effect,
+   * 0 means 1.
    * @default max(1, min(4, cores - 1))
    */
   threads?: number;
+  /**
+   * Whether Node's event loop serves the connections itself while it has time, and the I/O threads while it has not. The
+   * change happens by itself; `getStats().workers` tells who leads. With `false` the threads always serve them, also
+   * those of all other apps of this thread of Node.js. Has no effect in other runtimes than Node.js, or on other systems than
+   * Linux and macOS: there the threads always serve them.
+   * @default true
+   */
+  inline?: boolean;
 
   // Limits of HTTP: integers, fixed for the life of the app. Times are milliseconds up to 2^31-1, and fire up to 0.1 s late;
   // none runs while this server does not read (`res.pause()`, a busy event loop), and none applies to a WebSocket. What a
@@ -706,6 +716,15 @@ export interface AppStats {
      * no connection; their time still counts when they start again.
      */
     cpu: number | undefined;
+    /**
+     * Who drives its sockets at the moment: Node's event loop, or the I/O thread; `undefined` while it does not run. Only the
+     * first one may be driven by the event loop ({@link AppOptions.inline}).
+     */
+    leader: 'node' | 'thread' | undefined;
+    /** How often that has changed. */
+    switches: number;
+    /** How often of these the I/O thread took over because the event loop was blocked. */
+    seizures: number;
   }[];
 }
 

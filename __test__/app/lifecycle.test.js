@@ -190,7 +190,9 @@ const COUNTING = `
   require('v8').setFlagsFromString('--expose-gc');
   const gc = require('vm').runInNewContext('gc');
   const turn = (time = 0) => new Promise((resolve) => setTimeout(resolve, time));
-  const threads = () => readdirSync('/proc/self/task').filter((id) => readFileSync('/proc/self/task/' + id + '/comm', 'utf8').startsWith('ferrows-')).length;
+  // A thread may end between the two.
+  const nameOf = (id) => { try { return readFileSync('/proc/self/task/' + id + '/comm', 'utf8'); } catch { return ''; } };
+  const threads = () => readdirSync('/proc/self/task').filter((id) => nameOf(id).startsWith('ferrows-')).length;
   const rest = async () => { while (threads() > 0) await turn(5); };
   const descriptors = () => readdirSync('/proc/self/fd').length;
   const listen = (app) => new Promise((resolve) => app.listen('127.0.0.1', 0, (token) => resolve(uWS.us_socket_local_port(token))));

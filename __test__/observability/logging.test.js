@@ -283,7 +283,8 @@ describe('FERROWS_LOG', () => {
     for (const { time, level, target, message, fields, ...others } of records) {
       expect(new Date(time).toISOString()).toBe(time);
       expect([LEVELS.includes(level), target.startsWith('ferrows'), typeof message, others]).toEqual([true, true, 'string', {}]);
-      expect(fields.conn ?? fields.address).toEqual(expect.any(String));
+      // Who drives the sockets is told of a worker, all else of a connection or a listening socket.
+      expect(fields.conn ?? fields.address ?? fields.leader).toEqual(expect.any(String));
     }
     expect(records.filter(({ message }) => message === 'peer broke a rule of HTTP')).toHaveLength(40);
   });

@@ -25,7 +25,7 @@ const { limits: LIMITS, tcp: TCP, tls: TLS_OPTIONS } = abi.options;
 
 /** The known options of `App` and `SSLApp`. Programs pass the same object to both, and to `addServerName`. */
 const APP_OPTIONS = [
-  'threads', ...LIMITS, 'maxBufferedOutput', 'cutWarnings', ...TCP, 'proxyProtocol', 'broker', ...TLS_OPTIONS,
+  'threads', 'inline', ...LIMITS, 'maxBufferedOutput', 'cutWarnings', ...TCP, 'proxyProtocol', 'broker', ...TLS_OPTIONS,
   'handshakeTimeout', 'maxHandshakes',
 ];
 
@@ -47,8 +47,8 @@ class TemplatedApp {
     const proxies = readProxies(proxyOptions);
     const brokerOptions = options?.broker;
     const broker = readBroker(brokerOptions);
-    const { threads, maxBufferedOutput, cutWarnings } = options ?? {};
-    this.#number = native.appNew(threads, LIMITS.map((name) => options?.[name]), maxBufferedOutput, cutWarnings);
+    const { threads, maxBufferedOutput, cutWarnings, inline = true } = options ?? {};
+    this.#number = native.appNew(threads, LIMITS.map((name) => options?.[name]), maxBufferedOutput, cutWarnings, inline);
     this.#handlers = new AppHandlers(this.#number, this);
     native.appTcp(this.#number, TCP.map((name) => options?.[name]));
     if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join(), proxies.forwarded);

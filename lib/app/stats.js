@@ -6,15 +6,16 @@ const { native } = require('../runtime/border.js');
 
 /** The statistics of an app; with `all`, causes and rules that have not occurred are there, too. Each comes with its path, the names of the nested objects joined by dots. */
 function statsOf(app, all = false) {
-  const [flatEntries, flatWorkers, flatPatterns] = native.appStats(app, all);
-  const [entries, workers] = [flatEntries, flatWorkers].map((flat) => groupsOf(flat, 2));
+  const [entries, workers, patterns] = native.appStats(app, all);
   const stats = {};
-  for (const [place, value] of entries) {
+  for (const [place, value] of groupsOf(entries, 2)) {
     // An array holds names and counts in turn.
     set(stats, place.split('.'), Array.isArray(value) ? Object.fromEntries(groupsOf(value, 2)) : value);
   }
-  stats.workers = workers.map(([name, cpu]) => ({ name, cpu }));
-  stats.patterns = groupsOf(flatPatterns, 4).map(([cause, silence, count, text]) => ({ cause, silence, count, text }));
+  stats.workers = groupsOf(workers, 5).map(([name, cpu, leader, switches, seizures]) => (
+    { name, cpu, leader, switches, seizures }
+  ));
+  stats.patterns = groupsOf(patterns, 4).map(([cause, silence, count, text]) => ({ cause, silence, count, text }));
   return stats;
 }
 

@@ -178,6 +178,15 @@ function handleBell() {
   if (!isYielding) drain();
 }
 
+/**
+ * Whether Node's own loop may drive sockets: it has to be libuv's, which Bun and Deno only imitate, and on Windows it watches
+ * sockets alone.
+ */
+function isInline() {
+  const { bun, deno } = process.versions;
+  return bun === undefined && deno === undefined && ['darwin', 'linux'].includes(process.platform);
+}
+
 function runTicks() {
   for (;;) {
     try {
@@ -232,4 +241,4 @@ const bell = { hasRef: Float64Array.prototype.at.bind(registers, REFERENCED) };
 // The addon object refers to the function, which so lives as long as a program can call the addon. The addon itself
 // refers to it only while events may arrive.
 native.handleBell = handleBell;
-native.start(registers, handleBell, levelOfProcess(), bell);
+native.start(registers, handleBell, levelOfProcess(), bell, isInline());

@@ -114,7 +114,8 @@ fn send(child: Descriptor, socket: Socket, peer: Option<SocketAddr>) -> Result<(
     let Some(home) = homes.get(&child) else { return Err(socket) };
     // Relaxed: the counter only spreads connections.
     let turn = home.turn.fetch_add(1, Ordering::Relaxed);
-    let worker = home.share[turn % home.share.len()];
+    let share = home.peers.preferred(&home.share);
+    let worker = share[turn % share.len()];
     let adoption = Adoption { socket, app: home.app, address: peer, takeover: None, done: None };
     home.peers.send(worker, Command::AdoptConnection(Box::new(adoption)));
     Ok(())

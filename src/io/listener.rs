@@ -13,6 +13,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::connector::exhaustion;
 use super::descriptor::hand_over;
+use super::peers::Peers;
 use super::ready::Token;
 use super::transport::Transport;
 #[cfg(unix)]
@@ -251,7 +252,7 @@ impl ListeningSocket {
     ///
     /// # Errors
     /// `WouldBlock` when no connection waits; the selector reports the next one. Other errors of the system.
-    pub(crate) fn accept(&mut self) -> io::Result<Accepted> {
+    pub(crate) fn accept(&mut self, peers: &Peers) -> io::Result<Accepted> {
         let transport = match &self.socket {
             MioListener::Tcp(socket) => {
                 socket.accept().map(|(stream, peer)| Transport::from_tcp(stream, Some(peer)))
@@ -259,10 +260,10 @@ impl ListeningSocket {
             #[cfg(unix)]
             MioListener::Unix(socket) => socket.accept().map(|(stream, _)| Transport::from_unix(stream)),
         };
-        self.place(transport?)
+        self.place(transport?, peers)
     }
 
-    fn place(&mut self, transport: Transport) -> io::Result<Accepted> {
+    fn place(&mut self, transport: Transport, peers: &Peers) -> io::Result<Accepted> {
         let transport = if self.children.is_empty() {
             transport
         } else {
@@ -272,13 +273,14 @@ impl ListeningSocket {
                 Err(socket) => Transport::adopt(socket, peer)?,
             }
         };
-        self.turn = (self.turn + 1) % self.share.len();
-        Ok(Accepted::Kept { transport, worker: self.share[self.turn] })
+        let share = peers.preferred(&self.share);
+        self.turn = (self.turn + 1) % share.len();
+        Ok(Accepted::Kept { transport, worker: share[self.turn] })
     }
 
     /// Accepts all connections that wait at this moment, whether or not the selector has reported them. For use before
     /// the socket closes: the system resets the connections that still wait then.
-    pub(crate) fn accept_waiting(&mut self) -> Vec<Accepted> {
+    pub(crate) fn accept_waiting(&mut self, peers: &Peers) -> Vec<Accepted> {
         let mut accepted = Vec::new();
         for _ in 0..MAX_WAITING {
             let socket = match &self.socket {
@@ -291,7 +293,7 @@ impl ListeningSocket {
                     let peer = peer.as_socket();
                     let placed = socket.set_nonblocking(true).and_then(|()| Transport::adopt(socket, peer));
                     // A connection that fails here is closed already.
-                    accepted.extend(placed.and_then(|transport| self.place(transport)));
+                    accepted.extend(placed.and_then(|transport| self.place(transport, peers)));
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -1,5 +1,6 @@
 //! How the workers of one environment, and others that hand connections to them, reach each of them by its number.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::bridge::command::{Command, CommandBatch};
@@ -10,6 +11,8 @@ use crate::bridge::queue::Downlink;
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
     downlinks: RwLock<Vec<Arc<Downlink>>>,
+    /// Whether Node's loop leads the first worker.
+    is_first_inline: AtomicBool,
 }
 
 impl Peers {
@@ -25,6 +28,20 @@ impl Peers {
         if let Some(downlink) = downlinks.get(worker.index()) {
             downlink.push(batch);
         }
+    }
+
+    /// Records whether Node's loop leads the first worker.
+    pub(crate) fn set_inline(&self, is_inline: bool) {
+        // Relaxed: it only says where new connections are served best.
+        self.is_first_inline.store(is_inline, Ordering::Relaxed);
+    }
+
+    /// Those of the workers `share` that should get new connections: the first one as long as Node's loop leads it, because
+    /// it can do so alone, and all from then on.
+    #[must_use]
+    pub(crate) fn preferred<'s>(&self, share: &'s [WorkerId]) -> &'s [WorkerId] {
+        let is_inline = share.first() == Some(&WorkerId(0)) && self.is_first_inline.load(Ordering::Relaxed);
+        if is_inline { &share[..1] } else { share }
     }
 
     /// Sends one command to a worker.

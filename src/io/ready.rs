@@ -9,6 +9,7 @@
 //! again. So each socket keeps its own [`Readiness`] until a system call contradicts it, and a connection that leaves
 //! input in the socket puts itself on a list (`Context::again`, `Context::starved`).
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -144,6 +145,13 @@ impl Selector {
         &self.waker
     }
 
+    /// Readable while [`Self::select`] has something to report: a loop that watches descriptors can watch this one.
+    #[cfg(unix)]
+    #[must_use]
+    pub(crate) fn descriptor(&self) -> std::os::fd::RawFd {
+        std::os::fd::AsRawFd::as_raw_fd(&self.poll)
+    }
+
     /// Where sockets are registered.
     #[must_use]
     pub(crate) fn registry(&self) -> &Registry {
@@ -158,7 +166,7 @@ impl Selector {
     pub(crate) fn select(
         &mut self,
         patience: Option<Duration>,
-        ready: &mut Vec<(Token, Readiness)>,
+        ready: &mut VecDeque<(Token, Readiness)>,
     ) -> io::Result<()> {
         match self.poll.poll(&mut self.events, patience) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -237,7 +245,7 @@ mod tests {
     #[test]
     fn a_call_of_the_waker_ends_one_wait() {
         let mut selector = Selector::new().unwrap();
-        let mut ready = Vec::new();
+        let mut ready = VecDeque::new();
         let waker = selector.waker().clone();
         let caller = std::thread::spawn(move || waker.wake_by_ref());
         selector.select(None, &mut ready).unwrap();

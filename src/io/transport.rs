@@ -404,7 +404,7 @@ mod tests {
 
     /// Waits until the selector reports readiness of the transport, its only one.
     fn wait_ready(selector: &mut Selector, transport: &mut Transport) {
-        let mut ready = Vec::new();
+        let mut ready = std::collections::VecDeque::new();
         while ready.is_empty() {
             selector.select(None, &mut ready).unwrap();
         }

@@ -9,7 +9,7 @@ use super::environment::Native;
 
 /// Every native function.
 pub(crate) const ALL: &[Native] = &[
-    Native::new("start", 4, load::start),
+    Native::new("start", 5, load::start),
     Native::new("exit", 0, load::exit),
     Native::new("causes", 0, load::causes),
     Native::new("abi", 0, abi::abi),
@@ -26,7 +26,7 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("nextPending", 3, dispatcher::next_pending),
     Native::new("checkStatus", 1, declarative_response::status),
     Native::new("checkHeader", 2, declarative_response::header),
-    Native::new("appNew", 4, app::new),
+    Native::new("appNew", 5, app::new),
     Native::new("appProxy", 4, app::trust_proxies),
     Native::new("appTcp", 2, tcp::set),
     Native::new("appSecure", 4, tls::secure),

@@ -20,7 +20,7 @@ impl Worker {
         for _ in 0..ACCEPTS_PER_PASS {
             let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) else { return };
             let app = listener.app;
-            match listener.accept() {
+            match listener.accept(&self.peers) {
                 Ok(accepted) => {
                     self.keep_reserve(&accepted, id);
                     self.place(accepted, app);

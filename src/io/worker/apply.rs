@@ -11,13 +11,17 @@ use crate::io::publication::Publication;
 
 impl Worker {
     pub(super) fn apply_all(&mut self, mut batch: CommandBatch) {
+        self.apply_commands(&mut batch);
+        self.downlink.recycle(batch);
+    }
+
+    pub(super) fn apply_commands(&mut self, batch: &mut CommandBatch) {
         // Taken out and put back, so that the batch keeps its capacity for the next commands.
         let mut commands = std::mem::take(&mut batch.commands);
         for command in commands.drain(..) {
             self.apply(command, &batch.bytes);
         }
         batch.commands = commands;
-        self.downlink.recycle(batch);
     }
 
     #[expect(clippy::too_many_lines, reason = "a table: one entry per command")]

@@ -21,6 +21,18 @@ pub(super) struct Clock {
     ended: Duration,
 }
 
+/// How long it is since a worker started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Reads the clock.
+    #[must_use]
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 impl Clock {
     /// A clock that starts now.
     #[must_use]
@@ -67,6 +79,18 @@ impl Clock {
     pub(super) fn date(&mut self) -> [u8; 29] {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         *self.date.text(since.map_or(0, |since| since.as_secs()))
+    }
+
+    /// The system's clock at the end of the last pass, as the time since the worker started.
+    #[must_use]
+    pub(super) const fn ended(&self) -> Duration {
+        self.ended
+    }
+
+    /// Reads the same clock, for other threads.
+    #[must_use]
+    pub(super) const fn stopwatch(&self) -> Stopwatch {
+        Stopwatch(self.started)
     }
 
     /// How long it is from the end of the last pass until `moment`.

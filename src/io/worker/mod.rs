@@ -26,13 +26,16 @@ mod relief;
 mod room;
 mod shutdown;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use self::clock::Clock;
+pub(crate) use self::clock::Stopwatch;
+use crate::bridge::command::CommandBatch;
 use crate::bridge::event_interest::EventInterest;
 use crate::bridge::id::{ConnectionId, ListenerId, WorkerId};
 use crate::bridge::latch::Latch;
@@ -58,6 +61,18 @@ use crate::io::topics::Subscriber;
 use crate::io::watch::LONGEST_NAP;
 use crate::protocol::time::Timestamp;
 
+/// What came of a step of a pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// Events were handed over. [`Worker::advance`] goes on, also where no more sockets are ready.
+    Under {
+        /// Whether more sockets are ready.
+        is_more: bool,
+    },
+    /// The pass is over: for how long the next poll may wait (`None`: for ever).
+    Last(Option<Duration>),
+}
+
 /// The state of one I/O thread. Ends with [`Command::Stop`](crate::bridge::command::Command::Stop).
 pub(crate) struct Worker {
     id: WorkerId,
@@ -82,7 +97,9 @@ pub(crate) struct Worker {
     scratch: Vec<u8>,
     selector: Selector,
     /// What the selector has reported and this pass or the next one handles.
-    ready: Vec<(Token, Readiness)>,
+    ready: VecDeque<(Token, Readiness)>,
+    /// Whether a pass in steps is under way ([`Self::start_pass`]).
+    is_in_pass: bool,
     /// Subscribers of the topic being published to, kept for its capacity.
     recipients: Vec<Subscriber>,
     /// Connections that still serve their peers.
@@ -107,6 +124,8 @@ pub(crate) struct Worker {
     /// When to check apps again whose budgets stay exceeded.
     relief: Relief,
     peak: Peak,
+    /// Events that were handed over since the worker started.
+    emitted: u64,
     /// Makes another thread return free memory to the system.
     give_memory_back: fn(),
     stopped: bool,
@@ -142,7 +161,8 @@ impl Worker {
             context: Context::default(),
             scratch: vec![0; SCRATCH],
             selector: Selector::new()?,
-            ready: Vec::new(),
+            ready: VecDeque::new(),
+            is_in_pass: false,
             recipients: Vec::new(),
             population: 0,
             reported: 0,
@@ -157,35 +177,178 @@ impl Worker {
             called: None,
             relief: Relief::default(),
             peak: Peak::default(),
+            emitted: 0,
             give_memory_back,
             stopped: false,
         })
     }
 
-    /// Runs until `Command::Stop`. Returns a generation that no connection of the worker has had.
-    ///
-    /// # Errors
-    /// Polling the selector failed.
-    pub(crate) fn run(mut self) -> io::Result<u32> {
-        let mut patience = Some(Duration::ZERO);
-        while !self.stopped {
-            self.poll(patience)?;
-            patience = self.pass();
+    /// Ends [`Self::poll`]. For any thread.
+    #[must_use]
+    pub(crate) const fn waker(&self) -> &Waker {
+        self.selector.waker()
+    }
+
+    /// Readable while [`Self::poll`] would not wait.
+    #[cfg(unix)]
+    #[must_use]
+    pub(crate) fn descriptor(&self) -> std::os::fd::RawFd {
+        self.selector.descriptor()
+    }
+
+    /// Reads the clock of the worker.
+    #[must_use]
+    pub(crate) const fn stopwatch(&self) -> Stopwatch {
+        self.clock.stopwatch()
+    }
+
+    /// When the next pass is due by the worker's stopwatch, `patience` after the last one.
+    #[must_use]
+    pub(crate) fn due(&self, patience: Duration) -> Duration {
+        self.clock.ended() + patience
+    }
+
+    /// Events that were handed over since the worker started.
+    #[must_use]
+    pub(crate) const fn emitted(&self) -> u64 {
+        self.emitted
+    }
+
+    /// After `Command::Stop`: a generation that no connection of the worker has had.
+    #[must_use]
+    pub(crate) fn end(&self) -> Option<u32> {
+        if self.stopped {
+            self.release_memory_at_end();
         }
-        self.release_memory_at_end();
-        Ok(self.registry.next_generation())
+        self.stopped.then(|| self.registry.next_generation())
     }
 
     /// Waits until a socket is ready or there is a command, for at most `patience` (`None`: for ever).
-    fn poll(&mut self, patience: Option<Duration>) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Polling the selector failed.
+    pub(crate) fn poll(&mut self, patience: Option<Duration>) -> io::Result<()> {
         let result = self.selector.select(patience, &mut self.ready);
         self.downlink.rise();
         result
     }
 
     /// One pass. Returns how long [`Self::poll`] may wait before the next one (`None`: for ever).
-    fn pass(&mut self) -> Option<Duration> {
-        self.serve_all();
+    pub(crate) fn pass(&mut self) -> Option<Duration> {
+        self.begin_pass();
+        while let Some((token, reported)) = self.ready.pop_front() {
+            self.serve_token(token, reported);
+        }
+        self.conclude_pass()
+    }
+
+    /// A pass in steps, for the thread that runs the handlers, too: it ends a step when there are events, so that they are
+    /// handled, and answered, before further sockets are read. That saves the peers waiting, and the processor's caches.
+    pub(crate) fn start_pass(&mut self) -> Step {
+        self.begin_pass();
+        self.is_in_pass = true;
+        self.next_step()
+    }
+
+    /// The next step of the pass that is under way, after `batch`; if there is none, a pass without sockets. Applies the
+    /// commands that were handed over before, and `batch`, which it empties.
+    pub(crate) fn advance(&mut self, batch: &mut CommandBatch) -> Step {
+        if !self.is_in_pass {
+            return self.carry_out(batch);
+        }
+        self.apply_batches(batch);
+        self.next_step()
+    }
+
+    /// The rest of the pass that is under way, if one is. Returns the same as [`Self::pass`].
+    pub(crate) fn finish_pass(&mut self) -> Option<Duration> {
+        loop {
+            if let Step::Last(patience) = self.next_step() {
+                return patience;
+            }
+        }
+    }
+
+    /// Whether sockets are ready that were not served.
+    #[must_use]
+    pub(crate) fn has_ready_sockets(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Applies the commands that were handed over before, and `batch`, which it empties, and writes. Serves no socket; a
+    /// pass in steps remains under way.
+    pub(crate) fn carry_out(&mut self, batch: &mut CommandBatch) -> Step {
+        if self.is_in_pass {
+            self.apply_batches(batch);
+            self.flush();
+            self.hand_events_over();
+            self.report_population();
+            self.release_latches();
+            return Step::Under { is_more: self.has_ready_sockets() };
+        }
+        self.update_clock();
+        self.apply_batches(batch);
+        Step::Last(self.conclude_pass())
+    }
+
+    fn apply_batches(&mut self, batch: &mut CommandBatch) {
+        while let Some(older) = self.downlink.take() {
+            self.apply_all(older);
+        }
+        self.apply_commands(batch);
+        batch.clear();
+    }
+
+    fn next_step(&mut self) -> Step {
+        // The answers to the sockets of the last step.
+        self.flush();
+        let mut left = (self.ready.len() / STEPS).max(1);
+        while let Some((token, reported)) = self.ready.pop_front() {
+            self.serve_token(token, reported);
+            left = left.saturating_sub(1);
+            if left == 0 && !self.context.events.is_empty() {
+                // What needs no handler does not wait for one.
+                self.flush();
+                self.hand_events_over();
+                self.report_population();
+                return Step::Under { is_more: !self.ready.is_empty() };
+            }
+        }
+        if !self.context.events.is_empty() {
+            self.flush();
+            self.hand_events_over();
+            self.report_population();
+            return Step::Under { is_more: false };
+        }
+        self.is_in_pass = false;
+        Step::Last(self.conclude_pass())
+    }
+
+    /// The first half of a pass: everything before the sockets that the selector has reported.
+    fn begin_pass(&mut self) {
+        // If the other leader has left a pass in the middle, this one takes over the rest of it.
+        self.is_in_pass = false;
+        self.update_clock();
+        let again = std::mem::take(&mut self.context.again);
+        self.take_commands();
+        self.conclude_connects();
+        self.serve_waiting(again);
+    }
+
+    /// The second half of a pass: deadlines, writes, reports, and finds out when the next one is due.
+    fn conclude_pass(&mut self) -> Option<Duration> {
+        self.serve_timers();
+        self.relieve_crowds();
+        self.flush();
+        self.relieve();
+        self.conclude_shutdowns();
+        self.conclude_endings();
+        self.hand_events_over();
+        // After the events: otherwise Node could exit before it has received those of the last connection.
+        self.report_population();
+        self.release_latches();
+        self.report_rest();
+        self.release_memory_after_peak();
         // Starved connections are served at the start of a pass; if Node's thread caught up during this one, no wake-up
         // follows for them. If so much input waits that was read already, one follows for the connections with that input.
         let is_fed = self.context.choked || self.context.is_full() || self.context.starved.is_empty();
@@ -211,25 +374,14 @@ impl Worker {
         first.is_none_or(|batch| self.uplink.await_handled(batch))
     }
 
-    fn serve_all(&mut self) {
-        self.update_clock();
-        let again = std::mem::take(&mut self.context.again);
-        self.take_commands();
-        self.conclude_connects();
-        self.serve_ready(again);
-        self.serve_timers();
-        self.relieve_crowds();
-        self.flush();
-        self.relieve();
-        self.conclude_shutdowns();
-        self.conclude_endings();
+    fn hand_events_over(&mut self) {
+        if self.context.events.is_empty() {
+            return;
+        }
+        self.emitted += self.context.events.events.len() as u64;
         self.context.events.moment = self.context.moment;
         self.uplink.push(&mut self.context.events);
-        // After the events: otherwise Node could exit before it has received those of the last connection.
-        self.report_population();
-        self.release_latches();
-        self.report_rest();
-        self.release_memory_after_peak();
+        self.look_at_node();
     }
 
     fn take_commands(&mut self) {
@@ -256,8 +408,8 @@ impl Worker {
         self.context.date = self.clock.date();
     }
 
-    /// Sockets with input, sockets that can be written again, new connections.
-    fn serve_ready(&mut self, again: Vec<ConnectionId>) {
+    /// Sockets with input that an earlier pass has left.
+    fn serve_waiting(&mut self, again: Vec<ConnectionId>) {
         self.look_at_node();
         self.context.window = Window::shared_by(self.context.ahead.len());
         let progress = self.context.progress;
@@ -277,31 +429,28 @@ impl Worker {
             self.take_urgent_commands();
             self.serve(id.slot, id.generation);
         }
-        let mut ready = std::mem::take(&mut self.ready);
-        for (token, reported) in ready.drain(..) {
-            self.take_urgent_commands();
-            match token {
-                Token::Connection(slot) => {
-                    let Some((slot, generation)) = self.registry.key(slot) else { continue };
-                    if let Some(connection) = self.registry.get(slot, generation) {
-                        connection.note_readiness(reported);
-                    }
-                    self.serve(slot, generation);
+    }
+
+    /// A socket with input, a socket that can be written again, or new connections.
+    fn serve_token(&mut self, token: Token, reported: Readiness) {
+        self.take_urgent_commands();
+        match token {
+            Token::Connection(slot) => {
+                let Some((slot, generation)) = self.registry.key(slot) else { return };
+                if let Some(connection) = self.registry.get(slot, generation) {
+                    connection.note_readiness(reported);
                 }
-                Token::Listener(listener) => self.accept(listener),
+                self.serve(slot, generation);
             }
+            Token::Listener(listener) => self.accept(listener),
         }
-        // Put back to keep its capacity.
-        self.ready = ready;
     }
 
     fn serve(&mut self, slot: u32, generation: u32) {
         self.with(slot, generation, |connection, context, scratch| connection.handle_ready(context, scratch));
         if self.context.events.weight() >= HAND_OVER {
             // Node's thread handles them while the rest is read.
-            self.context.events.moment = self.context.moment;
-            self.uplink.push(&mut self.context.events);
-            self.look_at_node();
+            self.hand_events_over();
         }
     }
 
@@ -466,5 +615,7 @@ impl Worker {
 const SCRATCH: usize = 128 * 1024;
 /// Weight of events, in bytes, that cross to Node's thread before the pass is over.
 const HAND_OVER: usize = 256 * 1024;
+/// Number of steps of a pass in which several sockets are ready, roughly.
+const STEPS: usize = 16;
 /// Command batches applied before the sockets are served again.
 const BATCHES_PER_PASS: usize = 32;

@@ -18,7 +18,7 @@ impl Worker {
     /// the socket would reset them.
     pub(super) fn stop_accepting(&mut self, app: AppId, done: &Latch) {
         for mut listener in self.take_listeners(|listener| app.covers(listener.app)) {
-            for accepted in listener.accept_waiting() {
+            for accepted in listener.accept_waiting(&self.peers) {
                 self.place(accepted, listener.app);
             }
         }

@@ -155,13 +155,14 @@ fn hand_to_worker(
     let Environment { apps, workers, .. } = environment;
     let (id, share) = apps.prepare(env, number, workers)?;
     let (_, app) = apps.app(number)?;
+    let share = workers.preferred(&share);
     let worker = share[app.adopted % share.len()];
     app.adopted = app.adopted.wrapping_add(1);
     let done = Arc::new(Latch::new(1));
     let adoption = Adoption { socket, app: id, address, takeover: None, done: Some(Arc::clone(&done)) };
     workers.push(worker, Command::AdoptConnection(Box::new(adoption)));
     workers.flush();
-    done.wait(PATIENCE);
+    workers.wait_for(&done, PATIENCE);
     apps.await_end(id.app, workers);
     liveness::update(environment, env);
     Ok(())

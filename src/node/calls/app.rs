@@ -20,17 +20,18 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::http::forwarded::ForwardedField;
 use crate::protocol::proxy::{Presence, TrustedPeers};
 
-/// `appNew(threads, limits, maxBufferedOutput, warnsOfCuts)`: returns the app's number.
+/// `appNew(threads, limits, maxBufferedOutput, warnsOfCuts, isInline)`: returns the app's number.
 pub(crate) fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let env = call.env();
-    let range = Range { min: 1, max: MAX_WORKERS as u64, default: default_threads() as u64 };
+    let range = Range { min: 0, max: MAX_WORKERS as u64, default: default_threads() as u64 };
     // The range fits.
     let threads = call.integer(0, "threads", range)? as usize;
+    let is_inline = call.truthy(4);
     let limits = Arc::new(limits::parse(env, call.argument(1))?);
     let max_buffered_output = limits::max_buffered_output(env, call.argument(2))?;
     let mut environment = call.environment()?;
     let setup = AppSetup { limits, max_buffered_output, ..AppSetup::default() };
-    let number = environment.apps.insert(|epoch| App::new(epoch, threads, setup));
+    let number = environment.apps.insert(|epoch| App::new(epoch, threads, is_inline, setup));
     let not_found = environment.routes.add(number, Target::NotFound)?;
     let number = f64::from(number);
     let app = environment.apps.app(number)?.1;

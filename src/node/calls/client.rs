@@ -50,7 +50,7 @@ pub(crate) fn connect<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let tls = tls(env, call.argument(6))?;
     let environment = &mut *call.environment()?;
     // Threads that apps have started are used, too.
-    let workers = environment.workers.run(env, default_threads())?.workers().len();
+    let workers = environment.workers.run_any(env, default_threads())?;
     let worker = environment.connects.next_worker(workers);
     let (rules, ledger) = (Arc::clone(&behavior.rules), Arc::<WebSocketLedger>::default());
     let connect = Connect { worker, behavior: Rc::new(behavior), ledger: Arc::clone(&ledger) };

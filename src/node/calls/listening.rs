@@ -45,7 +45,7 @@ pub(crate) fn close<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let command = Command::StopListening { listener: listener.id, done: Arc::clone(&done) };
     environment.workers.push(listener.worker, command);
     environment.workers.flush();
-    done.wait(PATIENCE);
+    environment.workers.wait_for(&done, PATIENCE);
     environment.apps.await_end(listener.app.app, &mut environment.workers);
     liveness::update(environment, call.env());
     Ok(Value::UNDEFINED)
@@ -85,7 +85,8 @@ fn accept_on(
     file: Option<SocketFile>,
 ) -> Result<JsHandle, Misuse> {
     let (app, share) = environment.apps.prepare(env, number, &mut environment.workers)?;
-    let (handle, listener) = environment.apps.add_listener(app, &share, port)?;
+    let (handle, listener) =
+        environment.apps.add_listener(app, environment.workers.preferred(&share), port)?;
     let children = Arc::clone(&environment.apps.app(number)?.1.children);
     let order = ListenOrder { socket, listener: listener.id, app, share, children, file };
     environment.workers.push(listener.worker, Command::Listen(Box::new(order)));

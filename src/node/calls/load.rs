@@ -7,13 +7,15 @@ use crate::node::js::{Registers, Value};
 use crate::node::state::store;
 use crate::protocol::cause::CloseCause;
 
-/// `start(registers, onBell, level, resource)`: once per load. Records up to `level` go to stderr; none with 0.
-/// `resource` is the async resource of the bell (`async_hooks`).
+/// `start(registers, onBell, level, resource, isInline)`: once per load. Records up to `level` go to stderr; none with 0.
+/// `resource` is the async resource of the bell (`async_hooks`). `isInline`: whether Node's loop may drive sockets, which
+/// takes libuv.
 pub(crate) fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let registers = Registers::new(call.env(), call.argument(0))?;
+    let flush = call.truthy(4).then(|| call.later(|environment| environment.workers.flush()));
     let mut environment = call.environment()?;
     let level = logger::level_argument(call, 2);
-    environment.workers.start(call.env(), call.argument(1), call.argument(3), level)?;
+    environment.workers.start(call.env(), call.argument(1), call.argument(3), level, flush)?;
     environment.registers = registers;
     environment.pending.begin_turn();
     Ok(Value::UNDEFINED)

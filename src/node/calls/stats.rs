@@ -7,12 +7,12 @@ use crate::node::js::{Env, Value};
 use crate::node::state::workers::Workers;
 
 /// `appStats(app, all)`: what `getStats` returns, as three arrays. The first one has name and value in turn, where a
-/// value may be an array of names and counts in turn, those of 0 only if `all` are asked for; the second one name and
-/// processor time of every worker; the third one cause, seconds, count and text of every pattern.
+/// value may be an array of names and counts in turn, those of 0 only if `all` are asked for; the second one name,
+/// processor time, leader, changes of the lead and seizures of every worker; the third one cause, seconds, count and text of every pattern.
 pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut environment) = (call.env(), call.environment()?);
     let queues = queues(&environment);
-    let times = processor_times(env, &environment.workers);
+    let workers = workers(env, &environment.workers);
     let (_, app) = environment.apps.app(call.number(0))?;
     let (uptime, numbers) = (app.stats.age().as_secs_f64(), app.stats.counts());
     let (tables, patterns) = (app.stats.tables(call.truthy(1)), app.stats.patterns().to_vec());
@@ -41,7 +41,7 @@ pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         let seconds = env.from_number(f64::from(it.seconds()));
         [text(it.cause.verdict().name), seconds, count(it.count), text(&it.text())]
     });
-    Ok(env.array([entries, env.array(times.into_iter().flatten()), env.array(patterns)]))
+    Ok(env.array([entries, env.array(workers.into_iter().flatten()), env.array(patterns)]))
 }
 
 /// `appHistograms(app)`: of every histogram its name, who ended the WebSockets, the bounds, the counts between them, and
@@ -78,14 +78,21 @@ fn queues(environment: &Environment) -> [(&'static str, u64); 3] {
     ]
 }
 
-/// Name and processor time in seconds of every worker; `undefined` where the system does not report it.
-fn processor_times<'c>(env: Env<'c>, workers: &Workers) -> Vec<[Value<'c>; 2]> {
+/// Of every worker the name, the processor time of its thread in seconds (`undefined` where the system does not report it),
+/// who leads it (`undefined` while it does not run), how often the lead has changed, and how often of these the thread seized
+/// it.
+fn workers<'c>(env: Env<'c>, workers: &Workers) -> Vec<[Value<'c>; 5]> {
     (0..)
         .zip(workers.all())
         .map(|(number, worker)| {
             let time = worker.processor_time();
             let time = time.map_or(Value::UNDEFINED, |time| env.from_number(time.as_secs_f64()));
-            [env.string(WorkerId(number).thread_name().as_bytes()), time]
+            let leader = worker.reactor().map_or(Value::UNDEFINED, |reactor| {
+                env.string(if reactor.is_led_by_node() { b"node" } else { &b"thread"[..] })
+            });
+            let (switches, seizures) = worker.switches();
+            let [switches, seizures] = [switches, seizures].map(|count| env.from_number(count as f64));
+            [env.string(WorkerId(number).thread_name().as_bytes()), time, leader, switches, seizures]
         })
         .collect()
 }

@@ -104,7 +104,7 @@ fn hand_to_worker(
 ) -> Result<(), Misuse> {
     let Environment { apps, workers, takeovers, .. } = environment;
     let (app, share) = apps.prepare(env, number, workers)?;
-    let worker = takeovers.next_worker(&share);
+    let worker = takeovers.next_worker(workers.preferred(&share));
     let passage = takeover.place.as_ref().map(|place| Passage { worker, place: Arc::clone(place) });
     takeovers.start(takeover.ticket, passage);
     let adoption = Adoption { socket, app, address, takeover: Some(takeover), done: None };

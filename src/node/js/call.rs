@@ -2,6 +2,7 @@
 
 use std::cell::{RefCell, RefMut};
 use std::ptr;
+use std::rc::Rc;
 
 use napi_sys as sys;
 
@@ -43,7 +44,7 @@ pub(crate) struct Call<'c, S> {
     pub(super) count: usize,
     /// How many the function has declared.
     pub(super) declared: usize,
-    pub(super) state: &'c RefCell<S>,
+    pub(super) state: &'c Rc<RefCell<S>>,
 }
 
 impl<'c, S> Call<'c, S> {
@@ -59,6 +60,23 @@ impl<'c, S> Call<'c, S> {
     /// [`Misuse::bug`] if it is held already.
     pub(crate) fn state(&self) -> Result<RefMut<'c, S>, Misuse> {
         self.state.try_borrow_mut().map_err(|_| Misuse::bug())
+    }
+
+    /// A function that acts on the state of this load, for callbacks of Node's loop. It does nothing while the state is
+    /// held, or once it is gone.
+    #[must_use]
+    pub(crate) fn later(&self, act: impl Fn(&mut S) + 'static) -> Rc<dyn Fn()>
+    where
+        S: 'static,
+    {
+        let state = Rc::downgrade(self.state);
+        Rc::new(move || {
+            if let Some(state) = state.upgrade()
+                && let Ok(mut state) = state.try_borrow_mut()
+            {
+                act(&mut state);
+            }
+        })
     }
 
     /// Number of arguments passed.

@@ -22,6 +22,8 @@ mod reference;
 mod registers;
 mod task;
 mod threadsafe_function;
+#[cfg_attr(not(unix), path = "no_uv.rs")]
+mod uv;
 mod value;
 
 pub(crate) use arguments::{FromNumber, Range};
@@ -35,5 +37,6 @@ pub(crate) use module::register;
 pub(crate) use options::{OptionName, Options, option_names};
 pub(crate) use registers::{RegisterName, Registers};
 pub(crate) use task::spawn;
-pub(crate) use threadsafe_function::ThreadsafeFunction;
+pub(crate) use threadsafe_function::{CallHere, ThreadsafeFunction};
+pub(crate) use uv::{LoopWatch, Occasion};
 pub(crate) use value::{Type, Value};

@@ -35,7 +35,7 @@ struct Binding<S: Teardown> {
 /// Makes a state for this load of the addon and puts its functions on `exports`.
 pub(crate) fn register<S: Teardown>(env: &napi::Env, exports: &Object<'_>, natives: &[Native<S>]) {
     let (env, exports) = (env.raw(), exports.raw());
-    let load = Rc::new(Load { env, state: RefCell::<S>::default(), awaits_end: Cell::new(true) });
+    let load = Rc::new(Load { env, state: Rc::<RefCell<S>>::default(), awaits_end: Cell::new(true) });
     // The hook is removed before the load is freed, so its pointer is valid.
     node_api!(napi_add_env_cleanup_hook(env, Some(unload::<S>), Rc::as_ptr(&load).cast_mut().cast()));
     for native in natives {
@@ -58,7 +58,7 @@ pub(crate) fn register<S: Teardown>(env: &napi::Env, exports: &Object<'_>, nativ
 /// environment ends.
 struct Load<S: Teardown> {
     env: sys::napi_env,
-    state: RefCell<S>,
+    state: Rc<RefCell<S>>,
     /// Whether [`unload`] has not run yet.
     awaits_end: Cell<bool>,
 }

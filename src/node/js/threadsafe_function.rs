@@ -19,6 +19,17 @@ pub(crate) struct ThreadsafeFunction {
     raw: sys::napi_threadsafe_function,
     /// The JavaScript function to call. Freed by [`forget_bell`].
     function: sys::napi_ref,
+    /// The environment, and the async context of calls on Node's own thread.
+    env: sys::napi_env,
+    context: sys::napi_async_context,
+}
+
+/// What [`ThreadsafeFunction::here`] returns.
+#[derive(Clone, Copy)]
+pub(crate) struct CallHere {
+    function: sys::napi_ref,
+    env: sys::napi_env,
+    context: sys::napi_async_context,
 }
 
 // SAFETY: Node-API defines thread-safe functions to be called from any thread. The handle is only used while it is not
@@ -57,7 +68,15 @@ impl ThreadsafeFunction {
             return None;
         }
         node_api!(napi_unref_threadsafe_function(env.raw(), raw));
-        Some(Self { raw, function: reference })
+        let mut context = ptr::null_mut();
+        node_api!(napi_async_init(env.raw(), resource.raw(), name.raw(), &raw mut context));
+        Some(Self { raw, function: reference, env: env.raw(), context })
+    }
+
+    /// What it takes to call the function on Node's own thread. Valid until [`Self::release`].
+    #[must_use]
+    pub(crate) const fn here(&self) -> CallHere {
+        CallHere { function: self.function, env: self.env, context: self.context }
     }
 
     /// Schedules the call.
@@ -88,8 +107,33 @@ impl ThreadsafeFunction {
 
     /// Releases it.
     pub(crate) fn release(self) {
+        node_api!(napi_async_destroy(self.env, self.context));
         let mode = sys::ThreadsafeFunctionReleaseMode::abort;
         node_api!(napi_release_threadsafe_function(self.raw, mode));
+    }
+}
+
+impl CallHere {
+    /// Calls the function from a callback of Node's loop, as Node calls the handlers of its own events.
+    pub(crate) fn call(self) {
+        let mut scope = ptr::null_mut();
+        if node_api!(napi_open_handle_scope(self.env, &raw mut scope)) != sys::Status::napi_ok {
+            return;
+        }
+        let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        node_api!(napi_get_reference_value(self.env, self.function, &raw mut function));
+        if !function.is_null() {
+            node_api!(napi_get_global(self.env, &raw mut this));
+            let (argv, result) = (ptr::null(), &raw mut result);
+            let status =
+                node_api!(napi_make_callback(self.env, self.context, this, function, 0, argv, result));
+            if status == sys::Status::napi_pending_exception {
+                let mut error = ptr::null_mut();
+                node_api!(napi_get_and_clear_last_exception(self.env, &raw mut error));
+                node_api!(napi_fatal_exception(self.env, error));
+            }
+        }
+        node_api!(napi_close_handle_scope(self.env, scope));
     }
 }
 

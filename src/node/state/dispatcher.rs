@@ -8,6 +8,7 @@ use super::workers::Workers;
 use crate::bridge::event::{Event, EventBatch};
 use crate::bridge::id::WorkerId;
 use crate::bridge::record::Record;
+use crate::bridge::sync::Arc;
 use crate::node::error::Misuse;
 use crate::node::state::handles::JsHandle;
 
@@ -27,6 +28,8 @@ pub(crate) struct Dispatcher {
     budget: Option<Budget>,
     /// Serial of the running handler: how often JavaScript has asked for an event.
     pub handler_serial: u64,
+    /// The same at the end of the last turn.
+    turn_serial: u64,
     /// Number of records for the listener of `setLogger` that are handed over before the next batch.
     records: usize,
     /// Whether every published message that was dropped is reported, even without a handler for it.
@@ -62,11 +65,13 @@ impl Dispatcher {
     /// Ends the turn: commands are handed over.
     pub(crate) fn end_turn(&mut self, workers: &mut Workers) {
         self.unflushed = 0;
-        workers.end_turn();
+        let events = self.handler_serial - std::mem::replace(&mut self.turn_serial, self.handler_serial);
+        workers.end_turn(u32::try_from(events).unwrap_or(u32::MAX));
     }
 
     /// Counts one event. Reads the clock once per [`EVENTS_PER_LOOK`] events.
     pub(crate) fn is_budget_used_up(&mut self, workers: &mut Workers) -> bool {
+        workers.note_life();
         self.unflushed += 1;
         if self.unflushed > EVENTS_PER_FLUSH {
             self.unflushed = 0;
@@ -134,44 +139,47 @@ impl Dispatcher {
     ///
     /// # Errors
     /// `lib/` has not called `start` yet.
-    pub(crate) fn next_batch(&mut self, workers: &Workers) -> Result<bool, Misuse> {
-        let threads = workers.threads()?;
-        let workers = threads.pool.workers();
+    pub(crate) fn next_batch(&mut self, workers: &mut Workers) -> Result<bool, Misuse> {
         if let Some((worker, batch, _)) = self.batch.take()
-            && let Some(handle) = workers.get(worker.index())
+            && let Some(handle) = workers.all().get(worker.index())
             && handle.uplink.recycle(batch)
         {
             handle.downlink.wake();
         }
-        for asleep in [false, true] {
-            if asleep {
-                threads.bell.sleep();
-            }
-            self.records = threads.journal.waiting();
-            for offset in 0..workers.len() {
-                let number = (self.turn + offset) % workers.len();
-                if let Some((batch, resume)) = workers[number].uplink.take() {
-                    if asleep {
-                        threads.bell.rise();
-                    }
-                    if resume {
-                        workers[number].downlink.wake();
-                    }
-                    self.turn = number + 1;
-                    // There are at most 64 workers.
-                    let worker = WorkerId(u8::try_from(number).unwrap_or(0));
-                    self.batch = Some((worker, batch, 0));
-                    return Ok(true);
+        if self.take_batch(workers)? {
+            return Ok(true);
+        }
+        workers.advance();
+        if self.take_batch(workers)? {
+            return Ok(true);
+        }
+        let bell = Arc::clone(&workers.threads()?.bell);
+        bell.sleep();
+        let is_any = self.take_batch(workers)?;
+        if is_any {
+            bell.rise();
+        }
+        Ok(is_any)
+    }
+
+    fn take_batch(&mut self, workers: &Workers) -> Result<bool, Misuse> {
+        let threads = workers.threads()?;
+        let workers = threads.pool.workers();
+        self.records = threads.journal.waiting();
+        for offset in 0..workers.len() {
+            let number = (self.turn + offset) % workers.len();
+            if let Some((batch, resume)) = workers[number].uplink.take() {
+                if resume {
+                    workers[number].downlink.wake();
                 }
-            }
-            if self.records > 0 {
-                if asleep {
-                    threads.bell.rise();
-                }
+                self.turn = number + 1;
+                // There are at most 64 workers.
+                let worker = WorkerId(u8::try_from(number).unwrap_or(0));
+                self.batch = Some((worker, batch, 0));
                 return Ok(true);
             }
         }
-        Ok(false)
+        Ok(self.records > 0)
     }
 }
 

@@ -1,15 +1,14 @@
 //! How other threads wake Node's thread, and whether Node may exit meanwhile.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::node::js::{Env, ThreadsafeFunction, Value};
+use crate::node::js::{CallHere, Env, ThreadsafeFunction, Value};
 
 /// Schedules a turn of the dispatcher on Node's thread.
 #[derive(Default)]
 pub(crate) struct Doorbell {
-    /// `None` before the first use and after the environment's end. Ringing holds the read lock, so the function cannot
-    /// be released during a call.
-    function: Arc<RwLock<Option<ThreadsafeFunction>>>,
+    ringer: Arc<Ringer>,
     /// Whether Node is kept alive.
     alive: bool,
     /// Whether the function is kept alive.
@@ -22,27 +21,26 @@ impl Doorbell {
     pub(crate) fn install(&mut self, env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> bool {
         let made = ThreadsafeFunction::new(env, function, resource);
         let installed = made.is_some();
-        *self.function.write().unwrap_or_else(PoisonError::into_inner) = made;
+        *self.ringer.function.write().unwrap_or_else(PoisonError::into_inner) = made;
         installed
     }
 
-    /// A function that other threads call to ring.
+    /// What other threads ring with.
     #[must_use]
-    pub(crate) fn ringer(&self) -> Box<dyn Fn() + Send + Sync> {
-        let function = Arc::clone(&self.function);
-        Box::new(move || call(&function))
+    pub(crate) const fn ringer(&self) -> &Arc<Ringer> {
+        &self.ringer
     }
 
     /// Rings from Node's own thread: the dispatcher gets a turn soon, whether or not there are events.
     pub(crate) fn ring(&self) {
-        call(&self.function);
+        self.ringer.schedule();
     }
 
     /// Sets whether the bell keeps the process alive.
     pub(crate) fn keep_alive(&mut self, env: Env<'_>, alive: bool) {
         if self.alive != alive {
             self.alive = alive;
-            if let Some(function) = &*self.function.read().unwrap_or_else(PoisonError::into_inner) {
+            if let Some(function) = &*self.ringer.function.read().unwrap_or_else(PoisonError::into_inner) {
                 function.keep_alive(env, alive);
             }
         }
@@ -58,7 +56,7 @@ impl Doorbell {
     pub(crate) fn hold(&mut self, env: Env<'_>, held: bool) {
         if self.held != held {
             self.held = held;
-            if let Some(function) = &*self.function.read().unwrap_or_else(PoisonError::into_inner) {
+            if let Some(function) = &*self.ringer.function.read().unwrap_or_else(PoisonError::into_inner) {
                 function.hold(env, held);
             }
         }
@@ -66,15 +64,60 @@ impl Doorbell {
 
     /// Silences the bell for good.
     pub(crate) fn remove(&mut self) {
-        let function = self.function.write().unwrap_or_else(PoisonError::into_inner).take();
+        let function = self.ringer.function.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(function) = function {
             function.release();
         }
     }
 }
 
-fn call(function: &RwLock<Option<ThreadsafeFunction>>) {
-    if let Some(function) = &*function.read().unwrap_or_else(PoisonError::into_inner) {
-        function.call();
+/// The bell without the owner's part of it.
+#[derive(Default)]
+pub(crate) struct Ringer {
+    /// `None` before the first use and after the environment's end. Ringing holds the read lock, so the function cannot
+    /// be released during a call.
+    function: RwLock<Option<ThreadsafeFunction>>,
+    /// Whether Node's thread is at the door: then nobody has to be woken.
+    door: AtomicU8,
+}
+
+impl Ringer {
+    /// Rings, from any thread.
+    pub(crate) fn ring(&self) {
+        let at_door = self.door.compare_exchange(AT_DOOR, RUNG, Ordering::AcqRel, Ordering::Acquire);
+        // After another ring, too, nobody has to be woken: Node's thread has not opened yet.
+        if !matches!(at_door, Ok(_) | Err(RUNG)) {
+            self.schedule();
+        }
+    }
+
+    fn schedule(&self) {
+        if let Some(function) = &*self.function.read().unwrap_or_else(PoisonError::into_inner) {
+            function.call();
+        }
+    }
+
+    /// Node's thread: runs `act`, during which a ring wakes nobody. Returns what it returned, and whether the bell rang:
+    /// then the dispatcher has to be given a turn ([`Self::call`]).
+    pub(crate) fn answer<R>(&self, act: impl FnOnce() -> R) -> (R, bool) {
+        self.door.store(AT_DOOR, Ordering::Release);
+        let result = act();
+        (result, self.door.swap(AWAY, Ordering::AcqRel) == RUNG)
+    }
+
+    /// Node's thread, in a callback of its loop: gives the dispatcher a turn.
+    pub(crate) fn call(&self) {
+        // Not under the lock: a handler may end the environment.
+        let function = self.function.read().unwrap_or_else(PoisonError::into_inner);
+        let here = function.as_ref().map(ThreadsafeFunction::here);
+        drop(function);
+        here.into_iter().for_each(CallHere::call);
     }
 }
+
+/// Node's thread has to be woken.
+const AWAY: u8 = 0;
+/// Node's thread is about to look whether the bell rang.
+const AT_DOOR: u8 = 1;
+/// The bell rang.
+const RUNG: u8 = 2;

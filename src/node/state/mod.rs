@@ -11,6 +11,7 @@ pub(crate) mod handles;
 pub(crate) mod handshakes;
 pub(crate) mod live;
 pub(crate) mod neighbours;
+pub(crate) mod node_loop;
 pub(crate) mod notices;
 pub(crate) mod open_files;
 pub(crate) mod outgoing;

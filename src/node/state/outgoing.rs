@@ -10,7 +10,6 @@ use crate::bridge::command::{Command, CommandBatch};
 use crate::bridge::event::Slice;
 use crate::bridge::id::{ConnectionId, WorkerId};
 use crate::bridge::latch::Latch;
-use crate::bridge::queue::Downlink;
 use crate::bridge::sync::Arc;
 use crate::io::pool::{Pool, WorkerHandle};
 
@@ -97,11 +96,12 @@ impl Outgoing {
         self.batches.iter().any(is_long)
     }
 
-    /// Hands over, unless commands are being gathered.
-    pub(crate) fn settle(&mut self, pool: &Pool) {
-        if self.holding == 0 {
-            self.flush(pool);
+    /// Hands over what has gathered for all workers but the first one. Returns whether anything has for that.
+    pub(crate) fn flush_all_but_first(&mut self, pool: &Pool) -> bool {
+        for (batch, worker) in self.batches.iter_mut().zip(pool.workers()).skip(1) {
+            worker.push(batch);
         }
+        self.batches.first().is_some_and(|batch| !batch.is_empty())
     }
 
     /// Hands everything over. While no thread runs there are no connections, so the commands can only be for closed
@@ -111,14 +111,22 @@ impl Outgoing {
             self.batches.iter_mut().for_each(CommandBatch::clear);
         }
         for (batch, worker) in self.batches.iter_mut().zip(pool.workers()) {
-            worker.downlink.push(batch);
+            worker.push(batch);
+        }
+    }
+
+    /// Hands everything over; where Node's loop leads, it serves the next sockets afterwards, of those that are ready.
+    pub(crate) fn advance(&mut self, pool: &Pool) {
+        self.flush_all_but_first(pool);
+        if let Some(first) = pool.workers().first() {
+            first.advance(self.batch(WorkerId(0)));
         }
     }
 
     /// Hands over what has gathered for one worker.
     pub(crate) fn hand_over(&mut self, pool: &Pool, worker: WorkerId) {
         if let Some(handle) = running(pool, worker) {
-            handle.downlink.push(self.batch(worker));
+            handle.push(self.batch(worker));
         }
     }
 
@@ -129,10 +137,10 @@ impl Outgoing {
         let worker = connection.worker;
         let Some(handle) = running(pool, worker) else { return };
         if self.is_stalled(worker) {
-            handle.downlink.push(self.batch(worker));
+            handle.push(self.batch(worker));
         } else {
             let question = |done| Command::WriteConnection { connection, done };
-            self.ask(&handle.downlink, worker, question, WRITE_PATIENCE);
+            self.ask(handle, worker, question, WRITE_PATIENCE);
         }
     }
 
@@ -140,7 +148,7 @@ impl Outgoing {
     /// for a stalled worker, too, because that keeps its queue short.
     pub(crate) fn await_writes_of(&mut self, pool: &Pool, worker: WorkerId) {
         if let Some(handle) = running(pool, worker) {
-            self.ask(&handle.downlink, worker, Command::Write, SENDING_PATIENCE);
+            self.ask(handle, worker, Command::Write, SENDING_PATIENCE);
         }
     }
 
@@ -154,15 +162,15 @@ impl Outgoing {
     /// `patience`.
     fn ask(
         &mut self,
-        downlink: &Downlink,
+        handle: &WorkerHandle,
         worker: WorkerId,
         question: impl FnOnce(Arc<Latch>) -> Command,
         patience: Duration,
     ) {
         let latch = Arc::new(Latch::new(1));
         self.push(worker, question(Arc::clone(&latch)));
-        downlink.push_urgently(self.batch(worker));
-        let is_late = !latch.wait(patience);
+        handle.push_urgently(self.batch(worker));
+        let is_late = !handle.wait(&latch, patience);
         if self.overdue.len() <= worker.index() {
             self.overdue.resize(worker.index() + 1, None);
         }
@@ -180,9 +188,10 @@ impl Outgoing {
         if !pool.is_running() {
             return;
         }
+        pool.catch_up();
         let latch = Arc::new(Latch::new(pool.workers().len()));
         self.push_to_all(pool, || question(Arc::clone(&latch)));
-        latch.wait(patience);
+        pool.wait(&latch, patience);
     }
 
     /// Hands everything over, a last command for each worker included.
@@ -225,19 +234,19 @@ mod tests {
     const WORKER: WorkerId = WorkerId(0);
 
     /// The latches in the commands of a worker that only takes them.
-    fn questions(downlink: &Downlink) -> Vec<Arc<Latch>> {
-        let commands = std::iter::from_fn(|| downlink.take()).flat_map(|batch| batch.commands);
+    fn questions(worker: &WorkerHandle) -> Vec<Arc<Latch>> {
+        let commands = std::iter::from_fn(|| worker.downlink.take()).flat_map(|batch| batch.commands);
         let latch = |command| if let Command::Write(latch) = command { Some(latch) } else { None };
         commands.filter_map(latch).collect()
     }
 
     #[test]
     fn a_worker_that_was_waited_for_in_vain_hangs_until_it_answers() {
-        let (mut outgoing, downlink) = (Outgoing::default(), Downlink::default());
+        let (mut outgoing, worker) = (Outgoing::default(), WorkerHandle::idle());
         assert!(!outgoing.is_stalled(WORKER));
-        outgoing.ask(&downlink, WORKER, Command::Write, Duration::ZERO);
+        outgoing.ask(&worker, WORKER, Command::Write, Duration::ZERO);
         assert!(outgoing.is_stalled(WORKER));
-        let questions = questions(&downlink);
+        let questions = questions(&worker);
         assert_eq!(questions.len(), 1);
         questions[0].release();
         assert!(!outgoing.is_stalled(WORKER), "it has gone on, and is worth waiting for again");

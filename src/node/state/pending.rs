@@ -201,7 +201,7 @@ mod tests {
         workers.begin_turn();
         pending.add(warning("inside"), &workers);
         assert!(!pending.has_rung);
-        workers.end_turn();
+        workers.end_turn(0);
         pending.add(warning("outside"), &workers);
         assert!(pending.has_rung);
         pending.begin_turn();

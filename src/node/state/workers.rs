@@ -1,23 +1,29 @@
 //! The I/O threads as seen from Node's thread: the commands queued for them, and the bell by which they wake it.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::doorbell::Doorbell;
 use super::neighbours::{Neighbours, Published};
+use super::node_loop::NodeLoop;
 use super::outgoing::Outgoing;
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
 use crate::bridge::id::{ConnectionId, WorkerId};
 use crate::bridge::latch::Latch;
+use crate::bridge::ledger::IN_FLIGHT_ALLOWANCE;
 use crate::bridge::queue::NodeBell;
 use crate::bridge::record::Level;
 use crate::bridge::sync::Arc;
 use crate::broker::registry::Membership;
-use crate::io::pool::{Pool, WorkerHandle};
+use crate::io::leadership::Policy;
+use crate::io::pool::{Pool, System, WorkerHandle};
 use crate::log::journal::Journal;
 use crate::log::journals;
 use crate::node::error::{Misuse, code_of};
 use crate::node::js::{Env, Value};
+#[cfg(unix)]
+use crate::node::system::duplicate;
 use crate::node::system::give_memory_back;
 
 /// The pool of I/O threads, the queued commands and the bell.
@@ -25,6 +31,10 @@ use crate::node::system::give_memory_back;
 pub(crate) struct Workers {
     /// Wakes Node's thread.
     doorbell: Doorbell,
+    /// Node's loop, if it may lead the first worker.
+    node_loop: Option<NodeLoop>,
+    /// What Node's loop calls before it sleeps; `None` where it cannot drive sockets.
+    flush: Option<Rc<dyn Fn()>>,
     /// `None` before [`Self::start`], and after the end.
     threads: Option<Threads>,
     /// Commands that are gathered in batches.
@@ -51,7 +61,8 @@ pub(crate) struct Threads {
 /// Start and end of the threads.
 impl Workers {
     /// Makes the pool, in which no thread runs yet. The bell calls `function`, with `resource` as its async resource
-    /// (`async_hooks`); records up to `level` go to stderr.
+    /// (`async_hooks`); records up to `level` go to stderr. With `flush`, which has to call [`Self::flush`], Node's loop
+    /// may drive sockets.
     ///
     /// # Errors
     /// This was called before.
@@ -61,6 +72,7 @@ impl Workers {
         function: Value<'_>,
         resource: Value<'_>,
         level: Option<Level>,
+        flush: Option<Rc<dyn Fn()>>,
     ) -> Result<(), Misuse> {
         if self.threads.is_some() {
             return Err(Misuse::invalid_state("the addon has been started"));
@@ -68,9 +80,16 @@ impl Workers {
         if !self.doorbell.install(env, function, resource) {
             return Err(Misuse::bug());
         }
-        let bell = Arc::new(NodeBell::new(self.doorbell.ringer()));
+        let ringer = Arc::clone(self.doorbell.ringer());
+        let bell = Arc::new(NodeBell::new(Box::new(move || ringer.ring())));
         let journal = journals::open(level, Arc::clone(&bell));
-        let pool = Pool::new(Arc::clone(&bell), Arc::clone(&journal), give_memory_back);
+        let system = System {
+            give_memory_back,
+            #[cfg(unix)]
+            duplicate,
+        };
+        let pool = Pool::new(Arc::clone(&bell), Arc::clone(&journal), system);
+        self.flush = flush;
         self.threads = Some(Threads { pool, bell, journal });
         Ok(())
     }
@@ -83,18 +102,57 @@ impl Workers {
         self.threads.as_ref().ok_or_else(Misuse::bug)
     }
 
-    /// Starts the I/O threads, at least `count` of them, unless they run.
+    /// Starts the I/O threads, at least `count` of them, unless they run. Unless all are to be driven by threads,
+    /// Node's loop leads the first worker; with a `count` of 0 it does so alone, where it can.
     ///
     /// # Errors
     /// The system cannot create another thread.
-    pub(crate) fn run(&mut self, env: Env<'_>, count: usize) -> Result<&Pool, Misuse> {
+    pub(crate) fn run(&mut self, env: Env<'_>, count: usize, is_inline: bool) -> Result<&Pool, Misuse> {
+        let policy = Policy::of_process();
+        let flush = self.flush.as_ref().filter(|_| policy.is_some());
         let threads = self.threads.as_mut().ok_or_else(Misuse::bug)?;
+        let count = if flush.is_some() { count } else { count.max(1) };
         threads
             .pool
-            .ensure(count)
+            .ensure(count, flush.is_some())
             .map_err(|error| Misuse::system(code_of(&error), format!("no I/O thread: {error}")))?;
         self.doorbell.hold(env, true);
+        if !is_inline && count > 0 {
+            // One app that wants threads has them for all, because they share the workers.
+            self.flush = None;
+            self.end_node_loop();
+        } else if self.node_loop.is_none()
+            && let (Some(flush), Some(policy)) = (&self.flush, policy)
+            && let Some(reactor) = threads.pool.workers().first().and_then(WorkerHandle::reactor)
+        {
+            self.node_loop = NodeLoop::new(env, reactor, self.doorbell.ringer(), policy, Rc::clone(flush));
+        }
+        let threads = self.threads.as_ref().ok_or_else(Misuse::bug)?;
         Ok(&threads.pool)
+    }
+
+    /// Starts at least `count` workers, as for an app without options, unless there is one without a thread: then the
+    /// program wants none. Returns how many of them
+    /// should get new connections now.
+    ///
+    /// # Errors
+    /// The system cannot create another thread.
+    pub(crate) fn run_any(&mut self, env: Env<'_>, count: usize) -> Result<usize, Misuse> {
+        let first = self.all().first().and_then(WorkerHandle::reactor);
+        if first.is_none_or(|reactor| reactor.has_thread()) {
+            self.run(env, count, true)?;
+        }
+        // There are at most 64 workers.
+        let all: Vec<_> = (0..).map(WorkerId).take(self.all().len()).collect();
+        Ok(self.preferred(&all).len())
+    }
+
+    /// The threads lead from now on.
+    fn end_node_loop(&mut self) {
+        if self.node_loop.take().is_some() {
+            let workers = self.threads.iter().flat_map(|threads| threads.pool.workers());
+            workers.filter_map(WorkerHandle::reactor).for_each(|reactor| reactor.take_back());
+        }
     }
 
     /// Whether the threads run. While they do not, there are no connections.
@@ -107,6 +165,12 @@ impl Workers {
     #[must_use]
     pub(crate) fn all(&self) -> &[WorkerHandle] {
         self.threads.as_ref().map_or(&[], |threads| threads.pool.workers())
+    }
+
+    /// Those of the workers `share` that should get new connections now.
+    #[must_use]
+    pub(crate) fn preferred<'s>(&self, share: &'s [WorkerId]) -> &'s [WorkerId] {
+        self.threads.as_ref().map_or(share, |threads| threads.pool.peers().preferred(share))
     }
 
     /// The log; `None` before [`Self::start`].
@@ -133,6 +197,7 @@ impl Workers {
         let Some(threads) = &mut self.threads else { return };
         if !self.doorbell.is_alive() && threads.pool.is_running() && threads.pool.rests() {
             self.outgoing.flush(&threads.pool);
+            drop(self.node_loop.take());
             threads.pool.stop();
         }
         let waiting =
@@ -149,11 +214,35 @@ impl Workers {
         is_first
     }
 
-    /// Ends the turn.
-    pub(crate) fn end_turn(&mut self) {
+    /// Ends the turn, in which `events` were handled.
+    pub(crate) fn end_turn(&mut self, events: u32) {
         self.is_turning = false;
         self.outgoing.let_go();
-        self.settle();
+        match self.exit_budget {
+            None => self.flush(),
+            Some(_) => self.settle(),
+        }
+        if let Some(node_loop) = &self.node_loop {
+            node_loop.note_turn(events);
+        }
+    }
+
+    /// A sign of life, for the watchdog of a reactor that Node's loop leads.
+    pub(crate) fn note_life(&self) {
+        if let Some(node_loop) = &self.node_loop {
+            node_loop.note_life();
+        }
+    }
+
+    /// Before the dispatcher looks a last time whether there are events: where Node's loop leads, what the handlers have
+    /// sent is written, and further sockets are served.
+    pub(crate) fn advance(&mut self) {
+        if self.node_loop.as_ref().is_some_and(NodeLoop::leads)
+            && let Some(threads) = &self.threads
+        {
+            self.neighbours.flush();
+            self.outgoing.advance(&threads.pool);
+        }
     }
 
     /// Rings from Node's own thread: the dispatcher gets a turn soon, whether or not there are events. Does nothing
@@ -179,6 +268,7 @@ impl Workers {
     pub(crate) fn tear_down(&mut self) {
         self.neighbours.flush();
         self.wait(self.exit_budget.unwrap_or(EXIT_PATIENCE));
+        drop(self.node_loop.take());
         if let Some(mut threads) = self.threads.take() {
             threads.pool.stop();
             journals::close(&threads.journal);
@@ -268,14 +358,23 @@ impl Workers {
         (events, weight, commands)
     }
 
-    /// Hands commands over, unless they are being gathered.
+    /// Hands commands over, unless they are being gathered. Where Node's loop leads, they are carried out before it
+    /// sleeps, or at once if there are many: what a program sends from a timer leaves in one write, too.
     pub(crate) fn settle(&mut self) {
         let Some(threads) = &self.threads else { return };
         if !self.outgoing.is_holding() {
             self.neighbours.flush();
         }
         match self.exit_budget {
-            None => self.outgoing.settle(&threads.pool),
+            None if self.outgoing.is_holding() => {}
+            None => match self.node_loop.as_ref().filter(|node_loop| node_loop.leads()) {
+                Some(node_loop) if !self.outgoing.is_long() => {
+                    if self.outgoing.flush_all_but_first(&threads.pool) {
+                        node_loop.gather();
+                    }
+                }
+                _ => self.outgoing.flush(&threads.pool),
+            },
             Some(left) => self.exit_budget = Some(left.saturating_sub(self.wait(left.min(CALL_PATIENCE)))),
         }
     }
@@ -293,6 +392,17 @@ impl Workers {
         if let Some(threads) = &self.threads {
             self.outgoing.hand_over(&threads.pool, worker);
         }
+    }
+
+    /// From how many bytes on the messages to one peer should be written before the handler returns.
+    ///
+    /// Where Node's loop leads, the kernel's answer is known when [`Self::hand_over`] returns, so these bytes are all
+    /// that a result of `send` does not know about: as many as uWebSockets.js corks. A thread starts to write them while
+    /// the handler is still running; otherwise the two would work one after the other.
+    #[must_use]
+    pub(crate) fn write_from(&self, worker: WorkerId) -> u64 {
+        let is_led_by_node = worker == WorkerId(0) && self.node_loop.as_ref().is_some_and(NodeLoop::leads);
+        if is_led_by_node { CORKED } else { IN_FLIGHT_ALLOWANCE / 2 }
     }
 
     /// Hands commands over and waits until the worker of `connection` has written as much of its output as the kernel
@@ -325,6 +435,13 @@ impl Workers {
         }
     }
 
+    /// Waits until a latch in commands that were handed over is released, at most `patience`.
+    pub(crate) fn wait_for(&self, latch: &Latch, patience: Duration) {
+        if let Some(threads) = &self.threads {
+            threads.pool.wait(latch, patience);
+        }
+    }
+
     /// Hands commands over and waits until they are written, at most `patience`. Returns how long that took.
     #[expect(clippy::disallowed_methods, reason = "how long Node's thread waits is no time of the engine")]
     fn wait(&mut self, patience: Duration) -> Duration {
@@ -341,6 +458,8 @@ pub(crate) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, 4))
 }
 
+/// See [`Workers::write_from`].
+const CORKED: u64 = 16 * 1024;
 /// How long the exit of the process may wait for peers that do not read what is queued; and how long, in total, the
 /// calls after that may wait.
 const EXIT_PATIENCE: Duration = Duration::from_secs(1);

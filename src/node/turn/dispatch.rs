@@ -40,7 +40,7 @@ pub(crate) fn next_step<'c>(environment: &mut Environment, env: Env<'c>) -> Resu
             handle(environment, env, event)
         } else if let Some(record) = environment.dispatcher.next_record(&environment.workers) {
             Some(log::record(env, record))
-        } else if environment.dispatcher.next_batch(&environment.workers)? {
+        } else if environment.dispatcher.next_batch(&mut environment.workers)? {
             continue;
         } else {
             environment.dispatcher.end_turn(&mut environment.workers);

@@ -20,8 +20,10 @@ pub(crate) struct App {
     pub epoch: u32,
     /// The first epoch whose requests are served; earlier ones were closed.
     pub(super) first_served: u32,
-    /// I/O threads that share its connections.
+    /// I/O threads that share its connections; 0 if Node's loop serves them all.
     pub(super) threads: usize,
+    /// Whether Node's loop may serve connections.
+    pub(super) is_inline: bool,
     /// Its setup for the workers.
     pub setup: AppSetup,
     /// Its server names, and their routes.
@@ -49,14 +51,15 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// An app without routes, whose connections are shared by `threads` threads.
+    /// An app without routes, whose connections are shared by `threads` threads and, if it `is_inline`, Node's loop.
     #[must_use]
-    pub(crate) fn new(epoch: u32, threads: usize, setup: AppSetup) -> Self {
+    pub(crate) fn new(epoch: u32, threads: usize, is_inline: bool, setup: AppSetup) -> Self {
         Self {
             router: Router::default(),
             epoch,
             first_served: epoch,
             threads,
+            is_inline,
             setup,
             domains: Domains::default(),
             share: Vec::new(),

@@ -134,12 +134,12 @@ impl Apps {
     ) -> Result<(AppId, Vec<WorkerId>), Misuse> {
         let (number, it) = self.app(number)?;
         let app = AppId { app: number, epoch: it.epoch };
-        let pool = workers.run(env, it.threads)?;
+        let pool = workers.run(env, it.threads, it.is_inline)?;
         let (count, start) = (pool.workers().len(), pool.starts());
         it.usage.start();
         if it.share.is_empty() {
             // There are at most 64 workers.
-            it.share = (0..it.threads.min(count))
+            it.share = (0..it.threads.clamp(1, count))
                 .map(|number| WorkerId(u8::try_from(number).unwrap_or(0)))
                 .collect();
             it.stats.share(it.share.len());

@@ -68,7 +68,7 @@ impl Backlog {
         handler_serial: u64,
         workers: &mut Workers,
     ) -> u64 {
-        let is_enough = self.is_worth_writing();
+        let is_enough = self.is_worth_writing(workers.write_from(connection.worker));
         if self.is_far_ahead() {
             self.ask_worker(connection, workers);
         } else if is_enough {
@@ -95,11 +95,11 @@ impl Backlog {
         self.outstanding().max(self.burst.excess(handler_serial))
     }
 
-    /// Whether the worker should start to write while the handler is still running: otherwise the two would work one
-    /// after the other, and the handler would have to wait for all of it.
-    fn is_worth_writing(&mut self) -> bool {
+    /// Whether what is under way should be written while the handler is still running, because it is at least `enough`
+    /// bytes.
+    fn is_worth_writing(&mut self, enough: u64) -> bool {
         let under_way = self.held().saturating_sub(self.refused());
-        let is_enough = under_way.min(self.accepted - self.handed) >= IN_FLIGHT_ALLOWANCE / 2;
+        let is_enough = under_way.min(self.accepted - self.handed) >= enough;
         if is_enough {
             self.handed = self.accepted;
         }

@@ -1,0 +1,290 @@
+//! Whether Node's loop or the I/O thread should lead a reactor: all thresholds of that decision.
+//!
+//! While Node's thread has time, it is cheaper that its loop drives the sockets: nobody has to be woken for a message.
+//! When it has not, the I/O thread takes the work of the sockets off it, and many messages share the cost of a wake-up.
+//! So the lead goes to the thread when Node's thread is busy *and* the work of a turn is worth a wake-up, and returns when
+//! Node's thread has had time for a while. The decision is taken on Node's thread, once per window; what is not decided
+//! here is that the thread seizes a reactor whose leader shows no sign of life (`io/reactor`).
+
+use std::time::Duration;
+
+/// Who may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// Whoever does better.
+    Automatic,
+    /// Node's loop, whenever it can.
+    Node,
+    /// Both in turn, for tests.
+    Alternate,
+}
+
+impl Policy {
+    /// The policy of this process; `None` if Node's loop must not lead. The environment variable `FERROWS_LEADER` is for
+    /// tests: `node`, `thread`, or `alternate`.
+    #[must_use]
+    pub(crate) fn of_process() -> Option<Self> {
+        match std::env::var("FERROWS_LEADER").as_deref() {
+            Ok("thread") => None,
+            Ok("node") => Some(Self::Node),
+            Ok("alternate") => Some(Self::Alternate),
+            _ => Some(Self::Automatic),
+        }
+    }
+}
+
+/// What was seen of Node's thread, and what follows from it.
+#[derive(Debug)]
+pub(crate) struct Leadership {
+    policy: Policy,
+    /// Start of the current window, by the clock of Node's loop.
+    window: Moment,
+    /// Turns in this window in which anything happened, and the time that native work has taken in them.
+    turns: u32,
+    native: Duration,
+    /// Events in this window.
+    events: u32,
+    /// Windows in a row in which Node's thread was busy, or had time.
+    busy: u32,
+    calm: u32,
+    /// When the lead last went to the thread, and when it last came back.
+    lost_at: u64,
+    regained_at: u64,
+    /// For how many calm windows Node's loop waits before it leads again.
+    back_off: u32,
+}
+
+/// The clock of Node's loop in milliseconds, and for how many nanoseconds in all Node's thread has worked: its processor
+/// time, so that on a machine that has too few processors for all a thread that waits for one does not seem to be busy.
+/// Handing over would cost more of what is scarce then.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moment {
+    /// Milliseconds.
+    pub now: u64,
+    /// Nanoseconds.
+    pub busy: u64,
+}
+
+impl Leadership {
+    /// Nothing has been seen yet.
+    #[must_use]
+    pub(crate) fn new(policy: Policy, start: Moment) -> Self {
+        Self {
+            policy,
+            window: start,
+            turns: 0,
+            native: Duration::ZERO,
+            events: 0,
+            busy: 0,
+            calm: 0,
+            lost_at: 0,
+            regained_at: 0,
+            back_off: CALM_WINDOWS,
+        }
+    }
+
+    /// Counts a turn with `events`, in which the sockets took the time `native`.
+    pub(crate) const fn note_turn(&mut self, events: u32, native: Duration) {
+        self.turns += 1;
+        self.events = self.events.saturating_add(events);
+        self.native = self.native.saturating_add(native);
+    }
+
+    /// Whether [`Self::should_hand_over`] or [`Self::should_lead`] should be asked at `now`, by the clock of the loop.
+    #[must_use]
+    pub(crate) const fn is_due(&self, now: u64) -> bool {
+        match self.policy {
+            Policy::Automatic => now >= self.window.now + WINDOW,
+            Policy::Node => true,
+            Policy::Alternate => now >= self.window.now + ALTERNATE_AFTER,
+        }
+    }
+
+    /// Node's loop leads: whether the thread should.
+    pub(crate) fn should_hand_over(&mut self, moment: Moment) -> bool {
+        match self.policy {
+            Policy::Node => false,
+            Policy::Alternate => {
+                self.window = moment;
+                true
+            }
+            Policy::Automatic => {
+                let (length, busy) = self.since(moment);
+                let native_per_turn = self.native / self.turns.max(1);
+                let is_busy = busy > length.mul_f64(BUSY);
+                let is_native = self.native > length.mul_f64(NATIVE_SHARE);
+                self.busy = if is_busy { self.busy + 1 } else { 0 };
+                self.open_window(moment);
+                let is_worth_it = native_per_turn >= WORTH_A_WAKE && self.busy >= BUSY_WINDOWS;
+                let is_heavy = native_per_turn >= HEAVY && is_native;
+                (is_worth_it || is_heavy) && moment.now >= self.regained_at + SWITCH_EVERY
+            }
+        }
+    }
+
+    /// The lead went to the thread, which may have seized it.
+    pub(crate) fn note_lost(&mut self, moment: Moment) {
+        self.open_window(moment);
+        self.calm = 0;
+        self.lost_at = moment.now;
+        // Node's loop has not led for long: it waits longer next time, and not for the same time as others do.
+        self.back_off = if moment.now < self.regained_at + SOON {
+            let doubled = (2 * self.back_off).min(MOST_WINDOWS);
+            doubled + rand::random::<u32>() % (doubled / 4)
+        } else {
+            CALM_WINDOWS
+        };
+    }
+
+    /// The thread leads: whether Node's loop should.
+    pub(crate) fn should_lead(&mut self, moment: Moment) -> bool {
+        match self.policy {
+            Policy::Node => true,
+            Policy::Alternate => {
+                self.window = moment;
+                true
+            }
+            Policy::Automatic => {
+                let (length, busy) = self.since(moment);
+                let windows = u32::try_from((moment.now - self.window.now) / WINDOW).unwrap_or(u32::MAX);
+                let is_calm = busy < length.mul_f64(CALM);
+                let is_crowded = self.events / self.turns.max(1) >= MANY_EVENTS;
+                self.calm = if is_calm && !is_crowded { self.calm.saturating_add(windows) } else { 0 };
+                self.open_window(moment);
+                self.calm >= self.back_off && moment.now >= self.lost_at + SWITCH_EVERY
+            }
+        }
+    }
+
+    /// Node's loop leads again.
+    pub(crate) fn note_regained(&mut self, moment: Moment) {
+        self.open_window(moment);
+        self.busy = 0;
+        self.regained_at = moment.now;
+    }
+
+    /// Length of the window that ends now, and the time that Node's thread has worked in it.
+    fn since(&self, moment: Moment) -> (Duration, Duration) {
+        let length = Duration::from_millis(moment.now.saturating_sub(self.window.now));
+        (length, Duration::from_nanos(moment.busy.saturating_sub(self.window.busy)))
+    }
+
+    const fn open_window(&mut self, moment: Moment) {
+        self.window = moment;
+        self.turns = 0;
+        self.native = Duration::ZERO;
+        self.events = 0;
+    }
+}
+
+/// Length of a window, in milliseconds.
+const WINDOW: u64 = 50;
+/// Share of a window from which on Node's thread is busy; and below which it has time.
+const BUSY: f64 = 0.6;
+const CALM: f64 = 0.4;
+/// Busy windows in a row after which the thread leads; calm ones after which Node's loop does, and at most.
+const BUSY_WINDOWS: u32 = 2;
+const CALM_WINDOWS: u32 = 4;
+const MOST_WINDOWS: u32 = 40;
+/// Native work per turn that is worth the wake-ups of a thread that takes it over: some ten times what these cost.
+const WORTH_A_WAKE: Duration = Duration::from_micros(100);
+/// Native work per turn for which programs would not want to wait: TLS handshakes, compression, large messages. It goes to
+/// the thread once it takes up more than this share of the time.
+const HEAVY: Duration = Duration::from_micros(500);
+const NATIVE_SHARE: f64 = 0.25;
+/// Events per wake-up of Node's thread that are worth its cost: Node's loop would not do better.
+const MANY_EVENTS: u32 = 16;
+/// The lead changes at most ten times a second. In milliseconds.
+const SWITCH_EVERY: u64 = 100;
+/// Node's loop has led too shortly for the two switches to have been worth it. In milliseconds.
+const SOON: u64 = 2_000;
+/// How long each of the two leads in tests, in milliseconds.
+const ALTERNATE_AFTER: u64 = 3;
+
+/// How often the watchdog looks whether Node's thread shows signs of life, while it may have something to do.
+pub(crate) const WATCH_EVERY: Duration = Duration::from_millis(4);
+/// The same for a while after a reactor was seized.
+pub(crate) const WATCH_CLOSELY: Duration = Duration::from_millis(1);
+/// How late a deadline may be.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
+/// Looks at something that waits for Node's loop, without a sign of life, after which the thread seizes the reactor; and
+/// for how many of these one counts before which Node's thread was computing. A thread that waits for a processor shows no
+/// sign of life, either, but will soon.
+pub(crate) const LOOKS: u32 = 10;
+pub(crate) const LOOKS_IF_COMPUTING: u32 = 9;
+/// Looks without a sign of life, and without anything waiting, after which the watchdog sleeps until something happens.
+pub(crate) const QUIET_LOOKS: u32 = 25;
+/// Looks for which the watchdog looks closely after a seizure.
+pub(crate) const CLOSE_LOOKS: u32 = 2_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Moment = Moment { now: 10_000, busy: 0 };
+
+    /// The moment a window after `last`, in which Node's thread has worked for this share of the time.
+    fn next(last: Moment, busy: f64) -> Moment {
+        Moment { now: last.now + WINDOW, busy: last.busy + (busy * 50e6) as u64 }
+    }
+
+    /// After how many windows with such turns the thread would lead.
+    fn hands_over_after(busy: f64, turns: u32, native: Duration) -> Option<u32> {
+        let (mut leadership, mut moment) = (Leadership::new(Policy::Automatic, START), START);
+        (1..=10).find(|_| {
+            (0..turns).for_each(|_| leadership.note_turn(1, native));
+            moment = next(moment, busy);
+            assert!(leadership.is_due(moment.now));
+            leadership.should_hand_over(moment)
+        })
+    }
+
+    #[test]
+    fn a_busy_thread_gives_away_what_is_worth_a_wake_up() {
+        let (small, worth, heavy) = (Duration::from_micros(15), WORTH_A_WAKE, Duration::from_millis(1));
+        assert_eq!(hands_over_after(0.9, 100, worth), Some(2));
+        assert_eq!(hands_over_after(0.9, 1000, small), None);
+        assert_eq!(hands_over_after(0.5, 100, worth), None);
+        assert_eq!(hands_over_after(0.5, 20, heavy), Some(1));
+        assert_eq!(hands_over_after(0.1, 2, heavy), None);
+    }
+
+    #[test]
+    fn a_thread_that_has_time_again_leads_again_and_hesitates_longer_each_time() {
+        let (mut leadership, mut moment) = (Leadership::new(Policy::Automatic, START), START);
+        let mut waited = Vec::new();
+        for _ in 0..5 {
+            leadership.note_lost(moment);
+            let windows = (1..).find(|_| {
+                moment = next(moment, 0.1);
+                leadership.should_lead(moment)
+            });
+            leadership.note_regained(moment);
+            waited.extend(windows);
+        }
+        assert!(waited.is_sorted() && waited[0] == CALM_WINDOWS && waited[4] >= MOST_WINDOWS, "{waited:?}");
+        // After a long time, all is forgiven.
+        moment = Moment { now: moment.now + SOON, busy: moment.busy };
+        leadership.note_lost(moment);
+        assert_eq!(leadership.back_off, CALM_WINDOWS);
+    }
+
+    #[test]
+    fn many_events_per_wake_up_stay_with_the_thread() {
+        let (mut leadership, mut moment) = (Leadership::new(Policy::Automatic, START), START);
+        leadership.note_lost(moment);
+        for _ in 0..100 {
+            leadership.note_turn(MANY_EVENTS, Duration::ZERO);
+            moment = next(moment, 0.1);
+            assert!(!leadership.should_lead(moment));
+        }
+    }
+
+    #[test]
+    fn a_long_time_without_events_counts_as_many_windows() {
+        let mut leadership = Leadership::new(Policy::Automatic, START);
+        leadership.note_lost(START);
+        let later = Moment { now: START.now + 1_000, busy: 10_000_000 };
+        assert!(leadership.should_lead(later));
+    }
+}
