@@ -66,7 +66,7 @@ impl Leader {
 
     /// Node's thread: the I/O thread is to lead, whoever does or was to.
     pub(crate) fn take_back(&self) {
-        self.0.store(Lead::Thread as u8, Ordering::Release);
+        self.0.swap(Lead::Thread as u8, Ordering::AcqRel);
     }
 }
 
