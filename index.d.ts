@@ -113,6 +113,7 @@ export type CloseCauseName =
   | 'ERR_CLOSE_REASON_UTF8'
   | 'ERR_FRAME_TOO_BIG'
   | 'ERR_MESSAGE_TOO_BIG'
+  | 'ERR_TOO_MANY_FRAGMENTS'
   | 'ERR_INFLATED_TOO_BIG'
   | 'ERR_INVALID_DEFLATE'
   | 'ERR_INVALID_UTF8'
@@ -132,6 +133,7 @@ export type CloseCauseName =
   | 'ERR_TLS_PEER_KEYS_EXHAUSTED'
   // A timeout or a lifetime expired.
   | 'ERR_IDLE_TIMEOUT'
+  | 'ERR_CLOSE_TIMEOUT'
   | 'CLOSED_MAX_LIFETIME'
   | 'ERR_HTTP_BODY_TIMEOUT'
   | 'ERR_HTTP_RESPONSE_TIMEOUT'

@@ -152,6 +152,9 @@ function doNothing() {}
 
 const ARGUMENTS = new Array(8192).fill(0);
 
+/** What a handler returns, like a promise, if its arguments must stay valid. */
+const KEPT = Object.freeze({ then() {} });
+
 function isPromise(value) {
   return typeof value === 'object' && value !== null && typeof value.then === 'function';
 }
@@ -168,4 +171,6 @@ function runCorked(subject, callback) {
   return subject;
 }
 
-module.exports = { call, deliverers, deliverPending, hasErrors, hasRoom, reportErrors, run, runCorked, Unreferenced };
+module.exports = {
+  call, deliverers, deliverPending, hasErrors, hasRoom, KEPT, reportErrors, run, runCorked, Unreferenced,
+};

@@ -21,10 +21,10 @@ const { behaviorOf, createSocket, openSocket, UpgradeContext } = require('../web
 
 const {
   ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, ENDED, LOG, MESSAGE, MESSAGE_DROPPED, NOT_CONNECTED, OPEN, OPENED, PING, PONG,
-  REFUSED, REQUEST, SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WARNING, WRITABLE, YIELD,
+  REFUSED, REQUEST, SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WARNING, WRITABLE, WRITTEN, YIELD,
 } = abi.step;
 const { CACHED, SECURE, YIELDED } = abi.kind;
-const { APP, FORCED, HANDLE, IS_BINARY, KIND, OFFSET, REFERENCED, ROUTE, SHUTDOWN, SLOT, STEP, TICKET } = abi.register;
+const { APP, FORCED, HANDLE, IS_BINARY, KIND, OFFSET, REFERENCED, ROUTE, SHUTDOWN, SLOT, STEP, TICKET, WAITS } = abi.register;
 const { SLOTS } = abi.handle;
 
 /**
@@ -114,6 +114,11 @@ function handleEvents() {
       case PONG: {
         const ws = sockets[registers[SLOT]];
         call(behaviorOf(ws).pong, ws, payload);
+        break;
+      }
+      case WRITTEN: {
+        const ws = sockets[registers[SLOT]];
+        call(behaviorOf(ws).written, ws, registers[WAITS]);
         break;
       }
       case UNANSWERED:

@@ -14,7 +14,10 @@ const { CONNECT, HANDLE } = abi.register;
 /** Options that the addon reads for `wss:`, in its order. */
 const { clientTls: TLS_OPTIONS } = abi.options;
 
-/** `{ ws, resolve, reject, signal, cancel }` by the number of the connect; the `signal`, if any, calls `cancel`. */
+/**
+ * `{ ws, resolve, reject, signal, cancel }` by the number of the connect; the `signal`, if any, calls `cancel`. Also of
+ * connections that `ferrows/ws` hands over.
+ */
 const connects = new Map();
 
 async function connect(url, behavior, options) {
@@ -221,4 +224,4 @@ function invalidValue(message) {
   return typeError('ERR_INVALID_ARG_VALUE', message);
 }
 
-module.exports = { connect, handleConnected, handleNotConnected };
+module.exports = { connect, connects, handleConnected, handleNotConnected };

@@ -335,6 +335,7 @@ class WebSocketList {
 }
 
 module.exports = {
+  socketHandle: (ws) => socketHandle(ws),
   WebSocketList,
   createSocket,
   openSocket,

@@ -11,6 +11,7 @@ use super::capacity_hint::CapacityHint;
 use super::children::Children;
 use super::connect::ConnectOrder;
 use super::event::Slice;
+use super::handover::HandOver;
 use super::id::{AppId, ClientId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerId};
 use super::latch::Latch;
 use super::ledger::{Ledger, WebSocketLedger};
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     AdoptConnection(Box<Adoption>),
     /// Open a WebSocket to a server.
     Connect(Box<ConnectOrder>),
+    /// Serve a WebSocket whose opening handshake was made over Node's HTTP. `ConnectEnded` answers it.
+    HandOver(Box<HandOver>),
     /// Cancel a connect, unless it has ended. No event follows: Node's thread has notified the application.
     CancelConnect {
         /// Which one.
@@ -209,6 +212,34 @@ pub(crate) enum Command {
         connection: ConnectionId,
         /// At most 125 bytes.
         payload: Slice,
+    },
+    /// Send a Pong.
+    SendPong {
+        /// Where to.
+        connection: ConnectionId,
+        /// At most 125 bytes.
+        payload: Slice,
+    },
+    /// Send `Written` once all that is queued now is written.
+    AwaitWritten {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Stop or resume reading from the peer. TCP flow control slows it down.
+    PauseWebSocket {
+        /// Which one.
+        connection: ConnectionId,
+        /// Stop.
+        is_paused: bool,
+    },
+    /// Send a Close frame and wait for the peer's; `Closed` follows.
+    StartClose {
+        /// Which one.
+        connection: ConnectionId,
+        /// Status code; 0 sends an empty Close.
+        code: u16,
+        /// Reason, UTF-8.
+        reason: Slice,
     },
     /// Send a Close frame and wait for the peer's (`ws.end()`).
     EndWebSocket {

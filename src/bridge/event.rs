@@ -185,13 +185,18 @@ pub(crate) enum WebSocketEvent {
     },
     /// Everything queued for the socket is written. Answers `NotifyDrain`.
     Drained,
+    /// What was queued at the time of `AwaitWritten` is written.
+    Written {
+        /// How many of them this answers, in their order.
+        count: u32,
+    },
     /// The peer's Close frame arrived, or the connection ended without one. Last event of a WebSocket.
     Closed {
         /// The code for the close handler.
         code: u16,
         /// Why.
         cause: CloseCause,
-        /// UTF-8, never empty.
+        /// UTF-8; empty only where the application wants the peer's reason unchanged.
         reason: Slice,
     },
 }

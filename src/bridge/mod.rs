@@ -18,6 +18,7 @@ pub(crate) mod command;
 pub(crate) mod connect;
 pub(crate) mod event;
 pub(crate) mod event_interest;
+pub(crate) mod handover;
 pub(crate) mod id;
 pub(crate) mod latch;
 pub(crate) mod ledger;

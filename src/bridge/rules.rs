@@ -2,7 +2,7 @@
 
 use crate::protocol::websocket::WebSocketLimits;
 
-/// The options of `app.ws` that a worker obeys.
+/// The options of `app.ws`, `connect` and `ferrows/ws` that a worker obeys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// Sizes and times.
@@ -13,6 +13,9 @@ pub(crate) struct Rules {
     pub on_limit: OnLimit,
     /// Whether dropped published messages are reported: the route has a `dropped` handler.
     pub reports_drops: bool,
+    /// Bytes from which on a message is compressed if it is compressed by itself, without context takeover
+    /// (`perMessageDeflate.threshold` of `ws`).
+    pub compression_threshold: u32,
 }
 
 /// What becomes of a WebSocket whose backlog exceeds `maxBackpressure` (`closeOnBackpressureLimit`).

@@ -98,6 +98,8 @@ registers! {
     MessagesReceived "MESSAGES_RECEIVED",
     /// Messages to the peer.
     MessagesSent "MESSAGES_SENT",
+    /// Number of waits for output that are over.
+    Waits "WAITS",
 }
 
 impl RegisterName for Register {
@@ -173,6 +175,8 @@ numbers! {
         ENDED = 26.0,
         /// The worker has refused a request that was taken over: no handler is called. `TICKET`.
         REFUSED = 27.0,
+        /// What `wsAwaitWritten` waits for is written: `SLOT`, `WAITS`.
+        WRITTEN = 28.0,
     }
 }
 
@@ -344,6 +348,8 @@ handlers! {
 impl Handlers {
     /// Together with [`Self::MESSAGE`]: it takes text as a string (`text: 'string'`).
     pub(crate) const TEXT_AS_STRING: u32 = 1 << 16;
+    /// Those of `ferrows/ws`.
+    pub(crate) const OF_WS: Self = Self(Self::MESSAGE | Self::PING | Self::PONG | Self::CLOSE);
 }
 
 numbers! {

@@ -3,7 +3,7 @@
 use super::calls::{
     abi, adoption, app, broker, client, connections, declarative_response, dispatcher, files, http_request,
     http_response, listening, load, logger, messages, multipart, pubsub, request_body, response_body, routes,
-    shutdown, stats, store, takeover, tcp, tls, warnings, websocket,
+    shutdown, stats, store, takeover, tcp, tls, warnings, websocket, ws_handover, ws_handshake, ws_socket,
 };
 use super::environment::Native;
 
@@ -39,9 +39,23 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("handshakeResume", 1, tls::resume),
     Native::new("appAdopt", 3, adoption::adopt),
     Native::new("appTakes", 3, takeover::takes),
-    Native::new("appTakeOver", 6, takeover::take_over),
+    Native::new("appTakeOver", 5, takeover::take_over),
     Native::new("passageBreak", 2, takeover::break_passage),
     Native::new("passageEnd", 1, takeover::end_passage),
+    Native::new("wsAccept", 1, ws_handshake::accept),
+    Native::new("wsCheckRequest", 4, ws_handshake::check_request),
+    Native::new("wsSubprotocols", 1, ws_handshake::subprotocols),
+    Native::new("wsAgree", 2, ws_handshake::agree),
+    Native::new("wsOffer", 1, ws_handshake::offer),
+    Native::new("wsCheckResponse", 4, ws_handshake::check_response),
+    Native::new("wsHandOver", 7, ws_handover::hand_over),
+    Native::new("wsPong", 2, ws_socket::pong),
+    Native::new("wsAwaitWritten", 1, ws_socket::await_written),
+    Native::new("wsPause", 2, ws_socket::pause),
+    Native::new("wsStartClose", 3, ws_socket::start_close),
+    Native::new("wsAddTopic", 2, ws_socket::add_topic),
+    Native::new("wsRemoveTopic", 2, ws_socket::remove_topic),
+    Native::new("wsBroadcast", 5, ws_socket::broadcast),
     Native::new("appDescriptor", 1, adoption::descriptor),
     Native::new("appAddChild", 2, adoption::add_child),
     Native::new("appRemoveChild", 2, adoption::remove_child),

@@ -59,6 +59,8 @@ pub enum CloseCause {
     FrameTooBig,
     /// The fragments of a message together exceed `maxPayloadLength`.
     MessageTooBig,
+    /// A message has more frames than the application allows (`maxFragments` of `ws`).
+    TooManyFragments,
     /// A compressed message is longer than `maxPayloadLength` once it is decompressed.
     InflatedTooBig,
     /// A compressed message is not what deflate makes (RFC 7692 §7.2.2).
@@ -96,6 +98,8 @@ pub enum CloseCause {
 
     /// No bytes from the peer for `idleTimeout`, automatic pings unanswered.
     IdleTimeout,
+    /// The application has started the closing handshake, and the peer's Close frame did not come in time.
+    CloseTimeout,
     /// The WebSocket reached `maxLifetime`.
     MaxLifetime,
     /// The request body arrived too slowly.
@@ -206,7 +210,7 @@ pub struct Verdict {
 
 impl CloseCause {
     /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 46] = [
         Self::PeerClosed,
         Self::PeerClosedWithoutCode,
         Self::ReservedBits,
@@ -225,6 +229,7 @@ impl CloseCause {
         Self::CloseReasonNotUtf8,
         Self::FrameTooBig,
         Self::MessageTooBig,
+        Self::TooManyFragments,
         Self::InflatedTooBig,
         Self::InvalidDeflate,
         Self::InvalidUtf8,
@@ -242,6 +247,7 @@ impl CloseCause {
         Self::TlsKeysExhausted,
         Self::TlsPeerKeysExhausted,
         Self::IdleTimeout,
+        Self::CloseTimeout,
         Self::MaxLifetime,
         Self::BodyTimeout,
         Self::ResponseTimeout,
@@ -349,6 +355,10 @@ impl CloseCause {
                 frame("ERR_MESSAGE_TOO_BIG", "Received too big message: fragments exceed maxPayloadLength"),
                 1009,
             ),
+            Self::TooManyFragments => with_wire_code(
+                frame("ERR_TOO_MANY_FRAGMENTS", "Received too many fragments of one message"),
+                1008,
+            ),
             Self::InflatedTooBig => with_wire_code(
                 frame(
                     "ERR_INFLATED_TOO_BIG",
@@ -414,6 +424,9 @@ impl CloseCause {
 
             Self::IdleTimeout => {
                 with_wire_code(local("ERR_IDLE_TIMEOUT", "WebSocket timed out from inactivity"), 1001)
+            }
+            Self::CloseTimeout => {
+                local("ERR_CLOSE_TIMEOUT", "Closing handshake timed out: peer sent no Close frame")
             }
             Self::MaxLifetime => Verdict {
                 local_code: 1000,

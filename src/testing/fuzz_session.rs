@@ -11,7 +11,9 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::close::{self, PeerClose};
 use crate::protocol::websocket::extensions::Direction;
-use crate::protocol::websocket::{Agreement, Codecs, WebSocketLimits, WebSocketPhase, WebSocketSession};
+use crate::protocol::websocket::{
+    Agreement, Codecs, Manners, WebSocketLimits, WebSocketPhase, WebSocketSession,
+};
 
 /// Asserts of the WebSocket in `data`:
 /// - the calls of the sink, the output and the last phase are the same for every split of the bytes;
@@ -131,6 +133,7 @@ const PATIENT: WebSocketLimits = WebSocketLimits {
     ping_interval: None,
     max_lifetime: None,
     close_timeout: Duration::from_secs(5),
+    manners: Manners::UWS,
 };
 
 /// All timers.

@@ -82,9 +82,9 @@ impl Connection {
         Self { shell, protocol: Protocol::Http { early, http } }
     }
 
-    /// A connection to a server that has just accepted the upgrade.
+    /// A connection of no app, whose opening handshake is complete.
     #[must_use]
-    pub(crate) fn to_server(
+    pub(crate) fn of_websocket(
         id: ConnectionId,
         transport: Transport,
         socket: WebSocket,
@@ -92,12 +92,18 @@ impl Connection {
     ) -> Self {
         let mut shell = Shell::new(id, AppId::CLIENTS, transport, FilterState::Off, context.now);
         let entered = shell.enter_span();
-        tracing::debug!("connected to a WebSocket server");
+        tracing::debug!("WebSocket opened");
         drop(entered);
         Self { shell, protocol: Protocol::WebSocket(socket) }
     }
 
-    /// Takes what the server sent behind its response, and arms the timer.
+    /// Queues what is sent before the first frame.
+    pub(crate) fn send_response(&mut self, response: &[u8], context: &mut Context) {
+        self.shell.append_output(response, context);
+        self.shell.mark_dirty(context);
+    }
+
+    /// Takes what the peer has sent behind its half of the handshake, and arms the timer.
     pub(crate) fn handle_early_input(&mut self, mut early: Vec<u8>, context: &mut Context) {
         self.take_input(&mut early, context);
         self.shell.mark_dirty(context);

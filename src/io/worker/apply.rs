@@ -52,6 +52,7 @@ impl Worker {
             Command::MakeRoom => drop(self.make_room()),
             Command::ResumeHandshake { connection } => self.on(connection, Connection::resume_handshake),
             Command::Connect(order) => self.connector.start(*order),
+            Command::HandOver(order) => self.take_over(*order),
             Command::CancelConnect { client } => self.connector.cancel(client),
             Command::BreakConnection { place, cause } => {
                 if let Some(ConnectionId { slot, generation, .. }) = place.get() {
@@ -112,6 +113,20 @@ impl Worker {
             Command::SendPing { connection, payload } => {
                 self.on_websocket(connection, |it, shell, context| {
                     it.send_ping(payload.of(arena), shell, context)
+                });
+            }
+            Command::SendPong { connection, payload } => {
+                self.on_websocket(connection, |it, shell, context| {
+                    it.send_pong(payload.of(arena), shell, context)
+                });
+            }
+            Command::AwaitWritten { connection } => self.on_websocket(connection, WebSocket::await_written),
+            Command::PauseWebSocket { connection, is_paused } => {
+                self.on_websocket(connection, |it, shell, context| it.set_paused(is_paused, shell, context));
+            }
+            Command::StartClose { connection, code, reason } => {
+                self.on_websocket(connection, |it, shell, context| {
+                    it.start_close(code, reason.of(arena), shell, context)
                 });
             }
             Command::EndWebSocket { connection, cause, code, reason } => {

@@ -6,6 +6,8 @@ use crate::node::calls::client::ClientTlsOption;
 use crate::node::calls::limits;
 use crate::node::calls::tcp::TcpOption;
 use crate::node::calls::tls_options::TlsOption;
+use crate::node::calls::ws_handover::WsOption;
+use crate::node::calls::ws_handshake::DeflateOption;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, OptionName, Value};
@@ -40,6 +42,8 @@ fn options(env: Env<'_>) -> Value<'_> {
         ("tcp", list(TcpOption::NAMES)),
         ("tls", list(TlsOption::NAMES)),
         ("clientTls", list(ClientTlsOption::NAMES)),
+        ("ws", list(WsOption::NAMES)),
+        ("perMessageDeflate", list(DeflateOption::NAMES)),
     ])
 }
 

@@ -33,8 +33,13 @@ pub(crate) fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
 
 /// The argument `fd`.
 pub(crate) fn descriptor_number(call: &Call<'_>, index: usize) -> Result<u32, Misuse> {
+    descriptor_of(call.env(), call.argument(index))
+}
+
+/// The same of a value.
+pub(crate) fn descriptor_of(env: Env<'_>, value: Value<'_>) -> Result<u32, Misuse> {
     // The range fits.
-    call.required_integer(index, "fd", FD).map(|number| number as u32)
+    env.required_integer(value, "fd", FD).map(|number| number as u32)
 }
 
 /// A copy of the descriptor of a connected socket, and the peer's port.

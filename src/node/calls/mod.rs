@@ -33,3 +33,6 @@ pub(crate) mod tls;
 pub(crate) mod tls_options;
 pub(crate) mod warnings;
 pub(crate) mod websocket;
+pub(crate) mod ws_handover;
+pub(crate) mod ws_handshake;
+pub(crate) mod ws_socket;

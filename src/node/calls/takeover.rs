@@ -12,7 +12,7 @@ use crate::bridge::takeover::Takeover;
 use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::io::passage::{loopback, pair};
 use crate::node::abi::passage;
-use crate::node::calls::adoption::{address_argument, descriptor_number, os_code, take};
+use crate::node::calls::adoption::{address_argument, descriptor_of, os_code, take};
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Value};
@@ -39,39 +39,57 @@ pub(crate) fn takes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     Ok(call.env().from_bool(takes))
 }
 
-/// `appTakeOver(app, passage, number, request, ticket, [ip, port, serverName, certificate])`: gives a connection to a
+/// `appTakeOver(app, [passage, number], request, ticket, [ip, port, serverName, certificate])`: gives a connection to a
 /// worker. `request` holds the bytes of its first request and of what the client sent after it. `passage` is how later
 /// bytes pass between peer and worker, and `number` the descriptor, or the port on which Node listens for its end.
 /// Returns the descriptor or port by which Node finds its end.
 pub(crate) fn take_over<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
-    let (env, peer) = (call.env(), call.argument(5));
-    let early = call.bytes(3)?;
+    let (env, peer) = (call.env(), call.argument(4));
+    let early = call.bytes(2)?;
     let ip = address_argument(env, env.element(peer, 0))?;
     // `lib/` vouches for both.
-    let (ticket, port) = (call.number(4) as u32, env.number(env.element(peer, 1)).unwrap_or(0.0) as u16);
+    let (ticket, port) = (call.number(3) as u32, env.number(env.element(peer, 1)).unwrap_or(0.0) as u16);
     let name = env.text(env.element(peer, 2))?;
     let certificate = env.bytes(env.element(peer, 3))?;
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;
     let domain = domain_of(app, Some(&name));
-    let way = call.number(1).to_bits();
-    let is_descriptor = way == passage::DESCRIPTOR.to_bits();
-    let taken = if is_descriptor {
-        take(descriptor_number(call, 2)?).map(|(socket, _)| (socket, 0.0))
-    } else if way == passage::PAIR.to_bits() {
-        pair().map(|(socket, descriptor)| (socket, f64::from(descriptor)))
-    } else {
-        loopback(call.number(2) as u16).map(|(socket, port)| (socket, f64::from(port)))
-    };
-    let (socket, node_end) = taken.map_err(|error| refused(&error))?;
+    let (socket, node_end) = socket_of(env, call.argument(1))?;
     let address = ip.map(|ip| SocketAddr::new(ip, port));
     let certificate = (!certificate.is_empty()).then(|| certificate.into_boxed_slice());
     let has_said = domain.is_some() || certificate.is_some();
     let tls_peer = has_said.then(|| Arc::new(TlsPeerInfo { domain, certificate }));
-    let place = (!is_descriptor).then(Arc::default);
+    let place = (!is_descriptor(env, call.argument(1))).then(Arc::default);
     let takeover = Takeover { ticket, early, tls_peer, place };
     hand_to_worker(&mut environment, env, call.number(0), socket, address, takeover)?;
     Ok(env.from_number(node_end))
+}
+
+/// The worker's end of a connection that Node hands over by `[passage, number]`, and the descriptor or port by which
+/// Node finds its own end.
+///
+/// # Errors
+/// The system's code: the peer has closed the connection, or there are no descriptors left.
+pub(crate) fn socket_of(env: Env<'_>, way: Value<'_>) -> Result<(Socket, f64), Misuse> {
+    let number = env.element(way, 1);
+    let taken = if is_descriptor(env, way) {
+        take(descriptor_of(env, number)?).map(|(socket, _)| (socket, 0.0))
+    } else if is_passage(env, way, passage::PAIR) {
+        pair().map(|(socket, descriptor)| (socket, f64::from(descriptor)))
+    } else {
+        let port = env.number(number).unwrap_or(0.0) as u16;
+        loopback(port).map(|(socket, port)| (socket, f64::from(port)))
+    };
+    taken.map_err(|error| refused(&error))
+}
+
+/// Whether a connection is handed over with its own descriptor.
+pub(crate) fn is_descriptor(env: Env<'_>, way: Value<'_>) -> bool {
+    is_passage(env, way, passage::DESCRIPTOR)
+}
+
+fn is_passage(env: Env<'_>, way: Value<'_>, passage: f64) -> bool {
+    env.number(env.element(way, 0)).is_some_and(|given| given.to_bits() == passage.to_bits())
 }
 
 /// `passageBreak(ticket, code)`: Node's end of a connection whose bytes go through JavaScript has failed with the

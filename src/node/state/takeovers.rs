@@ -47,6 +47,11 @@ impl Takeovers {
         }
     }
 
+    /// Adds one whose bytes go through JavaScript, and whose handshake was made there.
+    pub(crate) fn relay(&mut self, ticket: u32, passage: Passage) {
+        self.passages.insert(ticket, passage);
+    }
+
     /// Counts a request that its worker has reported or refused.
     pub(crate) const fn conclude(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);

@@ -38,6 +38,7 @@ pub(crate) fn handle<'c>(
             message_dropped(environment, env, connection, (kind, payload), unreported)
         }
         WebSocketEvent::Drained => drained(environment, connection),
+        WebSocketEvent::Written { count } => written(environment, connection, count),
         WebSocketEvent::Closed { code, cause, reason } => {
             // What the handlers sent in answer to earlier messages precedes this command: the session may now send its
             // Close frame.
@@ -123,6 +124,15 @@ fn drained<'c>(environment: &mut Environment, connection: ConnectionId) -> Optio
     }
     registers.set(Register::Slot, f64::from(handle.slot));
     Some((step::DRAIN, Value::UNDEFINED))
+}
+
+/// Output that Node's thread waits for is written.
+fn written<'c>(environment: &mut Environment, connection: ConnectionId, count: u32) -> Option<Step<'c>> {
+    let Environment { live, registers, .. } = environment;
+    let (handle, _) = live.socket_of(connection)?;
+    registers.set(Register::Slot, f64::from(handle.slot));
+    registers.set(Register::Waits, f64::from(count));
+    Some((step::WRITTEN, Value::UNDEFINED))
 }
 
 /// A WebSocket is closed.

@@ -81,7 +81,9 @@ fn take_whole_frame<'a>(
         FrameKind::Data(Announced { kind, compressed: true, .. }) => {
             Ok(Some(Received::Compressed(kind, Cow::Borrowed(payload))))
         }
-        FrameKind::Data(Announced { kind: MessageKind::Text, .. }) if !utf8::is_valid(payload) => {
+        FrameKind::Data(Announced { kind: MessageKind::Text, .. })
+            if rules.checks_utf8 && !utf8::is_valid(payload) =>
+        {
             Err(CloseCause::InvalidUtf8)
         }
         FrameKind::Data(message) => Ok(Some(Received::Message(message.kind, Cow::Borrowed(payload)))),
@@ -96,6 +98,8 @@ struct Incomplete {
     /// What the frames of the current message have declared; `None` if there is no current message. Control frames
     /// between its fragments do not change it.
     announced: Option<Announced>,
+    /// How many frames that message has had.
+    fragments: u32,
     /// The unmasked payload of that message so far.
     payload: Vec<u8>,
     /// The UTF-8 validator of `payload`, if the message is an uncompressed text.
@@ -153,13 +157,13 @@ impl Incomplete {
                     let Some(header) = partial.complete(input, self.announced, rules)? else {
                         return Ok(None);
                     };
-                    self.start_payload(header);
+                    self.start_payload(header, rules)?;
                 }
                 Position::Data { header, arrived } => {
                     let chunk = take_payload(input, header, *arrived);
                     *arrived += chunk.len();
                     let (is_complete, is_final) = (*arrived == header.length, header.is_final);
-                    self.append(chunk)?;
+                    self.append(chunk, rules)?;
                     if !is_complete {
                         return Ok(None);
                     }
@@ -183,23 +187,28 @@ impl Incomplete {
     }
 
     /// Starts the payload of a frame whose header is complete.
-    fn start_payload(&mut self, header: Header) {
+    fn start_payload(&mut self, header: Header, rules: FrameRules) -> Result<(), CloseCause> {
         self.position = match header.kind {
             FrameKind::Control(kind) => Position::Control { header, kind, arrived: Vec::new() },
             FrameKind::Data(announced) => {
+                self.fragments = self.fragments.saturating_add(1);
+                if rules.max_fragments.is_some_and(|max| self.fragments > max.get()) {
+                    return Err(CloseCause::TooManyFragments);
+                }
                 self.announced = Some(announced);
                 Position::Data { header, arrived: 0 }
             }
         };
+        Ok(())
     }
 
     /// Appends unmasked bytes to the current message, and validates them if it is an uncompressed text.
     ///
     /// The buffer doubles as bytes arrive, up to the declared length. So a peer cannot make this end allocate memory
     /// with headers alone, and a complete message has no unused capacity.
-    fn append(&mut self, chunk: &[u8]) -> Result<(), CloseCause> {
+    fn append(&mut self, chunk: &[u8], rules: FrameRules) -> Result<(), CloseCause> {
         let Some(Announced { kind, compressed, length: declared }) = self.announced else { return Ok(()) };
-        if kind == MessageKind::Text && !compressed {
+        if kind == MessageKind::Text && !compressed && rules.checks_utf8 {
             self.text.push(chunk).map_err(|utf8::InvalidUtf8| CloseCause::InvalidUtf8)?;
         }
         let needed = self.payload.len() + chunk.len();
@@ -215,6 +224,7 @@ impl Incomplete {
     fn finish<'a>(&mut self, message: Announced) -> Result<Received<'a>, CloseCause> {
         mem::take(&mut self.text).finish().map_err(|utf8::InvalidUtf8| CloseCause::InvalidUtf8)?;
         let payload = Cow::Owned(mem::take(&mut self.payload));
+        self.fragments = 0;
         let Announced { kind, compressed, .. } = message;
         Ok(if compressed { Received::Compressed(kind, payload) } else { Received::Message(kind, payload) })
     }
@@ -270,8 +280,7 @@ mod tests {
     use crate::protocol::websocket::frame::Masking;
     use crate::testing::split::same_at_every_split;
 
-    const LIMIT: FrameRules =
-        FrameRules { max_payload_length: 1 << 24, deflate: true, masking: Masking::Required };
+    const LIMIT: FrameRules = FrameRules::new(1 << 24, true, Masking::Required);
 
     /// Everything that the assembler returns for `pieces`, and its error, if there was one.
     fn assemble(pieces: &[&[u8]]) -> (Vec<Received<'static>>, Option<CloseCause>) {

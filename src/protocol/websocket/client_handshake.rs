@@ -63,7 +63,7 @@ pub(crate) struct ClientHandshake {
 }
 
 /// The result of the handshake: the content of the server's 101 response.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Grant {
     /// All of its header fields.
     pub fields: ResponseFields,

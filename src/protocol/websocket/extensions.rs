@@ -57,7 +57,23 @@ pub(crate) struct Agreement {
 #[error("Sec-WebSocket-Extensions header must be a list of extensions")]
 pub(crate) struct MalformedExtensions;
 
+/// Bits that one direction takes in [`Agreement::to_bits`].
+const DIRECTION_BITS: u32 = 5;
+
 impl Direction {
+    /// The window in bits 0–3, the takeover in bit 4.
+    fn to_bits(self) -> u32 {
+        u32::from(self.window_bits) | u32::from(self.takeover) << 4
+    }
+
+    fn from_bits(bits: u32) -> Option<Self> {
+        // Lossless: masked.
+        let (window_bits, takeover) = ((bits & 0xf) as u8, bits & 0x10 != 0);
+        let is_valid =
+            (SMALLEST_WINDOW..=LARGEST_WINDOW).contains(&window_bits) && bits < 1 << DIRECTION_BITS;
+        is_valid.then_some(Self { window_bits, takeover })
+    }
+
     /// Each message is compressed on its own, with the largest window.
     const SHARED: Self = Self { window_bits: LARGEST_WINDOW, takeover: false };
 
@@ -119,6 +135,20 @@ impl Compression {
 }
 
 impl Agreement {
+    /// The agreement as one number, which passes through JavaScript.
+    #[must_use]
+    pub(crate) fn to_bits(self) -> u32 {
+        self.outgoing.to_bits() | self.incoming.to_bits() << DIRECTION_BITS
+    }
+
+    /// The agreement of [`Self::to_bits`]; `None` for a number that is none.
+    #[must_use]
+    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
+        let outgoing = Direction::from_bits(bits & ((1 << DIRECTION_BITS) - 1))?;
+        let incoming = Direction::from_bits(bits >> DIRECTION_BITS)?;
+        Some(Self { outgoing, incoming })
+    }
+
     /// The `Sec-WebSocket-Extensions` value of the answer. Names the parameters that differ from the defaults (RFC 7692
     /// §7.1).
     #[must_use]
@@ -319,6 +349,23 @@ mod tests {
     fn answer(option: u32, offers: &str) -> Option<String> {
         let compression = Compression::from_option(option).unwrap().unwrap();
         compression.negotiate(offers.as_bytes()).unwrap().map(Agreement::answer)
+    }
+
+    #[test]
+    fn an_agreement_survives_as_a_number() {
+        let directions = || {
+            (SMALLEST_WINDOW..=LARGEST_WINDOW)
+                .flat_map(|window_bits| [true, false].map(|takeover| Direction { window_bits, takeover }))
+        };
+        for outgoing in directions() {
+            for incoming in directions() {
+                let agreement = Agreement { outgoing, incoming };
+                assert_eq!(Agreement::from_bits(agreement.to_bits()), Some(agreement));
+            }
+        }
+        for bits in [0, 1, u32::MAX, 15 << DIRECTION_BITS, 15 | 1 << 10] {
+            assert_eq!(Agreement::from_bits(bits), None, "{bits}");
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@
 //! ```
 //! (RFC 6455 §5.2; frames of a server have no mask. * RSV1: the message is compressed, RFC 7692 §6.)
 
+use std::num::NonZeroU32;
+
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::protocol::cause::CloseCause;
@@ -84,6 +86,10 @@ pub(crate) struct FrameRules {
     pub deflate: bool,
     /// Whether the peer must mask its frames.
     pub masking: Masking,
+    /// Whether text must be UTF-8 (RFC 6455 §8.1), which an application may leave unchecked.
+    pub checks_utf8: bool,
+    /// The most data frames that a message may have; `None`: any number.
+    pub max_fragments: Option<NonZeroU32>,
 }
 
 /// Whether the peer must mask its frames (RFC 6455 §5.1).
@@ -107,6 +113,12 @@ impl Masking {
 }
 
 impl FrameRules {
+    /// The rules of RFC 6455 for the frames of a peer.
+    #[must_use]
+    pub(crate) const fn new(max_payload_length: u32, deflate: bool, masking: Masking) -> Self {
+        Self { max_payload_length, deflate, masking, checks_utf8: true, max_fragments: None }
+    }
+
     /// The largest sum of the payload lengths of a message's frames, in bytes. Compressing incompressible data makes it
     /// longer, so a compressed message may exceed the limit by zlib's worst case. The decompressed message may not.
     const fn longest(self, compressed: bool) -> u32 {
@@ -314,7 +326,7 @@ mod tests {
     use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 
     fn rules(max_payload_length: u32) -> FrameRules {
-        FrameRules { max_payload_length, deflate: false, masking: Masking::Required }
+        FrameRules::new(max_payload_length, false, Masking::Required)
     }
 
     /// Parses header bytes with default rules.
@@ -399,7 +411,7 @@ mod tests {
 
     #[test]
     fn the_first_byte_decides_where_messages_may_be_compressed() {
-        let rules = FrameRules { max_payload_length: 1000, deflate: true, masking: Masking::Required };
+        let rules = FrameRules::new(1000, true, Masking::Required);
         for byte in 0..=255u8 {
             let (compressed, opcode) = (byte & 0x40 != 0, byte & 0x0f);
             let expected = match opcode {
@@ -415,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_message_is_compressed_if_its_first_frame_says_so() {
-        let rules = FrameRules { max_payload_length: 1000, deflate: true, masking: Masking::Required };
+        let rules = FrameRules::new(1000, true, Masking::Required);
         let announced = |compressed, length| Announced { kind: MessageKind::Text, compressed, length };
         for (first, compressed) in [(0x01, false), (0x41, true)] {
             let header = Header::parse(&[first, 0x82, 0, 0, 0, 0], None, rules).unwrap().unwrap();
@@ -427,7 +439,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_compressed_may_be_longer_on_the_wire() {
-        let rules = FrameRules { max_payload_length: 1000, deflate: true, masking: Masking::Required };
+        let rules = FrameRules::new(1000, true, Masking::Required);
         let parse = |first, length: u16| {
             let [high, low] = length.to_be_bytes();
             Header::parse(&[first, 0xfe, high, low, 0, 0, 0, 0], None, rules).map(|header| header.is_some())

@@ -227,7 +227,7 @@ pub(super) fn lists(value: &[u8], name: &[u8]) -> bool {
 }
 
 /// Whether `key` has the form of 16 bytes in base64.
-fn is_key(key: &[u8]) -> bool {
+pub(super) fn is_key(key: &[u8]) -> bool {
     key.len() == KEY_LENGTH
         && key.strip_suffix(b"==").is_some_and(|digits| {
             digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))

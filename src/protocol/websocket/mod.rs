@@ -2,7 +2,8 @@
 //! waits, never buffers more than `max_payload_length` of a message, and keeps no memory while nothing is incomplete.
 //!
 //! ```text
-//!   request head ── handshake, extensions ──► 101       (a client: client_handshake, offer)
+//!   request head ── handshake, extensions ──► 101       (a client: client_handshake, offer;
+//!                                                        programs of `ws`: ws_handshake, deflate_policy)
 //!
 //!   bytes in ─► assembler ───────────────► session ──► WebSocketSink: message, ping, pong, closed
 //!               │ frame   header rules       │
@@ -18,6 +19,7 @@ pub(crate) mod assembler;
 pub(crate) mod client_handshake;
 pub(crate) mod close;
 pub(crate) mod deflate;
+pub(crate) mod deflate_policy;
 pub(crate) mod extensions;
 pub(crate) mod fragment;
 pub(crate) mod frame;
@@ -27,9 +29,12 @@ pub(crate) mod offer;
 pub(crate) mod role;
 pub(crate) mod session;
 pub(crate) mod utf8;
+pub(crate) mod ws_handshake;
 
 pub(crate) use deflate::Codecs;
 pub(crate) use extensions::{Agreement, Compression};
 pub(crate) use frame::{MessageKind, encode_compressed, encode_message};
 pub(crate) use role::Role;
-pub(crate) use session::{Closure, Form, WebSocketLimits, WebSocketPhase, WebSocketSession, WebSocketSink};
+pub(crate) use session::{
+    Closure, Form, Manners, WebSocketLimits, WebSocketPhase, WebSocketSession, WebSocketSink,
+};

@@ -96,8 +96,7 @@ mod tests {
     use crate::protocol::websocket::frame::{FrameKind, FrameRules, Header, MessageKind, encode_message};
     use std::collections::HashSet;
 
-    const RULES: FrameRules =
-        FrameRules { max_payload_length: 1 << 20, deflate: false, masking: Masking::Required };
+    const RULES: FrameRules = FrameRules::new(1 << 20, false, Masking::Required);
 
     /// Header and unmasked payload of the one frame that `bytes` must be to a server.
     fn read(bytes: &[u8]) -> (Header, Vec<u8>) {

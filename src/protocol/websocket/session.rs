@@ -9,6 +9,7 @@
 //! The session appends what is to be sent to `out`, and never reads it.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
@@ -38,6 +39,28 @@ pub(crate) struct WebSocketLimits {
     pub max_lifetime: Option<Duration>,
     /// How long a closing handshake may take: the peer's Close frame, or the application's close handler before ours.
     pub close_timeout: Duration,
+    /// How much of the protocol is left to the application.
+    pub manners: Manners,
+}
+
+/// What the applications of the two programming interfaces expect: uWebSockets.js and `ws`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manners {
+    /// Whether pings are answered here (`autoPong` of `ws`).
+    pub answers_pings: bool,
+    /// Whether text messages must be UTF-8 (RFC 6455 §8.1; `skipUTF8Validation` of `ws`).
+    pub checks_utf8: bool,
+    /// The most frames of a message; `None`: any number (`maxFragments` of `ws`).
+    pub max_fragments: Option<NonZeroU32>,
+    /// Whether the reason of the peer's Close frame is reported unchanged. Otherwise a text takes the place of an empty
+    /// one.
+    pub keeps_reason: bool,
+}
+
+impl Manners {
+    /// Those of uWebSockets.js.
+    pub(crate) const UWS: Self =
+        Self { answers_pings: true, checks_utf8: true, max_fragments: None, keeps_reason: false };
 }
 
 impl WebSocketLimits {
@@ -56,7 +79,7 @@ pub(crate) struct Closure<'a> {
     pub cause: CloseCause,
     /// The peer's status code, 1005 if its Close frame had none; without a Close frame the verdict's local code.
     pub code: u16,
-    /// The peer's reason, or the verdict's text if it gave none. Never empty.
+    /// The peer's reason, or the verdict's text if it gave none. Empty only with [`Manners::keeps_reason`].
     pub reason: &'a str,
 }
 
@@ -95,7 +118,8 @@ pub(crate) trait WebSocketSink {
     /// The pong that is reported next is the first one since pings were sent, the first of them so long ago.
     fn round_trip(&mut self, _time: Duration) {}
     /// The end of the connection: the last call, made at most once. It is not made when [`WebSocketSession::end`] or
-    /// [`WebSocketSession::abort`] ends an open session, because the application itself ended it.
+    /// [`WebSocketSession::abort`] ends an open session, because the application itself ended it; it is made after
+    /// [`WebSocketSession::start_close`].
     fn closed(&mut self, closure: Closure<'_>);
     /// Whether it takes nothing more for now: [`WebSocketSession::handle_bytes`] leaves the rest of its input.
     fn is_full(&self) -> bool {
@@ -111,7 +135,8 @@ pub(crate) trait WebSocketSink {
 ///         │                            Close frame owed by us, then written          ▲
 ///         │  end, max_lifetime                                                       │
 ///         ├────────────────────────► Closing ────────────────────────────────────────┤
-///         │  Close frame written    peer's Close or FIN, broken rule, close_timeout  │
+///         │  or start_close         peer's Close or FIN, broken rule, close_timeout  │
+///         │  Close frame written                                                     │
 ///         │                                                                          │
 ///         └──────────────────────────────────────────────────────────────────────────┘
 ///            idle timeout, abort; in any phase: transport end
@@ -124,7 +149,8 @@ pub(crate) enum WebSocketPhase {
     /// handler has run still go out. Then [`WebSocketSession::conclude`] writes our Close frame, if the verdict has
     /// one.
     Concluding,
-    /// Our Close frame is written and the peer's is awaited. Messages are read and discarded.
+    /// Our Close frame is written and the peer's is awaited. Messages are read and discarded; after
+    /// [`WebSocketSession::start_close`] the application still gets them.
     Closing,
     /// Nothing more is read or written: the caller flushes `out`, then shuts the transport down.
     Finished,
@@ -186,6 +212,8 @@ enum State {
     Closing {
         /// When waiting for the peer's Close frame ends.
         deadline: Timestamp,
+        /// Whether the application knows of the end. If not, it gets what arrives, and is notified of the end.
+        is_reported: bool,
     },
     /// See [`WebSocketPhase::Finished`].
     Finished(TcpCloser),
@@ -279,41 +307,43 @@ impl WebSocketSession {
     ) -> usize {
         let all = input.len();
         let deflate = self.deflation.is_some();
-        let (max_payload_length, masking) = (limits.max_payload_length, self.role.masking());
-        let rules = FrameRules { max_payload_length, deflate, masking };
+        let Manners { answers_pings, checks_utf8, max_fragments, .. } = limits.manners;
+        let rules = FrameRules::new(limits.max_payload_length, deflate, self.role.masking());
+        let rules = FrameRules { checks_utf8, max_fragments, ..rules };
         if let State::Open { alive, is_pinged, .. } = &mut self.state
             && !input.is_empty()
         {
             (*alive, *is_pinged) = (now, false);
         }
         loop {
-            let is_open = match self.state {
+            let is_heard = match self.state {
                 State::Open { .. } => true,
-                State::Closing { .. } => false,
+                State::Closing { is_reported, .. } => !is_reported,
                 State::Concluding { .. } | State::Finished(_) => return all,
             };
-            if is_open && sink.is_full() {
+            if is_heard && sink.is_full() {
                 return all - input.len();
             }
             match self.assembler.next(&mut input, rules) {
                 Ok(None) => return all,
                 Ok(Some(Received::Control(ControlKind::Close, payload))) => {
-                    self.handle_last_frame(close::parse(&payload), now + limits.close_timeout, sink);
+                    self.handle_last_frame(close::parse(&payload), now, limits, sink);
                 }
-                Err(cause) => self.handle_last_frame(Err(cause), now + limits.close_timeout, sink),
+                Err(cause) => self.handle_last_frame(Err(cause), now, limits, sink),
                 // The application has closed: everything but the peer's Close frame is discarded.
-                Ok(Some(_)) if !is_open => {}
+                Ok(Some(_)) if !is_heard => {}
                 Ok(Some(Received::Message(kind, payload))) => sink.message(kind, &payload),
                 Ok(Some(Received::Compressed(kind, payload))) => {
-                    let limit = limits.max_payload_length;
-                    match decompress(self.deflation.as_deref_mut(), kind, &payload, limit, codecs) {
+                    match decompress(self.deflation.as_deref_mut(), kind, &payload, rules, codecs) {
                         Ok(message) => sink.message(kind, message),
-                        Err(cause) => self.handle_last_frame(Err(cause), now + limits.close_timeout, sink),
+                        Err(cause) => self.handle_last_frame(Err(cause), now, limits, sink),
                     }
                     codecs.tidy();
                 }
                 Ok(Some(Received::Control(ControlKind::Ping, payload))) => {
-                    self.role.put(out, |out| frame::encode(OpCode::Control(Control::Pong), &payload, out));
+                    if answers_pings {
+                        self.pong(&payload, out);
+                    }
                     sink.ping(&payload);
                 }
                 Ok(Some(Received::Control(ControlKind::Pong, payload))) => {
@@ -360,7 +390,12 @@ impl WebSocketSession {
                 }
             }
             State::Concluding { deadline, .. } if now >= *deadline => self.conclude(out),
-            State::Closing { deadline } if now >= *deadline => self.finish(),
+            State::Closing { deadline, is_reported } if now >= *deadline => {
+                if !*is_reported {
+                    sink.closed(Closure::by(CloseCause::CloseTimeout));
+                }
+                self.finish();
+            }
             State::Concluding { .. } | State::Closing { .. } | State::Finished(_) => {}
         }
     }
@@ -378,7 +413,7 @@ impl WebSocketSession {
         if let State::Open { .. } = self.state {
             self.role.put(out, |out| close_for(cause, out));
             sink.closed(Closure::by(cause));
-            self.state = State::Closing { deadline: now + limits.close_timeout };
+            self.state = State::Closing { deadline: now + limits.close_timeout, is_reported: true };
         }
     }
 
@@ -401,14 +436,22 @@ impl WebSocketSession {
                 self.state = State::Concluding { close_frame, deadline, then };
             }
             State::Concluding { .. } => {}
-            State::Closing { .. } | State::Finished(_) => self.finish(),
+            State::Closing { is_reported, .. } => {
+                if !is_reported {
+                    sink.closed(Closure::by(cause));
+                }
+                self.finish();
+            }
+            State::Finished(_) => self.finish(),
         }
     }
 
     /// The transport failed or was closed, for `cause`: nothing can be sent any more.
     pub(crate) fn handle_transport_end(&mut self, cause: CloseCause, sink: &mut impl WebSocketSink) {
         match self.state {
-            State::Open { .. } => sink.closed(Closure::by(cause)),
+            State::Open { .. } | State::Closing { is_reported: false, .. } => {
+                sink.closed(Closure::by(cause));
+            }
             State::Concluding { .. } | State::Closing { .. } | State::Finished(_) => {}
         }
         self.finish();
@@ -419,6 +462,14 @@ impl WebSocketSession {
         if self.can_send() {
             self.role.put(out, |out| frame::encode_message(kind, payload, out));
         }
+    }
+
+    /// Whether a message of this many bytes is worth compressing: with context takeover any, otherwise one of at least
+    /// `threshold` bytes (`perMessageDeflate.threshold` of `ws`).
+    #[must_use]
+    pub(crate) fn is_worth_compressing(&self, length: usize, threshold: u32) -> bool {
+        let is_alone = self.deflation.as_deref().is_none_or(|it| it.shared_window().is_some());
+        !is_alone || length >= threshold as usize
     }
 
     /// Like [`Self::send`], but compresses the message if permessage-deflate was negotiated and the message is not
@@ -465,8 +516,36 @@ impl WebSocketSession {
     pub(crate) fn ping(&mut self, payload: &[u8], now: Timestamp, out: &mut Vec<u8>) {
         if self.can_send() {
             self.note_ping(now);
+        }
+        self.send_control(Control::Ping, payload, out);
+    }
+
+    /// Sends a pong with the first 125 bytes of `payload`. Has no effect unless [`Self::can_send`].
+    pub(crate) fn pong(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+        self.send_control(Control::Pong, payload, out);
+    }
+
+    fn send_control(&mut self, kind: Control, payload: &[u8], out: &mut Vec<u8>) {
+        if self.can_send() {
             let payload = &payload[..payload.len().min(MAX_CONTROL_LENGTH)];
-            self.role.put(out, |out| frame::encode(OpCode::Control(Control::Ping), payload, out));
+            self.role.put(out, |out| frame::encode(OpCode::Control(kind), payload, out));
+        }
+    }
+
+    /// The application starts the closing handshake, and has not been notified of the end: sends a Close frame and
+    /// waits for the peer's. Until then messages still reach the application; then it is notified. In any phase but
+    /// [`WebSocketPhase::Open`] the earlier close stands.
+    pub(crate) fn start_close(
+        &mut self,
+        code: u16,
+        reason: &str,
+        now: Timestamp,
+        limits: &WebSocketLimits,
+        out: &mut Vec<u8>,
+    ) {
+        if let State::Open { .. } = self.state {
+            self.role.put(out, |out| close::encode(code, reason, out));
+            self.state = State::Closing { deadline: now + limits.close_timeout, is_reported: false };
         }
     }
 
@@ -500,7 +579,7 @@ impl WebSocketSession {
         match self.state {
             State::Open { .. } => {
                 self.role.put(out, |out| close::encode(code, reason, out));
-                self.state = State::Closing { deadline: now + limits.close_timeout };
+                self.state = State::Closing { deadline: now + limits.close_timeout, is_reported: true };
             }
             State::Concluding { .. } => self.conclude(out),
             State::Closing { .. } | State::Finished(_) => {}
@@ -537,7 +616,7 @@ impl WebSocketSession {
                 let lifetime = limits.max_lifetime.map(|lifetime| opened + lifetime);
                 silence.ping_at().or(silence.close_at()).into_iter().chain(lifetime).min()
             }
-            State::Concluding { deadline, .. } | State::Closing { deadline } => Some(deadline),
+            State::Concluding { deadline, .. } | State::Closing { deadline, .. } => Some(deadline),
             State::Finished(_) => None,
         }
     }
@@ -548,7 +627,8 @@ impl WebSocketSession {
     fn handle_last_frame(
         &mut self,
         close: Result<PeerClose<'_>, CloseCause>,
-        deadline: Timestamp,
+        now: Timestamp,
+        limits: &WebSocketLimits,
         sink: &mut impl WebSocketSink,
     ) {
         let then = match (&self.role, &close) {
@@ -556,27 +636,24 @@ impl WebSocketSession {
             // RFC 6455 §7.1.7: a client that fails the connection does not wait for the server.
             (Role::Client(_), Err(_)) | (Role::Server, _) => TcpCloser::Us,
         };
+        if let State::Closing { is_reported: false, .. } = self.state {
+            report_last_frame(&close, limits, sink);
+        }
         if self.phase() != WebSocketPhase::Open {
             return self.finish_with(then);
         }
+        report_last_frame(&close, limits, sink);
         let mut close_frame = Vec::new();
         let (role, close_frame_out) = (&mut self.role, &mut close_frame);
         match close {
             Ok(PeerClose::WithCode(code, reason)) => {
-                let reported = if reason.is_empty() { default_reason(code) } else { Cow::Borrowed(reason) };
-                sink.closed(Closure { cause: CloseCause::PeerClosed, code, reason: &reported });
                 role.put(close_frame_out, |out| close::encode(code, reason, out));
             }
-            Ok(PeerClose::WithoutCode) => {
-                sink.closed(Closure::by(CloseCause::PeerClosedWithoutCode));
-                role.put(close_frame_out, close::encode_empty);
-            }
-            Err(cause) => {
-                sink.closed(Closure::by(cause));
-                role.put(close_frame_out, |out| close_for(cause, out));
-            }
+            Ok(PeerClose::WithoutCode) => role.put(close_frame_out, close::encode_empty),
+            Err(cause) => role.put(close_frame_out, |out| close_for(cause, out)),
         }
         self.assembler = Assembler::default();
+        let deadline = now + limits.close_timeout;
         self.state = State::Concluding { close_frame: close_frame.into_boxed_slice(), deadline, then };
     }
 
@@ -591,17 +668,39 @@ impl WebSocketSession {
     }
 }
 
+/// Notifies the application of the end, after the peer's Close frame or a violation of the protocol.
+fn report_last_frame(
+    close: &Result<PeerClose<'_>, CloseCause>,
+    limits: &WebSocketLimits,
+    sink: &mut impl WebSocketSink,
+) {
+    let keeps_reason = limits.manners.keeps_reason;
+    match *close {
+        Ok(PeerClose::WithCode(code, reason)) => {
+            let is_replaced = reason.is_empty() && !keeps_reason;
+            let reported = if is_replaced { default_reason(code) } else { Cow::Borrowed(reason) };
+            sink.closed(Closure { cause: CloseCause::PeerClosed, code, reason: &reported });
+        }
+        Ok(PeerClose::WithoutCode) => {
+            let closure = Closure::by(CloseCause::PeerClosedWithoutCode);
+            sink.closed(if keeps_reason { Closure { reason: "", ..closure } } else { closure });
+        }
+        Err(cause) => sink.closed(Closure::by(cause)),
+    }
+}
+
 /// Decompresses a message, and checks that a text is valid UTF-8.
 fn decompress<'c>(
     deflation: Option<&mut Deflation>,
     kind: MessageKind,
     payload: &[u8],
-    limit: u32,
+    rules: FrameRules,
     codecs: &'c mut Codecs,
 ) -> Result<&'c [u8], CloseCause> {
+    let limit = rules.max_payload_length;
     // Without permessage-deflate the assembler has refused the frame already, because RSV1 was set.
     let message = deflation.ok_or(CloseCause::ReservedBits)?.decompress(payload, limit, codecs)?;
-    if kind == MessageKind::Text && !utf8::is_valid(message) {
+    if rules.checks_utf8 && kind == MessageKind::Text && !utf8::is_valid(message) {
         return Err(CloseCause::InvalidUtf8);
     }
     Ok(message)

@@ -6,6 +6,8 @@ mod held;
 mod message_sink;
 mod unhandled;
 
+use std::collections::VecDeque;
+
 use self::held::{Held, HeldMessage};
 use self::message_sink::{MessageSink, log_closed};
 use self::unhandled::Unhandled;
@@ -49,6 +51,30 @@ pub(crate) struct WebSocket {
     held: Option<Box<Held>>,
     /// Input that waits for Node's thread.
     unhandled: Option<Box<Unhandled>>,
+    /// The application wants nothing more for now (`ws.pause()` of `ferrows/ws`).
+    is_paused: bool,
+    /// Output whose end Node's thread waits for; boxed because most WebSockets have none.
+    awaited: Option<Box<Awaited>>,
+}
+
+/// Positions in the output of a WebSocket of which Node's thread wants to know when they are written.
+#[derive(Debug, Default)]
+struct Awaited {
+    /// Bytes written since the first of them was noted.
+    written: u64,
+    /// The positions, in the same count, in their order.
+    positions: VecDeque<u64>,
+}
+
+impl Awaited {
+    /// Counts bytes that were written, and takes the positions that are reached; all of them if nothing is left.
+    fn advance(&mut self, written: u64, left: usize) -> u32 {
+        self.written += written;
+        let reached = if left == 0 { u64::MAX } else { self.written };
+        let count = self.positions.iter().take_while(|position| **position <= reached).count();
+        self.positions.drain(..count);
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
 }
 
 impl WebSocket {
@@ -74,12 +100,15 @@ impl WebSocket {
             unreported: 0,
             held: None,
             unhandled: None,
+            is_paused: false,
+            awaited: None,
         }
     }
 
     /// Bytes that may be read at a time. After the peer's Close frame none, until ours is sent.
     pub(crate) fn room(&self) -> usize {
         match self.session.phase() {
+            _ if self.is_paused => 0,
             WebSocketPhase::Open | WebSocketPhase::Closing if self.inflates() => COMPRESSED_READ,
             WebSocketPhase::Open | WebSocketPhase::Closing => usize::MAX,
             WebSocketPhase::Concluding | WebSocketPhase::Finished => 0,
@@ -126,6 +155,17 @@ impl WebSocket {
         self.ledger.output.record(self.applied, left as u64);
         if left < before && left > 0 {
             self.session.handle_progress(context.now);
+        }
+        if let Some(awaited) = &mut self.awaited {
+            let count = awaited.advance(before.saturating_sub(left) as u64, left);
+            if awaited.positions.is_empty() {
+                self.awaited = None;
+            }
+            // Nothing follows the event of the close.
+            if count > 0 && self.closed.is_none() {
+                let event = WebSocketEvent::Written { count };
+                context.emit(Event::WebSocket { connection: shell.id, event });
+            }
         }
         if left == 0 && self.is_drain_awaited {
             self.is_drain_awaited = false;
@@ -287,7 +327,8 @@ impl WebSocket {
         self.with_session(shell, context, |socket, out, sink, codecs| {
             socket.applied += payload.len() as u64;
             sink.count_sent(socket.session.can_send());
-            if compress {
+            let threshold = socket.rules.compression_threshold;
+            if compress && socket.session.is_worth_compressing(payload.len(), threshold) {
                 socket.session.send_compressed(kind, payload, codecs, out);
             } else {
                 socket.session.send(kind, payload, out);
@@ -303,6 +344,15 @@ impl WebSocket {
         shell: &mut Shell,
         context: &mut Context,
     ) {
+        let fragment = match fragment {
+            // The first fragment decides for the whole message.
+            Fragment::First { kind, compress: true } => {
+                let threshold = self.rules.compression_threshold;
+                let compress = self.session.is_worth_compressing(payload.len(), threshold);
+                Fragment::First { kind, compress }
+            }
+            other => other,
+        };
         self.with_session(shell, context, |socket, out, sink, codecs| {
             socket.applied += payload.len() as u64;
             sink.count_sent(fragment == Fragment::Last && socket.session.can_send());
@@ -343,6 +393,42 @@ impl WebSocket {
                 sink.pinged();
             }
             socket.session.ping(payload, now, out);
+        });
+    }
+
+    /// `Command::SendPong`.
+    pub(crate) fn send_pong(&mut self, payload: &[u8], shell: &mut Shell, context: &mut Context) {
+        self.with_session(shell, context, |socket, out, _, _| {
+            socket.applied += payload.len() as u64;
+            socket.session.pong(payload, out);
+        });
+    }
+
+    /// `Command::AwaitWritten`. The answer comes with the flush at the end of the pass, at the earliest.
+    pub(crate) fn await_written(&mut self, shell: &mut Shell, context: &mut Context) {
+        if !shell.is_serving() {
+            return;
+        }
+        let awaited = self.awaited.get_or_insert_default();
+        awaited.positions.push_back(awaited.written + shell.backlog() as u64);
+        shell.mark_dirty(context);
+    }
+
+    /// `Command::PauseWebSocket`.
+    pub(crate) fn set_paused(&mut self, is_paused: bool, shell: &mut Shell, context: &mut Context) {
+        self.is_paused = is_paused;
+        if !is_paused {
+            context.again.push(shell.id);
+        }
+        shell.mark_dirty(context);
+    }
+
+    /// `Command::StartClose`: sends a Close frame. The application is notified when the peer has answered it.
+    pub(crate) fn start_close(&mut self, code: u16, reason: &[u8], shell: &mut Shell, context: &mut Context) {
+        let reason = String::from_utf8_lossy(reason);
+        let now = context.now;
+        self.with_session(shell, context, |socket, out, _, _| {
+            socket.session.start_close(code, &reason, now, &socket.rules.limits, out);
         });
     }
 

@@ -7,7 +7,7 @@ use crate::bridge::sync::Arc;
 use crate::node::abi::Handlers;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, OptionName, Options, Range, Value, option_names};
-use crate::protocol::websocket::{Compression, WebSocketLimits};
+use crate::protocol::websocket::{Compression, Manners, WebSocketLimits};
 
 /// The options of `app.ws`: `WebSocketBehavior` in index.d.ts.
 #[derive(Debug)]
@@ -45,8 +45,15 @@ impl Behavior {
             ping_interval: None,
             max_lifetime: None,
             close_timeout: CLOSE_TIMEOUT,
+            manners: Manners::UWS,
         };
-        let rules = Rules { limits, max_backpressure: 0, on_limit: OnLimit::Drop, reports_drops: false };
+        let rules = Rules {
+            limits,
+            max_backpressure: 0,
+            on_limit: OnLimit::Drop,
+            reports_drops: false,
+            compression_threshold: 0,
+        };
         Self { rules: Arc::new(rules), compression: None, handlers: Handlers::of(0.0) }
     }
 }
@@ -84,12 +91,13 @@ impl Behavior {
             ping_interval: if send_pings { ping_interval } else { None },
             max_lifetime: time(lifetime, 60),
             close_timeout: CLOSE_TIMEOUT,
+            manners: Manners::UWS,
         };
         let handlers = Handlers::of(env.number(handlers).unwrap_or(0.0));
         let closes = options.truthy(Name::CloseOnBackpressureLimit);
         let on_limit = if closes { OnLimit::Close } else { OnLimit::Drop };
         let reports_drops = handlers.has(Handlers::DROPPED);
-        let rules = Rules { limits, max_backpressure, on_limit, reports_drops };
+        let rules = Rules { limits, max_backpressure, on_limit, reports_drops, compression_threshold: 0 };
         Ok(Self { rules: Arc::new(rules), compression, handlers })
     }
 }

@@ -7,6 +7,7 @@ use super::*;
 mod client;
 mod closing;
 mod compression;
+mod manners;
 mod oracle;
 mod rules;
 mod timers;
@@ -21,6 +22,7 @@ const LIMITS: WebSocketLimits = WebSocketLimits {
     ping_interval: None,
     max_lifetime: None,
     close_timeout: Duration::from_secs(5),
+    manners: Manners::UWS,
 };
 
 /// A call of the sink.
@@ -42,6 +44,8 @@ struct SinkRecorder {
     pings: u32,
     /// How many events it takes; any number if this is `None`.
     capacity: Option<usize>,
+    /// With [`Manners::keeps_reason`].
+    allows_no_reason: bool,
 }
 
 impl SinkRecorder {
@@ -78,7 +82,7 @@ impl WebSocketSink for SinkRecorder {
     }
 
     fn closed(&mut self, closure: Closure<'_>) {
-        assert!(!closure.reason.is_empty());
+        assert!(self.allows_no_reason || !closure.reason.is_empty());
         self.record(SinkEvent::Closed(closure.cause, closure.code, closure.reason.to_owned()));
     }
 

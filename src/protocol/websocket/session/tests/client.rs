@@ -23,7 +23,7 @@ fn bare(first: u8, payload: &[u8]) -> Vec<u8> {
 
 /// First bytes and payloads of the frames that a client has sent, all of them masked.
 fn frames_of(mut out: &[u8]) -> Vec<(u8, Vec<u8>)> {
-    let rules = FrameRules { max_payload_length: 1 << 20, deflate: false, masking: Masking::Required };
+    let rules = FrameRules::new(1 << 20, false, Masking::Required);
     let (mut frames, mut in_progress) = (Vec::new(), None);
     while !out.is_empty() {
         let header = Header::parse(out, in_progress, rules).unwrap().unwrap();

@@ -133,6 +133,8 @@ fn every_rule_a_peer_can_break_on_a_websocket_is_tested_here() {
     tested.extend([CloseCause::MessageTooBig, CloseCause::PeerClosed, CloseCause::PeerClosedWithoutCode]);
     // In client.rs.
     tested.insert(CloseCause::MaskedFrame);
+    // In manners.rs.
+    tested.insert(CloseCause::TooManyFragments);
     // In compression.rs.
     tested.extend([CloseCause::MisplacedCompression, CloseCause::InflatedTooBig, CloseCause::InvalidDeflate]);
     let of_peers = CloseCause::ALL.into_iter().filter(|cause| cause.verdict().initiator == Initiator::Peer);
