@@ -69,7 +69,7 @@ export default [
   { files: ['lib/cli/**'], rules: { 'no-restricted-syntax': 'off' } },
   {
     // The one that finds them, one that runs in bundlers, and files that Node.js reads as ES modules.
-    files: ['lib/loading/builtins.js', 'lib/loading/webpack-loader.js', 'index.mjs', 'lib/**/*.mjs'],
+    files: ['lib/loading/builtins.js', 'lib/loading/ws-builtins.js', 'lib/loading/webpack-loader.js', 'index.mjs', 'lib/**/*.mjs'],
     rules: { 'no-restricted-syntax': ['error', NO_PREFIX] },
   },
 ];
