@@ -8,6 +8,8 @@ import { Duplex, DuplexOptions } from 'node:stream';
 import { URL } from 'node:url';
 import { ZlibOptions } from 'node:zlib';
 
+import type { WebSocketCloseInfo } from './index.js';
+
 /**
  * A WebSocket, of a server or of a client.
  *
@@ -150,9 +152,9 @@ declare namespace WebSocket {
     mask?: boolean | undefined;
   }
 
-  /** How a WebSocket ended. */
-  interface CloseInfo {
-    /** One of the names in docs/close-reasons.md. */
+  /** How a WebSocket ended. Only `cause` to `reason` are there if it was never open, or lost before it was handed over. */
+  interface CloseInfo extends Partial<Omit<WebSocketCloseInfo, 'cause' | 'initiator' | 'wasClean' | 'reason'>> {
+    /** One of the names in docs/close-reasons.md, or `ERR_CONNECT_FAILED`. */
     cause: string;
     /** Who ended it; `'transport'` if the connection ended or failed without a Close frame. */
     initiator: 'peer' | 'local' | 'transport';

@@ -29,6 +29,8 @@ function versus(own, ...others) {
 
 const ECHO = versus('uws-echo.js', { name: 'ws', server: 'ws-echo.js' });
 const PUBLISH = versus('uws-publish.js', { name: 'ws', server: 'ws-publish.js' });
+/** The same programs on the two packages with the API of ws. */
+const WS_API = { echo: sameProgram('ws-echo.js'), publish: sameProgram('ws-publish.js') };
 /** Two threads with the same topics; the other one does what programs do without a broker. */
 const SHARING = [
   { name: OWN, server: 'broker.js', env: { SHARING: 'broker' } },
@@ -42,6 +44,11 @@ const HELLO = versus(
 );
 const BODIES = versus('uws-bodies.js', { name: 'node:http', server: 'node-bodies.js' });
 const SECURE_BODIES = secured(versus('uws-bodies.js', { name: 'node:https', server: 'node-bodies.js' }));
+
+/** One program of ws, on `ferrows/ws` and on ws. */
+function sameProgram(server) {
+  return [{ name: 'ferrows/ws', server, env: { WS_MODULE: 'ferrows/ws' } }, { name: 'ws', server }];
+}
 
 /** The same contestants with more in their environment. */
 function withVariables(contestants, env) {
@@ -94,6 +101,6 @@ function opponents([own, ...others]) {
 }
 
 module.exports = {
-  BODIES, ECHO, FLOOD, HELLO, PUBLISH, SECURE_BODIES, SHARING,
+  BODIES, ECHO, FLOOD, HELLO, PUBLISH, SECURE_BODIES, SHARING, WS_API,
   environment, opponents, peerFrom, secured, withPeers, withVariables,
 };

@@ -14,13 +14,13 @@ const SIZE = 20;
 const DELIVERIES = 300_000;
 
 /** The measure for so many subscribers, and how many times a peer's rate is to be reached. */
-function fanOut(subscribers, ofPeer) {
+function fanOut(subscribers, ofPeer, key = 'fanout', contestants = PUBLISH) {
   const crowd = subscribers.toLocaleString('en');
   return {
-    key: 'fanout',
-    label: crowd,
+    key,
+    label: key === 'fanout' ? crowd : `fan-out to ${crowd}`,
     short: false,
-    contestants: PUBLISH,
+    contestants,
     run: (server, settings) => run(server, settings, subscribers),
     rows: [
       {

@@ -5,7 +5,7 @@
 
 const { sharing } = require('./broker.js');
 const { closedLoop } = require('./closed-loop.js');
-const { BODIES, ECHO, HELLO, SECURE_BODIES, environment, secured, withVariables } = require('./contestants.js');
+const { BODIES, ECHO, HELLO, SECURE_BODIES, WS_API, environment, secured, withVariables } = require('./contestants.js');
 const { fanOut } = require('./fan-out.js');
 const { flood } = require('./flood.js');
 const { idle } = require('./memory.js');
@@ -129,6 +129,16 @@ const measures = [
   fanOut(10_000, 1.9),
   sharing('20 B', 20, 1_000),
   sharing('1 KB', 1024, 1_000),
+  wsApi('one connection, one at a time', { connections: 1, 'in-flight': 1, size: 20 }, {}, {}, { ws: atMost(1) }),
+  wsApi('64 connections, one at a time', { connections: 64, 'in-flight': 1, size: 20 }, { ws: atLeast(1.3) }, { ws: atMost(0.35) }),
+  wsApi('64 connections, 20 in flight each', { connections: 64, 'in-flight': 20, size: 20 }, { ws: atLeast(3) }, { ws: atMost(0.35) }),
+  wsApi('compressed 1 KB, 64 connections', { connections: 64, 'in-flight': 1, size: 1024, deflate: true }, { ws: atLeast(3) }),
+  fanOut(1_000, 0, 'ws-api', WS_API.publish),
+  {
+    ...silent('ws-api', 'RSS per idle WebSocket of ferrows/ws, 10,000 open, bytes', WS_API.echo, 10_000, 'ws API', { ws: atMost(0.5) }),
+    label: 'idle',
+    points: [],
+  },
   texts('20 B', 20),
   texts('1 KB', 1024),
   silent('idle', 'RSS per idle WebSocket, 10,000 open, bytes', ECHO, 10_000, 'in clear', {
@@ -193,6 +203,19 @@ function larger(size, bytes, rate) {
     contestants: ECHO,
     run: closedLoop('echo', { connections: 64, 'in-flight': 1, size: bytes }),
     rows: rates(`echo ${size}, 64 connections, one at a time: messages/s`, 'message', { rate }),
+  };
+}
+
+/** A program of ws, on `ferrows/ws` and on ws. */
+function wsApi(label, load, rate, main, p50) {
+  const title = `echo of ferrows/ws, ${label}: messages/s`;
+  return {
+    key: 'ws-api',
+    label,
+    short: false,
+    contestants: load.deflate ? withVariables(WS_API.echo, { DEFLATE: '1' }) : WS_API.echo,
+    run: closedLoop('echo', load),
+    rows: [...rates(title, 'message', { rate, main }), latency('the same: p50, µs', 'p50_us', p50, 1)],
   };
 }
 

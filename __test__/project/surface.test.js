@@ -113,13 +113,24 @@ describe('vocabulary', () => {
 
   test('ErrorCode and ListenErrorCode list the codes that src/node and the JavaScript files use', () => {
     const rust = readdirSync(join(ROOT, 'src/node'), { recursive: true }).filter((file) => file.endsWith('.rs'));
-    // What lib/static and lib/cli know of codes are those of the system, which they throw at nobody.
+    // What lib/static and lib/cli know of codes are those of the system, which they throw at nobody; for lib/ws/errors.js see
+    // the next test.
     const library = readdirSync(join(ROOT, 'lib'), { recursive: true })
-      .filter((file) => file.endsWith('.js') && !/^(?:static|cli)\b/.test(file));
+      .filter((file) => file.endsWith('.js') && !/^(?:static|cli)\b|^ws.errors\.js$/.test(file));
     const scripts = library.map((file) => join('lib', file));
     const files = ['index.js', 'binding.js', 'src/tls/error.rs', ...scripts, ...rust.map((file) => join('src/node', file))];
     const codes = new Set([...declared.unions.get('ErrorCode'), ...declared.unions.get('ListenErrorCode')]);
     expect([...codes].sort()).toEqual(codesIn(/["'](E(?:RR_)?[A-Z0-9_]+)["']/g, files));
+  });
+
+  test('what lib/ws/errors.js knows are causes', () => {
+    const causes = [...declared.unions.get('CloseCauseName'), ...declared.unions.get('ConnectErrorCode')];
+    const known = codesIn(/["']((?:ERR|CLOSED)_[A-Z0-9_]+)["']/g, [join('lib', 'ws', 'errors.js')]);
+    expect(known.length).toBeGreaterThan(15);
+    expect(known.filter((name) => !causes.includes(name))).toEqual([]);
+    // All rules of frames and messages that a peer can break.
+    const rules = causes.filter((name) => /^ERR_(?:FRAME|CLOSE_[CPR]|MESSAGE|INFLATED|INVALID)/.test(name));
+    expect(rules.filter((name) => !known.includes(name))).toEqual([]);
   });
 });
 

@@ -28,7 +28,7 @@ describe('close', () => {
     expect(await Promise.all(both)).toEqual([expected, expected]);
     expect([server.readyState, client.readyState]).toEqual([WebSocket.CLOSED, WebSocket.CLOSED]);
     expect(client.closeInfo).toMatchObject({ cause: 'CLOSED_BY_END', initiator: 'local', wasClean: true, reason: expected[1] });
-    expect(server.closeInfo).toMatchObject({ initiator: 'peer', wasClean: true, reason: expected[1] });
+    expect(server.closeInfo).toMatchObject({ initiator: 'peer', wasClean: true, reason: expected[1], openFor: expect.any(Number) });
   });
 
   test('what the peer sent before its Close frame still arrives', async () => {

@@ -1,8 +1,9 @@
 'use strict';
 
-// Echo on npm `ws` over node:http or node:https: what Ferrows is compared with.
+// Echo on npm `ws` over node:http or node:https: what Ferrows is compared with. WS_MODULE names another package with its
+// API: `ferrows/ws`.
 
-const { WebSocketServer } = require('ws');
+const { WebSocketServer } = require(process.env.WS_MODULE ?? 'ws');
 const { obey } = require('./control.js');
 const { createServer } = require('./secure.js');
 const { handle, startWork } = require('./work.js');

@@ -1,9 +1,10 @@
 'use strict';
 
-// One message to every client of npm `ws`: it has no topics, so the application loops.
+// One message to every client of npm `ws`: it has no topics, so the application loops. WS_MODULE names another package with
+// its API: `ferrows/ws`.
 
 const { createServer } = require('node:http');
-const { WebSocket, WebSocketServer } = require('ws');
+const { WebSocket, WebSocketServer } = require(process.env.WS_MODULE ?? 'ws');
 const { obey } = require('./control.js');
 const { fanOutOrder, publishOrder } = require('./publishing.js');
 

@@ -1,6 +1,7 @@
 'use strict';
 
-// The errors of a WebSocket whose peer has broken a rule, with the codes and texts of `ws`.
+// How a WebSocket has ended, for programs: the errors of one whose peer has broken a rule, with the codes and texts of `ws`, and
+// `closeInfo`. The names of causes are those of index.d.ts.
 
 const FRAME = 'Invalid WebSocket frame: ';
 const TOO_BIG = [RangeError, 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH', 'Max payload size exceeded'];
@@ -41,4 +42,19 @@ function errorOf(cause, isCompressed) {
   return Object.assign(new Type(message), { code });
 }
 
-module.exports = { errorOf };
+/** What a 'close' event says after `terminate`. */
+const TERMINATED = 'Application called terminate()';
+
+/** How it ended, for programs; `info` is what the addon says, if the connection was ever open there. */
+function closeInfoOf(info, isClosedHere, reason) {
+  if (info === undefined) {
+    return reason === TERMINATED
+      ? { cause: 'CLOSED_BY_APPLICATION', initiator: 'local', wasClean: false, reason }
+      : { cause: 'ERR_CONNECT_FAILED', initiator: 'transport', wasClean: false, reason };
+  }
+  // The peer has only answered.
+  const own = info.wasClean && isClosedHere ? { cause: 'CLOSED_BY_END', initiator: 'local' } : {};
+  return { ...info, ...own, reason };
+}
+
+module.exports = { closeInfoOf, errorOf, TERMINATED };

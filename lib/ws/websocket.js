@@ -9,7 +9,7 @@ const { KEPT } = require('../runtime/call.js');
 const { native } = require('../runtime/border.js');
 const { ClientHandshake } = require('./client.js');
 const { EMPTY, isBlob, lengthOf, payloadOf, snapshotOf } = require('./data.js');
-const { errorOf } = require('./errors.js');
+const { closeInfoOf, errorOf, TERMINATED } = require('./errors.js');
 const { attributeOf, EventTarget, TYPES } = require('./events.js');
 const { open } = require('./link.js');
 const { PeerSocket } = require('./peer-socket.js');
@@ -453,21 +453,6 @@ Object.assign(WebSocket.prototype, EventTarget);
 
 function bufferOf(payload) {
   return payload.byteLength === 0 ? EMPTY : new FastBuffer(payload);
-}
-
-/** What a 'close' event says after `terminate`. */
-const TERMINATED = 'Application called terminate()';
-
-/** How it ended, for programs; `info` is what the addon says, if the connection was ever open there. */
-function closeInfoOf(info, isClosedHere, reason) {
-  if (info === undefined) {
-    return reason === TERMINATED
-      ? { cause: 'CLOSED_BY_APPLICATION', initiator: 'local', wasClean: false, reason }
-      : { cause: 'ERR_CONNECT_FAILED', initiator: 'transport', wasClean: false, reason };
-  }
-  // The peer has only answered.
-  const own = info.wasClean && isClosedHere ? { cause: 'CLOSED_BY_END', initiator: 'local' } : {};
-  return { ...info, ...own, reason };
 }
 
 /** Calls the callback of a `send`. What it throws must not keep the others from being called. */
