@@ -177,8 +177,8 @@ describe('every option of index.d.ts', () => {
   });
 
   test('of proxyProtocol, too', async () => {
-    expect(namesOf('ProxyProtocolOptions').sort()).toEqual(['required', 'trust']);
-    expect(await warningsOf("uWS.App({ proxyProtocol: { required: true, trust: ['unix'] } })")).toEqual([]);
+    expect(namesOf('ProxyProtocolOptions').sort()).toEqual(['forwarded', 'required', 'trust']);
+    expect(await warningsOf("uWS.App({ proxyProtocol: { required: true, trust: ['unix'], forwarded: 'x-forwarded-for' } })")).toEqual([]);
   });
 });
 
