@@ -115,6 +115,8 @@ async function install(work, registry) {
   mkdirSync(folder);
   mkdirSync(bin);
   symlinkSync(process.execPath, join(bin, 'node'));
+  // `npm exec` runs a command by the shell.
+  symlinkSync('/bin/sh', join(bin, 'sh'));
   const env = {
     PATH: bin,
     HOME: work,
