@@ -59,9 +59,11 @@ export default [
   { languageOptions: { globals: NODE }, rules: MISTAKES },
   { files: ['**/*.js'], languageOptions: { sourceType: 'commonjs', globals: MODULE } },
   { files: ['__test__/**', 'downstream/**'], languageOptions: { globals: { ...JEST, ...BROWSER } } },
+  { files: ['lib/inspect/page/**'], languageOptions: { sourceType: 'module', globals: BROWSER } },
   { files: ['examples/chat/public/**'], languageOptions: { sourceType: 'module', globals: BROWSER } },
   {
     files: ['index.js', 'binding.js', 'lib/**/*.js'],
+    ignores: ['lib/inspect/page/**'],
     languageOptions: { sourceType: 'commonjs' },
     rules: { 'no-restricted-syntax': ['error', NO_PREFIX, BUILTINS] },
   },

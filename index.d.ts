@@ -632,6 +632,18 @@ export interface BrokerStats {
   topics: number;
 }
 
+/** Options of {@link TemplatedApp.inspect}. */
+export interface InspectOptions {
+  /**
+   * Decides who may look, instead of the rule that only clients on this machine may: called for each HTTP request of the
+   * page. Only `true`, or a promise of it, lets it pass; anything else is answered with 401, upon which browsers ask for
+   * a name and a password (`Authorization: Basic`). What it throws or rejects with is reported as uncaught, and answered
+   * with 500. `request` may be read until it returns. `client.remoteAddress` is as of
+   * {@link HttpResponse.remoteAddress}.
+   */
+  authorize?(request: HttpRequest, client: { remoteAddress: string | undefined }): boolean | Promise<boolean>;
+}
+
 /**
  * The result of `getStats`; docs/observability.md has details. The counters cover this app since it was created, across
  * `listen` and `close`, and never decrease; `queues` and the `open` numbers are gauges. The numbers are not a consistent
@@ -1001,6 +1013,25 @@ export interface TemplatedApp {
    * microseconds; counting itself takes no lock and no memory per connection. May be called at any time, after `close` too.
    */
   getStats(): AppStats;
+
+  /**
+   * Serves a page at `pattern` that shows this app live: its WebSockets, closes with cause and times, patterns, rates,
+   * queues, the event loop and the I/O threads; and the pages of `docs`. See docs/inspect.md. Off unless it is called, and
+   * without cost while no page is open, but for its routes.
+   *
+   * `pattern` is a path without parameters and wildcards, such as `/_ferrows`. Routes are added for it and for addresses
+   * below it: `GET` of the page and what it consists of, `POST` of `ticket`, and the WebSocket `live`, which counts as
+   * one of the app's while a page is open. At most 16 pages are open at the same time.
+   *
+   * Without `authorize` only clients on this machine may look: the peer, and the client that a trusted proxy reports,
+   * must have a loopback address, the `Host` must be `localhost` or such an address, and there must be no header of a
+   * proxy (`X-Forwarded-For`, `Forwarded`, `Via`, …). Others get 403.
+   *
+   * Throws `ERR_MISSING_ARGS` without an argument; `ERR_INVALID_ARG_TYPE` if `pattern` is no string, `options` no
+   * object, or `authorize` no function; `ERR_INVALID_ARG_VALUE` if `pattern` is no such path; `ERR_INVALID_STATE` if
+   * the files of the page are not there, as in a bundle.
+   */
+  inspect(pattern: string, options?: InspectOptions | null): TemplatedApp;
 
   /**
    * Adds a server name (SNI): TLS handshakes with this name get this certificate. A name consists of labels separated by

@@ -1,5 +1,5 @@
 /**
- * The example chat in a real browser, and compression: `npm run test:browser`. Needs Debian's `chromium` or the path of one
+ * The example chat and the page of `app.inspect` in a real browser, and compression: `npm run test:browser`. Needs Debian's `chromium` or the path of one
  * in CHROMIUM. The tests are one story and run in order; a screenshot of a failing one is left in `reports/`.
  */
 
@@ -14,6 +14,7 @@ import { serveEcho } from '../interop/echo-server.mjs';
 import { exchange } from '../interop/exchange.mjs';
 import { handshake, request, textFrame } from './raw.mjs';
 import { ChatServer } from './server.mjs';
+import { visitInspector } from './inspect-page.mjs';
 import { visitOverTls } from './tls.mjs';
 
 /** For one condition, and for the whole run, in milliseconds. */
@@ -229,6 +230,17 @@ const tests = {
 
   async 'over TLS: a page, a request with a body, a WebSocket'() {
     await visitOverTls(stage.context);
+  },
+
+  async 'the page of app.inspect: numbers, connections, closes, documents, on every screen, by keyboard'() {
+    await visitInspector(stage.context);
+  },
+
+  async 'the chat leads to the page of app.inspect'() {
+    const { page } = stage.anna;
+    assert.equal(await page.locator('#inspect').isVisible(), true);
+    assert.equal(new URL(await page.locator('#inspect').getAttribute('href'), page.url()).pathname, '/_ferrows/');
+    assert.equal((await fetch(new URL('/_ferrows/', stage.server.url))).status, 200);
   },
 
   async 'the page loaded nothing from elsewhere and reported no error'() {

@@ -494,6 +494,11 @@ app.ws('/narrowed', narrowed);
 
 // ----------------------------------------------------------------------------------------------------- Observability
 
+app.inspect('/_ferrows').inspect('/_ferrows', {
+  authorize: async (request, { remoteAddress }) => request.getHeader('authorization') === 'secret' && remoteAddress !== undefined,
+});
+// @ts-expect-error: a decision has to be made.
+app.inspect('/_ferrows', { authorize: () => 'yes' });
 const stats: uWS.AppStats = app.getStats();
 (stats.broker?.apps ?? 0).toFixed();
 const idle: number = stats.connections.http.open - stats.connections.webSocket.total + stats.handshakeFailures.tls;

@@ -26,6 +26,8 @@ const house = {
 const { app } = house;
 
 servePages(app);
+// A page that shows all connections and how they end, for this machine only.
+app.inspect('/_ferrows');
 app.ws('/chat', chatRoute(house));
 app.ws('/echo', echoRoute(house));
 app.get('/rooms', (res) => {

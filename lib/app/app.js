@@ -11,6 +11,7 @@ const { checkNames } = require('../runtime/options.js');
 const { takeOver } = require('../http/takeover.js');
 const { WebSocketList } = require('../websocket/websocket.js');
 const attachments = require('./attach.js');
+const { inspect } = require('../inspect/inspection.js');
 const { FILE_OPTIONS, FileRoute } = require('../static/file-route.js');
 const { countSubscribers, joinBroker, readBroker } = require('./broker.js');
 const { close, shutDown } = require('./closing.js');
@@ -132,6 +133,7 @@ class TemplatedApp {
     const { handlers, bits, settings } = readBehavior(behavior);
     handlers.isSecure = this.#isSecure;
     handlers.owner = this.#handlers;
+    handlers.pattern = textOf(pattern);
     const number = native.appWebSocket(app, readable(pattern), settings, bits);
     setTarget(this.#handlers, number, handlers, pattern);
     checkNames('a WebSocket route', behavior, BEHAVIOR_NAMES);
@@ -213,6 +215,13 @@ class TemplatedApp {
     return statsOf(appNumber(this));
   }
 
+  inspect(pattern, options) {
+    const app = appNumber(this);
+    if (arguments.length < 1) throw missingArguments(1);
+    inspect(this, app, this.#handlers, pattern, options);
+    return this;
+  }
+
   addServerName(hostname, options) {
     const app = appNumber(this);
     if (arguments.length < 1) throw missingArguments(1);
@@ -291,6 +300,11 @@ function readProxies(option) {
   }
   if (typeof forwarded !== 'string') throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol.forwarded must be a string');
   return { trust, required, forwarded };
+}
+
+/** A pattern as it is shown to people. */
+function textOf(pattern) {
+  return typeof pattern === 'string' ? pattern : Buffer.from(native.copy(readable(pattern))).toString();
 }
 
 function route(app, method, pattern, handler) {

@@ -44,6 +44,12 @@ class AppHandlers {
     if (number !== NONE) targets[number] = undefined;
   }
 
+  /** The WebSocket routes, as `[number, pattern]`, by pattern. */
+  webSocketRoutes() {
+    return [...this.#targets].filter(([, target]) => typeof target?.pattern === 'string').map(([number, { pattern }]) => [number, pattern])
+      .sort(([, a], [, b]) => (a < b ? -1 : 1));
+  }
+
   /** Registers the app: it may serve connections from now on. */
   register() {
     if (this.#isInUse()) return;

@@ -3,13 +3,20 @@
 // The pages of docs/ that come with the package, read when they are asked for: what the command line says about causes and
 // cut-offs is what they say.
 
-const { fs: { readFileSync }, path: { join } } = require('../loading/builtins.js');
-
-const FOLDER = join(__dirname, '../../docs');
+const { listPackageFolder, readPackageFile } = require('../loading/files.js');
 
 /** The text of a page, by the name of its file. */
 function readPage(name) {
-  return readFileSync(join(FOLDER, name), 'utf8');
+  return readPackageFile(`docs/${name}`).toString();
+}
+
+/** The names of the pages, without their ending; none in a bundle. */
+function pageNames() {
+  try {
+    return listPackageFolder('docs').filter((name) => name.endsWith('.md')).map((name) => name.slice(0, -3));
+  } catch {
+    return [];
+  }
 }
 
 /** A page as a list of `{ level, title, lines }`, one for each heading; what is in code blocks is no heading. */
@@ -68,4 +75,4 @@ function passagesOf(lines) {
   return passages;
 }
 
-module.exports = { passagesOf, readPage, sectionsOf, tablesOf };
+module.exports = { pageNames, passagesOf, readPage, sectionsOf, tablesOf };

@@ -10,17 +10,21 @@ const here = require('./here.js');
 const required = () => ({
   async_hooks: require('async_hooks'),
   buffer: require('buffer'),
+  crypto: require('crypto'),
   diagnostics_channel: require('diagnostics_channel'),
   fs: require('fs'),
   module: require('module'),
   net: require('net'),
   path: require('path'),
+  perf_hooks: require('perf_hooks'),
   timers: require('timers'),
   url: require('url'),
   util: require('util'),
 });
 
-const NAMES = ['async_hooks', 'buffer', 'diagnostics_channel', 'fs', 'module', 'net', 'path', 'timers', 'url', 'util'];
+const NAMES = [
+  'async_hooks', 'buffer', 'crypto', 'diagnostics_channel', 'fs', 'module', 'net', 'path', 'perf_hooks', 'timers', 'url', 'util',
+];
 
 function find() {
   try {

@@ -51,4 +51,10 @@ function hasDropSubscribers() {
   return dropped.hasSubscribers;
 }
 
-module.exports = { publishOpened, publishClosed, publishDropped, publishAborted, watchDrops, hasDropSubscribers };
+/** Has `listener` called for every WebSocket that closes. Returns a function that ends this. */
+function watchCloses(listener) {
+  closed.subscribe(listener);
+  return () => closed.unsubscribe(listener);
+}
+
+module.exports = { watchCloses, publishOpened, publishClosed, publishDropped, publishAborted, watchDrops, hasDropSubscribers };

@@ -2,8 +2,9 @@
 
 use super::calls::{
     abi, adoption, app, broker, client, connections, declarative_response, dispatcher, files, http_request,
-    http_response, listening, load, logger, messages, multipart, pubsub, request_body, response_body, routes,
-    shutdown, stats, store, takeover, tcp, tls, warnings, websocket, ws_handover, ws_handshake, ws_socket,
+    http_response, inspect, listening, load, logger, messages, multipart, pubsub, request_body,
+    response_body, routes, shutdown, stats, store, takeover, tcp, tls, warnings, websocket, ws_handover,
+    ws_handshake, ws_socket,
 };
 use super::environment::Native;
 
@@ -71,6 +72,7 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("appClose", 1, app::close),
     Native::new("appForget", 1, app::forget),
     Native::new("appShutdown", 5, shutdown::shut_down),
+    Native::new("appWebSockets", 7, inspect::web_sockets),
     Native::new("appPublish", 5, app::publish),
     Native::new("appSubscribers", 2, app::subscribers),
     Native::new("appJoin", 2, broker::join),

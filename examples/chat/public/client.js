@@ -166,6 +166,8 @@ function newSession() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+// The server shows it to browsers on its own machine only.
+byId('inspect').hidden = !['localhost', '127.0.0.1', '[::1]'].includes(location.hostname);
 byId('nickname').value = self.nickname;
 byId('room').value = location.hash.slice(1) || self.room || 'lobby';
 offerRooms();

@@ -207,20 +207,9 @@ function* aboutPings(cut, watches) {
 /** How to make servers ping after so many seconds. */
 function settings(beat) {
   if (beat < 1) return 'more often than servers can be set to';
-  const timeout = idleTimeoutFor(beat);
-  const ferrows = timeout === undefined ? '' : `Ferrows: \`idleTimeout: ${timeout}\` in \`app.ws\`; `;
-  return `${ferrows}ws: \`socket.ping()\` from a timer; Socket.IO: \`pingInterval: ${Math.floor(beat) * 1000}\``;
+  const whole = Math.floor(beat);
+  return `Ferrows: \`pingInterval: ${whole}\` in \`app.ws\`; ws: \`socket.ping()\` from a timer; Socket.IO: \`pingInterval: ${whole * 1000}\``;
 }
-
-/** The `idleTimeout` of Ferrows and uWebSockets.js with which a ping goes out after at most so many seconds. */
-function idleTimeoutFor(beat) {
-  for (let timeout = MAX_IDLE_TIMEOUT; timeout >= MIN_IDLE_TIMEOUT; timeout -= 4) {
-    if (timeout - (timeout >= 32 ? 16 : timeout >= 16 ? 8 : 4) <= beat) return timeout;
-  }
-  return undefined;
-}
-
-const [MIN_IDLE_TIMEOUT, MAX_IDLE_TIMEOUT] = [8, 960];
 
 /** What the server does with a client that answers no pings. */
 function* aboutDeafLine(watches) {

@@ -11,6 +11,7 @@ use crate::node::calls::ws_handshake::DeflateOption;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Env, OptionName, Value};
+use crate::node::state::live::listing::Column;
 use crate::node::state::live::request_body;
 use crate::node::state::routes::behavior::WebSocketOption;
 use crate::node::state::routes::declarative;
@@ -27,6 +28,7 @@ pub(crate) fn abi<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         // By number: 0 is that of `off`.
         ("levels", names(env, ["off"].into_iter().chain(Level::ALL.map(Level::name)))),
         ("options", options(env)),
+        ("columns", names(env, Column::NAMES.iter().copied())),
         ("declarativeBeginning", env.freeze(env.array(beginning))),
         ("unknownLength", env.from_u64(request_body::UNKNOWN)),
     ];

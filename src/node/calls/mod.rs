@@ -13,6 +13,7 @@ pub(crate) mod dispatcher;
 pub(crate) mod files;
 pub(crate) mod http_request;
 pub(crate) mod http_response;
+pub(crate) mod inspect;
 pub(crate) mod limits;
 pub(crate) mod listening;
 pub(crate) mod load;

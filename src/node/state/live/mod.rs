@@ -3,6 +3,7 @@
 
 pub(crate) mod backlog;
 pub(crate) mod exchange;
+pub(crate) mod listing;
 pub(crate) mod occupants;
 pub(crate) mod output;
 pub(crate) mod request_body;

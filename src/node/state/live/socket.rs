@@ -90,6 +90,12 @@ impl Socket {
         self.peer.peer()
     }
 
+    /// Bytes that the system did not take when the worker last wrote.
+    #[must_use]
+    pub(crate) fn backlog(&self) -> u64 {
+        self.backlog.refused()
+    }
+
     /// Whether JavaScript has this handler.
     #[must_use]
     pub(crate) fn has(&self, handler: u32) -> bool {
