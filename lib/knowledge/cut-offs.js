@@ -10,11 +10,14 @@ const FACTORS = { s: 1, min: 60, h: 3600 };
 const TOLERANCE = 0.02;
 const MIN_TOLERANCE = 1;
 
-/** The rows of the table: `{ product, text, seconds, setting, how }`; `seconds` is undefined if it is as configured. */
+/**
+ * The rows of the table: `{ product, text, seconds, isConfigured, setting, how }`; `seconds` is undefined if the table has no figure,
+ * `isConfigured` says that there is none that all have.
+ */
 function cutOffs() {
   const tables = sectionsOf(readPage('load-balancers.md')).flatMap(({ lines }) => tablesOf(lines));
   const { rows } = tables.find(({ columns }) => columns[0] === 'on the way' && columns[1] === 'cuts a WebSocket after');
-  return rows.map(([product, text, setting, how]) => ({ product, text, seconds: secondsIn(text), setting, how }));
+  return rows.map(([product, text, setting, how]) => ({ product, text, seconds: secondsIn(text), isConfigured: text.startsWith('as configured'), setting, how }));
 }
 
 function secondsIn(text) {

@@ -165,7 +165,7 @@ function* aboutProducts(shortest, longest, { products = [] }) {
     yield ['note', `The response comes from ${row.product}, which by default cuts after ${row.text}: it has another setting here (${row.setting}), or something else cuts.`];
   }
   if (known.length === 0 && products.length === 0) {
-    const configured = table.filter(({ seconds: fixed }) => fixed === undefined).map(({ product, setting }) => `${product}: ${setting}`);
+    const configured = table.filter(({ isConfigured }) => isConfigured).map(({ product, setting }) => `${product}: ${setting}`);
     yield ['note', `No product of docs/load-balancers.md cuts after that by default, so somebody has set it${configured.length > 0 ? ` (${configured.join('; ')})` : ''}.`];
   }
 }
