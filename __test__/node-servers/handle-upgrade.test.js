@@ -281,6 +281,18 @@ describe('a WebSocket of a server of Node\'s', () => {
     expect(await program.end()).toMatchObject({ code: 0, stderr: '' });
   });
 
+  test('has read nothing ahead if the memory of its head is detached', async () => {
+    const app = createApp().ws('/*', { message: (ws, message) => ws.send(message) });
+    for (const view of [(buffer) => buffer, (buffer) => new Uint8Array(buffer)]) {
+      const buffer = new ArrayBuffer(8);
+      const head = view(buffer);
+      structuredClone(buffer, { transfer: [buffer] });
+      const client = await RawWebSocket.open(await serveUpgrades((req, socket) => app.handleUpgrade(req, socket, head)));
+      client.sendText('x');
+      expect(await client.frame()).toEqual(['text', 'x']);
+    }
+  });
+
   (isWindows ? test.skip : test)('may be on a Unix socket', async () => {
     const path = join(tmpdir(), `ferrows-upgrade-${process.pid}.sock`);
     const app = createApp().ws('/*', { open: (ws) => ws.send(`[${Buffer.from(ws.getRemoteAddressAsText())}]`) });

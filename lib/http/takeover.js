@@ -67,6 +67,9 @@ function checkStream(stream) {
 /** The bytes that Node has read behind the request. */
 function bytesOf(head) {
   if (head === undefined || head === null) return Buffer.alloc(0);
+  const isBytes = ArrayBuffer.isView(head) || isAnyArrayBuffer(head);
+  // A detached ArrayBuffer, too, of which JavaScript makes no view.
+  if (isBytes && head.byteLength === 0) return Buffer.alloc(0);
   if (ArrayBuffer.isView(head)) return Buffer.from(head.buffer, head.byteOffset, head.byteLength);
   if (isAnyArrayBuffer(head)) return Buffer.from(head);
   throw typeError('ERR_INVALID_ARG_TYPE', "head must be the Buffer of an 'upgrade' event");

@@ -24,6 +24,8 @@ function lengthOf(payload) {
 /** The same as it is now, for a program that reuses its buffer. */
 function snapshotOf(payload) {
   if (typeof payload === 'string') return payload;
+  // A detached ArrayBuffer, too, of which JavaScript makes no view.
+  if (payload.byteLength === 0) return EMPTY;
   const [buffer, offset] = ArrayBuffer.isView(payload) ? [payload.buffer, payload.byteOffset] : [payload, 0];
   return Buffer.from(Buffer.from(buffer, offset, payload.byteLength));
 }
