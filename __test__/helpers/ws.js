@@ -38,10 +38,23 @@ async function messageOf(ws) {
   return isBinary ? [data, true] : [data.toString()];
 }
 
+/** The next messages, in the form of `messageOf`, from now on: none is lost while another one's are waited for. */
+function messagesOf(ws, count) {
+  const messages = [];
+  return new Promise((resolve) => {
+    ws.on('message', function take(data, isBinary) {
+      messages.push(isBinary ? [data, true] : [data.toString()]);
+      if (messages.length < count) return;
+      ws.off('message', take);
+      resolve(messages);
+    });
+  });
+}
+
 /** How it closes: `[code, reason]`. */
 async function closeOf(ws) {
   const [code, reason] = await once(ws, 'close');
   return [code, reason.toString()];
 }
 
-module.exports = { WebSocket, closeOf, connect, messageOf, pair, serve };
+module.exports = { WebSocket, closeOf, connect, messageOf, messagesOf, pair, serve };
