@@ -37,6 +37,11 @@ const files = {
   'node-servers/attach.test.js': 'servers of Node, with and without TLS by themselves',
   'node-servers/handle-upgrade.test.js': 'as attach.test.js',
   'node-servers/handle-upgrade-streams.test.js': 'as attach.test.js',
+  'ws/ws-client.test.js': 'as attach.test.js',
+  'ws/ws-closing.test.js': 'as attach.test.js',
+  'ws/ws-messages.test.js': 'as attach.test.js',
+  'ws/ws-server.test.js': 'as attach.test.js',
+  'inspect/inspect.test.js': 'asks by node:http, and over TLS by itself',
   'app/listen-promise.test.js': 'about how apps listen, with clients that are bare sockets',
   'project/surface.test.js': 'about names, not about connections',
 };
@@ -93,6 +98,9 @@ const tests = [
   ...[
     'fin: a proxy that closes both sides (ALB, nginx, HAProxy, Cloudflare)',
     'without pings the same proxy cuts it',
+    'of a WebSocket a line that was cut for its silence has been silent for that long',
+    'several that were cut are a pattern: in the statistics, as one record',
+    'several that were cut are a pattern: in the statistics, as one record, and as a warning',
   ].map((title) => ({ title, reason: 'a bare FIN is no end of TLS: tls-faults.test.js has close_notify and its absence' })),
   {
     title: 'a subscriber that throws is reported as uncaught, and handlers and other subscribers go on',
@@ -110,10 +118,13 @@ const tests = [
     'FERROWS_LOG trace: writes that level and the more important ones to stderr, a line for each',
     'FERROWS_LOG TRACE: writes that level and the more important ones to stderr, a line for each',
     'FERROWS_LOG a line ends with the fields of its connection',
+    'FERROWS_LOG FERROWS_LOG_FORMAT=json: each line is an object, as a listener would get it',
+    'FERROWS_LOG FERROWS_LOG_FORMAT=JSON: each line is an object, as a listener would get it',
   ].map((title) => ({ title, reason: 'the log has more to tell of a connection with TLS' })),
   ...[
     'closes: requests that break a rule count by its name, those of the PROXY protocol too',
     'of a trusted proxy is told once its header is there, with the client',
+    'by the PROXY protocol, whose client may be a proxy itself',
     'close() in the filter drops it: no request reaches a handler',
   ].map((title) => ({ title, reason: 'about what comes before the first byte, which is TLS here' })),
 ];
