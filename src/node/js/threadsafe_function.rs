@@ -19,7 +19,7 @@ pub(crate) struct ThreadsafeFunction {
     raw: sys::napi_threadsafe_function,
     /// The JavaScript function to call. Freed by [`forget_bell`].
     function: sys::napi_ref,
-    /// The environment, and the async context of calls on Node's own thread.
+    /// The environment, and the async context of calls on Node's own thread; null if there are none.
     env: sys::napi_env,
     context: sys::napi_async_context,
 }
@@ -39,9 +39,16 @@ unsafe impl Send for ThreadsafeFunction {}
 unsafe impl Sync for ThreadsafeFunction {}
 
 impl ThreadsafeFunction {
-    /// Makes one that calls `function` without arguments. `resource` is its async resource (`async_hooks`).
+    /// Makes one that calls `function` without arguments. `resource` is its async resource (`async_hooks`). `is_inline`:
+    /// whether [`Self::here`] will be used. Other runtimes than Node.js get no async context, because Deno cannot destroy
+    /// one when a worker is terminated.
     #[must_use]
-    pub(crate) fn new(env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> Option<Self> {
+    pub(crate) fn new(
+        env: Env<'_>,
+        function: Value<'_>,
+        resource: Value<'_>,
+        is_inline: bool,
+    ) -> Option<Self> {
         let name = env.string(b"ferrows");
         let mut reference = ptr::null_mut();
         if node_api!(napi_create_reference(env.raw(), function.raw(), 0, &raw mut reference))
@@ -69,7 +76,9 @@ impl ThreadsafeFunction {
         }
         node_api!(napi_unref_threadsafe_function(env.raw(), raw));
         let mut context = ptr::null_mut();
-        node_api!(napi_async_init(env.raw(), resource.raw(), name.raw(), &raw mut context));
+        if is_inline {
+            node_api!(napi_async_init(env.raw(), resource.raw(), name.raw(), &raw mut context));
+        }
         Some(Self { raw, function: reference, env: env.raw(), context })
     }
 
@@ -107,7 +116,9 @@ impl ThreadsafeFunction {
 
     /// Releases it.
     pub(crate) fn release(self) {
-        node_api!(napi_async_destroy(self.env, self.context));
+        if !self.context.is_null() {
+            node_api!(napi_async_destroy(self.env, self.context));
+        }
         let mode = sys::ThreadsafeFunctionReleaseMode::abort;
         node_api!(napi_release_threadsafe_function(self.raw, mode));
     }

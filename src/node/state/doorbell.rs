@@ -16,10 +16,16 @@ pub(crate) struct Doorbell {
 }
 
 impl Doorbell {
-    /// Installs the function to be called; `resource` is the async resource of the bell (`async_hooks`). Returns
-    /// whether that worked.
-    pub(crate) fn install(&mut self, env: Env<'_>, function: Value<'_>, resource: Value<'_>) -> bool {
-        let made = ThreadsafeFunction::new(env, function, resource);
+    /// Installs the function to be called; `resource` is the async resource of the bell (`async_hooks`). `is_inline`:
+    /// whether Node's loop may drive sockets. Returns whether that worked.
+    pub(crate) fn install(
+        &mut self,
+        env: Env<'_>,
+        function: Value<'_>,
+        resource: Value<'_>,
+        is_inline: bool,
+    ) -> bool {
+        let made = ThreadsafeFunction::new(env, function, resource, is_inline);
         let installed = made.is_some();
         *self.ringer.function.write().unwrap_or_else(PoisonError::into_inner) = made;
         installed

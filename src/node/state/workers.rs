@@ -77,7 +77,7 @@ impl Workers {
         if self.threads.is_some() {
             return Err(Misuse::invalid_state("the addon has been started"));
         }
-        if !self.doorbell.install(env, function, resource) {
+        if !self.doorbell.install(env, function, resource, flush.is_some()) {
             return Err(Misuse::bug());
         }
         let ringer = Arc::clone(self.doorbell.ringer());
