@@ -2,8 +2,8 @@
 
 // `ferrows probe`: opens connections side by side, and says what a WebSocket on this way has to expect.
 
-const { once, setMaxListeners } = require('node:events');
-const { readFileSync } = require('node:fs');
+const { once, setMaxListeners } = require('events');
+const { readFileSync } = require('fs');
 
 const { parseArguments, readSeconds, UsageError } = require('../arguments.js');
 const { harmless } = require('../terminal.js');

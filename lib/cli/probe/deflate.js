@@ -3,7 +3,7 @@
 // permessage-deflate (RFC 7692) as a client: each message is compressed by itself, and those of the server may refer to
 // earlier ones.
 
-const zlib = require('node:zlib');
+const zlib = require('zlib');
 
 const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 const MAX_INFLATED = 64 * 1024 * 1024;

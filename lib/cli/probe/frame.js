@@ -2,7 +2,7 @@
 
 // Frames of WebSocket (RFC 6455 §5.2), as a client writes and reads them.
 
-const { randomBytes } = require('node:crypto');
+const { randomBytes } = require('crypto');
 
 const OPCODE = { CONTINUATION: 0, TEXT: 1, BINARY: 2, CLOSE: 8, PING: 9, PONG: 10 };
 

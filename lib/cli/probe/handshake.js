@@ -2,12 +2,12 @@
 
 // Opens a connection and makes a WebSocket of it, a step at a time, so that each has its time and its failure.
 
-const { createHash, randomBytes } = require('node:crypto');
-const { lookup } = require('node:dns/promises');
-const http = require('node:http');
-const net = require('node:net');
-const { performance } = require('node:perf_hooks');
-const tls = require('node:tls');
+const { createHash, randomBytes } = require('crypto');
+const { lookup } = require('dns/promises');
+const http = require('http');
+const net = require('net');
+const { performance } = require('perf_hooks');
+const tls = require('tls');
 
 const { failureFor, failureForStatus, ProbeFailure } = require('./failure.js');
 

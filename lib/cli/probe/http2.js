@@ -1,8 +1,8 @@
 'use strict';
 
-const http2 = require('node:http2');
+const http2 = require('http2');
 
-const { lookup } = require('node:dns/promises');
+const { lookup } = require('dns/promises');
 const { connectTcp, connectTls } = require('./handshake.js');
 
 /**

@@ -1,7 +1,7 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
-const { performance } = require('node:perf_hooks');
+const { EventEmitter } = require('events');
+const { performance } = require('perf_hooks');
 
 const { closePayload, encodeFrame, FrameReader, OPCODE, readClose } = require('./frame.js');
 

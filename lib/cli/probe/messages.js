@@ -2,7 +2,7 @@
 
 // Whether messages come back unharmed, from a server that echoes.
 
-const { performance } = require('node:perf_hooks');
+const { performance } = require('perf_hooks');
 
 const KIBIBYTE = 1024;
 /** One of each form of a frame's length (RFC 6455 §5.2), and what proxies buffer. */

@@ -2,7 +2,7 @@
 
 // What is going on, while it is: a picture that is drawn again on a terminal, otherwise a line for each event.
 
-const { performance } = require('node:perf_hooks');
+const { performance } = require('perf_hooks');
 
 const { stylesFor } = require('../terminal.js');
 const { MODE_NAMES, nameOf, short, stateText } = require('./report.js');

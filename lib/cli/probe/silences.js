@@ -2,9 +2,9 @@
 
 // How long a line may be silent: lines side by side, each silent for another time, in each direction.
 
-const { setMaxListeners } = require('node:events');
-const { setTimeout: sleep } = require('node:timers/promises');
-const { performance } = require('node:perf_hooks');
+const { setMaxListeners } = require('events');
+const { setTimeout: sleep } = require('timers/promises');
+const { performance } = require('perf_hooks');
 
 /** Each silence is a little longer than its name, so that a cut-off at 60 s is over when the line of 60 s is looked at. */
 const MARGIN = 1.04;
