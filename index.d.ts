@@ -1877,8 +1877,8 @@ export interface WebSocketBehavior<UserData, Text extends TextForm = 'arraybuffe
  *   within two seconds, this end does.
  * - A server that masks its frames is a cause of its own, `ERR_FRAME_MASKED`.
  *
- * It keeps the process alive until it is closed. Redirects are not followed, and proxy settings of the environment are not
- * used.
+ * It keeps the process alive until it is closed; with the option `reconnect` it is opened again when its connection ends.
+ * Redirects are not followed, and proxy settings of the environment are not used.
  *
  * `url` starts with `ws:` or `wss:` and has no fragment. User and password in it become an `Authorization` header,
  * unless `headers` have one.
@@ -1911,7 +1911,7 @@ export function connect<UserData = unknown>(
  */
 export interface ClientBehavior<UserData = unknown, Text extends TextForm = 'arraybuffer'>
   extends Omit<WebSocketBehavior<UserData, Text>, 'open' | 'upgrade' | 'subscription'> {
-  /** The WebSocket is open, as `response` grants it. First event. */
+  /** The WebSocket is open, as `response` grants it. First event; with `reconnect` the first of each connection. */
   open?: (ws: OpenWebSocket<UserData>, response: ConnectResponse) => unknown;
 }
 
@@ -1930,8 +1930,28 @@ export interface ConnectOptions<UserData = unknown> {
    * @default 10000
    */
   connectTimeout?: number;
-  /** Aborts the connect: the promise then rejects with `signal.reason`. Has no effect once the WebSocket is open. */
+  /**
+   * Aborts the connect: the promise then rejects with `signal.reason`. Has no effect once the WebSocket is open; with
+   * `reconnect` a WebSocket that is open stays open, and is not opened again.
+   */
   signal?: ConnectSignal;
+  /**
+   * Whether the WebSocket is opened again when its connection ends, and if so when and how often; `true` means the defaults of
+   * {@link ReconnectOptions}. docs/connections.md has the whole story.
+   *
+   * - The object stays the same, with its properties. For each connection `open` runs, and `close` when it has ended. Then
+   *   `reconnecting` follows, or the last of all events, `gaveUp`.
+   * - The first connect is tried again, too. The promise resolves when the WebSocket opens for the first time, and rejects if
+   *   it never does, with the error of the last attempt; then `gaveUp` does not run.
+   * - Between two connections nothing is kept to be sent later: `send`, its fragments and `ping` return 2, without `dropped`.
+   *   `getBufferedAmount` is 0. What has to arrive is for the program to send again in `open`.
+   * - `close()` and `end()` end it for good, also between two connections; `gaveUp` does not run then.
+   * - It keeps the process alive, also between two connections, until it has ended.
+   *
+   * Rejects with `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for options that are not valid; the message names them.
+   * @default false
+   */
+  reconnect?: boolean | ReconnectOptions<UserData> | null;
   /**
    * Its own properties are copied onto the WebSocket before `open`, as those passed to {@link HttpResponse.upgrade}.
    */
@@ -1963,6 +1983,67 @@ export interface ConnectOptions<UserData = unknown> {
   rejectUnauthorized?: boolean;
 }
 
+/**
+ * When a WebSocket of {@link connect} is opened again. A key given as `undefined` means its default. The pause before attempt
+ * n in a row is a random time between `minDelay` and `minDelay` · `factor` ^ n, but at most `maxDelay`: by default between 0.5 and
+ * 1 s, then 2, 4, 8, 16, 30 s.
+ */
+export interface ReconnectOptions<UserData = unknown> {
+  /** Shortest pause before an attempt, in milliseconds, 1 – 2^31-1. @default 500 */
+  minDelay?: number;
+  /** Longest pause before an attempt, in milliseconds, `minDelay` – 2^31-1. @default 30000, or `minDelay` if that is more */
+  maxDelay?: number;
+  /** By how much the longest possible pause grows with each attempt, 1–100. With 1 all pauses are `minDelay`. @default 2 */
+  factor?: number;
+  /** Attempts in a row after which it is given up, an integer from 0 on, or `Infinity`. @default Infinity */
+  maxAttempts?: number;
+  /**
+   * Milliseconds for which a connection has to be open for the attempts to be counted anew, 0 – 2^31-1. So a server that accepts
+   * and then closes is not connected to in quick succession. @default 5000
+   */
+  minUptime?: number;
+  /**
+   * Decides instead of the usual rule, whose answer is `usual`; anything but `true` ends the attempts. What it throws becomes
+   * an 'uncaughtException', and `usual` counts.
+   *
+   * The usual rule: after a close with 1000 (unless its reason begins with `please reconnect`), 1002, 1003, 1007, 1008, 1009,
+   * 1010, 3000, 3003 or 4000 and above there is no further attempt, after any other there is. An attempt that failed is
+   * followed by another unless the answer would be the same: `ERR_CONNECT_STATUS` with a status below 500 other than 408, 425 and 429,
+   * and `ERR_CONNECT_TLS`, `_RESPONSE`, `_UPGRADE`, `_ACCEPT`, `_EXTENSION`, `_SUBPROTOCOL`.
+   */
+  shouldReconnect?: (failure: ReconnectFailure, usual: boolean) => boolean;
+  /** A pause has begun: after `close`, and after each attempt that failed. The WebSocket may be closed here. */
+  reconnecting?: (ws: OpenWebSocket<UserData>, event: ReconnectingEvent) => unknown;
+  /** There will be no further attempt. Last event of a WebSocket that was open, unless the program has closed it. */
+  gaveUp?: (ws: OpenWebSocket<UserData>, event: GaveUpEvent) => unknown;
+}
+
+/** Why there is no connection. */
+export interface ReconnectFailure {
+  /** The close code of the last connection that was open, as `close` was given it; `undefined` if there was none. */
+  readonly code?: number;
+  /** What `close` was given with it. */
+  readonly info?: WebSocketCloseInfo;
+  /** Why the last attempt failed; `undefined` if none was made since the close. */
+  readonly error?: ConnectError;
+}
+
+/** The argument of `reconnecting`. */
+export interface ReconnectingEvent extends ReconnectFailure {
+  /** Number of the attempt that will be made, from 1. */
+  readonly attempt: number;
+  /** Milliseconds until then. */
+  readonly delay: number;
+}
+
+/** The argument of `gaveUp`. */
+export interface GaveUpEvent extends ReconnectFailure {
+  /** Attempts that were made in a row. */
+  readonly attempts: number;
+  /** Which option has decided so: there were `maxAttempts`, or `shouldReconnect`, or the usual rule in its place, is against it. */
+  readonly reason: 'maxAttempts' | 'shouldReconnect';
+}
+
 /** What {@link connect} needs of an `AbortSignal`. */
 export interface ConnectSignal {
   readonly aborted: boolean;
@@ -1979,6 +2060,8 @@ export interface ConnectResponse {
   readonly extensions: string;
   /** Header fields by name in lower case; several of one name are joined by commas. */
   readonly headers: Readonly<Record<string, string>>;
+  /** How many connections this WebSocket has had before: always 0 without `reconnect`. */
+  readonly reconnects: number;
 }
 
 /** Why {@link connect} failed, for programs to compare. docs/close-reasons.md says what to do about each. */

@@ -13,7 +13,7 @@ const { HttpRequest } = require('./lib/http/request.js');
 const { CachedHttpResponse, HttpResponse, SSLHttpResponse } = require('./lib/http/response.js');
 const { setLogger } = require('./lib/runtime/log.js');
 const { getParts } = require('./lib/http/multipart.js');
-const { SSLWebSocket, WebSocket } = require('./lib/websocket/websocket.js');
+const { ReconnectingWebSocket, SSLWebSocket, WebSocket } = require('./lib/websocket/websocket.js');
 const makeDeclarativeResponse = require('./lib/http/declarative-response.js');
 const makeKeyValueStore = require('./lib/kv/key-value-store.js');
 
@@ -35,6 +35,7 @@ const CLASSES = {
   CachedHttpResponse,
   WebSocket,
   SSLWebSocket,
+  ReconnectingWebSocket,
 };
 for (const [name, type] of Object.entries(CLASSES)) {
   // Programs that log or compare `object.constructor.name` expect these.

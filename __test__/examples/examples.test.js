@@ -162,7 +162,8 @@ describe('client', () => {
     expect(await line()).toMatch(/^connected/);
     server.child.kill('SIGKILL');
     expect(await line()).toMatch(/^closed: 1006 /);
-    expect(await line()).toMatch(/^ERR_CONNECT_REFUSED: /);
+    expect(await line()).toMatch(/^attempt 1 in \d+ ms$/);
+    expect(await line()).toMatch(/^ERR_CONNECT_REFUSED: .* attempt 2 in \d+ ms$/);
     await Example.start('echo.js', { PORT: `${port}` });
     let text = await line();
     while (text.startsWith('ERR_CONNECT_REFUSED')) text = await line();

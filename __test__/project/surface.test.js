@@ -114,13 +114,19 @@ describe('vocabulary', () => {
   test('ErrorCode and ListenErrorCode list the codes that src/node and the JavaScript files use', () => {
     const rust = readdirSync(join(ROOT, 'src/node'), { recursive: true }).filter((file) => file.endsWith('.rs'));
     // What lib/static and lib/cli know of codes are those of the system, which they throw at nobody; for lib/ws/errors.js see
-    // the next test.
+    // the next tests.
     const library = readdirSync(join(ROOT, 'lib'), { recursive: true })
-      .filter((file) => file.endsWith('.js') && !/^(?:static|cli)\b|^ws.errors\.js$/.test(file));
+      .filter((file) => file.endsWith('.js') && !/^(?:static|cli)\b|^ws.errors\.js$|^websocket.reconnect\.js$/.test(file));
     const scripts = library.map((file) => join('lib', file));
     const files = ['index.js', 'binding.js', 'src/tls/error.rs', ...scripts, ...rust.map((file) => join('src/node', file))];
     const codes = new Set([...declared.unions.get('ErrorCode'), ...declared.unions.get('ListenErrorCode')]);
     expect([...codes].sort()).toEqual(codesIn(/["'](E(?:RR_)?[A-Z0-9_]+)["']/g, files));
+  });
+
+  test('what lib/websocket/reconnect.js takes for temporary are failures of connect', () => {
+    const known = codesIn(/'(ERR_CONNECT_[A-Z]+)'/g, [join('lib', 'websocket', 'reconnect.js')]);
+    expect(known).toHaveLength(7);
+    expect(known.filter((name) => !declared.unions.get('ConnectErrorCode').has(name))).toEqual([]);
   });
 
   test('what lib/ws/errors.js knows are causes', () => {

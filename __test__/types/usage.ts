@@ -560,6 +560,23 @@ opening.catch((error: uWS.ConnectError) => {
   if (error.code === 'ECONNREFUSED') return;
   void [code, details];
 });
+uWS.connect<{ name: string }>('ws://localhost', { open: (ws, { reconnects }) => ws.send(`${ws.name} ${reconnects satisfies number}`) }, {
+  userData: { name: 'a' },
+  reconnect: {
+    minDelay: 100, maxDelay: 5_000, factor: 1.5, maxAttempts: Infinity, minUptime: 0,
+    shouldReconnect: ({ code, info, error }, usual) => usual || code === 4001 || info?.cause === 'CLOSED_BY_PEER' || error?.status === 404,
+    reconnecting: (ws, { attempt, delay, error }) => console.log(ws.name, attempt + delay, error?.code satisfies uWS.ConnectErrorCode | undefined),
+    gaveUp: (ws, { attempts, reason }) => console.log(ws.name, attempts, reason satisfies 'maxAttempts' | 'shouldReconnect'),
+  },
+});
+uWS.connect('ws://localhost', {}, { reconnect: true });
+uWS.connect('ws://localhost', {}, { reconnect: null });
+// @ts-expect-error a pause is a number of milliseconds
+uWS.connect('ws://localhost', {}, { reconnect: { minDelay: '1s' } });
+// @ts-expect-error no such option
+uWS.connect('ws://localhost', {}, { reconnect: { retries: 3 } });
+// @ts-expect-error the answer is needed at once
+uWS.connect('ws://localhost', {}, { reconnect: { shouldReconnect: async () => true } });
 // @ts-expect-error a handler of servers
 uWS.connect('ws://localhost', { upgrade() {} });
 // @ts-expect-error text comes as a buffer unless it is asked for as a string

@@ -2,12 +2,15 @@
 
 // `connect`: see index.d.ts.
 
+const { isAnyArrayBuffer } = require('../loading/builtins.js').util.types;
+
 const { BEHAVIOR_NAMES, readBehavior } = require('./behavior.js');
 const { abi, native, readable, registers } = require('../runtime/border.js');
 const { missingArguments, typeError } = require('../runtime/errors.js');
 const { checkNames } = require('../runtime/options.js');
+const { readReconnect, Reconnection } = require('./reconnect.js');
 const { adoptUserData } = require('./user-data.js');
-const { createSocket, openSocket } = require('./websocket.js');
+const { behaviorOf, createSocket, openSocket } = require('./websocket.js');
 
 const { CONNECT, HANDLE } = abi.register;
 
@@ -27,33 +30,63 @@ async function connect(url, behavior, options) {
   for (const name of ['upgrade', 'subscription']) {
     if (handlers[name] !== undefined) throw invalidValue(`${name} is a handler of servers`);
   }
-  const { headers, protocols, connectTimeout, signal, userData, tls } = readOptions(options);
+  const { headers, protocols, connectTimeout, signal, userData, reconnect, tls } = readOptions(options);
   tls.servername ??= address.parts[0];
   handlers.isSecure = address.isSecure;
+  const request = [
+    address.parts, counted(protocols), counted(withCredentials(headers, address)), connectTimeout, settings, bits,
+    address.isSecure ? TLS_OPTIONS.map((name) => tls[name]) : undefined,
+  ];
+  if (reconnect !== undefined) {
+    // What belongs to the program may have changed when it is needed again.
+    request.push(request.pop()?.map((value) => (isBytes(value) ? native.copy(value) : value)));
+    handlers.reconnection = new Reconnection(reconnect, { begin: (entry) => begin(request, entry), cancel });
+  }
   const ws = createSocket(handlers);
   adoptUserData(ws, userData);
   if (signal?.aborted) throw signal.reason;
+  checkNames('the behavior of connect', behavior, BEHAVIOR_NAMES);
+  checkNames('connect', options, OPTIONS);
+  return handlers.reconnection === undefined ? connectOnce(request, ws, signal) : handlers.reconnection.start(ws, signal);
+}
+
+function isBytes(value) {
+  return ArrayBuffer.isView(value) || isAnyArrayBuffer(value);
+}
+
+function connectOnce(request, ws, signal) {
   const entry = { ws, signal };
   const promise = new Promise((resolve, reject) => { Object.assign(entry, { resolve, reject }); });
   // Too little stack was left: the promise is rejected, and nothing has happened.
   if (entry.reject === undefined) return promise;
-  const number = native.clientConnect(
-    address.parts, counted(protocols), counted(withCredentials(headers, address)), connectTimeout, settings, bits,
-    address.isSecure ? TLS_OPTIONS.map((name) => tls[name]) : undefined,
-  );
+  const number = begin(request, entry);
   try {
     entry.cancel = () => abortConnect(number, () => signal.reason);
-    connects.set(number, entry);
     signal?.addEventListener('abort', entry.cancel, { once: true });
-    checkNames('the behavior of connect', behavior, BEHAVIOR_NAMES);
-    checkNames('connect', options, OPTIONS);
   } catch (error) {
-    // A signal that is not Node's has thrown, or no stack is left. A WebSocket that no program can reach must not open.
-    native.clientCancel(number);
-    connects.delete(number);
+    // A signal that is not Node's has thrown, or no stack is left.
+    cancel(number);
     entry.reject(error);
   }
   return promise;
+}
+
+/** Starts a connect, which will settle the entry, and returns its number. Throws for what cannot be sent. */
+function begin(request, entry) {
+  const number = native.clientConnect(...request);
+  try {
+    connects.set(number, entry);
+  } catch (error) {
+    // No stack is left. A WebSocket that no program can reach must not open.
+    native.clientCancel(number);
+    throw error;
+  }
+  return number;
+}
+
+/** Calls a connect off, unless it has ended. */
+function cancel(number) {
+  if (connects.delete(number)) native.clientCancel(number);
 }
 
 /** `{ parts: [host, port, path with query, Host], isSecure, authorization }` */
@@ -90,16 +123,16 @@ function decoded(text) {
 }
 
 /** Options of `connect`. */
-const OPTIONS = ['headers', 'protocols', 'connectTimeout', 'signal', 'userData', ...TLS_OPTIONS];
+const OPTIONS = ['headers', 'protocols', 'connectTimeout', 'signal', 'userData', 'reconnect', ...TLS_OPTIONS];
 
 function readOptions(options) {
   if (options === undefined || options === null) options = {};
   if (typeof options !== 'object') throw typeError('ERR_INVALID_ARG_TYPE', 'options must be an object');
-  const { headers, protocols, connectTimeout, signal, userData } = options;
+  const { headers, protocols, connectTimeout, signal, userData, reconnect } = options;
   checkSignal(signal);
   return {
     headers: readHeaders(headers ?? {}), protocols: readProtocols(protocols ?? []), connectTimeout, signal, userData,
-    tls: readTls(options),
+    reconnect: readReconnect(reconnect), tls: readTls(options),
   };
 }
 
@@ -188,7 +221,8 @@ function handleConnected([protocol, extensions, ...fields]) {
   const handle = registers[HANDLE];
   const entry = take(registers[CONNECT]);
   const { ws, resolve } = entry;
-  openSocket(ws, handle, { protocol, extensions, headers: headersOf(fields) });
+  const reconnects = behaviorOf(ws).reconnection?.opened ?? 0;
+  openSocket(ws, handle, { protocol, extensions, headers: headersOf(fields), reconnects });
   // Code that awaits the promise runs before the first message is handled.
   resolve(ws);
   release(entry);

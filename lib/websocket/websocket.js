@@ -22,6 +22,7 @@ let socketHandle;
 let createSocket;
 let openSocket;
 let behaviorOf;
+let isConnected;
 let noteClosed;
 let isOpen;
 let leave;
@@ -43,6 +44,7 @@ class WebSocket {
       throw invalidThis('uWS.WebSocket');
     };
     createSocket = (behavior) => {
+      if (behavior.reconnection !== undefined) return new ReconnectingWebSocket(KEY, behavior);
       return behavior.isSecure ? new SSLWebSocket(KEY, behavior) : new WebSocket(KEY, behavior);
     };
     openSocket = (ws, handle, response) => {
@@ -56,6 +58,7 @@ class WebSocket {
       if (shutdowns.size > 0) native.wsShutDown(handle);
     };
     behaviorOf = (ws) => ws.#behavior;
+    isConnected = (ws) => ws.#handle >= 0 && sockets[ws.#handle % SLOTS] === ws;
     noteClosed = (ws) => { ws.#isClosing = false; };
     isOpen = (ws) => ws.#handle >= 0 && !ws.#isClosing;
     leave = (ws, code, reason) => {
@@ -217,6 +220,62 @@ function numberOf(value) {
 class SSLWebSocket extends WebSocket {}
 
 /**
+ * The WebSocket of `connect` with `reconnect`. Between two connections nothing is sent, and `end` and `close` see to it that
+ * there is no other one.
+ */
+class ReconnectingWebSocket extends WebSocket {
+  send(message, isBinary, compress) {
+    return isBetween(this) ? DROPPED : super.send(message, isBinary, compress);
+  }
+
+  sendFirstFragment(message, isBinary, compress) {
+    return isBetween(this) ? DROPPED : super.sendFirstFragment(message, isBinary, compress);
+  }
+
+  sendFragment(message) {
+    return isBetween(this) ? DROPPED : super.sendFragment(message);
+  }
+
+  sendLastFragment(message) {
+    return isBetween(this) ? DROPPED : super.sendLastFragment(message);
+  }
+
+  ping(message) {
+    return isBetween(this) ? DROPPED : super.ping(message);
+  }
+
+  getBufferedAmount() {
+    return isBetween(this) ? 0 : super.getBufferedAmount();
+  }
+
+  cork(callback) {
+    return isBetween(this) ? runCorked(this, callback) : super.cork(callback);
+  }
+
+  end(code, shortMessage) {
+    const hasConnection = !isBetween(this);
+    reconnectionOf(this).close();
+    if (hasConnection) super.end(code, shortMessage);
+  }
+
+  close() {
+    const hasConnection = !isBetween(this);
+    reconnectionOf(this).close();
+    if (hasConnection) super.close();
+  }
+}
+
+function reconnectionOf(ws) {
+  socketHandle(ws);
+  return behaviorOf(ws).reconnection;
+}
+
+/** Whether it has no connection, but may get one. */
+function isBetween(ws) {
+  return !reconnectionOf(ws).isOver && !isConnected(ws);
+}
+
+/**
  * Reports a message that a send call has dropped. The addon has queued an event for it if there is a `dropped` handler
  * or `watchDrops` was called; a channel that was subscribed to since is served here.
  */
@@ -296,7 +355,9 @@ function handleClose(reason) {
   const behavior = behaviorOf(ws);
   publishClosed(ws, code, reason, info);
   for (const { topic, now, before } of left) call(behavior.subscription, ws, topic, now, before);
-  return call(behavior.close, ws, code, reason, info) ? reason : undefined;
+  const isDone = call(behavior.close, ws, code, reason, info);
+  behavior.reconnection?.ended(code, info);
+  return isDone ? reason : undefined;
 }
 
 /** Called when the WebSocket of an `upgrade` call is open. */
@@ -343,6 +404,7 @@ module.exports = {
   behaviorOf,
   WebSocket,
   SSLWebSocket,
+  ReconnectingWebSocket,
   contextOf,
   UpgradeContext,
 };
