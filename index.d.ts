@@ -56,6 +56,8 @@ export type ErrorCode =
   | 'ERR_INVALID_STATE'
   /** A method called on an object that is not of its class (a `TypeError`). */
   | 'ERR_INVALID_THIS'
+  /** `countSubscribers`: not every process has answered in time, or there is no connection to the broker. */
+  | 'ERR_BROKER_TIMEOUT'
   /** Fewer arguments than the function needs (a `TypeError`). */
   | 'ERR_MISSING_ARGS'
   /** A number outside its range (a `RangeError`). */
@@ -316,9 +318,12 @@ export interface AppOptions extends TlsOptions {
    */
   proxyProtocol?: ProxyProtocolOptions | null;
   /**
-   * Shares the topics of this app with all apps of the same name, in this thread and in all other `worker_threads` of the
-   * process: `publish` and `ws.publish` reach the subscribers of all of them. Without it, the app keeps its topics to
-   * itself. docs/scaling.md says what is guaranteed. @default undefined
+   * Shares the topics of this app with all apps of the same name, in this thread, in all other `worker_threads` of the
+   * process and, with a `url`, in other processes: `publish` and `ws.publish` reach the subscribers of all of them. Without
+   * it, the app keeps its topics to itself. docs/scaling.md says what is guaranteed.
+   *
+   * Throws `ERR_INVALID_ARG_VALUE` if apps of this process have the same name and another `url` or `maxPending`, and
+   * `ERR_LISTEN` or another code of the system if it refuses a thread. @default undefined
    */
   broker?: BrokerOptions | null;
   /** Accepted and ignored by `App`, as the other TLS options below: it serves plain TCP. */
@@ -614,6 +619,17 @@ export interface BrokerOptions {
    * `ERR_INVALID_ARG_VALUE` for anything else.
    */
   name: string;
+  /**
+   * A Redis or Valkey server by which the topics are shared with other processes: `redis://[[user]:password@]host[:port]`,
+   * `rediss://` with TLS, or `redis+unix:///path[?user=…&pass=…]`. Without it, with apps of this process only. It need not
+   * be there yet. Throws `ERR_INVALID_ARG_VALUE` for anything else; the message does not repeat it. @default undefined
+   */
+  url?: string | null;
+  /**
+   * Bytes of messages for other processes that wait while there is no connection, 0 – 2^30; beyond that the oldest are lost
+   * and counted. @default 1048576
+   */
+  maxPending?: number;
 }
 
 /** See {@link TemplatedApp.countSubscribers}. */
@@ -622,14 +638,64 @@ export interface CountSubscribersOptions {
   timeout?: number;
 }
 
-/** The broker of an app: part of {@link AppStats}. */
+/**
+ * Why there is no connection to a broker: {@link BrokerStateMessage}. docs/scaling.md says what to do about each;
+ * `countSubscribers` rejects with `ERR_BROKER_TIMEOUT`.
+ */
+export type BrokerCauseCode =
+  | 'ERR_BROKER_CONNECT'
+  | 'ERR_BROKER_TLS'
+  | 'ERR_BROKER_AUTH'
+  | 'ERR_BROKER_REFUSED'
+  | 'ERR_BROKER_PROTOCOL'
+  | 'ERR_BROKER_TOO_LARGE'
+  | 'ERR_BROKER_TIMEOUT'
+  | 'ERR_BROKER_CLOSED';
+
+/** A change of the connection to a broker, for each thread that has an app there. */
+export interface BrokerStateMessage {
+  /** The name of the broker. */
+  name: string;
+  /** The state from now on. `disconnected` is told again when the cause changes. */
+  state: 'connected' | 'disconnected';
+  /** Since when, in milliseconds since the epoch. */
+  since: number;
+  /** Why there is no connection. */
+  cause?: { code: BrokerCauseCode; message: string };
+  /** Connected again: when messages of others may have been missed, in milliseconds since the epoch. */
+  gap?: { from: number; to: number };
+}
+
+/**
+ * The broker of an app: part of {@link AppStats}. All apps of the name in this process have the same numbers. Those below
+ * `topics` are present with a `url` only, and count since the first of these apps was created.
+ */
 export interface BrokerStats {
+  /** `local` without a `url`; `connecting` until the first attempt to connect has ended. */
+  state: 'local' | 'connecting' | 'connected' | 'disconnected';
   /** The name that the apps have in common. */
   name: string;
   /** Apps of this process that have it. */
   apps: number;
   /** Topics that have a subscriber in one of them. */
   topics: number;
+  /** Since when the state is this, in milliseconds since the epoch. */
+  since?: number;
+  /** Topics that are subscribed at the broker. */
+  subscribed?: number;
+  /** Messages that the broker has taken, and messages of other processes. */
+  messages?: { sent: number; received: number };
+  /**
+   * Messages that did not get there: `sent` here, because too many waited or the broker refused them; `received` of other
+   * processes, because they did not arrive or an I/O thread was too slow.
+   */
+  lost?: { sent: number; received: number };
+  /** Bytes of the messages. */
+  bytes?: { sent: number; received: number };
+  /** Bytes that wait to be sent. */
+  pending?: number;
+  /** Connections after the first one. */
+  reconnects?: number;
 }
 
 /** Options of {@link TemplatedApp.inspect}. */
@@ -755,6 +821,8 @@ export interface DiagnosticsMessages {
   'ferrows:websocket:dropped': { ws: WebSocket<unknown>; message: ArrayBuffer; isBinary: boolean; unreported: number };
   /** A response is aborted; before its handlers. */
   'ferrows:http:aborted': { res: HttpResponse; reason: string; info: CloseInfo };
+  /** There is a connection to a broker, or none any more. */
+  'ferrows:broker:state': BrokerStateMessage;
 }
 
 /**
@@ -1002,9 +1070,10 @@ export interface TemplatedApp {
   numSubscribers(topic: RecognizedString): number;
   /**
    * The number of WebSockets subscribed to exactly this topic in all apps that share it (`broker`); without a broker, in
-   * this app. Those of other threads are counted while they come and go.
+   * this app. Those of other threads are counted while they come and go, and those of other processes by asking.
    *
-   * Rejects with `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, and `ERR_OUT_OF_RANGE` for a `timeout` out of its range.
+   * Rejects with `ERR_BROKER_TIMEOUT` if another process does not answer in time, or there is no connection to the broker;
+   * with `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_TYPE`, and `ERR_OUT_OF_RANGE` for a `timeout` out of its range.
    */
   countSubscribers(topic: RecognizedString, options?: CountSubscribersOptions): Promise<number>;
 

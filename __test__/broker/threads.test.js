@@ -109,7 +109,7 @@ test('numSubscribers counts this app, countSubscribers all of them', async () =>
   expect(await second.app.countSubscribers(Buffer.from('news'), { timeout: 10 })).toBe(5);
   expect(await room.app.countSubscribers('weather')).toBe(0);
   expect(await thread.order('count', 'news')).toEqual([2, 5]);
-  expect(room.app.getStats().broker).toEqual({ name: broker().broker.name, apps: 3, topics: 1 });
+  expect(room.app.getStats().broker).toEqual({ name: broker().broker.name, state: 'local', apps: 3, topics: 1 });
   await thread.end();
   expect(await room.app.countSubscribers('news')).toBe(3);
   expect(room.app.getStats().broker.apps).toBe(2);

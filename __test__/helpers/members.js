@@ -14,7 +14,7 @@ const PROGRAM = join(__dirname, '../fixtures/broker-thread.js');
 
 /** An app in a thread or process of its own. */
 class Member {
-  #letters = new Map(['port', 'opened', 'closed', 'result'].map((kind) => [kind, new Mailbox()]));
+  #letters = new Map(['port', 'opened', 'closed', 'result', 'state'].map((kind) => [kind, new Mailbox()]));
   #post;
   #end;
 
@@ -36,8 +36,9 @@ class Member {
   }
 
   /** An app in a process. */
-  static async process(app, topics) {
-    const child = fork(PROGRAM, [JSON.stringify({ app, topics })], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  static async process(app, topics, env = {}) {
+    const options = { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, ...env } };
+    const child = fork(PROGRAM, [JSON.stringify({ app, topics })], options);
     const ended = new Promise((resolve) => { child.on('exit', resolve); });
     const member = new Member((message) => child.send(message), () => {
       child.kill('SIGKILL');
@@ -83,6 +84,14 @@ class Member {
   /** The same without waiting for it. */
   send(order, ...args) {
     this.#post({ order, args });
+  }
+
+  /** Waits until its broker has this state, and returns the message that says so. */
+  async state(wanted) {
+    for (;;) {
+      const message = await this.#letters.get('state').take();
+      if (message.state === wanted) return message;
+    }
   }
 
   /** Ends it, at any moment. */

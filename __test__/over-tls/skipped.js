@@ -18,6 +18,8 @@ const files = {
   'observability/logging-events.test.js': 'the log has more to tell of a connection with TLS; tls-faults.test.js looks at it',
   'http/half-close.test.js': 'a bare FIN is no end of TLS: tls-faults.test.js has close_notify and its absence',
   'broker/threads.test.js': 'most of its servers are threads of their own',
+  'broker/redis.test.js': 'its servers are processes of their own',
+  'docs/docs-broker-format.test.js': 'as redis.test.js',
   'pubsub/pubsub-scale.test.js': 'about memory and time per subscriber, not about bytes on a wire',
   'safety/overload.test.js': 'floods and blocked threads are measured in bytes of a bare socket',
   'client/client.test.js': 'uWS.connect to ws://; with wss:// it has tests of its own',

@@ -111,6 +111,11 @@ describe('vocabulary', () => {
     expect([...names].sort()).toEqual(codesIn(/"(ERR_CONNECT_[A-Z0-9]+)"/g, ['src/protocol/connect.rs']));
   });
 
+  test('BrokerCauseCode lists the names of src/broker/cause.rs', () => {
+    const names = declared.unions.get('BrokerCauseCode');
+    expect([...names].sort()).toEqual(codesIn(/"(ERR_BROKER_[A-Z_]+)"/g, ['src/broker/cause.rs']));
+  });
+
   test('ErrorCode and ListenErrorCode list the codes that src/node and the JavaScript files use', () => {
     const rust = readdirSync(join(ROOT, 'src/node'), { recursive: true }).filter((file) => file.endsWith('.rs'));
     // What lib/static and lib/cli know of codes are those of the system, which they throw at nobody; for lib/ws/errors.js see

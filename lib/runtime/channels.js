@@ -12,6 +12,7 @@ const opened = channel('ferrows:websocket:open');
 const closed = channel('ferrows:websocket:close');
 const dropped = channel('ferrows:websocket:dropped');
 const aborted = channel('ferrows:http:aborted');
+const brokerState = channel('ferrows:broker:state');
 
 function publishOpened(ws) {
   if (opened.hasSubscribers) opened.publish({ ws });
@@ -36,6 +37,10 @@ function copyOf(info) {
   return copy;
 }
 
+function publishBrokerState(message) {
+  if (brokerState.hasSubscribers) brokerState.publish(message);
+}
+
 /** Whether the workers report every published message that is dropped. */
 let isWatchingDrops = false;
 
@@ -57,4 +62,6 @@ function watchCloses(listener) {
   return () => closed.unsubscribe(listener);
 }
 
-module.exports = { watchCloses, publishOpened, publishClosed, publishDropped, publishAborted, watchDrops, hasDropSubscribers };
+module.exports = {
+  publishOpened, publishClosed, publishDropped, publishAborted, publishBrokerState, watchCloses, watchDrops, hasDropSubscribers,
+};

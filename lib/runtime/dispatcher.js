@@ -5,6 +5,7 @@
 
 const { timers: { setImmediate } } = require('../loading/builtins.js');
 
+const { handleBrokerState, handleCounted } = require('../app/broker.js');
 const { concludeShutdown } = require('../app/closing.js');
 const { handleEnded } = require('../app/handlers.js');
 const { abi, KEY, native, registers, responses, sockets, takeovers, targets } = require('./border.js');
@@ -20,7 +21,7 @@ const { handleServerName } = require('../app/tls.js');
 const { behaviorOf, createSocket, openSocket, UpgradeContext } = require('../websocket/websocket.js');
 
 const {
-  ABORT, CLOSE, CLOSED, CONNECTED, DATA, DRAIN, ENDED, LOG, MESSAGE, MESSAGE_DROPPED, NOT_CONNECTED, OPEN, OPENED, PING, PONG,
+  ABORT, BROKER_STATE, CLOSE, CLOSED, CONNECTED, COUNTED, DATA, DRAIN, ENDED, LOG, MESSAGE, MESSAGE_DROPPED, NOT_CONNECTED, OPEN, OPENED, PING, PONG,
   REFUSED, REQUEST, SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WARNING, WRITABLE, WRITTEN, YIELD,
 } = abi.step;
 const { CACHED, SECURE, YIELDED } = abi.kind;
@@ -126,6 +127,12 @@ function handleEvents() {
         break;
       case LOG:
         handleRecord(payload);
+        break;
+      case BROKER_STATE:
+        handleBrokerState(payload);
+        break;
+      case COUNTED:
+        handleCounted();
         break;
       case OPENED:
         handleOpened(payload);

@@ -12,6 +12,7 @@
 //! - Beside the queues the two sides share one [`ledger::WebSocketLedger`] per WebSocket, one [`tally::Tally`] per app and worker,
 //!   an [`event_interest::EventInterest`], a [`takeover::TakenPlace`], and a [`latch::Latch`] while Node's thread waits.
 
+pub(crate) mod broker;
 pub(crate) mod capacity_hint;
 pub(crate) mod children;
 pub(crate) mod command;

@@ -3,6 +3,8 @@
 use arc_swap::ArcSwap;
 use rpds::HashTrieMapSync;
 
+use super::network::outbox::Outbox;
+use crate::bridge::broker::{BrokerEvent, BrokerEvents};
 use crate::bridge::id::{TopicId, WorkerId};
 use crate::bridge::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::io::peers::Peers;
@@ -14,6 +16,10 @@ pub(crate) struct Group {
     topics: ArcSwap<TopicTable>,
     /// Held while `topics` is replaced. Readers do not wait for it.
     replacing: Mutex<()>,
+    /// Where the thread of the broker learns which topics have changed; `None` for a group of this process only.
+    outbox: Option<Arc<Outbox>>,
+    /// Where each of its apps gets events.
+    listeners: Mutex<Vec<Arc<BrokerEvents>>>,
 }
 
 type TopicTable = HashTrieMapSync<Arc<[u8]>, Arc<[Arc<Audience>]>>;
@@ -24,6 +30,8 @@ pub(crate) struct Member {
     group: Arc<Group>,
     /// The workers of its environment.
     peers: Arc<Peers>,
+    /// The events for Node's thread of its environment.
+    events: Arc<BrokerEvents>,
 }
 
 /// The subscribers of one topic in one app. Written by Node's thread of the app, read by any.
@@ -38,10 +46,16 @@ pub(crate) struct Audience {
 }
 
 impl Member {
-    /// An app whose connections are on the workers of `peers`.
+    /// An app whose connections are on the workers of `peers`, and whose Node's thread gets `events`.
     #[must_use]
-    pub(crate) const fn new(group: Arc<Group>, peers: Arc<Peers>) -> Self {
-        Self { group, peers }
+    pub(crate) const fn new(group: Arc<Group>, peers: Arc<Peers>, events: Arc<BrokerEvents>) -> Self {
+        Self { group, peers, events }
+    }
+
+    /// The events for Node's thread of its environment.
+    #[must_use]
+    pub(crate) const fn events(&self) -> &Arc<BrokerEvents> {
+        &self.events
     }
 
     /// The workers of its environment.
@@ -58,6 +72,29 @@ impl Member {
 }
 
 impl Group {
+    /// A group without apps. The thread of its broker, if it has one, learns by `outbox` which topics have changed.
+    #[must_use]
+    pub(crate) fn new(outbox: Option<Arc<Outbox>>) -> Self {
+        Self { outbox, ..Self::default() }
+    }
+
+    /// From now on an app gets events.
+    pub(crate) fn add_listener(&self, events: Arc<BrokerEvents>) {
+        lock(&self.listeners).push(events);
+    }
+
+    /// Tells every environment that has an app in the group, once.
+    pub(crate) fn tell(&self, event: &BrokerEvent) {
+        let mut told: Vec<Arc<BrokerEvents>> = Vec::new();
+        for events in &*lock(&self.listeners) {
+            if !told.iter().any(|it| Arc::ptr_eq(it, events)) {
+                told.push(Arc::clone(events));
+            }
+        }
+        // Not under the lock.
+        told.iter().for_each(|events| events.push(event.clone()));
+    }
+
     /// Adds a topic of an app, which has got its first subscriber there, on `worker`.
     pub(crate) fn open(
         &self,
@@ -71,14 +108,16 @@ impl Group {
         let _replacing = lock(&self.replacing);
         let topics = self.topics.load();
         let added = || std::iter::once(Arc::clone(&audience));
-        let next = match topics.get_key_value(name) {
+        match topics.get_key_value(name) {
             Some((name, others)) => {
                 let all = others.iter().cloned().chain(added()).collect();
-                topics.insert(Arc::clone(name), all)
+                self.topics.store(Arc::new(topics.insert(Arc::clone(name), all)));
             }
-            None => topics.insert(name.into(), added().collect()),
-        };
-        self.topics.store(Arc::new(next));
+            None => {
+                self.topics.store(Arc::new(topics.insert(name.into(), added().collect())));
+                self.note_change(name);
+            }
+        }
         audience
     }
 
@@ -88,19 +127,36 @@ impl Group {
         let topics = self.topics.load();
         if let Some((name, all)) = topics.get_key_value(name) {
             let next = without(&topics, name, all, |it| Arc::ptr_eq(it, audience));
+            let is_gone = !next.contains_key(name);
             self.topics.store(Arc::new(next));
+            if is_gone {
+                self.note_change(name);
+            }
         }
     }
 
-    /// Removes all topics of an app. From now on, nobody who publishes finds it.
+    /// Removes all topics of an app. From now on, nobody who publishes finds it, and it gets no events.
     pub(crate) fn remove(&self, member: &Arc<Member>) {
+        let mut listeners = lock(&self.listeners);
+        if let Some(place) = listeners.iter().position(|it| Arc::ptr_eq(it, &member.events)) {
+            listeners.swap_remove(place);
+        }
+        drop(listeners);
         let _replacing = lock(&self.replacing);
         let topics = self.topics.load();
         let is_its = |it: &Arc<Audience>| Arc::ptr_eq(&it.member, member);
-        let its = topics.iter().filter(|(_, all)| all.iter().any(is_its));
-        let next =
-            its.fold(TopicTable::clone(&topics), |next, (name, all)| without(&next, name, all, is_its));
+        let its: Vec<_> = topics.iter().filter(|(_, all)| all.iter().any(is_its)).collect();
+        let next = TopicTable::clone(&topics);
+        let next = its.iter().fold(next, |next, (name, all)| without(&next, name, all, is_its));
         self.topics.store(Arc::new(next));
+        its.iter().for_each(|(name, _)| self.note_change(name));
+    }
+
+    /// Has the thread of the broker look whether a topic has subscribers. Called after the table was replaced.
+    fn note_change(&self, name: &[u8]) {
+        if let Some(outbox) = &self.outbox {
+            outbox.note_change(name);
+        }
     }
 
     /// Calls `deliver` with every audience of a topic.
@@ -115,6 +171,18 @@ impl Group {
         let mut count = 0;
         self.for_each_audience(name, |audience| count += audience.count());
         count
+    }
+
+    /// Whether a topic has a subscriber.
+    #[must_use]
+    pub(crate) fn has_topic(&self, name: &[u8]) -> bool {
+        self.topics.load().contains_key(name)
+    }
+
+    /// The topics that have a subscriber.
+    #[must_use]
+    pub(crate) fn topic_names(&self) -> Vec<Arc<[u8]>> {
+        self.topics.load().keys().cloned().collect()
     }
 
     /// How many topics have a subscriber.
@@ -194,7 +262,11 @@ mod tests {
     const TOPIC: TopicId = TopicId { slot: 3, generation: 7 };
 
     fn member(group: &Arc<Group>) -> Arc<Member> {
-        Arc::new(Member::new(Arc::clone(group), Arc::default()))
+        Arc::new(Member::new(
+            Arc::clone(group),
+            Arc::default(),
+            crate::bridge::broker::BrokerEvents::silent(),
+        ))
     }
 
     fn recipients(group: &Group, name: &[u8]) -> Vec<(TopicId, Vec<u8>)> {

@@ -10,8 +10,17 @@
 //! - `registry`: the groups of the process by name, and which apps are in them.
 //! - `group`: the topics of one group. Publishing takes no lock: it reads a snapshot of the table, which is replaced as
 //!   a whole when a topic gets its first subscriber in an app or loses its last one there.
-//! - `name`: which names are allowed.
+//! - `neighbours`: commands for the workers of other environments, in batches.
+//! - `name`, `url`: which names and urls are allowed.
+//! - `network`: the connection to other processes; `header`, `sequences` and `cause` are what it uses: the format of
+//!   messages, their numbers, and the reasons why there is no connection.
 
+mod cause;
 pub(crate) mod group;
+mod header;
 pub(crate) mod name;
+pub(crate) mod neighbours;
+pub(crate) mod network;
 pub(crate) mod registry;
+mod sequences;
+pub(crate) mod url;

@@ -1,12 +1,18 @@
 //! The groups of the process by name. A group exists while an app is in it.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use super::group::{Audience, Group, Member};
+use super::network::outbox::{Message, Outbox, Question};
+use super::network::{Network, Options};
+use crate::bridge::broker::BrokerEvents;
 use crate::bridge::id::{TopicId, WorkerId};
 use crate::bridge::sync::{Arc, Mutex, lock};
 use crate::io::peers::Peers;
+use crate::log::journal::Journal;
 
 /// Groups by name.
 #[derive(Debug, Default)]
@@ -14,9 +20,11 @@ pub(crate) struct Registry {
     groups: Mutex<HashMap<Arc<str>, Entry>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Entry {
     group: Arc<Group>,
+    /// The connection to other processes; `None` for a group of this process only.
+    network: Option<Arc<Network>>,
     /// Apps that are in it.
     members: usize,
 }
@@ -27,6 +35,7 @@ pub(crate) struct Membership {
     registry: Arc<Registry>,
     name: Arc<str>,
     member: Arc<Member>,
+    network: Option<Arc<Network>>,
 }
 
 impl Registry {
@@ -37,17 +46,37 @@ impl Registry {
         &REGISTRY
     }
 
-    /// Adds an app whose connections are on the workers of `peers` to the group of this name.
-    pub(crate) fn join(self: &Arc<Self>, name: &str, peers: Arc<Peers>) -> Membership {
+    /// Adds an app to the group of this name. `options` say how the group reaches other processes; `None` for one of
+    /// this process only.
+    ///
+    /// # Errors
+    /// Other apps are in the group with other options; the system refuses a thread.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        name: &str,
+        options: Option<Options>,
+        home: Home,
+    ) -> Result<Membership, JoinError> {
         let mut groups = lock(&self.groups);
-        let (name, group) = match groups.get_key_value(name) {
-            Some((name, entry)) => (Arc::clone(name), Arc::clone(&entry.group)),
-            None => (name.into(), Arc::default()),
+        let name = match groups.get_key_value(name) {
+            Some((name, entry)) => {
+                if entry.network.as_deref().map(Network::options) != options.as_ref() {
+                    return Err(JoinError::Mismatch);
+                }
+                entry.group.add_listener(Arc::clone(&home.events));
+                Arc::clone(name)
+            }
+            None => {
+                let name = Arc::from(name);
+                let entry = start(&name, options, &home)?;
+                groups.insert(Arc::clone(&name), entry);
+                name
+            }
         };
-        let entry = groups.entry(Arc::clone(&name)).or_insert(Entry { group, members: 0 });
+        let entry = groups.entry(Arc::clone(&name)).or_default();
         entry.members += 1;
-        let member = Arc::new(Member::new(Arc::clone(&entry.group), peers));
-        Membership { registry: Arc::clone(self), name, member }
+        let member = Arc::new(Member::new(Arc::clone(&entry.group), home.peers, home.events));
+        Ok(Membership { registry: Arc::clone(self), name, member, network: entry.network.clone() })
     }
 
     fn leave(&self, name: &str) {
@@ -65,6 +94,41 @@ impl Registry {
     fn members(&self, name: &str) -> usize {
         lock(&self.groups).get(name).map_or(0, |entry| entry.members)
     }
+}
+
+/// The environment of an app.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// Its workers.
+    pub peers: Arc<Peers>,
+    /// The events for its Node's thread.
+    pub events: Arc<BrokerEvents>,
+    /// Its log.
+    pub journal: Option<Arc<Journal>>,
+}
+
+/// Why an app is not in a group.
+#[derive(Debug)]
+pub(crate) enum JoinError {
+    /// Apps of the same name have other options.
+    Mismatch,
+    /// The system refuses a thread.
+    System(io::Error),
+}
+
+/// A group that has one listener, and the thread that connects it to other processes.
+fn start(name: &Arc<str>, options: Option<Options>, home: &Home) -> Result<Entry, JoinError> {
+    let (Some(options), Some(journal)) = (options, &home.journal) else {
+        let entry = Entry::default();
+        entry.group.add_listener(Arc::clone(&home.events));
+        return Ok(entry);
+    };
+    let outbox = Arc::new(Outbox::new(options.max_pending));
+    let group = Arc::new(Group::new(Some(Arc::clone(&outbox))));
+    // Before the thread starts, which may fail to connect at once.
+    group.add_listener(Arc::clone(&home.events));
+    let network = Network::start(name, options, &group, outbox, Arc::clone(journal));
+    Ok(Entry { group, network: Some(Arc::new(network.map_err(JoinError::System)?)), members: 0 })
 }
 
 impl Membership {
@@ -87,6 +151,27 @@ impl Membership {
     #[must_use]
     pub(crate) fn count(&self, name: &[u8]) -> u64 {
         self.member.group().count(name)
+    }
+
+    /// The connection to other processes.
+    #[must_use]
+    pub(crate) const fn network(&self) -> Option<&Arc<Network>> {
+        self.network.as_ref()
+    }
+
+    /// Queues a message for other processes, if there may be any; [`Network::wake`] must follow. Returns whether there
+    /// is a connection.
+    pub(crate) fn publish(&self, topic: &[u8], payload: &[u8], is_binary: bool, compress: bool) -> bool {
+        let publish =
+            |network: &Arc<Network>| network.publish(Message::new(topic, payload, is_binary, compress));
+        self.network().is_some_and(publish)
+    }
+
+    /// Asks other processes how many subscribers a topic has there. Returns `false` if there are none to ask.
+    pub(crate) fn ask(&self, number: u64, topic: Vec<u8>, patience: Duration) -> bool {
+        let Some(network) = self.network() else { return false };
+        network.ask(Question { number, topic, patience, asker: Arc::clone(self.member.events()) });
+        true
     }
 
     /// The name of the group.
@@ -121,6 +206,12 @@ mod tests {
 
     const TOPIC: TopicId = TopicId { slot: 0, generation: 0 };
 
+    #[expect(clippy::unwrap_used, reason = "a test")]
+    fn join(registry: &Arc<Registry>, name: &str) -> Membership {
+        let home = Home { peers: Arc::default(), events: BrokerEvents::silent(), journal: None };
+        registry.join(name, None, home).unwrap()
+    }
+
     fn others(membership: &Membership, name: &[u8]) -> usize {
         let mut count = 0;
         membership.for_each_other(name, |_| count += 1);
@@ -130,8 +221,8 @@ mod tests {
     #[test]
     fn apps_of_one_name_find_each_other_and_nobody_else() {
         let registry = Arc::new(Registry::default());
-        let [first, second] = [(); 2].map(|()| registry.join("chat", Arc::default()));
-        let stranger = registry.join("other", Arc::default());
+        let [first, second] = [(); 2].map(|()| join(&registry, "chat"));
+        let stranger = join(&registry, "other");
         for membership in [&first, &second, &stranger] {
             let _ = membership.open(b"news", TOPIC, WorkerId(0));
         }
@@ -145,11 +236,11 @@ mod tests {
     #[test]
     fn a_group_ends_with_its_last_app() {
         let registry = Arc::new(Registry::default());
-        let first = registry.join("chat", Arc::default());
+        let first = join(&registry, "chat");
         let _ = first.open(b"news", TOPIC, WorkerId(0));
         drop(first);
         assert!(lock(&registry.groups).is_empty());
-        let next = registry.join("chat", Arc::default());
+        let next = join(&registry, "chat");
         assert_eq!(next.topics(), 0);
     }
 }
@@ -168,10 +259,12 @@ mod loom_tests {
     const WORKER: WorkerId = WorkerId(0);
 
     /// An app with a worker that does nothing.
+    #[expect(clippy::unwrap_used, reason = "a test")]
     fn join(registry: &Arc<Registry>) -> (Membership, Arc<Downlink>) {
         let (peers, downlink) = (Peers::default(), Arc::new(Downlink::default()));
         peers.add(Arc::clone(&downlink));
-        (registry.join("chat", Arc::new(peers)), downlink)
+        let home = Home { peers: Arc::new(peers), events: BrokerEvents::silent(), journal: None };
+        (registry.join("chat", None, home).unwrap(), downlink)
     }
 
     fn publish(membership: &Membership) {

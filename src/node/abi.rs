@@ -100,6 +100,8 @@ registers! {
     MessagesSent "MESSAGES_SENT",
     /// Number of waits for output that are over.
     Waits "WAITS",
+    /// Number of a question to other processes.
+    Question "QUESTION",
 }
 
 impl RegisterName for Register {
@@ -177,6 +179,11 @@ numbers! {
         REFUSED = 27.0,
         /// What `wsAwaitWritten` waits for is written: `SLOT`, `WAITS`.
         WRITTEN = 28.0,
+        /// The state of a broker has changed: returns name, state, since when, code and text of the failure, and the two
+        /// ends of a gap.
+        BROKER_STATE = 29.0,
+        /// All processes have answered: `QUESTION`, `COUNT_NOW`.
+        COUNTED = 30.0,
     }
 }
 

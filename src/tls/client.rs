@@ -104,6 +104,16 @@ fn system_config() -> Result<Arc<ClientConfig>, Error> {
     Ok(Arc::clone(CONFIG.get_or_init(|| config)))
 }
 
+/// The same configuration for protocols other than HTTP: nothing is negotiated (ALPN).
+///
+/// # Errors
+/// The certificates of the system cannot be read.
+pub(crate) fn without_protocols() -> Result<Arc<ClientConfig>, Error> {
+    let mut config = ClientConfig::clone(&*system_config()?);
+    config.alpn_protocols.clear();
+    Ok(Arc::new(config))
+}
+
 /// Shared by the whole process, because the system's certificates take memory and time to read.
 static SYSTEM: OnceLock<Arc<WebPkiServerVerifier>> = OnceLock::new();
 

@@ -1,5 +1,7 @@
 //! Functions that `lib/` calls at the start and at the end of a load of the addon.
 
+use std::time::Duration;
+
 use crate::node::calls::logger;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
@@ -26,6 +28,7 @@ pub(crate) fn exit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     store::abandon_lock();
     environment.workers.prepare_exit();
+    environment.apps.await_sent(EXIT_PATIENCE);
     Ok(Value::UNDEFINED)
 }
 
@@ -44,3 +47,6 @@ pub(crate) fn causes<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     });
     Ok(env.array(items))
 }
+
+/// How long the exit of the process may wait for brokers.
+const EXIT_PATIENCE: Duration = Duration::from_secs(1);

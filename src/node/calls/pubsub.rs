@@ -1,6 +1,7 @@
 //! Publish and subscribe: the topics of a WebSocket, and what it or its app publishes.
 
 use crate::bridge::command::Command;
+use crate::broker::neighbours::Published;
 use crate::broker::registry::Membership;
 use crate::node::abi::{Handlers, Register, absent};
 use crate::node::calls::payload::message_kind;
@@ -9,7 +10,6 @@ use crate::node::error::Misuse;
 use crate::node::js::Value;
 use crate::node::state::handles::JsHandle;
 use crate::node::state::live::socket::Socket;
-use crate::node::state::neighbours::Published;
 use crate::node::state::pending::{Pending, PendingEvent};
 use crate::node::state::pubsub::PubSub;
 use crate::node::state::topics::Change;

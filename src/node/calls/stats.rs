@@ -1,6 +1,9 @@
 //! `app.getStats()`: the statistics of an app, and the queues of this thread.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::bridge::id::WorkerId;
+use crate::broker::registry::Membership;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Value};
@@ -17,7 +20,7 @@ pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (uptime, numbers) = (app.stats.age().as_secs_f64(), app.stats.counts());
     let (tables, patterns) = (app.stats.tables(call.truthy(1)), app.stats.patterns().to_vec());
     let output = app.setup.max_buffered_output;
-    let broker = app.membership.as_ref().map(|it| (it.name().to_owned(), it.members(), it.topics()));
+    let broker = app.membership.as_ref().map(broker_numbers);
     drop(environment);
     let text = |text: &str| env.string(text.as_bytes());
     // Exact up to 2^53, which is 9 petabytes.
@@ -29,12 +32,10 @@ pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         [text(place), env.array(entries)]
     });
     let uptime = [text("uptime"), env.from_number(uptime)];
-    let broker = broker.into_iter().flat_map(|(name, apps, topics)| {
-        [
-            [text("broker.name"), text(&name)],
-            [text("broker.apps"), count(apps as u64)],
-            [text("broker.topics"), count(topics as u64)],
-        ]
+    let broker = broker.into_iter().flat_map(|(name, state, numbers)| {
+        let names = [("broker.name", &*name), ("broker.state", state)]
+            .map(|(place, value)| [text(place), text(value)]);
+        names.into_iter().chain(numbers.into_iter().map(|(place, number)| [text(place), count(number)]))
     });
     let entries = env.array([uptime].into_iter().chain(numbers).chain(tables).chain(broker).flatten());
     let patterns = patterns.into_iter().flat_map(|it| {
@@ -66,6 +67,30 @@ pub(crate) fn watch_drops<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     environment.dispatcher.reports_drops = wanted;
     environment.workers.threads()?.pool.event_interest().set_dropped_messages(wanted);
     Ok(Value::UNDEFINED)
+}
+
+/// The name of a broker, its state, and its numbers.
+fn broker_numbers(membership: &Membership) -> (String, &'static str, Vec<(&'static str, u64)>) {
+    let name = membership.name().to_owned();
+    let mut numbers =
+        vec![("broker.apps", membership.members() as u64), ("broker.topics", membership.topics() as u64)];
+    let Some(network) = membership.network() else { return (name, "local", numbers) };
+    let (current, (pending, dropped)) = (network.status().current(), network.waiting());
+    let counts = &network.status().counts;
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    numbers.extend([
+        ("broker.since", current.since),
+        ("broker.subscribed", read(&counts.subscribed)),
+        ("broker.messages.sent", read(&counts.sent)),
+        ("broker.messages.received", read(&counts.received)),
+        ("broker.lost.sent", dropped + read(&counts.refused)),
+        ("broker.lost.received", read(&counts.missed)),
+        ("broker.bytes.sent", read(&counts.bytes_sent)),
+        ("broker.bytes.received", read(&counts.bytes_received)),
+        ("broker.pending", pending as u64),
+        ("broker.reconnects", read(&counts.reconnects)),
+    ]);
+    (name, current.state, numbers)
 }
 
 /// Events that wait for a handler and their weight in bytes, commands that wait for a worker: of all apps together.

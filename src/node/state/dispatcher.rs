@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::workers::Workers;
+use crate::bridge::broker::BrokerEvent;
 use crate::bridge::event::{Event, EventBatch};
 use crate::bridge::id::WorkerId;
 use crate::bridge::record::Record;
@@ -32,6 +33,8 @@ pub(crate) struct Dispatcher {
     turn_serial: u64,
     /// Number of records for the listener of `setLogger` that are handed over before the next batch.
     records: usize,
+    /// Number of events of brokers that are handed over before the next batch.
+    broker_events: usize,
     /// Whether every published message that was dropped is reported, even without a handler for it.
     pub reports_drops: bool,
     /// Events since commands were handed over.
@@ -134,8 +137,14 @@ impl Dispatcher {
         workers.journal()?.take()
     }
 
-    /// Gets the next batch, and counts the records that wait. When there is nothing, enables the bell and checks once
-    /// more. Returns whether there is something to handle.
+    /// The next event of a broker, out of those that were waiting at the start of this batch.
+    pub(crate) fn next_broker_event(&mut self, workers: &Workers) -> Option<BrokerEvent> {
+        self.broker_events = self.broker_events.checked_sub(1)?;
+        workers.threads().ok()?.broker_events.take()
+    }
+
+    /// Gets the next batch, and counts the records and events of brokers that wait. When there is nothing, enables the
+    /// bell and checks once more. Returns whether there is something to handle.
     ///
     /// # Errors
     /// `lib/` has not called `start` yet.
@@ -166,6 +175,7 @@ impl Dispatcher {
         let threads = workers.threads()?;
         let workers = threads.pool.workers();
         self.records = threads.journal.waiting();
+        self.broker_events = threads.broker_events.waiting();
         for offset in 0..workers.len() {
             let number = (self.turn + offset) % workers.len();
             if let Some((batch, resume)) = workers[number].uplink.take() {
@@ -179,7 +189,7 @@ impl Dispatcher {
                 return Ok(true);
             }
         }
-        Ok(self.records > 0)
+        Ok(self.records > 0 || self.broker_events > 0)
     }
 }
 

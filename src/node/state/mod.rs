@@ -10,7 +10,6 @@ pub(crate) mod doorbell;
 pub(crate) mod handles;
 pub(crate) mod handshakes;
 pub(crate) mod live;
-pub(crate) mod neighbours;
 pub(crate) mod node_loop;
 pub(crate) mod notices;
 pub(crate) mod open_files;

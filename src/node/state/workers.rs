@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::doorbell::Doorbell;
-use super::neighbours::{Neighbours, Published};
 use super::node_loop::NodeLoop;
 use super::outgoing::Outgoing;
+use crate::bridge::broker::BrokerEvents;
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
 use crate::bridge::id::{ConnectionId, WorkerId};
@@ -15,6 +15,8 @@ use crate::bridge::ledger::IN_FLIGHT_ALLOWANCE;
 use crate::bridge::queue::NodeBell;
 use crate::bridge::record::Level;
 use crate::bridge::sync::Arc;
+use crate::broker::neighbours::{Neighbours, Published};
+use crate::broker::network::Network;
 use crate::broker::registry::Membership;
 use crate::io::leadership::Policy;
 use crate::io::pool::{Pool, System, WorkerHandle};
@@ -25,6 +27,7 @@ use crate::node::js::{Env, Value};
 #[cfg(unix)]
 use crate::node::system::duplicate;
 use crate::node::system::give_memory_back;
+use crate::protocol::websocket::MessageKind;
 
 /// The pool of I/O threads, the queued commands and the bell.
 #[derive(Default)]
@@ -41,6 +44,8 @@ pub(crate) struct Workers {
     outgoing: Outgoing,
     /// Commands for the workers of other environments.
     neighbours: Neighbours,
+    /// Brokers that have messages for other processes, and whose threads sleep.
+    unsent: Vec<Arc<Network>>,
     /// Whether a turn of the dispatcher is running.
     is_turning: bool,
     /// Set when the process is about to exit: every later call waits until its commands are written, for no longer than
@@ -56,6 +61,8 @@ pub(crate) struct Threads {
     pub bell: Arc<NodeBell>,
     /// The log records of the threads.
     pub journal: Arc<Journal>,
+    /// The events of brokers.
+    pub broker_events: Arc<BrokerEvents>,
 }
 
 /// Start and end of the threads.
@@ -90,7 +97,8 @@ impl Workers {
         };
         let pool = Pool::new(Arc::clone(&bell), Arc::clone(&journal), system);
         self.flush = flush;
-        self.threads = Some(Threads { pool, bell, journal });
+        let broker_events = Arc::new(BrokerEvents::new(Arc::clone(&bell)));
+        self.threads = Some(Threads { pool, bell, journal, broker_events });
         Ok(())
     }
 
@@ -200,8 +208,9 @@ impl Workers {
             drop(self.node_loop.take());
             threads.pool.stop();
         }
-        let waiting =
-            threads.journal.waiting() > 0 || threads.pool.workers().iter().any(|it| !it.uplink.is_empty());
+        let waiting = threads.journal.waiting() > 0
+            || threads.broker_events.waiting() > 0
+            || threads.pool.workers().iter().any(|it| !it.uplink.is_empty());
         self.doorbell.hold(env, waiting || threads.pool.is_running());
     }
 
@@ -256,7 +265,7 @@ impl Workers {
 
     /// Waits, before the process exits, until what was sent is written.
     pub(crate) fn prepare_exit(&mut self) {
-        self.neighbours.flush();
+        self.flush_beyond();
         self.wait(EXIT_PATIENCE);
         self.exit_budget = Some(EXIT_PATIENCE);
         if let Some(threads) = &self.threads {
@@ -266,7 +275,7 @@ impl Workers {
 
     /// Sends what is queued, stops the threads, and silences the bell for good.
     pub(crate) fn tear_down(&mut self) {
-        self.neighbours.flush();
+        self.flush_beyond();
         self.wait(self.exit_budget.unwrap_or(EXIT_PATIENCE));
         drop(self.node_loop.take());
         if let Some(mut threads) = self.threads.take() {
@@ -304,14 +313,15 @@ impl Workers {
         self.outgoing.push(worker, command);
     }
 
-    /// Adds a published message for the subscribers in all other apps of the group. Returns whether there are any.
+    /// Adds a published message for the subscribers in all other apps of the group. Returns whether there are any in this
+    /// process, or there is a broker that takes it.
     pub(crate) fn publish_to_others(
         &mut self,
         membership: &Membership,
         topic: &[u8],
         message: Published<'_>,
     ) -> bool {
-        let Self { threads: Some(threads), outgoing, neighbours, .. } = self else { return false };
+        let Self { threads: Some(threads), outgoing, neighbours, unsent, .. } = self else { return false };
         let (own, mut found) = (threads.pool.peers(), false);
         membership.for_each_other(topic, |audience| {
             let peers = audience.member().peers();
@@ -332,6 +342,13 @@ impl Workers {
                 }
             }
         });
+        if let Some(network) = membership.network() {
+            let Published { kind, compress, payload } = message;
+            found |= membership.publish(topic, payload, kind == MessageKind::Binary, compress);
+            if !unsent.iter().any(|it| Arc::ptr_eq(it, network)) {
+                unsent.push(Arc::clone(network));
+            }
+        }
         found
     }
 
@@ -364,6 +381,7 @@ impl Workers {
         let Some(threads) = &self.threads else { return };
         if !self.outgoing.is_holding() {
             self.neighbours.flush();
+            self.unsent.drain(..).for_each(|network| network.wake());
         }
         match self.exit_budget {
             None if self.outgoing.is_holding() => {}
@@ -384,7 +402,13 @@ impl Workers {
         if let Some(threads) = &self.threads {
             self.outgoing.flush(&threads.pool);
         }
+        self.flush_beyond();
+    }
+
+    /// Hands over what is for other environments and other processes.
+    fn flush_beyond(&mut self) {
         self.neighbours.flush();
+        self.unsent.drain(..).for_each(|network| network.wake());
     }
 
     /// Hands over what has gathered for one worker, so that it writes while a handler is running.

@@ -2,7 +2,9 @@
 //! the handler, lets microtasks and `process.nextTick` run, and asks again. A request for the next event also means
 //! that the last handler has returned.
 
-use super::{app, connect, connection, handshake, liveness, log, pending, request, response, websocket};
+use super::{
+    app, broker, connect, connection, handshake, liveness, log, pending, request, response, websocket,
+};
 use crate::bridge::event::Event;
 use crate::node::abi::step;
 use crate::node::environment::Environment;
@@ -40,6 +42,8 @@ pub(crate) fn next_step<'c>(environment: &mut Environment, env: Env<'c>) -> Resu
             handle(environment, env, event)
         } else if let Some(record) = environment.dispatcher.next_record(&environment.workers) {
             Some(log::record(env, record))
+        } else if let Some(event) = environment.dispatcher.next_broker_event(&environment.workers) {
+            Some(broker::handle(environment, env, event))
         } else if environment.dispatcher.next_batch(&mut environment.workers)? {
             continue;
         } else {

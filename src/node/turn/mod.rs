@@ -3,6 +3,7 @@
 //! these functions and those in `calls` write registers.
 
 pub(crate) mod app;
+pub(crate) mod broker;
 pub(crate) mod cached_route;
 pub(crate) mod connect;
 pub(crate) mod connection;

@@ -9,6 +9,8 @@ pub(crate) mod patterns;
 pub(crate) mod stats;
 pub(crate) mod usage;
 
+use std::time::Duration;
+
 use self::app::App;
 use self::stats::Stats;
 use self::usage::Usage;
@@ -213,6 +215,12 @@ impl Apps {
         for app in self.iter_mut() {
             (app.registration, app.membership) = (None, None);
         }
+    }
+
+    /// Waits until brokers have taken what the apps published, at most `patience` for each.
+    pub(crate) fn await_sent(&self, patience: Duration) {
+        let networks = self.iter().filter_map(|app| app.membership.as_ref()?.network());
+        networks.for_each(|network| network.await_sent(patience));
     }
 
     /// Called after a listening socket was closed or a connection was handed to the app: if no more can arrive, asks

@@ -1,5 +1,6 @@
-//! Commands for the workers of other environments in the process, whose apps have the same broker name: gathered and
-//! handed over as those for the own workers are (`outgoing`).
+//! Commands for the workers of other environments in the process, whose apps have the same broker name: gathered, and
+//! handed over in batches. Node's thread has one, beside that for its own workers (`node/state/outgoing`), and so has
+//! the thread of a broker.
 
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ struct Link {
     batch: CommandBatch,
     /// Bytes published to it since it was last waited for, commands included.
     sent: usize,
+    /// Released when the worker has come so far; see [`Neighbours::offer`].
+    milestone: Option<Arc<Latch>>,
 }
 
 /// A message to the subscribers of a topic.
@@ -51,10 +54,7 @@ impl Neighbours {
         message: Published<'_>,
     ) {
         let link = self.link(peers, worker);
-        let payload = Slice::append(&mut link.batch.bytes, message.payload);
-        let (kind, compress) = (message.kind, message.compress);
-        link.batch.commands.push(Command::Publish { topic, except: None, kind, payload, compress });
-        link.sent += message.payload.len() + COMMAND_WEIGHT;
+        link.add(topic, message);
         if link.sent >= MAX_SENT {
             link.sent = 0;
             let latch = Arc::new(Latch::new(1));
@@ -64,6 +64,32 @@ impl Neighbours {
         } else if link.batch.bytes.len() >= MAX_BATCH_BYTES {
             peers.push(worker, &mut link.batch);
         }
+    }
+
+    /// The same for a thread that must not wait. Returns `false` if the worker is too far behind: the message is lost.
+    pub(crate) fn offer(
+        &mut self,
+        peers: &Arc<Peers>,
+        worker: WorkerId,
+        topic: TopicId,
+        message: Published<'_>,
+    ) -> bool {
+        let link = self.link(peers, worker);
+        if link.sent >= MAX_SENT {
+            // A worker that has ended drops its latches.
+            let is_behind = |latch: &Arc<Latch>| !latch.is_released() && Arc::strong_count(latch) > 1;
+            if link.milestone.as_ref().is_some_and(is_behind) {
+                return false;
+            }
+            let latch = Arc::new(Latch::new(1));
+            link.batch.commands.push(Command::Write(Arc::clone(&latch)));
+            (link.milestone, link.sent) = (Some(latch), 0);
+        }
+        link.add(topic, message);
+        if link.batch.bytes.len() >= MAX_BATCH_BYTES {
+            peers.push(worker, &mut link.batch);
+        }
+        true
     }
 
     /// Hands everything over.
@@ -79,10 +105,19 @@ impl Neighbours {
         let place = self.links.iter().position(|it| it.worker == worker && Arc::ptr_eq(&it.peers, peers));
         let place = place.unwrap_or_else(|| {
             let (peers, batch) = (Arc::clone(peers), CommandBatch::default());
-            self.links.push(Link { peers, worker, batch, sent: 0 });
+            self.links.push(Link { peers, worker, batch, sent: 0, milestone: None });
             self.links.len() - 1
         });
         &mut self.links[place]
+    }
+}
+
+impl Link {
+    fn add(&mut self, topic: TopicId, message: Published<'_>) {
+        let payload = Slice::append(&mut self.batch.bytes, message.payload);
+        let (kind, compress) = (message.kind, message.compress);
+        self.batch.commands.push(Command::Publish { topic, except: None, kind, payload, compress });
+        self.sent += message.payload.len() + COMMAND_WEIGHT;
     }
 }
 
@@ -123,6 +158,25 @@ mod tests {
         let batch = first_link.take().unwrap();
         assert_eq!(batch.bytes, b"hellohello");
         assert!(first_link.take().is_none());
+    }
+
+    #[test]
+    fn who_must_not_wait_loses_what_a_worker_is_too_slow_for() {
+        let mut neighbours = Neighbours::default();
+        let (peers, link) = environment();
+        let payload = vec![0; MAX_BATCH_BYTES];
+        let large = Published { payload: &payload, ..MESSAGE };
+        let offer = |neighbours: &mut Neighbours| neighbours.offer(&peers, WorkerId(0), TOPIC, large);
+        let taken = (0..100).take_while(|_| offer(&mut neighbours)).count();
+        assert_eq!(taken, 2 * MAX_SENT / MAX_BATCH_BYTES);
+        neighbours.flush();
+        let commands = std::iter::from_fn(|| link.take()).flat_map(|batch| batch.commands);
+        for command in commands {
+            if let Command::Write(latch) = command {
+                latch.release();
+            }
+        }
+        assert!(offer(&mut neighbours));
     }
 
     #[test]

@@ -1,0 +1,122 @@
+//! The connection of a group to its broker: a thread with a tokio runtime of its own.
+//!
+//! ```text
+//!   Node's threads ── Outbox ──► Session ──► PUBLISH, SUBSCRIBE            broker
+//!   downlinks of all workers ◄── Session ◄── messages (Guard, Header)
+//! ```
+//!
+//! - `outbox`: what waits to be sent, bounded.
+//! - `session`: connects, subscribes, sends and receives; connects anew when the connection is lost.
+//! - `redis`: makes the two connections that Redis needs; `guard` checks what the server sends.
+//! - `questions`: counting subscribers in all processes.
+//! - `status`: the state and the numbers for programs.
+
+mod guard;
+pub(crate) mod outbox;
+mod questions;
+mod redis;
+mod session;
+pub(crate) mod status;
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+
+use self::outbox::{Message, Outbox, Question};
+pub(crate) use self::session::Options;
+use self::session::Session;
+use self::status::Status;
+use super::group::Group;
+use crate::bridge::sync::Arc;
+use crate::log::journal::Journal;
+
+/// The connection of a group to its broker.
+#[derive(Debug)]
+pub(crate) struct Network {
+    options: Options,
+    outbox: Arc<Outbox>,
+    status: Arc<Status>,
+}
+
+impl Network {
+    /// Starts the thread, which sends what is in `outbox`. What it logs goes to `journal`.
+    ///
+    /// # Errors
+    /// The system refuses a thread or a descriptor.
+    pub(super) fn start(
+        name: &Arc<str>,
+        options: Options,
+        group: &Arc<Group>,
+        outbox: Arc<Outbox>,
+        journal: Arc<Journal>,
+    ) -> io::Result<Self> {
+        let status = Arc::new(Status::new(Arc::clone(name)));
+        let runtime =
+            Builder::new_current_thread().enable_all().max_blocking_threads(MAX_BLOCKING_THREADS).build()?;
+        let session = Session::new(
+            Arc::clone(name),
+            options.clone(),
+            Arc::downgrade(group),
+            Arc::clone(&outbox),
+            Arc::clone(&status),
+        );
+        thread::Builder::new().name("ferrows-broker".to_owned()).spawn(move || {
+            journal.attach();
+            runtime.block_on(session.run());
+            // A name may still be looked up: do not wait for it.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { options, outbox, status })
+    }
+
+    /// The options with which it was started.
+    #[must_use]
+    pub(super) const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The state and the numbers.
+    #[must_use]
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Queues a message for other processes; [`Self::wake`] must follow. Returns whether there is a connection.
+    pub(crate) fn publish(&self, message: Message) -> bool {
+        self.outbox.push(message);
+        self.status.is_connected()
+    }
+
+    /// Sends what is queued.
+    pub(crate) fn wake(&self) {
+        self.outbox.wake();
+    }
+
+    /// Asks other processes how many subscribers a topic has there.
+    pub(crate) fn ask(&self, question: Question) {
+        self.outbox.ask(question);
+    }
+
+    /// Bytes that wait to be sent, and messages that were lost because there were too many.
+    #[must_use]
+    pub(crate) fn waiting(&self) -> (usize, u64) {
+        self.outbox.waiting()
+    }
+
+    /// Waits until what is queued has been sent, if there is a connection, at most `patience`.
+    pub(crate) fn await_sent(&self, patience: Duration) {
+        self.outbox.wake();
+        self.outbox.await_sent(patience);
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.outbox.end();
+    }
+}
+
+/// For lookups of host names, and for reading the system's certificates once.
+const MAX_BLOCKING_THREADS: usize = 4;

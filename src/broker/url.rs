@@ -1,0 +1,199 @@
+//! The url of a broker.
+
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+use url::{Host, Url};
+
+/// Where a broker is, and who asks.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct BrokerUrl {
+    /// Where it is.
+    pub place: Place,
+    /// The user; the default one without.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<String>,
+}
+
+/// Where a broker is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A TCP port.
+    Tcp {
+        /// Name or address.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Whether it speaks TLS.
+        is_secure: bool,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Debug for BrokerUrl {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BrokerUrl").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl BrokerUrl {
+    /// Reads a url.
+    ///
+    /// # Errors
+    /// What is wrong with it, without the url itself, which may hold a password.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| format!("it is no url of one broker: {error}"))?;
+        let is_secure = match url.scheme() {
+            "redis" => false,
+            "rediss" => true,
+            "redis+unix" => return Self::parse_unix(&url),
+            other => return Err(refuse_scheme(other)),
+        };
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("it must have no query and no fragment".to_owned());
+        }
+        if !url.path().trim_start_matches('/').bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err("its path must be the number of a database, or empty".to_owned());
+        }
+        let host = match url.host() {
+            None => return Err("it has no host".to_owned()),
+            Some(Host::Domain(name)) => decode(name)?,
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+        };
+        if host.is_empty() || host.contains([',', '\0', '/']) {
+            return Err("its host must be one name or one address".to_owned());
+        }
+        let port = url.port().unwrap_or(REDIS_PORT);
+        if port == 0 {
+            return Err("its port must not be 0".to_owned());
+        }
+        let user = Some(decode(url.username())?).filter(|user| !user.is_empty());
+        let password = url.password().map(decode).transpose()?;
+        if user.is_some() && password.is_none() {
+            return Err("it has a user without a password".to_owned());
+        }
+        Ok(Self { place: Place::Tcp { host, port, is_secure }, user, password })
+    }
+
+    fn parse_unix(url: &Url) -> Result<Self, String> {
+        if !cfg!(unix) {
+            return Err("there are no Unix sockets on this system".to_owned());
+        }
+        if url.host().is_some_and(|host| host != Host::Domain("")) {
+            return Err("a Unix socket has no host: redis+unix:///path".to_owned());
+        }
+        let path = decode(url.path())?;
+        if path.len() < 2 || path.contains('\0') {
+            return Err("it has no path of a Unix socket: redis+unix:///path".to_owned());
+        }
+        let (mut user, mut password) = (None, None);
+        for (name, value) in url.query_pairs() {
+            match &*name {
+                "user" => user = Some(value.into_owned()),
+                "pass" => password = Some(value.into_owned()),
+                "db" => {}
+                _ => return Err("its query may have user, pass and db only".to_owned()),
+            }
+        }
+        Ok(Self { place: Place::Unix(path.into()), user, password })
+    }
+}
+
+fn refuse_scheme(scheme: &str) -> String {
+    match scheme {
+        "redis-cluster" | "rediss-cluster" | "redis-sentinel" | "rediss-sentinel" | "nats" | "tls" => {
+            format!("{scheme}: is not supported; redis:, rediss: and redis+unix: are")
+        }
+        _ => "its scheme must be redis:, rediss: or redis+unix:".to_owned(),
+    }
+}
+
+fn decode(text: &str) -> Result<String, String> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(std::borrow::Cow::into_owned).map_err(|_| "it must be UTF-8, percent-encoded".to_owned())
+}
+
+/// The port unless a url says so.
+const REDIS_PORT: u16 = 6379;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (Place, Option<String>, Option<String>) {
+        let BrokerUrl { place, user, password } = BrokerUrl::parse(text).unwrap();
+        (place, user, password)
+    }
+
+    fn tcp(host: &str, port: u16, is_secure: bool) -> Place {
+        Place::Tcp { host: host.to_owned(), port, is_secure }
+    }
+
+    #[test]
+    fn a_url_says_where_and_who() {
+        assert_eq!(parsed("redis://localhost"), (tcp("localhost", 6379, false), None, None));
+        assert_eq!(parsed("redis://[::1]:7000/0"), (tcp("::1", 7000, false), None, None));
+        let secret = Some("p@ss".to_owned());
+        assert_eq!(parsed("rediss://:p%40ss@redis"), (tcp("redis", 6379, true), None, secret.clone()));
+        let user = Some("ann".to_owned());
+        assert_eq!(
+            parsed("redis://ann:p%40ss@redis:1"),
+            (tcp("redis", 1, false), user.clone(), secret.clone())
+        );
+        if cfg!(unix) {
+            let socket = Place::Unix("/run/re dis.sock".into());
+            assert_eq!(parsed("redis+unix:///run/re%20dis.sock"), (socket.clone(), None, None));
+            let url = "redis+unix:///run/re%20dis.sock?user=ann&pass=p%40ss&db=0";
+            assert_eq!(parsed(url), (socket, user, secret));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_without_repeating_it() {
+        for wrong in [
+            "",
+            "localhost:6379",
+            "redis",
+            "redis://",
+            "redis:///",
+            "redis://:secret@",
+            "redis://a:secret,b:1",
+            "redis://a,b?secret",
+            "redis://host:0/?secret",
+            "redis://host:70000/secret",
+            "redis://host/secret",
+            "redis://host?secret=1",
+            "redis://secret@host",
+            "http://secret@host",
+            "redis-cluster://secret@a:1",
+            "redis-sentinel://a:1",
+            "nats://secret@a:1",
+            "redis+unix://",
+            "redis+unix://secret/path",
+            "redis+unix:///path?secret=1",
+        ] {
+            let error = BrokerUrl::parse(wrong).unwrap_err();
+            assert!(!error.contains("secret"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let url = BrokerUrl::parse("redis://ann:secret@host").unwrap();
+        assert!(!format!("{url:?} {}", url.place).contains("secret"));
+    }
+}
