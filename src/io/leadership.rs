@@ -3,7 +3,9 @@
 //! While Node's thread has time, it is cheaper that its loop drives the sockets: nobody has to be woken for a message.
 //! When it has not, the I/O thread takes the work of the sockets off it, and many messages share the cost of a wake-up.
 //! So the lead goes to the thread when Node's thread is busy *and* the work of a turn is worth a wake-up, and returns when
-//! Node's thread has had time for a while. The decision is taken on Node's thread, once per window; what is not decided
+//! Node's thread has had time for a while. It also goes to the thread while more is delivered by other threads (published in
+//! other environments or processes) than by the worker's own clients: for that somebody has to be woken anyway, and Node's
+//! thread should have no part in it. The decision is taken on Node's thread, once per window; what is not decided
 //! here is that the thread seizes a reactor whose leader shows no sign of life (`io/reactor`).
 
 use std::time::Duration;
@@ -63,6 +65,8 @@ pub(crate) struct Moment {
     pub now: u64,
     /// Nanoseconds.
     pub busy: u64,
+    /// How often other threads have handed something to the worker.
+    pub delivered: u64,
 }
 
 impl Leadership {
@@ -113,11 +117,12 @@ impl Leadership {
                 let native_per_turn = self.native / self.turns.max(1);
                 let is_busy = busy > length.mul_f64(BUSY);
                 let is_native = self.native > length.mul_f64(NATIVE_SHARE);
+                let is_fed = self.is_fed(moment, MANY_DELIVERIES);
                 self.busy = if is_busy { self.busy + 1 } else { 0 };
                 self.open_window(moment);
                 let is_worth_it = native_per_turn >= WORTH_A_WAKE && self.busy >= BUSY_WINDOWS;
                 let is_heavy = native_per_turn >= HEAVY && is_native;
-                (is_worth_it || is_heavy) && moment.now >= self.regained_at + SWITCH_EVERY
+                (is_worth_it || is_heavy || is_fed) && moment.now >= self.regained_at + SWITCH_EVERY
             }
         }
     }
@@ -149,7 +154,9 @@ impl Leadership {
                 let windows = u32::try_from((moment.now - self.window.now) / WINDOW).unwrap_or(u32::MAX);
                 let is_calm = busy < length.mul_f64(CALM);
                 let is_crowded = self.events / self.turns.max(1) >= MANY_EVENTS;
-                self.calm = if is_calm && !is_crowded { self.calm.saturating_add(windows) } else { 0 };
+                let is_fed = self.is_fed(moment, FEW_DELIVERIES);
+                self.calm =
+                    if is_calm && !is_crowded && !is_fed { self.calm.saturating_add(windows) } else { 0 };
                 self.open_window(moment);
                 self.calm >= self.back_off && moment.now >= self.lost_at + SWITCH_EVERY
             }
@@ -167,6 +174,13 @@ impl Leadership {
     fn since(&self, moment: Moment) -> (Duration, Duration) {
         let length = Duration::from_millis(moment.now.saturating_sub(self.window.now));
         (length, Duration::from_nanos(moment.busy.saturating_sub(self.window.busy)))
+    }
+
+    /// Whether other threads hand so many things to the worker in a window, and more than its own clients.
+    fn is_fed(&self, moment: Moment, many: u64) -> bool {
+        let delivered = moment.delivered.saturating_sub(self.window.delivered);
+        let windows = (moment.now.saturating_sub(self.window.now) / WINDOW).max(1);
+        delivered >= many * windows && delivered > u64::from(self.events)
     }
 
     const fn open_window(&mut self, moment: Moment) {
@@ -194,6 +208,9 @@ const HEAVY: Duration = Duration::from_micros(500);
 const NATIVE_SHARE: f64 = 0.25;
 /// Events per wake-up of Node's thread that are worth its cost: Node's loop would not do better.
 const MANY_EVENTS: u32 = 16;
+/// Deliveries of other threads in a window with which the thread should lead, and with which it goes on doing so.
+const MANY_DELIVERIES: u64 = 5;
+const FEW_DELIVERIES: u64 = 2;
 /// The lead changes at most ten times a second. In milliseconds.
 const SWITCH_EVERY: u64 = 100;
 /// Node's loop has led too shortly for the two switches to have been worth it. In milliseconds.
@@ -221,11 +238,16 @@ pub(crate) const CLOSE_LOOKS: u32 = 2_000;
 mod tests {
     use super::*;
 
-    const START: Moment = Moment { now: 10_000, busy: 0 };
+    const START: Moment = Moment { now: 10_000, busy: 0, delivered: 0 };
 
     /// The moment a window after `last`, in which Node's thread has worked for this share of the time.
     fn next(last: Moment, busy: f64) -> Moment {
-        Moment { now: last.now + WINDOW, busy: last.busy + (busy * 50e6) as u64 }
+        Moment { now: last.now + WINDOW, busy: last.busy + (busy * 50e6) as u64, ..last }
+    }
+
+    /// The same, in which other threads have delivered so often.
+    fn fed(last: Moment, deliveries: u64) -> Moment {
+        Moment { delivered: last.delivered + deliveries, ..next(last, 0.1) }
     }
 
     /// After how many windows with such turns the thread would lead.
@@ -264,7 +286,7 @@ mod tests {
         }
         assert!(waited.is_sorted() && waited[0] == CALM_WINDOWS && waited[4] >= MOST_WINDOWS, "{waited:?}");
         // After a long time, all is forgiven.
-        moment = Moment { now: moment.now + SOON, busy: moment.busy };
+        moment = Moment { now: moment.now + SOON, ..moment };
         leadership.note_lost(moment);
         assert_eq!(leadership.back_off, CALM_WINDOWS);
     }
@@ -284,7 +306,27 @@ mod tests {
     fn a_long_time_without_events_counts_as_many_windows() {
         let mut leadership = Leadership::new(Policy::Automatic, START);
         leadership.note_lost(START);
-        let later = Moment { now: START.now + 1_000, busy: 10_000_000 };
+        let later = Moment { now: START.now + 1_000, busy: 10_000_000, ..START };
         assert!(leadership.should_lead(later));
+    }
+
+    #[test]
+    fn what_other_threads_deliver_is_for_the_thread() {
+        let mut leadership = Leadership::new(Policy::Automatic, START);
+        let mut moment = fed(START, MANY_DELIVERIES - 1);
+        assert!(!leadership.should_hand_over(moment), "few");
+        leadership.note_turn(100, Duration::ZERO);
+        moment = fed(moment, 50);
+        assert!(!leadership.should_hand_over(moment), "its own clients send more");
+        moment = fed(moment, 50);
+        assert!(leadership.should_hand_over(moment));
+        leadership.note_lost(moment);
+        for _ in 0..2 * CALM_WINDOWS {
+            moment = fed(moment, FEW_DELIVERIES);
+            assert!(!leadership.should_lead(moment), "it goes on");
+        }
+        // As many in a long time are few.
+        moment = Moment { now: moment.now + 1_000, ..fed(moment, FEW_DELIVERIES) };
+        assert!(leadership.should_lead(moment));
     }
 }

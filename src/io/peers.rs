@@ -1,6 +1,6 @@
 //! How the workers of one environment, and others that hand connections to them, reach each of them by its number.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::bridge::command::{Command, CommandBatch};
@@ -13,6 +13,8 @@ pub(crate) struct Peers {
     downlinks: RwLock<Vec<Arc<Downlink>>>,
     /// Whether Node's loop leads the first worker.
     is_first_inline: AtomicBool,
+    /// Batches that other environments and brokers have handed to the first worker.
+    deliveries: AtomicU64,
 }
 
 impl Peers {
@@ -21,13 +23,23 @@ impl Peers {
         self.downlinks.write().unwrap_or_else(PoisonError::into_inner).push(downlink);
     }
 
-    /// Hands a batch of commands to a worker, and gets an empty one in its place. Without effect, also on the batch, if
-    /// there is no such worker.
+    /// Hands a batch of commands of another environment or of a broker to a worker, and gets an empty one in its place.
+    /// Without effect, also on the batch, if there is no such worker.
     pub(crate) fn push(&self, worker: WorkerId, batch: &mut CommandBatch) {
+        if worker == WorkerId(0) && !batch.is_empty() {
+            // Relaxed: it only says who serves the worker best.
+            self.deliveries.fetch_add(1, Ordering::Relaxed);
+        }
         let downlinks = self.downlinks.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(downlink) = downlinks.get(worker.index()) {
             downlink.push(batch);
         }
+    }
+
+    /// How many batches [`Self::push`] has handed to the first worker.
+    #[must_use]
+    pub(crate) fn deliveries(&self) -> u64 {
+        self.deliveries.load(Ordering::Relaxed)
     }
 
     /// Records whether Node's loop leads the first worker.

@@ -161,6 +161,12 @@ impl Reactor {
         self.worker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How often other threads have handed something to its worker.
+    #[must_use]
+    pub(crate) fn deliveries(&self) -> u64 {
+        self.peers.deliveries()
+    }
+
     /// Counts and logs a change of the lead.
     fn note_switch(&self, leader: &'static str, reason: &'static str) {
         self.peers.set_inline(leader == "node");

@@ -191,6 +191,6 @@ impl Seat {
             Some(used) => u64::try_from(used.as_nanos()).unwrap_or(u64::MAX),
             None => (now * 1_000_000).saturating_sub(watch.idle_time()),
         };
-        Moment { now, busy }
+        Moment { now, busy, delivered: self.reactor.deliveries() }
     }
 }
