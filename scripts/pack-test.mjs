@@ -36,7 +36,9 @@ const PROGRAMS = {
 /** The other entries of the package. */
 const ENTRIES = `
 import uWS from 'ferrows';
+import { explain } from 'ferrows/browser';
 import { metricsOf } from 'ferrows/prometheus';
+if (explain(1006).name !== 'Abnormal Closure') throw new Error('another 1006');
 const app = uWS.App();
 console.log(metricsOf(app).split('\\n')[0]);
 app.close();

@@ -35,3 +35,7 @@ test('the workflow runs scripts that there are', () => {
   expect(run.length).toBeGreaterThan(0);
   expect(run.filter((name) => scripts[name] === undefined)).toEqual([]);
 });
+
+test('browser.mjs is up to date with its parts and with docs/close-reasons.md', () => {
+  execFileSync(process.execPath, [join(__dirname, '../../scripts/browser.mjs'), '--check'], { stdio: 'pipe' });
+});

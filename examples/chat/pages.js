@@ -10,6 +10,8 @@ const PAGES = [
   ['/', 'index.html', 'text/html; charset=utf-8'],
   ['/style.css', 'style.css', 'text/css; charset=utf-8'],
   ['/client.js', 'client.js', 'text/javascript; charset=utf-8'],
+  // Of the package: `require.resolve('ferrows/browser')` elsewhere.
+  ['/browser.mjs', '../../../browser.mjs', 'text/javascript; charset=utf-8'],
   ['/connection.js', 'connection.js', 'text/javascript; charset=utf-8'],
   ['/echo-panel.js', 'echo-panel.js', 'text/javascript; charset=utf-8'],
   ['/view.js', 'view.js', 'text/javascript; charset=utf-8'],

@@ -1,6 +1,7 @@
 'use strict';
 
-// When to connect again: the options, the pauses and the rule by which a client gives up, of `uWS.connect`.
+// When to connect again: the options, the pauses and the rule by which a client gives up, of `uWS.connect` and of
+// `ferrows/browser`, which has this text in it (scripts/browser.mjs). So it uses nothing of Node.js.
 
 /** The longest delay that timers have, in milliseconds. */
 const MAX_MILLISECONDS = 2 ** 31 - 1;
@@ -106,4 +107,4 @@ function isTemporaryClose(code, reason) {
   return code < 4000 && !FINAL_CODES.includes(code);
 }
 
-module.exports = { Backoff, isTemporaryClose, readReconnectOptions, wrongType };
+module.exports = { Backoff, checkNumber, isTemporaryClose, MAX_MILLISECONDS, rangeError, readReconnectOptions, wrongType };

@@ -41,7 +41,6 @@ function receive(message) {
 /** We are in: for the first time, in another room, or again after a connection was lost. */
 function joined(sight) {
   const wasIn = self.joined; // true also after a reload, when `room.name` is not known yet
-  connection.settled();
   echo.visitor = sight.visitor;
   remember({ room: sight.room, nickname: sight.nickname, joined: true });
   const isReturn = room.name === sight.room;
