@@ -25,7 +25,7 @@ const names = (list) => Object.fromEntries(list.map((name) => [name, 'readonly']
 const NODE = names(Object.getOwnPropertyNames(globalThis));
 const MODULE = names(['require', 'module', 'exports', '__dirname', '__filename']);
 const JEST = names(['afterAll', 'afterEach', 'beforeAll', 'beforeEach', 'describe', 'expect', 'it', 'jest', 'test']);
-const BROWSER = names(['ResizeObserver', 'WebSocket', 'document', 'history', 'location', 'sessionStorage', 'window']);
+const BROWSER = names(['EventSource', 'FormData', 'ResizeObserver', 'XMLHttpRequest', 'WebSocket', 'document', 'history', 'location', 'sessionStorage', 'window']);
 
 /** Mistakes, and what is left behind when code changes; not taste. */
 const MISTAKES = {
@@ -62,6 +62,7 @@ export default [
   { files: ['lib/inspect/page/**'], languageOptions: { sourceType: 'module', globals: BROWSER } },
   // Written by scripts/browser.mjs; its parts are what is looked at.
   { files: ['browser.mjs'], languageOptions: { globals: BROWSER } },
+  { files: ['examples/pages/*.js'], ignores: ['examples/pages/serve.js'], languageOptions: { sourceType: 'module', globals: BROWSER } },
   { files: ['examples/chat/public/**'], languageOptions: { sourceType: 'module', globals: BROWSER } },
   {
     files: ['index.js', 'binding.js', 'lib/**/*.js'],

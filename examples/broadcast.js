@@ -2,10 +2,11 @@
 
 /**
  * One message to everybody. What is posted to `/announcements` goes to all WebSockets, and so does the time, every
- * second: `curl -d 'Dinner is served' http://localhost:9001/announcements`.
+ * second: open the printed address, or `curl -d 'Dinner is served' http://localhost:9001/announcements`.
  */
 
 const uWS = require('../index.js');
+const { servePage } = require('./pages/serve.js');
 
 const port = Number(process.env.PORT ?? 9001);
 
@@ -14,6 +15,7 @@ const EVERYBODY = 'everybody';
 const MOST = 16 * 1024;
 
 const app = uWS.App();
+servePage(app, 'broadcast');
 
 /** Encoded once, however many there are. */
 function broadcast(kind, text) {
@@ -38,5 +40,5 @@ app
   .listen(port, (token, error) => {
     if (!token) throw error;
     setInterval(() => broadcast('time', new Date().toISOString()), 1000);
-    console.log(`ws://localhost:${uWS.us_socket_local_port(token)}`);
+    console.log(`http://localhost:${uWS.us_socket_local_port(token)}`);
   });

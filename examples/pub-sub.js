@@ -1,11 +1,12 @@
 'use strict';
 
 /**
- * Topics. Clients send JSON: `{"subscribe":"news"}`, `{"unsubscribe":"news"}`, or `{"publish":"news","text":"…"}`, which
- * reaches all other subscribers. Subscribers also get their number, whenever it changes.
+ * Topics; open the printed address to try them. Clients send JSON: `{"subscribe":"news"}`, `{"unsubscribe":"news"}`, or
+ * `{"publish":"news","text":"…"}`, which reaches all other subscribers. Subscribers also get their number, whenever it changes.
  */
 
 const uWS = require('../index.js');
+const { servePage } = require('./pages/serve.js');
 
 const port = Number(process.env.PORT ?? 9001);
 
@@ -25,6 +26,7 @@ function parse(message) {
 }
 
 const app = uWS.App();
+servePage(app, 'pub-sub');
 
 app
   .ws('/*', {
@@ -51,5 +53,5 @@ app
   })
   .listen(port, (token, error) => {
     if (!token) throw error;
-    console.log(`ws://localhost:${uWS.us_socket_local_port(token)}`);
+    console.log(`http://localhost:${uWS.us_socket_local_port(token)}`);
   });

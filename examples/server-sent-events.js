@@ -7,6 +7,7 @@
  */
 
 const uWS = require('../index.js');
+const { servePage } = require('./pages/serve.js');
 
 const port = Number(process.env.PORT ?? 9001);
 
@@ -16,12 +17,6 @@ const KEPT = 1000;
 const MOST = 64 * 1024;
 /** Silence after which a comment is sent, in milliseconds: proxies cut connections that are silent for a minute. */
 const HEARTBEAT = 15_000;
-
-const PAGE = `<!DOCTYPE html><title>Events</title><ul></ul><script>
-new EventSource('/events').onmessage = ({ data }) => {
-  document.querySelector('ul').append(Object.assign(document.createElement('li'), { textContent: data }));
-};
-</script>`;
 
 /** The last events, the newest at the end, and the id of the newest. Ids go up by 1. */
 const events = [];
@@ -81,9 +76,10 @@ function publish(text) {
   for (const listener of listeners) listener.catchUp();
 }
 
-uWS
-  .App()
-  .get('/', (res) => res.writeHeader('Content-Type', 'text/html; charset=utf-8').end(PAGE))
+const app = uWS.App();
+servePage(app, 'server-sent-events');
+
+app
   .get('/events', (res, req) => {
     // A browser that reconnects says what it has. A number that we do not have yet is from before our restart.
     const last = req.getHeader('last-event-id');

@@ -10,14 +10,13 @@ const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 
 const uWS = require('../index.js');
+const { servePage } = require('./pages/serve.js');
 
 const port = Number(process.env.PORT ?? 9001);
 const folder = mkdtempSync(join(tmpdir(), 'uploads-'));
 
 /** Bytes of a form, all files together. They are in memory. */
 const MOST = 10 * 1024 * 1024;
-const PAGE = `<!DOCTYPE html><title>Upload</title>
-<form method="post" enctype="multipart/form-data"><input type="file" name="file" multiple><button>Upload</button></form>`;
 
 let count = 0;
 
@@ -64,9 +63,10 @@ function handleFile(res) {
   });
 }
 
-uWS
-  .App()
-  .get('/', (res) => res.writeHeader('Content-Type', 'text/html; charset=utf-8').end(PAGE))
+const app = uWS.App();
+servePage(app, 'upload');
+
+app
   .post('/', (res, req) => {
     const contentType = req.getHeader('content-type');
     res.onAborted(() => {});

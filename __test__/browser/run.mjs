@@ -1,6 +1,6 @@
 /**
- * The example chat and the page of `app.inspect` in a real browser, and compression: `npm run test:browser`. Needs Debian's `chromium` or the path of one
- * in CHROMIUM. The tests are one story and run in order; a screenshot of a failing one is left in `reports/`.
+ * The examples with a page and that of `app.inspect` in a real browser, `ferrows/browser`, and compression: `npm run
+ * test:browser`. Needs Debian's `chromium` or the path of one in CHROMIUM. The tests are one story and run in order; a screenshot of a failing one is left in `reports/`.
  */
 
 import assert from 'node:assert/strict';
@@ -14,6 +14,7 @@ import { serveEcho } from '../interop/echo-server.mjs';
 import { exchange } from '../interop/exchange.mjs';
 import { handshake, request, textFrame } from './raw.mjs';
 import { ChatServer } from './server.mjs';
+import { visitExamples } from './example-pages.mjs';
 import { visitInspector } from './inspect-page.mjs';
 import { visitOverTls } from './tls.mjs';
 
@@ -175,6 +176,36 @@ const tests = {
     await stage.anna.sees('#echo-server-saw', 'CLOSED_BY_PEER by peer, clean');
   },
 
+  async 'faults that no page can make: another client of the server makes them, and their causes lead to their texts'() {
+    for (const [what, code, cause] of [['reset', '1006 Connection reset by peer', 'ERR_CONNECTION_RESET'], ['bad-frame', '1006 Received invalid WebSocket frame', 'ERR_FRAME_UNMASKED']]) {
+      await stage.anna.page.click(`[data-demonstrate="${what}"]`);
+      await stage.anna.sees('#echo-server-saw', code);
+      await stage.anna.sees('#echo-browser-saw', 'another client did');
+      const href = await stage.anna.page.locator('#echo-server-saw a', { hasText: cause }).getAttribute('href');
+      assert.equal(href, `/_ferrows/docs/close-reasons#:~:text=${cause}`);
+      const response = await fetch(new URL(href, stage.server.url));
+      assert.deepEqual([response.status, (await response.text()).includes(cause)], [200, true]);
+    }
+  },
+
+  async 'a server that restarts: the page comes back, and says what the code means'() {
+    await stage.anna.page.click('[data-demonstrate="restart"]');
+    await stage.anna.sees('#browser-saw', '1012 server restarts, for you alone');
+    await stage.anna.seesInLog('Connected again.');
+    await stage.anna.sees('#server-saw', '1012 server restarts, for you alone');
+    await stage.anna.page.click('#own-end summary');
+    await stage.anna.sees('#browser-saw details', 'The server restarts. Connect again after a pause.');
+    await stage.anna.sees('#silence', 'silent for');
+  },
+
+  async 'silence: both sides are told for how long, and by whom it was ended'() {
+    await stage.anna.page.click('#go-silent');
+    await stage.anna.sees('#echo-reply', 'silent for');
+    await stage.anna.sees('#echo-browser-saw', '1001 WebSocket timed out from inactivity');
+    await stage.anna.sees('#echo-server-saw', 'ERR_IDLE_TIMEOUT by local, not clean, after 8 s of silence');
+    await stage.anna.sees('#echo-browser-saw', 'after 8 s of silence');
+  },
+
   async 'who talks too fast is shown the code and the reason, and does not reconnect'() {
     await stage.ben.page.evaluate(() => {
       for (let count = 0; count < 30; count += 1) {
@@ -226,6 +257,10 @@ const tests = {
     const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
     assert.equal(await stage.anna.page.evaluate(overflow), 0);
     assert.ok(await stage.anna.page.locator('#text').isVisible());
+  },
+
+  async 'the pages of the examples, from their index'() {
+    await visitExamples(stage.context);
   },
 
   async 'over TLS: a page, a request with a body, a WebSocket'() {

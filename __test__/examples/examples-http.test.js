@@ -267,9 +267,45 @@ describe('server-sent-events', () => {
 
   test('serves a page that listens', async () => {
     const { port } = await Example.start('server-sent-events.js');
-    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toContain("new EventSource('/events')");
+    const text = async (path) => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
+    expect(await text('/')).toContain('<script type="module" src="/page.js">');
+    expect(await text('/page.js')).toContain("new EventSource('/events')");
   });
 });
+
+describe('index', () => {
+  test('lists the others, and starts those with a page once', async () => {
+    const { port, child } = await Example.start('index.js');
+    // It ends those that it has started, unless it is killed.
+    afterTest(() => {
+      child.kill('SIGTERM');
+      return once(child, 'exit');
+    });
+    const url = `http://127.0.0.1:${port}`;
+    const page = await (await fetch(url)).text();
+    for (const file of readdirSync(join(__dirname, '../../examples')).filter((name) => name.endsWith('.js') && name !== 'index.js')) {
+      expect(page).toMatch(new RegExp(`examples/${file}<|/start/${file.slice(0, -3)}"`));
+    }
+    const start = async (name, host = `127.0.0.1:${port}`) => startAt(`${url}/start/${name}`, host);
+    const [first, second] = await Promise.all([start('broadcast'), start('broadcast')]);
+    expect([first.status, first.location]).toEqual([303, expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/$/)]);
+    expect(second.location).toBe(first.location);
+    expect(await (await fetch(first.location)).text()).toContain('Tell everybody');
+    for (const name of ['hello', '../chat/server', 'chat/server/../server', '']) expect((await start(name)).status).toBe(404);
+    expect((await start('broadcast', '[::1]:80')).location).toMatch(/^http:\/\/\[::1\]:\d+\/$/);
+  });
+});
+
+/** A request without tidying up its path, as `fetch` would, nor following where it leads. */
+function startAt(url, host) {
+  const { port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    http.get({ host: '127.0.0.1', port, path: url.slice(url.indexOf('/start')), headers: { host } }, (response) => {
+      response.resume();
+      resolve({ status: response.statusCode, location: response.headers.location });
+    }).on('error', reject);
+  });
+}
 
 test('an example whose port is taken ends with the reason', async () => {
   const server = net.createServer().listen(0);

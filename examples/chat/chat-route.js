@@ -6,6 +6,7 @@ const { createHash } = require('node:crypto');
 const uWS = require('../../index.js');
 const { admit } = require('./admission.js');
 const { closingOf, closingText, printable } = require('./closing.js');
+const { misbehave } = require('./faults.js');
 const { MAX_BYTES, parse, refused } = require('./messages.js');
 
 /** Messages a client may send in one go, and how many per second it earns back. */
@@ -14,6 +15,9 @@ const EARNED_PER_SECOND = 2;
 
 /** Argument of `send` and `publish`: compress the message for those with whom that was agreed. */
 const COMPRESS = true;
+
+/** A client that gets it comes back (RFC 6455 §7.4, the registry of IANA). */
+const SERVICE_RESTART = 1012;
 
 /** Close codes of our own (RFC 6455 §7.4.2 leaves 4000–4999 to applications). The page does not reconnect after them. */
 const BROKEN_MESSAGE = 4000;
@@ -51,6 +55,9 @@ function chatRoute(house) {
         case 'probe':
           send(ws, { type: 'present' });
           break;
+        case 'demonstrate':
+          demonstrate(house, ws, message.what);
+          break;
         case 'refused':
           send(ws, message);
           break;
@@ -80,9 +87,9 @@ function join(house, ws, { room, nickname, session }) {
   // `end` runs the close handler before it returns, so the nickname is free afterwards.
   holder?.ws.end(REPLACED, 'replaced by a newer connection of yours');
 
-  ws.member = { room, nickname, session, ws };
-  house.rooms.enter(ws.member);
   const visitor = createHash('sha256').update(session).digest('hex').slice(0, 16);
+  ws.member = { room, nickname, session, visitor, ws };
+  house.rooms.enter(ws.member);
   ws.subscribe(roomTopic(room));
   ws.subscribe(visitorTopic(visitor));
   // To everybody in the room but this socket, which gets the whole picture instead.
@@ -98,6 +105,13 @@ function say({ app, rooms }, ws, { text }) {
   }
   // To everybody in the room, its author included: all see the messages in one order.
   app.publish(roomTopic(ws.member.room), JSON.stringify({ type: 'said', ...rooms.keep(ws.member, text) }), false, COMPRESS);
+}
+
+/** Ends a connection of this visitor as they ask for: their own as by a restart, or an echo line of theirs by a fault. */
+function demonstrate({ port }, ws, what) {
+  if (ws.member === null) ws.end(BROKEN_MESSAGE, 'join a room first');
+  else if (what === 'restart') ws.end(SERVICE_RESTART, 'server restarts, for you alone');
+  else misbehave(what, port, ws.member.visitor);
 }
 
 /** Reports to the log, and to the room if there was one, how a connection ended. */

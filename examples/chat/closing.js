@@ -11,6 +11,8 @@ function closingOf(code, message, info) {
     cause: info.cause,
     initiator: info.initiator,
     wasClean: info.wasClean,
+    openFor: info.openFor,
+    silentFor: info.silentFor,
     at: Date.now(),
   };
 }

@@ -6,12 +6,16 @@ const { admit } = require('./admission.js');
 const { visitorTopic } = require('./chat-route.js');
 const { closingOf, closingText } = require('./closing.js');
 
-/** The behaviour of `/echo?visitor=<id>`; the id is the one the chat gave, and may be missing. */
-function echoRoute({ app, open, log }) {
+/**
+ * The behaviour of `/echo?visitor=<id>`; the id is the one the chat gave, and may be missing. `settings` are further ones of the
+ * route.
+ */
+function echoRoute({ app, open, log }, settings = {}) {
   return {
     // Small on purpose: the page has a button that exceeds it, to show what both sides see then.
     maxPayloadLength: 16 * 1024,
     idleTimeout: 32,
+    ...settings,
 
     upgrade: (res, req, context) => admit(res, req, context, { visitor: req.getQuery('visitor') ?? '' }),
 

@@ -9,11 +9,13 @@ const MAX_BYTES = 4096;
 
 const NICKNAME = /^[\p{L}\p{N}][\p{L}\p{N}\p{M}_.-]{1,19}$/u;
 const ROOM = /^[a-z0-9][a-z0-9-]{0,23}$/;
+/** Ways for a connection to end that a page may ask for. */
+const DEMONSTRATIONS = new Set(['reset', 'bad-frame', 'restart']);
 const SESSION = /^[0-9a-f]{32}$/;
 
 /**
  * Parses one message. The answer is one of
- * `{ type: 'join', room, nickname, session }`, `{ type: 'say', text }`, `{ type: 'probe' }`,
+ * `{ type: 'join', room, nickname, session }`, `{ type: 'say', text }`, `{ type: 'probe' }`, `{ type: 'demonstrate', what }`,
  * `{ type: 'refused', field, text }` for a name a person can correct,
  * `{ type: 'broken', text }` for what no client of ours sends.
  */
@@ -32,6 +34,8 @@ function parse(data, isBinary) {
       return parseSay(message);
     case 'probe':
       return { type: 'probe' };
+    case 'demonstrate':
+      return DEMONSTRATIONS.has(message.what) ? { type: 'demonstrate', what: message.what } : broken('unknown demonstration');
     default:
       return broken('unknown message');
   }

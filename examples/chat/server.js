@@ -21,6 +21,8 @@ const house = {
   /** Every open WebSocket of both routes. */
   open: new Set(),
   closing: false,
+  /** Where it listens. */
+  port: 0,
   log: (line) => console.log(`${new Date().toISOString()} ${line}`),
 };
 const { app } = house;
@@ -30,6 +32,8 @@ servePages(app);
 app.inspect('/_ferrows');
 app.ws('/chat', chatRoute(house));
 app.ws('/echo', echoRoute(house));
+// Nobody is asked whether they are still there: who says nothing for 8 seconds is taken for gone.
+app.ws('/silence', echoRoute(house, { idleTimeout: 8, pingInterval: 0 }));
 app.get('/rooms', (res) => {
   const rooms = house.rooms.names().map((room) => ({ room, people: app.numSubscribers(roomTopic(room)) }));
   res.writeHeader('Content-Type', 'application/json').writeHeader('Cache-Control', 'no-store');
@@ -42,7 +46,8 @@ app.any('/*', (res) => {
 
 app.listen(Number(process.env.PORT ?? 9001), (token, error) => {
   if (!token) throw error;
-  house.log(`listening on http://localhost:${uWS.us_socket_local_port(token)}`);
+  house.port = uWS.us_socket_local_port(token);
+  house.log(`listening on http://localhost:${house.port}`);
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => shutDown(signal));
 });
 

@@ -16,7 +16,7 @@ const self = { nickname: '', room: '', session: newSession(), joined: false, ...
 /** What we know of the room we are in. */
 const room = { name: null, people: new Set(), departures: [], lastId: 0 };
 
-const echo = new EchoPanel();
+const echo = new EchoPanel((what) => connection.send({ type: 'demonstrate', what }));
 const connection = new Connection(new URL('/chat', location.href.replace(/^http/, 'ws')), {
   state: (state) => changed(state),
   open: () => connection.send({ type: 'join', room: self.room, nickname: self.nickname, session: self.session }),
@@ -165,8 +165,10 @@ function newSession() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+setInterval(() => view.showSilence(connection.silentFor), 1000);
+
 // The server shows it to browsers on its own machine only.
-byId('inspect').hidden = !['localhost', '127.0.0.1', '[::1]'].includes(location.hostname);
+byId('inspect').hidden = !view.IS_LOCAL;
 byId('nickname').value = self.nickname;
 byId('room').value = location.hash.slice(1) || self.room || 'lobby';
 offerRooms();

@@ -9,6 +9,11 @@ let ticking = 0;
 /** Whether the log shows its newest line; false while somebody reads further up. */
 let isFollowing = true;
 
+/** Whether the server is on this machine: then it shows its inside, and its documents. */
+export const IS_LOCAL = ['localhost', '127.0.0.1', '[::1]'].includes(location.hostname);
+
+const DOCUMENTS = IS_LOCAL ? '/_ferrows/docs/close-reasons' : 'https://github.com/ferrows/ferrows/blob/main/docs/close-reasons.md';
+
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 
 /** An element with a class and children; strings become text nodes. */
@@ -34,6 +39,11 @@ export function showState(state) {
   };
   tick();
   ticking = setInterval(tick, 1000);
+}
+
+/** Shows for how many milliseconds the server has said nothing; `undefined` without a connection. */
+export function showSilence(milliseconds) {
+  byId('silence').textContent = milliseconds === undefined ? '' : `silent for ${Math.round(milliseconds / 1000)} s`;
 }
 
 function sentenceOf({ name, end }) {
@@ -158,10 +168,11 @@ export function showDepartures(departures) {
 }
 
 /** Shows the close event that the browser got, in the `<dd>` with this id. */
-export function showBrowserAccount(id, { code, reason, wasClean }) {
+export function showBrowserAccount(id, { code, reason, wasClean, silentFor, explanation }) {
   byId(id).replaceChildren(
     element('p', 'closing-line', element('code', 'number', String(code)), ' ', reason || 'no reason given'),
-    element('p', 'meta', wasClean ? 'clean: Close frames were exchanged' : 'not clean: no Close handshake'),
+    element('p', 'meta', `${wasClean ? 'clean: Close frames were exchanged' : 'not clean: no Close handshake'}${silence(silentFor)}`),
+    ...(explanation?.advice === undefined ? [] : [element('details', 'meta', element('summary', '', 'What now?'), explanation.advice)]),
   );
 }
 
@@ -170,13 +181,24 @@ export function showServerAccount(id, closing) {
   byId(id).replaceChildren(typeof closing === 'string' ? closing : serverAccount(closing));
 }
 
-function serverAccount({ code, reason, cause, initiator, wasClean }) {
+function serverAccount({ code, reason, cause, initiator, wasClean, silentFor }) {
   return element(
     'div',
     '',
     element('p', 'closing-line', element('code', 'number', String(code)), ' ', element('bdi', '', reason)),
-    element('p', 'meta', element('code', '', cause), ` by ${initiator}, ${wasClean ? 'clean' : 'not clean'}`),
+    element('p', 'meta', causeLink(cause), ` by ${initiator}, ${wasClean ? 'clean' : 'not clean'}${silence(silentFor)}`),
   );
+}
+
+function silence(milliseconds) {
+  return milliseconds === undefined ? '' : `, after ${Math.round(milliseconds / 1000)} s of silence`;
+}
+
+/** Leads to what docs/close-reasons.md says about a cause. */
+function causeLink(cause) {
+  const link = element('a', '', element('code', '', cause));
+  link.href = `${DOCUMENTS}#:~:text=${encodeURIComponent(cause)}`;
+  return link;
 }
 
 /** Gives a nickname its colour. */
