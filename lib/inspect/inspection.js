@@ -116,7 +116,7 @@ function readFile(name) {
   try {
     return readPackageFile(`lib/inspect/page/${name}`);
   } catch (cause) {
-    const message = `The page of app.inspect() is not where the package is (${cause.message}). In a bundle, mark \`ferrows\` as external: see docs/bundlers.md.`;
+    const message = `The page of app.inspect() is not where the package is (${cause.message}). In a bundle, mark \`ferrows\` as external, or copy its files beside the bundle: see docs/bundlers.md#appinspect.`;
     throw Object.assign(new Error(message, { cause }), { code: 'ERR_INVALID_STATE' });
   }
 }
