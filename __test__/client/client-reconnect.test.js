@@ -275,6 +275,16 @@ describe('what ends it', () => {
     expect(failureOf(() => ws.send('x')).code).toBe('ERR_WEBSOCKET_CLOSED');
   });
 
+  test('end, and a signal, within the first open: the promise resolves', async () => {
+    const app = createApp().ws('/*', {});
+    const url = `ws://127.0.0.1:${listen(app)}`;
+    const ended = await uWS.connect(url, { open: (ws) => ws.end(1000, 'changed my mind') }, { reconnect: SOON });
+    expect(failureOf(() => ended.send('x')).code).toBe('ERR_WEBSOCKET_CLOSED');
+    const controller = new AbortController();
+    const { ws } = await open(url, { open: () => controller.abort() }, { reconnect: SOON, signal: controller.signal });
+    expect(ws.send('x')).toBe(1);
+  });
+
   test('a signal: in the pause before it was ever open, the promise rejects with its reason', async () => {
     const controller = new AbortController();
     const reconnect = { ...NEVER, reconnecting: () => controller.abort(new Error('enough')) };

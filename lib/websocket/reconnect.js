@@ -7,6 +7,7 @@ const { native } = require('../runtime/border.js');
 const { call } = require('../runtime/call.js');
 const { typeError } = require('../runtime/errors.js');
 const { checkNames } = require('../runtime/options.js');
+const { isConnected } = require('./websocket.js');
 
 const HANDLERS = ['shouldReconnect', 'reconnecting', 'gaveUp'];
 const NAMES = ['minDelay', 'maxDelay', 'factor', 'maxAttempts', 'minUptime', ...HANDLERS];
@@ -96,7 +97,7 @@ class Reconnection {
     }
   }
 
-  /** The program closes the WebSocket. One that was never open is known to it from a handler only, after a failure. */
+  /** The program closes the WebSocket, which has no connection. If it never had one, the promise rejects. */
   close() {
     this.stop();
     this.#promised?.reject(this.#error);
@@ -170,6 +171,8 @@ class Reconnection {
 
   #aborted() {
     this.stop();
+    // In `open` the promise is not settled yet.
+    if (isConnected(this.#ws)) return;
     try {
       this.#promised?.reject(this.#signal.reason);
     } catch (error) {

@@ -253,15 +253,15 @@ class ReconnectingWebSocket extends WebSocket {
   }
 
   end(code, shortMessage) {
-    const hasConnection = !isBetween(this);
-    reconnectionOf(this).close();
-    if (hasConnection) super.end(code, shortMessage);
+    if (isBetween(this)) return reconnectionOf(this).close();
+    reconnectionOf(this).stop();
+    return super.end(code, shortMessage);
   }
 
   close() {
-    const hasConnection = !isBetween(this);
-    reconnectionOf(this).close();
-    if (hasConnection) super.close();
+    if (isBetween(this)) return reconnectionOf(this).close();
+    reconnectionOf(this).stop();
+    return super.close();
   }
 }
 
@@ -405,6 +405,7 @@ module.exports = {
   WebSocket,
   SSLWebSocket,
   ReconnectingWebSocket,
+  isConnected: (ws) => isConnected(ws),
   contextOf,
   UpgradeContext,
 };
