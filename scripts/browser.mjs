@@ -7,7 +7,6 @@ import { createRequire } from 'node:module';
 const ROOT = new URL('../', import.meta.url);
 const require = createRequire(import.meta.url);
 const { readCloseReasons } = require('../lib/knowledge/close-reasons.js');
-const { readPage, sectionsOf, tablesOf } = require('../lib/knowledge/pages.js');
 
 const NOTICE = (source) => `// Written by scripts/browser.mjs from ${source}: do not edit it, run \`npm run generate\`.\n`;
 
@@ -26,11 +25,10 @@ if (process.argv.includes('--check')) {
 }
 
 function closeReasons() {
-  const { causes, codes } = readCloseReasons();
-  const advice = adviceByCode();
+  const { causes, codes, advice } = readCloseReasons();
   const rows = codes.map(({ first, last, isExact, fields }) => {
     const [, [, name], [, meaning]] = fields;
-    return [first, isExact ? first : last, name === '–' ? undefined : plain(name), plain(meaning), isExact ? advice.get(first) : undefined];
+    return [first, isExact ? first : last, name === '–' ? undefined : plain(name), plain(meaning), isExact ? sentences(advice.get(first)) : undefined];
   });
   const reasons = [...causes].flatMap(([cause, entries]) => entries.flatMap(({ fields }) => {
     const { reason, 'peer receives': sent } = Object.fromEntries(fields);
@@ -51,10 +49,8 @@ ${reasons.map((row) => `  [${row.map(literal).join(', ')}],`).join('\n')}
 `;
 }
 
-function adviceByCode() {
-  const tables = sectionsOf(readPage('close-reasons.md')).flatMap(({ lines }) => tablesOf(lines));
-  const { rows } = tables.find(({ columns }) => columns[0] === 'in a browser');
-  return new Map(rows.map(([code, meaning, remedy]) => [Number(code), plain(`${capital(meaning)}. ${capital(remedy)}.`)]));
+function sentences(advice) {
+  return advice && plain(`${capital(advice.means)}. ${capital(advice.remedy)}.`);
 }
 
 function capital(text) {

@@ -51,6 +51,7 @@ test('1006 ERR_FIN_WITHOUT_CLOSE: prints the text of the page, with the table of
   const text = unfolded(stdout);
   expect(text).toMatch(/^1006: Abnormal Closure/);
   expect(text).toContain('local: there was no Close frame');
+  expect(text).toContain('in a browser no Close frame came');
   expect(text).toContain('ERR_FIN_WITHOUT_CLOSE: The connection went away');
   expect(text).toContain('If it clusters at 60 s, it is not the client.');
   expect(text).toContain('Heroku router: 55 s †;');

@@ -9,17 +9,22 @@ const PAGE = 'close-reasons.md';
 /** What a name looks like in a cell. */
 const NAME = /`((?:ERR|CLOSED)_[A-Z0-9_]+)`/g;
 
+/** The column of the table about what pages can do. */
+const PAGES = 'in a browser';
+
 /** The column of tables about something else than causes and codes, which passages refer to. */
 const SUBJECT = 'on the way';
 
 /**
- * The page, taken apart: `{ causes, codes, passages, tables }`. A cause has `entries` of the tables in which it stands, each
- * `{ section, fields }`; a code has `{ first, last, fields }`; a passage is `{ section, text, names }`. `tables` are those
- * that passages refer to, as `[title, rows]` by the anchor of their section.
+ * The page, taken apart: `{ causes, codes, advice, passages, tables }`. A cause has `entries` of the tables in which it stands, each
+ * `{ section, fields }`; a code has `{ first, last, fields }`; `advice` is `{ means, remedy }` in a browser, by code; a
+ * passage is `{ section, text, names }`. `tables` are those that passages refer to, as `[title, rows]` by the anchor of their
+ * section.
  */
 function readCloseReasons() {
   const causes = new Map();
   const codes = [];
+  const advice = new Map();
   const passages = [];
   const tables = new Map();
   for (const { title, lines } of sectionsOf(readPage(PAGE))) {
@@ -27,6 +32,7 @@ function readCloseReasons() {
       if (columns[0] === SUBJECT) tables.set(anchorOf(title), [title, rows]);
       for (const row of rows) {
         const fields = columns.map((column, index) => [column, row[index] ?? '']);
+        if (columns[0] === PAGES) advice.set(Number(row[0]), { means: row[1], remedy: row[2] });
         if (columns[0] === 'code') codes.push({ ...rangeOf(row[0]), fields });
         for (const [, name] of row[0].matchAll(NAME)) {
           if (!causes.has(name)) causes.set(name, []);
@@ -38,7 +44,7 @@ function readCloseReasons() {
       passages.push({ section: title, text, names: new Set(Array.from(text.matchAll(NAME), ([, name]) => name)) });
     }
   }
-  return { causes, codes, passages, tables };
+  return { causes, codes, advice, passages, tables };
 }
 
 /** What links call a heading. */
@@ -65,7 +71,7 @@ function explain(term, page = readCloseReasons()) {
   return causesWithReason(text, page).map((cause) => explainCause(cause, page));
 }
 
-function explainCode(code, { causes, codes, passages }) {
+function explainCode(code, { causes, codes, advice, passages }) {
   const fitting = codes.filter(({ first, last }) => code >= first && code <= last);
   // A row of its own says more than that of a range.
   const row = fitting.find(({ isExact }) => isExact) ?? fitting[0];
@@ -74,6 +80,7 @@ function explainCode(code, { causes, codes, passages }) {
   const named = [...causes].filter(([, entries]) => entries.some((entry) => {
     return entry.fields.some(([column, value]) => column === 'code' && value === String(code));
   })).map(([cause]) => cause);
+  if (advice.has(code)) fields.push([PAGES, advice.get(code).means], ['what to do', advice.get(code).remedy]);
   if (named.length > 0) fields.push(['causes', named.map((cause) => `\`${cause}\``).join(', ')]);
   const mention = new RegExp(`(?<![\\d–.,-])${code}(?![\\d–-])`);
   const texts = passages.filter(({ section, text }) => CODE_SECTIONS.has(section) && mention.test(text)).map(({ text }) => text);
