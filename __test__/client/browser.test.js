@@ -269,6 +269,58 @@ test('close checks its arguments', async () => {
   expect(socket.readyState).toBe(1);
 });
 
+describe('a page that is shown again', () => {
+  const page = new EventTarget();
+  const show = (visibilityState) => {
+    page.visibilityState = visibilityState;
+    page.dispatchEvent(new Event('visibilitychange'));
+  };
+
+  beforeAll(() => { globalThis.document = page; });
+  afterAll(() => { delete globalThis.document; });
+
+  test('asks for a sign of life; what gives none is given up, and opened again', async () => {
+    const server = await accepting();
+    const { socket, next } = connect(server.url, { probe: () => 'there?', probeTimeout: 1 });
+    await next('open');
+    show('hidden');
+    show('visible');
+    expect((await (await server.peer()).frame()).slice(0, 2)).toEqual(['text', Buffer.from('there?')]);
+    expect(await next('close')).toMatchObject({ code: 1006, reason: 'the server did not answer in time', wasClean: false });
+    await next('reconnecting');
+    await next('open');
+    expect(socket.readyState).toBe(1);
+  });
+
+  test('stays with a connection that answers', async () => {
+    const app = createApp().ws('/*', { message: (ws, message) => ws.send(message) });
+    let count = 0;
+    const { next, heard } = connect(`ws://127.0.0.1:${listen(app)}`, { probe: () => `there ${count += 1}?`, probeTimeout: 60_000 });
+    await next('open');
+    for (const text of ['there 1?', 'there 2?']) {
+      show('visible');
+      expect((await next('message')).data).toBe(text);
+    }
+    expect(heard.size).toBe(0);
+  });
+
+  test('does not wait for the end of a pause; after close it does nothing', async () => {
+    let isFirst = true;
+    const app = createApp().ws('/*', { open: (ws) => { if (isFirst) ws.end(1012, 'again'); isFirst = false; } });
+    const probe = () => { throw new Error('asked'); };
+    const { socket, next, heard } = connect(`ws://127.0.0.1:${listen(app)}`, { ...NEVER, maxDelay: undefined, probe });
+    await next('open');
+    await next('close');
+    await next('reconnecting');
+    show('visible');
+    await next('open');
+    socket.close();
+    await next('close');
+    show('visible');
+    expect([socket.readyState, heard.size]).toEqual([3, 0]);
+  });
+});
+
 describe('explain', () => {
   test.each([
     [1001, 'WebSocket timed out from inactivity', 'Going Away', 'ERR_IDLE_TIMEOUT'],

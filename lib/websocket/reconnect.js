@@ -53,8 +53,8 @@ class Reconnection {
   #opened = 0;
 
   /**
-   * `options` are those of `readReconnect`. `begin(entry)` starts a connect, which settles `{ ws, resolve, reject }`, and returns its number;
-   * `cancel(number)` calls it off, so that it settles nothing.
+   * `options` are those of `readReconnect`. `begin(entry)` starts a connect, which settles `{ ws, resolve, reject }`, and
+   * returns its number; `cancel(number)` calls it off, so that it settles nothing.
    */
   constructor(options, ways) {
     this.#options = options;
@@ -116,7 +116,8 @@ class Reconnection {
   }
 
   #connected() {
-    this.#callOff = () => {};
+    // Unless it has ended within `open`, and a pause has begun.
+    if (isConnected(this.#ws)) this.#callOff = () => {};
     this.#opened += 1;
     this.#promised?.resolve(this.#ws);
     this.#promised = undefined;
@@ -165,7 +166,8 @@ class Reconnection {
     if (this.isOver) return;
     this.#callOff = () => {};
     this.stop();
-    if (this.#promised === undefined) call(this.#options.gaveUp, this.#ws, { attempts: this.#backoff.attempts, reason, ...failure });
+    const { attempts } = this.#backoff;
+    if (this.#promised === undefined) call(this.#options.gaveUp, this.#ws, { attempts, reason, ...failure });
     else this.#promised.reject(this.#error);
   }
 
