@@ -1,10 +1,10 @@
 'use strict';
 
-// npm run autobahn -- [--short] [--compression none|some|all] [--cases 5.*,7.1.6] [--server ferrows|ws] [--pin]
+// npm run autobahn -- [--short] [--compression none|some|all] [--cases 5.*,7.1.6] [--server ferrows|ferrows-ws|ws] [--pin]
 //
-// Runs the Autobahn fuzzing client against an echo server and compares every case with expected.json. Exit code 1 on
-// any difference. Reports and the log of wstest go to reports/autobahn/<server>. Without --compression it is all of it, or
-// some with --short.
+// Runs the Autobahn fuzzing client against an echo server (of `app.ws`, of `ferrows/ws`, or of the package `ws`) and compares
+// every case with expected.json. Exit code 1 on any difference. Reports and the log of wstest go to
+// reports/autobahn/<server>. Without --compression it is all of it, or some with --short.
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');

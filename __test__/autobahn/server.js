@@ -1,6 +1,6 @@
 'use strict';
 
-// node server.js ferrows|ws [--compression]: the echo server under test. Prints its port as a line of JSON and ends
+// node server.js ferrows|ferrows-ws|ws [--compression]: the echo server under test. Prints its port as a line of JSON and ends
 // when its stdin does.
 
 const [which, flag] = process.argv.slice(2);
@@ -8,7 +8,12 @@ const compression = flag === '--compression';
 // The largest messages of the suite (cases 9.1.6 and 9.2.6) are exactly this long.
 const MAX_PAYLOAD = 16 * 1024 * 1024;
 
-const servers = { ferrows: startFerrows, ws: startWs };
+const servers = {
+  ferrows: startFerrows,
+  'ferrows-ws': () => startWs(require('../../ws.js')),
+  // Its results are known: a check of this harness.
+  ws: () => startWs(require('ws')),
+};
 servers[which]();
 process.stdin.on('end', () => process.exit()).resume();
 
@@ -32,9 +37,8 @@ function startFerrows() {
     });
 }
 
-/** npm `ws`, whose results are known: a check of this harness. */
-function startWs() {
-  const { WebSocketServer } = require('ws');
+/** A package with the API of `ws`. */
+function startWs({ WebSocketServer }) {
   const server = new WebSocketServer({
     host: '127.0.0.1',
     port: 0,
