@@ -47,22 +47,19 @@ async function residentBytes(settle) {
   return Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)[1]) * 1024;
 }
 
-let isPagedIn = false;
-
 /**
- * Makes a good deal of garbage, once: the collector's code is several megabytes of Node's binary, which would otherwise
- * come into memory between two measurements and be charged to whatever is measured.
+ * Makes a good deal of garbage, of which a part lives for a while: the collector's code is several megabytes of Node's
+ * binary, and V8's space for young objects grows to twice 16 MB by what survives in it, and shrinks at times. Both would
+ * otherwise come into memory between two readings and be charged to whatever is measured.
  */
-function pageInCollector() {
-  if (isPagedIn) return;
-  isPagedIn = true;
-  let last;
-  for (let index = 0; index < 2_000_000; index += 1) last = { index, items: [index] };
-  return last;
+function fillYoungSpace() {
+  const kept = new Array(20_000);
+  for (let index = 0; index < 2_000_000; index += 1) kept[index % kept.length] = { index, items: [index] };
+  return kept.length;
 }
 
 async function settleHeap() {
-  pageInCollector();
+  fillYoungSpace();
   let before = Infinity;
   for (let round = 0; round < 10; round += 1) {
     global.gc();
