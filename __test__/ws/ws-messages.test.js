@@ -6,6 +6,7 @@ const { once } = require('node:events');
 const NodeWebSocket = require('ws');
 
 const { afterTest } = require('../helpers/cleanup.js');
+const { Program } = require('../helpers/program.js');
 const { RawWebSocket, frame } = require('../helpers/raw-websocket.js');
 const { WebSocket, messageOf, pair, serve } = require('../helpers/ws.js');
 
@@ -76,6 +77,46 @@ describe('messages', () => {
     client.on('message', (data) => received.push(String(data))).on('ping', (data) => received.push(`ping ${data}`));
     while (received.length < 4) await new Promise(setImmediate);
     expect(received).toEqual(['before', 'ping p', 'blob', 'last']);
+  });
+
+  test('what a timer sends to many arrives, in its order, beside what else was asked for', async () => {
+    const server = await serve({ topics: true });
+    const clients = [];
+    for (let count = 0; count < 20; count++) clients.push((await pair(server))[1]);
+    const heard = clients.map((client) => {
+      const texts = [];
+      return new Promise((resolve) => {
+        client.on('message', (data) => texts.push(String(data)) && String(data) === 'end' && resolve(texts)).on('ping', (data) => texts.push(`ping ${data}`));
+      });
+    });
+    const bytes = Buffer.from('changed');
+    await new Promise((resolve) => { setTimeout(resolve, 1); });
+    for (const client of server.clients) {
+      client.subscribe('all');
+      client.send('first');
+      client.send(bytes);
+      client.ping('p');
+    }
+    bytes.fill(0);
+    server.publish('all', 'published');
+    for (const client of server.clients) client.send('end');
+    for (const texts of heard) expect(await texts).toEqual(['first', 'changed', 'ping p', 'published', 'end']);
+  });
+
+  test('what is sent last before the process exits is written', async () => {
+    const program = new Program(`
+      const { WebSocketServer } = require('ferrows/ws');
+      const server = new WebSocketServer({ port: 0 }, () => say(server.address().port));
+      server.on('connection', (ws) => setTimeout(() => {
+        for (let count = 0; count < 1000; count++) ws.send('x'.repeat(100));
+        process.exit();
+      }, 50));
+    `);
+    const client = new NodeWebSocket(`ws://127.0.0.1:${await program.hear()}`);
+    let received = 0;
+    client.on('message', () => { received += 1; });
+    await once(client, 'close');
+    expect(received).toBe(1000);
   });
 
   test.each([
@@ -180,6 +221,34 @@ describe('callbacks of send', () => {
     server.resume();
     await written;
     expect(client.bufferedAmount).toBe(0);
+  });
+
+  test('of a Blob that cannot be read, and of what waits behind it, get its error', async () => {
+    const [, client] = await pair(await serveEcho());
+    const unreadable = new Blob(['x']);
+    unreadable.arrayBuffer = async () => { throw new Error('no such file'); };
+    const errors = [];
+    client.on('error', (error) => errors.push(['event', error.message]));
+    client.send(unreadable, (error) => errors.push(['blob', error.message]));
+    client.send('behind', (error) => errors.push(['behind', error.message]));
+    const closed = new Promise((resolve) => { client.on('close', (code, reason) => resolve([code, String(reason)])); });
+    expect(await closed).toEqual([1006, 'no such file']);
+    expect(errors).toEqual([['blob', 'no such file'], ['behind', 'no such file'], ['event', 'no such file']]);
+    expect(client.bufferedAmount).toBe(0);
+  });
+
+  test('of a Blob that is being read when it closes wait for its end', async () => {
+    const [server, client] = await pair(await serveEcho());
+    let fail;
+    const slow = new Blob(['x']);
+    slow.arrayBuffer = () => new Promise((resolve, reject) => { fail = reject; });
+    const failed = new Promise((resolve) => { client.send(slow, resolve); });
+    const behind = new Promise((resolve) => { client.send('behind', resolve); });
+    client.on('error', () => { throw new Error('it is closed'); });
+    server.terminate();
+    await once(client, 'close');
+    fail(new Error('no such file'));
+    expect([(await failed).message, (await behind).message]).toEqual(['no such file', 'no such file']);
   });
 
   test('get an error if it closes first, and none throws into another', async () => {

@@ -182,6 +182,17 @@ describe('on the server of somebody else', () => {
     servers['/b'].close();
   });
 
+  test('with a response of its own that middleware was given, and nobody sends', async () => {
+    const wss = new WebSocketServer({ noServer: true });
+    const server = http.createServer();
+    server.on('upgrade', (request, socket, head) => {
+      new http.ServerResponse(request).assignSocket(socket);
+      wss.handleUpgrade(request, socket, head, (ws) => ws.send('handed over'));
+    });
+    const client = connect(await open(server));
+    expect(await messageOf(client)).toEqual(['handed over']);
+  });
+
   test('a socket is handed over once', async () => {
     const wss = new WebSocketServer({ noServer: true });
     const server = http.createServer();
@@ -205,7 +216,8 @@ describe('on the server of somebody else', () => {
     const wss = new WebSocketServer({ server, perMessageDeflate: true });
     const port = await open(server);
     wss.on('connection', (ws) => {
-      expect(ws._socket).toMatchObject({ encrypted: true });
+      expect(ws._socket).toMatchObject({ encrypted: true, authorized: false, remoteFamily: 'IPv4', getProtocol: expect.any(Function) });
+      expect(ws._socket.getProtocol()).toBe('TLSv1.3');
       ws.on('message', (data) => ws.send(data));
     });
     const client = new WebSocket(`wss://localhost:${port}`, { ca });
@@ -231,6 +243,44 @@ describe('on the server of somebody else', () => {
     client.send('hello');
     expect(await messageOf(client)).toEqual(['hello!']);
   });
+
+  test('by packages that make the handshake themselves', async () => {
+    const [near, far] = [0, 1].map(() => new Duplex({ read() {}, write(chunk, _, done) { this.peer.push(chunk); done(); }, final(done) { this.peer.push(null); done(); } }));
+    [near.peer, far.peer] = [far, near];
+    const wss = new WebSocketServer({ noServer: true });
+    const headers = { upgrade: 'websocket', connection: 'upgrade', 'sec-websocket-key': KEY, 'sec-websocket-version': 13 };
+    wss.handleUpgrade({ method: 'GET', url: '/', headers, socket: near }, near, Buffer.alloc(0), (ws) => {
+      ws.send('hello');
+      ws.on('message', (data) => ws.send(`${data}!`));
+    });
+    // The response comes by itself, whatever is sent at once.
+    const [response] = await once(far, 'data');
+    expect(String(response)).toMatch(/^HTTP\/1.1 101 [^]*\r\n\r\n$/);
+    far.removeAllListeners('data');
+    const client = Object.assign(new WebSocket(null), { _isServer: false });
+    client.setSocket(far, Buffer.alloc(0), { maxPayload: 0 });
+    expect(await messageOf(client)).toEqual(['hello']);
+    client.send('x');
+    expect(await messageOf(client)).toEqual(['x!']);
+    const closed = closeOf(client);
+    client.close(4000);
+    expect(await closed).toEqual([4000, '']);
+  });
+});
+
+test('_socket says who the peer is, and what waits for it, and obeys', async () => {
+  const [server, client] = await pair(await serve());
+  const { port } = server._socket.address();
+  expect(client._socket).toMatchObject({ remoteAddress: '127.0.0.1', remotePort: port, remoteFamily: 'IPv4', writableLength: 0, destroyed: false });
+  expect(server._socket).toMatchObject({ remoteAddress: '127.0.0.1', remotePort: client._socket.localPort, localAddress: '127.0.0.1' });
+  expect([client._socket.encrypted, client._socket.authorized, client._socket.getPeerCertificate]).toEqual([undefined, undefined, undefined]);
+  expect(client._socket.setNoDelay(true).setKeepAlive(true, 1000).pause().isPaused()).toBe(true);
+  server.send('x');
+  client._socket.resume();
+  expect(await messageOf(client)).toEqual(['x']);
+  client._socket.destroy();
+  expect((await closeOf(client))[0]).toBe(1006);
+  expect(client._socket).toMatchObject({ destroyed: true, remoteAddress: '127.0.0.1' });
 });
 
 describe('its WebSockets', () => {

@@ -33,18 +33,19 @@ function isHandedOver(stream) {
 /**
  * Hands a connection to a worker, as soon as what Node has written to it is on its way.
  *
+ * - `request` is that of the handshake, if a server of Node's has read it. A response to it is not waited for.
  * - `give([passage, number], bytes, ticket, peer)` makes the native call that does it, and returns the descriptor or port
  *   by which Node's end is found. `bytes` begins with `firstBytes` and has all that Node has read.
  * - `fail(error)` is called in place of `give`, or if that throws: the stream is gone. Without an error it has ended by
  *   itself.
  */
-function handOver(stream, firstBytes, { give, fail }) {
+function handOver(stream, firstBytes, { request, give, fail }) {
   handedOver.add(stream);
   // The server has removed its listeners, and an 'error' event without a listener ends the process.
   stream.on('error', ignore);
   if (typeof stream.setTimeout === 'function') stream.setTimeout(0);
   const passing = { give, fail, stream, firstBytes };
-  whenAnswered(stream, () => {
+  whenAnswered(stream, request, () => {
     if (stream.destroyed) fail();
     else if (canBeGiven(stream)) giveDescriptor(passing);
     else if (isPaired()) relayByPair(passing);
@@ -55,14 +56,16 @@ function handOver(stream, firstBytes, { give, fail }) {
 function ignore() {}
 
 /** Calls `act` once the responses to earlier requests are written: a client may pipeline an upgrade, though few do. */
-function whenAnswered(stream, act) {
+function whenAnswered(stream, request, act) {
   if (stream.destroyed) {
     act();
     return;
   }
   const message = stream._httpMessage ?? undefined;
-  const again = once(() => whenAnswered(stream, act));
-  if (message !== undefined) {
+  // Fastify and others have middleware run with a response that is never sent.
+  const isOwn = message !== undefined && request !== undefined && message.req === request;
+  const again = once(() => whenAnswered(stream, request, act));
+  if (message !== undefined && !isOwn) {
     message.once('close', again);
     stream.once('close', again);
   } else if (stream.writableLength > 0) {

@@ -28,6 +28,7 @@ function takeOver(app, register, request, stream, head, options) {
   const text = requestBytes(request);
   if (passOn && !native.appTakes(app, text, nameOf(stream))) return false;
   handOver(stream, [text, behind], {
+    request,
     give(way, bytes, ticket, peer) {
       takeovers.set(ticket, request);
       try {

@@ -3,17 +3,20 @@
 // Hands the connection of a WebSocket to an I/O thread.
 
 const { connects } = require('../websocket/connect.js');
-const { createSocket, socketHandle } = require('../websocket/websocket.js');
+const { createSocket } = require('../websocket/websocket.js');
 const { handOver } = require('../http/passage.js');
-const { native } = require('../runtime/border.js');
+const { abi, native } = require('../runtime/border.js');
+const { EMPTY } = require('./data.js');
+
+const { DESCRIPTOR } = abi.passage;
 
 /**
  * Hands over a stream whose opening handshake is made.
  *
  * - `behavior` are the handlers; the object that they are called with has `owner`.
  * - `head` is what the peer has sent behind its half of the handshake.
- * - `terms`: `{ response, isServer, agreement, settings }`, the arguments of `wsHandOver`.
- * - `opened(link, handle)` or `failed(error)` is called once; the error is `undefined` if the peer has closed.
+ * - `terms`: `{ request, response, isServer, agreement, settings }`, the request of a server, and arguments of `wsHandOver`.
+ * - `opened(link)` or `failed(error)` is called once; the error is `undefined` if the peer has closed.
  *
  * Returns a function that calls it off.
  */
@@ -23,11 +26,18 @@ function open(behavior, owner, stream, head, terms, { opened, failed }) {
   let isOff = false;
   let number;
   handOver(stream, [head], {
+    request: terms.request,
     give(way, bytes, ticket, [ip, port]) {
-      const { response, isServer, agreement, settings } = terms;
+      const { isServer, agreement, settings } = terms;
+      let { response } = terms;
+      if (way[0] !== DESCRIPTOR && response.length > 0) {
+        // A stream that a program has made may pass on what is written as it is written: the response alone, as `ws` does.
+        stream.write(response);
+        response = EMPTY;
+      }
       const [connect, end] = native.wsHandOver(way, bytes, [ip, port, ticket], response, isServer, agreement, settings);
       number = connect;
-      connects.set(connect, { ws: link, resolve: () => opened(link, socketHandle(link)), reject: failed });
+      connects.set(connect, { ws: link, resolve: () => opened(link), reject: failed });
       return end;
     },
     fail: (error) => { if (!isOff) failed(error); },

@@ -44,6 +44,8 @@ class WebSocketServer extends EventEmitter {
   #policy;
   /** With the option `topics`. */
   #topics;
+  /** What a client calls when it is closed, with the option `clientTracking`. */
+  #forget;
 
   constructor(options, callback) {
     super();
@@ -64,7 +66,10 @@ class WebSocketServer extends EventEmitter {
     if (hasPort) this.#server = http.createServer(refuse).listen(port, options.host, options.backlog, callback);
     else if (server) this.#server = server;
     if (this.#server !== null) this.#attach();
-    if (options.clientTracking) this.clients = new Set();
+    if (options.clientTracking) {
+      this.clients = new Set();
+      this.#forget = (ws) => this.#handleClosed(ws);
+    }
     this.options = options;
   }
 
@@ -127,7 +132,8 @@ class WebSocketServer extends EventEmitter {
       upgrade, 'sec-websocket-key': key, 'sec-websocket-version': version, 'sec-websocket-protocol': subprotocols,
       'sec-websocket-extensions': offers,
     } = request.headers;
-    const checked = native.wsCheckRequest(request.method, upgrade, key, version);
+    // Packages that make a request themselves give a number.
+    const checked = native.wsCheckRequest(request.method, upgrade, key, version === undefined ? undefined : String(version));
     if (typeof checked !== 'number') {
       const [status, message] = checked;
       const isVersion = message.includes('Sec-WebSocket-Version');
@@ -203,10 +209,10 @@ class WebSocketServer extends EventEmitter {
     const response = Buffer.from(`${headers.join('\r\n')}\r\n\r\n`, 'latin1');
     socket.removeListener('error', destroy);
     accept(ws, socket, head, {
-      protocol: protocol || '', isCompressed: extensions !== undefined, agreement, response, settings: this.#settings,
-      topics: this.#topics,
+      request, protocol: protocol || '', isCompressed: extensions !== undefined, agreement, response, settings: this.#settings,
+      topics: this.#topics, forget: this.#forget,
     });
-    this.#track(ws);
+    if (this.clients) this.clients.add(ws);
     callback(ws, request);
   }
 
@@ -216,15 +222,11 @@ class WebSocketServer extends EventEmitter {
     return handleProtocols ? handleProtocols(protocols, request) : protocols.values().next().value;
   }
 
-  #track(ws) {
-    const { clients } = this;
-    if (!clients) return;
-    clients.add(ws);
-    ws.on('close', () => {
-      clients.delete(ws);
-      const isLast = this.#state === CLOSING && clients.size === 0;
-      if (isLast && (this.options.noServer || this.options.server)) process.nextTick(() => this.#emitClose());
-    });
+  /** A client has closed. */
+  #handleClosed(ws) {
+    this.clients.delete(ws);
+    const isLast = this.#state === CLOSING && this.clients.size === 0;
+    if (isLast && (this.options.noServer || this.options.server)) process.nextTick(() => this.#emitClose());
   }
 
   /** Refuses a request that breaks a rule, unless the program does it. */

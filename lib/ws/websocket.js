@@ -3,15 +3,18 @@
 // `WebSocket` of `ferrows/ws`: the object that programs of `ws` use. The connection belongs to an I/O thread; until that
 // has it, what the program does waits in a queue.
 
+const { timers: { setImmediate } } = require('../loading/builtins.js');
 const { EventEmitter } = require('../loading/ws-builtins.js').events;
 
 const { KEPT } = require('../runtime/call.js');
 const { native } = require('../runtime/border.js');
+const { socketHandle } = require('../websocket/websocket.js');
 const { ClientHandshake } = require('./client.js');
 const { EMPTY, isBlob, lengthOf, payloadOf, snapshotOf } = require('./data.js');
 const { closeInfoOf, errorOf, TERMINATED } = require('./errors.js');
 const { attributeOf, EventTarget, TYPES } = require('./events.js');
 const { open } = require('./link.js');
+const { settingsOf } = require('./options.js');
 const { PeerSocket } = require('./peer-socket.js');
 
 const FastBuffer = Buffer[Symbol.species];
@@ -43,11 +46,9 @@ class WebSocket extends EventEmitter {
   #isFragmented = false;
   /** Whether the program has closed it before its peer did. */
   #isClosedHere = false;
-  /** The handle of the addon, while it is open there. */
-  #handle = -1;
-  /** The object of the addon's events, then. */
+  /** The object of the addon's events, which has its handle, while it is open there. */
   #link;
-  /** `{ act, callback, size, blob, topic }` of calls that wait for the hand-over or for a Blob; `undefined` if none has to. */
+  /** `{ act, callback, size, blob, isReading, topic }` of calls that wait for the hand-over or for a Blob; `undefined` if none has to. */
   #queue = [];
   /** Bytes in the queue, and those that were sent after the close, which counts as buffered (WHATWG). */
   #queued = 0;
@@ -59,6 +60,8 @@ class WebSocket extends EventEmitter {
   #peer = null;
   /** The topics of its server; `undefined` without the option `topics`. */
   #topics;
+  /** Removes it from the `clients` of its server. */
+  #forget;
   /** A client's handshake. */
   #handshake;
   /** Calls the hand-over off, while it is under way. */
@@ -86,6 +89,7 @@ class WebSocket extends EventEmitter {
   static {
     accept = (ws, stream, head, grant) => {
       ws.#topics = grant.topics;
+      ws.#forget = grant.forget;
       ws.#start(stream, head, { ...grant, isServer: true });
     };
     BEHAVIOR = {
@@ -112,6 +116,16 @@ class WebSocket extends EventEmitter {
     };
   }
 
+  /**
+   * What packages use that have made the handshake themselves, with `new WebSocket(null)`. `_isServer` is what they set
+   * before, if it is a client.
+   */
+  setSocket(stream, head, options) {
+    this.#start(stream, head, {
+      protocol: '', isCompressed: false, response: EMPTY, isServer: this._isServer ?? true, settings: settingsOf({ ...options }),
+    });
+  }
+
   /** The handshake is made: hands the connection over. */
   #start(stream, head, { protocol, isCompressed, ...terms }) {
     this.#handshake?.end();
@@ -121,10 +135,9 @@ class WebSocket extends EventEmitter {
     if (typeof stream.setNoDelay === 'function') stream.setNoDelay();
     this.#readyState = OPEN;
     this.#callOff = open(BEHAVIOR, this, stream, head, terms, {
-      opened: (link, handle) => {
+      opened: (link) => {
         this.#callOff = undefined;
         this.#link = link;
-        this.#handle = handle;
         this.#runQueue();
       },
       failed: (error) => {
@@ -140,38 +153,52 @@ class WebSocket extends EventEmitter {
   #runQueue() {
     const queue = this.#queue;
     let done = 0;
-    while (this.#handle >= 0 && done < queue.length) {
-      const { act, callback, size, blob } = queue[done];
-      if (blob !== undefined) {
+    while (this.#link !== undefined && done < queue.length) {
+      const entry = queue[done];
+      if (entry.blob !== undefined) {
         queue.splice(0, done);
-        this.#read(blob, act, callback);
+        this.#read(entry);
         return;
       }
       done += 1;
-      this.#queued -= size;
+      this.#queued -= entry.size;
       try {
-        act();
+        entry.act();
       } catch (error) {
-        process.nextTick(callback ?? throwLater, error);
+        process.nextTick(entry.callback ?? throwLater, error);
       }
     }
-    if (this.#handle >= 0) this.#queue = undefined;
+    if (this.#link !== undefined) this.#queue = undefined;
   }
 
-  /** Reads the Blob for which the first call in the queue waits. */
-  #read(blob, act, callback) {
+  /** Whether the connection is gone, though 'close' may not have been emitted yet. */
+  get #isGone() { return this.#link === undefined && this.#callOff === undefined; }
+
+  /** Reads the Blob of the first call in the queue, unless that is being done. */
+  #read(entry) {
+    if (entry.isReading) return;
+    entry.isReading = true;
+    const { act, blob } = entry;
     blob.arrayBuffer().then((bytes) => {
-      // Otherwise it was closed, and has called back.
-      if (this.#handle < 0) return;
-      this.#queued -= this.#queue.shift().size;
-      act(bytes);
-      this.#runQueue();
-    }).catch((error) => {
-      if (this.#handle < 0) return;
-      this.#queue.shift();
-      if (typeof callback === 'function') report(callback, error);
-      this.#fail(error);
+      entry.blob = undefined;
+      entry.act = () => act(bytes);
+      if (this.#isGone) this.#giveUp(notWritten(true, false));
+      else if (this.#link !== undefined) this.#runQueue();
+    }, (error) => {
+      this.#giveUp(error);
+      if (!this.#isGone) this.#fail(error);
     });
+  }
+
+  /** Tells those whose calls have waited that nothing comes of them. */
+  #giveUp(error) {
+    const waiting = this.#queue ?? [];
+    this.#queue = undefined;
+    for (const { size, topic } of waiting) {
+      this.#queued -= size;
+      if (topic !== undefined) this.#topics.removeWaiting(topic, this);
+    }
+    for (const { callback } of waiting) if (typeof callback === 'function') report(callback, error);
   }
 
   /** Does it now, or after what waits. */
@@ -182,10 +209,10 @@ class WebSocket extends EventEmitter {
 
   /** Calls `act` with the bytes of a Blob once they are read. */
   #sendBlob(blob, callback, act) {
-    const isFirst = this.#queue === undefined;
     this.#queue ??= [];
-    this.#enqueue({ act, callback, size: blob.size, blob });
-    if (isFirst) this.#runQueue();
+    const entry = { act, callback, size: blob.size, blob };
+    this.#enqueue(entry);
+    if (this.#queue.length === 1) this.#read(entry);
   }
 
   #enqueue(entry) {
@@ -200,7 +227,7 @@ class WebSocket extends EventEmitter {
   }
 
   get bufferedAmount() {
-    return this.#queued + (this.#handle >= 0 ? native.wsBuffered(this.#handle) : 0);
+    return this.#queued + (this.#link !== undefined ? native.wsBuffered(socketHandle(this.#link)) : 0);
   }
 
   get closeInfo() { return this.#closeInfo; }
@@ -223,15 +250,26 @@ class WebSocket extends EventEmitter {
   get _redirects() { return this.#handshake?.redirects; }
 
   send(data, options, callback) {
-    this.#checkConnected();
-    if (typeof options === 'function') [options, callback] = [undefined, options];
+    if (this.#readyState === CONNECTING) this.#checkConnected();
+    if (typeof options === 'function') {
+      callback = options;
+      options = undefined;
+    }
     if (typeof data === 'number') data = data.toString();
     if (this.#readyState !== OPEN) {
       this.#refuse(data, callback);
       return;
     }
-    const { binary, compress, fin } = { binary: typeof data !== 'string', compress: true, fin: true, ...options };
-    if (this.#queue === undefined && !isBlob(data)) {
+    let binary = typeof data !== 'string';
+    let compress = true;
+    let fin = true;
+    if (typeof options === 'object' && options !== null) {
+      // As in a spread: what is there counts, whatever its value.
+      if ('binary' in options) ({ binary } = options);
+      if ('compress' in options) ({ compress } = options);
+      if ('fin' in options) ({ fin } = options);
+    }
+    if (this.#queue === undefined && (typeof data === 'string' || ArrayBuffer.isView(data) || !isBlob(data))) {
       this.#transmit(payloadOf(data), binary, compress, fin, callback);
     } else if (isBlob(data)) {
       this.#sendBlob(data, callback, (bytes) => this.#transmit(bytes, binary, compress, fin, callback));
@@ -242,9 +280,9 @@ class WebSocket extends EventEmitter {
   }
 
   #transmit(payload, isBinary, compress, isLast, callback) {
-    if (this.#isFragmented) native.wsFragment(this.#handle, payload, isLast);
-    else if (isLast) native.wsSend(this.#handle, payload, isBinary, compress);
-    else native.wsFirstFragment(this.#handle, payload, isBinary, compress);
+    if (this.#isFragmented) native.wsFragment(socketHandle(this.#link), payload, isLast);
+    else if (isLast) native.wsTransmit(socketHandle(this.#link), payload, isBinary, compress);
+    else native.wsFirstFragment(socketHandle(this.#link), payload, isBinary, compress);
     this.#isFragmented = !isLast;
     this.#await(callback);
   }
@@ -254,7 +292,7 @@ class WebSocket extends EventEmitter {
     if (typeof callback !== 'function') return;
     this.#callbacks ??= [];
     this.#callbacks.push(callback);
-    native.wsAwaitWritten(this.#handle);
+    native.wsAwaitWritten(socketHandle(this.#link));
   }
 
   ping(data, mask, callback) {
@@ -277,7 +315,7 @@ class WebSocket extends EventEmitter {
     if (isBlob(data)) {
       checkControl(data.size);
       this.#sendBlob(data, callback, (bytes) => {
-        transmit(this.#handle, bytes);
+        transmit(socketHandle(this.#link), bytes);
         this.#await(callback);
       });
       return;
@@ -286,7 +324,7 @@ class WebSocket extends EventEmitter {
     checkControl(lengthOf(payload));
     const kept = this.#queue === undefined ? payload : snapshotOf(payload);
     this.#inTurn(() => {
-      transmit(this.#handle, kept);
+      transmit(socketHandle(this.#link), kept);
       this.#await(callback);
     }, callback, lengthOf(kept));
   }
@@ -312,7 +350,7 @@ class WebSocket extends EventEmitter {
     const text = checkClose(code, reason);
     this.#readyState = CLOSING;
     this.#isClosedHere = true;
-    this.#inTurn(() => native.wsStartClose(this.#handle, code ?? 0, text), undefined, 0);
+    this.#inTurn(() => native.wsStartClose(socketHandle(this.#link), code ?? 0, text), undefined, 0);
   }
 
   terminate() {
@@ -327,7 +365,7 @@ class WebSocket extends EventEmitter {
     } else if (this.#callOff !== undefined) {
       this.#callOff();
       this.#callOff = undefined;
-      process.nextTick(() => this.#finish(1006, undefined, TERMINATED));
+      setImmediate(() => this.#finish(1006, undefined, TERMINATED));
     }
   }
 
@@ -344,8 +382,8 @@ class WebSocket extends EventEmitter {
   }
 
   #setPaused() {
-    if (this.#handle >= 0) native.wsPause(this.#handle, this.#isPaused);
-    else if (this.#callOff !== undefined) this.#inTurn(() => native.wsPause(this.#handle, this.#isPaused), undefined, 0);
+    if (this.#link !== undefined) native.wsPause(socketHandle(this.#link), this.#isPaused);
+    else if (this.#callOff !== undefined) this.#inTurn(() => native.wsPause(socketHandle(this.#link), this.#isPaused), undefined, 0);
   }
 
   subscribe(topic) {
@@ -354,7 +392,7 @@ class WebSocket extends EventEmitter {
     if (this.#queue !== undefined) this.#topics.addWaiting(topic, this);
     this.#inTurn(() => {
       this.#topics.removeWaiting(topic, this);
-      native.wsAddTopic(this.#handle, name);
+      native.wsAddTopic(socketHandle(this.#link), name);
     }, undefined, 0, topic);
   }
 
@@ -362,7 +400,7 @@ class WebSocket extends EventEmitter {
     const name = this.#nameOf(topic);
     if (this.#readyState !== OPEN) return;
     this.#topics.removeWaiting(topic, this);
-    this.#inTurn(() => native.wsRemoveTopic(this.#handle, name), undefined, 0);
+    this.#inTurn(() => native.wsRemoveTopic(socketHandle(this.#link), name), undefined, 0);
   }
 
   /** The addon's name of a topic. */
@@ -390,12 +428,11 @@ class WebSocket extends EventEmitter {
   }
 
   #handleClosed(code, reason, info) {
-    this.#handle = -1;
     this.#link = undefined;
     const error = errorOf(info.cause, this.#isCompressed);
     if (info.cause === 'CLOSED_BY_APPLICATION') {
-      // `terminate` must return first.
-      process.nextTick(() => this.#finish(1006, info, this.#failure ?? TERMINATED));
+      // In a later turn, as a socket closes.
+      setImmediate(() => this.#finish(1006, info, this.#failure ?? TERMINATED));
     } else if (error === undefined) {
       this.#finish(code, info, Buffer.from(reason).toString());
     } else {
@@ -412,31 +449,32 @@ class WebSocket extends EventEmitter {
     try {
       this.emit('error', error);
     } finally {
-      if (this.#link === undefined) this.#finish(1006, undefined, error.message);
-      else this.#link.close();
+      if (this.#link === undefined) {
+        this.#callOff?.();
+        this.#callOff = undefined;
+        this.#finish(1006, undefined, error.message);
+      } else {
+        this.#link.close();
+      }
     }
   }
 
   /** It is closed: what waits has failed, and the program is told. */
   #finish(code, info, text = '') {
     if (this.#closeInfo !== undefined) return;
-    this.#handle = -1;
     this.#link = undefined;
+    this.#callOff = undefined;
     this.#readyState = CLOSING;
     this.#closeInfo = closeInfoOf(info, this.#isClosedHere, text);
-    const [sent, waiting] = [this.#callbacks ?? [], this.#queue ?? []];
+    const sent = this.#callbacks ?? [];
     this.#callbacks = undefined;
-    this.#queue = undefined;
-    for (const { size, topic } of waiting) {
-      this.#queued -= size;
-      if (topic !== undefined) this.#topics.removeWaiting(topic, this);
-    }
-    const reading = waiting.some(({ blob }) => blob !== undefined);
-    const error = notWritten(reading, this.#isCompressed);
+    const error = notWritten(false, this.#isCompressed);
     // Before a clean close everything is written that was sent.
     for (const callback of sent) report(callback, info?.wasClean ? undefined : error);
-    for (const { callback } of waiting) if (typeof callback === 'function') report(callback, error);
+    // The end of a Blob that is being read is waited for: it may be another error.
+    if (this.#queue?.[0]?.blob === undefined) this.#giveUp(error);
     this.#readyState = CLOSED;
+    this.#forget?.(this);
     this.emit('close', code, text === '' ? EMPTY : Buffer.from(text));
   }
 }

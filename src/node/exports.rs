@@ -50,6 +50,7 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("wsOffer", 1, ws_handshake::offer),
     Native::new("wsCheckResponse", 4, ws_handshake::check_response),
     Native::new("wsHandOver", 7, ws_handover::hand_over),
+    Native::new("wsTransmit", 4, ws_socket::transmit),
     Native::new("wsPong", 2, ws_socket::pong),
     Native::new("wsAwaitWritten", 1, ws_socket::await_written),
     Native::new("wsPause", 2, ws_socket::pause),

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::rc::Rc;
 use std::time::Duration;
 
 use crate::bridge::command::Command;
@@ -60,8 +59,9 @@ pub(crate) fn hand_over<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     // Threads that apps have started are used, too.
     let workers = environment.workers.run_any(env, default_threads())?;
     let worker = environment.connects.next_worker(workers);
+    let behavior = environment.connects.share(behavior);
     let (rules, ledger) = (Arc::clone(&behavior.rules), Arc::<WebSocketLedger>::default());
-    let connect = Connect { worker, behavior: Rc::new(behavior), ledger: Arc::clone(&ledger) };
+    let connect = Connect { worker, behavior, ledger: Arc::clone(&ledger) };
     let handle = environment.connects.insert(connect)?;
     let place = (!is_descriptor(env, call.argument(0))).then(Arc::default);
     if let Some(place) = &place {

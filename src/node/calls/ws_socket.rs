@@ -4,12 +4,30 @@
 use crate::bridge::command::Command;
 use crate::bridge::event::Slice;
 use crate::bridge::id::AppId;
-use crate::node::calls::payload::append_payload;
+use crate::node::calls::payload::{append_payload, message_kind};
 use crate::node::calls::pubsub::publish_arguments;
 use crate::node::calls::websocket::close_code;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::Value;
+
+/// `wsTransmit(socket, message, isBinary, compress)`: sends a message, as `wsSend` does for programs that ask what became
+/// of it.
+pub(crate) fn transmit<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let (kind, compress) = (message_kind(call.truthy(2)), call.truthy(3));
+    let mut guard = call.environment()?;
+    let Environment { live, workers, dispatcher, .. } = &mut *guard;
+    let (_, socket) = live.socket(call.number(0))?;
+    let connection = socket.connection;
+    if socket.is_closing {
+        return Ok(Value::UNDEFINED);
+    }
+    let payload = append_payload(call, workers, connection.worker, 1)?;
+    workers.push(connection.worker, Command::SendMessage { connection, kind, payload, compress });
+    socket.accept_unasked(payload.len, dispatcher.handler_serial, workers);
+    workers.settle_together();
+    Ok(Value::UNDEFINED)
+}
 
 /// `wsPong(socket, message)`
 pub(crate) fn pong<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {

@@ -15,6 +15,8 @@ pub(crate) struct Connects {
     under_way: Table<Connect>,
     /// Number of connects so far, to spread them over the workers.
     count: usize,
+    /// The options of the latest WebSocket of `ferrows/ws`.
+    latest: Option<Rc<Behavior>>,
 }
 
 /// One connect.
@@ -42,6 +44,17 @@ impl Connects {
         WorkerId(u8::try_from(self.count % workers).unwrap_or(0))
     }
 
+    /// The options of a WebSocket; those of the latest one if they are the same, as on a server they mostly are: memory
+    /// is taken for them once.
+    pub(crate) fn share(&mut self, behavior: Behavior) -> Rc<Behavior> {
+        if let Some(latest) = self.latest.as_ref().filter(|latest| ***latest == behavior) {
+            return Rc::clone(latest);
+        }
+        let behavior = Rc::new(behavior);
+        self.latest = Some(Rc::clone(&behavior));
+        behavior
+    }
+
     /// Adds a connect.
     ///
     /// # Errors
@@ -60,12 +73,24 @@ impl Connects {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::abi::Handlers;
 
     #[test]
     fn workers_take_turns() {
         let mut connects = Connects::default();
         let turns: Vec<_> = (0..4).map(|_| connects.next_worker(3).0).collect();
         assert_eq!(turns, [1, 2, 0, 1]);
+    }
+
+    #[test]
+    fn the_same_options_take_memory_once() {
+        let mut connects = Connects::default();
+        let [first, second] = [(); 2].map(|()| connects.share(Behavior::plain()));
+        assert!(Rc::ptr_eq(&first, &second));
+        let mut other = Behavior::plain();
+        other.handlers = Handlers::OF_WS;
+        assert!(!Rc::ptr_eq(&first, &connects.share(other)));
+        assert!(!Rc::ptr_eq(&first, &connects.share(Behavior::plain())), "only the latest is remembered");
     }
 
     #[test]

@@ -362,6 +362,18 @@ impl Workers {
         }
     }
 
+    /// The same, for a message behind which [`Self::settle_together`] is called.
+    pub(crate) fn note_message_together(&mut self, worker: WorkerId, length: usize) {
+        let gathers = self.gathers();
+        if gathers {
+            self.outgoing.hold();
+        }
+        self.note_message(worker, length);
+        if gathers {
+            self.outgoing.let_go();
+        }
+    }
+
     /// Events that wait for Node's thread and their weight in bytes, and commands that wait for a worker.
     #[must_use]
     pub(crate) fn waiting(&self) -> (usize, usize, usize) {
@@ -395,6 +407,25 @@ impl Workers {
             },
             Some(left) => self.exit_budget = Some(left.saturating_sub(self.wait(left.min(CALL_PATIENCE)))),
         }
+    }
+
+    /// As [`Self::settle`], for messages of which nobody asks what became of them: whoever leads, what one callback of
+    /// Node's loop sends outside of handlers is handed over together, before the loop sleeps. A message to each of a
+    /// thousand peers would otherwise be a thousand batches, and ten of them to each peer as many writes.
+    pub(crate) fn settle_together(&mut self) {
+        if self.gathers()
+            && !self.outgoing.is_long()
+            && let Some(node_loop) = &self.node_loop
+        {
+            node_loop.gather();
+        } else {
+            self.settle();
+        }
+    }
+
+    /// Whether [`Self::settle_together`] leaves commands for later, outside of handlers.
+    fn gathers(&self) -> bool {
+        self.node_loop.is_some() && self.exit_budget.is_none() && !self.outgoing.is_holding()
     }
 
     /// Hands commands over now.

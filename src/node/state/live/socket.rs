@@ -135,6 +135,17 @@ impl Socket {
         is_queued
     }
 
+    /// Accepts a message whose command was added, of which the application does not ask what became of it. It is written
+    /// as early as others, and no `drain` follows.
+    pub(crate) fn accept_unasked(&mut self, length: u32, handler_serial: u64, workers: &mut Workers) {
+        let is_long = self.backlog.accept(length, handler_serial);
+        workers.note_message_together(self.connection.worker, length as usize);
+        self.backlog.find_waiting(self.connection, handler_serial, workers);
+        if is_long {
+            workers.ring();
+        }
+    }
+
     /// Bytes that are reported to the application as waiting for the peer; a `drain` follows then. The kernel may
     /// accept at once what is still on its way to the worker: before such bytes are reported, Node's thread waits for
     /// the worker to write.

@@ -10,7 +10,7 @@ use crate::node::js::{Env, OptionName, Options, Range, Value, option_names};
 use crate::protocol::websocket::{Compression, Manners, WebSocketLimits};
 
 /// The options of `app.ws`: `WebSocketBehavior` in index.d.ts.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Behavior {
     /// The settings of the session, for the worker.
     pub rules: Arc<Rules>,
