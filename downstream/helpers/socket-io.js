@@ -1,18 +1,16 @@
 'use strict';
 
+const http = require('node:http');
 const { io } = require('socket.io-client');
 
 const { afterTest, createApp, listen } = require('./project.js');
 const { next } = require('./waiting.js');
 
-/** A Socket.IO server on an app, and what makes clients of it. All are closed after the test. */
-class Service {
-  constructor(Server, options = {}, attachOptions = {}) {
-    this.app = createApp(undefined);
-    this.io = new Server(options);
-    this.io.attachApp(this.app, attachOptions);
+/** A Socket.IO server, and what makes clients of it. All are closed after the test. */
+class AnyService {
+  constructor(io) {
+    this.io = io;
     afterTest(() => this.io.close());
-    this.port = listen(this.app);
   }
 
   /** The address of a namespace. */
@@ -35,6 +33,32 @@ class Service {
   }
 }
 
+/** On an app. */
+class Service extends AnyService {
+  constructor(Server, options = {}, attachOptions = {}) {
+    super(new Server(options));
+    this.app = createApp(undefined);
+    this.io.attachApp(this.app, attachOptions);
+    this.port = listen(this.app);
+  }
+}
+
+/** On a server of Node's, with another package in the place of `ws`. */
+class NodeService extends AnyService {
+  #server = http.createServer();
+
+  constructor(Server, options) {
+    super(new Server(options));
+    this.io.attach(this.#server);
+    // Without a name to look up, it listens at once.
+    this.#server.listen(0);
+  }
+
+  get port() {
+    return this.#server.address().port;
+  }
+}
+
 /** A client that asks for polling and has been upgraded to WebSocket. */
 async function upgraded({ client }) {
   if (client.io.engine.transport.name !== 'websocket') await next(client.io.engine, 'upgrade');
@@ -42,4 +66,4 @@ async function upgraded({ client }) {
 
 const TRANSPORTS = [['polling'], ['websocket'], ['polling', 'websocket']];
 
-module.exports = { Service, TRANSPORTS, upgraded };
+module.exports = { NodeService, Service, TRANSPORTS, upgraded };

@@ -9,15 +9,21 @@ const { test } = require('../helpers/project.js');
 const { Service, TRANSPORTS, upgraded } = require('../helpers/socket-io.js');
 const { next, until } = require('../helpers/waiting.js');
 
-/** Registers the tests of one version. */
+/** Registers the tests of one version, on an app. */
 function testBasics(name, Server) {
-  for (const transports of TRANSPORTS) testTransport(`${name} over ${transports.join(', then ')}`, Server, transports);
-  testUpgrade(name, Server);
-  testRooms(name, Server);
-  testNamespaces(name, Server);
+  testMessages(name, Server, Service);
+  testTopics(name, Server);
 }
 
-function testTransport(name, Server, transports) {
+/** Registers those that hold on any server; `Service` makes it. */
+function testMessages(name, Server, Service) {
+  for (const transports of TRANSPORTS) testTransport(`${name} over ${transports.join(', then ')}`, Server, Service, transports);
+  testUpgrade(name, Server, Service);
+  testRooms(name, Server, Service);
+  testNamespaces(name, Server, Service);
+}
+
+function testTransport(name, Server, Service, transports) {
   test(`${name}: messages arrive in order, both ways`, async () => {
     const service = new Service(Server);
     const { client, socket } = await service.connect({ transports });
@@ -88,7 +94,7 @@ function testTransport(name, Server, transports) {
   });
 }
 
-function testUpgrade(name, Server) {
+function testUpgrade(name, Server, Service) {
   test(`${name}: nothing is lost or reordered while polling is upgraded to WebSocket`, async () => {
     const service = new Service(Server);
     const { client, socket } = await service.connect({ transports: ['polling', 'websocket'] });
@@ -114,7 +120,7 @@ function testUpgrade(name, Server) {
   });
 }
 
-function testRooms(name, Server) {
+function testRooms(name, Server, Service) {
   test(`${name}: broadcasts reach the room, whatever the transports, and nobody else`, async () => {
     const service = new Service(Server);
     const peers = [];
@@ -146,7 +152,9 @@ function testRooms(name, Server) {
       ['all', 'a or b', 'all but the first', 'end'],
     ]);
   });
+}
 
+function testTopics(name, Server) {
   test(`${name}: rooms of WebSocket clients are topics of the app, and end with them`, async () => {
     const service = new Service(Server);
     const topic = '/\x1froom';
@@ -177,7 +185,7 @@ function testRooms(name, Server) {
   });
 }
 
-function testNamespaces(name, Server) {
+function testNamespaces(name, Server, Service) {
   test(`${name}: namespaces share a connection and keep apart`, async () => {
     const service = new Service(Server);
     service.io.of('/admin').on('connection', (socket) => socket.emit('hello', 'admin'));
@@ -204,4 +212,4 @@ function testNamespaces(name, Server) {
   });
 }
 
-module.exports = { testBasics };
+module.exports = { testBasics, testMessages };
