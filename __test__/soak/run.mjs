@@ -1,4 +1,4 @@
-// npm run soak -- [--seconds 60] [http] [websocket]: clients of all manners, many at a time, and then a look at what the
+// npm run soak -- [--seconds 60] [http] [websocket] [ws]: clients of all manners, many at a time, and then a look at what the
 // server still holds: nothing that it did not hold after a warm-up, neither descriptors nor memory.
 
 import { fork } from 'node:child_process';
@@ -32,6 +32,17 @@ const PARTS = {
       'every WebSocket was closed': (after) => after.open === 0,
       'no topic has a subscriber': (after) => after.subscriptions === 0,
       'nothing was heard of a WebSocket after its close': (after) => after.strays === 0,
+    },
+  },
+  /** The WebSockets of `ferrows/ws`. */
+  ws: {
+    habits: WEBSOCKET_HABITS,
+    width: 2_000,
+    // Of what Node's HTTP takes for 2,000 connections at a time it gives back more or less.
+    growth: 48 * MIB,
+    settled: {
+      'every WebSocket was closed': (after) => after.open === 0 && after.clients === 0,
+      'every callback was called, once, and nothing was heard after a close': (after) => after.waits === 0 && after.strays === 0,
     },
   },
 };
