@@ -33,6 +33,19 @@ const PROGRAMS = {
   'commonjs.cjs': `const uWS = require('ferrows');${HELLO}`,
   'module.mjs': `import uWS, { App } from 'ferrows';\nif (App !== uWS.App) throw new Error('two Apps');${HELLO}`,
 };
+/** A program that is written for `ws`: expects `WebSocket` and `WebSocketServer`. */
+const ECHO = `
+const wss = new WebSocketServer({ port: 0 }, () => {
+  const client = new WebSocket('ws://127.0.0.1:' + wss.address().port);
+  client.on('open', () => client.send('hello'));
+  client.on('message', (data) => { console.log(data.toString()); client.close(); wss.close(); });
+});
+wss.on('connection', (ws) => ws.on('message', (data, isBinary) => ws.send(data, { binary: isBinary })));
+`;
+const OF_WS = {
+  'ws-commonjs.cjs': `const WebSocket = require('ferrows/ws');\nconst { WebSocketServer } = WebSocket;${ECHO}`,
+  'ws-module.mjs': `import WebSocket, { WebSocketServer } from 'ferrows/ws';${ECHO}`,
+};
 /** The other entries of the package. */
 const ENTRIES = `
 import uWS from 'ferrows';
@@ -43,7 +56,16 @@ const app = uWS.App();
 console.log(metricsOf(app).split('\\n')[0]);
 app.close();
 `;
+const WS_TYPED = `
+const wss = new WebSocketServer({ noServer: true, perMessageDeflate: { threshold: 10 } });
+wss.on('connection', (ws: WebSocket, request) => {
+  ws.on('message', (data: RawData, isBinary: boolean) => ws.send(data, { binary: isBinary }, (error) => error?.message));
+  ws.on('close', (code, reason) => [code, reason.toString(), request.url, ws.closeInfo?.cause]);
+});
+`;
 const TYPED = {
+  'ws.cts': `import WebSocket = require('ferrows/ws');\nimport { RawData, WebSocketServer } from 'ferrows/ws';${WS_TYPED}`,
+  'ws.mts': `import WebSocket, { type RawData, WebSocketServer } from 'ferrows/ws';${WS_TYPED}`,
   'entries.mts': ENTRIES,
   'typed.cts': "import uWS = require('ferrows');\nconst app: uWS.TemplatedApp = uWS.App();\napp.close();\n",
   'typed.mts': "import uWS, { type TemplatedApp } from 'ferrows';\nconst app: TemplatedApp = uWS.App();\napp.close();\n",
@@ -186,7 +208,7 @@ async function checkAlias({ folder, env }) {
 }
 
 async function checkPrograms({ folder, env }) {
-  for (const [name, text] of Object.entries(PROGRAMS)) {
+  for (const [name, text] of Object.entries({ ...PROGRAMS, ...OF_WS })) {
     writeFileSync(join(folder, name), text);
     const { stdout } = await step(process.execPath, [name], { cwd: folder, env });
     assert.equal(stdout, 'hello\n');
