@@ -9,6 +9,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, syml
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { checkBundlers } from './package/bundlers.mjs';
 import { checkInstallFromGit } from './package/git.mjs';
@@ -63,9 +64,12 @@ wss.on('connection', (ws: WebSocket, request) => {
   ws.on('close', (code, reason) => [code, reason.toString(), request.url, ws.closeInfo?.cause]);
 });
 `;
-const TYPED = {
+/** As with `@types/ws`, these need `@types/node`. */
+const TYPED_OF_WS = {
   'ws.cts': `import WebSocket = require('ferrows/ws');\nimport { RawData, WebSocketServer } from 'ferrows/ws';${WS_TYPED}`,
   'ws.mts': `import WebSocket, { type RawData, WebSocketServer } from 'ferrows/ws';${WS_TYPED}`,
+};
+const TYPED = {
   'entries.mts': ENTRIES,
   'typed.cts': "import uWS = require('ferrows');\nconst app: uWS.TemplatedApp = uWS.App();\napp.close();\n",
   'typed.mts': "import uWS, { type TemplatedApp } from 'ferrows';\nconst app: TemplatedApp = uWS.App();\napp.close();\n",
@@ -241,10 +245,13 @@ async function checkCommands({ folder, env }) {
 }
 
 async function checkTypes({ folder }) {
-  for (const [name, text] of Object.entries(TYPED)) writeFileSync(join(folder, name), text);
   const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022'];
-  await tool('tsc', [...options, ...Object.keys(TYPED)], folder);
-  console.log(`${Object.keys(TYPED).join(', ')}: compile`);
+  const ofNode = ['--typeRoots', fileURLToPath(new URL('../node_modules/@types', import.meta.url)), '--types', 'node'];
+  for (const [programs, more] of [[TYPED, []], [TYPED_OF_WS, ofNode]]) {
+    for (const [name, text] of Object.entries(programs)) writeFileSync(join(folder, name), text);
+    await tool('tsc', [...options, ...more, ...Object.keys(programs)], folder);
+    console.log(`${Object.keys(programs).join(', ')}: compile`);
+  }
 }
 
 /** Its resolver knows neither the prefix `node:` nor `exports`; programs that are tested with it are still about. */

@@ -44,6 +44,7 @@ const files = {
   'node-servers/handle-upgrade-streams.test.js': 'as attach.test.js',
   'ws/ws-client.test.js': 'as attach.test.js',
   'ws/ws-closing.test.js': 'as attach.test.js',
+  'ws/ws-lifetime.test.js': 'as attach.test.js',
   'ws/ws-messages.test.js': 'as attach.test.js',
   'ws/ws-server.test.js': 'as attach.test.js',
   'inspect/inspect.test.js': 'asks by node:http, and over TLS by itself',
