@@ -36,6 +36,16 @@ const SHARING = [
   { name: OWN, server: 'broker.js', env: { SHARING: 'broker' } },
   { name: 'BroadcastChannel', server: 'broker.js', env: { SHARING: 'channel' } },
 ];
+/** Two processes with the same topics, by a Redis server; the glue is what programs do without a broker. */
+const BROKERS = [
+  { name: OWN, server: 'brokers.js', env: { SHARING: 'broker' } },
+  { name: 'node-redis', server: 'brokers.js', env: { SHARING: 'glue' } },
+];
+/** A process with a broker, and nobody else; and one without. */
+const ALONE = [
+  { name: OWN, server: 'brokers.js', env: { SHARING: 'broker' } },
+  { name: 'no broker', server: 'brokers.js', env: { SHARING: 'none' } },
+];
 const FLOOD = versus('uws-flood.js', { name: 'ws', server: 'ws-flood.js' });
 const HELLO = versus(
   'uws-hello.js',
@@ -101,6 +111,6 @@ function opponents([own, ...others]) {
 }
 
 module.exports = {
-  BODIES, ECHO, FLOOD, HELLO, PUBLISH, SECURE_BODIES, SHARING, WS_API,
+  ALONE, BODIES, BROKERS, ECHO, FLOOD, HELLO, PUBLISH, SECURE_BODIES, SHARING, WS_API,
   environment, opponents, peerFrom, secured, withPeers, withVariables,
 };

@@ -3,7 +3,7 @@
 // What is measured: each measure runs one server under one load and returns figures; its rows turn them into lines of
 // the table, with the targets to reach, and its points put them into the pictures.
 
-const { sharing } = require('./broker.js');
+const { redisMeasures, sharing } = require('./broker.js');
 const { closedLoop } = require('./closed-loop.js');
 const { BODIES, ECHO, HELLO, SECURE_BODIES, WS_API, environment, secured, withVariables } = require('./contestants.js');
 const { fanOut } = require('./fan-out.js');
@@ -129,6 +129,7 @@ const measures = [
   fanOut(10_000, 1.9),
   sharing('20 B', 20, 1_000),
   sharing('1 KB', 1024, 1_000),
+  ...redisMeasures,
   wsApi('one connection, one at a time', { connections: 1, 'in-flight': 1, size: 20 }, {}, {}, { ws: atMost(1) }),
   wsApi('64 connections, one at a time', { connections: 64, 'in-flight': 1, size: 20 }, { ws: atLeast(1.3) }, { ws: atMost(0.35) }),
   wsApi('64 connections, 20 in flight each', { connections: 64, 'in-flight': 20, size: 20 }, { ws: atLeast(3) }, { ws: atMost(0.35) }),
