@@ -20,6 +20,11 @@ impl<'c> Env<'c> {
     /// A fresh ArrayBuffer with a copy of `bytes`. The buffer owns its memory: a handler may keep or transfer it.
     #[must_use]
     pub(crate) fn array_buffer(self, bytes: &[u8]) -> Value<'c> {
+        if bytes.len() >= UNINITIALISED_FROM
+            && let Some(value) = self.large_array_buffer(bytes)
+        {
+            return value;
+        }
         let mut data = ptr::null_mut();
         let mut value = ptr::null_mut();
         // SAFETY: the out-pointers point to live locals.
@@ -30,6 +35,33 @@ impl<'c> Env<'c> {
             unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.cast::<u8>(), bytes.len()) };
         }
         Value::of(value)
+    }
+
+    /// The same, as the buffer of a `Buffer`, whose memory is not set to zero before. `None` if that cannot be had.
+    fn large_array_buffer(self, bytes: &[u8]) -> Option<Value<'c>> {
+        let (mut data, mut view) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the out-pointers point to live locals.
+        let status =
+            unsafe { sys::napi_create_buffer(self.raw(), bytes.len(), &raw mut data, &raw mut view) };
+        if status != sys::Status::napi_ok || data.is_null() {
+            return None;
+        }
+        // SAFETY: `data` is the start of `bytes.len()` fresh bytes to which there is no other reference yet.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.cast::<u8>(), bytes.len()) };
+        let mut value = ptr::null_mut();
+        let (kind, length, start, offset) =
+            (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: `view` is a live value of this callback, the out-pointer points to a live local; the others are optional.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(self.raw(), view, kind, length, start, &raw mut value, offset)
+        };
+        let value = Value::of(value);
+        // Another runtime may have taken a part of a larger buffer.
+        let is_whole = status == sys::Status::napi_ok
+            && self
+                .memory_of(value)
+                .is_some_and(|memory| memory.data == data && memory.length == bytes.len());
+        is_whole.then_some(value)
     }
 
     /// Detaches an ArrayBuffer, as uWebSockets.js does when a handler returns. Does nothing for other values and for
@@ -179,6 +211,9 @@ fn element_size(kind: sys::napi_typedarray_type) -> usize {
         _ => 2,
     }
 }
+
+/// Bytes from which on it costs less to create a `Buffer` too than to set the memory to zero before it is overwritten.
+const UNINITIALISED_FROM: usize = 4096;
 
 /// The kind that is read for a typed array that Node-API does not know.
 const UNKNOWN_KIND: sys::napi_typedarray_type = 99;

@@ -138,10 +138,22 @@ impl RequestBody {
                 self.deliver(Cow::Borrowed(data))
             }
             Taker::Pieces | Taker::PiecesOrAbort | Taker::Whole { .. } | Taker::Nobody => {
-                self.waiting.extend_from_slice(data);
+                self.append(data);
                 self.take()
             }
         }
+    }
+
+    /// Buffers a piece. The buffer doubles up to the length of the body, so that a complete one has no unused capacity,
+    /// and a client cannot make this side allocate memory with a head alone.
+    fn append(&mut self, data: &[u8]) {
+        let needed = self.waiting.len() + data.len();
+        if needed > self.waiting.capacity() {
+            let all = self.remaining.and_then(|all| usize::try_from(all).ok()).unwrap_or(usize::MAX);
+            let capacity = needed.max((2 * self.waiting.capacity()).min(all));
+            self.waiting.reserve_exact(capacity - self.waiting.len());
+        }
+        self.waiting.extend_from_slice(data);
     }
 
     /// Returns what was buffered before the handler was attached, or a complete body.
