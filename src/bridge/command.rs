@@ -316,6 +316,42 @@ pub(crate) enum Command {
     Stop,
 }
 
+/// A command with a long payload that is not copied: it is carried out before the call returns that makes it, by Node's
+/// thread, where Node's loop leads. Beside the payload it is what the [`Command`] of that name is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LentCommand<'a> {
+    /// A message that is not compressed.
+    SendMessage {
+        /// Where to.
+        connection: ConnectionId,
+        /// Text or binary.
+        kind: MessageKind,
+        /// The message.
+        payload: &'a [u8],
+    },
+    /// A whole response.
+    Respond {
+        /// Where to.
+        to: ResponseId,
+        /// Status line text and field block, which lie in the arena of the batch before this.
+        head: HeadBytes,
+        /// The body.
+        body: &'a [u8],
+        /// Whether the connection ends with this response.
+        close: bool,
+    },
+    /// A piece of the body.
+    WriteBody {
+        /// Where to.
+        to: ResponseId,
+        /// The bytes.
+        data: &'a [u8],
+    },
+}
+
+/// Payload length, in bytes, from which on a command is worth carrying out by itself: as many as uWebSockets.js corks.
+pub(crate) const LENT_FROM: usize = 16 * 1024;
+
 /// The address of one response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ResponseId {

@@ -68,11 +68,17 @@ impl Outbox {
         &mut self.tail
     }
 
+    /// Whether [`Self::append`] writes so many bytes at once if it can.
+    #[must_use]
+    pub(crate) const fn is_written_through(length: usize) -> bool {
+        length >= THROUGH_FROM
+    }
+
     /// Queues bytes. Much of it is written at once, as far as the kernel takes it, rather than copied first.
     pub(crate) fn append(&mut self, data: &[u8], transport: &mut Transport, pool: &mut BufferPool) {
         let mut rest = data;
         let before = self.tail.len() - self.written;
-        if data.len() >= THROUGH_FROM && self.queue.is_none() && before <= MAX_BEFORE {
+        if Self::is_written_through(data.len()) && self.queue.is_none() && before <= MAX_BEFORE {
             let pieces = [IoSlice::new(&self.tail[self.written..]), IoSlice::new(data)];
             // The next flush reports a failure.
             let count = transport.try_write_vectored(&pieces).unwrap_or(0);

@@ -13,7 +13,7 @@ use super::peers::Peers;
 use super::reactor::Reactor;
 use super::thread_clock::ThreadClock;
 use super::worker::Worker;
-use crate::bridge::command::{Command, CommandBatch};
+use crate::bridge::command::{Command, CommandBatch, LentCommand};
 use crate::bridge::event_interest::EventInterest;
 use crate::bridge::id::WorkerId;
 use crate::bridge::latch::Latch;
@@ -305,7 +305,12 @@ impl WorkerHandle {
     }
 
     fn carry_out(&self, batch: &mut CommandBatch) -> bool {
-        batch.is_empty() || self.reactor.as_ref().is_some_and(|reactor| reactor.carry_out(batch))
+        batch.is_empty() || self.reactor.as_ref().is_some_and(|reactor| reactor.carry_out(batch, None))
+    }
+
+    /// Where Node's loop leads, carries out `batch` and then `lent`. Otherwise returns `false`, and neither was.
+    pub(crate) fn carry_out_lent(&self, batch: &mut CommandBatch, lent: LentCommand<'_>) -> bool {
+        self.reactor.as_ref().is_some_and(|reactor| reactor.carry_out(batch, Some(lent)))
     }
 
     /// The same as [`Self::push`]; where Node's loop leads, serves the next sockets afterwards, of those that are ready.

@@ -34,7 +34,7 @@ use super::leadership::{
 use super::peers::Peers;
 use super::thread_clock::ThreadClock;
 use super::worker::{Step, Stopwatch, Worker};
-use crate::bridge::command::CommandBatch;
+use crate::bridge::command::{CommandBatch, LentCommand};
 use crate::log::journal::Journal;
 
 /// See the top of the file.
@@ -395,10 +395,10 @@ impl Reactor {
         })
     }
 
-    /// Applies the commands that were handed over before, and `batch`, and writes, if Node's loop leads; otherwise
+    /// Applies the commands that were handed over before, `batch` and `lent`, and writes, if Node's loop leads; otherwise
     /// returns `false`, and the commands are still in the batch.
-    pub(crate) fn carry_out(&self, batch: &mut CommandBatch) -> bool {
-        self.lead_as_node(|worker| Ok(worker.carry_out(batch)))
+    pub(crate) fn carry_out(&self, batch: &mut CommandBatch, lent: Option<LentCommand<'_>>) -> bool {
+        self.lead_as_node(|worker| Ok(worker.carry_out(batch, lent)))
     }
 
     /// The next step of the pass that is under way, after `batch`, if there is either, and Node's loop leads; otherwise

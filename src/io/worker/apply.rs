@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Worker;
-use crate::bridge::command::{Command, CommandBatch, ResponseId};
+use crate::bridge::command::{Command, CommandBatch, LentCommand, ResponseId};
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::io::connection::{Connection, Response, Shell, Upgrade, WebSocket};
 use crate::io::context::Context;
@@ -22,6 +22,23 @@ impl Worker {
             self.apply(command, &batch.bytes);
         }
         batch.commands = commands;
+    }
+
+    /// Applies a command whose payload lies where it was sent from, and whose other parts lie in `arena`.
+    pub(super) fn apply_lent(&mut self, command: LentCommand<'_>, arena: &[u8]) {
+        match command {
+            LentCommand::SendMessage { connection, kind, payload } => {
+                self.on_websocket(connection, |it, shell, context| {
+                    it.send_message(kind, payload, false, shell, context)
+                });
+            }
+            LentCommand::Respond { to, head, body, close } => {
+                self.on_response(to, |it, context| it.respond(head, body, close, arena, context));
+            }
+            LentCommand::WriteBody { to, data } => {
+                self.on_response(to, |it, context| it.write_body(data, context));
+            }
+        }
     }
 
     #[expect(clippy::too_many_lines, reason = "a table: one entry per command")]
@@ -66,7 +83,7 @@ impl Worker {
             }
 
             Command::Respond { to, head, body, close } => {
-                self.on_response(to, |it, context| it.respond(head, body, close, arena, context));
+                self.on_response(to, |it, context| it.respond(head, body.of(arena), close, arena, context));
             }
             Command::StartResponse { to, head, framing } => {
                 self.on_response(to, |it, context| it.start(head, framing, arena, context));

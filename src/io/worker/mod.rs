@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use self::clock::Clock;
 pub(crate) use self::clock::Stopwatch;
-use crate::bridge::command::CommandBatch;
+use crate::bridge::command::{CommandBatch, LentCommand};
 use crate::bridge::event_interest::EventInterest;
 use crate::bridge::id::{ConnectionId, ListenerId, WorkerId};
 use crate::bridge::latch::Latch;
@@ -254,9 +254,9 @@ impl Worker {
     /// commands that were handed over before, and `batch`, which it empties.
     pub(crate) fn advance(&mut self, batch: &mut CommandBatch) -> Step {
         if !self.is_in_pass {
-            return self.carry_out(batch);
+            return self.carry_out(batch, None);
         }
-        self.apply_batches(batch);
+        self.apply_batches(batch, None);
         self.next_step()
     }
 
@@ -275,11 +275,11 @@ impl Worker {
         !self.ready.is_empty()
     }
 
-    /// Applies the commands that were handed over before, and `batch`, which it empties, and writes. Serves no socket; a
-    /// pass in steps remains under way.
-    pub(crate) fn carry_out(&mut self, batch: &mut CommandBatch) -> Step {
+    /// Applies the commands that were handed over before, `batch`, which it empties, and `lent`, and writes. Serves no
+    /// socket; a pass in steps remains under way.
+    pub(crate) fn carry_out(&mut self, batch: &mut CommandBatch, lent: Option<LentCommand<'_>>) -> Step {
         if self.is_in_pass {
-            self.apply_batches(batch);
+            self.apply_batches(batch, lent);
             self.flush();
             self.hand_events_over();
             self.report_population();
@@ -287,15 +287,18 @@ impl Worker {
             return Step::Under { is_more: self.has_ready_sockets() };
         }
         self.update_clock();
-        self.apply_batches(batch);
+        self.apply_batches(batch, lent);
         Step::Last(self.conclude_pass())
     }
 
-    fn apply_batches(&mut self, batch: &mut CommandBatch) {
+    fn apply_batches(&mut self, batch: &mut CommandBatch, lent: Option<LentCommand<'_>>) {
         while let Some(older) = self.downlink.take() {
             self.apply_all(older);
         }
         self.apply_commands(batch);
+        if let Some(lent) = lent {
+            self.apply_lent(lent, &batch.bytes);
+        }
         batch.clear();
     }
 

@@ -1,10 +1,12 @@
 //! What a WebSocket sends to its peer: messages, whole or in fragments, and Pings.
 
-use crate::bridge::command::Command;
+use crate::bridge::command::{Command, LentCommand};
 use crate::bridge::event::Slice;
 use crate::bridge::id::ConnectionId;
 use crate::node::abi::{Handlers, Register, absent, sent};
-use crate::node::calls::payload::{append_payload, message_kind};
+use crate::node::calls::payload::{
+    Appended, append_payload, append_unless_lendable, lend_payload, message_kind,
+};
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::Value;
@@ -21,7 +23,9 @@ pub(crate) fn send<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let mut environment = call.environment()?;
     let (handle, socket) = environment.live.socket(call.number(0))?;
     refuse_between_fragments(socket)?;
-    let sent = transmit(call, &mut environment, handle, Droppable::Yes(kind), |connection, payload| {
+    let droppable = Droppable::Yes(kind);
+    let lendable = (!compress).then_some(kind);
+    let sent = transmit(call, &mut environment, handle, (droppable, lendable), |connection, payload| {
         Command::SendMessage { connection, kind, payload, compress }
     })?;
     Ok(call.env().from_number(sent.number()))
@@ -44,9 +48,10 @@ pub(crate) fn first_fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (handle, socket) = environment.live.socket(call.number(0))?;
     refuse_between_fragments(socket)?;
     let fragment = Fragment::First { kind, compress };
-    let sent = transmit(call, &mut environment, handle, Droppable::Yes(kind), |connection, payload| {
-        Command::SendFragment { connection, fragment, payload }
-    })?;
+    let sent =
+        transmit(call, &mut environment, handle, (Droppable::Yes(kind), None), |connection, payload| {
+            Command::SendFragment { connection, fragment, payload }
+        })?;
     if let Some(socket) = environment.live.socket_mut(handle) {
         socket.fragments = match sent {
             Sent::Dropped => Fragments::Dropped(kind),
@@ -72,7 +77,7 @@ pub(crate) fn fragment<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         Fragments::Sent(_) => Droppable::No,
         Fragments::Dropped(kind) => Droppable::Already(kind),
     };
-    let sent = transmit(call, &mut environment, handle, droppable, |connection, payload| {
+    let sent = transmit(call, &mut environment, handle, (droppable, None), |connection, payload| {
         Command::SendFragment { connection, fragment, payload }
     })?;
     if is_last && let Some(socket) = environment.live.socket_mut(handle) {
@@ -90,7 +95,7 @@ pub(crate) fn ping<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     if payload.len() > 125 {
         return Err(Misuse::out_of_range("ping payload must not exceed 125 bytes (RFC 6455 §5.5)"));
     }
-    let sent = transmit(call, &mut environment, handle, Droppable::No, |connection, payload| {
+    let sent = transmit(call, &mut environment, handle, (Droppable::No, None), |connection, payload| {
         Command::SendPing { connection, payload }
     })?;
     Ok(call.env().from_number(sent.number()))
@@ -141,12 +146,12 @@ impl Sent {
     }
 }
 
-/// Sends argument 1 as the payload of `command`.
+/// Sends argument 1 as the payload of `command`; if it is `lendable`, a message of that kind, long data is not copied.
 fn transmit(
     call: &Call<'_>,
     environment: &mut Environment,
     handle: JsHandle,
-    droppable: Droppable,
+    (droppable, lendable): (Droppable, Option<MessageKind>),
     command: impl FnOnce(ConnectionId, Slice) -> Command,
 ) -> Result<Sent, Misuse> {
     let Environment { live, workers, dispatcher, .. } = environment;
@@ -159,13 +164,27 @@ fn transmit(
         Droppable::No => false,
         Droppable::Already(_) => true,
     };
-    let payload = append_payload(call, workers, connection.worker, 1)?;
-    if must_drop {
-        drop_frame(environment, handle, droppable, payload);
-        return Ok(Sent::Dropped);
+    let appended = if lendable.is_some() && !must_drop {
+        append_unless_lendable(call, workers, connection.worker, 1)?
+    } else {
+        Appended::Copied(append_payload(call, workers, connection.worker, 1)?)
+    };
+    let length = appended.length();
+    let payload = match (appended, lendable) {
+        (Appended::Copied(payload), _) => Some(payload),
+        (Appended::Left(_), None) => None,
+        (Appended::Left(_), Some(kind)) => lend_payload(call, workers, connection.worker, 1, |payload| {
+            LentCommand::SendMessage { connection, kind, payload }
+        })?,
+    };
+    if let Some(payload) = payload {
+        if must_drop {
+            drop_frame(environment, handle, droppable, payload);
+            return Ok(Sent::Dropped);
+        }
+        workers.push(connection.worker, command(connection, payload));
     }
-    workers.push(connection.worker, command(connection, payload));
-    let is_queued = socket.accept_frame(payload.len, dispatcher.handler_serial, workers);
+    let is_queued = socket.accept_frame(length, dispatcher.handler_serial, workers);
     workers.settle();
     Ok(if is_queued { Sent::Queued } else { Sent::Now })
 }

@@ -1,5 +1,7 @@
-//! Payloads: text or data that a program sends, copied once, into the arena of its command.
+//! Payloads: text or data that a program sends, copied once, into the arena of its command. Where Node's loop leads, long
+//! data is not copied at all, but written from where it lies.
 
+use crate::bridge::command::{LENT_FROM, LentCommand};
 use crate::bridge::event::Slice;
 use crate::bridge::id::WorkerId;
 use crate::node::environment::Call;
@@ -19,6 +21,60 @@ pub(crate) fn append_payload(
     let start = arena.len();
     call.append(index, arena)?;
     Ok(Slice::tail(arena, start))
+}
+
+/// What has become of an argument that may be long.
+pub(crate) enum Appended {
+    /// It is in the arena.
+    Copied(Slice),
+    /// It is data of that many bytes and was left where it is: [`lend_payload`] has it written.
+    Left(u32),
+}
+
+impl Appended {
+    /// How many bytes there are.
+    #[must_use]
+    pub(crate) const fn length(&self) -> u32 {
+        match self {
+            Self::Copied(slice) => slice.len,
+            Self::Left(length) => *length,
+        }
+    }
+}
+
+/// As [`append_payload`]; but data that is long, and for a worker that Node's loop leads, is left where it is.
+pub(crate) fn append_unless_lendable(
+    call: &Call<'_>,
+    workers: &mut Workers,
+    worker: WorkerId,
+    index: usize,
+) -> Result<Appended, Misuse> {
+    let long = if workers.is_led_by_node(worker) { LENT_FROM } else { usize::MAX };
+    workers.flush_if_long();
+    let arena = workers.arena(worker);
+    let start = arena.len();
+    let left = call.append_unless_long(index, long, arena)?;
+    let left = left.and_then(|length| u32::try_from(length).ok());
+    Ok(left.map_or_else(|| Appended::Copied(Slice::tail(arena, start)), Appended::Left))
+}
+
+/// Carries out what has gathered for a worker, and then the command that `lent` makes of data that was left where it is. If
+/// Node's loop does not lead any more, the data is copied behind what has gathered, and a command has to be added for the
+/// result.
+pub(crate) fn lend_payload(
+    call: &Call<'_>,
+    workers: &mut Workers,
+    worker: WorkerId,
+    index: usize,
+    lent: impl for<'a> FnOnce(&'a [u8]) -> LentCommand<'a>,
+) -> Result<Option<Slice>, Misuse> {
+    if call.lend(index, |data| workers.lend(worker, lent(data))) == Some(true) {
+        return Ok(None);
+    }
+    let arena = workers.arena(worker);
+    let start = arena.len();
+    call.append(index, arena)?;
+    Ok(Some(Slice::tail(arena, start)))
 }
 
 /// The kind of a message that is binary or not.

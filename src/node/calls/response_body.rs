@@ -1,13 +1,14 @@
 //! The body of a response: whole (`end`), in pieces of any length (`write`), or in pieces up to an announced length,
 //! each of which is accepted only as far as there is room (`tryEnd`).
 
-use crate::bridge::command::Command;
+use crate::bridge::command::{Command, LentCommand};
 use crate::node::abi::tried;
-use crate::node::calls::payload::append_payload;
+use crate::node::calls::payload::{Appended, append_payload, append_unless_lendable, lend_payload};
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::{Env, Payload, Type, Value};
 use crate::node::state::live::exchange::{Exchange, Stage};
+use crate::node::state::workers::Workers;
 use crate::node::turn::cached_route::keep_recording;
 use crate::protocol::http::response_framing::Framing;
 use crate::protocol::http::response_head::FieldFlags;
@@ -30,18 +31,49 @@ pub(crate) fn write<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (_, exchange) = live.response(call.number(0))?;
     refuse_announced(exchange, "write")?;
     let (to, handler_serial) = (exchange.to, dispatcher.handler_serial);
-    let data = append_payload(call, workers, to.connection.worker, 1)?;
-    if data.len == 0 {
+    let data = append_body(call, exchange, workers)?;
+    if data.length() == 0 {
         return Ok(call.env().from_bool(true));
     }
     exchange.start_body(Framing::Chunked, workers, pending);
-    exchange.write_piece(data, handler_serial, workers);
+    write_piece(call, exchange, data, handler_serial, workers)?;
     let has_room = exchange.output.find_room(to, handler_serial, workers) > 0;
     if !has_room {
         exchange.output.await_room(to, workers);
     }
     workers.settle();
     Ok(call.env().from_bool(has_room))
+}
+
+/// Copies argument 1 for the next command; data that is to be written from where it lies is left there.
+fn append_body(call: &Call<'_>, exchange: &Exchange, workers: &mut Workers) -> Result<Appended, Misuse> {
+    let worker = exchange.to.connection.worker;
+    if exchange.recording.is_some() {
+        return append_payload(call, workers, worker, 1).map(Appended::Copied);
+    }
+    append_unless_lendable(call, workers, worker, 1)
+}
+
+/// Accepts argument 1 as a piece of the body.
+fn write_piece(
+    call: &Call<'_>,
+    exchange: &mut Exchange,
+    data: Appended,
+    handler_serial: u64,
+    workers: &mut Workers,
+) -> Result<(), Misuse> {
+    let to = exchange.to;
+    let copied = match data {
+        Appended::Copied(data) => Some(data),
+        Appended::Left(_) => {
+            lend_payload(call, workers, to.connection.worker, 1, |data| LentCommand::WriteBody { to, data })?
+        }
+    };
+    match copied {
+        Some(data) => exchange.write_piece(data, handler_serial, workers),
+        None => exchange.output.accept_written(data.length().into(), handler_serial, workers),
+    }
+    Ok(())
 }
 
 /// Refuses `write` and the like after `tryEnd` has announced a length, since the body is then not chunked.
@@ -160,15 +192,25 @@ pub(crate) fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let Environment { live, workers, pending, dispatcher, routes, .. } = &mut *guard;
     let (handle, exchange) = live.response(call.number(0))?;
     let (to, worker) = (exchange.to, exchange.to.connection.worker);
-    let body = append_payload(call, workers, worker, 1)?;
     let close = call.truthy(2);
+    let body = append_body(call, exchange, workers)?;
     if exchange.stage == Stage::Waiting {
-        exchange.record(body, workers);
-        let head = exchange.lay_out_head(Framing::Length(u64::from(body.len)), workers, pending);
-        workers.push(worker, Command::Respond { to, head, body, close });
+        let framing = Framing::Length(u64::from(body.length()));
+        let body = match body {
+            Appended::Copied(body) => Some((body, exchange.lay_out_head(framing, workers, pending))),
+            Appended::Left(_) => {
+                let head = exchange.lay_out_head(framing, workers, pending);
+                lend_payload(call, workers, worker, 1, |body| LentCommand::Respond { to, head, body, close })?
+                    .map(|body| (body, head))
+            }
+        };
+        if let Some((body, head)) = body {
+            exchange.record(body, workers);
+            workers.push(worker, Command::Respond { to, head, body, close });
+        }
     } else {
-        if body.len > 0 {
-            exchange.write_piece(body, dispatcher.handler_serial, workers);
+        if body.length() > 0 {
+            write_piece(call, exchange, body, dispatcher.handler_serial, workers)?;
         }
         workers.push(worker, Command::FinishResponse { to, close });
     }

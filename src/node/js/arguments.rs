@@ -117,6 +117,24 @@ impl<S> Call<'_, S> {
         self.env().append_text_or_data(self.argument(index), target)
     }
 
+    /// The same, unless it is data of `long` bytes or more: then nothing is appended, and the result is how many.
+    ///
+    /// # Errors
+    /// As [`Env::append_text_or_data`].
+    pub(crate) fn append_unless_long(
+        &self,
+        index: usize,
+        long: usize,
+        target: &mut Vec<u8>,
+    ) -> Result<Option<usize>, Misuse> {
+        self.env().append_unless_long(self.argument(index), long, target)
+    }
+
+    /// Runs `act` with an argument that is data, where it lies. `None` if it is none. No JavaScript may run in `act`.
+    pub(crate) fn lend<R>(&self, index: usize, act: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.env().lend_data(self.argument(index), act)
+    }
+
     /// An argument that is text or data, as text.
     ///
     /// # Errors

@@ -79,17 +79,41 @@ impl<'c> Env<'c> {
     /// # Errors
     /// [`Misuse::not_text_or_data`]; `ERR_OUT_OF_RANGE` if it is longer than [`LONGEST`].
     pub(crate) fn append_text_or_data(self, value: Value<'_>, target: &mut Vec<u8>) -> Result<(), Misuse> {
+        self.append_unless_long(value, usize::MAX, target).map(|_| ())
+    }
+
+    /// The same, unless it is data of `long` bytes or more: then nothing is appended, and the result is how many.
+    ///
+    /// # Errors
+    /// As [`Self::append_text_or_data`].
+    pub(crate) fn append_unless_long(
+        self,
+        value: Value<'_>,
+        long: usize,
+        target: &mut Vec<u8>,
+    ) -> Result<Option<usize>, Misuse> {
         // The longest string of V8 is shorter than the limit.
         if self.append_string(value, target) {
-            return Ok(());
+            return Ok(None);
         }
         let all = |length| match length {
             length if length > LONGEST => {
                 Err(Misuse::out_of_range(format!("text and data must not exceed {LONGEST} bytes")))
             }
+            length if length >= long => Ok(0..0),
             length => Ok(0..length),
         };
-        self.append_data(value, target, all).map(|_| ())
+        Ok(Some(self.append_data(value, target, all)?).filter(|length| *length >= long))
+    }
+
+    /// Runs `act` with data where it lies. `None` if `value` is none. No JavaScript may run in `act`.
+    pub(crate) fn lend_data<R>(self, value: Value<'_>, act: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let Memory { data, length } = self.memory_of(value)?;
+        if length > LONGEST || data.is_null() {
+            return None;
+        }
+        // SAFETY: as in `append_data`: a live buffer, and no JavaScript runs that could detach or resize it.
+        Some(act(unsafe { slice::from_raw_parts(data.cast::<u8>(), length) }))
     }
 
     /// Appends the range of data that `part` returns, given the number of bytes. Returns that number.
@@ -181,6 +205,14 @@ impl<'c> Payload<'c> {
     #[must_use]
     pub(crate) const fn length(&self) -> usize {
         self.length
+    }
+
+    /// Runs `act` with some of the bytes where they lie, if there are that many. No JavaScript may run in `act`.
+    pub(crate) fn lend<R>(&self, part: &Range<usize>, act: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        match &self.text {
+            Some(text) => text.get(part.clone()).map(act),
+            None => self.env.lend_data(self.value, |bytes| bytes.get(part.clone()).map(act))?,
+        }
     }
 
     /// Appends some of the bytes to `target`; fewer if there are not that many.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::bridge::command::{Command, CommandBatch};
+use crate::bridge::command::{Command, CommandBatch, LentCommand};
 use crate::bridge::event::Slice;
 use crate::bridge::id::{ConnectionId, WorkerId};
 use crate::bridge::latch::Latch;
@@ -142,6 +142,12 @@ impl Outgoing {
             let question = |done| Command::WriteConnection { connection, done };
             self.ask(handle, worker, question, WRITE_PATIENCE);
         }
+    }
+
+    /// Where Node's loop leads `worker`, carries out what has gathered for it, and then `lent`. Otherwise returns `false`,
+    /// and nothing has happened.
+    pub(crate) fn lend(&mut self, pool: &Pool, worker: WorkerId, lent: LentCommand<'_>) -> bool {
+        running(pool, worker).is_some_and(|handle| handle.carry_out_lent(self.batch(worker), lent))
     }
 
     /// Hands over what has gathered for `worker`, and waits until it has written what the kernel accepts of it. Waits

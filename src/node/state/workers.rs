@@ -7,7 +7,7 @@ use super::doorbell::Doorbell;
 use super::node_loop::NodeLoop;
 use super::outgoing::Outgoing;
 use crate::bridge::broker::BrokerEvents;
-use crate::bridge::command::Command;
+use crate::bridge::command::{Command, LENT_FROM, LentCommand};
 use crate::bridge::event::Slice;
 use crate::bridge::id::{ConnectionId, WorkerId};
 use crate::bridge::latch::Latch;
@@ -449,6 +449,19 @@ impl Workers {
         }
     }
 
+    /// Whether Node's loop leads a worker, so that [`Self::lend`] is worth trying.
+    #[must_use]
+    pub(crate) fn is_led_by_node(&self, worker: WorkerId) -> bool {
+        worker == WorkerId(0) && self.node_loop.as_ref().is_some_and(NodeLoop::leads)
+    }
+
+    /// Carries out what has gathered for a worker, and then `lent`, if Node's loop leads it. Otherwise returns `false`, and
+    /// nothing has happened.
+    pub(crate) fn lend(&mut self, worker: WorkerId, lent: LentCommand<'_>) -> bool {
+        let Some(threads) = &self.threads else { return false };
+        self.outgoing.lend(&threads.pool, worker, lent)
+    }
+
     /// From how many bytes on the messages to one peer should be written before the handler returns.
     ///
     /// Where Node's loop leads, the kernel's answer is known when [`Self::hand_over`] returns, so these bytes are all
@@ -456,8 +469,7 @@ impl Workers {
     /// the handler is still running; otherwise the two would work one after the other.
     #[must_use]
     pub(crate) fn write_from(&self, worker: WorkerId) -> u64 {
-        let is_led_by_node = worker == WorkerId(0) && self.node_loop.as_ref().is_some_and(NodeLoop::leads);
-        if is_led_by_node { CORKED } else { IN_FLIGHT_ALLOWANCE / 2 }
+        if self.is_led_by_node(worker) { LENT_FROM as u64 } else { IN_FLIGHT_ALLOWANCE / 2 }
     }
 
     /// Hands commands over and waits until the worker of `connection` has written as much of its output as the kernel
@@ -513,8 +525,6 @@ pub(crate) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, 4))
 }
 
-/// See [`Workers::write_from`].
-const CORKED: u64 = 16 * 1024;
 /// How long the exit of the process may wait for peers that do not read what is queued; and how long, in total, the
 /// calls after that may wait.
 const EXIT_PATIENCE: Duration = Duration::from_secs(1);

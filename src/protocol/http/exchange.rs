@@ -244,7 +244,8 @@ impl HttpExchange {
         self.complete_response(close || planned || is_short, moment);
     }
 
-    /// Writes a whole response.
+    /// Writes a whole response in one step, for tests. Production calls [`Self::frame_response`] and writes the body itself.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn respond(
         &mut self,
         head: &ResponseHead<'_>,
@@ -253,14 +254,27 @@ impl HttpExchange {
         moment: Moment<'_>,
         out: &mut Vec<u8>,
     ) {
-        let Writing::Owed(asked) = self.writing else { return };
+        let length = self.frame_response(head, body.len(), close, moment, out);
+        out.extend_from_slice(&body[..length]);
+    }
+
+    /// Writes a whole response but for its body of `length` bytes. The caller then writes as many bytes of that as the
+    /// result says: none of a body that the response must not have (HEAD, 204, 304).
+    #[must_use]
+    pub(crate) fn frame_response(
+        &mut self,
+        head: &ResponseHead<'_>,
+        length: usize,
+        close: bool,
+        moment: Moment<'_>,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let Writing::Owed(asked) = self.writing else { return 0 };
         let close = close || self.is_winding_down || !self.reading.can_discard(moment.limits);
-        let framing = Framing::Length(body.len() as u64);
+        let framing = Framing::Length(length as u64);
         let plan = encode_head(head, asked, framing, close, moment.date, out);
-        if let BodyEncoding::Length(_) = plan.body {
-            out.extend_from_slice(body);
-        }
         self.complete_response(plan.close, moment);
+        if let BodyEncoding::Length(_) = plan.body { length } else { 0 }
     }
 
     /// Upgrades the connection (RFC 9110 §7.8): the caller writes the `101` and owns all unconsumed bytes. Has no

@@ -301,11 +301,22 @@ pub(crate) fn encode(opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
     encode_first(u8::from(opcode), payload, out);
 }
 
+/// Appends the header of the frame of [`encode_message`], for a payload of `length` bytes that the caller writes behind it.
+pub(crate) fn encode_message_header(kind: MessageKind, length: usize, out: &mut Vec<u8>) {
+    encode_header(OpCode::from(kind).into(), length, out);
+}
+
 /// Appends an unmasked frame with FIN set, whose first byte is otherwise `first`.
 fn encode_first(first: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.reserve(payload.len() + MAX_HEADER_SIZE);
+    encode_header(first, payload.len(), out);
+    out.extend_from_slice(payload);
+}
+
+/// Appends the header of an unmasked frame with FIN set, whose first byte is otherwise `first`.
+fn encode_header(first: u8, length: usize, out: &mut Vec<u8>) {
     let first = FIN | first;
-    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+    match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short), _) if short < LENGTH_OF_TWO => out.extend_from_slice(&[first, short]),
         (_, Ok(medium)) => {
             let [high, low] = medium.to_be_bytes();
@@ -313,10 +324,9 @@ fn encode_first(first: u8, payload: &[u8], out: &mut Vec<u8>) {
         }
         (_, Err(_)) => {
             out.extend_from_slice(&[first, LENGTH_OF_EIGHT]);
-            out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+            out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }
-    out.extend_from_slice(payload);
 }
 
 #[cfg(test)]

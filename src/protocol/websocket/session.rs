@@ -464,6 +464,18 @@ impl WebSocketSession {
         }
     }
 
+    /// The first half of [`Self::send`], for a payload that the caller writes itself, and that is not copied so. Appends
+    /// what precedes its `length` bytes. Returns `false`, and appends nothing, if no message can be sent, or its payload
+    /// would have to be masked: then [`Self::send`] knows what to do.
+    #[must_use]
+    pub(crate) fn start_message(&self, kind: MessageKind, length: usize, out: &mut Vec<u8>) -> bool {
+        let is_plain = self.can_send() && matches!(self.role, Role::Server);
+        if is_plain {
+            frame::encode_message_header(kind, length, out);
+        }
+        is_plain
+    }
+
     /// Whether a message of this many bytes is worth compressing: with context takeover any, otherwise one of at least
     /// `threshold` bytes (`perMessageDeflate.threshold` of `ws`).
     #[must_use]

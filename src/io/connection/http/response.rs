@@ -4,7 +4,6 @@ use super::Http;
 use super::meter::Meter;
 use super::upgrade::Upgrade;
 use crate::bridge::command::HeadBytes;
-use crate::bridge::event::Slice;
 use crate::bridge::id::RequestNumber;
 use crate::bridge::ledger::{Ledger, WebSocketLedger};
 use crate::bridge::rules::Rules;
@@ -60,14 +59,23 @@ impl<'a> Response<'a> {
     pub(crate) fn respond(
         &mut self,
         head: HeadBytes,
-        body: Slice,
+        body: &[u8],
         close: bool,
         arena: &[u8],
         context: &mut Context,
     ) {
-        self.with_exchange(context, |exchange, moment, out| {
-            exchange.respond(&response_head(head, arena), body.of(arena), close, moment, out);
-        });
+        if !self.is_outstanding() {
+            return;
+        }
+        let head = response_head(head, arena);
+        let out = self.shell.outbox.tail(&mut context.pool);
+        let moment = Moment { now: context.now, date: &context.date, limits: &self.http.limits };
+        let length = self.http.exchange.frame_response(&head, body.len(), close, moment, out);
+        self.shell.append_output(&body[..length], context);
+        self.shell.mark_dirty(context);
+        if !self.http.owes_response() {
+            self.http.handle_response_end(self.shell, context);
+        }
     }
 
     /// `Command::StartResponse`.

@@ -19,6 +19,7 @@ use crate::bridge::moment::Moment;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::io::context::Context;
+use crate::io::outbox::Outbox;
 use crate::io::topics::{Memberships, Moved, Subscriber};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
@@ -324,16 +325,35 @@ impl WebSocket {
         shell: &mut Shell,
         context: &mut Context,
     ) {
+        let mut is_started = false;
         self.with_session(shell, context, |socket, out, sink, codecs| {
             socket.applied += payload.len() as u64;
             sink.count_sent(socket.session.can_send());
             let threshold = socket.rules.compression_threshold;
             if compress && socket.session.is_worth_compressing(payload.len(), threshold) {
                 socket.session.send_compressed(kind, payload, codecs, out);
-            } else {
+                return;
+            }
+            is_started = Outbox::is_written_through(payload.len())
+                && socket.session.start_message(kind, payload.len(), out);
+            if !is_started {
                 socket.session.send(kind, payload, out);
             }
         });
+        if is_started {
+            self.append_payload(payload, shell, context);
+        }
+    }
+
+    /// Queues the payload of a message whose header is queued, or writes it at once.
+    fn append_payload(&mut self, payload: &[u8], shell: &mut Shell, context: &mut Context) {
+        let before = context.tallies.sent();
+        shell.append_output(payload, context);
+        let written = context.tallies.sent().wrapping_sub(before);
+        self.count_sent(written, context.moment);
+        if let Some(awaited) = &mut self.awaited {
+            awaited.written += written;
+        }
     }
 
     /// `Command::SendFragment`. Node's thread guarantees their order.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::output::Output;
 use super::request_body::RequestBody;
-use crate::bridge::command::{Command, HeadBytes, ResponseId};
+use crate::bridge::command::{Command, HeadBytes, LENT_FROM, LentCommand, ResponseId};
 use crate::bridge::event::Slice;
 use crate::bridge::id::AppId;
 use crate::bridge::moment::Moment;
@@ -271,10 +271,38 @@ impl Exchange {
             }
             let part = taken..chunk.length().min(taken.saturating_add(room));
             taken = part.end;
-            let data = self.copy_piece(chunk, &part, workers);
-            self.write_piece(data, handler_serial, workers);
+            if !self.lend_piece(chunk, &part, handler_serial, workers) {
+                let data = self.copy_piece(chunk, &part, workers);
+                self.write_piece(data, handler_serial, workers);
+            }
         }
         taken as u64
+    }
+
+    /// Whether long data may be written from where it lies, rather than copied: Node's loop has to lead, and nothing to be
+    /// recorded.
+    #[must_use]
+    pub(crate) fn may_lend(&self, length: usize, workers: &Workers) -> bool {
+        length >= LENT_FROM && self.recording.is_none() && workers.is_led_by_node(self.to.connection.worker)
+    }
+
+    /// Accepts a long part of a chunk, and has it written from where it lies. Returns whether that was possible.
+    fn lend_piece(
+        &mut self,
+        chunk: &Payload<'_>,
+        part: &Range<usize>,
+        handler_serial: u64,
+        workers: &mut Workers,
+    ) -> bool {
+        let to = self.to;
+        let is_written = self.may_lend(part.len(), workers)
+            && chunk
+                .lend(part, |data| workers.lend(to.connection.worker, LentCommand::WriteBody { to, data }))
+                == Some(true);
+        if is_written {
+            self.output.accept_written(part.len() as u64, handler_serial, workers);
+        }
+        is_written
     }
 
     /// Copies a part of a chunk for the next command.

@@ -74,9 +74,11 @@ impl Output {
         self.written.saturating_sub(held)
     }
 
-    /// Bytes that may be accepted now, by what the worker has reported so far.
-    fn room(&self, handler_serial: u64) -> u64 {
-        if self.burst.excess(handler_serial) > 0 {
+    /// Bytes that may be accepted now, by what the worker has reported so far. `is_exact`: it reports before a call
+    /// returns, so that what the kernel has not taken is known.
+    fn room(&self, handler_serial: u64, is_exact: bool) -> u64 {
+        let backlog = self.ledger.as_ref().map_or(0, |ledger| ledger.backlog());
+        if self.burst.excess(handler_serial) > 0 || (is_exact && backlog > NARROWEST_WINDOW / 2) {
             return 0;
         }
         let held = self.ledger.as_ref().map_or(0, |ledger| ledger.held(self.written));
@@ -166,14 +168,23 @@ impl Output {
         workers: &mut Workers,
     ) {
         let worker = to.connection.worker;
-        self.written += u64::from(data.len);
-        let is_long = self.burst.add(u64::from(data.len), handler_serial);
+        self.count_piece(data.len.into(), handler_serial, workers);
         let is_enough = self.is_worth_writing();
         workers.push(worker, Command::WriteBody { to, data });
         if is_enough {
             workers.hand_over(worker);
         }
-        if is_long {
+    }
+
+    /// Accepts a piece of `length` bytes whose command was carried out.
+    pub(crate) fn accept_written(&mut self, length: u64, handler_serial: u64, workers: &mut Workers) {
+        self.count_piece(length, handler_serial, workers);
+        self.handed = self.written;
+    }
+
+    fn count_piece(&mut self, length: u64, handler_serial: u64, workers: &mut Workers) {
+        self.written += length;
+        if self.burst.add(length, handler_serial) {
             // Written from a timer, a promise or a stream: without a turn of the dispatcher it would never end.
             workers.ring();
         }
@@ -182,13 +193,14 @@ impl Output {
     /// Bytes that may be accepted now. The kernel may accept at once what is still on its way to the worker: before the
     /// application is refused room, Node's thread waits for the worker to write.
     pub(crate) fn find_room(&mut self, to: ResponseId, handler_serial: u64, workers: &mut Workers) -> u64 {
-        let room = self.room(handler_serial);
+        let is_exact = workers.is_led_by_node(to.connection.worker);
+        let room = self.room(handler_serial, is_exact);
         if room > 0 || !self.should_ask_worker() {
             return room;
         }
         self.asked_at = self.written;
         workers.await_write_to(to.connection);
-        self.room(handler_serial)
+        self.room(handler_serial, is_exact)
     }
 
     /// The application is about to be refused room: asks the worker to report when there is room.
