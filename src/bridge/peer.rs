@@ -1,6 +1,6 @@
 //! The other end of a connection.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// The known addresses of the other end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,14 +11,45 @@ pub(crate) struct Peer {
     pub proxied: Option<SocketAddr>,
 }
 
-/// The same in compact form, for storage per connection: as large as one address, because few connections have two.
+/// An address in compact form, for storage per connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum KeptPeer {
-    /// A Unix socket.
+pub(crate) enum KeptAddress {
+    /// There is none.
     #[default]
-    Unnamed,
+    None,
+    /// IPv4.
+    V4(SocketAddrV4),
+    /// IPv6, whose addresses are longer.
+    V6(Box<SocketAddrV6>),
+}
+
+impl From<Option<SocketAddr>> for KeptAddress {
+    fn from(address: Option<SocketAddr>) -> Self {
+        match address {
+            None => Self::None,
+            Some(SocketAddr::V4(address)) => Self::V4(address),
+            Some(SocketAddr::V6(address)) => Self::V6(Box::new(address)),
+        }
+    }
+}
+
+impl KeptAddress {
+    /// The address in full form.
+    #[must_use]
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::None => None,
+            Self::V4(address) => Some(SocketAddr::V4(*address)),
+            Self::V6(address) => Some(SocketAddr::V6(**address)),
+        }
+    }
+}
+
+/// A peer in compact form: as large as one address, because few connections have two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeptPeer {
     /// No proxy has reported an address.
-    Direct(SocketAddr),
+    Direct(KeptAddress),
     /// Everything else.
     Proxied(Box<Peer>),
 }
@@ -26,8 +57,7 @@ pub(crate) enum KeptPeer {
 impl From<Peer> for KeptPeer {
     fn from(peer: Peer) -> Self {
         match peer {
-            Peer { address: None, proxied: None } => Self::Unnamed,
-            Peer { address: Some(address), proxied: None } => Self::Direct(address),
+            Peer { address, proxied: None } => Self::Direct(address.into()),
             Peer { proxied: Some(_), .. } => Self::Proxied(Box::new(peer)),
         }
     }
@@ -38,8 +68,7 @@ impl KeptPeer {
     #[must_use]
     pub(crate) fn peer(&self) -> Peer {
         match self {
-            Self::Unnamed => Peer::default(),
-            Self::Direct(address) => Peer { address: Some(*address), proxied: None },
+            Self::Direct(address) => Peer { address: address.address(), proxied: None },
             Self::Proxied(peer) => **peer,
         }
     }
@@ -51,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_kept_peer_costs_no_more_than_an_address_and_loses_nothing() {
-        assert_eq!(size_of::<KeptPeer>(), size_of::<Option<SocketAddr>>());
+        assert!(size_of::<KeptPeer>() <= 16, "{}", size_of::<KeptPeer>());
         let addresses = [None, Some("127.0.0.1:1".parse().unwrap()), Some("[::1]:2".parse().unwrap())];
         for address in addresses {
             for proxied in addresses {

@@ -116,7 +116,7 @@ impl Transport {
 
     /// The address of the other end; `None` on a Unix socket, and if the peer closed before its address was read.
     #[must_use]
-    pub(crate) const fn peer(&self) -> Option<SocketAddr> {
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
         self.wire.peer()
     }
 

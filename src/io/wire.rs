@@ -15,6 +15,7 @@ use socket2::{Domain, SockRef, Socket, TcpKeepalive};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::ready::{Readiness, Token};
+use crate::bridge::peer::KeptAddress;
 use crate::bridge::tcp::{KeepAlive, TcpOptions};
 use crate::protocol::cause::CloseCause;
 use crate::protocol::proxy::Origin;
@@ -25,7 +26,7 @@ pub(crate) struct Wire {
     stream: Stream,
     /// The other end of a TCP connection, as returned by `accept`: `getpeername` fails once the peer has reset the
     /// connection, as health checks do. `None` if that happened before the address was read.
-    peer: Option<SocketAddr>,
+    peer: KeptAddress,
     /// What the worker's selector has reported and no later system call has contradicted.
     readiness: Readiness,
     /// Whether another descriptor may refer to the socket, so that closing ours does not end the registration with the
@@ -81,12 +82,12 @@ impl Wire {
     }
 
     fn new(stream: Stream, peer: Option<SocketAddr>) -> Self {
-        let mut wire = Self { stream, peer, readiness: Readiness::NEW, is_shared: false };
+        let mut wire = Self { stream, peer: peer.into(), readiness: Readiness::NEW, is_shared: false };
         if wire.is_tcp() {
             let socket = wire.stream.socket();
             // Fails only if the connection is broken already, which the first read reports.
             let _ = socket.set_tcp_nodelay(true);
-            wire.peer = peer.or_else(|| socket.peer_addr().ok()?.as_socket());
+            wire.peer = peer.or_else(|| socket.peer_addr().ok()?.as_socket()).into();
         }
         wire
     }
@@ -168,8 +169,8 @@ impl Wire {
 
     /// The address of the other end; `None` on a Unix socket, and if the peer closed before its address was read.
     #[must_use]
-    pub(crate) const fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.peer.address()
     }
 
     /// Where the connection comes from, if `address` is the other end.

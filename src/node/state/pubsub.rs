@@ -17,8 +17,38 @@ pub(crate) struct PubSub {
     departures: Vec<Change>,
 }
 
-/// The topics of one WebSocket, in the order of the calls until one is left.
-pub(crate) type Subscriptions = IndexSet<TopicId>;
+/// The topics of one WebSocket, in the order of the calls until one is left. Boxed, because most have none.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions(Option<Box<IndexSet<TopicId>>>);
+
+impl Subscriptions {
+    /// Whether there are none.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn contains(&self, topic: TopicId) -> bool {
+        self.0.as_ref().is_some_and(|topics| topics.contains(&topic))
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = TopicId> {
+        self.0.iter().flat_map(|topics| topics.iter().copied())
+    }
+
+    fn insert(&mut self, topic: TopicId) {
+        self.0.get_or_insert_default().insert(topic);
+    }
+
+    /// Returns whether it was one of them.
+    fn remove(&mut self, topic: TopicId) -> bool {
+        let is_removed = self.0.as_mut().is_some_and(|topics| topics.swap_remove(&topic));
+        if self.0.as_ref().is_some_and(|topics| topics.is_empty()) {
+            self.0 = None;
+        }
+        is_removed
+    }
+}
 
 impl PubSub {
     /// Subscribes a WebSocket of an app, which is a member of a group if it has a broker, with a command for its worker.
@@ -48,7 +78,7 @@ impl PubSub {
         subscriptions: &mut Subscriptions,
         workers: &mut Workers,
     ) -> Option<Change> {
-        let topic = self.topics.find(app, name).filter(|topic| subscriptions.swap_remove(topic))?;
+        let topic = self.topics.find(app, name).filter(|topic| subscriptions.remove(*topic))?;
         let change = self.topics.unsubscribe(topic, connection.worker);
         workers.push(connection.worker, Command::Unsubscribe { connection, topic });
         Some(change)
@@ -57,12 +87,12 @@ impl PubSub {
     /// Whether a topic is among those of a WebSocket.
     #[must_use]
     pub(crate) fn is_subscribed(&self, app: u32, name: &[u8], subscriptions: &Subscriptions) -> bool {
-        self.topics.find(app, name).is_some_and(|topic| subscriptions.contains(&topic))
+        self.topics.find(app, name).is_some_and(|topic| subscriptions.contains(topic))
     }
 
     /// The names of the topics of a WebSocket.
     pub(crate) fn names(&self, subscriptions: &Subscriptions) -> impl Iterator<Item = &[u8]> {
-        subscriptions.iter().map(|topic| self.topics.name(*topic))
+        subscriptions.iter().map(|topic| self.topics.name(topic))
     }
 
     /// Number of subscribers.
@@ -81,7 +111,7 @@ impl PubSub {
         own: Option<&Subscriptions>,
     ) -> Option<(TopicId, Vec<WorkerId>)> {
         let topic = self.topics.find(app, name)?;
-        let publishers = u32::from(own.is_some_and(|own| own.contains(&topic)));
+        let publishers = u32::from(own.is_some_and(|own| own.contains(topic)));
         (self.topics.count(topic) > publishers).then(|| (topic, self.topics.workers(topic).collect()))
     }
 
@@ -95,7 +125,7 @@ impl PubSub {
     ) -> usize {
         self.departures.clear();
         for topic in subscriptions.iter().rev() {
-            let change = self.topics.unsubscribe(*topic, worker);
+            let change = self.topics.unsubscribe(topic, worker);
             if wanted {
                 self.departures.push(change);
             }

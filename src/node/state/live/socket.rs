@@ -65,7 +65,7 @@ impl Socket {
             fragments: Fragments::None,
             limited: false,
             is_closing: false,
-            topics: Subscriptions::new(),
+            topics: Subscriptions::default(),
             peer: peer.into(),
         }
     }
