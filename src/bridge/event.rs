@@ -1,6 +1,8 @@
 //! The events that a worker reports to Node's thread. Events are named in the past tense; their payloads lie in one
 //! arena per batch, so an event costs no allocation.
 
+use std::ops::Range;
+
 use super::capacity_hint::CapacityHint;
 use super::connect::ConnectOutcome;
 use super::id::{AppId, ClientId, ConnectionId, RequestNumber};
@@ -48,6 +50,43 @@ impl Slice {
     #[must_use]
     pub(crate) fn tail(arena: &[u8], start: usize) -> Self {
         Self { start: narrow(start), len: narrow(arena.len() - start) }
+    }
+}
+
+/// A payload: in the arena of a batch or, uncopied, where it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Payload {
+    /// Its place in one of the two.
+    slice: Slice,
+    /// Whether that is [`EventBatch::buffer`].
+    is_in_buffer: bool,
+}
+
+impl Payload {
+    /// Number of bytes.
+    #[must_use]
+    pub(crate) const fn len(self) -> u32 {
+        self.slice.len
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub(crate) fn of(self, batch: &EventBatch) -> &[u8] {
+        self.slice.of(if self.is_in_buffer { &batch.buffer } else { &batch.bytes })
+    }
+
+    /// Extends it by the bytes of `next`, if they follow it and both together are no longer than `longest`. Returns whether
+    /// that is so.
+    #[must_use]
+    pub(crate) fn extend(&mut self, next: Self, longest: u32) -> bool {
+        let Self { slice, is_in_buffer } = self;
+        let follows = *is_in_buffer == next.is_in_buffer
+            && slice.start + slice.len == next.slice.start
+            && slice.len + next.slice.len <= longest;
+        if follows {
+            slice.len += next.slice.len;
+        }
+        follows
     }
 }
 
@@ -99,7 +138,7 @@ pub(crate) enum Event {
         /// Whose body it is.
         request: RequestNumber,
         /// The bytes; may be empty when `last`.
-        data: Slice,
+        data: Payload,
         /// Whether the body is complete.
         last: bool,
     },
@@ -161,7 +200,7 @@ pub(crate) enum WebSocketEvent {
         /// Text (checked UTF-8) or binary.
         kind: MessageKind,
         /// The message.
-        payload: Slice,
+        payload: Payload,
     },
     /// A Ping arrived, and its Pong is already queued.
     PingReceived {
@@ -259,6 +298,12 @@ pub(crate) struct EventBatch {
     /// The header fields of all requests, in wire order.
     pub fields: Vec<HeaderField>,
     capacity_hint: CapacityHint,
+    /// What sockets were read into, if payloads are left in it. An empty batch may have such a buffer for the next use.
+    buffer: Vec<u8>,
+    /// Up to where payloads lie in the buffer: in the one of the worker, until [`Self::take_buffer`].
+    kept: usize,
+    /// Where the buffer of the worker lies in memory while payloads may be left in it; only to be compared.
+    reading: Range<usize>,
 }
 
 impl EventBatch {
@@ -272,11 +317,61 @@ impl EventBatch {
     #[must_use]
     pub(crate) fn weight(&self) -> usize {
         self.bytes.len()
+            + self.kept
             + self.events.len() * size_of::<Event>()
             + self.fields.len() * size_of::<HeaderField>()
             + self.requests.len() * size_of::<RequestRecord>()
             + self.openings.len() * size_of::<OpeningRecord>()
             + self.connects.len() * CONNECT_WEIGHT
+    }
+
+    /// From now on, long payloads are left where they are in `buffer`, which sockets are read into behind the first
+    /// [`Self::kept`] bytes; without one they are copied.
+    pub(crate) fn read_into(&mut self, buffer: Option<&[u8]>) {
+        self.reading = buffer.map_or(0..0, |buffer| {
+            let start = buffer.as_ptr().addr();
+            start..start + buffer.len()
+        });
+    }
+
+    /// Up to where payloads lie in the buffer that is being read into.
+    #[must_use]
+    pub(crate) const fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Takes over the buffer in which payloads were left, if any were, and gives the one of an earlier use for it, which
+    /// may be empty.
+    pub(crate) fn take_buffer(&mut self, buffer: &mut Vec<u8>) {
+        if self.kept > 0 {
+            std::mem::swap(&mut self.buffer, buffer);
+        }
+    }
+
+    /// The opposite, for an empty batch: gives its buffer, if it has one of an earlier use and `buffer` is empty.
+    pub(crate) fn give_buffer(&mut self, buffer: &mut Vec<u8>) {
+        if buffer.is_empty() {
+            *buffer = std::mem::take(&mut self.buffer);
+        }
+    }
+
+    /// Frees the buffer of an empty batch.
+    pub(crate) fn release_buffer(&mut self) {
+        self.buffer = Vec::new();
+    }
+
+    /// Keeps a payload until the batch is cleared: a long one where it is, if it is in the buffer of the worker, and any
+    /// other one in the arena.
+    pub(crate) fn keep(&mut self, payload: &[u8]) -> Payload {
+        let start = payload.as_ptr().addr();
+        let end = start + payload.len();
+        if payload.len() >= LEFT_FROM && self.reading.start <= start && end <= self.reading.end {
+            let (start, end) = (start - self.reading.start, end - self.reading.start);
+            self.kept = self.kept.max(end);
+            let slice = Slice { start: narrow(start), len: narrow(payload.len()) };
+            return Payload { slice, is_in_buffer: true };
+        }
+        Payload { slice: Slice::append(&mut self.bytes, payload), is_in_buffer: false }
     }
 
     /// Adds the start of a connection.
@@ -349,9 +444,13 @@ impl EventBatch {
         self.openings.clear();
         self.connects.clear();
         self.fields.clear();
+        self.kept = 0;
         self.capacity_hint.clear(&mut self.bytes);
     }
 }
+
+/// Payload length, in bytes, from which on it costs less to read further sockets into the rest of a buffer than to copy.
+const LEFT_FROM: usize = 4096;
 
 /// Weight of a [`ConnectOutcome`], in bytes: a response head and its allocations.
 const CONNECT_WEIGHT: usize = 1024;
@@ -359,6 +458,40 @@ const CONNECT_WEIGHT: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_payloads_stay_in_the_buffer_that_was_read_into_and_cross_with_it() {
+        let mut batch = EventBatch::default();
+        let mut buffer: Vec<u8> = (0..3 * LEFT_FROM).map(|it| (it % 251) as u8).collect();
+        let all = buffer.clone();
+        batch.read_into(Some(&buffer));
+        let long = batch.keep(&buffer[5..5 + LEFT_FROM]);
+        let mut next = batch.keep(&buffer[5 + LEFT_FROM..5 + 2 * LEFT_FROM]);
+        let short = batch.keep(&buffer[1..LEFT_FROM]);
+        let elsewhere = batch.keep(&all[..2 * LEFT_FROM]);
+        assert_eq!(batch.kept(), 5 + 2 * LEFT_FROM);
+        let mut joined = long;
+        assert!(!joined.extend(next, 2 * LEFT_FROM as u32 - 1), "too long");
+        assert!(joined.extend(next, 2 * LEFT_FROM as u32));
+        assert!(!next.extend(long, u32::MAX), "in the wrong order");
+        assert!(!next.extend(short, u32::MAX), "elsewhere");
+        batch.take_buffer(&mut buffer);
+        assert!(buffer.is_empty(), "the worker needs another one");
+        assert_eq!(joined.of(&batch), &all[5..5 + 2 * LEFT_FROM]);
+        assert_eq!(next.of(&batch), &all[5 + LEFT_FROM..5 + 2 * LEFT_FROM]);
+        assert_eq!(short.of(&batch), &all[1..LEFT_FROM]);
+        assert_eq!(elsewhere.of(&batch), &all[..2 * LEFT_FROM]);
+        assert!(batch.weight() >= 5 + 2 * LEFT_FROM + 3 * LEFT_FROM - 1);
+
+        batch.clear();
+        batch.give_buffer(&mut buffer);
+        assert_eq!(buffer, all, "for the next use");
+        batch.read_into(None);
+        let copied = batch.keep(&all[..LEFT_FROM]);
+        assert_eq!((batch.kept(), copied.of(&batch)), (0, &all[..LEFT_FROM]));
+        batch.take_buffer(&mut buffer);
+        assert_eq!(buffer, all, "no payload was left in it");
+    }
 
     #[test]
     fn an_event_is_small() {

@@ -289,6 +289,11 @@ impl Connection {
     /// is left that could be read now.
     fn read(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
         for _ in 0..READS_PER_PASS {
+            // Payloads of earlier reads may lie in front.
+            let scratch = &mut scratch[context.events.kept()..];
+            if scratch.len() < MIN_READ {
+                break;
+            }
             let room = self.protocol.room(&self.shell);
             let event_room = self.shell.event_room(context);
             match self.shell.stage {
@@ -304,7 +309,7 @@ impl Connection {
                 ConnectionStage::Draining | ConnectionStage::Gone => return true,
             }
             let inflates = self.protocol.inflates();
-            let len = self.shell.lead.read_length(scratch.len()).min(if self.is_serving() {
+            let len = self.shell.lead.read_length(scratch.len().min(MAX_READ)).min(if self.is_serving() {
                 room
             } else {
                 usize::MAX
@@ -534,6 +539,10 @@ impl Connection {
 
 /// Reads of one connection per pass, so that one that is always readable does not delay the others.
 const READS_PER_PASS: usize = 4;
+/// Bytes that are read at a time at most: a burst of small messages or much of a large one.
+pub(crate) const MAX_READ: usize = 128 * 1024;
+/// Room in the buffer, in bytes, with which nothing more is read into it. It holds a record of TLS.
+const MIN_READ: usize = 32 * 1024;
 /// Weight of events, in bytes, at which a connection with compressed messages leaves the rest for the next pass.
 const INFLATED_PER_PASS: usize = 256 * 1024;
 /// How often to check whether a peer that is not read has reset the connection. Otherwise the socket would stay open

@@ -42,7 +42,7 @@ use crate::bridge::latch::Latch;
 use crate::bridge::queue::{Downlink, Uplink};
 use crate::bridge::setup::AppSetup;
 use crate::io::accept_pause::{AcceptPause, Summary};
-use crate::io::connection::Connection;
+use crate::io::connection::{Connection, MAX_READ};
 use crate::io::connector::Connector;
 use crate::io::context::Context;
 use crate::io::endings::Endings;
@@ -93,11 +93,14 @@ pub(crate) struct Worker {
     /// Apps whose last connection Node's thread waits for.
     endings: Endings,
     context: Context,
-    /// The buffer of every read; a connection keeps bytes only while a request or message is incomplete.
+    /// The buffer of every read; a connection keeps bytes only while a request or message is incomplete. Where Node's loop
+    /// leads, long payloads stay in it, and it crosses with the events.
     scratch: Vec<u8>,
     selector: Selector,
     /// What the selector has reported and this pass or the next one handles.
     ready: VecDeque<(Token, Readiness)>,
+    /// Connections that an earlier pass has not read until they were empty, and this pass serves.
+    unread: VecDeque<ConnectionId>,
     /// Whether a pass in steps is under way ([`Self::start_pass`]).
     is_in_pass: bool,
     /// Subscribers of the topic being published to, kept for its capacity.
@@ -162,6 +165,7 @@ impl Worker {
             scratch: vec![0; SCRATCH],
             selector: Selector::new()?,
             ready: VecDeque::new(),
+            unread: VecDeque::new(),
             is_in_pass: false,
             recipients: Vec::new(),
             population: 0,
@@ -235,18 +239,15 @@ impl Worker {
 
     /// One pass. Returns how long [`Self::poll`] may wait before the next one (`None`: for ever).
     pub(crate) fn pass(&mut self) -> Option<Duration> {
-        self.begin_pass();
-        while let Some((token, reported)) = self.ready.pop_front() {
-            self.serve_token(token, reported);
-        }
+        self.begin_pass(false);
+        while self.serve_next() {}
         self.conclude_pass()
     }
 
     /// A pass in steps, for the thread that runs the handlers, too: it ends a step when there are events, so that they are
     /// handled, and answered, before further sockets are read. That saves the peers waiting, and the processor's caches.
     pub(crate) fn start_pass(&mut self) -> Step {
-        self.begin_pass();
-        self.is_in_pass = true;
+        self.begin_pass(true);
         self.next_step()
     }
 
@@ -272,7 +273,7 @@ impl Worker {
     /// Whether sockets are ready that were not served.
     #[must_use]
     pub(crate) fn has_ready_sockets(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || !self.unread.is_empty()
     }
 
     /// Applies the commands that were handed over before, `batch`, which it empties, and `lent`, and writes. Serves no
@@ -305,16 +306,15 @@ impl Worker {
     fn next_step(&mut self) -> Step {
         // The answers to the sockets of the last step.
         self.flush();
-        let mut left = (self.ready.len() / STEPS).max(1);
-        while let Some((token, reported)) = self.ready.pop_front() {
-            self.serve_token(token, reported);
+        let mut left = ((self.unread.len() + self.ready.len()) / STEPS).max(1);
+        while self.serve_next() {
             left = left.saturating_sub(1);
             if left == 0 && !self.context.events.is_empty() {
                 // What needs no handler does not wait for one.
                 self.flush();
                 self.hand_events_over();
                 self.report_population();
-                return Step::Under { is_more: !self.ready.is_empty() };
+                return Step::Under { is_more: self.has_ready_sockets() };
             }
         }
         if !self.context.events.is_empty() {
@@ -328,14 +328,38 @@ impl Worker {
     }
 
     /// The first half of a pass: everything before the sockets that the selector has reported.
-    fn begin_pass(&mut self) {
+    fn begin_pass(&mut self, is_in_steps: bool) {
         // If the other leader has left a pass in the middle, this one takes over the rest of it.
-        self.is_in_pass = false;
+        self.is_in_pass = is_in_steps;
+        self.choose_place_of_payloads();
         self.update_clock();
         let again = std::mem::take(&mut self.context.again);
         self.take_commands();
         self.conclude_connects();
-        self.serve_waiting(again);
+        self.serve_waiting();
+        self.unread.extend(again);
+    }
+
+    /// In a pass in steps, payloads may stay in the read buffer: it is read into again as soon as their handlers have
+    /// returned, while it is still in the cache. A thread would read into memory that is in no cache, which costs as much as
+    /// the copy.
+    fn choose_place_of_payloads(&mut self) {
+        self.context.events.read_into(self.is_in_pass.then_some(&self.scratch));
+    }
+
+    /// Serves one socket: of those that an earlier pass has not read until they were empty, or that the selector has reported.
+    /// Returns whether there was one.
+    fn serve_next(&mut self) -> bool {
+        if let Some(id) = self.unread.pop_front() {
+            self.take_urgent_commands();
+            self.serve(id.slot, id.generation);
+            return true;
+        }
+        let next = self.ready.pop_front();
+        next.is_some_and(|(token, reported)| {
+            self.serve_token(token, reported);
+            true
+        })
     }
 
     /// The second half of a pass: deadlines, writes, reports, and finds out when the next one is due.
@@ -383,7 +407,13 @@ impl Worker {
         }
         self.emitted += self.context.events.events.len() as u64;
         self.context.events.moment = self.context.moment;
+        self.context.events.take_buffer(&mut self.scratch);
         self.uplink.push(&mut self.context.events);
+        self.context.events.give_buffer(&mut self.scratch);
+        if self.scratch.is_empty() {
+            self.scratch = vec![0; SCRATCH];
+        }
+        self.choose_place_of_payloads();
         self.look_at_node();
     }
 
@@ -411,8 +441,8 @@ impl Worker {
         self.context.date = self.clock.date();
     }
 
-    /// Sockets with input that an earlier pass has left.
-    fn serve_waiting(&mut self, again: Vec<ConnectionId>) {
+    /// Sockets with input that an earlier pass has left for Node's thread to catch up.
+    fn serve_waiting(&mut self) {
         self.look_at_node();
         self.context.window = Window::shared_by(self.context.ahead.len());
         let progress = self.context.progress;
@@ -427,10 +457,6 @@ impl Worker {
                 self.take_urgent_commands();
                 self.serve(id.slot, id.generation);
             }
-        }
-        for id in again {
-            self.take_urgent_commands();
-            self.serve(id.slot, id.generation);
         }
     }
 
@@ -613,11 +639,11 @@ impl Worker {
     }
 }
 
-/// Size of the read buffer, in bytes. Large enough for a burst of small messages or much of a large one, small enough
-/// to stay in the second-level cache.
-const SCRATCH: usize = 128 * 1024;
 /// Weight of events, in bytes, that cross to Node's thread before the pass is over.
 const HAND_OVER: usize = 256 * 1024;
+/// Size of the read buffer, in bytes: for the payloads that are left in it until they cross, and another read.
+/// Small enough to stay in the second-level cache, as far as it is used at all.
+const SCRATCH: usize = HAND_OVER + MAX_READ;
 /// Number of steps of a pass in which several sockets are ready, roughly.
 const STEPS: usize = 16;
 /// Command batches applied before the sockets are served again.

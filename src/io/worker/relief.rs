@@ -83,6 +83,7 @@ impl Worker {
             self.uplink.release_spares();
             self.downlink.release_spares();
             self.context.pool.release();
+            self.context.events.release_buffer();
             (self.give_memory_back)();
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::workers::Workers;
 use crate::bridge::broker::BrokerEvent;
-use crate::bridge::event::{Event, EventBatch};
+use crate::bridge::event::{Event, EventBatch, Payload};
 use crate::bridge::id::WorkerId;
 use crate::bridge::record::Record;
 use crate::bridge::sync::Arc;
@@ -128,6 +128,12 @@ impl Dispatcher {
     #[must_use]
     pub(crate) fn bytes(&self) -> &[u8] {
         self.batch.as_ref().map_or(&[], |(_, batch, _)| &batch.bytes)
+    }
+
+    /// A payload of the current batch.
+    #[must_use]
+    pub(crate) fn payload(&self, payload: Payload) -> &[u8] {
+        self.batch.as_ref().map_or(&[], |(_, batch, _)| payload.of(batch))
     }
 
     /// The next record for the listener of `setLogger`, out of those that were waiting at the start of this batch:

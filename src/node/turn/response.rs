@@ -1,7 +1,7 @@
 //! Events of a response under way: pieces of the body of its request, room for its own body, its abort.
 
 use crate::bridge::command::{Command, ResponseId};
-use crate::bridge::event::Slice;
+use crate::bridge::event::Payload;
 use crate::bridge::id::{ConnectionId, RequestNumber};
 use crate::bridge::moment::Moment;
 use crate::node::abi::{Register, piece, step};
@@ -18,14 +18,14 @@ pub(crate) fn body_received<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     (connection, request): (ConnectionId, RequestNumber),
-    data: Slice,
+    data: Payload,
     last: bool,
 ) -> Option<Step<'c>> {
     let Environment { live, workers, dispatcher, registers, .. } = environment;
     let handle = live.exchange_of(connection, request)?;
     let exchange = live.exchange_mut(handle)?;
-    exchange.received += u64::from(data.len);
-    let delivery = exchange.body.receive(&dispatcher.bytes()[data.range()], last);
+    exchange.received += u64::from(data.len());
+    let delivery = exchange.body.receive(dispatcher.payload(data), last);
     let step = data_step(env, handle, delivery, registers);
     if exchange.body.must_pause() {
         let to = exchange.to;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bridge::command::Command;
-use crate::bridge::event::{Slice, WebSocketEvent};
+use crate::bridge::event::{Payload, Slice, WebSocketEvent};
 use crate::bridge::id::ConnectionId;
 use crate::bridge::moment::Moment;
 use crate::bridge::traffic::Report;
@@ -54,7 +54,7 @@ fn message<'c>(
     env: Env<'c>,
     connection: ConnectionId,
     kind: MessageKind,
-    payload: Slice,
+    payload: Payload,
 ) -> Option<Step<'c>> {
     let (handle, handlers) = handlers_of(&environment.live, connection)?;
     if !handlers.has(Handlers::MESSAGE) {
@@ -62,7 +62,7 @@ fn message<'c>(
     }
     environment.registers.set(Register::Slot, f64::from(handle.slot));
     environment.registers.set(Register::IsBinary, f64::from(u8::from(kind == MessageKind::Binary)));
-    let payload = payload.of(environment.dispatcher.bytes());
+    let payload = environment.dispatcher.payload(payload);
     let wants_string = kind == MessageKind::Text && handlers.has(Handlers::TEXT_AS_STRING);
     let message = if wants_string { env.string(payload) } else { env.array_buffer(payload) };
     Some((step::MESSAGE, message))

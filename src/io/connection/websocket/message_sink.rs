@@ -35,7 +35,7 @@ impl WebSocketSink for MessageSink<'_> {
     fn message(&mut self, kind: MessageKind, payload: &[u8]) {
         self.tally.messages_received.add(1);
         self.received += 1;
-        let payload = Slice::append(&mut self.events.bytes, payload);
+        let payload = self.events.keep(payload);
         self.emit(WebSocketEvent::MessageReceived { kind, payload });
     }
 
