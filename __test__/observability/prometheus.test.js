@@ -19,13 +19,21 @@ const { createApp, listen } = require('../helpers/server.js');
 const GRAFANA = join(__dirname, '../../docs/grafana');
 const read = (name) => readFileSync(join(GRAFANA, name), 'utf8');
 
+/** An app whose broker is away: nobody listens at that socket. */
+const withBroker = (more) => createApp({ broker: { name: 'metrics', url: 'redis+unix:///nonexistent/redis.sock', ...more } });
+
+/** Waits until a condition holds. */
+async function waitFor(holds) {
+  while (!holds()) await new Promise((resolve) => { setTimeout(resolve, 10); });
+}
+
 /** Debian has it in the package `prometheus`. */
 const hasPromtool = spawnSync('promtool', ['--version']).error === undefined;
 const testWithPromtool = hasPromtool ? test : test.skip;
 if (!hasPromtool) console.warn('promtool is missing (Debian: prometheus): what only it can check is skipped');
 
 test('every counter is there before its first event, and every metric has help and a type', () => {
-  const metrics = parse(metricsOf(createApp()));
+  const metrics = parse(metricsOf(withBroker()));
   for (const [name, { type, samples }] of metrics) {
     // What has no fixed set of labels: patterns that are found, threads that run.
     if (['ferrows_websocket_cut_connections_total', 'ferrows_worker_cpu_seconds_total'].includes(name)) continue;
@@ -36,6 +44,36 @@ test('every counter is there before its first event, and every metric has help a
   zero('websocket_closes_total', '{cause="ERR_FIN_WITHOUT_CLOSE"}');
   zero('responses_aborted_total', '{cause="ERR_FIN_BEFORE_RESPONSE"}');
   zero('requests_refused_total', '{rule="ERR_HTTP_MISSING_HOST"}');
+  zero('broker_messages_lost_total', '{broker="metrics",direction="sent"}');
+  zero('broker_messages_lost_total', '{broker="metrics",direction="received"}');
+});
+
+test('a broker without a server has apps and topics only, and an app without a broker has no samples of one', () => {
+  const samplesOf = (app) => [...parse(metricsOf(app))].filter(([name, { samples }]) => name.includes('_broker_') && samples.size > 0)
+    .map(([name, { samples }]) => [name, Object.fromEntries(samples)]);
+  expect(samplesOf(createApp())).toEqual([]);
+  const apps = [1, 2].map(() => createApp({ broker: { name: 'metrics-local' } }));
+  for (const app of apps) {
+    expect(samplesOf(app)).toEqual([
+      ['ferrows_broker_apps', { '{broker="metrics-local"}': 2 }],
+      ['ferrows_broker_topics', { '{broker="metrics-local"}': 0 }],
+    ]);
+  }
+});
+
+test('what a broker that is away keeps back is pending, and what does not fit is lost', async () => {
+  const app = withBroker({ name: 'metrics-pending', maxPending: 1000 });
+  const numbers = () => {
+    const metrics = parse(metricsOf(app));
+    const of = (name, labels = '') => metrics.get(`ferrows_broker_${name}`).samples.get(`{broker="metrics-pending"${labels}}`);
+    return { connected: of('connected'), pending: of('pending_bytes'), lost: of('messages_lost_total', ',direction="sent"') };
+  };
+  app.publish('news', 'x'.repeat(400));
+  await waitFor(() => numbers().pending > 400);
+  expect(numbers()).toEqual({ connected: 0, pending: expect.any(Number), lost: 0 });
+  for (let index = 0; index < 4; index++) app.publish('news', 'x'.repeat(400));
+  await waitFor(() => numbers().lost > 0);
+  expect(numbers().pending).toBeLessThanOrEqual(1000);
 });
 
 test('a close is counted by its silence and its age', async () => {
@@ -80,6 +118,7 @@ test.each([
   ['an empty prefix', ['app', { prefix: '' }], 'ERR_INVALID_ARG_VALUE'],
   ['a label that is no name', ['app', { labels: { 'a-b': 'x' } }], 'ERR_INVALID_ARG_VALUE'],
   ['a label that the metrics have', ['app', { labels: { cause: 'x' } }], 'ERR_INVALID_ARG_VALUE'],
+  ['a label that the metrics of a broker have', ['app', { labels: { broker: 'x' } }], 'ERR_INVALID_ARG_VALUE'],
   ['a value that is no string', ['app', { labels: { a: 1 } }], 'ERR_INVALID_ARG_TYPE'],
   ['labels that are no object', ['app', { labels: 'x' }], 'ERR_INVALID_ARG_TYPE'],
 ])('%s is refused', (title, [app, options], code) => {
@@ -119,7 +158,7 @@ describe('docs/grafana', () => {
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
     const shown = namesIn(read('ferrows.json'));
     const hidden = [...metrics.keys()].filter((name) => !shown.has(name) && !shown.has(`${name}_bucket`));
-    expect(hidden).toEqual(['ferrows_queue_event_bytes']);
+    expect(hidden).toEqual(['ferrows_queue_event_bytes', 'ferrows_broker_apps']);
   });
 
   testWithPromtool('promtool accepts the rules', () => {
@@ -141,6 +180,8 @@ describe('docs/grafana', () => {
 });
 
 testWithPromtool('promtool accepts the metrics', () => {
-  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: metricsOf(createApp()), encoding: 'utf8' });
-  expect([status, stdout, stderr]).toEqual([0, '', '']);
+  for (const app of [createApp(), withBroker()]) {
+    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: metricsOf(app), encoding: 'utf8' });
+    expect([status, stdout, stderr]).toEqual([0, '', '']);
+  }
 });

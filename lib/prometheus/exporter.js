@@ -38,6 +38,20 @@ const METRICS = [
   ['backpressure_bytes', 'gauge', 'Bytes that clients are too slow to take.', ({ queues }) => queues.backpressure],
   ['backpressure_limit_bytes', 'gauge', 'How many of these there may be; 0 for any number.', ({ queues }) => queues.maxBufferedOutput],
   ['worker_cpu_seconds_total', 'counter', 'Processor time of the I/O threads.', ({ workers }) => byWorker(workers)],
+  ['broker_apps', 'gauge', 'Apps of this process that have the broker.', ofBroker(({ apps }) => apps)],
+  ['broker_topics', 'gauge', 'Topics that have a subscriber in this process.', ofBroker(({ topics }) => topics)],
+  ['broker_connected', 'gauge', 'Whether there is a connection to the broker: 1 or 0.', ofServer(({ state }) => Number(state === 'connected'))],
+  ['broker_subscribed_topics', 'gauge', 'Topics that this process is subscribed to at the broker.', ofServer(({ subscribed }) => subscribed)],
+  ['broker_pending_bytes', 'gauge', 'Bytes that wait to be sent to the broker.', ofServer(({ pending }) => pending)],
+  ['broker_reconnects_total', 'counter', 'Connections to the broker after the first one.', ofServer(({ reconnects }) => reconnects)],
+  ['broker_messages_received_total', 'counter', 'Messages of other processes.', ofServer(({ messages }) => messages.received)],
+  ['broker_messages_sent_total', 'counter', 'Messages that the broker has taken.', ofServer(({ messages }) => messages.sent)],
+  [
+    'broker_messages_lost_total', 'counter', 'Messages that did not get to the broker (sent), and those of others that did not get here (received).',
+    ofServer(({ lost }) => by('direction', lost)),
+  ],
+  ['broker_received_bytes_total', 'counter', 'Bytes of messages of other processes.', ofServer(({ bytes }) => bytes.received)],
+  ['broker_sent_bytes_total', 'counter', 'Bytes of messages that the broker has taken.', ofServer(({ bytes }) => bytes.sent)],
 ];
 
 /** The histograms of `histogramsOf`: name without prefix, and help. */
@@ -82,7 +96,7 @@ function readOptions(options = {}) {
 }
 
 /** The labels of the metrics themselves. */
-const RESERVED = new Set(['protocol', 'cause', 'rule', 'kind', 'worker', 'initiator', 'silence', 'le']);
+const RESERVED = new Set(['protocol', 'cause', 'rule', 'kind', 'worker', 'initiator', 'silence', 'le', 'broker', 'direction']);
 
 function format(app, { prefix, labels }) {
   const stats = statsOf(app, true);
@@ -123,6 +137,22 @@ function by(label, counts) {
 
 function byProtocol({ http, webSocket }, key) {
   return [[{ protocol: 'http' }, http[key]], [{ protocol: 'websocket' }, webSocket[key]]];
+}
+
+/** A reader of what there is of a broker, if the app has one; the samples are labelled with its name. */
+function ofBroker(read) {
+  return ({ broker }) => {
+    if (broker === undefined) return [];
+    const samples = read(broker);
+    const list = Array.isArray(samples) ? samples : [[{}, samples]];
+    return list.map(([own, number]) => [{ broker: broker.name, ...own }, number]);
+  };
+}
+
+/** The same of a broker that has a server: without a `url` there is no connection, and nothing that could be lost on it. */
+function ofServer(read) {
+  const ofAny = ofBroker(read);
+  return (stats) => (stats.broker?.state === 'local' ? [] : ofAny(stats));
 }
 
 /** Only Linux reports the processor time of threads. */
