@@ -77,9 +77,14 @@ impl Outbox {
     /// Queues bytes. Much of it is written at once, as far as the kernel takes it, rather than copied first.
     pub(crate) fn append(&mut self, data: &[u8], transport: &mut Transport, pool: &mut BufferPool) {
         let mut rest = data;
-        let before = self.tail.len() - self.written;
-        if Self::is_written_through(data.len()) && self.queue.is_none() && before <= MAX_BEFORE {
-            let pieces = [IoSlice::new(&self.tail[self.written..]), IoSlice::new(data)];
+        // In a queue, `written` is not about the tail.
+        let unwritten = if self.queue.is_none() { self.tail.get(self.written..) } else { None };
+        if let Some(unwritten) = unwritten
+            && Self::is_written_through(data.len())
+            && unwritten.len() <= MAX_BEFORE
+        {
+            let before = unwritten.len();
+            let pieces = [IoSlice::new(unwritten), IoSlice::new(data)];
             // The next flush reports a failure.
             let count = transport.try_write_vectored(&pieces).unwrap_or(0);
             self.written += count.min(before);
@@ -242,6 +247,24 @@ mod tests {
         assert_eq!(outbox.len(), 4);
         outbox.advance(4);
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn long_data_waits_behind_a_queue() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let _theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, _) = listener.accept().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut transport = Transport::from_tcp(mio::net::TcpStream::from_std(ours), None);
+        let mut pool = BufferPool::default();
+        let mut outbox = Outbox::default();
+        let shared = Bytes::from(vec![b'x'; SHARE_FROM]);
+        let long = vec![b'y'; THROUGH_FROM];
+        outbox.push_shared(&shared, &mut pool);
+        // More than the tail is long.
+        outbox.advance(SHARE_FROM - 1);
+        outbox.append(&long, &mut transport, &mut pool);
+        assert_eq!(text(&outbox), [b"x", &long[..]].concat());
     }
 
     #[test]
