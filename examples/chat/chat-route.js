@@ -93,18 +93,19 @@ function join(house, ws, { room, nickname, session }) {
   ws.subscribe(roomTopic(room));
   ws.subscribe(visitorTopic(visitor));
   // To everybody in the room but this socket, which gets the whole picture instead.
-  ws.publish(roomTopic(room), JSON.stringify({ type: 'arrived', nickname }), false, COMPRESS);
-  send(ws, { type: 'joined', room, nickname, visitor, ...house.rooms.sight(room) });
+  ws.publish(roomTopic(room), JSON.stringify({ type: 'arrived', served: house.served, nickname }), false, COMPRESS);
+  send(ws, { type: 'joined', served: house.served, room, nickname, visitor, ...house.rooms.sight(room) });
   house.log(`${nickname} joined #${room} from ${ws.address} (${house.app.numSubscribers(roomTopic(room))} there)`);
 }
 
-function say({ app, rooms }, ws, { text }) {
+function say({ app, rooms, served }, ws, { text }) {
   if (ws.member === null) {
     ws.end(BROKEN_MESSAGE, 'join a room first');
     return;
   }
-  // To everybody in the room, its author included: all see the messages in one order.
-  app.publish(roomTopic(ws.member.room), JSON.stringify({ type: 'said', ...rooms.keep(ws.member, text) }), false, COMPRESS);
+  // To everybody in the room, its author included: all see the messages of one process in one order.
+  const said = { type: 'said', served, ...rooms.keep(ws.member, text) };
+  app.publish(roomTopic(ws.member.room), JSON.stringify(said), false, COMPRESS);
 }
 
 /** Ends a connection of this visitor as they ask for: their own as by a restart, or an echo line of theirs by a fault. */
@@ -123,8 +124,11 @@ function depart(house, { member, address, since }, closing) {
 
   const departure = { nickname: member.nickname, ...closing };
   house.rooms.leave(member, departure);
-  // During a shutdown all members leave at once, so none of them is announced to the others.
-  if (!house.closing) house.app.publish(roomTopic(member.room), JSON.stringify({ type: 'left', departure }), false, COMPRESS);
+  // During a shutdown all members leave at once, so none of them is announced to the others of this process.
+  // Those whom other processes serve stay, and are told.
+  if (house.closing && house.served === undefined) return;
+  const left = { type: 'left', served: house.served, departure };
+  house.app.publish(roomTopic(member.room), JSON.stringify(left), false, COMPRESS);
 }
 
 /** Takes one message out of the allowance; false when nothing is left. */

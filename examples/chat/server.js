@@ -3,8 +3,10 @@
 /**
  * The example chat. One port serves the page, the chat (`/chat`) and an echo line (`/echo`).
  * `npm start`, or `PORT=8080 node examples/chat/server.js`; `PORT=0` takes a free port and prints it.
+ * With `BROKER=redis://localhost:6379` several of them share their rooms, and the page shows which one serves whom.
  */
 
+const { hostname } = require('node:os');
 const uWS = require('../../index.js');
 const { chatRoute, roomTopic } = require('./chat-route.js');
 const { echoRoute } = require('./echo-route.js');
@@ -13,10 +15,16 @@ const { Rooms } = require('./rooms.js');
 
 /** How long a peer may take to answer our Close frame before its connection is dropped, in milliseconds. */
 const GRACE = 2000;
+/** How often a process tells the rooms whom it serves, in milliseconds. */
+const ROLL_CALL = 2000;
+
+const { BROKER } = process.env;
 
 /** What the routes share. */
 const house = {
-  app: uWS.App(),
+  app: uWS.App({ broker: BROKER === undefined ? undefined : { name: 'chat', url: BROKER } }),
+  /** Which process this is, where there may be several. */
+  served: BROKER === undefined ? undefined : `${process.pid}@${hostname()}`,
   rooms: new Rooms(),
   /** Every open WebSocket of both routes. */
   open: new Set(),
@@ -50,6 +58,16 @@ app.listen(Number(process.env.PORT ?? 9001), (token, error) => {
   house.log(`listening on http://localhost:${house.port}`);
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => shutDown(signal));
 });
+
+// The app of another process cannot be asked for its people, and may vanish without a word: each says again whom it serves.
+if (house.served !== undefined) {
+  setInterval(() => {
+    for (const room of house.rooms.names()) {
+      const { people } = house.rooms.sight(room);
+      if (people.length > 0) app.publish(roomTopic(room), JSON.stringify({ type: 'people', served: house.served, people }));
+    }
+  }, ROLL_CALL).unref();
+}
 
 /**
  * Accepts no new members, closes every connection with a reason, and lets the process end by itself after the last one.

@@ -13,8 +13,14 @@ const byId = (id) => document.getElementById(id);
  */
 const self = { nickname: '', room: '', session: newSession(), joined: false, ...recall() };
 
-/** What we know of the room we are in. */
-const room = { name: null, people: new Set(), departures: [], lastId: 0 };
+/**
+ * What we know of the room we are in. Where several processes share it, each tells whom it serves: `processes` has those people
+ * and when it was heard, by the name of the process. A process that is alone has none, and is `undefined` here.
+ */
+const room = { name: null, served: undefined, processes: new Map(), departures: [], lastIds: new Map() };
+
+/** A process that is silent for longer has ended without a word, in milliseconds. */
+const VANISHED = 10_000;
 
 const echo = new EchoPanel((what) => connection.send({ type: 'demonstrate', what }));
 const connection = new Connection(new URL('/chat', location.href.replace(/^http/, 'ws')), {
@@ -28,6 +34,7 @@ const receivers = {
   joined,
   refused,
   arrived,
+  people,
   said,
   left,
   present() {},
@@ -46,15 +53,17 @@ function joined(sight) {
   const isReturn = room.name === sight.room;
   if (!isReturn) {
     view.clearLog();
-    Object.assign(room, { name: sight.room, lastId: 0 });
+    Object.assign(room, { name: sight.room, lastIds: new Map() });
     view.showRoom(sight.room);
     history.replaceState(null, '', `#${sight.room}`);
   }
-  room.people = new Set(sight.people);
+  room.served = sight.served;
+  room.processes = new Map();
+  view.showServed(sight.served);
+  people(sight);
   room.departures = sight.departures;
-  view.showPeople(room.people, self.nickname);
   view.showDepartures(room.departures);
-  sight.messages.forEach(said);
+  sight.messages.forEach((message) => said({ ...message, served: sight.served }));
   view.addNotice(isReturn ? 'Connected again.' : `You joined #${sight.room} as ${sight.nickname}.`);
   const ownDeparture = room.departures.find(({ nickname }) => nickname === self.nickname);
   view.showServerAccount('server-saw', wasIn ? (ownDeparture ?? 'It does not remember: it has been restarted.') : '–');
@@ -68,23 +77,44 @@ function refused({ field, text }) {
   view.showFieldError(field, text);
 }
 
-function arrived({ nickname }) {
-  room.people.add(nickname);
-  view.showPeople(room.people, self.nickname);
+/** Whom a process serves in this room. */
+function people({ served, people: nicknames }) {
+  room.processes.set(served, { people: new Set(nicknames), heard: Date.now() });
+  showPeople();
+}
+
+function showPeople() {
+  const everybody = [...room.processes].flatMap(([served, process]) => [...process.people].map((nickname) => (
+    { nickname, served, isSelf: served === room.served && nickname === self.nickname })));
+  view.showPeople(everybody);
+}
+
+/** The people of processes that have vanished are not there any more. */
+function forgetVanished() {
+  for (const [served, { heard }] of room.processes) {
+    if (served !== room.served && Date.now() - heard > VANISHED) {
+      room.processes.delete(served);
+      showPeople();
+    }
+  }
+}
+
+function arrived({ served, nickname }) {
+  people({ served, people: [...(room.processes.get(served)?.people ?? []), nickname] });
   view.addNotice(`${nickname} joined`);
 }
 
-/** Messages we have seen before a reconnection are skipped: ids only ever grow. */
+/** Messages we have seen before a reconnection are skipped: ids of a process only ever grow. */
 function said(message) {
-  if (message.id <= room.lastId) return;
-  room.lastId = message.id;
-  view.addMessage(message, message.nickname === self.nickname);
+  if (message.id <= room.lastIds.get(message.served)) return;
+  room.lastIds.set(message.served, message.id);
+  view.addMessage(message, message.nickname === self.nickname && message.served === room.served);
 }
 
-function left({ departure }) {
-  room.people.delete(departure.nickname);
+function left({ served, departure }) {
+  room.processes.get(served)?.people.delete(departure.nickname);
   room.departures = [departure, ...room.departures].slice(0, 5);
-  view.showPeople(room.people, self.nickname);
+  showPeople();
   view.showDepartures(room.departures);
   const { nickname, code, reason, cause } = departure;
   view.addNotice(`${nickname} left: ${code} ${reason} (${cause})`, departure.wasClean ? '' : 'bad');
@@ -165,7 +195,10 @@ function newSession() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-setInterval(() => view.showSilence(connection.silentFor), 1000);
+setInterval(() => {
+  view.showSilence(connection.silentFor);
+  forgetVanished();
+}, 1000);
 
 // The server shows it to browsers on its own machine only.
 byId('inspect').hidden = !view.IS_LOCAL;

@@ -107,13 +107,19 @@ export function showRooms(rooms) {
   byId('rooms').replaceChildren(...buttons);
 }
 
-/** Shows who is there. */
-export function showPeople(people, self) {
-  const sorted = [...people].sort((a, b) => a.localeCompare(b));
+/** Shows which process serves this page; nothing where there is only one. */
+export function showServed(served) {
+  byId('served').textContent = served === undefined ? '' : `served by ${served}`;
+}
+
+/** Shows who is there, and by which process, where there are several. */
+export function showPeople(people) {
+  const sorted = [...people].sort((a, b) => a.nickname.localeCompare(b.nickname));
   byId('people').replaceChildren(
-    ...sorted.map((nickname) =>
-      tinted(element('li', '', nickname === self ? `${nickname} (you)` : nickname), nickname),
-    ),
+    ...sorted.map(({ nickname, served, isSelf }) => {
+      const who = isSelf ? `${nickname} (you)` : nickname;
+      return tinted(element('li', '', who, ...(served === undefined ? [] : [' ', element('small', 'hint', served)])), nickname);
+    }),
   );
   byId('headcount').textContent = sorted.length === 1 ? '1 person' : `${sorted.length} people`;
 }
