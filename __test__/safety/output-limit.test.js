@@ -111,7 +111,8 @@ test('0 is no limit', async () => {
 const isGlibc = process.report?.getReport().header.glibcVersionRuntime !== undefined;
 (isGlibc ? test : test.skip)('memory goes back to the system after a peak', async () => {
   const program = new Program(`
-    const body = Buffer.alloc(4 * 1024 * 1024);
+    // Much more than the kernel keeps for one connection, which may be all that there is of a shorter one.
+    const body = Buffer.alloc(16 * 1024 * 1024);
     const app = uWS.App().get('/', (res) => res.end(body)).get('/rss', (res) => res.end(String(process.memoryUsage.rss())));
     app.listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
   `);
@@ -122,7 +123,7 @@ const isGlibc = process.report?.getReport().header.glibcVersionRuntime !== undef
     return Number((await client.response()).text);
   };
   const before = await rss();
-  const clients = await Promise.all(Array.from({ length: 100 }, () => askAndWait(port, '/')));
+  const clients = await Promise.all(Array.from({ length: 25 }, () => askAndWait(port, '/')));
   while (await rss() < 3 * before);
   clients.forEach((client) => client.reset());
   while (await rss() > 1.5 * before) await new Promise((resolve) => { setTimeout(resolve, 100); });
