@@ -82,7 +82,7 @@ function serve(ws) {
 }
 
 for (const [name, perMessageDeflate] of Object.entries(COMPRESSIONS)) {
-  for (const manner of ['lenient', 'dropping', 'strict']) {
+  for (const manner of ['lenient', 'patient', 'dropping', 'strict']) {
     const own = new WebSocketServer({ noServer: true, perMessageDeflate, maxPayload: 256 * 1024, closeTimeout: 2_000, topics: true });
     own.on('connection', (ws) => serve(Object.assign(ws, { manner, server: own })));
     servers.set(`/${manner}/${name}`, own);
