@@ -2,14 +2,11 @@
 
 // Processes that share their topics by a Redis server.
 
-const { once } = require('node:events');
-const net = require('node:net');
-
 const uWS = require('../..');
-const { afterTest } = require('../helpers/cleanup.js');
+const { connected, freePort, scripted, until, upTo } = require('../helpers/broker.js');
 const { failureOf } = require('../helpers/failure.js');
 const { Member } = require('../helpers/members.js');
-const { RedisServer, describeWithRedis, freePort } = require('../helpers/redis-server.js');
+const { RedisServer, describeWithRedis } = require('../helpers/redis-server.js');
 
 let latest = 0;
 beforeEach(() => { latest += 1; });
@@ -17,43 +14,8 @@ beforeEach(() => { latest += 1; });
 /** Options of an app with a broker; each test has a name of its own. */
 const broker = (url, more) => ({ threads: 1, broker: { name: `redis-${latest}`, url, ...more } });
 
-/** A process that is connected. */
-async function connected(options, topics, env) {
-  const member = await Member.process(options, topics, env);
-  await member.state('connected');
-  return member;
-}
-
-/** Waits until a condition holds of the statistics of a member. */
-async function until(member, holds) {
-  for (;;) {
-    const stats = await member.order('stats');
-    if (holds(stats)) return stats;
-    await new Promise((resolve) => { setTimeout(resolve, 20); });
-  }
-}
-
-/** The texts that a client receives up to `last`. */
-async function upTo(client, last) {
-  const texts = [];
-  while (texts.at(-1) !== last) texts.push((await client.frame())[1]);
-  return texts;
-}
-
-/** A TCP server that does `act` with each connection; its url. */
-async function scripted(act) {
-  const sockets = new Set();
-  const server = net.createServer((socket) => {
-    sockets.add(socket.on('error', () => {}));
-    act(socket);
-  }).listen(0, '127.0.0.1');
-  afterTest(() => {
-    sockets.forEach((socket) => socket.destroy());
-    server.close();
-  });
-  await once(server, 'listening');
-  return `redis://127.0.0.1:${server.address().port}`;
-}
+/** The url of a TCP server that does `act` with each connection. */
+const urlOf = async (act) => `redis://127.0.0.1:${await scripted(act)}`;
 
 /** Answers each command with an error. */
 function refuse(socket, data) {
@@ -228,7 +190,7 @@ test.each([
   ['errors', 'ERR_BROKER_REFUSED', refuse],
   ['nothing, and closes at once', 'ERR_BROKER_CLOSED', (socket) => socket.end()],
 ])('a server that sends %s is told, and the own process is served', async (_, code, act) => {
-  const url = await scripted((socket) => socket.once('data', (data) => act(socket, data)));
+  const url = await urlOf((socket) => socket.once('data', (data) => act(socket, data)));
   const member = await Member.process(broker(url), ['news']);
   expect((await member.state('disconnected')).cause).toEqual({ code, message: expect.any(String) });
   const client = await member.enter();
@@ -260,7 +222,7 @@ test('a url that cannot be meant throws, and its password is not in the message'
 });
 
 test('apps of one name in a process have the same options', async () => {
-  const url = await scripted(() => {});
+  const url = await urlOf(() => {});
   const app = uWS.App({ broker: { name: 'same', url } });
   expect(() => uWS.App({ broker: { name: 'same', url } })).not.toThrow();
   for (const other of [{}, { url: 'redis://other' }, { url, maxPending: 1 }]) {

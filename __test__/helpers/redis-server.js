@@ -9,6 +9,7 @@ const net = require('node:net');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 
+const { freePort } = require('./broker.js');
 const { afterTest } = require('./cleanup.js');
 
 /** Whether there is a server to start. CI has one, and says that it must be there. */
@@ -18,14 +19,6 @@ if (!hasRedis) process.stderr.write('There is no redis-server here: the tests th
 
 /** `describe` of tests that need a server. */
 const describeWithRedis = hasRedis ? describe : describe.skip;
-
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  await new Promise((resolve) => { server.close(resolve); });
-  return port;
-}
 
 class RedisServer {
   #args;
@@ -98,4 +91,4 @@ class RedisServer {
   }
 }
 
-module.exports = { RedisServer, describeWithRedis, freePort };
+module.exports = { RedisServer, describeWithRedis };
