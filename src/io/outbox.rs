@@ -251,11 +251,7 @@ mod tests {
 
     #[test]
     fn long_data_waits_behind_a_queue() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let _theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (ours, _) = listener.accept().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        let mut transport = Transport::from_tcp(mio::net::TcpStream::from_std(ours), None);
+        let (mut transport, _peer) = crate::io::transport::tests::pair();
         let mut pool = BufferPool::default();
         let mut outbox = Outbox::default();
         let shared = Bytes::from(vec![b'x'; SHARE_FROM]);

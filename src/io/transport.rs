@@ -331,7 +331,7 @@ impl Write for Kernel<'_> {
 const MAX_IDLE_READS: usize = 2;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::io::ready::Selector;
     use crate::tls::names::ServerNames;
@@ -345,7 +345,7 @@ mod tests {
     use std::task::{Wake, Waker};
 
     /// The two ends of a connection. The first one is not registered with a selector.
-    fn pair() -> (Transport, std::net::TcpStream) {
+    pub(in crate::io) fn pair() -> (Transport, std::net::TcpStream) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (theirs, _) = listener.accept().unwrap();

@@ -4,9 +4,7 @@ use crate::bridge::command::{Command, LentCommand};
 use crate::bridge::event::Slice;
 use crate::bridge::id::ConnectionId;
 use crate::node::abi::{Handlers, Register, absent, sent};
-use crate::node::calls::payload::{
-    Appended, append_payload, append_unless_lendable, lend_payload, message_kind,
-};
+use crate::node::calls::payload::{append_payload, append_unless_lendable, lend_payload, message_kind};
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::Value;
@@ -164,24 +162,22 @@ fn transmit(
         Droppable::No => false,
         Droppable::Already(_) => true,
     };
-    let appended = if lendable.is_some() && !must_drop {
-        append_unless_lendable(call, workers, connection.worker, 1)?
-    } else {
-        Appended::Copied(append_payload(call, workers, connection.worker, 1)?)
-    };
-    let length = appended.length();
-    let payload = match (appended, lendable) {
-        (Appended::Copied(payload), _) => Some(payload),
-        (Appended::Left(_), None) => None,
-        (Appended::Left(_), Some(kind)) => lend_payload(call, workers, connection.worker, 1, |payload| {
+    if must_drop {
+        let payload = append_payload(call, workers, connection.worker, 1)?;
+        drop_frame(environment, handle, droppable, payload);
+        return Ok(Sent::Dropped);
+    }
+    let (length, payload) = if let Some(kind) = lendable {
+        let appended = append_unless_lendable(call, workers, connection.worker, 1)?;
+        let copied = lend_payload(call, workers, connection.worker, (1, appended), |payload| {
             LentCommand::SendMessage { connection, kind, payload }
-        })?,
+        })?;
+        (appended.length(), copied)
+    } else {
+        let payload = append_payload(call, workers, connection.worker, 1)?;
+        (payload.len, Some(payload))
     };
     if let Some(payload) = payload {
-        if must_drop {
-            drop_frame(environment, handle, droppable, payload);
-            return Ok(Sent::Dropped);
-        }
         workers.push(connection.worker, command(connection, payload));
     }
     let is_queued = socket.accept_frame(length, dispatcher.handler_serial, workers);

@@ -24,6 +24,7 @@ pub(crate) fn append_payload(
 }
 
 /// What has become of an argument that may be long.
+#[derive(Clone, Copy)]
 pub(crate) enum Appended {
     /// It is in the arena.
     Copied(Slice),
@@ -58,16 +59,19 @@ pub(crate) fn append_unless_lendable(
     Ok(left.map_or_else(|| Appended::Copied(Slice::tail(arena, start)), Appended::Left))
 }
 
-/// Carries out what has gathered for a worker, and then the command that `lent` makes of data that was left where it is. If
-/// Node's loop does not lead any more, the data is copied behind what has gathered, and a command has to be added for the
-/// result.
+/// Has data that was left where it is written: carries out what has gathered for a worker, and then the command that `lent`
+/// makes of the data. `None` if that was possible; otherwise, because the argument was copied before, or because Node's loop
+/// does not lead any more and it is copied now, behind what has gathered, a command has to be added for the result.
 pub(crate) fn lend_payload(
     call: &Call<'_>,
     workers: &mut Workers,
     worker: WorkerId,
-    index: usize,
+    (index, appended): (usize, Appended),
     lent: impl for<'a> FnOnce(&'a [u8]) -> LentCommand<'a>,
 ) -> Result<Option<Slice>, Misuse> {
+    if let Appended::Copied(payload) = appended {
+        return Ok(Some(payload));
+    }
     if call.lend(index, |data| workers.lend(worker, lent(data))) == Some(true) {
         return Ok(None);
     }

@@ -63,12 +63,9 @@ fn write_piece(
     workers: &mut Workers,
 ) -> Result<(), Misuse> {
     let to = exchange.to;
-    let copied = match data {
-        Appended::Copied(data) => Some(data),
-        Appended::Left(_) => {
-            lend_payload(call, workers, to.connection.worker, 1, |data| LentCommand::WriteBody { to, data })?
-        }
-    };
+    let copied = lend_payload(call, workers, to.connection.worker, (1, data), |data| {
+        LentCommand::WriteBody { to, data }
+    })?;
     match copied {
         Some(data) => exchange.write_piece(data, handler_serial, workers),
         None => exchange.output.accept_written(data.length().into(), handler_serial, workers),
@@ -196,15 +193,14 @@ pub(crate) fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let body = append_body(call, exchange, workers)?;
     if exchange.stage == Stage::Waiting {
         let framing = Framing::Length(u64::from(body.length()));
-        let body = match body {
-            Appended::Copied(body) => Some((body, exchange.lay_out_head(framing, workers, pending))),
-            Appended::Left(_) => {
-                let head = exchange.lay_out_head(framing, workers, pending);
-                lend_payload(call, workers, worker, 1, |body| LentCommand::Respond { to, head, body, close })?
-                    .map(|body| (body, head))
-            }
-        };
-        if let Some((body, head)) = body {
+        let head = exchange.lay_out_head(framing, workers, pending);
+        let copied = lend_payload(call, workers, worker, (1, body), |body| LentCommand::Respond {
+            to,
+            head,
+            body,
+            close,
+        })?;
+        if let Some(body) = copied {
             exchange.record(body, workers);
             workers.push(worker, Command::Respond { to, head, body, close });
         }

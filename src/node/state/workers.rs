@@ -390,11 +390,10 @@ impl Workers {
     /// Hands commands over, unless they are being gathered. Where Node's loop leads, they are carried out before it
     /// sleeps, or at once if there are many: what a program sends from a timer leaves in one write, too.
     pub(crate) fn settle(&mut self) {
-        let Some(threads) = &self.threads else { return };
         if !self.outgoing.is_holding() {
-            self.neighbours.flush();
-            self.unsent.drain(..).for_each(|network| network.wake());
+            self.flush_beyond();
         }
+        let Some(threads) = &self.threads else { return };
         match self.exit_budget {
             None if self.outgoing.is_holding() => {}
             None => match self.node_loop.as_ref().filter(|node_loop| node_loop.leads()) {
