@@ -621,8 +621,9 @@ export interface BrokerOptions {
   name: string;
   /**
    * A Redis or Valkey server by which the topics are shared with other processes: `redis://[[user]:password@]host[:port]`,
-   * `rediss://` with TLS, or `redis+unix:///path[?user=…&pass=…]`. Without it, with apps of this process only. It need not
-   * be there yet. Throws `ERR_INVALID_ARG_VALUE` for anything else; the message does not repeat it. @default undefined
+   * `rediss://` with TLS, or `redis+unix:///path[?user=…&pass=…]`; or NATS servers: `nats://[user:password@|token@]host[:port]`
+   * and `tls://`, with further servers behind commas. Without it, with apps of this process only. It need not be there yet.
+   * Throws `ERR_INVALID_ARG_VALUE` for anything else; the message does not repeat it. @default undefined
    */
   url?: string | null;
   /**
@@ -686,7 +687,8 @@ export interface BrokerStats {
   /** Messages that the broker has taken, and messages of other processes. */
   messages?: { sent: number; received: number };
   /**
-   * Messages that did not get there: `sent` here, because too many waited or the broker refused them; `received` of other
+   * Messages that did not get there: `sent` here, because too many waited, or the broker refused them (NATS also those
+   * larger than its `max_payload`); `received` of other
    * processes, because they did not arrive or an I/O thread was too slow.
    */
   lost?: { sent: number; received: number };

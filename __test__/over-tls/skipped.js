@@ -19,6 +19,8 @@ const files = {
   'http/half-close.test.js': 'a bare FIN is no end of TLS: tls-faults.test.js has close_notify and its absence',
   'broker/threads.test.js': 'most of its servers are threads of their own',
   'broker/redis-faults.test.js': 'as redis.test.js',
+  'broker/nats-faults.test.js': 'as nats.test.js',
+  'broker/nats.test.js': 'its servers are processes of their own',
   'broker/redis.test.js': 'its servers are processes of their own',
   'docs/docs-broker-format.test.js': 'as redis.test.js',
   'pubsub/pubsub-scale.test.js': 'about memory and time per subscriber, not about bytes on a wire',

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use super::nats_url::NatsUrl;
+
 /// Where a broker is, and who asks.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct BrokerUrl {
     /// Where it is.
     pub place: Place,
-    /// The user; the default one without.
+    /// The user; the default one without. Not with NATS.
     pub user: Option<String>,
     /// The password.
     pub password: Option<String>,
@@ -30,6 +32,8 @@ pub(crate) enum Place {
     },
     /// A Unix socket.
     Unix(PathBuf),
+    /// Servers of NATS, each with its own user.
+    Nats(NatsUrl),
 }
 
 impl std::fmt::Debug for BrokerUrl {
@@ -45,6 +49,7 @@ impl std::fmt::Display for Place {
             Self::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Nats(url) => url.fmt(f),
         }
     }
 }
@@ -55,6 +60,9 @@ impl BrokerUrl {
     /// # Errors
     /// What is wrong with it, without the url itself, which may hold a password.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if NatsUrl::is_meant(text) {
+            return Ok(Self { place: Place::Nats(NatsUrl::parse(text)?), user: None, password: None });
+        }
         let url = Url::parse(text).map_err(|error| format!("it is no url of one broker: {error}"))?;
         let is_secure = match url.scheme() {
             "redis" => false,
@@ -115,10 +123,10 @@ impl BrokerUrl {
 
 fn refuse_scheme(scheme: &str) -> String {
     match scheme {
-        "redis-cluster" | "rediss-cluster" | "redis-sentinel" | "rediss-sentinel" | "nats" | "tls" => {
-            format!("{scheme}: is not supported; redis:, rediss: and redis+unix: are")
+        "redis-cluster" | "rediss-cluster" | "redis-sentinel" | "rediss-sentinel" => {
+            format!("{scheme}: is not supported; redis:, rediss:, redis+unix:, nats: and tls: are")
         }
-        _ => "its scheme must be redis:, rediss: or redis+unix:".to_owned(),
+        _ => "its scheme must be redis:, rediss:, redis+unix:, nats: or tls:".to_owned(),
     }
 }
 
@@ -181,7 +189,8 @@ mod tests {
             "http://secret@host",
             "redis-cluster://secret@a:1",
             "redis-sentinel://a:1",
-            "nats://secret@a:1",
+            "nats://u:secret@a:0",
+            "nats-tls://secret@a:1",
             "redis+unix://",
             "redis+unix://secret/path",
             "redis+unix:///path?secret=1",

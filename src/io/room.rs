@@ -133,11 +133,11 @@ mod tests {
             candidate(4, Standing::Idle, 2, "10.0.0.4"),
             candidate(5, Standing::Lingering, 1, "10.0.0.4"),
         ];
-        assert_eq!(slots(&all, 0), []);
+        assert_eq!(slots(&all, 0), [0; 0]);
         assert_eq!(slots(&all, 1), [3]);
         assert_eq!(slots(&all, 4), [3, 2, 4, 1]);
         assert_eq!(slots(&all, 9), [3, 2, 4, 1, 5, 0]);
-        assert_eq!(slots(&[], 3), []);
+        assert_eq!(slots(&[], 3), [0; 0]);
     }
 
     #[test]

@@ -105,9 +105,9 @@ mod tests {
         let mut wheel = Wheel::default();
         assert_eq!(wheel.insert(entry(1), Timestamp(250)), Timestamp(300));
         assert_eq!(wheel.next(), Some(Timestamp(300)));
-        assert_eq!(due(&mut wheel, 299), []);
+        assert_eq!(due(&mut wheel, 299), [0; 0]);
         assert_eq!(due(&mut wheel, 300), [1]);
-        assert_eq!(due(&mut wheel, 10_000), []);
+        assert_eq!(due(&mut wheel, 10_000), [0; 0]);
         assert_eq!(wheel.next(), None);
     }
 

@@ -7,12 +7,22 @@
 //!
 //! - `outbox`: what waits to be sent, bounded.
 //! - `session`: connects, subscribes, sends and receives; connects anew when the connection is lost.
-//! - `redis`: makes the two connections that Redis needs; `guard` checks what the server sends.
-//! - `questions`: counting subscribers in all processes.
+//! - `connection`: what a session needs of a broker, whichever it is; `channels`: the names it uses there; `parcel`: what is
+//!   published, and what has arrived; `dial`: byte
+//!   streams.
+//! - `redis`: the two connections that Redis needs; `guard` checks what the server sends.
+//! - `nats`: the connection to a NATS server.
+//! - `census`, `questions`: counting subscribers in all processes.
 //! - `status`: the state and the numbers for programs.
 
+mod census;
+mod channels;
+mod connection;
+mod dial;
 mod guard;
+mod nats;
 pub(crate) mod outbox;
+mod parcel;
 mod questions;
 mod redis;
 mod session;

@@ -1,7 +1,6 @@
-//! Counting subscribers in all processes: a question goes to everybody on one channel, and each answers on the channel
-//! of the process that asks. The broker says how many have got the question.
+//! The questions of a process to the others, and who has answered them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokio::time::Instant;
 
@@ -12,26 +11,35 @@ use crate::bridge::sync::Arc;
 /// The questions that wait for answers.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
+    /// By a number of their own: those of several threads of the process may be the same.
     open: HashMap<u64, Open>,
+    latest: u64,
 }
 
 #[derive(Debug)]
 struct Open {
+    /// The number that the asker knows it by.
+    number: u64,
     asker: Arc<BrokerEvents>,
     until: Instant,
     /// Subscribers so far.
     count: u64,
-    answers: u64,
+    /// Processes that have answered.
+    answers: HashSet<u64>,
     /// Number of answers to come; `None` before the broker has said so.
     expected: Option<u64>,
 }
 
 impl Questions {
-    /// Notes a question, with the number of subscribers in this process.
-    pub(super) fn open(&mut self, question: &Question, count: u64) {
+    /// Notes a question, with the number of subscribers in this process. Returns its number among processes, from 1.
+    pub(super) fn open(&mut self, question: &Question, count: u64) -> u64 {
+        self.latest += 1;
         let until = tokio::time::sleep(question.patience).deadline();
         let asker = Arc::clone(&question.asker);
-        self.open.insert(question.number, Open { asker, until, count, answers: 0, expected: None });
+        let open =
+            Open { number: question.number, asker, until, count, answers: HashSet::new(), expected: None };
+        self.open.insert(self.latest, open);
+        self.latest
     }
 
     /// So many other processes have got the question.
@@ -42,21 +50,23 @@ impl Questions {
         }
     }
 
-    /// A process has answered.
-    pub(super) fn note_answer(&mut self, number: u64, count: u64) {
-        if let Some(open) = self.open.get_mut(&number) {
+    /// A process has answered, or is known not to be there any more.
+    pub(super) fn note_answer(&mut self, number: u64, process: u64, count: u64) {
+        if let Some(open) = self.open.get_mut(&number)
+            && open.answers.insert(process)
+        {
             open.count = open.count.saturating_add(count);
-            open.answers += 1;
             self.conclude(number);
         }
     }
 
     fn conclude(&mut self, number: u64) {
-        let is_complete = |open: &Open| open.expected.is_some_and(|expected| open.answers >= expected);
+        let is_complete =
+            |open: &Open| open.expected.is_some_and(|expected| open.answers.len() as u64 >= expected);
         if self.open.get(&number).is_some_and(is_complete)
             && let Some(open) = self.open.remove(&number)
         {
-            open.asker.push(BrokerEvent::Counted { question: number, count: open.count });
+            open.asker.push(BrokerEvent::Counted { question: open.number, count: open.count });
         }
     }
 

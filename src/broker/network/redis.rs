@@ -1,35 +1,30 @@
 //! The connections to a Redis or Valkey server: one that publishes, and one that is subscribed.
 
+use std::future::Future;
 use std::io;
 use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, PubSub, PubSubSink, PubSubStream};
-use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, RedisResult, Value};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
+use super::dial::{self, Stream};
 use super::guard::{Guard, Verdict};
+use super::parcel::{Outcome, Parcel, RESPONSE_TIMEOUT, Reply};
 use crate::broker::cause::{BrokerCause, BrokerFailure};
 use crate::broker::url::{BrokerUrl, Place};
-use crate::tls::client;
 
 /// Both connections.
 pub(super) struct Connections {
     /// Publishes.
-    pub publisher: MultiplexedConnection,
+    publisher: MultiplexedConnection,
     /// Subscribes.
-    pub sink: PubSubSink,
+    sink: PubSubSink,
     /// The messages.
     pub stream: PubSubStream,
     /// Why the server was cut off, if it was.
-    pub verdict: Verdict,
+    verdict: Verdict,
 }
-
-/// A byte stream to a server.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Makes both connections, authenticated.
 ///
@@ -73,34 +68,79 @@ async fn establish(
 }
 
 async fn dial(place: &Place) -> Result<Box<dyn Stream>, BrokerFailure> {
-    let failed = |error: io::Error| BrokerFailure::new(BrokerCause::Connect, error);
+    let unsupported =
+        || BrokerFailure::new(BrokerCause::Connect, io::Error::from(io::ErrorKind::Unsupported));
     match place {
         Place::Tcp { host, port, is_secure } => {
-            let stream = TcpStream::connect((&**host, *port)).await.map_err(failed)?;
-            // A message must not wait for the acknowledgement of the one before.
-            stream.set_nodelay(true).map_err(failed)?;
-            if *is_secure { secure(host, stream).await } else { Ok(Box::new(stream)) }
+            let stream = dial::tcp(host, *port).await?;
+            if *is_secure { dial::secure(host, stream).await } else { Ok(stream) }
         }
         #[cfg(unix)]
-        Place::Unix(path) => Ok(Box::new(tokio::net::UnixStream::connect(path).await.map_err(failed)?)),
-        #[cfg(not(unix))]
-        Place::Unix(_) => Err(failed(io::ErrorKind::Unsupported.into())),
+        Place::Unix(path) => dial::unix(path).await,
+        _ => Err(unsupported()),
     }
 }
 
-async fn secure(host: &str, stream: TcpStream) -> Result<Box<dyn Stream>, BrokerFailure> {
-    let failed = |detail: String| BrokerFailure::new(BrokerCause::Tls, detail);
-    let name =
-        host.to_owned().try_into().map_err(|_| failed("the host is no name of a server".to_owned()))?;
-    let config = tokio::task::spawn_blocking(client::without_protocols).await;
-    let config = config.map_err(|error| failed(error.to_string()))?;
-    let config = config.map_err(|error| failed(error.to_string()))?;
-    let stream = TlsConnector::from(config).connect(name, stream).await;
-    Ok(Box::new(stream.map_err(|error| failed(error.to_string()))?))
+impl Connections {
+    /// Publishes; the result has an outcome for each parcel.
+    pub(super) fn publish(&self, parcels: &[Parcel]) -> Reply<Vec<Outcome>> {
+        let mut pipeline = redis::pipe();
+        for parcel in parcels {
+            pipeline.cmd("PUBLISH").arg(&parcel.channel).arg(&parcel.bytes);
+        }
+        let (mut publisher, count) = (self.publisher.clone(), parcels.len());
+        let verdict = Verdict::clone(&self.verdict);
+        let replies = self.answered(async move { publisher.send_packed_commands(&pipeline, 0, count).await });
+        Box::pin(async move {
+            let outcome = |reply: Value| match reply {
+                Value::ServerError(error) => Outcome::Refused(failure_of(&RedisError::from(error), &verdict)),
+                Value::Int(receivers) => Outcome::Taken { receivers: u64::try_from(receivers).ok() },
+                _ => Outcome::Taken { receivers: None },
+            };
+            Ok(replies.await?.into_iter().map(outcome).collect())
+        })
+    }
+
+    /// Subscribes channels.
+    pub(super) fn subscribe(&self, channels: Vec<Vec<u8>>) -> Reply<()> {
+        let mut sink = self.sink.clone();
+        self.answered(async move { sink.subscribe(channels).await })
+    }
+
+    /// Unsubscribes channels.
+    pub(super) fn unsubscribe(&self, channels: Vec<Vec<u8>>) -> Reply<()> {
+        let mut sink = self.sink.clone();
+        self.answered(async move { sink.unsubscribe(channels).await })
+    }
+
+    /// Asks whether the server is there, by both connections.
+    pub(super) fn ping(&self) -> Reply<()> {
+        let (mut sink, mut publisher) = (self.sink.clone(), self.publisher.clone());
+        self.answered(async move {
+            sink.ping::<Value>().await?;
+            redis::cmd("PING").exec_async(&mut publisher).await
+        })
+    }
+
+    /// Why they have ended.
+    pub(super) fn failure(&self) -> BrokerFailure {
+        let closed = || BrokerFailure::new(BrokerCause::Closed, "the broker has closed the connection");
+        self.verdict.get().cloned().unwrap_or_else(closed)
+    }
+
+    fn answered<T>(&self, reply: impl Future<Output = RedisResult<T>> + Send + 'static) -> Reply<T> {
+        let verdict = Verdict::clone(&self.verdict);
+        Box::pin(async move {
+            match timeout(RESPONSE_TIMEOUT, reply).await {
+                Ok(reply) => reply.map_err(|error| failure_of(&error, &verdict)),
+                Err(_) => Err(BrokerFailure::new(BrokerCause::Timeout, "the broker does not answer")),
+            }
+        })
+    }
 }
 
 /// What an error of the client means.
-pub(super) fn failure_of(error: &RedisError, verdict: &Verdict) -> BrokerFailure {
+fn failure_of(error: &RedisError, verdict: &Verdict) -> BrokerFailure {
     if let Some(failure) = verdict.get() {
         return failure.clone();
     }
@@ -118,5 +158,3 @@ pub(super) fn failure_of(error: &RedisError, verdict: &Verdict) -> BrokerFailure
 
 /// How long connecting and authenticating may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the server may take to answer.
-pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);

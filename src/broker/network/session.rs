@@ -1,19 +1,18 @@
 //! The life of a connection to a broker, and of the next one.
 
 use std::collections::{HashSet, VecDeque};
-use std::future::{Future, pending};
-use std::pin::Pin;
+use std::future::pending;
 use std::sync::Weak;
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
 use rand::RngExt;
-use redis::{Msg, RedisError, RedisResult, Value};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
+use super::census::Census;
+use super::channels::{Channels, Source};
+use super::connection::{Connection, Connector};
 use super::outbox::{Message, Outbox, Question};
-use super::questions::Questions;
-use super::redis::{Connections, RESPONSE_TIMEOUT, connect, failure_of};
+use super::parcel::{Delivery, Outcome, Parcel, Reply};
 use super::status::{Status, add, now};
 use crate::bridge::broker::{BrokerEvent, StateChange};
 use crate::bridge::sync::Arc;
@@ -40,18 +39,16 @@ pub(super) struct Session {
     group: Weak<Group>,
     outbox: Arc<Outbox>,
     status: Arc<Status>,
-    /// The channels of the group.
-    channels: Channels,
+    connector: Connector,
+    channels: Arc<Channels>,
     /// Identifies this process to others.
     process: u64,
     numbers: Numbers,
     arrivals: Arrivals,
     neighbours: Neighbours,
-    questions: Questions,
+    census: Census,
     /// What was sent and is not confirmed, or is sent next. Sent again over the next connection.
     parcels: Vec<Parcel>,
-    /// Questions and answers that are sent next.
-    letters: Vec<Parcel>,
     /// Topics that are subscribed at the broker.
     subscribed: HashSet<Box<[u8]>>,
     /// Topics that have got a subscriber in this process, and are to be subscribed at the broker.
@@ -60,56 +57,46 @@ pub(super) struct Session {
     leaving: VecDeque<(Instant, Box<[u8]>)>,
     /// When the broker was last heard of, in milliseconds since the epoch; 0 before the first connection.
     heard: u64,
+    /// Whether the server is about to end.
+    is_leaving: bool,
+    /// Whether it was told that the broker refuses messages over this connection.
+    has_told_refusal: bool,
     /// When to give up what is still to be sent: the last app has left.
     end: Option<Instant>,
 }
 
-/// The names of channels.
-struct Channels {
-    /// In front of each topic.
-    prefix: Vec<u8>,
-    /// Where questions go to.
-    questions: Vec<u8>,
-    /// Where answers to this process go to.
-    answers: Vec<u8>,
+/// Something that is under way.
+type Task<T> = Option<Reply<T>>;
+
+/// What is under way on a connection.
+#[derive(Default)]
+struct Tasks {
+    sending: Task<Vec<Outcome>>,
+    /// Subscribing or unsubscribing.
+    changing: Task<()>,
+    pinging: Task<()>,
+    /// Connecting to another server, because this one is about to end.
+    moving: Task<Next>,
+    /// Whether that was tried since the last beat.
+    has_tried: bool,
+    /// The connection to the other server.
+    next: Option<Next>,
+    /// Waiting until this server has handled everything.
+    draining: Task<()>,
 }
 
-/// Something to publish.
-struct Parcel {
-    channel: Vec<u8>,
-    bytes: Vec<u8>,
-    /// The question that this asks.
-    question: Option<u64>,
-    /// Whether it is a message of the application.
-    is_message: bool,
+/// A connection to another server.
+struct Next {
+    connection: Connection,
+    /// What is subscribed there.
+    topics: HashSet<Box<[u8]>>,
 }
 
-type Task<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
-
-/// The result of something that the broker was asked for; an error if it did not answer in time.
-type Reply<T> = Result<RedisResult<T>, tokio::time::error::Elapsed>;
-
-impl Channels {
-    fn new(name: &str, process: u64) -> Self {
-        Self {
-            prefix: format!("{name}:").into(),
-            questions: format!("{name}#ask").into(),
-            answers: answers_to(name.as_bytes(), process),
-        }
+impl Tasks {
+    /// Whether nothing is under way that the server has to confirm.
+    const fn are_idle(&self) -> bool {
+        self.sending.is_none() && self.changing.is_none() && self.pinging.is_none()
     }
-
-    fn of(&self, topic: &[u8]) -> Vec<u8> {
-        [&self.prefix, topic].concat()
-    }
-
-    /// The name of the group.
-    fn name(&self) -> &[u8] {
-        &self.prefix[..self.prefix.len() - 1]
-    }
-}
-
-fn answers_to(name: &[u8], process: u64) -> Vec<u8> {
-    [name, format!("#{process:016x}").as_bytes()].concat()
 }
 
 impl Session {
@@ -121,23 +108,27 @@ impl Session {
         status: Arc<Status>,
     ) -> Self {
         let process = rand::rng().random();
+        let connector = Connector::new(&name, options.url.clone());
+        let channels = Arc::new(Channels::new(&name, connector.scheme()));
         Self {
             options,
             group,
             outbox,
             status,
-            channels: Channels::new(&name, process),
+            census: Census::new(process, Arc::clone(&channels), connector.scheme()),
+            connector,
+            channels,
             process,
             numbers: Numbers::default(),
             arrivals: Arrivals::default(),
             neighbours: Neighbours::default(),
-            questions: Questions::default(),
             parcels: Vec::new(),
-            letters: Vec::new(),
             subscribed: HashSet::new(),
             wanted: Vec::new(),
             leaving: VecDeque::new(),
             heard: 0,
+            is_leaving: false,
+            has_told_refusal: false,
             end: None,
         }
     }
@@ -146,11 +137,11 @@ impl Session {
     pub(super) async fn run(mut self) {
         let mut attempts = 0;
         loop {
-            let failure = match connect(&self.options.url).await {
+            let failure = match self.connector.connect().await {
                 Err(failure) => failure,
-                Ok(connections) => {
+                Ok(connection) => {
                     let before = self.status.current();
-                    let Some(failure) = self.serve(connections).await else { return };
+                    let Some(failure) = self.serve(connection).await else { return };
                     if !Arc::ptr_eq(&before, &self.status.current()) {
                         attempts = 0;
                     }
@@ -173,7 +164,7 @@ impl Session {
         let until = sleep(pause).deadline();
         loop {
             let work = self.outbox.take(false);
-            work.questions.iter().for_each(|question| self.ask(question));
+            work.questions.into_iter().for_each(|question| self.ask(question));
             if work.is_ended {
                 self.note_end();
             }
@@ -203,12 +194,13 @@ impl Session {
         self.wanted.clear();
         self.leaving.clear();
         self.parcels.retain(|parcel| parcel.is_message);
-        self.letters.clear();
+        self.census.note_disconnected();
+        (self.is_leaving, self.has_told_refusal) = (false, false);
         self.status.counts.subscribed.store(0, std::sync::atomic::Ordering::Relaxed);
         self.outbox.set_limit(self.options.max_pending);
         if let Some(change) = self.status.note_disconnected(failure) {
             let (name, code) = (&*change.name, failure.cause.code());
-            let (place, detail) = (self.options.url.place.to_string(), &*failure.detail);
+            let (place, detail) = (self.connector.place(), &*failure.detail);
             tracing::warn!(name, code, place, detail, "there is no connection to the broker");
             self.tell(change);
         }
@@ -221,33 +213,47 @@ impl Session {
     }
 
     /// Subscribes all topics, and then sends and receives until the connection fails. `None` if the last app has left.
-    async fn serve(&mut self, mut connections: Connections) -> Option<BrokerFailure> {
-        if let Err(failure) = self.subscribe_all(&mut connections).await {
+    async fn serve(&mut self, mut connection: Connection) -> Option<BrokerFailure> {
+        if let Err(failure) = self.subscribe_all(&mut connection).await {
             return Some(failure);
         }
-        self.note_connected();
-        let (mut sending, mut changing, mut pinging) = (None, None, None);
+        self.note_connected(&connection);
+        let mut tasks = Tasks::default();
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.start(&connections, &mut sending, &mut changing);
+            self.start(&mut connection, &mut tasks);
             if self.is_over() {
                 return None;
             }
-            let leave = self.leaving.front().map(|(at, _)| *at).filter(|_| changing.is_none());
+            let leave = self.leaving.front().map(|(at, _)| *at).filter(|_| tasks.changing.is_none());
             let end = self.end.unwrap_or_else(|| sleep(BEAT).deadline());
+            let due = self.census.deadline();
             let result = tokio::select! {
-                message = connections.stream.next() => match message {
-                    Some(message) => { self.receive_all(&message, &mut connections); Ok(()) }
-                    None => Err(closed(&connections)),
+                delivery = connection.next() => match delivery {
+                    Some(delivery) => { self.receive_all(delivery, &mut connection); Ok(()) }
+                    None => Err(connection.failure()),
                 },
-                replies = finish(&mut sending) => self.note_replies(replies, &connections),
-                reply = finish(&mut changing) => check(reply, &connections),
-                reply = finish(&mut pinging) => check(reply, &connections).map(|()| self.heard = now()),
+                outcomes = finish(&mut tasks.sending) => outcomes.and_then(|it| self.note_outcomes(&it)),
+                reply = finish(&mut tasks.changing) => reply,
+                reply = finish(&mut tasks.pinging) => reply.map(|()| self.heard = now()),
+                next = finish(&mut tasks.moving) => { tasks.next = next.ok(); Ok(()) }
+                reply = finish(&mut tasks.draining) => match reply {
+                    Ok(()) => { self.move_on(&mut connection, &mut tasks).await; Ok(()) }
+                    Err(failure) => Err(failure),
+                },
                 _ = beat.tick() => {
-                    self.questions.expire();
-                    if pinging.is_none() {
-                        pinging = Some(ping(&connections));
+                    self.census.expire();
+                    // Another server may be there by now.
+                    tasks.has_tried = tasks.moving.is_some() || tasks.next.is_some();
+                    if tasks.pinging.is_none() && tasks.next.is_none() {
+                        tasks.pinging = Some(connection.ping());
+                    }
+                    Ok(())
+                }
+                () = sleep_until(due.unwrap_or(end)), if due.is_some() => {
+                    if let Some(group) = self.group.upgrade() {
+                        self.census.check(&group);
                     }
                     Ok(())
                 }
@@ -261,20 +267,87 @@ impl Session {
         }
     }
 
-    async fn subscribe_all(&mut self, connections: &mut Connections) -> Result<(), BrokerFailure> {
-        let topics = self.group.upgrade().map_or_else(Vec::new, |group| group.topic_names());
-        let mut channels = vec![self.channels.questions.clone(), self.channels.answers.clone()];
-        channels.extend(topics.iter().map(|topic| self.channels.of(topic)));
-        for some in channels.chunks(MAX_CHANNELS) {
-            let reply = timeout(RESPONSE_TIMEOUT, connections.sink.subscribe(some)).await;
-            check(reply, connections)?;
+    async fn subscribe_all(&mut self, connection: &mut Connection) -> Result<(), BrokerFailure> {
+        let topics = self.topics();
+        for sources in self.sources(&topics) {
+            let mut reply = connection.subscribe(&self.channels, sources);
+            loop {
+                // What is subscribed may bring more than waits for it.
+                let delivery = tokio::select! {
+                    reply = &mut reply => break reply?,
+                    delivery = connection.next() => delivery,
+                };
+                let Some(delivery) = delivery else { return Err(connection.failure()) };
+                self.receive_all(delivery, connection);
+            }
         }
-        self.subscribed = topics.iter().map(|topic| (**topic).into()).collect();
+        self.subscribed = topics;
         self.note_subscribed();
         Ok(())
     }
 
-    fn note_connected(&mut self) {
+    /// The topics that have a subscriber.
+    fn topics(&self) -> HashSet<Box<[u8]>> {
+        let names = self.group.upgrade().map_or_else(Vec::new, |group| group.topic_names());
+        names.iter().map(|topic| (**topic).into()).collect()
+    }
+
+    /// All that is subscribed, in portions.
+    fn sources(&self, topics: &HashSet<Box<[u8]>>) -> Vec<Vec<Source>> {
+        let own = [Source::Everybody, Source::Process(self.process), Source::Answers(self.process)];
+        let own = own.into_iter().filter(|source| self.connector.scheme().has(source));
+        let all: Vec<_> = own.chain(topics.iter().cloned().map(Source::Topic)).collect();
+        all.chunks(MAX_CHANNELS).map(<[_]>::to_vec).collect()
+    }
+
+    /// Connects to another server, and subscribes everything there, while the one of `connection` is about to end.
+    fn connect_elsewhere(&mut self, connection: &Connection) -> Reply<Next> {
+        self.connector.avoid(connection);
+        let (mut connector, channels) = (self.connector.clone(), Arc::clone(&self.channels));
+        let (from, topics) = (connection.place(&self.connector), self.topics());
+        let sources = self.sources(&topics);
+        Box::pin(async move {
+            let mut connection = connector.connect().await?;
+            if connection.place(&connector) == from {
+                return Err(connection.failure());
+            }
+            for sources in sources {
+                connection.subscribe(&channels, sources).await?;
+            }
+            Ok(Next { connection, topics })
+        })
+    }
+
+    /// The server that is about to end has handled everything. What it still had for this process comes first: then
+    /// what the next one has brought too is known by its number.
+    async fn move_on(&mut self, connection: &mut Connection, tasks: &mut Tasks) {
+        let Some(Next { connection: next, topics }) = tasks.next.take() else { return };
+        let mut last = std::mem::replace(connection, next);
+        last.close();
+        while let Some(delivery) = last.next().await {
+            self.receive_all(delivery, &mut last);
+        }
+        (self.is_leaving, tasks.has_tried) = (false, false);
+        self.connector.learn(connection);
+        let before = std::mem::replace(&mut self.subscribed, topics);
+        let now_wanted = self.topics();
+        self.wanted = now_wanted.difference(&self.subscribed).cloned().collect();
+        let until = sleep(LINGER).deadline();
+        self.leaving = self.subscribed.difference(&now_wanted).map(|topic| (until, topic.clone())).collect();
+        for topic in before.difference(&self.subscribed).filter(|topic| !now_wanted.contains(*topic)) {
+            self.arrivals.forget(topic);
+        }
+        self.note_subscribed();
+        add(&self.status.counts.reconnects, 1);
+        let (name, place) = (&*self.status.current().name, connection.place(&self.connector));
+        tracing::info!(
+            name,
+            place,
+            "moved to another server of the broker, because the last one is about to end"
+        );
+    }
+
+    fn note_connected(&mut self, connection: &Connection) {
         let is_first = self.heard == 0;
         let gap = (!is_first).then(|| (self.heard, now()));
         self.heard = now();
@@ -282,8 +355,9 @@ impl Session {
         if !is_first {
             add(&self.status.counts.reconnects, 1);
         }
+        self.census.note_connected();
         let change = self.status.note_connected(gap);
-        let (name, place) = (&*change.name, self.options.url.place.to_string());
+        let (name, place) = (&*change.name, connection.place(&self.connector));
         tracing::info!(name, place, "connected to the broker");
         self.tell(change);
     }
@@ -294,15 +368,20 @@ impl Session {
     }
 
     /// Starts what waits and is not under way.
-    fn start(
-        &mut self,
-        connections: &Connections,
-        sending: &mut Task<Reply<Vec<Value>>>,
-        changing: &mut Task<Reply<()>>,
-    ) {
-        let is_free = sending.is_none();
+    fn start(&mut self, connection: &mut Connection, tasks: &mut Tasks) {
+        self.connector.learn(connection);
+        if self.is_leaving && !tasks.has_tried && self.connector.has_others(connection) {
+            tasks.has_tried = true;
+            tasks.moving = Some(self.connect_elsewhere(connection));
+        }
+        // What is under way ends where it began; the rest goes to the next server.
+        let is_moving = tasks.next.is_some();
+        if is_moving && tasks.draining.is_none() && tasks.are_idle() {
+            tasks.draining = Some(connection.ping());
+        }
+        let is_free = tasks.sending.is_none() && !is_moving;
         let work = self.outbox.take(is_free && self.parcels.is_empty());
-        work.questions.iter().for_each(|question| self.ask(question));
+        work.questions.into_iter().for_each(|question| self.ask(question));
         if work.is_ended {
             self.note_end();
         }
@@ -311,24 +390,13 @@ impl Session {
             self.parcels.push(parcel);
         }
         self.note_changes(work.changed);
-        if is_free && !(self.parcels.is_empty() && self.letters.is_empty()) {
-            self.parcels.append(&mut self.letters);
-            *sending = Some(self.send(connections));
+        if is_free && (!self.parcels.is_empty() || self.census.has_letters()) {
+            self.parcels.append(&mut self.census.take_letters());
+            tasks.sending = Some(connection.publish(&self.parcels));
         }
-        if changing.is_none() {
-            *changing = self.change(connections);
+        if tasks.changing.is_none() && !is_moving {
+            tasks.changing = self.change(connection);
         }
-    }
-
-    fn send(&self, connections: &Connections) -> Pin<Box<dyn Future<Output = Reply<Vec<Value>>> + Send>> {
-        let mut pipeline = redis::pipe();
-        for parcel in &self.parcels {
-            pipeline.cmd("PUBLISH").arg(&parcel.channel).arg(&parcel.bytes);
-        }
-        let (mut publisher, count) = (connections.publisher.clone(), self.parcels.len());
-        Box::pin(async move {
-            timeout(RESPONSE_TIMEOUT, publisher.send_packed_commands(&pipeline, 0, count)).await
-        })
     }
 
     fn note_changes(&mut self, changed: HashSet<Box<[u8]>>) {
@@ -345,33 +413,30 @@ impl Session {
 
     /// Subscribes topics that have got a subscriber in this process, or unsubscribes some that have had none for a
     /// while.
-    fn change(&mut self, connections: &Connections) -> Task<Reply<()>> {
+    fn change(&mut self, connection: &mut Connection) -> Task<()> {
         let group = self.group.upgrade()?;
-        let mut sink = connections.sink.clone();
         let some = self.wanted.len().min(MAX_CHANNELS);
         let wanted: Vec<_> = self.wanted.drain(..some).filter(|topic| group.has_topic(topic)).collect();
         if !wanted.is_empty() {
-            let channels: Vec<_> = wanted.iter().map(|topic| self.channels.of(topic)).collect();
-            self.subscribed.extend(wanted);
+            self.subscribed.extend(wanted.iter().cloned());
             self.note_subscribed();
-            return Some(Box::pin(timeout(RESPONSE_TIMEOUT, async move { sink.subscribe(channels).await })));
+            return Some(
+                connection.subscribe(&self.channels, wanted.into_iter().map(Source::Topic).collect()),
+            );
         }
         let now = sleep(Duration::ZERO).deadline();
-        let mut channels = Vec::new();
-        while channels.len() < MAX_CHANNELS
+        let mut left = Vec::new();
+        while left.len() < MAX_CHANNELS
             && self.leaving.front().is_some_and(|(at, _)| *at <= now)
             && let Some((_, topic)) = self.leaving.pop_front()
         {
             if !group.has_topic(&topic) && self.subscribed.remove(&topic) {
                 self.arrivals.forget(&topic);
-                channels.push(self.channels.of(&topic));
+                left.push(Source::Topic(topic));
             }
         }
         self.note_subscribed();
-        if channels.is_empty() {
-            return None;
-        }
-        Some(Box::pin(timeout(RESPONSE_TIMEOUT, async move { sink.unsubscribe(channels).await })))
+        (!left.is_empty()).then(|| connection.unsubscribe(&self.channels, &left))
     }
 
     /// Writes the header of a message.
@@ -380,103 +445,82 @@ impl Session {
         let (number, is_first) = self.numbers.next(&topic);
         let header = Header { is_binary, compress, is_first, process: self.process, number };
         bytes[..header::LENGTH].copy_from_slice(&header.encode());
-        Parcel { channel: self.channels.of(&topic), bytes, question: None, is_message: true }
+        Parcel { channel: self.channels.topic(&topic), reply: None, bytes, question: None, is_message: true }
     }
 
-    /// A question or an answer: `number` is that of the question.
-    fn letter(&self, number: u64, content: &[u8]) -> Vec<u8> {
-        let [is_binary, compress, is_first] = [true, false, false];
-        let header = Header { is_binary, compress, is_first, process: self.process, number };
-        [&header.encode()[..], content].concat()
-    }
-
-    fn ask(&mut self, question: &Question) {
-        if self.letters.len() >= MAX_LETTERS {
-            return;
-        }
+    fn ask(&mut self, question: Question) {
         let here = self.group.upgrade().map_or(0, |group| group.count(&question.topic));
-        self.questions.open(question, here);
-        let bytes = self.letter(question.number, &question.topic);
-        let channel = self.channels.questions.clone();
-        self.letters.push(Parcel { channel, bytes, question: Some(question.number), is_message: false });
+        self.census.ask(question, here);
     }
 
-    fn note_replies(
-        &mut self,
-        replies: Reply<Vec<Value>>,
-        connections: &Connections,
-    ) -> Result<(), BrokerFailure> {
-        let replies = match replies {
-            Ok(Ok(replies)) => replies,
-            Ok(Err(error)) => return Err(failure_of(&error, &connections.verdict)),
-            Err(_) => return Err(unanswered()),
-        };
+    fn note_outcomes(&mut self, outcomes: &[Outcome]) -> Result<(), BrokerFailure> {
         let counts = &self.status.counts;
         let mut refusal = None;
-        for (parcel, reply) in self.parcels.drain(..).zip(replies) {
-            match reply {
-                Value::ServerError(error) => {
+        for (parcel, outcome) in self.parcels.drain(..).zip(outcomes) {
+            match outcome {
+                Outcome::Refused(failure) => {
                     add(&counts.refused, u64::from(parcel.is_message));
-                    refusal = Some(RedisError::from(error));
+                    refusal = Some(failure);
                 }
-                reply => {
+                Outcome::Taken { receivers } => {
                     if parcel.is_message {
                         add(&counts.sent, 1);
                         add(&counts.bytes_sent, (parcel.bytes.len() - header::LENGTH) as u64);
                     }
-                    if let (Some(number), Value::Int(receivers)) = (parcel.question, reply) {
-                        // This process is one of them.
-                        self.questions.expect(number, u64::try_from(receivers - 1).unwrap_or(0));
+                    if let (Some(number), Some(receivers)) = (parcel.question, receivers) {
+                        self.census.note_receivers(number, *receivers);
                     }
                 }
             }
         }
         self.heard = now();
         self.outbox.note_sent();
-        match refusal.map(|error| failure_of(&error, &connections.verdict)) {
-            // Other messages may be allowed.
-            Some(failure) if failure.cause == BrokerCause::Auth => {
-                let (code, detail) = (failure.cause.code(), &*failure.detail);
-                tracing::warn!(code, detail, "the broker has refused messages");
+        match refusal {
+            // The broker may take other messages.
+            Some(failure) if matches!(failure.cause, BrokerCause::Auth | BrokerCause::TooLarge) => {
+                if !std::mem::replace(&mut self.has_told_refusal, true) {
+                    let (code, detail) = (failure.cause.code(), &*failure.detail);
+                    tracing::warn!(code, detail, "the broker has refused messages");
+                }
                 Ok(())
             }
-            Some(failure) => Err(failure),
+            Some(failure) => Err(failure.clone()),
             None => Ok(()),
         }
     }
 
-    /// Handles a message, and others that have arrived with it.
-    fn receive_all(&mut self, message: &Msg, connections: &mut Connections) {
+    /// Handles something that has arrived, and what has arrived with it.
+    fn receive_all(&mut self, delivery: Delivery, connection: &mut Connection) {
         let Some(group) = self.group.upgrade() else { return };
         self.heard = now();
-        self.receive(message, &group);
+        self.receive(delivery, &group);
         for _ in 0..MAX_RECEIVED {
-            let Some(Some(message)) = connections.stream.next().now_or_never() else { break };
-            self.receive(&message, &group);
+            let Some(delivery) = connection.next_now() else { break };
+            self.receive(delivery, &group);
         }
         self.neighbours.flush();
     }
 
-    fn receive(&mut self, message: &Msg, group: &Group) {
-        let Ok(channel) = message.get_channel::<Vec<u8>>() else { return };
-        let bytes = message.get_payload_bytes();
-        if channel == self.channels.questions {
-            if let Received::Own(Header { process, number, .. }, topic) = header::decode(bytes)
-                && process != self.process
-                && self.letters.len() < MAX_LETTERS
-            {
-                let bytes = self.letter(number, &group.count(topic).to_be_bytes());
-                let channel = answers_to(self.channels.name(), process);
-                self.letters.push(Parcel { channel, bytes, question: None, is_message: false });
+    fn receive(&mut self, delivery: Delivery, group: &Group) {
+        match delivery {
+            Delivery::Leaving => self.is_leaving = true,
+            Delivery::Nats(arrival) => match &*arrival.source {
+                Source::Topic(topic) => self.receive_published(topic, &arrival.payload, group),
+                Source::Everybody => self.census.note_announcement(&arrival, group),
+                Source::Process(_) => self.census.note_nats_question(&arrival, group),
+                Source::Answers(_) => self.census.note_nats_answer(&arrival, group),
+            },
+            Delivery::Redis(message) => {
+                let Ok(channel) = message.get_channel::<Vec<u8>>() else { return };
+                let (channels, bytes) = (Arc::clone(&self.channels), message.get_payload_bytes());
+                if let Some(topic) = channels.topic_of(&channel) {
+                    self.receive_published(topic, bytes, group);
+                } else if channel == channels.everybody() {
+                    self.census.note_question(bytes, group);
+                } else {
+                    self.census.note_answer(bytes);
+                }
             }
-        } else if channel == self.channels.answers {
-            if let Received::Own(Header { number, .. }, count) = header::decode(bytes)
-                && let Ok(count) = <[u8; 8]>::try_from(count)
-            {
-                self.questions.note_answer(number, u64::from_be_bytes(count));
-            }
-        } else if let Some(topic) = channel.strip_prefix(&self.channels.prefix[..]) {
-            self.receive_published(topic, bytes, group);
         }
     }
 
@@ -514,37 +558,12 @@ impl Session {
     }
 }
 
-fn ping(connections: &Connections) -> Pin<Box<dyn Future<Output = Reply<()>> + Send>> {
-    let (mut sink, mut publisher) = (connections.sink.clone(), connections.publisher.clone());
-    Box::pin(timeout(RESPONSE_TIMEOUT, async move {
-        sink.ping::<Value>().await?;
-        redis::cmd("PING").exec_async(&mut publisher).await
-    }))
-}
-
 /// Waits for the end of a task; for ever if there is none.
-async fn finish<T>(task: &mut Task<T>) -> T {
+async fn finish<T>(task: &mut Task<T>) -> Result<T, BrokerFailure> {
     let Some(running) = task else { return pending().await };
     let result = running.await;
     *task = None;
     result
-}
-
-fn check<T>(reply: Reply<T>, connections: &Connections) -> Result<(), BrokerFailure> {
-    match reply {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(failure_of(&error, &connections.verdict)),
-        Err(_) => Err(unanswered()),
-    }
-}
-
-fn unanswered() -> BrokerFailure {
-    BrokerFailure::new(BrokerCause::Timeout, "the broker does not answer")
-}
-
-fn closed(connections: &Connections) -> BrokerFailure {
-    let closed = || BrokerFailure::new(BrokerCause::Closed, "the broker has closed the connection");
-    connections.verdict.get().cloned().unwrap_or_else(closed)
 }
 
 /// Pause after the first attempt; it doubles with each one.
@@ -561,7 +580,5 @@ const LAST_PATIENCE: Duration = Duration::from_secs(1);
 const MAX_QUEUED: usize = 16 * 1024 * 1024;
 /// Channels in one command.
 const MAX_CHANNELS: usize = 1000;
-/// Questions and answers that may wait; further ones are dropped, and whoever asks gives up after a while.
-const MAX_LETTERS: usize = 10_000;
 /// Messages that are handled before anything else is looked at.
 const MAX_RECEIVED: usize = 256;

@@ -72,7 +72,7 @@ fn decompress_by_flate2(agreement: Agreement, compressed: &[Vec<u8>]) -> Vec<Vec
             input.drain(..(decoder.total_in() - taken) as usize);
             out.extend_from_slice(&piece);
             if piece.len() < 7 {
-                assert_eq!(input, []);
+                assert_eq!(input, [0; 0]);
                 return out;
             }
         }

@@ -212,9 +212,9 @@ mod tests {
         {
             assert_eq!(handlers(&router, path), expected, "{path:?}");
         }
-        assert_eq!(handlers(&router, "/A"), []);
-        assert_eq!(handlers(&router, "/%61"), []);
-        assert_eq!(handlers(&router, "/a/b"), []);
+        assert_eq!(handlers(&router, "/A"), [0; 0]);
+        assert_eq!(handlers(&router, "/%61"), [0; 0]);
+        assert_eq!(handlers(&router, "/a/b"), [0; 0]);
     }
 
     #[test]
@@ -233,10 +233,10 @@ mod tests {
     fn a_parameter_takes_one_segment_that_is_not_empty() {
         let router = router(&["/:a", "/:a/b", "/a/:b/c"]);
         assert_eq!(candidates(&router, "GET", "/x"), [(0, vec!["x".to_owned()])]);
-        assert_eq!(handlers(&router, "/"), []);
-        assert_eq!(handlers(&router, "//b"), []);
+        assert_eq!(handlers(&router, "/"), [0; 0]);
+        assert_eq!(handlers(&router, "//b"), [0; 0]);
         assert_eq!(candidates(&router, "GET", "/x%2F/b"), [(1, vec!["x%2F".to_owned()])]);
-        assert_eq!(handlers(&router, "/a//c"), []);
+        assert_eq!(handlers(&router, "/a//c"), [0; 0]);
     }
 
     #[test]

@@ -1,0 +1,161 @@
+//! A connection to a broker, whichever it is.
+
+use futures_util::{FutureExt, StreamExt};
+
+use super::channels::{Channels, Scheme, Source};
+use super::nats::servers::Servers;
+use super::parcel::{Delivery, Outcome, Parcel, Reply};
+use super::{nats, redis};
+use crate::broker::cause::BrokerFailure;
+use crate::broker::url::{BrokerUrl, Place};
+
+/// A connection that is authenticated.
+pub(super) enum Connection {
+    /// To a Redis or Valkey server.
+    Redis(redis::Connections),
+    /// To a NATS server.
+    Nats(Box<nats::Connection>),
+}
+
+/// Makes connections.
+#[derive(Clone)]
+pub(super) struct Connector {
+    /// The name of the group.
+    name: Box<str>,
+    url: BrokerUrl,
+    /// What is known of the servers of NATS.
+    servers: Servers,
+}
+
+impl Connector {
+    /// Makes connections for a group.
+    pub(super) fn new(name: &str, url: BrokerUrl) -> Self {
+        Self { name: name.into(), url, servers: Servers::default() }
+    }
+
+    /// How the names of channels are made.
+    pub(super) const fn scheme(&self) -> Scheme {
+        match self.url.place {
+            Place::Nats(_) => Scheme::Nats,
+            Place::Tcp { .. } | Place::Unix(_) => Scheme::Redis,
+        }
+    }
+
+    /// Where the broker is, for the log.
+    pub(super) fn place(&self) -> String {
+        self.url.place.to_string()
+    }
+
+    /// Makes a connection.
+    ///
+    /// # Errors
+    /// Why that is not possible.
+    pub(super) async fn connect(&mut self) -> Result<Connection, BrokerFailure> {
+        match &self.url.place {
+            Place::Nats(url) => nats::connect(&self.name, url, &mut self.servers)
+                .await
+                .map(|it| Connection::Nats(Box::new(it))),
+            Place::Tcp { .. } | Place::Unix(_) => redis::connect(&self.url).await.map(Connection::Redis),
+        }
+    }
+
+    /// Notes what a connection has learned of the servers.
+    pub(super) fn learn(&mut self, connection: &mut Connection) {
+        if let Connection::Nats(connection) = connection {
+            connection.teach(&mut self.servers);
+        }
+    }
+
+    /// Whether there is another server than the one of a connection.
+    pub(super) fn has_others(&self, connection: &Connection) -> bool {
+        match (connection, &self.url.place) {
+            (Connection::Nats(connection), Place::Nats(url)) => {
+                self.servers.has_others(url, connection.server())
+            }
+            _ => false,
+        }
+    }
+
+    /// From now on tries the server of a connection after all others.
+    pub(super) fn avoid(&mut self, connection: &Connection) {
+        if let Connection::Nats(connection) = connection {
+            self.servers.avoid(connection.server());
+        }
+    }
+}
+
+impl Connection {
+    /// Where it leads to, for the log.
+    pub(super) fn place(&self, connector: &Connector) -> String {
+        match self {
+            Self::Redis(_) => connector.place(),
+            Self::Nats(connection) => connection.server().to_string(),
+        }
+    }
+
+    /// Publishes; the result has an outcome for each parcel.
+    pub(super) fn publish(&self, parcels: &[Parcel]) -> Reply<Vec<Outcome>> {
+        match self {
+            Self::Redis(connections) => connections.publish(parcels),
+            Self::Nats(connection) => connection.publish(parcels),
+        }
+    }
+
+    /// Subscribes.
+    pub(super) fn subscribe(&mut self, channels: &Channels, sources: Vec<Source>) -> Reply<()> {
+        match self {
+            Self::Redis(connections) => connections.subscribe(names(channels, &sources)),
+            Self::Nats(connection) => connection.subscribe(channels, sources),
+        }
+    }
+
+    /// Ends subscriptions.
+    pub(super) fn unsubscribe(&mut self, channels: &Channels, sources: &[Source]) -> Reply<()> {
+        match self {
+            Self::Redis(connections) => connections.unsubscribe(names(channels, sources)),
+            Self::Nats(connection) => connection.unsubscribe(sources),
+        }
+    }
+
+    /// Asks whether it is there.
+    pub(super) fn ping(&self) -> Reply<()> {
+        match self {
+            Self::Redis(connections) => connections.ping(),
+            Self::Nats(connection) => connection.ping(),
+        }
+    }
+
+    /// Waits for the next message; `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<Delivery> {
+        match self {
+            Self::Redis(connections) => connections.stream.next().await.map(Delivery::Redis),
+            Self::Nats(connection) => connection.next().await,
+        }
+    }
+
+    /// The next message, if it has arrived.
+    pub(super) fn next_now(&mut self) -> Option<Delivery> {
+        self.next().now_or_never().flatten()
+    }
+
+    /// Ends it. [`Self::next`] still returns what had arrived, and then `None`.
+    pub(super) fn close(&mut self) {
+        match self {
+            // Never needed: a Redis server does not say that it is about to end.
+            Self::Redis(_) => {}
+            Self::Nats(connection) => connection.close(),
+        }
+    }
+
+    /// Why it has ended.
+    pub(super) fn failure(&self) -> BrokerFailure {
+        match self {
+            Self::Redis(connections) => connections.failure(),
+            Self::Nats(connection) => connection.failure(),
+        }
+    }
+}
+
+fn names(channels: &Channels, sources: &[Source]) -> Vec<Vec<u8>> {
+    sources.iter().map(|source| channels.of(source)).collect()
+}
