@@ -80,12 +80,9 @@ describeFaults('with a server', () => {
     // The other one is named by the server itself.
     const { members, members: [first, second], clients } = await pair(old.url, next.url);
     await acquaint(members, clients);
-    const moving = until(first, ({ reconnects }) => reconnects === 1);
     old.drain();
     let sent = 0;
-    let isThere = false;
-    moving.then(() => { isThere = true; });
-    while (!isThere) {
+    while ((await first.order('stats')).reconnects === 0) {
       await second.order('publishMany', 'news', sent, sent + 50);
       await first.order('publishMany', 'news', sent, sent + 50);
       sent += 50;

@@ -3,19 +3,19 @@
 /** Hands over what handlers report, in order, to whoever waits for it. */
 class Mailbox {
   #letters = [];
-  #reader = () => {};
+  #readers = [];
 
   /** Adds a letter. */
   put(letter) {
     this.#letters.push(letter);
-    this.#reader();
+    for (const wake of this.#readers.splice(0)) wake();
   }
 
   /** The next letter, once there is one. */
   async take() {
     while (this.#letters.length === 0) {
       await new Promise((resolve) => {
-        this.#reader = resolve;
+        this.#readers.push(resolve);
       });
     }
     return this.#letters.shift();
