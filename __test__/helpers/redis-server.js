@@ -91,4 +91,4 @@ class RedisServer {
   }
 }
 
-module.exports = { RedisServer, describeWithRedis };
+module.exports = { RedisServer, describeWithRedis, hasRedis };
