@@ -1,10 +1,10 @@
 'use strict';
 
-// What happens to the messages of several processes when something goes wrong between them. Whatever it is, at the end each
-// process has received, or counts as lost, what the others have published and do not count as lost themselves. They take
-// half a minute, so `npm test` leaves them to `npm run test:broker`.
+// What happens to the messages of several processes when something goes wrong between them. They take half a minute, so
+// `npm test` leaves them to `npm run test:broker`.
 
-const { connected, until, upTo } = require('../helpers/broker.js');
+const { account, company: companyOf, progress, publishMany, say } = require('../helpers/account.js');
+const { until, upTo } = require('../helpers/broker.js');
 const { Member } = require('../helpers/members.js');
 const { RedisServer, describeWithRedis } = require('../helpers/redis-server.js');
 
@@ -16,50 +16,7 @@ beforeEach(() => { latest += 1; });
 const broker = (url, more) => ({ threads: 1, broker: { name: `faults-${latest}`, url, ...more } });
 
 /** So many processes that know of each other, each with a client that is subscribed to `news`. */
-async function company(url, count, more) {
-  const members = [];
-  for (let index = 0; index < count; index++) {
-    const member = await connected(broker(url, more), ['news']);
-    members.push(member);
-    member.client = await member.enter();
-    member.published = 0;
-  }
-  await Promise.all(members.map((member) => until(member, ({ subscribed }) => subscribed === 1)));
-  // What a process loses of another one that it has never heard of, it cannot know.
-  for (const member of members) {
-    await say(member, 'start');
-    for (const { client } of members) await upTo(client, 'start');
-  }
-  return members;
-}
-
-async function say(member, text) {
-  member.published += 1;
-  await member.order('publish', 'news', text);
-}
-
-async function publishMany(member, count, length) {
-  member.published += count;
-  await member.order('publishMany', 'news', 0, count, length);
-}
-
-/** Waits until all is sent, and expects that every message is accounted for in every process. */
-async function account(members) {
-  for (const member of members) {
-    const { lost } = await until(member, ({ state, pending }) => state === 'connected' && pending === 0);
-    await until(member, ({ messages }) => messages.sent === member.published - lost.sent);
-  }
-  // After these, nobody can have missed anything without knowing.
-  for (const [number, member] of members.entries()) await say(member, `end ${number}`);
-  const all = await Promise.all(members.map((member) => until(member, ({ messages }) => messages.sent > 0)));
-  for (const [number, member] of members.entries()) {
-    const others = members.map((other, index) => (index === number ? 0 : other.published - all[index].lost.sent));
-    const expected = others.reduce((sum, count) => sum + count, 0);
-    const accounted = ({ messages, lost }) => messages.received + lost.received;
-    expect(accounted(await until(member, (stats) => accounted(stats) >= expected))).toBe(expected);
-  }
-  return Promise.all(members.map((member) => member.order('stats')));
-}
+const company = (url, count, more) => companyOf(broker(url, more), count);
 
 describeFaults('with a server', () => {
   test('killed and started again while three processes publish: each message has arrived everywhere, or counts as lost', async () => {
@@ -71,10 +28,7 @@ describeFaults('with a server', () => {
       await Promise.all(members.map((member) => member.state('disconnected')));
       await server.run();
       await Promise.all(members.map((member) => member.state('connected')));
-      for (const member of members) {
-        const { messages: before } = await member.order('stats');
-        await until(member, ({ messages }) => messages.sent > before.sent && messages.received > before.received);
-      }
+      await progress(members);
     }
     for (const member of members) member.published += await member.order('endStream');
     for (const { reconnects } of await account(members)) expect(reconnects).toBeGreaterThanOrEqual(2);
