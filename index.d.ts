@@ -621,8 +621,10 @@ export interface BrokerOptions {
   name: string;
   /**
    * A Redis or Valkey server by which the topics are shared with other processes: `redis://[[user]:password@]host[:port]`,
-   * `rediss://` with TLS, or `redis+unix:///path[?user=…&pass=…]`; or NATS servers: `nats://[user:password@|token@]host[:port]`
-   * and `tls://`, with further servers behind commas. Without it, with apps of this process only. It need not be there yet.
+   * `rediss://` with TLS, or `redis+unix:///path[?user=…&pass=…]`; the master that sentinels name:
+   * `redis-sentinel://[[user]:password@]host[:port]/master[?sentinelUsername=…&sentinelPassword=…]` and `rediss-sentinel://`; or
+   * NATS servers: `nats://[user:password@|token@]host[:port]` and `tls://`. Sentinels and NATS with further hosts behind commas.
+   * Without it, with apps of this process only. It need not be there yet.
    * Throws `ERR_INVALID_ARG_VALUE` for anything else; the message does not repeat it. @default undefined
    */
   url?: string | null;
@@ -648,6 +650,7 @@ export type BrokerCauseCode =
   | 'ERR_BROKER_TLS'
   | 'ERR_BROKER_AUTH'
   | 'ERR_BROKER_REFUSED'
+  | 'ERR_BROKER_MASTER'
   | 'ERR_BROKER_PROTOCOL'
   | 'ERR_BROKER_TOO_LARGE'
   | 'ERR_BROKER_TIMEOUT'

@@ -20,6 +20,21 @@ if (!hasRedis) process.stderr.write('There is no redis-server here: the tests th
 /** `describe` of tests that need a server. */
 const describeWithRedis = hasRedis ? describe : describe.skip;
 
+/** Sends commands to the server at a port of 127.0.0.1, each when the one before is answered; the last raw answer. */
+async function exchange(port, ...commands) {
+  const socket = net.connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  let answer;
+  for (const words of commands) {
+    const parts = words.map((word) => Buffer.from(typeof word === 'number' ? String(word) : word));
+    socket.write(Buffer.concat([`*${parts.length}\r\n`, ...parts.flatMap((part) => [`$${part.length}\r\n`, part, '\r\n'])]
+      .map((piece) => Buffer.from(piece))));
+    [answer] = await once(socket, 'data');
+  }
+  socket.destroy();
+  return answer.toString();
+}
+
 class RedisServer {
   #args;
   #child;
@@ -74,15 +89,8 @@ class RedisServer {
   }
 
   /** Sends one command and returns the raw answer. */
-  async command(...words) {
-    const socket = net.connect(this.port, '127.0.0.1');
-    await once(socket, 'connect');
-    const parts = words.map((word) => Buffer.from(word));
-    socket.write(Buffer.concat([`*${parts.length}\r\n`, ...parts.flatMap((part) => [`$${part.length}\r\n`, part, '\r\n'])]
-      .map((piece) => Buffer.from(piece))));
-    const [answer] = await once(socket, 'data');
-    socket.destroy();
-    return answer.toString();
+  command(...words) {
+    return exchange(this.port, words);
   }
 
   async #discard() {
@@ -91,4 +99,4 @@ class RedisServer {
   }
 }
 
-module.exports = { RedisServer, describeWithRedis, hasRedis };
+module.exports = { RedisServer, describeWithRedis, exchange, hasRedis };

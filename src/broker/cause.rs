@@ -22,6 +22,8 @@ pub(crate) enum BrokerCause {
     Auth,
     /// The broker answers with another error.
     Refused,
+    /// Sentinels know no master of this name, or the one that they name is none, or not any more.
+    Master,
     /// What it sends is not the protocol of the url.
     Protocol,
     /// It sends more at once than is accepted.
@@ -41,10 +43,28 @@ impl BrokerCause {
             Self::Tls => "ERR_BROKER_TLS",
             Self::Auth => "ERR_BROKER_AUTH",
             Self::Refused => "ERR_BROKER_REFUSED",
+            Self::Master => "ERR_BROKER_MASTER",
             Self::Protocol => "ERR_BROKER_PROTOCOL",
             Self::TooLarge => "ERR_BROKER_TOO_LARGE",
             Self::Timeout => "ERR_BROKER_TIMEOUT",
             Self::Closed => "ERR_BROKER_CLOSED",
+        }
+    }
+
+    /// How much it tells of what is wrong, if there are several: one that the operator must mend more than one that may
+    /// pass.
+    #[must_use]
+    pub(crate) const fn weight(self) -> u8 {
+        match self {
+            Self::Auth => 8,
+            Self::Tls => 7,
+            Self::Protocol => 6,
+            Self::TooLarge => 5,
+            Self::Refused => 4,
+            Self::Master => 3,
+            Self::Timeout => 2,
+            Self::Closed => 1,
+            Self::Connect => 0,
         }
     }
 }
@@ -54,5 +74,18 @@ impl BrokerFailure {
     #[must_use]
     pub(crate) fn new(cause: BrokerCause, detail: impl fmt::Display) -> Self {
         Self { cause, detail: detail.to_string() }
+    }
+
+    /// The same, and of whom.
+    #[must_use]
+    pub(crate) fn of(self, who: impl fmt::Display) -> Self {
+        Self { detail: format!("{who}: {}", self.detail), ..self }
+    }
+
+    /// Keeps the one that tells more; of equals, the first one.
+    pub(crate) fn keep_worst(worst: &mut Option<Self>, failure: Self) {
+        if worst.as_ref().is_none_or(|worst| failure.cause.weight() > worst.cause.weight()) {
+            *worst = Some(failure);
+        }
     }
 }

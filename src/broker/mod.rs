@@ -11,7 +11,7 @@
 //! - `group`: the topics of one group. Publishing takes no lock: it reads a snapshot of the table, which is replaced as
 //!   a whole when a topic gets its first subscriber in an app or loses its last one there.
 //! - `neighbours`: commands for the workers of other environments, in batches.
-//! - `name`, `url`, `nats_url`: which names and urls are allowed.
+//! - `name`, `url`, `redis_url`, `nats_url`: which names and urls are allowed.
 //! - `network`: the connection to other processes; `header`, `sequences` and `cause` are what it uses: the format of
 //!   messages, their numbers, and the reasons why there is no connection.
 
@@ -22,6 +22,7 @@ pub(crate) mod name;
 mod nats_url;
 pub(crate) mod neighbours;
 pub(crate) mod network;
+mod redis_url;
 pub(crate) mod registry;
 mod sequences;
 pub(crate) mod url;

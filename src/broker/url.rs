@@ -2,20 +2,18 @@
 
 use std::path::PathBuf;
 
-use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use super::nats_url::NatsUrl;
+use super::redis_url::{Address, RedisUser, SentinelUrl, decode};
 
 /// Where a broker is, and who asks.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct BrokerUrl {
     /// Where it is.
     pub place: Place,
-    /// The user; the default one without. Not with NATS.
-    pub user: Option<String>,
-    /// The password.
-    pub password: Option<String>,
+    /// Who asks. Not with NATS.
+    pub user: RedisUser,
 }
 
 /// Where a broker is.
@@ -23,15 +21,15 @@ pub(crate) struct BrokerUrl {
 pub(crate) enum Place {
     /// A TCP port.
     Tcp {
-        /// Name or address.
-        host: String,
-        /// The port.
-        port: u16,
+        /// Where.
+        address: Address,
         /// Whether it speaks TLS.
         is_secure: bool,
     },
     /// A Unix socket.
     Unix(PathBuf),
+    /// A master of Redis, wherever its sentinels say.
+    Sentinel(SentinelUrl),
     /// Servers of NATS, each with its own user.
     Nats(NatsUrl),
 }
@@ -46,9 +44,9 @@ impl std::fmt::Debug for BrokerUrl {
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
+            Self::Tcp { address, .. } => address.fmt(f),
             Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Sentinel(url) => url.fmt(f),
             Self::Nats(url) => url.fmt(f),
         }
     }
@@ -61,7 +59,13 @@ impl BrokerUrl {
     /// What is wrong with it, without the url itself, which may hold a password.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if NatsUrl::is_meant(text) {
-            return Ok(Self { place: Place::Nats(NatsUrl::parse(text)?), user: None, password: None });
+            return Ok(Self { place: Place::Nats(NatsUrl::parse(text)?), user: RedisUser::default() });
+        }
+        if let Some((scheme, rest)) = text.split_once("://")
+            && let Some(is_secure) = SentinelUrl::security_of(&scheme.to_ascii_lowercase())
+        {
+            let (url, user) = SentinelUrl::parse(rest, is_secure)?;
+            return Ok(Self { place: Place::Sentinel(url), user });
         }
         let url = Url::parse(text).map_err(|error| format!("it is no url of one broker: {error}"))?;
         let is_secure = match url.scheme() {
@@ -76,25 +80,9 @@ impl BrokerUrl {
         if !url.path().trim_start_matches('/').bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("its path must be the number of a database, or empty".to_owned());
         }
-        let host = match url.host() {
-            None => return Err("it has no host".to_owned()),
-            Some(Host::Domain(name)) => decode(name)?,
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-        };
-        if host.is_empty() || host.contains([',', '\0', '/']) {
-            return Err("its host must be one name or one address".to_owned());
-        }
-        let port = url.port().unwrap_or(REDIS_PORT);
-        if port == 0 {
-            return Err("its port must not be 0".to_owned());
-        }
-        let user = Some(decode(url.username())?).filter(|user| !user.is_empty());
-        let password = url.password().map(decode).transpose()?;
-        if user.is_some() && password.is_none() {
-            return Err("it has a user without a password".to_owned());
-        }
-        Ok(Self { place: Place::Tcp { host, port, is_secure }, user, password })
+        let address = Address::of(&url, REDIS_PORT)?;
+        let user = RedisUser::new(Some(decode(url.username())?), url.password().map(decode).transpose()?)?;
+        Ok(Self { place: Place::Tcp { address, is_secure }, user })
     }
 
     fn parse_unix(url: &Url) -> Result<Self, String> {
@@ -117,24 +105,22 @@ impl BrokerUrl {
                 _ => return Err("its query may have user, pass and db only".to_owned()),
             }
         }
-        Ok(Self { place: Place::Unix(path.into()), user, password })
+        Ok(Self { place: Place::Unix(path.into()), user: RedisUser { name: user, password } })
     }
 }
 
 fn refuse_scheme(scheme: &str) -> String {
     match scheme {
-        "redis-cluster" | "rediss-cluster" | "redis-sentinel" | "rediss-sentinel" => {
-            format!("{scheme}: is not supported; redis:, rediss:, redis+unix:, nats: and tls: are")
+        "redis-cluster" | "rediss-cluster" => format!("{scheme}: is not supported; {SCHEMES} are"),
+        "redis+sentinel" | "rediss+sentinel" | "sentinel" => {
+            "sentinels have the scheme redis-sentinel:, or rediss-sentinel: with TLS".to_owned()
         }
-        _ => "its scheme must be redis:, rediss:, redis+unix:, nats: or tls:".to_owned(),
+        _ => format!("its scheme must be one of {SCHEMES}"),
     }
 }
 
-fn decode(text: &str) -> Result<String, String> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(std::borrow::Cow::into_owned).map_err(|_| "it must be UTF-8, percent-encoded".to_owned())
-}
-
+/// Those that are supported.
+const SCHEMES: &str = "redis:, rediss:, redis+unix:, redis-sentinel:, rediss-sentinel:, nats: and tls:";
 /// The port unless a url says so.
 const REDIS_PORT: u16 = 6379;
 
@@ -143,12 +129,12 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> (Place, Option<String>, Option<String>) {
-        let BrokerUrl { place, user, password } = BrokerUrl::parse(text).unwrap();
-        (place, user, password)
+        let BrokerUrl { place, user } = BrokerUrl::parse(text).unwrap();
+        (place, user.name, user.password)
     }
 
     fn tcp(host: &str, port: u16, is_secure: bool) -> Place {
-        Place::Tcp { host: host.to_owned(), port, is_secure }
+        Place::Tcp { address: Address::new(host, port), is_secure }
     }
 
     #[test]
@@ -189,6 +175,9 @@ mod tests {
             "http://secret@host",
             "redis-cluster://secret@a:1",
             "redis-sentinel://a:1",
+            "redis-sentinel://u:secret@a:x/m",
+            "redis-sentinel:secret",
+            "redis+sentinel://u:secret@a:1/m",
             "nats://u:secret@a:0",
             "nats-tls://secret@a:1",
             "redis+unix://",
@@ -198,6 +187,13 @@ mod tests {
             let error = BrokerUrl::parse(wrong).unwrap_err();
             assert!(!error.contains("secret"), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn sentinels_are_a_list() {
+        let BrokerUrl { place, user } = BrokerUrl::parse("REDISS-sentinel://:x@a,b:7/mymaster").unwrap();
+        assert!(matches!(&place, Place::Sentinel(url) if url.is_secure));
+        assert_eq!((place.to_string(), user.password), ("mymaster by a:26379,b:7".into(), Some("x".into())));
     }
 
     #[test]

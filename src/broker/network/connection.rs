@@ -1,10 +1,13 @@
 //! A connection to a broker, whichever it is.
 
-use futures_util::{FutureExt, StreamExt};
+use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use super::channels::{Channels, Scheme, Source};
 use super::nats::servers::Servers;
 use super::parcel::{Delivery, Outcome, Parcel, Reply};
+use super::sentinel::{self, Sentinels};
 use super::{nats, redis};
 use crate::broker::cause::BrokerFailure;
 use crate::broker::url::{BrokerUrl, Place};
@@ -25,19 +28,21 @@ pub(super) struct Connector {
     url: BrokerUrl,
     /// What is known of the servers of NATS.
     servers: Servers,
+    /// What is known of the sentinels of Redis.
+    sentinels: Sentinels,
 }
 
 impl Connector {
     /// Makes connections for a group.
     pub(super) fn new(name: &str, url: BrokerUrl) -> Self {
-        Self { name: name.into(), url, servers: Servers::default() }
+        Self { name: name.into(), url, servers: Servers::default(), sentinels: Sentinels::default() }
     }
 
     /// How the names of channels are made.
     pub(super) const fn scheme(&self) -> Scheme {
         match self.url.place {
             Place::Nats(_) => Scheme::Nats,
-            Place::Tcp { .. } | Place::Unix(_) => Scheme::Redis,
+            Place::Tcp { .. } | Place::Unix(_) | Place::Sentinel(_) => Scheme::Redis,
         }
     }
 
@@ -55,7 +60,20 @@ impl Connector {
             Place::Nats(url) => nats::connect(&self.name, url, &mut self.servers)
                 .await
                 .map(|it| Connection::Nats(Box::new(it))),
+            Place::Sentinel(url) => {
+                let connections = sentinel::connect(url, &self.url.user, &mut self.sentinels).await;
+                connections.map(Connection::Redis)
+            }
             Place::Tcp { .. } | Place::Unix(_) => redis::connect(&self.url).await.map(Connection::Redis),
+        }
+    }
+
+    /// The longest pause between two attempts to connect.
+    pub(super) const fn longest_pause(&self) -> Duration {
+        match self.url.place {
+            // That nobody is there to connect to is how every failover begins.
+            Place::Sentinel(_) => LONGEST_PAUSE_OF_FAILOVER,
+            Place::Tcp { .. } | Place::Unix(_) | Place::Nats(_) => LONGEST_PAUSE,
         }
     }
 
@@ -88,7 +106,7 @@ impl Connection {
     /// Where it leads to, for the log.
     pub(super) fn place(&self, connector: &Connector) -> String {
         match self {
-            Self::Redis(_) => connector.place(),
+            Self::Redis(connections) => connections.master().unwrap_or_else(|| connector.place()),
             Self::Nats(connection) => connection.server().to_string(),
         }
     }
@@ -128,7 +146,7 @@ impl Connection {
     /// Waits for the next message; `None` at the end.
     pub(super) async fn next(&mut self) -> Option<Delivery> {
         match self {
-            Self::Redis(connections) => connections.stream.next().await.map(Delivery::Redis),
+            Self::Redis(connections) => connections.next().await.map(Delivery::Redis),
             Self::Nats(connection) => connection.next().await,
         }
     }
@@ -159,3 +177,8 @@ impl Connection {
 fn names(channels: &Channels, sources: &[Source]) -> Vec<Vec<u8>> {
     sources.iter().map(|source| channels.of(source)).collect()
 }
+
+/// Longest pause between two attempts to connect.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The same where others see to it that there is a server.
+const LONGEST_PAUSE_OF_FAILOVER: Duration = Duration::from_secs(2);

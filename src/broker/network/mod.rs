@@ -8,9 +8,9 @@
 //! - `outbox`: what waits to be sent, bounded.
 //! - `session`: connects, subscribes, sends and receives; connects anew when the connection is lost.
 //! - `connection`: what a session needs of a broker, whichever it is; `channels`: the names it uses there; `parcel`: what is
-//!   published, and what has arrived; `dial`: byte
-//!   streams.
-//! - `redis`: the two connections that Redis needs; `guard` checks what the server sends.
+//!   published, and what has arrived; `dial`: byte streams.
+//! - `redis`: the two connections that Redis needs; `guard` checks what the server sends; `sentinel`: which server is the
+//!   master.
 //! - `nats`: the connection to a NATS server.
 //! - `census`, `questions`: counting subscribers in all processes.
 //! - `status`: the state and the numbers for programs.
@@ -25,6 +25,7 @@ pub(crate) mod outbox;
 mod parcel;
 mod questions;
 mod redis;
+mod sentinel;
 mod session;
 pub(crate) mod status;
 

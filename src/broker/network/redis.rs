@@ -4,14 +4,22 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSub, PubSubSink, PubSubStream};
-use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, RedisResult, Value};
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Msg, RedisConnectionInfo, RedisError, RedisResult,
+    Value,
+};
 use tokio::time::timeout;
 
-use super::dial::{self, Stream};
+#[cfg(unix)]
+use super::dial;
+use super::dial::{Endpoint, Stream};
 use super::guard::{Guard, Verdict};
 use super::parcel::{Outcome, Parcel, RESPONSE_TIMEOUT, Reply};
+use super::sentinel::Lead;
 use crate::broker::cause::{BrokerCause, BrokerFailure};
+use crate::broker::redis_url::RedisUser;
 use crate::broker::url::{BrokerUrl, Place};
 
 /// Both connections.
@@ -21,64 +29,89 @@ pub(super) struct Connections {
     /// Subscribes.
     sink: PubSubSink,
     /// The messages.
-    pub stream: PubSubStream,
+    stream: PubSubStream,
     /// Why the server was cut off, if it was.
     verdict: Verdict,
+    /// With sentinels: where the master is that these lead to, and whether it is one still.
+    lead: Option<Lead>,
 }
 
-/// Makes both connections, authenticated.
+/// Makes both connections to the server of a url, authenticated.
 ///
 /// # Errors
 /// Why that is not possible.
 pub(super) async fn connect(url: &BrokerUrl) -> Result<Connections, BrokerFailure> {
-    let late = |_| BrokerFailure::new(BrokerCause::Timeout, "connecting takes too long");
-    timeout(CONNECT_TIMEOUT, async {
-        let first = dial(&url.place).await?;
-        let second = dial(&url.place).await?;
-        establish(first, second, url).await
-    })
-    .await
-    .map_err(late)?
+    let dial = async || match &url.place {
+        Place::Tcp { address, is_secure } => Endpoint::given(address, *is_secure).dial().await,
+        #[cfg(unix)]
+        Place::Unix(path) => dial::unix(path).await,
+        _ => Err(BrokerFailure::new(BrokerCause::Connect, io::Error::from(io::ErrorKind::Unsupported))),
+    };
+    in_time(async { establish(dial().await?, dial().await?, &url.user).await }).await
+}
+
+/// Makes both connections to one server among others, authenticated.
+///
+/// # Errors
+/// Why that is not possible.
+pub(super) async fn connect_to(endpoint: &Endpoint, user: &RedisUser) -> Result<Connections, BrokerFailure> {
+    in_time(async { establish(endpoint.dial().await?, endpoint.dial().await?, user).await }).await
+}
+
+/// The result of connecting, unless it takes too long.
+///
+/// # Errors
+/// It does.
+pub(super) async fn in_time<T>(
+    connecting: impl Future<Output = Result<T, BrokerFailure>>,
+) -> Result<T, BrokerFailure> {
+    let late = |_| Err(BrokerFailure::new(BrokerCause::Timeout, "connecting takes too long"));
+    timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(late)
 }
 
 /// Makes the connections of two byte streams.
-async fn establish(
+///
+/// # Errors
+/// Why that is not possible.
+pub(super) async fn establish(
     first: Box<dyn Stream>,
     second: Box<dyn Stream>,
-    url: &BrokerUrl,
+    user: &RedisUser,
 ) -> Result<Connections, BrokerFailure> {
     let verdict = Verdict::default();
-    let mut info = RedisConnectionInfo::default();
-    if let Some(user) = &url.user {
-        info = info.set_username(user);
-    }
-    if let Some(password) = &url.password {
-        info = info.set_password(password);
-    }
+    let info = info(user);
     let failed = |error: RedisError| failure_of(&error, &verdict);
     let pubsub = PubSub::new(&info, Guard::new(first, Verdict::clone(&verdict))).await.map_err(failed)?;
-    let guard = Guard::new(second, Verdict::clone(&verdict));
+    let publisher = publisher(second, &info, &verdict).await?;
+    let (sink, stream) = pubsub.split();
+    Ok(Connections { publisher, sink, stream, verdict, lead: None })
+}
+
+/// Makes a connection that publishes.
+async fn publisher(
+    stream: Box<dyn Stream>,
+    info: &RedisConnectionInfo,
+    verdict: &Verdict,
+) -> Result<MultiplexedConnection, BrokerFailure> {
+    let failed = |error: RedisError| failure_of(&error, verdict);
+    let guard = Guard::new(stream, Verdict::clone(verdict));
     let config = AsyncConnectionConfig::new();
-    let publisher = MultiplexedConnection::new_with_config(&info, guard, config).await;
+    let publisher = MultiplexedConnection::new_with_config(info, guard, config).await;
     let (mut publisher, driver) = publisher.map_err(failed)?;
     tokio::spawn(driver);
     publisher.set_response_timeout(RESPONSE_TIMEOUT);
-    let (sink, stream) = pubsub.split();
-    Ok(Connections { publisher, sink, stream, verdict })
+    Ok(publisher)
 }
 
-async fn dial(place: &Place) -> Result<Box<dyn Stream>, BrokerFailure> {
-    let unsupported =
-        || BrokerFailure::new(BrokerCause::Connect, io::Error::from(io::ErrorKind::Unsupported));
-    match place {
-        Place::Tcp { host, port, is_secure } => {
-            let stream = dial::tcp(host, *port).await?;
-            if *is_secure { dial::secure(host, stream).await } else { Ok(stream) }
-        }
-        #[cfg(unix)]
-        Place::Unix(path) => dial::unix(path).await,
-        _ => Err(unsupported()),
+fn info(user: &RedisUser) -> RedisConnectionInfo {
+    let mut info = RedisConnectionInfo::default();
+    if let Some(name) = &user.name {
+        info = info.set_username(name);
     }
+    if let Some(password) = &user.password {
+        info = info.set_password(password);
+    }
+    info
 }
 
 impl Connections {
@@ -113,13 +146,72 @@ impl Connections {
         self.answered(async move { sink.unsubscribe(channels).await })
     }
 
-    /// Asks whether the server is there, by both connections.
+    /// Asks whether the server is there, by both connections; with sentinels also whether it is a master.
     pub(super) fn ping(&self) -> Reply<()> {
         let (mut sink, mut publisher) = (self.sink.clone(), self.publisher.clone());
-        self.answered(async move {
+        let role = self.lead.as_ref().map(|_| self.role());
+        let pong = self.answered(async move {
             sink.ping::<Value>().await?;
             redis::cmd("PING").exec_async(&mut publisher).await
+        });
+        Box::pin(async move {
+            pong.await?;
+            match role {
+                Some(role) => role.await,
+                None => Ok(()),
+            }
         })
+    }
+
+    /// An error unless the server is a master, as far as it says what it is.
+    pub(super) fn role(&self) -> Reply<()> {
+        let mut publisher = self.publisher.clone();
+        let role = self.answered(async move {
+            match redis::cmd("ROLE").query_async::<Value>(&mut publisher).await {
+                // Who may not ask has to trust the sentinels.
+                Err(error) if error.code() == Some("NOPERM") => Ok(None),
+                role => role.map(Some),
+            }
+        });
+        Box::pin(async move {
+            let is_master = |role: &Value| matches!(role, Value::Array(parts) if matches!(parts.first(), Some(Value::BulkString(name)) if name == b"master"));
+            match role.await? {
+                Some(role) if !is_master(&role) => {
+                    Err(BrokerFailure::new(BrokerCause::Master, "the server is a replica"))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Asks the server something.
+    pub(super) fn ask<T: FromRedisValue + Send + 'static>(&self, question: &Cmd) -> Reply<T> {
+        let (mut publisher, question) = (self.publisher.clone(), question.clone());
+        self.answered(async move { question.query_async(&mut publisher).await })
+    }
+
+    /// From now on they end when there is another master.
+    pub(super) fn follow(self, lead: Lead) -> Self {
+        Self { lead: Some(lead), ..self }
+    }
+
+    /// Where the master is, if sentinels have said so.
+    pub(super) fn master(&self) -> Option<String> {
+        self.lead.as_ref().map(Lead::master)
+    }
+
+    /// Waits for the next message; `None` at the end. May be dropped while it waits.
+    pub(super) async fn next(&mut self) -> Option<Msg> {
+        let Some(lead) = &mut self.lead else { return self.stream.next().await };
+        tokio::select! {
+            // What the old master still had comes first.
+            biased;
+            message = self.stream.next() => message,
+            failure = lead.lost() => {
+                self.verdict.get_or_init(|| failure);
+                None
+            }
+        }
     }
 
     /// Why they have ended.
@@ -140,7 +232,7 @@ impl Connections {
 }
 
 /// What an error of the client means.
-fn failure_of(error: &RedisError, verdict: &Verdict) -> BrokerFailure {
+pub(super) fn failure_of(error: &RedisError, verdict: &Verdict) -> BrokerFailure {
     if let Some(failure) = verdict.get() {
         return failure.clone();
     }

@@ -159,7 +159,7 @@ impl Session {
     /// Pauses before the next attempt, longer after each one, and randomly, so that the processes of a cluster do not
     /// all come back at once. Returns whether to give up.
     async fn rest(&mut self, attempts: u32) -> bool {
-        let longest = FIRST_PAUSE.saturating_mul(1 << attempts.min(10)).min(LONGEST_PAUSE);
+        let longest = FIRST_PAUSE.saturating_mul(1 << attempts.min(10)).min(self.connector.longest_pause());
         let pause = longest.mul_f64(rand::rng().random_range(0.5..1.0));
         let until = sleep(pause).deadline();
         loop {
@@ -568,8 +568,6 @@ async fn finish<T>(task: &mut Task<T>) -> Result<T, BrokerFailure> {
 
 /// Pause after the first attempt; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How often the broker is asked whether it is there.
 const BEAT: Duration = Duration::from_secs(5);
 /// How long a topic stays subscribed after its last subscriber.

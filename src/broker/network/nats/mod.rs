@@ -77,30 +77,11 @@ pub(super) async fn connect(
                 connection.teach(servers);
                 return Ok(connection);
             }
-            Err(BrokerFailure { cause, detail }) => {
-                let failure = BrokerFailure::new(cause, format!("{}: {detail}", candidate.server));
-                // The order of the servers is random; what is told must not be.
-                if worst.as_ref().is_none_or(|worst| weight(cause) > weight(worst.cause)) {
-                    worst = Some(failure);
-                }
-            }
+            // The order of the servers is random; what is told must not be.
+            Err(failure) => BrokerFailure::keep_worst(&mut worst, failure.of(&candidate.server)),
         }
     }
     Err(worst.unwrap_or_else(|| BrokerFailure::new(BrokerCause::Connect, "there is no server")))
-}
-
-/// How much a cause tells of what is wrong: one that the operator must mend more than one that may pass.
-const fn weight(cause: BrokerCause) -> u8 {
-    match cause {
-        BrokerCause::Auth => 7,
-        BrokerCause::Tls => 6,
-        BrokerCause::Protocol => 5,
-        BrokerCause::TooLarge => 4,
-        BrokerCause::Refused => 3,
-        BrokerCause::Timeout => 2,
-        BrokerCause::Closed => 1,
-        BrokerCause::Connect => 0,
-    }
 }
 
 async fn establish(
