@@ -74,7 +74,8 @@ class WebSocket {
   }
 
   send(message, isBinary, compress) {
-    const status = native.wsSend(socketHandle(this), readable(message), isBinary, compress);
+    // A value that is no boolean costs the addon a call to convert it.
+    const status = native.wsSend(socketHandle(this), readable(message), Boolean(isBinary), Boolean(compress));
     if (status === DROPPED) reportDropped(this, message, isBinary);
     return status;
   }

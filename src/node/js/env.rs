@@ -76,8 +76,10 @@ impl<'c> Env<'c> {
             return false;
         }
         target.reserve(FIRST_CAPACITY);
-        if self.read_string(value, target) {
-            return true;
+        match self.read_string(value, target) {
+            Reading::Complete => return true,
+            Reading::NoString => return false,
+            Reading::CutOff => {}
         }
         let mut needed = 0;
         let status =
@@ -86,25 +88,28 @@ impl<'c> Env<'c> {
             return false;
         }
         target.reserve(needed + SLACK);
-        self.read_string(value, target)
+        self.read_string(value, target) == Reading::Complete
     }
 
-    /// One attempt with the room that there is. Returns whether the whole string fitted.
-    fn read_string(self, value: Value<'_>, target: &mut Vec<u8>) -> bool {
+    /// One attempt with the room that there is. Appends nothing unless the whole string fits.
+    fn read_string(self, value: Value<'_>, target: &mut Vec<u8>) -> Reading {
         let room = target.spare_capacity_mut();
         let (pointer, size) = (room.as_mut_ptr().cast::<c_char>(), room.len());
         let mut written = 0;
         let status =
             node_api!(napi_get_value_string_utf8(self.raw, value.raw(), pointer, size, &raw mut written));
+        if status != sys::Status::napi_ok {
+            return Reading::NoString;
+        }
         // Node-API stops before a character that does not fit, and keeps a byte for the final NUL: with this much room
         // left, nothing was cut off.
-        if status != sys::Status::napi_ok || written + SLACK > size {
-            return false;
+        if written + SLACK > size {
+            return Reading::CutOff;
         }
         let length = target.len() + written;
         // SAFETY: Node-API initialised `written` bytes of the spare capacity, which holds more than that.
         unsafe { target.set_len(length) };
-        true
+        Reading::Complete
     }
 
     /// A string from UTF-8. Invalid sequences become U+FFFD.
@@ -211,6 +216,17 @@ impl<'c> Env<'c> {
             Class::RangeError => node_api!(napi_throw_range_error(self.raw, code, message)),
         };
     }
+}
+
+/// What [`Env::read_string`] found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// A string, which fitted.
+    Complete,
+    /// A string that may be longer.
+    CutOff,
+    /// Another value.
+    NoString,
 }
 
 pub(super) fn length_of(text: &[u8]) -> isize {
