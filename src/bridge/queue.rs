@@ -72,7 +72,19 @@ impl NodeBell {
 #[derive(Debug)]
 pub(crate) struct Uplink {
     state: Mutex<UplinkState>,
+    /// Whether `batches` seems to hold any, for readers that will look under the lock before they sleep.
+    seems_full: AtomicBool,
     bell: Arc<NodeBell>,
+}
+
+/// What a worker sees of Node's thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// Too much is waiting to read any further. The worker's bell rings once Node's thread has taken enough.
+    pub is_choked: bool,
+    /// Which batches Node's thread has handled. Every batch goes through [`Uplink::push`], [`Uplink::take`] and
+    /// [`Uplink::recycle`], because a connection with many events in batches that are not handled is not read.
+    pub progress: Progress,
 }
 
 #[derive(Debug, Default)]
@@ -99,13 +111,13 @@ impl Uplink {
     /// An empty uplink that rings `bell`.
     #[must_use]
     pub(crate) fn new(bell: Arc<NodeBell>) -> Self {
-        Self { state: Mutex::new(UplinkState::default()), bell }
+        Self { state: Mutex::new(UplinkState::default()), seems_full: AtomicBool::new(false), bell }
     }
 
-    /// Worker: hands over `batch` and gets an empty one in its place.
-    pub(crate) fn push(&self, batch: &mut EventBatch) {
+    /// Worker: hands over `batch` and gets an empty one in its place. Returns what [`Self::look`] would.
+    pub(crate) fn push(&self, batch: &mut EventBatch) -> Look {
         if batch.is_empty() {
-            return;
+            return self.look();
         }
         let mut state = lock(&self.state);
         let empty = state.spares.pop().unwrap_or_default();
@@ -113,25 +125,18 @@ impl Uplink {
         state.weight += full.weight();
         state.progress = state.progress.after_push(full.events.len());
         state.batches.push_back(full);
+        self.seems_full.store(true, Ordering::Relaxed);
+        let look = state.look();
         drop(state);
         // Ring after releasing the lock: Node's thread would otherwise wake only to block on it.
         self.bell.wake();
+        look
     }
 
-    /// Worker: whether too much is waiting to read any further. When it is, the worker's bell rings once Node's
-    /// thread has taken enough.
+    /// Worker: looks how far Node's thread has got.
     #[must_use]
-    pub(crate) fn is_choked(&self) -> bool {
-        let mut state = lock(&self.state);
-        state.choked = state.weight >= HIGH_WATER;
-        state.choked
-    }
-
-    /// Worker: which batches Node's thread has handled. Every batch goes through [`Self::push`], [`Self::take`] and
-    /// [`Self::recycle`], because a connection with many events in batches that are not handled is not read.
-    #[must_use]
-    pub(crate) fn progress(&self) -> Progress {
-        lock(&self.state).progress
+    pub(crate) fn look(&self) -> Look {
+        lock(&self.state).look()
     }
 
     /// Worker: asks to be woken when Node's thread has handled `batch`. Returns `false` if it has already.
@@ -168,10 +173,11 @@ impl Uplink {
         lock(&self.state).rests
     }
 
-    /// Node's thread: how many connections the worker serves.
+    /// Node's thread: whether the worker serves connections, or events of it wait.
     #[must_use]
-    pub(crate) fn population(&self) -> usize {
-        lock(&self.state).population
+    pub(crate) fn is_in_use(&self) -> bool {
+        let state = lock(&self.state);
+        state.population > 0 || !state.batches.is_empty()
     }
 
     /// Node's thread: how many events wait for it, and their weight in bytes.
@@ -187,10 +193,17 @@ impl Uplink {
         drop(spares);
     }
 
+    /// Node's thread: as [`Self::take`], at the cost of a load where there is nothing. May overlook a batch that another
+    /// thread is handing over, which `take` finds.
+    pub(crate) fn take_if_any(&self) -> Option<(EventBatch, bool)> {
+        if self.seems_full.load(Ordering::Relaxed) { self.take() } else { None }
+    }
+
     /// Node's thread: takes the oldest batch. The second value is whether the worker waits to resume reading.
     pub(crate) fn take(&self) -> Option<(EventBatch, bool)> {
         let mut state = lock(&self.state);
         let batch = state.batches.pop_front()?;
+        self.seems_full.store(!state.batches.is_empty(), Ordering::Relaxed);
         state.weight -= batch.weight();
         let resume = state.choked && state.weight < HIGH_WATER / 2;
         if resume {
@@ -224,10 +237,19 @@ impl Uplink {
     }
 }
 
+impl UplinkState {
+    fn look(&mut self) -> Look {
+        self.choked = self.weight >= HIGH_WATER;
+        Look { is_choked: self.choked, progress: self.progress }
+    }
+}
+
 /// Commands on their way down to one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Downlink {
     state: Mutex<DownlinkState>,
+    /// Whether there seem to be batches. The worker looks under the lock before it sleeps.
+    seems_full: AtomicBool,
     /// Node's thread waits for the commands that it has handed over.
     urgent: AtomicBool,
 }
@@ -256,6 +278,7 @@ impl Downlink {
         let mut state = lock(&self.state);
         let empty = state.spares.pop().unwrap_or_default();
         state.batches.push_back(std::mem::replace(batch, empty));
+        self.seems_full.store(true, Ordering::Relaxed);
         Self::wake_locked(state);
     }
 
@@ -310,9 +333,16 @@ impl Downlink {
         drop(spares);
     }
 
-    /// Worker: takes the oldest batch.
+    /// Worker: takes the oldest batch. May overlook one that another thread is handing over, over which the worker does
+    /// not fall asleep.
     pub(crate) fn take(&self) -> Option<CommandBatch> {
-        lock(&self.state).batches.pop_front()
+        if !self.seems_full.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut state = lock(&self.state);
+        let batch = state.batches.pop_front();
+        self.seems_full.store(!state.batches.is_empty(), Ordering::Relaxed);
+        batch
     }
 
     /// Worker: gives an applied batch back for reuse.
@@ -327,7 +357,10 @@ impl Downlink {
     /// Node's thread: resets the queue for the next thread of the worker, after the current one has ended. No thread
     /// waits for the commands that are left.
     pub(crate) fn clear(&self) {
-        let left = std::mem::take(&mut *lock(&self.state));
+        let mut state = lock(&self.state);
+        let left = std::mem::take(&mut *state);
+        self.seems_full.store(false, Ordering::Relaxed);
+        drop(state);
         // Not under the lock: the commands may own sockets, which are closed here.
         drop(left);
     }
@@ -406,7 +439,7 @@ mod tests {
         for weight in [HIGH_WATER / 2, HIGH_WATER / 2, 10] {
             uplink.push(&mut batch(weight));
         }
-        assert!(uplink.is_choked());
+        assert!(uplink.look().is_choked);
         let (events, weight) = uplink.waiting();
         assert_eq!((events, weight), (3, HIGH_WATER + 10 + 3 * size_of::<Event>()));
         let (first, resume) = uplink.take().unwrap();
@@ -424,16 +457,17 @@ mod tests {
         let (bell, _) = bell();
         let uplink = Uplink::new(bell);
         let numbers = [1, 2, 3].map(|_| {
-            let number = uplink.progress().open();
-            uplink.push(&mut batch(1));
+            let number = uplink.look().progress.open();
+            let look = uplink.push(&mut batch(1));
+            assert_eq!(look.progress, uplink.look().progress);
             number
         });
         let handle = || uplink.recycle(uplink.take().unwrap().0);
         assert!(uplink.await_handled(numbers[1]));
         let first = uplink.take().unwrap().0;
-        assert!(!uplink.progress().has_handled(numbers[0]), "it is only taken");
+        assert!(!uplink.look().progress.has_handled(numbers[0]), "it is only taken");
         assert!(!uplink.recycle(first));
-        assert!(uplink.progress().has_handled(numbers[0]));
+        assert!(uplink.look().progress.has_handled(numbers[0]));
         assert!(handle());
         assert!(!uplink.await_handled(numbers[1]), "it is handled");
         assert!(!handle(), "nobody waits");
@@ -489,7 +523,7 @@ mod loom_tests {
                     uplink.push(&mut batch);
                 })
             };
-            let mut found = uplink.take().is_some();
+            let mut found = uplink.take_if_any().is_some();
             if !found {
                 bell.sleep();
                 found = uplink.take().is_some();

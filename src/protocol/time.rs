@@ -20,8 +20,9 @@ impl Add<Duration> for Timestamp {
 
     /// The moment `delay` later, rounded up to whole milliseconds so that a deadline never fires early.
     fn add(self, delay: Duration) -> Self {
-        let millis = u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(millis))
+        // Without the 128 bits of `as_millis`, whose division is a call: each read and write adds a few delays.
+        let (seconds, rest) = (delay.as_secs(), delay.subsec_nanos().div_ceil(1_000_000));
+        Self(self.0.saturating_add(seconds.saturating_mul(1000)).saturating_add(rest.into()))
     }
 }
 
@@ -33,6 +34,8 @@ mod tests {
     fn a_deadline_is_rounded_up() {
         assert_eq!(Timestamp(5) + Duration::from_micros(1), Timestamp(6));
         assert_eq!(Timestamp(5) + Duration::from_millis(2), Timestamp(7));
+        assert_eq!(Timestamp(5) + Duration::new(3, 999_000_001), Timestamp(4_005));
+        assert_eq!(Timestamp(5) + Duration::MAX, Timestamp(u64::MAX));
         assert_eq!(Timestamp(u64::MAX) + Duration::from_secs(1), Timestamp(u64::MAX));
     }
 

@@ -14,9 +14,13 @@ use crate::protocol::time::Timestamp;
 pub(super) struct Clock {
     /// When the worker started: moment 0 of its timestamps.
     started: Instant,
+    /// The same moment, for reports.
+    start: Duration,
     watched: WatchedClock,
     /// The date, made once a second.
     date: DateCache,
+    /// When the date changes, as the time since `started`.
+    date_until: Duration,
     /// The system's clock at the end of the last pass, as the time since `started`.
     ended: Duration,
 }
@@ -38,10 +42,13 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
     pub(super) fn start() -> Self {
+        let started = Instant::now();
         Self {
-            started: Instant::now(),
+            started,
+            start: since_first(started),
             watched: WatchedClock::default(),
             date: DateCache::new(0),
+            date_until: Duration::ZERO,
             ended: Duration::ZERO,
         }
     }
@@ -56,7 +63,7 @@ impl Clock {
     /// The moment at which the pass started, for reports.
     #[must_use]
     pub(super) fn moment(&self) -> Moment {
-        moment_of(self.started + self.watched.pass_start())
+        in_milliseconds(self.start + self.watched.pass_start())
     }
 
     /// Ends the pass; the next one starts at `next` at the latest. Returns for how long of the pass the sockets were
@@ -74,11 +81,17 @@ impl Clock {
         self.watched.missed()
     }
 
-    /// The `Date` field value of the current second, as an IMF-fixdate (RFC 9110 §5.6.7).
+    /// The `Date` field value of the second in which the pass started, as an IMF-fixdate (RFC 9110 §5.6.7), if it has
+    /// changed. A system clock that was set shows within a second.
     #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
-    pub(super) fn date(&mut self) -> [u8; 29] {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        *self.date.text(since.map_or(0, |since| since.as_secs()))
+    pub(super) fn new_date(&mut self) -> Option<[u8; 29]> {
+        let now = self.watched.pass_start();
+        if now < self.date_until {
+            return None;
+        }
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.date_until = now + Duration::from_nanos(u64::from(1_000_000_000 - since.subsec_nanos()));
+        Some(*self.date.text(since.as_secs()))
     }
 
     /// The system's clock at the end of the last pass, as the time since the worker started.
@@ -104,13 +117,17 @@ impl Clock {
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place where the engine learns the time")]
 pub(crate) fn present() -> Moment {
-    moment_of(Instant::now())
+    in_milliseconds(since_first(Instant::now()))
 }
 
-/// The moment of an instant.
-fn moment_of(instant: Instant) -> Moment {
+/// How long an instant is after the first one.
+fn since_first(instant: Instant) -> Duration {
     /// When the process first asked.
     static FIRST: OnceLock<Instant> = OnceLock::new();
     let first = *FIRST.get_or_init(|| instant);
-    Moment(u64::try_from(instant.saturating_duration_since(first).as_millis()).unwrap_or(u64::MAX))
+    instant.saturating_duration_since(first)
+}
+
+fn in_milliseconds(since_first: Duration) -> Moment {
+    Moment(u64::try_from(since_first.as_millis()).unwrap_or(u64::MAX))
 }

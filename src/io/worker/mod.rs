@@ -39,7 +39,7 @@ use crate::bridge::command::{CommandBatch, LentCommand};
 use crate::bridge::event_interest::EventInterest;
 use crate::bridge::id::{ConnectionId, ListenerId, WorkerId};
 use crate::bridge::latch::Latch;
-use crate::bridge::queue::{Downlink, Uplink};
+use crate::bridge::queue::{Downlink, Look, Uplink};
 use crate::bridge::setup::AppSetup;
 use crate::io::accept_pause::{AcceptPause, Summary};
 use crate::io::connection::{Connection, MAX_READ};
@@ -408,13 +408,13 @@ impl Worker {
         self.emitted += self.context.events.events.len() as u64;
         self.context.events.moment = self.context.moment;
         self.context.events.take_buffer(&mut self.scratch);
-        self.uplink.push(&mut self.context.events);
+        let look = self.uplink.push(&mut self.context.events);
         self.context.events.give_buffer(&mut self.scratch);
         if self.scratch.is_empty() {
             self.scratch = vec![0; SCRATCH];
         }
         self.choose_place_of_payloads();
-        self.look_at_node();
+        self.note_look(look);
     }
 
     fn take_commands(&mut self) {
@@ -438,7 +438,9 @@ impl Worker {
         self.context.moment = self.clock.moment();
         self.log_missed(lapse);
         self.connector.start_pass(self.clock.missed());
-        self.context.date = self.clock.date();
+        if let Some(date) = self.clock.new_date() {
+            self.context.date = date;
+        }
     }
 
     /// Sockets with input that an earlier pass has left for Node's thread to catch up.
@@ -485,8 +487,12 @@ impl Worker {
 
     /// Looks how far Node's thread has got.
     fn look_at_node(&mut self) {
-        self.context.choked = self.uplink.is_choked();
-        self.context.progress = self.uplink.progress();
+        self.note_look(self.uplink.look());
+    }
+
+    const fn note_look(&mut self, look: Look) {
+        self.context.choked = look.is_choked;
+        self.context.progress = look.progress;
     }
 
     /// Runs `act` on a connection. If it panics, only that connection is closed.

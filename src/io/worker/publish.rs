@@ -54,7 +54,7 @@ impl Worker {
     /// otherwise the reports would use the memory that dropping messages saves.
     fn append_dropped_payload(&mut self, payload: &[u8]) -> Option<Slice> {
         let events = &mut self.context.events;
-        let has_room = events.weight() < HIGH_WATER && !self.uplink.is_choked();
+        let has_room = events.weight() < HIGH_WATER && !self.uplink.look().is_choked;
         has_room.then(|| Slice::append(&mut events.bytes, payload))
     }
 

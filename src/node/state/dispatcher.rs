@@ -8,8 +8,8 @@ use super::workers::Workers;
 use crate::bridge::broker::BrokerEvent;
 use crate::bridge::event::{Event, EventBatch, Payload};
 use crate::bridge::id::WorkerId;
+use crate::bridge::queue::Uplink;
 use crate::bridge::record::Record;
-use crate::bridge::sync::Arc;
 use crate::node::error::Misuse;
 use crate::node::state::handles::JsHandle;
 
@@ -44,16 +44,27 @@ pub(crate) struct Dispatcher {
 #[derive(Debug)]
 struct Budget {
     events: u32,
-    started: Instant,
+    /// `None` before the first handler: most turns have one, and need no clock.
+    started: Option<Instant>,
 }
 
 impl Budget {
+    const fn new() -> Self {
+        Self { events: EVENTS_PER_TURN, started: None }
+    }
+
+    /// Counts one event. Returns whether that was the last one.
     #[expect(
         clippy::disallowed_methods,
         reason = "the budget of a turn is time on Node's thread, not of the engine"
     )]
-    fn new() -> Self {
-        Self { events: EVENTS_PER_TURN, started: Instant::now() }
+    fn take_one(&mut self) -> bool {
+        self.events -= 1;
+        if self.events == EVENTS_PER_TURN - EVENTS_WITHOUT_CLOCK {
+            self.started = Some(Instant::now());
+        }
+        let is_look = self.events.is_multiple_of(EVENTS_PER_LOOK);
+        self.events == 0 || (is_look && self.started.is_some_and(|started| started.elapsed() > TIME_PER_TURN))
     }
 }
 
@@ -68,8 +79,13 @@ impl Dispatcher {
     /// Ends the turn: commands are handed over.
     pub(crate) fn end_turn(&mut self, workers: &mut Workers) {
         self.unflushed = 0;
+        if workers.does_node_lead() {
+            // Each turn is a callback of Node's loop.
+            self.budget = None;
+        }
         let events = self.handler_serial - std::mem::replace(&mut self.turn_serial, self.handler_serial);
-        workers.end_turn(u32::try_from(events).unwrap_or(u32::MAX));
+        // The last request found none.
+        workers.end_turn(u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX));
     }
 
     /// Counts one event. Reads the clock once per [`EVENTS_PER_LOOK`] events.
@@ -80,10 +96,7 @@ impl Dispatcher {
             self.unflushed = 0;
             workers.flush();
         }
-        let budget = self.budget.get_or_insert_with(Budget::new);
-        budget.events -= 1;
-        budget.events == 0
-            || (budget.events.is_multiple_of(EVENTS_PER_LOOK) && budget.started.elapsed() > TIME_PER_TURN)
+        self.budget.get_or_insert_with(Budget::new).take_one()
     }
 }
 
@@ -161,30 +174,33 @@ impl Dispatcher {
         {
             handle.downlink.wake();
         }
-        if self.take_batch(workers)? {
+        if self.take_batch(workers, Uplink::take_if_any)? {
             return Ok(true);
         }
         workers.advance();
-        if self.take_batch(workers)? {
+        if self.take_batch(workers, Uplink::take_if_any)? {
             return Ok(true);
         }
-        let bell = Arc::clone(&workers.threads()?.bell);
-        bell.sleep();
-        let is_any = self.take_batch(workers)?;
+        workers.threads()?.bell.sleep();
+        let is_any = self.take_batch(workers, Uplink::take)?;
         if is_any {
-            bell.rise();
+            workers.threads()?.bell.rise();
         }
         Ok(is_any)
     }
 
-    fn take_batch(&mut self, workers: &Workers) -> Result<bool, Misuse> {
+    fn take_batch(
+        &mut self,
+        workers: &Workers,
+        take: impl Fn(&Uplink) -> Option<(EventBatch, bool)>,
+    ) -> Result<bool, Misuse> {
         let threads = workers.threads()?;
         let workers = threads.pool.workers();
         self.records = threads.journal.waiting();
         self.broker_events = threads.broker_events.waiting();
         for offset in 0..workers.len() {
             let number = (self.turn + offset) % workers.len();
-            if let Some((batch, resume)) = workers[number].uplink.take() {
+            if let Some((batch, resume)) = take(&workers[number].uplink) {
                 if resume {
                     workers[number].downlink.wake();
                 }
@@ -205,6 +221,8 @@ const EVENTS_PER_TURN: u32 = 4096;
 const TIME_PER_TURN: Duration = Duration::from_millis(4);
 /// Events between two readings of the clock.
 const EVENTS_PER_LOOK: u32 = 16;
+/// Events before the first reading. A turn with one event asks three times whether the budget is used up.
+const EVENTS_WITHOUT_CLOCK: u32 = 4;
 /// Events after which commands are handed over, so that the workers write while the next handlers run. Fewer make
 /// smaller batches and more wake-ups; more would only delay, as a turn ends after [`TIME_PER_TURN`] anyway.
 const EVENTS_PER_FLUSH: u32 = 256;

@@ -190,11 +190,9 @@ impl Workers {
     /// Keeps Node alive while there are connections, events in the queue, or something else is `awaited`. Ends the I/O
     /// threads after a while without any of these. Returns whether Node is kept alive.
     pub(crate) fn update_liveness(&mut self, env: Env<'_>, awaited: bool) -> bool {
-        let workers = || self.all().iter();
-        // In this order, because a worker hands over the last event of a connection before it reports its end.
-        let connected = workers().any(|worker| worker.uplink.population() > 0);
-        let waiting = workers().any(|worker| !worker.uplink.is_empty());
-        self.doorbell.keep_alive(env, connected || waiting || awaited);
+        // A worker hands over the last event of a connection before it reports its end.
+        let is_in_use = self.all().iter().any(|worker| worker.uplink.is_in_use());
+        self.doorbell.keep_alive(env, is_in_use || awaited);
         self.stop_idle_threads(env);
         self.doorbell.is_alive()
     }
@@ -208,10 +206,12 @@ impl Workers {
             drop(self.node_loop.take());
             threads.pool.stop();
         }
-        let waiting = threads.journal.waiting() > 0
-            || threads.broker_events.waiting() > 0
-            || threads.pool.workers().iter().any(|it| !it.uplink.is_empty());
-        self.doorbell.hold(env, waiting || threads.pool.is_running());
+        let are_waiting = || {
+            threads.journal.waiting() > 0
+                || threads.broker_events.waiting() > 0
+                || threads.pool.workers().iter().any(|it| !it.uplink.is_empty())
+        };
+        self.doorbell.hold(env, threads.pool.is_running() || are_waiting());
     }
 
     /// Starts a turn of the dispatcher: commands gather. Returns `false` if one was running already.
@@ -236,6 +236,12 @@ impl Workers {
         }
     }
 
+    /// Whether Node's loop leads the first worker now.
+    #[must_use]
+    pub(crate) fn does_node_lead(&self) -> bool {
+        self.node_loop.as_ref().is_some_and(NodeLoop::leads)
+    }
+
     /// A sign of life, for the watchdog of a reactor that Node's loop leads.
     pub(crate) fn note_life(&self) {
         if let Some(node_loop) = &self.node_loop {
@@ -246,7 +252,7 @@ impl Workers {
     /// Before the dispatcher looks a last time whether there are events: where Node's loop leads, what the handlers have
     /// sent is written, and further sockets are served.
     pub(crate) fn advance(&mut self) {
-        if self.node_loop.as_ref().is_some_and(NodeLoop::leads)
+        if self.does_node_lead()
             && let Some(threads) = &self.threads
         {
             self.neighbours.flush();
@@ -451,7 +457,7 @@ impl Workers {
     /// Whether Node's loop leads a worker, so that [`Self::lend`] is worth trying.
     #[must_use]
     pub(crate) fn is_led_by_node(&self, worker: WorkerId) -> bool {
-        worker == WorkerId(0) && self.node_loop.as_ref().is_some_and(NodeLoop::leads)
+        worker == WorkerId(0) && self.does_node_lead()
     }
 
     /// Carries out what has gathered for a worker, and then `lent`, if Node's loop leads it. Otherwise returns `false`, and
