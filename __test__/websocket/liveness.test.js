@@ -44,3 +44,41 @@ test('while the event loop is blocked, peers are pinged, those who answer stay, 
   never.socket.destroy();
   expect(await never.rest()).toEqual({ frames: [], end: 'closed here' });
 });
+
+test('a handler that blocks the turn in which the lead has changed keeps no Ping from a peer', async () => {
+  const program = new Program(
+    `
+    const app = uWS.App({ threads: 1 });
+    const block = (time) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, time);
+    app.ws('/eight', { idleTimeout: 8 });
+    app.ws('/block', { idleTimeout: 0, message: (ws, message) => {
+      ws.send(message);
+      if (app.getStats().workers[0].leader === 'node') {
+        say('blocked');
+        block(120_000);
+      }
+    } });
+    app.listen('127.0.0.1', 0, (token) => {
+      setTimeout(() => {
+        say(uWS.us_socket_local_port(token));
+        // The thread has to lead when the peers connect, so that their deadlines are nothing that Node's loop has seen.
+        block(500);
+      }, 200);
+    });
+    `,
+    { env: { FERROWS_LEADER: 'alternate' } },
+  );
+  const port = await program.hear();
+  const [silent, blocker] = await Promise.all(['/eight', '/block'].map((path) => RawWebSocket.open(port, { path })));
+  // Several are on their way at any time, so that there are some in the first turn of Node's loop, too.
+  const messages = (async () => {
+    for (let count = 0; count < 16; count++) blocker.sendText('on');
+    for (;;) {
+      await blocker.frame();
+      blocker.sendText('on');
+    }
+  })();
+  messages.catch(() => {});
+  expect(await program.hear()).toBe('blocked');
+  expect(await silent.frame()).toEqual(['ping', '']);
+});

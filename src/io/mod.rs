@@ -3,6 +3,7 @@
 
 pub(crate) mod accept_pause;
 pub(crate) mod adoption;
+pub(crate) mod agenda;
 pub(crate) mod budget;
 pub(crate) mod connection;
 pub(crate) mod connector;

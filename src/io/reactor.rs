@@ -27,6 +27,7 @@ use std::time::Duration;
 #[cfg(unix)]
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
+use super::agenda::{Agenda, NEVER};
 use super::leader::{Lead, Leader};
 use super::leadership::{
     CLOSE_LOOKS, LOOKS, LOOKS_IF_COMPUTING, PATIENCE, QUIET_LOOKS, WATCH_CLOSELY, WATCH_EVERY,
@@ -59,12 +60,8 @@ pub(crate) struct Reactor {
     has_ended: AtomicBool,
     /// Signs of life of Node's thread. Written by that alone.
     life: AtomicU64,
-    /// When the next pass is due at the latest while Node's loop leads, in milliseconds of the stopwatch.
-    due: AtomicU64,
-    /// Whether Node's loop has been told of sockets that it has not served: then the descriptor need not be readable.
-    has_ready_sockets: AtomicBool,
-    /// Whether the watchdog sleeps until the descriptor is readable.
-    is_dozing: AtomicBool,
+    /// What waits for Node's loop while that leads.
+    agenda: Agenda,
     /// Node's part of it.
     node: NodeSide,
     /// How often the lead has changed, and how often of these the thread seized it.
@@ -115,9 +112,7 @@ impl Reactor {
             node_clock: OnceLock::new(),
             has_ended: AtomicBool::new(false),
             life: AtomicU64::new(0),
-            due: AtomicU64::new(NEVER),
-            has_ready_sockets: AtomicBool::new(false),
-            is_dozing: AtomicBool::new(false),
+            agenda: Agenda::new(),
             node: NodeSide {
                 is_in_callback: AtomicBool::new(false),
                 is_in_pass: AtomicBool::new(false),
@@ -261,34 +256,18 @@ impl Reactor {
 
     /// Whether an event of a socket, a command or a deadline waits for Node's loop.
     fn is_anything_waiting(&self) -> bool {
-        let due = Duration::from_millis(self.due.load(Ordering::Relaxed));
-        self.has_ready_sockets.load(Ordering::Relaxed)
-            || self.is_readable(Some(Duration::ZERO))
-            || self.stopwatch.elapsed() > due.saturating_add(PATIENCE)
+        self.is_readable(Some(Duration::ZERO)) || self.agenda.is_overdue(self.stopwatch.elapsed(), PATIENCE)
     }
 
     /// Sleeps until there is something for Node's loop to do.
     fn doze(&self) {
-        let due = match self.due.load(Ordering::Relaxed) {
-            NEVER => None,
-            due => Some(Duration::from_millis(due).saturating_sub(self.stopwatch.elapsed())),
-        };
-        // SeqCst (all four): either this sees that sockets are ready, or `note_ready_sockets` sees that this sleeps.
-        self.is_dozing.store(true, Ordering::SeqCst);
-        if !self.has_ready_sockets.load(Ordering::SeqCst) {
-            self.is_readable(due);
-        }
-        self.is_dozing.store(false, Ordering::SeqCst);
-    }
-
-    /// Node's loop knows of sockets that are ready, but handlers run before it serves them; or of none.
-    fn note_ready_sockets(&self, are_any: bool) {
-        if self.has_ready_sockets.load(Ordering::Relaxed) != are_any {
-            self.has_ready_sockets.store(are_any, Ordering::SeqCst);
-            if are_any && self.is_dozing.load(Ordering::SeqCst) {
-                self.waker.wake_by_ref();
-            }
-        }
+        self.agenda.doze(|due| {
+            let patience = match due {
+                NEVER => None,
+                due => Some(Duration::from_millis(due).saturating_sub(self.stopwatch.elapsed())),
+            };
+            self.is_readable(patience);
+        });
     }
 
     #[cfg(unix)]
@@ -418,7 +397,7 @@ impl Reactor {
     /// Returns after what time Node's loop has to look if nothing happens; `None` if that is set already, or not
     /// necessary.
     pub(crate) fn next_alarm(&self) -> Option<Duration> {
-        let due = self.due.load(Ordering::Relaxed);
+        let due = self.agenda.due();
         if due >= self.node.alarm.load(Ordering::Relaxed) || !self.is_led_by_node() {
             return None;
         }
@@ -469,21 +448,19 @@ impl Reactor {
     }
 
     fn note_step(&self, step: Step, worker: &Worker) {
+        let (is_more, patience) = match step {
+            Step::Under { is_more, patience } => (is_more, patience),
+            Step::Last(patience) => (false, patience),
+        };
         let is_last = matches!(step, Step::Last(_));
         self.node.is_in_pass.store(!is_last, Ordering::Relaxed);
-        match step {
-            Step::Under { is_more } => self.note_ready_sockets(is_more),
-            Step::Last(patience) => {
-                self.note_ready_sockets(false);
-                let due = patience.map_or(NEVER, |patience| in_milliseconds(worker.due(patience)));
-                self.due.store(due, Ordering::Relaxed);
-                let is_alarm_late = due < self.node.alarm.load(Ordering::Relaxed)
-                    && !self.node.is_in_callback.load(Ordering::Relaxed);
-                if patience == Some(Duration::ZERO) || is_alarm_late {
-                    // Node's loop has to look again, or to set its alarm.
-                    self.waker.wake_by_ref();
-                }
-            }
+        let due = patience.map_or(NEVER, |patience| in_milliseconds(worker.due(patience)));
+        let is_watchdog_late = self.agenda.note(is_more, due);
+        // Node's loop has to look again, or to set its alarm; unless it will, because a callback or a pass is under way.
+        let is_alarm_late = due < self.node.alarm.load(Ordering::Relaxed)
+            && !self.node.is_in_callback.load(Ordering::Relaxed);
+        if is_watchdog_late || is_last && (patience == Some(Duration::ZERO) || is_alarm_late) {
+            self.waker.wake_by_ref();
         }
     }
 
@@ -515,6 +492,3 @@ fn in_milliseconds(time: Duration) -> u64 {
 fn add(counter: &AtomicU64, count: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
 }
-
-/// Nothing is due.
-const NEVER: u64 = u64::MAX;

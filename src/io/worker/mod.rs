@@ -68,6 +68,8 @@ pub(crate) enum Step {
     Under {
         /// Whether more sockets are ready.
         is_more: bool,
+        /// As of [`Self::Last`], should the handlers take so long that another leader has to go on.
+        patience: Option<Duration>,
     },
     /// The pass is over: for how long the next poll may wait (`None`: for ever).
     Last(Option<Duration>),
@@ -285,7 +287,7 @@ impl Worker {
             self.hand_events_over();
             self.report_population();
             self.release_latches();
-            return Step::Under { is_more: self.has_ready_sockets() };
+            return self.interrupt_pass();
         }
         self.update_clock();
         self.apply_batches(batch, lent);
@@ -314,17 +316,23 @@ impl Worker {
                 self.flush();
                 self.hand_events_over();
                 self.report_population();
-                return Step::Under { is_more: self.has_ready_sockets() };
+                return self.interrupt_pass();
             }
         }
         if !self.context.events.is_empty() {
             self.flush();
             self.hand_events_over();
             self.report_population();
-            return Step::Under { is_more: false };
+            return self.interrupt_pass();
         }
         self.is_in_pass = false;
         Step::Last(self.conclude_pass())
+    }
+
+    /// The pass goes on after the handlers of what was handed over.
+    fn interrupt_pass(&self) -> Step {
+        let next = if self.context.again.is_empty() { self.next_pass() } else { Some(self.context.now) };
+        Step::Under { is_more: self.has_ready_sockets(), patience: next.map(|next| self.clock.until(next)) }
     }
 
     /// The first half of a pass: everything before the sockets that the selector has reported.
