@@ -12,8 +12,8 @@ const { ALONE, BROKERS, SHARING } = require('./contestants.js');
 const { Load } = require('./processes.js');
 const { atLeast, atMost, noMoreThan } = require('./targets.js');
 
-/** Deliveries for each second that a closed loop would be measured. */
-const DELIVERIES = 600_000;
+/** Deliveries of so many bytes for each second that a closed loop would be measured: some of that second. */
+const DELIVERIES = { 20: 4_000_000, 1024: 1_000_000 };
 
 /** The measure for messages of so many bytes to so many subscribers of each of two threads. */
 function sharing(label, size, subscribers) {
@@ -48,6 +48,7 @@ function shared(key, peers, contestants, label, size, subscribers) {
         targets: { [other]: noMoreThan(0.1, 'µs') },
       },
       { title: 'the same, CPU of all threads per delivered message, µs', figure: 'all_us', digits: 2 },
+      { title: 'the same, CPU of the load clients, µs', figure: 'client_us', digits: 2 },
     ],
   };
 }
@@ -172,7 +173,7 @@ async function measureTopics(server) {
 async function run(server, settings, size, subscribers) {
   const { port } = await server.order('other');
   const ports = [server.port, port];
-  const publishes = Math.ceil((DELIVERIES * settings.seconds) / (2 * subscribers));
+  const publishes = Math.ceil((DELIVERIES[size] * settings.seconds) / (2 * subscribers));
   await deliver(server, settings, ports, size, subscribers, Math.ceil(publishes / 10));
   return deliver(server, settings, ports, size, subscribers, publishes);
 }
@@ -194,7 +195,8 @@ async function deliver(server, { executable }, ports, size, subscribers, publish
       if (messages !== count) throw new Error(`${publishes} publishes to ${subscribers} subscribers, but ${messages} messages arrived`);
     }
     const receiver = after.receiver === null ? null : (after.receiver - before.receiver) / publishes;
-    return { delivered_per_second: (2 * count) / seconds, receiver_us: receiver, ...cpuOfEach(before, after, 2 * count) };
+    const client_us = (done.reduce((sum, { client_cpu_seconds: cpu }) => sum + cpu, 0) * 1e6) / (2 * count);
+    return { delivered_per_second: (2 * count) / seconds, receiver_us: receiver, ...cpuOfEach(before, after, 2 * count), client_us };
   } finally {
     for (const load of loads) await load.end();
   }

@@ -1,4 +1,5 @@
-//! `idle` and `subscribe`: WebSockets that send nothing but pongs, until stdin ends or enough has arrived.
+//! `idle` and `subscribe`: WebSockets that send nothing but pongs, until stdin ends. They also stay open when enough has
+//! arrived: that they close costs the server something that is no part of what is measured.
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -20,18 +21,24 @@ pub fn run(options: &Options) -> Result<(), String> {
     Line::new("ready").number("connections", audience.listeners.len()).print()?;
     let start = Instant::now();
     let cpu_before = report::cpu_time();
-    audience.listen(options, start)?;
+    let has_ended = audience.listen(options.count, options.seconds.map(|seconds| start + seconds))?;
     Line::new("done")
         .number("connections", audience.listeners.len())
         .seconds("seconds", start.elapsed())
         .number("messages", audience.total.messages)
         .number("payload_bytes", audience.total.payload)
         .seconds("client_cpu_seconds", report::cpu_time().saturating_sub(cpu_before))
-        .print()
+        .print()?;
+    if !has_ended {
+        audience.listen(None, None)?;
+    }
+    Ok(())
 }
 
 struct Audience {
     poll: Poll,
+    /// What it has woken is not lost as long as it lives.
+    _waker: Arc<Waker>,
     listeners: Vec<Listener>,
     total: Scanned,
     scratch: Vec<u8>,
@@ -45,8 +52,12 @@ struct Listener {
 impl Audience {
     fn new(opened: Vec<Opened>) -> Result<Self, String> {
         let poll = Poll::new().map_err(|error| format!("epoll: {error}"))?;
+        let waker = Waker::new(poll.registry(), STDIN).map_err(|error| format!("wake-up: {error}"))?;
+        let waker = Arc::new(waker);
+        wake_when_stdin_ends(Arc::clone(&waker));
         let mut audience = Self {
             poll,
+            _waker: waker,
             listeners: Vec::with_capacity(opened.len()),
             total: Scanned::default(),
             scratch: vec![0; SCRATCH],
@@ -66,12 +77,11 @@ impl Audience {
         Ok(audience)
     }
 
-    fn listen(&mut self, options: &Options, start: Instant) -> Result<(), String> {
-        let waker = Waker::new(self.poll.registry(), STDIN).map_err(|error| format!("wake-up: {error}"))?;
-        wake_when_stdin_ends(Arc::new(waker));
+    /// Receives until so many messages have arrived, or until `end`. Returns whether stdin has ended before.
+    fn listen(&mut self, count: Option<u64>, end: Option<Instant>) -> Result<bool, String> {
         let mut events = Events::with_capacity(1024);
-        while options.count.is_none_or(|count| self.total.messages < count) {
-            let left = options.seconds.map(|seconds| seconds.saturating_sub(start.elapsed()));
+        while count.is_none_or(|count| self.total.messages < count) {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 break;
             }
@@ -83,14 +93,14 @@ impl Audience {
             for event in events.iter() {
                 let Token(number) = event.token();
                 if event.token() == STDIN {
-                    return Ok(());
+                    return Ok(true);
                 }
                 let listener = &mut self.listeners[number];
                 let received = listener.receive(&mut self.scratch, event.is_read_closed(), &mut self.total);
                 received.map_err(|message| at(number, &message))?;
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 
