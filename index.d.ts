@@ -622,9 +622,10 @@ export interface BrokerOptions {
   /**
    * A Redis or Valkey server by which the topics are shared with other processes: `redis://[[user]:password@]host[:port]`,
    * `rediss://` with TLS, or `redis+unix:///path[?user=…&pass=…]`; the master that sentinels name:
-   * `redis-sentinel://[[user]:password@]host[:port]/master[?sentinelUsername=…&sentinelPassword=…]` and `rediss-sentinel://`; or
-   * NATS servers: `nats://[user:password@|token@]host[:port]` and `tls://`. Sentinels and NATS with further hosts behind commas.
-   * Without it, with apps of this process only. It need not be there yet.
+   * `redis-sentinel://[[user]:password@]host[:port]/master[?sentinelUsername=…&sentinelPassword=…]` and `rediss-sentinel://`; a
+   * cluster from version 7 on: `redis-cluster://[[user]:password@]host[:port]` and `rediss-cluster://`; or NATS servers:
+   * `nats://[user:password@|token@]host[:port]` and `tls://`. Sentinels, nodes of a cluster and servers of NATS: with further
+   * hosts behind commas. Without it, with apps of this process only. It need not be there yet.
    * Throws `ERR_INVALID_ARG_VALUE` for anything else; the message does not repeat it. @default undefined
    */
   url?: string | null;
@@ -660,13 +661,16 @@ export type BrokerCauseCode =
 export interface BrokerStateMessage {
   /** The name of the broker. */
   name: string;
-  /** The state from now on. `disconnected` is told again when the cause changes. */
+  /**
+   * The state from now on. `disconnected` is told again when the cause changes, and `connected` when topics have moved to
+   * another master of a cluster. With a cluster, `disconnected` may mean one of its masters only.
+   */
   state: 'connected' | 'disconnected';
   /** Since when, in milliseconds since the epoch. */
   since: number;
   /** Why there is no connection. */
   cause?: { code: BrokerCauseCode; message: string };
-  /** Connected again: when messages of others may have been missed, in milliseconds since the epoch. */
+  /** `connected`: when messages of others may have been missed, in milliseconds since the epoch. */
   gap?: { from: number; to: number };
 }
 

@@ -208,7 +208,7 @@ test('a port at which nobody listens is told', async () => {
 test('a url that cannot be meant throws, and its password is not in the message', () => {
   const wrong = [
     '', 'localhost', 'redis://', 'http://secret@host', 'redis://a,b', 'redis://host:0', 'redis://u:secret@host?x=1',
-    'redis-cluster://a:1', 'redis-sentinel://a:1',
+    'redis-cluster://a:0', 'redis-sentinel://a:1',
   ];
   for (const url of wrong) {
     const failure = failureOf(() => uWS.App({ broker: { name: 'wrong', url } }));

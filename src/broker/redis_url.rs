@@ -1,4 +1,4 @@
-//! The urls of several Redis or Valkey servers: `redis-sentinel://a:26379,b:26379/mymaster`.
+//! The urls of several Redis or Valkey servers: `redis-sentinel://a:26379,b:26379/mymaster`, `redis-cluster://a,b`.
 
 use std::fmt;
 
@@ -36,6 +36,15 @@ pub(crate) struct SentinelUrl {
     pub is_secure: bool,
 }
 
+/// A cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClusterUrl {
+    /// Some of its nodes, at least one.
+    pub nodes: Vec<Address>,
+    /// Whether they speak TLS.
+    pub is_secure: bool,
+}
+
 /// A list of servers, and who asks them.
 struct List<'a> {
     addresses: Vec<Address>,
@@ -65,6 +74,12 @@ impl fmt::Display for Address {
 impl fmt::Display for SentinelUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} by {}", self.master, join(&self.sentinels))
+    }
+}
+
+impl fmt::Display for ClusterUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&join(&self.nodes))
     }
 }
 
@@ -154,6 +169,30 @@ impl SentinelUrl {
     }
 }
 
+impl ClusterUrl {
+    /// Whether a scheme is that of such a url, and if it is, whether with TLS.
+    #[must_use]
+    pub(crate) fn security_of(scheme: &str) -> Option<bool> {
+        match scheme {
+            "redis-cluster" => Some(false),
+            "rediss-cluster" => Some(true),
+            _ => None,
+        }
+    }
+
+    /// Reads what follows `redis-cluster://`: `[[user]:password@]host[:port][,host2[:port2]…]`. Returns who asks, too.
+    ///
+    /// # Errors
+    /// What is wrong with it, without the url itself, which may hold a password.
+    pub(crate) fn parse(rest: &str, is_secure: bool) -> Result<(Self, RedisUser), String> {
+        let List { addresses, user, path, query } = List::parse(rest, REDIS_PORT)?;
+        if !matches!(path, "" | "0") || !query.is_empty() {
+            return Err("it must have no query, and a cluster has no databases".to_owned());
+        }
+        Ok((Self { nodes: addresses, is_secure }, user))
+    }
+}
+
 impl<'a> List<'a> {
     /// Reads `[[user]:password@]host[:port][,host2[:port2]…][/path][?query]`.
     fn parse(rest: &'a str, port: u16) -> Result<Self, String> {
@@ -199,6 +238,8 @@ pub(crate) fn decode(text: &str) -> Result<String, String> {
     decoded.map(std::borrow::Cow::into_owned).map_err(|_| "it must be UTF-8, percent-encoded".to_owned())
 }
 
+/// The port of a server unless a url says so.
+pub(crate) const REDIS_PORT: u16 = 6379;
 /// The port of a sentinel unless a url says so.
 const SENTINEL_PORT: u16 = 26_379;
 
@@ -227,6 +268,17 @@ mod tests {
         assert_eq!(url.to_string(), "my.master by a:1,[::1]:26379,10.0.0.1:7");
         assert_eq!(parsed(":x@a/m").1, user("", "x"));
         assert!(!format!("{url:?}").contains('@'));
+    }
+
+    #[test]
+    fn a_url_of_a_cluster_names_some_nodes() {
+        let (url, asker) = ClusterUrl::parse("ann:x@a, b:7,[::1]/", false).unwrap();
+        assert_eq!((url.to_string(), asker), ("a:6379,b:7,[::1]:6379".into(), user("ann", "x")));
+        assert!(ClusterUrl::parse("a/0", true).unwrap().0.is_secure);
+        for wrong in ["", "a,,b", "a/1", "a/secret", "a?secret=1", "a#secret", "u:secret@a:0", "secret@a"] {
+            let error = ClusterUrl::parse(wrong, false).unwrap_err();
+            assert!(!error.contains("secret"), "{wrong}: {error}");
+        }
     }
 
     #[test]

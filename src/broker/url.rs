@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use url::{Host, Url};
 
 use super::nats_url::NatsUrl;
-use super::redis_url::{Address, RedisUser, SentinelUrl, decode};
+use super::redis_url::{Address, ClusterUrl, REDIS_PORT, RedisUser, SentinelUrl, decode};
 
 /// Where a broker is, and who asks.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(crate) enum Place {
     Unix(PathBuf),
     /// A master of Redis, wherever its sentinels say.
     Sentinel(SentinelUrl),
+    /// A cluster of Redis.
+    Cluster(ClusterUrl),
     /// Servers of NATS, each with its own user.
     Nats(NatsUrl),
 }
@@ -47,6 +49,7 @@ impl std::fmt::Display for Place {
             Self::Tcp { address, .. } => address.fmt(f),
             Self::Unix(path) => write!(f, "{}", path.display()),
             Self::Sentinel(url) => url.fmt(f),
+            Self::Cluster(url) => url.fmt(f),
             Self::Nats(url) => url.fmt(f),
         }
     }
@@ -61,11 +64,16 @@ impl BrokerUrl {
         if NatsUrl::is_meant(text) {
             return Ok(Self { place: Place::Nats(NatsUrl::parse(text)?), user: RedisUser::default() });
         }
-        if let Some((scheme, rest)) = text.split_once("://")
-            && let Some(is_secure) = SentinelUrl::security_of(&scheme.to_ascii_lowercase())
-        {
-            let (url, user) = SentinelUrl::parse(rest, is_secure)?;
-            return Ok(Self { place: Place::Sentinel(url), user });
+        if let Some((scheme, rest)) = text.split_once("://") {
+            let scheme = scheme.to_ascii_lowercase();
+            if let Some(is_secure) = SentinelUrl::security_of(&scheme) {
+                let (url, user) = SentinelUrl::parse(rest, is_secure)?;
+                return Ok(Self { place: Place::Sentinel(url), user });
+            }
+            if let Some(is_secure) = ClusterUrl::security_of(&scheme) {
+                let (url, user) = ClusterUrl::parse(rest, is_secure)?;
+                return Ok(Self { place: Place::Cluster(url), user });
+            }
         }
         let url = Url::parse(text).map_err(|error| format!("it is no url of one broker: {error}"))?;
         let is_secure = match url.scheme() {
@@ -111,7 +119,9 @@ impl BrokerUrl {
 
 fn refuse_scheme(scheme: &str) -> String {
     match scheme {
-        "redis-cluster" | "rediss-cluster" => format!("{scheme}: is not supported; {SCHEMES} are"),
+        "redis+cluster" | "rediss+cluster" => {
+            "a cluster has the scheme redis-cluster:, or rediss-cluster: with TLS".to_owned()
+        }
         "redis+sentinel" | "rediss+sentinel" | "sentinel" => {
             "sentinels have the scheme redis-sentinel:, or rediss-sentinel: with TLS".to_owned()
         }
@@ -120,9 +130,7 @@ fn refuse_scheme(scheme: &str) -> String {
 }
 
 /// Those that are supported.
-const SCHEMES: &str = "redis:, rediss:, redis+unix:, redis-sentinel:, rediss-sentinel:, nats: and tls:";
-/// The port unless a url says so.
-const REDIS_PORT: u16 = 6379;
+const SCHEMES: &str = "redis:, rediss:, redis+unix:, redis-sentinel:, rediss-sentinel:, redis-cluster:, rediss-cluster:, nats: and tls:";
 
 #[cfg(test)]
 mod tests {
@@ -174,6 +182,8 @@ mod tests {
             "redis://secret@host",
             "http://secret@host",
             "redis-cluster://secret@a:1",
+            "redis-cluster:secret",
+            "redis+cluster://u:secret@a:1",
             "redis-sentinel://a:1",
             "redis-sentinel://u:secret@a:x/m",
             "redis-sentinel:secret",
@@ -190,7 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn sentinels_are_a_list() {
+    fn sentinels_and_nodes_are_lists() {
+        let BrokerUrl { place, .. } = BrokerUrl::parse("rediss-cluster://a,b:7").unwrap();
+        assert!(matches!(&place, Place::Cluster(url) if url.is_secure));
         let BrokerUrl { place, user } = BrokerUrl::parse("REDISS-sentinel://:x@a,b:7/mymaster").unwrap();
         assert!(matches!(&place, Place::Sentinel(url) if url.is_secure));
         assert_eq!((place.to_string(), user.password), ("mymaster by a:26379,b:7".into(), Some("x".into())));

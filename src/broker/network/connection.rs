@@ -8,7 +8,7 @@ use super::channels::{Channels, Scheme, Source};
 use super::nats::servers::Servers;
 use super::parcel::{Delivery, Outcome, Parcel, Reply};
 use super::sentinel::{self, Sentinels};
-use super::{nats, redis};
+use super::{cluster, nats, redis};
 use crate::broker::cause::BrokerFailure;
 use crate::broker::url::{BrokerUrl, Place};
 
@@ -16,6 +16,8 @@ use crate::broker::url::{BrokerUrl, Place};
 pub(super) enum Connection {
     /// To a Redis or Valkey server.
     Redis(redis::Connections),
+    /// To the masters of a cluster of Redis.
+    Cluster(Box<cluster::Connection>),
     /// To a NATS server.
     Nats(Box<nats::Connection>),
 }
@@ -30,19 +32,27 @@ pub(super) struct Connector {
     servers: Servers,
     /// What is known of the sentinels of Redis.
     sentinels: Sentinels,
+    /// What is known of the nodes of a cluster of Redis.
+    nodes: cluster::Known,
 }
 
 impl Connector {
     /// Makes connections for a group.
     pub(super) fn new(name: &str, url: BrokerUrl) -> Self {
-        Self { name: name.into(), url, servers: Servers::default(), sentinels: Sentinels::default() }
+        Self {
+            name: name.into(),
+            url,
+            servers: Servers::default(),
+            sentinels: Sentinels::default(),
+            nodes: cluster::Known::default(),
+        }
     }
 
     /// How the names of channels are made.
     pub(super) const fn scheme(&self) -> Scheme {
         match self.url.place {
             Place::Nats(_) => Scheme::Nats,
-            Place::Tcp { .. } | Place::Unix(_) | Place::Sentinel(_) => Scheme::Redis,
+            Place::Tcp { .. } | Place::Unix(_) | Place::Sentinel(_) | Place::Cluster(_) => Scheme::Redis,
         }
     }
 
@@ -60,6 +70,10 @@ impl Connector {
             Place::Nats(url) => nats::connect(&self.name, url, &mut self.servers)
                 .await
                 .map(|it| Connection::Nats(Box::new(it))),
+            Place::Cluster(url) => {
+                let connection = cluster::connect(url, &self.url.user, &self.nodes).await;
+                connection.map(|connection| Connection::Cluster(Box::new(connection)))
+            }
             Place::Sentinel(url) => {
                 let connections = sentinel::connect(url, &self.url.user, &mut self.sentinels).await;
                 connections.map(Connection::Redis)
@@ -72,7 +86,7 @@ impl Connector {
     pub(super) const fn longest_pause(&self) -> Duration {
         match self.url.place {
             // That nobody is there to connect to is how every failover begins.
-            Place::Sentinel(_) => LONGEST_PAUSE_OF_FAILOVER,
+            Place::Sentinel(_) | Place::Cluster(_) => LONGEST_PAUSE_OF_FAILOVER,
             Place::Tcp { .. } | Place::Unix(_) | Place::Nats(_) => LONGEST_PAUSE,
         }
     }
@@ -107,6 +121,7 @@ impl Connection {
     pub(super) fn place(&self, connector: &Connector) -> String {
         match self {
             Self::Redis(connections) => connections.master().unwrap_or_else(|| connector.place()),
+            Self::Cluster(_) => connector.place(),
             Self::Nats(connection) => connection.server().to_string(),
         }
     }
@@ -115,6 +130,7 @@ impl Connection {
     pub(super) fn publish(&self, parcels: &[Parcel]) -> Reply<Vec<Outcome>> {
         match self {
             Self::Redis(connections) => connections.publish(parcels),
+            Self::Cluster(connection) => connection.publish(parcels),
             Self::Nats(connection) => connection.publish(parcels),
         }
     }
@@ -123,6 +139,7 @@ impl Connection {
     pub(super) fn subscribe(&mut self, channels: &Channels, sources: Vec<Source>) -> Reply<()> {
         match self {
             Self::Redis(connections) => connections.subscribe(names(channels, &sources)),
+            Self::Cluster(connection) => connection.subscribe(names(channels, &sources)),
             Self::Nats(connection) => connection.subscribe(channels, sources),
         }
     }
@@ -131,14 +148,16 @@ impl Connection {
     pub(super) fn unsubscribe(&mut self, channels: &Channels, sources: &[Source]) -> Reply<()> {
         match self {
             Self::Redis(connections) => connections.unsubscribe(names(channels, sources)),
+            Self::Cluster(connection) => connection.unsubscribe(&names(channels, sources)),
             Self::Nats(connection) => connection.unsubscribe(sources),
         }
     }
 
     /// Asks whether it is there.
-    pub(super) fn ping(&self) -> Reply<()> {
+    pub(super) fn ping(&mut self) -> Reply<()> {
         match self {
             Self::Redis(connections) => connections.ping(),
+            Self::Cluster(connection) => connection.ping(),
             Self::Nats(connection) => connection.ping(),
         }
     }
@@ -147,6 +166,7 @@ impl Connection {
     pub(super) async fn next(&mut self) -> Option<Delivery> {
         match self {
             Self::Redis(connections) => connections.next().await.map(Delivery::Redis),
+            Self::Cluster(connection) => connection.next().await,
             Self::Nats(connection) => connection.next().await,
         }
     }
@@ -160,8 +180,32 @@ impl Connection {
     pub(super) fn close(&mut self) {
         match self {
             // Never needed: a Redis server does not say that it is about to end.
-            Self::Redis(_) => {}
+            Self::Redis(_) | Self::Cluster(_) => {}
             Self::Nats(connection) => connection.close(),
+        }
+    }
+
+    /// Why a part of it is not in order, although others are. From now on [`Self::next`] says when that changes.
+    pub(super) fn take_trouble(&mut self) -> Option<BrokerFailure> {
+        match self {
+            Self::Cluster(connection) => connection.take_trouble(),
+            Self::Redis(_) | Self::Nats(_) => None,
+        }
+    }
+
+    /// Whether what is published to a channel would be sent now.
+    pub(super) fn takes(&self, channel: &[u8]) -> bool {
+        match self {
+            Self::Cluster(connection) => connection.takes(channel),
+            Self::Redis(_) | Self::Nats(_) => true,
+        }
+    }
+
+    /// Changes whenever what was deferred may be published again.
+    pub(super) fn epoch(&self) -> u64 {
+        match self {
+            Self::Cluster(connection) => connection.epoch(),
+            Self::Redis(_) | Self::Nats(_) => 0,
         }
     }
 
@@ -169,6 +213,7 @@ impl Connection {
     pub(super) fn failure(&self) -> BrokerFailure {
         match self {
             Self::Redis(connections) => connections.failure(),
+            Self::Cluster(connection) => connection.failure(),
             Self::Nats(connection) => connection.failure(),
         }
     }

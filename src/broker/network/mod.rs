@@ -11,15 +11,18 @@
 //!   published, and what has arrived; `dial`: byte streams.
 //! - `redis`: the two connections that Redis needs; `guard` checks what the server sends; `sentinel`: which server is the
 //!   master.
+//! - `cluster`: the connections to the masters of a cluster of Redis; `held`: what waits while one of them is away.
 //! - `nats`: the connection to a NATS server.
 //! - `census`, `questions`: counting subscribers in all processes.
 //! - `status`: the state and the numbers for programs.
 
 mod census;
 mod channels;
+mod cluster;
 mod connection;
 mod dial;
 mod guard;
+mod held;
 mod nats;
 pub(crate) mod outbox;
 mod parcel;

@@ -34,6 +34,8 @@ struct State {
     questions: Vec<Question>,
     /// Whether messages were taken whose arrival is not confirmed.
     is_sending: bool,
+    /// Bytes of those among them that have to wait.
+    held: usize,
     /// Whether the last app has left.
     is_ended: bool,
 }
@@ -87,7 +89,8 @@ impl Message {
         Self { topic: topic.into(), bytes, is_binary, compress }
     }
 
-    fn weight(&self) -> usize {
+    /// Bytes that it takes while it waits.
+    pub(super) fn weight(&self) -> usize {
         self.topic.len() + self.bytes.len() + size_of::<Self>()
     }
 }
@@ -147,7 +150,7 @@ impl Outbox {
     #[must_use]
     pub(crate) fn waiting(&self) -> (usize, u64) {
         let state = self.state();
-        (state.weight, state.lost)
+        (state.weight + state.held, state.lost)
     }
 
     /// The broker's thread: sets how many bytes may wait.
@@ -183,14 +186,15 @@ impl Outbox {
         work
     }
 
-    /// The broker's thread: the messages that were taken are sent, or lost.
-    pub(super) fn note_sent(&self) {
+    /// The broker's thread: the messages that were taken are sent, or lost, but for some that have to wait, with so many
+    /// bytes.
+    pub(super) fn note_sent(&self, held: usize) {
         let mut state = self.state();
-        state.is_sending = false;
-        if state.messages.is_empty() {
-            self.emptied.notify_all();
-        } else {
+        (state.is_sending, state.held) = (held > 0, held);
+        if !state.messages.is_empty() {
             self.wake();
+        } else if held == 0 {
+            self.emptied.notify_all();
         }
     }
 
@@ -251,7 +255,7 @@ mod tests {
         assert_eq!(numbers(&outbox.take(false)), [0; 0]);
         assert_eq!(numbers(&outbox.take(true)), [1]);
         assert!(!outbox.is_empty(), "it may still get lost");
-        outbox.note_sent();
+        outbox.note_sent(0);
         assert!(outbox.is_empty());
     }
 
@@ -260,7 +264,7 @@ mod tests {
         let outbox = Outbox::new(usize::MAX);
         (0..=MAX_BATCH).for_each(|_| outbox.push(message(0)));
         assert_eq!(outbox.take(true).messages.len(), MAX_BATCH);
-        outbox.note_sent();
+        outbox.note_sent(0);
         let large = vec![0; MAX_BATCH_BYTES / 2];
         (0..3).for_each(|_| outbox.push(Message::new(b"news", &large, false, false)));
         assert_eq!(outbox.take(true).messages.len(), 3);

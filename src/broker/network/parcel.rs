@@ -26,6 +26,13 @@ pub(super) struct Parcel {
     pub is_message: bool,
 }
 
+impl Parcel {
+    /// Bytes that it takes while it waits.
+    pub(super) const fn weight(&self) -> usize {
+        self.channel.len() + self.bytes.len() + size_of::<Self>()
+    }
+}
+
 /// What the broker did with a parcel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -36,14 +43,33 @@ pub(super) enum Outcome {
     },
     /// It has refused it.
     Refused(BrokerFailure),
+    /// The part of it that this is for is away; others take what they get.
+    Deferred,
 }
 
 /// Something that has arrived.
 pub(super) enum Delivery {
     /// A message of Redis.
     Redis(Msg),
+    /// A message of a cluster of Redis.
+    Sharded {
+        /// Its channel.
+        channel: Bytes,
+        /// Header and payload.
+        payload: Bytes,
+    },
     /// A message of NATS.
     Nats(Arrival),
+    /// A part of the broker is away, or its channels are moving for a while already; others go on.
+    Torn {
+        /// Why.
+        failure: BrokerFailure,
+    },
+    /// Everything is in order again.
+    Mended {
+        /// Since when messages may be missing, in milliseconds since the epoch, if they may.
+        since: Option<u64>,
+    },
     /// The server is about to end; others that are known of go on.
     Leaving,
 }

@@ -24,8 +24,7 @@ use crate::broker::url::{BrokerUrl, Place};
 
 /// Both connections.
 pub(super) struct Connections {
-    /// Publishes.
-    publisher: MultiplexedConnection,
+    publisher: Publisher,
     /// Subscribes.
     sink: PubSubSink,
     /// The messages.
@@ -34,6 +33,14 @@ pub(super) struct Connections {
     verdict: Verdict,
     /// With sentinels: where the master is that these lead to, and whether it is one still.
     lead: Option<Lead>,
+}
+
+/// A connection that publishes, and asks.
+#[derive(Clone)]
+pub(super) struct Publisher {
+    connection: MultiplexedConnection,
+    /// Why the server was cut off, if it was.
+    verdict: Verdict,
 }
 
 /// Makes both connections to the server of a url, authenticated.
@@ -79,28 +86,67 @@ pub(super) async fn establish(
     user: &RedisUser,
 ) -> Result<Connections, BrokerFailure> {
     let verdict = Verdict::default();
-    let info = info(user);
     let failed = |error: RedisError| failure_of(&error, &verdict);
-    let pubsub = PubSub::new(&info, Guard::new(first, Verdict::clone(&verdict))).await.map_err(failed)?;
-    let publisher = publisher(second, &info, &verdict).await?;
+    let guard = Guard::new(first, Verdict::clone(&verdict));
+    let pubsub = PubSub::new(&info(user), guard).await.map_err(failed)?;
+    let publisher = Publisher::over(second, user, Verdict::clone(&verdict)).await?;
     let (sink, stream) = pubsub.split();
     Ok(Connections { publisher, sink, stream, verdict, lead: None })
 }
 
-/// Makes a connection that publishes.
-async fn publisher(
-    stream: Box<dyn Stream>,
-    info: &RedisConnectionInfo,
-    verdict: &Verdict,
-) -> Result<MultiplexedConnection, BrokerFailure> {
-    let failed = |error: RedisError| failure_of(&error, verdict);
-    let guard = Guard::new(stream, Verdict::clone(verdict));
-    let config = AsyncConnectionConfig::new();
-    let publisher = MultiplexedConnection::new_with_config(info, guard, config).await;
-    let (mut publisher, driver) = publisher.map_err(failed)?;
-    tokio::spawn(driver);
-    publisher.set_response_timeout(RESPONSE_TIMEOUT);
-    Ok(publisher)
+impl Publisher {
+    /// A connection over a stream, authenticated.
+    ///
+    /// # Errors
+    /// Why that is not possible.
+    pub(super) async fn new(stream: Box<dyn Stream>, user: &RedisUser) -> Result<Self, BrokerFailure> {
+        Self::over(stream, user, Verdict::default()).await
+    }
+
+    async fn over(
+        stream: Box<dyn Stream>,
+        user: &RedisUser,
+        verdict: Verdict,
+    ) -> Result<Self, BrokerFailure> {
+        let guard = Guard::new(stream, Verdict::clone(&verdict));
+        let config = AsyncConnectionConfig::new();
+        let connection = MultiplexedConnection::new_with_config(&info(user), guard, config).await;
+        let (mut connection, driver) = connection.map_err(|error| failure_of(&error, &verdict))?;
+        tokio::spawn(driver);
+        connection.set_response_timeout(RESPONSE_TIMEOUT);
+        Ok(Self { connection, verdict })
+    }
+
+    /// Asks the server something.
+    pub(super) fn ask<T: FromRedisValue + Send + 'static>(&self, question: &Cmd) -> Reply<T> {
+        let (mut connection, question) = (self.connection.clone(), question.clone());
+        answered(&self.verdict, async move { question.query_async(&mut connection).await })
+    }
+
+    /// Publishes by a command; the result has the answer to each parcel.
+    pub(super) fn send<'p>(
+        &self,
+        command: &str,
+        parcels: impl Iterator<Item = &'p Parcel>,
+    ) -> Reply<Vec<Value>> {
+        let mut pipeline = redis::pipe();
+        for parcel in parcels {
+            pipeline.cmd(command).arg(&parcel.channel).arg(&parcel.bytes);
+        }
+        let (mut connection, count) = (self.connection.clone(), pipeline.len());
+        answered(&self.verdict, async move { connection.send_packed_commands(&pipeline, 0, count).await })
+    }
+
+    /// What an answer means.
+    pub(super) fn outcome(&self, answer: Value) -> Outcome {
+        match answer {
+            Value::ServerError(error) => {
+                Outcome::Refused(failure_of(&RedisError::from(error), &self.verdict))
+            }
+            Value::Int(receivers) => Outcome::Taken { receivers: u64::try_from(receivers).ok() },
+            _ => Outcome::Taken { receivers: None },
+        }
+    }
 }
 
 fn info(user: &RedisUser) -> RedisConnectionInfo {
@@ -117,45 +163,33 @@ fn info(user: &RedisUser) -> RedisConnectionInfo {
 impl Connections {
     /// Publishes; the result has an outcome for each parcel.
     pub(super) fn publish(&self, parcels: &[Parcel]) -> Reply<Vec<Outcome>> {
-        let mut pipeline = redis::pipe();
-        for parcel in parcels {
-            pipeline.cmd("PUBLISH").arg(&parcel.channel).arg(&parcel.bytes);
-        }
-        let (mut publisher, count) = (self.publisher.clone(), parcels.len());
-        let verdict = Verdict::clone(&self.verdict);
-        let replies = self.answered(async move { publisher.send_packed_commands(&pipeline, 0, count).await });
-        Box::pin(async move {
-            let outcome = |reply: Value| match reply {
-                Value::ServerError(error) => Outcome::Refused(failure_of(&RedisError::from(error), &verdict)),
-                Value::Int(receivers) => Outcome::Taken { receivers: u64::try_from(receivers).ok() },
-                _ => Outcome::Taken { receivers: None },
-            };
-            Ok(replies.await?.into_iter().map(outcome).collect())
-        })
+        let (answers, publisher) = (self.publisher.send("PUBLISH", parcels.iter()), self.publisher.clone());
+        Box::pin(
+            async move { Ok(answers.await?.into_iter().map(|answer| publisher.outcome(answer)).collect()) },
+        )
     }
 
     /// Subscribes channels.
     pub(super) fn subscribe(&self, channels: Vec<Vec<u8>>) -> Reply<()> {
         let mut sink = self.sink.clone();
-        self.answered(async move { sink.subscribe(channels).await })
+        answered(&self.verdict, async move { sink.subscribe(channels).await })
     }
 
     /// Unsubscribes channels.
     pub(super) fn unsubscribe(&self, channels: Vec<Vec<u8>>) -> Reply<()> {
         let mut sink = self.sink.clone();
-        self.answered(async move { sink.unsubscribe(channels).await })
+        answered(&self.verdict, async move { sink.unsubscribe(channels).await })
     }
 
     /// Asks whether the server is there, by both connections; with sentinels also whether it is a master.
     pub(super) fn ping(&self) -> Reply<()> {
-        let (mut sink, mut publisher) = (self.sink.clone(), self.publisher.clone());
+        let mut sink = self.sink.clone();
+        let subscriber = answered(&self.verdict, async move { sink.ping::<Value>().await });
+        let publisher = self.publisher.ask::<Value>(&redis::cmd("PING"));
         let role = self.lead.as_ref().map(|_| self.role());
-        let pong = self.answered(async move {
-            sink.ping::<Value>().await?;
-            redis::cmd("PING").exec_async(&mut publisher).await
-        });
         Box::pin(async move {
-            pong.await?;
+            subscriber.await?;
+            publisher.await?;
             match role {
                 Some(role) => role.await,
                 None => Ok(()),
@@ -165,9 +199,9 @@ impl Connections {
 
     /// An error unless the server is a master, as far as it says what it is.
     pub(super) fn role(&self) -> Reply<()> {
-        let mut publisher = self.publisher.clone();
-        let role = self.answered(async move {
-            match redis::cmd("ROLE").query_async::<Value>(&mut publisher).await {
+        let mut connection = self.publisher.connection.clone();
+        let role = answered(&self.verdict, async move {
+            match redis::cmd("ROLE").query_async::<Value>(&mut connection).await {
                 // Who may not ask has to trust the sentinels.
                 Err(error) if error.code() == Some("NOPERM") => Ok(None),
                 role => role.map(Some),
@@ -186,8 +220,7 @@ impl Connections {
 
     /// Asks the server something.
     pub(super) fn ask<T: FromRedisValue + Send + 'static>(&self, question: &Cmd) -> Reply<T> {
-        let (mut publisher, question) = (self.publisher.clone(), question.clone());
-        self.answered(async move { question.query_async(&mut publisher).await })
+        self.publisher.ask(question)
     }
 
     /// From now on they end when there is another master.
@@ -219,33 +252,40 @@ impl Connections {
         let closed = || BrokerFailure::new(BrokerCause::Closed, "the broker has closed the connection");
         self.verdict.get().cloned().unwrap_or_else(closed)
     }
+}
 
-    fn answered<T>(&self, reply: impl Future<Output = RedisResult<T>> + Send + 'static) -> Reply<T> {
-        let verdict = Verdict::clone(&self.verdict);
-        Box::pin(async move {
-            match timeout(RESPONSE_TIMEOUT, reply).await {
-                Ok(reply) => reply.map_err(|error| failure_of(&error, &verdict)),
-                Err(_) => Err(BrokerFailure::new(BrokerCause::Timeout, "the broker does not answer")),
-            }
-        })
-    }
+/// The answer of a server, if it comes in time.
+fn answered<T>(verdict: &Verdict, reply: impl Future<Output = RedisResult<T>> + Send + 'static) -> Reply<T> {
+    let verdict = Verdict::clone(verdict);
+    Box::pin(async move {
+        match timeout(RESPONSE_TIMEOUT, reply).await {
+            Ok(reply) => reply.map_err(|error| failure_of(&error, &verdict)),
+            Err(_) => Err(BrokerFailure::new(BrokerCause::Timeout, "the broker does not answer")),
+        }
+    })
 }
 
 /// What an error of the client means.
-pub(super) fn failure_of(error: &RedisError, verdict: &Verdict) -> BrokerFailure {
+fn failure_of(error: &RedisError, verdict: &Verdict) -> BrokerFailure {
     if let Some(failure) = verdict.get() {
         return failure.clone();
     }
-    let is_refusal = matches!(error.kind(), ErrorKind::AuthenticationFailed)
-        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
     let cause = match error {
-        _ if is_refusal => BrokerCause::Auth,
+        _ if matches!(error.kind(), ErrorKind::AuthenticationFailed) => BrokerCause::Auth,
         error if error.is_timeout() => BrokerCause::Timeout,
         error if error.is_connection_dropped() || error.is_io_error() => BrokerCause::Closed,
         error if matches!(error.kind(), ErrorKind::Parse) => BrokerCause::Protocol,
-        _ => BrokerCause::Refused,
+        _ => cause_of(error.code().unwrap_or_default()),
     };
     BrokerFailure::new(cause, error)
+}
+
+/// What an error of the server means.
+pub(super) fn cause_of(code: &str) -> BrokerCause {
+    match code {
+        "NOAUTH" | "WRONGPASS" | "NOPERM" => BrokerCause::Auth,
+        _ => BrokerCause::Refused,
+    }
 }
 
 /// How long connecting and authenticating may take.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use super::census::Census;
 use super::channels::{Channels, Source};
 use super::connection::{Connection, Connector};
+use super::held::Held;
 use super::outbox::{Message, Outbox, Question};
 use super::parcel::{Delivery, Outcome, Parcel, Reply};
 use super::status::{Status, add, now};
@@ -49,6 +50,8 @@ pub(super) struct Session {
     census: Census,
     /// What was sent and is not confirmed, or is sent next. Sent again over the next connection.
     parcels: Vec<Parcel>,
+    /// What of these, and what else, waits because a part of the broker is away.
+    held: Held,
     /// Topics that are subscribed at the broker.
     subscribed: HashSet<Box<[u8]>>,
     /// Topics that have got a subscriber in this process, and are to be subscribed at the broker.
@@ -57,6 +60,10 @@ pub(super) struct Session {
     leaving: VecDeque<(Instant, Box<[u8]>)>,
     /// When the broker was last heard of, in milliseconds since the epoch; 0 before the first connection.
     heard: u64,
+    /// Since when messages may be missing, in milliseconds since the epoch, if they may.
+    gap: Option<u64>,
+    /// Whether there is a connection on which everything was subscribed.
+    is_serving: bool,
     /// Whether the server is about to end.
     is_leaving: bool,
     /// Whether it was told that the broker refuses messages over this connection.
@@ -123,10 +130,13 @@ impl Session {
             arrivals: Arrivals::default(),
             neighbours: Neighbours::default(),
             parcels: Vec::new(),
+            held: Held::default(),
             subscribed: HashSet::new(),
             wanted: Vec::new(),
             leaving: VecDeque::new(),
             heard: 0,
+            gap: None,
+            is_serving: false,
             is_leaving: false,
             has_told_refusal: false,
             end: None,
@@ -196,13 +206,40 @@ impl Session {
         self.parcels.retain(|parcel| parcel.is_message);
         self.census.note_disconnected();
         (self.is_leaving, self.has_told_refusal) = (false, false);
+        self.is_serving = false;
+        self.held.note_disconnected();
+        if self.heard != 0 {
+            self.gap.get_or_insert(self.heard);
+        }
         self.status.counts.subscribed.store(0, std::sync::atomic::Ordering::Relaxed);
         self.outbox.set_limit(self.options.max_pending);
+        self.tell_failure(failure, "there is no connection to the broker");
+    }
+
+    fn tell_failure(&self, failure: &BrokerFailure, what: &str) {
         if let Some(change) = self.status.note_disconnected(failure) {
             let (name, code) = (&*change.name, failure.cause.code());
             let (place, detail) = (self.connector.place(), &*failure.detail);
-            tracing::warn!(name, code, place, detail, "there is no connection to the broker");
+            tracing::warn!(name, code, place, detail, "{what}");
             self.tell(change);
+        }
+    }
+
+    /// A part of the broker is away, and others are there.
+    fn note_torn(&self, failure: &BrokerFailure) {
+        if self.is_serving {
+            self.tell_failure(failure, "a part of the broker is away");
+        }
+    }
+
+    /// All parts of the broker are there again, or channels have found their way to another part of it.
+    fn note_mended(&mut self, since: Option<u64>) {
+        if let Some(since) = since {
+            self.gap = Some(self.gap.map_or(since, |gap| gap.min(since)));
+        }
+        if self.is_serving {
+            add(&self.status.counts.reconnects, u64::from(!self.status.is_connected()));
+            self.tell_connected(&self.connector.place());
         }
     }
 
@@ -217,7 +254,7 @@ impl Session {
         if let Err(failure) = self.subscribe_all(&mut connection).await {
             return Some(failure);
         }
-        self.note_connected(&connection);
+        self.note_connected(&mut connection);
         let mut tasks = Tasks::default();
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -347,17 +384,24 @@ impl Session {
         );
     }
 
-    fn note_connected(&mut self, connection: &Connection) {
+    fn note_connected(&mut self, connection: &mut Connection) {
         let is_first = self.heard == 0;
-        let gap = (!is_first).then(|| (self.heard, now()));
         self.heard = now();
         self.outbox.set_limit(MAX_QUEUED);
         if !is_first {
             add(&self.status.counts.reconnects, 1);
         }
         self.census.note_connected();
-        let change = self.status.note_connected(gap);
-        let (name, place) = (&*change.name, connection.place(&self.connector));
+        self.is_serving = true;
+        match connection.take_trouble() {
+            Some(failure) => self.note_torn(&failure),
+            None => self.tell_connected(&connection.place(&self.connector)),
+        }
+    }
+
+    fn tell_connected(&mut self, place: &str) {
+        let change = self.status.note_connected(self.gap.take().map(|since| (since, now())));
+        let name = &*change.name;
         tracing::info!(name, place, "connected to the broker");
         self.tell(change);
     }
@@ -380,23 +424,50 @@ impl Session {
             tasks.draining = Some(connection.ping());
         }
         let is_free = tasks.sending.is_none() && !is_moving;
-        let work = self.outbox.take(is_free && self.parcels.is_empty());
+        let has_room = self.parcels.len() == self.held.parcels() && self.held.parcels_weight() < MAX_QUEUED;
+        let work = self.outbox.take(is_free && has_room);
         work.questions.into_iter().for_each(|question| self.ask(question));
         if work.is_ended {
             self.note_end();
         }
-        for message in work.messages {
-            let parcel = self.pack(message);
-            self.parcels.push(parcel);
-        }
         self.note_changes(work.changed);
-        if is_free && (!self.parcels.is_empty() || self.census.has_letters()) {
-            self.parcels.append(&mut self.census.take_letters());
-            tasks.sending = Some(connection.publish(&self.parcels));
+        if is_free {
+            tasks.sending = self.send(work.messages, has_room, connection);
         }
         if tasks.changing.is_none() && !is_moving {
             tasks.changing = self.change(connection);
         }
+    }
+
+    /// Sends what waits, and `messages`, as far as the connection takes them.
+    fn send(
+        &mut self,
+        messages: Vec<Message>,
+        has_room: bool,
+        connection: &mut Connection,
+    ) -> Task<Vec<Outcome>> {
+        let is_worth_it = self.held.note_epoch(connection.epoch());
+        let held = if has_room { self.held.take_due() } else { VecDeque::new() };
+        let has_taken = !messages.is_empty();
+        for message in held.into_iter().chain(messages) {
+            let channel = self.channels.topic(&message.topic);
+            if connection.takes(&channel) && !self.held.has_parcel(&channel) {
+                let parcel = self.pack(message, channel);
+                self.parcels.push(parcel);
+            } else {
+                add(&self.status.counts.refused, self.held.hold(message, self.options.max_pending));
+            }
+        }
+        let has_news = self.parcels.len() > self.held.parcels() || self.census.has_letters();
+        if has_news || is_worth_it {
+            self.parcels.append(&mut self.census.take_letters());
+            return Some(connection.publish(&self.parcels));
+        }
+        if has_taken {
+            // All of it has to wait.
+            self.outbox.note_sent(self.held.weight());
+        }
+        None
     }
 
     fn note_changes(&mut self, changed: HashSet<Box<[u8]>>) {
@@ -440,12 +511,12 @@ impl Session {
     }
 
     /// Writes the header of a message.
-    fn pack(&mut self, message: Message) -> Parcel {
+    fn pack(&mut self, message: Message, channel: Vec<u8>) -> Parcel {
         let Message { topic, mut bytes, is_binary, compress } = message;
         let (number, is_first) = self.numbers.next(&topic);
         let header = Header { is_binary, compress, is_first, process: self.process, number };
         bytes[..header::LENGTH].copy_from_slice(&header.encode());
-        Parcel { channel: self.channels.topic(&topic), reply: None, bytes, question: None, is_message: true }
+        Parcel { channel, reply: None, bytes, question: None, is_message: true }
     }
 
     fn ask(&mut self, question: Question) {
@@ -456,8 +527,12 @@ impl Session {
     fn note_outcomes(&mut self, outcomes: &[Outcome]) -> Result<(), BrokerFailure> {
         let counts = &self.status.counts;
         let mut refusal = None;
+        let mut deferred = Vec::new();
         for (parcel, outcome) in self.parcels.drain(..).zip(outcomes) {
             match outcome {
+                Outcome::Deferred if parcel.is_message => deferred.push(parcel),
+                // Whoever asks gives up after a while.
+                Outcome::Deferred => {}
                 Outcome::Refused(failure) => {
                     add(&counts.refused, u64::from(parcel.is_message));
                     refusal = Some(failure);
@@ -474,7 +549,9 @@ impl Session {
             }
         }
         self.heard = now();
-        self.outbox.note_sent();
+        self.held.note_parcels(&deferred);
+        self.parcels = deferred;
+        self.outbox.note_sent(self.held.weight());
         match refusal {
             // The broker may take other messages.
             Some(failure) if matches!(failure.cause, BrokerCause::Auth | BrokerCause::TooLarge) => {
@@ -504,6 +581,9 @@ impl Session {
     fn receive(&mut self, delivery: Delivery, group: &Group) {
         match delivery {
             Delivery::Leaving => self.is_leaving = true,
+            Delivery::Torn { failure } => self.note_torn(&failure),
+            Delivery::Mended { since } => self.note_mended(since),
+            Delivery::Sharded { channel, payload } => self.receive_channel(&channel, &payload, group),
             Delivery::Nats(arrival) => match &*arrival.source {
                 Source::Topic(topic) => self.receive_published(topic, &arrival.payload, group),
                 Source::Everybody => self.census.note_announcement(&arrival, group),
@@ -512,15 +592,20 @@ impl Session {
             },
             Delivery::Redis(message) => {
                 let Ok(channel) = message.get_channel::<Vec<u8>>() else { return };
-                let (channels, bytes) = (Arc::clone(&self.channels), message.get_payload_bytes());
-                if let Some(topic) = channels.topic_of(&channel) {
-                    self.receive_published(topic, bytes, group);
-                } else if channel == channels.everybody() {
-                    self.census.note_question(bytes, group);
-                } else {
-                    self.census.note_answer(bytes);
-                }
+                self.receive_channel(&channel, message.get_payload_bytes(), group);
             }
+        }
+    }
+
+    /// A message of Redis.
+    fn receive_channel(&mut self, channel: &[u8], bytes: &[u8], group: &Group) {
+        let channels = Arc::clone(&self.channels);
+        if let Some(topic) = channels.topic_of(channel) {
+            self.receive_published(topic, bytes, group);
+        } else if channel == channels.everybody() {
+            self.census.note_question(bytes, group);
+        } else {
+            self.census.note_answer(bytes);
         }
     }
 

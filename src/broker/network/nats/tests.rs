@@ -112,7 +112,7 @@ const TAKEN: Outcome = Outcome::Taken { receivers: None };
 
 fn cause(outcome: &Outcome) -> Option<BrokerCause> {
     match outcome {
-        Outcome::Taken { .. } => None,
+        Outcome::Taken { .. } | Outcome::Deferred => None,
         Outcome::Refused(failure) => Some(failure.cause),
     }
 }
