@@ -13,7 +13,7 @@ pub(crate) struct Span {
 
 impl Span {
     /// The span `start..end`. Heads are at most 65,535 bytes long, so nothing is cut.
-    pub(super) fn new(start: usize, end: usize) -> Self {
+    pub(in crate::protocol) fn new(start: usize, end: usize) -> Self {
         let [start, len] = [start, end - start].map(|count| u16::try_from(count).unwrap_or(u16::MAX));
         Self { start, len }
     }
@@ -114,7 +114,7 @@ pub(super) const fn lower_case_token_byte(byte: u8) -> u8 {
 }
 
 /// Space or HTAB.
-pub(super) const fn is_space(byte: u8) -> bool {
+pub(in crate::protocol) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
@@ -125,7 +125,7 @@ pub(super) const fn is_control(byte: u8) -> bool {
 
 /// Index of the first byte that a field value must not hold, or the length. Reads eight bytes at a time: most of a
 /// head is field values, and this is the only pass over them.
-pub(super) fn first_control(text: &[u8]) -> usize {
+pub(in crate::protocol) fn first_control(text: &[u8]) -> usize {
     let mut done = 0;
     let (words, _) = text.as_chunks::<8>();
     for word in words {

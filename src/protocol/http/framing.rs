@@ -28,7 +28,7 @@ pub(crate) enum BodyLength {
 
 /// How a request is framed: the result of all its framing fields together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FramingDecision {
+pub(in crate::protocol) struct FramingDecision {
     /// Length of the body.
     pub body: BodyLength,
     /// The connection persists after this request as far as the client is concerned (RFC 9112 §9.3).
@@ -39,7 +39,7 @@ pub(super) struct FramingDecision {
 
 /// The framing fields read so far.
 #[derive(Debug, Default)]
-pub(super) struct FramingFields {
+pub(in crate::protocol) struct FramingFields {
     /// Whether there was a Host field.
     has_host: bool,
     /// Content-Length.
@@ -66,7 +66,7 @@ enum Persistence {
 
 impl FramingFields {
     /// Records one field. The name is in lower case, the value is trimmed.
-    pub(super) fn read_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), HttpError> {
+    pub(in crate::protocol) fn read_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), HttpError> {
         match name {
             b"host" => self.read_host(value),
             b"content-length" => self.read_length(value),
@@ -81,7 +81,7 @@ impl FramingFields {
     }
 
     /// Decides what the fields mean together.
-    pub(super) fn conclude(&self, version: Version) -> Result<FramingDecision, HttpError> {
+    pub(in crate::protocol) fn conclude(&self, version: Version) -> Result<FramingDecision, HttpError> {
         if !self.has_host && version == Version::Http11 {
             return Err(HttpError::MissingHost);
         }

@@ -11,9 +11,11 @@
 
 use super::error::HttpError;
 use super::field::{lower_case_token_byte, parse_field};
-use super::framing::{FramingFields, is_authority};
+use super::framing::is_authority;
 
 pub(crate) use super::field::{HeaderField, Span, is_field_value, is_token, is_token_byte, members, trim};
+pub(in crate::protocol) use super::field::{first_control, is_space};
+pub(in crate::protocol) use super::framing::FramingFields;
 pub(crate) use super::framing::{BodyLength, Version};
 
 /// How large a request head may be.
@@ -191,7 +193,7 @@ fn parse_version(bytes: &[u8], start: usize) -> Result<(Version, usize), HttpErr
 /// Characters that must be percent-encoded by RFC 3986 are accepted (browsers send `|`, `curl` sends UTF-8). Invalid
 /// UTF-8 and `#` are not: a fragment is never sent, and peers disagree on where the path of such a target ends. CONNECT
 /// may also have a path, because uWebSockets.js routes it like the other methods.
-fn parse_target(bytes: &[u8], head: &mut RequestHead) -> Result<(), HttpError> {
+pub(in crate::protocol) fn parse_target(bytes: &[u8], head: &mut RequestHead) -> Result<(), HttpError> {
     let start = usize::from(head.target.start);
     let target = head.target.of(bytes);
     let method = head.method.of(bytes);

@@ -25,7 +25,7 @@ impl PaceLimit {
 
 /// The current step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pace {
+pub(in crate::protocol) struct Pace {
     /// When it started.
     since: Timestamp,
     /// Its bytes so far.
@@ -34,12 +34,12 @@ pub(super) struct Pace {
 
 impl Pace {
     /// A step that starts at `now`.
-    pub(super) const fn new(now: Timestamp) -> Self {
+    pub(in crate::protocol) const fn new(now: Timestamp) -> Self {
         Self { since: now, bytes: 0 }
     }
 
     /// Counts `len` more bytes. If the step is complete, a new one starts at `now`.
-    pub(super) fn count(&mut self, len: u64, limit: Option<PaceLimit>, now: Timestamp) {
+    pub(in crate::protocol) fn count(&mut self, len: u64, limit: Option<PaceLimit>, now: Timestamp) {
         self.bytes = self.bytes.saturating_add(len);
         if len > 0 && limit.is_none_or(|limit| self.bytes >= limit.bytes) {
             *self = Self::new(now);
@@ -47,7 +47,7 @@ impl Pace {
     }
 
     /// When the step has taken too long; never without a limit.
-    pub(super) fn deadline(&self, limit: Option<PaceLimit>) -> Option<Timestamp> {
+    pub(in crate::protocol) fn deadline(&self, limit: Option<PaceLimit>) -> Option<Timestamp> {
         limit.map(|limit| self.since + limit.every)
     }
 }

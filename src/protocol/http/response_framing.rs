@@ -28,7 +28,7 @@ pub(crate) enum Framing {
 
 /// The properties of a request on which the framing of its response depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(in crate::protocol) struct Asked {
     /// The kind of method.
     pub method: AskedMethod,
     /// The client's version.
@@ -39,7 +39,7 @@ pub(super) struct Asked {
 
 /// The methods whose responses are framed unlike others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AskedMethod {
+pub(in crate::protocol) enum AskedMethod {
     /// HEAD: never a body (RFC 9110 §9.3.2).
     Head,
     /// CONNECT: no framing fields in a 2xx (RFC 9110 §9.3.6).
@@ -50,7 +50,7 @@ pub(super) enum AskedMethod {
 
 impl AskedMethod {
     /// The kind of this method, compared case-sensitively.
-    pub(super) const fn of(method: &[u8]) -> Self {
+    pub(in crate::protocol) const fn of(method: &[u8]) -> Self {
         match method {
             b"HEAD" => Self::Head,
             b"CONNECT" => Self::Connect,
@@ -61,7 +61,7 @@ impl AskedMethod {
 
 /// How the body of a response is written after its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyEncoding {
+pub(in crate::protocol) enum BodyEncoding {
     /// Not at all: the data that the application writes is discarded.
     Dropped,
     /// As it is, up to this many further bytes.
@@ -74,18 +74,18 @@ pub(super) enum BodyEncoding {
 
 /// The decisions behind a response head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(in crate::protocol) struct Plan {
     /// How the body is written.
     pub body: BodyEncoding,
     /// The connection ends after this response.
     pub close: bool,
     /// The framing field.
-    pub(super) field: FramingField,
+    pub field: FramingField,
 }
 
 /// The framing field of a response head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FramingField {
+pub(in crate::protocol) enum FramingField {
     /// None of ours.
     None,
     /// Content-Length.
@@ -98,7 +98,7 @@ pub(super) enum FramingField {
 
 impl Plan {
     /// The table at the top of this file.
-    pub(super) fn new(head: &ResponseHead<'_>, asked: Asked, framing: Framing) -> Self {
+    pub(in crate::protocol) fn new(head: &ResponseHead<'_>, asked: Asked, framing: Framing) -> Self {
         let close = !asked.keep_alive;
         let has_own_length = head.flags.has(FieldFlags::CONTENT_LENGTH) && lines(head.fields).any(is_length);
         let bodiless = |field, close| Self { body: BodyEncoding::Dropped, close, field };

@@ -90,7 +90,7 @@ impl BitOr for FieldFlags {
 }
 
 /// The value of a line.
-pub(super) fn value_of<'a>((name, line): (&[u8], &'a [u8])) -> &'a [u8] {
+pub(in crate::protocol) fn value_of<'a>((name, line): (&[u8], &'a [u8])) -> &'a [u8] {
     trim(&line[name.len() + 1..])
 }
 
@@ -103,7 +103,7 @@ pub(super) fn has_close_option(fields: &[u8]) -> bool {
 }
 
 /// Whether a line is `Content-Length` with a number (RFC 9110 §8.6).
-pub(super) fn is_length((name, line): (&[u8], &[u8])) -> bool {
+pub(in crate::protocol) fn is_length((name, line): (&[u8], &[u8])) -> bool {
     let value = value_of((name, line));
     FieldFlags::of(name) == FieldFlags::CONTENT_LENGTH
         && !value.is_empty()
@@ -111,7 +111,7 @@ pub(super) fn is_length((name, line): (&[u8], &[u8])) -> bool {
 }
 
 /// The field lines without their CRLF, each with its name.
-pub(super) fn lines(fields: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(in crate::protocol) fn lines(fields: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     fields.split(|&byte| byte == b'\n').filter_map(|line| {
         let line = line.strip_suffix(b"\r")?;
         let colon = line.iter().position(|&byte| byte == b':')?;

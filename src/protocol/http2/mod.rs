@@ -1,0 +1,34 @@
+//! HTTP/2 as a server speaks it (RFC 9113), with extended CONNECT (RFC 8441) and priorities (RFC 9218). Bytes and the
+//! current time in, requests and bytes out, as in [`http`](super::http), whose limits and whose response heads it shares:
+//! an application cannot tell which of the two carried its request.
+//!
+//! ```text
+//!  bytes in ─► session ─► frame ─► hpack ─► request_head ─► Http2Sink::request     respond, start_response, write_body
+//!                 │                                                                     │
+//!                 ├──────► stream(s) ─────────────► Http2Sink::body                response_fields ─► hpack
+//!                 │        │ window, priority                                           │
+//!                 └► allowance, limits: what a client may cost                  write_output ──► bytes out
+//! ```
+//!
+//! * [`session`]: the state machine of one connection.
+//! * [`frame`]: the nine bytes before each payload, and the frames that this side sends; `settings`: one of them.
+//! * `hpack`: header compression (RFC 7541).
+//! * [`request_head`]: the fields of a request as the head that HTTP/1.1 would have had; `response_fields`: the reverse.
+//! * `stream` and `streams`: one request and its response, and all of a connection; `window`: flow control; `priority`:
+//!   whose turn it is.
+//! * [`error`]: one variant per broken rule, and its code on the wire.
+//! * [`limits`], `allowance`: what a client may cost.
+
+mod allowance;
+pub(crate) mod error;
+pub(crate) mod frame;
+mod hpack;
+pub(crate) mod limits;
+mod priority;
+pub(crate) mod request_head;
+mod response_fields;
+pub(crate) mod session;
+mod settings;
+mod stream;
+mod streams;
+mod window;

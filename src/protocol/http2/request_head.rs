@@ -1,0 +1,639 @@
+//! The fields of a request (RFC 9113 §8.2, §8.3), as the request head that HTTP/1.1 would have had: the rest of the
+//! server knows one kind of head.
+//!
+//! | HTTP/2 | becomes |
+//! |---|---|
+//! | `:method`, `:path` | method and target |
+//! | `:authority` | the field `host`, the first one |
+//! | `:scheme` | nothing |
+//! | several `cookie` fields | one, joined by `; ` (§8.2.3) |
+//! | CONNECT with `:protocol` (RFC 8441) | GET with `upgrade`, `connection` and a `sec-websocket-key` |
+//!
+//! A field that is not valid makes the request malformed (§8.1.1): its stream is reset, and no handler sees it. A request
+//! that only exceeds a limit is answered. All fields are looked at in either case, because the dynamic table depends on
+//! them, but no more are kept than the limits allow.
+
+use super::error::Http2Error;
+use super::priority::Priority;
+use crate::protocol::http::error::HttpError;
+use crate::protocol::http::head::{
+    BodyLength, FramingFields, HeadLimits, HeaderField, RequestHead, Span, Version, first_control, is_space,
+    is_token, parse_target,
+};
+use crate::protocol::http::response_framing::AskedMethod;
+
+/// A request head and the bytes that its spans refer to. All connections of a worker reuse one value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HeadScratch {
+    /// The head.
+    pub head: RequestHead,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What a request means to the session itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Meaning {
+    /// The kind of method, for the framing of the response.
+    pub method: AskedMethod,
+    /// The value of Content-Length.
+    pub content_length: Option<u64>,
+    /// The client waits for `100 Continue`.
+    pub expects_continue: bool,
+    /// It is an extended CONNECT: the stream becomes a tunnel.
+    pub is_tunnel: bool,
+    /// The value of its `priority` field.
+    pub priority: Option<Priority>,
+}
+
+/// Why a request is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeadFault {
+    /// It is malformed (RFC 9113 §8.1.1).
+    Malformed(Http2Error),
+    /// It exceeds a limit, or asks for what is not there; the answer says so.
+    Refused(HttpError),
+}
+
+/// Takes the fields of a request one by one.
+#[derive(Debug)]
+pub(super) struct HeadBuilder<'a> {
+    scratch: &'a mut HeadScratch,
+    limits: &'a HeadLimits,
+    /// The first fault.
+    fault: Option<HeadFault>,
+    /// RFC 9113 §6.5.2: the size of the header list so far.
+    size: usize,
+    method: Option<Span>,
+    scheme: Option<Span>,
+    authority: Option<Span>,
+    path: Option<Span>,
+    protocol: Option<Span>,
+    has_fields: bool,
+    cookies: usize,
+    framing: FramingFields,
+    content_length: Option<u64>,
+    priority: Option<Priority>,
+}
+
+impl<'a> HeadBuilder<'a> {
+    /// For a new request.
+    pub(super) fn new(scratch: &'a mut HeadScratch, limits: &'a HeadLimits) -> Self {
+        scratch.bytes.clear();
+        scratch.head =
+            RequestHead { fields: std::mem::take(&mut scratch.head.fields), ..RequestHead::default() };
+        scratch.head.fields.clear();
+        Self {
+            scratch,
+            limits,
+            fault: None,
+            size: 0,
+            method: None,
+            scheme: None,
+            authority: None,
+            path: None,
+            protocol: None,
+            has_fields: false,
+            cookies: 0,
+            framing: FramingFields::default(),
+            content_length: None,
+            priority: None,
+        }
+    }
+
+    /// Takes the next field.
+    pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
+        if self.fault.is_none()
+            && let Err(fault) = self.try_add(name, value)
+        {
+            self.fault = Some(fault);
+        }
+    }
+
+    fn try_add(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadFault> {
+        self.size += name.len() + value.len() + FIELD_OVERHEAD;
+        if self.size > self.limits.max_head_bytes.min(usize::from(u16::MAX)) {
+            return Err(HeadFault::Refused(HttpError::HeadTooLong));
+        }
+        check_value(value)?;
+        match name.strip_prefix(b":") {
+            Some(pseudo) => self.add_pseudo(pseudo, value),
+            None => {
+                self.has_fields = true;
+                self.add_regular(name, value)
+            }
+        }
+    }
+
+    /// RFC 9113 §8.3.1.
+    fn add_pseudo(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadFault> {
+        if self.has_fields {
+            return Err(Http2Error::MisplacedPseudoField.into());
+        }
+        let span = self.append(value);
+        let place = match name {
+            b"method" => &mut self.method,
+            b"scheme" => &mut self.scheme,
+            b"authority" => &mut self.authority,
+            b"path" => &mut self.path,
+            b"protocol" => &mut self.protocol,
+            _ => return Err(Http2Error::UnknownPseudoField.into()),
+        };
+        match place.replace(span) {
+            None => Ok(()),
+            Some(_) => Err(Http2Error::InvalidPseudoFields.into()),
+        }
+    }
+
+    fn add_regular(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadFault> {
+        check_name(name)?;
+        match name {
+            b"host" => {
+                if let Some(authority) = self.authority {
+                    // RFC 9113 §8.3.1: the two must not differ. The one that is kept is the authority.
+                    let is_same = authority.of(&self.scratch.bytes).eq_ignore_ascii_case(value);
+                    return if is_same { Ok(()) } else { Err(Http2Error::InvalidAuthority.into()) };
+                }
+                self.read_framing(name, value)?;
+            }
+            b"content-length" => {
+                self.read_framing(name, value)?;
+                // At most 18 digits: that was checked.
+                self.content_length = str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+            }
+            b"expect" => self.read_framing(name, value)?,
+            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
+                return Err(Http2Error::ConnectionField.into());
+            }
+            b"te" if !value.eq_ignore_ascii_case(b"trailers") => {
+                return Err(Http2Error::ConnectionField.into());
+            }
+            b"cookie" => self.cookies += 1,
+            b"priority" => self.priority = Some(Priority::parse(value)),
+            _ => {}
+        }
+        self.push_field(name, value)
+    }
+
+    /// Lets a field that HTTP/1.1 has, too, be checked by its rules.
+    fn read_framing(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadFault> {
+        self.framing.read_field(name, value).map_err(|error| match error {
+            HttpError::InvalidContentLength | HttpError::ContentLengthConflict => {
+                Http2Error::InvalidContentLength.into()
+            }
+            HttpError::InvalidHost | HttpError::RepeatedHost => Http2Error::InvalidAuthority.into(),
+            other => HeadFault::Refused(other),
+        })
+    }
+
+    /// Adds a field to the head.
+    fn push_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadFault> {
+        if self.scratch.head.fields.len() == self.limits.max_headers {
+            return Err(HeadFault::Refused(HttpError::TooManyFields));
+        }
+        let (name, value) = (self.append(name), self.append(value));
+        self.scratch.head.fields.push(HeaderField { name, value });
+        Ok(())
+    }
+
+    /// Appends text to the bytes of the head.
+    fn append(&mut self, text: &[u8]) -> Span {
+        let start = self.scratch.bytes.len();
+        self.scratch.bytes.extend_from_slice(text);
+        Span::new(start, start + text.len())
+    }
+
+    /// The kind of method, as far as it is known.
+    pub(super) fn asked_method(&self) -> AskedMethod {
+        self.method.map_or(AskedMethod::Other, |method| AskedMethod::of(method.of(&self.scratch.bytes)))
+    }
+
+    /// All fields have been taken. `is_last`: the request has no body. Fills the head.
+    ///
+    /// # Errors
+    /// Why the request is not passed on.
+    pub(super) fn conclude(mut self, is_last: bool) -> Result<Meaning, HeadFault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let is_tunnel = self.conclude_target()?;
+        self.conclude_host()?;
+        self.join_cookies()?;
+        let framing = self.framing.conclude(Version::Http11).map_err(|_| Http2Error::InvalidAuthority)?;
+        if is_last && self.content_length.is_some_and(|length| length > 0) {
+            return Err(Http2Error::ContentLengthMismatch.into());
+        }
+        let method = AskedMethod::of(self.scratch.head.method.of(&self.scratch.bytes));
+        let head = &mut self.scratch.head;
+        head.body = match self.content_length {
+            _ if is_last || is_tunnel => BodyLength::None,
+            Some(length) if length > 0 => BodyLength::Fixed(length),
+            Some(_) | None => BodyLength::Chunked,
+        };
+        head.keep_alive = true;
+        head.expects_continue = framing.expects_continue && !is_last && !is_tunnel;
+        let expects_continue = head.expects_continue;
+        let content_length = self.content_length.filter(|_| !is_tunnel);
+        Ok(Meaning { method, content_length, expects_continue, is_tunnel, priority: self.priority })
+    }
+
+    /// Method and target. Returns whether the request is an extended CONNECT.
+    fn conclude_target(&mut self) -> Result<bool, HeadFault> {
+        let bytes = &self.scratch.bytes;
+        let method = self.method.ok_or(Http2Error::InvalidPseudoFields)?;
+        if !is_token(method.of(bytes)) {
+            return Err(Http2Error::InvalidMethod.into());
+        }
+        let is_connect = method.of(bytes) == b"CONNECT";
+        let target = match (is_connect, self.protocol, self.scheme, self.path) {
+            // RFC 9113 §8.5.
+            (true, None, None, None) => self.authority.ok_or(Http2Error::InvalidPseudoFields)?,
+            // RFC 9113 §8.3.1, RFC 8441 §4.
+            (false, None, Some(scheme), Some(path)) | (true, Some(_), Some(scheme), Some(path)) => {
+                if !is_scheme(scheme.of(bytes)) || (is_connect && self.authority.is_none()) {
+                    return Err(Http2Error::InvalidPseudoFields.into());
+                }
+                let is_options = method.of(bytes) == b"OPTIONS";
+                match path.of(bytes) {
+                    [b'/', ..] => {}
+                    b"*" if is_options => {}
+                    _ => return Err(Http2Error::InvalidPath.into()),
+                }
+                path
+            }
+            _ => return Err(Http2Error::InvalidPseudoFields.into()),
+        };
+        if target.of(bytes).iter().any(|&byte| byte <= b' ' || byte == 0x7f) {
+            return Err(Http2Error::InvalidPath.into());
+        }
+        (self.scratch.head.method, self.scratch.head.target) = (method, target);
+        let protocol = self.protocol;
+        if let Some(protocol) = protocol {
+            self.add_handshake(protocol)?;
+        }
+        parse_target(&self.scratch.bytes, &mut self.scratch.head).map_err(|_| Http2Error::InvalidPath)?;
+        Ok(protocol.is_some())
+    }
+
+    /// RFC 8441 §5: says of an extended CONNECT what the opening handshake of RFC 6455 would. There is no key, because
+    /// nothing has to be told apart from HTTP/1.1; programs that pass it to `upgrade` get one that is valid.
+    fn add_handshake(&mut self, protocol: Span) -> Result<(), HeadFault> {
+        if !protocol.of(&self.scratch.bytes).eq_ignore_ascii_case(b"websocket") {
+            return Err(Http2Error::UnknownProtocol.into());
+        }
+        self.scratch.head.method = self.append(b"GET");
+        self.push_field(b"upgrade", b"websocket")?;
+        self.push_field(b"connection", b"Upgrade")?;
+        self.push_field(b"sec-websocket-key", NO_KEY)
+    }
+
+    /// The field `host`, of which there is one.
+    fn conclude_host(&mut self) -> Result<(), HeadFault> {
+        let Some(value) = self.authority else { return Ok(()) };
+        self.framing
+            .read_field(b"host", value.of(&self.scratch.bytes))
+            .map_err(|_| Http2Error::InvalidAuthority)?;
+        if self.scratch.head.fields.len() == self.limits.max_headers {
+            return Err(HeadFault::Refused(HttpError::TooManyFields));
+        }
+        let name = self.append(b"host");
+        self.scratch.head.fields.insert(0, HeaderField { name, value });
+        Ok(())
+    }
+
+    /// RFC 9113 §8.2.3: a client may split its cookies into several fields, so that each has an entry of its own in the
+    /// dynamic table.
+    fn join_cookies(&mut self) -> Result<(), HeadFault> {
+        if self.cookies < 2 {
+            return Ok(());
+        }
+        let HeadScratch { head, bytes } = &mut *self.scratch;
+        let start = bytes.len();
+        let mut first = None;
+        let mut position = 0;
+        head.fields.retain(|field| {
+            let is_cookie = field.name.of(bytes) == b"cookie";
+            let is_first = is_cookie && first.is_none();
+            if is_cookie {
+                if !is_first {
+                    bytes.extend_from_slice(b"; ");
+                }
+                let value = usize::from(field.value.start)..usize::from(field.value.start + field.value.len);
+                bytes.extend_from_within(value);
+            }
+            if is_first {
+                first = Some(position);
+            }
+            position += usize::from(!is_cookie || is_first);
+            !is_cookie || is_first
+        });
+        if bytes.len() > usize::from(u16::MAX) {
+            return Err(HeadFault::Refused(HttpError::HeadTooLong));
+        }
+        if let Some(field) = first.and_then(|first| head.fields.get_mut(first)) {
+            field.value = Span::new(start, bytes.len());
+        }
+        Ok(())
+    }
+}
+
+impl From<Http2Error> for HeadFault {
+    fn from(error: Http2Error) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+/// Checks a field of a trailer section (RFC 9113 §8.1), which is not passed on.
+pub(super) fn check_trailer(name: &[u8], value: &[u8]) -> Result<(), Http2Error> {
+    if name.starts_with(b":") {
+        return Err(Http2Error::MisplacedPseudoField);
+    }
+    check_name(name)?;
+    check_value(value)
+}
+
+/// RFC 9113 §8.2.1: a token, without capitals.
+fn check_name(name: &[u8]) -> Result<(), Http2Error> {
+    if is_token(name) && !name.iter().any(u8::is_ascii_uppercase) {
+        Ok(())
+    } else {
+        Err(Http2Error::InvalidFieldName)
+    }
+}
+
+/// RFC 9113 §8.2.1, and RFC 9110 §5.5: no control bytes but HTAB, and that not at either end.
+fn check_value(value: &[u8]) -> Result<(), Http2Error> {
+    let is_padded = [value.first(), value.last()].into_iter().flatten().any(|&byte| is_space(byte));
+    if is_padded || first_control(value) < value.len() {
+        return Err(Http2Error::InvalidFieldValue);
+    }
+    Ok(())
+}
+
+/// RFC 3986 §3.1. It says nothing to this server.
+fn is_scheme(scheme: &[u8]) -> bool {
+    scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
+}
+
+/// RFC 9113 §6.5.2: what a field counts besides its name and its value.
+const FIELD_OVERHEAD: usize = 32;
+/// Sixteen bytes of zero in base64.
+const NO_KEY: &[u8] = b"AAAAAAAAAAAAAAAAAAAAAA==";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GET: [(&str, &str); 4] =
+        [(":method", "GET"), (":scheme", "https"), (":authority", "a.b:443"), (":path", "/c?d")];
+
+    fn with_limits(
+        fields: &[(&str, &str)],
+        is_last: bool,
+        limits: HeadLimits,
+    ) -> (HeadScratch, Result<Meaning, HeadFault>) {
+        let mut scratch = HeadScratch::default();
+        let mut builder = HeadBuilder::new(&mut scratch, &limits);
+        fields.iter().for_each(|(name, value)| builder.add(name.as_bytes(), value.as_bytes()));
+        let result = builder.conclude(is_last);
+        (scratch, result)
+    }
+
+    fn build(fields: &[(&str, &str)], is_last: bool) -> (HeadScratch, Result<Meaning, HeadFault>) {
+        with_limits(fields, is_last, HeadLimits::default())
+    }
+
+    fn get_with(fields: &[(&str, &str)]) -> Result<Meaning, HeadFault> {
+        build(&[&GET[..], fields].concat(), false).1
+    }
+
+    fn text(scratch: &HeadScratch, span: Span) -> String {
+        String::from_utf8_lossy(span.of(&scratch.bytes)).into_owned()
+    }
+
+    fn fields(scratch: &HeadScratch) -> Vec<(String, String)> {
+        scratch.head.fields.iter().map(|it| (text(scratch, it.name), text(scratch, it.value))).collect()
+    }
+
+    fn owned(fields: &[(&str, &str)]) -> Vec<(String, String)> {
+        fields.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn a_request_becomes_the_head_that_http_11_would_have_had() {
+        let (scratch, meaning) =
+            build(&[&GET[..], &[("x", "1"), ("te", "Trailers"), ("priority", "u=1")]].concat(), true);
+        let head = &scratch.head;
+        assert_eq!(text(&scratch, head.method), "GET");
+        assert_eq!(text(&scratch, head.target), "/c?d");
+        assert_eq!(text(&scratch, head.path), "/c");
+        assert_eq!(head.query.map(|query| text(&scratch, query)).as_deref(), Some("d"));
+        assert_eq!(
+            fields(&scratch),
+            owned(&[("host", "a.b:443"), ("x", "1"), ("te", "Trailers"), ("priority", "u=1")])
+        );
+        assert_eq!((head.body, head.keep_alive, head.version), (BodyLength::None, true, Version::Http11));
+        let expected = Meaning {
+            method: AskedMethod::Other,
+            content_length: None,
+            expects_continue: false,
+            is_tunnel: false,
+            priority: Some(Priority { urgency: 1, incremental: false }),
+        };
+        assert_eq!(meaning, Ok(expected));
+    }
+
+    #[test]
+    fn the_body_is_as_long_as_its_fields_say() {
+        let post = |fields: &[(&str, &str)]| {
+            let (scratch, meaning) = build(&[&GET[..], fields].concat(), false);
+            (scratch.head.body, scratch.head.expects_continue, meaning.unwrap().content_length)
+        };
+        assert_eq!(post(&[]), (BodyLength::Chunked, false, None));
+        assert_eq!(post(&[("content-length", "5")]), (BodyLength::Fixed(5), false, Some(5)));
+        assert_eq!(post(&[("content-length", "0")]), (BodyLength::Chunked, false, Some(0)));
+        let expecting = [("content-length", "5"), ("expect", "100-continue")];
+        assert_eq!(post(&expecting), (BodyLength::Fixed(5), true, Some(5)));
+        let mismatch = Err(Http2Error::ContentLengthMismatch.into());
+        assert_eq!(build(&[&GET[..], &[("content-length", "5")]].concat(), true).1, mismatch);
+        assert!(build(&[&GET[..], &[("content-length", "0")]].concat(), true).1.is_ok());
+    }
+
+    #[test]
+    fn an_extended_connect_reads_as_an_opening_handshake() {
+        let connect = [
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", "https"),
+            (":authority", "a"),
+            (":path", "/chat?x"),
+            ("sec-websocket-version", "13"),
+        ];
+        let (scratch, meaning) = build(&connect, false);
+        let meaning = meaning.unwrap();
+        assert!(meaning.is_tunnel && meaning.method == AskedMethod::Other);
+        assert_eq!(
+            (text(&scratch, scratch.head.method), text(&scratch, scratch.head.path)),
+            ("GET".into(), "/chat".into())
+        );
+        assert_eq!(scratch.head.body, BodyLength::None);
+        let expected = [
+            ("host", "a"),
+            ("sec-websocket-version", "13"),
+            ("upgrade", "websocket"),
+            ("connection", "Upgrade"),
+            ("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+        ];
+        assert_eq!(fields(&scratch), owned(&expected));
+        let other =
+            connect.map(|(name, value)| (name, if name == ":protocol" { "connect-udp" } else { value }));
+        assert_eq!(build(&other, false).1, Err(Http2Error::UnknownProtocol.into()));
+    }
+
+    #[test]
+    fn a_plain_connect_has_an_authority_alone() {
+        let (scratch, meaning) = build(&[(":method", "CONNECT"), (":authority", "a:1")], false);
+        assert_eq!(meaning.unwrap().method, AskedMethod::Connect);
+        assert_eq!(text(&scratch, scratch.head.path), "a:1");
+        for fields in
+            [&[(":authority", "a:1"), (":path", "/")][..], &[(":authority", "a:1"), (":scheme", "http")], &[]]
+        {
+            let (_, result) = build(&[&[(":method", "CONNECT")], fields].concat(), false);
+            assert_eq!(result, Err(Http2Error::InvalidPseudoFields.into()), "{fields:?}");
+        }
+        assert_eq!(
+            build(&[(":method", "CONNECT"), (":authority", "a")], false).1,
+            Err(Http2Error::InvalidPath.into())
+        );
+    }
+
+    #[test]
+    fn cookies_are_joined_where_the_first_one_stands() {
+        let more = [("a", "1"), ("cookie", "x=1"), ("b", "2"), ("cookie", "y=2"), ("cookie", "z=3")];
+        let (scratch, _) = build(&[&GET[..], &more].concat(), true);
+        let expected = [("host", "a.b:443"), ("a", "1"), ("cookie", "x=1; y=2; z=3"), ("b", "2")];
+        assert_eq!(fields(&scratch), owned(&expected));
+        let (scratch, _) = build(&[&GET[..], &[("cookie", "x=1; y=2")]].concat(), true);
+        assert_eq!(fields(&scratch)[1].1, "x=1; y=2");
+    }
+
+    #[test]
+    fn a_host_field_may_stand_for_the_authority_but_not_differ_from_it() {
+        let without = [GET[0], GET[1], GET[3]];
+        let (scratch, result) = build(&[&without[..], &[("x", "1"), ("host", "h")]].concat(), true);
+        assert!(result.is_ok());
+        assert_eq!(fields(&scratch), owned(&[("x", "1"), ("host", "h")]));
+        let (scratch, result) = build(&[&GET[..], &[("host", "A.b:443")]].concat(), true);
+        assert!(result.is_ok());
+        assert_eq!(fields(&scratch), owned(&[("host", "a.b:443")]));
+        let invalid = Err(Http2Error::InvalidAuthority.into());
+        assert_eq!(build(&without, true).1, invalid, "neither");
+        assert_eq!(get_with(&[("host", "other")]), invalid);
+        assert_eq!(build(&[&without[..], &[("host", "a"), ("host", "a")]].concat(), true).1, invalid);
+        for authority in ["", "user@a", "a/b", "a:b"] {
+            let fields = [GET[0], GET[1], (":authority", authority), GET[3]];
+            assert_eq!(build(&fields, true).1, invalid, "{authority}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_request_is_refused_by_the_rule_it_breaks() {
+        let cases: [(&[(&str, &str)], Http2Error); 23] = [
+            (&[("A", "1")], Http2Error::InvalidFieldName),
+            (&[("", "1")], Http2Error::InvalidFieldName),
+            (&[("a b", "1")], Http2Error::InvalidFieldName),
+            (&[("a", "\r\nb: c")], Http2Error::InvalidFieldValue),
+            (&[("a", " b")], Http2Error::InvalidFieldValue),
+            (&[("a", "b\t")], Http2Error::InvalidFieldValue),
+            (&[("a", "\0")], Http2Error::InvalidFieldValue),
+            (&[(":path", "/")], Http2Error::InvalidPseudoFields),
+            (&[(":authority", "/")], Http2Error::InvalidPseudoFields),
+            (&[(":status", "200")], Http2Error::UnknownPseudoField),
+            (&[(":", "200")], Http2Error::UnknownPseudoField),
+            (&[("a", "1"), (":method", "GET")], Http2Error::MisplacedPseudoField),
+            (&[(":protocol", "websocket")], Http2Error::InvalidPseudoFields),
+            (&[("connection", "close")], Http2Error::ConnectionField),
+            (&[("keep-alive", "1")], Http2Error::ConnectionField),
+            (&[("proxy-connection", "close")], Http2Error::ConnectionField),
+            (&[("transfer-encoding", "chunked")], Http2Error::ConnectionField),
+            (&[("upgrade", "h2c")], Http2Error::ConnectionField),
+            (&[("te", "gzip")], Http2Error::ConnectionField),
+            (&[("te", "trailers, gzip")], Http2Error::ConnectionField),
+            (&[("content-length", "+1")], Http2Error::InvalidContentLength),
+            (&[("content-length", "1, 1")], Http2Error::InvalidContentLength),
+            (&[("content-length", "1"), ("content-length", "2")], Http2Error::InvalidContentLength),
+        ];
+        for (fields, error) in cases {
+            assert_eq!(get_with(fields), Err(error.into()), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn each_pseudo_field_has_to_be_there_and_valid() {
+        for missing in [0, 1, 3] {
+            let fields: Vec<_> = (0..4).filter(|place| *place != missing).map(|place| GET[place]).collect();
+            assert_eq!(build(&fields, true).1, Err(Http2Error::InvalidPseudoFields.into()), "{missing}");
+        }
+        let with = |place: usize, value| {
+            let mut fields = GET;
+            fields[place].1 = value;
+            build(&fields, true).1
+        };
+        assert_eq!(with(0, "G T"), Err(Http2Error::InvalidMethod.into()));
+        assert_eq!(with(0, ""), Err(Http2Error::InvalidMethod.into()));
+        assert_eq!(with(1, "1x"), Err(Http2Error::InvalidPseudoFields.into()));
+        for path in ["", "c", "*", "http://a/b", "/a b", "/a#b"] {
+            assert_eq!(with(3, path), Err(Http2Error::InvalidPath.into()), "{path}");
+        }
+        let options = [(":method", "OPTIONS"), GET[1], GET[2], (":path", "*")];
+        assert!(build(&options, true).1.is_ok());
+    }
+
+    #[test]
+    fn what_exceeds_a_limit_is_answered() {
+        let refused = |error| Err(HeadFault::Refused(error));
+        let limits = HeadLimits { max_head_bytes: 209, max_headers: 2 };
+        let judge = |fields: &[(&str, &str)]| with_limits(&[&GET[..], fields].concat(), true, limits).1;
+        // The four pseudo fields count 176 bytes.
+        assert!(judge(&[("x", "")]).is_ok());
+        assert_eq!(judge(&[("xy", "")]), refused(HttpError::HeadTooLong));
+        let limits = HeadLimits { max_head_bytes: 1_000, max_headers: 2 };
+        let judge = |fields: &[(&str, &str)]| with_limits(&[&GET[..], fields].concat(), true, limits).1;
+        assert!(judge(&[("x", "")]).is_ok());
+        assert_eq!(judge(&[("x", ""), ("y", "")]), refused(HttpError::TooManyFields));
+        assert_eq!(judge(&[("x", ""), ("y", ""), ("z", "")]), refused(HttpError::TooManyFields));
+        assert_eq!(get_with(&[("expect", "tea")]), refused(HttpError::UnknownExpectation));
+        assert_eq!(
+            get_with(&[("content-length", "1234567890123456789")]),
+            refused(HttpError::ContentTooLarge)
+        );
+    }
+
+    #[test]
+    fn no_more_is_kept_than_the_limit_allows() {
+        let limits = HeadLimits { max_head_bytes: usize::MAX, max_headers: usize::MAX };
+        let long = "x".repeat(4_000);
+        let mut fields = GET.to_vec();
+        fields.extend([("cookie", &long[..]); 16]);
+        let (scratch, result) = with_limits(&fields, true, limits);
+        assert_eq!(
+            result,
+            Err(HeadFault::Refused(HttpError::HeadTooLong)),
+            "joined they are too long for a span"
+        );
+        assert!(scratch.bytes.len() < 140_000);
+        fields.extend([("cookie", &long[..]); 10_000]);
+        let (scratch, result) = with_limits(&fields, true, limits);
+        assert_eq!(result, Err(HeadFault::Refused(HttpError::HeadTooLong)));
+        assert!(scratch.bytes.len() <= usize::from(u16::MAX));
+    }
+
+    #[test]
+    fn trailers_have_no_pseudo_fields() {
+        assert_eq!(check_trailer(b"x", b"1"), Ok(()));
+        assert_eq!(check_trailer(b":path", b"/"), Err(Http2Error::MisplacedPseudoField));
+        assert_eq!(check_trailer(b"X", b"1"), Err(Http2Error::InvalidFieldName));
+        assert_eq!(check_trailer(b"x", b"\n"), Err(Http2Error::InvalidFieldValue));
+    }
+}
