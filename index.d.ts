@@ -121,7 +121,7 @@ export type CloseCauseName =
   | 'ERR_INVALID_UTF8'
   | 'ERR_HTTP_INVALID_BODY'
   | 'ERR_HTTP_BODY_TOO_LARGE'
-  // The transport (TCP or TLS) ended or failed.
+  // The transport (TCP, TLS or a stream of HTTP/2) ended or failed.
   | 'ERR_FIN_WITHOUT_CLOSE'
   | 'ERR_FIN_BEFORE_RESPONSE'
   | 'ERR_CONNECTION_RESET'
@@ -133,6 +133,8 @@ export type CloseCauseName =
   | 'ERR_TLS_INVALID'
   | 'ERR_TLS_KEYS_EXHAUSTED'
   | 'ERR_TLS_PEER_KEYS_EXHAUSTED'
+  | 'ERR_HTTP2_STREAM_RESET'
+  | 'ERR_HTTP2_INVALID'
   // A timeout or a lifetime expired.
   | 'ERR_IDLE_TIMEOUT'
   | 'ERR_CLOSE_TIMEOUT'
@@ -318,6 +320,14 @@ export interface AppOptions extends TlsOptions {
    */
   proxyProtocol?: ProxyProtocolOptions | null;
   /**
+   * Whether clients may use HTTP/2: `SSLApp` offers it beside HTTP/1.1 (ALPN), `App` takes it from clients that know
+   * ("h2c with prior knowledge"). Handlers stay as they are, and `ws` routes are open to WebSockets over HTTP/2 (RFC 8441).
+   * An object sets its limits. docs/http2.md says what is different.
+   *
+   * Throws `ERR_INVALID_ARG_TYPE` for anything else. @default false
+   */
+  http2?: boolean | Http2Options | null;
+  /**
    * Shares the topics of this app with all apps of the same name, in this thread, in all other `worker_threads` of the
    * process and, with a `url`, in other processes: `publish` and `ws.publish` reach the subscribers of all of them. Without
    * it, the app keeps its topics to itself. docs/scaling.md says what is guaranteed.
@@ -340,6 +350,30 @@ export interface AppOptions extends TlsOptions {
   ssl_ciphers?: RecognizedString;
   /** Accepted and ignored by `App`. */
   ssl_prefer_low_memory_usage?: boolean;
+}
+
+/**
+ * Limits of a connection with HTTP/2, beside those of HTTP ({@link AppOptions}). Each is an integer; a wrong one throws
+ * `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE`. docs/http2.md says what each of them stops.
+ */
+export interface Http2Options {
+  /** Streams that a client may have open at a time, 1 – 10,000; further ones are refused. @default 100 */
+  maxConcurrentStreams?: number;
+  /** Bytes of a request body, or of a WebSocket, that may be under way on a stream, 1,024 – 2^31-1. @default 262144 */
+  initialWindowSize?: number;
+  /** The same of all streams of a connection, 65,535 – 2^31-1. @default 1048576 */
+  connectionWindowSize?: number;
+  /**
+   * Streams that may end in error at once, because the client resets them or breaks a rule, 1 – 2^31-1; more end the
+   * connection. @default 1000
+   */
+  streamResetBurst?: number;
+  /** The same per second in the long run, 0 – 2^31-1. @default 33 */
+  streamResetRate?: number;
+  /** Frames that ask for nothing, such as PING, at once, 1 – 2^31-1; more end the connection. @default 1000 */
+  idleFrameBurst?: number;
+  /** The same per second in the long run, 0 – 2^31-1. @default 100 */
+  idleFrameRate?: number;
 }
 
 /**
@@ -757,7 +791,8 @@ export interface AppStats {
     webSocket: { [cause in CloseCauseName]?: number };
     /** Responses that were aborted, by the `info.cause` of `onAborted`, whether or not it was attached. */
     aborted: { [cause in CloseCauseName]?: number };
-    /** Connections that ended because the client violated HTTP or the PROXY protocol: `ERR_HTTP_…`, `ERR_PROXY_…`. */
+    /** Connections that ended because the client violated HTTP, HTTP/2 or the PROXY protocol: `ERR_HTTP_…`, `ERR_HTTP2_…`,
+     * `ERR_PROXY_…`. */
     refused: { [rule: string]: number };
   };
   handshakeFailures: {

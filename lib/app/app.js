@@ -22,11 +22,11 @@ const { statsOf } = require('./stats.js');
 const { addServerName, answerMissingNames, removeServerName, secure, setCertificate } = require('./tls.js');
 
 /** Options of an app that the addon reads, in its order. */
-const { limits: LIMITS, tcp: TCP, tls: TLS_OPTIONS } = abi.options;
+const { limits: LIMITS, tcp: TCP, http2: HTTP2, tls: TLS_OPTIONS } = abi.options;
 
 /** The known options of `App` and `SSLApp`. Programs pass the same object to both, and to `addServerName`. */
 const APP_OPTIONS = [
-  'threads', 'inline', ...LIMITS, 'maxBufferedOutput', 'cutWarnings', ...TCP, 'proxyProtocol', 'broker', ...TLS_OPTIONS,
+  'threads', 'inline', ...LIMITS, 'maxBufferedOutput', 'cutWarnings', ...TCP, 'proxyProtocol', 'broker', 'http2', ...TLS_OPTIONS,
   'handshakeTimeout', 'maxHandshakes',
 ];
 
@@ -46,6 +46,8 @@ class TemplatedApp {
     }
     const proxyOptions = options?.proxyProtocol;
     const proxies = readProxies(proxyOptions);
+    const http2Options = options?.http2;
+    const http2 = readHttp2(http2Options);
     const brokerOptions = options?.broker;
     const broker = readBroker(brokerOptions);
     const { threads, maxBufferedOutput, cutWarnings, inline = true } = options ?? {};
@@ -53,10 +55,12 @@ class TemplatedApp {
     this.#handlers = new AppHandlers(this.#number, this);
     native.appTcp(this.#number, TCP.map((name) => options?.[name]));
     if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join(), proxies.forwarded);
+    if (http2 !== undefined) native.appHttp2(this.#number, http2);
     if (isSecure) secure(this.#number, options);
     if (broker !== undefined) joinBroker(this.#number, broker, brokerOptions);
     checkNames('an app', options, APP_OPTIONS);
     checkNames('proxyProtocol', proxyOptions, ['trust', 'required', 'forwarded']);
+    checkNames('http2', http2Options, HTTP2);
   }
 
   static {
@@ -300,6 +304,15 @@ function readProxies(option) {
   }
   if (typeof forwarded !== 'string') throw typeError('ERR_INVALID_ARG_TYPE', 'proxyProtocol.forwarded must be a string');
   return { trust, required, forwarded };
+}
+
+/** The option `http2`: `true`, or an object of limits. */
+function readHttp2(option) {
+  if (option === undefined || option === null || option === false) return undefined;
+  if (option !== true && typeof option !== 'object') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'http2 must be a boolean or an object');
+  }
+  return HTTP2.map((name) => option[name]);
 }
 
 /** A pattern as it is shown to people. */

@@ -374,6 +374,28 @@ impl EventBatch {
         Payload { slice: Slice::append(&mut self.bytes, payload), is_in_buffer: false }
     }
 
+    /// Adds a piece of a request body: to the last event, if that has the preceding piece of the same body. Otherwise chunks
+    /// of one byte would cost a call into JavaScript for every six bytes on the wire.
+    pub(crate) fn push_body(
+        &mut self,
+        connection: ConnectionId,
+        request: RequestNumber,
+        chunk: &[u8],
+        is_last: bool,
+    ) {
+        let piece = self.keep(chunk);
+        if let Some(Event::BodyReceived { connection: its_connection, request: its_request, data, last }) =
+            self.events.last_mut()
+            && *its_connection == connection
+            && *its_request == request
+            && data.extend(piece, MAX_JOINED)
+        {
+            *last = is_last;
+        } else {
+            self.events.push(Event::BodyReceived { connection, request, data: piece, last: is_last });
+        }
+    }
+
     /// Adds the start of a connection.
     pub(crate) fn push_opening(&mut self, connection: ConnectionId, app: AppId, peer: Peer) {
         self.events.push(Event::ConnectionOpened { connection, record: narrow(self.openings.len()) });
@@ -451,6 +473,9 @@ impl EventBatch {
 
 /// Payload length, in bytes, from which on it costs less to read further sockets into the rest of a buffer than to copy.
 const LEFT_FROM: usize = 4096;
+
+/// Bytes of one event with a piece of a request body: about what one read yields.
+const MAX_JOINED: u32 = 128 * 1024;
 
 /// Weight of a [`ConnectOutcome`], in bytes: a response head and its allocations.
 const CONNECT_WEIGHT: usize = 1024;

@@ -6,6 +6,7 @@ use super::tally::Tally;
 use super::tcp::TcpOptions;
 use crate::protocol::http::forwarded::ForwardedField;
 use crate::protocol::http::limits::HttpLimits;
+use crate::protocol::http2::limits::Http2Limits;
 use crate::protocol::proxy::{Presence, TrustedPeers};
 use crate::tls::setup::TlsSetup;
 
@@ -17,6 +18,8 @@ pub(crate) struct AppSetup {
     pub watched: bool,
     /// What it allows its clients.
     pub limits: Arc<HttpLimits>,
+    /// The same over HTTP/2; `None` for an app that does not speak it.
+    pub http2: Option<Arc<Http2Limits>>,
     /// Bytes of output that may wait on all its connections together (`maxBufferedOutput`); 0 is no limit.
     pub max_buffered_output: u64,
     /// Peers that may send a header of the PROXY protocol; none by default.

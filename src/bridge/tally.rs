@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::protocol::cause::Cause;
 use crate::protocol::http::error::HttpError;
+use crate::protocol::http2::error::Http2Error;
 use crate::protocol::proxy::ProxyError;
 
 /// A number that one thread writes and others may read.
@@ -86,16 +87,19 @@ pub(crate) enum RefusalCause {
     Http(HttpError),
     /// One of the PROXY protocol.
     Proxy(ProxyError),
+    /// One of HTTP/2.
+    Http2(Http2Error),
 }
 
 impl RefusalCause {
-    const COUNT: usize = HttpError::ALL.len() + ProxyError::ALL.len();
+    const COUNT: usize = HttpError::ALL.len() + ProxyError::ALL.len() + Http2Error::ALL.len();
 
     /// Its place among the counters.
     const fn number(self) -> usize {
         match self {
             Self::Http(error) => error as usize,
             Self::Proxy(error) => HttpError::ALL.len() + error as usize,
+            Self::Http2(error) => HttpError::ALL.len() + ProxyError::ALL.len() + error as usize,
         }
     }
 
@@ -106,7 +110,9 @@ impl RefusalCause {
 
     /// Every one, by number.
     fn all() -> impl Iterator<Item = Self> {
-        HttpError::ALL.into_iter().map(Self::Http).chain(ProxyError::ALL.into_iter().map(Self::Proxy))
+        let http = HttpError::ALL.into_iter().map(Self::Http);
+        let proxy = ProxyError::ALL.into_iter().map(Self::Proxy);
+        http.chain(proxy).chain(Http2Error::ALL.into_iter().map(Self::Http2))
     }
 }
 
@@ -115,6 +121,7 @@ impl Cause for RefusalCause {
         match self {
             Self::Http(error) => error.code(),
             Self::Proxy(error) => error.code(),
+            Self::Http2(error) => error.code(),
         }
     }
 
@@ -122,6 +129,7 @@ impl Cause for RefusalCause {
         match self {
             Self::Http(error) => error.text(),
             Self::Proxy(error) => error.text(),
+            Self::Http2(error) => error.text(),
         }
     }
 }

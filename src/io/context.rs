@@ -2,7 +2,9 @@
 
 use super::budget::Budgets;
 use super::lead::Window;
+use super::names::Names;
 use super::outbox::BufferPool;
+use super::stream_work::StreamWork;
 use super::tallies::Tallies;
 use super::timers::Wheel;
 use super::topics::TopicSubscribers;
@@ -12,6 +14,7 @@ use crate::bridge::moment::Moment;
 use crate::bridge::progress::{BatchNumber, Progress};
 use crate::bridge::queue::HIGH_WATER;
 use crate::protocol::http::head::RequestHead;
+use crate::protocol::http2::request_head::HeadScratch;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::Codecs;
 
@@ -30,6 +33,12 @@ pub(crate) struct Context {
     pub wheel: Wheel,
     /// Reused for every request head.
     pub head: RequestHead,
+    /// Reused for every request head of HTTP/2.
+    pub http2_head: HeadScratch,
+    /// The names of connections and streams.
+    pub names: Names,
+    /// What the connection that is being handled leaves to the worker.
+    pub stream_work: Vec<StreamWork>,
     /// The `Date` field value of the current second, as an IMF-fixdate (RFC 9110 §5.6.7).
     pub date: [u8; 29],
     /// Connections with output to flush at the end of the pass.
@@ -81,6 +90,9 @@ impl Default for Context {
             pool: BufferPool::default(),
             wheel: Wheel::default(),
             head: RequestHead::default(),
+            http2_head: HeadScratch::default(),
+            names: Names::default(),
+            stream_work: Vec::new(),
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
             dirty: Vec::new(),
             again: Vec::new(),

@@ -17,6 +17,13 @@ impl Endings {
         self.0.push(Ending { app, left });
     }
 
+    /// Records that a connection of `app` has one more part that is to be closed: a WebSocket in a stream.
+    pub(crate) fn note_entered(&mut self, app: u32) {
+        for ending in self.0.iter_mut().filter(|ending| ending.app == app) {
+            ending.left += 1;
+        }
+    }
+
     /// Records that a connection of `app` has closed.
     pub(crate) fn note_removed(&mut self, app: u32) {
         for ending in self.0.iter_mut().filter(|ending| ending.app == app) {

@@ -34,6 +34,13 @@ impl WorkerShutdowns {
         self.under_way.push(Shutdown { app, deadline: Some(deadline), left, forced: 0 });
     }
 
+    /// Records that a connection of `app` has one more part that is to be closed: a WebSocket in a stream.
+    pub(crate) fn note_entered(&mut self, app: AppId) {
+        for shutdown in self.under_way.iter_mut().filter(|it| it.app.covers(app)) {
+            shutdown.left += 1;
+        }
+    }
+
     /// Records that a connection of `app` has closed.
     pub(crate) fn note_removed(&mut self, app: AppId) {
         for shutdown in self.under_way.iter_mut().filter(|it| it.app.covers(app)) {

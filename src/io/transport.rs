@@ -13,6 +13,7 @@ use socket2::Socket;
 use tokio::io::ReadBuf;
 
 use super::ready::{Readiness, Token};
+use super::tunnel::Tunnel;
 use super::wire::Wire;
 use crate::bridge::sync::Arc;
 use crate::bridge::tcp::TcpOptions;
@@ -65,6 +66,17 @@ impl Transport {
     #[must_use]
     pub(crate) fn dialled(stream: tokio::net::TcpStream) -> Self {
         Wire::dialled(stream).into()
+    }
+
+    /// A stream of a connection whose other end is `peer`.
+    #[must_use]
+    pub(crate) fn from_tunnel(tunnel: Tunnel, peer: Option<SocketAddr>) -> Self {
+        Wire::from_tunnel(tunnel, peer).into()
+    }
+
+    /// The stream, if it is one.
+    pub(crate) const fn tunnel(&mut self) -> Option<&mut Tunnel> {
+        self.wire.tunnel()
     }
 
     /// Deregisters a [`dialled`](Self::dialled) connection from the runtime of the task that made it.

@@ -1,4 +1,4 @@
-//! A connected socket: TCP or Unix.
+//! A connected socket: TCP or Unix; or a stream of HTTP/2 in the place of one.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
@@ -15,6 +15,7 @@ use socket2::{Domain, SockRef, Socket, TcpKeepalive};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::ready::{Readiness, Token};
+use super::tunnel::Tunnel;
 use crate::bridge::peer::KeptAddress;
 use crate::bridge::tcp::{KeepAlive, TcpOptions};
 use crate::protocol::cause::CloseCause;
@@ -44,6 +45,8 @@ enum Stream {
     Unix(UnixStream),
     /// TCP, owned by a connect, which is a task of tokio. Boxed, so that the other connections do not pay for its size.
     Dialled(Box<tokio::net::TcpStream>),
+    /// A stream of another connection. The worker moves its bytes.
+    Tunnel(Box<Tunnel>),
 }
 
 impl Wire {
@@ -81,10 +84,26 @@ impl Wire {
         Self::new(Stream::Dialled(Box::new(stream)), None)
     }
 
+    /// A stream of a connection whose other end is `peer`.
+    #[must_use]
+    pub(crate) fn from_tunnel(tunnel: Tunnel, peer: Option<SocketAddr>) -> Self {
+        let stream = Stream::Tunnel(Box::new(tunnel));
+        Self { stream, peer: peer.into(), readiness: Readiness::UNKNOWN, is_shared: false }
+    }
+
+    /// The stream, if it is one.
+    pub(crate) const fn tunnel(&mut self) -> Option<&mut Tunnel> {
+        match &mut self.stream {
+            Stream::Tunnel(tunnel) => Some(tunnel),
+            #[cfg(unix)]
+            Stream::Unix(_) => None,
+            Stream::Tcp(_) | Stream::Dialled(_) => None,
+        }
+    }
+
     fn new(stream: Stream, peer: Option<SocketAddr>) -> Self {
         let mut wire = Self { stream, peer: peer.into(), readiness: Readiness::NEW, is_shared: false };
-        if wire.is_tcp() {
-            let socket = wire.stream.socket();
+        if let Some(socket) = wire.stream.socket().filter(|_| wire.is_tcp()) {
             // Fails only if the connection is broken already, which the first read reports.
             let _ = socket.set_tcp_nodelay(true);
             wire.peer = peer.or_else(|| socket.peer_addr().ok()?.as_socket()).into();
@@ -97,6 +116,7 @@ impl Wire {
             Stream::Tcp(_) | Stream::Dialled(_) => true,
             #[cfg(unix)]
             Stream::Unix(_) => false,
+            Stream::Tunnel(_) => false,
         }
     }
 
@@ -123,7 +143,7 @@ impl Wire {
             Stream::Tcp(stream) => registry.register(stream, token.encode(), interest),
             #[cfg(unix)]
             Stream::Unix(stream) => registry.register(stream, token.encode(), interest),
-            Stream::Dialled(_) => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Dialled(_) | Stream::Tunnel(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -136,7 +156,7 @@ impl Wire {
                 Stream::Tcp(stream) => registry.deregister(stream),
                 #[cfg(unix)]
                 Stream::Unix(stream) => registry.deregister(stream),
-                Stream::Dialled(_) => Ok(()),
+                Stream::Dialled(_) | Stream::Tunnel(_) => Ok(()),
             };
         }
     }
@@ -149,21 +169,22 @@ impl Wire {
     /// Sets keep-alive and user timeout of a TCP connection. Options that the system does not support are ignored; so
     /// is the failure on a broken connection, which the first read reports.
     pub(crate) fn watch(&self, options: &TcpOptions) {
-        if self.is_tcp() {
-            watch(&self.stream.socket(), options);
+        if let Some(socket) = self.stream.socket().filter(|_| self.is_tcp()) {
+            watch(&socket, options);
         }
     }
 
     /// Returns the bare socket, to hand it to another worker. It must not be registered.
     ///
     /// # Errors
-    /// The runtime of a connect cannot deregister it.
+    /// The runtime of a connect cannot deregister it; a stream of a connection has none.
     pub(crate) fn into_socket(self) -> io::Result<Socket> {
         Ok(match self.stream {
             Stream::Tcp(stream) => std::net::TcpStream::from(stream).into(),
             #[cfg(unix)]
             Stream::Unix(stream) => std::os::unix::net::UnixStream::from(stream).into(),
             Stream::Dialled(stream) => stream.into_std()?.into(),
+            Stream::Tunnel(_) => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 
@@ -194,6 +215,15 @@ impl Wire {
             return Pin::new(&mut **stream).poll_read(task, buffer);
         }
         let free = buffer.initialize_unfilled();
+        if let Stream::Tunnel(tunnel) = &mut self.stream {
+            return match tunnel.read(free) {
+                Ok(count) => {
+                    buffer.advance(count);
+                    Poll::Ready(Ok(()))
+                }
+                Err(_) => Poll::Pending,
+            };
+        }
         while self.readiness.is_readable() {
             match self.stream.read(free) {
                 Ok(count) => {
@@ -214,7 +244,10 @@ impl Wire {
     /// Whether a read would return bytes, the end of the stream or an error. Consumes nothing.
     #[must_use]
     pub(crate) fn has_input(&self) -> bool {
-        match self.stream.socket().peek(&mut [MaybeUninit::uninit(); 1]) {
+        if let Stream::Tunnel(tunnel) = &self.stream {
+            return tunnel.has_input();
+        }
+        match self.stream.socket().map_or(Ok(0), |socket| socket.peek(&mut [MaybeUninit::uninit(); 1])) {
             Ok(_) => true,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
@@ -224,7 +257,7 @@ impl Wire {
     #[must_use]
     pub(crate) fn descriptor(&self) -> Option<u64> {
         #[cfg(unix)]
-        return u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&*self.stream.socket())).ok();
+        return u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&*self.stream.socket()?)).ok();
         #[cfg(not(unix))]
         return None;
     }
@@ -236,6 +269,9 @@ impl Wire {
     pub(crate) fn try_write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         if let Stream::Dialled(stream) = &self.stream {
             return stream.try_write_vectored(pieces);
+        }
+        if let Stream::Tunnel(tunnel) = &mut self.stream {
+            return tunnel.write(pieces);
         }
         while self.readiness.is_writable() {
             match self.stream.write(pieces) {
@@ -257,6 +293,8 @@ impl Wire {
     pub(crate) fn poll_write_ready(&self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.stream {
             Stream::Dialled(stream) => stream.poll_write_ready(task),
+            Stream::Tunnel(tunnel) if tunnel.room() > 0 => Poll::Ready(Ok(())),
+            Stream::Tunnel(_) => Poll::Pending,
             _ if self.readiness.is_writable() => Poll::Ready(Ok(())),
             _ => Poll::Pending,
         }
@@ -266,24 +304,30 @@ impl Wire {
     /// reads nothing.
     #[must_use]
     pub(crate) fn take_error(&self) -> Option<io::Error> {
-        self.stream.socket().take_error().unwrap_or_else(Some)
+        self.stream.socket()?.take_error().unwrap_or_else(Some)
     }
 
     /// Sends FIN. The read side stays open, so that bytes that the peer still sends do not cause a reset that would
     /// overtake our last bytes.
-    pub(crate) fn finish(&self) {
-        // Fails only if the connection is broken already.
-        let _ = self.stream.socket().shutdown(Shutdown::Write);
+    pub(crate) fn finish(&mut self) {
+        if let Stream::Tunnel(tunnel) = &mut self.stream {
+            tunnel.finish();
+        } else if let Some(socket) = self.stream.socket() {
+            // Fails only if the connection is broken already.
+            let _ = socket.shutdown(Shutdown::Write);
+        }
     }
 }
 
 impl Stream {
-    fn socket(&self) -> SockRef<'_> {
+    /// The socket, if it is one.
+    fn socket(&self) -> Option<SockRef<'_>> {
         match self {
-            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Tcp(stream) => Some(SockRef::from(stream)),
             #[cfg(unix)]
-            Self::Unix(stream) => SockRef::from(stream),
-            Self::Dialled(stream) => SockRef::from(&**stream),
+            Self::Unix(stream) => Some(SockRef::from(stream)),
+            Self::Dialled(stream) => Some(SockRef::from(&**stream)),
+            Self::Tunnel(_) => None,
         }
     }
 
@@ -294,6 +338,7 @@ impl Stream {
             #[cfg(unix)]
             Self::Unix(stream) => stream.read(buffer),
             Self::Dialled(stream) => stream.try_read(buffer),
+            Self::Tunnel(tunnel) => tunnel.read(buffer),
         }
     }
 
@@ -307,6 +352,7 @@ impl Stream {
             #[cfg(unix)]
             (Self::Unix(stream), _) => stream.write_vectored(pieces),
             (Self::Dialled(stream), _) => stream.try_write_vectored(pieces),
+            (Self::Tunnel(tunnel), _) => tunnel.write(pieces),
         }
     }
 }

@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::mem::discriminant;
 
+use super::http2::error_code::ResetCode;
+
 /// Why something ended or failed. Implemented by [`CloseCause`] (an open connection),
 /// [`ConnectCause`](super::connect::ConnectCause) and [`ConnectFailure`](super::connect::ConnectFailure) (a connect),
 /// [`HttpError`](super::http::error::HttpError) (a request), [`ProxyError`](super::proxy::ProxyError) (a PROXY header),
@@ -95,6 +97,10 @@ pub enum CloseCause {
     TlsKeysExhausted,
     /// The peer ended its TLS because its keys were used up.
     TlsPeerKeysExhausted,
+    /// The peer reset the stream of HTTP/2 (RFC 9113 §6.4).
+    StreamReset(ResetCode),
+    /// The peer broke a rule of HTTP/2.
+    InvalidHttp2,
 
     /// No bytes from the peer for `idleTimeout`, automatic pings unanswered.
     IdleTimeout,
@@ -210,7 +216,7 @@ pub struct Verdict {
 
 impl CloseCause {
     /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 48] = [
         Self::PeerClosed,
         Self::PeerClosedWithoutCode,
         Self::ReservedBits,
@@ -246,6 +252,8 @@ impl CloseCause {
         Self::TlsInvalid,
         Self::TlsKeysExhausted,
         Self::TlsPeerKeysExhausted,
+        Self::StreamReset(ResetCode::ANY),
+        Self::InvalidHttp2,
         Self::IdleTimeout,
         Self::CloseTimeout,
         Self::MaxLifetime,
@@ -420,6 +428,15 @@ impl CloseCause {
             Self::TlsPeerKeysExhausted => Verdict {
                 initiator: Initiator::Peer,
                 ..transport("ERR_TLS_PEER_KEYS_EXHAUSTED", "Peer closed because its TLS keys are used up")
+            },
+            Self::StreamReset(code) => Verdict {
+                initiator: Initiator::Peer,
+                text: code.text(),
+                ..transport("ERR_HTTP2_STREAM_RESET", "Peer reset the stream")
+            },
+            Self::InvalidHttp2 => Verdict {
+                initiator: Initiator::Peer,
+                ..transport("ERR_HTTP2_INVALID", "Received invalid HTTP/2")
             },
 
             Self::IdleTimeout => {

@@ -4,13 +4,6 @@
 pub(crate) mod cause;
 pub(crate) mod connect;
 pub(crate) mod http;
-#[cfg_attr(
-    not(any(test, fuzzing)),
-    expect(
-        dead_code,
-        reason = "no connection has it yet; see docs/decisions/0032-http2-frames-of-our-own.md"
-    )
-)]
 pub(crate) mod http2;
 pub(crate) mod proxy;
 pub(crate) mod time;

@@ -72,7 +72,7 @@ enum Told {
 }
 
 impl Http2Sink for Recorder {
-    fn request(&mut self, stream: StreamId, head: &RequestHead, bytes: &[u8]) {
+    fn request(&mut self, stream: StreamId, head: &RequestHead, bytes: &[u8], _is_tunnel: bool) {
         // Every span lies within the bytes.
         let spans = head.fields.iter().flat_map(|field| [field.name, field.value]);
         for span in spans.chain([head.method, head.target, head.path]).chain(head.query) {
@@ -178,7 +178,9 @@ impl<'a> Application<'a> {
             3 if step & 8 == 0 => self.with(|session, moment, out, _| {
                 session.start_response(id, &head, Framing::Chunked, moment, out);
             }),
-            3 => self.with(|session, moment, out, _| session.open_tunnel(id, &head, moment, out)),
+            3 => self.with(|session, moment, out, _| {
+                session.open_tunnel(id, &head, moment, out);
+            }),
             4 => self.with(|session, moment, out, _| session.write_body(id, &[b'w'; 20_000], moment, out)),
             5 => self.with(|session, moment, out, _| session.finish_response(id, b"T: t\r\n", moment, out)),
             6 if step & 8 == 0 => self.with(|session, moment, out, _| {
@@ -217,7 +219,9 @@ impl<'a> Application<'a> {
     /// Writes, lets the client read, and notes the streams that have ended.
     fn settle(&mut self) {
         loop {
-            self.with(|session, moment, out, _| session.write_output(moment, out));
+            self.with(|session, moment, out, _| {
+                session.write_output(moment, out);
+            });
             if self.out.is_empty() {
                 break;
             }

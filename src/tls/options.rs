@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     /// `None` for all suites of the provider.
     suites: Option<Vec<CipherSuite>>,
     prefers_low_memory: bool,
+    /// Whether clients may choose HTTP/2.
+    pub speaks_http2: bool,
 }
 
 /// Whether clients need a certificate.
@@ -68,7 +70,7 @@ pub(crate) struct Evaluation {
 }
 
 impl Settings {
-    /// Evaluates options at the time `now`. Options that are left out are taken from `base`: for `setCertificate` the
+    /// Evaluates options at the time `now`; whether HTTP/2 is spoken is not among them. Options that are left out are taken from `base`: for `setCertificate` the
     /// current ones, for `addServerName` those of the app. Key and certificate are never taken from there: they belong
     /// together.
     ///
@@ -104,7 +106,9 @@ impl Settings {
         }
         let inherited = base.is_some_and(|base| base.prefers_low_memory);
         let prefers_low_memory = options.prefers_low_memory.unwrap_or(inherited);
-        Ok(Evaluation { settings: Self { identity, clients, suites, prefers_low_memory }, remarks })
+        let speaks_http2 = base.is_some_and(|base| base.speaks_http2);
+        let settings = Self { identity, clients, suites, prefers_low_memory, speaks_http2 };
+        Ok(Evaluation { settings, remarks })
     }
 
     /// The configurations for handshakes. They have their own ticket keys: sessions of another configuration are not resumed,
@@ -123,6 +127,9 @@ impl Settings {
             .with_client_cert_verifier(self.clients.verifier()?)
             .with_cert_resolver(Arc::new(resolver));
         let mut config = finish(config).map_err(refused)?;
+        if self.speaks_http2 {
+            config.alpn_protocols.insert(0, b"h2".to_vec());
+        }
         if self.prefers_low_memory {
             config.session_storage = Arc::new(NoServerSessionStorage {});
         }

@@ -6,6 +6,7 @@ use crate::bridge::setup::AppSetup;
 use crate::bridge::sync::Arc;
 use crate::io::transport::Transport;
 use crate::protocol::http::limits::HttpLimits;
+use crate::protocol::http2::limits::Http2Limits;
 use crate::protocol::proxy::Presence;
 use crate::tls::setup::TlsSetup;
 
@@ -18,6 +19,8 @@ pub(crate) struct ConnectionConfig {
     pub proxy_header: Option<Presence>,
     /// What the app allows its clients.
     pub limits: Arc<HttpLimits>,
+    /// The same over HTTP/2; present if the app speaks that.
+    pub http2: Option<Arc<Http2Limits>>,
     /// Whether the connection is announced to the filter of its app.
     pub filter: FilterState,
     /// Present if the app uses TLS.
@@ -47,13 +50,14 @@ impl ConnectionConfig {
         let watched = setup.is_some_and(|setup| setup.watched);
         let filter = if watched { FilterState::Pending } else { FilterState::Off };
         let tls = setup.and_then(|setup| setup.tls.clone());
-        Self { address, proxy_header: trusted.map(|proxy| proxy.presence), limits, filter, tls }
+        let http2 = setup.and_then(|setup| setup.http2.clone());
+        Self { address, proxy_header: trusted.map(|proxy| proxy.presence), limits, http2, filter, tls }
     }
 
     /// The same for a connection whose first request was read elsewhere: the PROXY header and the TLS handshake are
     /// over.
     #[must_use]
     pub(crate) fn taken_over(self) -> Self {
-        Self { proxy_header: None, tls: None, ..self }
+        Self { proxy_header: None, tls: None, http2: None, ..self }
     }
 }

@@ -3,9 +3,10 @@
 //! ```text
 //!   Connection ─┬─► Shell      the same for every protocol: socket, outbox, `stage`, timer, `last_look`
 //!               └─► Protocol   dispatches to one of ─► EarlyStage ─┬─► ProxyHeader
-//!                                     │                            └─► TlsHandshake
-//!                                     ├─► Http ──────► Response    commands of Node's thread
-//!                                     └─► WebSocket ─► delivery          published messages
+//!                                     │                            ├─► TlsHandshake
+//!                                     │                            └─► Preface
+//!                                     ├─► Http, Http2 ─► Response    commands of Node's thread
+//!                                     └─► WebSocket ───► delivery    published messages
 //! ```
 //!
 //! A protocol state uses the shell, which its methods take, and the state that follows it, but neither `Protocol` nor
@@ -14,15 +15,21 @@
 mod config;
 mod early_stage;
 mod http;
+mod http2;
 mod last_look;
+mod preface;
 mod protocol;
 mod proxy_header;
+mod response;
 mod shell;
+mod spoken;
 mod stage;
 mod takeover;
 mod tls_handshake;
+mod upgrade;
 mod websocket;
 
+use std::io;
 use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::Duration;
@@ -33,24 +40,31 @@ pub(crate) use self::config::ConnectionConfig;
 use self::config::FilterState;
 use self::early_stage::EarlyStage;
 use self::http::Http;
-pub(crate) use self::http::response::Response;
-pub(crate) use self::http::upgrade::Upgrade;
+use self::http::response::HttpResponse;
+use self::http2::Http2;
+use self::http2::response::StreamResponse;
 use self::protocol::Protocol;
+pub(crate) use self::response::Response;
 pub(crate) use self::shell::Shell;
+use self::spoken::Spoken;
 use self::stage::ConnectionStage;
+pub(crate) use self::upgrade::Upgrade;
 pub(crate) use self::websocket::WebSocket;
 pub(crate) use self::websocket::delivery::PublishOutcome;
 use super::context::Context;
 use super::ready::Readiness;
 use super::room::Standing;
+use super::stream_work::StreamWork;
 use super::topics::{Memberships, Moved};
 use super::transport::Transport;
+use super::tunnel::{Parcel, Tunnel};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
 use crate::bridge::ledger::WebSocketLedger;
 use crate::bridge::peer::Peer;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
+use crate::protocol::http2::frame::StreamId;
 use crate::protocol::time::Timestamp;
 use crate::tls::setup::Admission;
 
@@ -75,22 +89,24 @@ impl Connection {
         let http = Box::new(Http::new(config.limits, peer, context.now));
         let tls = config.tls.map(|setup| Admission::new(setup, id.worker.index()));
         let mut shell = Shell::new(id, app, transport, config.filter, context.now);
-        let early = EarlyStage::first(config.proxy_header, tls, &mut shell, context.now);
+        let spoken = Spoken { tls, http2: config.http2 };
+        let early = EarlyStage::first(config.proxy_header, spoken, &mut shell, context.now);
         let entered = shell.enter_span();
         tracing::debug!("accepted");
         drop(entered);
         Self { shell, protocol: Protocol::Http { early, http } }
     }
 
-    /// A connection of no app, whose opening handshake is complete.
+    /// A connection whose opening handshake is complete: of no app ([`AppId::CLIENTS`]), or in a stream of another one.
     #[must_use]
     pub(crate) fn of_websocket(
         id: ConnectionId,
+        app: AppId,
         transport: Transport,
         socket: WebSocket,
         context: &Context,
     ) -> Self {
-        let mut shell = Shell::new(id, AppId::CLIENTS, transport, FilterState::Off, context.now);
+        let mut shell = Shell::new(id, app, transport, FilterState::Off, context.now);
         let entered = shell.enter_span();
         tracing::debug!("WebSocket opened");
         drop(entered);
@@ -127,9 +143,19 @@ impl Connection {
     /// Subtracts the backlog of a closed connection from the statistics, and returns its subscriptions.
     pub(crate) fn handle_removed(&mut self, context: &mut Context) -> Option<Box<Memberships>> {
         self.protocol.subtract_backlog(&self.shell, context);
-        let (socket, _) = self.websocket()?;
-        context.unhandled -= socket.unhandled();
-        socket.take_memberships()
+        match &mut self.protocol {
+            Protocol::Http { .. } => None,
+            Protocol::Http2(http2) => {
+                // All of its streams have been aborted, or nobody is left to be told.
+                http2.abort(CloseCause::ApplicationClosed, context);
+                context.unhandled -= http2.unhandled();
+                None
+            }
+            Protocol::WebSocket(socket) => {
+                context.unhandled -= socket.unhandled();
+                socket.take_memberships()
+            }
+        }
     }
 
     /// Enters the connection's tracing span until the guard drops. Free while logging is off.
@@ -147,6 +173,12 @@ impl Connection {
     #[must_use]
     pub(crate) const fn app(&self) -> AppId {
         self.shell.app
+    }
+
+    /// The address of the other end of the socket, if it is known.
+    #[must_use]
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.shell.transport.peer()
     }
 
     /// Whether the socket may be dropped.
@@ -174,7 +206,7 @@ impl Connection {
     /// Whether output waits that the kernel has not taken.
     #[must_use]
     pub(crate) fn has_output(&self) -> bool {
-        self.shell.has_output()
+        self.backlog() > 0
     }
 
     /// When the kernel last took a byte of the output, or the output was last empty.
@@ -186,7 +218,7 @@ impl Connection {
     /// Bytes of output that the kernel has not taken.
     #[must_use]
     pub(crate) fn backlog(&self) -> usize {
-        self.shell.backlog()
+        self.shell.backlog() + self.protocol.queued()
     }
 
     /// What would be lost by closing the connection, and since when it waits for its peer; `None` if a request or a
@@ -214,18 +246,38 @@ impl Connection {
         self.protocol.client()
     }
 
-    /// The response to `request`, unless a later request has arrived.
-    pub(crate) fn response(&mut self, request: RequestNumber) -> Option<Response<'_>> {
+    /// The response to `request` over HTTP/1.1, unless a later request has arrived.
+    pub(crate) fn response(&mut self, request: RequestNumber) -> Option<HttpResponse<'_>> {
         match &mut self.protocol {
-            Protocol::Http { http, .. } => Response::find(request, http, &mut self.shell),
-            Protocol::WebSocket(_) => None,
+            Protocol::Http { http, .. } => HttpResponse::find(request, http, &mut self.shell),
+            Protocol::Http2(_) | Protocol::WebSocket(_) => None,
+        }
+    }
+
+    /// The response on a stream, by its number and its name.
+    pub(crate) fn stream_response(
+        &mut self,
+        stream: StreamId,
+        id: ConnectionId,
+    ) -> Option<StreamResponse<'_>> {
+        match &mut self.protocol {
+            Protocol::Http2(http2) => StreamResponse::find((stream, id), http2, &mut self.shell),
+            Protocol::Http { .. } | Protocol::WebSocket(_) => None,
+        }
+    }
+
+    /// HTTP/2, if the connection speaks it and is served.
+    fn http2(&mut self) -> Option<(&mut Http2, &mut Shell)> {
+        match &mut self.protocol {
+            Protocol::Http2(http2) if self.shell.is_serving() => Some((http2, &mut self.shell)),
+            Protocol::Http2(_) | Protocol::Http { .. } | Protocol::WebSocket(_) => None,
         }
     }
 
     /// The WebSocket, if the connection has been upgraded.
     pub(crate) fn websocket(&mut self) -> Option<(&mut WebSocket, &mut Shell)> {
         match &mut self.protocol {
-            Protocol::Http { .. } => None,
+            Protocol::Http { .. } | Protocol::Http2(_) => None,
             Protocol::WebSocket(socket) => Some((socket, &mut self.shell)),
         }
     }
@@ -255,6 +307,53 @@ impl Connection {
         self.take_input(&mut frames, context);
         self.shell.mark_dirty(context);
         context.again.push(self.shell.id);
+    }
+
+    /// `Command::Upgrade` of an extended CONNECT: accepts it. Returns what has arrived behind it.
+    pub(crate) fn open_tunnel(
+        &mut self,
+        stream: (StreamId, ConnectionId),
+        answer: &Upgrade<'_>,
+        context: &mut Context,
+    ) -> Option<Vec<u8>> {
+        let (http2, shell) = self.http2()?;
+        http2.open_tunnel(stream, answer, shell, context)
+    }
+
+    /// Passes on what a tunnel has for its stream. Returns how many bytes of it wait.
+    pub(crate) fn carry(&mut self, stream: StreamId, parcel: &Parcel, context: &mut Context) -> usize {
+        self.http2().map_or(0, |(http2, shell)| http2.carry(stream, parcel, shell, context))
+    }
+
+    /// The WebSocket in a tunnel is gone. `data` is what it has sent last.
+    pub(crate) fn leave_tunnel(
+        &mut self,
+        stream: StreamId,
+        data: &[u8],
+        is_finished: bool,
+        context: &mut Context,
+    ) {
+        if let Some((http2, shell)) = self.http2() {
+            http2.leave_tunnel(stream, data, is_finished, shell, context);
+        }
+    }
+
+    /// The stream in the place of a socket, if it is one.
+    pub(crate) const fn tunnel(&mut self) -> Option<&mut Tunnel> {
+        self.shell.transport.tunnel()
+    }
+
+    /// Takes what has arrived in its tunnel.
+    pub(crate) fn receive(&mut self, data: &[u8], is_last: bool, context: &mut Context, scratch: &mut [u8]) {
+        if let Some(tunnel) = self.tunnel() {
+            tunnel.receive(data, is_last);
+        }
+        self.handle_ready(context, scratch);
+    }
+
+    /// The connection of its tunnel has ended, or the stream.
+    pub(crate) fn lose(&mut self, cause: CloseCause, context: &mut Context) {
+        self.protocol.fail(cause, &mut self.shell, context);
     }
 
     /// Takes bytes that were read. Returns how many events they have caused.
@@ -376,9 +475,12 @@ impl Connection {
         }
         let before = self.backlog();
         let taken = context.tallies.sent();
-        let mut result = self.shell.flush_outbox(context);
-        if let Protocol::WebSocket(socket) = &self.protocol {
-            socket.count_sent(context.tallies.sent().wrapping_sub(taken), context.moment);
+        let mut result = self.flush_output(context);
+        let written = context.tallies.sent().wrapping_sub(taken);
+        match &mut self.protocol {
+            Protocol::WebSocket(socket) => socket.count_sent(written, context.moment),
+            Protocol::Http2(http2) => http2.count_written(written),
+            Protocol::Http { .. } => {}
         }
         if let (Ok(true), ConnectionStage::Draining) = (&result, self.shell.stage) {
             let sends_fin_first = self.protocol.sends_fin_first();
@@ -403,7 +505,26 @@ impl Connection {
         self.protocol.update_clock(&self.shell, context.now);
         let left = self.backlog();
         self.protocol.handle_flush(before, left, &mut self.shell, context);
+        if self.shell.transport.tunnel().is_some_and(|tunnel| tunnel.has_parcel()) {
+            context.stream_work.push(StreamWork::Parcel { id: self.shell.id });
+        }
         self.arm(context);
+    }
+
+    /// Writes what the kernel takes. Returns whether that was everything that can be sent now.
+    fn flush_output(&mut self, context: &mut Context) -> io::Result<bool> {
+        let Protocol::Http2(http2) = &mut self.protocol else { return self.shell.flush_outbox(context) };
+        for _ in 0..WRITES_PER_FLUSH {
+            let is_all = http2.write_output(&mut self.shell, context);
+            if !self.shell.flush_outbox(context)? {
+                return Ok(false);
+            }
+            if is_all {
+                return Ok(true);
+            }
+        }
+        context.again.push(self.shell.id);
+        Ok(true)
     }
 
     /// When [`Self::handle_deadline`] is due.
@@ -539,6 +660,9 @@ impl Connection {
 
 /// Reads of one connection per pass, so that one that is always readable does not delay the others.
 const READS_PER_PASS: usize = 4;
+/// Writes of one connection with HTTP/2 per flush, of 64 KiB each, so that one whose client keeps up does not delay the
+/// others.
+const WRITES_PER_FLUSH: usize = 32;
 /// Bytes that are read at a time at most: a burst of small messages or much of a large one.
 pub(crate) const MAX_READ: usize = 128 * 1024;
 /// Room in the buffer, in bytes, with which nothing more is read into it. It holds a record of TLS.

@@ -2,7 +2,8 @@
 //! state that handles it.
 //!
 //! ```text
-//!   accept ─► early stages, if any ─► Http ─ Command::Upgrade ─► WebSocket ◄─ connect
+//!   accept ─► early stages, if any ─┬─► Http ─ Command::Upgrade ─► WebSocket ◄─ connect, extended CONNECT
+//!                                   └─► Http2
 //! ```
 //!
 //! The early stages stand in front of HTTP rather than in its place, because the state of HTTP counts from the accept:
@@ -12,8 +13,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::early_stage::EarlyStage;
+use super::early_stage::{EarlyStage, Next};
 use super::http::Http;
+use super::http2::Http2;
 use super::shell::Shell;
 use super::stage::ConnectionStage;
 use super::websocket::WebSocket;
@@ -24,7 +26,7 @@ use crate::protocol::cause::CloseCause;
 use crate::protocol::time::Timestamp;
 use crate::tls::fault::TlsFault;
 
-/// HTTP or WebSocket; see the top of this file.
+/// HTTP of either version, or WebSocket; see the top of this file.
 #[derive(Debug)]
 pub(super) enum Protocol {
     /// HTTP/1.1, with which every accepted connection starts.
@@ -34,6 +36,8 @@ pub(super) enum Protocol {
         /// Boxed, because a WebSocket is smaller.
         http: Box<Http>,
     },
+    /// HTTP/2, which the client has chosen.
+    Http2(Box<Http2>),
     /// WebSocket, after an upgrade or to a server.
     WebSocket(WebSocket),
 }
@@ -46,6 +50,7 @@ impl Protocol {
             Self::WebSocket(socket) if shell.last_look.is_under_way() => socket.last_look_room(),
             _ if shell.is_outbox_full() => 0,
             Self::Http { http, .. } => http.room(),
+            Self::Http2(http2) => http2.room(),
             Self::WebSocket(socket) => socket.room(),
         }
     }
@@ -53,7 +58,7 @@ impl Protocol {
     /// Whether input is compressed, and so may become much larger.
     pub(super) fn inflates(&self) -> bool {
         match self {
-            Self::Http { .. } => false,
+            Self::Http { .. } | Self::Http2(_) => false,
             Self::WebSocket(socket) => socket.inflates(),
         }
     }
@@ -62,6 +67,7 @@ impl Protocol {
     pub(super) fn has_unhandled(&self) -> bool {
         match self {
             Self::Http { .. } => false,
+            Self::Http2(http2) => http2.has_unhandled(),
             Self::WebSocket(socket) => socket.unhandled() > 0,
         }
     }
@@ -70,6 +76,7 @@ impl Protocol {
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Self::Http { early, http } => http.is_idle() && early.as_ref().is_none_or(EarlyStage::is_idle),
+            Self::Http2(http2) => http2.is_idle(),
             Self::WebSocket(_) => false,
         }
     }
@@ -78,7 +85,7 @@ impl Protocol {
     pub(super) fn is_handshaking(&self) -> bool {
         match self {
             Self::Http { early, .. } => early.as_ref().is_some_and(EarlyStage::is_handshaking),
-            Self::WebSocket(_) => false,
+            Self::Http2(_) | Self::WebSocket(_) => false,
         }
     }
 
@@ -86,6 +93,7 @@ impl Protocol {
     pub(super) fn client(&self) -> Option<SocketAddr> {
         match self {
             Self::Http { http, .. } => http.peer.proxied.or(http.peer.address),
+            Self::Http2(http2) => http2.peer.proxied.or(http2.peer.address),
             Self::WebSocket(_) => None,
         }
     }
@@ -93,19 +101,27 @@ impl Protocol {
     /// What would be lost by closing the connection, and since when it waits for its peer; `None` if a request or a
     /// WebSocket is under way.
     pub(super) fn standing(&self, shell: &Shell) -> Option<(Standing, Timestamp)> {
-        let Self::Http { early, http } = self else { return None };
-        let standing = match early {
-            Some(early) => early.standing(),
-            None => http.standing(shell)?,
-        };
-        Some((standing, http.waits_since()?))
+        match self {
+            Self::Http { early: Some(early), http } => Some((early.standing(), http.waits_since()?)),
+            Self::Http { early: None, http } => Some((http.standing(shell)?, http.waits_since()?)),
+            Self::Http2(http2) if !shell.has_output() => http2.standing(),
+            Self::Http2(_) | Self::WebSocket(_) => None,
+        }
+    }
+
+    /// Bytes that wait for their turn in the streams of the connection, beside those in the shell.
+    pub(super) fn queued(&self) -> usize {
+        match self {
+            Self::Http { .. } | Self::WebSocket(_) => 0,
+            Self::Http2(http2) => http2.queued(),
+        }
     }
 
     /// Whether this side sends FIN first: always, except as a WebSocket client (RFC 6455 §7.1.1), whose FIN follows the
     /// server's when the socket is closed.
     pub(super) fn sends_fin_first(&self) -> bool {
         match self {
-            Self::Http { .. } => true,
+            Self::Http { .. } | Self::Http2(_) => true,
             Self::WebSocket(socket) => socket.sends_fin_first(),
         }
     }
@@ -114,7 +130,7 @@ impl Protocol {
     /// reading too slowly: it has [`STALL_TIMEOUT`] in all.
     pub(super) fn progress_extends_draining(&self) -> bool {
         match self {
-            Self::Http { .. } => true,
+            Self::Http { .. } | Self::Http2(_) => true,
             Self::WebSocket(socket) => !socket.is_limited(),
         }
     }
@@ -126,6 +142,8 @@ impl Protocol {
             Self::Http { http, .. } if !shell.is_serving() || shell.is_starved => http.writing_deadline(),
             Self::Http { early: Some(early), http } => early.deadline(http),
             Self::Http { early: None, http } => http.deadline(),
+            Self::Http2(http2) if !shell.is_serving() || shell.is_starved => http2.writing_deadline(),
+            Self::Http2(http2) => http2.deadline(),
             Self::WebSocket(_) if !shell.is_serving() => Some(shell.progress + STALL_TIMEOUT),
             Self::WebSocket(_) if shell.is_starved => None,
             Self::WebSocket(socket) => socket.deadline(),
@@ -134,10 +152,14 @@ impl Protocol {
 
     /// Stops the client's request timeout while nothing is read from it, and starts it anew afterwards.
     pub(super) fn update_clock(&mut self, shell: &Shell, now: Timestamp) {
-        if shell.is_serving()
-            && let Self::Http { http, .. } = self
-        {
-            http.set_unread(shell.is_starved || shell.is_outbox_full(), now);
+        match self {
+            Self::Http { http, .. } if shell.is_serving() => {
+                http.set_unread(shell.is_starved || shell.is_outbox_full(), now);
+            }
+            Self::Http2(http2) if shell.is_serving() => {
+                http2.set_unread(shell.is_starved || shell.is_outbox_full(), now);
+            }
+            Self::Http { .. } | Self::Http2(_) | Self::WebSocket(_) => {}
         }
     }
 
@@ -152,8 +174,28 @@ impl Protocol {
 
     /// Follows every read of the transport, whether or not it yielded bytes.
     pub(super) fn handle_read(&mut self, shell: &mut Shell, context: &mut Context) {
-        if let Self::Http { early: early @ Some(_), http } = self {
-            *early = early.take().and_then(|stage| stage.handle_read(http, shell, context));
+        if let Self::Http { early, http } = self
+            && let Some(stage) = early.take()
+        {
+            let next = stage.handle_read(http, shell, context);
+            self.advance(next, shell, context);
+        }
+    }
+
+    /// Enters what follows an early stage.
+    fn advance(&mut self, next: Next, shell: &mut Shell, context: &mut Context) {
+        let Self::Http { early, http } = self else { return };
+        match next {
+            Next::Early(stage) => *early = Some(stage),
+            Next::Http => {}
+            Next::Http2 { limits, input } => {
+                let mut http2 = Box::new(Http2::follow(http, *limits, shell, context));
+                tracing::debug!("HTTP/2");
+                if !input.is_empty() {
+                    http2.handle_input(&input, shell, context);
+                }
+                *self = Self::Http2(http2);
+            }
         }
     }
 
@@ -163,10 +205,14 @@ impl Protocol {
             return;
         }
         match self {
-            Self::Http { early: early @ Some(_), http } => {
-                *early = early.take().and_then(|stage| stage.handle_input(input, http, shell, context));
-            }
             Self::Http { early: None, http } => http.handle_input(input, shell, context),
+            Self::Http { early, http } => {
+                if let Some(stage) = early.take() {
+                    let next = stage.handle_input(input, http, shell, context);
+                    self.advance(next, shell, context);
+                }
+            }
+            Self::Http2(http2) => http2.handle_input(input, shell, context),
             Self::WebSocket(socket) => socket.handle_input(input, shell, context),
         }
     }
@@ -182,6 +228,12 @@ impl Protocol {
                 shell.drain(CloseCause::PeerClosed.verdict().name, context);
             }
             Self::Http { .. } => self.fail(CloseCause::FinBeforeResponse, shell, context),
+            // What is left could not be sent: the client can open no window any more.
+            Self::Http2(http2) => {
+                let is_idle = http2.is_idle();
+                let cause = if is_idle { CloseCause::PeerClosed } else { CloseCause::FinBeforeResponse };
+                self.fail(cause, shell, context);
+            }
             Self::WebSocket(socket) if shell.is_serving() => socket.handle_fin(shell, context),
             Self::WebSocket(_) => self.fail(CloseCause::FinWithoutClose, shell, context),
         }
@@ -194,6 +246,7 @@ impl Protocol {
                 *early = early.take().and_then(|stage| stage.handle_deadline(http, shell, context));
             }
             Self::Http { early: None, http } => http.handle_deadline(shell, context),
+            Self::Http2(http2) => http2.handle_deadline(shell, context),
             Self::WebSocket(socket) => socket.handle_deadline(shell, context),
         }
     }
@@ -209,6 +262,7 @@ impl Protocol {
         self.update_backlog(left, shell, context);
         match self {
             Self::Http { http, .. } => http.handle_flush(before, left, shell, context),
+            Self::Http2(http2) => http2.handle_flush(shell, context),
             Self::WebSocket(socket) => socket.handle_flush(before, left, shell, context),
         }
         if Shell::lets_reading_resume(before, left) {
@@ -231,14 +285,17 @@ impl Protocol {
         match self {
             // The next response says `Connection: close`.
             Self::Http { http, .. } => http.wind_down(),
+            Self::Http2(http2) => http2.wind_down(CloseCause::TlsKeysExhausted, shell, context),
             Self::WebSocket(socket) => socket.ask_to_reconnect(CloseCause::TlsKeysExhausted, shell, context),
         }
     }
 
     /// Closes a connection that is winding down and idle. Call it when the socket has been read.
     pub(super) fn leave_if_idle(&mut self, shell: &mut Shell, context: &mut Context) {
-        if let Self::Http { http, .. } = self {
-            http.leave_if_idle(shell, context);
+        match self {
+            Self::Http { http, .. } => http.leave_if_idle(shell, context),
+            Self::Http2(http2) => http2.leave_if_closed(shell, context),
+            Self::WebSocket(_) => {}
         }
     }
 
@@ -287,6 +344,7 @@ impl Protocol {
                     }
                     http.abort(cause, shell, context);
                 }
+                Self::Http2(http2) => http2.abort(cause, context),
                 Self::WebSocket(socket) => socket.handle_transport_end(cause, shell, context),
             }
         }
@@ -317,6 +375,11 @@ impl Protocol {
     pub(super) fn close(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { .. } => shell.drop_after_flush(CloseCause::ApplicationClosed, context),
+            Self::Http2(http2) => {
+                // The handlers of the application have run for the connection, not for its streams.
+                http2.abort(CloseCause::ApplicationClosed, context);
+                shell.drop_after_flush(CloseCause::ApplicationClosed, context);
+            }
             Self::WebSocket(socket) => socket.close(shell, context),
         }
     }
@@ -325,6 +388,11 @@ impl Protocol {
     pub(super) fn handle_app_closed(&mut self, shell: &mut Shell, context: &mut Context) {
         match self {
             Self::Http { .. } => shell.drop_after_flush(CloseCause::AppClosed, context),
+            Self::Http2(http2) => {
+                http2.write_output(shell, context);
+                http2.abort(CloseCause::AppClosed, context);
+                shell.drop_after_flush(CloseCause::AppClosed, context);
+            }
             Self::WebSocket(socket) => socket.abort(CloseCause::AppClosed, shell, context),
         }
     }
@@ -337,6 +405,10 @@ impl Protocol {
                 // In the next pass, after the selector has been polled: a request that has arrived is served.
                 context.again.push(shell.id);
             }
+            Self::Http2(http2) => {
+                http2.wind_down(CloseCause::ServerShutdown, shell, context);
+                context.again.push(shell.id);
+            }
             Self::WebSocket(socket) => {
                 socket.end(CloseCause::ServerShutdown, code, reason.as_bytes(), shell, context);
             }
@@ -346,7 +418,7 @@ impl Protocol {
     /// Counts a connection whose peer is no longer served. Node's thread counts WebSockets itself.
     pub(super) fn count_ended(&self, shell: &Shell, context: &Context) {
         match self {
-            Self::Http { .. } => shell.tally(context).http_open.sub(1),
+            Self::Http { .. } | Self::Http2(_) => shell.tally(context).http_open.sub(1),
             Self::WebSocket(_) => {}
         }
     }
@@ -357,6 +429,7 @@ impl Protocol {
         let left = left as u64;
         let before = match self {
             Self::Http { http, .. } => http.replace_backlog(left),
+            Self::Http2(http2) => http2.replace_backlog(left),
             // The ledger is updated next.
             Self::WebSocket(socket) => socket.backlog(),
         };
@@ -372,6 +445,7 @@ impl Protocol {
     pub(super) fn subtract_backlog(&mut self, shell: &Shell, context: &Context) {
         let before = match self {
             Self::Http { http, .. } => http.replace_backlog(0),
+            Self::Http2(http2) => http2.replace_backlog(0),
             Self::WebSocket(socket) => socket.backlog(),
         };
         if before > 0 {

@@ -2,13 +2,12 @@
 
 use super::http::Http;
 use super::shell::Shell;
-use super::tls_handshake::TlsHandshake;
+use super::spoken::Spoken;
 use crate::bridge::tally::RefusalCause;
 use crate::io::context::Context;
 use crate::io::room::Standing;
 use crate::protocol::cause::Cause;
 use crate::protocol::proxy::{Presence, ProxyError, ProxyHeader, read_proxy_header};
-use crate::tls::setup::Admission;
 
 /// The stage in which the peer may, or must, send a PROXY header. HTTP receives no byte before its end, so the timeout
 /// of the first request, which starts at the accept, covers the header too.
@@ -17,30 +16,33 @@ pub(super) struct ProxyHeaderStage {
     presence: Presence,
     /// The bytes of the header so far.
     received: Vec<u8>,
-    /// Present if a TLS handshake follows.
-    tls: Option<Admission>,
+    /// What follows.
+    spoken: Spoken,
 }
 
 /// The stage after some input.
 #[derive(Debug)]
-pub(super) enum Next {
+pub(super) enum AfterProxyHeader {
     /// The header is incomplete, or was refused.
     ProxyHeader(ProxyHeaderStage),
-    /// The header is complete, and a TLS handshake follows.
-    TlsHandshake(TlsHandshake),
-    /// The header is complete, and HTTP follows.
-    Http,
+    /// The header is complete.
+    Complete {
+        /// What follows.
+        spoken: Spoken,
+        /// The client's bytes behind the header.
+        rest: Vec<u8>,
+    },
 }
 
 impl ProxyHeaderStage {
     /// A header of which no byte has arrived.
-    pub(super) const fn new(presence: Presence, tls: Option<Admission>) -> Self {
-        Self { presence, received: Vec::new(), tls }
+    pub(super) const fn new(presence: Presence, spoken: Spoken) -> Self {
+        Self { presence, received: Vec::new(), spoken }
     }
 
     /// Whether a TLS handshake follows.
     pub(super) const fn precedes_tls(&self) -> bool {
-        self.tls.is_some()
+        self.spoken.tls.is_some()
     }
 
     /// Whether no byte has arrived.
@@ -60,10 +62,10 @@ impl ProxyHeaderStage {
         http: &mut Http,
         shell: &mut Shell,
         context: &mut Context,
-    ) -> Next {
+    ) -> AfterProxyHeader {
         self.received.extend_from_slice(input);
         match read_proxy_header(&self.received) {
-            Ok(ProxyHeader::Partial) => Next::ProxyHeader(self),
+            Ok(ProxyHeader::Partial) => AfterProxyHeader::ProxyHeader(self),
             Ok(ProxyHeader::Absent) => match self.presence {
                 Presence::Optional => self.finish(http, shell, context),
                 Presence::Required => self.refuse(ProxyError::Missing, shell, context),
@@ -78,24 +80,17 @@ impl ProxyHeaderStage {
         }
     }
 
-    /// Enters the next stage, as the client is known. The bytes behind the header are the client's.
-    fn finish(self, http: &mut Http, shell: &mut Shell, context: &mut Context) -> Next {
-        let Self { received: mut rest, tls, .. } = self;
+    /// The client is known. The bytes behind the header are the client's.
+    fn finish(self, http: &Http, shell: &mut Shell, context: &mut Context) -> AfterProxyHeader {
         shell.announce_opened(http.peer, context);
-        if let Some(admission) = tls {
-            return Next::TlsHandshake(TlsHandshake::start(admission, rest, shell, context.now));
-        }
-        if !rest.is_empty() {
-            http.handle_input(&mut rest, shell, context);
-        }
-        Next::Http
+        AfterProxyHeader::Complete { spoken: self.spoken, rest: self.received }
     }
 
-    fn refuse(self, error: ProxyError, shell: &mut Shell, context: &mut Context) -> Next {
+    fn refuse(self, error: ProxyError, shell: &mut Shell, context: &mut Context) -> AfterProxyHeader {
         tracing::warn!(cause = error.code(), rule = %error, "peer broke a rule of the PROXY protocol");
         error.encode_answer(&context.date, shell.outbox.tail(&mut context.pool));
         shell.tally(context).count_refusal(RefusalCause::Proxy(error));
         shell.drain(error.code(), context);
-        Next::ProxyHeader(self)
+        AfterProxyHeader::ProxyHeader(self)
     }
 }

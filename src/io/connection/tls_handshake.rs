@@ -13,6 +13,7 @@ use crate::io::context::Context;
 use crate::io::room::Standing;
 use crate::io::transport::cause_of;
 use crate::protocol::cause::Cause;
+use crate::protocol::http2::limits::Http2Limits;
 use crate::protocol::time::Timestamp;
 use crate::tls::fault::{TlsFault, encode_plain_http_answer};
 use crate::tls::session::TlsSession;
@@ -22,15 +23,34 @@ use crate::tls::setup::Admission;
 #[derive(Debug)]
 pub(super) struct TlsHandshake {
     admission: Admission,
+    /// Present if the client may choose HTTP/2.
+    http2: Option<Arc<Http2Limits>>,
     /// When the handshake fails unless it is complete.
     until: Option<Timestamp>,
 }
 
+/// The handshake after a read.
+#[derive(Debug)]
+pub(super) enum AfterHandshake {
+    /// It is expected or under way.
+    TlsHandshake(TlsHandshake),
+    /// It is complete, and the client has chosen HTTP/1.1 or nothing.
+    Http,
+    /// It is complete, and the client has chosen HTTP/2, which is allowed this.
+    Http2(Arc<Http2Limits>),
+}
+
 impl TlsHandshake {
     /// Starts TLS on the transport. `early` are its first bytes, which have been read already.
-    pub(super) fn start(admission: Admission, early: Vec<u8>, shell: &mut Shell, now: Timestamp) -> Self {
+    pub(super) fn start(
+        admission: Admission,
+        http2: Option<Arc<Http2Limits>>,
+        early: Vec<u8>,
+        shell: &mut Shell,
+        now: Timestamp,
+    ) -> Self {
         shell.transport.secure(Arc::clone(&admission.setup), early);
-        let mut handshake = Self { admission, until: None };
+        let mut handshake = Self { admission, http2, until: None };
         handshake.restart_clock(now);
         handshake
     }
@@ -56,19 +76,22 @@ impl TlsHandshake {
         self.until = self.admission.setup.limits.timeout.map(|timeout| now + timeout);
     }
 
-    /// Follows every read of the transport. Returns the handshake unless it is complete.
+    /// Follows every read of the transport. Returns the handshake, or if it is complete what the client has chosen.
     pub(super) fn handle_read(
         mut self,
         http: &mut Http,
         shell: &mut Shell,
         context: &mut Context,
-    ) -> Option<Self> {
+    ) -> AfterHandshake {
         self.count_started(shell, context);
-        if complete_handshake(http, shell, context.now) {
-            return None;
+        let Some(protocol) = complete_handshake(http, shell, context.now) else {
+            self.request_certificate(shell, context);
+            return AfterHandshake::TlsHandshake(self);
+        };
+        match (protocol, self.http2) {
+            (Protocol::Http2, Some(limits)) => AfterHandshake::Http2(limits),
+            (Protocol::Http2 | Protocol::Http, _) => AfterHandshake::Http,
         }
-        self.request_certificate(shell, context);
-        Some(self)
     }
 
     /// Counts the handshake among those under way once its client has sent a byte.
@@ -145,10 +168,19 @@ fn count_failure(cause: &'static str, why: &dyn Display, shell: &Shell, context:
     tracing::warn!(cause, reason = %why, "TLS handshake failed");
 }
 
-/// Returns whether the handshake is complete. If so, the time for the first request starts.
-fn complete_handshake(http: &mut Http, shell: &Shell, now: Timestamp) -> bool {
-    let Some(session) = shell.transport.session() else { return false };
-    let Some(tls) = session.negotiated().filter(|tls| !tls.is_handshaking()) else { return false };
+/// What a client has chosen by ALPN (RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    /// HTTP/1.1, or nothing.
+    Http,
+    /// HTTP/2.
+    Http2,
+}
+
+/// Returns what the client has chosen if the handshake is complete. Then the time for the first request starts.
+fn complete_handshake(http: &mut Http, shell: &Shell, now: Timestamp) -> Option<Protocol> {
+    let session = shell.transport.session()?;
+    let tls = session.negotiated().filter(|tls| !tls.is_handshaking())?;
     http.restart_clock(now);
     let domain = session.domain();
     let certificate = tls.peer_certificates().and_then(|chain| chain.first());
@@ -161,7 +193,8 @@ fn complete_handshake(http: &mut Http, shell: &Shell, now: Timestamp) -> bool {
         suite = tls.negotiated_cipher_suite().and_then(|it| it.suite().as_str()),
         name = session.server_name(),
         resumed = session.is_resumed(),
+        protocol = tls.alpn_protocol().map(|name| tracing::field::display(String::from_utf8_lossy(name))),
         "TLS handshake complete"
     );
-    true
+    Some(if tls.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http })
 }

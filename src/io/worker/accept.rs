@@ -68,26 +68,21 @@ impl Worker {
         address: Option<SocketAddr>,
         takeover: Option<Takeover>,
     ) {
-        let (selector, context) = (&self.selector, &self.context);
         let setup = self.setups.get(&app.app);
         if let Some(setup) = setup {
             transport.watch(&setup.tcp);
         }
         let config = ConnectionConfig::new(&transport, address, setup);
         let config = if takeover.is_some() { config.taken_over() } else { config };
-        let connection = self.registry.insert(|id| {
-            transport.register(selector.registry(), Token::Connection(id.slot))?;
-            Ok(Connection::new(id, app, transport, config, context))
-        });
-        let connection = match connection {
-            Ok(connection) => connection,
-            Err(error) => {
-                self.refuse(takeover);
-                return self.note_refusal(&error);
-            }
-        };
+        let id = self.context.names.take();
+        if let Err(error) = transport.register(self.selector.registry(), Token::Connection(id.slot)) {
+            self.context.names.give_back(id.slot);
+            self.refuse(takeover);
+            return self.note_refusal(&error);
+        }
+        let mut connection = Connection::new(id, app, transport, config, &self.context);
         connection.handle_accepted(&mut self.context);
-        let id = connection.id();
+        self.registry.insert(id, connection);
         self.population += 1;
         self.report_population();
         if let Some(takeover) = takeover {

@@ -114,7 +114,12 @@ impl Worker {
                     fields: fields.of(arena),
                     agreement,
                 };
-                self.on(to.connection, |it, context| it.upgrade(to.request, answer, rules, ledger, context));
+                match self.registry.stream(to.connection) {
+                    None => self.on(to.connection, |it, context| {
+                        it.upgrade(to.request, answer, rules, ledger, context);
+                    }),
+                    Some(place) => self.open_tunnel(place, to, &answer, rules, ledger),
+                }
             }
 
             Command::SendMessage { connection, kind, payload, compress } => {
@@ -163,8 +168,8 @@ impl Worker {
                 self.publish(topic, except, Publication::new(kind, payload.of(arena), compress));
             }
 
-            Command::WriteConnection { connection: ConnectionId { slot, generation, .. }, done } => {
-                self.with(slot, generation, |it, context, scratch| it.flush(context, scratch));
+            Command::WriteConnection { connection, done } => {
+                self.write_connection(connection);
                 done.release();
             }
             Command::Write(latch) => {
@@ -183,11 +188,18 @@ impl Worker {
 
     /// Applies a command to its response, if no later request has arrived on the connection.
     fn on_response(&mut self, to: ResponseId, act: impl FnOnce(&mut Response<'_>, &mut Context)) {
-        self.on(to.connection, |connection, context| {
-            if let Some(mut response) = connection.response(to.request) {
-                act(&mut response, context);
-            }
-        });
+        match self.registry.stream(to.connection) {
+            None => self.on(to.connection, |connection, context| {
+                if let Some(response) = connection.response(to.request) {
+                    act(&mut Response::Http(response), context);
+                }
+            }),
+            Some(place) => self.on_stream(place, |connection, context| {
+                if let Some(response) = connection.stream_response(place.stream, to.connection) {
+                    act(&mut Response::Http2(response), context);
+                }
+            }),
+        }
     }
 
     /// Applies a command to its WebSocket, if that is still there.

@@ -6,7 +6,7 @@ use std::io;
 use super::Worker;
 use crate::bridge::connect::{ConnectOutcome, Connected};
 use crate::bridge::handover::{End, HandOver};
-use crate::bridge::id::{ClientId, ConnectionId};
+use crate::bridge::id::{AppId, ClientId, ConnectionId};
 use crate::bridge::ledger::WebSocketLedger;
 use crate::bridge::peer::Peer;
 use crate::bridge::rules::Rules;
@@ -94,21 +94,23 @@ impl Worker {
         rules: Arc<Rules>,
         ledger: Arc<WebSocketLedger>,
     ) -> io::Result<ConnectionId> {
-        let (selector, context) = (&self.selector, &self.context);
         let role = match end {
             End::Server => Role::Server,
             // RFC 6455 §5.3: keys "derived from a strong source of entropy".
             End::Client => Role::client(rand::random()),
         };
-        let session = WebSocketSession::with_role(role, context.now, agreement);
-        let socket = WebSocket::new(session, rules, ledger, 0, context.moment);
-        let connection = self.registry.insert(|id| {
-            transport.register(selector.registry(), Token::Connection(id.slot))?;
-            Ok::<_, io::Error>(Connection::of_websocket(id, transport, socket, context))
-        })?;
-        let connection = connection.id();
+        let session = WebSocketSession::with_role(role, self.context.now, agreement);
+        let socket = WebSocket::new(session, rules, ledger, 0, self.context.moment);
+        let id = self.context.names.take();
+        let registered = transport.register(self.selector.registry(), Token::Connection(id.slot));
+        if let Err(error) = registered {
+            self.context.names.give_back(id.slot);
+            return Err(error);
+        }
+        let connection = Connection::of_websocket(id, AppId::CLIENTS, transport, socket, &self.context);
+        self.registry.insert(id, connection);
         self.population += 1;
         self.report_population();
-        Ok(connection)
+        Ok(id)
     }
 }

@@ -14,6 +14,7 @@
 //! - `clock`: the only file that reads the system's clock.
 //! - `accept`: new connections; `room`: which connections are closed for them; `client`: connections to servers.
 //! - `apply`: carries out the commands; `publish`: a message for all subscribers.
+//! - `streams`: what concerns the streams of a connection with HTTP/2.
 //! - `relief`: bounds the output that waits for slow readers; `shutdown` and `ending`: how apps end.
 
 mod accept;
@@ -25,6 +26,7 @@ mod publish;
 mod relief;
 mod room;
 mod shutdown;
+mod streams;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -48,6 +50,7 @@ use crate::io::context::Context;
 use crate::io::endings::Endings;
 use crate::io::lead::Window;
 use crate::io::listener::ListeningSocket;
+use crate::io::names::Names;
 use crate::io::peak::Peak;
 use crate::io::peers::Peers;
 use crate::io::ready::{Readiness, Selector, Token};
@@ -109,6 +112,8 @@ pub(crate) struct Worker {
     recipients: Vec<Subscriber>,
     /// Connections that still serve their peers.
     population: usize,
+    /// Those of them that are WebSockets in streams of other connections.
+    tunnels: usize,
     /// The value of `population` that was last reported to Node's thread.
     reported: usize,
     /// Released when all output is written.
@@ -157,13 +162,13 @@ impl Worker {
             downlink,
             peers,
             event_interest,
-            registry: Registry::new(id, first),
+            registry: Registry::default(),
             listeners: Vec::new(),
             ended: HashMap::new(),
             setups: HashMap::new(),
             shutdowns: WorkerShutdowns::default(),
             endings: Endings::default(),
-            context: Context::default(),
+            context: Context { names: Names::new(id, first), ..Context::default() },
             scratch: vec![0; SCRATCH],
             selector: Selector::new()?,
             ready: VecDeque::new(),
@@ -171,6 +176,7 @@ impl Worker {
             is_in_pass: false,
             recipients: Vec::new(),
             population: 0,
+            tunnels: 0,
             reported: 0,
             latches: Vec::new(),
             clock: Clock::start(),
@@ -226,7 +232,7 @@ impl Worker {
         if self.stopped {
             self.release_memory_at_end();
         }
-        self.stopped.then(|| self.registry.next_generation())
+        self.stopped.then(|| self.context.names.next_generation())
     }
 
     /// Waits until a socket is ready or there is a command, for at most `patience` (`None`: for ever).
@@ -503,8 +509,23 @@ impl Worker {
         self.context.progress = look.progress;
     }
 
-    /// Runs `act` on a connection. If it panics, only that connection is closed.
+    /// Runs `act` on a connection, and then does what that leaves to other entries of the table. If it panics, only that
+    /// connection is closed.
     fn with<R>(
+        &mut self,
+        slot: u32,
+        generation: u32,
+        act: impl FnOnce(&mut Connection, &mut Context, &mut [u8]) -> R,
+    ) -> Option<R> {
+        let result = self.with_one(slot, generation, act);
+        if !self.context.stream_work.is_empty() {
+            self.do_stream_work();
+        }
+        result
+    }
+
+    /// Runs `act` on a connection.
+    fn with_one<R>(
         &mut self,
         slot: u32,
         generation: u32,
@@ -531,6 +552,7 @@ impl Worker {
 
     fn remove(&mut self, slot: u32, generation: u32) {
         let Some(mut connection) = self.registry.remove(slot, generation) else { return };
+        self.context.names.give_back(slot);
         connection.deregister(self.selector.registry());
         self.shutdowns.note_removed(connection.app());
         self.endings.note_removed(connection.app().app);
@@ -541,6 +563,7 @@ impl Worker {
                 }
             }
         }
+        self.leave_tunnel(*connection);
     }
 
     fn serve_timers(&mut self) {
@@ -570,16 +593,28 @@ impl Worker {
     /// Writes all that the pass produced.
     fn flush(&mut self) {
         let mut dirty = std::mem::take(&mut self.context.dirty);
-        for id in dirty.drain(..) {
-            self.with(id.slot, id.generation, |connection, context, scratch| {
-                connection.flush(context, scratch)
-            });
+        self.flush_each(&mut dirty);
+        for _ in 0..ROUNDS_THROUGH_TUNNELS {
+            // What was written into tunnels is now to be written to the sockets.
+            if self.tunnels == 0 || self.context.dirty.is_empty() {
+                break;
+            }
+            std::mem::swap(&mut dirty, &mut self.context.dirty);
+            self.flush_each(&mut dirty);
         }
         if self.context.dirty.is_empty() {
             self.context.dirty = dirty;
         } else {
             // Connections that became dirty during the flush (they were found broken) are served in the next pass.
             self.context.again.extend_from_slice(&self.context.dirty);
+        }
+    }
+
+    fn flush_each(&mut self, dirty: &mut Vec<ConnectionId>) {
+        for id in dirty.drain(..) {
+            self.with(id.slot, id.generation, |connection, context, scratch| {
+                connection.flush(context, scratch)
+            });
         }
     }
 
@@ -658,6 +693,9 @@ const HAND_OVER: usize = 256 * 1024;
 /// Size of the read buffer, in bytes: for the payloads that are left in it until they cross, and another read.
 /// Small enough to stay in the second-level cache, as far as it is used at all.
 const SCRATCH: usize = HAND_OVER + MAX_READ;
+/// How often a flush goes on with the connections that became dirty during it, where there are tunnels: what is written
+/// into one is written to its socket next, and perhaps once more when the socket has taken that.
+const ROUNDS_THROUGH_TUNNELS: usize = 4;
 /// Number of steps of a pass in which several sockets are ready, roughly.
 const STEPS: usize = 16;
 /// Command batches applied before the sockets are served again.

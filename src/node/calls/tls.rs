@@ -23,7 +23,9 @@ pub(crate) fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let limits = handshake_limits(env, call.argument(2), call.argument(3))?;
     let options = read(env, call.argument(1)).map_err(|refusal| refusal.thrown(CONSTRUCTION))?;
     let mut environment = call.environment()?;
-    let settings = evaluate(&options, None, &environment.workers, CONSTRUCTION)?;
+    let speaks_http2 = environment.apps.app(call.number(0))?.1.setup.http2.is_some();
+    let mut settings = evaluate(&options, None, &environment.workers, CONSTRUCTION)?;
+    settings.speaks_http2 = speaks_http2;
     let config = settings.server_configs().map_err(|error| Refusal::from(error).thrown(CONSTRUCTION))?;
     let (_, app) = environment.apps.app(call.number(0))?;
     app.setup.tls = Some(Arc::new(TlsSetup::new(ServerNames::new(config), limits)));

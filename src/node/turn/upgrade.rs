@@ -14,6 +14,7 @@ use crate::node::state::live::exchange::{Exchange, Stage};
 use crate::node::state::live::socket::Socket;
 use crate::node::state::pending::Pending;
 use crate::node::state::workers::Workers;
+use crate::protocol::http::head::Version;
 use crate::protocol::websocket::handshake::{self, Additions};
 
 /// The offer of the client: the values of its header fields.
@@ -58,6 +59,9 @@ pub(crate) fn upgrade(
     // Fails only for requests of other routes: a `ws` route refuses such a handshake itself.
     handshake::check_request(exchange.version, exchange.body_length)
         .map_err(|error| Misuse::invalid_state(error.to_string()))?;
+    if exchange.version == Version::Http2 && exchange.request_field(b"upgrade").is_none() {
+        return Err(Misuse::invalid_state("over HTTP/2 only an extended CONNECT can be upgraded (RFC 8441)"));
+    }
     let (to, app, peer) = (exchange.to, exchange.app, exchange.peer);
     let ledger = Arc::new(WebSocketLedger::default());
     let socket = Socket::new(to.connection, app, Rc::clone(behavior), Arc::clone(&ledger), peer, present());

@@ -12,6 +12,8 @@ pub(crate) enum Version {
     /// HTTP/1.1.
     #[default]
     Http11,
+    /// HTTP/2, which frames its messages itself (RFC 9113).
+    Http2,
 }
 
 /// How long the body of a request is (RFC 9112 §6.3).
@@ -96,7 +98,7 @@ impl FramingFields {
         };
         let keep_alive = match (self.persistence, version) {
             (Persistence::Close, _) | (Persistence::Unsaid, Version::Http10) => false,
-            (Persistence::KeepAlive, _) | (Persistence::Unsaid, Version::Http11) => true,
+            (Persistence::KeepAlive, _) | (Persistence::Unsaid, Version::Http11 | Version::Http2) => true,
         };
         // RFC 9110 §10.1.1: an expectation of an HTTP/1.0 client is ignored, and without content there is nothing to
         // continue with.

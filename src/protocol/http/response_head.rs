@@ -111,7 +111,7 @@ pub(in crate::protocol) fn is_length((name, line): (&[u8], &[u8])) -> bool {
 }
 
 /// The field lines without their CRLF, each with its name.
-pub(in crate::protocol) fn lines(fields: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(crate) fn lines(fields: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     fields.split(|&byte| byte == b'\n').filter_map(|line| {
         let line = line.strip_suffix(b"\r")?;
         let colon = line.iter().position(|&byte| byte == b':')?;

@@ -1,59 +1,9 @@
-//! Rules of HTTP/2 that a client can break, and the error codes that name them on the wire.
+//! Rules of HTTP/2 that a client can break.
 
 use std::borrow::Cow;
 
+pub(crate) use super::error_code::ErrorCode;
 use crate::protocol::cause::Cause;
-
-/// The code of a RST_STREAM or GOAWAY frame (RFC 9113 §7). Codes without a name are kept as they came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ErrorCode(pub u32);
-
-impl ErrorCode {
-    /// No error: a graceful end.
-    pub(crate) const NO_ERROR: Self = Self(0x0);
-    /// A rule was broken, and no other code is more specific.
-    pub(crate) const PROTOCOL_ERROR: Self = Self(0x1);
-    /// This side failed.
-    pub(crate) const INTERNAL_ERROR: Self = Self(0x2);
-    /// More was sent than flow control allows.
-    pub(crate) const FLOW_CONTROL_ERROR: Self = Self(0x3);
-    /// A frame for a stream that is half-closed or closed.
-    pub(crate) const STREAM_CLOSED: Self = Self(0x5);
-    /// A frame of the wrong length.
-    pub(crate) const FRAME_SIZE_ERROR: Self = Self(0x6);
-    /// The stream was not processed at all; the request may be sent again.
-    pub(crate) const REFUSED_STREAM: Self = Self(0x7);
-    /// The stream is not needed any more.
-    pub(crate) const CANCEL: Self = Self(0x8);
-    /// A header block that cannot be decoded.
-    pub(crate) const COMPRESSION_ERROR: Self = Self(0x9);
-    /// The peer asks for too much.
-    pub(crate) const ENHANCE_YOUR_CALM: Self = Self(0xb);
-    /// The resource can only be had over HTTP/1.1.
-    pub(crate) const HTTP_1_1_REQUIRED: Self = Self(0xd);
-
-    /// Its name in RFC 9113 §7; empty for a code that has none.
-    #[must_use]
-    pub(crate) const fn name(self) -> &'static str {
-        match self.0 {
-            0x0 => "NO_ERROR",
-            0x1 => "PROTOCOL_ERROR",
-            0x2 => "INTERNAL_ERROR",
-            0x3 => "FLOW_CONTROL_ERROR",
-            0x4 => "SETTINGS_TIMEOUT",
-            0x5 => "STREAM_CLOSED",
-            0x6 => "FRAME_SIZE_ERROR",
-            0x7 => "REFUSED_STREAM",
-            0x8 => "CANCEL",
-            0x9 => "COMPRESSION_ERROR",
-            0xa => "CONNECT_ERROR",
-            0xb => "ENHANCE_YOUR_CALM",
-            0xc => "INADEQUATE_SECURITY",
-            0xd => "HTTP_1_1_REQUIRED",
-            _ => "",
-        }
-    }
-}
 
 /// What an error ends (RFC 9113 §5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -343,14 +293,5 @@ mod tests {
             assert!(error.to_string().contains("(RFC "), "{error:?}");
             assert!(!error.error_code().name().is_empty(), "{error:?}");
         }
-    }
-
-    #[test]
-    fn codes_have_the_names_of_the_rfc_and_others_none() {
-        let names: HashSet<_> = (0..=0xd).map(|code| ErrorCode(code).name()).collect();
-        assert_eq!(names.len(), 14);
-        assert!(!names.contains(""));
-        assert_eq!(ErrorCode(0xe).name(), "");
-        assert_eq!(ErrorCode::HTTP_1_1_REQUIRED.name(), "HTTP_1_1_REQUIRED");
     }
 }

@@ -16,11 +16,12 @@
 //! * [`request_head`]: the fields of a request as the head that HTTP/1.1 would have had; `response_fields`: the reverse.
 //! * `stream` and `streams`: one request and its response, and all of a connection; `window`: flow control; `priority`:
 //!   whose turn it is.
-//! * [`error`]: one variant per broken rule, and its code on the wire.
+//! * [`error`]: one variant per broken rule; [`error_code`]: its code on the wire.
 //! * [`limits`], `allowance`: what a client may cost.
 
-mod allowance;
+pub(crate) mod allowance;
 pub(crate) mod error;
+pub(crate) mod error_code;
 pub(crate) mod frame;
 mod hpack;
 pub(crate) mod limits;

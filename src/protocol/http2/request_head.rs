@@ -230,6 +230,7 @@ impl<'a> HeadBuilder<'a> {
             Some(length) if length > 0 => BodyLength::Fixed(length),
             Some(_) | None => BodyLength::Chunked,
         };
+        head.version = Version::Http2;
         head.keep_alive = true;
         head.expects_continue = framing.expects_continue && !is_last && !is_tunnel;
         let expects_continue = head.expects_continue;
@@ -433,7 +434,7 @@ mod tests {
             fields(&scratch),
             owned(&[("host", "a.b:443"), ("x", "1"), ("te", "Trailers"), ("priority", "u=1")])
         );
-        assert_eq!((head.body, head.keep_alive, head.version), (BodyLength::None, true, Version::Http11));
+        assert_eq!((head.body, head.keep_alive, head.version), (BodyLength::None, true, Version::Http2));
         let expected = Meaning {
             method: AskedMethod::Other,
             content_length: None,

@@ -5,7 +5,7 @@ use crate::bridge::sync::Arc;
 
 /// The worker's entries in the ledger of a response.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     ledger: Arc<Ledger>,
     /// Body bytes of the commands applied so far.
     applied: u64,
@@ -15,22 +15,22 @@ pub(super) struct Meter {
 
 impl Meter {
     /// For a response of which no body byte was applied.
-    pub(super) const fn new(ledger: Arc<Ledger>) -> Self {
+    pub(crate) const fn new(ledger: Arc<Ledger>) -> Self {
         Self { ledger, applied: 0, is_awaited: false }
     }
 
     /// Counts the bytes of a piece of the body.
-    pub(super) const fn count_applied(&mut self, length: usize) {
+    pub(crate) const fn count_applied(&mut self, length: usize) {
         self.applied += length as u64;
     }
 
     /// Makes [`Self::record`] report when most of the output is written, which Node's thread waits for.
-    pub(super) const fn await_writable(&mut self) {
+    pub(crate) const fn await_writable(&mut self) {
         self.is_awaited = true;
     }
 
     /// Records in the ledger that a flush has left so many bytes. Returns whether Node's thread was waiting for that.
-    pub(super) fn record(&mut self, left: usize) -> bool {
+    pub(crate) fn record(&mut self, left: usize) -> bool {
         self.ledger.record(self.applied, left as u64);
         left <= WRITABLE_BELOW && std::mem::take(&mut self.is_awaited)
     }

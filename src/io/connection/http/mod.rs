@@ -1,10 +1,9 @@
 //! HTTP on a connection: feeds the exchange, and keeps what that cannot take yet. `response` applies the commands of
 //! Node's thread.
 
-mod meter;
+pub(super) mod meter;
 mod request_sink;
 pub(super) mod response;
-pub(super) mod upgrade;
 
 use self::meter::Meter;
 use self::request_sink::RequestSink;
@@ -68,6 +67,11 @@ impl Http {
             is_half_closed: false,
             backlog: 0,
         }
+    }
+
+    /// What the app allows its clients.
+    pub(super) fn limits(&self) -> Arc<HttpLimits> {
+        Arc::clone(&self.limits)
     }
 
     /// Whether a request has been reported to Node's thread.

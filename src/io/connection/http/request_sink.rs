@@ -1,6 +1,6 @@
 //! Turns the requests of one HTTP connection into events.
 
-use crate::bridge::event::{Event, EventBatch, Payload};
+use crate::bridge::event::EventBatch;
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
@@ -44,32 +44,6 @@ impl HttpSink for RequestSink<'_> {
     }
 
     fn body(&mut self, chunk: &[u8], last: bool) {
-        let data = self.events.keep(chunk);
-        let (connection, request) = (self.connection, *self.request);
-        if !self.extend_body(data, last) {
-            self.events.events.push(Event::BodyReceived { connection, request, data, last });
-        }
+        self.events.push_body(self.connection, *self.request, chunk, last);
     }
 }
-
-impl RequestSink<'_> {
-    /// Extends the last event of the batch by a piece of the body, if that event has the preceding piece of the same
-    /// body. Otherwise chunks of one byte would cost a call into JavaScript for every six bytes on the wire. Returns
-    /// whether it did.
-    fn extend_body(&mut self, piece: Payload, is_last: bool) -> bool {
-        let (its_connection, its_request) = (self.connection, *self.request);
-        let Some(Event::BodyReceived { connection, request, data, last }) = self.events.events.last_mut()
-        else {
-            return false;
-        };
-        let follows =
-            *connection == its_connection && *request == its_request && data.extend(piece, MAX_JOINED);
-        if follows {
-            *last = is_last;
-        }
-        follows
-    }
-}
-
-/// Bytes of one event with a piece of a request body: about what one read yields.
-const MAX_JOINED: u32 = 128 * 1024;

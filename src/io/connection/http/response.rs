@@ -2,13 +2,13 @@
 
 use super::Http;
 use super::meter::Meter;
-use super::upgrade::Upgrade;
 use crate::bridge::command::HeadBytes;
 use crate::bridge::id::RequestNumber;
 use crate::bridge::ledger::{Ledger, WebSocketLedger};
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::io::connection::shell::Shell;
+use crate::io::connection::upgrade::Upgrade;
 use crate::io::connection::websocket::WebSocket;
 use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
@@ -20,12 +20,12 @@ use crate::protocol::websocket::WebSocketSession;
 
 /// The response to the latest request of a connection. It may be complete already.
 #[derive(Debug)]
-pub(crate) struct Response<'a> {
+pub(crate) struct HttpResponse<'a> {
     http: &'a mut Http,
     shell: &'a mut Shell,
 }
 
-impl<'a> Response<'a> {
+impl<'a> HttpResponse<'a> {
     /// The response to `request`, unless a later request has arrived.
     pub(crate) fn find(request: RequestNumber, http: &'a mut Http, shell: &'a mut Shell) -> Option<Self> {
         (http.request == request).then_some(Self { http, shell })
@@ -157,7 +157,8 @@ impl<'a> Response<'a> {
     }
 }
 
-fn response_head(head: HeadBytes, arena: &[u8]) -> ResponseHead<'_> {
+/// A response head as Node's thread has laid it out in `arena`.
+pub(crate) fn response_head(head: HeadBytes, arena: &[u8]) -> ResponseHead<'_> {
     let status = if head.status.len == 0 { &b"200 OK"[..] } else { head.status.of(arena) };
     ResponseHead { status, fields: head.fields.of(arena), flags: head.flags }
 }

@@ -181,7 +181,7 @@ impl Http2Session {
             finish_headers(start, self.peer.max_frame_size as usize, false, id, context.out);
         }
         context.room = context.room.saturating_sub(1);
-        context.sink.request(id, &context.scratch.head, &context.scratch.bytes);
+        context.sink.request(id, &context.scratch.head, &context.scratch.bytes, meaning.is_tunnel);
         if is_last {
             context.sink.body(id, b"", true);
         }
@@ -204,7 +204,7 @@ impl Http2Session {
             id,
             receiving,
             receive_window: ReceiveWindow::new(self.limits.stream_window),
-            paused: None,
+            paused: meaning.is_tunnel.then_some(now),
             sending: Sending::Owed(meaning.method),
             send_window: SendWindow::new(self.peer.initial_window),
             output: Output::default(),

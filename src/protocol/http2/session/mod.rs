@@ -49,8 +49,9 @@ use crate::protocol::time::Timestamp;
 /// unless `aborted` comes before, or the response is complete before.
 pub(crate) trait Http2Sink {
     /// A valid request head. The spans of `head` refer to `bytes`. Of an extended CONNECT it says what the opening
-    /// handshake of a WebSocket would; [`Http2Session::open_tunnel`] accepts it, and any other response refuses it.
-    fn request(&mut self, stream: StreamId, head: &RequestHead, bytes: &[u8]);
+    /// handshake of a WebSocket would (`is_tunnel`); [`Http2Session::open_tunnel`] accepts it, and any other response
+    /// refuses it. Until then its client gets no room beyond the first window.
+    fn request(&mut self, stream: StreamId, head: &RequestHead, bytes: &[u8], is_tunnel: bool);
     /// A piece of the body, or of what a tunnel carries. It is empty only with `last`.
     fn body(&mut self, stream: StreamId, chunk: &[u8], last: bool);
     /// The stream has ended before its response was complete. Its last call.
@@ -223,6 +224,7 @@ impl Http2Session {
 /// What the caller asks.
 impl Http2Session {
     /// Whether a stream is open whose response is not complete.
+    #[cfg(any(test, fuzzing))]
     #[must_use]
     pub(crate) const fn has_streams(&self) -> bool {
         !self.streams.is_empty()
@@ -252,6 +254,12 @@ impl Http2Session {
     #[must_use]
     pub(crate) fn queued(&self, stream: StreamId) -> usize {
         self.streams.get(stream).map_or(0, |stream| stream.output.len())
+    }
+
+    /// The same of all streams.
+    #[must_use]
+    pub(crate) fn queued_in_all(&self) -> usize {
+        self.streams.iter().map(|stream| stream.output.len()).sum()
     }
 
     /// A stream that is closed and was not returned before. Its number is never used again.

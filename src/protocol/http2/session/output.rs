@@ -7,14 +7,20 @@ use crate::protocol::http::pace::Pace;
 
 impl Http2Session {
     /// Moves what waits in the streams to `out`, in the order of their priorities, as far as the windows allow and until
-    /// `out` has [`Http2Limits::framed_ahead`] bytes.
-    pub(crate) fn write_output(&mut self, moment: Moment<'_>, out: &mut Vec<u8>) {
+    /// `out` has [`Http2Limits::framed_ahead`] bytes. Returns whether that is all that can be sent now.
+    ///
+    /// [`Http2Limits::framed_ahead`]: crate::protocol::http2::limits::Http2Limits::framed_ahead
+    pub(crate) fn write_output(&mut self, moment: Moment<'_>, out: &mut Vec<u8>) -> bool {
         if self.streams.is_empty() {
-            return;
+            return true;
         }
+        let mut is_all = false;
         while out.len() < self.limits.framed_ahead {
             let has_window = self.send_window.available() > 0;
-            let Some(id) = self.streams.next_sender(has_window) else { break };
+            let Some(id) = self.streams.next_sender(has_window) else {
+                is_all = true;
+                break;
+            };
             self.send_frame(id, moment, out);
         }
         let has_room = out.len() < self.limits.framed_ahead;
@@ -26,6 +32,7 @@ impl Http2Session {
                 stream.stall.get_or_insert(Pace::new(moment.now));
             }
         }
+        is_all
     }
 
     /// The caller tried to write the output.

@@ -53,19 +53,36 @@ impl Http2Session {
     }
 
     /// Accepts an extended CONNECT (RFC 8441 §5): the stream carries bytes in both directions from now on, which
-    /// [`Self::write_body`] and [`Http2Sink::body`] pass. Has no effect on another stream.
+    /// [`Self::write_body`] and [`Http2Sink::body`] pass. Has no effect on another stream. Returns whether it is open.
     pub(crate) fn open_tunnel(
         &mut self,
         id: StreamId,
         head: &ResponseHead<'_>,
         moment: Moment<'_>,
         out: &mut Vec<u8>,
-    ) {
-        let Some(stream) = self.streams.get_mut(id).filter(|stream| stream.is_tunnel) else { return };
-        if let Sending::Owed(_) = stream.sending {
+    ) -> bool {
+        let Some(stream) = self.streams.get_mut(id).filter(|stream| stream.is_tunnel) else { return false };
+        let is_owed = matches!(stream.sending, Sending::Owed(_));
+        if is_owed {
             stream.sending = Sending::Started(BodyEncoding::UntilClose);
             let plan = Plan { body: BodyEncoding::UntilClose, close: false, field: FramingField::None };
             self.send_head(id, &ResponseHead { status: b"200", ..*head }, &plan, false, moment, out);
+            self.set_paused(id, false, moment.now, out);
+        }
+        is_owed
+    }
+
+    /// The application has left a tunnel in which it has nothing more to say: what is queued is sent, and then the stream is
+    /// reset unless the client has ended its half.
+    pub(crate) fn leave_tunnel(&mut self, id: StreamId, moment: Moment<'_>, out: &mut Vec<u8>) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        stream.is_tunnel = false;
+        // Nothing more is taken, so nothing can be late.
+        stream.paused.get_or_insert(moment.now);
+        if matches!(stream.sending, Sending::Ended) {
+            self.reset(id, ErrorCode::NO_ERROR, moment.now, out);
+        } else {
+            self.finish_response(id, b"", moment, out);
         }
     }
 

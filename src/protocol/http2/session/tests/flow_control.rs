@@ -151,13 +151,17 @@ fn what_is_framed_ahead_of_the_socket_is_bounded() {
     client.get(1);
     client.start(1);
     client.write(1, &vec![0; 10_000_000]);
-    client.with(|session, moment, out, _| session.write_output(moment, out));
+    client.with(|session, moment, out, _| {
+        session.write_output(moment, out);
+    });
     assert!((65_536..65_536 + 16_400).contains(&client.out.len()), "{}", client.out.len());
     let mut total = 0;
     while !client.out.is_empty() {
         total += client.out.len();
         client.out.clear();
-        client.with(|session, moment, out, _| session.write_output(moment, out));
+        client.with(|session, moment, out, _| {
+            session.write_output(moment, out);
+        });
     }
     assert!((10_000_000..10_010_000).contains(&total));
 }

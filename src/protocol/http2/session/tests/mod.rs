@@ -49,7 +49,7 @@ struct Client {
 struct EventLog(Vec<String>);
 
 impl Http2Sink for EventLog {
-    fn request(&mut self, stream: StreamId, head: &RequestHead, bytes: &[u8]) {
+    fn request(&mut self, stream: StreamId, head: &RequestHead, bytes: &[u8], _is_tunnel: bool) {
         let text = |span: Span| String::from_utf8_lossy(span.of(bytes)).into_owned();
         self.0.push(format!("{} {} {}", stream.0, text(head.method), text(head.target)));
     }
@@ -172,7 +172,9 @@ impl Client {
 
     /// Lets the session write, and reads the frames, a line each.
     fn read(&mut self) -> Vec<String> {
-        self.with(|session, moment, out, _| session.write_output(moment, out));
+        self.with(|session, moment, out, _| {
+            session.write_output(moment, out);
+        });
         self.read_written()
     }
 

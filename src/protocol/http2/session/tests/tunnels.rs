@@ -25,7 +25,9 @@ fn accept(client: &mut Client, stream: u32) {
         fields: b"Sec-WebSocket-Protocol: p\r\nUpgrade: websocket\r\n",
         ..OK
     };
-    client.with(|session, moment, out, _| session.open_tunnel(StreamId(stream), &head, moment, out));
+    client.with(|session, moment, out, _| {
+        session.open_tunnel(StreamId(stream), &head, moment, out);
+    });
 }
 
 #[test]

@@ -140,7 +140,8 @@ fn every_rule_a_peer_can_break_on_a_websocket_is_tested_here() {
     let of_peers = CloseCause::ALL.into_iter().filter(|cause| cause.verdict().initiator == Initiator::Peer);
     let of_http = [CloseCause::InvalidRequestBody, CloseCause::BodyTooLarge];
     let is_below = |cause: &CloseCause| {
-        matches!(cause, CloseCause::TlsAlert(_) | CloseCause::TlsInvalid | CloseCause::TlsPeerKeysExhausted)
+        use CloseCause::{InvalidHttp2, StreamReset, TlsAlert, TlsInvalid, TlsPeerKeysExhausted};
+        matches!(cause, TlsAlert(_) | TlsInvalid | TlsPeerKeysExhausted | StreamReset(_) | InvalidHttp2)
     };
     for cause in of_peers.filter(|cause| !of_http.contains(cause) && !is_below(cause)) {
         assert!(tested.contains(&cause), "{cause:?}");

@@ -1,8 +1,8 @@
-//! The response that turns an HTTP connection into a WebSocket.
+//! The response that turns a request into a WebSocket.
 
 use crate::protocol::websocket::{Agreement, handshake};
 
-/// The fields of the response `101 Switching Protocols`.
+/// The fields of the response `101 Switching Protocols`, or of the one that accepts an extended CONNECT.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Upgrade<'a> {
     /// The value of `Sec-WebSocket-Accept`.
@@ -23,5 +23,15 @@ impl Upgrade<'_> {
         let protocol = String::from_utf8_lossy(self.protocol);
         let protocol = (!protocol.is_empty()).then_some(&*protocol);
         handshake::encode_response(&accept, protocol, self.fields, date, out);
+    }
+
+    /// Appends the field lines of the response to an extended CONNECT (RFC 8441 §5), which has no key to confirm.
+    pub(crate) fn append_fields(&self, out: &mut Vec<u8>) {
+        if !self.protocol.is_empty() {
+            out.extend_from_slice(b"Sec-WebSocket-Protocol: ");
+            out.extend_from_slice(self.protocol);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(self.fields);
     }
 }

@@ -1,0 +1,373 @@
+'use strict';
+
+/** `http2: true`: the same handlers over HTTP/2. The rules of the protocol are tested in src/protocol/http2. */
+
+const { once } = require('node:events');
+const { constants } = require('node:http2');
+const net = require('node:net');
+
+const uWS = require('../..');
+const { RESPONSE_FACTS } = require('../helpers/facts.js');
+const { connectHttp2, FRAME, frame, get, RawHttp2, readAll, request, startRequest } = require('../helpers/http2.js');
+const { Mailbox } = require('../helpers/mailbox.js');
+const { RawClient } = require('../helpers/raw-http.js');
+const { createApp, listen } = require('../helpers/server.js');
+const { createSSLApp } = require('../helpers/tls.js');
+
+const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM, NGHTTP2_ENHANCE_YOUR_CALM } = constants;
+
+const createHttp2App = (options) => createApp({ threads: 1, http2: true, ...options });
+
+/** Calls back with what a response was aborted for, and fails if that happens twice. */
+function watchAborts(res, aborts) {
+  let count = 0;
+  res.onAborted((reason, info) => aborts.put([++count, reason, info]));
+}
+
+describe('a request', () => {
+  test('has method, URL, query and headers, and the response status, headers and body', async () => {
+    const app = createHttp2App().post('/items/:id', (res, req) => {
+      const seen = [req.getMethod(), req.getUrl(), req.getParameter('id'), req.getQuery('a'), req.getHeader('host'), req.getHeader('cookie')];
+      res.onAborted(() => {});
+      let size = 0;
+      res.onData((chunk, isLast) => {
+        size += chunk.byteLength;
+        if (!isLast) return;
+        res.cork(() => {
+          res.writeStatus('201 Made').writeHeader('X-Seen', 'yes').writeHeader('Connection', 'close').end(JSON.stringify([...seen, size]));
+        });
+      });
+    });
+    const port = listen(app);
+    const session = connectHttp2(port);
+    const headers = { ':method': 'POST', ':path': '/items/7?a=b', 'cookie': ['c=1', 'd=2'] };
+    const answer = await request(session, headers, Buffer.alloc(300_000));
+    expect(answer.status).toBe(201);
+    expect(answer.headers).toMatchObject({ 'x-seen': 'yes', 'content-length': expect.any(String), 'date': expect.any(String) });
+    expect(answer.headers).not.toHaveProperty('connection');
+    expect(JSON.parse(answer.body)).toEqual(['post', '/items/7', '7', 'b', `localhost:${port}`, 'c=1; d=2', 300_000]);
+  });
+
+  test('of HEAD, one that no route takes, and one without a body are answered as over HTTP/1.1', async () => {
+    const session = connectHttp2(listen(createHttp2App().get('/', (res) => res.end('hello')).get('/204', (res) => res.writeStatus('204 No Content').end())));
+    expect(await request(session, { ':method': 'HEAD', ':path': '/' })).toMatchObject({ status: 200, headers: { 'content-length': '5' }, body: '' });
+    expect(await request(session, '/none')).toMatchObject({ status: 404 });
+    expect(await request(session, '/204')).toMatchObject({ status: 204, body: '' });
+  });
+
+  test('waits for no other one of its connection', async () => {
+    const waiting = new Mailbox();
+    const app = createHttp2App().get('/now', (res) => res.end('now')).get('/later', (res) => {
+      res.onAborted(() => {});
+      waiting.put(res);
+    });
+    const session = connectHttp2(listen(app));
+    const later = request(session, '/later');
+    const res = await waiting.take();
+    expect(await request(session, '/now')).toMatchObject({ body: 'now' });
+    res.end('later');
+    expect(await later).toMatchObject({ body: 'later' });
+  });
+
+  test('finds cached and declarative routes', async () => {
+    const response = new uWS.DeclarativeResponse().writeHeader('a', 'b').end('declared');
+    const app = createHttp2App().get('/declared', response).get('/cached', (res) => res.end('cached'), 5);
+    const session = connectHttp2(listen(app));
+    expect(await request(session, '/declared')).toMatchObject({ headers: { a: 'b' }, body: 'declared' });
+    for (let turn = 0; turn < 2; turn++) expect(await request(session, '/cached')).toMatchObject({ body: 'cached' });
+  });
+
+  test('over HTTP/1.1 is served on the same port, byte by byte, too', async () => {
+    const port = listen(createHttp2App().any('/*', (res, req) => res.end(req.getMethod())));
+    const client = await RawClient.connect(port);
+    for (const byte of 'PRI / HTTP/1.1\r\nHost: a\r\n\r\n') client.socket.write(byte);
+    expect((await client.response()).body.toString()).toBe('pri');
+  });
+});
+
+describe('bodies', () => {
+  test('larger than the windows arrive whole, by tryEnd and by write', async () => {
+    const whole = Buffer.alloc(3_000_000, 'x');
+    const app = createHttp2App().get('/end', (res) => res.end(whole)).get('/try', (res) => {
+      res.onAborted(() => {});
+      const send = (offset) => res.tryEnd(whole.subarray(offset), whole.length)[0];
+      if (!send(0)) res.onWritable((offset) => send(offset));
+    }).get('/write', (res) => {
+      for (let offset = 0; offset < whole.length; offset += 100_000) res.write(whole.subarray(offset, offset + 100_000));
+      res.end('!');
+    });
+    const session = connectHttp2(listen(app));
+    const [end, tried, written] = await Promise.all(['/end', '/try', '/write'].map((path) => request(session, path)));
+    expect([end, tried].map(({ body }) => body.length)).toEqual([whole.length, whole.length]);
+    expect(written.body.length).toBe(whole.length + 1);
+  });
+
+  test('that a client does not read wait in their stream, which tryEnd tells, and nobody else', async () => {
+    const outcomes = new Mailbox();
+    const big = Buffer.alloc(1_000_000, 'x');
+    const app = createHttp2App().get('/', (res) => res.end('small')).get('/big', (res) => {
+      res.onAborted(() => {});
+      const [isTaken] = res.tryEnd(big, big.length);
+      outcomes.put(isTaken);
+      if (!isTaken) res.onWritable((offset) => res.tryEnd(big.subarray(offset), big.length)[0]);
+    });
+    const session = connectHttp2(listen(app));
+    const stream = startRequest(session, '/big');
+    expect(await outcomes.take()).toBe(false);
+    expect(await request(session, '/')).toMatchObject({ body: 'small' });
+    expect(await readAll(stream)).toHaveLength(big.length);
+  });
+
+  test('that no handler reads stop their stream, and nobody else', async () => {
+    const unread = new Mailbox();
+    const app = createHttp2App().post('/unread', (res) => {
+      res.onAborted(() => {});
+      unread.put(res);
+    }).post('/echo', (res) => {
+      let size = 0;
+      res.onAborted(() => {});
+      res.onData((chunk, isLast) => {
+        size += chunk.byteLength;
+        if (isLast) res.end(String(size));
+      });
+    });
+    const session = connectHttp2(listen(app));
+    const stream = startRequest(session, { ':method': 'POST', ':path': '/unread' }, Buffer.alloc(10_000_000));
+    const res = await unread.take();
+    const echo = await request(session, { ':method': 'POST', ':path': '/echo' }, Buffer.alloc(3_000_000));
+    expect(echo.body).toBe('3000000');
+    // What had room in the windows has been sent, and no more.
+    expect(stream.writableLength).toBeGreaterThan(5_000_000);
+    res.end('enough');
+    await once(stream, 'response');
+    expect([await readAll(stream), stream.rstCode]).toEqual(['enough', NGHTTP2_NO_ERROR]);
+  });
+
+  test('beyond maxBodySize are refused with 413, and their handler is told why', async () => {
+    const aborts = new Mailbox();
+    const app = createHttp2App({ maxBodySize: 1000 }).post('/*', (res) => {
+      watchAborts(res, aborts);
+      res.onData(() => {});
+    });
+    const session = connectHttp2(listen(app));
+    const stream = startRequest(session, { ':method': 'POST', ':path': '/' }, null);
+    stream.on('error', () => {});
+    stream.write(Buffer.alloc(500));
+    stream.end(Buffer.alloc(501));
+    const [headers] = await once(stream, 'response');
+    expect(headers[':status']).toBe(413);
+    expect(await aborts.take()).toEqual([1, expect.any(String), expect.objectContaining({ cause: 'ERR_HTTP_BODY_TOO_LARGE' })]);
+  });
+});
+
+describe('an end before the response', () => {
+  test('by a reset of the client is told with its code, once, and the response is closed', async () => {
+    const [aborts, responses] = [new Mailbox(), new Mailbox()];
+    const app = createHttp2App().get('/', (res) => res.end('next')).get('/wait', (res) => {
+      watchAborts(res, aborts);
+      responses.put(res);
+    });
+    const session = connectHttp2(listen(app));
+    const stream = startRequest(session, '/wait');
+    const res = await responses.take();
+    stream.close(NGHTTP2_CANCEL);
+    const text = 'Peer reset the stream: CANCEL (8)';
+    const info = { cause: 'ERR_HTTP2_STREAM_RESET', initiator: 'peer', wasClean: false, ...RESPONSE_FACTS };
+    expect(await aborts.take()).toEqual([1, text, info]);
+    expect(() => res.end('late')).toThrow(expect.objectContaining({ code: 'ERR_HTTP_RESPONSE_CLOSED' }));
+    // The name of the stream is used again; the old response has nothing to do with it.
+    const next = request(session, '/');
+    expect(() => res.write('late')).toThrow(expect.objectContaining({ code: 'ERR_HTTP_RESPONSE_CLOSED' }));
+    expect(await next).toMatchObject({ body: 'next' });
+  });
+
+  test('by the end of the connection is told to each of its streams', async () => {
+    const aborts = new Mailbox();
+    const app = createHttp2App().get('/*', (res, req) => {
+      const url = req.getUrl();
+      res.onAborted((reason, info) => aborts.put([url, info.cause]));
+      if (url === '/started') res.write('begun');
+    });
+    const client = await RawHttp2.connect(listen(app));
+    client.send(get(1, '/started'), get(3, '/waiting'), get(5, '/waiting'));
+    while (!client.frames().some(({ type, stream }) => type === FRAME.DATA && stream === 1)) await once(client.socket, 'data');
+    client.socket.end();
+    const told = [await aborts.take(), await aborts.take(), await aborts.take()];
+    expect(told.map(([url]) => url)).toEqual(['/started', '/waiting', '/waiting']);
+    expect(new Set(told.map(([, cause]) => cause))).toEqual(new Set(['ERR_FIN_BEFORE_RESPONSE']));
+  });
+
+  test('by res.close resets the stream, and not the connection', async () => {
+    const app = createHttp2App().get('/close', (res) => res.close()).get('/', (res) => res.end('open'));
+    const session = connectHttp2(listen(app));
+    const stream = startRequest(session, '/close');
+    await once(stream, 'close');
+    expect(stream.rstCode).toBe(NGHTTP2_CANCEL);
+    expect(await request(session, '/')).toMatchObject({ body: 'open' });
+  });
+
+  test('by a broken rule is told as such, and refusals are counted by rule', async () => {
+    const aborts = new Mailbox();
+    const app = createHttp2App().any('/*', (res) => watchAborts(res, aborts));
+    const client = await RawHttp2.connect(listen(app));
+    client.send(get(1, '/'), frame(FRAME.PING, 0, 1, Buffer.alloc(8)));
+    expect(await client.goaway()).toEqual({ code: 1, text: expect.stringMatching(/^ERR_HTTP2_STREAM: .*RFC 9113/) });
+    expect(await aborts.take()).toEqual([1, 'Received invalid HTTP/2', expect.objectContaining({ cause: 'ERR_HTTP2_INVALID' })]);
+    expect(app.getStats().closes.refused).toMatchObject({ ERR_HTTP2_STREAM: 1 });
+  });
+});
+
+describe('floods', () => {
+  const aborts = [];
+  const app = () => createHttp2App().any('/*', (res) => res.onAborted((reason, info) => aborts.push(info.cause)));
+
+  test.each([
+    ['requests that are reset at once', 'ERR_HTTP2_TOO_MANY_RESETS', (turn) => [
+      get(2 * turn + 1, '/'), frame(FRAME.RST_STREAM, 0, 2 * turn + 1, Buffer.from([0, 0, 0, 8])),
+    ]],
+    ['pings', 'ERR_HTTP2_TOO_MANY_IDLE_FRAMES', () => [frame(FRAME.PING, 0, 0, Buffer.alloc(8))]],
+    ['settings', 'ERR_HTTP2_TOO_MANY_IDLE_FRAMES', () => [frame(FRAME.SETTINGS, 0, 0)]],
+  ])('of %s end their connection, and others are served', async (name, code, burst) => {
+    const port = listen(app().get('/fine', (res) => res.end('fine')));
+    const client = await RawHttp2.connect(port);
+    for (let turn = 0; turn < 1200; turn++) client.send(...burst(turn));
+    expect(await client.goaway()).toEqual({ code: NGHTTP2_ENHANCE_YOUR_CALM, text: expect.stringContaining(code) });
+    expect(await request(connectHttp2(port), '/fine')).toMatchObject({ body: 'fine' });
+  });
+
+  test('of CONTINUATION end their connection', async () => {
+    const client = await RawHttp2.connect(listen(app()));
+    client.send(frame(FRAME.HEADERS, 0, 1, Buffer.from([0x82])));
+    for (let turn = 0; turn < 20; turn++) client.send(frame(FRAME.CONTINUATION, 0, 1, Buffer.from([0x86])));
+    expect(await client.goaway()).toMatchObject({ code: NGHTTP2_ENHANCE_YOUR_CALM });
+  });
+
+  test('of streams are refused beyond maxConcurrentStreams', async () => {
+    const requests = new Mailbox();
+    const port = listen(createHttp2App({ http2: { maxConcurrentStreams: 2 } }).get('/*', (res) => {
+      res.onAborted(() => {});
+      requests.put(res);
+    }));
+    const client = await RawHttp2.connect(port);
+    client.send(get(1, '/'), get(3, '/'), get(5, '/'));
+    const responses = [await requests.take(), await requests.take()];
+    const refused = () => client.frames().find(({ type }) => type === FRAME.RST_STREAM);
+    while (!refused()) await once(client.socket, 'data');
+    expect([refused().stream, refused().payload.readUInt32BE(0)]).toEqual([5, NGHTTP2_REFUSED_STREAM]);
+    for (const res of responses) res.end();
+  });
+});
+
+describe('the end of an app', () => {
+  test('by shutdown serves what has begun, after GOAWAY', async () => {
+    const waiting = new Mailbox();
+    const app = createHttp2App().get('/*', (res) => {
+      res.onAborted(() => {});
+      waiting.put(res);
+    });
+    const session = connectHttp2(listen(app));
+    const answer = request(session, '/');
+    const res = await waiting.take();
+    const [goaway, closed] = [once(session, 'goaway'), once(session, 'close')];
+    const done = app.shutdown();
+    await goaway;
+    res.end('served');
+    expect(await answer).toMatchObject({ body: 'served' });
+    await closed;
+    expect(await done).toEqual({ forced: 0 });
+  });
+
+  test('by shutdown ends idle connections, and aborts what takes too long with its cause', async () => {
+    const aborts = new Mailbox();
+    const app = createHttp2App().get('/idle', (res) => res.end()).get('/long', (res) => watchAborts(res, aborts));
+    const port = listen(app);
+    const [idle, busy] = [connectHttp2(port), connectHttp2(port)];
+    await request(idle, '/idle');
+    const stream = startRequest(busy, '/long');
+    stream.on('error', () => {});
+    await request(busy, '/idle');
+    const done = app.shutdown({ timeout: 50 });
+    await once(idle, 'close');
+    expect(await aborts.take()).toEqual([1, 'Server is shutting down', expect.objectContaining({ cause: 'CLOSED_BY_SHUTDOWN' })]);
+    expect(await done).toEqual({ forced: 1 });
+  });
+
+  test('by close tells handlers, and leaves no stream behind', async () => {
+    const [aborts, arrived] = [new Mailbox(), new Mailbox()];
+    const app = createHttp2App().get('/*', (res) => {
+      watchAborts(res, aborts);
+      arrived.put(res);
+    });
+    const client = await RawHttp2.connect(listen(app));
+    client.send(get(1, '/'));
+    await arrived.take();
+    app.close();
+    expect(await aborts.take()).toEqual([1, expect.any(String), expect.objectContaining({ cause: 'CLOSED_BY_APP_CLOSE' })]);
+    await client.closed;
+  });
+});
+
+describe('over TLS', () => {
+  test('a client chooses by ALPN', async () => {
+    const port = listen(createSSLApp({ http2: true }).get('/', (res) => res.end('secure')));
+    const session = connectHttp2(port, { scheme: 'https' });
+    expect(await request(session, '/')).toMatchObject({ body: 'secure' });
+    expect(session.alpnProtocol).toBe('h2');
+    const plain = connectHttp2(listen(createSSLApp({}).get('/', (res) => res.end('secure'))), { scheme: 'https' });
+    // Without the option HTTP/2 is not offered, so there is no protocol that both sides speak.
+    const [error] = await once(plain, 'error');
+    expect(error.code).toBe('ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL');
+  });
+
+  test('a server name that is added has it, too', async () => {
+    const { certificate } = require('../helpers/certificates.js');
+    const { key_file_name, cert_file_name } = certificate();
+    const app = createSSLApp({ http2: true }).addServerName('localhost', { key_file_name, cert_file_name });
+    app.domain('localhost').get('/', (res) => res.end('named'));
+    expect(await request(connectHttp2(listen(app), { scheme: 'https' }), '/')).toMatchObject({ body: 'named' });
+  });
+});
+
+test('behind a PROXY header the preface is found', async () => {
+  const app = createHttp2App({ proxyProtocol: { trust: ['127.0.0.1'] } }).get('/', (res) => res.end(res.clientAddress));
+  const port = listen(app);
+  const createConnection = () => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.write('PROXY TCP4 192.0.2.7 192.0.2.1 1000 80\r\n');
+    return socket;
+  };
+  expect(await request(connectHttp2(port, { createConnection }), '/')).toMatchObject({ body: '192.0.2.7' });
+});
+
+test('a filter is called for connections, and closing one aborts its streams', async () => {
+  const [counts, aborts] = [new Mailbox(), new Mailbox()];
+  let connection;
+  const app = createHttp2App().filter((its, count) => {
+    connection = its;
+    counts.put(count);
+  }).get('/', (res) => res.end()).get('/wait', (res) => {
+    watchAborts(res, aborts);
+    connection.close();
+  });
+  const session = connectHttp2(listen(app));
+  await request(session, '/');
+  startRequest(session, '/wait').on('error', () => {});
+  expect(await aborts.take()).toEqual([1, expect.any(String), expect.objectContaining({ cause: 'CLOSED_BY_APPLICATION' })]);
+  expect([await counts.take(), await counts.take(), counts.size]).toEqual([1, -1, 0]);
+});
+
+test('wrong options throw errors that name them', () => {
+  const thrown = (http2) => {
+    try {
+      uWS.App({ http2 });
+    } catch (error) {
+      return [error.code, error.message];
+    }
+    return undefined;
+  };
+  expect(thrown('yes')).toEqual(['ERR_INVALID_ARG_TYPE', expect.stringContaining('http2')]);
+  expect(thrown({ maxConcurrentStreams: 0 })).toEqual(['ERR_OUT_OF_RANGE', expect.stringContaining('maxConcurrentStreams')]);
+  expect(thrown({ connectionWindowSize: 65_534 })).toEqual(['ERR_OUT_OF_RANGE', expect.stringContaining('connectionWindowSize')]);
+  expect(thrown({ streamResetRate: '1' })).toEqual(['ERR_INVALID_ARG_TYPE', expect.stringContaining('streamResetRate')]);
+  expect([undefined, null, false, true, {}].map(thrown)).toEqual([undefined, undefined, undefined, undefined, undefined]);
+});
