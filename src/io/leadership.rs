@@ -41,11 +41,9 @@ pub(crate) struct Leadership {
     policy: Policy,
     /// Start of the current window, by the clock of Node's loop.
     window: Moment,
-    /// Turns in this window in which anything happened, and the time that native work has taken in them.
+    /// Turns in this window in which anything happened, and the work in them.
     turns: u32,
-    native: Duration,
-    /// Events in this window.
-    events: u32,
+    work: Work,
     /// Windows in a row in which Node's thread was busy, or had time.
     busy: u32,
     calm: u32,
@@ -69,6 +67,35 @@ pub(crate) struct Moment {
     pub delivered: u64,
 }
 
+/// What was done for the sockets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Work {
+    /// Events that Node's thread got.
+    pub events: u32,
+    /// Bytes that were read and written; 0 if the thread has led.
+    pub moved: u64,
+    /// Time that native work has taken on Node's thread.
+    pub time: Duration,
+}
+
+impl Work {
+    const NONE: Self = Self { events: 0, moved: 0, time: Duration::ZERO };
+
+    const fn and(self, other: Self) -> Self {
+        Self {
+            events: self.events.saturating_add(other.events),
+            moved: self.moved.saturating_add(other.moved),
+            time: self.time.saturating_add(other.time),
+        }
+    }
+
+    /// Whether it is next to nothing but copying between the kernel and the program's memory, as for plain uploads and large
+    /// responses. Another thread copies no faster, and from there everything has to move to the core of Node's.
+    fn is_copying(self) -> bool {
+        self.moved as f64 > self.time.as_nanos() as f64 * COPYING
+    }
+}
+
 impl Leadership {
     /// Nothing has been seen yet.
     #[must_use]
@@ -77,8 +104,7 @@ impl Leadership {
             policy,
             window: start,
             turns: 0,
-            native: Duration::ZERO,
-            events: 0,
+            work: Work::default(),
             busy: 0,
             calm: 0,
             lost_at: 0,
@@ -87,11 +113,10 @@ impl Leadership {
         }
     }
 
-    /// Counts a turn with `events`, in which the sockets took the time `native`.
-    pub(crate) const fn note_turn(&mut self, events: u32, native: Duration) {
+    /// Counts a turn.
+    pub(crate) const fn note_turn(&mut self, work: Work) {
         self.turns += 1;
-        self.events = self.events.saturating_add(events);
-        self.native = self.native.saturating_add(native);
+        self.work = self.work.and(work);
     }
 
     /// Whether [`Self::should_hand_over`] or [`Self::should_lead`] should be asked at `now`, by the clock of the loop.
@@ -114,15 +139,17 @@ impl Leadership {
             }
             Policy::Automatic => {
                 let (length, busy) = self.since(moment);
-                let native_per_turn = self.native / self.turns.max(1);
+                let (native, native_per_turn) = (self.work.time, self.work.time / self.turns.max(1));
+                let is_copying = self.work.is_copying();
                 let is_busy = busy > length.mul_f64(BUSY);
-                let is_native = self.native > length.mul_f64(NATIVE_SHARE);
+                let is_native = native > length.mul_f64(NATIVE_SHARE);
                 let is_fed = self.is_fed(moment, MANY_DELIVERIES);
                 self.busy = if is_busy { self.busy + 1 } else { 0 };
                 self.open_window(moment);
                 let is_worth_it = native_per_turn >= WORTH_A_WAKE && self.busy >= BUSY_WINDOWS;
                 let is_heavy = native_per_turn >= HEAVY && is_native;
-                (is_worth_it || is_heavy || is_fed) && moment.now >= self.regained_at + SWITCH_EVERY
+                let is_wanted = is_fed || (!is_copying && (is_worth_it || is_heavy));
+                is_wanted && moment.now >= self.regained_at + SWITCH_EVERY
             }
         }
     }
@@ -153,7 +180,7 @@ impl Leadership {
                 let (length, busy) = self.since(moment);
                 let windows = u32::try_from((moment.now - self.window.now) / WINDOW).unwrap_or(u32::MAX);
                 let is_calm = busy < length.mul_f64(CALM);
-                let is_crowded = self.events / self.turns.max(1) >= MANY_EVENTS;
+                let is_crowded = self.work.events / self.turns.max(1) >= MANY_EVENTS;
                 let is_fed = self.is_fed(moment, FEW_DELIVERIES);
                 self.calm =
                     if is_calm && !is_crowded && !is_fed { self.calm.saturating_add(windows) } else { 0 };
@@ -180,14 +207,13 @@ impl Leadership {
     fn is_fed(&self, moment: Moment, many: u64) -> bool {
         let delivered = moment.delivered.saturating_sub(self.window.delivered);
         let windows = (moment.now.saturating_sub(self.window.now) / WINDOW).max(1);
-        delivered >= many * windows && delivered > u64::from(self.events)
+        delivered >= many * windows && delivered > u64::from(self.work.events)
     }
 
     const fn open_window(&mut self, moment: Moment) {
         self.window = moment;
         self.turns = 0;
-        self.native = Duration::ZERO;
-        self.events = 0;
+        self.work = Work::NONE;
     }
 }
 
@@ -206,6 +232,9 @@ const WORTH_A_WAKE: Duration = Duration::from_micros(100);
 /// the thread once it takes up more than this share of the time.
 const HEAVY: Duration = Duration::from_micros(500);
 const NATIVE_SHARE: f64 = 0.25;
+/// Bytes per nanosecond of native work from which on it is copying. Encryption and compression are slower, and so are small
+/// messages.
+const COPYING: f64 = 2.5;
 /// Events per wake-up of Node's thread that are worth its cost: Node's loop would not do better.
 const MANY_EVENTS: u32 = 16;
 /// Deliveries of other threads in a window with which the thread should lead, and with which it goes on doing so.
@@ -254,7 +283,7 @@ mod tests {
     fn hands_over_after(busy: f64, turns: u32, native: Duration) -> Option<u32> {
         let (mut leadership, mut moment) = (Leadership::new(Policy::Automatic, START), START);
         (1..=10).find(|_| {
-            (0..turns).for_each(|_| leadership.note_turn(1, native));
+            (0..turns).for_each(|_| leadership.note_turn(Work { events: 1, moved: 0, time: native }));
             moment = next(moment, busy);
             assert!(leadership.is_due(moment.now));
             leadership.should_hand_over(moment)
@@ -269,6 +298,23 @@ mod tests {
         assert_eq!(hands_over_after(0.5, 100, worth), None);
         assert_eq!(hands_over_after(0.5, 20, heavy), Some(1));
         assert_eq!(hands_over_after(0.1, 2, heavy), None);
+    }
+
+    #[test]
+    fn copying_stays_with_a_busy_thread() {
+        let time = Duration::from_micros(400);
+        let hands_over = |bytes_per_nanosecond: u64| {
+            let (mut leadership, mut moment) = (Leadership::new(Policy::Automatic, START), START);
+            (0..10).any(|_| {
+                (0..100).for_each(|_| {
+                    leadership.note_turn(Work { events: 3, moved: 400_000 * bytes_per_nanosecond, time });
+                });
+                moment = next(moment, 0.95);
+                leadership.should_hand_over(moment)
+            })
+        };
+        assert!(hands_over(2));
+        assert!(!hands_over(3));
     }
 
     #[test]
@@ -297,7 +343,7 @@ mod tests {
         let (mut leadership, mut moment) = (Leadership::new(Policy::Automatic, START), START);
         leadership.note_lost(moment);
         for _ in 0..100 {
-            leadership.note_turn(MANY_EVENTS, Duration::ZERO);
+            leadership.note_turn(Work { events: MANY_EVENTS, ..Work::default() });
             moment = next(moment, 0.1);
             assert!(!leadership.should_lead(moment));
         }
@@ -316,7 +362,7 @@ mod tests {
         let mut leadership = Leadership::new(Policy::Automatic, START);
         let mut moment = fed(START, MANY_DELIVERIES - 1);
         assert!(!leadership.should_hand_over(moment), "few");
-        leadership.note_turn(100, Duration::ZERO);
+        leadership.note_turn(Work { events: 100, ..Work::default() });
         moment = fed(moment, 50);
         assert!(!leadership.should_hand_over(moment), "its own clients send more");
         moment = fed(moment, 50);

@@ -30,7 +30,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use super::agenda::{Agenda, NEVER};
 use super::leader::{Lead, Leader};
 use super::leadership::{
-    CLOSE_LOOKS, LOOKS, LOOKS_IF_COMPUTING, PATIENCE, QUIET_LOOKS, WATCH_CLOSELY, WATCH_EVERY,
+    CLOSE_LOOKS, LOOKS, LOOKS_IF_COMPUTING, PATIENCE, QUIET_LOOKS, WATCH_CLOSELY, WATCH_EVERY, Work,
 };
 use super::peers::Peers;
 use super::thread_clock::ThreadClock;
@@ -78,8 +78,10 @@ struct NodeSide {
     is_in_pass: AtomicBool,
     /// When Node's loop will look next if nothing happens, in milliseconds of the stopwatch.
     alarm: AtomicU64,
-    /// Events that were handed over, and time that native work has taken, in nanoseconds.
+    /// Events that were handed over, bytes that were read and written, and the time that native work has taken, in
+    /// nanoseconds.
     events: AtomicU64,
+    moved: AtomicU64,
     work: AtomicU64,
 }
 
@@ -118,6 +120,7 @@ impl Reactor {
                 is_in_pass: AtomicBool::new(false),
                 alarm: AtomicU64::new(NEVER),
                 events: AtomicU64::new(0),
+                moved: AtomicU64::new(0),
                 work: AtomicU64::new(0),
             },
             switches: AtomicU64::new(0),
@@ -410,10 +413,14 @@ impl Reactor {
         self.node.alarm.store(NEVER, Ordering::Relaxed);
     }
 
-    /// Events that Node's loop got from the sockets since the last call, and how long it has worked for that.
-    pub(crate) fn take_work(&self) -> (u64, Duration) {
-        let NodeSide { events, work, .. } = &self.node;
-        (events.swap(0, Ordering::Relaxed), Duration::from_nanos(work.swap(0, Ordering::Relaxed)))
+    /// What Node's loop has done for the sockets since the last call.
+    pub(crate) fn take_work(&self) -> Work {
+        let NodeSide { events, moved, work, .. } = &self.node;
+        Work {
+            events: u32::try_from(events.swap(0, Ordering::Relaxed)).unwrap_or(u32::MAX),
+            moved: moved.swap(0, Ordering::Relaxed),
+            time: Duration::from_nanos(work.swap(0, Ordering::Relaxed)),
+        }
     }
 
     /// Runs `act` if Node's loop leads. Returns whether it did.
@@ -428,7 +435,7 @@ impl Reactor {
         }
         let Some(worker) = guard.as_mut() else { return false };
         self.note_life();
-        let (started, events) = (self.stopwatch.elapsed(), worker.emitted());
+        let (started, events, moved) = (self.stopwatch.elapsed(), worker.emitted(), worker.moved());
         // A panic must unwind neither into libuv nor through a scope of the journal.
         let acted = self.journal.scope(|| catch_unwind(AssertUnwindSafe(|| act(worker))));
         let failure = match acted {
@@ -436,6 +443,7 @@ impl Reactor {
                 self.note_step(step, worker);
                 let (node, work) = (&self.node, self.stopwatch.elapsed().saturating_sub(started));
                 add(&node.events, worker.emitted() - events);
+                add(&node.moved, worker.moved() - moved);
                 add(&node.work, u64::try_from(work.as_nanos()).unwrap_or(0));
                 return true;
             }

@@ -13,8 +13,9 @@ pub(crate) struct Tallies {
     unowned: Arc<Tally>,
     /// Bytes that wait because sockets did not take them, of all apps.
     backlog: Counter,
-    /// Bytes that sockets have taken, of all apps.
+    /// Bytes that sockets have taken and that were read from them, of all apps.
     sent: Counter,
+    received: Counter,
 }
 
 impl Tallies {
@@ -52,6 +53,18 @@ impl Tallies {
     pub(crate) fn count_sent(&self, app: AppId, bytes: u64) {
         self.of(app).bytes_sent.add(bytes);
         self.sent.add(bytes);
+    }
+
+    /// Counts bytes that were read from sockets of an app.
+    pub(crate) fn count_received(&self, app: AppId, bytes: u64) {
+        self.of(app).bytes_received.add(bytes);
+        self.received.add(bytes);
+    }
+
+    /// Bytes that were read and that sockets have taken, of all apps and of connections to servers.
+    #[must_use]
+    pub(crate) fn moved(&self) -> u64 {
+        self.received.get() + self.sent.get()
     }
 
     /// Bytes that sockets have taken, of all apps and of connections to servers.

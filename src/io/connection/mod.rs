@@ -424,7 +424,7 @@ impl Connection {
                 Poll::Ready(Ok(count)) => {
                     tracing::trace!(bytes = count, "read");
                     self.shell.last_look.count_read(count);
-                    self.shell.tally(context).bytes_received.add(count as u64);
+                    context.tallies.count_received(self.shell.app, count as u64);
                     let events = self.take_input(&mut scratch[..count], context);
                     self.shell.lead.note_read(count, events, self.protocol.has_unhandled());
                     if inflates && context.events.weight() >= INFLATED_PER_PASS {

@@ -18,7 +18,7 @@ impl Connection {
         http.tls_peer = tls_peer;
         // A further request would be for the other server, which cannot read the connection any more.
         http.wind_down();
-        self.shell.tally(context).bytes_received.add(early.len() as u64);
+        context.tallies.count_received(self.shell.app, early.len() as u64);
         self.handle_early_input(early, context);
         let is_told = matches!(&self.protocol, Protocol::Http { http, .. } if http.has_request());
         if is_told {

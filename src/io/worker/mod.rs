@@ -220,6 +220,12 @@ impl Worker {
         self.clock.ended() + patience
     }
 
+    /// Bytes that were read and written since the worker started.
+    #[must_use]
+    pub(crate) fn moved(&self) -> u64 {
+        self.context.tallies.moved()
+    }
+
     /// Events that were handed over since the worker started.
     #[must_use]
     pub(crate) const fn emitted(&self) -> u64 {

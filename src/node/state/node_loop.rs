@@ -9,10 +9,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::doorbell::Ringer;
-use crate::io::leadership::{Leadership, Moment, Policy};
+use crate::io::leadership::{Leadership, Moment, Policy, Work};
 use crate::io::reactor::Reactor;
 use crate::io::thread_clock::ThreadClock;
 use crate::node::js::{Env, LoopWatch, Occasion};
@@ -145,8 +144,7 @@ impl Seat {
         }
         let should_hand_over = self.with_watch(|watch| {
             let mut leadership = self.leadership.borrow_mut();
-            let (events, work) = self.reactor.take_work();
-            leadership.note_turn(u32::try_from(events).unwrap_or(u32::MAX), work);
+            leadership.note_turn(self.reactor.take_work());
             leadership.is_due(watch.now()) && leadership.should_hand_over(self.moment(watch))
         });
         if should_hand_over == Some(true) {
@@ -166,7 +164,7 @@ impl Seat {
         }
         let should_lead = self.with_watch(|watch| {
             let mut leadership = self.leadership.borrow_mut();
-            leadership.note_turn(events, Duration::ZERO);
+            leadership.note_turn(Work { events, ..Work::default() });
             leadership.is_due(watch.now()) && leadership.should_lead(self.moment(watch))
         });
         if should_lead == Some(true) {
