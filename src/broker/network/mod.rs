@@ -23,6 +23,7 @@ mod connection;
 mod dial;
 mod guard;
 mod held;
+mod lead;
 mod nats;
 pub(crate) mod outbox;
 mod parcel;

@@ -1,16 +1,15 @@
 //! The master of Redis that sentinels name, and whether it still is that.
 
 use std::collections::HashMap;
-use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::redis::{Cmd, cmd};
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::dial::Endpoint;
+use super::lead::Lead;
 use super::redis::{self, Connections};
 use crate::broker::cause::{BrokerCause, BrokerFailure};
 use crate::broker::redis_url::{Address, RedisUser, SentinelUrl};
@@ -27,15 +26,6 @@ struct Known {
     last: Option<Endpoint>,
     /// Those that others have named.
     named: Vec<Endpoint>,
-}
-
-/// Watches where the master is. Ends when it is dropped.
-pub(super) struct Lead {
-    master: Address,
-    /// Gets the reason when there is another master.
-    told: oneshot::Receiver<BrokerFailure>,
-    lost: Option<BrokerFailure>,
-    watch: AbortHandle,
 }
 
 /// A sentinel that has said where the master is, and says it when that changes.
@@ -92,7 +82,7 @@ pub(super) async fn connect(
         }
         match enter(&Endpoint::named(master.clone(), &sentinel), user).await {
             Ok(connections) => {
-                let lead = Lead::new(witness, url.clone(), sentinels.clone());
+                let lead = follow(witness, url.clone(), sentinels.clone());
                 return Ok(connections.follow(lead));
             }
             Err(failure) => {
@@ -165,44 +155,17 @@ impl Witness {
     }
 }
 
-impl Lead {
-    /// Watches with a sentinel, and with another one when that has gone.
-    fn new(witness: Witness, url: SentinelUrl, sentinels: Sentinels) -> Self {
-        let (tell, told) = oneshot::channel();
-        let master = witness.master.clone();
-        let watch = tokio::spawn(async move {
-            let next = watch(witness, &url, &sentinels).await;
-            let detail = format!("the sentinels have made {next} the master");
-            // Nobody may want to know it any more.
-            let _ = tell.send(BrokerFailure::new(BrokerCause::Master, detail));
-        });
-        Self { master, told, lost: None, watch: watch.abort_handle() }
-    }
-
-    /// Where the master is.
-    pub(super) fn master(&self) -> String {
-        self.master.to_string()
-    }
-
-    /// Waits until there is another master; then returns at once. May be dropped while it waits.
-    pub(super) async fn lost(&mut self) -> BrokerFailure {
-        if self.lost.is_none() {
-            match (&mut self.told).await {
-                Ok(failure) => self.lost = Some(failure),
-                Err(_) => pending().await,
-            }
-        }
-        match &self.lost {
-            Some(failure) => failure.clone(),
-            None => pending().await,
-        }
-    }
-}
-
-impl Drop for Lead {
-    fn drop(&mut self) {
-        self.watch.abort();
-    }
+/// Watches with a sentinel, and with another one when that has gone.
+fn follow(witness: Witness, url: SentinelUrl, sentinels: Sentinels) -> Lead {
+    let (tell, told) = oneshot::channel();
+    let master = witness.master.clone();
+    let watch = tokio::spawn(async move {
+        let next = watch(witness, &url, &sentinels).await;
+        let detail = format!("the sentinels have made {next} the master");
+        // Nobody may want to know it any more.
+        let _ = tell.send(BrokerFailure::new(BrokerCause::Master, detail));
+    });
+    Lead::new(master, told, watch.abort_handle())
 }
 
 /// Waits until a sentinel names another master than the first one did.
@@ -266,7 +229,6 @@ const MAX_NAMED: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::runtime::Builder;
 
@@ -358,20 +320,6 @@ mod tests {
         for other in ["other 10.0.0.1 6379 10.0.0.2 6380", "mymaster 10.0.0.1", "", "mymaster a 1 b x"] {
             assert_eq!(switched(other), None);
         }
-    }
-
-    #[test]
-    fn that_there_is_another_master_is_told_again_and_again() {
-        run(async {
-            let (tell, told) = oneshot::channel();
-            let watch = tokio::spawn(pending::<()>()).abort_handle();
-            let mut lead = Lead { master: address("a", 1), told, lost: None, watch };
-            assert!(lead.lost().now_or_never().is_none());
-            tell.send(BrokerFailure::new(BrokerCause::Master, "b")).unwrap();
-            for _ in 0..2 {
-                assert_eq!(lead.lost().await.cause, BrokerCause::Master);
-            }
-        });
     }
 
     #[test]

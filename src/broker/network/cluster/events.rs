@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
-use super::node::{Node, NodeId, Obstacle, Standing, obstacle_of};
+use super::node::{Node, NodeId, Obstacle, Report, Standing, obstacle_of};
 use super::slots::{Slots, slot_of};
 use super::subscriber::{Batch, Frame};
-use super::{Connection, Done, MAX_REDIRECTIONS, MOVING_TRIES, Report, TICK};
+use super::{Connection, Done, MAX_REDIRECTIONS, MOVING_TRIES, TICK};
 use crate::broker::cause::{BrokerCause, BrokerFailure};
 use crate::broker::network::dial::Endpoint;
 use crate::broker::network::parcel::{Delivery, RESPONSE_TIMEOUT};

@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use self::node::{Node, NodeId, Standing};
+use self::node::{Node, NodeId, Report, Standing};
 use self::slots::{Slots, slot_of};
 use self::subscriber::{Batch, MAX_RECEIVED};
 use super::dial::Endpoint;
@@ -107,16 +107,6 @@ struct Look {
 enum Done {
     Connected(Address, Result<Box<Node>, BrokerFailure>),
     Asked(Result<Slots, BrokerFailure>),
-}
-
-/// What was noticed while something was sent.
-enum Report {
-    /// A node does not answer.
-    Failed(NodeId, BrokerFailure),
-    /// A slot is elsewhere.
-    Moved(u16, Address),
-    /// A node cannot serve a slot now.
-    Stale,
 }
 
 impl Known {

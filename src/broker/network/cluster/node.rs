@@ -8,7 +8,6 @@ use redis::{Value, cmd};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep};
 
-use super::Report;
 use super::slots::{Slots, redirection};
 use super::subscriber::{self, Batch, Orders};
 use crate::broker::cause::BrokerFailure;
@@ -64,6 +63,16 @@ pub(super) enum Obstacle {
     /// The slot is elsewhere; the words of the server.
     Moved(String),
     /// Not now.
+    Stale,
+}
+
+/// What was noticed while something was sent.
+pub(super) enum Report {
+    /// A node does not answer.
+    Failed(NodeId, BrokerFailure),
+    /// A slot is elsewhere.
+    Moved(u16, Address),
+    /// A node cannot serve a slot now.
     Stale,
 }
 
