@@ -107,6 +107,11 @@ impl FramingFields {
         Ok(FramingDecision { body, keep_alive, expects_continue })
     }
 
+    /// Whether there was `Expect: 100-continue`.
+    pub(in crate::protocol) const fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
     /// RFC 9112 §3.2: one Host field, with a valid value.
     fn read_host(&mut self, value: &[u8]) -> Result<(), HttpError> {
         if self.has_host {

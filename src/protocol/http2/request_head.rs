@@ -219,7 +219,7 @@ impl<'a> HeadBuilder<'a> {
         let is_tunnel = self.conclude_target()?;
         self.conclude_host()?;
         self.join_cookies()?;
-        let framing = self.framing.conclude(Version::Http11).map_err(|_| Http2Error::InvalidAuthority)?;
+        self.framing.conclude(Version::Http11).map_err(|_| Http2Error::InvalidAuthority)?;
         if is_last && self.content_length.is_some_and(|length| length > 0) {
             return Err(Http2Error::ContentLengthMismatch.into());
         }
@@ -232,7 +232,8 @@ impl<'a> HeadBuilder<'a> {
         };
         head.version = Version::Http2;
         head.keep_alive = true;
-        head.expects_continue = framing.expects_continue && !is_last && !is_tunnel;
+        // END_STREAM tells whether there is content, with or without Content-Length.
+        head.expects_continue = self.framing.expects_continue() && !is_last && !is_tunnel;
         let expects_continue = head.expects_continue;
         let content_length = self.content_length.filter(|_| !is_tunnel);
         Ok(Meaning { method, content_length, expects_continue, is_tunnel, priority: self.priority })
@@ -456,6 +457,7 @@ mod tests {
         assert_eq!(post(&[("content-length", "0")]), (BodyLength::Chunked, false, Some(0)));
         let expecting = [("content-length", "5"), ("expect", "100-continue")];
         assert_eq!(post(&expecting), (BodyLength::Fixed(5), true, Some(5)));
+        assert_eq!(post(&expecting[1..]), (BodyLength::Chunked, true, None));
         let mismatch = Err(Http2Error::ContentLengthMismatch.into());
         assert_eq!(build(&[&GET[..], &[("content-length", "5")]].concat(), true).1, mismatch);
         assert!(build(&[&GET[..], &[("content-length", "0")]].concat(), true).1.is_ok());
