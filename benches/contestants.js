@@ -13,6 +13,7 @@ const { certificate } = require('../__test__/helpers/certificates.js');
  * @property {string} server A file of `benches/servers`, or `bare`, the server that is a mode of the load client.
  * @property {object} [env] What makes the server do what is measured.
  * @property {boolean} [isSecure] Whether it speaks TLS.
+ * @property {string} [command] A program that it needs, and is left out without.
  * @property {string} [module] What the server runs on instead of this project.
  * @property {boolean} [isCeiling] Shown beside the others, not compared with.
  * @property {string} [role] What targets call it, if not by its name.

@@ -8,6 +8,7 @@ const { closedLoop } = require('./closed-loop.js');
 const { BODIES, ECHO, HELLO, SECURE_BODIES, WS_API, environment, secured, withVariables } = require('./contestants.js');
 const { fanOut } = require('./fan-out.js');
 const { flood } = require('./flood.js');
+const { http2Measures } = require('./http2.js');
 const { idle } = require('./memory.js');
 const { Server } = require('./processes.js');
 const { publishing } = require('./publish.js');
@@ -33,7 +34,8 @@ const { atLeast, atMost, either, noMoreThan } = require('./targets.js');
  * @property {import('./contestants.js').Contestant[]} contestants
  * @property {{ server: string, load: string }} [cores] Where the two processes run, as `taskset --cpu-list` has it; without
  *   them, wherever the system likes.
- * @property {(server: Server, settings: object) => Promise<object>} run
+ * @property {string} [command] A program that the measure needs, and is left out without.
+ * @property {(server: Server, settings: object, contestant: import('./contestants.js').Contestant) => Promise<object>} run
  * @property {Row[]} rows
  * @property {Point[]} [points]
  */
@@ -120,6 +122,7 @@ const measures = [
   handshakes('full', {}),
   handshakes('resumed', { resume: true }),
   overTls(requests('a response of 100 MB over TLS, 4 connections: responses/s', 'tls-stream', STREAM, 1, 0.5)),
+  ...http2Measures,
   publishing(10),
   publishing(100),
   { ...publishing(1000), short: true },
@@ -382,7 +385,7 @@ async function runOnce(measure, contestant, settings) {
   const env = { ...settings.env, ...environment(contestant) };
   const server = await Server.start(contestant.server, { env, executable: settings.executable, cores: measure.cores });
   try {
-    return await measure.run(server, settings);
+    return await measure.run(server, settings, contestant);
   } finally {
     await server.end();
   }

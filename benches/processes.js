@@ -134,6 +134,11 @@ function hasCores({ server, load }) {
   return [server, load].every((cores) => spawnSync('taskset', ['--cpu-list', cores, 'true']).status === 0);
 }
 
+/** Whether this program is installed. */
+function hasCommand(command) {
+  return spawnSync(command, ['--version']).error === undefined;
+}
+
 /** Builds the load client unless it is up to date, and returns the path of the executable. */
 function buildLoad() {
   const args = ['build', '--release', '--package', 'ferrows-load', '--message-format', 'json-render-diagnostics'];
@@ -149,4 +154,4 @@ function buildLoad() {
   return messages.find((message) => message.executable && message.target.name === 'ferrows-load').executable;
 }
 
-module.exports = { Load, Server, buildLoad, hasCores };
+module.exports = { Load, Server, buildLoad, hasCommand, hasCores };

@@ -11,7 +11,7 @@ const { parseArgs } = require('node:util');
 const { peerFrom, withPeers } = require('./contestants.js');
 const { measures, runOnce } = require('./measures.js');
 const { shownFrom, writePictures } = require('./pictures.js');
-const { buildLoad, hasCores } = require('./processes.js');
+const { buildLoad, hasCommand, hasCores } = require('./processes.js');
 const { detailsTable, machine, resultsTable, summarise, writeResults } = require('./table.js');
 
 const OPTIONS = {
@@ -85,8 +85,14 @@ function choose({ short, only, contestants, peer }) {
       console.error(`${key}: left out, there are no two cores that taskset could give away`);
       return false;
     })
+    .filter(({ key, command }) => {
+      if (command === undefined || hasCommand(command)) return true;
+      console.error(`${key}: left out, there is no ${command}`);
+      return false;
+    })
     .map((measure) => {
-      const everybody = withPeers(measure.contestants, peers);
+      const there = measure.contestants.filter(({ command }) => command === undefined || hasCommand(command));
+      const everybody = withPeers(there, peers);
       return { ...measure, contestants: everybody, running: everybody.filter(({ name }) => names?.includes(name) ?? true) };
     })
     .filter((measure) => measure.running.length > 0);

@@ -10,8 +10,8 @@ const { TLS_KEY: key_file_name, TLS_CERT: cert_file_name } = process.env;
 const isSecure = key_file_name !== undefined;
 
 /** An app of the module under test. */
-function createApp(uWS) {
-  return isSecure ? uWS.SSLApp({ key_file_name, cert_file_name }) : uWS.App();
+function createApp(uWS, options = {}) {
+  return isSecure ? uWS.SSLApp({ ...options, key_file_name, cert_file_name }) : uWS.App(options);
 }
 
 /** A server of Node. */
