@@ -216,6 +216,14 @@ impl Worker {
         drop(self.take_listeners(|listener| app.covers(listener.app)));
         for (slot, generation) in self.connections_of(app) {
             self.force(slot, generation, Connection::handle_app_closed);
+            if self.tunnels > 0 {
+                // What a WebSocket says last goes to the connection of its stream, which is closed behind it.
+                self.with(slot, generation, |it, context, scratch| {
+                    if it.tunnel().is_some() {
+                        it.flush(context, scratch);
+                    }
+                });
+            }
         }
         // The caller waits: the closed sockets must have sent their output when it continues.
         self.flush();

@@ -77,6 +77,13 @@ impl Worker {
         let is_covered = |&(slot, generation): &(u32, u32)| {
             self.registry.get(slot, generation).is_some_and(|connection| app.covers(connection.app()))
         };
-        keys.into_iter().filter(is_covered).collect()
+        let mut covered: Vec<_> = keys.into_iter().filter(is_covered).collect();
+        if self.tunnels > 0 {
+            // A WebSocket in a stream before the connection of the stream, which has to send what it says last.
+            covered.sort_by_key(|&(slot, generation)| {
+                self.registry.get(slot, generation).is_none_or(|connection| connection.tunnel().is_none())
+            });
+        }
+        covered
     }
 }
