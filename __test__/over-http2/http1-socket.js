@@ -1,0 +1,329 @@
+'use strict';
+
+// Stands between a client that speaks HTTP/1.1 and a server of HTTP/2: see run.js.
+
+const { createHash } = require('node:crypto');
+const http = require('node:http');
+const http2 = require('node:http2');
+const net = require('node:net');
+const { Duplex } = require('node:stream');
+
+/** RFC 6455 §1.3. */
+const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+
+/** Fields that HTTP/2 has no use for (RFC 9113 §8.2.2), or has elsewhere. */
+const OF_THE_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'host', 'sec-websocket-key']);
+
+/** Names that are not written with a capital behind each hyphen. */
+const SPECIAL_NAMES = { etag: 'ETag' };
+
+/**
+ * Looks like a connected `net.Socket` to its user, who speaks HTTP/1.1: one request after the other, each of which gets a
+ * stream of an HTTP/2 connection; a WebSocket is an extended CONNECT (RFC 8441). FIN and RST are those of the TCP connection.
+ */
+class Http1Socket extends Duplex {
+  /** The TCP connection. */
+  below;
+
+  #session;
+  #input = Buffer.alloc(0);
+  /** The write that waits until a request can take it. */
+  #waiting;
+  /** The request under way: `{ stream, method, body, isClosing, key }`. */
+  #exchange;
+  #isTunnel = false;
+  #hasEnded = false;
+
+  constructor({ allowHalfOpen = false, ...options }) {
+    super({ allowHalfOpen, emitClose: true, autoDestroy: true });
+    this.below = net.connect({ ...options, allowHalfOpen: true }).setNoDelay(true);
+    this.below.once('connect', () => {
+      this.emit('connect');
+      this.emit('ready');
+    });
+    this.below.on('error', (error) => this.destroy(error));
+    // A stream of its own: that the session closes does not close the connection, which the user does.
+    const wire = new Duplex({
+      allowHalfOpen: true,
+      read: () => this.below.resume(),
+      write: (bytes, encoding, done) => (this.below.writable ? this.below.write(bytes, () => done()) : done()),
+    });
+    this.below.on('data', (bytes) => {
+      if (!wire.push(bytes)) this.below.pause();
+    });
+    this.#session = http2.connect('http://test', { createConnection: () => wire, maxSessionMemory: 1000 });
+    this.#session.on('error', () => {});
+    // Behind what its streams have received.
+    this.below.on('end', () => wire.push(null));
+    this.#session.on('close', () => this.#finish());
+    this.#session.on('goaway', () => {
+      if (this.#exchange === undefined) this.#finish();
+    });
+  }
+
+  get localPort() {
+    return this.below.localPort;
+  }
+
+  get localAddress() {
+    return this.below.localAddress;
+  }
+
+  get remotePort() {
+    return this.below.remotePort;
+  }
+
+  get remoteAddress() {
+    return this.below.remoteAddress;
+  }
+
+  get bytesRead() {
+    return this.below.bytesRead;
+  }
+
+  get readyState() {
+    return this.destroyed ? 'closed' : this.below.readyState;
+  }
+
+  get connecting() {
+    return this.below.connecting;
+  }
+
+  setNoDelay() {
+    return this;
+  }
+
+  setKeepAlive() {
+    return this;
+  }
+
+  setTimeout() {
+    return this;
+  }
+
+  ref() {
+    this.below.ref();
+    return this;
+  }
+
+  unref() {
+    this.below.unref();
+    return this;
+  }
+
+  /** Ends the TCP connection with a reset. */
+  resetAndDestroy() {
+    this.below.resetAndDestroy();
+    return this.destroy();
+  }
+
+  _write(bytes, encoding, done) {
+    this.#input = Buffer.concat([this.#input, bytes]);
+    this.#waiting = done;
+    this.#take();
+  }
+
+  _final(done) {
+    if (this.#isTunnel && !this.#exchange.stream.destroyed) this.#exchange.stream.end();
+    else this.below.end();
+    done();
+  }
+
+  _read() {
+    this.#exchange?.stream.resume();
+  }
+
+  _destroy(error, done) {
+    this.#session.destroy();
+    this.below.destroy();
+    this.#waiting?.();
+    done(error);
+  }
+
+  /** Nothing comes from the server any more. */
+  #finish() {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.push(null);
+    if (this.below.destroyed && !this.allowHalfOpen) this.destroy();
+  }
+
+  /** Passes on what the user has written, as far as the request under way takes it. */
+  #take() {
+    while (this.#waiting !== undefined) {
+      if (this.#exchange === undefined) {
+        const end = this.#input.indexOf('\r\n\r\n');
+        if (end < 0) return this.#acknowledge();
+        const head = this.#input.toString('latin1', 0, end);
+        this.#input = this.#input.subarray(end + 4);
+        this.#start(head);
+      }
+      const { stream, body } = this.#exchange;
+      const piece = body.take(this.#input);
+      if (piece === undefined) {
+        // The body is complete; what follows is the next request, which waits for the response.
+        if (!stream.writableEnded) stream.end();
+        return this.#input.length === 0 ? this.#acknowledge() : undefined;
+      }
+      this.#input = piece.rest;
+      if (piece.data.length > 0 && !stream.destroyed) {
+        if (this.#input.length === 0 && !body.isOver) {
+          const done = this.#waiting;
+          this.#waiting = undefined;
+          stream.write(piece.data, () => done());
+          return undefined;
+        }
+        stream.write(piece.data);
+      } else if (piece.isShort) {
+        return this.#acknowledge();
+      }
+    }
+    return undefined;
+  }
+
+  #acknowledge() {
+    const done = this.#waiting;
+    this.#waiting = undefined;
+    done();
+  }
+
+  /** Opens a stream for a request. */
+  #start(text) {
+    const [line, ...lines] = text.replace(/^(\r\n)+/, '').split('\r\n');
+    const [method, target] = line.split(' ');
+    const fields = lines.map((field) => {
+      const colon = field.indexOf(':');
+      return [field.slice(0, colon).toLowerCase(), field.slice(colon + 1).trim()];
+    });
+    const of = (name) => fields.find(([known]) => known === name)?.[1];
+    const key = of('sec-websocket-key');
+    const isTunnel = /^websocket$/i.test(of('upgrade') ?? '') && key !== undefined;
+    const headers = { ':method': method, ':path': target, ':scheme': 'http', ':authority': of('host') ?? 'test' };
+    if (isTunnel) Object.assign(headers, { ':method': 'CONNECT', ':protocol': 'websocket' });
+    for (const [name, value] of fields) {
+      if (OF_THE_CONNECTION.has(name)) continue;
+      headers[name] = headers[name] === undefined ? value : [headers[name], value].flat();
+    }
+    const isChunked = /chunked/i.test(of('transfer-encoding') ?? '');
+    const length = isTunnel ? Infinity : Number(of('content-length') ?? 0);
+    const body = isChunked ? new ChunkedBody() : new PlainBody(length);
+    const exchange = { stream: undefined, method, body, isClosing: /close/i.test(of('connection') ?? ''), key: isTunnel ? key : undefined };
+    this.#exchange = exchange;
+    const open = () => {
+      exchange.stream = this.#session.request(headers, { endStream: !isTunnel && body.isOver });
+    };
+    // Extended CONNECT needs the settings of the server, and then streams open in the order of the requests.
+    open();
+    this.#answer(exchange);
+  }
+
+  /** Writes the response on a stream as HTTP/1.1 has it. */
+  #answer(exchange) {
+    const { stream, method, key } = exchange;
+    let isChunked = false;
+    // Node may have the first data before it tells of the response.
+    const read = () => stream.on('data', (data) => {
+      const bytes = isChunked ? Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), data, Buffer.from('\r\n')]) : data;
+      if (!this.push(bytes)) stream.pause();
+    });
+    stream.on('error', () => {});
+    stream.on('headers', ({ ':status': status }) => this.push(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n\r\n`));
+    stream.on('response', ({ ':status': status }, flags, raw) => {
+      const fields = [];
+      for (let index = 0; index < raw.length; index += 2) {
+        if (!raw[index].startsWith(':')) fields.push([raw[index], raw[index + 1]]);
+      }
+      if (key !== undefined && status === 200) {
+        this.#isTunnel = true;
+        const accept = createHash('sha1').update(key + GUID).digest('base64');
+        this.push(headText(101, [['upgrade', 'websocket'], ['connection', 'Upgrade'], ['sec-websocket-accept', accept], ...fields]));
+        read();
+        return;
+      }
+      const hasBody = method !== 'HEAD' && status !== 204 && status !== 304;
+      isChunked = hasBody && !fields.some(([name]) => name === 'content-length');
+      if (isChunked) fields.push(['transfer-encoding', 'chunked']);
+      if (exchange.isClosing) fields.unshift(['connection', 'close']);
+      this.push(headText(status, fields));
+      read();
+    });
+    stream.on('end', () => {
+      if (stream.rstCode !== 0) return;
+      if (isChunked) this.push('0\r\n\r\n');
+      if (this.#isTunnel) this.#finish();
+    });
+    stream.on('close', () => this.#conclude(exchange));
+  }
+
+  /** A stream is over: the next request, or the end. */
+  #conclude({ stream, isClosing }) {
+    if (stream.rstCode !== 0 && !this.#hasEnded) {
+      this.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
+    } else if (isClosing || this.#isTunnel || this.#session.closed || this.#session.destroyed) {
+      this.#finish();
+      if (!this.below.destroyed) this.below.end();
+    } else {
+      this.#exchange = undefined;
+      this.#take();
+    }
+  }
+}
+
+/** A body with a length. */
+class PlainBody {
+  #left;
+
+  constructor(length) {
+    this.#left = length;
+  }
+
+  get isOver() {
+    return this.#left === 0;
+  }
+
+  /** The next piece of it: `{ data, rest, isShort }`; `undefined` behind its end. */
+  take(input) {
+    if (this.isOver) return undefined;
+    const length = Math.min(input.length, this.#left);
+    this.#left -= length;
+    return { data: input.subarray(0, length), rest: input.subarray(length), isShort: length === 0 };
+  }
+}
+
+/** A body in chunks (RFC 9112 §7.1), without trailers. */
+class ChunkedBody {
+  isOver = false;
+
+  /** As that of {@link PlainBody}. */
+  take(input) {
+    if (this.isOver) return undefined;
+    const pieces = [];
+    let rest = input;
+    for (;;) {
+      const end = rest.indexOf('\r\n');
+      if (end < 0) break;
+      const size = parseInt(rest.toString('latin1', 0, end), 16);
+      if (rest.length < end + 2 + size + 2) break;
+      pieces.push(rest.subarray(end + 2, end + 2 + size));
+      rest = rest.subarray(end + 2 + size + 2);
+      if (size === 0) {
+        this.isOver = true;
+        break;
+      }
+    }
+    const data = Buffer.concat(pieces);
+    return { data, rest, isShort: data.length === 0 && !this.isOver };
+  }
+}
+
+/** A response head of HTTP/1.1. */
+function headText(status, fields) {
+  const lines = fields.map(([name, value]) => `${spell(name)}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`;
+}
+
+function spell(name) {
+  return SPECIAL_NAMES[name] ?? name.replace(/(^|-)([a-z])/g, (_, hyphen, letter) => hyphen + letter.toUpperCase()).replace('Websocket', 'WebSocket');
+}
+
+module.exports = { Http1Socket };
