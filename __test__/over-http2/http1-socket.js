@@ -3,13 +3,17 @@
 // Stands between a client that speaks HTTP/1.1 and a server of HTTP/2: see run.js.
 
 const { createHash } = require('node:crypto');
-const http = require('node:http');
+// Without its scheme, so that it is not what stands for it.
+const http = require('http');
 const http2 = require('node:http2');
 const net = require('node:net');
 const { Duplex } = require('node:stream');
 
 /** RFC 6455 §1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+
+/** Bytes that a server may send ahead, as those that the system takes for a socket. */
+const WINDOW = 1 << 22;
 
 /** Fields that HTTP/2 has no use for (RFC 9113 §8.2.2), or has elsewhere. */
 const OF_THE_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'host', 'sec-websocket-key']);
@@ -51,7 +55,9 @@ class Http1Socket extends Duplex {
     this.below.on('data', (bytes) => {
       if (!wire.push(bytes)) this.below.pause();
     });
-    this.#session = http2.connect('http://test', { createConnection: () => wire, maxSessionMemory: 1000 });
+    const settings = { initialWindowSize: WINDOW };
+    this.#session = http2.connect('http://test', { createConnection: () => wire, maxSessionMemory: 1000, settings });
+    this.#session.on('connect', () => this.#session.setLocalWindowSize(WINDOW));
     this.#session.on('error', () => {});
     // Behind what its streams have received.
     this.below.on('end', () => wire.push(null));
