@@ -213,13 +213,9 @@ class Http1Socket extends Duplex {
     const isChunked = /chunked/i.test(of('transfer-encoding') ?? '');
     const length = isTunnel ? Infinity : Number(of('content-length') ?? 0);
     const body = isChunked ? new ChunkedBody() : new PlainBody(length);
-    const exchange = { stream: undefined, method, body, isClosing: /close/i.test(of('connection') ?? ''), key: isTunnel ? key : undefined };
+    const exchange = { stream: undefined, method, body, isClosing: /\bclose\b/i.test(of('connection') ?? ''), key: isTunnel ? key : undefined };
     this.#exchange = exchange;
-    const open = () => {
-      exchange.stream = this.#session.request(headers, { endStream: !isTunnel && body.isOver });
-    };
-    // Extended CONNECT needs the settings of the server, and then streams open in the order of the requests.
-    open();
+    exchange.stream = this.#session.request(headers, { endStream: !isTunnel && body.isOver });
     this.#answer(exchange);
   }
 

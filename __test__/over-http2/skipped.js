@@ -1,27 +1,74 @@
 'use strict';
 
-// What does not run over HTTP/2, and why not. Whatever is not listed here runs, and passes, with a stream for every request.
+// What of the suites in `FOLDERS` does not run over HTTP/2, and why not. Whatever is not listed here runs, and passes, with a
+// stream for every request.
 
-/** Folders of `__test__`. */
-const folders = {
-  'broker/': 'about what is between servers; their clients are processes of their own',
-  'cli/': 'probes and explains connections of HTTP/1.1',
-  'client/': 'uWS.connect speaks HTTP/1.1',
-  'docs/': 'about what pages say',
-  'http2/': 'speaks HTTP/2 by itself',
-  'inspect/': 'about a page, and who may see it',
-  'kv/': 'has no connections',
-  'node-servers/': 'connections that servers of Node have accepted',
-  'project/': 'has no connections',
-  'tls/': 'about TLS, with clients of HTTP/1.1',
-  'ws/': 'the API of ws, whose HTTP is that of Node',
-};
+/** Folders of `__test__` whose suites run. */
+const FOLDERS = ['http', 'pubsub', 'static', 'websocket'];
 
 /** Suites, by their file in `__test__`. */
 const files = {
+  'http/clients.test.js': 'fetch and curl speak for themselves: http2/http2-clients.test.js',
+  'http/conformance.test.js': 'about the bytes of requests of HTTP/1.1',
+  'http/half-close.test.js': 'a FIN ends all streams of a connection: http2/http2-streams.test.js',
+  'http/head-requests.test.js': 'compares the bytes of heads of HTTP/1.1: http2/http2.test.js has HEAD',
+  'http/http-request-faults.test.js': 'as conformance.test.js: http2/http2-limits.test.js has the rules of HTTP/2',
+  'http/http-response-end.test.js': 'compares the bytes of responses of HTTP/1.1',
+  'http/http-response-head.test.js': 'as http-response-end.test.js',
+  'http/http-response-order.test.js': 'as http-response-end.test.js',
+  'http/http-response-write.test.js': 'as http-response-end.test.js',
+  'http/http-response.test.js': 'as http-response-end.test.js',
+  'http/http2.test.js': 'speaks HTTP/2 by itself',
+  'websocket/websocket-handshake-faults.test.js': 'about handshakes that an extended CONNECT cannot be',
+  'websocket/websocket-over-http2.test.js': 'speaks HTTP/2 by itself',
 };
 
-/** Single tests: titles, or the ends of them. */
-const tests = [];
+/** To an extended CONNECT, a response with status 200 is an open WebSocket (RFC 8441 §5), whatever its handler had in mind. */
+const OPEN = [
+  'a key of 24 characters that is not 16 bytes in base64: 400',
+  'a response of another handler, and one that an upgrade handler has yielded to it',
+  'a response that has begun can no longer be upgraded, but be completed',
+  'a ws route and a GET route on the same pattern are two routes',
+  'a ws route is replaced by another one',
+  'a ws route takes only GETs with a key of 24 characters',
+  'after the first write',
+  'among ws routes: literal before parameter before wildcard',
+  'an upgrade handler may yield to the other routes',
+  'setYield(true) passes the request on',
+  'the candidates and their order are those of a naive twin that knows no trees',
+  'the same holds for any, for WebSocket routes, and for removing a route',
+  'ws routes come first: their wildcard beats a literal of GET, for handshakes',
+];
 
-module.exports = { files, folders, tests };
+/** What is no handshake in HTTP/1.1 cannot be told from one, or from a request, once it is a request of HTTP/2. */
+const HANDSHAKES = [
+  'a request of HTTP/1.0 cannot be upgraded, but be answered',
+  'header names and values in other cases, and lists of them, are a handshake',
+  'of another method: the other routes take it',
+  ...['8', '12', '14', 'abc'].map((version) => `version ${version}: 426, and the version that is spoken`),
+  ...['Upgrade', 'Connection', 'Sec-WebSocket-Version'].map((name) => `without ${name}: 400, and the upgrade handler does not run`),
+  ...['with a key of 23 characters', 'with a key of 25 characters', 'with an empty key'].map((it) => `${it}: the other routes take it`),
+];
+
+/** Single tests: titles, or the ends of them. */
+const tests = [
+  ...OPEN.map((title) => ({ title, reason: 'status 200 opens the WebSocket' })),
+  ...HANDSHAKES.map((title) => ({ title, reason: 'about what is a handshake of HTTP/1.1' })),
+  ...[
+    'are answered with 404 by default, and the connection lives on',
+    'does not call the handler, and has status, headers and body of the answer that is kept',
+  ].map((title) => ({ title, reason: 'looks at the reason phrase' })),
+  ...[
+    'if all yield, the connection is closed without a response',
+    'without the default answer the connection is closed without a response',
+    'end completes what tryEnd has begun; a body that stays short ends the connection',
+  ].map((title) => ({ title, reason: 'the stream is reset, and not the connection closed: http2/http2-streams.test.js' })),
+  { title: 'of responses are sent as they are at the call, by every method', reason: 'looks for Connection: close' },
+  { title: 'connect takes CONNECT and no other method', reason: 'CONNECT without a protocol has neither scheme nor path (RFC 9113 §8.5)' },
+  ...['an absolute target is matched by its path', 'of http://example.org is /', 'of http://example.org:80/a?b is /a'].map((title) => {
+    return { title, reason: 'there are no absolute targets (RFC 9113 §8.3.1)' };
+  }),
+  { title: 'several ranges, and a Range field that came twice: the whole file', reason: "Node's client sends no field twice" },
+];
+
+module.exports = { FOLDERS, files, tests };
