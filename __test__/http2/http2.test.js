@@ -176,6 +176,18 @@ test('serveFiles sends files, ranges and 304', async () => {
   await expect(ask(session, { ':path': '/files/http2.test.js', 'if-none-match': whole.headers.etag })).resolves.toMatchObject({ status: 304, text: '' });
 });
 
+test('a cached route answers no request with a body, which needs no field to have one', async () => {
+  let calls = 0;
+  const app = createHttp2App().get('/', (res) => {
+    calls += 1;
+    res.end(`call ${calls}`);
+  }, { lowerExpiry: 3600, upperExpiry: 3600 });
+  const session = await connectHttp2(listen(app));
+  const texts = [];
+  for (const body of [undefined, undefined, 'body', undefined]) texts.push((await ask(session, {}, body)).text);
+  expect(texts).toStrictEqual(['call 1', 'call 1', 'call 2', 'call 1']);
+});
+
 test('a handler that throws is reported as uncaught, and costs its stream alone', async () => {
   const program = new Program(`
     process.on('uncaughtException', ({ message }) => say(message));

@@ -25,7 +25,7 @@ use crate::node::state::live::exchange::{Exchange, Stage};
 use crate::node::state::prepared_head::PreparedHead;
 use crate::node::state::routes::Routes;
 use crate::node::state::routes::cache::{CachedRoute, Entry, Finding, Recording};
-use crate::protocol::http::head::{members, trim};
+use crate::protocol::http::head::{BodyLength, members, trim};
 use crate::protocol::http::response_head::FieldFlags;
 use crate::protocol::time::Timestamp;
 
@@ -96,10 +96,8 @@ fn key(serial: u64, request: &Exchange) -> Vec<u8> {
 /// Whether a request may be answered from the cache, and its response be cached. Not if it identifies the user (RFC
 /// 9111 §3.5), and not if it has a body, on which the response may depend.
 fn may_be_shared(request: &Exchange) -> bool {
-    let length = request.request_field(b"content-length");
-    request.request_field(b"authorization").is_none()
-        && request.request_field(b"transfer-encoding").is_none()
-        && length.is_none_or(|length| length.iter().all(|&digit| digit == b'0'))
+    // The fields do not tell: over HTTP/2 a body needs none.
+    request.request_field(b"authorization").is_none() && request.body_length == BodyLength::None
 }
 
 /// The head of a response without the fields that concern one connection only; `None` if it is not for every client, or
