@@ -97,7 +97,8 @@ fn key(serial: u64, request: &Exchange) -> Vec<u8> {
 /// 9111 §3.5), and not if it has a body, on which the response may depend.
 fn may_be_shared(request: &Exchange) -> bool {
     // The fields do not tell: over HTTP/2 a body needs none.
-    request.request_field(b"authorization").is_none() && request.body_length == BodyLength::None
+    request.request_field(b"authorization").is_none()
+        && matches!(request.body_length, BodyLength::None | BodyLength::Fixed(0))
 }
 
 /// The head of a response without the fields that concern one connection only; `None` if it is not for every client, or
@@ -166,7 +167,7 @@ mod tests {
         let mut head = RequestHead::default();
         parse_head(&mut bytes, 0, &HeadLimits::default(), &mut head).unwrap();
         (exchange.method, exchange.path, exchange.query) = (head.method, head.path, head.query);
-        exchange.request_fields = head.fields;
+        (exchange.request_fields, exchange.body_length) = (head.fields, head.body);
         exchange.head = bytes;
         exchange
     }
