@@ -3,7 +3,7 @@
 // What happens to the messages of several processes when something goes wrong at the NATS servers between them: each message
 // has arrived, or counts as lost. They take a minute, so `npm test` leaves them to `npm run test:broker`.
 
-const { connected, until, upTo } = require('../helpers/broker.js');
+const { acquaint, expectBoundedOutage, pairOf, until, upTo } = require('../helpers/broker.js');
 const { NatsServer, describeWithNats } = require('../helpers/nats-server.js');
 
 const describeFaults = process.env.FERROWS_BROKERS === 'required' ? describeWithNats : describe.skip;
@@ -14,22 +14,8 @@ beforeEach(() => { latest += 1; });
 /** Options of an app with a broker; each test has a name of its own. */
 const broker = (url, more) => ({ threads: 1, broker: { name: `nats-faults-${latest}`, url, ...more } });
 
-/** Two processes whose clients are subscribed to `news`, and these clients. */
-async function pair(first, second = first, more = undefined) {
-  const members = [await connected(broker(first, more), ['news']), await connected(broker(second, more), ['news'])];
-  const clients = [];
-  for (const member of members) {
-    clients.push(await member.enter());
-    await until(member, ({ subscribed }) => subscribed === 1);
-  }
-  return { members, clients };
-}
-
-/** Publishes a message, because what a process loses of another one that it has never heard of, it cannot know. */
-async function acquaint([first], clients) {
-  await first.order('publish', 'news', 'start');
-  for (const client of clients) await upTo(client, 'start');
-}
+/** Two processes with such brokers, as {@link pairOf} makes them. */
+const pair = (first, second = first, more = undefined) => pairOf(broker(first, more), broker(second, more));
 
 describeFaults('with a server', () => {
   test('a server that is killed mid-stream and comes back: each message has arrived or counts as lost, and the gap is told', async () => {
@@ -120,23 +106,7 @@ describeFaults('with a server', () => {
 
   test('without the server, the own process is served; what waits is bounded by maxPending, the oldest are lost', async () => {
     const server = await NatsServer.start();
-    const { members, members: [first, second], clients } = await pair(server.url, server.url, { maxPending: 20_000 });
-    await acquaint(members, clients);
-    await server.kill();
-    await Promise.all(members.map((member) => member.state('disconnected')));
-    const count = 1000;
-    await first.order('publishMany', 'news', 0, count);
-    expect((await upTo(clients[0], String(count - 1))).length).toBe(count);
-    const { lost, pending } = await first.order('stats');
-    expect(lost.sent).toBeGreaterThan(0);
-    expect(pending).toBeLessThanOrEqual(20_000);
-    await server.run();
-    await Promise.all(members.map((member) => member.state('connected')));
-    await until(first, ({ messages }) => messages.sent === 1 + count - lost.sent);
-    await first.order('publish', 'news', 'end');
-    await upTo(clients[1], 'end');
-    const received = await second.order('stats');
-    expect(received.messages.received + received.lost.received).toBe(1 + count - lost.sent + 1);
+    await expectBoundedOutage(server, broker(server.url, { maxPending: 20_000 }));
   });
 
   test('a process that is too slow for the server is cut off; it comes back, and what it missed is counted', async () => {

@@ -7,7 +7,7 @@ const { once } = require('node:events');
 
 const uWS = require('../..');
 const { issue, selfSigned } = require('../helpers/authority.js');
-const { connected, freePort, scripted, until, upTo } = require('../helpers/broker.js');
+const { connected, expectServedAlone, freePort, pairOf, scripted, until, upTo } = require('../helpers/broker.js');
 const { afterTest } = require('../helpers/cleanup.js');
 const { failureOf } = require('../helpers/failure.js');
 const { Member } = require('../helpers/members.js');
@@ -19,16 +19,8 @@ beforeEach(() => { latest += 1; });
 /** Options of an app with a broker; each test has a name of its own. */
 const broker = (url, more) => ({ threads: 1, broker: { name: `nats-${latest}`, url, ...more } });
 
-/** Two processes whose clients are subscribed to `news`, and these clients. */
-async function pair(first, second = first, more = undefined) {
-  const members = [await connected(broker(first, more), ['news']), await connected(broker(second, more), ['news'])];
-  const clients = [];
-  for (const member of members) {
-    clients.push(await member.enter());
-    await until(member, ({ subscribed }) => subscribed === 1);
-  }
-  return { members, clients };
-}
+/** Two processes with such brokers, as {@link pairOf} makes them. */
+const pair = (first, second = first, more = undefined) => pairOf(broker(first, more), broker(second, more));
 
 /** The numbers from `from` up to `to`, as texts. */
 const numbers = (from, to) => Array.from({ length: to - from }, (_, index) => String(from + index));
@@ -239,12 +231,7 @@ test.each([
   ['an INFO, and nothing else', 'ERR_BROKER_TIMEOUT', (socket) => socket.write(INFO)],
 ])('a server that sends %s is told, and the own process is served', async (_, code, act) => {
   const port = await scripted(act);
-  const member = await Member.process(broker(`nats://127.0.0.1:${port}`), ['news']);
-  expect((await member.state('disconnected')).cause).toEqual({ code, message: expect.any(String) });
-  const client = await member.enter();
-  expect(await member.order('publish', 'news', 'here')).toBe(true);
-  expect(await client.frame()).toEqual(['text', 'here']);
-  expect((await member.order('stats')).state).toBe('disconnected');
+  await expectServedAlone(broker(`nats://127.0.0.1:${port}`), code);
 });
 
 test('a port at which nobody listens is told', async () => {

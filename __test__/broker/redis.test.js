@@ -3,7 +3,7 @@
 // Processes that share their topics by a Redis server.
 
 const uWS = require('../..');
-const { connected, freePort, scripted, until, upTo } = require('../helpers/broker.js');
+const { connected, expectBoundedOutage, expectServedAlone, freePort, scripted, until, upTo } = require('../helpers/broker.js');
 const { failureOf } = require('../helpers/failure.js');
 const { Member } = require('../helpers/members.js');
 const { RedisServer, describeWithRedis } = require('../helpers/redis-server.js');
@@ -129,29 +129,7 @@ describeWithRedis('with a server', () => {
 
   test('without the server, the own process is served; what waits is bounded by maxPending, the oldest are lost', async () => {
     const server = await RedisServer.start();
-    const members = [];
-    for (let index = 0; index < 2; index++) members.push(await connected(broker(server.url, { maxPending: 20_000 }), ['news']));
-    const [first, second] = members;
-    const clients = [await first.enter(), await second.enter()];
-    await until(second, ({ subscribed }) => subscribed === 1);
-    // What a process loses of another one that it has never heard of, it cannot know.
-    await first.order('publish', 'news', 'start');
-    for (const client of clients) await upTo(client, 'start');
-    await server.kill();
-    await Promise.all(members.map((member) => member.state('disconnected')));
-    const count = 1000;
-    await first.order('publishMany', 'news', 0, count);
-    expect((await upTo(clients[0], String(count - 1))).length).toBe(count);
-    const { lost, pending } = await first.order('stats');
-    expect(lost.sent).toBeGreaterThan(0);
-    expect(pending).toBeLessThanOrEqual(20_000);
-    await server.run();
-    await Promise.all(members.map((member) => member.state('connected')));
-    await until(first, ({ messages }) => messages.sent === 1 + count - lost.sent);
-    await first.order('publish', 'news', 'end');
-    await upTo(clients[1], 'end');
-    const received = await second.order('stats');
-    expect(received.messages.received + received.lost.received).toBe(1 + count - lost.sent + 1);
+    await expectBoundedOutage(server, broker(server.url, { maxPending: 20_000 }));
   });
 
   test('process.exit sends what was published before it', async () => {
@@ -191,12 +169,7 @@ test.each([
   ['nothing, and closes at once', 'ERR_BROKER_CLOSED', (socket) => socket.end()],
 ])('a server that sends %s is told, and the own process is served', async (_, code, act) => {
   const url = await urlOf((socket) => socket.once('data', (data) => act(socket, data)));
-  const member = await Member.process(broker(url), ['news']);
-  expect((await member.state('disconnected')).cause).toEqual({ code, message: expect.any(String) });
-  const client = await member.enter();
-  expect(await member.order('publish', 'news', 'here')).toBe(true);
-  expect(await client.frame()).toEqual(['text', 'here']);
-  expect((await member.order('stats')).state).toBe('disconnected');
+  await expectServedAlone(broker(url), code);
 });
 
 test('a port at which nobody listens is told', async () => {
