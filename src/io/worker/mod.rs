@@ -295,11 +295,9 @@ impl Worker {
     pub(crate) fn carry_out(&mut self, batch: &mut CommandBatch, lent: Option<LentCommand<'_>>) -> Step {
         if self.is_in_pass {
             self.apply_batches(batch, lent);
-            self.flush();
-            self.hand_events_over();
-            self.report_population();
+            let step = self.interrupt_pass();
             self.release_latches();
-            return self.interrupt_pass();
+            return step;
         }
         self.update_clock();
         self.apply_batches(batch, lent);
@@ -324,25 +322,21 @@ impl Worker {
         while self.serve_next() {
             left = left.saturating_sub(1);
             if left == 0 && !self.context.events.is_empty() {
-                // What needs no handler does not wait for one.
-                self.flush();
-                self.hand_events_over();
-                self.report_population();
                 return self.interrupt_pass();
             }
         }
         if !self.context.events.is_empty() {
-            self.flush();
-            self.hand_events_over();
-            self.report_population();
             return self.interrupt_pass();
         }
         self.is_in_pass = false;
         Step::Last(self.conclude_pass())
     }
 
-    /// The pass goes on after the handlers of what was handed over.
-    fn interrupt_pass(&self) -> Step {
+    /// Hands events over. The pass goes on after their handlers; what needs no handler does not wait for one.
+    fn interrupt_pass(&mut self) -> Step {
+        self.flush();
+        self.hand_events_over();
+        self.report_population();
         let next = if self.context.again.is_empty() { self.next_pass() } else { Some(self.context.now) };
         Step::Under { is_more: self.has_ready_sockets(), patience: next.map(|next| self.clock.until(next)) }
     }
