@@ -2,7 +2,7 @@
 
 // Request bodies that are counted, and a response of 100 MB in pieces.
 
-const { CONTENT, PIECE } = require('./content.js');
+const { stream } = require('./content.js');
 const { obey } = require('./control.js');
 const uWS = require('./module.js');
 const { createApp } = require('./secure.js');
@@ -16,18 +16,7 @@ createApp(uWS)
       if (isLast) response.end(String(length));
     });
   })
-  .get('/stream', (response) => {
-    const send = () => {
-      for (;;) {
-        const offset = response.getWriteOffset();
-        const [ok, done] = response.tryEnd(CONTENT.subarray(offset, offset + PIECE), CONTENT.length);
-        if (done || !ok) return ok;
-      }
-    };
-    response.onAborted(() => {});
-    response.onWritable(send);
-    send();
-  })
+  .get('/stream', stream)
   .get('/*', (response) => {
     response.end('Hello World!');
   })

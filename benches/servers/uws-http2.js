@@ -2,25 +2,14 @@
 
 // Hello world, and 100 MB, for clients of HTTP/2 and HTTP/1.1.
 
-const { CONTENT, PIECE } = require('./content.js');
+const { stream } = require('./content.js');
 const { obey } = require('./control.js');
 const uWS = require('./module.js');
 const { createApp } = require('./secure.js');
 
 // Those that are counted while they are idle stay.
 createApp(uWS, { http2: true, keepAliveTimeout: 0 })
-  .get('/stream', (response) => {
-    const send = () => {
-      for (;;) {
-        const offset = response.getWriteOffset();
-        const [ok, done] = response.tryEnd(CONTENT.subarray(offset, offset + PIECE), CONTENT.length);
-        if (done || !ok) return ok;
-      }
-    };
-    response.onAborted(() => {});
-    response.onWritable(send);
-    send();
-  })
+  .get('/stream', stream)
   .get('/*', (response) => {
     response.end('Hello World!');
   })
