@@ -1,5 +1,5 @@
-//! Node's own loop, which is libuv's: watches a descriptor, keeps an alarm, and says when it is about to sleep. libuv is
-//! found by its symbols in the running executable.
+//! Node's own loop, which is libuv's: watches a descriptor, keeps an alarm, says when it is about to sleep, and counts its
+//! turns. libuv is found by its symbols in the running executable.
 //!
 //! The handles keep nothing alive. They are closed when the [`LoopWatch`] is dropped, or when the environment ends: an
 //! asynchronous cleanup hook makes Node wait until libuv has let go of them, because it frees the loop of a worker, and
@@ -29,6 +29,7 @@ type Listener = Rc<dyn Fn(Occasion)>;
 type PollCallback = unsafe extern "C" fn(Handle, c_int, c_int);
 
 /// `uv_handle_type` and `uv_poll_event`, which are the same in all of libuv 1.
+const UV_CHECK: c_int = 2;
 const UV_POLL: c_int = 8;
 const UV_PREPARE: c_int = 9;
 const UV_TIMER: c_int = 13;
@@ -48,6 +49,8 @@ struct Functions {
     prepare_init: unsafe extern "C" fn(UvLoop, Handle) -> c_int,
     prepare_start: unsafe extern "C" fn(Handle, Callback) -> c_int,
     prepare_stop: unsafe extern "C" fn(Handle) -> c_int,
+    check_init: unsafe extern "C" fn(UvLoop, Handle) -> c_int,
+    check_start: unsafe extern "C" fn(Handle, Callback) -> c_int,
     close: unsafe extern "C" fn(Handle, Callback),
     unreference: unsafe extern "C" fn(Handle),
     now: unsafe extern "C" fn(UvLoop) -> u64,
@@ -77,6 +80,8 @@ impl Functions {
                 prepare_init: find!(b"uv_prepare_init\0"),
                 prepare_start: find!(b"uv_prepare_start\0"),
                 prepare_stop: find!(b"uv_prepare_stop\0"),
+                check_init: find!(b"uv_check_init\0"),
+                check_start: find!(b"uv_check_start\0"),
                 close: find!(b"uv_close\0"),
                 unreference: find!(b"uv_unref\0"),
                 now: find!(b"uv_now\0"),
@@ -109,6 +114,9 @@ struct Handles {
     poll: Memory,
     timer: Memory,
     prepare: Memory,
+    check: Memory,
+    /// Counted by `check`.
+    turns: Cell<u64>,
     is_watching: Cell<bool>,
     is_preparing: Cell<bool>,
     is_closing: Cell<bool>,
@@ -160,6 +168,8 @@ impl LoopWatch {
             poll: Memory::new(&functions, UV_POLL)?,
             timer: Memory::new(&functions, UV_TIMER)?,
             prepare: Memory::new(&functions, UV_PREPARE)?,
+            check: Memory::new(&functions, UV_CHECK)?,
+            turns: Cell::new(0),
             is_watching: Cell::new(false),
             is_preparing: Cell::new(false),
             is_closing: Cell::new(false),
@@ -211,6 +221,13 @@ impl LoopWatch {
         }
     }
 
+    /// How often the loop has turned. A turn begins with what `setImmediate` has scheduled, and goes on with timers and
+    /// events until the next of that is due.
+    #[must_use]
+    pub(crate) fn turns(&self) -> u64 {
+        self.handles.turns.get()
+    }
+
     /// The clock of the loop in milliseconds, as of the latest events.
     #[must_use]
     pub(crate) fn now(&self) -> u64 {
@@ -235,11 +252,15 @@ impl Drop for LoopWatch {
 impl Handles {
     /// Initialises the handles. If libuv refuses one, closes the others.
     fn init(self: &Rc<Self>, descriptor: c_int) -> Option<()> {
-        let Functions { poll_init, timer_init, prepare_init, .. } = self.functions;
+        let Functions { poll_init, timer_init, prepare_init, check_init, check_start, .. } = self.functions;
         // SAFETY: the loop is alive, and the memory as large as libuv wants it.
         self.adopt(&self.timer, unsafe { timer_init(self.uv_loop, self.timer.start) })?;
         // SAFETY: as above.
         self.adopt(&self.prepare, unsafe { prepare_init(self.uv_loop, self.prepare.start) })?;
+        // SAFETY: as above.
+        self.adopt(&self.check, unsafe { check_init(self.uv_loop, self.check.start) })?;
+        // SAFETY: the handle was initialised. libuv calls what was started last first: before what Node has for `setImmediate`.
+        unsafe { check_start(self.check.start, handle_check) };
         // SAFETY: as above; the caller keeps the descriptor open.
         self.adopt(&self.poll, unsafe { poll_init(self.uv_loop, self.poll.start, descriptor) })
     }
@@ -263,7 +284,7 @@ impl Handles {
             return;
         }
         // In the order in which they were initialised: the last ones may not be.
-        let handles = [&self.timer, &self.prepare, &self.poll];
+        let handles = [&self.timer, &self.prepare, &self.check, &self.poll];
         for memory in &handles[..self.open.get() as usize] {
             // SAFETY: the handle was initialised, and is closed once.
             unsafe { (self.functions.close)(memory.start, handle_closed) };
@@ -309,6 +330,14 @@ unsafe extern "C" fn handle_sleep(handle: Handle) {
     // SAFETY: the handle was initialised.
     unsafe { (handles.functions.prepare_stop)(handle) };
     handles.tell(Occasion::Sleep);
+}
+
+unsafe extern "C" fn handle_check(handle: Handle) {
+    // SAFETY: `Handles::adopt` has set it.
+    let handles = unsafe { *handle.cast::<*const Handles>() };
+    // SAFETY: they live until libuv has let go of the handle.
+    let handles = unsafe { &*handles };
+    handles.turns.set(handles.turns.get() + 1);
 }
 
 /// libuv has let go of a handle.

@@ -24,9 +24,11 @@ pub(crate) struct Dispatcher {
     pub serving: Option<JsHandle>,
     /// Responses with body that arrived before its handler was attached.
     late_bodies: VecDeque<JsHandle>,
-    /// What is left of the budget of this turn of Node's loop; `None` after the turn. If the bell rings again within
-    /// the turn, the same budget applies.
+    /// What is left of the budget of this turn of Node's loop; `None` before its first event. All callbacks of one turn,
+    /// which may be several, share it. Where turns are not counted, it applies until it is used up.
     budget: Option<Budget>,
+    /// The turn of Node's loop in which the dispatcher was called last.
+    turn_of_loop: Option<u64>,
     /// Serial of the running handler: how often JavaScript has asked for an event.
     pub handler_serial: u64,
     /// The same at the end of the last turn.
@@ -70,7 +72,15 @@ impl Budget {
 
 /// The turn of Node's loop.
 impl Dispatcher {
-    /// Ends a turn whose budget is used up: the next one gets a new budget.
+    /// The dispatcher is called by Node's loop, which has turned so often.
+    pub(crate) fn begin_turn(&mut self, turn_of_loop: Option<u64>) {
+        if self.turn_of_loop != turn_of_loop {
+            self.turn_of_loop = turn_of_loop;
+            self.budget = None;
+        }
+    }
+
+    /// Ends a turn whose budget is used up: the next one, which is another turn of Node's loop, gets a new budget.
     pub(crate) fn yield_turn(&mut self, workers: &mut Workers) {
         self.budget = None;
         self.end_turn(workers);
@@ -79,10 +89,6 @@ impl Dispatcher {
     /// Ends the turn: commands are handed over.
     pub(crate) fn end_turn(&mut self, workers: &mut Workers) {
         self.unflushed = 0;
-        if workers.does_node_lead() {
-            // Each turn is a callback of Node's loop.
-            self.budget = None;
-        }
         let events = self.handler_serial - std::mem::replace(&mut self.turn_serial, self.handler_serial);
         // The last request found none.
         workers.end_turn(u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX));
@@ -226,3 +232,42 @@ const EVENTS_WITHOUT_CLOCK: u32 = 4;
 /// Events after which commands are handed over, so that the workers write while the next handlers run. Fewer make
 /// smaller batches and more wake-ups; more would only delay, as a turn ends after [`TIME_PER_TURN`] anyway.
 const EVENTS_PER_FLUSH: u32 = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Handles at most `limit` events, which take no time. Returns how many until the budget was used up.
+    fn handle(dispatcher: &mut Dispatcher, workers: &mut Workers, limit: u32) -> u32 {
+        for count in 0..limit {
+            if dispatcher.is_budget_used_up(workers) {
+                return count;
+            }
+            dispatcher.budget.as_mut().unwrap().started = None;
+        }
+        limit
+    }
+
+    #[test]
+    fn callbacks_of_one_turn_of_the_loop_share_its_budget() {
+        let (mut dispatcher, mut workers) = (Dispatcher::default(), Workers::default());
+        for turn in 0..3 {
+            dispatcher.begin_turn(Some(turn));
+            assert_eq!(handle(&mut dispatcher, &mut workers, 1000), 1000);
+            dispatcher.end_turn(&mut workers);
+            dispatcher.begin_turn(Some(turn));
+            assert_eq!(handle(&mut dispatcher, &mut workers, u32::MAX), EVENTS_PER_TURN - 1000 - 1);
+            dispatcher.yield_turn(&mut workers);
+        }
+    }
+
+    #[test]
+    fn a_turn_of_the_loop_begins_with_a_whole_budget() {
+        let (mut dispatcher, mut workers) = (Dispatcher::default(), Workers::default());
+        for turn in 0..3 {
+            dispatcher.begin_turn(Some(turn));
+            assert_eq!(handle(&mut dispatcher, &mut workers, EVENTS_PER_TURN - 1), EVENTS_PER_TURN - 1);
+            dispatcher.end_turn(&mut workers);
+        }
+    }
+}

@@ -76,6 +76,11 @@ impl NodeLoop {
         self.seat.reactor.note_life();
     }
 
+    /// How often Node's loop has turned.
+    pub(crate) fn turns(&self) -> Option<u64> {
+        self.seat.with_watch(LoopWatch::turns)
+    }
+
     /// Commands wait: carries them out before Node's loop sleeps.
     pub(crate) fn gather(&self) {
         self.seat.with_watch(LoopWatch::await_sleep);

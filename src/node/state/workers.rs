@@ -242,6 +242,11 @@ impl Workers {
         self.node_loop.as_ref().is_some_and(NodeLoop::leads)
     }
 
+    /// How often Node's loop has turned; `None` where that is not counted.
+    pub(crate) fn turns_of_loop(&self) -> Option<u64> {
+        self.node_loop.as_ref().and_then(NodeLoop::turns)
+    }
+
     /// A sign of life, for the watchdog of a reactor that Node's loop leads.
     pub(crate) fn note_life(&self) {
         if let Some(node_loop) = &self.node_loop {

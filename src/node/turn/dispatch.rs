@@ -19,6 +19,7 @@ use crate::node::turn::Step;
 pub(crate) fn next_step<'c>(environment: &mut Environment, env: Env<'c>) -> Result<Step<'c>, Misuse> {
     if environment.workers.begin_turn() {
         environment.pending.begin_turn();
+        environment.dispatcher.begin_turn(environment.workers.turns_of_loop());
     }
     if !environment.pending.is_empty() {
         if environment.dispatcher.is_budget_used_up(&mut environment.workers) {
