@@ -44,6 +44,8 @@ export type ErrorCode =
   | 'ERR_WEBSOCKET_CLOSED'
   /** A header name that is no token, or a value with CR, LF or another control character (RFC 9110 §5). */
   | 'ERR_HTTP_INVALID_HEADER'
+  /** A trailer whose name or value is as bad, or that has to precede the body, such as `Content-Type` (RFC 9110 §6.5.1). */
+  | 'ERR_HTTP_INVALID_TRAILER'
   /** A status that is not three digits, a space and a reason phrase without control characters (RFC 9112 §4). */
   | 'ERR_HTTP_INVALID_STATUS'
   /** A class of Ferrows called with `new`; only Ferrows makes its objects (a `TypeError`). */
@@ -1398,7 +1400,7 @@ export interface HttpRequest {
  * too long can never reach a later response on the same connection.
  *
  * The order is: `writeStatus`, `writeHeader`s, then either one `end` or any number of `write`s and an `end`. `Date`,
- * and `Content-Length` or `Transfer-Encoding`, are added.
+ * and `Content-Length` or `Transfer-Encoding`, are added. `writeTrailer`s may come anywhere before the `end`.
  */
 export interface HttpResponse {
   /**
@@ -1427,6 +1429,19 @@ export interface HttpResponse {
    */
   writeHeader(key: RecognizedString, value: RecognizedString): this;
   /**
+   * Adds a trailer: a field that is sent behind the body, when {@link end} completes it, and so may tell what is known only
+   * then. Repeated names are sent repeatedly. Returns the response.
+   *
+   * A body that trailers follow has no `Content-Length`: over HTTP/1.1 `end` sends it in chunks, and over HTTP/2 the trailers
+   * end the stream. They are dropped where no body follows (HEAD, 204, 304) and for clients of HTTP/1.0; if a connection is
+   * lost, they never arrive. Clients that want to know of them before may be told by a `Trailer` header of yours.
+   *
+   * Throws `ERR_HTTP_INVALID_TRAILER` for what is no field, and for names that have to precede the body: those that frame or
+   * route a message, say how its body is read, authenticate, or set cookies; `ERR_INVALID_STATE` after `tryEnd`. `tryEnd` and
+   * `endWithoutBody` throw `ERR_INVALID_STATE` after it.
+   */
+  writeTrailer(key: RecognizedString, value: RecognizedString): this;
+  /**
    * Sends status and headers now, for a body that will come by `write`. Returns the response.
    *
    * Throws `ERR_INVALID_STATE` after `tryEnd`.
@@ -1452,7 +1467,7 @@ export interface HttpResponse {
    * complete what `tryEnd` has started; it closes the connection if bytes are missing.
    *
    * Throws `ERR_OUT_OF_RANGE` for a chunk that goes beyond the size and for a size that is negative or no safe integer,
-   * `ERR_INVALID_STATE` after `write`.
+   * `ERR_INVALID_STATE` after `write` and after `writeTrailer`.
    */
   tryEnd(chunk: RecognizedString, totalSize?: number): [ok: boolean, done: boolean];
   /** Bytes of body accepted so far by `write` and `tryEnd`, without chunk framing. */
@@ -1466,7 +1481,8 @@ export interface HttpResponse {
    * Completes the response without a body, as for HEAD. `reportedContentLength`, in bytes, is sent as
    * `Content-Length`; without it that header is left out. Returns the response, which is over.
    *
-   * Throws `ERR_OUT_OF_RANGE` if the length is negative or no safe integer, `ERR_INVALID_ARG_TYPE` if it is no number.
+   * Throws `ERR_OUT_OF_RANGE` if the length is negative or no safe integer, `ERR_INVALID_ARG_TYPE` if it is no number,
+   * `ERR_INVALID_STATE` after `writeTrailer`.
    */
   endWithoutBody(reportedContentLength?: number | `${number}`, closeConnection?: boolean): this;
   /**

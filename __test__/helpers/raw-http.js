@@ -87,8 +87,8 @@ class RawClient {
   /** The next response; `method` is that of its request, because a response to HEAD has no body. */
   async response(method = 'GET') {
     const head = parseHead((await this.#takeThrough('\r\n\r\n')).toString('latin1'));
-    const { chunks, body } = await this.#readBody(head, method);
-    return new Response(head, body, chunks);
+    const { chunks, body, trailers } = await this.#readBody(head, method);
+    return new Response(head, body, chunks, trailers);
   }
 
   /** The next `count` bytes, as Latin-1. */
@@ -128,10 +128,19 @@ class RawClient {
       const line = (await this.#takeThrough('\r\n')).toString('latin1');
       must(/^(0|[1-9a-f][0-9a-f]*)\r\n$/.test(line), `a chunk size is hexadecimal, not ${JSON.stringify(line)}`);
       const size = parseInt(line, 16);
+      if (size === 0) return { chunks, body: Buffer.concat(chunks), trailers: await this.#readTrailers() };
       const data = await this.#take(size);
       must((await this.#take(2)).toString('latin1') === '\r\n', 'the data of a chunk is followed by CRLF');
-      if (size === 0) return { chunks, body: Buffer.concat(chunks) };
       chunks.push(data);
+    }
+  }
+
+  async #readTrailers() {
+    const trailers = [];
+    for (;;) {
+      const line = (await this.#takeThrough('\r\n')).toString('latin1').slice(0, -2);
+      if (line === '') return trailers;
+      trailers.push(parseField(line));
     }
   }
 
@@ -184,7 +193,7 @@ class RawClient {
 class Response {
   #head;
 
-  constructor(head, body, chunks) {
+  constructor(head, body, chunks, trailers) {
     this.#head = head;
     /** Its text up to the empty line and with it. */
     this.headText = head.text;
@@ -198,6 +207,8 @@ class Response {
     this.body = body;
     /** The pieces it came in, if it was chunked. */
     this.chunks = chunks;
+    /** `[name, value]` of the trailers in the order of the wire, if it was chunked. */
+    this.trailers = trailers;
   }
 
   /** The names of the fields in the order of the wire. */
@@ -224,13 +235,16 @@ function parseHead(text) {
   // RFC 9112 §4: the second space belongs there even if no reason follows.
   const line = /^HTTP\/1\.1 ([0-9]{3}) .*$/.exec(lines.shift());
   must(line !== null, `the status line is well-formed in ${JSON.stringify(text)}`);
-  const fields = lines.map((field) => {
-    const parts = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+): (.*)$/.exec(field);
-    must(parts !== null, `${JSON.stringify(field)} is a field`);
-    return [parts[1], parts[2]];
-  });
+  const fields = lines.map(parseField);
   const values = (name) => fields.filter(([known]) => known.toLowerCase() === name).map(([, value]) => value);
   return { text, status: Number(line[1]), statusLine: line[0].slice('HTTP/1.1 '.length), fields, values };
+}
+
+/** Name and value of a field line. */
+function parseField(line) {
+  const parts = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([^\r\n\0]*)$/.exec(line);
+  must(parts !== null, `${JSON.stringify(line)} is a field`);
+  return [parts[1], parts[2]];
 }
 
 /** The text of a request with a Host field. `fields` are lines without CRLF; a body gets its Content-Length. */

@@ -97,6 +97,35 @@ test('the trailers of a request are checked and dropped, and end its body', asyn
   await expect(answerTo(stream)).resolves.toMatchObject({ status: 200, text: 'body' });
 });
 
+test('trailers end the stream of a response; a response of them alone is a status without a body', async () => {
+  const session = await serveHttp2((res, req) => {
+    res.writeHeader('Content-Type', 'application/grpc').writeTrailer('Grpc-Status', '0').writeTrailer('x-twice', '1').writeTrailer('x-twice', '2');
+    if (req.getUrl() === '/pieces') res.write('bo');
+    res.end(req.getUrl() === '/pieces' ? 'dy' : '');
+  });
+  const pieces = await ask(session, { ':path': '/pieces' });
+  expect(pieces).toMatchObject({ status: 200, text: 'body', trailers: { 'grpc-status': '0', 'x-twice': '1, 2' } });
+  expect(pieces.headers).not.toHaveProperty('content-length');
+  await expect(ask(session)).resolves.toMatchObject({ status: 200, text: '', trailers: { 'grpc-status': '0' } });
+});
+
+test('trailers wait behind a body that flow control holds up', async () => {
+  const session = await serveHttp2((res) => {
+    res.onAborted(() => {});
+    res.write(BIG);
+    res.writeTrailer('x-end', 'yes').end();
+  }, true);
+  const stream = session.request({ ':path': '/' });
+  const [head] = await once(stream, 'response');
+  expect(head[':status']).toBe(200);
+  await expect(ask(session)).resolves.toMatchObject({ trailers: { 'x-end': 'yes' } });
+  const trailers = once(stream, 'trailers');
+  let length = 0;
+  for await (const piece of stream) length += piece.length;
+  expect(length).toBe(BIG.length);
+  expect((await trailers)[0]).toMatchObject({ 'x-end': 'yes' });
+});
+
 test('a client that expects 100 gets it before it sends its body', async () => {
   const session = await serveHttp2((res) => {
     res.onAborted(() => {});

@@ -223,6 +223,7 @@ class Http1Socket extends Duplex {
   #answer(exchange) {
     const { stream, method, key } = exchange;
     let isChunked = false;
+    let trailers = [];
     // Node may have the first data before it tells of the response.
     const read = () => stream.on('data', (data) => {
       const bytes = isChunked ? Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), data, Buffer.from('\r\n')]) : data;
@@ -231,10 +232,7 @@ class Http1Socket extends Duplex {
     stream.on('error', () => {});
     stream.on('headers', ({ ':status': status }) => this.push(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n\r\n`));
     stream.on('response', ({ ':status': status }, flags, raw) => {
-      const fields = [];
-      for (let index = 0; index < raw.length; index += 2) {
-        if (!raw[index].startsWith(':')) fields.push([raw[index], raw[index + 1]]);
-      }
+      const fields = pairsOf(raw).filter(([name]) => !name.startsWith(':'));
       if (key !== undefined && status === 200) {
         this.#isTunnel = true;
         const accept = createHash('sha1').update(key + GUID).digest('base64');
@@ -249,9 +247,12 @@ class Http1Socket extends Duplex {
       this.push(headText(status, fields));
       read();
     });
+    stream.on('trailers', (fields, flags, raw) => {
+      trailers = pairsOf(raw);
+    });
     stream.on('end', () => {
       if (stream.rstCode !== 0) return;
-      if (isChunked) this.push('0\r\n\r\n');
+      if (isChunked) this.push(`0\r\n${linesOf(trailers)}\r\n`);
       if (this.#isTunnel) this.#finish();
     });
     stream.on('close', () => this.#conclude(exchange));
@@ -320,8 +321,17 @@ class ChunkedBody {
 
 /** A response head of HTTP/1.1. */
 function headText(status, fields) {
-  const lines = fields.map(([name, value]) => `${spell(name)}: ${value}\r\n`);
-  return `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`;
+  return `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\n${linesOf(fields)}\r\n`;
+}
+
+/** Fields as lines. */
+function linesOf(fields) {
+  return fields.map(([name, value]) => `${spell(name)}: ${value}\r\n`).join('');
+}
+
+/** `[name, value]` of a list in which names and values alternate. */
+function pairsOf(raw) {
+  return Array.from({ length: raw.length / 2 }, (_, index) => [raw[2 * index], raw[2 * index + 1]]);
 }
 
 function spell(name) {

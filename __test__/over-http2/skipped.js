@@ -86,6 +86,8 @@ const tests = [
   ...['an absolute target is matched by its path', 'of http://example.org is /', 'of http://example.org:80/a?b is /a'].map((title) => {
     return { title, reason: 'there are no absolute targets (RFC 9113 §8.3.1)' };
   }),
+  { title: 'the end of the connection behind a response with trailers is announced in its head', reason: 'looks for Connection: close' },
+  { title: 'clients of HTTP/1.0 get a length, and no trailers', reason: 'about another version' },
   { title: 'several ranges, and a Range field that came twice: the whole file', reason: "Node's client sends no field twice" },
 ];
 

@@ -25,6 +25,7 @@ const CLOSED = {
 const CALLS = {
   writeStatus: ['500 Stale'],
   writeHeader: ['Stale', 'yes'],
+  writeTrailer: ['Stale', 'yes'],
   beginWrite: [],
   write: ['stale'],
   tryEnd: ['stale', 5],

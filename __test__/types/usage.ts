@@ -312,9 +312,11 @@ app.any('/:name/*', (res, req) => {
   // @ts-expect-error a form has a content type
   uWS.getParts('body');
   void left;
-  res.writeHeader('Age', '5');
+  res.writeHeader('Age', '5').writeTrailer('Server-Timing', new Uint8Array(1)).writeTrailer('X', '');
   // @ts-expect-error a value is text or data
   res.writeHeader('X', 5);
+  // @ts-expect-error a value is text or data
+  res.writeTrailer('X', 5);
   // @ts-expect-error a body is text or data
   res.end({ json: true });
   // @ts-expect-error a handler is a function

@@ -110,6 +110,11 @@ class HttpResponse {
     return this;
   }
 
+  writeTrailer(key, value) {
+    native.resTrailer(responseHandle(this), readable(key), readable(value));
+    return this;
+  }
+
   beginWrite() {
     native.resBeginWrite(responseHandle(this));
     return this;

@@ -148,6 +148,8 @@ pub(crate) enum Command {
     FinishResponse {
         /// Where to.
         to: ResponseId,
+        /// Complete `Name: value\r\n` lines to send behind the body; empty for none.
+        trailers: Slice,
         /// Whether the connection ends with this response.
         close: bool,
     },

@@ -101,6 +101,7 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("resRemaining", 1, request_body::remaining),
     Native::new("resStatus", 2, http_response::status),
     Native::new("resHeader", 3, http_response::header),
+    Native::new("resTrailer", 3, http_response::trailer),
     Native::new("resBeginWrite", 1, response_body::begin_write),
     Native::new("resWrite", 2, response_body::write),
     Native::new("resTryEnd", 3, response_body::try_end),

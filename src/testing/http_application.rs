@@ -245,7 +245,7 @@ impl<'a> HttpApplication<'a> {
     /// The end of a response.
     fn finish(&mut self, close: bool) {
         let is_due = self.exchange.has_outstanding_response() && self.is_started();
-        self.change(is_due, |exchange, moment, out| exchange.finish_response(close, moment, out));
+        self.change(is_due, |exchange, moment, out| exchange.finish_response(b"", close, moment, out));
         let closes = self.exchange.disposition() == Disposition::Close;
         if let (true, Some(reply)) = (is_due, self.replies.last_mut()) {
             reply.is_finished = true;

@@ -50,10 +50,10 @@ impl Response<'_> {
     }
 
     /// `Command::FinishResponse`.
-    pub(crate) fn finish(&mut self, close: bool, context: &mut Context) {
+    pub(crate) fn finish(&mut self, trailers: &[u8], close: bool, context: &mut Context) {
         match self {
-            Self::Http(it) => it.finish(close, context),
-            Self::Http2(it) => it.finish(context),
+            Self::Http(it) => it.finish(trailers, close, context),
+            Self::Http2(it) => it.finish(trailers, context),
         }
     }
 

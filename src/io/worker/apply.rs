@@ -97,8 +97,8 @@ impl Worker {
             Command::WriteBody { to, data } => {
                 self.on_response(to, |it, context| it.write_body(data.of(arena), context));
             }
-            Command::FinishResponse { to, close } => {
-                self.on_response(to, |it, context| it.finish(close, context));
+            Command::FinishResponse { to, trailers, close } => {
+                self.on_response(to, |it, context| it.finish(trailers.of(arena), close, context));
             }
             Command::AbortResponse { to } => self.on_response(to, |it, context| it.abort(context)),
             Command::PauseReading { to } => {

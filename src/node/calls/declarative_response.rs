@@ -1,6 +1,6 @@
 //! `DeclarativeResponse`: its arguments are checked by the calls that set them.
 
-use crate::node::calls::http_response::{check_field_name, check_field_value, check_status};
+use crate::node::calls::http_response::{Section, check_status};
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::Value;
@@ -17,7 +17,7 @@ pub(crate) fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (mut name, mut value) = (Vec::new(), Vec::new());
     call.append(0, &mut name)?;
     call.append(1, &mut value)?;
-    check_field_name(&name)?;
-    check_field_value(&name, &value)?;
+    Section::Head.check_name(&name)?;
+    Section::Head.check_value(&name, &value)?;
     Ok(Value::UNDEFINED)
 }

@@ -2,21 +2,24 @@
 //! client.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use crate::bridge::setup::ProxySetup;
 use crate::io::worker::clock::present;
 use crate::node::abi::Register;
 use crate::node::calls::address as of_peer;
+use crate::node::calls::response_body::refuse_announced;
 use crate::node::environment::{Call, Environment};
 use crate::node::error::Misuse;
 use crate::node::js::Value;
 use crate::node::state::handles::JsHandle;
-use crate::node::state::live::exchange::{Exchange, Stage};
+use crate::node::state::live::exchange::Stage;
 use crate::node::state::pending::PendingEvent;
 use crate::node::turn::upgrade::{self, HandshakeOffer};
 use crate::node::turn::{pending, response};
 use crate::protocol::http::head::{is_field_value, is_token};
 use crate::protocol::http::response_head::{FieldFlags, is_status};
+use crate::protocol::http::trailers::may_be_trailer;
 use crate::protocol::proxy::Origin;
 
 /// `resCheck(response)`: throws if the response has ended.
@@ -69,47 +72,93 @@ pub(crate) fn header<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
         return Err(Misuse::invalid_state("headers must be written before the first piece of the body"));
     }
     let start = exchange.fields.len();
-    let result = append_field(call, exchange);
-    if result.is_err() {
-        exchange.fields.truncate(start);
+    match append_field(call, Section::Head, &mut exchange.fields) {
+        Ok(name) => {
+            exchange.flags = exchange.flags | FieldFlags::of(&exchange.fields[name]);
+            Ok(Value::UNDEFINED)
+        }
+        Err(misuse) => {
+            exchange.fields.truncate(start);
+            Err(misuse)
+        }
     }
-    result.map(|()| Value::UNDEFINED)
 }
 
-fn append_field(call: &Call<'_>, exchange: &mut Exchange) -> Result<(), Misuse> {
-    let fields = &mut exchange.fields;
-    let start = fields.len();
-    call.append(1, fields)?;
-    check_field_name(&fields[start..])?;
-    let flags = FieldFlags::of(&fields[start..]);
-    fields.extend_from_slice(b": ");
-    let value = fields.len();
-    call.append(2, fields)?;
-    check_field_value(&fields[start..value - 2], &fields[value..])?;
-    fields.extend_from_slice(b"\r\n");
-    exchange.flags = exchange.flags | flags;
-    Ok(())
+/// `resTrailer(response, name, value)`: a field that follows the body.
+pub(crate) fn trailer<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
+    let mut environment = call.environment()?;
+    let (_, exchange) = environment.live.response(call.number(0))?;
+    refuse_announced(exchange, "writeTrailer")?;
+    let start = exchange.trailers.len();
+    if let Err(misuse) = append_field(call, Section::Trailers, &mut exchange.trailers) {
+        exchange.trailers.truncate(start);
+        return Err(misuse);
+    }
+    // What is cached has a length, and no trailers.
+    exchange.recording = None;
+    Ok(Value::UNDEFINED)
 }
 
-/// Refuses an invalid field name.
-pub(crate) fn check_field_name(name: &[u8]) -> Result<(), Misuse> {
-    if is_token(name) {
-        return Ok(());
-    }
-    let shown = String::from_utf8_lossy(name).chars().take(40).collect::<String>();
-    let text = format!("header name must be a token (RFC 9110 §5.6.2), got {shown:?}");
-    Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text))
+/// Appends the line of a field: argument 1 is its name, argument 2 its value. Returns where its name stands.
+fn append_field(call: &Call<'_>, section: Section, lines: &mut Vec<u8>) -> Result<Range<usize>, Misuse> {
+    let start = lines.len();
+    call.append(1, lines)?;
+    let name = start..lines.len();
+    section.check_name(&lines[name.clone()])?;
+    lines.extend_from_slice(b": ");
+    let value = lines.len();
+    call.append(2, lines)?;
+    section.check_value(&lines[name.clone()], &lines[value..])?;
+    lines.extend_from_slice(b"\r\n");
+    Ok(name)
 }
 
-/// Refuses an invalid field value; `name` is a token.
-pub(crate) fn check_field_value(name: &[u8], value: &[u8]) -> Result<(), Misuse> {
-    if is_field_value(value) {
-        return Ok(());
+/// Where a field of a response stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// Before the body.
+    Head,
+    /// Behind it.
+    Trailers,
+}
+
+impl Section {
+    /// What an application calls a field in it, and the code of a refusal.
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Head => ("header", "ERR_HTTP_INVALID_HEADER"),
+            Self::Trailers => ("trailer", "ERR_HTTP_INVALID_TRAILER"),
+        }
     }
-    let name = String::from_utf8_lossy(name).into_owned();
-    let text =
-        format!("value of header {name} must not contain CR, LF or other control characters (RFC 9110 §5.5)");
-    Err(Misuse::invalid_http("ERR_HTTP_INVALID_HEADER", text))
+
+    /// Refuses a name that is none, or that has no place here.
+    pub(crate) fn check_name(self, name: &[u8]) -> Result<(), Misuse> {
+        let (what, code) = self.words();
+        let shown = || String::from_utf8_lossy(name).chars().take(40).collect::<String>();
+        if !is_token(name) {
+            let text = format!("{what} name must be a token (RFC 9110 §5.6.2), got {:?}", shown());
+            return Err(Misuse::invalid_http(code, text));
+        }
+        if self == Self::Trailers && !may_be_trailer(name) {
+            let text =
+                format!("{} cannot be a trailer: it has to precede the body (RFC 9110 §6.5.1)", shown());
+            return Err(Misuse::invalid_http(code, text));
+        }
+        Ok(())
+    }
+
+    /// Refuses an invalid value; `name` is a token.
+    pub(crate) fn check_value(self, name: &[u8], value: &[u8]) -> Result<(), Misuse> {
+        if is_field_value(value) {
+            return Ok(());
+        }
+        let (what, code) = self.words();
+        let name = String::from_utf8_lossy(name).into_owned();
+        let text = format!(
+            "value of {what} {name} must not contain CR, LF or other control characters (RFC 9110 §5.5)"
+        );
+        Err(Misuse::invalid_http(code, text))
+    }
 }
 
 /// `resClose(response)`: drops the connection. Returns the position of the event for `nextPending`. For a response that

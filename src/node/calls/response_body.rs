@@ -74,11 +74,22 @@ fn write_piece(
 }
 
 /// Refuses `write` and the like after `tryEnd` has announced a length, since the body is then not chunked.
-fn refuse_announced(exchange: &Exchange, method: &str) -> Result<(), Misuse> {
+pub(super) fn refuse_announced(exchange: &Exchange, method: &str) -> Result<(), Misuse> {
     match exchange.output.total() {
         Some(_) => Err(Misuse::invalid_state(format!("{method} cannot follow tryEnd"))),
         None => Ok(()),
     }
+}
+
+/// Refuses `tryEnd` and the like after `writeTrailer`: a body whose length is announced has no trailers over HTTP/1.1, and
+/// a handler does not know the version.
+fn refuse_trailers(exchange: &Exchange, method: &str) -> Result<(), Misuse> {
+    if exchange.trailers.is_empty() {
+        return Ok(());
+    }
+    Err(Misuse::invalid_state(format!(
+        "{method} cannot follow writeTrailer: end completes a response with trailers"
+    )))
 }
 
 /// `resTryEnd(response, chunk, totalSize)`: accepts what there is room for. Returns 1 if that is all of the chunk, plus
@@ -92,6 +103,7 @@ pub(crate) fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let chunk = Payload::of(env, call.argument(1))?;
     let (length, handler_serial) = (chunk.length() as u64, dispatcher.handler_serial);
     let (to, written) = (exchange.to, exchange.output.written);
+    refuse_trailers(exchange, "tryEnd")?;
     if exchange.stage == Stage::Started && exchange.output.total().is_none() {
         return Err(Misuse::invalid_state("tryEnd cannot follow write"));
     }
@@ -116,7 +128,7 @@ pub(crate) fn try_end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
             let taken = exchange.write_as_far_as_there_is_room(&chunk, handler_serial, workers);
             let is_complete = written + taken == total;
             if is_complete {
-                workers.push(worker, Command::FinishResponse { to, close: false });
+                exchange.finish(false, workers);
             }
             (taken == length, is_complete)
         };
@@ -191,7 +203,7 @@ pub(crate) fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (to, worker) = (exchange.to, exchange.to.connection.worker);
     let close = call.truthy(2);
     let body = append_body(call, exchange, workers)?;
-    if exchange.stage == Stage::Waiting {
+    if exchange.stage == Stage::Waiting && !exchange.has_trailers() {
         let framing = Framing::Length(u64::from(body.length()));
         let head = exchange.lay_out_head(framing, workers, pending);
         let copied = lend_payload(call, workers, worker, (1, body), |body| LentCommand::Respond {
@@ -205,10 +217,13 @@ pub(crate) fn end<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
             workers.push(worker, Command::Respond { to, head, body, close });
         }
     } else {
+        // Trailers have a place behind chunks only, over HTTP/1.1.
+        announce_close(exchange, close);
+        exchange.start_body(Framing::Chunked, workers, pending);
         if body.length() > 0 {
             write_piece(call, exchange, body, dispatcher.handler_serial, workers)?;
         }
-        workers.push(worker, Command::FinishResponse { to, close });
+        exchange.finish(close, workers);
     }
     keep_recording(exchange, routes);
     live.finish(handle);
@@ -226,16 +241,22 @@ pub(crate) fn end_without_body<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse>
         None => Framing::None,
     };
     let close = call.truthy(2);
-    let to = exchange.to;
+    refuse_trailers(exchange, "endWithoutBody")?;
+    announce_close(exchange, close);
+    exchange.start(framing, workers, pending);
+    exchange.finish(close, workers);
+    live.finish(handle);
+    workers.settle();
+    Ok(Value::UNDEFINED)
+}
+
+/// Adds `Connection: close` to a head that is not sent yet, if the connection closes behind the response. A whole response
+/// has it from the worker.
+fn announce_close(exchange: &mut Exchange, close: bool) {
     if close && exchange.stage == Stage::Waiting && !exchange.flags.has(FieldFlags::CONNECTION) {
         exchange.fields.extend_from_slice(b"Connection: close\r\n");
         exchange.flags = exchange.flags | FieldFlags::CONNECTION;
     }
-    exchange.start(framing, workers, pending);
-    workers.push(to.connection.worker, Command::FinishResponse { to, close });
-    live.finish(handle);
-    workers.settle();
-    Ok(Value::UNDEFINED)
 }
 
 /// A number or a numeric string, both of which uWebSockets.js takes; `None` for nothing.

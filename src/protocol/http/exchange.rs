@@ -230,13 +230,22 @@ impl HttpExchange {
     }
 
     /// Completes a response that was started; `close`: the connection closes after it. A response that is shorter than
-    /// its Content-Length closes the connection too, because the client cannot detect the end otherwise.
-    pub(crate) fn finish_response(&mut self, close: bool, moment: Moment<'_>, out: &mut Vec<u8>) {
+    /// its Content-Length closes the connection too, because the client cannot detect the end otherwise. `trailers` are
+    /// lines as those of a response head; they are dropped unless the body is chunked (RFC 9112 §7.1.2).
+    pub(crate) fn finish_response(
+        &mut self,
+        trailers: &[u8],
+        close: bool,
+        moment: Moment<'_>,
+        out: &mut Vec<u8>,
+    ) {
         let Writing::Started { body, close: planned } = self.writing else { return };
         let is_short = match body {
             BodyEncoding::Length(remaining) => remaining > 0,
             BodyEncoding::Chunked => {
-                out.extend_from_slice(b"0\r\n\r\n");
+                out.extend_from_slice(b"0\r\n");
+                out.extend_from_slice(trailers);
+                out.extend_from_slice(b"\r\n");
                 false
             }
             BodyEncoding::Dropped | BodyEncoding::UntilClose => false,

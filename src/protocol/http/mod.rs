@@ -17,7 +17,7 @@
 //! * [`body`]: where the request body lies within the received bytes.
 //! * [`multipart`]: what lies within a body that is a form with files.
 //! * [`response_head`]: status and fields of a response; [`response_framing`]: how its body is framed; `encode`: the
-//!   bytes of both.
+//!   bytes of both; [`trailers`]: which fields may follow the body.
 //! * [`error`]: one variant per broken rule, and the answer that names it.
 //! * [`date`]: the text of the `Date` field, made once a second.
 
@@ -38,6 +38,7 @@ pub(crate) mod query;
 mod reading;
 pub(crate) mod response_framing;
 pub(crate) mod response_head;
+pub(crate) mod trailers;
 
 #[cfg(test)]
 mod tests;

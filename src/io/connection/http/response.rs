@@ -97,8 +97,10 @@ impl<'a> HttpResponse<'a> {
     }
 
     /// `Command::FinishResponse`.
-    pub(crate) fn finish(&mut self, close: bool, context: &mut Context) {
-        self.with_exchange(context, |exchange, moment, out| exchange.finish_response(close, moment, out));
+    pub(crate) fn finish(&mut self, trailers: &[u8], close: bool, context: &mut Context) {
+        self.with_exchange(context, |exchange, moment, out| {
+            exchange.finish_response(trailers, close, moment, out);
+        });
     }
 
     /// `Command::AbortResponse`: no event follows, as the abort handler of the application has run.

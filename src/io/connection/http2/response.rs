@@ -77,9 +77,9 @@ impl<'a> StreamResponse<'a> {
     }
 
     /// `Command::FinishResponse`.
-    pub(crate) fn finish(&mut self, context: &mut Context) {
+    pub(crate) fn finish(&mut self, trailers: &[u8], context: &mut Context) {
         self.with_session(context, |session, stream, moment, out| {
-            session.finish_response(stream, b"", moment, out);
+            session.finish_response(stream, trailers, moment, out);
         });
     }
 

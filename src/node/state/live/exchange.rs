@@ -80,6 +80,8 @@ pub(crate) struct Exchange {
     pub flags: FieldFlags,
     /// The body of the response.
     pub output: Output,
+    /// Complete `Name: value\r\n` lines that follow the body.
+    pub trailers: Vec<u8>,
 }
 
 /// The state of the route handler of a request.
@@ -138,6 +140,7 @@ impl Exchange {
             fields: Vec::new(),
             flags: FieldFlags::NONE,
             output: Output::default(),
+            trailers: Vec::new(),
         }
     }
 
@@ -148,6 +151,7 @@ impl Exchange {
             (&mut fresh.head, &mut self.head),
             (&mut fresh.status, &mut self.status),
             (&mut fresh.fields, &mut self.fields),
+            (&mut fresh.trailers, &mut self.trailers),
         ] {
             *new = std::mem::take(old);
             new.clear();
@@ -329,6 +333,19 @@ impl Exchange {
 
 /// Its end.
 impl Exchange {
+    /// Whether fields are to follow the body, and the client's version of HTTP has a place for them.
+    #[must_use]
+    pub(crate) fn has_trailers(&self) -> bool {
+        !self.trailers.is_empty() && self.version != Version::Http10
+    }
+
+    /// Tells the worker that the response is complete, once its head and body are sent.
+    pub(crate) fn finish(&self, close: bool, workers: &mut Workers) {
+        let worker = self.to.connection.worker;
+        let trailers = workers.copy(worker, &self.trailers);
+        workers.push(worker, Command::FinishResponse { to: self.to, trailers, close });
+    }
+
     /// Closes the response for the application and has the worker drop the connection. Returns `false` if it was closed
     /// before.
     pub(crate) fn close(&mut self, workers: &mut Workers) -> bool {

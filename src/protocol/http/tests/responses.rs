@@ -45,7 +45,7 @@ fn a_streamed_response_is_chunked_and_ends_with_the_last_chunk() {
         exchange.write_body(b"hello", out);
         exchange.write_body(b"", out);
         exchange.write_body(&[b'x'; 17], out);
-        exchange.finish_response(false, moment, out);
+        exchange.finish_response(b"", false, moment, out);
     });
     let head = format!("HTTP/1.1 200 OK\r\n{DATE_LINE}Transfer-Encoding: chunked\r\n\r\n");
     assert_eq!(written, format!("{head}5\r\nhello\r\n11\r\nxxxxxxxxxxxxxxxxx\r\n0\r\n\r\n"));
@@ -58,7 +58,7 @@ fn a_client_of_http_10_gets_a_streamed_body_as_it_is_and_then_the_end() {
     let written = connection.act(|exchange, moment, out| {
         exchange.start_response(&OK, Framing::Chunked, moment, out);
         exchange.write_body(b"hello", out);
-        exchange.finish_response(false, moment, out);
+        exchange.finish_response(b"", false, moment, out);
     });
     assert_eq!(written, format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{DATE_LINE}\r\nhello"));
     assert!(connection.is_closing());
@@ -103,7 +103,7 @@ fn no_body_goes_where_none_may_be() {
     let written = connection.act(|exchange, moment, out| {
         exchange.start_response(&OK, Framing::Chunked, moment, out);
         exchange.write_body(b"hello", out);
-        exchange.finish_response(false, moment, out);
+        exchange.finish_response(b"", false, moment, out);
     });
     assert_eq!(written, format!("HTTP/1.1 200 OK\r\n{DATE_LINE}Transfer-Encoding: chunked\r\n\r\n"));
 
@@ -122,7 +122,7 @@ fn a_response_without_a_length_ends_with_the_connection() {
     let mut connection = after(GET);
     let written = connection.act(|exchange, moment, out| {
         exchange.start_response(&OK, Framing::None, moment, out);
-        exchange.finish_response(false, moment, out);
+        exchange.finish_response(b"", false, moment, out);
     });
     assert_eq!(written, format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{DATE_LINE}\r\n"));
     assert!(connection.is_closing());
@@ -136,7 +136,7 @@ fn a_body_never_exceeds_its_announced_length_and_a_shorter_one_ends_the_connecti
         exchange.write_body(b"hel", out);
         exchange.write_body(b"lo and more", out);
         exchange.write_body(b"and more", out);
-        exchange.finish_response(false, moment, out);
+        exchange.finish_response(b"", false, moment, out);
     });
     assert!(written.ends_with("Content-Length: 5\r\n\r\nhello"), "{written}");
     assert!(!connection.is_closing());
@@ -145,9 +145,27 @@ fn a_body_never_exceeds_its_announced_length_and_a_shorter_one_ends_the_connecti
     connection.act(|exchange, moment, out| {
         exchange.start_response(&OK, Framing::Length(5), moment, out);
         exchange.write_body(b"hell", out);
-        exchange.finish_response(false, moment, out);
+        exchange.finish_response(b"", false, moment, out);
     });
     assert!(connection.is_closing());
+}
+
+#[test]
+fn trailers_follow_chunks_and_nothing_else() {
+    let trailers = b"A: 1\r\nB: 2\r\n";
+    for (framing, expected) in
+        [(Framing::Chunked, "2\r\nab\r\n0\r\nA: 1\r\nB: 2\r\n\r\n"), (Framing::Length(2), "ab")]
+    {
+        let mut connection = Connection::new();
+        connection.receive(GET).expect("a request");
+        let written = connection.act(|exchange, moment, out| {
+            exchange.start_response(&OK, framing, moment, out);
+            exchange.write_body(b"ab", out);
+            exchange.finish_response(trailers, false, moment, out);
+        });
+        let (_, body) = written.split_once("\r\n\r\n").expect("a head");
+        assert_eq!(body, expected);
+    }
 }
 
 #[test]
@@ -155,7 +173,7 @@ fn response_calls_out_of_turn_write_nothing() {
     let every_call = |connection: &mut Connection| {
         connection.act(|exchange, moment, out| {
             exchange.write_body(b"a", out);
-            exchange.finish_response(false, moment, out);
+            exchange.finish_response(b"", false, moment, out);
             exchange.respond(&OK, b"a", false, moment, out);
             exchange.start_response(&OK, Framing::Chunked, moment, out);
         })
@@ -167,7 +185,7 @@ fn response_calls_out_of_turn_write_nothing() {
     connection.receive(GET).expect("a request");
     let written = connection.act(|exchange, moment, out| {
         exchange.write_body(b"a", out);
-        exchange.finish_response(false, moment, out);
+        exchange.finish_response(b"", false, moment, out);
     });
     assert_eq!(written, "");
     connection.respond(b"a");
@@ -214,7 +232,7 @@ fn a_body_too_long_to_drop_ends_the_connection() {
     let mut connection = after("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 262145\r\n\r\n");
     connection.act(|exchange, moment, out| {
         exchange.start_response(&OK, Framing::Length(0), moment, out);
-        exchange.finish_response(false, moment, out);
+        exchange.finish_response(b"", false, moment, out);
     });
     assert!(connection.is_closing());
 

@@ -49,7 +49,7 @@ fn a_response_that_has_not_started_has_connection_close() {
         assert!(head.contains("\r\nConnection: close\r\n"), "{head}");
         connection.act(|exchange, _, out| exchange.write_body(b"x", out));
         assert!(!connection.is_closing());
-        connection.act(|exchange, moment, out| exchange.finish_response(false, moment, out));
+        connection.act(|exchange, moment, out| exchange.finish_response(b"", false, moment, out));
         assert!(connection.is_closing());
     }
 }
@@ -71,7 +71,7 @@ fn a_started_response_is_completed_and_a_request_behind_it_gets_the_last_one() {
     connection.receive([GET, GET].concat()).expect("two requests");
     connection.act(|exchange, moment, out| exchange.start_response(&OK, Framing::Chunked, moment, out));
     connection.exchange.wind_down();
-    let rest = connection.act(|exchange, moment, out| exchange.finish_response(false, moment, out));
+    let rest = connection.act(|exchange, moment, out| exchange.finish_response(b"", false, moment, out));
     assert_eq!(rest, "0\r\n\r\n");
     assert!(!connection.is_closing());
     connection.receive("").expect("the second request");
@@ -88,7 +88,7 @@ fn a_started_response_is_completed_and_then_the_connection_is_idle() {
     connection.exchange.wind_down();
     assert!(!connection.exchange.close_if_idle());
     connection.act(|exchange, _, out| exchange.write_body(b"x", out));
-    connection.act(|exchange, moment, out| exchange.finish_response(false, moment, out));
+    connection.act(|exchange, moment, out| exchange.finish_response(b"", false, moment, out));
     assert!(!connection.is_closing());
     assert!(connection.exchange.close_if_idle());
 }

@@ -104,9 +104,9 @@ impl Http2Session {
         }
     }
 
-    /// Completes a response that was started. `trailers` are lines as those of a response head; none if it is empty. A
-    /// response that is shorter than its Content-Length resets the stream, because the client would take it for
-    /// malformed.
+    /// Completes a response that was started. `trailers` are lines as those of a response head; none if it is empty. They
+    /// are dropped if the response must not have a body (HEAD, 204, 304), as over HTTP/1.1. A response that is shorter than
+    /// its Content-Length resets the stream, because the client would take it for malformed.
     pub(crate) fn finish_response(
         &mut self,
         id: StreamId,
@@ -118,8 +118,9 @@ impl Http2Session {
         match stream.body() {
             None => {}
             Some(BodyEncoding::Length(1..)) => self.reset(id, ErrorCode::INTERNAL_ERROR, moment.now, out),
-            Some(_) => {
-                let trailers = (!trailers.is_empty()).then(|| trailers.into());
+            Some(body) => {
+                let has_trailers = *body != BodyEncoding::Dropped && !trailers.is_empty();
+                let trailers = has_trailers.then(|| trailers.into());
                 stream.sending = Sending::Ending(trailers);
                 if stream.output.is_empty() {
                     self.send_frame(id, moment, out);

@@ -44,7 +44,7 @@ fn head_204_and_304_have_no_data() {
         client.with(|session, moment, out, _| {
             session.start_response(StreamId(stream), &head, Framing::Chunked, moment, out);
             session.write_body(StreamId(stream), b"dropped", moment, out);
-            session.finish_response(StreamId(stream), b"", moment, out);
+            session.finish_response(StreamId(stream), b"Dropped: too\r\n", moment, out);
         });
         let expected = [format!("HEADERS {stream} :status={}", &status[..3]), format!("DATA {stream} 0 end")];
         assert_eq!(client.read(), expected);
