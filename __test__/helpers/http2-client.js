@@ -5,6 +5,7 @@
 const { once } = require('node:events');
 const http2 = require('node:http2');
 const net = require('node:net');
+const WebSocket = require('ws');
 
 const { certificate } = require('./certificates.js');
 const { afterTest } = require('./cleanup.js');
@@ -67,6 +68,21 @@ function answerTo(stream) {
       resolve({ status, headers: { ...headers }, trailers, body, text: body.toString(), early });
     });
   });
+}
+
+/** A WebSocket of `ws` in a stream of a session (RFC 8441), the stream, and `headers` of the response that opened it. */
+async function openWebSocket(session, path, headers = {}) {
+  const stream = session.request({
+    ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'http', ':authority': 'localhost', ':path': path,
+    'sec-websocket-version': '13', ...headers,
+  }, { endStream: false });
+  const [answer] = await once(stream, 'response');
+  if (answer[':status'] !== 200) throw new Error(`refused with ${answer[':status']}`);
+  const socket = Object.assign(new WebSocket(null, undefined, { closeTimeout: 30_000 }), { _isServer: false });
+  socket.setSocket(stream, Buffer.alloc(0), { maxPayload: 0, skipUTF8Validation: false, allowSynchronousEvents: true });
+  socket.on('error', () => {});
+  afterTest(() => stream.destroy());
+  return { socket, stream, headers: answer };
 }
 
 /** The name of an error code (RFC 9113 §7). */
@@ -214,5 +230,5 @@ function goawayOf({ payload }) {
 
 module.exports = {
   ACK, END_HEADERS, END_STREAM, RawHttp2, answerTo, ask, block, codeName, connectHttp2, createHttp2App, dataFrame, frameOf, goawayOf, headersFrame,
-  literal, numbers, serveHttp2,
+  literal, numbers, openWebSocket, serveHttp2,
 };

@@ -189,7 +189,9 @@ impl<'a> Application<'a> {
             6 => self.with(|session, moment, out, _| {
                 session.set_paused(id, step & 16 == 0, moment.now, out);
             }),
-            _ if step == 0xff => self.with(|session, moment, out, _| session.wind_down(moment.now, out)),
+            _ if step == 0xff => {
+                self.with(|session, moment, out, _| session.wind_down("CLOSED: why", moment.now, out))
+            }
             _ => {
                 self.now.0 += 1_000;
                 self.with(|session, moment, out, recorder| {

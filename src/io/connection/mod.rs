@@ -209,16 +209,21 @@ impl Connection {
         self.backlog() > 0
     }
 
-    /// When the kernel last took a byte of the output, or the output was last empty.
-    #[must_use]
-    pub(crate) const fn progress(&self) -> Timestamp {
-        self.shell.progress
-    }
-
     /// Bytes of output that the kernel has not taken.
     #[must_use]
     pub(crate) fn backlog(&self) -> usize {
         self.shell.backlog() + self.protocol.queued()
+    }
+
+    /// Calls `visit` with all output that waits for the peer and can be given up by itself, see [`Self::close_slow_reader`]:
+    /// since when the peer has taken nothing of it, its bytes, and the stream if it is that of one.
+    pub(crate) fn visit_backlogs(&self, mut visit: impl FnMut(Timestamp, usize, Option<StreamId>)) {
+        if self.shell.has_output() {
+            visit(self.shell.progress, self.shell.backlog(), None);
+        }
+        if let Protocol::Http2(http2) = &self.protocol {
+            http2.backlogs().for_each(|(stream, bytes, since)| visit(since, bytes, Some(stream)));
+        }
     }
 
     /// What would be lost by closing the connection, and since when it waits for its peer; `None` if a request or a
@@ -633,16 +638,28 @@ impl Connection {
 
     /// Closes the connection after the timeout of `app.shutdown()`.
     pub(crate) fn handle_shutdown_timeout(&mut self, context: &mut Context) {
-        // Perhaps only a Close frame or the rest of a response is missing.
-        self.shell.flush_at_once(context);
-        self.protocol.fail(CloseCause::ServerShutdown, &mut self.shell, context);
+        self.protocol.handle_shutdown_timeout(&mut self.shell, context);
     }
 
-    /// Closes one of the slowest readers of an app whose output exceeds its limit.
-    pub(crate) fn close_slow_reader(&mut self, context: &mut Context) {
+    /// Gives up some of the output of an app that exceeds its limit, and with it the connection or the stream that it waits
+    /// in.
+    pub(crate) fn close_slow_reader(
+        &mut self,
+        stream: Option<StreamId>,
+        bytes: usize,
+        context: &mut Context,
+        scratch: &mut [u8],
+    ) {
         let cause = CloseCause::OutputLimit;
-        tracing::warn!(cause = cause.verdict().name, bytes = self.backlog(), "peer reads too slowly");
-        self.protocol.fail(cause, &mut self.shell, context);
+        let number = stream.map(|stream| stream.0);
+        tracing::warn!(cause = cause.verdict().name, stream = number, bytes, "peer reads too slowly");
+        match (stream, self.http2()) {
+            (Some(stream), Some((http2, shell))) => {
+                http2.close_slow_stream(stream, shell, context);
+                self.flush(context, scratch);
+            }
+            _ => self.protocol.fail(cause, &mut self.shell, context),
+        }
     }
 
     /// Closes an idle connection of a process that has no descriptors left.

@@ -23,6 +23,7 @@ use crate::io::context::Context;
 use crate::io::room::Standing;
 use crate::io::transport::cause_of;
 use crate::protocol::cause::CloseCause;
+use crate::protocol::http2::error::ErrorCode;
 use crate::protocol::time::Timestamp;
 use crate::tls::fault::TlsFault;
 
@@ -285,7 +286,10 @@ impl Protocol {
         match self {
             // The next response says `Connection: close`.
             Self::Http { http, .. } => http.wind_down(),
-            Self::Http2(http2) => http2.wind_down(CloseCause::TlsKeysExhausted, shell, context),
+            Self::Http2(http2) => {
+                let cause = CloseCause::TlsKeysExhausted;
+                http2.wind_down(cause, cause.verdict().text, shell, context);
+            }
             Self::WebSocket(socket) => socket.ask_to_reconnect(CloseCause::TlsKeysExhausted, shell, context),
         }
     }
@@ -333,6 +337,15 @@ impl Protocol {
         }
     }
 
+    /// Closes the connection after the timeout of `app.shutdown()`.
+    pub(super) fn handle_shutdown_timeout(&mut self, shell: &mut Shell, context: &mut Context) {
+        // Perhaps only a Close frame or the rest of a response is missing. Behind that HTTP/2 has a GOAWAY to send.
+        if !matches!(self, Self::Http2(_)) || !shell.is_serving() {
+            shell.flush_at_once(context);
+        }
+        self.fail(CloseCause::ServerShutdown, shell, context);
+    }
+
     /// Closes the socket at once, and reports to the application the response or WebSocket that this aborts.
     pub(super) fn fail(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
         let mut logged = cause;
@@ -344,7 +357,10 @@ impl Protocol {
                     }
                     http.abort(cause, shell, context);
                 }
-                Self::Http2(http2) => http2.abort(cause, context),
+                Self::Http2(http2) => {
+                    http2.take_leave(cause, shell, context);
+                    http2.abort(cause, context);
+                }
                 Self::WebSocket(socket) => socket.handle_transport_end(cause, shell, context),
             }
         }
@@ -352,11 +368,23 @@ impl Protocol {
     }
 
     /// Closes an idle connection, or one that is still handshaking, in favour of others.
-    pub(super) fn make_room(&mut self, cause: &'static str, why: &str, shell: &mut Shell, context: &Context) {
-        if let Self::Http { early, .. } = self
-            && let Some(stage) = early.take()
-        {
-            stage.abandon(cause, why, shell, context);
+    pub(super) fn make_room(
+        &mut self,
+        cause: &'static str,
+        why: &str,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) {
+        match self {
+            Self::Http { early, .. } => {
+                if let Some(stage) = early.take() {
+                    stage.abandon(cause, why, shell, context);
+                }
+            }
+            Self::Http2(http2) if shell.is_serving() => {
+                http2.leave_at_once(ErrorCode::NO_ERROR, &format!("{cause}: {why}"), shell, context);
+            }
+            Self::Http2(_) | Self::WebSocket(_) => {}
         }
         shell.leave(ConnectionStage::Gone, cause);
     }
@@ -377,6 +405,7 @@ impl Protocol {
             Self::Http { .. } => shell.drop_after_flush(CloseCause::ApplicationClosed, context),
             Self::Http2(http2) => {
                 // The handlers of the application have run for the connection, not for its streams.
+                http2.take_leave(CloseCause::ApplicationClosed, shell, context);
                 http2.abort(CloseCause::ApplicationClosed, context);
                 shell.drop_after_flush(CloseCause::ApplicationClosed, context);
             }
@@ -390,6 +419,7 @@ impl Protocol {
             Self::Http { .. } => shell.drop_after_flush(CloseCause::AppClosed, context),
             Self::Http2(http2) => {
                 http2.write_output(shell, context);
+                http2.take_leave(CloseCause::AppClosed, shell, context);
                 http2.abort(CloseCause::AppClosed, context);
                 shell.drop_after_flush(CloseCause::AppClosed, context);
             }
@@ -406,7 +436,7 @@ impl Protocol {
                 context.again.push(shell.id);
             }
             Self::Http2(http2) => {
-                http2.wind_down(CloseCause::ServerShutdown, shell, context);
+                http2.wind_down(CloseCause::ServerShutdown, reason, shell, context);
                 context.again.push(shell.id);
             }
             Self::WebSocket(socket) => {

@@ -7,8 +7,8 @@ use super::Worker;
 use crate::bridge::command::Command;
 use crate::bridge::id::WorkerId;
 use crate::io::budget::Excess;
-use crate::io::connection::Connection;
 use crate::io::relief::CHECK_EVERY;
+use crate::protocol::time::Timestamp;
 
 impl Worker {
     /// At the end of a pass: ends the slowest readers of the apps whose output exceeds their budgets.
@@ -23,7 +23,7 @@ impl Worker {
             if over_share == 0 && self.relief.holds(app) {
                 continue;
             }
-            self.end_slowest(app, over_limit, |connection| connection.progress() + SLOW_AFTER <= now);
+            self.end_slowest(app, over_limit, |since| since + SLOW_AFTER <= now);
             let Some(Excess { over_share, .. }) = self.context.budgets.excess(app) else { continue };
             self.call_for_relief(app, workers);
             self.end_slowest(app, over_share, |_| true);
@@ -34,9 +34,9 @@ impl Worker {
         }
     }
 
-    /// Closes some of the connections that `may_close` until `bytes` are free: first those from which the kernel has
-    /// taken no byte for the longest time, and of several the one with the largest backlog.
-    fn end_slowest(&mut self, app: u32, bytes: u64, may_close: impl Fn(&Connection) -> bool) {
+    /// Closes some of the connections, or of the streams on them, that `may_close` until `bytes` are free: first those of which
+    /// the peer has taken no byte for the longest time, and of several the one with the largest backlog.
+    fn end_slowest(&mut self, app: u32, bytes: u64, may_close: impl Fn(Timestamp) -> bool) {
         if bytes == 0 {
             return;
         }
@@ -45,19 +45,23 @@ impl Worker {
         for (slot, generation) in keys {
             if let Some(it) = self.registry.get(slot, generation)
                 && it.app().app == app
-                && it.has_output()
-                && may_close(it)
             {
-                slow.push((it.progress(), Reverse(it.backlog()), slot, generation));
+                it.visit_backlogs(|since, bytes, stream| {
+                    if may_close(since) {
+                        slow.push((since, Reverse(bytes), slot, generation, stream));
+                    }
+                });
             }
         }
         slow.sort_unstable();
         let mut left = bytes;
-        for (_, Reverse(backlog), slot, generation) in slow {
+        for (_, Reverse(backlog), slot, generation, stream) in slow {
             if left == 0 {
                 break;
             }
-            self.with(slot, generation, |connection, context, _| connection.close_slow_reader(context));
+            self.with(slot, generation, |connection, context, scratch| {
+                connection.close_slow_reader(stream, backlog, context, scratch);
+            });
             left = left.saturating_sub(backlog as u64);
         }
     }

@@ -29,6 +29,8 @@ pub(super) struct Stream {
     /// What this side may send.
     pub send_window: SendWindow,
     pub output: Output,
+    /// When a byte of it last left, or it was last empty.
+    pub progress: Timestamp,
     pub priority: Priority,
     /// When it was last its turn, counted in frames; 0 if it never was.
     pub turn: u64,

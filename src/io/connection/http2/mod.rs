@@ -9,7 +9,6 @@ use self::open_streams::{Kind, OpenStreams};
 use self::stream_sink::StreamSink;
 use super::http::Http;
 use super::shell::Shell;
-use super::stage::ConnectionStage;
 use super::upgrade::Upgrade;
 use crate::bridge::event::Event;
 use crate::bridge::id::ConnectionId;
@@ -28,6 +27,8 @@ use crate::protocol::http::response_head::{FieldFlags, ResponseHead, lines};
 use crate::protocol::http2::error::{ErrorCode, Http2Error};
 use crate::protocol::http2::frame::StreamId;
 use crate::protocol::http2::limits::Http2Limits;
+use crate::protocol::http2::session::leaving::farewell;
+use crate::protocol::http2::session::timing::NO_REQUEST;
 use crate::protocol::http2::session::{Http2Session, Http2Timeout};
 use crate::protocol::time::Timestamp;
 
@@ -137,6 +138,11 @@ impl Http2 {
         self.session.queued_in_all()
     }
 
+    /// The streams with bytes that wait, how many, and since when none of them left.
+    pub(super) fn backlogs(&self) -> impl Iterator<Item = (StreamId, usize, Timestamp)> {
+        self.session.backlogs()
+    }
+
     /// Sets the number of bytes that wait. Returns the previous one.
     pub(super) const fn replace_backlog(&mut self, left: u64) -> u64 {
         std::mem::replace(&mut self.backlog, left)
@@ -234,9 +240,7 @@ impl Http2 {
                 shell.tally(context).count_refusal(RefusalCause::Http2(Http2Error::HeadersTimeout));
                 shell.drain(Http2Error::HeadersTimeout.code(), context);
             }
-            Http2Timeout::Response => {
-                shell.leave(ConnectionStage::Gone, CloseCause::ResponseTimeout.verdict().name);
-            }
+            Http2Timeout::Response => shell.drop_after_flush(CloseCause::ResponseTimeout, context),
         }
     }
 
@@ -287,14 +291,47 @@ impl Http2 {
         }
     }
 
-    /// Closes the connection gracefully: requests that arrive before the client knows are served.
-    pub(super) fn wind_down(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
+    /// Closes the connection gracefully: requests that arrive before the client knows are served. The client is told `why`.
+    pub(super) fn wind_down(
+        &mut self,
+        cause: CloseCause,
+        why: &str,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) {
         if self.session.is_winding_down() {
             return;
         }
         self.leaving = cause.verdict().name;
-        self.with_session(shell, context, |session, moment, out, _| session.wind_down(moment.now, out));
+        self.with_session(shell, context, |session, moment, out, _| {
+            session.wind_down(&format!("{}: {why}", cause.code()), moment.now, out);
+        });
         shell.mark_dirty(context);
+    }
+
+    /// Tells the client why this side ends the connection, before the socket is closed: in a GOAWAY, if the kernel takes it.
+    /// Of other ends it knows, or cannot be told.
+    pub(super) fn take_leave(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
+        let code = match cause {
+            CloseCause::OutputLimit | CloseCause::ResponseTimeout => ErrorCode::ENHANCE_YOUR_CALM,
+            CloseCause::AppClosed | CloseCause::ApplicationClosed | CloseCause::ServerShutdown => {
+                ErrorCode::NO_ERROR
+            }
+            _ => return,
+        };
+        self.leave_at_once(code, &farewell(cause), shell, context);
+    }
+
+    /// The same, without a cause that programs know.
+    pub(super) fn leave_at_once(
+        &mut self,
+        code: ErrorCode,
+        why: &str,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) {
+        self.with_session(shell, context, |session, _, out, _| session.leave_at_once(code, why, out));
+        shell.flush_at_once(context);
     }
 
     /// Aborts what is open on the connection, which ends.
@@ -391,6 +428,15 @@ impl Http2 {
         shell.mark_dirty(context);
     }
 
+    /// Ends a stream whose client takes too little of what waits for it.
+    pub(super) fn close_slow_stream(&mut self, stream: StreamId, shell: &mut Shell, context: &mut Context) {
+        if let Some(open) = self.streams.get_mut(stream) {
+            open.abort(CloseCause::OutputLimit, &mut context.events, &mut context.stream_work);
+        }
+        self.reset(stream, ErrorCode::ENHANCE_YOUR_CALM, shell, context);
+        self.leave_if_closed(shell, context);
+    }
+
     /// Ends a stream at once.
     fn reset(&mut self, stream: StreamId, code: ErrorCode, shell: &mut Shell, context: &mut Context) {
         self.with_session(shell, context, |session, moment, out, _| {
@@ -402,5 +448,3 @@ impl Http2 {
 
 /// Bytes of a tunnel that wait, below which it takes more.
 const TUNNEL_WRITABLE: usize = 32 * 1024;
-/// No further request arrived in time.
-const NO_REQUEST: &str = "CLOSED_WITHOUT_REQUEST";

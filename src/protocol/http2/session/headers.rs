@@ -208,6 +208,7 @@ impl Http2Session {
             sending: Sending::Owed(meaning.method),
             send_window: SendWindow::new(self.peer.initial_window),
             output: Output::default(),
+            progress: now,
             priority: early.or(meaning.priority).unwrap_or(Priority::UNSAID),
             turn: 0,
             stall: None,

@@ -1,6 +1,7 @@
 //! How the connection ends.
 
 use super::{Http2Session, Http2Sink, Leaving, Reading, StreamEnd};
+use crate::protocol::cause::CloseCause;
 use crate::protocol::http::error::refusal_body;
 use crate::protocol::http2::error::{ErrorCode, Http2Error};
 use crate::protocol::http2::frame::{StreamId, append_goaway, append_ping};
@@ -8,12 +9,21 @@ use crate::protocol::time::Timestamp;
 
 impl Http2Session {
     /// Closes the connection gracefully: requests that the client sends before it has learnt of it are served, later ones
-    /// are refused with REFUSED_STREAM, so that it may send them again elsewhere.
-    pub(crate) fn wind_down(&mut self, now: Timestamp, out: &mut Vec<u8>) {
+    /// are refused with REFUSED_STREAM, so that it may send them again elsewhere. The client is told `why`.
+    pub(crate) fn wind_down(&mut self, why: &str, now: Timestamp, out: &mut Vec<u8>) {
         if self.leaving == Leaving::No && !self.is_closed() {
             self.leaving = Leaving::Announced(now);
-            append_goaway(StreamId::MAX, ErrorCode::NO_ERROR, "", out);
+            self.farewell = shortened(why).into();
+            append_goaway(StreamId::MAX, ErrorCode::NO_ERROR, &self.farewell, out);
             append_ping(LEAVING, false, out);
+        }
+    }
+
+    /// Tells the client `why` this side ends the connection now, whatever is open. The caller calls [`Self::abort`] next.
+    pub(crate) fn leave_at_once(&mut self, code: ErrorCode, why: &str, out: &mut Vec<u8>) {
+        if self.reading != Reading::Closed {
+            append_goaway(self.last_served(), code, shortened(why), out);
+            self.reading = Reading::Closed;
         }
     }
 
@@ -37,7 +47,7 @@ impl Http2Session {
     pub(super) fn leave(&mut self, out: &mut Vec<u8>) {
         self.leaving = Leaving::Final;
         self.last_served = self.last_stream;
-        append_goaway(self.last_served, ErrorCode::NO_ERROR, "", out);
+        append_goaway(self.last_served, ErrorCode::NO_ERROR, &self.farewell, out);
     }
 
     /// The last stream for a GOAWAY. RFC 9113 §6.8: it never rises from one to the next.
@@ -52,5 +62,22 @@ impl Http2Session {
     }
 }
 
+/// What a GOAWAY says to people of the cause for which this side ends a connection.
+#[must_use]
+pub(crate) fn farewell(cause: CloseCause) -> String {
+    refusal_body(&cause).trim_end().to_owned()
+}
+
+/// The start of a text, as long as a GOAWAY may be for any client.
+fn shortened(text: &str) -> &str {
+    let mut length = text.len().min(MAX_FAREWELL);
+    while !text.is_char_boundary(length) {
+        length -= 1;
+    }
+    &text[..length]
+}
+
 /// The data of the PING that follows a GOAWAY.
 pub(super) const LEAVING: [u8; 8] = *b"goingout";
+/// Bytes of the text of a GOAWAY.
+const MAX_FAREWELL: usize = 1024;

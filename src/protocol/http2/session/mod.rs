@@ -18,11 +18,11 @@
 mod control;
 mod data;
 mod headers;
-mod leaving;
+pub(crate) mod leaving;
 mod output;
 mod responses;
 mod stream_ends;
-mod timing;
+pub(crate) mod timing;
 
 #[cfg(test)]
 mod tests;
@@ -82,7 +82,7 @@ pub(crate) enum Http2Timeout {
     Idle,
     /// The first request, or the rest of a header block, did not arrive in time: the same.
     Headers,
-    /// The client does not read: drop the connection. Its streams have been aborted.
+    /// The client does not read: drop the connection. Its streams have been aborted, and a GOAWAY is in the output.
     Response,
 }
 
@@ -116,6 +116,8 @@ pub(crate) struct Http2Session {
     /// Idle frames that are not counted, because requests and responses give cause for them.
     earned_frames: u32,
     leaving: Leaving,
+    /// Why this side leaves, which its GOAWAY says.
+    farewell: Box<str>,
     /// When the connection was accepted, or when its last stream ended.
     since: Timestamp,
     /// When the caller paused reading; the client's timeouts do not run while it is set.
@@ -214,6 +216,7 @@ impl Http2Session {
             idle_frames: Allowance::new(limits.idle_frames, now),
             earned_frames: 0,
             leaving: Leaving::No,
+            farewell: "".into(),
             since: now,
             paused: None,
             output_pace: None,
@@ -260,6 +263,12 @@ impl Http2Session {
     #[must_use]
     pub(crate) fn queued_in_all(&self) -> usize {
         self.streams.iter().map(|stream| stream.output.len()).sum()
+    }
+
+    /// The streams with output that waits for a window or for the socket: how many bytes, and since when none of them left.
+    pub(crate) fn backlogs(&self) -> impl Iterator<Item = (StreamId, usize, Timestamp)> {
+        let waiting = self.streams.iter().filter(|stream| !stream.output.is_empty());
+        waiting.map(|stream| (stream.id, stream.output.len(), stream.progress))
     }
 
     /// A stream that is closed and was not returned before. Its number is never used again.

@@ -205,6 +205,9 @@ impl Http2Session {
         if let Some(stream) = self.streams.get_mut(id)
             && !rest.is_empty()
         {
+            if stream.output.is_empty() {
+                stream.progress = moment.now;
+            }
             stream.output.append(rest);
         }
     }
@@ -230,6 +233,7 @@ impl Http2Session {
         self.streams.note_turn(id);
         let Some(stream) = self.streams.get_mut(id) else { return false };
         stream.send_window.take(length);
+        stream.progress = moment.now;
         if let Some(stall) = &mut stream.stall {
             stall.count(length as u64, moment.limits.response_pace, moment.now);
         }

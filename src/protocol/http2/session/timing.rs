@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Http2Session, Http2Sink, Http2Timeout, Leaving, Reading, StreamEnd};
+use super::leaving::farewell;
+use super::{Http2Session, Http2Sink, Http2Timeout, Leaving, StreamEnd};
+use crate::protocol::cause::CloseCause;
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::pace::Pace;
 use crate::protocol::http2::error::{ErrorCode, Http2Error};
-use crate::protocol::http2::frame::{StreamId, append_goaway};
+use crate::protocol::http2::frame::StreamId;
 use crate::protocol::time::Timestamp;
 
 impl Http2Session {
@@ -92,6 +94,8 @@ impl Http2Session {
         let has_passed = |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline <= now);
         if has_passed(self.writing_deadline(limits)) {
             self.output_pace = None;
+            let why = farewell(CloseCause::ResponseTimeout);
+            self.leave_at_once(ErrorCode::ENHANCE_YOUR_CALM, &why, out);
             self.abort(|id| sink.aborted(id, StreamEnd::ResponseTimeout));
             return Http2Timeout::Response;
         }
@@ -123,13 +127,15 @@ impl Http2Session {
             return Http2Timeout::Headers;
         }
         if has_passed(self.idle_deadline(limits)) {
-            append_goaway(self.last_served(), ErrorCode::NO_ERROR, "", out);
-            self.reading = Reading::Closed;
+            let why = format!("{NO_REQUEST}: no request arrived in time");
+            self.leave_at_once(ErrorCode::NO_ERROR, &why, out);
             return Http2Timeout::Idle;
         }
         Http2Timeout::None
     }
 }
 
+/// The name of the end of a connection that was idle for too long.
+pub(crate) const NO_REQUEST: &str = "CLOSED_WITHOUT_REQUEST";
 /// How long to wait for its answer: the longest round trips are below 1 s.
 const ROUND_TRIP: Duration = Duration::from_secs(1);

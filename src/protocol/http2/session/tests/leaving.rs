@@ -3,7 +3,7 @@
 use super::*;
 
 fn wind_down(client: &mut Client) {
-    client.with(|session, moment, out, _| session.wind_down(moment.now, out));
+    client.with(|session, moment, out, _| session.wind_down("CLOSED: why", moment.now, out));
 }
 
 /// The answer to the PING that follows a GOAWAY.
@@ -11,7 +11,7 @@ fn answer_ping(client: &mut Client) {
     client.send_frame(PING, 0x1, 0, b"goingout").unwrap();
 }
 
-const ANNOUNCED: [&str; 2] = ["GOAWAY 2147483647 NO_ERROR", "PING"];
+const ANNOUNCED: [&str; 2] = ["GOAWAY 2147483647 NO_ERROR CLOSED", "PING"];
 
 #[test]
 fn what_the_client_sends_before_it_knows_is_served_and_later_requests_are_refused() {
@@ -22,7 +22,7 @@ fn what_the_client_sends_before_it_knows_is_served_and_later_requests_are_refuse
     assert_eq!(client.read(), ANNOUNCED);
     client.get(3);
     answer_ping(&mut client);
-    assert_eq!(client.read(), ["GOAWAY 3 NO_ERROR"]);
+    assert_eq!(client.read(), ["GOAWAY 3 NO_ERROR CLOSED"]);
     client.get(5);
     assert_eq!(client.read(), ["RST_STREAM 5 REFUSED_STREAM"]);
     client.answer(3, "");
@@ -56,7 +56,7 @@ fn an_idle_connection_closes_after_a_round_trip() {
     assert!(!client.session.is_closed(), "the answer to another ping");
     answer_ping(&mut client);
     assert!(client.session.is_closed());
-    assert_eq!(client.read_written(), ["GOAWAY 0 NO_ERROR"]);
+    assert_eq!(client.read_written(), ["GOAWAY 0 NO_ERROR CLOSED"]);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_client_that_does_not_answer_pings_is_not_waited_for() {
     client.read();
     assert_eq!(client.deadline(), Some(1_500));
     assert_eq!(client.pass_time(1_000), Http2Timeout::None);
-    assert_eq!(client.read_written(), ["GOAWAY 1 NO_ERROR"]);
+    assert_eq!(client.read_written(), ["GOAWAY 1 NO_ERROR CLOSED"]);
     assert!(client.session.is_closed());
 }
 
@@ -101,6 +101,27 @@ fn a_violation_ends_the_connection_and_all_of_its_streams() {
     client.answer(1, "late");
     wind_down(&mut client);
     assert_eq!((client.read(), client.events()), (vec![], vec![]));
+}
+
+#[test]
+fn a_connection_that_ends_at_once_says_why_and_nothing_else() {
+    let mut client = Client::new();
+    client.get(1);
+    client.read();
+    let leave = |client: &mut Client, why: &str| {
+        client.with(|session, _, out, _| session.leave_at_once(ErrorCode::ENHANCE_YOUR_CALM, why, out));
+    };
+    leave(&mut client, "ERR_OUTPUT_LIMIT: because");
+    leave(&mut client, "ERR_OTHER: once is enough");
+    assert!(client.session.is_closed());
+    assert_eq!(client.read_written(), ["GOAWAY 1 ENHANCE_YOUR_CALM ERR_OUTPUT_LIMIT"]);
+}
+
+#[test]
+fn a_long_text_is_shortened_between_two_characters() {
+    let mut client = Client::new();
+    client.with(|session, moment, out, _| session.wind_down(&"€".repeat(20_000), moment.now, out));
+    assert_eq!(client.read().len(), 2);
 }
 
 #[test]

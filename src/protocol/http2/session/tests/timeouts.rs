@@ -72,7 +72,7 @@ fn an_idle_connection_closes_and_is_idle_from_the_end_of_its_last_response() {
     assert_eq!(client.deadline(), Some(1_900));
     client.read();
     assert_eq!(client.pass_time(400), Http2Timeout::Idle);
-    assert_eq!(client.read_written(), ["GOAWAY 1 NO_ERROR"]);
+    assert_eq!(client.read_written(), ["GOAWAY 1 NO_ERROR CLOSED_WITHOUT_REQUEST"]);
     assert!(client.session.is_closed());
 }
 
