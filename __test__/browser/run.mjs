@@ -16,6 +16,7 @@ import { handshake, request, textFrame } from './raw.mjs';
 import { ChatServer } from './server.mjs';
 import { visitExamples } from './example-pages.mjs';
 import { visitInspector } from './inspect-page.mjs';
+import { visitOverHttp2 } from './http2.mjs';
 import { visitOverTls } from './tls.mjs';
 
 /** For one condition, and for the whole run, in milliseconds. */
@@ -265,6 +266,10 @@ const tests = {
 
   async 'over TLS: a page, a request with a body, a WebSocket'() {
     await visitOverTls(stage.context);
+  },
+
+  async 'over HTTP/2: a page of a hundred files, twenty streams of events, WebSockets, on one connection'() {
+    await visitOverHttp2(stage.context);
   },
 
   async 'the page of app.inspect: numbers, connections, closes, documents, on every screen, by keyboard'() {

@@ -1,0 +1,93 @@
+/** A page of many files, with many streams of events and WebSockets, over HTTP/2: what a browser makes of `http2: true`. */
+
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+
+import uWS from '../../index.mjs';
+
+const { certificate } = createRequire(import.meta.url)('../helpers/certificates.js');
+
+/** With HTTP/1.1 there would be six streams of events, one for each connection that a browser allows to a host. */
+const [ASSETS, STREAMS, SOCKETS] = [100, 20, 5];
+
+const PAGE = `<!doctype html><title>HTTP/2</title>${Array.from({ length: ASSETS }, (_, index) => `<img src="/asset/${index}.svg" alt="${index}">`).join('')}`;
+const IMAGE = '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="8" height="8"/></svg>';
+
+/** What the page does: resolves to what came back. */
+const SCRIPT = `(async () => {
+  const sources = Array.from({ length: ${STREAMS} }, (_, index) => new EventSource('/events/' + index));
+  const events = await Promise.all(sources.map((source) => new Promise((resolve, reject) => {
+    source.onmessage = ({ data }) => resolve(data);
+    source.onerror = () => reject(new Error('a stream of events failed'));
+  })));
+  const sockets = Array.from({ length: ${SOCKETS} }, () => new WebSocket('wss://' + location.host + '/echo'));
+  const echoes = await Promise.all(sockets.map((socket, index) => new Promise((resolve, reject) => {
+    const message = String(index).repeat(index * 20_000 + 1);
+    socket.onopen = () => socket.send(message);
+    socket.onmessage = ({ data }) => resolve([data === message, socket.extensions.split(';')[0]]);
+    socket.onerror = () => reject(new Error('a WebSocket failed'));
+  })));
+  const codes = await Promise.all(sockets.map((socket) => new Promise((resolve) => {
+    socket.onclose = (event) => resolve(event.code);
+    socket.close(1000);
+  })));
+  // While all streams of events are open.
+  const posted = await (await fetch('/length', { method: 'POST', body: 'x'.repeat(1e6) })).text();
+  sources.forEach((source) => source.close());
+  const images = [...document.images].filter((image) => image.complete && image.naturalWidth === 8).length;
+  const protocols = new Set(['navigation', 'resource'].flatMap((type) => performance.getEntriesByType(type)).map((entry) => entry.nextHopProtocol));
+  return { events, echoes, codes, posted, images, protocols: [...protocols] };
+})()`;
+
+/** Visits a server of its own. The browser must not mind who signed the certificate. */
+export async function visitOverHttp2(context) {
+  const { key_file_name, cert_file_name } = certificate();
+  const ports = { pages: new Set(), sockets: new Set() };
+  const closes = [];
+  let aborts = 0;
+  const note = (res) => ports.pages.add(res.getRemotePort());
+  const app = uWS.SSLApp({ key_file_name, cert_file_name, http2: true })
+    .get('/', (res) => {
+      note(res);
+      res.writeHeader('Content-Type', 'text/html').end(PAGE);
+    })
+    .get('/asset/*', (res) => {
+      note(res);
+      res.writeHeader('Content-Type', 'image/svg+xml').end(IMAGE);
+    })
+    .get('/events/:number', (res, req) => {
+      note(res);
+      res.onAborted(() => { aborts++; });
+      res.writeHeader('Content-Type', 'text/event-stream').write(`data: ${req.getParameter('number')}\n\n`);
+    })
+    .post('/length', (res) => res.onAborted(() => {}).collectBody(2 ** 21, (body) => res.end(String(body.byteLength))))
+    .ws('/echo', {
+      maxPayloadLength: 2 ** 20,
+      compression: uWS.DEDICATED_COMPRESSOR_4KB,
+      open: (ws) => ports.sockets.add(ws.getRemotePort()),
+      message: (ws, message, isBinary) => ws.send(message, isBinary, true),
+      close: (ws, code, message, { cause }) => closes.push(cause),
+    });
+  try {
+    const port = uWS.us_socket_local_port(await app.listen(0));
+    const page = await context.newPage();
+    await page.goto(`https://localhost:${port}/`, { waitUntil: 'load' });
+    const seen = await page.evaluate(SCRIPT);
+    assert.deepEqual(seen, {
+      events: Array.from({ length: STREAMS }, (_, index) => String(index)),
+      echoes: Array(SOCKETS).fill([true, 'permessage-deflate']),
+      codes: Array(SOCKETS).fill(1000),
+      posted: '1000000',
+      images: ASSETS,
+      protocols: ['h2'],
+    });
+    assert.equal(ports.pages.size, 1, 'all requests are on one connection');
+    assert.deepEqual(ports.sockets, ports.pages, 'and the WebSockets, too');
+    assert.deepEqual(closes, Array(SOCKETS).fill('CLOSED_BY_PEER'));
+    // The browser resets the streams of events.
+    while (aborts < STREAMS) await new Promise((resolve) => { setTimeout(resolve, 10); });
+    await page.close();
+  } finally {
+    app.close();
+  }
+}
