@@ -22,9 +22,7 @@ const files = {
   'http/http-response-order.test.js': 'as http-response-end.test.js',
   'http/http-response-write.test.js': 'as http-response-end.test.js',
   'http/http-response.test.js': 'as http-response-end.test.js',
-  'http/http2.test.js': 'speaks HTTP/2 by itself',
   'websocket/websocket-handshake-faults.test.js': 'about handshakes that an extended CONNECT cannot be',
-  'websocket/websocket-over-http2.test.js': 'speaks HTTP/2 by itself',
 };
 
 /** To an extended CONNECT, a response with status 200 is an open WebSocket (RFC 8441 §5), whatever its handler had in mind. */
