@@ -3,20 +3,32 @@
 /** `http2: true`: the same handlers over HTTP/2. The rules of the protocol are tested in src/protocol/http2. */
 
 const { once } = require('node:events');
-const { constants } = require('node:http2');
 const net = require('node:net');
+const { text } = require('node:stream/consumers');
 
 const uWS = require('../..');
 const { RESPONSE_FACTS } = require('../helpers/facts.js');
-const { connectHttp2, FRAME, frame, get, RawHttp2, readAll, request, startRequest } = require('../helpers/http2.js');
+const {
+  RawHttp2, ask, connectHttp2, createHttp2App: createApp2, frameOf, headersFrame, numbers,
+} = require('../helpers/http2-client.js');
 const { Mailbox } = require('../helpers/mailbox.js');
 const { RawClient } = require('../helpers/raw-http.js');
-const { createApp, listen } = require('../helpers/server.js');
+const { listen } = require('../helpers/server.js');
 const { createSSLApp } = require('../helpers/tls.js');
 
-const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM, NGHTTP2_ENHANCE_YOUR_CALM } = constants;
+const [NO_ERROR, CANCEL] = [0, 8];
 
-const createHttp2App = (options) => createApp({ threads: 1, http2: true, ...options });
+const createHttp2App = ({ http2 = true, ...options } = {}) => createApp2(http2, options);
+
+/** HEADERS of a GET that ends its stream. */
+const get = (stream, path) => headersFrame(stream, { fields: { ':path': path } });
+
+/** The stream of a request without a body. */
+function start(session, path) {
+  const stream = session.request({ ':path': path });
+  stream.on('error', () => {});
+  return stream;
+}
 
 /** Calls back with what a response was aborted for, and fails if that happens twice. */
 function watchAborts(res, aborts) {
@@ -39,20 +51,20 @@ describe('a request', () => {
       });
     });
     const port = listen(app);
-    const session = connectHttp2(port);
+    const session = await connectHttp2(port);
     const headers = { ':method': 'POST', ':path': '/items/7?a=b', 'cookie': ['c=1', 'd=2'] };
-    const answer = await request(session, headers, Buffer.alloc(300_000));
+    const answer = await ask(session, headers, Buffer.alloc(300_000));
     expect(answer.status).toBe(201);
     expect(answer.headers).toMatchObject({ 'x-seen': 'yes', 'content-length': expect.any(String), 'date': expect.any(String) });
     expect(answer.headers).not.toHaveProperty('connection');
-    expect(JSON.parse(answer.body)).toEqual(['post', '/items/7', '7', 'b', `localhost:${port}`, 'c=1; d=2', 300_000]);
+    expect(JSON.parse(answer.text)).toEqual(['post', '/items/7', '7', 'b', `127.0.0.1:${port}`, 'c=1; d=2', 300_000]);
   });
 
   test('of HEAD, one that no route takes, and one without a body are answered as over HTTP/1.1', async () => {
-    const session = connectHttp2(listen(createHttp2App().get('/', (res) => res.end('hello')).get('/204', (res) => res.writeStatus('204 No Content').end())));
-    expect(await request(session, { ':method': 'HEAD', ':path': '/' })).toMatchObject({ status: 200, headers: { 'content-length': '5' }, body: '' });
-    expect(await request(session, '/none')).toMatchObject({ status: 404 });
-    expect(await request(session, '/204')).toMatchObject({ status: 204, body: '' });
+    const session = await connectHttp2(listen(createHttp2App().get('/', (res) => res.end('hello')).get('/204', (res) => res.writeStatus('204 No Content').end())));
+    expect(await ask(session, { ':method': 'HEAD', ':path': '/' })).toMatchObject({ status: 200, headers: { 'content-length': '5' }, text: '' });
+    expect(await ask(session, { ':path': '/none' })).toMatchObject({ status: 404 });
+    expect(await ask(session, { ':path': '/204' })).toMatchObject({ status: 204, text: '' });
   });
 
   test('waits for no other one of its connection', async () => {
@@ -61,20 +73,20 @@ describe('a request', () => {
       res.onAborted(() => {});
       waiting.put(res);
     });
-    const session = connectHttp2(listen(app));
-    const later = request(session, '/later');
+    const session = await connectHttp2(listen(app));
+    const later = ask(session, { ':path': '/later' });
     const res = await waiting.take();
-    expect(await request(session, '/now')).toMatchObject({ body: 'now' });
+    expect(await ask(session, { ':path': '/now' })).toMatchObject({ text: 'now' });
     res.end('later');
-    expect(await later).toMatchObject({ body: 'later' });
+    expect(await later).toMatchObject({ text: 'later' });
   });
 
   test('finds cached and declarative routes', async () => {
     const response = new uWS.DeclarativeResponse().writeHeader('a', 'b').end('declared');
     const app = createHttp2App().get('/declared', response).get('/cached', (res) => res.end('cached'), 5);
-    const session = connectHttp2(listen(app));
-    expect(await request(session, '/declared')).toMatchObject({ headers: { a: 'b' }, body: 'declared' });
-    for (let turn = 0; turn < 2; turn++) expect(await request(session, '/cached')).toMatchObject({ body: 'cached' });
+    const session = await connectHttp2(listen(app));
+    expect(await ask(session, { ':path': '/declared' })).toMatchObject({ headers: { a: 'b' }, text: 'declared' });
+    for (let turn = 0; turn < 2; turn++) expect(await ask(session, { ':path': '/cached' })).toMatchObject({ text: 'cached' });
   });
 
   test('over HTTP/1.1 is served on the same port, byte by byte, too', async () => {
@@ -96,8 +108,8 @@ describe('bodies', () => {
       for (let offset = 0; offset < whole.length; offset += 100_000) res.write(whole.subarray(offset, offset + 100_000));
       res.end('!');
     });
-    const session = connectHttp2(listen(app));
-    const [end, tried, written] = await Promise.all(['/end', '/try', '/write'].map((path) => request(session, path)));
+    const session = await connectHttp2(listen(app));
+    const [end, tried, written] = await Promise.all(['/end', '/try', '/write'].map((path) => ask(session, { ':path': path })));
     expect([end, tried].map(({ body }) => body.length)).toEqual([whole.length, whole.length]);
     expect(written.body.length).toBe(whole.length + 1);
   });
@@ -111,11 +123,11 @@ describe('bodies', () => {
       outcomes.put(isTaken);
       if (!isTaken) res.onWritable((offset) => res.tryEnd(big.subarray(offset), big.length)[0]);
     });
-    const session = connectHttp2(listen(app));
-    const stream = startRequest(session, '/big');
+    const session = await connectHttp2(listen(app));
+    const stream = start(session, '/big');
     expect(await outcomes.take()).toBe(false);
-    expect(await request(session, '/')).toMatchObject({ body: 'small' });
-    expect(await readAll(stream)).toHaveLength(big.length);
+    expect(await ask(session, { ':path': '/' })).toMatchObject({ text: 'small' });
+    expect(await text(stream)).toHaveLength(big.length);
   });
 
   test('that no handler reads stop their stream, and nobody else', async () => {
@@ -131,16 +143,16 @@ describe('bodies', () => {
         if (isLast) res.end(String(size));
       });
     });
-    const session = connectHttp2(listen(app));
-    const stream = startRequest(session, { ':method': 'POST', ':path': '/unread' }, Buffer.alloc(10_000_000));
+    const session = await connectHttp2(listen(app));
+    const stream = session.request({ ':method': 'POST', ':path': '/unread' }).end(Buffer.alloc(10_000_000));
     const res = await unread.take();
-    const echo = await request(session, { ':method': 'POST', ':path': '/echo' }, Buffer.alloc(3_000_000));
-    expect(echo.body).toBe('3000000');
+    const echo = await ask(session, { ':method': 'POST', ':path': '/echo' }, Buffer.alloc(3_000_000));
+    expect(echo.text).toBe('3000000');
     // What had room in the windows has been sent, and no more.
     expect(stream.writableLength).toBeGreaterThan(5_000_000);
     res.end('enough');
     await once(stream, 'response');
-    expect([await readAll(stream), stream.rstCode]).toEqual(['enough', NGHTTP2_NO_ERROR]);
+    expect([await text(stream), stream.rstCode]).toEqual(['enough', NO_ERROR]);
   });
 
   test('beyond maxBodySize are refused with 413, and their handler is told why', async () => {
@@ -149,8 +161,8 @@ describe('bodies', () => {
       watchAborts(res, aborts);
       res.onData(() => {});
     });
-    const session = connectHttp2(listen(app));
-    const stream = startRequest(session, { ':method': 'POST', ':path': '/' }, null);
+    const session = await connectHttp2(listen(app));
+    const stream = session.request({ ':method': 'POST', ':path': '/' });
     stream.on('error', () => {});
     stream.write(Buffer.alloc(500));
     stream.end(Buffer.alloc(501));
@@ -167,18 +179,18 @@ describe('an end before the response', () => {
       watchAborts(res, aborts);
       responses.put(res);
     });
-    const session = connectHttp2(listen(app));
-    const stream = startRequest(session, '/wait');
+    const session = await connectHttp2(listen(app));
+    const stream = start(session, '/wait');
     const res = await responses.take();
-    stream.close(NGHTTP2_CANCEL);
-    const text = 'Peer reset the stream: CANCEL (8)';
+    stream.close(CANCEL);
+    const reason = 'Peer reset the stream: CANCEL (8)';
     const info = { cause: 'ERR_HTTP2_STREAM_RESET', initiator: 'peer', wasClean: false, ...RESPONSE_FACTS };
-    expect(await aborts.take()).toEqual([1, text, info]);
+    expect(await aborts.take()).toEqual([1, reason, info]);
     expect(() => res.end('late')).toThrow(expect.objectContaining({ code: 'ERR_HTTP_RESPONSE_CLOSED' }));
     // The name of the stream is used again; the old response has nothing to do with it.
-    const next = request(session, '/');
+    const next = ask(session, { ':path': '/' });
     expect(() => res.write('late')).toThrow(expect.objectContaining({ code: 'ERR_HTTP_RESPONSE_CLOSED' }));
-    expect(await next).toMatchObject({ body: 'next' });
+    expect(await next).toMatchObject({ text: 'next' });
   });
 
   test('by the end of the connection is told to each of its streams', async () => {
@@ -190,7 +202,7 @@ describe('an end before the response', () => {
     });
     const client = await RawHttp2.connect(listen(app));
     client.send(get(1, '/started'), get(3, '/waiting'), get(5, '/waiting'));
-    while (!client.frames().some(({ type, stream }) => type === FRAME.DATA && stream === 1)) await once(client.socket, 'data');
+    await client.next('DATA', 1);
     client.socket.end();
     const told = [await aborts.take(), await aborts.take(), await aborts.take()];
     expect(told.map(([url]) => url)).toEqual(['/started', '/waiting', '/waiting']);
@@ -199,19 +211,19 @@ describe('an end before the response', () => {
 
   test('by res.close resets the stream, and not the connection', async () => {
     const app = createHttp2App().get('/close', (res) => res.close()).get('/', (res) => res.end('open'));
-    const session = connectHttp2(listen(app));
-    const stream = startRequest(session, '/close');
+    const session = await connectHttp2(listen(app));
+    const stream = start(session, '/close');
     await once(stream, 'close');
-    expect(stream.rstCode).toBe(NGHTTP2_CANCEL);
-    expect(await request(session, '/')).toMatchObject({ body: 'open' });
+    expect(stream.rstCode).toBe(CANCEL);
+    expect(await ask(session, { ':path': '/' })).toMatchObject({ text: 'open' });
   });
 
   test('by a broken rule is told as such, and refusals are counted by rule', async () => {
     const aborts = new Mailbox();
     const app = createHttp2App().any('/*', (res) => watchAborts(res, aborts));
     const client = await RawHttp2.connect(listen(app));
-    client.send(get(1, '/'), frame(FRAME.PING, 0, 1, Buffer.alloc(8)));
-    expect(await client.goaway()).toEqual({ code: 1, text: expect.stringMatching(/^ERR_HTTP2_STREAM: .*RFC 9113/) });
+    client.send(get(1, '/'), frameOf('PING', { stream: 1, payload: Buffer.alloc(8) }));
+    expect(await client.goaway()).toEqual({ last: 1, code: 'PROTOCOL_ERROR', reason: expect.stringMatching(/^ERR_HTTP2_STREAM: .*RFC 9113/) });
     expect(await aborts.take()).toEqual([1, 'Received invalid HTTP/2', expect.objectContaining({ cause: 'ERR_HTTP2_INVALID' })]);
     expect(app.getStats().closes.refused).toMatchObject({ ERR_HTTP2_STREAM: 1 });
   });
@@ -223,23 +235,23 @@ describe('floods', () => {
 
   test.each([
     ['requests that are reset at once', 'ERR_HTTP2_TOO_MANY_RESETS', (turn) => [
-      get(2 * turn + 1, '/'), frame(FRAME.RST_STREAM, 0, 2 * turn + 1, Buffer.from([0, 0, 0, 8])),
+      get(2 * turn + 1, '/'), frameOf('RST_STREAM', { stream: 2 * turn + 1, payload: numbers(CANCEL) }),
     ]],
-    ['pings', 'ERR_HTTP2_TOO_MANY_IDLE_FRAMES', () => [frame(FRAME.PING, 0, 0, Buffer.alloc(8))]],
-    ['settings', 'ERR_HTTP2_TOO_MANY_IDLE_FRAMES', () => [frame(FRAME.SETTINGS, 0, 0)]],
+    ['pings', 'ERR_HTTP2_TOO_MANY_IDLE_FRAMES', () => [frameOf('PING', { payload: Buffer.alloc(8) })]],
+    ['settings', 'ERR_HTTP2_TOO_MANY_IDLE_FRAMES', () => [frameOf('SETTINGS')]],
   ])('of %s end their connection, and others are served', async (name, code, burst) => {
     const port = listen(app().get('/fine', (res) => res.end('fine')));
     const client = await RawHttp2.connect(port);
     for (let turn = 0; turn < 1200; turn++) client.send(...burst(turn));
-    expect(await client.goaway()).toEqual({ code: NGHTTP2_ENHANCE_YOUR_CALM, text: expect.stringContaining(code) });
-    expect(await request(connectHttp2(port), '/fine')).toMatchObject({ body: 'fine' });
+    expect(await client.goaway()).toMatchObject({ code: 'ENHANCE_YOUR_CALM', reason: expect.stringContaining(code) });
+    expect(await ask(await connectHttp2(port), { ':path': '/fine' })).toMatchObject({ text: 'fine' });
   });
 
   test('of CONTINUATION end their connection', async () => {
     const client = await RawHttp2.connect(listen(app()));
-    client.send(frame(FRAME.HEADERS, 0, 1, Buffer.from([0x82])));
-    for (let turn = 0; turn < 20; turn++) client.send(frame(FRAME.CONTINUATION, 0, 1, Buffer.from([0x86])));
-    expect(await client.goaway()).toMatchObject({ code: NGHTTP2_ENHANCE_YOUR_CALM });
+    client.send(frameOf('HEADERS', { stream: 1, payload: Buffer.of(0x82) }));
+    for (let turn = 0; turn < 20; turn++) client.send(frameOf('CONTINUATION', { stream: 1, payload: Buffer.of(0x86) }));
+    expect(await client.goaway()).toMatchObject({ code: 'ENHANCE_YOUR_CALM' });
   });
 
   test('of streams are refused beyond maxConcurrentStreams', async () => {
@@ -251,9 +263,7 @@ describe('floods', () => {
     const client = await RawHttp2.connect(port);
     client.send(get(1, '/'), get(3, '/'), get(5, '/'));
     const responses = [await requests.take(), await requests.take()];
-    const refused = () => client.frames().find(({ type }) => type === FRAME.RST_STREAM);
-    while (!refused()) await once(client.socket, 'data');
-    expect([refused().stream, refused().payload.readUInt32BE(0)]).toEqual([5, NGHTTP2_REFUSED_STREAM]);
+    expect(await client.reset(5)).toBe('REFUSED_STREAM');
     for (const res of responses) res.end();
   });
 });
@@ -265,14 +275,14 @@ describe('the end of an app', () => {
       res.onAborted(() => {});
       waiting.put(res);
     });
-    const session = connectHttp2(listen(app));
-    const answer = request(session, '/');
+    const session = await connectHttp2(listen(app));
+    const answer = ask(session, { ':path': '/' });
     const res = await waiting.take();
     const [goaway, closed] = [once(session, 'goaway'), once(session, 'close')];
     const done = app.shutdown();
     await goaway;
     res.end('served');
-    expect(await answer).toMatchObject({ body: 'served' });
+    expect(await answer).toMatchObject({ text: 'served' });
     await closed;
     expect(await done).toEqual({ forced: 0 });
   });
@@ -281,11 +291,10 @@ describe('the end of an app', () => {
     const aborts = new Mailbox();
     const app = createHttp2App().get('/idle', (res) => res.end()).get('/long', (res) => watchAborts(res, aborts));
     const port = listen(app);
-    const [idle, busy] = [connectHttp2(port), connectHttp2(port)];
-    await request(idle, '/idle');
-    const stream = startRequest(busy, '/long');
-    stream.on('error', () => {});
-    await request(busy, '/idle');
+    const [idle, busy] = [await connectHttp2(port), await connectHttp2(port)];
+    await ask(idle, { ':path': '/idle' });
+    start(busy, '/long');
+    await ask(busy, { ':path': '/idle' });
     const done = app.shutdown({ timeout: 50 });
     await once(idle, 'close');
     expect(await aborts.take()).toEqual([1, 'Server is shutting down', expect.objectContaining({ cause: 'CLOSED_BY_SHUTDOWN' })]);
@@ -303,20 +312,19 @@ describe('the end of an app', () => {
     await arrived.take();
     app.close();
     expect(await aborts.take()).toEqual([1, expect.any(String), expect.objectContaining({ cause: 'CLOSED_BY_APP_CLOSE' })]);
-    await client.closed;
+    await client.goaway();
   });
 });
 
 describe('over TLS', () => {
   test('a client chooses by ALPN', async () => {
     const port = listen(createSSLApp({ http2: true }).get('/', (res) => res.end('secure')));
-    const session = connectHttp2(port, { scheme: 'https' });
-    expect(await request(session, '/')).toMatchObject({ body: 'secure' });
+    const session = await connectHttp2(port, { isSecure: true });
+    expect(await ask(session, { ':path': '/' })).toMatchObject({ text: 'secure' });
     expect(session.alpnProtocol).toBe('h2');
-    const plain = connectHttp2(listen(createSSLApp({}).get('/', (res) => res.end('secure'))), { scheme: 'https' });
     // Without the option HTTP/2 is not offered, so there is no protocol that both sides speak.
-    const [error] = await once(plain, 'error');
-    expect(error.code).toBe('ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL');
+    const plain = listen(createSSLApp({}).get('/', (res) => res.end('secure')));
+    await expect(connectHttp2(plain, { isSecure: true })).rejects.toMatchObject({ code: 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL' });
   });
 
   test('a server name that is added has it, too', async () => {
@@ -324,7 +332,7 @@ describe('over TLS', () => {
     const { key_file_name, cert_file_name } = certificate();
     const app = createSSLApp({ http2: true }).addServerName('localhost', { key_file_name, cert_file_name });
     app.domain('localhost').get('/', (res) => res.end('named'));
-    expect(await request(connectHttp2(listen(app), { scheme: 'https' }), '/')).toMatchObject({ body: 'named' });
+    expect(await ask(await connectHttp2(listen(app), { isSecure: true }), { ':path': '/' })).toMatchObject({ text: 'named' });
   });
 });
 
@@ -336,7 +344,7 @@ test('behind a PROXY header the preface is found', async () => {
     socket.write('PROXY TCP4 192.0.2.7 192.0.2.1 1000 80\r\n');
     return socket;
   };
-  expect(await request(connectHttp2(port, { createConnection }), '/')).toMatchObject({ body: '192.0.2.7' });
+  expect(await ask(await connectHttp2(port, { createConnection }), { ':path': '/' })).toMatchObject({ text: '192.0.2.7' });
 });
 
 test('a filter is called for connections, and closing one aborts its streams', async () => {
@@ -349,9 +357,9 @@ test('a filter is called for connections, and closing one aborts its streams', a
     watchAborts(res, aborts);
     connection.close();
   });
-  const session = connectHttp2(listen(app));
-  await request(session, '/');
-  startRequest(session, '/wait').on('error', () => {});
+  const session = await connectHttp2(listen(app));
+  await ask(session, { ':path': '/' });
+  start(session, '/wait');
   expect(await aborts.take()).toEqual([1, expect.any(String), expect.objectContaining({ cause: 'CLOSED_BY_APPLICATION' })]);
   expect([await counts.take(), await counts.take(), counts.size]).toEqual([1, -1, 0]);
 });

@@ -3,25 +3,29 @@
 /** WebSockets in streams of HTTP/2 (RFC 8441). */
 
 const { once } = require('node:events');
-const { constants } = require('node:http2');
 
 const uWS = require('../..');
-const { connect, connectHttp2, FRAME, frame, get, openWebSocket, RawHttp2, request } = require('../helpers/http2.js');
+const { RawHttp2, ask, connectHttp2, frameOf, headersFrame, numbers, openWebSocket } = require('../helpers/http2-client.js');
 const { Mailbox } = require('../helpers/mailbox.js');
 const { createApp, listen } = require('../helpers/server.js');
 const { createSSLApp } = require('../helpers/tls.js');
 
-const { NGHTTP2_CANCEL } = constants;
+const CANCEL = 8;
 
 const OPTIONS = { threads: 1, http2: true };
 
-test.each([['http', createApp], ['https', createSSLApp]])('one over %s opens, exchanges messages and closes', async (scheme, create) => {
+/** HEADERS of an extended CONNECT for a WebSocket. */
+const connect = (stream, path) => headersFrame(stream, {
+  end: false, fields: { ':method': 'CONNECT', ':protocol': 'websocket', ':path': path, 'sec-websocket-version': '13' },
+});
+
+test.each([['http', createApp, false], ['https', createSSLApp, true]])('one over %s opens, exchanges messages and closes', async (scheme, create, isSecure) => {
   const closes = new Mailbox();
   const app = create(OPTIONS).ws('/echo', {
     message: (ws, message, isBinary) => ws.send(message, isBinary),
     close: (ws, code, reason, info) => closes.put([code, info.cause, info.messages]),
   });
-  const { socket, headers } = await openWebSocket(connectHttp2(listen(app), { scheme }), '/echo', { 'sec-websocket-protocol': 'a, b' });
+  const { socket, headers } = await openWebSocket(await connectHttp2(listen(app), { isSecure }), '/echo', { 'sec-websocket-protocol': 'a, b' });
   expect(headers['sec-websocket-protocol']).toBe('a');
   expect(headers).not.toHaveProperty('sec-websocket-accept');
   const messages = ['text', Buffer.alloc(5), 'last'];
@@ -45,7 +49,7 @@ test('an upgrade handler gets the handshake, and its headers go out', async () =
     },
     open: (ws) => ws.send(JSON.stringify(ws.getUserData())),
   });
-  const { socket, headers } = await openWebSocket(connectHttp2(listen(app)), '/rooms/7');
+  const { socket, headers } = await openWebSocket(await connectHttp2(listen(app)), '/rooms/7');
   expect(headers['x-room']).toBe('7');
   expect(JSON.parse((await once(socket, 'message'))[0])).toEqual({ room: '7', method: 'get' });
 });
@@ -57,7 +61,7 @@ test('many share a connection with requests, and topics reach those of HTTP/1.1,
     message: (ws, message, isBinary) => app.publish('all', message, isBinary),
   });
   const port = listen(app);
-  const session = connectHttp2(port);
+  const session = await connectHttp2(port);
   const opened = await Promise.all(Array.from({ length: 20 }, () => openWebSocket(session, '/')));
   const other = new WebSocket(`ws://127.0.0.1:${port}`);
   await once(other, 'open');
@@ -65,7 +69,7 @@ test('many share a connection with requests, and topics reach those of HTTP/1.1,
   const received = sockets.map((socket) => once(socket, 'message'));
   opened[3].socket.send('to all');
   expect((await Promise.all(received)).map(([message]) => message.toString())).toEqual(Array(21).fill('to all'));
-  expect(await request(session, '/')).toMatchObject({ body: 'beside' });
+  expect(await ask(session, { ':path': '/' })).toMatchObject({ text: 'beside' });
   expect(app.numSubscribers('all')).toBe(21);
   other.terminate();
 });
@@ -80,7 +84,7 @@ test('long messages go both ways, and back-pressure is that of the stream', asyn
     },
     drain: (ws) => drains.put(ws.getBufferedAmount()),
   });
-  const { socket } = await openWebSocket(connectHttp2(listen(app)), '/');
+  const { socket } = await openWebSocket(await connectHttp2(listen(app)), '/');
   const echoed = once(socket, 'message');
   socket.send(long);
   expect(await drains.take()).toEqual([long.length, 0, true]);
@@ -95,13 +99,12 @@ test('a stream that is reset is told with its code, and ends nothing else', asyn
   });
   const client = await RawHttp2.connect(listen(app));
   client.send(connect(1, '/'), connect(3, '/'));
-  const opens = () => client.frames().filter(({ type }) => type === FRAME.HEADERS);
-  while (opens().length < 2) await once(client.socket, 'data');
-  client.send(frame(FRAME.RST_STREAM, 0, 1, Buffer.from([0, 0, 0, NGHTTP2_CANCEL])));
+  for (let count = 0; count < 2; count++) await client.next('HEADERS');
+  client.send(frameOf('RST_STREAM', { stream: 1, payload: numbers(CANCEL) }));
   expect(await closes.take()).toEqual([1006, 'ERR_HTTP2_STREAM_RESET', 'Peer reset the stream: CANCEL (8)']);
-  client.send(get(5, '/'));
-  while (opens().length < 3) await once(client.socket, 'data');
-  client.send(frame(FRAME.PING, 0, 3, Buffer.alloc(8)));
+  client.send(headersFrame(5));
+  await client.next('HEADERS', 5);
+  client.send(frameOf('PING', { stream: 3, payload: Buffer.alloc(8) }));
   expect(await closes.take()).toEqual([1006, 'ERR_HTTP2_INVALID', 'Received invalid HTTP/2']);
 });
 
@@ -110,13 +113,13 @@ test('the ends of stream, connection and app have the causes that they have on a
   const behavior = { close: (ws, code, reason, info) => closes.put([code, info.cause]) };
   const app = createApp(OPTIONS).ws('/*', behavior);
   const port = listen(app);
-  const session = connectHttp2(port);
+  const session = await connectHttp2(port);
   const ended = await openWebSocket(session, '/');
   ended.stream.end();
   expect(await closes.take()).toEqual([1006, 'ERR_FIN_WITHOUT_CLOSE']);
   const lost = await RawHttp2.connect(port);
   lost.send(connect(1, '/'));
-  while (!lost.frames().some(({ type }) => type === FRAME.HEADERS)) await once(lost.socket, 'data');
+  await lost.next('HEADERS');
   lost.socket.end();
   expect(await closes.take()).toEqual([1006, 'ERR_FIN_WITHOUT_CLOSE']);
   const { socket } = await openWebSocket(session, '/');
@@ -134,7 +137,7 @@ test('ws.end and ws.close end the stream, not the connection', async () => {
       else ws.close();
     },
   });
-  const session = connectHttp2(listen(app));
+  const session = await connectHttp2(listen(app));
   const { socket } = await openWebSocket(session, '/');
   socket.send('end');
   const [code, reason] = await once(socket, 'close');
@@ -142,7 +145,7 @@ test('ws.end and ws.close end the stream, not the connection', async () => {
   const { socket: other } = await openWebSocket(session, '/');
   other.send('close');
   expect((await once(other, 'close'))[0]).toBe(1006);
-  expect(await request(session, '/')).toMatchObject({ body: 'fine' });
+  expect(await ask(session, { ':path': '/' })).toMatchObject({ text: 'fine' });
 });
 
 test('one that a peer stops reading is ended by its idle timeout or limit, as on a socket', async () => {
@@ -154,7 +157,7 @@ test('one that a peer stops reading is ended by its idle timeout or limit, as on
     },
     close: (ws, code, reason, info) => closes.put(info.cause),
   });
-  const session = connectHttp2(listen(app));
+  const session = await connectHttp2(listen(app));
   const { stream } = await openWebSocket(session, '/');
   stream.pause();
   expect(await closes.take()).toBe('ERR_BACKPRESSURE_LIMIT');
@@ -176,10 +179,10 @@ test('an extended CONNECT to a route without WebSockets is a request, and other 
       res.end();
     }
   });
-  const session = connectHttp2(listen(app));
+  const session = await connectHttp2(listen(app));
   await openWebSocket(session, '/ws');
   await expect(openWebSocket(session, '/none')).rejects.toThrow('refused with 404');
-  await request(session, '/get');
+  await ask(session, { ':path': '/get' });
   expect(await thrown.take()).toEqual(['ERR_INVALID_STATE', expect.stringContaining('RFC 8441')]);
 });
 
@@ -189,7 +192,7 @@ test('is compressed where that was agreed', async () => {
     message: (ws, message, isBinary) => ws.send(message, isBinary, true),
   });
   const offer = { 'sec-websocket-extensions': 'permessage-deflate; client_no_context_takeover; server_no_context_takeover' };
-  const { socket, stream, headers } = await openWebSocket(connectHttp2(listen(app)), '/', offer);
+  const { socket, stream, headers } = await openWebSocket(await connectHttp2(listen(app)), '/', offer);
   expect(headers['sec-websocket-extensions']).toContain('permessage-deflate');
   let received = 0;
   stream.on('data', (bytes) => {
