@@ -36,6 +36,8 @@ class Http1Socket extends Duplex {
   /** The request under way: `{ stream, method, body, isClosing, key }`. */
   #exchange;
   #isTunnel = false;
+  /** The server has sent its FIN. */
+  #hasFin = false;
   #hasEnded = false;
 
   constructor({ allowHalfOpen = false, ...options }) {
@@ -60,7 +62,10 @@ class Http1Socket extends Duplex {
     this.#session.on('connect', () => this.#session.setLocalWindowSize(WINDOW));
     this.#session.on('error', () => {});
     // Behind what its streams have received.
-    this.below.on('end', () => wire.push(null));
+    this.below.on('end', () => {
+      this.#hasFin = true;
+      wire.push(null);
+    });
     this.#session.on('close', () => this.#finish());
     this.#session.on('goaway', () => {
       if (this.#exchange === undefined) this.#finish();
@@ -154,8 +159,16 @@ class Http1Socket extends Duplex {
     if (this.below.destroyed && !this.allowHalfOpen) this.destroy();
   }
 
-  /** Passes on what the user has written, as far as the request under way takes it. */
+  /** Passes on what the user has written, as far as the request under way takes it. What cannot be said in HTTP/2 is an error. */
   #take() {
+    try {
+      this.#passOn();
+    } catch (error) {
+      this.destroy(error);
+    }
+  }
+
+  #passOn() {
     while (this.#waiting !== undefined) {
       if (this.#exchange === undefined) {
         const end = this.#input.indexOf('\r\n\r\n');
@@ -244,7 +257,7 @@ class Http1Socket extends Duplex {
       isChunked = hasBody && !fields.some(([name]) => name === 'content-length');
       if (isChunked) fields.push(['transfer-encoding', 'chunked']);
       if (exchange.isClosing) fields.unshift(['connection', 'close']);
-      this.push(headText(status, fields));
+      this.push(headText(status, fields), 'latin1');
       read();
     });
     stream.on('trailers', (fields, flags, raw) => {
@@ -252,7 +265,7 @@ class Http1Socket extends Duplex {
     });
     stream.on('end', () => {
       if (stream.rstCode !== 0) return;
-      if (isChunked) this.push(`0\r\n${linesOf(trailers)}\r\n`);
+      if (isChunked) this.push(`0\r\n${linesOf(trailers)}\r\n`, 'latin1');
       if (this.#isTunnel) this.#finish();
     });
     stream.on('close', () => this.#conclude(exchange));
@@ -260,7 +273,7 @@ class Http1Socket extends Duplex {
 
   /** A stream is over: the next request, or the end. */
   #conclude({ stream, isClosing }) {
-    if (stream.rstCode !== 0 && !this.#hasEnded) {
+    if (stream.rstCode !== 0 && !this.#hasEnded && !this.#hasFin) {
       this.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
     } else if (isClosing || this.#isTunnel || this.#session.closed || this.#session.destroyed) {
       this.#finish();
@@ -293,7 +306,7 @@ class PlainBody {
   }
 }
 
-/** A body in chunks (RFC 9112 §7.1), without trailers. */
+/** A body in chunks (RFC 9112 §7.1), which are well-formed and without trailers: what is not so cannot be said in HTTP/2. */
 class ChunkedBody {
   isOver = false;
 
@@ -306,6 +319,7 @@ class ChunkedBody {
       const end = rest.indexOf('\r\n');
       if (end < 0) break;
       const size = parseInt(rest.toString('latin1', 0, end), 16);
+      if (Number.isNaN(size)) throw new Error(`${rest.toString('latin1', 0, end)} is no chunk size: a body of HTTP/2 has none`);
       if (rest.length < end + 2 + size + 2) break;
       pieces.push(rest.subarray(end + 2, end + 2 + size));
       rest = rest.subarray(end + 2 + size + 2);
