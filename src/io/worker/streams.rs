@@ -87,20 +87,37 @@ impl Worker {
 
     /// `Command::WriteConnection`: writes what the kernel takes, of a stream what its connection has.
     pub(super) fn write_connection(&mut self, id: ConnectionId) {
-        let socket = match self.registry.stream(id) {
-            Some(place) => self.registry.key(place.socket),
-            None => {
-                self.with(id.slot, id.generation, |it, context, scratch| it.flush(context, scratch));
-                if self.tunnels == 0 {
-                    return;
-                }
-                let connection = self.registry.get(id.slot, id.generation);
-                connection.and_then(|it| it.tunnel().map(|tunnel| tunnel.socket))
+        if let Some(place) = self.registry.stream(id) {
+            if let Some(socket) = self.registry.key(place.socket) {
+                self.flush_one(socket);
             }
-        };
-        if let Some((slot, generation)) = socket {
-            self.with(slot, generation, |it, context, scratch| it.flush(context, scratch));
+            return;
         }
+        self.flush_one((id.slot, id.generation));
+        if self.tunnels > 0 {
+            self.write_tunnel(id);
+        }
+    }
+
+    /// Writes what the kernel takes of the WebSocket in a tunnel, which takes only so much at a time.
+    #[cold]
+    fn write_tunnel(&mut self, id: ConnectionId) {
+        let mut left = usize::MAX;
+        while let Some(connection) = self.registry.get(id.slot, id.generation)
+            && let Some(socket) = connection.tunnel().map(|tunnel| tunnel.socket)
+        {
+            let backlog = connection.backlog();
+            if backlog >= left {
+                break;
+            }
+            left = backlog;
+            // When the socket has taken what the tunnel held, that takes more.
+            self.flush_one(socket);
+        }
+    }
+
+    fn flush_one(&mut self, (slot, generation): (u32, u32)) {
+        self.with(slot, generation, |it, context, scratch| it.flush(context, scratch));
     }
 
     /// `Command::Upgrade` of an extended CONNECT: its stream becomes a connection with a WebSocket.
