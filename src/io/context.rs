@@ -14,7 +14,7 @@ use crate::bridge::moment::Moment;
 use crate::bridge::progress::{BatchNumber, Progress};
 use crate::bridge::queue::HIGH_WATER;
 use crate::protocol::http::head::RequestHead;
-use crate::protocol::http2::request_head::HeadScratch;
+use crate::protocol::multiplexed::request_head::HeadScratch;
 use crate::protocol::time::Timestamp;
 use crate::protocol::websocket::Codecs;
 

@@ -14,8 +14,8 @@ use crate::protocol::http::response_head::{FieldFlags, ResponseHead};
 use crate::protocol::http2::error::{ErrorCode, Http2Error};
 use crate::protocol::http2::frame::StreamId;
 use crate::protocol::http2::limits::Http2Limits;
-use crate::protocol::http2::request_head::HeadScratch;
 use crate::protocol::http2::session::{Http2Session, Http2Sink, PREFACE, StreamEnd};
+use crate::protocol::multiplexed::request_head::HeadScratch;
 use crate::protocol::time::Timestamp;
 
 /// Asserts of the connection in `data`:

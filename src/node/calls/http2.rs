@@ -4,8 +4,8 @@ use crate::bridge::sync::Arc;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{OptionName, Options, Range, Value, option_names};
-use crate::protocol::http2::allowance::Rate;
 use crate::protocol::http2::limits::Http2Limits;
+use crate::protocol::multiplexed::allowance::Rate;
 
 option_names! {
     /// The options that are read here.

@@ -1,6 +1,6 @@
 //! What a client may cost over HTTP/2, besides the limits of HTTP ([`HttpLimits`](crate::protocol::http::limits)).
 
-use super::allowance::Rate;
+use crate::protocol::multiplexed::allowance::Rate;
 
 /// Limits of a connection. Those of request heads, bodies and times are [`HttpLimits`]: `max_head_bytes` bounds the
 /// header list (RFC 9113 §10.5.1), `max_headers` its fields, `headers_timeout` counts from the accept to the first

@@ -13,20 +13,17 @@
 //! * [`session`]: the state machine of one connection.
 //! * [`frame`]: the nine bytes before each payload, and the frames that this side sends; `settings`: one of them.
 //! * `hpack`: header compression (RFC 7541).
-//! * [`request_head`]: the fields of a request as the head that HTTP/1.1 would have had; `response_fields`: the reverse.
-//! * `stream` and `streams`: one request and its response, and all of a connection; `window`: flow control; `priority`:
-//!   whose turn it is.
+//! * `response_fields`: the fields of a response; what a request has is in [`multiplexed`](super::multiplexed), with
+//!   whatever else HTTP/3 does in the same way.
+//! * `stream` and `streams`: one request and its response, and all of a connection; `window`: flow control.
 //! * [`error`]: one variant per broken rule; [`error_code`]: its code on the wire.
-//! * [`limits`], `allowance`: what a client may cost.
+//! * [`limits`]: what a client may cost.
 
-pub(crate) mod allowance;
 pub(crate) mod error;
 pub(crate) mod error_code;
 pub(crate) mod frame;
 mod hpack;
 pub(crate) mod limits;
-mod priority;
-pub(crate) mod request_head;
 mod response_fields;
 pub(crate) mod session;
 mod settings;

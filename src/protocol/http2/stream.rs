@@ -9,11 +9,11 @@
 //! A stream that is idle or closed is not in the table: its number tells which of the two it is.
 
 use super::frame::StreamId;
-use super::priority::Priority;
 use super::window::{ReceiveWindow, SendWindow};
 use crate::protocol::http::limits::HttpLimits;
 use crate::protocol::http::pace::Pace;
 use crate::protocol::http::response_framing::{AskedMethod, BodyEncoding};
+use crate::protocol::multiplexed::priority::Priority;
 use crate::protocol::time::Timestamp;
 
 /// See the top of this file.

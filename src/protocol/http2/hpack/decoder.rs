@@ -1,7 +1,8 @@
 //! Decodes header blocks.
 
+use super::TABLE_SIZE;
 use super::table::{DynamicTable, STATIC_LENGTH, static_entry};
-use super::{TABLE_SIZE, huffman, integer};
+use crate::protocol::multiplexed::{huffman, integer};
 
 /// The decoding half of a connection. See the top of `hpack`.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ fn take_string<'text, 'block: 'text>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::http2::hpack::huffman::tests::encode as huffman_encode;
+    use crate::protocol::multiplexed::huffman::tests::encode as huffman_encode;
     use proptest::prelude::*;
 
     type Fields = Vec<(String, String)>;

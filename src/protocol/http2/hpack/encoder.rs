@@ -4,8 +4,9 @@
 //! repeats from response to response (`content-type`, `server`, `date` within a second) goes into the dynamic table, and
 //! is a byte from the second response on. What does not repeat would only displace it, and is sent as a literal.
 
+use super::TABLE_SIZE;
 use super::table::{DynamicTable, STATIC_LENGTH, static_name};
-use super::{TABLE_SIZE, integer};
+use crate::protocol::multiplexed::integer;
 
 /// The encoding half of a connection. See the top of `hpack`.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use super::leaving::LEAVING;
 use super::{Http2Session, Http2Sink, Input, Leaving, StreamEnd};
 use crate::protocol::http2::error::{ErrorCode, Http2Error};
 use crate::protocol::http2::frame::{FrameHeader, StreamId, append_ping, append_settings_ack, flag};
-use crate::protocol::http2::priority::Priority;
+use crate::protocol::multiplexed::priority::Priority;
 use crate::protocol::time::Timestamp;
 
 impl Http2Session {

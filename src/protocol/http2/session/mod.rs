@@ -29,20 +29,20 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use super::allowance::Allowance;
 use super::error::{ErrorCode, Http2Error};
 use super::frame::{FrameHeader, FrameType, StreamId, append_settings, append_window_update, flag};
 use super::hpack::decoder::Decoder;
 use super::hpack::encoder::Encoder;
 use super::limits::Http2Limits;
-use super::priority::Priority;
-use super::request_head::HeadScratch;
 use super::settings::{MIN_FRAME_SIZE, PeerSettings, own_settings};
 use super::streams::Streams;
 use super::window::{DEFAULT_WINDOW, ReceiveWindow, SendWindow};
 use crate::protocol::http::head::RequestHead;
 use crate::protocol::http::limits::Moment;
 use crate::protocol::http::pace::Pace;
+use crate::protocol::multiplexed::allowance::Allowance;
+use crate::protocol::multiplexed::priority::Priority;
+use crate::protocol::multiplexed::request_head::HeadScratch;
 use crate::protocol::time::Timestamp;
 
 /// Receives the requests. The calls for one stream: `request` once, then `body` until `last`, which comes exactly once

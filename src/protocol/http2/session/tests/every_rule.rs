@@ -3,9 +3,9 @@
 use super::*;
 use std::collections::HashSet;
 
-use crate::protocol::http2::allowance::Rate;
 use crate::protocol::http2::error::Scope;
 use crate::protocol::http2::window::ReceiveWindow;
+use crate::protocol::multiplexed::allowance::Rate;
 
 /// What a client sends behind its preface, and the rule that this breaks. Streams 1 (which waits for its response) and 3
 /// (whose body is not complete) are open; 5 is closed.

@@ -1,7 +1,7 @@
 //! What costs a client little: bounded memory, and a named end.
 
 use super::*;
-use crate::protocol::http2::allowance::Rate;
+use crate::protocol::multiplexed::allowance::Rate;
 
 /// A client that may do what is limited three times.
 fn client() -> Client {

@@ -21,7 +21,7 @@ use crate::protocol::http2::error::{ErrorCode, Http2Error};
 use crate::protocol::http2::frame::{FrameHeader, FrameType, StreamId, flag, start_frame};
 use crate::protocol::http2::hpack::decoder::Decoder;
 use crate::protocol::http2::limits::Http2Limits;
-use crate::protocol::http2::request_head::HeadScratch;
+use crate::protocol::multiplexed::request_head::HeadScratch;
 use crate::protocol::time::Timestamp;
 
 const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";

@@ -7,7 +7,7 @@
 /// Appends the decoded text. Returns false, and may have appended some of it, if `input` holds EOS, or is not padded
 /// with fewer than eight 1-bits.
 #[must_use]
-pub(super) fn decode(input: &[u8], out: &mut Vec<u8>) -> bool {
+pub(in crate::protocol) fn decode(input: &[u8], out: &mut Vec<u8>) -> bool {
     // The next bits, the first one on top.
     let mut buffer = 0_u64;
     let mut count = 0_u32;
@@ -147,7 +147,7 @@ const SHORT: [(u8, u8); 256] = {
 };
 
 #[cfg(test)]
-pub(in crate::protocol::http2) mod tests {
+pub(in crate::protocol) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -160,7 +160,7 @@ pub(in crate::protocol::http2) mod tests {
     }
 
     /// Encodes bit by bit: this side sends no Huffman strings.
-    pub(in crate::protocol::http2) fn encode(text: &[u8]) -> Vec<u8> {
+    pub(in crate::protocol) fn encode(text: &[u8]) -> Vec<u8> {
         let mut bits = Vec::new();
         for &byte in text {
             let (code, length) = code_of(byte.into());

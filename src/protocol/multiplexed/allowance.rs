@@ -14,7 +14,7 @@ pub(crate) struct Rate {
 
 /// What is left of a [`Rate`]: a token bucket, which is full at first.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Allowance {
+pub(in crate::protocol) struct Allowance {
     /// In thousandths.
     left: u64,
     /// When that was true.
@@ -23,13 +23,13 @@ pub(super) struct Allowance {
 
 impl Allowance {
     /// A full one.
-    pub(super) const fn new(rate: Rate, now: Timestamp) -> Self {
+    pub(in crate::protocol) const fn new(rate: Rate, now: Timestamp) -> Self {
         Self { left: rate.burst as u64 * 1000, at: now }
     }
 
     /// Uses up one. Returns false if there is none.
     #[must_use]
-    pub(super) fn take(&mut self, rate: Rate, now: Timestamp) -> bool {
+    pub(in crate::protocol) fn take(&mut self, rate: Rate, now: Timestamp) -> bool {
         // Milliseconds times a rate per second are thousandths.
         let elapsed = now.0.saturating_sub(self.at.0);
         let refilled = self.left.saturating_add(elapsed.saturating_mul(rate.per_second.into()));

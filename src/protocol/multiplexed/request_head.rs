@@ -13,7 +13,6 @@
 //! that only exceeds a limit is answered. All fields are looked at in either case, because the dynamic table depends on
 //! them, but no more are kept than the limits allow.
 
-use super::error::Http2Error;
 use super::priority::Priority;
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::head::{
@@ -21,6 +20,7 @@ use crate::protocol::http::head::{
     is_token, parse_target,
 };
 use crate::protocol::http::response_framing::AskedMethod;
+use crate::protocol::http2::error::Http2Error;
 
 /// A request head and the bytes that its spans refer to. All connections of a worker reuse one value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) struct HeadScratch {
 
 /// What a request means to the session itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Meaning {
+pub(in crate::protocol) struct Meaning {
     /// The kind of method, for the framing of the response.
     pub method: AskedMethod,
     /// The value of Content-Length.
@@ -48,7 +48,7 @@ pub(super) struct Meaning {
 
 /// Why a request is not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HeadFault {
+pub(in crate::protocol) enum HeadFault {
     /// It is malformed (RFC 9113 §8.1.1).
     Malformed(Http2Error),
     /// It exceeds a limit, or asks for what is not there; the answer says so.
@@ -57,7 +57,7 @@ pub(super) enum HeadFault {
 
 /// Takes the fields of a request one by one.
 #[derive(Debug)]
-pub(super) struct HeadBuilder<'a> {
+pub(in crate::protocol) struct HeadBuilder<'a> {
     scratch: &'a mut HeadScratch,
     limits: &'a HeadLimits,
     /// The first fault.
@@ -78,7 +78,7 @@ pub(super) struct HeadBuilder<'a> {
 
 impl<'a> HeadBuilder<'a> {
     /// For a new request.
-    pub(super) fn new(scratch: &'a mut HeadScratch, limits: &'a HeadLimits) -> Self {
+    pub(in crate::protocol) fn new(scratch: &'a mut HeadScratch, limits: &'a HeadLimits) -> Self {
         scratch.bytes.clear();
         scratch.head =
             RequestHead { fields: std::mem::take(&mut scratch.head.fields), ..RequestHead::default() };
@@ -102,7 +102,7 @@ impl<'a> HeadBuilder<'a> {
     }
 
     /// Takes the next field.
-    pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
+    pub(in crate::protocol) fn add(&mut self, name: &[u8], value: &[u8]) {
         if self.fault.is_none()
             && let Err(fault) = self.try_add(name, value)
         {
@@ -204,7 +204,7 @@ impl<'a> HeadBuilder<'a> {
     }
 
     /// The kind of method, as far as it is known.
-    pub(super) fn asked_method(&self) -> AskedMethod {
+    pub(in crate::protocol) fn asked_method(&self) -> AskedMethod {
         self.method.map_or(AskedMethod::Other, |method| AskedMethod::of(method.of(&self.scratch.bytes)))
     }
 
@@ -212,7 +212,7 @@ impl<'a> HeadBuilder<'a> {
     ///
     /// # Errors
     /// Why the request is not passed on.
-    pub(super) fn conclude(mut self, is_last: bool) -> Result<Meaning, HeadFault> {
+    pub(in crate::protocol) fn conclude(mut self, is_last: bool) -> Result<Meaning, HeadFault> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -346,7 +346,7 @@ impl From<Http2Error> for HeadFault {
 }
 
 /// Checks a field of a trailer section (RFC 9113 §8.1), which is not passed on.
-pub(super) fn check_trailer(name: &[u8], value: &[u8]) -> Result<(), Http2Error> {
+pub(in crate::protocol) fn check_trailer(name: &[u8], value: &[u8]) -> Result<(), Http2Error> {
     if name.starts_with(b":") {
         return Err(Http2Error::MisplacedPseudoField);
     }

@@ -3,7 +3,7 @@
 
 /// The priority of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Priority {
+pub(in crate::protocol) struct Priority {
     /// 0 is the most urgent, 7 the least.
     pub urgency: u8,
     /// Whether the client makes use of a part of the response: several such ones of equal urgency take turns.
@@ -14,11 +14,11 @@ impl Priority {
     /// That of a request whose client says nothing. Clients that know of priorities are served in the order of their
     /// requests (RFC 9218 §10: `i` is false by default). From one that does not, no order can be inferred: its responses
     /// take turns, so that a large one does not delay the small ones behind it.
-    pub(super) const UNSAID: Self = Self { urgency: DEFAULT_URGENCY, incremental: true };
+    pub(in crate::protocol) const UNSAID: Self = Self { urgency: DEFAULT_URGENCY, incremental: true };
 
     /// Parses a field value. Members that are not valid are ignored (RFC 9218 §4), and so is a value that is no
     /// dictionary.
-    pub(super) fn parse(value: &[u8]) -> Self {
+    pub(in crate::protocol) fn parse(value: &[u8]) -> Self {
         let mut priority = Self { urgency: DEFAULT_URGENCY, incremental: false };
         for member in value.split(|&byte| byte == b',') {
             // Parameters have no meaning here.

@@ -1,7 +1,7 @@
 //! Integers with a prefix of 1 to 8 bits (RFC 7541 §5.1).
 
 /// Appends `value` with a prefix of `bits`; the bits above the prefix are those of `pattern`.
-pub(super) fn encode(value: usize, bits: u32, pattern: u8, out: &mut Vec<u8>) {
+pub(in crate::protocol) fn encode(value: usize, bits: u32, pattern: u8, out: &mut Vec<u8>) {
     let max = (1 << bits) - 1;
     if value < max {
         out.push(pattern | low_byte(value));
@@ -18,7 +18,7 @@ pub(super) fn encode(value: usize, bits: u32, pattern: u8, out: &mut Vec<u8>) {
 
 /// Takes an integer with a prefix of `bits` from the front of `input`; `None` if it is cut off, or larger than anything
 /// that a header block can hold.
-pub(super) fn decode(input: &mut &[u8], bits: u32) -> Option<usize> {
+pub(in crate::protocol) fn decode(input: &mut &[u8], bits: u32) -> Option<usize> {
     let (&first, mut rest) = input.split_first()?;
     let max = (1 << bits) - 1;
     let mut value = usize::from(first) & max;
