@@ -129,7 +129,7 @@ fn assert_framed(head: &RequestHead, bytes: &[u8]) {
     };
     match head.version {
         Version::Http10 => assert!(values(b"host").len() <= 1),
-        Version::Http11 | Version::Http2 => assert_eq!(values(b"host").len(), 1),
+        Version::Http11 | Version::Multiplexed => assert_eq!(values(b"host").len(), 1),
     }
     let body = match (&values(b"transfer-encoding")[..], &values(b"content-length")[..]) {
         ([], []) => BodyLength::None,
@@ -157,7 +157,7 @@ fn assert_framed(head: &RequestHead, bytes: &[u8]) {
 fn assert_rewritable(head: &RequestHead, bytes: &[u8]) {
     let version: &[u8] = match head.version {
         Version::Http10 => b"HTTP/1.0",
-        Version::Http11 | Version::Http2 => b"HTTP/1.1",
+        Version::Http11 | Version::Multiplexed => b"HTTP/1.1",
     };
     let mut plain = [head.method.of(bytes), head.target.of(bytes), version].join(&b' ');
     for field in &head.fields {

@@ -59,7 +59,7 @@ pub(crate) fn upgrade(
     // Fails only for requests of other routes: a `ws` route refuses such a handshake itself.
     handshake::check_request(exchange.version, exchange.body_length)
         .map_err(|error| Misuse::invalid_state(error.to_string()))?;
-    if exchange.version == Version::Http2 && exchange.request_field(b"upgrade").is_none() {
+    if exchange.version == Version::Multiplexed && exchange.request_field(b"upgrade").is_none() {
         return Err(Misuse::invalid_state("over HTTP/2 only an extended CONNECT can be upgraded (RFC 8441)"));
     }
     let (to, app, peer) = (exchange.to, exchange.app, exchange.peer);

@@ -12,8 +12,8 @@ pub(crate) enum Version {
     /// HTTP/1.1.
     #[default]
     Http11,
-    /// HTTP/2, which frames its messages itself (RFC 9113).
-    Http2,
+    /// HTTP/2 (RFC 9113) or HTTP/3 (RFC 9114), which frame their messages themselves.
+    Multiplexed,
 }
 
 /// How long the body of a request is (RFC 9112 §6.3).
@@ -98,7 +98,9 @@ impl FramingFields {
         };
         let keep_alive = match (self.persistence, version) {
             (Persistence::Close, _) | (Persistence::Unsaid, Version::Http10) => false,
-            (Persistence::KeepAlive, _) | (Persistence::Unsaid, Version::Http11 | Version::Http2) => true,
+            (Persistence::KeepAlive, _) | (Persistence::Unsaid, Version::Http11 | Version::Multiplexed) => {
+                true
+            }
         };
         // RFC 9110 §10.1.1: an expectation of an HTTP/1.0 client is ignored, and without content there is nothing to
         // continue with.

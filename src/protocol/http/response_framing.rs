@@ -128,7 +128,7 @@ impl Plan {
             (Framing::Length(length), _) => {
                 Self { body: BodyEncoding::Length(length), close, field: FramingField::Length(length) }
             }
-            (Framing::Chunked, Version::Http11 | Version::Http2) => {
+            (Framing::Chunked, Version::Http11 | Version::Multiplexed) => {
                 Self { body: BodyEncoding::Chunked, close, field: FramingField::Chunked }
             }
             (Framing::Chunked, Version::Http10) => {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 pub(crate) use super::error_code::ErrorCode;
 use crate::protocol::cause::Cause;
+use crate::protocol::multiplexed::malformed::Malformed;
 
 /// What an error ends (RFC 9113 §5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,6 +265,25 @@ impl Http2Error {
             Self::TooManyResets => (Connection, CALM, "ERR_HTTP2_TOO_MANY_RESETS"),
             Self::TooManyIdleFrames => (Connection, CALM, "ERR_HTTP2_TOO_MANY_IDLE_FRAMES"),
             Self::HeadersTimeout => (Connection, ErrorCode::NO_ERROR, "ERR_HTTP2_HEADERS_TIMEOUT"),
+        }
+    }
+}
+
+impl From<Malformed> for Http2Error {
+    fn from(rule: Malformed) -> Self {
+        match rule {
+            Malformed::UnknownPseudoField => Self::UnknownPseudoField,
+            Malformed::PseudoFields => Self::InvalidPseudoFields,
+            Malformed::MisplacedPseudoField => Self::MisplacedPseudoField,
+            Malformed::FieldName => Self::InvalidFieldName,
+            Malformed::FieldValue => Self::InvalidFieldValue,
+            Malformed::ConnectionField => Self::ConnectionField,
+            Malformed::Method => Self::InvalidMethod,
+            Malformed::Path => Self::InvalidPath,
+            Malformed::Authority => Self::InvalidAuthority,
+            Malformed::ContentLength => Self::InvalidContentLength,
+            Malformed::ContentLengthMismatch => Self::ContentLengthMismatch,
+            Malformed::Protocol => Self::UnknownProtocol,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What HTTP/2 and HTTP/3 have in common: their requests are fields, on many streams of one connection.
 //!
 //! * [`request_head`]: the fields of a request as the head that HTTP/1.1 would have had.
+//! * [`malformed`]: one variant per rule of theirs that a client can break.
 //! * [`priority`]: whose turn it is (RFC 9218).
 //! * [`allowance`]: how often a client may do what costs it little.
 //! * [`integer`], [`huffman`]: numbers and strings of HPACK (RFC 7541) and of QPACK (RFC 9204), which has them from there.
@@ -8,5 +9,6 @@
 pub(crate) mod allowance;
 pub(in crate::protocol) mod huffman;
 pub(in crate::protocol) mod integer;
+pub(in crate::protocol) mod malformed;
 pub(in crate::protocol) mod priority;
 pub(crate) mod request_head;

@@ -1,18 +1,19 @@
-//! The fields of a request (RFC 9113 §8.2, §8.3), as the request head that HTTP/1.1 would have had: the rest of the
-//! server knows one kind of head.
+//! The fields of a request (RFC 9113 §8.2 and §8.3, RFC 9114 §4.2 and §4.3), as the request head that HTTP/1.1 would have
+//! had: the rest of the server knows one kind of head. The sections that are cited are those of RFC 9113.
 //!
-//! | HTTP/2 | becomes |
+//! | HTTP/2, HTTP/3 | becomes |
 //! |---|---|
 //! | `:method`, `:path` | method and target |
 //! | `:authority` | the field `host`, the first one |
 //! | `:scheme` | nothing |
 //! | several `cookie` fields | one, joined by `; ` (§8.2.3) |
-//! | CONNECT with `:protocol` (RFC 8441) | GET with `upgrade`, `connection` and a `sec-websocket-key` |
+//! | CONNECT with `:protocol` (RFC 8441, RFC 9220) | GET with `upgrade`, `connection` and a `sec-websocket-key` |
 //!
 //! A field that is not valid makes the request malformed (§8.1.1): its stream is reset, and no handler sees it. A request
 //! that only exceeds a limit is answered. All fields are looked at in either case, because the dynamic table depends on
 //! them, but no more are kept than the limits allow.
 
+use super::malformed::Malformed;
 use super::priority::Priority;
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http::head::{
@@ -20,7 +21,6 @@ use crate::protocol::http::head::{
     is_token, parse_target,
 };
 use crate::protocol::http::response_framing::AskedMethod;
-use crate::protocol::http2::error::Http2Error;
 
 /// A request head and the bytes that its spans refer to. All connections of a worker reuse one value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,8 +49,8 @@ pub(in crate::protocol) struct Meaning {
 /// Why a request is not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::protocol) enum HeadFault {
-    /// It is malformed (RFC 9113 §8.1.1).
-    Malformed(Http2Error),
+    /// It is malformed.
+    Malformed(Malformed),
     /// It exceeds a limit, or asks for what is not there; the answer says so.
     Refused(HttpError),
 }
@@ -128,7 +128,7 @@ impl<'a> HeadBuilder<'a> {
     /// RFC 9113 §8.3.1.
     fn add_pseudo(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadFault> {
         if self.has_fields {
-            return Err(Http2Error::MisplacedPseudoField.into());
+            return Err(Malformed::MisplacedPseudoField.into());
         }
         let span = self.append(value);
         let place = match name {
@@ -137,11 +137,11 @@ impl<'a> HeadBuilder<'a> {
             b"authority" => &mut self.authority,
             b"path" => &mut self.path,
             b"protocol" => &mut self.protocol,
-            _ => return Err(Http2Error::UnknownPseudoField.into()),
+            _ => return Err(Malformed::UnknownPseudoField.into()),
         };
         match place.replace(span) {
             None => Ok(()),
-            Some(_) => Err(Http2Error::InvalidPseudoFields.into()),
+            Some(_) => Err(Malformed::PseudoFields.into()),
         }
     }
 
@@ -152,7 +152,7 @@ impl<'a> HeadBuilder<'a> {
                 if let Some(authority) = self.authority {
                     // RFC 9113 §8.3.1: the two must not differ. The one that is kept is the authority.
                     let is_same = authority.of(&self.scratch.bytes).eq_ignore_ascii_case(value);
-                    return if is_same { Ok(()) } else { Err(Http2Error::InvalidAuthority.into()) };
+                    return if is_same { Ok(()) } else { Err(Malformed::Authority.into()) };
                 }
                 self.read_framing(name, value)?;
             }
@@ -163,10 +163,10 @@ impl<'a> HeadBuilder<'a> {
             }
             b"expect" => self.read_framing(name, value)?,
             b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
-                return Err(Http2Error::ConnectionField.into());
+                return Err(Malformed::ConnectionField.into());
             }
             b"te" if !value.eq_ignore_ascii_case(b"trailers") => {
-                return Err(Http2Error::ConnectionField.into());
+                return Err(Malformed::ConnectionField.into());
             }
             b"cookie" => self.cookies += 1,
             b"priority" => self.priority = Some(Priority::parse(value)),
@@ -179,9 +179,9 @@ impl<'a> HeadBuilder<'a> {
     fn read_framing(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadFault> {
         self.framing.read_field(name, value).map_err(|error| match error {
             HttpError::InvalidContentLength | HttpError::ContentLengthConflict => {
-                Http2Error::InvalidContentLength.into()
+                Malformed::ContentLength.into()
             }
-            HttpError::InvalidHost | HttpError::RepeatedHost => Http2Error::InvalidAuthority.into(),
+            HttpError::InvalidHost | HttpError::RepeatedHost => Malformed::Authority.into(),
             other => HeadFault::Refused(other),
         })
     }
@@ -219,9 +219,9 @@ impl<'a> HeadBuilder<'a> {
         let is_tunnel = self.conclude_target()?;
         self.conclude_host()?;
         self.join_cookies()?;
-        self.framing.conclude(Version::Http11).map_err(|_| Http2Error::InvalidAuthority)?;
+        self.framing.conclude(Version::Http11).map_err(|_| Malformed::Authority)?;
         if is_last && self.content_length.is_some_and(|length| length > 0) {
-            return Err(Http2Error::ContentLengthMismatch.into());
+            return Err(Malformed::ContentLengthMismatch.into());
         }
         let method = AskedMethod::of(self.scratch.head.method.of(&self.scratch.bytes));
         let head = &mut self.scratch.head;
@@ -230,7 +230,7 @@ impl<'a> HeadBuilder<'a> {
             Some(length) if length > 0 => BodyLength::Fixed(length),
             Some(_) | None => BodyLength::Chunked,
         };
-        head.version = Version::Http2;
+        head.version = Version::Multiplexed;
         head.keep_alive = true;
         // END_STREAM tells whether there is content, with or without Content-Length.
         head.expects_continue = self.framing.expects_continue() && !is_last && !is_tunnel;
@@ -242,38 +242,38 @@ impl<'a> HeadBuilder<'a> {
     /// Method and target. Returns whether the request is an extended CONNECT.
     fn conclude_target(&mut self) -> Result<bool, HeadFault> {
         let bytes = &self.scratch.bytes;
-        let method = self.method.ok_or(Http2Error::InvalidPseudoFields)?;
+        let method = self.method.ok_or(Malformed::PseudoFields)?;
         if !is_token(method.of(bytes)) {
-            return Err(Http2Error::InvalidMethod.into());
+            return Err(Malformed::Method.into());
         }
         let is_connect = method.of(bytes) == b"CONNECT";
         let target = match (is_connect, self.protocol, self.scheme, self.path) {
             // RFC 9113 §8.5.
-            (true, None, None, None) => self.authority.ok_or(Http2Error::InvalidPseudoFields)?,
+            (true, None, None, None) => self.authority.ok_or(Malformed::PseudoFields)?,
             // RFC 9113 §8.3.1, RFC 8441 §4.
             (false, None, Some(scheme), Some(path)) | (true, Some(_), Some(scheme), Some(path)) => {
                 if !is_scheme(scheme.of(bytes)) || (is_connect && self.authority.is_none()) {
-                    return Err(Http2Error::InvalidPseudoFields.into());
+                    return Err(Malformed::PseudoFields.into());
                 }
                 let is_options = method.of(bytes) == b"OPTIONS";
                 match path.of(bytes) {
                     [b'/', ..] => {}
                     b"*" if is_options => {}
-                    _ => return Err(Http2Error::InvalidPath.into()),
+                    _ => return Err(Malformed::Path.into()),
                 }
                 path
             }
-            _ => return Err(Http2Error::InvalidPseudoFields.into()),
+            _ => return Err(Malformed::PseudoFields.into()),
         };
         if target.of(bytes).iter().any(|&byte| byte <= b' ' || byte == 0x7f) {
-            return Err(Http2Error::InvalidPath.into());
+            return Err(Malformed::Path.into());
         }
         (self.scratch.head.method, self.scratch.head.target) = (method, target);
         let protocol = self.protocol;
         if let Some(protocol) = protocol {
             self.add_handshake(protocol)?;
         }
-        parse_target(&self.scratch.bytes, &mut self.scratch.head).map_err(|_| Http2Error::InvalidPath)?;
+        parse_target(&self.scratch.bytes, &mut self.scratch.head).map_err(|_| Malformed::Path)?;
         Ok(protocol.is_some())
     }
 
@@ -281,7 +281,7 @@ impl<'a> HeadBuilder<'a> {
     /// nothing has to be told apart from HTTP/1.1; programs that pass it to `upgrade` get one that is valid.
     fn add_handshake(&mut self, protocol: Span) -> Result<(), HeadFault> {
         if !protocol.of(&self.scratch.bytes).eq_ignore_ascii_case(b"websocket") {
-            return Err(Http2Error::UnknownProtocol.into());
+            return Err(Malformed::Protocol.into());
         }
         self.scratch.head.method = self.append(b"GET");
         self.push_field(b"upgrade", b"websocket")?;
@@ -292,9 +292,7 @@ impl<'a> HeadBuilder<'a> {
     /// The field `host`, of which there is one.
     fn conclude_host(&mut self) -> Result<(), HeadFault> {
         let Some(value) = self.authority else { return Ok(()) };
-        self.framing
-            .read_field(b"host", value.of(&self.scratch.bytes))
-            .map_err(|_| Http2Error::InvalidAuthority)?;
+        self.framing.read_field(b"host", value.of(&self.scratch.bytes)).map_err(|_| Malformed::Authority)?;
         if self.scratch.head.fields.len() == self.limits.max_headers {
             return Err(HeadFault::Refused(HttpError::TooManyFields));
         }
@@ -339,35 +337,35 @@ impl<'a> HeadBuilder<'a> {
     }
 }
 
-impl From<Http2Error> for HeadFault {
-    fn from(error: Http2Error) -> Self {
-        Self::Malformed(error)
+impl From<Malformed> for HeadFault {
+    fn from(rule: Malformed) -> Self {
+        Self::Malformed(rule)
     }
 }
 
 /// Checks a field of a trailer section (RFC 9113 §8.1), which is not passed on.
-pub(in crate::protocol) fn check_trailer(name: &[u8], value: &[u8]) -> Result<(), Http2Error> {
+pub(in crate::protocol) fn check_trailer(name: &[u8], value: &[u8]) -> Result<(), Malformed> {
     if name.starts_with(b":") {
-        return Err(Http2Error::MisplacedPseudoField);
+        return Err(Malformed::MisplacedPseudoField);
     }
     check_name(name)?;
     check_value(value)
 }
 
 /// RFC 9113 §8.2.1: a token, without capitals.
-fn check_name(name: &[u8]) -> Result<(), Http2Error> {
+fn check_name(name: &[u8]) -> Result<(), Malformed> {
     if is_token(name) && !name.iter().any(u8::is_ascii_uppercase) {
         Ok(())
     } else {
-        Err(Http2Error::InvalidFieldName)
+        Err(Malformed::FieldName)
     }
 }
 
 /// RFC 9113 §8.2.1, and RFC 9110 §5.5: no control bytes but HTAB, and that not at either end.
-fn check_value(value: &[u8]) -> Result<(), Http2Error> {
+fn check_value(value: &[u8]) -> Result<(), Malformed> {
     let is_padded = [value.first(), value.last()].into_iter().flatten().any(|&byte| is_space(byte));
     if is_padded || first_control(value) < value.len() {
-        return Err(Http2Error::InvalidFieldValue);
+        return Err(Malformed::FieldValue);
     }
     Ok(())
 }
@@ -435,7 +433,10 @@ mod tests {
             fields(&scratch),
             owned(&[("host", "a.b:443"), ("x", "1"), ("te", "Trailers"), ("priority", "u=1")])
         );
-        assert_eq!((head.body, head.keep_alive, head.version), (BodyLength::None, true, Version::Http2));
+        assert_eq!(
+            (head.body, head.keep_alive, head.version),
+            (BodyLength::None, true, Version::Multiplexed)
+        );
         let expected = Meaning {
             method: AskedMethod::Other,
             content_length: None,
@@ -458,7 +459,7 @@ mod tests {
         let expecting = [("content-length", "5"), ("expect", "100-continue")];
         assert_eq!(post(&expecting), (BodyLength::Fixed(5), true, Some(5)));
         assert_eq!(post(&expecting[1..]), (BodyLength::Chunked, true, None));
-        let mismatch = Err(Http2Error::ContentLengthMismatch.into());
+        let mismatch = Err(Malformed::ContentLengthMismatch.into());
         assert_eq!(build(&[&GET[..], &[("content-length", "5")]].concat(), true).1, mismatch);
         assert!(build(&[&GET[..], &[("content-length", "0")]].concat(), true).1.is_ok());
     }
@@ -491,7 +492,7 @@ mod tests {
         assert_eq!(fields(&scratch), owned(&expected));
         let other =
             connect.map(|(name, value)| (name, if name == ":protocol" { "connect-udp" } else { value }));
-        assert_eq!(build(&other, false).1, Err(Http2Error::UnknownProtocol.into()));
+        assert_eq!(build(&other, false).1, Err(Malformed::Protocol.into()));
     }
 
     #[test]
@@ -503,11 +504,11 @@ mod tests {
             [&[(":authority", "a:1"), (":path", "/")][..], &[(":authority", "a:1"), (":scheme", "http")], &[]]
         {
             let (_, result) = build(&[&[(":method", "CONNECT")], fields].concat(), false);
-            assert_eq!(result, Err(Http2Error::InvalidPseudoFields.into()), "{fields:?}");
+            assert_eq!(result, Err(Malformed::PseudoFields.into()), "{fields:?}");
         }
         assert_eq!(
             build(&[(":method", "CONNECT"), (":authority", "a")], false).1,
-            Err(Http2Error::InvalidPath.into())
+            Err(Malformed::Path.into())
         );
     }
 
@@ -530,7 +531,7 @@ mod tests {
         let (scratch, result) = build(&[&GET[..], &[("host", "A.b:443")]].concat(), true);
         assert!(result.is_ok());
         assert_eq!(fields(&scratch), owned(&[("host", "a.b:443")]));
-        let invalid = Err(Http2Error::InvalidAuthority.into());
+        let invalid = Err(Malformed::Authority.into());
         assert_eq!(build(&without, true).1, invalid, "neither");
         assert_eq!(get_with(&[("host", "other")]), invalid);
         assert_eq!(build(&[&without[..], &[("host", "a"), ("host", "a")]].concat(), true).1, invalid);
@@ -542,30 +543,30 @@ mod tests {
 
     #[test]
     fn a_malformed_request_is_refused_by_the_rule_it_breaks() {
-        let cases: [(&[(&str, &str)], Http2Error); 23] = [
-            (&[("A", "1")], Http2Error::InvalidFieldName),
-            (&[("", "1")], Http2Error::InvalidFieldName),
-            (&[("a b", "1")], Http2Error::InvalidFieldName),
-            (&[("a", "\r\nb: c")], Http2Error::InvalidFieldValue),
-            (&[("a", " b")], Http2Error::InvalidFieldValue),
-            (&[("a", "b\t")], Http2Error::InvalidFieldValue),
-            (&[("a", "\0")], Http2Error::InvalidFieldValue),
-            (&[(":path", "/")], Http2Error::InvalidPseudoFields),
-            (&[(":authority", "/")], Http2Error::InvalidPseudoFields),
-            (&[(":status", "200")], Http2Error::UnknownPseudoField),
-            (&[(":", "200")], Http2Error::UnknownPseudoField),
-            (&[("a", "1"), (":method", "GET")], Http2Error::MisplacedPseudoField),
-            (&[(":protocol", "websocket")], Http2Error::InvalidPseudoFields),
-            (&[("connection", "close")], Http2Error::ConnectionField),
-            (&[("keep-alive", "1")], Http2Error::ConnectionField),
-            (&[("proxy-connection", "close")], Http2Error::ConnectionField),
-            (&[("transfer-encoding", "chunked")], Http2Error::ConnectionField),
-            (&[("upgrade", "h2c")], Http2Error::ConnectionField),
-            (&[("te", "gzip")], Http2Error::ConnectionField),
-            (&[("te", "trailers, gzip")], Http2Error::ConnectionField),
-            (&[("content-length", "+1")], Http2Error::InvalidContentLength),
-            (&[("content-length", "1, 1")], Http2Error::InvalidContentLength),
-            (&[("content-length", "1"), ("content-length", "2")], Http2Error::InvalidContentLength),
+        let cases: [(&[(&str, &str)], Malformed); 23] = [
+            (&[("A", "1")], Malformed::FieldName),
+            (&[("", "1")], Malformed::FieldName),
+            (&[("a b", "1")], Malformed::FieldName),
+            (&[("a", "\r\nb: c")], Malformed::FieldValue),
+            (&[("a", " b")], Malformed::FieldValue),
+            (&[("a", "b\t")], Malformed::FieldValue),
+            (&[("a", "\0")], Malformed::FieldValue),
+            (&[(":path", "/")], Malformed::PseudoFields),
+            (&[(":authority", "/")], Malformed::PseudoFields),
+            (&[(":status", "200")], Malformed::UnknownPseudoField),
+            (&[(":", "200")], Malformed::UnknownPseudoField),
+            (&[("a", "1"), (":method", "GET")], Malformed::MisplacedPseudoField),
+            (&[(":protocol", "websocket")], Malformed::PseudoFields),
+            (&[("connection", "close")], Malformed::ConnectionField),
+            (&[("keep-alive", "1")], Malformed::ConnectionField),
+            (&[("proxy-connection", "close")], Malformed::ConnectionField),
+            (&[("transfer-encoding", "chunked")], Malformed::ConnectionField),
+            (&[("upgrade", "h2c")], Malformed::ConnectionField),
+            (&[("te", "gzip")], Malformed::ConnectionField),
+            (&[("te", "trailers, gzip")], Malformed::ConnectionField),
+            (&[("content-length", "+1")], Malformed::ContentLength),
+            (&[("content-length", "1, 1")], Malformed::ContentLength),
+            (&[("content-length", "1"), ("content-length", "2")], Malformed::ContentLength),
         ];
         for (fields, error) in cases {
             assert_eq!(get_with(fields), Err(error.into()), "{fields:?}");
@@ -576,18 +577,18 @@ mod tests {
     fn each_pseudo_field_has_to_be_there_and_valid() {
         for missing in [0, 1, 3] {
             let fields: Vec<_> = (0..4).filter(|place| *place != missing).map(|place| GET[place]).collect();
-            assert_eq!(build(&fields, true).1, Err(Http2Error::InvalidPseudoFields.into()), "{missing}");
+            assert_eq!(build(&fields, true).1, Err(Malformed::PseudoFields.into()), "{missing}");
         }
         let with = |place: usize, value| {
             let mut fields = GET;
             fields[place].1 = value;
             build(&fields, true).1
         };
-        assert_eq!(with(0, "G T"), Err(Http2Error::InvalidMethod.into()));
-        assert_eq!(with(0, ""), Err(Http2Error::InvalidMethod.into()));
-        assert_eq!(with(1, "1x"), Err(Http2Error::InvalidPseudoFields.into()));
+        assert_eq!(with(0, "G T"), Err(Malformed::Method.into()));
+        assert_eq!(with(0, ""), Err(Malformed::Method.into()));
+        assert_eq!(with(1, "1x"), Err(Malformed::PseudoFields.into()));
         for path in ["", "c", "*", "http://a/b", "/a b", "/a#b"] {
-            assert_eq!(with(3, path), Err(Http2Error::InvalidPath.into()), "{path}");
+            assert_eq!(with(3, path), Err(Malformed::Path.into()), "{path}");
         }
         let options = [(":method", "OPTIONS"), GET[1], GET[2], (":path", "*")];
         assert!(build(&options, true).1.is_ok());
@@ -635,8 +636,8 @@ mod tests {
     #[test]
     fn trailers_have_no_pseudo_fields() {
         assert_eq!(check_trailer(b"x", b"1"), Ok(()));
-        assert_eq!(check_trailer(b":path", b"/"), Err(Http2Error::MisplacedPseudoField));
-        assert_eq!(check_trailer(b"X", b"1"), Err(Http2Error::InvalidFieldName));
-        assert_eq!(check_trailer(b"x", b"\n"), Err(Http2Error::InvalidFieldValue));
+        assert_eq!(check_trailer(b":path", b"/"), Err(Malformed::MisplacedPseudoField));
+        assert_eq!(check_trailer(b"X", b"1"), Err(Malformed::FieldName));
+        assert_eq!(check_trailer(b"x", b"\n"), Err(Malformed::FieldValue));
     }
 }

@@ -83,8 +83,8 @@ pub(crate) struct InvalidSubprotocol;
 pub(crate) const fn check_request(version: Version, body: BodyLength) -> Result<(), HandshakeError> {
     match (version, body) {
         (Version::Http10, _) => Err(HandshakeError::OldHttp),
-        (Version::Http11 | Version::Http2, BodyLength::None | BodyLength::Fixed(0)) => Ok(()),
-        (Version::Http11 | Version::Http2, BodyLength::Fixed(_) | BodyLength::Chunked) => {
+        (Version::Http11 | Version::Multiplexed, BodyLength::None | BodyLength::Fixed(0)) => Ok(()),
+        (Version::Http11 | Version::Multiplexed, BodyLength::Fixed(_) | BodyLength::Chunked) => {
             Err(HandshakeError::HasBody)
         }
     }

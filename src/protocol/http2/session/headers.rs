@@ -120,7 +120,7 @@ impl Http2Session {
                 })?;
                 match result {
                     Ok(()) => self.end_body(id, context),
-                    Err(error) => self.end_broken(id, error, context),
+                    Err(rule) => self.end_broken(id, rule.into(), context),
                 }
             }
             Purpose::Nothing => {
@@ -158,7 +158,8 @@ impl Http2Session {
         });
         let meaning = match result {
             Ok(meaning) => meaning,
-            Err(HeadFault::Malformed(error)) => {
+            Err(HeadFault::Malformed(rule)) => {
+                let error = Http2Error::from(rule);
                 self.note_reset(moment.now)?;
                 let status = if error == Http2Error::UnknownProtocol { *b"501" } else { *b"400" };
                 self.answer(id, method, status, &refusal_body(&error), moment, context.out);
