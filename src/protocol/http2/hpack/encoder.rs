@@ -6,6 +6,7 @@
 
 use super::TABLE_SIZE;
 use super::table::{DynamicTable, STATIC_LENGTH, static_name};
+use crate::protocol::http2::response_fields::FieldEncoder;
 use crate::protocol::multiplexed::integer;
 
 /// The encoding half of a connection. See the top of `hpack`.
@@ -34,45 +35,6 @@ impl Encoder {
         }
     }
 
-    /// Starts a block.
-    pub(in crate::protocol::http2) fn start(&mut self, out: &mut Vec<u8>) {
-        if let Some((smallest, last)) = self.resized.take() {
-            for max in [smallest, last] {
-                if max != self.table.max() {
-                    self.table.set_max(max);
-                    integer::encode(max, 5, 0x20, out);
-                }
-            }
-        }
-    }
-
-    /// Adds the status, three digits, which is the first field of a response.
-    pub(in crate::protocol::http2) fn append_status(&self, status: [u8; 3], out: &mut Vec<u8>) {
-        let index = match &status {
-            b"200" => 8,
-            b"204" => 9,
-            b"206" => 10,
-            b"304" => 11,
-            b"400" => 12,
-            b"404" => 13,
-            b"500" => 14,
-            _ => {
-                integer::encode(8, 4, 0, out);
-                return append_string(&status, out);
-            }
-        };
-        integer::encode(index, 7, 0x80, out);
-    }
-
-    /// Adds a field; its name may have capitals.
-    pub(in crate::protocol::http2) fn append(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-        let mut lower = std::mem::take(&mut self.name);
-        lower.clear();
-        lower.extend(name.iter().map(u8::to_ascii_lowercase));
-        self.append_lower(&lower, value, out);
-        self.name = lower;
-    }
-
     fn append_lower(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
         let index = static_name(name).unwrap_or(0);
         match Repetition::of(name) {
@@ -91,6 +53,44 @@ impl Encoder {
             append_string(name, out);
         }
         append_string(value, out);
+    }
+}
+
+impl FieldEncoder for Encoder {
+    fn start(&mut self, out: &mut Vec<u8>) {
+        if let Some((smallest, last)) = self.resized.take() {
+            for max in [smallest, last] {
+                if max != self.table.max() {
+                    self.table.set_max(max);
+                    integer::encode(max, 5, 0x20, out);
+                }
+            }
+        }
+    }
+
+    fn append_status(&self, status: [u8; 3], out: &mut Vec<u8>) {
+        let index = match &status {
+            b"200" => 8,
+            b"204" => 9,
+            b"206" => 10,
+            b"304" => 11,
+            b"400" => 12,
+            b"404" => 13,
+            b"500" => 14,
+            _ => {
+                integer::encode(8, 4, 0, out);
+                return append_string(&status, out);
+            }
+        };
+        integer::encode(index, 7, 0x80, out);
+    }
+
+    fn append(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        let mut lower = std::mem::take(&mut self.name);
+        lower.clear();
+        lower.extend(name.iter().map(u8::to_ascii_lowercase));
+        self.append_lower(&lower, value, out);
+        self.name = lower;
     }
 }
 
