@@ -13,8 +13,8 @@
 //! * [`session`]: the state machine of one connection.
 //! * [`frame`]: the nine bytes before each payload, and the frames that this side sends; `settings`: one of them.
 //! * `hpack`: header compression (RFC 7541).
-//! * `response_fields`: the fields of a response; what a request has is in [`multiplexed`](super::multiplexed), with
-//!   whatever else HTTP/3 does in the same way.
+//! * The fields of requests and responses are in [`multiplexed`](super::multiplexed), with whatever else HTTP/3 does in the
+//!   same way.
 //! * `stream` and `streams`: one request and its response, and all of a connection; `window`: flow control.
 //! * [`error`]: one variant per broken rule; [`error_code`]: its code on the wire.
 //! * [`limits`]: what a client may cost.
@@ -24,7 +24,6 @@ pub(crate) mod error_code;
 pub(crate) mod frame;
 mod hpack;
 pub(crate) mod limits;
-mod response_fields;
 pub(crate) mod session;
 mod settings;
 mod stream;

@@ -1,6 +1,7 @@
 //! What HTTP/2 and HTTP/3 have in common: their requests are fields, on many streams of one connection.
 //!
 //! * [`request_head`]: the fields of a request as the head that HTTP/1.1 would have had.
+//! * [`response_fields`]: the fields of a response.
 //! * [`malformed`]: one variant per rule of theirs that a client can break.
 //! * [`priority`]: whose turn it is (RFC 9218).
 //! * [`allowance`]: how often a client may do what costs it little.
@@ -12,3 +13,4 @@ pub(in crate::protocol) mod integer;
 pub(in crate::protocol) mod malformed;
 pub(in crate::protocol) mod priority;
 pub(crate) mod request_head;
+pub(in crate::protocol) mod response_fields;

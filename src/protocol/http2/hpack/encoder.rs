@@ -6,8 +6,8 @@
 
 use super::TABLE_SIZE;
 use super::table::{DynamicTable, STATIC_LENGTH, static_name};
-use crate::protocol::http2::response_fields::FieldEncoder;
 use crate::protocol::multiplexed::integer;
+use crate::protocol::multiplexed::response_fields::FieldEncoder;
 
 /// The encoding half of a connection. See the top of `hpack`.
 #[derive(Debug)]

@@ -7,12 +7,12 @@ use crate::protocol::http::error::{HttpError, refusal_body};
 use crate::protocol::http::pace::Pace;
 use crate::protocol::http2::error::{ErrorCode, Http2Error};
 use crate::protocol::http2::frame::{FrameHeader, StreamId, finish_headers, flag, reserve_header};
-use crate::protocol::http2::response_fields::encode_status;
 use crate::protocol::http2::settings::MIN_FRAME_SIZE;
 use crate::protocol::http2::stream::{Output, Receiving, Sending, Stream};
 use crate::protocol::http2::window::{ReceiveWindow, SendWindow};
 use crate::protocol::multiplexed::priority::Priority;
 use crate::protocol::multiplexed::request_head::{HeadBuilder, HeadFault, Meaning, check_trailer};
+use crate::protocol::multiplexed::response_fields::encode_status;
 use crate::protocol::time::Timestamp;
 
 impl Http2Session {

@@ -7,9 +7,9 @@ use crate::protocol::http::response_framing::{Asked, BodyEncoding, Framing, Fram
 use crate::protocol::http::response_head::ResponseHead;
 use crate::protocol::http2::error::ErrorCode;
 use crate::protocol::http2::frame::{StreamId, append_reset, finish_headers, reserve_header, start_data};
-use crate::protocol::http2::response_fields::{encode_response, encode_trailers, status_of};
 use crate::protocol::http2::settings::MIN_FRAME_SIZE;
 use crate::protocol::http2::stream::{Sending, Stream};
+use crate::protocol::multiplexed::response_fields::{encode_response, encode_trailers, status_of};
 use crate::protocol::time::Timestamp;
 
 impl Http2Session {
