@@ -5,9 +5,10 @@
 //! * [`malformed`]: one variant per rule of theirs that a client can break.
 //! * [`priority`]: whose turn it is (RFC 9218).
 //! * [`allowance`]: how often a client may do what costs it little.
-//! * [`integer`], [`huffman`]: numbers and strings of HPACK (RFC 7541) and of QPACK (RFC 9204), which has them from there.
+//! * [`integer`], [`huffman`], [`dynamic_table`]: what QPACK (RFC 9204) has from HPACK (RFC 7541).
 
 pub(crate) mod allowance;
+pub(in crate::protocol) mod dynamic_table;
 pub(in crate::protocol) mod huffman;
 pub(in crate::protocol) mod integer;
 pub(in crate::protocol) mod malformed;

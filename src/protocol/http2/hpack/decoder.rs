@@ -1,7 +1,8 @@
 //! Decodes header blocks.
 
 use super::TABLE_SIZE;
-use super::table::{DynamicTable, STATIC_LENGTH, static_entry};
+use super::table::{STATIC_LENGTH, static_entry};
+use crate::protocol::multiplexed::dynamic_table::DynamicTable;
 use crate::protocol::multiplexed::{huffman, integer};
 
 /// The decoding half of a connection. See the top of `hpack`.

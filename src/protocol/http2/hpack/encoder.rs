@@ -5,7 +5,8 @@
 //! is a byte from the second response on. What does not repeat would only displace it, and is sent as a literal.
 
 use super::TABLE_SIZE;
-use super::table::{DynamicTable, STATIC_LENGTH, static_name};
+use super::table::{STATIC_LENGTH, static_name};
+use crate::protocol::multiplexed::dynamic_table::DynamicTable;
 use crate::protocol::multiplexed::integer;
 use crate::protocol::multiplexed::response_fields::FieldEncoder;
 
