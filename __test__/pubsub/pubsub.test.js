@@ -4,7 +4,10 @@
 // it was published, in the order of the calls.
 
 const { randomBytes } = require('node:crypto');
+const WebSocket = require('ws');
 
+const uWS = require('../..');
+const { afterTest } = require('../helpers/cleanup.js');
 const { failureOf } = require('../helpers/failure.js');
 const { Mailbox } = require('../helpers/mailbox.js');
 const { RawClient } = require('../helpers/raw-http.js');
@@ -30,6 +33,11 @@ class Room {
     this.app.get('/barrier', (res) => res.end());
     this.app.ws('/*', { ...behavior, open: (ws) => this.#opened.put(ws) });
     this.port = listen(this.app);
+  }
+
+  /** The next WebSocket that has opened. */
+  opened() {
+    return this.#opened.take();
   }
 
   /** Lets somebody in, subscribed to these topics: both ends of a new connection. */
@@ -318,6 +326,94 @@ describe('publish', () => {
     const numbers = Array.from({ length: 50 }, (_, number) => `${number}`);
     const [, , , ...others] = people;
     expect(await received(people[0], people[1], ...others)).toEqual(Array(4).fill(numbers));
+  });
+});
+
+/** Publishes 400 messages of all kinds and lengths in one go, in three names; what each of the three is to receive. */
+function publishBurst(room, people) {
+  const lengths = [0, 1, 125, 126, 3000, 4096, 4097, 70_000];
+  const expected = people.map(() => []);
+  const subscribers = { news: [0, 1, 2], other: [1, 2] };
+  for (let number = 0; number < 400; number += 1) {
+    if (number === 150) people[2].ws.send('direct');
+    if (number === 150) expected[2].push('direct');
+    if (number === 300) {
+      people[0].ws.unsubscribe('news');
+      subscribers.news.shift();
+    }
+    const [topic, isBinary, compress] = [number % 50 > 40 ? 'other' : 'news', number % 4 === 0, number % 100 > 70];
+    const message = `${number} ${'x'.repeat(lengths[number % 8])}`;
+    // Now and then by somebody who is subscribed, and does not get it.
+    const publisher = number % 10 === 3 ? 1 : undefined;
+    const target = publisher === undefined ? room.app : people[publisher].ws;
+    target.publish(topic, message, isBinary, compress);
+    subscribers[topic].filter((index) => index !== publisher).forEach((index) => expected[index].push([message, isBinary]));
+  }
+  people.forEach(({ ws }) => ws.send('the end'));
+  return expected.map((list) => [...list, 'the end']);
+}
+
+describe.each([['in a handler'], ['outside of handlers']])('many messages in one go, %s', (place) => {
+  test('each arrives once, in order, at whom it is for, compressed or not', async () => {
+    const room = new Room({ compression: uWS.SHARED_COMPRESSOR, maxBackpressure: 0 }, { threads: 1 });
+    const people = [];
+    for (const [perMessageDeflate, topics] of [[false, ['news']], [false, ['news', 'other']], [true, ['news', 'other']]]) {
+      const client = new WebSocket(`ws://127.0.0.1:${room.port}`, { perMessageDeflate });
+      afterTest(() => client.terminate());
+      const messages = [];
+      const ended = new Promise((resolve) => {
+        client.on('message', (data, isBinary) => {
+          const message = data.toString();
+          const isMark = message === 'direct' || message === 'the end';
+          messages.push(isMark ? message : [message, isBinary]);
+          if (message === 'the end') resolve(messages);
+        });
+      });
+      people.push({ ws: await room.opened(), ended });
+      topics.forEach((topic) => people.at(-1).ws.subscribe(topic));
+    }
+    let expected;
+    const burst = () => { expected = publishBurst(room, people); };
+    if (place === 'in a handler') {
+      room.app.get('/burst', (res) => {
+        burst();
+        res.end();
+      });
+      await (await RawClient.connect(room.port)).get('/burst');
+    } else {
+      burst();
+    }
+    expect(await Promise.all(people.map(({ ended }) => ended))).toEqual(expected);
+  });
+
+  test('who has too much waiting misses those that are too many, and they are counted', async () => {
+    const room = new Room({ maxBackpressure: 1000 }, { threads: 1 });
+    const [person] = await room.enterAll(1, 'news');
+    const all = Array.from({ length: 4000 }, (_, number) => `${number} ${'x'.repeat(4000)}`);
+    const burst = () => all.forEach((message) => room.app.publish('news', message));
+    if (place === 'in a handler') {
+      room.app.get('/burst', (res) => {
+        burst();
+        res.end();
+      });
+      await (await RawClient.connect(room.port)).get('/burst');
+    } else {
+      burst();
+    }
+    const arrived = [];
+    // As long as something waits, this is dropped, too.
+    let refused = 0;
+    const end = () => {
+      if (person.ws.send('the end') !== 2) return;
+      refused += 1;
+      setImmediate(end);
+    };
+    end();
+    while (arrived.at(-1) !== 'the end') arrived.push((await person.client.frame())[1]);
+    arrived.pop();
+    expect(arrived).toEqual(all.filter((message) => arrived.includes(message)));
+    expect(arrived.length).toBeLessThan(all.length);
+    expect(room.app.getStats().messages.dropped).toBe(all.length - arrived.length + refused);
   });
 });
 

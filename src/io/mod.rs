@@ -22,6 +22,7 @@ pub(crate) mod peak;
 pub(crate) mod peers;
 pub(crate) mod pool;
 pub(crate) mod publication;
+pub(crate) mod publish_run;
 pub(crate) mod reactor;
 pub(crate) mod ready;
 pub(crate) mod registry;

@@ -27,6 +27,12 @@ impl<'a> Publication<'a> {
         Self { kind, payload, compress, plain: None, compressed: Vec::new() }
     }
 
+    /// A message whose uncompressed frame is there already.
+    #[must_use]
+    pub(crate) fn with_frame(kind: MessageKind, payload: &'a [u8], compress: bool, frame: Bytes) -> Self {
+        Self { plain: Some(frame), ..Self::new(kind, payload, compress) }
+    }
+
     /// The frame for a recipient that needs this form; `None` if it must be made for it alone.
     pub(crate) fn frame(&mut self, form: Form, codecs: &mut Codecs) -> Option<&Bytes> {
         match form {

@@ -7,7 +7,6 @@ use crate::bridge::command::{Command, CommandBatch, LentCommand, ResponseId};
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::io::connection::{Connection, Response, Shell, Upgrade, WebSocket};
 use crate::io::context::Context;
-use crate::io::publication::Publication;
 
 impl Worker {
     pub(super) fn apply_all(&mut self, mut batch: CommandBatch) {
@@ -43,6 +42,9 @@ impl Worker {
 
     #[expect(clippy::too_many_lines, reason = "a table: one entry per command")]
     fn apply(&mut self, command: Command, arena: &[u8]) {
+        if !matches!(command, Command::Publish { .. }) {
+            self.finish_publish_run();
+        }
         match command {
             Command::SetUpApp(order) => {
                 if let Some(tally) = order.tallies.get(self.id.index()) {
@@ -165,7 +167,7 @@ impl Worker {
             }
             Command::Unsubscribe { connection, topic } => self.unsubscribe(connection, topic),
             Command::Publish { topic, except, kind, payload, compress } => {
-                self.publish(topic, except, Publication::new(kind, payload.of(arena), compress));
+                self.publish((topic, except), kind, payload.of(arena), compress);
             }
 
             Command::WriteConnection { connection, done } => {

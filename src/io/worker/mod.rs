@@ -53,6 +53,7 @@ use crate::io::listener::ListeningSocket;
 use crate::io::names::Names;
 use crate::io::peak::Peak;
 use crate::io::peers::Peers;
+use crate::io::publish_run::PublishRun;
 use crate::io::ready::{Readiness, Selector, Token};
 use crate::io::registry::Registry;
 use crate::io::relief::Relief;
@@ -110,6 +111,8 @@ pub(crate) struct Worker {
     is_in_pass: bool,
     /// Subscribers of the topic being published to, kept for its capacity.
     recipients: Vec<Subscriber>,
+    /// Messages published to one topic that are not queued yet. Empty but while commands are applied.
+    publish_run: PublishRun,
     /// Connections that still serve their peers.
     population: usize,
     /// Those of them that are WebSockets in streams of other connections.
@@ -175,6 +178,7 @@ impl Worker {
             unread: VecDeque::new(),
             is_in_pass: false,
             recipients: Vec::new(),
+            publish_run: PublishRun::default(),
             population: 0,
             tunnels: 0,
             reported: 0,
@@ -309,6 +313,7 @@ impl Worker {
             self.apply_all(older);
         }
         self.apply_commands(batch);
+        self.finish_publish_run();
         if let Some(lent) = lent {
             self.apply_lent(lent, &batch.bytes);
         }
@@ -436,6 +441,7 @@ impl Worker {
             let Some(batch) = self.downlink.take() else { break };
             self.apply_all(batch);
         }
+        self.finish_publish_run();
     }
 
     /// Takes commands between two sockets if Node's thread waits for them. Must not be called while a command is

@@ -1,4 +1,4 @@
-//! One message for all subscribers of a topic.
+//! Messages for all subscribers of a topic.
 
 use super::Worker;
 use crate::bridge::event::Slice;
@@ -21,18 +21,73 @@ impl Worker {
         }
     }
 
-    /// Queues a message for every subscriber.
+    /// Queues a message for every subscriber: together with others to the same topic that precede it, and at the latest
+    /// in [`Self::finish_publish_run`].
     pub(super) fn publish(
         &mut self,
-        topic: TopicId,
+        (topic, except): (TopicId, Option<ConnectionId>),
+        kind: MessageKind,
+        payload: &[u8],
+        compress: bool,
+    ) {
+        if !self.publish_run.takes(topic, except, payload.len()) {
+            self.finish_publish_run();
+        }
+        if self.publish_run.takes(topic, except, payload.len()) {
+            return self.publish_run.push(topic, except, kind, payload, compress);
+        }
+        let mut recipients = self.recipients_of(topic);
+        self.publish_to(&recipients, except, Publication::new(kind, payload, compress));
+        recipients.clear();
+        self.recipients = recipients;
+        self.context.codecs.tidy();
+    }
+
+    /// Queues the messages that have gathered.
+    pub(super) fn finish_publish_run(&mut self) {
+        let Some(run) = self.publish_run.finish() else { return };
+        let mut recipients = self.recipients_of(run.topic);
+        if run.messages.len() > 1 {
+            recipients.retain(|&Subscriber { slot, generation }| {
+                let is_exception = |id: &ConnectionId| (id.slot, id.generation) == (slot, generation);
+                if run.exceptions.iter().any(is_exception) {
+                    return true;
+                }
+                let is_done = self.with(slot, generation, |connection, context, _| {
+                    let (socket, shell) = connection.websocket()?;
+                    Some(socket.send_published_together(&run, shell, context))
+                });
+                is_done.flatten() == Some(false)
+            });
+        }
+        for message in run.messages.iter().filter(|_| !recipients.is_empty()) {
+            let (frame, payload) = run.frame_of(message);
+            let publication = Publication::with_frame(message.kind, payload, message.compress, frame);
+            self.publish_to(&recipients, message.except, publication);
+        }
+        self.publish_run.recycle(run);
+        recipients.clear();
+        self.recipients = recipients;
+        self.context.codecs.tidy();
+    }
+
+    /// The subscribers of a topic, in a buffer that is to be put back.
+    fn recipients_of(&mut self, topic: TopicId) -> Vec<Subscriber> {
+        let mut recipients = std::mem::take(&mut self.recipients);
+        recipients.extend_from_slice(self.context.topics.members(topic));
+        recipients
+    }
+
+    /// Queues a message for these subscribers.
+    fn publish_to(
+        &mut self,
+        recipients: &[Subscriber],
         except: Option<ConnectionId>,
         mut publication: Publication<'_>,
     ) {
         let (kind, payload) = (publication.kind, publication.payload);
         let mut dropped = None;
-        let mut recipients = std::mem::take(&mut self.recipients);
-        recipients.extend_from_slice(self.context.topics.members(topic));
-        for Subscriber { slot, generation } in recipients.drain(..) {
+        for &Subscriber { slot, generation } in recipients {
             if except.is_none_or(|id| (id.slot, id.generation) != (slot, generation)) {
                 let delivery = self.with(slot, generation, |connection, context, _| {
                     let (socket, shell) = connection.websocket()?;
@@ -46,8 +101,6 @@ impl Worker {
                 }
             }
         }
-        self.recipients = recipients;
-        self.context.codecs.tidy();
     }
 
     /// Appends the payload of a dropped message to the events for Node's thread, unless that is too far behind:

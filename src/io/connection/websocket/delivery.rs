@@ -6,7 +6,8 @@ use crate::bridge::rules::OnLimit;
 use crate::io::connection::shell::Shell;
 use crate::io::context::Context;
 use crate::io::publication::Publication;
-use crate::protocol::websocket::MessageKind;
+use crate::io::publish_run::FinishedRun;
+use crate::protocol::websocket::{Form, MessageKind};
 
 /// The outcome of a published message for one of its subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +32,7 @@ impl WebSocket {
         if !shell.is_serving() || !self.session.can_send() {
             return PublishOutcome::Done;
         }
-        if self.must_drop(shell.backlog()) {
-            // Only bytes that the kernel refuses are a backlog. The flush at the end of the pass reports a broken
-            // socket.
-            let taken = context.tallies.sent();
-            let _ = shell.flush_outbox(context);
-            self.count_sent(context.tallies.sent().wrapping_sub(taken), context.moment);
-        }
-        if self.must_drop(shell.backlog()) {
+        if !self.has_room(0, shell, context) {
             shell.tally(context).messages_dropped.add(1);
             return PublishOutcome::Missed { report: self.rules.reports_drops };
         }
@@ -59,6 +53,42 @@ impl WebSocket {
         }
         shell.mark_dirty(context);
         PublishOutcome::Done
+    }
+
+    /// Queues published messages in one piece. Returns `false` if each must be queued by itself, because it is compressed for
+    /// this subscriber, may have to be dropped, or is held back.
+    pub(crate) fn send_published_together(
+        &mut self,
+        run: &FinishedRun,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) -> bool {
+        if !shell.is_serving() || !self.session.can_send() {
+            return true;
+        }
+        let is_plain = self.session.form(run.compress) == Form::Plain;
+        if !is_plain || self.held.is_some() || !self.has_room(run.frames.len(), shell, context) {
+            return false;
+        }
+        let count = run.messages.len();
+        shell.tally(context).messages_sent.add(count as u64);
+        self.ledger.traffic.count_messages(0, u32::try_from(count).unwrap_or(u32::MAX));
+        shell.outbox.push_shared(&run.frames, &mut context.pool);
+        shell.mark_dirty(context);
+        true
+    }
+
+    /// Whether no message that is published behind `further` bytes must be dropped. Writes before it says no: only bytes that
+    /// the kernel refuses are a backlog.
+    fn has_room(&self, further: usize, shell: &mut Shell, context: &mut Context) -> bool {
+        if !self.must_drop(shell.backlog() + further) {
+            return true;
+        }
+        let taken = context.tallies.sent();
+        // The flush at the end of the pass reports a broken socket.
+        let _ = shell.flush_outbox(context);
+        self.count_sent(context.tallies.sent().wrapping_sub(taken), context.moment);
+        !self.must_drop(shell.backlog() + further)
     }
 
     /// Whether a published message must be dropped.
