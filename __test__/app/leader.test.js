@@ -92,6 +92,42 @@ const BLOCK = 'const block = (time) => { const end = Date.now() + time; while (D
     expect(now.switches).toBeGreaterThan(JSON.parse(text).switches);
   });
 
+  test('is the thread as soon as others publish to its clients, and the event loop again afterwards', async () => {
+    const program = new Program(`
+      const { Worker } = require('node:worker_threads');
+      const other = new Worker(\`
+        const app = require('ferrows').App({ broker: { name: 'lead' } });
+        require('node:worker_threads').parentPort.on('message', (text) => app.publish('news', text));
+      \`, { eval: true });
+      uWS.setLogger('debug', ({ message, fields }) => { if (message === 'the lead has changed') say(fields); });
+      const app = uWS.App({ threads: 1, broker: { name: 'lead' } });
+      const leader = () => app.getStats().workers[0].leader;
+      app.ws('/*', { open: (ws) => ws.subscribe('news'), message: (ws, message) => {
+        if (Buffer.from(message).toString() === 'publish') other.postMessage('published');
+        else ws.send(leader());
+      } });
+      app.listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
+    `, { env: AUTOMATIC });
+    let said = await program.hear();
+    while (typeof said !== 'number') said = await program.hear();
+    const client = await RawWebSocket.open(said);
+    const led = async () => {
+      client.sendText('leader');
+      return (await client.frame())[1];
+    };
+    const ledByNode = async () => {
+      while (await led() !== 'node') await setTimeout(20);
+    };
+    do {
+      await ledByNode();
+      client.sendText('publish');
+      expect(await client.frame()).toEqual(['text', 'published']);
+      // It may have lost the lead for another reason before.
+      do said = await program.hear(); while (said.leader !== 'thread');
+    } while (said.reason !== 'delivered');
+    await ledByNode();
+  });
+
   test('is the thread for all apps if one of them wants that', async () => {
     const program = new Program(`
       const workers = () => app.getStats().workers.map(({ leader }) => leader).join();

@@ -3,10 +3,10 @@
 //! While Node's thread has time, it is cheaper that its loop drives the sockets: nobody has to be woken for a message.
 //! When it has not, the I/O thread takes the work of the sockets off it, and many messages share the cost of a wake-up.
 //! So the lead goes to the thread when Node's thread is busy *and* the work of a turn is worth a wake-up, and returns when
-//! Node's thread has had time for a while. It also goes to the thread while more is delivered by other threads (published in
-//! other environments or processes) than by the worker's own clients: for that somebody has to be woken anyway, and Node's
-//! thread should have no part in it. The decision is taken on Node's thread, once per window; what is not decided
-//! here is that the thread seizes a reactor whose leader shows no sign of life (`io/reactor`).
+//! Node's thread has had time for a while, in which nothing was published for the worker's clients in other environments or
+//! processes: for that somebody has to be woken anyway, and Node's thread should have no part in it. The decision is taken on
+//! Node's thread, once per window. Two things are not decided here: that the thread leads as soon as others deliver something,
+//! and that it seizes a reactor whose leader shows no sign of life (`io/reactor`).
 
 use std::time::Duration;
 
@@ -32,6 +32,12 @@ impl Policy {
             Ok("alternate") => Some(Self::Alternate),
             _ => Some(Self::Automatic),
         }
+    }
+
+    /// Whether Node's loop leaves what other environments and brokers deliver to the thread.
+    #[must_use]
+    pub(crate) const fn leaves_deliveries(self) -> bool {
+        matches!(self, Self::Automatic)
     }
 }
 
@@ -63,7 +69,7 @@ pub(crate) struct Moment {
     pub now: u64,
     /// Nanoseconds.
     pub busy: u64,
-    /// How often other threads have handed something to the worker.
+    /// How often other environments and brokers have handed something to the worker.
     pub delivered: u64,
 }
 
@@ -143,12 +149,11 @@ impl Leadership {
                 let is_copying = self.work.is_copying();
                 let is_busy = busy > length.mul_f64(BUSY);
                 let is_native = native > length.mul_f64(NATIVE_SHARE);
-                let is_fed = self.is_fed(moment, MANY_DELIVERIES);
                 self.busy = if is_busy { self.busy + 1 } else { 0 };
                 self.open_window(moment);
                 let is_worth_it = native_per_turn >= WORTH_A_WAKE && self.busy >= BUSY_WINDOWS;
                 let is_heavy = native_per_turn >= HEAVY && is_native;
-                let is_wanted = is_fed || (!is_copying && (is_worth_it || is_heavy));
+                let is_wanted = !is_copying && (is_worth_it || is_heavy);
                 is_wanted && moment.now >= self.regained_at + SWITCH_EVERY
             }
         }
@@ -181,7 +186,7 @@ impl Leadership {
                 let windows = u32::try_from((moment.now - self.window.now) / WINDOW).unwrap_or(u32::MAX);
                 let is_calm = busy < length.mul_f64(CALM);
                 let is_crowded = self.work.events / self.turns.max(1) >= MANY_EVENTS;
-                let is_fed = self.is_fed(moment, FEW_DELIVERIES);
+                let is_fed = moment.delivered != self.window.delivered;
                 self.calm =
                     if is_calm && !is_crowded && !is_fed { self.calm.saturating_add(windows) } else { 0 };
                 self.open_window(moment);
@@ -201,13 +206,6 @@ impl Leadership {
     fn since(&self, moment: Moment) -> (Duration, Duration) {
         let length = Duration::from_millis(moment.now.saturating_sub(self.window.now));
         (length, Duration::from_nanos(moment.busy.saturating_sub(self.window.busy)))
-    }
-
-    /// Whether other threads hand so many things to the worker in a window, and more than its own clients.
-    fn is_fed(&self, moment: Moment, many: u64) -> bool {
-        let delivered = moment.delivered.saturating_sub(self.window.delivered);
-        let windows = (moment.now.saturating_sub(self.window.now) / WINDOW).max(1);
-        delivered >= many * windows && delivered > u64::from(self.work.events)
     }
 
     const fn open_window(&mut self, moment: Moment) {
@@ -237,9 +235,6 @@ const NATIVE_SHARE: f64 = 0.25;
 const COPYING: f64 = 2.5;
 /// Events per wake-up of Node's thread that are worth its cost: Node's loop would not do better.
 const MANY_EVENTS: u32 = 16;
-/// Deliveries of other threads in a window with which the thread should lead, and with which it goes on doing so.
-const MANY_DELIVERIES: u64 = 5;
-const FEW_DELIVERIES: u64 = 2;
 /// The lead changes at most ten times a second. In milliseconds.
 const SWITCH_EVERY: u64 = 100;
 /// Node's loop has led too shortly for the two switches to have been worth it. In milliseconds.
@@ -272,11 +267,6 @@ mod tests {
     /// The moment a window after `last`, in which Node's thread has worked for this share of the time.
     fn next(last: Moment, busy: f64) -> Moment {
         Moment { now: last.now + WINDOW, busy: last.busy + (busy * 50e6) as u64, ..last }
-    }
-
-    /// The same, in which other threads have delivered so often.
-    fn fed(last: Moment, deliveries: u64) -> Moment {
-        Moment { delivered: last.delivered + deliveries, ..next(last, 0.1) }
     }
 
     /// After how many windows with such turns the thread would lead.
@@ -358,22 +348,24 @@ mod tests {
     }
 
     #[test]
-    fn what_other_threads_deliver_is_for_the_thread() {
-        let mut leadership = Leadership::new(Policy::Automatic, START);
-        let mut moment = fed(START, MANY_DELIVERIES - 1);
-        assert!(!leadership.should_hand_over(moment), "few");
-        leadership.note_turn(Work { events: 100, ..Work::default() });
-        moment = fed(moment, 50);
-        assert!(!leadership.should_hand_over(moment), "its own clients send more");
-        moment = fed(moment, 50);
-        assert!(leadership.should_hand_over(moment));
+    fn node_s_loop_does_not_lead_while_others_deliver() {
+        let (mut leadership, mut moment) = (Leadership::new(Policy::Automatic, START), START);
         leadership.note_lost(moment);
-        for _ in 0..2 * CALM_WINDOWS {
-            moment = fed(moment, FEW_DELIVERIES);
-            assert!(!leadership.should_lead(moment), "it goes on");
+        for _ in 0..10 * CALM_WINDOWS {
+            // However many messages the worker's own clients send.
+            leadership.note_turn(Work { events: MANY_EVENTS - 1, ..Work::default() });
+            moment = Moment { delivered: moment.delivered + 1, ..next(moment, 0.1) };
+            assert!(!leadership.should_lead(moment));
         }
-        // As many in a long time are few.
-        moment = Moment { now: moment.now + 1_000, ..fed(moment, FEW_DELIVERIES) };
-        assert!(leadership.should_lead(moment));
+        let windows = (1..).find(|_| {
+            moment = next(moment, 0.1);
+            leadership.should_lead(moment)
+        });
+        assert_eq!(windows, Some(CALM_WINDOWS));
+        leadership.note_regained(moment);
+        // It loses the lead to the next one soon, and waits for longer.
+        moment = next(moment, 0.1);
+        leadership.note_lost(moment);
+        assert!(leadership.back_off > CALM_WINDOWS);
     }
 }

@@ -13,6 +13,9 @@
 //! While Node's loop leads, the thread is its watchdog: if something waits and Node shows no sign of life, the thread
 //! seizes the reactor, so that Pings are answered and deadlines kept while a handler blocks Node's thread. Without a
 //! thread there is no watchdog.
+//!
+//! What other environments and brokers deliver is no work that Node's thread has asked for: it is left to the thread, by
+//! whichever of the two sees it first.
 
 use std::io;
 #[cfg(unix)]
@@ -69,9 +72,13 @@ pub(crate) struct Reactor {
     seizures: AtomicU64,
 }
 
-/// Used by Node's thread alone; atomic, because the reactor is shared.
+/// Written by Node's thread alone; atomic, because the reactor is shared.
 #[derive(Debug)]
 struct NodeSide {
+    /// Whether Node's loop leaves what others deliver to the thread.
+    leaves_deliveries: AtomicBool,
+    /// How often others had delivered something when it last began to lead.
+    delivered: AtomicU64,
     /// Whether a callback of Node's loop is under way, at whose end [`Reactor::next_alarm`] is asked.
     is_in_callback: AtomicBool,
     /// Whether a pass in steps is under way.
@@ -116,6 +123,8 @@ impl Reactor {
             life: AtomicU64::new(0),
             agenda: Agenda::new(),
             node: NodeSide {
+                leaves_deliveries: AtomicBool::new(false),
+                delivered: AtomicU64::new(0),
                 is_in_callback: AtomicBool::new(false),
                 is_in_pass: AtomicBool::new(false),
                 alarm: AtomicU64::new(NEVER),
@@ -159,10 +168,17 @@ impl Reactor {
         self.worker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often other threads have handed something to its worker.
+    /// How often other environments and brokers have handed something to its worker.
     #[must_use]
     pub(crate) fn deliveries(&self) -> u64 {
         self.peers.deliveries()
+    }
+
+    /// Whether they have since Node's loop leads, and it leaves that to the thread.
+    fn has_delivery_for_thread(&self) -> bool {
+        // Relaxed (both): which of the two threads does it changes nothing but where it costs processor time.
+        self.node.leaves_deliveries.load(Ordering::Relaxed)
+            && self.node.delivered.load(Ordering::Relaxed) != self.deliveries()
     }
 
     /// Counts and logs a change of the lead.
@@ -233,6 +249,12 @@ impl Reactor {
                 self.doze();
                 quiet = 0;
             }
+            if self.has_delivery_for_thread() {
+                if self.leader.take_from_node() {
+                    self.note_switch("thread", "delivered");
+                }
+                return;
+            }
             close = close.saturating_sub(1);
             let is_close = suspicion > 0 || close > 0;
             thread::park_timeout(if is_close { WATCH_CLOSELY } else { WATCH_EVERY });
@@ -293,8 +315,10 @@ impl Reactor {
 
 /// What Node's thread does.
 impl Reactor {
-    /// Called on Node's thread before it leads for the first time. Returns its clock, where the system has one.
-    pub(crate) fn watch_node(&self) -> Option<ThreadClock> {
+    /// Called on Node's thread before it leads for the first time. With `leaves_deliveries`, it leaves what other
+    /// environments and brokers deliver to the thread, if there is one. Returns its clock, where the system has one.
+    pub(crate) fn watch_node(&self, leaves_deliveries: bool) -> Option<ThreadClock> {
+        self.node.leaves_deliveries.store(leaves_deliveries, Ordering::Relaxed);
         let clock = ThreadClock::of_this_thread()?;
         Some(*self.node_clock.get_or_init(|| clock))
     }
@@ -302,6 +326,7 @@ impl Reactor {
     /// Node's loop is about to watch the descriptor, and would like to lead; it does so once [`Self::turn`] says so.
     pub(crate) fn ask_node(&self) {
         self.node.alarm.store(NEVER, Ordering::Relaxed);
+        self.node.delivered.store(self.deliveries(), Ordering::Relaxed);
         // It will in a moment.
         self.peers.set_inline(true);
         if self.thread.get().is_none() {
@@ -315,10 +340,14 @@ impl Reactor {
         }
     }
 
-    /// Node's loop does not lead any more, from choice. Nothing happens where there is no thread.
+    /// Node's loop does not lead any more, because its thread is busy. Nothing happens where there is no thread.
     pub(crate) fn hand_to_thread(&self) {
-        if self.thread.get().is_some() && self.leader.take_from_node() {
-            self.note_switch("thread", "busy");
+        self.hand_over("busy");
+    }
+
+    fn hand_over(&self, reason: &'static str) {
+        if self.has_thread() && self.leader.take_from_node() {
+            self.note_switch("thread", reason);
             self.rouse();
         }
     }
@@ -423,8 +452,11 @@ impl Reactor {
         }
     }
 
-    /// Runs `act` if Node's loop leads. Returns whether it did.
+    /// Runs `act` if Node's loop leads, and is to go on doing so. Returns whether it did.
     fn lead_as_node(&self, act: impl FnOnce(&mut Worker) -> io::Result<Step>) -> bool {
+        if self.has_delivery_for_thread() {
+            self.hand_over("delivered");
+        }
         let mut guard = match self.worker.try_lock() {
             Ok(guard) => guard,
             Err(TryLockError::Poisoned(guard)) => guard.into_inner(),

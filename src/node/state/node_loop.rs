@@ -52,7 +52,7 @@ impl NodeLoop {
             ringer: Arc::clone(ringer),
             watch: RefCell::new(None),
             leadership: RefCell::new(Leadership::new(policy, Moment::default())),
-            clock: reactor.watch_node(),
+            clock: reactor.watch_node(policy.leaves_deliveries()),
             has_led: Cell::new(false),
             flush,
         });
