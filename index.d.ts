@@ -1110,6 +1110,9 @@ export interface TemplatedApp {
    *
    * With a `broker`, all of this holds for the subscribers of every app of its name.
    *
+   * What a handler publishes leaves together when it has returned; and what a callback outside of handlers does, before the
+   * event loop waits for events: as soon as it is much, while the callback still runs.
+   *
    * Returns whether there was a subscriber; without a broker, `false` too while no `ws` route exists.
    */
   publish(topic: RecognizedString, message: RecognizedString, isBinary?: boolean, compress?: boolean): boolean;

@@ -61,7 +61,8 @@ impl Neighbours {
             link.batch.commands.push(Command::Write(Arc::clone(&latch)));
             peers.push(worker, &mut link.batch);
             latch.wait(PATIENCE);
-        } else if link.batch.bytes.len() >= MAX_BATCH_BYTES {
+        } else if link.batch.bytes.len() >= MAX_BATCH_BYTES || link.batch.commands.len() >= MAX_BATCH_COMMANDS
+        {
             peers.push(worker, &mut link.batch);
         }
     }
@@ -127,6 +128,8 @@ const COMMAND_WEIGHT: usize = 2048;
 const MAX_SENT: usize = 16 * 1024 * 1024;
 /// Bytes of payload at which a batch is handed over.
 const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// Messages at which Node's thread hands a batch over while it goes on publishing: enough to be worth a wake-up.
+const MAX_BATCH_COMMANDS: usize = 256;
 /// How long to wait for a worker.
 const PATIENCE: Duration = Duration::from_secs(1);
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::group::{Audience, Group, Member};
-use super::network::outbox::{Message, Outbox, Question};
+use super::network::outbox::{Outbox, Question};
 use super::network::{Network, Options};
 use crate::bridge::broker::BrokerEvents;
 use crate::bridge::id::{TopicId, WorkerId};
@@ -157,14 +157,6 @@ impl Membership {
     #[must_use]
     pub(crate) const fn network(&self) -> Option<&Arc<Network>> {
         self.network.as_ref()
-    }
-
-    /// Queues a message for other processes, if there may be any; [`Network::wake`] must follow. Returns whether there
-    /// is a connection.
-    pub(crate) fn publish(&self, topic: &[u8], payload: &[u8], is_binary: bool, compress: bool) -> bool {
-        let publish =
-            |network: &Arc<Network>| network.publish(Message::new(topic, payload, is_binary, compress));
-        self.network().is_some_and(publish)
     }
 
     /// Asks other processes how many subscribers a topic has there. Returns `false` if there are none to ask.

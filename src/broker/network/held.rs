@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::outbox::Message;
+use super::gathered::Message;
 use super::parcel::Parcel;
 
 /// Messages that wait, and which parcels do: those were sent and not taken, so that they have numbers already and go

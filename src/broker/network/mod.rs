@@ -5,7 +5,7 @@
 //!   downlinks of all workers ◄── Session ◄── messages (Guard, Header)
 //! ```
 //!
-//! - `outbox`: what waits to be sent, bounded.
+//! - `outbox`: what waits to be sent, bounded; `gathered`: how Node's threads hand it over.
 //! - `session`: connects, subscribes, sends and receives; connects anew when the connection is lost.
 //! - `connection`: what a session needs of a broker, whichever it is; `channels`: the names it uses there; `parcel`: what is
 //!   published, and what has arrived; `dial`: byte streams.
@@ -21,6 +21,7 @@ mod channels;
 mod cluster;
 mod connection;
 mod dial;
+pub(crate) mod gathered;
 mod guard;
 mod held;
 mod lead;
@@ -39,7 +40,8 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
-use self::outbox::{Message, Outbox, Question};
+use self::gathered::Gathered;
+use self::outbox::{Outbox, Question};
 pub(crate) use self::session::Options;
 use self::session::Session;
 use self::status::Status;
@@ -98,15 +100,9 @@ impl Network {
         &self.status
     }
 
-    /// Queues a message for other processes; [`Self::wake`] must follow. Returns whether there is a connection.
-    pub(crate) fn publish(&self, message: Message) -> bool {
-        self.outbox.push(message);
-        self.status.is_connected()
-    }
-
-    /// Sends what is queued.
-    pub(crate) fn wake(&self) {
-        self.outbox.wake();
+    /// Sends messages to other processes, as soon as there is a connection. Leaves memory for others in their place.
+    pub(crate) fn send(&self, gathered: &mut Gathered) {
+        self.outbox.push(gathered);
     }
 
     /// Asks other processes how many subscribers a topic has there.
@@ -122,7 +118,6 @@ impl Network {
 
     /// Waits until what is queued has been sent, if there is a connection, at most `patience`.
     pub(crate) fn await_sent(&self, patience: Duration) {
-        self.outbox.wake();
         self.outbox.await_sent(patience);
     }
 }

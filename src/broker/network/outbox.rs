@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::gathered::{Gathered, Message};
 use crate::bridge::broker::BrokerEvents;
 use crate::bridge::sync::Arc;
-use crate::broker::header;
 
 /// The queue. Bounded: when there is too much, the oldest messages are lost.
 #[derive(Debug)]
@@ -22,7 +22,10 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct State {
-    messages: VecDeque<Message>,
+    /// Oldest first; none of them is empty.
+    messages: VecDeque<Gathered>,
+    /// Memory for further ones.
+    spares: Vec<Gathered>,
     /// Sum of the weights of `messages`.
     weight: usize,
     /// How much that may be, in bytes.
@@ -38,19 +41,6 @@ struct State {
     held: usize,
     /// Whether the last app has left.
     is_ended: bool,
-}
-
-/// A message to other processes.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Message {
-    /// The topic.
-    pub topic: Box<[u8]>,
-    /// Room for the header, and the payload.
-    pub bytes: Vec<u8>,
-    /// Binary rather than text.
-    pub is_binary: bool,
-    /// To be compressed for the subscribers that have negotiated compression.
-    pub compress: bool,
 }
 
 /// How many subscribers has a topic elsewhere?
@@ -79,22 +69,6 @@ pub(super) struct Work {
     pub is_ended: bool,
 }
 
-impl Message {
-    /// A message with room for its header.
-    #[must_use]
-    pub(crate) fn new(topic: &[u8], payload: &[u8], is_binary: bool, compress: bool) -> Self {
-        let mut bytes = Vec::with_capacity(header::LENGTH + payload.len());
-        bytes.resize(header::LENGTH, 0);
-        bytes.extend_from_slice(payload);
-        Self { topic: topic.into(), bytes, is_binary, compress }
-    }
-
-    /// Bytes that it takes while it waits.
-    pub(super) fn weight(&self) -> usize {
-        self.topic.len() + self.bytes.len() + size_of::<Self>()
-    }
-}
-
 impl Outbox {
     /// An empty queue for so many bytes.
     #[must_use]
@@ -108,12 +82,19 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a message. [`Self::wake`] must follow.
-    pub(crate) fn push(&self, message: Message) {
+    /// Adds messages, and leaves memory for others in their place. Wakes the broker's thread.
+    pub(crate) fn push(&self, gathered: &mut Gathered) {
+        if gathered.is_empty() {
+            return;
+        }
         let mut state = self.state();
-        state.weight += message.weight();
-        state.messages.push_back(message);
+        let empty = state.spares.pop().unwrap_or_default();
+        let full = std::mem::replace(gathered, empty);
+        state.weight += full.weight();
+        state.messages.push_back(full);
         state.trim();
+        drop(state);
+        self.wake();
     }
 
     /// Adds a topic that has got its first subscriber in this process, or lost its last one.
@@ -177,8 +158,7 @@ impl Outbox {
         };
         let mut bytes = 0;
         while with_messages && bytes < MAX_BATCH_BYTES && work.messages.len() < MAX_BATCH {
-            let Some(message) = state.messages.pop_front() else { break };
-            state.weight -= message.weight();
+            let Some(message) = state.take_first() else { break };
             bytes += message.weight();
             work.messages.push(message);
         }
@@ -207,12 +187,28 @@ impl Outbox {
 
 impl State {
     fn trim(&mut self) {
-        while self.weight > self.limit
-            && let Some(message) = self.messages.pop_front()
-        {
-            self.weight -= message.weight();
+        while self.weight > self.limit && self.with_first(Gathered::drop_first).is_some() {
             self.lost += 1;
         }
+    }
+
+    fn take_first(&mut self) -> Option<Message> {
+        self.with_first(Gathered::take_first).flatten()
+    }
+
+    /// Calls `take` with the messages among which the oldest one is, which it takes.
+    fn with_first<R>(&mut self, take: impl FnOnce(&mut Gathered) -> R) -> Option<R> {
+        let first = self.messages.front_mut()?;
+        let before = first.weight();
+        let taken = take(first);
+        self.weight -= before - first.weight();
+        if first.is_empty()
+            && let Some(last) = self.messages.pop_front()
+            && self.spares.len() < MAX_SPARES
+        {
+            self.spares.push(last.emptied());
+        }
+        Some(taken)
     }
 }
 
@@ -220,13 +216,19 @@ impl State {
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// Messages that are sent at a time.
 const MAX_BATCH: usize = 1024;
+/// How often memory is kept for further messages.
+const MAX_SPARES: usize = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::header;
 
-    fn message(number: u8) -> Message {
-        Message::new(b"news", &[number], false, false)
+    fn push(outbox: &Outbox, payloads: &[&[u8]]) {
+        let mut gathered = Gathered::default();
+        payloads.iter().for_each(|payload| gathered.add(b"news", payload, false, false));
+        outbox.push(&mut gathered);
+        assert!(gathered.is_empty());
     }
 
     fn numbers(work: &Work) -> Vec<u8> {
@@ -235,14 +237,15 @@ mod tests {
 
     #[test]
     fn when_there_is_too_much_the_oldest_are_lost_and_counted() {
-        let weight = message(0).weight();
+        let weight = Message::new(b"news", &[0], false, false).weight();
         let outbox = Outbox::new(3 * weight);
-        (0..5).for_each(|number| outbox.push(message(number)));
+        push(&outbox, &[&[0], &[1]]);
+        push(&outbox, &[&[2], &[3], &[4]]);
         assert_eq!(outbox.waiting(), (3 * weight, 2));
         outbox.set_limit(2 * weight);
         assert_eq!(outbox.waiting(), (2 * weight, 3));
         assert_eq!(numbers(&outbox.take(true)), [3, 4]);
-        outbox.push(Message::new(b"news", &vec![0; 3 * weight], false, false));
+        push(&outbox, &[&vec![0; 3 * weight]]);
         assert_eq!(outbox.waiting(), (0, 4), "one that is too large by itself");
     }
 
@@ -250,7 +253,9 @@ mod tests {
     fn nothing_is_left_when_what_was_taken_is_sent() {
         let outbox = Outbox::new(1000);
         outbox.await_sent(Duration::ZERO);
-        outbox.push(message(1));
+        push(&outbox, &[]);
+        assert!(outbox.is_empty());
+        push(&outbox, &[&[1]]);
         assert!(!outbox.is_empty());
         assert_eq!(numbers(&outbox.take(false)), [0; 0]);
         assert_eq!(numbers(&outbox.take(true)), [1]);
@@ -262,11 +267,12 @@ mod tests {
     #[test]
     fn a_batch_is_bounded() {
         let outbox = Outbox::new(usize::MAX);
-        (0..=MAX_BATCH).for_each(|_| outbox.push(message(0)));
+        push(&outbox, &vec![&[0][..]; MAX_BATCH - 1]);
+        push(&outbox, &[&[0], &[0]]);
         assert_eq!(outbox.take(true).messages.len(), MAX_BATCH);
         outbox.note_sent(0);
         let large = vec![0; MAX_BATCH_BYTES / 2];
-        (0..3).for_each(|_| outbox.push(Message::new(b"news", &large, false, false)));
+        push(&outbox, &[&large, &large, &large]);
         assert_eq!(outbox.take(true).messages.len(), 3);
         assert_eq!(outbox.take(true).messages.len(), 1);
     }

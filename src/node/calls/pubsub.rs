@@ -163,6 +163,6 @@ pub(crate) fn publish_arguments(
         let message = Published { kind, payload: &message, compress };
         has_recipients |= workers.publish_to_others(membership, &topic, message);
     }
-    workers.settle();
+    workers.settle_published();
     Ok(has_recipients)
 }

@@ -14,6 +14,8 @@ use crate::node::state::workers::Workers;
 /// processor time, leader, changes of the lead and seizures of every worker; the third one cause, seconds, count and text of every pattern.
 pub(crate) fn stats<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let (env, mut environment) = (call.env(), call.environment()?);
+    // What waits for a broker is counted where that takes it from.
+    environment.workers.flush_beyond();
     let queues = queues(&environment);
     let workers = workers(env, &environment.workers);
     let (_, app) = environment.apps.app(call.number(0))?;

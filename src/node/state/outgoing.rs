@@ -96,6 +96,15 @@ impl Outgoing {
         self.batches.iter().any(is_long)
     }
 
+    /// Whether enough has gathered for a worker that it should begin while JavaScript goes on.
+    #[must_use]
+    pub(crate) fn is_worth_a_wake(&self) -> bool {
+        let is_worth_it = |batch: &CommandBatch| {
+            batch.bytes.len() >= WORTH_A_WAKE_BYTES || batch.commands.len() >= WORTH_A_WAKE_COMMANDS
+        };
+        self.batches.iter().any(is_worth_it)
+    }
+
     /// Hands over what has gathered for all workers but the first one. Returns whether anything has for that.
     pub(crate) fn flush_all_but_first(&mut self, pool: &Pool) -> bool {
         for (batch, worker) in self.batches.iter_mut().zip(pool.workers()).skip(1) {
@@ -227,6 +236,9 @@ const BATCH_WEIGHT: usize = 2048;
 const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Number of commands at which a batch is handed over: as much memory.
 const MAX_BATCH_COMMANDS: usize = MAX_BATCH_BYTES / size_of::<Command>();
+/// Bytes and number of published messages that share a wake-up where they are not all handed over together.
+const WORTH_A_WAKE_BYTES: usize = 64 * 1024;
+const WORTH_A_WAKE_COMMANDS: usize = 256;
 /// How long to wait for a worker to write, before a result that depends on it is returned to JavaScript. A pass takes
 /// microseconds; this is many times the scheduling delay of a busy machine.
 const WRITE_PATIENCE: Duration = Duration::from_millis(250);

@@ -16,8 +16,8 @@ use crate::bridge::queue::NodeBell;
 use crate::bridge::record::Level;
 use crate::bridge::sync::Arc;
 use crate::broker::neighbours::{Neighbours, Published};
-use crate::broker::network::Network;
 use crate::broker::registry::Membership;
+use crate::broker::unsent::Unsent;
 use crate::io::leadership::Policy;
 use crate::io::pool::{Pool, System, WorkerHandle};
 use crate::log::journal::Journal;
@@ -27,7 +27,6 @@ use crate::node::js::{Env, Value};
 #[cfg(unix)]
 use crate::node::system::duplicate;
 use crate::node::system::give_memory_back;
-use crate::protocol::websocket::MessageKind;
 
 /// The pool of I/O threads, the queued commands and the bell.
 #[derive(Default)]
@@ -44,8 +43,8 @@ pub(crate) struct Workers {
     outgoing: Outgoing,
     /// Commands for the workers of other environments.
     neighbours: Neighbours,
-    /// Brokers that have messages for other processes, and whose threads sleep.
-    unsent: Vec<Arc<Network>>,
+    /// Messages for other processes.
+    unsent: Unsent,
     /// Whether a turn of the dispatcher is running.
     is_turning: bool,
     /// Set when the process is about to exit: every later call waits until its commands are written, for no longer than
@@ -160,6 +159,8 @@ impl Workers {
         if self.node_loop.take().is_some() {
             let workers = self.threads.iter().flat_map(|threads| threads.pool.workers());
             workers.filter_map(WorkerHandle::reactor).for_each(|reactor| reactor.take_back());
+            // Nothing comes before the loop sleeps any more.
+            self.flush();
         }
     }
 
@@ -203,6 +204,8 @@ impl Workers {
         let Some(threads) = &mut self.threads else { return };
         if !self.doorbell.is_alive() && threads.pool.is_running() && threads.pool.rests() {
             self.outgoing.flush(&threads.pool);
+            self.neighbours.flush();
+            self.unsent.flush();
             drop(self.node_loop.take());
             threads.pool.stop();
         }
@@ -354,11 +357,7 @@ impl Workers {
             }
         });
         if let Some(network) = membership.network() {
-            let Published { kind, compress, payload } = message;
-            found |= membership.publish(topic, payload, kind == MessageKind::Binary, compress);
-            if !unsent.iter().any(|it| Arc::ptr_eq(it, network)) {
-                unsent.push(Arc::clone(network));
-            }
+            found |= unsent.publish(network, topic, message);
         }
         found
     }
@@ -423,8 +422,17 @@ impl Workers {
     /// Node's loop sends outside of handlers is handed over together, before the loop sleeps. A message to each of a
     /// thousand peers would otherwise be a thousand batches, and ten of them to each peer as many writes.
     pub(crate) fn settle_together(&mut self) {
+        self.settle_unless(Outgoing::is_long);
+    }
+
+    /// The same for a published message, which is more work for others, so that they should not begin late.
+    pub(crate) fn settle_published(&mut self) {
+        self.settle_unless(Outgoing::is_worth_a_wake);
+    }
+
+    fn settle_unless(&mut self, is_much: impl FnOnce(&Outgoing) -> bool) {
         if self.gathers()
-            && !self.outgoing.is_long()
+            && !is_much(&self.outgoing)
             && let Some(node_loop) = &self.node_loop
         {
             node_loop.gather();
@@ -447,9 +455,9 @@ impl Workers {
     }
 
     /// Hands over what is for other environments and other processes.
-    fn flush_beyond(&mut self) {
+    pub(crate) fn flush_beyond(&mut self) {
         self.neighbours.flush();
-        self.unsent.drain(..).for_each(|network| network.wake());
+        self.unsent.flush();
     }
 
     /// Hands over what has gathered for one worker, so that it writes while a handler is running.
