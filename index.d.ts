@@ -692,7 +692,8 @@ export type BrokerCauseCode =
   | 'ERR_BROKER_PROTOCOL'
   | 'ERR_BROKER_TOO_LARGE'
   | 'ERR_BROKER_TIMEOUT'
-  | 'ERR_BROKER_CLOSED';
+  | 'ERR_BROKER_CLOSED'
+  | 'ERR_BROKER_INTERNAL';
 
 /** A change of the connection to a broker, for each thread that has an app there. */
 export interface BrokerStateMessage {

@@ -32,6 +32,8 @@ pub(crate) enum BrokerCause {
     Timeout,
     /// The connection has ended.
     Closed,
+    /// A bug of ours has ended it.
+    Internal,
 }
 
 impl BrokerCause {
@@ -48,6 +50,7 @@ impl BrokerCause {
             Self::TooLarge => "ERR_BROKER_TOO_LARGE",
             Self::Timeout => "ERR_BROKER_TIMEOUT",
             Self::Closed => "ERR_BROKER_CLOSED",
+            Self::Internal => "ERR_BROKER_INTERNAL",
         }
     }
 
@@ -56,6 +59,7 @@ impl BrokerCause {
     #[must_use]
     pub(crate) const fn weight(self) -> u8 {
         match self {
+            Self::Internal => 9,
             Self::Auth => 8,
             Self::Tls => 7,
             Self::Protocol => 6,

@@ -26,6 +26,11 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// How many messages wait, parcels aside.
+    pub(super) fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
     /// How many parcels wait.
     pub(super) const fn parcels(&self) -> usize {
         self.parcels

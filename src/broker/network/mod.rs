@@ -35,10 +35,11 @@ mod session;
 pub(crate) mod status;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use self::gathered::Gathered;
 use self::outbox::{Outbox, Question};
@@ -81,7 +82,7 @@ impl Network {
         );
         thread::Builder::new().name("ferrows-broker".to_owned()).spawn(move || {
             journal.attach();
-            runtime.block_on(session.run());
+            serve(&runtime, session);
             // A name may still be looked up: do not wait for it.
             runtime.shutdown_background();
         })?;
@@ -122,6 +123,15 @@ impl Network {
     }
 }
 
+/// Runs a session until the last app has left; if a bug ends it, the next one.
+fn serve(runtime: &Runtime, mut session: Session) {
+    while catch_unwind(AssertUnwindSafe(|| runtime.block_on(session.run()))).is_err() {
+        tracing::error!("a bug in the server ended the connection to a broker");
+        session = session.succeed();
+        thread::sleep(PAUSE_AFTER_BUG);
+    }
+}
+
 impl Drop for Network {
     fn drop(&mut self) {
         self.outbox.end();
@@ -130,3 +140,40 @@ impl Drop for Network {
 
 /// For lookups of host names, and for reading the system's certificates once.
 const MAX_BLOCKING_THREADS: usize = 4;
+/// What a bug that is met again and again may cost.
+const PAUSE_AFTER_BUG: Duration = Duration::from_millis(100);
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::*;
+    use crate::bridge::broker::{BrokerEvent, BrokerEvents};
+    use crate::bridge::queue::NodeBell;
+    use crate::broker::url::BrokerUrl;
+
+    #[test]
+    fn a_bug_is_told_as_a_state_and_the_thread_goes_on() {
+        let bell = NodeBell::new(Box::new(|| panic!("a bug, once")));
+        let events = Arc::new(BrokerEvents::new(Arc::new(bell)));
+        let outbox = Arc::new(Outbox::new(1000));
+        let group = Arc::new(Group::new(Some(Arc::clone(&outbox))));
+        group.add_listener(Arc::clone(&events));
+        let url = BrokerUrl::parse("redis+unix:///nowhere/at/all").unwrap();
+        let (options, status) = (Options { url, max_pending: 1000 }, Arc::new(Status::new("chat".into())));
+        let session =
+            Session::new("chat".into(), options, Arc::downgrade(&group), Arc::clone(&outbox), status);
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let thread = thread::spawn(move || serve(&runtime, session));
+        let mut codes = Vec::new();
+        while codes.len() < 3 {
+            match events.take() {
+                Some(BrokerEvent::StateChanged(change)) => {
+                    codes.extend(change.failure.as_ref().map(|it| it.0))
+                }
+                _ => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        assert_eq!(codes, ["ERR_BROKER_CONNECT", "ERR_BROKER_INTERNAL", "ERR_BROKER_CONNECT"]);
+        outbox.end();
+        thread.join().unwrap();
+    }
+}

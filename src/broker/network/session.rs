@@ -71,6 +71,8 @@ pub(super) struct Session {
     has_told_refusal: bool,
     /// When to give up what is still to be sent: the last app has left.
     end: Option<Instant>,
+    /// Why the session before this one has ended, if there was one.
+    inherited: Option<BrokerFailure>,
 }
 
 /// Something that is under way.
@@ -141,23 +143,44 @@ impl Session {
             is_leaving: false,
             has_told_refusal: false,
             end: None,
+            inherited: None,
+        }
+    }
+
+    /// The session behind this one, which a bug has ended. What was sent and not confirmed is lost, and counted: it may be
+    /// what the bug is about.
+    pub(super) fn succeed(self) -> Self {
+        let sent = self.parcels.iter().filter(|parcel| parcel.is_message).count();
+        add(&self.status.counts.refused, (sent + self.held.messages()) as u64);
+        self.outbox.note_sent(0);
+        let name = Arc::clone(&self.status.current().name);
+        let failure = BrokerFailure::new(BrokerCause::Internal, "this is a bug in ferrows");
+        Self {
+            heard: self.heard,
+            gap: self.gap,
+            end: self.end,
+            inherited: Some(failure),
+            ..Self::new(name, self.options, self.group, self.outbox, self.status)
         }
     }
 
     /// Runs until the last app has left, and what it published is sent, or a second has passed.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         let mut attempts = 0;
         loop {
-            let failure = match self.connector.connect().await {
-                Err(failure) => failure,
-                Ok(connection) => {
-                    let before = self.status.current();
-                    let Some(failure) = self.serve(connection).await else { return };
-                    if !Arc::ptr_eq(&before, &self.status.current()) {
-                        attempts = 0;
+            let failure = match self.inherited.take() {
+                Some(failure) => failure,
+                None => match self.connector.connect().await {
+                    Err(failure) => failure,
+                    Ok(connection) => {
+                        let before = self.status.current();
+                        let Some(failure) = self.serve(connection).await else { return };
+                        if !Arc::ptr_eq(&before, &self.status.current()) {
+                            attempts = 0;
+                        }
+                        failure
                     }
-                    failure
-                }
+                },
             };
             self.note_failure(&failure);
             if self.rest(attempts).await {
