@@ -4,6 +4,7 @@
 // `npm test` leaves them to `npm run test:broker`.
 
 const { account, company, progress } = require('../helpers/account.js');
+const { issue, selfSigned } = require('../helpers/authority.js');
 const { connected, freePort, until } = require('../helpers/broker.js');
 const { Member } = require('../helpers/members.js');
 const { SentinelSite } = require('../helpers/redis-sentinel.js');
@@ -64,6 +65,30 @@ describeSites('with sentinels', () => {
       expect(cause).toEqual({ code: 'ERR_BROKER_AUTH', message: expect.stringContaining(who) });
       await member.end();
     }
+  });
+});
+
+describeSites('with sentinels that speak TLS', () => {
+  test('their master is trusted by the name of the sentinel, also behind a failover; without the authority nobody is', async () => {
+    const authority = selfSigned('Ferrows test authority');
+    const site = await SentinelSite.start({ tls: { ...issue(authority, 'localhost'), ca_file_name: authority.cert_file_name } });
+    const env = { SSL_CERT_FILE: authority.cert_file_name };
+    const members = [];
+    for (const topics of [[], ['news']]) members.push(await connected(broker(site.url()), topics, env));
+    const [publisher, subscriber] = members;
+    const client = await subscriber.enter();
+    await until(subscriber, ({ subscribed }) => subscribed === 1);
+    await publisher.order('publish', 'news', 'before');
+    expect(await client.frame()).toEqual(['text', 'before']);
+    const master = await site.master();
+    await site.command('SENTINEL', 'FAILOVER', 'mymaster');
+    await Promise.all(members.map((member) => member.state('disconnected')));
+    await site.failover(master);
+    await Promise.all(members.map((member) => member.state('connected')));
+    await publisher.order('publish', 'news', 'after');
+    expect(await client.frame()).toEqual(['text', 'after']);
+    const stranger = await Member.process(broker(site.url()));
+    expect((await stranger.state('disconnected')).cause.code).toBe('ERR_BROKER_TLS');
   });
 });
 

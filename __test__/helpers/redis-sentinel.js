@@ -18,34 +18,56 @@ const pause = () => new Promise((resolve) => { setTimeout(resolve, 50); });
 class SentinelSite {
   #folder = mkdtempSync(join(tmpdir(), 'ferrows-sentinel-'));
   #password;
+  #tls;
   #sentinels = [];
 
   /**
    * Starts two servers, with further arguments, and three sentinels that know of each other, with further lines of their
-   * file, and the password that these set.
+   * file, and the password that these set. With `tls`, which has names of files, they speak TLS with each other, and have a
+   * port for others that do.
    */
-  static async start({ args = [], directives = [], password } = {}) {
+  static async start({ args = [], directives = [], password, tls } = {}) {
     const site = new SentinelSite();
     site.#password = password;
+    site.#tls = tls;
     afterTest(() => site.#discard());
-    const master = await RedisServer.start(...args);
-    const replica = await RedisServer.start(...args, '--replicaof', `127.0.0.1 ${master.port}`, '--repl-diskless-sync-delay', 0);
+    const master = await site.#serve(...args);
+    const replica = await site.#serve(...args, '--replicaof', `127.0.0.1 ${master.watched}`, '--repl-diskless-sync-delay', 0);
     site.servers = [master, replica];
-    for (let index = 0; index < 3; index++) await site.#watch(master.port, directives);
+    for (let index = 0; index < 3; index++) await site.#watch(master.watched, directives);
     await site.#settle();
     return site;
   }
 
+  async #serve(...args) {
+    const port = this.#tls && await freePort();
+    const server = await RedisServer.start(...args, ...this.#secure(port).flatMap(([name, value]) => [`--${name}`, value]));
+    // Where sentinels and replicas find it.
+    server.watched = port ?? server.port;
+    return server;
+  }
+
+  /** What a server or a sentinel needs in order to speak TLS on a port. */
+  #secure(port) {
+    if (this.#tls === undefined) return [];
+    const { cert_file_name, key_file_name, ca_file_name } = this.#tls;
+    return [
+      ['tls-port', port], ['tls-replication', 'yes'], ['tls-auth-clients', 'no'],
+      ['tls-cert-file', cert_file_name], ['tls-key-file', key_file_name], ['tls-ca-cert-file', ca_file_name],
+    ];
+  }
+
   async #watch(master, directives) {
     const port = await freePort();
+    const named = this.#tls ? await freePort() : port;
     const file = join(this.#folder, `${port}.conf`);
     writeFileSync(file, [
-      `port ${port}`, 'bind 127.0.0.1', `dir ${this.#folder}`,
+      `port ${port}`, 'bind 127.0.0.1', `dir ${this.#folder}`, ...this.#secure(named).map((words) => words.join(' ')),
       `sentinel monitor mymaster 127.0.0.1 ${master} 2`, 'sentinel down-after-milliseconds mymaster 500',
       'sentinel failover-timeout mymaster 2000', ...directives, '',
     ].join('\n'));
     const child = spawn('redis-server', [file, '--sentinel'], { stdio: ['ignore', 'ignore', 'inherit'] });
-    this.#sentinels.push({ port, child });
+    this.#sentinels.push({ port, named, child });
   }
 
   /** Waits until the sentinels know each other, and the replica. */
@@ -63,8 +85,8 @@ class SentinelSite {
 
   /** The url; `first` is a sentinel that is named before the others. */
   url(first) {
-    const own = this.#sentinels.map(({ port }) => `127.0.0.1:${port}`);
-    return `redis-sentinel://${[...(first === undefined ? [] : [first]), ...own].join(',')}/mymaster`;
+    const own = this.#sentinels.map(({ named }) => `${this.#tls ? 'localhost' : '127.0.0.1'}:${named}`);
+    return `${this.#tls ? 'rediss' : 'redis'}-sentinel://${[...(first === undefined ? [] : [first]), ...own].join(',')}/mymaster`;
   }
 
   /** Sends a command to the last sentinel. */
@@ -80,7 +102,7 @@ class SentinelSite {
   async master() {
     const answer = await this.command('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster');
     const port = Number(answer.split('\r\n')[4]);
-    return this.servers.find((server) => server.port === port);
+    return this.servers.find((server) => server.watched === port);
   }
 
   /** Waits until another server than this is the master. */
