@@ -20,6 +20,8 @@ pub(crate) struct Group {
     outbox: Option<Arc<Outbox>>,
     /// Where each of its apps gets events.
     listeners: Mutex<Vec<Arc<BrokerEvents>>>,
+    /// How many apps it has: that of `listeners`.
+    apps: AtomicU64,
 }
 
 type TopicTable = HashTrieMapSync<Arc<[u8]>, Arc<[Arc<Audience>]>>;
@@ -80,7 +82,20 @@ impl Group {
 
     /// From now on an app gets events.
     pub(crate) fn add_listener(&self, events: Arc<BrokerEvents>) {
-        lock(&self.listeners).push(events);
+        let mut listeners = lock(&self.listeners);
+        listeners.push(events);
+        self.note_apps(&listeners);
+    }
+
+    /// Release: whoever learns of a subscription in another app finds that there is one.
+    fn note_apps(&self, listeners: &[Arc<BrokerEvents>]) {
+        self.apps.store(listeners.len() as u64, Ordering::Release);
+    }
+
+    /// Whether it has more than one app. Costs a publisher less than to look for them.
+    #[must_use]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.apps.load(Ordering::Acquire) > 1
     }
 
     /// Tells every environment that has an app in the group, once.
@@ -141,6 +156,7 @@ impl Group {
         if let Some(place) = listeners.iter().position(|it| Arc::ptr_eq(it, &member.events)) {
             listeners.swap_remove(place);
         }
+        self.note_apps(&listeners);
         drop(listeners);
         let _replacing = lock(&self.replacing);
         let topics = self.topics.load();

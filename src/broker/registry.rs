@@ -140,6 +140,9 @@ impl Membership {
 
     /// Calls `deliver` with the audience of a topic in every other app of the group.
     pub(crate) fn for_each_other(&self, name: &[u8], mut deliver: impl FnMut(&Audience)) {
+        if !self.member.group().is_shared() {
+            return;
+        }
         self.member.group().for_each_audience(name, |audience| {
             if !Arc::ptr_eq(audience.member(), &self.member) {
                 deliver(audience);
