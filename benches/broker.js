@@ -13,7 +13,7 @@ const { Load } = require('./processes.js');
 const { atLeast, atMost, noMoreThan } = require('./targets.js');
 
 /** Deliveries of so many bytes for each second that a closed loop would be measured: some of that second. */
-const DELIVERIES = { 20: 4_000_000, 1024: 1_000_000 };
+const DELIVERIES = { 20: 20_000_000, 1024: 4_000_000 };
 
 /** The measure for messages of so many bytes to so many subscribers of each of two threads. */
 function sharing(label, size, subscribers) {
