@@ -3,10 +3,11 @@
 //! While Node's thread has time, it is cheaper that its loop drives the sockets: nobody has to be woken for a message.
 //! When it has not, the I/O thread takes the work of the sockets off it, and many messages share the cost of a wake-up.
 //! So the lead goes to the thread when Node's thread is busy *and* the work of a turn is worth a wake-up, and returns when
-//! Node's thread has had time for a while, in which nothing was published for the worker's clients in other environments or
-//! processes: for that somebody has to be woken anyway, and Node's thread should have no part in it. The decision is taken on
-//! Node's thread, once per window. Two things are not decided here: that the thread leads as soon as others deliver something,
-//! and that it seizes a reactor whose leader shows no sign of life (`io/reactor`).
+//! Node's thread has had time for a while, would still have it with the work that the thread has done, and nothing was published
+//! meanwhile for the worker's clients in other environments or processes: for that somebody has to be woken anyway, and Node's
+//! thread should have no part in it. The decision is taken on Node's thread, once per window. Two things are not decided here:
+//! that the thread leads as soon as others deliver something, and that it seizes a reactor whose leader shows no sign of life
+//! (`io/reactor`).
 
 use std::time::Duration;
 
@@ -71,6 +72,10 @@ pub(crate) struct Moment {
     pub busy: u64,
     /// How often other environments and brokers have handed something to the worker.
     pub delivered: u64,
+    /// For how many nanoseconds in all the I/O thread has worked; 0 where the system does not tell.
+    pub thread: u64,
+    /// How many bytes it has read and written.
+    pub moved: u64,
 }
 
 /// What was done for the sockets.
@@ -78,7 +83,7 @@ pub(crate) struct Moment {
 pub(crate) struct Work {
     /// Events that Node's thread got.
     pub events: u32,
-    /// Bytes that were read and written; 0 if the thread has led.
+    /// Bytes that were read and written on Node's thread.
     pub moved: u64,
     /// Time that native work has taken on Node's thread.
     pub time: Duration,
@@ -184,7 +189,7 @@ impl Leadership {
             Policy::Automatic => {
                 let (length, busy) = self.since(moment);
                 let windows = u32::try_from((moment.now - self.window.now) / WINDOW).unwrap_or(u32::MAX);
-                let is_calm = busy < length.mul_f64(CALM);
+                let is_calm = busy + self.inherited(moment) < length.mul_f64(CALM);
                 let is_crowded = self.work.events / self.turns.max(1) >= MANY_EVENTS;
                 let is_fed = moment.delivered != self.window.delivered;
                 self.calm =
@@ -206,6 +211,15 @@ impl Leadership {
     fn since(&self, moment: Moment) -> (Duration, Duration) {
         let length = Duration::from_millis(moment.now.saturating_sub(self.window.now));
         (length, Duration::from_nanos(moment.busy.saturating_sub(self.window.busy)))
+    }
+
+    /// The time that Node's thread would work more if its loop led: that of the thread, unless most of it were wake-ups that
+    /// would not be needed then, or it were copying.
+    fn inherited(&self, moment: Moment) -> Duration {
+        let time = Duration::from_nanos(moment.thread.saturating_sub(self.window.thread));
+        let work = Work { moved: moment.moved.saturating_sub(self.window.moved), time, ..Work::NONE };
+        let is_worth_it = time / self.turns.max(1) >= WORTH_A_WAKE;
+        if is_worth_it && !work.is_copying() { time } else { Duration::ZERO }
     }
 
     const fn open_window(&mut self, moment: Moment) {
@@ -262,7 +276,7 @@ pub(crate) const CLOSE_LOOKS: u32 = 2_000;
 mod tests {
     use super::*;
 
-    const START: Moment = Moment { now: 10_000, busy: 0, delivered: 0 };
+    const START: Moment = Moment { now: 10_000, busy: 0, delivered: 0, thread: 0, moved: 0 };
 
     /// The moment a window after `last`, in which Node's thread has worked for this share of the time.
     fn next(last: Moment, busy: f64) -> Moment {
@@ -337,6 +351,28 @@ mod tests {
             moment = next(moment, 0.1);
             assert!(!leadership.should_lead(moment));
         }
+    }
+
+    /// Whether Node's loop leads again after many windows in each of which the thread has worked for this share of the time,
+    /// in so many turns.
+    fn takes_over(share: f64, turns: u32, moved: u64) -> bool {
+        let (mut leadership, mut moment) = (Leadership::new(Policy::Automatic, START), START);
+        leadership.note_lost(moment);
+        (0..3 * CALM_WINDOWS).any(|_| {
+            (0..turns).for_each(|_| leadership.note_turn(Work { events: 1, ..Work::default() }));
+            let thread = moment.thread + (share * 50e6) as u64;
+            moment = Moment { thread, moved: moment.moved + moved, ..next(moment, 0.1) };
+            leadership.should_lead(moment)
+        })
+    }
+
+    #[test]
+    fn node_s_loop_does_not_take_over_more_than_it_has_time_for() {
+        assert!(!takes_over(0.9, 0, 0), "what was published long before");
+        assert!(!takes_over(0.9, 10, 0));
+        assert!(takes_over(0.2, 0, 0));
+        assert!(takes_over(0.9, 1_000, 0), "each turn is little more than a wake-up");
+        assert!(takes_over(0.9, 10, 200_000_000), "copying");
     }
 
     #[test]

@@ -59,6 +59,9 @@ pub(crate) struct Reactor {
     thread: OnceLock<Thread>,
     /// The processor time of Node's thread, where the system tells.
     node_clock: OnceLock<ThreadClock>,
+    /// That of the thread, and how many bytes it has read and written.
+    thread_clock: OnceLock<ThreadClock>,
+    moved: AtomicU64,
     /// Set at the end of the thread, or when it or Node's loop fails: there is nothing to lead any more.
     has_ended: AtomicBool,
     /// Signs of life of Node's thread. Written by that alone.
@@ -119,6 +122,8 @@ impl Reactor {
             worker: Mutex::new(Some(worker)),
             thread: OnceLock::new(),
             node_clock: OnceLock::new(),
+            thread_clock: OnceLock::new(),
+            moved: AtomicU64::new(0),
             has_ended: AtomicBool::new(false),
             life: AtomicU64::new(0),
             agenda: Agenda::new(),
@@ -181,6 +186,14 @@ impl Reactor {
             && self.node.delivered.load(Ordering::Relaxed) != self.deliveries()
     }
 
+    /// For how many nanoseconds in all the thread has worked, 0 where the system does not tell; and how many bytes it has read
+    /// and written meanwhile.
+    #[must_use]
+    pub(crate) fn work_of_thread(&self) -> (u64, u64) {
+        let time = self.thread_clock.get().and_then(|clock| clock.now()).unwrap_or_default();
+        (u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), self.moved.load(Ordering::Relaxed))
+    }
+
     /// Counts and logs a change of the lead.
     fn note_switch(&self, leader: &'static str, reason: &'static str) {
         self.peers.set_inline(leader == "node");
@@ -198,6 +211,9 @@ impl Reactor {
     /// Polling the selector failed.
     pub(crate) fn run(&self) -> io::Result<Option<u32>> {
         self.thread.get_or_init(thread::current);
+        if let Some(clock) = ThreadClock::of_this_thread() {
+            self.thread_clock.get_or_init(|| clock);
+        }
         loop {
             match self.leader.get() {
                 Lead::Thread => {
@@ -231,7 +247,9 @@ impl Reactor {
         let mut patience = Some(Duration::ZERO);
         while self.leader.get() == Lead::Thread {
             worker.poll(patience)?;
+            let moved = worker.moved();
             patience = worker.pass();
+            add(&self.moved, worker.moved() - moved);
             if let Some(generation) = worker.end() {
                 return Ok(Some(generation));
             }

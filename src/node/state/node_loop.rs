@@ -194,6 +194,7 @@ impl Seat {
             Some(used) => u64::try_from(used.as_nanos()).unwrap_or(u64::MAX),
             None => (now * 1_000_000).saturating_sub(watch.idle_time()),
         };
-        Moment { now, busy, delivered: self.reactor.deliveries() }
+        let (thread, moved) = self.reactor.work_of_thread();
+        Moment { now, busy, delivered: self.reactor.deliveries(), thread, moved }
     }
 }
