@@ -60,6 +60,36 @@ const BLOCK = 'const block = (time) => { const end = Date.now() + time; while (D
     expect((await client.response()).status).toBe(408);
   });
 
+  test('is the thread as soon as something is published to many, and the event loop again afterwards', async () => {
+    const program = new Program(`
+      const app = uWS.App({ threads: 1 });
+      app.ws('/*', { open: (ws) => ws.subscribe('all'), message: (ws) => {
+        const { leader } = app.getStats().workers[0];
+        ws.send('before');
+        app.publish('all', 'published');
+        ws.send('after');
+        ws.send(leader + ', ' + app.getStats().workers[0].leader);
+      } });
+      app.listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
+    `, { env: AUTOMATIC });
+    const port = await program.hear();
+    const clients = [];
+    /** What the leader was before a publish and behind it; every subscriber gets it in its order. */
+    const publish = async () => {
+      clients[0].sendText('publish');
+      for (const client of clients.slice(1)) expect(await client.frame()).toEqual(['text', 'published']);
+      for (const text of ['before', 'published', 'after']) expect(await clients[0].frame()).toEqual(['text', text]);
+      return (await clients[0].frame())[1];
+    };
+    for (let count = 0; count < 63; count++) clients.push(await RawWebSocket.open(port));
+    expect(await publish()).toBe('node, node');
+    clients.push(await RawWebSocket.open(port));
+    expect(await publish()).toBe('node, thread');
+    // It is asked for by what it handles, and so comes back while that is not published to many.
+    clients.pop().socket.destroy();
+    for (;;) if (await publish() === 'node, node') break;
+  });
+
   test('is the thread while the event loop is blocked, and the event loop again afterwards', async () => {
     const program = new Program(`${BLOCK}
       const app = uWS.App({ threads: 1 });

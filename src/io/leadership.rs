@@ -4,10 +4,10 @@
 //! When it has not, the I/O thread takes the work of the sockets off it, and many messages share the cost of a wake-up.
 //! So the lead goes to the thread when Node's thread is busy *and* the work of a turn is worth a wake-up, and returns when
 //! Node's thread has had time for a while, would still have it with the work that the thread has done, and nothing was published
-//! meanwhile for the worker's clients in other environments or processes: for that somebody has to be woken anyway, and Node's
-//! thread should have no part in it. The decision is taken on Node's thread, once per window. Two things are not decided here:
-//! that the thread leads as soon as others deliver something, and that it seizes a reactor whose leader shows no sign of life
-//! (`io/reactor`).
+//! meanwhile to many clients, or for clients in other environments or processes: for that somebody has to be woken anyway, and
+//! Node's thread should have no part in it. The decision is taken on Node's thread, once per window; before a publish to many
+//! it is taken at once. Two things are not decided here: that the thread leads as soon as others deliver something, and that
+//! it seizes a reactor whose leader shows no sign of life (`io/reactor`).
 
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub(crate) struct Leadership {
     /// Turns in this window in which anything happened, and the work in them.
     turns: u32,
     work: Work,
+    /// Whether anything was published to a [`CROWD`] in this window.
+    has_crowd: bool,
     /// Windows in a row in which Node's thread was busy, or had time.
     busy: u32,
     calm: u32,
@@ -116,6 +118,7 @@ impl Leadership {
             window: start,
             turns: 0,
             work: Work::default(),
+            has_crowd: false,
             busy: 0,
             calm: 0,
             lost_at: 0,
@@ -128,6 +131,13 @@ impl Leadership {
     pub(crate) const fn note_turn(&mut self, work: Work) {
         self.turns += 1;
         self.work = self.work.and(work);
+    }
+
+    /// A message is about to be published to so many subscribers of the worker. Returns whether the thread should lead.
+    pub(crate) fn note_publish(&mut self, subscribers: u32) -> bool {
+        let is_crowd = subscribers >= CROWD && self.policy == Policy::Automatic;
+        self.has_crowd |= is_crowd;
+        is_crowd
     }
 
     /// Whether [`Self::should_hand_over`] or [`Self::should_lead`] should be asked at `now`, by the clock of the loop.
@@ -192,8 +202,8 @@ impl Leadership {
                 let is_calm = busy + self.inherited(moment) < length.mul_f64(CALM);
                 let is_crowded = self.work.events / self.turns.max(1) >= MANY_EVENTS;
                 let is_fed = moment.delivered != self.window.delivered;
-                self.calm =
-                    if is_calm && !is_crowded && !is_fed { self.calm.saturating_add(windows) } else { 0 };
+                let is_calm = is_calm && !is_crowded && !is_fed && !self.has_crowd;
+                self.calm = if is_calm { self.calm.saturating_add(windows) } else { 0 };
                 self.open_window(moment);
                 self.calm >= self.back_off && moment.now >= self.lost_at + SWITCH_EVERY
             }
@@ -226,6 +236,7 @@ impl Leadership {
         self.window = moment;
         self.turns = 0;
         self.work = Work::NONE;
+        self.has_crowd = false;
     }
 }
 
@@ -247,6 +258,9 @@ const NATIVE_SHARE: f64 = 0.25;
 /// Bytes per nanosecond of native work from which on it is copying. Encryption and compression are slower, and so are small
 /// messages.
 const COPYING: f64 = 2.5;
+/// Subscribers of a worker to whom publishing is worth the wake-ups of a thread: a write to each of them takes some
+/// [`WORTH_A_WAKE`], and what a publish costs Node's thread should not depend on how many more there are.
+const CROWD: u32 = 64;
 /// Events per wake-up of Node's thread that are worth its cost: Node's loop would not do better.
 const MANY_EVENTS: u32 = 16;
 /// The lead changes at most ten times a second. In milliseconds.
@@ -340,6 +354,26 @@ mod tests {
         moment = Moment { now: moment.now + SOON, ..moment };
         leadership.note_lost(moment);
         assert_eq!(leadership.back_off, CALM_WINDOWS);
+    }
+
+    #[test]
+    fn a_publish_to_a_crowd_is_for_the_thread_and_so_are_those_that_follow() {
+        let (mut leadership, mut moment) = (Leadership::new(Policy::Automatic, START), START);
+        assert!(!leadership.note_publish(CROWD - 1));
+        assert!(leadership.note_publish(CROWD));
+        leadership.note_lost(moment);
+        for _ in 0..3 * CALM_WINDOWS {
+            assert!(leadership.note_publish(CROWD));
+            moment = next(moment, 0.1);
+            assert!(!leadership.should_lead(moment));
+        }
+        let windows = (1..).find(|_| {
+            leadership.note_publish(CROWD - 1);
+            moment = next(moment, 0.1);
+            leadership.should_lead(moment)
+        });
+        assert_eq!(windows, Some(CALM_WINDOWS));
+        assert!(!Leadership::new(Policy::Node, START).note_publish(CROWD));
     }
 
     #[test]

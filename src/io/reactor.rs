@@ -363,6 +363,11 @@ impl Reactor {
         self.hand_over("busy");
     }
 
+    /// The same, because of what is about to be published.
+    pub(crate) fn leave_to_thread(&self) {
+        self.hand_over("published");
+    }
+
     fn hand_over(&self, reason: &'static str) {
         if self.has_thread() && self.leader.take_from_node() {
             self.note_switch("thread", reason);

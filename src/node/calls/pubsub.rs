@@ -152,7 +152,8 @@ pub(crate) fn publish_arguments(
     workers.flush_if_long();
     let mut has_recipients = recipients.is_some();
     if let Some((topic, recipients)) = recipients {
-        for worker in recipients {
+        for (worker, subscribers) in recipients {
+            workers.note_publish(worker, subscribers);
             let payload = workers.copy(worker, &message);
             let except = publisher.map(|socket| socket.connection).filter(|it| it.worker == worker);
             workers.push(worker, Command::Publish { topic, except, kind, payload, compress });

@@ -86,6 +86,17 @@ impl NodeLoop {
         self.seat.with_watch(LoopWatch::await_sleep);
     }
 
+    /// A message is about to be published to so many subscribers of the first worker.
+    pub(crate) fn note_publish(&self, subscribers: u32) {
+        if self.seat.leadership.borrow_mut().note_publish(subscribers) && self.leads() {
+            self.seat.reactor.leave_to_thread();
+            if self.seat.reactor.is_led_by_thread() {
+                self.seat.note_lost();
+                self.seat.leadership.borrow_mut().note_publish(subscribers);
+            }
+        }
+    }
+
     /// The dispatcher has handled `events`: if the thread leads, considers to lead again.
     pub(crate) fn note_turn(&self, events: u32) {
         self.seat.reconsider_leading(events);

@@ -101,7 +101,7 @@ impl PubSub {
         self.topics.find(app, name).map_or(0, |topic| self.topics.count(topic))
     }
 
-    /// The topic of that name and the workers that have subscribers of it. `None` if it has no subscriber other than
+    /// The topic of that name, and the workers that have subscribers of it with their numbers. `None` if it has no subscriber other than
     /// the publisher, whose topics are `own`.
     #[must_use]
     pub(crate) fn recipients(
@@ -109,7 +109,7 @@ impl PubSub {
         app: u32,
         name: &[u8],
         own: Option<&Subscriptions>,
-    ) -> Option<(TopicId, Vec<WorkerId>)> {
+    ) -> Option<(TopicId, Vec<(WorkerId, u32)>)> {
         let topic = self.topics.find(app, name)?;
         let publishers = u32::from(own.is_some_and(|own| own.contains(topic)));
         (self.topics.count(topic) > publishers).then(|| (topic, self.topics.workers(topic).collect()))
@@ -174,7 +174,7 @@ mod tests {
         let (pubsub, own, _) = subscribed(&["news"]);
         assert_eq!(pubsub.recipients(0, b"news", Some(&own)), None);
         let (_, workers) = pubsub.recipients(0, b"news", Some(&Subscriptions::default())).unwrap();
-        assert_eq!(workers, [CONNECTION.worker]);
+        assert_eq!(workers, [(CONNECTION.worker, 1)]);
         assert!(pubsub.recipients(0, b"news", None).is_some());
         assert_eq!(pubsub.recipients(1, b"news", None), None, "apps do not share topics");
     }

@@ -118,10 +118,10 @@ impl Topics {
         self.topic(id).map_or(&[], |topic| &topic.name.name)
     }
 
-    /// The workers that have subscribers of the topic.
-    pub(crate) fn workers(&self, id: TopicId) -> impl Iterator<Item = WorkerId> {
+    /// The workers that have subscribers of the topic, and how many.
+    pub(crate) fn workers(&self, id: TopicId) -> impl Iterator<Item = (WorkerId, u32)> {
         let counts = self.topic(id).map_or(&[][..], |topic| &topic.per_worker);
-        (0u8..).zip(counts).filter(|(_, count)| **count > 0).map(|(number, _)| WorkerId(number))
+        (0u8..).map(WorkerId).zip(counts.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
     fn topic(&self, id: TopicId) -> Option<&Topic> {
@@ -148,9 +148,9 @@ mod tests {
         let (id, before) = topics.subscribe(0, b"news", FIRST, None);
         assert_eq!((before, topics.count(id)), (0, 1));
         assert_eq!(topics.subscribe(0, b"news", SECOND, None), (id, 1));
-        assert_eq!(topics.workers(id).collect::<Vec<_>>(), [FIRST, SECOND]);
+        assert_eq!(topics.workers(id).collect::<Vec<_>>(), [(FIRST, 1), (SECOND, 1)]);
         assert_eq!(topics.unsubscribe(id, FIRST), Change { name: b"news".to_vec(), new: 1, old: 2 });
-        assert_eq!(topics.workers(id).collect::<Vec<_>>(), [SECOND]);
+        assert_eq!(topics.workers(id).collect::<Vec<_>>(), [(SECOND, 1)]);
         topics.unsubscribe(id, SECOND);
         assert_eq!(topics.find(0, b"news"), None);
         assert_eq!(topics.count(id), 0);

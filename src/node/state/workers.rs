@@ -327,6 +327,15 @@ impl Workers {
         self.outgoing.push(worker, command);
     }
 
+    /// A message is about to be published to so many subscribers of a worker.
+    pub(crate) fn note_publish(&self, worker: WorkerId, subscribers: u32) {
+        if worker == WorkerId(0)
+            && let Some(node_loop) = &self.node_loop
+        {
+            node_loop.note_publish(subscribers);
+        }
+    }
+
     /// Adds a published message for the subscribers in all other apps of the group. Returns whether there are any in this
     /// process, or there is a broker that takes it.
     pub(crate) fn publish_to_others(
