@@ -126,8 +126,8 @@ impl Link {
 const COMMAND_WEIGHT: usize = 2048;
 /// Bytes that may be published to a worker before it is waited for.
 const MAX_SENT: usize = 16 * 1024 * 1024;
-/// Bytes of payload at which a batch is handed over: what a worker writes to every subscriber at a time.
-const MAX_BATCH_BYTES: usize = 64 * 1024;
+/// Bytes of payload at which a batch is handed over.
+const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Messages at which Node's thread hands a batch over while it goes on publishing: enough to be worth a wake-up.
 const MAX_BATCH_COMMANDS: usize = 256;
 /// How long to wait for a worker.
@@ -167,11 +167,11 @@ mod tests {
     fn who_must_not_wait_loses_what_a_worker_is_too_slow_for() {
         let mut neighbours = Neighbours::default();
         let (peers, link) = environment();
-        let payload = vec![0; 32 * MAX_BATCH_BYTES];
+        let payload = vec![0; MAX_BATCH_BYTES];
         let large = Published { payload: &payload, ..MESSAGE };
         let offer = |neighbours: &mut Neighbours| neighbours.offer(&peers, WorkerId(0), TOPIC, large);
         let taken = (0..100).take_while(|_| offer(&mut neighbours)).count();
-        assert_eq!(taken, 2 * MAX_SENT / payload.len());
+        assert_eq!(taken, 2 * MAX_SENT / MAX_BATCH_BYTES);
         neighbours.flush();
         let commands = std::iter::from_fn(|| link.take()).flat_map(|batch| batch.commands);
         for command in commands {

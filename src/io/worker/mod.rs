@@ -113,8 +113,6 @@ pub(crate) struct Worker {
     recipients: Vec<Subscriber>,
     /// Messages published to one topic that are not queued yet. Empty but while commands are applied.
     publish_run: PublishRun,
-    /// Bytes that were published since commands were last taken.
-    published: usize,
     /// Connections that still serve their peers.
     population: usize,
     /// Those of them that are WebSockets in streams of other connections.
@@ -181,7 +179,6 @@ impl Worker {
             is_in_pass: false,
             recipients: Vec::new(),
             publish_run: PublishRun::default(),
-            published: 0,
             population: 0,
             tunnels: 0,
             reported: 0,
@@ -440,13 +437,8 @@ impl Worker {
     }
 
     fn take_commands(&mut self) {
-        self.published = 0;
         for _ in 0..BATCHES_PER_PASS {
-            // More to every subscriber at once would be more than the processor's caches and the kernel's buffers hold.
-            let Some(batch) = (self.published < PUBLISHED_PER_PASS).then(|| self.downlink.take()).flatten()
-            else {
-                break;
-            };
+            let Some(batch) = self.downlink.take() else { break };
             self.apply_all(batch);
         }
         self.finish_publish_run();
@@ -714,5 +706,3 @@ const ROUNDS_THROUGH_TUNNELS: usize = 4;
 const STEPS: usize = 16;
 /// Command batches applied before the sockets are served again.
 const BATCHES_PER_PASS: usize = 32;
-/// Bytes published after which no further batch is applied before the sockets are written.
-const PUBLISHED_PER_PASS: usize = 64 * 1024;

@@ -30,7 +30,6 @@ impl Worker {
         payload: &[u8],
         compress: bool,
     ) {
-        self.published += payload.len();
         if !self.publish_run.takes(topic, except, payload.len()) {
             self.finish_publish_run();
         }
