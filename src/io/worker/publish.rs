@@ -89,6 +89,9 @@ impl Worker {
         let mut dropped = None;
         for &Subscriber { slot, generation } in recipients {
             if except.is_none_or(|id| (id.slot, id.generation) != (slot, generation)) {
+                if self.tunnels > 0 {
+                    self.write_if_over_limit(slot, generation);
+                }
                 let delivery = self.with(slot, generation, |connection, context, _| {
                     let (socket, shell) = connection.websocket()?;
                     Some(socket.send_published(&mut publication, shell, context))

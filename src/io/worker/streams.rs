@@ -99,6 +99,20 @@ impl Worker {
         }
     }
 
+    /// Before a published message is dropped for a WebSocket in a tunnel: only bytes that the kernel refuses are a backlog.
+    #[cold]
+    pub(super) fn write_if_over_limit(&mut self, slot: u32, generation: u32) {
+        let Some(connection) = self.registry.get(slot, generation) else { return };
+        if connection.tunnel().is_none() {
+            return;
+        }
+        let id = connection.id();
+        if connection.websocket().is_some_and(|(socket, shell)| socket.is_over_limit(shell)) {
+            self.flush_one((slot, generation));
+            self.write_tunnel(id);
+        }
+    }
+
     /// Writes what the kernel takes of the WebSocket in a tunnel, which takes only so much at a time.
     #[cold]
     fn write_tunnel(&mut self, id: ConnectionId) {

@@ -91,6 +91,11 @@ impl WebSocket {
         !self.must_drop(shell.backlog() + further)
     }
 
+    /// Whether a published message would be dropped, unless the kernel takes what waits.
+    pub(crate) fn is_over_limit(&self, shell: &Shell) -> bool {
+        shell.is_serving() && self.must_drop(shell.backlog())
+    }
+
     /// Whether a published message must be dropped.
     fn must_drop(&self, backlog: usize) -> bool {
         let held = self.held.as_ref().map_or(0, |held| held.len());
