@@ -54,6 +54,22 @@ test('an upgrade handler gets the handshake, and its headers go out', async () =
   expect(JSON.parse((await once(socket, 'message'))[0])).toEqual({ room: '7', method: 'get' });
 });
 
+test('a key that a proxy has passed on from HTTP/1.1 has no meaning', async () => {
+  const keys = new Mailbox();
+  const app = createApp(OPTIONS).ws('/*', {
+    upgrade(res, req, context) {
+      const key = req.getHeader('sec-websocket-key');
+      keys.put(key);
+      res.upgrade({}, key, req.getHeader('sec-websocket-protocol'), req.getHeader('sec-websocket-extensions'), context);
+    },
+    message: (ws, message, isBinary) => ws.send(message, isBinary),
+  });
+  const { socket } = await openWebSocket(await connectHttp2(listen(app)), '/', { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' });
+  socket.send('echo');
+  expect(String((await once(socket, 'message'))[0])).toBe('echo');
+  expect(await keys.take()).toBe('AAAAAAAAAAAAAAAAAAAAAA==');
+});
+
 test('many share a connection with requests, and topics reach those of HTTP/1.1, too', async () => {
   const WebSocket = require('ws');
   const app = createApp(OPTIONS).get('/', (res) => res.end('beside')).ws('/*', {

@@ -278,11 +278,14 @@ impl<'a> HeadBuilder<'a> {
     }
 
     /// RFC 8441 §5: says of an extended CONNECT what the opening handshake of RFC 6455 would. There is no key, because
-    /// nothing has to be told apart from HTTP/1.1; programs that pass it to `upgrade` get one that is valid.
+    /// nothing has to be told apart from HTTP/1.1; programs that pass it to `upgrade` get one that is valid. HAProxy passes on
+    /// that of a client which speaks HTTP/1.1 to it.
     fn add_handshake(&mut self, protocol: Span) -> Result<(), HeadFault> {
         if !protocol.of(&self.scratch.bytes).eq_ignore_ascii_case(b"websocket") {
             return Err(Malformed::Protocol.into());
         }
+        let HeadScratch { head, bytes } = &mut *self.scratch;
+        head.fields.retain(|field| field.name.of(bytes) != b"sec-websocket-key");
         self.scratch.head.method = self.append(b"GET");
         self.push_field(b"upgrade", b"websocket")?;
         self.push_field(b"connection", b"Upgrade")?;
@@ -473,6 +476,7 @@ mod tests {
             (":authority", "a"),
             (":path", "/chat?x"),
             ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ];
         let (scratch, meaning) = build(&connect, false);
         let meaning = meaning.unwrap();
