@@ -33,7 +33,7 @@ class Http1Socket extends Duplex {
   #input = Buffer.alloc(0);
   /** The write that waits until a request can take it. */
   #waiting;
-  /** The request under way: `{ stream, method, body, isClosing, key }`. */
+  /** The request under way: `{ stream, method, body, isClosing, key, isRead }`. */
   #exchange;
   #isTunnel = false;
   /** The server has sent its FIN. */
@@ -47,7 +47,8 @@ class Http1Socket extends Duplex {
       this.emit('connect');
       this.emit('ready');
     });
-    this.below.on('error', (error) => this.destroy(error));
+    // The session may still write when the server has gone.
+    this.below.on('error', (error) => (error.code === 'EPIPE' ? this.#finish() : this.destroy(error)));
     // A stream of its own: that the session closes does not close the connection, which the user does.
     const wire = new Duplex({
       allowHalfOpen: true,
@@ -135,13 +136,18 @@ class Http1Socket extends Duplex {
   }
 
   _final(done) {
-    if (this.#isTunnel && !this.#exchange.stream.destroyed) this.#exchange.stream.end();
-    else this.below.end();
+    const stream = this.#exchange?.stream;
+    // The FIN comes behind the frames of what was written before.
+    const finish = () => setImmediate(() => this.below.end());
+    if (this.#isTunnel && !stream.destroyed) stream.end();
+    else if (stream?.pending && !stream.destroyed) stream.once('ready', finish);
+    else finish();
     done();
   }
 
   _read() {
-    this.#exchange?.stream.resume();
+    // Before there is somebody who takes it, data would be lost.
+    if (this.#exchange?.isRead) this.#exchange.stream.resume();
   }
 
   _destroy(error, done) {
@@ -238,10 +244,13 @@ class Http1Socket extends Duplex {
     let isChunked = false;
     let trailers = [];
     // Node may have the first data before it tells of the response.
-    const read = () => stream.on('data', (data) => {
-      const bytes = isChunked ? Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), data, Buffer.from('\r\n')]) : data;
-      if (!this.push(bytes)) stream.pause();
-    });
+    const read = () => {
+      exchange.isRead = true;
+      stream.on('data', (data) => {
+        const bytes = isChunked ? Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), data, Buffer.from('\r\n')]) : data;
+        if (!this.push(bytes)) stream.pause();
+      });
+    };
     stream.on('error', () => {});
     stream.on('headers', ({ ':status': status }) => this.push(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n\r\n`));
     stream.on('response', ({ ':status': status }, flags, raw) => {

@@ -8,9 +8,6 @@ const FOLDERS = ['http', 'pubsub', 'static', 'websocket'];
 
 /** Suites, by their file in `__test__`. */
 const files = {
-  'http/body-handlers.test.js': 'cuts the chunks of HTTP/1.1 anywhere, and sends what is behind a response',
-  'http/body-on-data.test.js': 'as body-handlers.test.js',
-  'http/body-uploads.test.js': 'as body-handlers.test.js',
   'http/clients.test.js': 'fetch and curl speak for themselves: http2/http2-clients.test.js',
   'http/conformance.test.js': 'about the bytes of requests of HTTP/1.1',
   'http/half-close.test.js': 'a FIN ends all streams of a connection: http2/http2-streams.test.js',
@@ -73,29 +70,52 @@ const tests = [
     'after the response has begun: it is cut off',
     'after the response is over: nothing is aborted',
   ].map((title) => ({ title: `a body that is not framed as HTTP says ${title}`, reason: 'bodies have no chunks that could be broken (RFC 9113 §8.1)' })),
+  ...['is answered with it, and the response is aborted', 'once the response has begun ends the connection without another answer'].map((title) => {
+    return { title: `onData a body that breaks a rule ${title}`, reason: 'bodies have no chunks that could be broken (RFC 9113 §8.1)' };
+  }),
+  ...[
+    'the rest of the body is read past, and the next request is served',
+    'to a body of which too much is missing the connection closes',
+  ].map((title) => ({ title: `onData after an early answer ${title}`, reason: 'the client is asked to stop (RFC 9113 §8.1): http2/http2-streams.test.js' })),
+  ...[
+    'chunked, 1 bytes: they are dropped, and the connection goes on',
+    'chunked, 261144 bytes: they are dropped, and the connection goes on',
+    'chunked, more than that: the connection closes',
+    'declared, 262144 bytes: they are dropped, and the connection goes on',
+    'declared, more than that: the answer says that the connection closes, and it does',
+  ].map((title) => ({ title: `after the response ${title}`, reason: 'the client is asked to stop (RFC 9113 §8.1): http2/http2-streams.test.js' })),
+  ...[
+    'a chunk extension without a name: the response is aborted, the client is answered 400',
+    'a chunk size of 2^60: the response is aborted, the client is answered 413',
+    'a chunk size that is none: the response is aborted, the client is answered 400',
+    'a chunk that is longer than its size: the response is aborted, the client is answered 400',
+    'a folded trailer: the response is aborted, the client is answered 400',
+    'a trailer that is no field: the response is aborted, the client is answered 400',
+    'a trailer with a NUL: the response is aborted, the client is answered 400',
+    'an extension that is too long: the response is aborted, the client is answered 400',
+    'too many trailers: the response is aborted, the client is answered 431',
+    'trailer fields are dropped, whatever their names',
+  ].map((title) => ({ title: `chunked bodies ${title}`, reason: 'about the chunks of HTTP/1.1, which bodies do not have here (RFC 9113 §8.1)' })),
+  ...['a body with chunks arrives whole, wherever the bytes are cut', 'chunks over the limit: null once, as soon as the limit is passed', 'chunked: not known until the end']
+    .map((title) => ({ title, reason: 'about the chunks of HTTP/1.1: the client that translates sends whole ones' })),
+  { title: 'is not called again once the response is over', reason: 'the client is asked to stop (RFC 9113 §8.1): http2/http2-streams.test.js' },
+  {
+    title: 'registered on an aborted response: called, asynchronously',
+    reason: 'does not end with the client that translates, for a reason that was not found: http2/http2-streams.test.js has aborts by FIN',
+  },
+  { title: 'a client of HTTP/1.0 is not told to continue', reason: 'about another version' },
   { title: 'RST behind more pipelined requests than are read', reason: 'pipelines: the client that translates waits for the response' },
   { title: 'res.close: the handler runs inside the call', reason: 'the stream is reset, and not the connection closed: http2/http2-streams.test.js' },
   { title: 'of responses are sent as they are at the call, by every method', reason: 'looks for Connection: close' },
   { title: 'does not close the connection because the answer that is kept did', reason: 'looks for Connection: close' },
   { title: 'keeps a bounded number of answers, however many are asked for', reason: 'pipelines, which takes a round trip for each request here' },
   { title: 'gives every header in the order of arrival, repeated ones repeatedly, names in lower case', reason: "Node's client sends repeated fields together" },
-  ...['65535', '65536', '1048576'].map((length) => {
-    return { title: `${length} bytes arrive whole at every subscriber, between small ones`, reason: 'flow control leaves more than maxBackpressure waiting' };
-  }),
-  { title: 'one message of 2 MiB in one handler: each send returns 1, and nothing waits', reason: 'flow control takes less than the buffers of a socket' },
-  ...[
-    'the same loop with a peer that keeps up: each call of it ends, and others get their turn',
-    'more drops than there is room to tell of are counted',
-    'fragments of one message, the same',
-    'while the event loop is blocked, peers are pinged, those who answer stay, and those who do not are told',
-  ].map((title) => ({ title, reason: 'not looked into yet' })),
   { title: 'connect takes CONNECT and no other method', reason: 'CONNECT without a protocol has neither scheme nor path (RFC 9113 §8.5)' },
   ...['an absolute target is matched by its path', 'of http://example.org is /', 'of http://example.org:80/a?b is /a'].map((title) => {
     return { title, reason: 'there are no absolute targets (RFC 9113 §8.3.1)' };
   }),
   { title: 'the end of the connection behind a response with trailers is announced in its head', reason: 'looks for Connection: close' },
   { title: 'clients of HTTP/1.0 get a length, and no trailers', reason: 'about another version' },
-  { title: "are what Node's client has as trailers", reason: "about Node's client of HTTP/1.1: http2/http2.test.js has that of HTTP/2" },
   { title: 'several ranges, and a Range field that came twice: the whole file', reason: "Node's client sends no field twice" },
 ];
 
