@@ -5,6 +5,7 @@ pub(crate) mod cause;
 pub(crate) mod connect;
 pub(crate) mod http;
 pub(crate) mod http2;
+pub(crate) mod http3;
 pub(crate) mod multiplexed;
 pub(crate) mod proxy;
 pub(crate) mod time;

@@ -9,6 +9,7 @@ pub mod fuzz_exchange;
 pub mod fuzz_extensions;
 pub mod fuzz_head;
 pub mod fuzz_http2;
+pub mod fuzz_http3;
 pub mod fuzz_inflate;
 pub mod fuzz_multipart;
 pub mod fuzz_proxy_header;

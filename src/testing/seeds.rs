@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::httparse_opinion::ask;
 use super::{
-    fuzz_close_payload, fuzz_exchange, fuzz_extensions, fuzz_head, fuzz_http2, fuzz_inflate, fuzz_multipart,
-    fuzz_proxy_header, fuzz_router, fuzz_session, fuzz_utf8,
+    fuzz_close_payload, fuzz_exchange, fuzz_extensions, fuzz_head, fuzz_http2, fuzz_http3, fuzz_inflate,
+    fuzz_multipart, fuzz_proxy_header, fuzz_router, fuzz_session, fuzz_utf8,
 };
 
 /// One target.
@@ -19,12 +19,13 @@ struct Target {
 }
 
 /// Every target.
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 12] = [
     Target { name: "close_payload", run: fuzz_close_payload::close_payload },
     Target { name: "exchange", run: |data| fuzz_exchange::exchange(data, ask) },
     Target { name: "extensions", run: fuzz_extensions::extensions },
     Target { name: "head", run: |data| fuzz_head::head(data, ask) },
     Target { name: "http2", run: fuzz_http2::http2 },
+    Target { name: "http3", run: fuzz_http3::http3 },
     Target { name: "inflate", run: fuzz_inflate::inflate },
     Target { name: "multipart", run: fuzz_multipart::multipart },
     Target { name: "proxy_header", run: fuzz_proxy_header::proxy_header },
@@ -89,6 +90,11 @@ fn head_holds_for_its_seeds() {
 #[test]
 fn http2_holds_for_its_seeds() {
     run("http2");
+}
+
+#[test]
+fn http3_holds_for_its_seeds() {
+    run("http3");
 }
 
 #[test]

@@ -2,6 +2,11 @@
 
 /// Appends `value` with a prefix of `bits`; the bits above the prefix are those of `pattern`.
 pub(in crate::protocol) fn encode(value: usize, bits: u32, pattern: u8, out: &mut Vec<u8>) {
+    encode_long(value as u64, bits, pattern, out);
+}
+
+/// The same for numbers of 64 bits.
+pub(in crate::protocol) fn encode_long(value: u64, bits: u32, pattern: u8, out: &mut Vec<u8>) {
     let max = (1 << bits) - 1;
     if value < max {
         out.push(pattern | low_byte(value));
@@ -42,7 +47,7 @@ pub(in crate::protocol) fn decode(input: &mut &[u8], bits: u32) -> Option<usize>
 }
 
 /// The lowest eight bits.
-const fn low_byte(value: usize) -> u8 {
+const fn low_byte(value: u64) -> u8 {
     (value & 0xff) as u8
 }
 
