@@ -137,6 +137,13 @@ export type CloseCauseName =
   | 'ERR_TLS_PEER_KEYS_EXHAUSTED'
   | 'ERR_HTTP2_STREAM_RESET'
   | 'ERR_HTTP2_INVALID'
+  | 'ERR_HTTP3_STREAM_RESET'
+  | 'ERR_HTTP3_INVALID'
+  | 'ERR_QUIC_CLOSED'
+  | 'ERR_QUIC_PEER'
+  | 'ERR_QUIC_INVALID'
+  | 'ERR_QUIC_RESET'
+  | 'ERR_QUIC_IDLE_TIMEOUT'
   // A timeout or a lifetime expired.
   | 'ERR_IDLE_TIMEOUT'
   | 'ERR_CLOSE_TIMEOUT'
@@ -331,6 +338,15 @@ export interface AppOptions extends TlsOptions {
    */
   http2?: boolean | Http2Options | null;
   /**
+   * Whether clients may use HTTP/3: `listen` then binds a UDP port beside the TCP port of the same number, and responses over
+   * TCP say so (`Alt-Svc`), by which browsers find it. For `SSLApp`, because QUIC is always encrypted. Handlers stay as they
+   * are, and `ws` routes are open to WebSockets over HTTP/3 (RFC 9220). An object sets its limits. docs/http3.md says what is
+   * different.
+   *
+   * Throws `ERR_INVALID_ARG_TYPE` for anything else, and `ERR_INVALID_ARG_VALUE` for an `App`. @default false
+   */
+  http3?: boolean | Http3Options | null;
+  /**
    * Shares the topics of this app with all apps of the same name, in this thread, in all other `worker_threads` of the
    * process and, with a `url`, in other processes: `publish` and `ws.publish` reach the subscribers of all of them. Without
    * it, the app keeps its topics to itself. docs/scaling.md says what is guaranteed.
@@ -377,6 +393,50 @@ export interface Http2Options {
   idleFrameBurst?: number;
   /** The same per second in the long run, 0 – 2^31-1. @default 100 */
   idleFrameRate?: number;
+}
+
+/**
+ * Limits of a connection with HTTP/3, beside those of HTTP ({@link AppOptions}), and options of its QUIC. A wrong one throws
+ * `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE`. docs/http3.md says what each of them stops.
+ */
+export interface Http3Options {
+  /** Streams that a client may have open at a time, 1 – 10,000. @default 100 */
+  maxConcurrentStreams?: number;
+  /** Bytes of a request body, or of a WebSocket, that may be under way on a stream, 1,024 – 2^31-1. @default 262144 */
+  initialWindowSize?: number;
+  /**
+   * The same of all streams of a connection, 1,024 – 2^31-1; at least as much as `maxConcurrentStreams` times
+   * `initialWindowSize`, so that a body that is not read stops no other. @default 1048576
+   */
+  connectionWindowSize?: number;
+  /** Bytes of the table with which a client may compress the fields of its requests (QPACK), 0 – 2^20. @default 4096 */
+  headerTableSize?: number;
+  /** Requests of a connection that may wait for entries of that table, 0 – 10,000. @default 16 */
+  blockedStreams?: number;
+  /**
+   * Streams that may end in error at once, because the client resets them or breaks a rule, 1 – 2^31-1; more end the
+   * connection. @default 1000
+   */
+  streamResetBurst?: number;
+  /** The same per second in the long run, 0 – 2^31-1. @default 33 */
+  streamResetRate?: number;
+  /** What asks for nothing, such as frames of unknown types, at once, 1 – 2^31-1; more end the connection. @default 1000 */
+  idleFrameBurst?: number;
+  /** The same per second in the long run, 0 – 2^31-1. @default 100 */
+  idleFrameRate?: number;
+  /**
+   * Time without a packet from the client after which a connection is lost, in milliseconds up to 2^31-1; 0 means never. The
+   * client's own limit counts, too. This side sends a packet each third of it, which a client that is there acknowledges.
+   * @default 30000
+   */
+  idleTimeout?: number;
+  /**
+   * Whether every client has to show that it receives at its address before it costs a handshake ("Retry"), which takes it
+   * one round trip. With `false` that is so only while many handshakes are under way. @default false
+   */
+  retry?: boolean;
+  /** Whether a client may go on from another address, as one does that leaves its Wi-Fi. @default true */
+  migration?: boolean;
 }
 
 /**
@@ -476,6 +536,16 @@ export interface SSLAppOptions extends AppOptions {
  * all the same, and a warning is logged.
  */
 export function SSLApp(options: SSLAppOptions): TemplatedApp;
+
+/**
+ * Creates an app that speaks HTTP/3 alone, and is otherwise like one of {@link SSLApp}: `listen` binds a UDP port and none of
+ * TCP. `http3` sets its limits. Browsers find HTTP/3 by the responses of an app that speaks TCP, which is why most programs
+ * want {@link SSLApp} with `http3`.
+ *
+ * Throws what `SSLApp` throws, and `ERR_INVALID_ARG_VALUE` for `http2`, and for `http3: false`. `listen({ fd })`, `listen_unix`,
+ * `adoptSocket` and `handleUpgrade` of such an app throw `ERR_INVALID_STATE`.
+ */
+export function H3App(options: SSLAppOptions): TemplatedApp;
 
 /** A handler of requests. It may be async; a return value other than a promise is ignored. */
 export type HttpHandler = (res: HttpResponse, req: HttpRequest) => unknown;

@@ -3,7 +3,7 @@
 // What programs get: the classes and functions of lib/. That side of Ferrows is thin by intention: every method is one native
 // call, and what is valid is decided there (src/node). No protocol logic.
 
-const { App, attach, SSLApp, SSLTemplatedApp, TemplatedApp } = require('./lib/app/app.js');
+const { App, attach, H3App, H3TemplatedApp, SSLApp, SSLTemplatedApp, TemplatedApp } = require('./lib/app/app.js');
 const { us_listen_socket_close, us_socket_local_port } = require('./lib/app/listening.js');
 const { abi, native, readable } = require('./lib/runtime/border.js');
 const { invalidThis } = require('./lib/runtime/errors.js');
@@ -28,6 +28,7 @@ function _cfg() {
 const CLASSES = {
   App: TemplatedApp,
   SSLApp: SSLTemplatedApp,
+  H3App: H3TemplatedApp,
   HttpConnection,
   HttpRequest,
   HttpResponse,
@@ -63,6 +64,7 @@ const DeclarativeResponse = makeDeclarativeResponse({ abi, native, readable, inv
 module.exports = {
   App,
   SSLApp,
+  H3App,
   attach,
   connect,
   us_listen_socket_close,

@@ -8,6 +8,7 @@ export default uWS;
 export const {
   App,
   SSLApp,
+  H3App,
   attach,
   connect,
   us_listen_socket_close,

@@ -22,11 +22,12 @@ const { statsOf } = require('./stats.js');
 const { addServerName, answerMissingNames, removeServerName, secure, setCertificate } = require('./tls.js');
 
 /** Options of an app that the addon reads, in its order. */
-const { limits: LIMITS, tcp: TCP, http2: HTTP2, tls: TLS_OPTIONS } = abi.options;
+const { limits: LIMITS, tcp: TCP, http2: HTTP2, http3: HTTP3, tls: TLS_OPTIONS } = abi.options;
 
 /** The known options of `App` and `SSLApp`. Programs pass the same object to both, and to `addServerName`. */
 const APP_OPTIONS = [
-  'threads', 'inline', ...LIMITS, 'maxBufferedOutput', 'cutWarnings', ...TCP, 'proxyProtocol', 'broker', 'http2', ...TLS_OPTIONS,
+  'threads', 'inline', ...LIMITS, 'maxBufferedOutput', 'cutWarnings', ...TCP, 'proxyProtocol', 'broker', 'http2', 'http3',
+  ...TLS_OPTIONS,
   'handshakeTimeout', 'maxHandshakes',
 ];
 
@@ -38,7 +39,7 @@ class TemplatedApp {
   #handlers;
   #isSecure;
 
-  constructor(key, options, isSecure = false) {
+  constructor(key, options, isSecure = false, isAlone = false) {
     if (key !== KEY) throw illegalConstructor();
     this.#isSecure = isSecure;
     if (options !== undefined && options !== null && typeof options !== 'object') {
@@ -48,6 +49,8 @@ class TemplatedApp {
     const proxies = readProxies(proxyOptions);
     const http2Options = options?.http2;
     const http2 = readHttp2(http2Options);
+    const http3Options = isAlone ? options?.http3 ?? true : options?.http3;
+    const http3 = readHttp3(http3Options, isSecure, isAlone, http2);
     const brokerOptions = options?.broker;
     const broker = readBroker(brokerOptions);
     const { threads, maxBufferedOutput, cutWarnings, inline = true } = options ?? {};
@@ -56,11 +59,13 @@ class TemplatedApp {
     native.appTcp(this.#number, TCP.map((name) => options?.[name]));
     if (proxies !== undefined) native.appProxy(this.#number, proxies.required, proxies.trust.join(), proxies.forwarded);
     if (http2 !== undefined) native.appHttp2(this.#number, http2);
+    if (http3 !== undefined) native.appHttp3(this.#number, http3, isAlone);
     if (isSecure) secure(this.#number, options);
     if (broker !== undefined) joinBroker(this.#number, broker, brokerOptions);
     checkNames('an app', options, APP_OPTIONS);
     checkNames('proxyProtocol', proxyOptions, ['trust', 'required', 'forwarded']);
     checkNames('http2', http2Options, HTTP2);
+    checkNames('http3', http3Options, HTTP3);
   }
 
   static {
@@ -315,6 +320,18 @@ function readHttp2(option) {
   return HTTP2.map((name) => option[name]);
 }
 
+/** The option `http3`: `true`, or an object of limits. An app that speaks HTTP/3 alone has it anyway. */
+function readHttp3(option, isSecure, isAlone, http2) {
+  if (isAlone && http2 !== undefined) throw typeError('ERR_INVALID_ARG_VALUE', 'http2 has no meaning for H3App, which speaks HTTP/3 alone');
+  if (isAlone && option === false) throw typeError('ERR_INVALID_ARG_VALUE', 'http3 must not be false for H3App');
+  if (option === undefined || option === null || option === false) return undefined;
+  if (option !== true && typeof option !== 'object') {
+    throw typeError('ERR_INVALID_ARG_TYPE', 'http3 must be a boolean or an object');
+  }
+  if (!isSecure) throw typeError('ERR_INVALID_ARG_VALUE', 'http3 needs TLS: use SSLApp or H3App');
+  return HTTP3.map((name) => option[name]);
+}
+
 /** A pattern as it is shown to people. */
 function textOf(pattern) {
   return typeof pattern === 'string' ? pattern : Buffer.from(native.copy(readable(pattern))).toString();
@@ -353,6 +370,17 @@ function App(options) {
   return new TemplatedApp(KEY, options);
 }
 
+/** An app that speaks HTTP/3 alone. */
+class H3TemplatedApp extends TemplatedApp {
+  constructor(key, options) {
+    super(key, options, true, true);
+  }
+}
+
+function H3App(options) {
+  return new H3TemplatedApp(KEY, options);
+}
+
 function SSLApp(options) {
   return new SSLTemplatedApp(KEY, options);
 }
@@ -370,4 +398,4 @@ function attach(server, app) {
   };
 }
 
-module.exports = { appNumber, TemplatedApp, SSLTemplatedApp, App, SSLApp, attach };
+module.exports = { appNumber, TemplatedApp, SSLTemplatedApp, H3TemplatedApp, App, SSLApp, H3App, attach };

@@ -15,6 +15,7 @@ use super::handover::HandOver;
 use super::id::{AppId, ClientId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerId};
 use super::latch::Latch;
 use super::ledger::{Ledger, WebSocketLedger};
+use super::quic::{HandedDatagrams, QuicOrder};
 use super::rules::Rules;
 use super::setup::SetupOrder;
 use super::sync::Arc;
@@ -32,6 +33,12 @@ pub(crate) enum Command {
     SetUpApp(Box<SetupOrder>),
     /// Accept connections from a socket that is bound and listening already.
     Listen(Box<ListenOrder>),
+    /// Speak QUIC on a UDP socket that is bound already. Each worker that shares its connections gets one.
+    ListenQuic(Box<QuicOrder>),
+    /// Handle datagrams that another worker has received.
+    TakeDatagrams(Box<HandedDatagrams>),
+    /// Close UDP sockets that accept nothing and have no connection left.
+    CloseFinishedPorts,
     /// Stop accepting; established connections stay open.
     StopListening {
         /// The listening socket.
@@ -314,6 +321,9 @@ pub(crate) enum Command {
     Write(Arc<Latch>),
     /// Release the latch once all queued output is written: the process is about to exit.
     Flush(Arc<Latch>),
+    /// Close the connections of QUIC, and release the latch: the process is about to exit, and its system, which closes those
+    /// of TCP, knows nothing of them.
+    SayGoodbye(Arc<Latch>),
     /// End the thread.
     Stop,
 }

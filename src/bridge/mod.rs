@@ -28,6 +28,7 @@ pub(crate) mod patience;
 pub(crate) mod peer;
 pub(crate) mod progress;
 pub(crate) mod queue;
+pub(crate) mod quic;
 pub(crate) mod record;
 pub(crate) mod record_queue;
 pub(crate) mod rules;

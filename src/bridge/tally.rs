@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::protocol::cause::Cause;
 use crate::protocol::http::error::HttpError;
 use crate::protocol::http2::error::Http2Error;
+use crate::protocol::http3::error::Http3Error;
 use crate::protocol::proxy::ProxyError;
 
 /// A number that one thread writes and others may read.
@@ -89,10 +90,13 @@ pub(crate) enum RefusalCause {
     Proxy(ProxyError),
     /// One of HTTP/2.
     Http2(Http2Error),
+    /// One of HTTP/3.
+    Http3(Http3Error),
 }
 
 impl RefusalCause {
-    const COUNT: usize = HttpError::ALL.len() + ProxyError::ALL.len() + Http2Error::ALL.len();
+    const BEFORE_HTTP3: usize = HttpError::ALL.len() + ProxyError::ALL.len() + Http2Error::ALL.len();
+    const COUNT: usize = Self::BEFORE_HTTP3 + Http3Error::ALL.len();
 
     /// Its place among the counters.
     const fn number(self) -> usize {
@@ -100,6 +104,7 @@ impl RefusalCause {
             Self::Http(error) => error as usize,
             Self::Proxy(error) => HttpError::ALL.len() + error as usize,
             Self::Http2(error) => HttpError::ALL.len() + ProxyError::ALL.len() + error as usize,
+            Self::Http3(error) => Self::BEFORE_HTTP3 + error as usize,
         }
     }
 
@@ -112,7 +117,8 @@ impl RefusalCause {
     fn all() -> impl Iterator<Item = Self> {
         let http = HttpError::ALL.into_iter().map(Self::Http);
         let proxy = ProxyError::ALL.into_iter().map(Self::Proxy);
-        http.chain(proxy).chain(Http2Error::ALL.into_iter().map(Self::Http2))
+        let http2 = Http2Error::ALL.into_iter().map(Self::Http2);
+        http.chain(proxy).chain(http2).chain(Http3Error::ALL.into_iter().map(Self::Http3))
     }
 }
 
@@ -122,6 +128,7 @@ impl Cause for RefusalCause {
             Self::Http(error) => error.code(),
             Self::Proxy(error) => error.code(),
             Self::Http2(error) => error.code(),
+            Self::Http3(error) => error.code(),
         }
     }
 
@@ -130,6 +137,7 @@ impl Cause for RefusalCause {
             Self::Http(error) => error.text(),
             Self::Proxy(error) => error.text(),
             Self::Http2(error) => error.text(),
+            Self::Http3(error) => error.text(),
         }
     }
 }

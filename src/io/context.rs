@@ -4,6 +4,7 @@ use super::budget::Budgets;
 use super::lead::Window;
 use super::names::Names;
 use super::outbox::BufferPool;
+use super::quic::ports::Ports;
 use super::stream_work::StreamWork;
 use super::tallies::Tallies;
 use super::timers::Wheel;
@@ -39,6 +40,8 @@ pub(crate) struct Context {
     pub names: Names,
     /// What the connection that is being handled leaves to the worker.
     pub stream_work: Vec<StreamWork>,
+    /// UDP sockets; present once there is one.
+    pub quic: Option<Box<Ports>>,
     /// The `Date` field value of the current second, as an IMF-fixdate (RFC 9110 §5.6.7).
     pub date: [u8; 29],
     /// Connections with output to flush at the end of the pass.
@@ -93,6 +96,7 @@ impl Default for Context {
             http2_head: HeadScratch::default(),
             names: Names::default(),
             stream_work: Vec::new(),
+            quic: None,
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
             dirty: Vec::new(),
             again: Vec::new(),

@@ -69,26 +69,54 @@ pub(crate) fn bind(address: &Address) -> io::Result<(Socket, u16)> {
 }
 
 fn bind_tcp(host: Option<&str>, port: u16, exclusive: bool) -> io::Result<(Socket, u16)> {
-    let socket = match host {
+    let socket = on_each_family(host, port, |address| listen_on(address, exclusive))?;
+    let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
+    Ok((socket, port))
+}
+
+/// Binds a UDP socket for QUIC. Returns it, non-blocking, and its port. Blocks while a host name is resolved.
+///
+/// # Errors
+/// The error of the system.
+pub(crate) fn bind_udp(host: Option<&str>, port: u16, exclusive: bool) -> io::Result<(Socket, u16)> {
+    let socket = on_each_family(host, port, |address| {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.ip().is_unspecified() && address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+        socket.set_reuse_port(!exclusive && address.port() != 0)?;
+        // Room for what arrives while the worker does something else. The system may grant less.
+        let _ = socket.set_recv_buffer_size(UDP_BUFFER);
+        let _ = socket.set_send_buffer_size(UDP_BUFFER);
+        socket.bind(&address.into())?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    })?;
+    let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
+    Ok((socket, port))
+}
+
+/// Binds to a name or address, or to every address of the machine.
+fn on_each_family(
+    host: Option<&str>,
+    port: u16,
+    bind: impl Fn(SocketAddr) -> io::Result<Socket>,
+) -> io::Result<Socket> {
+    match host {
         Some(host) => {
             let addresses = (host, port).to_socket_addrs();
             let address = addresses.map_err(|error| exhaustion().unwrap_or(error))?.next();
-            listen_on(address.ok_or(io::ErrorKind::AddrNotAvailable)?, exclusive)?
+            bind(address.ok_or(io::ErrorKind::AddrNotAvailable)?)
         }
         // A machine without IPv6 listens on IPv4 only.
-        None => listen_on((Ipv6Addr::UNSPECIFIED, port).into(), exclusive).or_else(|error| {
+        None => bind((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| {
             let family_missing = error.raw_os_error() == Some(NO_IPV6)
                 || error.kind() == io::ErrorKind::AddrNotAvailable
                 || error.kind() == io::ErrorKind::Unsupported;
-            if family_missing {
-                listen_on((Ipv4Addr::UNSPECIFIED, port).into(), exclusive)
-            } else {
-                Err(error)
-            }
-        })?,
-    };
-    let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
-    Ok((socket, port))
+            if family_missing { bind((Ipv4Addr::UNSPECIFIED, port).into()) } else { Err(error) }
+        }),
+    }
 }
 
 fn listen_on(address: SocketAddr, exclusive: bool) -> io::Result<Socket> {
@@ -351,6 +379,8 @@ pub(crate) fn identify(_path: &Path) -> Option<(u64, u64)> {
 
 /// Connections that may wait to be accepted; uWebSockets.js has the same number.
 const BACKLOG: i32 = 512;
+/// Bytes of a UDP socket that wait in the kernel, if it lets them.
+const UDP_BUFFER: usize = 2 * 1024 * 1024;
 /// Connections taken by [`ListeningSocket::accept_waiting`]. More than can wait; a bound, because a
 /// client could connect for ever.
 const MAX_WAITING: usize = 2 * BACKLOG as usize;

@@ -23,6 +23,7 @@ pub(crate) mod peers;
 pub(crate) mod pool;
 pub(crate) mod publication;
 pub(crate) mod publish_run;
+pub(crate) mod quic;
 pub(crate) mod reactor;
 pub(crate) mod ready;
 pub(crate) mod registry;

@@ -1,4 +1,4 @@
-//! The connections of one worker, by slot and generation, and the streams of those with HTTP/2.
+//! The connections of one worker, by slot and generation, and the streams of those with HTTP/2 or HTTP/3.
 
 use crate::bridge::id::ConnectionId;
 use crate::io::stream_work::StreamPlace;
@@ -126,7 +126,7 @@ impl<T> Registry<T> {
 mod tests {
     use super::*;
     use crate::bridge::id::WorkerId;
-    use crate::protocol::http2::frame::StreamId;
+    use crate::io::stream_work::StreamNumber;
 
     const fn id(slot: u32, generation: u32) -> ConnectionId {
         ConnectionId { worker: WorkerId(0), slot, generation }
@@ -152,7 +152,7 @@ mod tests {
     fn a_stream_is_an_entry_but_no_connection() {
         let mut registry = Registry::default();
         registry.insert(id(0, 0), ());
-        let place = StreamPlace { socket: 0, stream: StreamId(5) };
+        let place = StreamPlace { socket: 0, stream: StreamNumber(5) };
         registry.insert_stream(id(4, 2), place);
         assert_eq!((registry.stream(id(4, 2)), registry.stream(id(4, 1))), (Some(place), None));
         assert!(registry.get(4, 2).is_none());

@@ -1,8 +1,8 @@
 //! What the handling of one connection leaves to the worker, because it concerns another entry of its table: the streams
-//! of a connection with HTTP/2, and the WebSockets in them.
+//! of a connection with HTTP/2 or HTTP/3, and the WebSockets in them.
 //!
 //! ```text
-//!   socket, HTTP/2 ── Opened, Ended ───────────────► registry
+//!   HTTP/2, HTTP/3 ── Opened, Ended ───────────────► registry
 //!        │  ▲ ────── Received, Lost, Writable ─────► WebSocket in a tunnel (a connection whose wire is io/tunnel)
 //!        │  └─────── Parcel, Left ◄───────────────────────┘
 //! ```
@@ -14,13 +14,31 @@ use crate::bridge::id::ConnectionId;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http2::frame::StreamId;
 
+/// The number of a stream on its connection, whichever version of HTTP that speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StreamNumber(pub u64);
+
+impl From<StreamId> for StreamNumber {
+    fn from(stream: StreamId) -> Self {
+        Self(stream.0.into())
+    }
+}
+
+impl StreamNumber {
+    /// As HTTP/2 has it.
+    #[must_use]
+    pub(crate) fn of_http2(self) -> StreamId {
+        StreamId(u32::try_from(self.0).unwrap_or(u32::MAX))
+    }
+}
+
 /// Where a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamPlace {
     /// The slot of its connection.
     pub socket: u32,
     /// Its number there.
-    pub stream: StreamId,
+    pub stream: StreamNumber,
 }
 
 /// One piece of work.
@@ -71,7 +89,7 @@ pub(crate) enum StreamWork {
         /// Slot and generation of the connection of the stream.
         socket: (u32, u32),
         /// The stream.
-        stream: StreamId,
+        stream: StreamNumber,
         /// What it has sent last.
         data: Vec<u8>,
         /// Whether that was all, and its Close frame among it.

@@ -74,6 +74,12 @@ impl Transport {
         Wire::from_tunnel(tunnel, peer).into()
     }
 
+    /// A connection of QUIC whose other end is `peer`. TLS is a part of QUIC.
+    #[must_use]
+    pub(crate) fn of_quic(peer: SocketAddr) -> Self {
+        Wire::of_quic(peer).into()
+    }
+
     /// The stream, if it is one.
     pub(crate) const fn tunnel(&mut self) -> Option<&mut Tunnel> {
         self.wire.tunnel()

@@ -1,9 +1,9 @@
-//! A stream of HTTP/2 in the place of a socket (RFC 8441): what a WebSocket writes gathers here until the worker passes it
+//! A stream of HTTP/2 or HTTP/3 in the place of a socket (RFC 8441, RFC 9220): what a WebSocket writes gathers here until the worker passes it
 //! on to the connection of the stream, and what arrives there lies here until the WebSocket reads it.
 
 use std::io::{self, IoSlice};
 
-use crate::protocol::http2::frame::StreamId;
+use super::stream_work::StreamNumber;
 
 /// The wire of a WebSocket that was opened by an extended CONNECT.
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub(crate) struct Tunnel {
     /// Slot and generation of the connection.
     pub socket: (u32, u32),
     /// The stream.
-    pub stream: StreamId,
+    pub stream: StreamNumber,
     /// What has arrived and was not read.
     incoming: Vec<u8>,
     /// How many of those bytes were read.
@@ -52,7 +52,7 @@ pub(crate) struct Parcel {
 impl Tunnel {
     /// An open one. `early` has arrived already.
     #[must_use]
-    pub(crate) const fn new(socket: (u32, u32), stream: StreamId, early: Vec<u8>) -> Self {
+    pub(crate) const fn new(socket: (u32, u32), stream: StreamNumber, early: Vec<u8>) -> Self {
         Self {
             socket,
             stream,
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn tunnel() -> Tunnel {
-        Tunnel::new((0, 0), StreamId(1), b"early".to_vec())
+        Tunnel::new((0, 0), StreamNumber(1), b"early".to_vec())
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A connected socket: TCP or Unix; or a stream of HTTP/2 in the place of one.
+//! A connected socket: TCP or Unix; or what stands in the place of one, a stream of HTTP/2 or HTTP/3, or a connection of
+//! QUIC.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
@@ -47,6 +48,8 @@ enum Stream {
     Dialled(Box<tokio::net::TcpStream>),
     /// A stream of another connection. The worker moves its bytes.
     Tunnel(Box<Tunnel>),
+    /// A connection of QUIC, which shares its socket with others (`io/quic`). There is nothing to read or write here.
+    Datagrams,
 }
 
 impl Wire {
@@ -91,13 +94,24 @@ impl Wire {
         Self { stream, peer: peer.into(), readiness: Readiness::UNKNOWN, is_shared: false }
     }
 
+    /// A connection of QUIC whose other end is `peer`.
+    #[must_use]
+    pub(crate) fn of_quic(peer: SocketAddr) -> Self {
+        Self {
+            stream: Stream::Datagrams,
+            peer: Some(peer).into(),
+            readiness: Readiness::default(),
+            is_shared: false,
+        }
+    }
+
     /// The stream, if it is one.
     pub(crate) const fn tunnel(&mut self) -> Option<&mut Tunnel> {
         match &mut self.stream {
             Stream::Tunnel(tunnel) => Some(tunnel),
             #[cfg(unix)]
             Stream::Unix(_) => None,
-            Stream::Tcp(_) | Stream::Dialled(_) => None,
+            Stream::Tcp(_) | Stream::Dialled(_) | Stream::Datagrams => None,
         }
     }
 
@@ -116,7 +130,7 @@ impl Wire {
             Stream::Tcp(_) | Stream::Dialled(_) => true,
             #[cfg(unix)]
             Stream::Unix(_) => false,
-            Stream::Tunnel(_) => false,
+            Stream::Tunnel(_) | Stream::Datagrams => false,
         }
     }
 
@@ -143,7 +157,9 @@ impl Wire {
             Stream::Tcp(stream) => registry.register(stream, token.encode(), interest),
             #[cfg(unix)]
             Stream::Unix(stream) => registry.register(stream, token.encode(), interest),
-            Stream::Dialled(_) | Stream::Tunnel(_) => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Dialled(_) | Stream::Tunnel(_) | Stream::Datagrams => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
         }
     }
 
@@ -156,7 +172,7 @@ impl Wire {
                 Stream::Tcp(stream) => registry.deregister(stream),
                 #[cfg(unix)]
                 Stream::Unix(stream) => registry.deregister(stream),
-                Stream::Dialled(_) | Stream::Tunnel(_) => Ok(()),
+                Stream::Dialled(_) | Stream::Tunnel(_) | Stream::Datagrams => Ok(()),
             };
         }
     }
@@ -184,7 +200,7 @@ impl Wire {
             #[cfg(unix)]
             Stream::Unix(stream) => std::os::unix::net::UnixStream::from(stream).into(),
             Stream::Dialled(stream) => stream.into_std()?.into(),
-            Stream::Tunnel(_) => return Err(io::ErrorKind::Unsupported.into()),
+            Stream::Tunnel(_) | Stream::Datagrams => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 
@@ -247,6 +263,9 @@ impl Wire {
         if let Stream::Tunnel(tunnel) = &self.stream {
             return tunnel.has_input();
         }
+        if matches!(self.stream, Stream::Datagrams) {
+            return false;
+        }
         match self.stream.socket().map_or(Ok(0), |socket| socket.peek(&mut [MaybeUninit::uninit(); 1])) {
             Ok(_) => true,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
@@ -294,7 +313,7 @@ impl Wire {
         match &self.stream {
             Stream::Dialled(stream) => stream.poll_write_ready(task),
             Stream::Tunnel(tunnel) if tunnel.room() > 0 => Poll::Ready(Ok(())),
-            Stream::Tunnel(_) => Poll::Pending,
+            Stream::Tunnel(_) | Stream::Datagrams => Poll::Pending,
             _ if self.readiness.is_writable() => Poll::Ready(Ok(())),
             _ => Poll::Pending,
         }
@@ -327,7 +346,7 @@ impl Stream {
             #[cfg(unix)]
             Self::Unix(stream) => Some(SockRef::from(stream)),
             Self::Dialled(stream) => Some(SockRef::from(&**stream)),
-            Self::Tunnel(_) => None,
+            Self::Tunnel(_) | Self::Datagrams => None,
         }
     }
 
@@ -339,6 +358,7 @@ impl Stream {
             Self::Unix(stream) => stream.read(buffer),
             Self::Dialled(stream) => stream.try_read(buffer),
             Self::Tunnel(tunnel) => tunnel.read(buffer),
+            Self::Datagrams => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -353,6 +373,7 @@ impl Stream {
             (Self::Unix(stream), _) => stream.write_vectored(pieces),
             (Self::Dialled(stream), _) => stream.try_write_vectored(pieces),
             (Self::Tunnel(tunnel), _) => tunnel.write(pieces),
+            (Self::Datagrams, _) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::calls::{
     abi, adoption, app, broker, client, connections, declarative_response, dispatcher, files, http_request,
-    http_response, http2, inspect, listening, load, logger, messages, multipart, pubsub, request_body,
+    http_response, http2, http3, inspect, listening, load, logger, messages, multipart, pubsub, request_body,
     response_body, routes, shutdown, stats, store, takeover, tcp, tls, warnings, websocket, ws_handover,
     ws_handshake, ws_socket,
 };
@@ -31,6 +31,7 @@ pub(crate) const ALL: &[Native] = &[
     Native::new("appProxy", 4, app::trust_proxies),
     Native::new("appTcp", 2, tcp::set),
     Native::new("appHttp2", 2, http2::set),
+    Native::new("appHttp3", 3, http3::set),
     Native::new("appSecure", 4, tls::secure),
     Native::new("tlsLowerRecordLimit", 1, tls::lower_record_limit),
     Native::new("appServerName", 3, tls::add_server_name),

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::mem::discriminant;
 
 use super::http2::error_code::ResetCode;
+use super::http3::error_code::StreamCode;
 
 /// Why something ended or failed. Implemented by [`CloseCause`] (an open connection),
 /// [`ConnectCause`](super::connect::ConnectCause) and [`ConnectFailure`](super::connect::ConnectFailure) (a connect),
@@ -101,6 +102,20 @@ pub enum CloseCause {
     StreamReset(ResetCode),
     /// The peer broke a rule of HTTP/2.
     InvalidHttp2,
+    /// The peer abandoned the stream of HTTP/3 (RFC 9114 §4.1.1).
+    Http3StreamReset(StreamCode),
+    /// The peer broke a rule of HTTP/3.
+    InvalidHttp3,
+    /// The peer closed its connection of QUIC (RFC 9114 §5.3).
+    QuicClosed,
+    /// The peer closed its connection of QUIC because of an error in the transport (RFC 9000 §20.1).
+    QuicPeerError,
+    /// The peer broke a rule of QUIC.
+    InvalidQuic,
+    /// The peer has lost its connection of QUIC (RFC 9000 §10.3).
+    QuicReset,
+    /// Nothing arrived on the connection of QUIC for its idle timeout (RFC 9000 §10.1).
+    QuicTimedOut,
 
     /// No bytes from the peer for `idleTimeout`, automatic pings unanswered.
     IdleTimeout,
@@ -216,7 +231,7 @@ pub struct Verdict {
 
 impl CloseCause {
     /// Every cause, in the order of declaration; the position is the number that crosses to JavaScript.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 55] = [
         Self::PeerClosed,
         Self::PeerClosedWithoutCode,
         Self::ReservedBits,
@@ -254,6 +269,13 @@ impl CloseCause {
         Self::TlsPeerKeysExhausted,
         Self::StreamReset(ResetCode::ANY),
         Self::InvalidHttp2,
+        Self::Http3StreamReset(StreamCode::ANY),
+        Self::InvalidHttp3,
+        Self::QuicClosed,
+        Self::QuicPeerError,
+        Self::InvalidQuic,
+        Self::QuicReset,
+        Self::QuicTimedOut,
         Self::IdleTimeout,
         Self::CloseTimeout,
         Self::MaxLifetime,
@@ -438,6 +460,33 @@ impl CloseCause {
                 initiator: Initiator::Peer,
                 ..transport("ERR_HTTP2_INVALID", "Received invalid HTTP/2")
             },
+            Self::Http3StreamReset(code) => Verdict {
+                initiator: Initiator::Peer,
+                text: code.text(),
+                ..transport("ERR_HTTP3_STREAM_RESET", "Peer reset the stream")
+            },
+            Self::InvalidHttp3 => Verdict {
+                initiator: Initiator::Peer,
+                ..transport("ERR_HTTP3_INVALID", "Received invalid HTTP/3")
+            },
+            Self::QuicClosed => Verdict {
+                initiator: Initiator::Peer,
+                ..transport("ERR_QUIC_CLOSED", "Peer closed the QUIC connection")
+            },
+            Self::QuicPeerError => Verdict {
+                initiator: Initiator::Peer,
+                ..transport("ERR_QUIC_PEER", "Peer closed the QUIC connection because of a transport error")
+            },
+            Self::InvalidQuic => Verdict {
+                initiator: Initiator::Peer,
+                ..transport("ERR_QUIC_INVALID", "Received invalid QUIC")
+            },
+            Self::QuicReset => {
+                transport("ERR_QUIC_RESET", "Peer has lost the QUIC connection: stateless reset")
+            }
+            Self::QuicTimedOut => {
+                transport("ERR_QUIC_IDLE_TIMEOUT", "QUIC connection timed out: nothing arrived from the peer")
+            }
 
             Self::IdleTimeout => {
                 with_wire_code(local("ERR_IDLE_TIMEOUT", "WebSocket timed out from inactivity"), 1001)

@@ -71,6 +71,7 @@ fn tight_limits() -> HttpLimits {
         response_pace: Some(PaceLimit { every: Duration::from_secs(6), bytes: 2 }),
         max_discard: 64,
         max_pipelined: 64,
+        alternative: None,
     }
 }
 

@@ -17,6 +17,7 @@
 //! - `session`: one TLS connection, without its socket. rustls is driven directly rather than through futures: a worker
 //!   polls its sockets by itself (docs/decisions/0010-tls-provider.md). Parts are `engine` (the calls of rustls) and
 //!   `pieces` (plaintext, divided into records).
+//! - `quic`: the handshakes of QUIC connections, which use the same configurations; `quic_keys`: their keys that outlive them.
 //! - `client`: the configuration of outgoing connections, which are sessions like the others; `pinned`: servers whose
 //!   self-signed certificate is given.
 //! - `key_usage`: how many records may still be encrypted with the keys of a connection.
@@ -34,6 +35,8 @@ pub(crate) mod options;
 mod pieces;
 pub(crate) mod pinned;
 pub(crate) mod provider;
+pub(crate) mod quic;
+pub(crate) mod quic_keys;
 pub(crate) mod server_configs;
 pub(crate) mod session;
 pub(crate) mod setup;

@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     prefers_low_memory: bool,
     /// Whether clients may choose HTTP/2.
     pub speaks_http2: bool,
+    /// Whether there are clients that speak HTTP/3.
+    pub speaks_http3: bool,
 }
 
 /// Whether clients need a certificate.
@@ -70,9 +72,9 @@ pub(crate) struct Evaluation {
 }
 
 impl Settings {
-    /// Evaluates options at the time `now`; whether HTTP/2 is spoken is not among them. Options that are left out are taken from `base`: for `setCertificate` the
-    /// current ones, for `addServerName` those of the app. Key and certificate are never taken from there: they belong
-    /// together.
+    /// Evaluates options at the time `now`; whether HTTP/2 and HTTP/3 are spoken is not among them. Options that are left
+    /// out are taken from `base`: for `setCertificate` the current ones, for `addServerName` those of the app. Key and
+    /// certificate are never taken from there: they belong together.
     ///
     /// # Errors
     /// An option cannot be used. Nothing has changed then.
@@ -107,7 +109,8 @@ impl Settings {
         let inherited = base.is_some_and(|base| base.prefers_low_memory);
         let prefers_low_memory = options.prefers_low_memory.unwrap_or(inherited);
         let speaks_http2 = base.is_some_and(|base| base.speaks_http2);
-        let settings = Self { identity, clients, suites, prefers_low_memory, speaks_http2 };
+        let speaks_http3 = base.is_some_and(|base| base.speaks_http3);
+        let settings = Self { identity, clients, suites, prefers_low_memory, speaks_http2, speaks_http3 };
         Ok(Evaluation { settings, remarks })
     }
 
@@ -133,7 +136,18 @@ impl Settings {
         if self.prefers_low_memory {
             config.session_storage = Arc::new(NoServerSessionStorage {});
         }
-        Ok(Arc::new(ServerConfigs::new(config)))
+        let configs = ServerConfigs::new(config.clone());
+        if !self.speaks_http3 {
+            return Ok(Arc::new(configs));
+        }
+        if config.crypto_provider().cipher_suites.iter().all(|suite| suite.tls13().is_none()) {
+            let text = "HTTP/3 needs a cipher suite of TLS 1.3";
+            return Err(OptionError::new(OptionFault::Ciphers, "ssl_ciphers", text.to_owned()));
+        }
+        // Tickets of their own: a session of TCP is not resumed over QUIC.
+        config.alpn_protocols = vec![b"h3".to_vec()];
+        config.ticketer = ticketer().map_err(refused)?;
+        Ok(Arc::new(configs.with_quic(config)))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
+use ::ring::{hkdf, hmac};
+use quinn_proto::crypto::{HandshakeTokenKey, HmacKey};
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::quic::Suite;
 use rustls::server::ProducesTickets;
 use rustls::{CipherSuite, SupportedCipherSuite};
 
@@ -47,4 +50,53 @@ pub(crate) fn restricted(suites: &[CipherSuite]) -> Arc<CryptoProvider> {
 /// The system's random number generator failed.
 pub(crate) fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
     ring::Ticketer::new()
+}
+
+/// The algorithms of Initial packets, which are the same for every version 1 connection of QUIC (RFC 9001 §5.2). `None`
+/// would be a provider without AES-128-GCM.
+#[must_use]
+pub(crate) fn initial_suite() -> Option<Suite> {
+    let provider = provider();
+    let is_initial = |it: &&SupportedCipherSuite| it.suite() == CipherSuite::TLS13_AES_128_GCM_SHA256;
+    provider.cipher_suites.iter().find(is_initial)?.tls13()?.quic_suite()
+}
+
+/// What the keys of QUIC that outlive a connection are derived from (RFC 5869).
+pub(crate) struct QuicSecret(hkdf::Prk);
+
+impl QuicSecret {
+    /// The secret that follows from a private key, which it does not reveal.
+    #[must_use]
+    pub(crate) fn new(private_key: &[u8]) -> Self {
+        Self(hkdf::Salt::new(hkdf::HKDF_SHA256, b"ferrows quic").extract(private_key))
+    }
+
+    /// Fills `out`, at most 255 times 32 bytes, with a key for this purpose.
+    pub(crate) fn fill(&self, purpose: &[u8], out: &mut [u8]) {
+        struct Length(usize);
+        impl hkdf::KeyType for Length {
+            fn len(&self) -> usize {
+                self.0
+            }
+        }
+        let length = Length(out.len());
+        // Fails only for a length that is not asked for.
+        let _ = self.0.expand(&[purpose], length).and_then(|key| key.fill(out));
+    }
+
+    /// The key of stateless resets.
+    #[must_use]
+    pub(crate) fn reset_key(&self) -> Arc<dyn HmacKey> {
+        let mut key = [0; 32];
+        self.fill(b"stateless reset", &mut key);
+        Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &key))
+    }
+
+    /// The key of the tokens in Retry packets.
+    #[must_use]
+    pub(crate) fn token_key(&self) -> Arc<dyn HandshakeTokenKey> {
+        let mut key = [0; 32];
+        self.fill(b"token", &mut key);
+        Arc::new(hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&key))
+    }
 }

@@ -1,8 +1,12 @@
 //! The configurations of handshakes with one certificate: which cipher suite is chosen depends on the client.
 
+use std::fmt;
 use std::sync::Arc;
 
+use quinn_proto::crypto::rustls::QuicServerConfig;
 use rustls::{CipherSuite, ServerConfig};
+
+use super::provider::initial_suite;
 
 /// Two configurations that differ only in whose preference decides among the cipher suites that both sides have. They
 /// share the keys of their session tickets.
@@ -12,6 +16,20 @@ pub(crate) struct ServerConfigs {
     ours: Arc<ServerConfig>,
     /// The client's order decides.
     theirs: Arc<ServerConfig>,
+    /// The same for QUIC; present if the app speaks HTTP/3.
+    quic: Option<QuicConfigs>,
+}
+
+/// The configurations for QUIC, by whose order decides.
+struct QuicConfigs {
+    ours: Arc<QuicServerConfig>,
+    theirs: Arc<QuicServerConfig>,
+}
+
+impl fmt::Debug for QuicConfigs {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("QuicConfigs")
+    }
 }
 
 impl ServerConfigs {
@@ -20,7 +38,17 @@ impl ServerConfigs {
     pub(crate) fn new(config: ServerConfig) -> Self {
         let [mut ours, mut theirs] = [config.clone(), config];
         (ours.ignore_client_order, theirs.ignore_client_order) = (true, false);
-        Self { ours: Arc::new(ours), theirs: Arc::new(theirs) }
+        Self { ours: Arc::new(ours), theirs: Arc::new(theirs), quic: None }
+    }
+
+    /// Adds the configurations for QUIC, made of `config` in the same way.
+    #[must_use]
+    pub(crate) fn with_quic(self, config: ServerConfig) -> Self {
+        let Self { ours, theirs, .. } = Self::new(config);
+        let quic =
+            |config| initial_suite().and_then(|suite| QuicServerConfig::with_initial(config, suite).ok());
+        let (ours, theirs) = (quic(ours).map(Arc::new), quic(theirs).map(Arc::new));
+        Self { quic: ours.zip(theirs).map(|(ours, theirs)| QuicConfigs { ours, theirs }), ..self }
     }
 
     /// The configuration for a client that offers these suites, its favourite first.
@@ -30,13 +58,20 @@ impl ServerConfigs {
     /// more (docs/decisions/0025-cipher-suites.md).
     #[must_use]
     pub(crate) fn for_client(&self, offered: &[CipherSuite]) -> &Arc<ServerConfig> {
+        if self.lets_client_decide(offered) { &self.theirs } else { &self.ours }
+    }
+
+    /// The same for a client of QUIC; `None` if the app does not speak HTTP/3.
+    #[must_use]
+    pub(crate) fn quic_for_client(&self, offered: &[CipherSuite]) -> Option<&Arc<QuicServerConfig>> {
+        let quic = self.quic.as_ref()?;
+        Some(if self.lets_client_decide(offered) { &quic.theirs } else { &quic.ours })
+    }
+
+    fn lets_client_decide(&self, offered: &[CipherSuite]) -> bool {
         let suites = &self.ours.crypto_provider().cipher_suites;
         let favourite = offered.iter().find(|offered| suites.iter().any(|suite| suite.suite() == **offered));
-        if favourite.is_some_and(|favourite| CHACHA20.contains(favourite)) {
-            &self.theirs
-        } else {
-            &self.ours
-        }
+        favourite.is_some_and(|favourite| CHACHA20.contains(favourite))
     }
 
     /// The configuration that all clients have in common.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::names::ServerNames;
+use super::quic_keys::QuicKeys;
 
 /// Shared by Node's thread and the workers for as long as the app, or one of its handshakes, lives.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(crate) struct TlsSetup {
     pub names: ServerNames,
     /// Time and number limits of handshakes.
     pub limits: HandshakeLimits,
+    /// Present if the app speaks HTTP/3.
+    pub quic: Option<QuicKeys>,
     /// Workers that share the connections of the app.
     workers: AtomicUsize,
     /// Handshakes in progress, by the number of the worker.
@@ -49,7 +52,7 @@ impl TlsSetup {
     #[must_use]
     pub(crate) fn new(names: ServerNames, limits: HandshakeLimits) -> Self {
         let under_way = Box::new([const { AtomicUsize::new(0) }; WORKERS]);
-        Self { names, limits, workers: AtomicUsize::new(1), under_way }
+        Self { names, limits, quic: None, workers: AtomicUsize::new(1), under_way }
     }
 
     /// Sets how many workers share the connections of the app.
@@ -67,7 +70,13 @@ impl TlsSetup {
     /// By how many handshakes the worker with this number exceeds its share.
     #[must_use]
     pub(crate) fn excess(&self, worker: usize) -> usize {
-        self.count(worker).load(Ordering::Relaxed).saturating_sub(self.share())
+        self.under_way(worker).saturating_sub(self.share())
+    }
+
+    /// How many handshakes the worker with this number has in progress.
+    #[must_use]
+    pub(crate) fn under_way(&self, worker: usize) -> usize {
+        self.count(worker).load(Ordering::Relaxed)
     }
 
     fn count(&self, worker: usize) -> &AtomicUsize {

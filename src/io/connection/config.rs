@@ -54,6 +54,13 @@ impl ConnectionConfig {
         Self { address, proxy_header: trusted.map(|proxy| proxy.presence), limits, http2, filter, tls }
     }
 
+    /// For a connection of QUIC of an app with this setup: TLS is a part of QUIC, and the PROXY protocol has no header for it.
+    #[must_use]
+    pub(crate) fn of_quic(setup: &AppSetup) -> Self {
+        let filter = if setup.watched { FilterState::Pending } else { FilterState::Off };
+        Self { filter, ..Self::default() }
+    }
+
     /// The same for a connection whose first request was read elsewhere: the PROXY header and the TLS handshake are
     /// over.
     #[must_use]

@@ -5,7 +5,7 @@
 //!               └─► Protocol   dispatches to one of ─► EarlyStage ─┬─► ProxyHeader
 //!                                     │                            ├─► TlsHandshake
 //!                                     │                            └─► Preface
-//!                                     ├─► Http, Http2 ─► Response    commands of Node's thread
+//!                                     ├─► Http, Http2, Http3 ─► Response    commands of Node's thread
 //!                                     └─► WebSocket ───► delivery    published messages
 //! ```
 //!
@@ -16,6 +16,7 @@ mod config;
 mod early_stage;
 mod http;
 mod http2;
+mod http3;
 mod last_look;
 mod preface;
 mod protocol;
@@ -24,6 +25,7 @@ mod response;
 mod shell;
 mod spoken;
 mod stage;
+mod streams;
 mod takeover;
 mod tls_handshake;
 mod upgrade;
@@ -41,8 +43,10 @@ use self::config::FilterState;
 use self::early_stage::EarlyStage;
 use self::http::Http;
 use self::http::response::HttpResponse;
-use self::http2::Http2;
 use self::http2::response::StreamResponse;
+use self::http3::Http3;
+pub(crate) use self::http3::QuicConfig;
+use self::http3::response::StreamResponse as Http3Response;
 use self::protocol::Protocol;
 pub(crate) use self::response::Response;
 pub(crate) use self::shell::Shell;
@@ -54,17 +58,16 @@ pub(crate) use self::websocket::delivery::PublishOutcome;
 use super::context::Context;
 use super::ready::Readiness;
 use super::room::Standing;
-use super::stream_work::StreamWork;
+use super::stream_work::{StreamNumber, StreamWork};
 use super::topics::{Memberships, Moved};
 use super::transport::Transport;
 use super::tunnel::{Parcel, Tunnel};
-use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
+use crate::bridge::id::{AppId, ConnectionId, ListenerId, RequestNumber};
 use crate::bridge::ledger::WebSocketLedger;
 use crate::bridge::peer::Peer;
 use crate::bridge::rules::Rules;
 use crate::bridge::sync::Arc;
 use crate::protocol::cause::CloseCause;
-use crate::protocol::http2::frame::StreamId;
 use crate::protocol::time::Timestamp;
 use crate::tls::setup::Admission;
 
@@ -113,6 +116,46 @@ impl Connection {
         Self { shell, protocol: Protocol::WebSocket(socket) }
     }
 
+    /// A connection of QUIC of which the first packet has arrived.
+    #[must_use]
+    pub(crate) fn of_quic(
+        id: ConnectionId,
+        app: AppId,
+        quic: QuicConfig,
+        config: ConnectionConfig,
+        context: &Context,
+    ) -> Self {
+        let transport = Transport::of_quic(quic.connection.remote_address());
+        let mut shell = Shell::new(id, app, transport, config.filter, context.now);
+        let entered = shell.enter_span();
+        tracing::debug!("accepted");
+        drop(entered);
+        Self { shell, protocol: Protocol::Http3(Box::new(Http3::new(quic, context.now))) }
+    }
+
+    /// Passes on what the endpoint has for a connection of QUIC.
+    pub(crate) fn handle_quic_event(&mut self, event: quinn_proto::ConnectionEvent) {
+        if let Protocol::Http3(http3) = &mut self.protocol {
+            http3.handle_event(event);
+        }
+    }
+
+    /// The UDP socket of a connection of QUIC.
+    #[must_use]
+    pub(crate) const fn quic_listener(&self) -> Option<ListenerId> {
+        match &self.protocol {
+            Protocol::Http3(http3) => Some(http3.listener()),
+            Protocol::Http { .. } | Protocol::Http2(_) | Protocol::WebSocket(_) => None,
+        }
+    }
+
+    /// A deadline of QUIC has come.
+    pub(crate) fn handle_quic_deadline(&mut self, context: &mut Context) {
+        if let Protocol::Http3(http3) = &mut self.protocol {
+            http3.handle_quic_deadline(context);
+        }
+    }
+
     /// Queues what is sent before the first frame.
     pub(crate) fn send_response(&mut self, response: &[u8], context: &mut Context) {
         self.shell.append_output(response, context);
@@ -145,6 +188,13 @@ impl Connection {
         self.protocol.subtract_backlog(&self.shell, context);
         match &mut self.protocol {
             Protocol::Http { .. } => None,
+            Protocol::Http3(http3) => {
+                // As below.
+                http3.abort(CloseCause::ApplicationClosed, &mut self.shell, context);
+                context.unhandled -= http3.unhandled();
+                http3.drop_quic(&mut self.shell, context);
+                None
+            }
             Protocol::Http2(http2) => {
                 // All of its streams have been aborted, or nobody is left to be told.
                 http2.abort(CloseCause::ApplicationClosed, context);
@@ -206,7 +256,7 @@ impl Connection {
     /// Whether output waits that the kernel has not taken.
     #[must_use]
     pub(crate) fn has_output(&self) -> bool {
-        self.backlog() > 0
+        self.backlog() > 0 || self.protocol.awaits_acknowledgement()
     }
 
     /// Bytes of output that the kernel has not taken.
@@ -217,12 +267,18 @@ impl Connection {
 
     /// Calls `visit` with all output that waits for the peer and can be given up by itself, see [`Self::close_slow_reader`]:
     /// since when the peer has taken nothing of it, its bytes, and the stream if it is that of one.
-    pub(crate) fn visit_backlogs(&self, mut visit: impl FnMut(Timestamp, usize, Option<StreamId>)) {
+    pub(crate) fn visit_backlogs(&self, mut visit: impl FnMut(Timestamp, usize, Option<StreamNumber>)) {
         if self.shell.has_output() {
             visit(self.shell.progress, self.shell.backlog(), None);
         }
-        if let Protocol::Http2(http2) = &self.protocol {
-            http2.backlogs().for_each(|(stream, bytes, since)| visit(since, bytes, Some(stream)));
+        match &self.protocol {
+            Protocol::Http2(http2) => {
+                http2.backlogs().for_each(|(stream, bytes, since)| visit(since, bytes, Some(stream.into())));
+            }
+            Protocol::Http3(http3) => {
+                http3.backlogs().for_each(|(stream, bytes, since)| visit(since, bytes, Some(stream.into())));
+            }
+            Protocol::Http { .. } | Protocol::WebSocket(_) => {}
         }
     }
 
@@ -245,6 +301,19 @@ impl Connection {
         self.protocol.is_handshaking()
     }
 
+    /// Whether closing it frees a descriptor.
+    #[must_use]
+    pub(crate) const fn has_descriptor(&self) -> bool {
+        !matches!(self.protocol, Protocol::Http3(_))
+    }
+
+    /// The process is about to exit: says so to a client whose system would not.
+    pub(crate) fn say_goodbye(&mut self, context: &mut Context) {
+        if let Protocol::Http3(http3) = &mut self.protocol {
+            http3.say_goodbye(&mut self.shell, context);
+        }
+    }
+
     /// The address of the client, if it is known.
     #[must_use]
     pub(crate) fn client(&self) -> Option<SocketAddr> {
@@ -255,34 +324,24 @@ impl Connection {
     pub(crate) fn response(&mut self, request: RequestNumber) -> Option<HttpResponse<'_>> {
         match &mut self.protocol {
             Protocol::Http { http, .. } => HttpResponse::find(request, http, &mut self.shell),
-            Protocol::Http2(_) | Protocol::WebSocket(_) => None,
+            Protocol::Http2(_) | Protocol::Http3(_) | Protocol::WebSocket(_) => None,
         }
     }
 
     /// The response on a stream, by its number and its name.
-    pub(crate) fn stream_response(
-        &mut self,
-        stream: StreamId,
-        id: ConnectionId,
-    ) -> Option<StreamResponse<'_>> {
+    pub(crate) fn stream_response(&mut self, stream: StreamNumber, id: ConnectionId) -> Option<Response<'_>> {
+        let (stream, shell) = ((stream, id), &mut self.shell);
         match &mut self.protocol {
-            Protocol::Http2(http2) => StreamResponse::find((stream, id), http2, &mut self.shell),
+            Protocol::Http2(http2) => StreamResponse::find(stream, http2, shell).map(Response::Http2),
+            Protocol::Http3(http3) => Http3Response::find(stream, http3, shell).map(Response::Http3),
             Protocol::Http { .. } | Protocol::WebSocket(_) => None,
-        }
-    }
-
-    /// HTTP/2, if the connection speaks it and is served.
-    fn http2(&mut self) -> Option<(&mut Http2, &mut Shell)> {
-        match &mut self.protocol {
-            Protocol::Http2(http2) if self.shell.is_serving() => Some((http2, &mut self.shell)),
-            Protocol::Http2(_) | Protocol::Http { .. } | Protocol::WebSocket(_) => None,
         }
     }
 
     /// The WebSocket, if the connection has been upgraded.
     pub(crate) fn websocket(&mut self) -> Option<(&mut WebSocket, &mut Shell)> {
         match &mut self.protocol {
-            Protocol::Http { .. } | Protocol::Http2(_) => None,
+            Protocol::Http { .. } | Protocol::Http2(_) | Protocol::Http3(_) => None,
             Protocol::WebSocket(socket) => Some((socket, &mut self.shell)),
         }
     }
@@ -317,29 +376,44 @@ impl Connection {
     /// `Command::Upgrade` of an extended CONNECT: accepts it. Returns what has arrived behind it.
     pub(crate) fn open_tunnel(
         &mut self,
-        stream: (StreamId, ConnectionId),
+        stream: (StreamNumber, ConnectionId),
         answer: &Upgrade<'_>,
         context: &mut Context,
     ) -> Option<Vec<u8>> {
-        let (http2, shell) = self.http2()?;
-        http2.open_tunnel(stream, answer, shell, context)
+        let shell = &mut self.shell;
+        match &mut self.protocol {
+            _ if !shell.is_serving() => None,
+            Protocol::Http2(http2) => http2.open_tunnel(stream, answer, shell, context),
+            Protocol::Http3(http3) => http3.open_tunnel(stream, answer, shell, context),
+            Protocol::Http { .. } | Protocol::WebSocket(_) => None,
+        }
     }
 
     /// Passes on what a tunnel has for its stream. Returns how many bytes of it wait.
-    pub(crate) fn carry(&mut self, stream: StreamId, parcel: &Parcel, context: &mut Context) -> usize {
-        self.http2().map_or(0, |(http2, shell)| http2.carry(stream, parcel, shell, context))
+    pub(crate) fn carry(&mut self, stream: StreamNumber, parcel: &Parcel, context: &mut Context) -> usize {
+        let shell = &mut self.shell;
+        match &mut self.protocol {
+            _ if !shell.is_serving() => 0,
+            Protocol::Http2(http2) => http2.carry(stream, parcel, shell, context),
+            Protocol::Http3(http3) => http3.carry(stream, parcel, shell, context),
+            Protocol::Http { .. } | Protocol::WebSocket(_) => 0,
+        }
     }
 
     /// The WebSocket in a tunnel is gone. `data` is what it has sent last.
     pub(crate) fn leave_tunnel(
         &mut self,
-        stream: StreamId,
+        stream: StreamNumber,
         data: &[u8],
         is_finished: bool,
         context: &mut Context,
     ) {
-        if let Some((http2, shell)) = self.http2() {
-            http2.leave_tunnel(stream, data, is_finished, shell, context);
+        let shell = &mut self.shell;
+        match &mut self.protocol {
+            _ if !shell.is_serving() => {}
+            Protocol::Http2(http2) => http2.leave_tunnel(stream, data, is_finished, shell, context),
+            Protocol::Http3(http3) => http3.leave_tunnel(stream, data, is_finished, shell, context),
+            Protocol::Http { .. } | Protocol::WebSocket(_) => {}
         }
     }
 
@@ -392,6 +466,10 @@ impl Connection {
     /// Reads until the socket is empty, [`READS_PER_PASS`] is reached, or reading has to wait. Returns whether no input
     /// is left that could be read now.
     fn read(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
+        if let Protocol::Http3(http3) = &mut self.protocol {
+            http3.read(&mut self.shell, context);
+            return true;
+        }
         for _ in 0..READS_PER_PASS {
             // Payloads of earlier reads may lie in front.
             let scratch = &mut scratch[context.events.kept()..];
@@ -485,9 +563,18 @@ impl Connection {
         match &mut self.protocol {
             Protocol::WebSocket(socket) => socket.count_sent(written, context.moment),
             Protocol::Http2(http2) => http2.count_written(written),
-            Protocol::Http { .. } => {}
+            Protocol::Http { .. } | Protocol::Http3(_) => {}
         }
-        if let (Ok(true), ConnectionStage::Draining) = (&result, self.shell.stage) {
+        if let Protocol::Http3(http3) = &mut self.protocol {
+            if self.shell.stage == ConnectionStage::Draining && http3.is_drained() {
+                http3.close_quic(&mut self.shell, context);
+                self.shell.stage = ConnectionStage::Lingering;
+                self.shell.progress = context.now;
+            }
+            if self.shell.stage == ConnectionStage::Lingering && http3.has_ended() {
+                self.shell.stage = ConnectionStage::Gone;
+            }
+        } else if let (Ok(true), ConnectionStage::Draining) = (&result, self.shell.stage) {
             let sends_fin_first = self.protocol.sends_fin_first();
             result = if sends_fin_first { self.shell.transport.finish() } else { Ok(true) };
             if let Ok(true) = result {
@@ -518,6 +605,9 @@ impl Connection {
 
     /// Writes what the kernel takes. Returns whether that was everything that can be sent now.
     fn flush_output(&mut self, context: &mut Context) -> io::Result<bool> {
+        if let Protocol::Http3(http3) = &mut self.protocol {
+            return Ok(http3.write_output(&mut self.shell, context));
+        }
         let Protocol::Http2(http2) = &mut self.protocol else { return self.shell.flush_outbox(context) };
         for _ in 0..WRITES_PER_FLUSH {
             let is_all = http2.write_output(&mut self.shell, context);
@@ -549,6 +639,9 @@ impl Connection {
     /// Sets the timer.
     fn arm(&mut self, context: &mut Context) {
         let look = self.is_read_blocked().then(|| context.now + LOOK_EVERY);
+        if let Protocol::Http3(http3) = &mut self.protocol {
+            http3.arm(&self.shell, context);
+        }
         if let Some(deadline) = look.into_iter().chain(self.deadline()).min() {
             self.shell.arm(deadline, context);
         }
@@ -645,7 +738,7 @@ impl Connection {
     /// in.
     pub(crate) fn close_slow_reader(
         &mut self,
-        stream: Option<StreamId>,
+        stream: Option<StreamNumber>,
         bytes: usize,
         context: &mut Context,
         scratch: &mut [u8],
@@ -653,13 +746,17 @@ impl Connection {
         let cause = CloseCause::OutputLimit;
         let number = stream.map(|stream| stream.0);
         tracing::warn!(cause = cause.verdict().name, stream = number, bytes, "peer reads too slowly");
-        match (stream, self.http2()) {
-            (Some(stream), Some((http2, shell))) => {
-                http2.close_slow_stream(stream, shell, context);
-                self.flush(context, scratch);
+        let shell = &mut self.shell;
+        match (stream, &mut self.protocol) {
+            (Some(stream), Protocol::Http2(http2)) if shell.is_serving() => {
+                http2.close_slow_stream(stream.of_http2(), shell, context);
             }
-            _ => self.protocol.fail(cause, &mut self.shell, context),
+            (Some(stream), Protocol::Http3(http3)) if shell.is_serving() => {
+                http3.close_slow_stream(stream.into(), shell, context);
+            }
+            (_, protocol) => return protocol.fail(cause, shell, context),
         }
+        self.flush(context, scratch);
     }
 
     /// Closes an idle connection of a process that has no descriptors left.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   accept ─► early stages, if any ─┬─► Http ─ Command::Upgrade ─► WebSocket ◄─ connect, extended CONNECT
-//!                                   └─► Http2
+//!                                   └─► Http2          Http3 ◄─ the first packet of a connection of QUIC
 //! ```
 //!
 //! The early stages stand in front of HTTP rather than in its place, because the state of HTTP counts from the accept:
@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::early_stage::{EarlyStage, Next};
 use super::http::Http;
 use super::http2::Http2;
+use super::http3::Http3;
 use super::shell::Shell;
 use super::stage::ConnectionStage;
 use super::websocket::WebSocket;
@@ -39,6 +40,8 @@ pub(super) enum Protocol {
     },
     /// HTTP/2, which the client has chosen.
     Http2(Box<Http2>),
+    /// HTTP/3, with which every connection of QUIC starts, and ends.
+    Http3(Box<Http3>),
     /// WebSocket, after an upgrade or to a server.
     WebSocket(WebSocket),
 }
@@ -52,6 +55,8 @@ impl Protocol {
             _ if shell.is_outbox_full() => 0,
             Self::Http { http, .. } => http.room(),
             Self::Http2(http2) => http2.room(),
+            // It reads by itself.
+            Self::Http3(_) => usize::MAX,
             Self::WebSocket(socket) => socket.room(),
         }
     }
@@ -59,7 +64,7 @@ impl Protocol {
     /// Whether input is compressed, and so may become much larger.
     pub(super) fn inflates(&self) -> bool {
         match self {
-            Self::Http { .. } | Self::Http2(_) => false,
+            Self::Http { .. } | Self::Http2(_) | Self::Http3(_) => false,
             Self::WebSocket(socket) => socket.inflates(),
         }
     }
@@ -69,6 +74,7 @@ impl Protocol {
         match self {
             Self::Http { .. } => false,
             Self::Http2(http2) => http2.has_unhandled(),
+            Self::Http3(http3) => http3.has_unhandled(),
             Self::WebSocket(socket) => socket.unhandled() > 0,
         }
     }
@@ -78,6 +84,7 @@ impl Protocol {
         match self {
             Self::Http { early, http } => http.is_idle() && early.as_ref().is_none_or(EarlyStage::is_idle),
             Self::Http2(http2) => http2.is_idle(),
+            Self::Http3(http3) => http3.is_idle(),
             Self::WebSocket(_) => false,
         }
     }
@@ -86,6 +93,7 @@ impl Protocol {
     pub(super) fn is_handshaking(&self) -> bool {
         match self {
             Self::Http { early, .. } => early.as_ref().is_some_and(EarlyStage::is_handshaking),
+            Self::Http3(http3) => http3.is_handshaking(),
             Self::Http2(_) | Self::WebSocket(_) => false,
         }
     }
@@ -95,6 +103,7 @@ impl Protocol {
         match self {
             Self::Http { http, .. } => http.peer.proxied.or(http.peer.address),
             Self::Http2(http2) => http2.peer.proxied.or(http2.peer.address),
+            Self::Http3(http3) => http3.peer.address,
             Self::WebSocket(_) => None,
         }
     }
@@ -106,6 +115,7 @@ impl Protocol {
             Self::Http { early: Some(early), http } => Some((early.standing(), http.waits_since()?)),
             Self::Http { early: None, http } => Some((http.standing(shell)?, http.waits_since()?)),
             Self::Http2(http2) if !shell.has_output() => http2.standing(),
+            Self::Http3(http3) => http3.standing(),
             Self::Http2(_) | Self::WebSocket(_) => None,
         }
     }
@@ -115,14 +125,20 @@ impl Protocol {
         match self {
             Self::Http { .. } | Self::WebSocket(_) => 0,
             Self::Http2(http2) => http2.queued(),
+            Self::Http3(http3) => http3.queued(),
         }
+    }
+
+    /// Whether the peer has not acknowledged all that was sent, which nobody but QUIC knows.
+    pub(super) fn awaits_acknowledgement(&self) -> bool {
+        matches!(self, Self::Http3(http3) if http3.awaits_acknowledgement())
     }
 
     /// Whether this side sends FIN first: always, except as a WebSocket client (RFC 6455 §7.1.1), whose FIN follows the
     /// server's when the socket is closed.
     pub(super) fn sends_fin_first(&self) -> bool {
         match self {
-            Self::Http { .. } | Self::Http2(_) => true,
+            Self::Http { .. } | Self::Http2(_) | Self::Http3(_) => true,
             Self::WebSocket(socket) => socket.sends_fin_first(),
         }
     }
@@ -131,7 +147,7 @@ impl Protocol {
     /// reading too slowly: it has [`STALL_TIMEOUT`] in all.
     pub(super) fn progress_extends_draining(&self) -> bool {
         match self {
-            Self::Http { .. } | Self::Http2(_) => true,
+            Self::Http { .. } | Self::Http2(_) | Self::Http3(_) => true,
             Self::WebSocket(socket) => !socket.is_limited(),
         }
     }
@@ -145,6 +161,8 @@ impl Protocol {
             Self::Http { early: None, http } => http.deadline(),
             Self::Http2(http2) if !shell.is_serving() || shell.is_starved => http2.writing_deadline(),
             Self::Http2(http2) => http2.deadline(),
+            Self::Http3(_) if !shell.is_serving() => Some(shell.progress + STALL_TIMEOUT),
+            Self::Http3(http3) => http3.deadline(),
             Self::WebSocket(_) if !shell.is_serving() => Some(shell.progress + STALL_TIMEOUT),
             Self::WebSocket(_) if shell.is_starved => None,
             Self::WebSocket(socket) => socket.deadline(),
@@ -160,7 +178,8 @@ impl Protocol {
             Self::Http2(http2) if shell.is_serving() => {
                 http2.set_unread(shell.is_starved || shell.is_outbox_full(), now);
             }
-            Self::Http { .. } | Self::Http2(_) | Self::WebSocket(_) => {}
+            Self::Http3(http3) if shell.is_serving() => http3.set_unread(shell.is_starved, now),
+            Self::Http { .. } | Self::Http2(_) | Self::Http3(_) | Self::WebSocket(_) => {}
         }
     }
 
@@ -214,6 +233,7 @@ impl Protocol {
                 }
             }
             Self::Http2(http2) => http2.handle_input(input, shell, context),
+            Self::Http3(_) => {}
             Self::WebSocket(socket) => socket.handle_input(input, shell, context),
         }
     }
@@ -235,6 +255,8 @@ impl Protocol {
                 let cause = if is_idle { CloseCause::PeerClosed } else { CloseCause::FinBeforeResponse };
                 self.fail(cause, shell, context);
             }
+            // QUIC has no such end.
+            Self::Http3(_) => {}
             Self::WebSocket(socket) if shell.is_serving() => socket.handle_fin(shell, context),
             Self::WebSocket(_) => self.fail(CloseCause::FinWithoutClose, shell, context),
         }
@@ -248,6 +270,7 @@ impl Protocol {
             }
             Self::Http { early: None, http } => http.handle_deadline(shell, context),
             Self::Http2(http2) => http2.handle_deadline(shell, context),
+            Self::Http3(http3) => http3.handle_deadline(shell, context),
             Self::WebSocket(socket) => socket.handle_deadline(shell, context),
         }
     }
@@ -264,6 +287,7 @@ impl Protocol {
         match self {
             Self::Http { http, .. } => http.handle_flush(before, left, shell, context),
             Self::Http2(http2) => http2.handle_flush(shell, context),
+            Self::Http3(http3) => http3.handle_flush(shell, context),
             Self::WebSocket(socket) => socket.handle_flush(before, left, shell, context),
         }
         if Shell::lets_reading_resume(before, left) {
@@ -290,6 +314,8 @@ impl Protocol {
                 let cause = CloseCause::TlsKeysExhausted;
                 http2.wind_down(cause, cause.verdict().text, shell, context);
             }
+            // QUIC changes its keys.
+            Self::Http3(_) => {}
             Self::WebSocket(socket) => socket.ask_to_reconnect(CloseCause::TlsKeysExhausted, shell, context),
         }
     }
@@ -299,6 +325,7 @@ impl Protocol {
         match self {
             Self::Http { http, .. } => http.leave_if_idle(shell, context),
             Self::Http2(http2) => http2.leave_if_closed(shell, context),
+            Self::Http3(http3) => http3.leave_if_closed(shell, context),
             Self::WebSocket(_) => {}
         }
     }
@@ -361,6 +388,7 @@ impl Protocol {
                     http2.take_leave(cause, shell, context);
                     http2.abort(cause, context);
                 }
+                Self::Http3(http3) => http3.abort(cause, shell, context),
                 Self::WebSocket(socket) => socket.handle_transport_end(cause, shell, context),
             }
         }
@@ -384,6 +412,7 @@ impl Protocol {
             Self::Http2(http2) if shell.is_serving() => {
                 http2.leave_at_once(ErrorCode::NO_ERROR, &format!("{cause}: {why}"), shell, context);
             }
+            Self::Http3(http3) => http3.abandon(cause, why, shell, context),
             Self::Http2(_) | Self::WebSocket(_) => {}
         }
         shell.leave(ConnectionStage::Gone, cause);
@@ -391,6 +420,10 @@ impl Protocol {
 
     /// `Command::ResumeHandshake`: continues with the certificate that the server name has now.
     pub(super) fn resume_handshake(&mut self, shell: &mut Shell, context: &mut Context) {
+        if let Self::Http3(http3) = self {
+            http3.resume_handshake(context.now);
+            return shell.mark_dirty(context);
+        }
         if shell.is_serving() && shell.transport.resume() {
             if let Self::Http { early: Some(early), .. } = self {
                 early.restart_clock(context.now);
@@ -409,6 +442,10 @@ impl Protocol {
                 http2.abort(CloseCause::ApplicationClosed, context);
                 shell.drop_after_flush(CloseCause::ApplicationClosed, context);
             }
+            Self::Http3(http3) => {
+                http3.abort(CloseCause::ApplicationClosed, shell, context);
+                shell.leave(ConnectionStage::Gone, CloseCause::ApplicationClosed.verdict().name);
+            }
             Self::WebSocket(socket) => socket.close(shell, context),
         }
     }
@@ -422,6 +459,11 @@ impl Protocol {
                 http2.take_leave(CloseCause::AppClosed, shell, context);
                 http2.abort(CloseCause::AppClosed, context);
                 shell.drop_after_flush(CloseCause::AppClosed, context);
+            }
+            Self::Http3(http3) => {
+                http3.write_output(shell, context);
+                http3.abort(CloseCause::AppClosed, shell, context);
+                shell.leave(ConnectionStage::Gone, CloseCause::AppClosed.verdict().name);
             }
             Self::WebSocket(socket) => socket.abort(CloseCause::AppClosed, shell, context),
         }
@@ -439,6 +481,10 @@ impl Protocol {
                 http2.wind_down(CloseCause::ServerShutdown, reason, shell, context);
                 context.again.push(shell.id);
             }
+            Self::Http3(http3) => {
+                http3.wind_down(CloseCause::ServerShutdown, reason, shell, context);
+                context.again.push(shell.id);
+            }
             Self::WebSocket(socket) => {
                 socket.end(CloseCause::ServerShutdown, code, reason.as_bytes(), shell, context);
             }
@@ -448,7 +494,7 @@ impl Protocol {
     /// Counts a connection whose peer is no longer served. Node's thread counts WebSockets itself.
     pub(super) fn count_ended(&self, shell: &Shell, context: &Context) {
         match self {
-            Self::Http { .. } | Self::Http2(_) => shell.tally(context).http_open.sub(1),
+            Self::Http { .. } | Self::Http2(_) | Self::Http3(_) => shell.tally(context).http_open.sub(1),
             Self::WebSocket(_) => {}
         }
     }
@@ -460,6 +506,7 @@ impl Protocol {
         let before = match self {
             Self::Http { http, .. } => http.replace_backlog(left),
             Self::Http2(http2) => http2.replace_backlog(left),
+            Self::Http3(http3) => http3.replace_backlog(left),
             // The ledger is updated next.
             Self::WebSocket(socket) => socket.backlog(),
         };
@@ -476,6 +523,7 @@ impl Protocol {
         let before = match self {
             Self::Http { http, .. } => http.replace_backlog(0),
             Self::Http2(http2) => http2.replace_backlog(0),
+            Self::Http3(http3) => http3.replace_backlog(0),
             Self::WebSocket(socket) => socket.backlog(),
         };
         if before > 0 {

@@ -2,6 +2,7 @@
 
 use super::http::response::HttpResponse;
 use super::http2::response::StreamResponse;
+use super::http3::response::StreamResponse as Http3Response;
 use crate::bridge::command::HeadBytes;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
@@ -15,6 +16,8 @@ pub(crate) enum Response<'a> {
     Http(HttpResponse<'a>),
     /// Over HTTP/2.
     Http2(StreamResponse<'a>),
+    /// Over HTTP/3.
+    Http3(Http3Response<'a>),
 }
 
 impl Response<'_> {
@@ -30,6 +33,7 @@ impl Response<'_> {
         match self {
             Self::Http(it) => it.respond(head, body, close, arena, context),
             Self::Http2(it) => it.respond(head, body, arena, context),
+            Self::Http3(it) => it.respond(head, body, arena, context),
         }
     }
 
@@ -38,6 +42,7 @@ impl Response<'_> {
         match self {
             Self::Http(it) => it.start(head, framing, arena, context),
             Self::Http2(it) => it.start(head, framing, arena, context),
+            Self::Http3(it) => it.start(head, framing, arena, context),
         }
     }
 
@@ -46,6 +51,7 @@ impl Response<'_> {
         match self {
             Self::Http(it) => it.write_body(data, context),
             Self::Http2(it) => it.write_body(data, context),
+            Self::Http3(it) => it.write_body(data, context),
         }
     }
 
@@ -54,6 +60,7 @@ impl Response<'_> {
         match self {
             Self::Http(it) => it.finish(trailers, close, context),
             Self::Http2(it) => it.finish(trailers, context),
+            Self::Http3(it) => it.finish(trailers, context),
         }
     }
 
@@ -62,6 +69,7 @@ impl Response<'_> {
         match self {
             Self::Http(it) => it.abort(context),
             Self::Http2(it) => it.abort(context),
+            Self::Http3(it) => it.abort(context),
         }
     }
 
@@ -70,6 +78,7 @@ impl Response<'_> {
         match self {
             Self::Http(it) => it.start_meter(ledger, context),
             Self::Http2(it) => it.start_meter(ledger, context),
+            Self::Http3(it) => it.start_meter(ledger, context),
         }
     }
 
@@ -78,6 +87,7 @@ impl Response<'_> {
         match self {
             Self::Http(it) => it.notify_writable(context),
             Self::Http2(it) => it.notify_writable(context),
+            Self::Http3(it) => it.notify_writable(context),
         }
     }
 
@@ -86,6 +96,7 @@ impl Response<'_> {
         match self {
             Self::Http(it) => it.set_paused(is_paused, context),
             Self::Http2(it) => it.set_paused(is_paused, context),
+            Self::Http3(it) => it.set_paused(is_paused, context),
         }
     }
 }

@@ -58,8 +58,12 @@ impl Worker {
                 self.setups.insert(order.app.app, order.setup);
             }
             Command::Listen(order) => self.listen(*order),
+            Command::ListenQuic(order) => self.listen_quic(*order),
+            Command::TakeDatagrams(handed) => self.take_datagrams(*handed),
+            Command::CloseFinishedPorts => self.close_finished_ports(),
             Command::StopListening { listener, done } => {
                 drop(self.take_listeners(|known| known.id == listener));
+                self.stop_ports(|known, _| known == listener);
                 done.release();
             }
             Command::StopAccepting { app, done } => self.stop_accepting(app, &done),
@@ -179,7 +183,14 @@ impl Worker {
                 latch.release();
             }
             Command::Flush(latch) => self.latches.push(latch),
-            Command::Stop => self.stopped = true,
+            Command::SayGoodbye(latch) => {
+                self.say_goodbye();
+                latch.release();
+            }
+            Command::Stop => {
+                self.say_goodbye();
+                self.stopped = true;
+            }
         }
     }
 
@@ -197,8 +208,8 @@ impl Worker {
                 }
             }),
             Some(place) => self.on_stream(place, |connection, context| {
-                if let Some(response) = connection.stream_response(place.stream, to.connection) {
-                    act(&mut Response::Http2(response), context);
+                if let Some(mut response) = connection.stream_response(place.stream, to.connection) {
+                    act(&mut response, context);
                 }
             }),
         }
@@ -229,6 +240,7 @@ impl Worker {
         }
         // The caller waits: the closed sockets must have sent their output when it continues.
         self.flush();
+        self.close_ports(app);
     }
 
     pub(super) fn has_ended(&self, app: AppId) -> bool {

@@ -60,6 +60,18 @@ impl Clock {
         (now, self.watched.missed() - missed)
     }
 
+    /// When the worker started: moment 0 of its timestamps.
+    #[must_use]
+    pub(super) const fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The start of the pass in watched time, as [`Self::start_pass`] returns it but more precisely.
+    #[must_use]
+    pub(super) fn watched(&self) -> Duration {
+        self.watched.pass_start().saturating_sub(self.watched.missed())
+    }
+
     /// The moment at which the pass started, for reports.
     #[must_use]
     pub(super) fn moment(&self) -> Moment {

@@ -14,7 +14,7 @@
 //! - `clock`: the only file that reads the system's clock.
 //! - `accept`: new connections; `room`: which connections are closed for them; `client`: connections to servers.
 //! - `apply`: carries out the commands; `publish`: a message for all subscribers.
-//! - `streams`: what concerns the streams of a connection with HTTP/2.
+//! - `streams`: what concerns the streams of a connection with HTTP/2 or HTTP/3; `quic`: UDP sockets and their datagrams.
 //! - `relief`: bounds the output that waits for slow readers; `shutdown` and `ending`: how apps end.
 
 mod accept;
@@ -23,6 +23,7 @@ mod client;
 pub(crate) mod clock;
 mod ending;
 mod publish;
+mod quic;
 mod relief;
 mod room;
 mod shutdown;
@@ -456,6 +457,9 @@ impl Worker {
         let (now, lapse) = self.clock.start_pass();
         self.context.now = now;
         self.context.moment = self.clock.moment();
+        if let Some(ports) = &mut self.context.quic {
+            ports.start_pass(self.clock.watched());
+        }
         self.log_missed(lapse);
         self.connector.start_pass(self.clock.missed());
         if let Some(date) = self.clock.new_date() {
@@ -493,7 +497,10 @@ impl Worker {
                 }
                 self.serve(slot, generation);
             }
-            Token::Listener(listener) => self.accept(listener),
+            Token::Listener(listener) => {
+                self.accept(listener);
+                self.serve_port(listener, reported);
+            }
         }
     }
 
@@ -569,6 +576,9 @@ impl Worker {
                 }
             }
         }
+        if let Some(listener) = connection.quic_listener() {
+            self.note_quic_removed(listener);
+        }
         self.leave_tunnel(*connection);
     }
 
@@ -585,8 +595,10 @@ impl Worker {
         {
             for listener in listeners {
                 self.accept(listener);
+                self.serve_port(listener, Readiness::UNKNOWN);
             }
         }
+        self.serve_quic_deadlines();
         if let Some(Summary { duration, failures }) =
             AcceptPause::finish(&mut self.accept_pause, self.context.now)
         {
@@ -634,7 +646,8 @@ impl Worker {
         let pause = self.accept_pause.as_ref().map(AcceptPause::end);
         let relief = self.relief.due();
         let (rest, peak) = (self.rest.due(), self.peak.due());
-        let deadlines = [wheel, retry, shutdown, connects, pause, rest, peak, relief];
+        let quic = self.context.quic.as_ref().and_then(|ports| ports.next_deadline());
+        let deadlines = [wheel, retry, shutdown, connects, pause, rest, peak, relief, quic];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.min(self.context.now + LONGEST_NAP))
     }
@@ -671,6 +684,7 @@ impl Worker {
         // Lingering connections count, too.
         let is_needed = !self.registry.is_empty()
             || !self.listeners.is_empty()
+            || self.context.quic.as_ref().is_some_and(|ports| ports.are_accepting())
             || !self.connector.is_empty()
             || !self.shutdowns.is_empty()
             || !self.latches.is_empty();

@@ -78,7 +78,7 @@ impl Worker {
     /// `Command::MakeRoom`: ends some of the connections on which no request is under way. Returns whether there were
     /// any.
     pub(super) fn make_room(&mut self) -> bool {
-        let candidates = self.candidates(|_| true);
+        let candidates = self.candidates(Connection::has_descriptor);
         let count = at_a_time(candidates.len());
         let is_any = !candidates.is_empty();
         self.dismiss(candidates, count, Connection::make_room);

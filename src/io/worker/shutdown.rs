@@ -22,6 +22,7 @@ impl Worker {
                 self.place(accepted, listener.app);
             }
         }
+        self.stop_ports(|_, known| app.covers(known));
         done.release();
     }
 

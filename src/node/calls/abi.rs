@@ -4,6 +4,7 @@ use crate::bridge::record::Level;
 use crate::node::abi::GROUPS;
 use crate::node::calls::client::ClientTlsOption;
 use crate::node::calls::http2::Http2Option;
+use crate::node::calls::http3::Http3Option;
 use crate::node::calls::limits;
 use crate::node::calls::tcp::TcpOption;
 use crate::node::calls::tls_options::TlsOption;
@@ -44,6 +45,7 @@ fn options(env: Env<'_>) -> Value<'_> {
         ("limits", names(env, limits::names())),
         ("tcp", list(TcpOption::NAMES)),
         ("http2", list(Http2Option::NAMES)),
+        ("http3", list(Http3Option::NAMES)),
         ("tls", list(TlsOption::NAMES)),
         ("clientTls", list(ClientTlsOption::NAMES)),
         ("ws", list(WsOption::NAMES)),

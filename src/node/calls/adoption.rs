@@ -24,7 +24,7 @@ pub(crate) fn adopt<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let number = descriptor_number(call, 1)?;
     let ip = address_argument(env, call.argument(2))?;
     let mut environment = call.environment()?;
-    environment.apps.app(call.number(0))?;
+    environment.apps.app(call.number(0))?.1.check_tcp()?;
     let (socket, port) = take(number).map_err(|error| refused(number, &error))?;
     let address = ip.map(|ip| SocketAddr::new(ip, port));
     hand_to_worker(&mut environment, env, call.number(0), socket, address)?;
@@ -137,6 +137,7 @@ fn descriptor_argument(call: &Call<'_>, index: usize) -> Result<Option<Descripto
 /// Registers an app with the process, unless it is registered.
 fn register(environment: &mut Environment, env: Env<'_>, number: f64) -> Result<Descriptor, Misuse> {
     let Environment { apps, workers, .. } = environment;
+    apps.app(number)?.1.check_tcp()?;
     if let Some(registration) = &apps.app(number)?.1.registration {
         return Ok(registration.descriptor());
     }

@@ -30,7 +30,7 @@ pub(crate) fn new<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let limits = Arc::new(limits::parse(env, call.argument(1))?);
     let max_buffered_output = limits::max_buffered_output(env, call.argument(2))?;
     let mut environment = call.environment()?;
-    let setup = AppSetup { limits, max_buffered_output, ..AppSetup::default() };
+    let setup = AppSetup { limits, max_buffered_output, speaks_tcp: true, ..AppSetup::default() };
     let number = environment.apps.insert(|epoch| App::new(epoch, threads, is_inline, setup));
     let not_found = environment.routes.add(number, Target::NotFound)?;
     let number = f64::from(number);

@@ -92,6 +92,7 @@ fn limits(numbers: [u64; OPTIONS.len()]) -> HttpLimits {
         response_pace: time(response_timeout).map(|every| PaceLimit::of_rate(min_response_rate, every)),
         max_discard: u32::try_from(max_discarded_body).unwrap_or(u32::MAX),
         max_pipelined: u32::try_from(max_pipelined_bytes).unwrap_or(u32::MAX),
+        alternative: None,
     }
 }
 

@@ -7,8 +7,9 @@ use socket2::Socket;
 
 use crate::bridge::command::{Command, ListenOrder, SocketFile};
 use crate::bridge::latch::Latch;
+use crate::bridge::quic::{PortShare, QuicOrder};
 use crate::bridge::sync::Arc;
-use crate::io::listener::{Access, Address, Group, bind, identify};
+use crate::io::listener::{Access, Address, Group, bind, bind_udp, identify};
 use crate::node::abi::listen_option;
 use crate::node::calls::adoption::{descriptor_number, os_code};
 use crate::node::environment::{Call, Environment};
@@ -26,9 +27,67 @@ pub(crate) fn listen<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let exclusive = env
         .number(call.argument(3))
         .is_some_and(|options| options as u32 & listen_option::EXCLUSIVE_PORT as u32 != 0);
-    let address = Address::Tcp { host, port, exclusive };
-    let handle = listen_on(&mut *call.environment()?, env, call.number(0), address)?;
+    let mut environment = call.environment()?;
+    let setup = &environment.apps.app(call.number(0))?.1.setup;
+    let handle = match (setup.http3.is_some(), setup.speaks_tcp) {
+        (false, _) => {
+            let address = Address::Tcp { host, port, exclusive };
+            listen_on(&mut environment, env, call.number(0), address)?
+        }
+        (true, has_tcp) => {
+            let host = host.as_deref();
+            listen_on_both(&mut environment, env, call.number(0), (host, port, exclusive), has_tcp)?
+        }
+    };
     Ok(env.from_number(handle.to_number()))
+}
+
+/// Binds a UDP socket for HTTP/3 and, if the app `has_tcp`, a TCP socket to the same port.
+fn listen_on_both(
+    environment: &mut Environment,
+    env: Env<'_>,
+    number: f64,
+    (host, port, exclusive): (Option<&str>, u16, bool),
+    has_tcp: bool,
+) -> Result<JsHandle, Misuse> {
+    let address = |port| Address::Tcp { host: host.map(str::to_owned), port, exclusive };
+    let mut attempts = if port == 0 { ATTEMPTS } else { 1 };
+    let (tcp, udp, port) = loop {
+        attempts -= 1;
+        let tcp = has_tcp.then(|| bind(&address(port))).transpose();
+        let tcp = tcp.map_err(|error| refused(&address(port), &error))?;
+        // The port that the system chose for TCP may be in use by UDP.
+        let wanted = tcp.as_ref().map_or(port, |(_, port)| *port);
+        match bind_udp(host, wanted, exclusive) {
+            Ok((udp, port)) => break (tcp.map(|(socket, _)| socket), udp, port),
+            Err(error) if attempts == 0 || error.kind() != io::ErrorKind::AddrInUse => {
+                return Err(refused(&address(wanted), &error));
+            }
+            Err(_) => {}
+        }
+    };
+    if has_tcp {
+        // Before any connection is accepted.
+        environment.apps.offer_http3(number, port, &mut environment.workers)?;
+    }
+    let (app, share) = environment.apps.prepare(env, number, &mut environment.workers)?;
+    let (handle, listener) =
+        environment.apps.add_listener(app, environment.workers.preferred(&share), port)?;
+    let ports = Arc::new(PortShare::new(share.clone(), listener.worker));
+    for worker in &share {
+        let failure = |error: io::Error| refused(&address(port), &error);
+        let socket = udp.try_clone().map_err(failure)?;
+        let order = QuicOrder { socket, listener: listener.id, app, share: Arc::clone(&ports) };
+        environment.workers.push(*worker, Command::ListenQuic(Box::new(order)));
+    }
+    if let Some(socket) = tcp {
+        let children = Arc::clone(&environment.apps.app(number)?.1.children);
+        let order = ListenOrder { socket, listener: listener.id, app, share, children, file: None };
+        environment.workers.push(listener.worker, Command::Listen(Box::new(order)));
+    }
+    environment.workers.settle();
+    liveness::update(environment, env);
+    Ok(handle)
 }
 
 /// `listenerClose(listener)`: the port is free on return. Does nothing if it is closed already, so that closing twice
@@ -66,7 +125,7 @@ fn listen_on(
     number: f64,
     address: Address,
 ) -> Result<JsHandle, Misuse> {
-    environment.apps.app(number)?;
+    environment.apps.app(number)?.1.check_tcp()?;
     let (socket, port) = bind(&address).map_err(|error| refused(&address, &error))?;
     let file = match address {
         Address::Tcp { .. } => None,
@@ -136,7 +195,7 @@ fn access_arguments(call: &Call<'_>) -> Result<Access, Misuse> {
 pub(crate) fn listen_descriptor<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let number = descriptor_number(call, 1)?;
     let mut environment = call.environment()?;
-    environment.apps.app(call.number(0))?;
+    environment.apps.app(call.number(0))?.1.check_tcp()?;
     let (socket, port) = take(number).map_err(|error| descriptor_refused(number, &error))?;
     let handle = accept_on(&mut environment, call.env(), call.number(0), socket, port, None)?;
     Ok(call.env().from_number(handle.to_number()))
@@ -162,6 +221,8 @@ fn descriptor_refused(number: u32, error: &io::Error) -> Misuse {
     Misuse::system(code, format!("listen {code}: {error}: fd {number}"))
 }
 
+/// How often to try to get a port that is free for TCP and for UDP.
+const ATTEMPTS: u32 = 16;
 /// Permissions of the file of a Unix socket; by default its owner's only.
 const MODE: Range = Range { min: 0, max: 0o777, default: 0o700 };
 /// A group id; the largest number means none.

@@ -12,6 +12,7 @@ pub(crate) mod declarative_response;
 pub(crate) mod dispatcher;
 pub(crate) mod files;
 pub(crate) mod http2;
+pub(crate) mod http3;
 pub(crate) mod http_request;
 pub(crate) mod http_response;
 pub(crate) mod inspect;

@@ -53,6 +53,7 @@ pub(crate) fn take_over<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let certificate = env.bytes(env.element(peer, 3))?;
     let mut environment = call.environment()?;
     let (_, app) = environment.apps.app(call.number(0))?;
+    app.check_tcp()?;
     let domain = domain_of(app, Some(&name));
     let (socket, node_end) = socket_of(env, call.argument(1))?;
     let address = ip.map(|ip| SocketAddr::new(ip, port));

@@ -14,6 +14,7 @@ use crate::node::state::workers::Workers;
 use crate::tls::key_usage;
 use crate::tls::names::{DomainConfig, ServerNames, normalize};
 use crate::tls::options::{Evaluation, Options, Settings};
+use crate::tls::quic_keys::QuicKeys;
 use crate::tls::setup::{HandshakeLimits, TlsSetup};
 
 /// `appSecure(app, options, handshakeTimeout, maxHandshakes)`: the app speaks TLS from now on. Called before it can
@@ -23,12 +24,17 @@ pub(crate) fn secure<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let limits = handshake_limits(env, call.argument(2), call.argument(3))?;
     let options = read(env, call.argument(1)).map_err(|refusal| refusal.thrown(CONSTRUCTION))?;
     let mut environment = call.environment()?;
-    let speaks_http2 = environment.apps.app(call.number(0))?.1.setup.http2.is_some();
+    let setup = &environment.apps.app(call.number(0))?.1.setup;
+    let (speaks_http2, speaks_http3) = (setup.http2.is_some(), setup.http3.is_some());
     let mut settings = evaluate(&options, None, &environment.workers, CONSTRUCTION)?;
-    settings.speaks_http2 = speaks_http2;
+    (settings.speaks_http2, settings.speaks_http3) = (speaks_http2, speaks_http3);
     let config = settings.server_configs().map_err(|error| Refusal::from(error).thrown(CONSTRUCTION))?;
     let (_, app) = environment.apps.app(call.number(0))?;
-    app.setup.tls = Some(Arc::new(TlsSetup::new(ServerNames::new(config), limits)));
+    let mut setup = TlsSetup::new(ServerNames::new(config), limits);
+    if speaks_http3 {
+        setup.quic = options.key.as_ref().map(|key| QuicKeys::derive(&key.text));
+    }
+    app.setup.tls = Some(Arc::new(setup));
     app.domains.settings = Some(settings);
     Ok(Value::UNDEFINED)
 }

@@ -281,6 +281,7 @@ impl Workers {
     pub(crate) fn prepare_exit(&mut self) {
         self.flush_beyond();
         self.wait(EXIT_PATIENCE);
+        self.ask_all(Command::SayGoodbye, CALL_PATIENCE);
         self.exit_budget = Some(EXIT_PATIENCE);
         if let Some(threads) = &self.threads {
             threads.journal.flush();

@@ -1,5 +1,6 @@
 //! The parameters of every call of an [`HttpExchange`](super::exchange::HttpExchange): limits, time and date.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::head::HeadLimits;
@@ -29,6 +30,8 @@ pub(crate) struct HttpLimits {
     /// Bytes of pipelined requests that are buffered while a response is outstanding; beyond that, reading stops. At
     /// least 1, default 64 KiB.
     pub max_pipelined: u32,
+    /// The value of Alt-Svc in responses over TCP (RFC 7838 §3); `None`, the default, for no such field.
+    pub alternative: Option<Arc<[u8]>>,
 }
 
 impl Default for HttpLimits {
@@ -44,6 +47,7 @@ impl Default for HttpLimits {
             response_pace: Some(PaceLimit { every: ten_seconds, bytes: 10 * 1024 }),
             max_discard: 256 * 1024,
             max_pipelined: 64 * 1024,
+            alternative: None,
         }
     }
 }

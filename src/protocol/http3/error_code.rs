@@ -8,8 +8,6 @@ pub(crate) struct ErrorCode(pub u64);
 impl ErrorCode {
     /// No error: a graceful end.
     pub(crate) const NO_ERROR: Self = Self(0x100);
-    /// A rule was broken, and no other code is more specific.
-    pub(crate) const GENERAL_PROTOCOL_ERROR: Self = Self(0x101);
     /// This side failed.
     pub(crate) const INTERNAL_ERROR: Self = Self(0x102);
     /// A stream of a kind that the peer must not open, or not again.
@@ -76,7 +74,7 @@ impl ErrorCode {
 
 /// The code with which a peer ended a stream, in a byte, as a cause has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct StreamCode(u8);
+pub struct StreamCode(u8);
 
 impl From<ErrorCode> for StreamCode {
     fn from(code: ErrorCode) -> Self {

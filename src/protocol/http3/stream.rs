@@ -28,6 +28,8 @@ pub(super) struct Stream {
     pub turn: u64,
     /// The rate at which the client gives the credit that output waits for.
     pub stall: Option<Pace>,
+    /// When the transport last took a byte of its output, or it started to wait.
+    pub progress: Timestamp,
     /// It is an extended CONNECT.
     pub is_tunnel: bool,
 }
@@ -171,6 +173,7 @@ impl Stream {
             priority: priority.unwrap_or(Priority::UNSAID),
             turn: 0,
             stall: None,
+            progress: now,
             is_tunnel: false,
         }
     }

@@ -1,5 +1,7 @@
 //! The commands of Node's thread for a response.
 
+use std::borrow::Cow;
+
 use super::Http;
 use super::meter::Meter;
 use crate::bridge::command::HeadBytes;
@@ -13,9 +15,9 @@ use crate::io::connection::websocket::WebSocket;
 use crate::io::context::Context;
 use crate::protocol::cause::CloseCause;
 use crate::protocol::http::exchange::{FramedPiece, HttpExchange};
-use crate::protocol::http::limits::Moment;
+use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::response_framing::Framing;
-use crate::protocol::http::response_head::ResponseHead;
+use crate::protocol::http::response_head::{ResponseHead, lines};
 use crate::protocol::websocket::WebSocketSession;
 
 /// The response to the latest request of a connection. It may be complete already.
@@ -67,7 +69,9 @@ impl<'a> HttpResponse<'a> {
         if !self.is_outstanding() {
             return;
         }
-        let head = response_head(head, arena);
+        let (limits, head) = (Arc::clone(&self.http.limits), response_head(head, arena));
+        let fields = with_alternative(head.fields, &limits);
+        let head = ResponseHead { fields: &fields, ..head };
         let out = self.shell.outbox.tail(&mut context.pool);
         let moment = Moment { now: context.now, date: &context.date, limits: &self.http.limits };
         let length = self.http.exchange.frame_response(&head, body.len(), close, moment, out);
@@ -80,8 +84,10 @@ impl<'a> HttpResponse<'a> {
 
     /// `Command::StartResponse`.
     pub(crate) fn start(&mut self, head: HeadBytes, framing: Framing, arena: &[u8], context: &mut Context) {
+        let head = response_head(head, arena);
         self.with_exchange(context, |exchange, moment, out| {
-            exchange.start_response(&response_head(head, arena), framing, moment, out);
+            let fields = with_alternative(head.fields, moment.limits);
+            exchange.start_response(&ResponseHead { fields: &fields, ..head }, framing, moment, out);
         });
     }
 
@@ -156,6 +162,16 @@ impl<'a> HttpResponse<'a> {
         let frames = std::mem::take(&mut self.http.pending);
         let before = self.shell.outbox.len();
         Some((WebSocket::new(session, rules, ledger, before, context.moment), frames))
+    }
+}
+
+/// The fields of a response over TCP: those of the application, and where else the app can be had (RFC 7838), unless the
+/// application has said that itself.
+pub(crate) fn with_alternative<'f>(fields: &'f [u8], limits: &HttpLimits) -> Cow<'f, [u8]> {
+    let says_itself = || lines(fields).any(|(name, _)| name.eq_ignore_ascii_case(b"alt-svc"));
+    match &limits.alternative {
+        Some(alternative) if !says_itself() => [fields, b"Alt-Svc: ", alternative, b"\r\n"].concat().into(),
+        Some(_) | None => fields.into(),
     }
 }
 

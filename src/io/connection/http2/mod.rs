@@ -1,14 +1,13 @@
 //! HTTP/2 on a connection: feeds the session, and keeps what that cannot take yet. `response` applies the commands of
-//! Node's thread, `stream_sink` emits events, `open_streams` has what belongs to each stream here.
+//! Node's thread, `sink` passes on what the session tells (`connection/streams`).
 
-mod open_streams;
 pub(super) mod response;
-mod stream_sink;
+mod sink;
 
-use self::open_streams::{Kind, OpenStreams};
-use self::stream_sink::StreamSink;
 use super::http::Http;
 use super::shell::Shell;
+use super::streams::open_streams::{Kind, OpenStreams};
+use super::streams::stream_sink::StreamSink;
 use super::upgrade::Upgrade;
 use crate::bridge::event::Event;
 use crate::bridge::id::ConnectionId;
@@ -18,7 +17,7 @@ use crate::bridge::tally::RefusalCause;
 use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::io::context::Context;
 use crate::io::room::Standing;
-use crate::io::stream_work::StreamWork;
+use crate::io::stream_work::{StreamNumber, StreamWork};
 use crate::io::tunnel::Parcel;
 use crate::protocol::cause::{Cause, CloseCause};
 use crate::protocol::http::limits::{HttpLimits, Moment};
@@ -179,7 +178,7 @@ impl Http2 {
     /// Forgets the streams that are closed.
     fn settle(&mut self, context: &mut Context) {
         while let Some(stream) = self.session.poll_finished() {
-            let Some(stream) = self.streams.remove(stream) else { continue };
+            let Some(stream) = self.streams.remove(stream.into()) else { continue };
             context.stream_work.push(match stream.kind {
                 Kind::Request | Kind::Handshake { .. } => StreamWork::Ended { id: stream.id },
                 // A tunnel that has broken off knows that already.
@@ -266,7 +265,7 @@ impl Http2 {
         let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
         self.session.handle_flush(flush, moment);
         for stream in self.streams.iter_mut() {
-            let left = self.session.queued(stream.stream);
+            let left = self.session.queued(stream.stream.of_http2());
             if let Some(meter) = &mut stream.meter
                 && meter.record(left)
             {
@@ -338,7 +337,7 @@ impl Http2 {
     pub(super) fn abort(&mut self, cause: CloseCause, context: &mut Context) {
         let (session, streams) = (&mut self.session, &mut self.streams);
         session.abort(|stream| {
-            if let Some(stream) = streams.get_mut(stream) {
+            if let Some(stream) = streams.get_mut(stream.into()) {
                 stream.abort(cause, &mut context.events, &mut context.stream_work);
             }
         });
@@ -349,12 +348,13 @@ impl Http2 {
     /// none to answer, or if the stream cannot be a tunnel.
     pub(super) fn open_tunnel(
         &mut self,
-        (stream, id): (StreamId, ConnectionId),
+        (number, id): (StreamNumber, ConnectionId),
         answer: &Upgrade<'_>,
         shell: &mut Shell,
         context: &mut Context,
     ) -> Option<Vec<u8>> {
-        let known = self.streams.get_mut(stream).filter(|known| known.id == id)?;
+        let stream = number.of_http2();
+        let known = self.streams.get_mut(number).filter(|known| known.id == id)?;
         let kind = std::mem::replace(&mut known.kind, Kind::Tunnel { is_full: false });
         let Kind::Handshake { early, has_ended } = kind else {
             // Requests other than an extended CONNECT cannot switch protocols, which Node's thread has checked.
@@ -384,11 +384,12 @@ impl Http2 {
     /// Passes on what a tunnel has for its stream. Returns how many bytes of it wait.
     pub(super) fn carry(
         &mut self,
-        stream: StreamId,
+        number: StreamNumber,
         parcel: &Parcel,
         shell: &mut Shell,
         context: &mut Context,
     ) -> usize {
+        let stream = number.of_http2();
         let queued = self.with_session(shell, context, |session, moment, out, _| {
             session.write_body(stream, &parcel.data, moment, out);
             if parcel.is_finished {
@@ -399,7 +400,7 @@ impl Http2 {
             }
             session.queued(stream)
         });
-        if let Some(known) = self.streams.get_mut(stream)
+        if let Some(known) = self.streams.get_mut(number)
             && let Kind::Tunnel { is_full } = &mut known.kind
         {
             *is_full = queued > 0;
@@ -411,12 +412,13 @@ impl Http2 {
     /// The WebSocket in a tunnel is gone: sends its last bytes, and ends the stream if the client has not.
     pub(super) fn leave_tunnel(
         &mut self,
-        stream: StreamId,
+        stream: StreamNumber,
         data: &[u8],
         is_finished: bool,
         shell: &mut Shell,
         context: &mut Context,
     ) {
+        let stream = stream.of_http2();
         self.with_session(shell, context, |session, moment, out, _| {
             session.write_body(stream, data, moment, out);
             if is_finished {
@@ -430,7 +432,7 @@ impl Http2 {
 
     /// Ends a stream whose client takes too little of what waits for it.
     pub(super) fn close_slow_stream(&mut self, stream: StreamId, shell: &mut Shell, context: &mut Context) {
-        if let Some(open) = self.streams.get_mut(stream) {
+        if let Some(open) = self.streams.get_mut(stream.into()) {
             open.abort(CloseCause::OutputLimit, &mut context.events, &mut context.stream_work);
         }
         self.reset(stream, ErrorCode::ENHANCE_YOUR_CALM, shell, context);

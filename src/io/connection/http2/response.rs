@@ -1,17 +1,19 @@
 //! The commands of Node's thread for the response on one stream.
 
-use super::open_streams::OpenStream;
-use super::{Http2, Kind};
+use super::Http2;
 use crate::bridge::command::HeadBytes;
 use crate::bridge::id::ConnectionId;
 use crate::bridge::ledger::Ledger;
 use crate::bridge::sync::Arc;
 use crate::io::connection::http::meter::Meter;
-use crate::io::connection::http::response::response_head;
+use crate::io::connection::http::response::{response_head, with_alternative};
 use crate::io::connection::shell::Shell;
+use crate::io::connection::streams::open_streams::{Kind, OpenStream};
 use crate::io::context::Context;
+use crate::io::stream_work::StreamNumber;
 use crate::protocol::http::limits::Moment;
 use crate::protocol::http::response_framing::Framing;
+use crate::protocol::http::response_head::ResponseHead;
 use crate::protocol::http2::error::ErrorCode;
 use crate::protocol::http2::frame::StreamId;
 use crate::protocol::http2::session::Http2Session;
@@ -19,7 +21,7 @@ use crate::protocol::http2::session::Http2Session;
 /// The response on a stream that is open. Whether its connection is to be closed has no meaning here (RFC 9113 §8.2.2).
 #[derive(Debug)]
 pub(crate) struct StreamResponse<'a> {
-    stream: StreamId,
+    stream: StreamNumber,
     http2: &'a mut Http2,
     shell: &'a mut Shell,
 }
@@ -27,7 +29,7 @@ pub(crate) struct StreamResponse<'a> {
 impl<'a> StreamResponse<'a> {
     /// The response on `stream`, if that has the name `id`, is served and has not become a tunnel.
     pub(crate) fn find(
-        (stream, id): (StreamId, ConnectionId),
+        (stream, id): (StreamNumber, ConnectionId),
         http2: &'a mut Http2,
         shell: &'a mut Shell,
     ) -> Option<Self> {
@@ -41,7 +43,7 @@ impl<'a> StreamResponse<'a> {
         context: &mut Context,
         act: impl FnOnce(&mut Http2Session, StreamId, Moment<'_>, &mut Vec<u8>),
     ) {
-        let stream = self.stream;
+        let stream = self.stream.of_http2();
         self.http2.with_session(self.shell, context, |session, moment, out, _| {
             act(session, stream, moment, out);
         });
@@ -54,15 +56,19 @@ impl<'a> StreamResponse<'a> {
 
     /// `Command::Respond`.
     pub(crate) fn respond(&mut self, head: HeadBytes, body: &[u8], arena: &[u8], context: &mut Context) {
+        let head = response_head(head, arena);
         self.with_session(context, |session, stream, moment, out| {
-            session.respond(stream, &response_head(head, arena), body, moment, out);
+            let fields = with_alternative(head.fields, moment.limits);
+            session.respond(stream, &ResponseHead { fields: &fields, ..head }, body, moment, out);
         });
     }
 
     /// `Command::StartResponse`.
     pub(crate) fn start(&mut self, head: HeadBytes, framing: Framing, arena: &[u8], context: &mut Context) {
+        let head = response_head(head, arena);
         self.with_session(context, |session, stream, moment, out| {
-            session.start_response(stream, &response_head(head, arena), framing, moment, out);
+            let fields = with_alternative(head.fields, moment.limits);
+            session.start_response(stream, &ResponseHead { fields: &fields, ..head }, framing, moment, out);
         });
     }
 

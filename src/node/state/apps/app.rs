@@ -9,6 +9,7 @@ use crate::bridge::setup::AppSetup;
 use crate::bridge::sync::Arc;
 use crate::broker::registry::Membership;
 use crate::io::descriptor::Registration;
+use crate::node::error::Misuse;
 use crate::node::state::routes::router::Router;
 use crate::tls::names::DomainId;
 
@@ -84,6 +85,18 @@ impl App {
     /// The routes that the methods of the app add and remove (`app.domain()`).
     pub(crate) fn edited_router(&mut self) -> &mut Router {
         self.domains.selected_router().unwrap_or(&mut self.router)
+    }
+
+    /// Whether sockets of TCP can be given to it.
+    ///
+    /// # Errors
+    /// `ERR_INVALID_STATE`: it speaks HTTP/3 alone.
+    pub(crate) fn check_tcp(&self) -> Result<(), Misuse> {
+        if self.setup.speaks_tcp {
+            Ok(())
+        } else {
+            Err(Misuse::invalid_state("an H3App listens on UDP ports only"))
+        }
     }
 
     /// Whether requests of connections that were accepted in this epoch are served.

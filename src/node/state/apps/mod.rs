@@ -22,6 +22,7 @@ use crate::bridge::sync::Arc;
 use crate::node::error::Misuse;
 use crate::node::js::Env;
 use crate::node::state::handles::{JsHandle, Table};
+use crate::protocol::http::limits::HttpLimits;
 
 /// All apps of the environment, and their listening sockets.
 #[derive(Default)]
@@ -152,6 +153,27 @@ impl Apps {
             self.announce(app, workers);
         }
         Ok((app, share))
+    }
+
+    /// From now on the responses of an app over TCP say that it can be had over HTTP/3 on this UDP port (RFC 7838).
+    ///
+    /// # Errors
+    /// There is no such app.
+    pub(crate) fn offer_http3(
+        &mut self,
+        number: f64,
+        port: u16,
+        workers: &mut Workers,
+    ) -> Result<(), Misuse> {
+        let (number, it) = self.app(number)?;
+        let mut limits = HttpLimits::clone(&it.setup.limits);
+        limits.alternative = Some(format!("h3=\":{port}\"; ma=86400").into_bytes().into());
+        it.setup.limits = Arc::new(limits);
+        let app = AppId { app: number, epoch: it.epoch };
+        if it.announced != 0 {
+            self.announce(app, workers);
+        }
+        Ok(())
     }
 
     /// Sends every worker the setup of an app.

@@ -296,6 +296,12 @@ impl Http3Session {
         self.streams.iter().map(|stream| stream.output.len()).sum()
     }
 
+    /// The streams with output that waits for the transport: how many bytes, and since when it has taken none.
+    pub(crate) fn backlogs(&self) -> impl Iterator<Item = (StreamId, usize, Timestamp)> {
+        let waiting = self.streams.iter().filter(|stream| !stream.output.is_empty());
+        waiting.map(|stream| (stream.id, stream.output.len(), stream.progress))
+    }
+
     /// Bytes of the client, and ends of streams, that wait for [`Self::handle_pending`].
     #[must_use]
     pub(crate) fn unhandled(&self) -> usize {

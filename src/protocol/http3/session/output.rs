@@ -41,6 +41,9 @@ impl Http3Session {
         self.streams.note_turn(id);
         let Some(stream) = self.streams.get_mut(id) else { return };
         stream.output.advance(length);
+        if length > 0 {
+            stream.progress = moment.now;
+        }
         if !stream.output.is_empty() {
             if let Some(stall) = &mut stream.stall {
                 stall.count(length as u64, moment.limits.response_pace, moment.now);

@@ -3,15 +3,14 @@
 use crate::bridge::event::{Event, EventBatch};
 use crate::bridge::id::{ConnectionId, RequestNumber};
 use crate::io::connection::http::meter::Meter;
-use crate::io::stream_work::StreamWork;
+use crate::io::stream_work::{StreamNumber, StreamWork};
 use crate::protocol::cause::CloseCause;
-use crate::protocol::http2::frame::StreamId;
 
 /// One stream.
 #[derive(Debug)]
-pub(super) struct OpenStream {
+pub(crate) struct OpenStream {
     /// Its number.
-    pub stream: StreamId,
+    pub stream: StreamNumber,
     /// Its name for Node's thread.
     pub id: ConnectionId,
     /// What it carries.
@@ -22,7 +21,7 @@ pub(super) struct OpenStream {
 
 /// What a stream carries.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A request and its response.
     Request,
     /// An extended CONNECT that is not answered.
@@ -41,7 +40,7 @@ pub(super) enum Kind {
 
 impl OpenStream {
     /// Reports that it has ended before it was complete.
-    pub(super) fn abort(&self, cause: CloseCause, events: &mut EventBatch, work: &mut Vec<StreamWork>) {
+    pub(crate) fn abort(&self, cause: CloseCause, events: &mut EventBatch, work: &mut Vec<StreamWork>) {
         match self.kind {
             Kind::Request | Kind::Handshake { .. } => {
                 let (connection, request) = (self.id, OpenStreams::REQUEST);
@@ -56,37 +55,43 @@ impl OpenStream {
     }
 }
 
-/// Those of a connection, in the order of their numbers, which rise.
+/// Those of a connection, in the order of their numbers.
 #[derive(Debug, Default)]
-pub(super) struct OpenStreams(Vec<OpenStream>);
+pub(crate) struct OpenStreams(Vec<OpenStream>);
 
 impl OpenStreams {
     /// The number of the request of every stream.
-    pub(super) const REQUEST: RequestNumber = RequestNumber(1);
+    pub(crate) const REQUEST: RequestNumber = RequestNumber(1);
 
-    /// Adds one with the highest number so far.
-    pub(super) fn push(&mut self, stream: OpenStream) {
-        self.0.push(stream);
+    /// Adds one. With HTTP/2, its number is the highest so far; with HTTP/3, a request may arrive behind a later one.
+    pub(crate) fn insert(&mut self, stream: OpenStream) {
+        let place = self.0.partition_point(|open| open.stream < stream.stream);
+        self.0.insert(place, stream);
     }
 
-    fn position(&self, stream: StreamId) -> Option<usize> {
+    fn position(&self, stream: StreamNumber) -> Option<usize> {
         self.0.binary_search_by_key(&stream, |open| open.stream).ok()
     }
 
     /// The one with this number.
-    pub(super) fn get_mut(&mut self, stream: StreamId) -> Option<&mut OpenStream> {
+    pub(crate) fn get_mut(&mut self, stream: StreamNumber) -> Option<&mut OpenStream> {
         let position = self.position(stream)?;
         self.0.get_mut(position)
     }
 
     /// Removes one.
-    pub(super) fn remove(&mut self, stream: StreamId) -> Option<OpenStream> {
+    pub(crate) fn remove(&mut self, stream: StreamNumber) -> Option<OpenStream> {
         let position = self.position(stream)?;
         Some(self.0.remove(position))
     }
 
+    /// Whether there is none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// All of them.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenStream> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenStream> {
         self.0.iter_mut()
     }
 }

@@ -8,14 +8,12 @@ use crate::bridge::sync::Arc;
 use crate::bridge::tally::Tally;
 use crate::bridge::tls_peer::TlsPeerInfo;
 use crate::io::names::Names;
-use crate::io::stream_work::{StreamPlace, StreamWork};
-use crate::protocol::cause::{Cause, CloseCause};
+use crate::io::stream_work::{StreamNumber, StreamPlace, StreamWork};
+use crate::protocol::cause::CloseCause;
 use crate::protocol::http::head::RequestHead;
-use crate::protocol::http2::frame::StreamId;
-use crate::protocol::http2::session::{Http2Sink, StreamEnd};
 
-/// Appends requests to the batch of events, and leaves the rest to the worker.
-pub(super) struct StreamSink<'a> {
+/// Appends requests to the batch of events, and leaves the rest to the worker. The sinks of the sessions call it.
+pub(crate) struct StreamSink<'a> {
     /// The batch.
     pub events: &'a mut EventBatch,
     /// Names for new streams.
@@ -38,8 +36,9 @@ pub(super) struct StreamSink<'a> {
     pub calls: usize,
 }
 
-impl Http2Sink for StreamSink<'_> {
-    fn request(&mut self, stream: StreamId, head: &RequestHead, bytes: &[u8], is_tunnel: bool) {
+impl StreamSink<'_> {
+    /// A stream has been opened by a request, or by an extended CONNECT (`is_tunnel`).
+    pub(crate) fn open(&mut self, stream: StreamNumber, head: &RequestHead, bytes: &[u8], is_tunnel: bool) {
         self.calls += 1;
         let id = self.names.take();
         tracing::debug!(
@@ -53,7 +52,7 @@ impl Http2Sink for StreamSink<'_> {
         self.work.push(StreamWork::Opened { id, place: StreamPlace { socket: self.socket.slot, stream } });
         let kind =
             if is_tunnel { Kind::Handshake { early: Vec::new(), has_ended: false } } else { Kind::Request };
-        self.streams.push(OpenStream { stream, id, kind, meter: None });
+        self.streams.insert(OpenStream { stream, id, kind, meter: None });
         self.events.push_request(id, OpenStreams::REQUEST, self.app, self.peer, head, bytes);
         if let Some(tls_peer) = self.tls_peer {
             self.events.note_tls_peer(tls_peer);
@@ -64,7 +63,8 @@ impl Http2Sink for StreamSink<'_> {
         }
     }
 
-    fn body(&mut self, stream: StreamId, chunk: &[u8], last: bool) {
+    /// A piece of a body, or of what a tunnel carries.
+    pub(crate) fn take_body(&mut self, stream: StreamNumber, chunk: &[u8], last: bool) {
         self.calls += 1;
         let Some(open) = self.streams.get_mut(stream) else { return };
         match &mut open.kind {
@@ -85,22 +85,9 @@ impl Http2Sink for StreamSink<'_> {
         }
     }
 
-    fn aborted(&mut self, stream: StreamId, end: StreamEnd) {
+    /// A stream has ended before its response was complete.
+    pub(crate) fn abort(&mut self, stream: StreamNumber, cause: CloseCause) {
         self.calls += 1;
-        match end {
-            StreamEnd::Reset(code) => tracing::debug!(stream = stream.0, code = code.name(), "stream reset"),
-            StreamEnd::Broken(error) => {
-                tracing::warn!(stream = stream.0, cause = error.code(), rule = %error, "peer broke a rule of HTTP/2");
-            }
-            StreamEnd::BodyTooLarge | StreamEnd::BodyTimeout | StreamEnd::ResponseTimeout => {}
-        }
-        let cause = match end {
-            StreamEnd::Reset(code) => CloseCause::StreamReset(code.into()),
-            StreamEnd::Broken(_) => CloseCause::InvalidHttp2,
-            StreamEnd::BodyTooLarge => CloseCause::BodyTooLarge,
-            StreamEnd::BodyTimeout => CloseCause::BodyTimeout,
-            StreamEnd::ResponseTimeout => CloseCause::ResponseTimeout,
-        };
         if let Some(open) = self.streams.get_mut(stream) {
             open.abort(cause, self.events, self.work);
         }
