@@ -60,7 +60,9 @@ pub(crate) fn upgrade(
     handshake::check_request(exchange.version, exchange.body_length)
         .map_err(|error| Misuse::invalid_state(error.to_string()))?;
     if exchange.version == Version::Multiplexed && exchange.request_field(b"upgrade").is_none() {
-        return Err(Misuse::invalid_state("over HTTP/2 and HTTP/3 only an extended CONNECT can be upgraded (RFC 8441, RFC 9220)"));
+        return Err(Misuse::invalid_state(
+            "over HTTP/2 and HTTP/3 only an extended CONNECT can be upgraded (RFC 8441, RFC 9220)",
+        ));
     }
     let (to, app, peer) = (exchange.to, exchange.app, exchange.peer);
     let ledger = Arc::new(WebSocketLedger::default());

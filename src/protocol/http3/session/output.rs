@@ -60,8 +60,11 @@ impl Http3Session {
     /// The transport takes no more of a stream: until [`Self::handle_writable`], it is not offered any.
     pub(crate) fn note_blocked(&mut self, id: StreamId, now: Timestamp) {
         self.set_blocked(id, true);
-        if let Some(stream) = self.streams.get_mut(id) {
-            stream.stall.get_or_insert(Pace::new(now));
+        if let Some(stream) = self.streams.get_mut(id)
+            && stream.stall.is_none()
+        {
+            stream.stall = Some(Pace::new(now));
+            stream.progress = now;
         }
     }
 

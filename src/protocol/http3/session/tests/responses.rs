@@ -132,3 +132,28 @@ fn the_settings_wait_until_their_stream_is_open() {
     client.session.handle_opened(OwnStream::Control, StreamId(3));
     assert_eq!(client.read(), ["3 SETTINGS"]);
 }
+
+#[test]
+fn a_backlog_counts_from_when_the_transport_took_no_more() {
+    let mut client = Client::new();
+    client.get(0);
+    client.start(0);
+    client.read();
+    client.now = Timestamp(60_000);
+    client.write(0, &[b'x'; 1000]);
+    client.session.note_blocked(StreamId(0), client.now);
+    let backlogs = |client: &Client| client.session.backlogs().collect::<Vec<_>>();
+    assert_eq!(backlogs(&client), [(StreamId(0), 1003, Timestamp(60_000))]);
+    client.now = Timestamp(61_000);
+    client.session.handle_writable(StreamId(0));
+    client.with(|session, moment, _| {
+        assert!(session.next_output().is_some());
+        session.note_written(StreamId(0), 3, moment);
+    });
+    client.now = Timestamp(62_000);
+    client.session.note_blocked(StreamId(0), client.now);
+    assert_eq!(backlogs(&client), [(StreamId(0), 1000, Timestamp(61_000))]);
+    client.session.handle_writable(StreamId(0));
+    client.read();
+    assert_eq!(backlogs(&client), []);
+}
