@@ -12,14 +12,17 @@
 //!
 //! * [`session`]: the state machine of one connection.
 //! * [`stream_id`], `stream` and `streams`: one request and its response, and all of a connection.
+//! * `client_streams`: the control stream and those of QPACK; `held`: bytes that wait for others.
 //! * `frame`, `varint`, `settings`: what streams consist of.
 //! * `qpack`: field compression.
 //! * [`error`]: one variant per broken rule; [`error_code`]: its code on the wire.
 //! * [`limits`]: what a client may cost.
 
+mod client_streams;
 pub(crate) mod error;
 pub(crate) mod error_code;
 mod frame;
+mod held;
 pub(crate) mod limits;
 mod qpack;
 pub(crate) mod session;

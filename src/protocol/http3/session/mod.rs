@@ -40,7 +40,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use self::unidirectional::ClientStreams;
+use super::client_streams::ClientStreams;
 use super::error::{ErrorCode, Http3Error};
 use super::frame::append_settings;
 use super::limits::Http3Limits;

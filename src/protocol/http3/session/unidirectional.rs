@@ -1,73 +1,14 @@
 //! The client's unidirectional streams (RFC 9114 §6.2): the first number on each says what it is for.
 
-use super::input::Held;
 use super::{
     Action, CONTROL_STREAM, DECODER_STREAM, ENCODER_STREAM, Http3Session, Http3Sink, Input, PUSH_STREAM,
 };
+use crate::protocol::http3::client_streams::{ClientStream, Purpose};
 use crate::protocol::http3::error::{ErrorCode, Http3Error};
-use crate::protocol::http3::stream::{Reading, WaitsFor};
+use crate::protocol::http3::held::Held;
+use crate::protocol::http3::stream::WaitsFor;
 use crate::protocol::http3::stream_id::StreamId;
 use crate::protocol::http3::varint;
-
-/// Those that are open.
-#[derive(Debug, Default)]
-pub(super) struct ClientStreams {
-    /// Those whose first number has not arrived, and what has.
-    unnamed: Vec<(StreamId, Vec<u8>)>,
-    /// The control stream.
-    control: Option<ClientStream>,
-    /// The encoder stream of QPACK.
-    encoder: Option<ClientStream>,
-    /// The decoder stream of QPACK.
-    decoder: Option<ClientStream>,
-    /// The state of the control stream.
-    pub state: ControlState,
-}
-
-/// One of those that stay open.
-#[derive(Debug)]
-struct ClientStream {
-    id: StreamId,
-    /// What has arrived and is not complete.
-    bytes: Vec<u8>,
-}
-
-/// What the frames of the control stream have said.
-#[derive(Debug, Default)]
-pub(super) struct ControlState {
-    /// SETTINGS have arrived.
-    pub has_settings: bool,
-    /// The number of the last GOAWAY.
-    pub goaway: Option<u64>,
-    /// The number of the last MAX_PUSH_ID.
-    pub max_push: Option<u64>,
-    /// What its next byte belongs to.
-    pub reading: Reading,
-}
-
-/// What a stream is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    Control,
-    Encoder,
-    Decoder,
-}
-
-impl ClientStreams {
-    fn slot(&mut self, purpose: Purpose) -> &mut Option<ClientStream> {
-        match purpose {
-            Purpose::Control => &mut self.control,
-            Purpose::Encoder => &mut self.encoder,
-            Purpose::Decoder => &mut self.decoder,
-        }
-    }
-
-    fn purpose_of(&mut self, id: StreamId) -> Option<Purpose> {
-        [Purpose::Control, Purpose::Encoder, Purpose::Decoder]
-            .into_iter()
-            .find(|purpose| self.slot(*purpose).as_ref().is_some_and(|stream| stream.id == id))
-    }
-}
 
 impl Http3Session {
     /// Bytes of a unidirectional stream.
