@@ -36,6 +36,10 @@ class Program {
     return Program.#shared;
   }
 
+  static end() {
+    Program.#shared?.child.kill('SIGKILL');
+  }
+
   constructor() {
     this.child = spawn(PYTHON, ['-B', join(__dirname, 'http3_client.py')], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.child.stdin.on('error', () => {});
@@ -43,7 +47,6 @@ class Program {
     this.child.on('exit', (code) => {
       for (const { reject } of this.#replies.values()) reject(new Error(`the client has ended with ${code}`));
     });
-    afterAll(() => this.child.kill('SIGKILL'));
   }
 
   #take(message) {
@@ -67,6 +70,9 @@ class Program {
     return reply;
   }
 }
+
+// Not in the constructor, which is called within tests.
+afterAll(() => Program.end());
 
 /** A connection. */
 class Http3Client extends EventEmitter {

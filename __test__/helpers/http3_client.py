@@ -60,6 +60,18 @@ class ControlStream:
         return frames
 
 
+class Connection(H3Connection):
+    """Knows that the response to a HEAD has no body, whatever its Content-Length says."""
+
+    def __init__(self, quic):
+        super().__init__(quic)
+        self.heads = set()
+
+    def _check_content_length(self, stream):
+        if stream.stream_id not in self.heads:
+            super()._check_content_length(stream)
+
+
 class Client(QuicConnectionProtocol):
     def __init__(self, quic, name, is_raw):
         super().__init__(quic)
@@ -76,7 +88,7 @@ class Client(QuicConnectionProtocol):
     def quic_event_received(self, event):
         if isinstance(event, events.HandshakeCompleted):
             if not self.is_raw:
-                self.h3 = H3Connection(self._quic)
+                self.h3 = Connection(self._quic)
             if not self.is_ready.done():
                 self.is_ready.set_result({"alpn": event.alpn_protocol, "resumed": event.session_resumed})
         elif isinstance(event, events.ConnectionTerminated):
@@ -217,6 +229,8 @@ class Program:
     def do_request(self, command):
         client = self.clients[command["c"]]
         stream = client._quic.get_next_available_stream_id()
+        if [":method", "HEAD"] in command["headers"]:
+            client.h3.heads.add(stream)
         client.h3.send_headers(stream, headers_of(command["headers"]), end_stream=command.get("end", False))
         client.transmit()
         return {"stream": stream}
