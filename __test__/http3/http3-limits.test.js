@@ -82,16 +82,19 @@ describeWithHttp3('sizes', () => {
   });
 
   test('a small section that stands for a large head (a QPACK bomb) is one that is too long', async () => {
-    const { client } = await serve(true, { maxHeaderSize: 4096 });
-    const { encoder } = await client.command('streams');
+    const { port, bystander } = await serve(true, { maxHeaderSize: 4096 });
+    // aioquic would take offence at the acknowledgement of a section that it has not made.
+    const client = await Http3Client.connect(port, { raw: true });
+    await client.open('uni', Buffer.concat([varint(0), frame(FRAME.SETTINGS)]));
     // An entry of 3,000 bytes, which each further byte of the section stands for.
-    const entry = Buffer.concat([Buffer.from([0x3f, 0xe1, 0x1f, 0x41]), Buffer.from('a'), Buffer.from([0x7f, 0xb9, 0x16]), Buffer.alloc(3000, 'x')]);
-    await client.stream(encoder).send(entry);
+    const entry = Buffer.concat([Buffer.from([0x02, 0x3f, 0xe1, 0x1f, 0x41]), Buffer.from('a'), Buffer.from([0x7f, 0xb9, 0x16]), Buffer.alloc(3000, 'x')]);
+    await client.open('uni', entry);
     const fields = section({ ':method': 'GET', ':scheme': 'https', ':authority': 'localhost', ':path': '/' }).subarray(2);
     const bomb = Buffer.concat([Buffer.of(2, 0), fields, Buffer.alloc(1000, 0x80)]);
     const stream = await client.open('request', frame(FRAME.HEADERS, bomb), { end: true });
-    await expect(stream.response()).resolves.toMatchObject({ status: 431 });
-    await expect(client.request('/')).resolves.toMatchObject({ text: 'answered' });
+    await stream.ended();
+    expect(stream.received.toString()).toContain('ERR_HTTP_HEAD_TOO_LONG');
+    await expect(bystander.request('/')).resolves.toMatchObject({ text: 'answered' });
   });
 
   test('more streams that wait for the dynamic table than may', async () => {
