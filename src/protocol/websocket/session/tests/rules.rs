@@ -140,8 +140,14 @@ fn every_rule_a_peer_can_break_on_a_websocket_is_tested_here() {
     let of_peers = CloseCause::ALL.into_iter().filter(|cause| cause.verdict().initiator == Initiator::Peer);
     let of_http = [CloseCause::InvalidRequestBody, CloseCause::BodyTooLarge];
     let is_below = |cause: &CloseCause| {
-        use CloseCause::{InvalidHttp2, StreamReset, TlsAlert, TlsInvalid, TlsPeerKeysExhausted};
-        matches!(cause, TlsAlert(_) | TlsInvalid | TlsPeerKeysExhausted | StreamReset(_) | InvalidHttp2)
+        use CloseCause::{
+            Http3StreamReset, InvalidHttp2, InvalidHttp3, InvalidQuic, QuicClosed, QuicPeerError,
+        };
+        use CloseCause::{StreamReset, TlsAlert, TlsInvalid, TlsPeerKeysExhausted};
+        let is_of_tls = matches!(cause, TlsAlert(_) | TlsInvalid | TlsPeerKeysExhausted);
+        let is_of_streams =
+            matches!(cause, StreamReset(_) | InvalidHttp2 | Http3StreamReset(_) | InvalidHttp3);
+        is_of_tls || is_of_streams || matches!(cause, QuicClosed | QuicPeerError | InvalidQuic)
     };
     for cause in of_peers.filter(|cause| !of_http.contains(cause) && !is_below(cause)) {
         assert!(tested.contains(&cause), "{cause:?}");
