@@ -81,6 +81,12 @@ class Program {
     }
   }
 
+  /** Ends the program at once, as the system does one that takes too much memory. */
+  async kill() {
+    this.#child.kill('SIGKILL');
+    await this.#exit;
+  }
+
   /** How the program ended, once it has: exit code, signal and what it wrote to stderr. */
   async end() {
     const [code, signal] = await this.#exit;
