@@ -3,10 +3,10 @@
 // What these tests share with those of Ferrows itself. Every test makes its apps by `createApp`, and they are closed
 // behind it.
 
-const { afterEach, describe, test: register } = require('node:test');
+const { after, afterEach, describe, test: register } = require('node:test');
 
 // The helpers of __test__ are written for Jest, where these are globals.
-Object.assign(globalThis, { afterEach, describe });
+Object.assign(globalThis, { afterAll: after, afterEach, describe });
 
 const { afterTest } = require('../../__test__/helpers/cleanup.js');
 const { Mailbox } = require('../../__test__/helpers/mailbox.js');
