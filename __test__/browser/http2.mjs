@@ -1,16 +1,20 @@
-/** A page of many files, with many streams of events and WebSockets, over HTTP/2: what a browser makes of `http2: true`. */
+/** A page of many files, with many streams of events and WebSockets: what a browser makes of `http2: true` and of `http3: true`. */
 
 import assert from 'node:assert/strict';
+import { createHash, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 import uWS from '../../index.mjs';
 
 const { certificate } = createRequire(import.meta.url)('../helpers/certificates.js');
 
+const { key_file_name, cert_file_name } = certificate();
+
 /** With HTTP/1.1 there would be six streams of events, one for each connection that a browser allows to a host. */
 const [ASSETS, STREAMS, SOCKETS] = [100, 20, 5];
 
-const PAGE = `<!doctype html><title>HTTP/2</title>${Array.from({ length: ASSETS }, (_, index) => `<img src="/asset/${index}.svg" alt="${index}">`).join('')}`;
+const PAGE = `<!doctype html><title>Many files</title>${Array.from({ length: ASSETS }, (_, index) => `<img src="/asset/${index}.svg" alt="${index}">`).join('')}`;
 const IMAGE = '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="8" height="8"/></svg>';
 
 /** What the page does: resolves to what came back. */
@@ -39,14 +43,11 @@ const SCRIPT = `(async () => {
   return { events, echoes, codes, posted, images, protocols: [...protocols] };
 })()`;
 
-/** Visits a server of its own. The browser must not mind who signed the certificate. */
-export async function visitOverHttp2(context) {
-  const { key_file_name, cert_file_name } = certificate();
-  const ports = { pages: new Set(), sockets: new Set() };
-  const closes = [];
-  let aborts = 0;
-  const note = (res) => ports.pages.add(res.getRemotePort());
-  const app = uWS.SSLApp({ key_file_name, cert_file_name, http2: true })
+/** A server of the page. `seen` has the ports of its clients, and how WebSockets and streams of events have ended. */
+async function serve(options) {
+  const seen = { pages: new Set(), sockets: new Set(), closes: [], aborts: 0 };
+  const note = (res) => seen.pages.add(res.getRemotePort());
+  const app = uWS.SSLApp({ ...options, key_file_name, cert_file_name })
     .get('/', (res) => {
       note(res);
       res.writeHeader('Content-Type', 'text/html').end(PAGE);
@@ -57,37 +58,68 @@ export async function visitOverHttp2(context) {
     })
     .get('/events/:number', (res, req) => {
       note(res);
-      res.onAborted(() => { aborts++; });
+      res.onAborted(() => { seen.aborts++; });
       res.writeHeader('Content-Type', 'text/event-stream').write(`data: ${req.getParameter('number')}\n\n`);
     })
     .post('/length', (res) => res.onAborted(() => {}).collectBody(2 ** 21, (body) => res.end(String(body.byteLength))))
     .ws('/echo', {
       maxPayloadLength: 2 ** 20,
       compression: uWS.DEDICATED_COMPRESSOR_4KB,
-      open: (ws) => ports.sockets.add(ws.getRemotePort()),
+      open: (ws) => seen.sockets.add(ws.getRemotePort()),
       message: (ws, message, isBinary) => ws.send(message, isBinary, true),
-      close: (ws, code, message, { cause }) => closes.push(cause),
+      close: (ws, code, message, { cause }) => seen.closes.push(cause),
     });
+  return { app, seen, port: uWS.us_socket_local_port(await app.listen(0)) };
+}
+
+/** Visits the page, which must come by this protocol alone, on one connection. */
+async function visit(context, { port, seen }, protocol) {
+  const page = await context.newPage();
+  await page.goto(`https://localhost:${port}/`, { waitUntil: 'load' });
+  assert.deepEqual(await page.evaluate(SCRIPT), {
+    events: Array.from({ length: STREAMS }, (_, index) => String(index)),
+    echoes: Array(SOCKETS).fill([true, 'permessage-deflate']),
+    codes: Array(SOCKETS).fill(1000),
+    posted: '1000000',
+    images: ASSETS,
+    protocols: [protocol],
+  });
+  assert.equal(seen.pages.size, 1, 'all requests are on one connection');
+  assert.deepEqual(seen.closes, Array(SOCKETS).fill('CLOSED_BY_PEER'));
+  // The browser resets the streams of events.
+  while (seen.aborts < STREAMS) await new Promise((resolve) => { setTimeout(resolve, 10); });
+  await page.close();
+}
+
+/** Visits a server of its own. The browser must not mind who signed the certificate. */
+export async function visitOverHttp2(context) {
+  const server = await serve({ http2: true });
   try {
-    const port = uWS.us_socket_local_port(await app.listen(0));
-    const page = await context.newPage();
-    await page.goto(`https://localhost:${port}/`, { waitUntil: 'load' });
-    const seen = await page.evaluate(SCRIPT);
-    assert.deepEqual(seen, {
-      events: Array.from({ length: STREAMS }, (_, index) => String(index)),
-      echoes: Array(SOCKETS).fill([true, 'permessage-deflate']),
-      codes: Array(SOCKETS).fill(1000),
-      posted: '1000000',
-      images: ASSETS,
-      protocols: ['h2'],
-    });
-    assert.equal(ports.pages.size, 1, 'all requests are on one connection');
-    assert.deepEqual(ports.sockets, ports.pages, 'and the WebSockets, too');
-    assert.deepEqual(closes, Array(SOCKETS).fill('CLOSED_BY_PEER'));
-    // The browser resets the streams of events.
-    while (aborts < STREAMS) await new Promise((resolve) => { setTimeout(resolve, 10); });
-    await page.close();
+    await visit(context, server, 'h2');
+    assert.deepEqual(server.seen.sockets, server.seen.pages, 'and the WebSockets, too');
   } finally {
-    app.close();
+    server.app.close();
+  }
+}
+
+/**
+ * The same over HTTP/3, in a browser that `launch` starts with further flags: it must speak QUIC with the server, and know its
+ * certificate. WebSockets of Chromium go over TCP.
+ */
+export async function visitOverHttp3(launch) {
+  const server = await serve({ http3: true });
+  try {
+    const key = new X509Certificate(readFileSync(cert_file_name)).publicKey.export({ type: 'spki', format: 'der' });
+    const browser = await launch([
+      `--origin-to-force-quic-on=localhost:${server.port}`,
+      `--ignore-certificate-errors-spki-list=${createHash('sha256').update(key).digest('base64')}`,
+    ]);
+    try {
+      await visit(browser, server, 'h3');
+    } finally {
+      await browser.close();
+    }
+  } finally {
+    server.app.close();
   }
 }

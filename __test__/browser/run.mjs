@@ -16,7 +16,7 @@ import { handshake, request, textFrame } from './raw.mjs';
 import { ChatServer } from './server.mjs';
 import { visitExamples } from './example-pages.mjs';
 import { visitInspector } from './inspect-page.mjs';
-import { visitOverHttp2 } from './http2.mjs';
+import { visitOverHttp2, visitOverHttp3 } from './http2.mjs';
 import { visitOverTls } from './tls.mjs';
 
 /** For one condition, and for the whole run, in milliseconds. */
@@ -270,6 +270,11 @@ const tests = {
 
   async 'over HTTP/2: a page of a hundred files, twenty streams of events, WebSockets, on one connection'() {
     await visitOverHttp2(stage.context);
+  },
+
+  async 'over HTTP/3: the same page'() {
+    const isAllowed = (flag) => flag !== '--disable-quic';
+    await visitOverHttp3((flags) => chromium.launch({ executablePath: browserPath(), args: [...FLAGS.filter(isAllowed), ...flags] }));
   },
 
   async 'the page of app.inspect: numbers, connections, closes, documents, on every screen, by keyboard'() {
