@@ -127,4 +127,4 @@ const http2Measures = [
   },
 ];
 
-module.exports = { http2Measures };
+module.exports = { closedLoop, http2Measures };

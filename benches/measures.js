@@ -9,6 +9,7 @@ const { BODIES, ECHO, HELLO, SECURE_BODIES, WS_API, environment, secured, withVa
 const { fanOut } = require('./fan-out.js');
 const { flood } = require('./flood.js');
 const { http2Measures } = require('./http2.js');
+const { http3Measures } = require('./http3.js');
 const { idle } = require('./memory.js');
 const { Server } = require('./processes.js');
 const { publishing } = require('./publish.js');
@@ -123,6 +124,7 @@ const measures = [
   handshakes('resumed', { resume: true }),
   overTls(requests('a response of 100 MB over TLS, 4 connections: responses/s', 'tls-stream', STREAM, 1, 0.5)),
   ...http2Measures,
+  ...http3Measures,
   publishing(10),
   publishing(100),
   { ...publishing(1000), short: true },

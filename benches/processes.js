@@ -115,7 +115,7 @@ class Server extends Child {
 /** A run of the load client against a server. */
 class Load extends Child {
   constructor(executable, mode, server, options = {}) {
-    const scheme = mode === 'http' || mode === 'handshake' ? 'http' : 'ws';
+    const scheme = ['http', 'http3', 'idle-http3', 'handshake'].includes(mode) ? 'http' : 'ws';
     const args = [mode, '--url', `${scheme}${server.isSecure ? 's' : ''}://127.0.0.1:${server.port}/`];
     for (const [name, value] of Object.entries(options)) args.push(`--${name}`, ...(value === true ? [] : [value]));
     super(`ferrows-load ${mode}`, executable, args.map(String), { cores: server.coresOfLoad });

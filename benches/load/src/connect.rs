@@ -42,7 +42,10 @@ fn open(options: &Options, source: &mut Source, tls: Option<&Arc<ClientConfig>>)
         Some(config) => Stream::secure(socket, config)?,
     };
     let early = match options.command {
-        Command::Http | Command::Handshake | Command::Bare => Vec::new(),
+        // Those of HTTP/3 are opened elsewhere.
+        Command::Http | Command::Http3 | Command::IdleHttp3 | Command::Handshake | Command::Bare => {
+            Vec::new()
+        }
         Command::Echo | Command::Idle | Command::Subscribe | Command::Flood => upgrade(&mut stream, options)?,
     };
     Ok(Opened { stream, early })

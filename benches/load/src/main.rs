@@ -5,6 +5,9 @@
 //!                        [--deflate] [--ping]
 //! ferrows-load http      --url http://127.0.0.1:9001/ [--connections 64] [--path /] [--body BYTES] [--fields COUNT]
 //!                        both: [--warm-up 1] [--seconds 3] [--nap MICROSECONDS] [--think MICROSECONDS] [--gate]
+//! ferrows-load http3     --url https://127.0.0.1:9001/ [--connections 8] [--in-flight 1] [--path /] [--warm-up 1] [--seconds 3]
+//!                        [--gate]
+//! ferrows-load idle-http3 --url https://127.0.0.1:9001/ [--connections 1000]
 //! ferrows-load idle      --url ws://127.0.0.1:9001/   [--connections 10000]
 //! ferrows-load subscribe --url ws://127.0.0.1:9001/   [--connections 1000] [--count MESSAGES] [--seconds SECONDS]
 //! ferrows-load handshake --url https://127.0.0.1:9001/ [--connections 4] [--resume] [--warm-up 1] [--seconds 3] [--gate]
@@ -28,6 +31,7 @@ mod frame;
 mod handshake;
 mod histogram;
 mod http;
+mod http3;
 mod options;
 mod receive;
 mod report;
@@ -56,6 +60,8 @@ fn run(options: &Options) -> Result<(), String> {
     match options.command {
         Command::Echo => closed_loop::echo(options),
         Command::Http => closed_loop::http(options),
+        Command::Http3 => http3::run(options),
+        Command::IdleHttp3 => http3::idle(options),
         Command::Handshake => handshake::run(options),
         Command::Flood => flood::run(options),
         Command::Bare => bare::run(),

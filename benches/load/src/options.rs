@@ -55,6 +55,10 @@ pub enum Command {
     Echo,
     /// GET requests on keep-alive connections in a closed loop.
     Http,
+    /// GET requests over HTTP/3 in a closed loop, `in_flight` of them on each connection.
+    Http3,
+    /// Connections of HTTP/3 that stay open after a request.
+    IdleHttp3,
     /// WebSockets that stay open and silent.
     Idle,
     /// WebSockets that count what they receive.
@@ -95,6 +99,8 @@ impl Options {
         let command = match arguments.next().as_deref() {
             Some("echo") => Command::Echo,
             Some("http") => Command::Http,
+            Some("http3") => Command::Http3,
+            Some("idle-http3") => Command::IdleHttp3,
             Some("idle") => Command::Idle,
             Some("subscribe") => Command::Subscribe,
             Some("handshake") => Command::Handshake,
@@ -102,7 +108,7 @@ impl Options {
             Some("bare") => Command::Bare,
             other => {
                 return Err(format!(
-                    "expected echo, http, idle, subscribe, handshake, flood or bare, got {}",
+                    "expected echo, http, http3, idle-http3, idle, subscribe, handshake, flood or bare, got {}",
                     other.unwrap_or("nothing")
                 ));
             }
@@ -144,6 +150,8 @@ impl Options {
         let url = url.ok_or("--url is missing")?;
         let (scheme, secure) = match command {
             Command::Http | Command::Handshake => ("http://", "https://"),
+            // There is none without TLS.
+            Command::Http3 | Command::IdleHttp3 => ("https://", "https://"),
             Command::Echo | Command::Idle | Command::Subscribe | Command::Flood | Command::Bare => {
                 ("ws://", "wss://")
             }
@@ -161,6 +169,8 @@ impl Options {
     fn defaults(command: Command) -> Self {
         let (connections, seconds) = match command {
             Command::Echo | Command::Http => (64, Some(Duration::from_secs(3))),
+            Command::Http3 => (8, Some(Duration::from_secs(3))),
+            Command::IdleHttp3 => (1_000, None),
             Command::Idle => (10_000, None),
             Command::Subscribe => (1_000, None),
             Command::Handshake => (4, Some(Duration::from_secs(3))),
@@ -252,7 +262,10 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (line, complaint) in [
-            ("", "expected echo, http, idle, subscribe, handshake, flood or bare, got nothing"),
+            (
+                "",
+                "expected echo, http, http3, idle-http3, idle, subscribe, handshake, flood or bare, got nothing",
+            ),
             ("echo", "--url is missing"),
             ("echo --url", "--url needs a value"),
             ("http --url ws://127.0.0.1:1/", "--url must start with http://, got ws://127.0.0.1:1/"),
