@@ -9,7 +9,6 @@ use super::shell::Shell;
 use super::streams::open_streams::{Kind, OpenStreams};
 use super::streams::stream_sink::StreamSink;
 use super::upgrade::Upgrade;
-use crate::bridge::event::Event;
 use crate::bridge::id::ConnectionId;
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
@@ -178,14 +177,7 @@ impl Http2 {
     /// Forgets the streams that are closed.
     fn settle(&mut self, context: &mut Context) {
         while let Some(stream) = self.session.poll_finished() {
-            let Some(stream) = self.streams.remove(stream.into()) else { continue };
-            context.stream_work.push(match stream.kind {
-                Kind::Request | Kind::Handshake { .. } => StreamWork::Ended { id: stream.id },
-                // A tunnel that has broken off knows that already.
-                Kind::Tunnel { .. } => {
-                    StreamWork::Received { id: stream.id, data: Vec::new(), is_last: true }
-                }
-            });
+            self.streams.forget(stream.into(), &mut context.stream_work);
         }
     }
 
@@ -264,21 +256,8 @@ impl Http2 {
         };
         let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
         self.session.handle_flush(flush, moment);
-        for stream in self.streams.iter_mut() {
-            let left = self.session.queued(stream.stream.of_http2());
-            if let Some(meter) = &mut stream.meter
-                && meter.record(left)
-            {
-                let (connection, request) = (stream.id, OpenStreams::REQUEST);
-                context.events.events.push(Event::ResponseWritable { connection, request });
-            }
-            if let Kind::Tunnel { is_full: is_full @ true } = &mut stream.kind
-                && left < TUNNEL_WRITABLE
-            {
-                *is_full = false;
-                context.stream_work.push(StreamWork::Writable { id: stream.id, queued: left });
-            }
-        }
+        let queued = |stream: StreamNumber| self.session.queued(stream.of_http2());
+        self.streams.handle_flush(queued, &mut context.events, &mut context.stream_work);
         self.settle(context);
         self.leave_if_closed(shell, context);
     }
@@ -447,6 +426,3 @@ impl Http2 {
         shell.mark_dirty(context);
     }
 }
-
-/// Bytes of a tunnel that wait, below which it takes more.
-const TUNNEL_WRITABLE: usize = 32 * 1024;

@@ -249,16 +249,8 @@ impl Http3 {
                 Action::Close { code, reason } => self.ending = Ending::AtOnce(End { code, reason }),
             }
         }
-        while let Some(stream) = session.poll_finished() {
-            let Some(stream) = self.streams.remove(stream.into()) else { continue };
-            context.stream_work.push(match stream.kind {
-                Kind::Request | Kind::Handshake { .. } => StreamWork::Ended { id: stream.id },
-                // A tunnel that has broken off knows that already.
-                Kind::Tunnel { .. } => {
-                    StreamWork::Received { id: stream.id, data: Vec::new(), is_last: true }
-                }
-            });
-        }
+        self.forget_finished(context);
+        let Some(session) = &mut self.session else { return };
         let unhandled = session.unhandled();
         context.unhandled = context.unhandled - self.unhandled + unhandled;
         self.unhandled = unhandled;
@@ -528,36 +520,17 @@ impl Http3 {
     /// Follows a flush.
     pub(super) fn handle_flush(&mut self, shell: &mut Shell, context: &mut Context) {
         let Some(session) = &mut self.session else { return };
-        for stream in self.streams.iter_mut() {
-            let left = session.queued(StreamId::from(stream.stream));
-            if let Some(meter) = &mut stream.meter
-                && meter.record(left)
-            {
-                let (connection, request) = (stream.id, OpenStreams::REQUEST);
-                context.events.events.push(Event::ResponseWritable { connection, request });
-            }
-            if let Kind::Tunnel { is_full: is_full @ true } = &mut stream.kind
-                && left < TUNNEL_WRITABLE
-            {
-                *is_full = false;
-                context.stream_work.push(StreamWork::Writable { id: stream.id, queued: left });
-            }
-        }
-        self.settle_quietly(context);
+        let queued = |stream: StreamNumber| session.queued(stream.into());
+        self.streams.handle_flush(queued, &mut context.events, &mut context.stream_work);
+        self.forget_finished(context);
         self.leave_if_closed(shell, context);
     }
 
-    /// Forgets streams that ended by being written.
-    fn settle_quietly(&mut self, context: &mut Context) {
+    /// Forgets the streams that are closed.
+    fn forget_finished(&mut self, context: &mut Context) {
         let Some(session) = &mut self.session else { return };
         while let Some(stream) = session.poll_finished() {
-            let Some(stream) = self.streams.remove(stream.into()) else { continue };
-            context.stream_work.push(match stream.kind {
-                Kind::Request | Kind::Handshake { .. } => StreamWork::Ended { id: stream.id },
-                Kind::Tunnel { .. } => {
-                    StreamWork::Received { id: stream.id, data: Vec::new(), is_last: true }
-                }
-            });
+            self.streams.forget(stream.into(), &mut context.stream_work);
         }
     }
 
@@ -778,7 +751,5 @@ const BYTES_PER_PASS: usize = 512 * 1024;
 const BYTES_PER_STREAM: usize = 64 * 1024;
 /// How often a connection is asked for datagrams per flush.
 const WRITES_PER_FLUSH: usize = 32;
-/// Bytes of a tunnel that wait, below which it takes more.
-const TUNNEL_WRITABLE: usize = 32 * 1024;
 /// No further request arrived in time.
 const NO_REQUEST: &str = "CLOSED_WITHOUT_REQUEST";

@@ -79,19 +79,45 @@ impl OpenStreams {
         self.0.get_mut(position)
     }
 
-    /// Removes one.
-    pub(crate) fn remove(&mut self, stream: StreamNumber) -> Option<OpenStream> {
-        let position = self.position(stream)?;
-        Some(self.0.remove(position))
+    /// Forgets one that is closed on both sides.
+    pub(crate) fn forget(&mut self, stream: StreamNumber, work: &mut Vec<StreamWork>) {
+        let Some(position) = self.position(stream) else { return };
+        let OpenStream { id, kind, .. } = self.0.remove(position);
+        work.push(match kind {
+            Kind::Request | Kind::Handshake { .. } => StreamWork::Ended { id },
+            // A tunnel that has broken off knows that already.
+            Kind::Tunnel { .. } => StreamWork::Received { id, data: Vec::new(), is_last: true },
+        });
+    }
+
+    /// Follows a flush, after which as many bytes wait in each stream as `queued` says.
+    pub(crate) fn handle_flush(
+        &mut self,
+        queued: impl Fn(StreamNumber) -> usize,
+        events: &mut EventBatch,
+        work: &mut Vec<StreamWork>,
+    ) {
+        for OpenStream { stream, id, kind, meter } in &mut self.0 {
+            let left = queued(*stream);
+            if let Some(meter) = meter
+                && meter.record(left)
+            {
+                events.events.push(Event::ResponseWritable { connection: *id, request: Self::REQUEST });
+            }
+            if let Kind::Tunnel { is_full: is_full @ true } = kind
+                && left < TUNNEL_WRITABLE
+            {
+                *is_full = false;
+                work.push(StreamWork::Writable { id: *id, queued: left });
+            }
+        }
     }
 
     /// Whether there is none.
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// All of them.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenStream> {
-        self.0.iter_mut()
-    }
 }
+
+/// Bytes of a tunnel that wait, below which it takes more.
+const TUNNEL_WRITABLE: usize = 32 * 1024;
