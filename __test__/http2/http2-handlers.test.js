@@ -9,7 +9,7 @@ const { text } = require('node:stream/consumers');
 const uWS = require('../..');
 const { RESPONSE_FACTS } = require('../helpers/facts.js');
 const {
-  RawHttp2, ask, connectHttp2, createHttp2App: createApp2, frameOf, headersFrame, numbers,
+  RawHttp2, ask, connectHttp2, createHttp2App: createApp2, dataFrame, frameOf, headersFrame, numbers,
 } = require('../helpers/http2-client.js');
 const { Mailbox } = require('../helpers/mailbox.js');
 const { RawClient } = require('../helpers/raw-http.js');
@@ -98,6 +98,29 @@ describe('a request', () => {
 });
 
 describe('bodies', () => {
+  test('that have a length end with its last byte, and not once more with the stream', async () => {
+    const told = new Mailbox();
+    const app = createHttp2App().post('/*', (res) => {
+      res.onAborted(() => told.put('aborted'));
+      res.onDataV2((chunk, remaining) => told.put([Buffer.from(chunk).toString(), remaining, res.maxRemainingBodyLength()]));
+    });
+    app.get('/barrier', (res) => res.end());
+    const client = await RawHttp2.connect(listen(app));
+    const post = (stream, length) => headersFrame(stream, { end: false, fields: { ':method': 'POST', 'content-length': String(length) } });
+    client.send(post(1, 6), dataFrame(1, 'abc'));
+    expect(await told.take()).toEqual(['abc', 3n, 3n]);
+    client.send(dataFrame(1, 'def'));
+    expect(await told.take()).toEqual(['def', 0n, 0n]);
+    client.send(post(3, 0));
+    expect(await told.take()).toEqual(['', 0n, 0n]);
+    client.send(dataFrame(1, '', { end: true }), dataFrame(3, '', { end: true }), get(5, '/barrier'));
+    await client.next('HEADERS', 5);
+    expect(told.size).toBe(0);
+    client.send(dataFrame(1, 'more'));
+    expect(await client.reset(1)).toBe('STREAM_CLOSED');
+    expect(await told.take()).toBe('aborted');
+  });
+
   test('larger than the windows arrive whole, by tryEnd and by write', async () => {
     const whole = Buffer.alloc(3_000_000, 'x');
     const app = createHttp2App().get('/end', (res) => res.end(whole)).get('/try', (res) => {

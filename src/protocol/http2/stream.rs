@@ -13,6 +13,7 @@ use super::window::{ReceiveWindow, SendWindow};
 use crate::protocol::http::limits::HttpLimits;
 use crate::protocol::http::pace::Pace;
 use crate::protocol::http::response_framing::{AskedMethod, BodyEncoding};
+use crate::protocol::multiplexed::body::Body;
 use crate::protocol::multiplexed::priority::Priority;
 use crate::protocol::time::Timestamp;
 
@@ -44,16 +45,7 @@ pub(super) struct Stream {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Receiving {
     /// The body arrives.
-    Body {
-        /// Bytes that have arrived.
-        received: u64,
-        /// Bytes in all, as Content-Length announces.
-        announced: Option<u64>,
-        /// When its request started, plus the time for which it was paused.
-        started: Timestamp,
-        /// The rate at which it arrives.
-        pace: Pace,
-    },
+    Body(Body),
     /// It is complete.
     Ended,
 }
@@ -151,19 +143,15 @@ impl Stream {
     /// The same for the body alone.
     pub(super) fn body_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
         match self.receiving {
-            Receiving::Body { started, pace, .. } if self.paused.is_none() => {
-                let whole = limits.request_timeout.map(|timeout| started + timeout);
-                pace.deadline(limits.body_pace).into_iter().chain(whole).min()
-            }
-            Receiving::Body { .. } | Receiving::Ended => None,
+            Receiving::Body(body) if self.paused.is_none() => body.deadline(limits),
+            Receiving::Body(_) | Receiving::Ended => None,
         }
     }
 
     /// Excludes a pause from the time of the body.
     pub(super) fn restart_clock(&mut self, paused: Timestamp, now: Timestamp) {
-        if let Receiving::Body { started, pace, .. } = &mut self.receiving {
-            *started = *started + now.since(paused);
-            *pace = Pace::new(now);
+        if let Receiving::Body(body) = &mut self.receiving {
+            body.restart_clock(paused, now);
         }
     }
 }

@@ -6,6 +6,7 @@ use super::stream_id::StreamId;
 use crate::protocol::http::limits::HttpLimits;
 use crate::protocol::http::pace::Pace;
 use crate::protocol::http::response_framing::{AskedMethod, BodyEncoding};
+use crate::protocol::multiplexed::body::Body;
 use crate::protocol::multiplexed::priority::Priority;
 use crate::protocol::time::Timestamp;
 
@@ -84,16 +85,7 @@ pub(super) enum Receiving {
         has_priority: bool,
     },
     /// The body arrives.
-    Body {
-        /// Bytes that have arrived, or that the header of their frame has announced.
-        received: u64,
-        /// Bytes in all, as Content-Length announces.
-        announced: Option<u64>,
-        /// When its request started, plus the time for which it was paused.
-        started: Timestamp,
-        /// The rate at which it arrives.
-        pace: Pace,
-    },
+    Body(Body),
     /// It is complete, or the client was asked to stop.
     Ended,
 }
@@ -224,18 +216,15 @@ impl Stream {
     pub(super) fn head_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
         match self.receiving {
             Receiving::Head { since, .. } => limits.headers_timeout.map(|timeout| since + timeout),
-            Receiving::Body { .. } | Receiving::Ended => None,
+            Receiving::Body(_) | Receiving::Ended => None,
         }
     }
 
     /// The same for the body alone.
     pub(super) fn body_deadline(&self, limits: &HttpLimits) -> Option<Timestamp> {
         match self.receiving {
-            Receiving::Body { started, pace, .. } if self.paused.is_none() => {
-                let whole = limits.request_timeout.map(|timeout| started + timeout);
-                pace.deadline(limits.body_pace).into_iter().chain(whole).min()
-            }
-            Receiving::Head { .. } | Receiving::Body { .. } | Receiving::Ended => None,
+            Receiving::Body(body) if self.paused.is_none() => body.deadline(limits),
+            Receiving::Head { .. } | Receiving::Body(_) | Receiving::Ended => None,
         }
     }
 
@@ -243,10 +232,7 @@ impl Stream {
     pub(super) fn restart_clock(&mut self, paused: Timestamp, now: Timestamp) {
         match &mut self.receiving {
             Receiving::Head { since, .. } => *since = now,
-            Receiving::Body { started, pace, .. } => {
-                *started = *started + now.since(paused);
-                *pace = Pace::new(now);
-            }
+            Receiving::Body(body) => body.restart_clock(paused, now),
             Receiving::Ended => {}
         }
     }

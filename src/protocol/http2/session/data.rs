@@ -70,7 +70,7 @@ impl Http2Session {
             }
             return Ok(None);
         };
-        let Receiving::Body { received, announced, .. } = &mut stream.receiving else {
+        let Receiving::Body(body) = &mut stream.receiving else {
             self.end_broken(id, Http2Error::StreamEnded, context)?;
             return Ok(None);
         };
@@ -78,10 +78,8 @@ impl Http2Session {
             self.end_broken(id, Http2Error::WindowExceeded, context)?;
             return Ok(None);
         }
-        *received += data as u64;
-        let (received, announced) = (*received, *announced);
-        let is_wrong = announced.is_some_and(|all| received > all || (is_last && received < all));
-        if is_wrong {
+        let received = body.receive(data as u64);
+        if body.is_too_long() || (is_last && body.is_wrong()) {
             self.end_broken(id, Http2Error::ContentLengthMismatch, context)?;
             return Ok(None);
         }
@@ -99,7 +97,7 @@ impl Http2Session {
         Ok(Some(id))
     }
 
-    /// Passes a piece of a body on.
+    /// Passes a piece of a body on, which ends the stream if `is_last`.
     pub(super) fn take_data(
         &mut self,
         id: StreamId,
@@ -108,12 +106,10 @@ impl Http2Session {
         context: &mut Input<'_, impl Http2Sink>,
     ) {
         let Some(stream) = self.streams.get_mut(id) else { return };
-        if let Receiving::Body { pace, .. } = &mut stream.receiving {
-            pace.count(data.len() as u64, context.moment.limits.body_pace, context.moment.now);
-        }
-        if !data.is_empty() || is_last {
+        let Receiving::Body(body) = &mut stream.receiving else { return };
+        if let Some(ends) = body.pass(data.len(), is_last, context.moment.limits, context.moment.now) {
             context.room = context.room.saturating_sub(1);
-            context.sink.body(id, data, is_last);
+            context.sink.body(id, data, ends);
         }
         if is_last {
             stream.receiving = Receiving::Ended;

@@ -4,12 +4,12 @@ use super::control::depends_on;
 use super::stream_ends::digits;
 use super::{Block, Http2Session, Http2Sink, Input, Leaving, Purpose};
 use crate::protocol::http::error::{HttpError, refusal_body};
-use crate::protocol::http::pace::Pace;
 use crate::protocol::http2::error::{ErrorCode, Http2Error};
 use crate::protocol::http2::frame::{FrameHeader, StreamId, finish_headers, flag, reserve_header};
 use crate::protocol::http2::settings::MIN_FRAME_SIZE;
 use crate::protocol::http2::stream::{Output, Receiving, Sending, Stream};
 use crate::protocol::http2::window::{ReceiveWindow, SendWindow};
+use crate::protocol::multiplexed::body::Body;
 use crate::protocol::multiplexed::priority::Priority;
 use crate::protocol::multiplexed::request_head::{HeadBuilder, HeadFault, Meaning, check_trailer};
 use crate::protocol::multiplexed::response_fields::encode_status;
@@ -61,8 +61,8 @@ impl Http2Session {
         if let Some(stream) = self.streams.get(id) {
             return Ok(match stream.receiving {
                 Receiving::Ended => Purpose::Fault(Http2Error::StreamEnded),
-                Receiving::Body { .. } if !is_last => Purpose::Fault(Http2Error::UnfinishedTrailers),
-                Receiving::Body { .. } => Purpose::Trailers,
+                Receiving::Body(_) if !is_last => Purpose::Fault(Http2Error::UnfinishedTrailers),
+                Receiving::Body(_) => Purpose::Trailers,
             });
         }
         if id <= self.last_stream {
@@ -183,7 +183,7 @@ impl Http2Session {
         }
         context.room = context.room.saturating_sub(1);
         context.sink.request(id, &context.scratch.head, &context.scratch.bytes, meaning.is_tunnel);
-        if is_last {
+        if is_last || meaning.content_length == Some(0) {
             context.sink.body(id, b"", true);
         }
         Ok(())
@@ -195,12 +195,8 @@ impl Http2Session {
         // RFC 9218 §7: the frame is newer than the field.
         let early = early.map(|position| self.early_priorities.swap_remove(position).1);
         self.early_priorities.retain(|(early, _)| *early > id);
-        let receiving = if is_last {
-            Receiving::Ended
-        } else {
-            let announced = meaning.content_length;
-            Receiving::Body { received: 0, announced, started: now, pace: Pace::new(now) }
-        };
+        let receiving =
+            if is_last { Receiving::Ended } else { Receiving::Body(Body::new(meaning.content_length, now)) };
         self.streams.push(Stream {
             id,
             receiving,
@@ -220,8 +216,8 @@ impl Http2Session {
     /// The request of a stream is complete by its trailers.
     fn end_body(&mut self, id: StreamId, context: &mut Input<'_, impl Http2Sink>) -> Result<(), Http2Error> {
         if let Some(stream) = self.streams.get(id)
-            && let Receiving::Body { received, announced: Some(announced), .. } = stream.receiving
-            && received != announced
+            && let Receiving::Body(body) = stream.receiving
+            && body.is_wrong()
         {
             return self.end_broken(id, Http2Error::ContentLengthMismatch, context);
         }

@@ -3,12 +3,12 @@
 use super::stream_ends::digits;
 use super::{Action, Http3Session, Http3Sink, Input, StreamEnd};
 use crate::protocol::http::error::{HttpError, refusal_body};
-use crate::protocol::http::pace::Pace;
 use crate::protocol::http::response_framing::AskedMethod;
 use crate::protocol::http3::error::{ErrorCode, Http3Error};
 use crate::protocol::http3::frame::append_headers;
 use crate::protocol::http3::stream::{Reading, Receiving, Sending, WaitsFor};
 use crate::protocol::http3::stream_id::StreamId;
+use crate::protocol::multiplexed::body::Body;
 use crate::protocol::multiplexed::priority::Priority;
 use crate::protocol::multiplexed::request_head::{HeadBuilder, HeadFault, Meaning, check_trailer};
 use crate::protocol::multiplexed::response_fields::encode_status;
@@ -96,7 +96,7 @@ impl Http3Session {
         self.start_request(id, is_last, meaning, context);
         context.room = context.room.saturating_sub(1);
         context.sink.request(id, &context.scratch.head, &context.scratch.bytes, meaning.is_tunnel);
-        if is_last {
+        if is_last || meaning.content_length == Some(0) {
             context.sink.body(id, b"", true);
         }
         Ok(())
@@ -118,12 +118,8 @@ impl Http3Session {
         {
             stream.priority = priority;
         }
-        stream.receiving = if is_last {
-            Receiving::Ended
-        } else {
-            let announced = meaning.content_length;
-            Receiving::Body { received: 0, announced, started: now, pace: Pace::new(now) }
-        };
+        stream.receiving =
+            if is_last { Receiving::Ended } else { Receiving::Body(Body::new(meaning.content_length, now)) };
         stream.sending = Sending::Owed(meaning.method);
         stream.is_announced = true;
         stream.is_tunnel = meaning.is_tunnel;
@@ -206,10 +202,9 @@ impl Http3Session {
             return self.note_idle_frame(context.moment.now);
         }
         let Some(stream) = self.streams.get_mut(id) else { return Ok(()) };
-        let Receiving::Body { received, announced, .. } = &mut stream.receiving else { return Ok(()) };
-        *received = received.saturating_add(length);
-        let (received, announced) = (*received, *announced);
-        if announced.is_some_and(|all| received > all) {
+        let Receiving::Body(body) = &mut stream.receiving else { return Ok(()) };
+        let received = body.receive(length);
+        if body.is_too_long() {
             return self.end_broken(id, Http3Error::ContentLengthMismatch, context);
         }
         if received > context.moment.limits.max_body && !stream.is_tunnel {
@@ -227,7 +222,7 @@ impl Http3Session {
         Ok(())
     }
 
-    /// Passes a piece of a body on.
+    /// Passes a piece of a body on, which ends the stream if `is_last`.
     pub(super) fn take_data(
         &mut self,
         id: StreamId,
@@ -236,12 +231,10 @@ impl Http3Session {
         context: &mut Input<'_, impl Http3Sink>,
     ) {
         let Some(stream) = self.streams.get_mut(id) else { return };
-        if let Receiving::Body { pace, .. } = &mut stream.receiving {
-            pace.count(data.len() as u64, context.moment.limits.body_pace, context.moment.now);
-        }
-        if !data.is_empty() || is_last {
+        let Receiving::Body(body) = &mut stream.receiving else { return };
+        if let Some(ends) = body.pass(data.len(), is_last, context.moment.limits, context.moment.now) {
             context.room = context.room.saturating_sub(1);
-            context.sink.body(id, data, is_last);
+            context.sink.body(id, data, ends);
         }
         if is_last {
             stream.receiving = Receiving::Ended;
@@ -257,10 +250,10 @@ impl Http3Session {
     ) -> Result<(), Http3Error> {
         match self.streams.get(id).map(|stream| stream.receiving) {
             Some(Receiving::Head { .. }) => self.end_broken(id, Http3Error::IncompleteRequest, context),
-            Some(Receiving::Body { received, announced: Some(announced), .. }) if received != announced => {
+            Some(Receiving::Body(body)) if body.is_wrong() => {
                 self.end_broken(id, Http3Error::ContentLengthMismatch, context)
             }
-            Some(Receiving::Body { .. }) => {
+            Some(Receiving::Body(_)) => {
                 self.take_data(id, b"", true, context);
                 Ok(())
             }

@@ -229,3 +229,45 @@ fn input_waits_when_the_sink_has_no_room() {
     }
     assert_eq!(consumed, bytes.len());
 }
+
+#[test]
+fn a_body_ends_with_its_length_and_the_stream_when_it_says_so() {
+    let mut client = Client::new();
+    client.request(1, "POST", "/", &[("content-length", "6")], false);
+    client.send(&data(1, b"abc", false)).unwrap();
+    assert_eq!(client.events(), ["1 POST /", "1 body abc"]);
+    // A frame in two pieces.
+    let rest = data(1, b"def", false);
+    client.send(&rest[..10]).unwrap();
+    assert_eq!(client.events(), ["1 body d"]);
+    client.send(&rest[10..]).unwrap();
+    assert_eq!(client.events(), ["1 body ef|"]);
+    // Nothing is missing, so nothing can be late.
+    assert_eq!(client.deadline(), None);
+    client.send(&data(1, b"", true)).unwrap();
+    assert_eq!(client.events(), [""; 0]);
+    client.answer(1, "");
+    assert_eq!(
+        (client.read(), client.finished()),
+        (vec!["HEADERS 1 end :status=200 content-length=0".to_owned()], vec![1])
+    );
+
+    // With a length of 0 it ends with its head. Behind an answer the stream is ended by this side.
+    client.request(3, "POST", "/", &[("content-length", "0")], false);
+    assert_eq!(client.events(), ["3 POST /", "3 body |"]);
+    client.answer(3, "");
+    assert_eq!(client.read()[1..], ["RST_STREAM 3 NO_ERROR"]);
+    client.send(&data(3, b"", true)).unwrap();
+
+    // Trailers end the stream, too.
+    client.request(5, "POST", "/", &[("content-length", "1")], false);
+    client.send(&data(5, b"x", false)).unwrap();
+    client.send(&frame(HEADERS, flag::END_HEADERS | flag::END_STREAM, 5, &block(&[("a", "b")]))).unwrap();
+    assert_eq!(client.events(), ["5 POST /", "5 body x|"]);
+
+    // More than that breaks a rule, even when the end was told.
+    client.request(7, "POST", "/", &[("content-length", "1")], false);
+    client.send(&data(7, b"x", false)).unwrap();
+    client.send(&data(7, b"y", true)).unwrap();
+    assert_eq!(client.events(), ["7 POST /", "7 body x|", "7 aborted Broken(ContentLengthMismatch)"]);
+}

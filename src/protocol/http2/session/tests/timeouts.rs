@@ -152,8 +152,10 @@ fn a_client_that_does_not_read_loses_its_connection() {
     client.flush(Flush::Progressed(1));
     assert_eq!(client.deadline(), Some(1_100));
     client.events();
+    client.read();
     assert_eq!(client.pass_time(600), Http2Timeout::Response);
     assert_eq!(client.events(), ["3 aborted ResponseTimeout"]);
+    assert_eq!(client.read_written(), ["GOAWAY 3 ENHANCE_YOUR_CALM ERR_HTTP_RESPONSE_TIMEOUT"]);
 }
 
 #[test]

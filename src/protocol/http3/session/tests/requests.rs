@@ -228,3 +228,42 @@ fn streams_may_be_opened_out_of_order() {
     client.answer(0, "a");
     assert_eq!(client.read(), ["0 HEADERS :status=200 content-length=1", "0 DATA 1", "0 end"]);
 }
+
+#[test]
+fn a_body_ends_with_its_length_and_the_stream_when_it_says_so() {
+    let mut client = Client::new();
+    client.send(0, &headers("POST", "/", &[("content-length", "6")])).unwrap();
+    client.send(0, &data(b"abc")).unwrap();
+    assert_eq!(client.events(), ["0 POST /", "0 body abc"]);
+    // A frame in two pieces.
+    let rest = data(b"def");
+    client.send(0, &rest[..3]).unwrap();
+    assert_eq!(client.events(), ["0 body d"]);
+    client.send(0, &rest[3..]).unwrap();
+    assert_eq!(client.events(), ["0 body ef|"]);
+    // Nothing is missing, so nothing can be late.
+    assert_eq!(client.deadline(), None);
+    client.send_last(0, b"").unwrap();
+    assert_eq!(client.events(), [""; 0]);
+    client.answer(0, "");
+    client.read();
+    assert_eq!(client.finished(), [0]);
+
+    // With a length of 0 it ends with its head. Behind an answer the client is asked to stop.
+    client.send(4, &headers("POST", "/", &[("content-length", "0")])).unwrap();
+    assert_eq!(client.events(), ["4 POST /", "4 body |"]);
+    client.answer(4, "");
+    assert!(client.read().contains(&"4 STOP H3_NO_ERROR".to_owned()));
+
+    // Trailers change nothing.
+    client.send(8, &headers("POST", "/", &[("content-length", "1")])).unwrap();
+    client.send(8, &data(b"x")).unwrap();
+    client.send_last(8, &frame(HEADERS, &section(&[("a", "b")]))).unwrap();
+    assert_eq!(client.events(), ["8 POST /", "8 body x|"]);
+
+    // More than that breaks a rule, even when the end was told.
+    client.send(12, &headers("POST", "/", &[("content-length", "1")])).unwrap();
+    client.send(12, &data(b"x")).unwrap();
+    client.send_last(12, &data(b"y")).unwrap();
+    assert_eq!(client.events(), ["12 POST /", "12 body x|", "12 aborted Broken(ContentLengthMismatch)"]);
+}
