@@ -714,8 +714,8 @@ const HAND_OVER: usize = 256 * 1024;
 /// Small enough to stay in the second-level cache, as far as it is used at all.
 const SCRATCH: usize = HAND_OVER + MAX_READ;
 /// How often a flush goes on with the connections that became dirty during it, where there are tunnels: what is written
-/// into one is written to its socket next, and perhaps once more when the socket has taken that.
-const ROUNDS_THROUGH_TUNNELS: usize = 4;
+/// into one is written to its socket next, 64 KiB at a time. That is as much as a socket takes whose client reads nothing.
+const ROUNDS_THROUGH_TUNNELS: usize = 64;
 /// Number of steps of a pass in which several sockets are ready, roughly.
 const STEPS: usize = 16;
 /// Command batches applied before the sockets are served again.
