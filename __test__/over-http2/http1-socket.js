@@ -30,6 +30,8 @@ class Http1Socket extends Duplex {
   below;
 
   #session;
+  /** What the session reads and writes. */
+  #wire;
   #input = Buffer.alloc(0);
   /** The write that waits until a request can take it. */
   #waiting;
@@ -52,12 +54,15 @@ class Http1Socket extends Duplex {
     // A stream of its own: that the session closes does not close the connection, which the user does.
     const wire = new Duplex({
       allowHalfOpen: true,
-      read: () => this.below.resume(),
+      read: () => {
+        if (this.#isTaking) this.below.resume();
+      },
       write: (bytes, encoding, done) => (this.below.writable ? this.below.write(bytes, () => done()) : done()),
     });
     this.below.on('data', (bytes) => {
-      if (!wire.push(bytes)) this.below.pause();
+      if (!wire.push(bytes) || !this.#isTaking) this.below.pause();
     });
+    this.#wire = wire;
     const settings = { initialWindowSize: WINDOW };
     this.#session = http2.connect('http://test', { createConnection: () => wire, maxSessionMemory: 1000, settings });
     this.#session.on('connect', () => this.#session.setLocalWindowSize(WINDOW));
@@ -123,6 +128,25 @@ class Http1Socket extends Duplex {
     return this;
   }
 
+  /** Whether bytes are taken from the system. What is written may wait for a WINDOW_UPDATE among them. */
+  get #isTaking() {
+    const stream = this.#exchange?.stream;
+    const isWriting = stream !== undefined && (stream.writableLength > 0 || (stream.writableEnded && !stream.writableFinished));
+    return !this.isPaused() || isWriting || this.writableLength > 0;
+  }
+
+  /** Takes nothing from the system any more, as a socket does, not even what the windows of HTTP/2 allow. */
+  pause() {
+    super.pause();
+    if (!this.#isTaking) this.below.pause();
+    return this;
+  }
+
+  resume() {
+    this.below.resume();
+    return super.resume();
+  }
+
   /** Ends the TCP connection with a reset. */
   resetAndDestroy() {
     this.below.resetAndDestroy();
@@ -131,18 +155,25 @@ class Http1Socket extends Duplex {
 
   _write(bytes, encoding, done) {
     this.#input = Buffer.concat([this.#input, bytes]);
+    this.below.resume();
     this.#waiting = done;
     this.#take();
   }
 
   _final(done) {
     const stream = this.#exchange?.stream;
-    // The FIN comes behind the frames of what was written before.
-    const finish = () => setImmediate(() => this.below.end());
     if (this.#isTunnel && !stream.destroyed) stream.end();
-    else if (stream?.pending && !stream.destroyed) stream.once('ready', finish);
-    else finish();
+    else this.#sendFin();
     done();
+  }
+
+  /** The FIN comes behind the frames of what was written before, which the session may still have. */
+  #sendFin() {
+    const stream = this.#exchange?.stream;
+    const isPending = stream !== undefined && stream.pending && !stream.destroyed;
+    const isBehind = isPending || this.#session.state.outboundQueueSize > 0 || this.#wire.writableLength > 0;
+    if (isBehind && !this.#session.destroyed && this.below.writable) setImmediate(() => this.#sendFin());
+    else this.below.end();
   }
 
   _read() {

@@ -99,11 +99,11 @@ const tests = [
   ...['a body with chunks arrives whole, wherever the bytes are cut', 'chunks over the limit: null once, as soon as the limit is passed', 'chunked: not known until the end']
     .map((title) => ({ title, reason: 'about the chunks of HTTP/1.1: the client that translates sends whole ones' })),
   { title: 'is not called again once the response is over', reason: 'the client is asked to stop (RFC 9113 §8.1): http2/http2-streams.test.js' },
-  {
-    title: 'registered on an aborted response: called, asynchronously',
-    reason: 'does not end with the client that translates, for a reason that was not found: http2/http2-streams.test.js has aborts by FIN',
-  },
   { title: 'a client of HTTP/1.0 is not told to continue', reason: 'about another version' },
+  {
+    title: '1048576 bytes arrive whole at every subscriber, between small ones',
+    reason: 'what a WebSocket in a stream has not passed on yet counts as refused for a moment, so what follows 1 MiB may exceed maxBackpressure',
+  },
   { title: 'RST behind more pipelined requests than are read', reason: 'pipelines: the client that translates waits for the response' },
   { title: 'res.close: the handler runs inside the call', reason: 'the stream is reset, and not the connection closed: http2/http2-streams.test.js' },
   { title: 'of responses are sent as they are at the call, by every method', reason: 'looks for Connection: close' },
