@@ -1,6 +1,6 @@
 'use strict';
 
-// Clients of HTTP/2 that are not Node's: curl, and nghttp of nghttp2 where it is installed.
+// Clients of HTTP/2 that are not Node's: curl, and those of nghttp2 where they are installed.
 
 const { execFile, spawnSync } = require('node:child_process');
 const { promisify } = require('node:util');
@@ -11,6 +11,7 @@ const { listen } = require('../helpers/server.js');
 const { createSSLApp } = require('../helpers/tls.js');
 
 const run = promisify(execFile);
+/** Debian's package is nghttp2-client, which is not on every developer's machine. */
 const isInstalled = (command) => spawnSync(command, ['--version']).status === 0;
 
 const LONG = 'a megabyte of this. '.repeat(52_429);
@@ -56,8 +57,7 @@ describe('curl', () => {
   });
 });
 
-// Not among what a developer's machine has; Debian's package is nghttp2-client.
-(isInstalled('nghttp') ? describe : describe.skip)('nghttp', () => {
+(isInstalled('nghttp') ? describe : describe.skip)('nghttp, if it is installed', () => {
   test('many requests on one connection, with its dependencies of RFC 7540', async () => {
     const url = `http://127.0.0.1:${route(createHttp2App())}`;
     const { stdout } = await run('nghttp', ['--no-verify-peer', '--multiply=20', '--null-out', '--stat', `${url}/hello`, `${url}/long`], { maxBuffer: 1 << 24 });
@@ -68,5 +68,16 @@ describe('curl', () => {
     const url = `http://127.0.0.1:${route(createHttp2App())}`;
     const { stdout } = await run('nghttp', ['--padding=200', `--data=${__filename}`, '--trailer=x-checksum: 1', '--window-bits=10', `${url}/echo`], { maxBuffer: 1 << 24 });
     expect(stdout).toContain('// Clients of HTTP/2 that are not Node');
+  });
+});
+
+(isInstalled('h2load') ? describe : describe.skip)('h2load, if it is installed', () => {
+  test.each([
+    ['without TLS', () => `http://127.0.0.1:${route(createHttp2App())}`],
+    ['with TLS', () => `https://localhost:${route(createSSLApp({ http2: true }))}`],
+  ])('many requests on many streams of several connections, %s', async (title, url) => {
+    const { stdout } = await run('h2load', ['--requests=2000', '--clients=4', '--max-concurrent-streams=50', `${url()}/hello`]);
+    expect(stdout).toMatch(/^requests: 2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed, 0 errored, 0 timeout$/m);
+    expect(stdout).toMatch(/^status codes: 2000 2xx/m);
   });
 });

@@ -187,6 +187,47 @@ describe('maxBufferedOutput', () => {
   });
 });
 
+describe('responseTimeout', () => {
+  const LARGE = Buffer.alloc(32 << 20, 'x');
+
+  /** An app with that timeout, whose /large goes beyond any buffer; `aborts` gets the causes. */
+  function serveSlow() {
+    const aborts = new Mailbox();
+    const app = createHttp2App(true, { responseTimeout: 300, maxBufferedOutput: 0 });
+    app.get('/large', (res) => {
+      res.onAborted((reason, { cause }) => aborts.put(cause));
+      res.write(LARGE);
+    });
+    app.any('/*', (res) => res.end('answered'));
+    return { app, aborts, port: listen(app) };
+  }
+
+  test('resets the stream whose client opens no window, and leaves the others of its connection', async () => {
+    const { app, aborts, port } = serveSlow();
+    const client = await RawHttp2.connect(port, { settings: NO_WINDOW });
+    client.send(headersFrame(1, { fields: { ':path': '/large' } }));
+    expect(await client.reset(1)).toBe('CANCEL');
+    expect(await aborts.take()).toBe('ERR_HTTP_RESPONSE_TIMEOUT');
+    client.send(headersFrame(3), frameOf('WINDOW_UPDATE', { stream: 3, payload: numbers(100) }));
+    expect((await client.next('DATA', 3)).payload.toString()).toBe('answered');
+    expect(app.getStats().closes.aborted).toMatchObject({ ERR_HTTP_RESPONSE_TIMEOUT: 1 });
+  });
+
+  test('ends a connection that takes nothing at all, and nobody else', async () => {
+    const { aborts, port } = serveSlow();
+    const settings = frameOf('SETTINGS', { payload: Buffer.concat([Buffer.of(0, 4), numbers(2 ** 31 - 1)]) });
+    const [other, client] = [await connectHttp2(port), await RawHttp2.connect(port, { settings })];
+    client.socket.pause();
+    client.send(frameOf('WINDOW_UPDATE', { payload: numbers(1 << 30) }), headersFrame(1, { fields: { ':path': '/large' } }));
+    expect(await aborts.take()).toBe('ERR_HTTP_RESPONSE_TIMEOUT');
+    await expect(ask(other)).resolves.toMatchObject({ text: 'answered' });
+    client.socket.resume();
+    // What the system had taken arrives, and the GOAWAY if that took it, too.
+    const goaway = await client.goaway();
+    expect(goaway ?? { code: 'ENHANCE_YOUR_CALM' }).toMatchObject({ code: 'ENHANCE_YOUR_CALM' });
+  });
+});
+
 test('a connection of HTTP/1.1 is not told of any of this', async () => {
   const { app, port } = serveWaiting();
   const client = await RawClient.connect(port);
