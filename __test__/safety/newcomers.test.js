@@ -38,7 +38,7 @@ unlessWindows('with all descriptors taken by clients', () => {
     const [webSocket, waiting] = [await RawWebSocket.open(port), await RawClient.connect(port)];
     waiting.send(request('GET', '/wait'));
     expect(await program.hear()).toBe('asked');
-    return { port, webSocket, waiting };
+    return { port, program, webSocket, waiting };
   }
 
   /** Connects more clients than there are descriptors, each of which sends `bytes`. In between honest ones are served. */
@@ -67,6 +67,19 @@ unlessWindows('with all descriptors taken by clients', () => {
     expect((await waiting.response()).text).toBe('waited');
     webSocket.sendText('still here');
     expect(await webSocket.frame()).toEqual(['binary', Buffer.from('still here')]);
+  });
+
+  test('whose requests have arrived but were not read, all are served', async () => {
+    const { port, program } = await start();
+    const clients = [];
+    await program.freeze(100, async () => {
+      for (let count = 0; count < 300; count++) {
+        const client = await RawClient.connect(port);
+        await client.send(request('GET', '/'));
+        clients.push(client);
+      }
+    });
+    for (const client of clients) expect((await client.response()).text).toBe('served');
   });
 
   test('silent ones go before those that wait for their next request', async () => {

@@ -295,6 +295,12 @@ impl Connection {
         }
     }
 
+    /// Whether bytes of the peer are in the socket. Costs a system call.
+    #[must_use]
+    pub(crate) fn has_unread_input(&self) -> bool {
+        self.shell.stage == ConnectionStage::Serving && self.shell.transport.has_input()
+    }
+
     /// Whether a TLS handshake is under way.
     #[must_use]
     pub(crate) fn is_handshaking(&self) -> bool {

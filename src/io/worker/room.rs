@@ -76,13 +76,11 @@ impl Worker {
     }
 
     /// `Command::MakeRoom`: ends some of the connections on which no request is under way. Returns whether there were
-    /// any.
+    /// any that wait for their peer.
     pub(super) fn make_room(&mut self) -> bool {
         let candidates = self.candidates(Connection::has_descriptor);
         let count = at_a_time(candidates.len());
-        let is_any = !candidates.is_empty();
-        self.dismiss(candidates, count, Connection::make_room);
-        is_any
+        self.dismiss(candidates, count, Connection::make_room)
     }
 
     /// The connections among those that `matches` selects which may be closed for new ones.
@@ -97,14 +95,26 @@ impl Worker {
         keys.into_iter().filter_map(candidate).collect()
     }
 
+    /// Ends `count` of the candidates, or fewer. One whose input is still in the socket waits for this worker, which is about
+    /// to read it, and not for its peer. Returns whether it has ended any.
     fn dismiss(
         &mut self,
-        candidates: Vec<Candidate>,
+        mut candidates: Vec<Candidate>,
         count: usize,
         dismiss: impl Fn(&mut Connection, &mut Context),
-    ) {
-        for (slot, generation) in choose(candidates, count, self.context.now) {
-            self.with(slot, generation, |connection, context, _| dismiss(connection, context));
+    ) -> bool {
+        loop {
+            let chosen = choose(candidates.clone(), count, self.context.now);
+            let (unread, waiting): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|(slot, generation)| {
+                self.registry.get(*slot, *generation).is_some_and(|connection| connection.has_unread_input())
+            });
+            for (slot, generation) in &waiting {
+                self.with(*slot, *generation, |connection, context, _| dismiss(connection, context));
+            }
+            if !waiting.is_empty() || unread.is_empty() {
+                return !waiting.is_empty();
+            }
+            candidates.retain(|it| !unread.contains(&(it.slot, it.generation)));
         }
     }
 }
