@@ -326,6 +326,32 @@ describe('AsyncLocalStorage', () => {
     expect([await seen.take(), await seen.take()]).toEqual([undefined, 'two']);
   });
 
+  // Until somebody looks, handlers share one async resource: what the first one leaves in it is to be gone, too.
+  test.each([
+    ['a store that it enters', "storage.enterWith('left')", 'storage.getStore()'],
+    ['what it stores in its resource', "executionAsyncResource().left = 'left'", 'executionAsyncResource().left'],
+  ])('the first handler of a process that does so leaves nothing behind: %s', async (_, leave, look) => {
+    const program = new Program(`
+      const { AsyncLocalStorage, executionAsyncResource } = require('node:async_hooks');
+      const storage = new AsyncLocalStorage();
+      const app = uWS.App().ws('/*', {
+        message(ws, message) {
+          const text = Buffer.from(message).toString();
+          if (text === 'leave') ${leave};
+          else if (text === 'look') ws.send(String(${look}));
+        },
+      });
+      app.listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
+    `);
+    const client = await RawWebSocket.open(await program.hear());
+    const [nothing, leaves, looks] = ['nothing', 'leave', 'look'].map((text) => frame('text', text));
+    client.send(nothing, nothing, leaves, looks, looks);
+    expect([await client.frame(), await client.frame()]).toEqual(Array(2).fill(['text', 'undefined']));
+    client.send(looks, leaves, looks);
+    expect([await client.frame(), await client.frame()]).toEqual(Array(2).fill(['text', 'undefined']));
+    await program.kill();
+  });
+
   test('handlers do not see the store of a call that made events deliverable', async () => {
     const storage = new AsyncLocalStorage();
     const requests = new Mailbox();

@@ -7,6 +7,7 @@ const { AsyncResource } = require('../loading/builtins.js').async_hooks;
 
 const { abi, native, registers } = require('./border.js');
 const { checkFunction } = require('./errors.js');
+const { watched } = require('./watched.js');
 
 const { DEEP, SLEEP } = abi.step;
 const { STEP } = abi.register;
@@ -40,10 +41,9 @@ function call(handler, first, second, third, fourth, fifth) {
   if (handler === undefined) return true;
   depth += 1;
   try {
-    const result = depth === 1 && isSharing
-      ? runInScope.call(shared, handler, undefined, first, second, third, fourth, fifth)
-      : run(handler, first, second, third, fourth, fifth);
-    return !isPromise(result);
+    if (depth > 1 || sharing.isTouched) return !isPromise(run(handler, first, second, third, fourth, fifth));
+    if (isInBell) return !isPromise(handler(first, second, third, fourth, fifth));
+    return !isPromise(runInScope.call(shared, handler, undefined, first, second, third, fourth, fifth));
   } catch (error) {
     errors[errors.length] = error;
     return true;
@@ -66,22 +66,49 @@ class Unreferenced extends AsyncResource {
 const { runInAsyncScope: runInScope } = AsyncResource.prototype;
 
 /**
- * Whether handlers run in one resource after the other, `shared`, instead of each in one of its own. Making one takes a
- * tenth of the time of a small message. It ends for good once somebody looks at that resource or stores something in it,
- * as the `AsyncLocalStorage` of older versions of Node does, and `executionAsyncResource`.
+ * Handlers run in one resource after the other, instead of each in one of its own: in that of the bell, whose callback this
+ * is, or in `shared`. Making one takes a tenth of the time of a small message, entering one half of that. It ends for good
+ * once somebody looks at that resource or stores something in it, as the `AsyncLocalStorage` of older versions of Node does,
+ * and `executionAsyncResource`.
  */
-let isSharing = true;
+const sharing = { isTouched: false };
+
 const shared = new Unreferenced('FERROWS');
-Object.setPrototypeOf(shared, new Proxy(Unreferenced.prototype, {
-  get(target, key, receiver) {
-    isSharing = false;
-    return Reflect.get(target, key, receiver);
-  },
-  set(target, key, value, receiver) {
-    isSharing = false;
-    return Reflect.set(target, key, value, receiver);
-  },
-}));
+Object.setPrototypeOf(shared, watched(Unreferenced.prototype, sharing));
+
+/** The async resource of the bell; `hasRef` is its method of that name. The addon keeps it: it must not refer to this file. */
+function createBell(hasRef) {
+  bell = Object.create(watched({ hasRef }, sharing));
+  return bell;
+}
+
+let bell;
+/** Whether the dispatcher was called by the bell, and handlers that leave no trace in its resource may run in that. */
+let isInBell = false;
+
+/**
+ * Whether `AsyncLocalStorage` keeps its stores in async resources, as by default before version 24 of Node, so that a trace of
+ * it is noticed. Later ones keep them in a frame of their own, which only entering a resource restores.
+ */
+const leavesTraces = process.versions.bun === undefined && process.versions.deno === undefined
+  && Number.parseInt(process.versions.node, 10) < 24
+  && ![...process.execArgv, process.env.NODE_OPTIONS].some((option) => option?.includes('async-context-frame'));
+
+/** Runs the dispatcher in a callback of the bell. */
+function runInBell(dispatch) {
+  isInBell = leavesTraces;
+  try {
+    dispatch();
+  } finally {
+    isInBell = false;
+  }
+}
+
+/** Removes what a handler has stored in the resource of the bell, before the next one runs. From now on none runs in it. */
+function cleanBell() {
+  isInBell = false;
+  for (const key of Reflect.ownKeys(bell)) delete bell[key];
+}
 
 /**
  * Calls a handler in an async resource of its own: many events arrive in one callback of Node, and what a handler does
@@ -140,6 +167,7 @@ function deliverFrom(mark) {
 /** No handler is on the stack any more. */
 function conclude() {
   deferred = 0;
+  if (isInBell && sharing.isTouched) cleanBell();
   if (errors.length > 0) reportErrors();
 }
 
@@ -195,5 +223,5 @@ function runCorked(subject, callback) {
 }
 
 module.exports = {
-  call, deliverers, deliverPending, hasErrors, hasRoom, KEPT, reportErrors, run, runCorked, Unreferenced,
+  call, createBell, deliverers, deliverPending, hasErrors, hasRoom, KEPT, reportErrors, run, runCorked, runInBell, Unreferenced,
 };

@@ -9,7 +9,7 @@ const { handleBrokerState, handleCounted } = require('../app/broker.js');
 const { concludeShutdown } = require('../app/closing.js');
 const { handleEnded } = require('../app/handlers.js');
 const { abi, KEY, native, registers, responses, sockets, takeovers, targets } = require('./border.js');
-const { call, deliverers, hasErrors, reportErrors, Unreferenced } = require('./call.js');
+const { call, createBell, deliverers, hasErrors, reportErrors, runInBell, Unreferenced } = require('./call.js');
 const { handleConnected, handleNotConnected } = require('../websocket/connect.js');
 const { handleOpened } = require('../http/connection.js');
 const { HttpRequest } = require('../http/request.js');
@@ -74,6 +74,8 @@ function handleEvents() {
         if (isDone && typeof payload !== 'string') done = payload;
         break;
       }
+      case SLEEP:
+        return;
       case REQUEST:
         handleRequest(targets[registers[ROUTE]]);
         break;
@@ -159,7 +161,6 @@ function handleEvents() {
         isYielding = true;
         setImmediate(drainOutside);
         return;
-      case SLEEP:
       default:
         return;
     }
@@ -187,7 +188,7 @@ let isYielding = false;
 
 /** Called when the bell rings. If the budget was used up before, a later turn of the event loop drains the queue. */
 function handleBell() {
-  if (!isYielding) drain();
+  if (!isYielding) runInBell(drain);
 }
 
 /**
@@ -249,7 +250,7 @@ function warnUnanswered(request) {
  * `jest --detectOpenHandles`, call its `hasRef`. The addon keeps this object as long as the environment lives or this
  * load of the addon is in use, so it must refer to nothing of these files but the registers.
  */
-const bell = { hasRef: Float64Array.prototype.at.bind(registers, REFERENCED) };
+const bell = createBell(Float64Array.prototype.at.bind(registers, REFERENCED));
 // The addon object refers to the function, which so lives as long as a program can call the addon. The addon itself
 // refers to it only while events may arrive.
 native.handleBell = handleBell;
