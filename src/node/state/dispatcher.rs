@@ -8,7 +8,6 @@ use super::workers::Workers;
 use crate::bridge::broker::BrokerEvent;
 use crate::bridge::event::{Event, EventBatch, Payload};
 use crate::bridge::id::WorkerId;
-use crate::bridge::queue::Uplink;
 use crate::bridge::record::Record;
 use crate::node::error::Misuse;
 use crate::node::state::handles::JsHandle;
@@ -180,33 +179,36 @@ impl Dispatcher {
         {
             handle.downlink.wake();
         }
-        if self.take_batch(workers, Uplink::take_if_any)? {
+        if self.take_batch(workers, Search::Glance)? {
             return Ok(true);
         }
         workers.advance();
-        if self.take_batch(workers, Uplink::take_if_any)? {
+        if self.take_batch(workers, Search::Glance)? {
             return Ok(true);
         }
         workers.threads()?.bell.sleep();
-        let is_any = self.take_batch(workers, Uplink::take)?;
+        let is_any = self.take_batch(workers, Search::UnderLock)?;
         if is_any {
             workers.threads()?.bell.rise();
         }
         Ok(is_any)
     }
 
-    fn take_batch(
-        &mut self,
-        workers: &Workers,
-        take: impl Fn(&Uplink) -> Option<(EventBatch, bool)>,
-    ) -> Result<bool, Misuse> {
+    fn take_batch(&mut self, workers: &Workers, search: Search) -> Result<bool, Misuse> {
         let threads = workers.threads()?;
         let workers = threads.pool.workers();
         self.records = threads.journal.waiting();
-        self.broker_events = threads.broker_events.waiting();
-        for offset in 0..workers.len() {
-            let number = (self.turn + offset) % workers.len();
-            if let Some((batch, resume)) = take(&workers[number].uplink) {
+        self.broker_events = match search {
+            Search::Glance => threads.broker_events.waiting_at_a_glance(),
+            Search::UnderLock => threads.broker_events.waiting(),
+        };
+        for number in (self.turn..workers.len()).chain(0..self.turn.min(workers.len())) {
+            let uplink = &workers[number].uplink;
+            let taken = match search {
+                Search::Glance => uplink.take_if_any(),
+                Search::UnderLock => uplink.take(),
+            };
+            if let Some((batch, resume)) = taken {
                 if resume {
                     workers[number].downlink.wake();
                 }
@@ -219,6 +221,15 @@ impl Dispatcher {
         }
         Ok(self.records > 0 || self.broker_events > 0)
     }
+}
+
+/// How to look for what has arrived.
+#[derive(Clone, Copy, Debug)]
+enum Search {
+    /// At the cost of a load for each queue. May overlook what another thread is handing over.
+    Glance,
+    /// The last look before the bell has to ring.
+    UnderLock,
 }
 
 /// Events per turn of Node's loop.
