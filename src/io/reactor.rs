@@ -415,7 +415,7 @@ impl Reactor {
 
     /// Polls, and starts a pass in steps, if Node's loop leads. Returns whether it does.
     pub(crate) fn turn(&self) -> bool {
-        self.lead_as_node(|worker| {
+        self.lead_as_node(Start::OfPass, |worker| {
             worker.poll(Some(Duration::ZERO))?;
             Ok(worker.start_pass())
         })
@@ -423,7 +423,7 @@ impl Reactor {
 
     /// Polls for at most `patience`, and runs a whole pass, if Node's loop leads. Returns whether it does.
     pub(crate) fn whole_turn(&self, patience: Duration) -> bool {
-        self.lead_as_node(|worker| {
+        self.lead_as_node(Start::OfPass, |worker| {
             worker.poll(Some(if worker.has_ready_sockets() { Duration::ZERO } else { patience }))?;
             Ok(Step::Last(worker.pass()))
         })
@@ -432,20 +432,20 @@ impl Reactor {
     /// Applies the commands that were handed over before, `batch` and `lent`, and writes, if Node's loop leads; otherwise
     /// returns `false`, and the commands are still in the batch.
     pub(crate) fn carry_out(&self, batch: &mut CommandBatch, lent: Option<LentCommand<'_>>) -> bool {
-        self.lead_as_node(|worker| Ok(worker.carry_out(batch, lent)))
+        self.lead_as_node(Start::Now, |worker| Ok(worker.carry_out(batch, lent)))
     }
 
     /// The next step of the pass that is under way, after `batch`, if there is either, and Node's loop leads; otherwise
     /// returns `false`, and the commands are still in the batch.
     pub(crate) fn advance(&self, batch: &mut CommandBatch) -> bool {
         let is_anything = self.node.is_in_pass.load(Ordering::Relaxed) || !batch.is_empty();
-        is_anything && self.lead_as_node(|worker| Ok(worker.advance(batch)))
+        is_anything && self.lead_as_node(Start::Now, |worker| Ok(worker.advance(batch)))
     }
 
     /// The rest of a pass that the handlers have not finished.
     pub(crate) fn finish_pass(&self) {
         if self.node.is_in_pass.load(Ordering::Relaxed) {
-            self.lead_as_node(|worker| Ok(Step::Last(worker.finish_pass())));
+            self.lead_as_node(Start::Now, |worker| Ok(Step::Last(worker.finish_pass())));
         }
     }
 
@@ -469,14 +469,14 @@ impl Reactor {
     pub(crate) fn take_work(&self) -> Work {
         let NodeSide { events, moved, work, .. } = &self.node;
         Work {
-            events: u32::try_from(events.swap(0, Ordering::Relaxed)).unwrap_or(u32::MAX),
-            moved: moved.swap(0, Ordering::Relaxed),
-            time: Duration::from_nanos(work.swap(0, Ordering::Relaxed)),
+            events: u32::try_from(take(events)).unwrap_or(u32::MAX),
+            moved: take(moved),
+            time: Duration::from_nanos(take(work)),
         }
     }
 
     /// Runs `act` if Node's loop leads, and is to go on doing so. Returns whether it did.
-    fn lead_as_node(&self, act: impl FnOnce(&mut Worker) -> io::Result<Step>) -> bool {
+    fn lead_as_node(&self, start: Start, act: impl FnOnce(&mut Worker) -> io::Result<Step>) -> bool {
         if self.has_delivery_for_thread() {
             self.hand_over("delivered");
         }
@@ -490,13 +490,19 @@ impl Reactor {
         }
         let Some(worker) = guard.as_mut() else { return false };
         self.note_life();
-        let (started, events, moved) = (self.stopwatch.elapsed(), worker.emitted(), worker.moved());
+        let (events, moved) = (worker.emitted(), worker.moved());
+        let started = match start {
+            Start::Now => Some(self.stopwatch.elapsed()),
+            Start::OfPass => None,
+        };
         // A panic must unwind neither into libuv nor through a scope of the journal.
         let acted = self.journal.scope(|| catch_unwind(AssertUnwindSafe(|| act(worker))));
         let failure = match acted {
             Ok(Ok(step)) => {
                 self.note_step(step, worker);
-                let (node, work) = (&self.node, self.stopwatch.elapsed().saturating_sub(started));
+                let (pass_start, pass_end) = worker.last_pass();
+                let ended = if matches!(step, Step::Last(_)) { pass_end } else { self.stopwatch.elapsed() };
+                let (node, work) = (&self.node, ended.saturating_sub(started.unwrap_or(pass_start)));
                 add(&node.events, worker.emitted() - events);
                 add(&node.moved, worker.moved() - moved);
                 add(&node.work, u64::try_from(work.as_nanos()).unwrap_or(0));
@@ -541,6 +547,15 @@ impl Reactor {
     }
 }
 
+/// From when on the time of native work counts. Each reading of the clock costs a hundredth of the time of a small message.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    /// A pass is going on; the time that handlers have taken does not count.
+    Now,
+    /// A pass begins, and reads the clock anyway.
+    OfPass,
+}
+
 impl std::fmt::Debug for Reactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reactor").field("leader", &self.leader).finish_non_exhaustive()
@@ -549,6 +564,13 @@ impl std::fmt::Debug for Reactor {
 
 fn in_milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(NEVER)
+}
+
+/// Takes the value of a counter that one thread writes.
+fn take(counter: &AtomicU64) -> u64 {
+    let count = counter.load(Ordering::Relaxed);
+    counter.store(0, Ordering::Relaxed);
+    count
 }
 
 /// For counters that one thread writes.

@@ -556,6 +556,19 @@ impl Connection {
         has_input
     }
 
+    /// Whether [`Self::flush`] would have nothing to write and no timer to set.
+    #[must_use]
+    pub(crate) fn is_flush_idle(&mut self) -> bool {
+        let is_plain = matches!(self.protocol, Protocol::Http { .. } | Protocol::WebSocket(_));
+        is_plain
+            && self.is_serving()
+            && !self.shell.is_starved
+            && !self.shell.has_output()
+            && self.shell.transport.tunnel().is_none()
+            && !self.is_read_blocked()
+            && self.deadline().is_none_or(|deadline| self.shell.is_armed_for(deadline))
+    }
+
     /// Writes the output at the end of the pass, enters the next stage if the outbox is empty then, and sets the timer.
     pub(crate) fn flush(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.shell.mark_clean();
@@ -589,9 +602,9 @@ impl Connection {
                 self.read(context, scratch);
             }
         }
+        let mut left = self.backlog();
         let written = result.and_then(|is_all| {
-            let has_progressed =
-                is_all || (self.backlog() < before && self.protocol.progress_extends_draining());
+            let has_progressed = is_all || (left < before && self.protocol.progress_extends_draining());
             if has_progressed && self.shell.stage != ConnectionStage::Lingering {
                 self.shell.progress = context.now;
             }
@@ -599,9 +612,9 @@ impl Connection {
         });
         if let Err(error) = written {
             self.protocol.handle_transport_error(&error, &mut self.shell, context);
+            left = self.backlog();
         }
         self.protocol.update_clock(&self.shell, context.now);
-        let left = self.backlog();
         self.protocol.handle_flush(before, left, &mut self.shell, context);
         if self.shell.transport.tunnel().is_some_and(|tunnel| tunnel.has_parcel()) {
             context.stream_work.push(StreamWork::Parcel { id: self.shell.id });

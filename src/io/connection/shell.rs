@@ -272,6 +272,11 @@ impl Shell {
         }
     }
 
+    /// Whether the timer expires by `deadline` at the latest.
+    pub(super) fn is_armed_for(&self, deadline: Timestamp) -> bool {
+        self.timer <= deadline
+    }
+
     /// The timer fired. If a nearer deadline was entered since, the later entry fires too and is ignored.
     pub(super) fn disarm(&mut self, now: Timestamp) {
         if self.timer <= now {

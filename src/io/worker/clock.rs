@@ -66,6 +66,12 @@ impl Clock {
         self.started
     }
 
+    /// The system's clock at the start of the pass, as the time since the worker started.
+    #[must_use]
+    pub(super) const fn pass_start(&self) -> Duration {
+        self.watched.pass_start()
+    }
+
     /// The start of the pass in watched time, as [`Self::start_pass`] returns it but more precisely.
     #[must_use]
     pub(super) fn watched(&self) -> Duration {

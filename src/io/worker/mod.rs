@@ -225,6 +225,12 @@ impl Worker {
         self.clock.ended() + patience
     }
 
+    /// By the worker's stopwatch, when the pass under way has started, or the last one, and when the last one ended.
+    #[must_use]
+    pub(crate) const fn last_pass(&self) -> (Duration, Duration) {
+        (self.clock.pass_start(), self.clock.ended())
+    }
+
     /// Bytes that were read and written since the worker started.
     #[must_use]
     pub(crate) fn moved(&self) -> u64 {
@@ -340,7 +346,7 @@ impl Worker {
 
     /// Hands events over. The pass goes on after their handlers; what needs no handler does not wait for one.
     fn interrupt_pass(&mut self) -> Step {
-        self.flush();
+        self.flush_before_handlers();
         self.hand_events_over();
         self.report_population();
         let next = if self.context.again.is_empty() { self.next_pass() } else { Some(self.context.now) };
@@ -628,6 +634,23 @@ impl Worker {
         }
     }
 
+    /// Writes what does not depend on handlers that are about to run. Connections that have nothing to write remain for the
+    /// flush behind the handlers, which most of them will need anyway.
+    fn flush_before_handlers(&mut self) {
+        let registry = &mut self.registry;
+        let mut is_idle = |id: &ConnectionId| {
+            registry.get(id.slot, id.generation).is_some_and(|connection| connection.is_flush_idle())
+        };
+        if self.context.dirty.iter().all(&mut is_idle) {
+            return;
+        }
+        let (idle, busy) =
+            std::mem::take(&mut self.context.dirty).into_iter().partition::<Vec<_>, _>(is_idle);
+        self.context.dirty = busy;
+        self.flush();
+        self.context.dirty.extend(idle);
+    }
+
     fn flush_each(&mut self, dirty: &mut Vec<ConnectionId>) {
         for id in dirty.drain(..) {
             self.with(id.slot, id.generation, |connection, context, scratch| {
@@ -647,9 +670,10 @@ impl Worker {
         let relief = self.relief.due();
         let (rest, peak) = (self.rest.due(), self.peak.due());
         let quic = self.context.quic.as_ref().and_then(|ports| ports.next_deadline());
-        let deadlines = [wheel, retry, shutdown, connects, pause, rest, peak, relief, quic];
-        let next = deadlines.into_iter().flatten().min()?;
-        Some(next.min(self.context.now + LONGEST_NAP))
+        let others = [retry, shutdown, connects, pause, rest, peak, relief, quic];
+        let earliest = |next: u64, other: Option<Timestamp>| other.map_or(next, |other| next.min(other.0));
+        let next = others.into_iter().fold(wheel.map_or(u64::MAX, |next| next.0), earliest);
+        (next < u64::MAX).then(|| Timestamp(next).min(self.context.now + LONGEST_NAP))
     }
 
     /// Logs that the sockets were not watched for `lapse`, if that is not 0.
