@@ -50,6 +50,37 @@ const BLOCK = 'const block = (time) => { const end = Date.now() + time; while (D
     expect((await http.get('/again')).text).toBe('later');
   });
 
+  // While one connection is the only one with something to read, the event loop takes it for that one without asking.
+  test('without a thread, a connection that has talked alone does not make others wait, and its end is noticed', async () => {
+    const program = new Program(`
+      const app = uWS.App({ threads: 0 });
+      app.ws('/*', {
+        message: (ws, message, isBinary) => { ws.send(message, isBinary); },
+        close: (ws, code, message, info) => say(info.cause),
+      });
+      app.get('/', (res) => { res.end('served'); });
+      app.listen('127.0.0.1', 0, (token) => say(uWS.us_socket_local_port(token)));
+    `, { env: AUTOMATIC });
+    const port = await program.hear();
+    for (const [leave, cause] of [['finish', 'ERR_FIN_WITHOUT_CLOSE'], ['reset', 'ERR_CONNECTION_RESET']]) {
+      const client = await RawWebSocket.open(port);
+      const talk = async (count) => {
+        for (let number = 0; number < count; number++) {
+          client.sendText(String(number));
+          expect(await client.frame()).toEqual(['text', String(number)]);
+        }
+      };
+      await talk(50);
+      const talking = talk(200);
+      const other = await RawClient.connect(port);
+      for (let count = 0; count < 5; count++) expect((await other.get('/')).text).toBe('served');
+      await talking;
+      await talk(50);
+      client[leave]();
+      expect(await program.hear()).toBe(cause);
+    }
+  });
+
   test('without a thread, deadlines are kept by the event loop', async () => {
     const program = new Program(`
       uWS.App({ threads: 0, headersTimeout: 300 }).any('/*', (res) => res.end('ok'))

@@ -46,6 +46,8 @@ pub(crate) struct Context {
     pub date: [u8; 29],
     /// Connections with output to flush at the end of the pass.
     pub dirty: Vec<ConnectionId>,
+    /// Connections of which the kernel takes nothing more, and whose sockets are not watched for that.
+    pub blocked: Vec<ConnectionId>,
     /// Connections to serve again in the next pass, without waiting for their sockets.
     pub again: Vec<ConnectionId>,
     /// Connections with input that must wait until Node's thread has caught up.
@@ -99,6 +101,7 @@ impl Default for Context {
             quic: None,
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
             dirty: Vec::new(),
+            blocked: Vec::new(),
             again: Vec::new(),
             starved: Vec::new(),
             ahead: Vec::new(),

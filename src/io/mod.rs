@@ -32,6 +32,7 @@ pub(crate) mod reserve;
 pub(crate) mod rest;
 pub(crate) mod room;
 pub(crate) mod shutdowns;
+pub(crate) mod solo;
 pub(crate) mod stream_work;
 pub(crate) mod tallies;
 pub(crate) mod thread_clock;

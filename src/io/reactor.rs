@@ -421,6 +421,24 @@ impl Reactor {
         })
     }
 
+    /// The same, because the descriptor is readable.
+    pub(crate) fn turn_if_readable(&self) -> bool {
+        self.lead_as_node(Start::OfPass, |worker| {
+            let moved = worker.moved();
+            let is_guess = worker.poll_or_guess()?;
+            let step = worker.start_pass();
+            if !is_guess || worker.moved() != moved {
+                return Ok(step);
+            }
+            worker.note_wrong_guess();
+            if let Step::Under { .. } = step {
+                worker.finish_pass();
+            }
+            worker.poll(Some(Duration::ZERO))?;
+            Ok(worker.start_pass())
+        })
+    }
+
     /// Polls for at most `patience`, and runs a whole pass, if Node's loop leads. Returns whether it does.
     pub(crate) fn whole_turn(&self, patience: Duration) -> bool {
         self.lead_as_node(Start::OfPass, |worker| {

@@ -50,26 +50,29 @@ impl Token {
 pub(crate) struct Readiness(u8);
 
 impl Readiness {
-    const READABLE: u8 = 1;
-    const WRITABLE: u8 = 2;
+    const READ: u8 = 1;
+    const WRITE: u8 = 2;
     /// The end of the stream was reported: it may follow the buffered bytes, and will not be reported again.
     const READ_CLOSED: u8 = 4;
 
+    /// There may be something to read.
+    pub(crate) const READABLE: Self = Self(Self::READ);
+
     /// Nothing is known: reads and writes call the kernel until it answers `WouldBlock`.
-    pub(crate) const UNKNOWN: Self = Self(Self::READABLE | Self::WRITABLE | Self::READ_CLOSED);
+    pub(crate) const UNKNOWN: Self = Self(Self::READ | Self::WRITE | Self::READ_CLOSED);
 
     /// The readiness of a new socket: writable, until a write fails with `WouldBlock`. So output that precedes the
     /// first report, as in the `open` handler of a client or of a connection that was taken over, is sent at once.
-    pub(crate) const NEW: Self = Self(Self::WRITABLE);
+    pub(crate) const NEW: Self = Self(Self::WRITE);
 
     fn of(event: &mio::event::Event) -> Self {
         let mut bits = 0;
         // The next read or write returns the error.
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            bits |= Self::READABLE;
+            bits |= Self::READ;
         }
         if event.is_writable() || event.is_write_closed() || event.is_error() {
-            bits |= Self::WRITABLE;
+            bits |= Self::WRITE;
         }
         if event.is_read_closed() {
             bits |= Self::READ_CLOSED;
@@ -85,18 +88,18 @@ impl Readiness {
     /// Whether a read may return bytes, the end of the stream or an error.
     #[must_use]
     pub(crate) const fn is_readable(self) -> bool {
-        self.0 & Self::READABLE != 0
+        self.0 & Self::READ != 0
     }
 
     /// Whether the kernel may take bytes.
     #[must_use]
     pub(crate) const fn is_writable(self) -> bool {
-        self.0 & Self::WRITABLE != 0
+        self.0 & Self::WRITE != 0
     }
 
     /// Records that a read has failed with `WouldBlock`.
     pub(crate) const fn clear_readable(&mut self) {
-        self.0 &= !(Self::READABLE | Self::READ_CLOSED);
+        self.0 &= !(Self::READ | Self::READ_CLOSED);
     }
 
     /// Records that a read has not filled its buffer. The socket is empty, and the kernel will report further bytes;
@@ -109,7 +112,7 @@ impl Readiness {
 
     /// Records that a write has failed with `WouldBlock`.
     pub(crate) const fn clear_writable(&mut self) {
-        self.0 &= !Self::WRITABLE;
+        self.0 &= !Self::WRITE;
     }
 
     /// Records that the kernel has taken less than it was offered; it will report when it takes more.
@@ -227,7 +230,7 @@ mod tests {
     fn what_is_ready_stays_so_until_a_call_says_otherwise() {
         let mut readiness = Readiness::default();
         assert!(!readiness.is_readable() && !readiness.is_writable());
-        readiness.add(Readiness(Readiness::READABLE | Readiness::WRITABLE));
+        readiness.add(Readiness(Readiness::READ | Readiness::WRITE));
         readiness.note_short_read();
         assert_eq!(readiness.is_readable(), !REPORTS_AFTER_SHORT);
         assert!(readiness.is_writable());

@@ -103,6 +103,27 @@ impl Transport {
         self.wire.register(registry, token)
     }
 
+    /// Whether the kernel takes nothing more at the moment, and [`Self::watch_writes`] has to be called for the selector to
+    /// report when it does.
+    #[must_use]
+    pub(crate) const fn needs_watch_of_writes(&self) -> bool {
+        self.wire.needs_watch_of_writes()
+    }
+
+    /// Has the selector report, from now on, when the kernel takes bytes again.
+    ///
+    /// # Errors
+    /// The system has no memory for that.
+    pub(crate) fn watch_writes(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.wire.watch_writes(registry, token)
+    }
+
+    /// Whether the selector reports nothing but what there is to read.
+    #[must_use]
+    pub(crate) const fn watches_reads_alone(&self) -> bool {
+        self.wire.watches_reads_alone()
+    }
+
     /// Deregisters the socket before it is closed.
     pub(crate) fn deregister(&mut self, registry: &Registry) {
         self.wire.deregister(registry);
@@ -471,11 +492,11 @@ pub(super) mod tests {
     fn a_full_socket_is_written_again_when_the_selector_reports_it() {
         let mut selector = Selector::new().unwrap();
         let (mut transport, mut peer) = pair();
-        transport.register(selector.registry(), Token::Connection(7)).unwrap();
-        wait_ready(&mut selector, &mut transport);
+        let token = Token::Connection(7);
+        transport.register(selector.registry(), token).unwrap();
         let chunk = vec![5; 1 << 20];
         let mut sent = 0;
-        for _ in 0..3 {
+        for round in 0..3 {
             loop {
                 match transport.try_write_vectored(&[IoSlice::new(&chunk), IoSlice::new(&chunk)]) {
                     Ok(count) => sent += count,
@@ -483,6 +504,10 @@ pub(super) mod tests {
                 }
             }
             assert!(transport.poll_write_ready(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert_eq!(transport.needs_watch_of_writes(), round == 0, "once is enough");
+            if round == 0 {
+                transport.watch_writes(selector.registry(), token).unwrap();
+            }
             peer.read_exact(&mut vec![0; sent]).unwrap();
             sent = 0;
             while transport.poll_write_ready(&mut Context::from_waker(Waker::noop())).is_pending() {

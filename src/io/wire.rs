@@ -31,6 +31,9 @@ pub(crate) struct Wire {
     peer: KeptAddress,
     /// What the worker's selector has reported and no later system call has contradicted.
     readiness: Readiness,
+    /// Whether the selector reports when the kernel takes bytes again. It need not while the kernel takes all, as it does
+    /// nearly always: a report is a wake-up, and each new socket would begin with one.
+    watches_writes: bool,
     /// Whether another descriptor may refer to the socket, so that closing ours does not end the registration with the
     /// kernel.
     is_shared: bool,
@@ -91,7 +94,13 @@ impl Wire {
     #[must_use]
     pub(crate) fn from_tunnel(tunnel: Tunnel, peer: Option<SocketAddr>) -> Self {
         let stream = Stream::Tunnel(Box::new(tunnel));
-        Self { stream, peer: peer.into(), readiness: Readiness::UNKNOWN, is_shared: false }
+        Self {
+            stream,
+            peer: peer.into(),
+            readiness: Readiness::UNKNOWN,
+            watches_writes: false,
+            is_shared: false,
+        }
     }
 
     /// A connection of QUIC whose other end is `peer`.
@@ -101,6 +110,7 @@ impl Wire {
             stream: Stream::Datagrams,
             peer: Some(peer).into(),
             readiness: Readiness::default(),
+            watches_writes: false,
             is_shared: false,
         }
     }
@@ -116,7 +126,13 @@ impl Wire {
     }
 
     fn new(stream: Stream, peer: Option<SocketAddr>) -> Self {
-        let mut wire = Self { stream, peer: peer.into(), readiness: Readiness::NEW, is_shared: false };
+        let mut wire = Self {
+            stream,
+            peer: peer.into(),
+            readiness: Readiness::NEW,
+            watches_writes: false,
+            is_shared: false,
+        };
         if let Some(socket) = wire.stream.socket().filter(|_| wire.is_tcp()) {
             // Fails only if the connection is broken already, which the first read reports.
             let _ = socket.set_tcp_nodelay(true);
@@ -139,20 +155,21 @@ impl Wire {
     /// # Errors
     /// The runtime cannot deregister it.
     pub(crate) fn leave_runtime(self) -> io::Result<Self> {
-        let Self { stream, peer, readiness, is_shared } = self;
+        let Self { stream, peer, readiness, watches_writes, is_shared } = self;
         let stream = match stream {
             Stream::Dialled(stream) => Stream::Tcp(TcpStream::from_std(stream.into_std()?)),
             stream => stream,
         };
-        Ok(Self { stream, peer, readiness, is_shared })
+        Ok(Self { stream, peer, readiness, watches_writes, is_shared })
     }
 
-    /// Registers the socket with the selector of `registry`, which from then on reports its readiness under `token`.
+    /// Registers the socket with the selector of `registry`, which from then on reports under `token` what there is to
+    /// read.
     ///
     /// # Errors
     /// The system can watch no more sockets.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
+        let interest = Interest::READABLE;
         match &mut self.stream {
             Stream::Tcp(stream) => registry.register(stream, token.encode(), interest),
             #[cfg(unix)]
@@ -161,6 +178,40 @@ impl Wire {
                 Err(io::ErrorKind::Unsupported.into())
             }
         }
+    }
+
+    /// Whether the kernel takes nothing more at the moment, and [`Self::watch_writes`] has to be called for the selector to
+    /// report when it does.
+    #[must_use]
+    pub(crate) const fn needs_watch_of_writes(&self) -> bool {
+        let is_registered = match self.stream {
+            Stream::Tcp(_) => true,
+            #[cfg(unix)]
+            Stream::Unix(_) => true,
+            Stream::Dialled(_) | Stream::Tunnel(_) | Stream::Datagrams => false,
+        };
+        is_registered && !self.watches_writes && !self.readiness.is_writable()
+    }
+
+    /// Has the selector report, from now on, when the kernel takes bytes again; at once, if it does already.
+    ///
+    /// # Errors
+    /// The system has no memory for that.
+    pub(crate) fn watch_writes(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.watches_writes = true;
+        match &mut self.stream {
+            Stream::Tcp(stream) => registry.reregister(stream, token.encode(), interest),
+            #[cfg(unix)]
+            Stream::Unix(stream) => registry.reregister(stream, token.encode(), interest),
+            Stream::Dialled(_) | Stream::Tunnel(_) | Stream::Datagrams => Ok(()),
+        }
+    }
+
+    /// Whether the selector reports nothing but what there is to read.
+    #[must_use]
+    pub(crate) const fn watches_reads_alone(&self) -> bool {
+        !self.watches_writes
     }
 
     /// Deregisters the socket before it is closed, if another descriptor may refer to it: closing ours would not do

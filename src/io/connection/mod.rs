@@ -56,7 +56,7 @@ pub(crate) use self::upgrade::Upgrade;
 pub(crate) use self::websocket::WebSocket;
 pub(crate) use self::websocket::delivery::PublishOutcome;
 use super::context::Context;
-use super::ready::Readiness;
+use super::ready::{Readiness, Token};
 use super::room::Standing;
 use super::stream_work::{StreamNumber, StreamWork};
 use super::topics::{Memberships, Moved};
@@ -453,6 +453,21 @@ impl Connection {
     /// Adds what the selector has reported about the socket.
     pub(crate) const fn note_readiness(&mut self, reported: Readiness) {
         self.shell.transport.note_readiness(reported);
+    }
+
+    /// Has the selector report when the kernel takes bytes of the connection again.
+    pub(crate) fn watch_writes(&mut self, registry: &mio::Registry, context: &mut Context) {
+        let token = Token::Connection(self.shell.id.slot);
+        if let Err(error) = self.shell.transport.watch_writes(registry, token) {
+            self.protocol.handle_transport_error(&error, &mut self.shell, context);
+        }
+    }
+
+    /// Whether it is a plain one in whose socket there is never more to find than what there is to read.
+    #[must_use]
+    pub(crate) const fn only_reads(&self) -> bool {
+        matches!(self.protocol, Protocol::Http { .. } | Protocol::WebSocket(_))
+            && self.shell.transport.watches_reads_alone()
     }
 
     /// Deregisters the socket before it is closed.

@@ -240,6 +240,8 @@ impl Shell {
         let mut task = TaskContext::from_waker(Waker::noop());
         if self.transport.poll_write_ready(&mut task)?.is_ready() {
             context.again.push(self.id);
+        } else if self.transport.needs_watch_of_writes() {
+            context.blocked.push(self.id);
         }
         Ok(())
     }

@@ -61,6 +61,7 @@ use crate::io::relief::Relief;
 use crate::io::reserve::Reserve;
 use crate::io::rest::Rest;
 use crate::io::shutdowns::WorkerShutdowns;
+use crate::io::solo::Solo;
 use crate::io::timers::TimerEntry;
 use crate::io::topics::Subscriber;
 use crate::io::watch::LONGEST_NAP;
@@ -104,6 +105,7 @@ pub(crate) struct Worker {
     /// leads, long payloads stay in it, and it crosses with the events.
     scratch: Vec<u8>,
     selector: Selector,
+    solo: Solo,
     /// What the selector has reported and this pass or the next one handles.
     ready: VecDeque<(Token, Readiness)>,
     /// Connections that an earlier pass has not read until they were empty, and this pass serves.
@@ -175,6 +177,7 @@ impl Worker {
             context: Context { names: Names::new(id, first), ..Context::default() },
             scratch: vec![0; SCRATCH],
             selector: Selector::new()?,
+            solo: Solo::default(),
             ready: VecDeque::new(),
             unread: VecDeque::new(),
             is_in_pass: false,
@@ -260,6 +263,38 @@ impl Worker {
         let result = self.selector.select(patience, &mut self.ready);
         self.downlink.rise();
         result
+    }
+
+    /// As [`Self::poll`] without waiting, for a loop that was told that a socket is ready. Returns whether it is a guess which
+    /// one ([`Solo`]), so that [`Self::poll`] has to follow unless something is read.
+    ///
+    /// # Errors
+    /// Polling the selector failed.
+    pub(crate) fn poll_or_guess(&mut self) -> io::Result<bool> {
+        if self.has_ready_sockets() || !self.context.again.is_empty() {
+            self.poll(Some(Duration::ZERO))?;
+            return Ok(false);
+        }
+        if let Some(id) = self.solo.guess() {
+            self.ready.push_back((Token::Connection(id.slot), Readiness::READABLE));
+            self.downlink.rise();
+            return Ok(true);
+        }
+        self.poll(Some(Duration::ZERO))?;
+        let alone = match self.ready.iter().next() {
+            Some((Token::Connection(slot), _)) if self.ready.len() == 1 => self.registry.key(*slot),
+            _ => None,
+        };
+        let alone = alone.and_then(|(slot, generation)| self.registry.get(slot, generation));
+        self.solo.note_selected(
+            alone.filter(|connection| connection.only_reads()).map(|connection| connection.id()),
+        );
+        Ok(false)
+    }
+
+    /// The guess was wrong.
+    pub(crate) fn note_wrong_guess(&mut self) {
+        self.solo.note_missed();
     }
 
     /// One pass. Returns how long [`Self::poll`] may wait before the next one (`None`: for ever).
@@ -626,11 +661,23 @@ impl Worker {
             std::mem::swap(&mut dirty, &mut self.context.dirty);
             self.flush_each(&mut dirty);
         }
+        if !self.context.blocked.is_empty() {
+            self.watch_blocked();
+        }
         if self.context.dirty.is_empty() {
             self.context.dirty = dirty;
         } else {
             // Connections that became dirty during the flush (they were found broken) are served in the next pass.
             self.context.again.extend_from_slice(&self.context.dirty);
+        }
+    }
+
+    /// Has the selector report when the kernel takes more of what waits.
+    fn watch_blocked(&mut self) {
+        for id in std::mem::take(&mut self.context.blocked) {
+            if let Some(connection) = self.registry.get(id.slot, id.generation) {
+                connection.watch_writes(self.selector.registry(), &mut self.context);
+            }
         }
     }
 

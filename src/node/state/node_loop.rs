@@ -118,10 +118,10 @@ impl Seat {
         self.reactor.set_in_callback(true);
         let ((), is_rung) = self.ringer.answer(|| match occasion {
             Occasion::Sleep => (self.flush)(),
-            Occasion::Readable => self.turn(),
+            Occasion::Readable => self.note_turn(self.reactor.turn_if_readable()),
             Occasion::Alarm => {
                 self.reactor.note_alarm_rung();
-                self.turn();
+                self.note_turn(self.reactor.turn());
             }
         });
         if is_rung {
@@ -137,9 +137,9 @@ impl Seat {
         self.reconsider_handing_over();
     }
 
-    /// A turn of the reactor, if Node's loop leads it.
-    fn turn(&self) {
-        if !self.reactor.turn() && self.reactor.is_led_by_thread() {
+    /// The reactor had a turn, if Node's loop leads it.
+    fn note_turn(&self, has_led: bool) {
+        if !has_led && self.reactor.is_led_by_thread() {
             self.note_lost();
         }
     }
