@@ -193,10 +193,15 @@ impl Uplink {
         drop(spares);
     }
 
-    /// Node's thread: as [`Self::take`], at the cost of a load where there is nothing. May overlook a batch that another
-    /// thread is handing over, which `take` finds.
+    /// Node's thread: whether there seems to be a batch, at the cost of a load. May overlook one that another thread is
+    /// handing over.
+    pub(crate) fn seems_full(&self) -> bool {
+        self.seems_full.load(Ordering::Relaxed)
+    }
+
+    /// Node's thread: as [`Self::take`], unless there seems to be none.
     pub(crate) fn take_if_any(&self) -> Option<(EventBatch, bool)> {
-        if self.seems_full.load(Ordering::Relaxed) { self.take() } else { None }
+        if self.seems_full() { self.take() } else { None }
     }
 
     /// Node's thread: takes the oldest batch. The second value is whether the worker waits to resume reading.

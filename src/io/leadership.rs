@@ -9,6 +9,7 @@
 //! it is taken at once. Two things are not decided here: that the thread leads as soon as others deliver something, and that
 //! it seizes a reactor whose leader shows no sign of life (`io/reactor`).
 
+use std::thread;
 use std::time::Duration;
 
 /// Who may lead.
@@ -16,6 +17,9 @@ use std::time::Duration;
 pub(crate) enum Policy {
     /// Whoever does better.
     Automatic,
+    /// The same where the process has one processor: two threads would only take it from each other, so the thread leads
+    /// while Node's is blocked, and for what others deliver.
+    OneProcessor,
     /// Node's loop, whenever it can.
     Node,
     /// Both in turn, for tests.
@@ -31,6 +35,9 @@ impl Policy {
             Ok("thread") => None,
             Ok("node") => Some(Self::Node),
             Ok("alternate") => Some(Self::Alternate),
+            _ if thread::available_parallelism().is_ok_and(|processors| processors.get() == 1) => {
+                Some(Self::OneProcessor)
+            }
             _ => Some(Self::Automatic),
         }
     }
@@ -38,7 +45,7 @@ impl Policy {
     /// Whether Node's loop leaves what other environments and brokers deliver to the thread.
     #[must_use]
     pub(crate) const fn leaves_deliveries(self) -> bool {
-        matches!(self, Self::Automatic)
+        matches!(self, Self::Automatic | Self::OneProcessor)
     }
 }
 
@@ -135,7 +142,7 @@ impl Leadership {
 
     /// A message is about to be published to so many subscribers of the worker. Returns whether the thread should lead.
     pub(crate) fn note_publish(&mut self, subscribers: u32) -> bool {
-        let is_crowd = subscribers >= CROWD && self.policy == Policy::Automatic;
+        let is_crowd = subscribers >= CROWD && self.policy.leaves_deliveries();
         self.has_crowd |= is_crowd;
         is_crowd
     }
@@ -144,7 +151,7 @@ impl Leadership {
     #[must_use]
     pub(crate) const fn is_due(&self, now: u64) -> bool {
         match self.policy {
-            Policy::Automatic => now >= self.window.now + WINDOW,
+            Policy::Automatic | Policy::OneProcessor => now >= self.window.now + WINDOW,
             Policy::Node => true,
             Policy::Alternate => now >= self.window.now + ALTERNATE_AFTER,
         }
@@ -154,6 +161,10 @@ impl Leadership {
     pub(crate) fn should_hand_over(&mut self, moment: Moment) -> bool {
         match self.policy {
             Policy::Node => false,
+            Policy::OneProcessor => {
+                self.open_window(moment);
+                false
+            }
             Policy::Alternate => {
                 self.window = moment;
                 true
@@ -196,13 +207,14 @@ impl Leadership {
                 self.window = moment;
                 true
             }
-            Policy::Automatic => {
+            Policy::Automatic | Policy::OneProcessor => {
                 let (length, busy) = self.since(moment);
                 let windows = u32::try_from((moment.now - self.window.now) / WINDOW).unwrap_or(u32::MAX);
                 let is_calm = busy + self.inherited(moment) < length.mul_f64(CALM);
                 let is_crowded = self.work.events / self.turns.max(1) >= MANY_EVENTS;
                 let is_fed = moment.delivered != self.window.delivered;
-                let is_calm = is_calm && !is_crowded && !is_fed && !self.has_crowd;
+                let has_time = is_calm && !is_crowded || self.policy == Policy::OneProcessor;
+                let is_calm = has_time && !is_fed && !self.has_crowd;
                 self.calm = if is_calm { self.calm.saturating_add(windows) } else { 0 };
                 self.open_window(moment);
                 self.calm >= self.back_off && moment.now >= self.lost_at + SWITCH_EVERY
@@ -316,6 +328,28 @@ mod tests {
         assert_eq!(hands_over_after(0.5, 100, worth), None);
         assert_eq!(hands_over_after(0.5, 20, heavy), Some(1));
         assert_eq!(hands_over_after(0.1, 2, heavy), None);
+    }
+
+    #[test]
+    fn with_one_processor_only_what_others_deliver_and_what_blocks_it_takes_the_lead_from_a_busy_thread() {
+        let (mut leadership, mut moment) = (Leadership::new(Policy::OneProcessor, START), START);
+        for _ in 0..10 {
+            (0..100).for_each(|_| leadership.note_turn(Work { events: 50, moved: 0, time: WORTH_A_WAKE }));
+            moment = next(moment, 0.95);
+            assert!(!leadership.should_hand_over(moment));
+        }
+        assert!(leadership.note_publish(CROWD));
+        leadership.note_lost(moment);
+        let comes_back = |leadership: &mut Leadership, moment: &mut Moment, delivers: bool| {
+            (0..MOST_WINDOWS).any(|_| {
+                leadership.note_turn(Work { events: 100, moved: 0, time: Duration::ZERO });
+                *moment = next(*moment, 0.95);
+                moment.delivered += u64::from(delivers);
+                leadership.should_lead(*moment)
+            })
+        };
+        assert!(!comes_back(&mut leadership, &mut moment, true));
+        assert!(comes_back(&mut leadership, &mut moment, false));
     }
 
     #[test]

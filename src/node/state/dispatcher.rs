@@ -179,11 +179,11 @@ impl Dispatcher {
         {
             handle.downlink.wake();
         }
-        if self.take_batch(workers, Search::Glance)? {
+        if Self::seems_any(workers)? && self.take_batch(workers, Search::Glance)? {
             return Ok(true);
         }
         workers.advance();
-        if self.take_batch(workers, Search::Glance)? {
+        if Self::seems_any(workers)? && self.take_batch(workers, Search::Glance)? {
             return Ok(true);
         }
         workers.threads()?.bell.sleep();
@@ -192,6 +192,13 @@ impl Dispatcher {
             workers.threads()?.bell.rise();
         }
         Ok(is_any)
+    }
+
+    /// Whether anything seems to have arrived.
+    fn seems_any(workers: &Workers) -> Result<bool, Misuse> {
+        let threads = workers.threads()?;
+        let is_event = threads.pool.workers().iter().any(|worker| worker.uplink.seems_full());
+        Ok(is_event || threads.journal.waiting() > 0 || threads.broker_events.waiting_at_a_glance() > 0)
     }
 
     fn take_batch(&mut self, workers: &Workers, search: Search) -> Result<bool, Misuse> {
