@@ -375,7 +375,8 @@ impl EventBatch {
     }
 
     /// Adds a piece of a request body: to the last event, if that has the preceding piece of the same body. Otherwise chunks
-    /// of one byte would cost a call into JavaScript for every six bytes on the wire.
+    /// of one byte would cost a call into JavaScript for every six bytes on the wire. That a request without a body is complete
+    /// is told by the request itself.
     pub(crate) fn push_body(
         &mut self,
         connection: ConnectionId,
@@ -383,6 +384,9 @@ impl EventBatch {
         chunk: &[u8],
         is_last: bool,
     ) {
+        if is_last && chunk.is_empty() && self.ends_with_bodiless(connection, request) {
+            return;
+        }
         let piece = self.keep(chunk);
         if let Some(Event::BodyReceived { connection: its_connection, request: its_request, data, last }) =
             self.events.last_mut()
@@ -394,6 +398,18 @@ impl EventBatch {
         } else {
             self.events.push(Event::BodyReceived { connection, request, data: piece, last: is_last });
         }
+    }
+
+    /// Whether the last event is a request of which it says that it has no body.
+    fn ends_with_bodiless(&self, connection: ConnectionId, request: RequestNumber) -> bool {
+        let Some(Event::RequestReceived { connection: its_connection, request: its_request, record }) =
+            self.events.last()
+        else {
+            return false;
+        };
+        *its_connection == connection
+            && *its_request == request
+            && self.requests[*record as usize].body == BodyLength::None
     }
 
     /// Adds the start of a connection.

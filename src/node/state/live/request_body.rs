@@ -75,21 +75,15 @@ pub(crate) enum BodyDelivery<'a> {
 }
 
 impl RequestBody {
-    /// A body of which nothing has arrived.
+    /// A body of which nothing has arrived; one that there is not is complete.
     #[must_use]
     pub(crate) const fn new(length: BodyLength) -> Self {
-        let remaining = match length {
-            BodyLength::None => Some(0),
-            BodyLength::Fixed(length) => Some(length),
-            BodyLength::Chunked => None,
+        let (remaining, progress) = match length {
+            BodyLength::None => (Some(0), Progress::Arrived),
+            BodyLength::Fixed(length) => (Some(length), Progress::Arriving),
+            BodyLength::Chunked => (None, Progress::Arriving),
         };
-        Self {
-            waiting: Vec::new(),
-            remaining,
-            progress: Progress::Arriving,
-            taker: Taker::Nobody,
-            paused: false,
-        }
+        Self { waiting: Vec::new(), remaining, progress, taker: Taker::Nobody, paused: false }
     }
 
     /// Bytes that were passed to no handler yet; [`UNKNOWN`] until the end of a chunked body.
@@ -126,8 +120,11 @@ impl RequestBody {
 
     /// Adds a piece that arrived. Returns what the handler gets.
     pub(crate) fn receive<'a>(&mut self, data: &'a [u8], last: bool) -> BodyDelivery<'a> {
-        if last {
-            self.progress = Progress::Arrived;
+        match self.progress {
+            Progress::Arriving if last => self.progress = Progress::Arrived,
+            Progress::Arriving | Progress::Arrived => {}
+            // The end of a body that there is not may be told, too.
+            Progress::Reported => return BodyDelivery::Nothing,
         }
         match self.taker {
             Taker::Refused => {
@@ -272,15 +269,16 @@ mod tests {
     #[test]
     fn a_request_without_body_has_an_empty_last_piece() {
         for taker in [Taker::Pieces, Taker::PiecesOrAbort, Taker::Whole { max: 0 }] {
-            let mut body = RequestBody::new(BodyLength::None);
-            assert!(!body.attach(taker));
-            assert_eq!(body.remaining(), 0);
-            assert_eq!(body.receive(b"", true), piece(b"", true), "{taker:?}");
-
-            let mut body = RequestBody::new(BodyLength::None);
-            assert_eq!(body.receive(b"", true), BodyDelivery::Nothing);
-            assert!(body.attach(taker));
-            assert_eq!(body.take(), piece(b"", true), "{taker:?}, late");
+            for is_told in [false, true] {
+                let mut body = RequestBody::new(BodyLength::None);
+                if is_told {
+                    assert_eq!(body.receive(b"", true), BodyDelivery::Nothing);
+                }
+                assert!(body.attach(taker));
+                assert_eq!(body.remaining(), 0);
+                assert_eq!(body.take(), piece(b"", true), "{taker:?}");
+                assert_eq!(body.receive(b"", true), BodyDelivery::Nothing, "{taker:?}, told again");
+            }
         }
     }
 
