@@ -4,7 +4,7 @@
 
 const { once } = require('node:events');
 
-const { Http1Socket } = require('./http1-socket.js');
+const { Http1Socket } = require('../over-streams/http1-socket.js');
 
 module.exports = {
   connect: (options) => new Http1Socket(options),

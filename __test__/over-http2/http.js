@@ -2,7 +2,7 @@
 
 // Stands for `node:http` when the suites run over HTTP/2: see run.js.
 
-const { Http1Socket } = require('./http1-socket.js');
+const { Http1Socket } = require('../over-streams/http1-socket.js');
 
 const http = jest.requireActual('http');
 

@@ -4,7 +4,7 @@
 
 const Plain = require('../../node_modules/ws');
 
-const { Http1Socket } = require('./http1-socket.js');
+const { Http1Socket } = require('../over-streams/http1-socket.js');
 
 class WebSocket extends Plain {
   constructor(address, ...rest) {
