@@ -1,21 +1,16 @@
 'use strict';
 
-// Stands between a client that speaks HTTP/1.1 and a server of HTTP/2: see run.js.
+// Stands between a client that speaks HTTP/1.1 and a server of HTTP/2 or HTTP/3: see run.js.
 
 const { createHash } = require('node:crypto');
 // Without its scheme, so that it is not what stands for it.
 const http = require('http');
-const http2 = require('node:http2');
-const net = require('node:net');
 const { Duplex } = require('node:stream');
 
 /** RFC 6455 §1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
-/** Bytes that a server may send ahead, as those that the system takes for a socket. */
-const WINDOW = 1 << 22;
-
-/** Fields that HTTP/2 has no use for (RFC 9113 §8.2.2), or has elsewhere. */
+/** Fields that HTTP/2 and HTTP/3 have no use for (RFC 9113 §8.2.2, RFC 9114 §4.2), or have elsewhere. */
 const OF_THE_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'host', 'sec-websocket-key']);
 
 /** Names that are not written with a capital behind each hyphen. */
@@ -23,15 +18,14 @@ const SPECIAL_NAMES = { etag: 'ETag' };
 
 /**
  * Looks like a connected `net.Socket` to its user, who speaks HTTP/1.1: one request after the other, each of which gets a
- * stream of an HTTP/2 connection; a WebSocket is an extended CONNECT (RFC 8441). FIN and RST are those of the TCP connection.
+ * stream of a connection; a WebSocket is an extended CONNECT (RFC 8441, RFC 9220). The connection is that of a subclass.
  */
 class Http1Socket extends Duplex {
-  /** The TCP connection. */
+  /** The connection beneath: what a `net.Socket` has of addresses, states and ends. */
   below;
 
   #session;
-  /** What the session reads and writes. */
-  #wire;
+  #scheme;
   #input = Buffer.alloc(0);
   /** The write that waits until a request can take it. */
   #waiting;
@@ -42,38 +36,24 @@ class Http1Socket extends Duplex {
   #hasFin = false;
   #hasEnded = false;
 
-  constructor({ allowHalfOpen = false, ...options }) {
+  /** `session` opens streams: it has `request`, events and states as a session of `node:http2`. */
+  constructor({ below, session, scheme, allowHalfOpen }) {
     super({ allowHalfOpen, emitClose: true, autoDestroy: true });
-    this.below = net.connect({ ...options, allowHalfOpen: true }).setNoDelay(true);
-    this.below.once('connect', () => {
+    this.below = below;
+    this.#session = session;
+    this.#scheme = scheme;
+    below.once('connect', () => {
       this.emit('connect');
       this.emit('ready');
     });
     // The session may still write when the server has gone.
-    this.below.on('error', (error) => (error.code === 'EPIPE' ? this.#finish() : this.destroy(error)));
-    // A stream of its own: that the session closes does not close the connection, which the user does.
-    const wire = new Duplex({
-      allowHalfOpen: true,
-      read: () => {
-        if (this.#isTaking) this.below.resume();
-      },
-      write: (bytes, encoding, done) => (this.below.writable ? this.below.write(bytes, () => done()) : done()),
-    });
-    this.below.on('data', (bytes) => {
-      if (!wire.push(bytes) || !this.#isTaking) this.below.pause();
-    });
-    this.#wire = wire;
-    const settings = { initialWindowSize: WINDOW };
-    this.#session = http2.connect('http://test', { createConnection: () => wire, maxSessionMemory: 1000, settings });
-    this.#session.on('connect', () => this.#session.setLocalWindowSize(WINDOW));
-    this.#session.on('error', () => {});
-    // Behind what its streams have received.
-    this.below.on('end', () => {
+    below.on('error', (error) => (error.code === 'EPIPE' ? this.#finish() : this.destroy(error)));
+    below.on('end', () => {
       this.#hasFin = true;
-      wire.push(null);
     });
-    this.#session.on('close', () => this.#finish());
-    this.#session.on('goaway', () => {
+    session.on('error', () => {});
+    session.on('close', () => this.#finish());
+    session.on('goaway', () => {
       if (this.#exchange === undefined) this.#finish();
     });
   }
@@ -129,16 +109,16 @@ class Http1Socket extends Duplex {
   }
 
   /** Whether bytes are taken from the system. What is written may wait for a WINDOW_UPDATE among them. */
-  get #isTaking() {
+  get isTaking() {
     const stream = this.#exchange?.stream;
     const isWriting = stream !== undefined && (stream.writableLength > 0 || (stream.writableEnded && !stream.writableFinished));
     return !this.isPaused() || isWriting || this.writableLength > 0;
   }
 
-  /** Takes nothing from the system any more, as a socket does, not even what the windows of HTTP/2 allow. */
+  /** Takes nothing from the system any more, as a socket does, not even what the windows of its streams allow. */
   pause() {
     super.pause();
-    if (!this.#isTaking) this.below.pause();
+    if (!this.isTaking) this.below.pause();
     return this;
   }
 
@@ -147,7 +127,7 @@ class Http1Socket extends Duplex {
     return super.resume();
   }
 
-  /** Ends the TCP connection with a reset. */
+  /** Ends the connection with a reset. */
   resetAndDestroy() {
     this.below.resetAndDestroy();
     return this.destroy();
@@ -169,11 +149,14 @@ class Http1Socket extends Duplex {
 
   /** The FIN comes behind the frames of what was written before, which the session may still have. */
   #sendFin() {
-    const stream = this.#exchange?.stream;
-    const isPending = stream !== undefined && stream.pending && !stream.destroyed;
-    const isBehind = isPending || this.#session.state.outboundQueueSize > 0 || this.#wire.writableLength > 0;
-    if (isBehind && !this.#session.destroyed && this.below.writable) setImmediate(() => this.#sendFin());
+    if (this.isBehind() && !this.#session.destroyed && this.below.writable) setImmediate(() => this.#sendFin());
     else this.below.end();
+  }
+
+  /** Whether something that was written has not left yet. */
+  isBehind() {
+    const stream = this.#exchange?.stream;
+    return stream !== undefined && stream.pending && !stream.destroyed;
   }
 
   _read() {
@@ -196,7 +179,7 @@ class Http1Socket extends Duplex {
     if (this.below.destroyed && !this.allowHalfOpen) this.destroy();
   }
 
-  /** Passes on what the user has written, as far as the request under way takes it. What cannot be said in HTTP/2 is an error. */
+  /** Passes on what the user has written, as far as the request under way takes it. What cannot be said in a stream is an error. */
   #take() {
     try {
       this.#passOn();
@@ -254,7 +237,7 @@ class Http1Socket extends Duplex {
     const of = (name) => fields.find(([known]) => known === name)?.[1];
     const key = of('sec-websocket-key');
     const isTunnel = /^websocket$/i.test(of('upgrade') ?? '') && key !== undefined;
-    const headers = { ':method': method, ':path': target, ':scheme': 'http', ':authority': of('host') ?? 'test' };
+    const headers = { ':method': method, ':path': target, ':scheme': this.#scheme, ':authority': of('host') ?? 'test' };
     if (isTunnel) Object.assign(headers, { ':method': 'CONNECT', ':protocol': 'websocket' });
     for (const [name, value] of fields) {
       if (OF_THE_CONNECTION.has(name)) continue;
@@ -346,7 +329,7 @@ class PlainBody {
   }
 }
 
-/** A body in chunks (RFC 9112 §7.1), which are well-formed and without trailers: what is not so cannot be said in HTTP/2. */
+/** A body in chunks (RFC 9112 §7.1), which are well-formed and without trailers: what is not so cannot be said in a stream. */
 class ChunkedBody {
   isOver = false;
 
@@ -359,7 +342,7 @@ class ChunkedBody {
       const end = rest.indexOf('\r\n');
       if (end < 0) break;
       const size = parseInt(rest.toString('latin1', 0, end), 16);
-      if (Number.isNaN(size)) throw new Error(`${rest.toString('latin1', 0, end)} is no chunk size: a body of HTTP/2 has none`);
+      if (Number.isNaN(size)) throw new Error(`${rest.toString('latin1', 0, end)} is no chunk size: a body in a stream has none`);
       if (rest.length < end + 2 + size + 2) break;
       pieces.push(rest.subarray(end + 2, end + 2 + size));
       rest = rest.subarray(end + 2 + size + 2);
