@@ -210,6 +210,17 @@ describeWithHttp3('responses', () => {
     expect(await stream.stopped).toBe(CODE.NO_ERROR);
   });
 
+  test('a client that goes on with a handshake that was refused disturbs nobody', async () => {
+    const app = createApp().get('/*', (res) => res.end('hello')).ws('/*', { upgrade: (res) => res.writeStatus('401 Unauthorized').end('no') });
+    const client = await Http3Client.connect(listen(app));
+    const stream = await client.start({ ':method': 'CONNECT', ':protocol': 'websocket', 'sec-websocket-version': '13' }, null);
+    await expect(stream.response()).resolves.toMatchObject({ status: 401, text: 'no' });
+    // Fails if it was asked to stop already.
+    await stream.write('of no use').catch(() => {});
+    await expect(client.request('/')).resolves.toMatchObject({ text: 'hello' });
+    expect(await stream.stopped).toBe(CODE.NO_ERROR);
+  });
+
   test('urgent responses precede others', async () => {
     const waiting = [];
     const app = createApp();

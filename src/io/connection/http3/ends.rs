@@ -3,7 +3,7 @@
 use quinn_proto::ConnectionError;
 
 use crate::protocol::cause::{Alert, CloseCause};
-use crate::protocol::http3::error_code::ErrorCode;
+use crate::protocol::http3::error_code::{ErrorCode, StreamCode};
 use crate::tls::quic::alert_of;
 
 /// What a client is told at the end.
@@ -67,10 +67,12 @@ pub(super) fn cause_of(error: &ConnectionError) -> (CloseCause, bool) {
         ConnectionError::TransportError(_) => (CloseCause::InvalidQuic, false),
         ConnectionError::ConnectionClosed(frame) => match alert_of(frame.error_code) {
             Some(alert) => (CloseCause::TlsAlert(Alert(alert)), false),
-            None if u64::from(frame.error_code) == 0 => (CloseCause::QuicClosed, true),
-            None => (CloseCause::QuicPeerError, false),
+            None if u64::from(frame.error_code) == 0 => (CloseCause::QuicClosed(StreamCode::ANY), true),
+            None => (CloseCause::QuicPeerError(u64::from(frame.error_code).into()), false),
         },
-        ConnectionError::ApplicationClosed(_) => (CloseCause::QuicClosed, true),
+        ConnectionError::ApplicationClosed(frame) => {
+            (CloseCause::QuicClosed(ErrorCode(frame.error_code.into_inner()).into()), true)
+        }
         ConnectionError::Reset => (CloseCause::QuicReset, false),
         // Clients leave without a word, as those of TCP do with FIN.
         ConnectionError::TimedOut => (CloseCause::QuicTimedOut, true),

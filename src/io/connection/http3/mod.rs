@@ -238,6 +238,18 @@ impl Http3 {
 
     /// Does what the session asks for, and forgets the streams that are closed.
     fn settle(&mut self, shell: &mut Shell, context: &mut Context) {
+        self.perform_actions();
+        self.forget_finished(context);
+        let Some(session) = &mut self.session else { return };
+        let unhandled = session.unhandled();
+        context.unhandled = context.unhandled - self.unhandled + unhandled;
+        self.unhandled = unhandled;
+        shell.mark_dirty(context);
+    }
+
+    /// Does what the session asks for. Before anything else is read: what a stream still brings that the session has forgotten
+    /// would be taken for a request.
+    fn perform_actions(&mut self) {
         let Some(session) = &mut self.session else { return };
         while let Some(action) = session.poll_action() {
             match action {
@@ -249,12 +261,6 @@ impl Http3 {
                 Action::Close { code, reason } => self.ending = Ending::AtOnce(End { code, reason }),
             }
         }
-        self.forget_finished(context);
-        let Some(session) = &mut self.session else { return };
-        let unhandled = session.unhandled();
-        context.unhandled = context.unhandled - self.unhandled + unhandled;
-        self.unhandled = unhandled;
-        shell.mark_dirty(context);
     }
 
     /// Acts on a rule that the client broke.
@@ -441,6 +447,8 @@ impl Http3 {
         context: &mut Context,
     ) {
         self.ending = Ending::Over;
+        // If it was this side that found an error, the client is told.
+        self.quic.transmit(shell, context);
         if self.handshake.take().is_some() {
             let fault = ends::handshake_fault(error);
             if shell.is_serving() {
@@ -500,21 +508,24 @@ impl Http3 {
     /// Hands what waits to QUIC, and sends it as far as the client, the network and the socket allow. Returns whether
     /// nothing is left that was not acknowledged.
     pub(super) fn write_output(&mut self, shell: &mut Shell, context: &mut Context) -> bool {
-        let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
-        if let Some(session) = &mut self.session {
-            self.quic.fill(session, moment);
-        }
+        self.fill(context);
         for _ in 0..WRITES_PER_FLUSH {
             if self.quic.transmit(shell, context) == 0 {
                 return self.queued() == 0 && !self.awaits_acknowledgement();
             }
-            let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
-            if let Some(session) = &mut self.session {
-                self.quic.fill(session, moment);
-            }
+            self.fill(context);
         }
         context.again.push(shell.id);
         false
+    }
+
+    /// Hands what waits to QUIC. The end of a response may end its request, too.
+    fn fill(&mut self, context: &Context) {
+        let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
+        if let Some(session) = &mut self.session {
+            self.quic.fill(session, moment);
+        }
+        self.perform_actions();
     }
 
     /// Follows a flush.
