@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::mem::discriminant;
 
 use super::http2::error_code::ResetCode;
-use super::http3::error_code::StreamCode;
+use super::http3::error_code::{StreamCode, TransportCode};
 
 /// Why something ended or failed. Implemented by [`CloseCause`] (an open connection),
 /// [`ConnectCause`](super::connect::ConnectCause) and [`ConnectFailure`](super::connect::ConnectFailure) (a connect),
@@ -107,9 +107,9 @@ pub enum CloseCause {
     /// The peer broke a rule of HTTP/3.
     InvalidHttp3,
     /// The peer closed its connection of QUIC (RFC 9114 §5.3).
-    QuicClosed,
+    QuicClosed(StreamCode),
     /// The peer closed its connection of QUIC because of an error in the transport (RFC 9000 §20.1).
-    QuicPeerError,
+    QuicPeerError(TransportCode),
     /// The peer broke a rule of QUIC.
     InvalidQuic,
     /// The peer has lost its connection of QUIC (RFC 9000 §10.3).
@@ -271,8 +271,8 @@ impl CloseCause {
         Self::InvalidHttp2,
         Self::Http3StreamReset(StreamCode::ANY),
         Self::InvalidHttp3,
-        Self::QuicClosed,
-        Self::QuicPeerError,
+        Self::QuicClosed(StreamCode::ANY),
+        Self::QuicPeerError(TransportCode::ANY),
         Self::InvalidQuic,
         Self::QuicReset,
         Self::QuicTimedOut,
@@ -469,12 +469,14 @@ impl CloseCause {
                 initiator: Initiator::Peer,
                 ..transport("ERR_HTTP3_INVALID", "Received invalid HTTP/3")
             },
-            Self::QuicClosed => Verdict {
+            Self::QuicClosed(code) => Verdict {
                 initiator: Initiator::Peer,
+                text: code.connection_text(),
                 ..transport("ERR_QUIC_CLOSED", "Peer closed the QUIC connection")
             },
-            Self::QuicPeerError => Verdict {
+            Self::QuicPeerError(code) => Verdict {
                 initiator: Initiator::Peer,
+                text: code.text(),
                 ..transport("ERR_QUIC_PEER", "Peer closed the QUIC connection because of a transport error")
             },
             Self::InvalidQuic => Verdict {

@@ -118,6 +118,74 @@ impl StreamCode {
             _ => "Peer reset the stream",
         }
     }
+
+    /// A sentence that says with which code the peer has closed the whole connection.
+    #[must_use]
+    pub(crate) const fn connection_text(self) -> &'static str {
+        match self.0 {
+            0x00 => "Peer closed the QUIC connection: H3_NO_ERROR (0x100)",
+            0x01 => "Peer closed the QUIC connection: H3_GENERAL_PROTOCOL_ERROR (0x101)",
+            0x02 => "Peer closed the QUIC connection: H3_INTERNAL_ERROR (0x102)",
+            0x03 => "Peer closed the QUIC connection: H3_STREAM_CREATION_ERROR (0x103)",
+            0x04 => "Peer closed the QUIC connection: H3_CLOSED_CRITICAL_STREAM (0x104)",
+            0x05 => "Peer closed the QUIC connection: H3_FRAME_UNEXPECTED (0x105)",
+            0x06 => "Peer closed the QUIC connection: H3_FRAME_ERROR (0x106)",
+            0x07 => "Peer closed the QUIC connection: H3_EXCESSIVE_LOAD (0x107)",
+            0x08 => "Peer closed the QUIC connection: H3_ID_ERROR (0x108)",
+            0x09 => "Peer closed the QUIC connection: H3_SETTINGS_ERROR (0x109)",
+            0x0a => "Peer closed the QUIC connection: H3_MISSING_SETTINGS (0x10a)",
+            0x0b => "Peer closed the QUIC connection: H3_REQUEST_REJECTED (0x10b)",
+            0x0c => "Peer closed the QUIC connection: H3_REQUEST_CANCELLED (0x10c)",
+            0x0d => "Peer closed the QUIC connection: H3_REQUEST_INCOMPLETE (0x10d)",
+            0x0e => "Peer closed the QUIC connection: H3_MESSAGE_ERROR (0x10e)",
+            0x0f => "Peer closed the QUIC connection: H3_CONNECT_ERROR (0x10f)",
+            0x10 => "Peer closed the QUIC connection: H3_VERSION_FALLBACK (0x110)",
+            0x20 => "Peer closed the QUIC connection: QPACK_DECOMPRESSION_FAILED (0x200)",
+            0x21 => "Peer closed the QUIC connection: QPACK_ENCODER_STREAM_ERROR (0x201)",
+            0x22 => "Peer closed the QUIC connection: QPACK_DECODER_STREAM_ERROR (0x202)",
+            _ => "Peer closed the QUIC connection",
+        }
+    }
+}
+
+/// The code with which the QUIC of a peer closed a connection (RFC 9000 §20.1), in a byte, as a cause has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TransportCode(u8);
+
+impl From<u64> for TransportCode {
+    fn from(code: u64) -> Self {
+        u8::try_from(code).map_or(Self::ANY, Self)
+    }
+}
+
+impl TransportCode {
+    /// A placeholder for any code.
+    pub(crate) const ANY: Self = Self(u8::MAX);
+
+    /// A sentence that says which error the peer has found.
+    #[must_use]
+    pub(crate) const fn text(self) -> &'static str {
+        match self.0 {
+            0x01 => "Peer closed the QUIC connection because of a transport error: INTERNAL_ERROR (0x1)",
+            0x02 => "Peer closed the QUIC connection because of a transport error: CONNECTION_REFUSED (0x2)",
+            0x03 => "Peer closed the QUIC connection because of a transport error: FLOW_CONTROL_ERROR (0x3)",
+            0x04 => "Peer closed the QUIC connection because of a transport error: STREAM_LIMIT_ERROR (0x4)",
+            0x05 => "Peer closed the QUIC connection because of a transport error: STREAM_STATE_ERROR (0x5)",
+            0x06 => "Peer closed the QUIC connection because of a transport error: FINAL_SIZE_ERROR (0x6)",
+            0x07 => "Peer closed the QUIC connection because of a transport error: FRAME_ENCODING_ERROR (0x7)",
+            0x08 => "Peer closed the QUIC connection because of a transport error: TRANSPORT_PARAMETER_ERROR (0x8)",
+            0x09 => "Peer closed the QUIC connection because of a transport error: CONNECTION_ID_LIMIT_ERROR (0x9)",
+            0x0a => "Peer closed the QUIC connection because of a transport error: PROTOCOL_VIOLATION (0xa)",
+            0x0b => "Peer closed the QUIC connection because of a transport error: INVALID_TOKEN (0xb)",
+            0x0c => "Peer closed the QUIC connection because of a transport error: APPLICATION_ERROR (0xc)",
+            0x0d => "Peer closed the QUIC connection because of a transport error: CRYPTO_BUFFER_EXCEEDED (0xd)",
+            0x0e => "Peer closed the QUIC connection because of a transport error: KEY_UPDATE_ERROR (0xe)",
+            0x0f => "Peer closed the QUIC connection because of a transport error: AEAD_LIMIT_REACHED (0xf)",
+            0x10 => "Peer closed the QUIC connection because of a transport error: NO_VIABLE_PATH (0x10)",
+            0x11 => "Peer closed the QUIC connection because of a transport error: VERSION_NEGOTIATION_ERROR (0x11)",
+            _ => "Peer closed the QUIC connection because of a transport error",
+        }
+    }
 }
 
 /// Where the codes of QPACK start among the bytes of [`StreamCode`].
@@ -144,9 +212,29 @@ mod tests {
         for code in (0x100..=0x110).chain(0x200..=0x202).map(ErrorCode) {
             let text = StreamCode::from(code).text();
             assert_eq!(text, format!("Peer reset the stream: {} ({:#x})", code.name(), code.0));
+            let text = StreamCode::from(code).connection_text();
+            assert_eq!(text, format!("Peer closed the QUIC connection: {} ({:#x})", code.name(), code.0));
         }
         for code in [0, 0x20, 0x111, 0x120, 0x203, 0x222, u64::MAX] {
-            assert_eq!(StreamCode::from(ErrorCode(code)).text(), "Peer reset the stream", "{code:#x}");
+            let code = StreamCode::from(ErrorCode(code));
+            assert_eq!(code.text(), "Peer reset the stream", "{code:?}");
+            assert_eq!(code.connection_text(), "Peer closed the QUIC connection", "{code:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_quic_of_a_peer_has_found_is_told_with_its_code() {
+        let start = "Peer closed the QUIC connection because of a transport error";
+        let texts: HashSet<_> = (0x01..=0x11_u64)
+            .map(|code| {
+                let text = TransportCode::from(code).text();
+                assert!(text.starts_with(start) && text.ends_with(&format!(" ({code:#x})")), "{text}");
+                text
+            })
+            .collect();
+        assert_eq!(texts.len(), 17);
+        for code in [0, 0x12, 0xff, 0x101, u64::MAX] {
+            assert_eq!(TransportCode::from(code).text(), start, "{code:#x}");
         }
     }
 }

@@ -147,7 +147,7 @@ fn every_rule_a_peer_can_break_on_a_websocket_is_tested_here() {
         let is_of_tls = matches!(cause, TlsAlert(_) | TlsInvalid | TlsPeerKeysExhausted);
         let is_of_streams =
             matches!(cause, StreamReset(_) | InvalidHttp2 | Http3StreamReset(_) | InvalidHttp3);
-        is_of_tls || is_of_streams || matches!(cause, QuicClosed | QuicPeerError | InvalidQuic)
+        is_of_tls || is_of_streams || matches!(cause, QuicClosed(_) | QuicPeerError(_) | InvalidQuic)
     };
     for cause in of_peers.filter(|cause| !of_http.contains(cause) && !is_below(cause)) {
         assert!(tested.contains(&cause), "{cause:?}");
