@@ -1,83 +1,23 @@
 'use strict';
 
-// A client of HTTP/3: aioquic in a process of Python (http3_client.py), which sends requests, or exactly the bytes it is
-// given.
+// A client of HTTP/3: aioquic (http3-program.js), which sends requests, or exactly the bytes it is given.
 
-const { spawn, spawnSync } = require('node:child_process');
 const { EventEmitter, once } = require('node:events');
-const { join } = require('node:path');
-const { createInterface } = require('node:readline');
 const { Duplex } = require('node:stream');
 const WebSocket = require('ws');
 
 const { certificate } = require('./certificates.js');
 const { afterTest } = require('./cleanup.js');
+const { Http3Program, hasAioquic } = require('./http3-program.js');
 const { Mailbox } = require('./mailbox.js');
-
-const PYTHON = process.env.PYTHON ?? 'python3';
-
-/** Whether there is a client to start. CI has one, and says that it must be there. */
-const hasAioquic = spawnSync(PYTHON, ['-c', 'import aioquic']).status === 0;
-if (!hasAioquic && process.env.FERROWS_AIOQUIC === 'required') throw new Error('there is no aioquic');
-if (!hasAioquic) process.stderr.write('There is no aioquic here (pip install aioquic): the tests that need it are skipped.\n');
 
 /** `describe` of tests that need a client. */
 const describeWithHttp3 = hasAioquic ? describe : describe.skip;
 
-/** The process, which all connections of a test file share. */
-class Program {
-  static #shared;
-  #replies = new Map();
-  #next = 0;
-  connections = new Map();
-
-  static shared() {
-    Program.#shared ??= new Program();
-    return Program.#shared;
-  }
-
-  static end() {
-    Program.#shared?.child.kill('SIGKILL');
-  }
-
-  constructor() {
-    this.child = spawn(PYTHON, ['-B', join(__dirname, 'http3_client.py')], { stdio: ['pipe', 'pipe', 'inherit'] });
-    this.child.stdin.on('error', () => {});
-    createInterface({ input: this.child.stdout }).on('line', (line) => this.#take(JSON.parse(line)));
-    this.child.on('exit', (code) => {
-      for (const { reject } of this.#replies.values()) reject(new Error(`the client has ended with ${code}`));
-    });
-  }
-
-  #take(message) {
-    if (message.n === undefined) {
-      this.connections.get(message.c)?.take(message);
-      return;
-    }
-    const { resolve, reject } = this.#replies.get(message.n);
-    this.#replies.delete(message.n);
-    if (message.error === undefined) resolve(message);
-    else reject(Object.assign(new Error(message.error), message));
-  }
-
-  /** Sends a command, and resolves to its reply. */
-  send(command) {
-    const n = this.#next++;
-    const reply = new Promise((resolve, reject) => {
-      this.#replies.set(n, { resolve, reject });
-    });
-    this.child.stdin.write(`${JSON.stringify({ n, ...command })}\n`);
-    return reply;
-  }
-}
-
-// Not in the constructor, which is called within tests.
-afterAll(() => Program.end());
-
 /** A connection. */
 class Http3Client extends EventEmitter {
   static #count = 0;
-  #program = Program.shared();
+  #program = Http3Program.shared();
   #name = `c${Http3Client.#count++}`;
   #streams = new Map();
   /** GOAWAY frames of the server: the numbers of their streams. */

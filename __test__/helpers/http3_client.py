@@ -1,4 +1,5 @@
-"""Clients of HTTP/3 on aioquic, driven by lines of JSON: commands on stdin, replies and events on stdout.
+"""Clients of HTTP/3 on aioquic, driven by lines of JSON: commands on stdin, replies and events on stdout. With the path of
+a Unix socket as its argument it listens there, for many users, until stdin ends.
 
 A command is `{"n": number, "op": name, "c": connection, ...}`, and its reply `{"n": number, ...}` with "error" if it
 failed. An event is `{"c": connection, "event": name, ...}`. Bytes are base64. See http3.js for what each means.
@@ -17,17 +18,21 @@ from aioquic.buffer import Buffer, BufferReadError
 from aioquic.h3.connection import H3_ALPN, H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection
+from aioquic.quic.connection import MAX_STREAM_DATA_FRAME_CAPACITY, QuicConnection
 from aioquic.quic import events
+from aioquic.quic.packet import QuicFrameType
 from aioquic.tls import SessionTicket
+from cryptography.hazmat.primitives.serialization import Encoding
 
 SETTINGS = 0x4
 GOAWAY = 0x7
 
 
-def tell(message):
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+# Bytes that the server may send ahead of a user who gives credit, as those that the system takes for a socket.
+WINDOW = 1 << 20
+
+# What the sender of a request body may leave with its client: as much as the system takes for a socket.
+SEND_BUFFER = 1 << 18
 
 
 def to_text(data):
@@ -72,30 +77,105 @@ class Connection(H3Connection):
             super()._check_content_length(stream)
 
 
+class CreditedConnection(QuicConnection):
+    """Gives credit to the streams of the server for what the user has taken of them."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # Bytes of bodies that were passed on to the user and not taken, by stream.
+        self.untaken = {}
+
+    def _write_stream_limits(self, builder, space, stream):
+        if not stream.max_stream_data_local:
+            return
+        limit = stream.receiver.starting_offset() - self.untaken.get(stream.stream_id, 0) + WINDOW
+        if limit > stream.max_stream_data_local:
+            stream.max_stream_data_local = limit
+        if stream.max_stream_data_local - stream.max_stream_data_local_sent > WINDOW // 4:
+            buffer = builder.start_frame(
+                QuicFrameType.MAX_STREAM_DATA,
+                capacity=MAX_STREAM_DATA_FRAME_CAPACITY,
+                handler=self._on_max_stream_data_delivery,
+                handler_args=(stream,),
+            )
+            buffer.push_uint_var(stream.stream_id)
+            buffer.push_uint_var(stream.max_stream_data_local)
+            stream.max_stream_data_local_sent = stream.max_stream_data_local
+
+
 class Client(QuicConnectionProtocol):
-    def __init__(self, quic, name, is_raw):
+    def __init__(self, quic, program, name, is_raw):
         super().__init__(quic)
+        self.program = program
         self.name = name
         self.is_raw = is_raw
         self.h3 = None
         self.is_ready = asyncio.get_running_loop().create_future()
         self.control = {}
-        self.told = 0
+        self.has_told_close = False
+        # Streams with more data than SEND_BUFFER, and what waits until it is less.
+        self.crowded = {}
 
     def tell(self, event, **what):
-        tell({"c": self.name, "event": event, **what})
+        self.program.tell({"c": self.name, "event": event, **what})
+
+    def datagram_received(self, data, addr):
+        super().datagram_received(data, addr)
+        # aioquic tells of a CONNECTION_CLOSE once its draining period is over.
+        if self._quic._close_event is not None:
+            self.told_close(self._quic._close_event)
+        for stream, waiter in list(self.crowded.items()):
+            if not self.is_crowded(stream):
+                self.crowded.pop(stream).set_result(None)
+
+    def transmit(self):
+        if not self._transport.is_closing():
+            super().transmit()
+
+    def error_received(self, error):
+        if not self.is_ready.done():
+            self.is_ready.set_result({"error": "refused" if isinstance(error, ConnectionRefusedError) else str(error)})
+
+    async def ping(self):
+        try:
+            await super().ping()
+        except ConnectionError:
+            pass
+
+    def is_crowded(self, stream):
+        sender = self._quic._streams[stream].sender if stream in self._quic._streams else None
+        return sender is not None and sender._reset_error_code is None and len(sender._buffer) > SEND_BUFFER
+
+    def has_room(self, stream):
+        """What waits until a stream has room for more data; None if it has."""
+        if not self.is_crowded(stream):
+            return None
+        return self.crowded.setdefault(stream, self._loop.create_future())
+
+    def told_close(self, event):
+        if self.has_told_close:
+            return
+        self.has_told_close = True
+        what = {"code": event.error_code, "frame": event.frame_type, "reason": event.reason_phrase}
+        if not self.is_ready.done():
+            self.is_ready.set_result({"error": "connection closed", **what})
+        for waiter in self.crowded.values():
+            waiter.set_result(None)
+        self.crowded.clear()
+        self.tell("closed", **what)
 
     def quic_event_received(self, event):
         if isinstance(event, events.HandshakeCompleted):
             if not self.is_raw:
                 self.h3 = Connection(self._quic)
             if not self.is_ready.done():
-                self.is_ready.set_result({"alpn": event.alpn_protocol, "resumed": event.session_resumed})
+                certificate = self._quic.tls._peer_certificate
+                pem = None if certificate is None else certificate.public_bytes(Encoding.PEM).decode()
+                told = {"alpn": event.alpn_protocol, "resumed": event.session_resumed, "certificate": pem}
+                self.is_ready.set_result(told)
         elif isinstance(event, events.ConnectionTerminated):
-            what = {"code": event.error_code, "frame": event.frame_type, "reason": event.reason_phrase}
-            if not self.is_ready.done():
-                self.is_ready.set_result({"error": "connection closed", **what})
-            self.tell("closed", **what)
+            self.told_close(event)
+            self._transport.close()
         elif isinstance(event, events.StreamReset):
             self.tell("reset", stream=event.stream_id, code=event.error_code)
         elif isinstance(event, events.StopSendingReceived):
@@ -129,36 +209,50 @@ class Client(QuicConnectionProtocol):
             headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in event.headers]
             self.tell("headers", stream=event.stream_id, headers=headers, end=event.stream_ended)
         elif isinstance(event, DataReceived):
+            if isinstance(self._quic, CreditedConnection):
+                self._quic.untaken[event.stream_id] = self._quic.untaken.get(event.stream_id, 0) + len(event.data)
             self.tell("data", stream=event.stream_id, data=to_text(event.data), end=event.stream_ended)
 
 
 class Program:
-    def __init__(self):
+    """The clients of one user."""
+
+    def __init__(self, write):
+        self.write = write
         self.clients = {}
         self.transports = {}
         self.tickets = {}
         self.tokens = {}
 
-    async def run(self):
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=1 << 26)
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        tell({"event": "started"})
+    def tell(self, message):
+        self.write((json.dumps(message) + "\n").encode())
+
+    async def run(self, reader):
+        self.tell({"event": "started"})
         while line := await reader.readline():
             command = json.loads(line)
-            if command["op"] in ("connect", "rebind"):
-                asyncio.ensure_future(self.reply(command))
+            try:
+                result = getattr(self, "do_" + command["op"])(command)
+            except Exception as error:
+                self.refuse(command, error)
+                continue
+            if not asyncio.iscoroutine(result) and not asyncio.isfuture(result):
+                self.tell({"n": command["n"], **(result or {})})
+            elif asyncio.isfuture(result) or command["op"] in ("connect", "rebind", "finish"):
+                asyncio.ensure_future(self.reply(command, result))
             else:
-                await self.reply(command)
+                await self.reply(command, result)
+        for transport in self.transports.values():
+            transport.abort()
 
-    async def reply(self, command):
+    async def reply(self, command, result):
         try:
-            result = getattr(self, "do_" + command["op"])(command)
-            if asyncio.iscoroutine(result):
-                result = await result
-            tell({"n": command["n"], **(result or {})})
+            self.tell({"n": command["n"], **(await result or {})})
         except Exception as error:
-            tell({"n": command["n"], "error": f"{type(error).__name__}: {error}"})
+            self.refuse(command, error)
+
+    def refuse(self, command, error):
+        self.tell({"n": command["n"], "error": f"{type(error).__name__}: {error}"})
 
     async def do_connect(self, command):
         name = command["c"]
@@ -192,22 +286,42 @@ class Program:
         def keep_token(token: bytes):
             self.tokens[name] = token
 
-        quic = QuicConnection(
+        make = CreditedConnection if command.get("credit") else QuicConnection
+        quic = make(
             configuration=configuration, session_ticket_handler=keep_ticket, token_handler=keep_token,
         )
         if "maxStreamsUni" in command:
             quic._local_max_streams_uni.value = command["maxStreamsUni"]
         loop = asyncio.get_running_loop()
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind(("127.0.0.1", 0))
-        create = partial(Client, quic, name, command.get("raw", False))
+        host = command.get("host", "127.0.0.1")
+        [(family, _, _, _, address), *_] = await loop.getaddrinfo(host, command["port"], type=socket.SOCK_DGRAM)
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        if "localAddress" in command:
+            sock.bind((command["localAddress"], command.get("localPort", 0)))
+        # So that it hears that nobody listens there.
+        sock.connect(address)
+        create = partial(Client, quic, self, name, command.get("raw", False))
         transport, client = await loop.create_datagram_endpoint(create, sock=sock)
         self.clients[name], self.transports[name] = client, transport
         if command.get("hold"):
             self.do_hold({"c": name, "on": True})
-        client.connect(("127.0.0.1", command["port"]))
+        client.connect(address)
         result = await asyncio.wait_for(asyncio.shield(client.is_ready), command.get("timeout", 30))
-        return {**result, "localPort": sock.getsockname()[1]}
+        local, remote = sock.getsockname(), address
+        return {**result, "localAddress": local[0], "localPort": local[1], "remoteAddress": remote[0]}
+
+    def do_initials(self, command):
+        """First datagrams of clients that never go on."""
+        datagrams = []
+        for _ in range(command["count"]):
+            quic = QuicConnection(configuration=QuicConfiguration(
+                is_client=True, alpn_protocols=H3_ALPN, server_name="localhost",
+            ))
+            quic.connect(("127.0.0.1", 1), now=0)
+            [(datagram, _), *_] = quic.datagrams_to_send(now=0)
+            datagrams.append(to_text(datagram))
+        return {"datagrams": datagrams}
 
     async def do_rebind(self, command):
         """Goes on from another port, as behind a NAT that has forgotten the old one."""
@@ -240,6 +354,7 @@ class Program:
         data = base64.b64decode(command.get("data", ""))
         client.h3.send_data(command["stream"], data, end_stream=command.get("end", False))
         client.transmit()
+        return client.has_room(command["stream"]) if command.get("wait") else None
 
     def do_trailers(self, command):
         client = self.clients[command["c"]]
@@ -284,22 +399,42 @@ class Program:
 
     def do_hold(self, command):
         """Gives the server no further credit, or gives it again."""
-        quic = self.clients[command["c"]]._quic
+        client = self.clients[command["c"]]
+        quic = client._quic
         if command["on"]:
             quic._write_stream_limits = lambda *args, **kwargs: None
             quic._write_connection_limits = lambda *args, **kwargs: None
-        else:
+        elif "_write_stream_limits" in vars(quic):
             del quic._write_stream_limits
             del quic._write_connection_limits
             quic.send_ping(0)
-            self.clients[command["c"]].transmit()
+            client.transmit()
+
+    def do_credit(self, command):
+        """The user has taken so many bytes of a stream."""
+        client = self.clients[command["c"]]
+        client._quic.untaken[command["stream"]] -= command["bytes"]
+        client.transmit()
 
     async def do_ping(self, command):
         await self.clients[command["c"]].ping()
 
     def do_close(self, command):
         client = self.clients[command["c"]]
-        client.close(error_code=command.get("code", 0x100), reason_phrase=command.get("reason", ""))
+        # With a frame, it is an error of the transport (RFC 9000 §19.19).
+        client._quic.close(
+            error_code=command.get("code", 0x100),
+            frame_type=command.get("frame"),
+            reason_phrase=command.get("reason", ""),
+        )
+        client.transmit()
+
+    async def do_finish(self, command):
+        """Closes the connection once the server has what was sent, as the FIN of a socket comes behind its data."""
+        client = self.clients[command["c"]]
+        if client.h3 is not None and not client.has_told_close:
+            await asyncio.wait_for(client.ping(), 5)
+        self.do_close(command)
 
     def do_vanish(self, command):
         """Says nothing any more, as a machine that has lost its power."""
@@ -311,4 +446,38 @@ class Program:
         client.transmit()
 
 
-asyncio.run(Program().run())
+LIMIT = 1 << 26
+
+
+async def read_stdin():
+    reader = asyncio.StreamReader(limit=LIMIT)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    return reader
+
+
+async def serve(reader, writer):
+    try:
+        await Program(writer.write).run(reader)
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+async def main():
+    stdin = await read_stdin()
+    if len(sys.argv) > 1:
+        await asyncio.start_unix_server(serve, sys.argv[1], limit=LIMIT)
+        print("listening", flush=True)
+        await stdin.read()
+    else:
+
+        def write(data):
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+
+        await Program(write).run(stdin)
+
+
+asyncio.run(main())

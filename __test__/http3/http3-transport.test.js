@@ -10,7 +10,7 @@ const net = require('node:net');
 const uWS = require('../..');
 const { certificate } = require('../helpers/certificates.js');
 const { afterTest } = require('../helpers/cleanup.js');
-const { Http3Client, describeWithHttp3, http3Options, openWebSocket } = require('../helpers/http3.js');
+const { CODE, Http3Client, describeWithHttp3, http3Options, openWebSocket } = require('../helpers/http3.js');
 const { Mailbox } = require('../helpers/mailbox.js');
 const { Program } = require('../helpers/program.js');
 const { listen, listenToken } = require('../helpers/server.js');
@@ -51,6 +51,11 @@ function longHeader(version, length = 1200) {
   return Buffer.concat([header, randomBytes(length - header.length)]);
 }
 
+/** Whether a datagram is a Retry packet of version 1: a long header of type 3 (RFC 9000 §17.2.5). */
+function isRetry(datagram) {
+  return (datagram[0] & 0xf0) === 0xf0 && datagram.readUInt32BE(1) === 1;
+}
+
 describeWithHttp3('addresses', () => {
   test.each([[1], [3]])('a client goes on from another port, with %i threads', async (threads) => {
     const relay = await UdpRelay.start(listen(createEcho(true, { threads, inline: threads === 1 })));
@@ -89,12 +94,15 @@ describeWithHttp3('addresses', () => {
     expect(answers.map(({ text }) => text)).toStrictEqual(clients.map((_, index) => `client ${index}`));
   });
 
-  test('with retry, a client shows that it receives at its address', async () => {
-    const relay = await UdpRelay.start(listen(createEcho({ retry: true })));
+  test.each([[true], [false]])('with retry %s, a client has to show that it receives at its address, or has not', async (retry) => {
+    const relay = await UdpRelay.start(listen(createEcho({ retry })));
+    const answer = relay.next();
     const client = await Http3Client.connect(relay.port);
+    const datagram = await answer;
+    expect(isRetry(datagram)).toBe(retry);
+    // A Retry packet is smaller than what it answers (RFC 9000 §17.2.5).
+    if (retry) expect(datagram.length).toBeLessThan(300);
     await expect(client.request('/', Buffer.from('hello'))).resolves.toMatchObject({ text: 'hello' });
-    // The client's first datagram was answered by one that asks for another.
-    expect(relay.counts.received).toBeGreaterThan(0);
   });
 
   test('a version that is not spoken is answered with those that are', async () => {
@@ -149,17 +157,23 @@ describeWithHttp3('networks', () => {
 });
 
 describeWithHttp3('ends', () => {
-  test('a client that closes its connection ends what is open', async () => {
+  test.each([
+    [{ code: CODE.NO_ERROR }, 'ERR_QUIC_CLOSED', 'Peer closed the QUIC connection: H3_NO_ERROR (0x100)'],
+    [{ code: CODE.EXCESSIVE_LOAD, reason: 'too much' }, 'ERR_QUIC_CLOSED', 'Peer closed the QUIC connection: H3_EXCESSIVE_LOAD (0x107)'],
+    [{ code: 0x12345 }, 'ERR_QUIC_CLOSED', 'Peer closed the QUIC connection'],
+    [{ code: 0x3, frame: 0x8 }, 'ERR_QUIC_PEER', 'Peer closed the QUIC connection because of a transport error: FLOW_CONTROL_ERROR (0x3)'],
+    [{ code: 0x150, frame: 0x6 }, 'ERR_TLS_ALERT', 'Peer sent a TLS alert: internal_error (80)'],
+  ])('a client that closes its connection with %j ends what is open', async (how, cause, text) => {
     const [causes, begun] = [new Mailbox(), new Mailbox()];
     const app = createApp().get('/*', (res) => {
-      res.onAborted((reason, info) => causes.put(info));
+      res.onAborted((reason, info) => causes.put({ reason, ...info }));
       begun.put(true);
     });
     const client = await Http3Client.connect(listen(app));
     await client.start('/');
     await begun.take();
-    await client.close();
-    expect(await causes.take()).toMatchObject({ cause: 'ERR_QUIC_CLOSED', initiator: 'peer' });
+    await client.command('close', how);
+    expect(await causes.take()).toMatchObject({ cause, reason: text, initiator: 'peer' });
   });
 
   test('close tells clients why, and frees the port', async () => {
@@ -263,6 +277,24 @@ describeWithHttp3('floods', () => {
     }
     const client = await Http3Client.connect(port);
     await expect(client.request('/', Buffer.from('hello'))).resolves.toMatchObject({ text: 'hello' });
+  });
+
+  test('first packets from ever other addresses cost the memory of so many handshakes, and no more', async () => {
+    const limit = 64;
+    const app = createEcho(true, { maxHandshakes: limit });
+    const port = listen(app);
+    const client = await Http3Client.connect(port);
+    const { datagrams } = await client.command('initials', { count: 4 * limit });
+    const kinds = datagrams.map(async (datagram) => {
+      const { send, received } = await openSocket(port);
+      send(Buffer.from(datagram, 'base64'));
+      return isRetry(await received.take()) ? 'retry' : 'handshake';
+    });
+    const answers = await Promise.all(kinds);
+    const begun = answers.filter((kind) => kind === 'handshake').length;
+    expect(begun).toBeGreaterThan(0);
+    expect(begun).toBeLessThanOrEqual(limit);
+    await expect((await Http3Client.connect(port)).request('/', Buffer.from('hello'))).resolves.toMatchObject({ text: 'hello' });
   });
 });
 

@@ -27,11 +27,14 @@ function httpBy(Socket) {
 
   const globalAgent = new Agent();
 
+  /** `false` is an agent for one request. */
+  const agentOf = ({ agent = globalAgent }) => (agent === false ? new Agent() : agent);
+
   /** The options that `http.request` is called with have the agent, unless they name one. */
   const withAgent = ([target, ...rest]) => {
-    if (typeof target === 'object' && !(target instanceof URL)) return [{ agent: globalAgent, ...target }, ...rest];
+    if (typeof target === 'object' && !(target instanceof URL)) return [{ ...target, agent: agentOf(target) }, ...rest];
     const [options, ...others] = typeof rest[0] === 'function' || rest.length === 0 ? [{}, ...rest] : rest;
-    return [target, { agent: globalAgent, ...options }, ...others];
+    return [target, { ...options, agent: agentOf(options) }, ...others];
   };
 
   return {

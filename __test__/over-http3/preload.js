@@ -1,0 +1,3 @@
+'use strict';
+
+require('../over-streams/run.js').preload(require('./http3-apps.js'));

@@ -1,0 +1,80 @@
+'use strict';
+
+// What of the suites in `FOLDERS` does not run over HTTP/3, and why not: what does not run over HTTP/2, for the same reasons,
+// and what is listed here. Whatever is not, runs, and passes, with a stream for every request.
+
+const http2 = require('../over-http2/skipped.js');
+
+/** What takes the place of rules and suites of HTTP/2 in its reasons. */
+const PLACES = [
+  ['http2/http2-clients.test.js', 'test:browser has a client that speaks HTTP/3 for itself'],
+  ['http2/http2-limits.test.js', 'http3/http3-frames.test.js'],
+  [/http2\/http2(-streams)?\.test\.js/, 'http3/http3.test.js'],
+  ['RFC 9113 §8.1', 'RFC 9114 §4.1'],
+  ['RFC 9113 §8.5', 'RFC 9114 §4.4'],
+  ['RFC 9113 §8.3.1', 'RFC 9114 §4.3.1'],
+  ['a FIN ends all streams of a connection', 'QUIC has no FIN of a connection, which is closed whole'],
+  ['HTTP/2', 'HTTP/3'],
+];
+
+function placed(reason) {
+  return PLACES.reduce((text, [from, to]) => text.replace(from, to), reason);
+}
+
+/** Suites, by their file in `__test__`. */
+const files = {
+  ...Object.fromEntries(Object.entries(http2.files).map(([file, reason]) => [file, placed(reason)])),
+  'pubsub/pubsub-scale.test.js': 'opens hundreds of sockets of TCP',
+};
+
+const because = (reason, ...titles) => titles.map((title) => ({ title, reason }));
+
+/** Single tests: titles, or the ends of them. */
+const tests = [
+  ...http2.tests.map(({ title, reason }) => ({ title, reason: placed(reason) })),
+  ...because(
+    'expects the cause of a FIN or RST of TCP: http3/http3-transport.test.js has the ends of QUIC',
+    'RST, between messages',
+    'RST, inside a header',
+    'RST, inside a message',
+    'RST, inside a fragmented message',
+    'RST, inside a Close frame',
+    'that resets: close runs once, with its reason, and no drain',
+    'an abort in the middle is told once, and the rest is refused',
+    'after the peer has gone: res.upgrade throws, and nothing opens',
+    'FIN, heard: onAborted once, upgrade throws, nothing opens',
+    'RST, heard: onAborted once, upgrade throws, nothing opens',
+    'a body that breaks off is not complete: onAborted runs instead of the last call',
+    'an abort: null, nothing, an unknown length, and what onAborted is told; behind onAborted',
+  ),
+  ...because(
+    'its client is a socket of TCP in a thread of its own',
+    'after a RST that this thread cannot have heard of: open, then close once',
+    'after a FIN that this thread cannot have heard of: open, then close once',
+  ),
+  ...because(
+    'looks at the name of the class, which is another one with TLS',
+    'its constructor is called uWS.WebSocket, and nobody else makes one',
+    'the calls below are all of its methods',
+    'a property __proto__, as JSON may have it, leaves the prototype alone; accessors are not called either',
+  ),
+  ...because('there is no QUIC over a Unix socket', 'Unix socket: empty, port 0; messages work'),
+  ...because('the stream is reset, and not the connection closed: http3/http3.test.js', 'an answer with less than tryEnd announced'),
+  ...because(
+    'waits until the system takes no more, which QUIC does for as long as its window grows: http3/http3-websockets.test.js has back-pressure',
+    'maxBackpressure is 64 KiB if it is not given: the message that exceeds it is the last that is taken',
+    'maxBackpressure is 64 KiB if it is undefined: the message that exceeds it is the last that is taken',
+    'maxBackpressure is 1 byte: the message that exceeds it is the last that is taken',
+    'maxBackpressure is 1 MiB: the message that exceeds it is the last that is taken',
+    'finds nothing waiting, however many sends went before',
+    '1048576 bytes arrive whole at every subscriber, between small ones',
+  ),
+  ...because(
+    'moves hundreds of megabytes, for which a client in Python takes minutes: http3/http3-transport.test.js has large bodies',
+    'of 100 MiB reaches slow and fast readers, in little memory',
+    'random pieces arrive whole, at fast and slow readers, one response after the other',
+    'what was accepted arrives in the order of the calls, and drain follows whatever was seen to wait',
+  ),
+];
+
+module.exports = { FOLDERS: http2.FOLDERS, files, tests };
