@@ -102,3 +102,13 @@ test('decisions are listed in the order of their numbers, each with its title', 
   const listed = [...read('docs/decisions/README.md').matchAll(/^- \[(.+)\]\((.+)\)$/gm)].map(([, title, file]) => [title, file]);
   expect(listed).toEqual(titles.map((title, n) => [title, files[n]]));
 });
+
+/** Pages for those who work on the tree. */
+const FOR_CONTRIBUTORS = ['docs/architecture.md'];
+
+test('the package has the pages for its users, and no file that is not there', () => {
+  const { files } = JSON.parse(read('package.json'));
+  const names = readdirSync(join(ROOT, 'docs'), { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => `docs/${name}`);
+  expect(names.filter((name) => !FOR_CONTRIBUTORS.includes(name) && !files.includes(name))).toEqual([]);
+  expect(files.filter((name) => !name.includes('*') && !existsSync(join(ROOT, name)))).toEqual([]);
+});
