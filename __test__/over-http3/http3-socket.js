@@ -116,6 +116,15 @@ class Below extends EventEmitter {
     return this.#session.closed ? 'closed' : 'open';
   }
 
+  get writable() {
+    return !this.destroyed && !this.#session.closed;
+  }
+
+  // The credit that streams give stops the server.
+  pause() {}
+
+  resume() {}
+
   end() {
     this.#session.close('finish', NO_ERROR);
   }

@@ -34,6 +34,12 @@ const tests = [
   ...http2.tests.map(({ title, reason }) => ({ title, reason: placed(reason) })),
   ...because(
     'expects the cause of a FIN or RST of TCP: http3/http3-transport.test.js has the ends of QUIC',
+    'FIN before the response',
+    'FIN inside a chunked response',
+    'FIN inside the body of the request',
+    'RST before the response',
+    'RST inside a chunked response',
+    'RST while the request is paused',
     'RST, between messages',
     'RST, inside a header',
     'RST, inside a message',
@@ -74,6 +80,10 @@ const tests = [
     'of 100 MiB reaches slow and fast readers, in little memory',
     'random pieces arrive whole, at fast and slow readers, one response after the other',
     'what was accepted arrives in the order of the calls, and drain follows whatever was seen to wait',
+  ),
+  ...because(
+    'sends thousands of bytes one by one, for each of which a client in Python takes milliseconds',
+    'many small fragments are too many together, byte by byte',
   ),
 ];
 
