@@ -21,7 +21,7 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import MAX_STREAM_DATA_FRAME_CAPACITY, QuicConnection
 from aioquic.quic import events
 from aioquic.quic.packet import QuicFrameType
-from aioquic.tls import SessionTicket
+from aioquic.tls import CipherSuite, SessionTicket
 from cryptography.hazmat.primitives.serialization import Encoding
 
 SETTINGS = 0x4
@@ -171,7 +171,14 @@ class Client(QuicConnectionProtocol):
             if not self.is_ready.done():
                 certificate = self._quic.tls._peer_certificate
                 pem = None if certificate is None else certificate.public_bytes(Encoding.PEM).decode()
-                told = {"alpn": event.alpn_protocol, "resumed": event.session_resumed, "certificate": pem}
+                told = {
+                    "alpn": event.alpn_protocol,
+                    "resumed": event.session_resumed,
+                    "early": event.early_data_accepted,
+                    "version": self._quic._version,
+                    "cipherSuite": self._quic.tls.key_schedule.cipher_suite.name,
+                    "certificate": pem,
+                }
                 self.is_ready.set_result(told)
         elif isinstance(event, events.ConnectionTerminated):
             self.told_close(event)
@@ -270,6 +277,8 @@ class Program:
                 setattr(configuration, attribute, command[option])
         if "versions" in command:
             configuration.original_version = command["versions"][0]
+        if "cipherSuite" in command:
+            configuration.cipher_suites = [CipherSuite[command["cipherSuite"]]]
         if "cafile" in command:
             configuration.load_verify_locations(cafile=command["cafile"])
             configuration.verify_mode = ssl.CERT_REQUIRED
@@ -277,6 +286,9 @@ class Program:
             configuration.load_cert_chain(command["cert"], command["key"])
         if command.get("resume") in self.tickets:
             configuration.session_ticket = self.tickets[command["resume"]]
+        if command.get("early"):
+            # As if the server had allowed it.
+            configuration.session_ticket.max_early_data_size = 0xFFFFFFFF
         if command.get("resume") in self.tokens:
             configuration.token = self.tokens[command["resume"]]
 
@@ -306,7 +318,11 @@ class Program:
         self.clients[name], self.transports[name] = client, transport
         if command.get("hold"):
             self.do_hold({"c": name, "on": True})
-        client.connect(address)
+        client.connect(address, transmit=not command.get("early"))
+        if command.get("early"):
+            client._quic.send_stream_data(2, b"\x00\x04\x00")
+            client._quic.send_stream_data(0, base64.b64decode(command["early"]), end_stream=True)
+            client.transmit()
         result = await asyncio.wait_for(asyncio.shield(client.is_ready), command.get("timeout", 30))
         local, remote = sock.getsockname(), address
         return {**result, "localAddress": local[0], "localPort": local[1], "remoteAddress": remote[0]}
@@ -439,6 +455,9 @@ class Program:
     def do_vanish(self, command):
         """Says nothing any more, as a machine that has lost its power."""
         self.transports[command["c"]].abort()
+
+    def do_change_id(self, command):
+        self.clients[command["c"]].change_connection_id()
 
     def do_key_update(self, command):
         client = self.clients[command["c"]]

@@ -14,12 +14,19 @@ class UdpRelay {
   #random;
   #held = [];
   #awaited;
+  #isClosed = false;
   /** Chance that a datagram is lost, that it comes twice, and that it is held until another one has passed. */
   loss = 0;
   doubling = 0;
   reordering = 0;
-  /** Datagrams that went each way, and how many of all were lost, doubled or held. */
-  counts = { sent: 0, received: 0, lost: 0, doubled: 0, held: 0 };
+  /** Chance that a byte of a datagram is changed. */
+  corruption = 0;
+  /** Milliseconds that each datagram takes. */
+  delay = 0;
+  /** Address from which the server is spoken to, from the next {@link rebind} on. */
+  address = '127.0.0.1';
+  /** Datagrams that went each way, and how many of all were lost, doubled, held or changed. */
+  counts = { sent: 0, received: 0, lost: 0, doubled: 0, held: 0, corrupted: 0 };
 
   /** The first datagram of a client. */
   first = once(this.#inside, 'message').then(([datagram]) => datagram);
@@ -63,6 +70,7 @@ class UdpRelay {
   #socketOf(client) {
     if (!this.#outside.has(client)) {
       const socket = dgram.createSocket('udp4');
+      if (this.address !== '127.0.0.1') socket.bind(0, this.address);
       socket.on('error', () => {});
       socket.on('message', (datagram) => {
         this.counts.received += 1;
@@ -75,6 +83,12 @@ class UdpRelay {
   }
 
   #pass(datagram, send) {
+    if (this.delay === 0) this.#passNow(datagram, send);
+    else setTimeout(() => this.#passNow(datagram, send), this.delay);
+  }
+
+  #passNow(datagram, send) {
+    if (this.#isClosed) return;
     if (this.#random() < this.loss) {
       this.counts.lost += 1;
       return;
@@ -83,6 +97,10 @@ class UdpRelay {
       this.counts.held += 1;
       this.#held.push(() => send(datagram));
       return;
+    }
+    if (this.#random() < this.corruption) {
+      this.counts.corrupted += 1;
+      datagram[Math.floor(this.#random() * datagram.length)] ^= 0x5a;
     }
     send(datagram);
     if (this.#random() < this.doubling) {
@@ -93,6 +111,7 @@ class UdpRelay {
   }
 
   #close() {
+    this.#isClosed = true;
     this.#inside.close();
     this.rebind();
     this.#held = [];
