@@ -40,6 +40,7 @@ const tests = [
     'RST before the response',
     'RST inside a chunked response',
     'RST while the request is paused',
+    'registered on an aborted response: called, asynchronously',
     'RST, between messages',
     'RST, inside a header',
     'RST, inside a message',

@@ -172,17 +172,27 @@ impl TransportCode {
             0x04 => "Peer closed the QUIC connection because of a transport error: STREAM_LIMIT_ERROR (0x4)",
             0x05 => "Peer closed the QUIC connection because of a transport error: STREAM_STATE_ERROR (0x5)",
             0x06 => "Peer closed the QUIC connection because of a transport error: FINAL_SIZE_ERROR (0x6)",
-            0x07 => "Peer closed the QUIC connection because of a transport error: FRAME_ENCODING_ERROR (0x7)",
-            0x08 => "Peer closed the QUIC connection because of a transport error: TRANSPORT_PARAMETER_ERROR (0x8)",
-            0x09 => "Peer closed the QUIC connection because of a transport error: CONNECTION_ID_LIMIT_ERROR (0x9)",
+            0x07 => {
+                "Peer closed the QUIC connection because of a transport error: FRAME_ENCODING_ERROR (0x7)"
+            }
+            0x08 => {
+                "Peer closed the QUIC connection because of a transport error: TRANSPORT_PARAMETER_ERROR (0x8)"
+            }
+            0x09 => {
+                "Peer closed the QUIC connection because of a transport error: CONNECTION_ID_LIMIT_ERROR (0x9)"
+            }
             0x0a => "Peer closed the QUIC connection because of a transport error: PROTOCOL_VIOLATION (0xa)",
             0x0b => "Peer closed the QUIC connection because of a transport error: INVALID_TOKEN (0xb)",
             0x0c => "Peer closed the QUIC connection because of a transport error: APPLICATION_ERROR (0xc)",
-            0x0d => "Peer closed the QUIC connection because of a transport error: CRYPTO_BUFFER_EXCEEDED (0xd)",
+            0x0d => {
+                "Peer closed the QUIC connection because of a transport error: CRYPTO_BUFFER_EXCEEDED (0xd)"
+            }
             0x0e => "Peer closed the QUIC connection because of a transport error: KEY_UPDATE_ERROR (0xe)",
             0x0f => "Peer closed the QUIC connection because of a transport error: AEAD_LIMIT_REACHED (0xf)",
             0x10 => "Peer closed the QUIC connection because of a transport error: NO_VIABLE_PATH (0x10)",
-            0x11 => "Peer closed the QUIC connection because of a transport error: VERSION_NEGOTIATION_ERROR (0x11)",
+            0x11 => {
+                "Peer closed the QUIC connection because of a transport error: VERSION_NEGOTIATION_ERROR (0x11)"
+            }
             _ => "Peer closed the QUIC connection because of a transport error",
         }
     }
