@@ -74,6 +74,7 @@ const tests = [
     'maxBackpressure is 1 byte: the message that exceeds it is the last that is taken',
     'maxBackpressure is 1 MiB: the message that exceeds it is the last that is taken',
     'finds nothing waiting, however many sends went before',
+    'follows every amount above 0: the loop of the uWebSockets.js example sends on for ever',
     '1048576 bytes arrive whole at every subscriber, between small ones',
   ),
   ...because(
