@@ -43,6 +43,38 @@ impl Allowance {
     }
 }
 
+/// What is left of the frames that ask for nothing. Those for which requests and responses give cause are not counted.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct IdleFrames {
+    allowance: Allowance,
+    earned: u32,
+}
+
+impl IdleFrames {
+    /// A full allowance.
+    pub(in crate::protocol) const fn new(rate: Rate, now: Timestamp) -> Self {
+        Self { allowance: Allowance::new(rate, now), earned: 0 }
+    }
+
+    /// Gives the peer cause for so many.
+    pub(in crate::protocol) fn earn(&mut self, count: u32) {
+        self.earned = self.earned.saturating_add(count).min(MAX_EARNED);
+    }
+
+    /// Uses up one. Returns false if there is none.
+    #[must_use]
+    pub(in crate::protocol) fn take(&mut self, rate: Rate, now: Timestamp) -> bool {
+        if let Some(left) = self.earned.checked_sub(1) {
+            self.earned = left;
+            return true;
+        }
+        self.allowance.take(rate, now)
+    }
+}
+
+/// Idle frames that may be saved up.
+const MAX_EARNED: u32 = 4096;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -190,14 +190,14 @@ impl Http2Session {
     }
 
     fn open_stream(&mut self, id: StreamId, is_last: bool, meaning: Meaning, now: Timestamp) {
-        self.earn_frames(FRAMES_PER_REQUEST);
+        self.idle_frames.earn(FRAMES_PER_REQUEST);
         let early = self.early_priorities.iter().position(|(early, _)| *early == id);
         // RFC 9218 §7: the frame is newer than the field.
         let early = early.map(|position| self.early_priorities.swap_remove(position).1);
         self.early_priorities.retain(|(early, _)| *early > id);
         let receiving =
             if is_last { Receiving::Ended } else { Receiving::Body(Body::new(meaning.content_length, now)) };
-        self.streams.push(Stream {
+        self.streams.insert(Stream {
             id,
             receiving,
             receive_window: ReceiveWindow::new(self.limits.stream_window),

@@ -40,7 +40,7 @@ use super::window::{DEFAULT_WINDOW, ReceiveWindow, SendWindow};
 use crate::protocol::http::head::RequestHead;
 use crate::protocol::http::limits::Moment;
 use crate::protocol::http::pace::Pace;
-use crate::protocol::multiplexed::allowance::Allowance;
+use crate::protocol::multiplexed::allowance::{Allowance, IdleFrames};
 use crate::protocol::multiplexed::priority::Priority;
 use crate::protocol::multiplexed::request_head::HeadScratch;
 use crate::protocol::time::Timestamp;
@@ -112,9 +112,7 @@ pub(crate) struct Http2Session {
     send_window: SendWindow,
     receive_window: ReceiveWindow,
     resets: Allowance,
-    idle_frames: Allowance,
-    /// Idle frames that are not counted, because requests and responses give cause for them.
-    earned_frames: u32,
+    idle_frames: IdleFrames,
     leaving: Leaving,
     /// Why this side leaves, which its GOAWAY says.
     farewell: Box<str>,
@@ -213,8 +211,7 @@ impl Http2Session {
             send_window: SendWindow::new(DEFAULT_WINDOW),
             receive_window: ReceiveWindow::new(limits.connection_window.max(DEFAULT_WINDOW)),
             resets: Allowance::new(limits.resets, now),
-            idle_frames: Allowance::new(limits.idle_frames, now),
-            earned_frames: 0,
+            idle_frames: IdleFrames::new(limits.idle_frames, now),
             leaving: Leaving::No,
             farewell: "".into(),
             since: now,
@@ -409,20 +406,8 @@ impl Http2Session {
 
     /// Counts a frame that asks for nothing.
     fn note_idle_frame(&mut self, now: Timestamp) -> Result<(), Http2Error> {
-        if let Some(left) = self.earned_frames.checked_sub(1) {
-            self.earned_frames = left;
-            return Ok(());
-        }
-        if self.idle_frames.take(self.limits.idle_frames, now) {
-            Ok(())
-        } else {
-            Err(Http2Error::TooManyIdleFrames)
-        }
-    }
-
-    /// Gives the client cause for so many idle frames.
-    fn earn_frames(&mut self, count: u32) {
-        self.earned_frames = self.earned_frames.saturating_add(count).min(MAX_EARNED);
+        let is_allowed = self.idle_frames.take(self.limits.idle_frames, now);
+        if is_allowed { Ok(()) } else { Err(Http2Error::TooManyIdleFrames) }
     }
 
     /// Counts a stream that has ended in error.
@@ -438,5 +423,3 @@ impl Http2Session {
 
 /// RFC 9113 §3.4. It reads as a request of HTTP/1.1 that no server answers.
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Idle frames that may be saved up.
-const MAX_EARNED: u32 = 4096;

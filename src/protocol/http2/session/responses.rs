@@ -229,7 +229,7 @@ impl Http2Session {
         out: &mut Vec<u8>,
     ) -> bool {
         self.send_window.take(length);
-        self.earn_frames(FRAMES_PER_DATA);
+        self.idle_frames.earn(FRAMES_PER_DATA);
         self.streams.note_turn(id);
         let Some(stream) = self.streams.get_mut(id) else { return false };
         stream.send_window.take(length);

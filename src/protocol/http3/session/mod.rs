@@ -53,7 +53,7 @@ use super::streams::Streams;
 use super::varint;
 use crate::protocol::http::head::RequestHead;
 use crate::protocol::http::limits::Moment;
-use crate::protocol::multiplexed::allowance::Allowance;
+use crate::protocol::multiplexed::allowance::{Allowance, IdleFrames};
 use crate::protocol::multiplexed::priority::Priority;
 use crate::protocol::multiplexed::request_head::HeadScratch;
 use crate::protocol::time::Timestamp;
@@ -177,9 +177,7 @@ pub(crate) struct Http3Session {
     /// Priorities of streams that are not open yet.
     early_priorities: Vec<(StreamId, Priority)>,
     resets: Allowance,
-    idle_frames: Allowance,
-    /// Idle frames that are not counted, because requests give cause for them.
-    earned_frames: u32,
+    idle_frames: IdleFrames,
     leaving: Leaving,
     is_closed: bool,
     /// When the connection was accepted, or when its last stream ended.
@@ -243,8 +241,7 @@ impl Http3Session {
             finished: Vec::new(),
             early_priorities: Vec::new(),
             resets: Allowance::new(limits.resets, now),
-            idle_frames: Allowance::new(limits.idle_frames, now),
-            earned_frames: 0,
+            idle_frames: IdleFrames::new(limits.idle_frames, now),
             leaving: Leaving::No,
             is_closed: false,
             since: now,
@@ -334,20 +331,8 @@ impl Http3Session {
 impl Http3Session {
     /// Counts a frame that asks for nothing.
     fn note_idle_frame(&mut self, now: Timestamp) -> Result<(), Http3Error> {
-        if let Some(left) = self.earned_frames.checked_sub(1) {
-            self.earned_frames = left;
-            return Ok(());
-        }
-        if self.idle_frames.take(self.limits.idle_frames, now) {
-            Ok(())
-        } else {
-            Err(Http3Error::TooManyIdleFrames)
-        }
-    }
-
-    /// Gives the client cause for so many idle frames.
-    fn earn_frames(&mut self, count: u32) {
-        self.earned_frames = self.earned_frames.saturating_add(count).min(MAX_EARNED);
+        let is_allowed = self.idle_frames.take(self.limits.idle_frames, now);
+        if is_allowed { Ok(()) } else { Err(Http3Error::TooManyIdleFrames) }
     }
 
     /// Counts a stream that has ended in error.
@@ -364,5 +349,3 @@ const PUSH_STREAM: u64 = 0x1;
 const ENCODER_STREAM: u64 = 0x2;
 /// RFC 9204 §4.2.
 const DECODER_STREAM: u64 = 0x3;
-/// Idle frames that may be saved up.
-const MAX_EARNED: u32 = 4096;

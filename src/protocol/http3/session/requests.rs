@@ -109,7 +109,7 @@ impl Http3Session {
         meaning: Meaning,
         context: &mut Input<'_, impl Http3Sink>,
     ) {
-        self.earn_frames(FRAMES_PER_REQUEST);
+        self.idle_frames.earn(FRAMES_PER_REQUEST);
         let now = context.moment.now;
         let Some(stream) = self.streams.get_mut(id) else { return };
         // RFC 9218 §7: a frame is newer than the field.

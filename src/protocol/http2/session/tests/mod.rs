@@ -12,7 +12,7 @@ mod timeouts;
 mod tunnels;
 
 use super::{Http2Session, Http2Sink, Http2Timeout, PREFACE, StreamEnd};
-use crate::protocol::http::head::{RequestHead, Span};
+use crate::protocol::http::head::RequestHead;
 use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::outcome::Flush;
 use crate::protocol::http::response_framing::Framing;
@@ -21,6 +21,7 @@ use crate::protocol::http2::error::{ErrorCode, Http2Error};
 use crate::protocol::http2::frame::{FrameHeader, FrameType, StreamId, flag, start_frame};
 use crate::protocol::http2::hpack::decoder::Decoder;
 use crate::protocol::http2::limits::Http2Limits;
+use crate::protocol::multiplexed::event_log::EventLog;
 use crate::protocol::multiplexed::request_head::HeadScratch;
 use crate::protocol::time::Timestamp;
 
@@ -44,28 +45,13 @@ struct Client {
     log: EventLog,
 }
 
-/// What the sink was called with, a line per call; pieces of a body are joined.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct EventLog(Vec<String>);
-
 impl Http2Sink for EventLog {
     fn request(&mut self, stream: StreamId, head: &RequestHead, bytes: &[u8], _is_tunnel: bool) {
-        let text = |span: Span| String::from_utf8_lossy(span.of(bytes)).into_owned();
-        self.0.push(format!("{} {} {}", stream.0, text(head.method), text(head.target)));
+        self.note_request(stream.0.into(), head, bytes);
     }
 
     fn body(&mut self, stream: StreamId, chunk: &[u8], last: bool) {
-        assert!(!chunk.is_empty() || last, "an empty piece that is not the last");
-        let prefix = format!("{} body ", stream.0);
-        let text = String::from_utf8_lossy(chunk);
-        let end = if last { "|" } else { "" };
-        match self.0.last_mut() {
-            Some(line) if line.starts_with(&prefix) => {
-                assert!(!line.ends_with('|'), "a piece after the last");
-                *line += &format!("{text}{end}");
-            }
-            _ => self.0.push(format!("{prefix}{text}{end}")),
-        }
+        self.note_body(stream.0.into(), chunk, last);
     }
 
     fn aborted(&mut self, stream: StreamId, end: StreamEnd) {
@@ -73,7 +59,7 @@ impl Http2Sink for EventLog {
             StreamEnd::Reset(code) => format!("reset {}", code.name()),
             other => format!("{other:?}"),
         };
-        self.0.push(format!("{} aborted {end}", stream.0));
+        self.note_abort(stream.0.into(), &end);
     }
 }
 

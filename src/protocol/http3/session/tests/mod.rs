@@ -14,7 +14,7 @@ mod tunnels;
 use std::collections::BTreeMap;
 
 use super::{Action, Http3Session, Http3Sink, Http3Timeout, OwnStream, StreamEnd};
-use crate::protocol::http::head::{RequestHead, Span};
+use crate::protocol::http::head::RequestHead;
 use crate::protocol::http::limits::{HttpLimits, Moment};
 use crate::protocol::http::response_framing::Framing;
 use crate::protocol::http::response_head::{FieldFlags, ResponseHead};
@@ -24,6 +24,7 @@ use crate::protocol::http3::limits::Http3Limits;
 use crate::protocol::http3::qpack::decoder::Decoder;
 use crate::protocol::http3::stream_id::StreamId;
 use crate::protocol::http3::varint;
+use crate::protocol::multiplexed::event_log::EventLog;
 use crate::protocol::multiplexed::integer;
 use crate::protocol::multiplexed::request_head::HeadScratch;
 use crate::protocol::time::Timestamp;
@@ -47,28 +48,13 @@ struct Client {
     received: BTreeMap<u64, Vec<u8>>,
 }
 
-/// What the sink was called with, a line per call; pieces of a body are joined.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct EventLog(Vec<String>);
-
 impl Http3Sink for EventLog {
     fn request(&mut self, stream: StreamId, head: &RequestHead, bytes: &[u8], _is_tunnel: bool) {
-        let text = |span: Span| String::from_utf8_lossy(span.of(bytes)).into_owned();
-        self.0.push(format!("{} {} {}", stream.0, text(head.method), text(head.target)));
+        self.note_request(stream.0, head, bytes);
     }
 
     fn body(&mut self, stream: StreamId, chunk: &[u8], last: bool) {
-        assert!(!chunk.is_empty() || last, "an empty piece that is not the last");
-        let prefix = format!("{} body ", stream.0);
-        let text = String::from_utf8_lossy(chunk);
-        let end = if last { "|" } else { "" };
-        match self.0.last_mut() {
-            Some(line) if line.starts_with(&prefix) => {
-                assert!(!line.ends_with('|'), "a piece after the last");
-                *line += &format!("{text}{end}");
-            }
-            _ => self.0.push(format!("{prefix}{text}{end}")),
-        }
+        self.note_body(stream.0, chunk, last);
     }
 
     fn aborted(&mut self, stream: StreamId, end: StreamEnd) {
@@ -76,7 +62,7 @@ impl Http3Sink for EventLog {
             StreamEnd::Reset(code) => format!("reset {}", code.name()),
             other => format!("{other:?}"),
         };
-        self.0.push(format!("{} aborted {end}", stream.0));
+        self.note_abort(stream.0, &end);
     }
 }
 
