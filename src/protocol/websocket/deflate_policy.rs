@@ -5,7 +5,8 @@
 
 use std::fmt::Write;
 
-use super::extensions::{Agreement, DeflateParameters, Direction, LARGEST_WINDOW, parse};
+use super::extension_list::parse;
+use super::extensions::{Agreement, DeflateParameters, Direction, LARGEST_WINDOW};
 
 /// The parameters that a program has set; what it has left out follows the peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,8 @@
 //!                                            └ frame   encode ──► bytes out
 //! ```
 //!
-//! One extension is supported, permessage-deflate (RFC 7692): [`extensions`] negotiates it, [`deflate`] compresses.
+//! One extension is supported, permessage-deflate (RFC 7692): [`extensions`] negotiates it (`extension_list` reads the
+//! field), [`deflate`] compresses.
 //! Without it every RSV bit is refused ([`frame::Header::parse`]).
 
 pub(crate) mod assembler;
@@ -20,6 +21,7 @@ pub(crate) mod client_handshake;
 pub(crate) mod close;
 pub(crate) mod deflate;
 pub(crate) mod deflate_policy;
+mod extension_list;
 pub(crate) mod extensions;
 pub(crate) mod fragment;
 pub(crate) mod frame;

@@ -13,9 +13,8 @@
 
 use std::fmt::Write;
 
-use super::extensions::{
-    Agreement, Compression, DeflateParameters, Direction, LARGEST_WINDOW, MalformedExtensions, parse,
-};
+use super::extension_list::{MalformedExtensions, parse};
+use super::extensions::{Agreement, Compression, DeflateParameters, Direction, LARGEST_WINDOW};
 
 /// An answer with which the connection must fail (RFC 6455 §9.1, RFC 7692 §5.1).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
