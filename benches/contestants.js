@@ -17,6 +17,7 @@ const { certificate } = require('../__test__/helpers/certificates.js');
  * @property {string} [module] What the server runs on instead of this project.
  * @property {boolean} [isCeiling] Shown beside the others, not compared with.
  * @property {string} [role] What targets call it, if not by its name.
+ * @property {boolean} [hasNoPeers] Whether it needs what a module with the same API need not have.
  *
  * @typedef {{ name: string, module: string }} Peer
  */
@@ -98,7 +99,7 @@ function peerFrom(text) {
 /** The contestants of a measure with the peers behind them, if these can run it. Targets are about the first peer. */
 function withPeers(contestants, peers) {
   const [own] = contestants;
-  if (own.name !== OWN) return contestants;
+  if (own.name !== OWN || own.hasNoPeers) return contestants;
   const more = peers.map(({ name, module }, index) => ({ ...own, name, module, role: index === 0 ? 'peer' : '' }));
   const taken = [...contestants, ...more].map(({ name }) => name);
   const twice = taken.find((name, index) => taken.indexOf(name) !== index);

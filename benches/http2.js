@@ -12,7 +12,7 @@ const { secured } = require('./contestants.js');
 const { atLeast, atMost, noMoreThan } = require('./targets.js');
 
 const COMMAND = 'h2load';
-const OWN = { name: 'ferrows', server: 'uws-http2.js' };
+const OWN = { name: 'ferrows', server: 'uws-http2.js', hasNoPeers: true };
 const HELLO = [OWN, { name: 'node:http2', server: 'node-http2.js' }, { name: 'nginx', server: 'nginx.js', command: 'nginx' }];
 /** The same app, asked by HTTP/1.1. */
 const VERSIONS = [OWN, { name: 'HTTP/1.1', server: 'uws-http2.js', env: { H2LOAD: '--h1' } }];

@@ -9,7 +9,7 @@ const { closedLoop: closedLoopOverTcp } = require('./http2.js');
 const { Load } = require('./processes.js');
 const { atLeast, noMoreThan } = require('./targets.js');
 
-const OWN = { name: 'ferrows', server: 'uws-http3.js' };
+const OWN = { name: 'ferrows', server: 'uws-http3.js', hasNoPeers: true };
 const HELLO = secured([OWN, { name: 'node:http2', server: 'node-http2.js', env: { LOAD: 'h2' } }]);
 const VERSIONS = secured([OWN, { name: 'HTTP/1.1', server: 'uws-http3.js', env: { LOAD: 'h1', H2LOAD: '--h1' } }]);
 

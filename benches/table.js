@@ -28,15 +28,17 @@ function summarise(results) {
     const pairs = opponents(measure.contestants);
     const seen = pairs.filter(([, other]) => ran(other));
     // Without other contestants the first one is shown alone.
-    const shown = seen.length > 0 ? seen : pairs.slice(0, 1);
+    const [alone = [measure.contestants[0]]] = pairs;
+    const shown = seen.length > 0 ? seen : [alone];
     return measure.rows.flatMap((row) => shown.map(([own, other]) => summariseRow(own, other, rounds, row)));
   });
 }
 
+/** One line; `other` is undefined where there is nothing to compare with, and a target is then about the first one. */
 function summariseRow(own, other, rounds, row) {
-  const target = row.targets?.[other.role ?? other.name];
+  const target = row.targets?.[(other ?? own).role ?? (other ?? own).name];
   const values = (name) => rounds.map((round) => round[name]?.[row.figure] ?? null);
-  const [owns, others] = [values(own.name), values(other.name)];
+  const [owns, others] = [values(own.name), other === undefined ? rounds.map(() => null) : values(other.name)];
   // Round by round: neighbours in time had the same machine.
   const ratios = owns.map((value, i) => (value === null || !others[i] ? null : value / others[i]));
   const known = ratios.filter((ratio) => ratio !== null);
@@ -46,12 +48,12 @@ function summariseRow(own, other, rounds, row) {
     digits: row.digits,
     name: own.name,
     value,
-    otherName: other.name,
+    otherName: other?.name ?? null,
     other: median(others),
     ratio,
     ratioMin: known.length > 0 ? Math.min(...known) : null,
     ratioMax: known.length > 0 ? Math.max(...known) : null,
-    target: target?.words(other.name) ?? null,
+    target: target?.words(other?.name) ?? null,
     // A ratio that could not be measured reaches nothing; a value may reach its target alone.
     reached: target && value !== null ? target.reached(value, ratio ?? NaN) : null,
   };

@@ -5,7 +5,7 @@
 const path = require('node:path');
 const { opponents, peerFrom, withPeers } = require('../../benches/contestants.js');
 const { measures } = require('../../benches/measures.js');
-const { summarise } = require('../../benches/table.js');
+const { resultsTable, summarise } = require('../../benches/table.js');
 const { atLeast, noMoreThan } = require('../../benches/targets.js');
 
 const ROOT = path.join(__dirname, '../..');
@@ -19,10 +19,10 @@ test('a peer is a file, a folder or an installed package, with a name or without
   expect(() => peerFrom('/nowhere/uws.js')).toThrow('--peer /nowhere/uws.js: no module there');
 });
 
-test('peers run what Ferrows runs, on their own module, and nothing else', () => {
+test('peers run what Ferrows runs, on their own module, and nothing else; not what they need not have', () => {
   for (const { key, contestants } of measures) {
     const added = withPeers(contestants, PEERS).slice(contestants.length);
-    if (contestants[0].name !== 'ferrows') expect([key, added]).toEqual([key, []]);
+    if (contestants[0].name !== 'ferrows' || ['http2', 'http3'].includes(key)) expect([key, added]).toEqual([key, []]);
     else {
       const { server } = contestants[0];
       expect(added).toMatchObject([{ name: 'first', server, module: '/first.js' }, { name: 'second', server, module: '/second.js' }]);
@@ -62,5 +62,12 @@ describe('the table', () => {
     const alone = [{ measure: { contestants, rows: limited }, rounds: [{ ferrows: { rate: 4 } }] }];
     expect(summarise(alone)).toMatchObject([{ value: 4, other: null, ratio: null, target: '≤ 5 µs', reached: true }]);
     expect(summarise(results({ ferrows: { rate: 4 } }))).toMatchObject([{ ratio: null, reached: false }]);
+  });
+
+  test('shows Ferrows where there is nothing to compare it with', () => {
+    const limited = [{ ...rows[0], title: 'bytes', targets: { ferrows: noMoreThan(5, 'bytes') } }];
+    const [line] = summarise([{ measure: { contestants: [{ name: 'ferrows' }], rows: limited }, rounds: [{ ferrows: { rate: 4 } }, { ferrows: { rate: 6 } }] }]);
+    expect(line).toMatchObject({ value: 5, otherName: null, other: null, ratio: null, target: '≤ 5 bytes', reached: true });
+    expect(resultsTable([line])).toContain('| bytes | 5 | – | – | ≤ 5 bytes | yes |');
   });
 });
