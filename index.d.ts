@@ -284,10 +284,10 @@ export interface AppOptions extends TlsOptions {
   maxPipelinedBytes?: number;
   /**
    * Bytes of output that may be buffered because clients read too slowly, over all connections of the app, 0 – 2^53-1; 0
-   * means no limit. Beyond it, connections, or streams of HTTP/2, are dropped, the slowest readers first
-   * (`ERR_OUTPUT_LIMIT` for `close` or `onAborted`), until an eighth of the limit is free. The default is a quarter of the
-   * memory that the process may use: of the machine, or of its control group. {@link AppStats.queues} has the current number
-   * and the limit.
+   * means no limit. Beyond it, connections, or streams of HTTP/2 and HTTP/3, of slow readers are dropped
+   * (`ERR_OUTPUT_LIMIT` for `close` or `onAborted`), those first for which most bytes wait for the longest time, until an
+   * eighth of the limit is free. The default is a quarter of the memory that the process may use: of the machine, or of its
+   * control group. {@link AppStats.queues} has the current number and the limit.
    */
   maxBufferedOutput?: number;
   /**

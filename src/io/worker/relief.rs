@@ -1,13 +1,12 @@
 //! Bounds the output that waits for slow readers for each app, and gives memory back after a peak.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::Worker;
 use crate::bridge::command::Command;
 use crate::bridge::id::WorkerId;
 use crate::io::budget::Excess;
-use crate::io::relief::CHECK_EVERY;
+use crate::io::relief::{Backlog, CHECK_EVERY, choose};
 use crate::protocol::time::Timestamp;
 
 impl Worker {
@@ -34,8 +33,7 @@ impl Worker {
         }
     }
 
-    /// Closes some of the connections, or of the streams on them, that `may_close` until `bytes` are free: first those of which
-    /// the peer has taken no byte for the longest time, and of several the one with the largest backlog.
+    /// Closes some of the connections, or of the streams on them, that `may_close` until `bytes` are free, as [`choose`] says.
     fn end_slowest(&mut self, app: u32, bytes: u64, may_close: impl Fn(Timestamp) -> bool) {
         if bytes == 0 {
             return;
@@ -48,21 +46,16 @@ impl Worker {
             {
                 it.visit_backlogs(|since, bytes, stream| {
                     if may_close(since) {
-                        slow.push((since, Reverse(bytes), slot, generation, stream));
+                        slow.push(Backlog { since, bytes, owner: (slot, generation, stream) });
                     }
                 });
             }
         }
-        slow.sort_unstable();
-        let mut left = bytes;
-        for (_, Reverse(backlog), slot, generation, stream) in slow {
-            if left == 0 {
-                break;
-            }
+        for Backlog { bytes, owner: (slot, generation, stream), .. } in choose(slow, bytes, self.context.now)
+        {
             self.with(slot, generation, |connection, context, scratch| {
-                connection.close_slow_reader(stream, backlog, context, scratch);
+                connection.close_slow_reader(stream, bytes, context, scratch);
             });
-            left = left.saturating_sub(backlog as u64);
         }
     }
 
