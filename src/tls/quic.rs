@@ -3,7 +3,8 @@
 //!
 //! The library of QUIC starts a session before it has read the ClientHello, rustls wants the configuration for that. So
 //! a session here keeps the ClientHello until it is complete, reads the server name, and goes on with the configuration
-//! for it, as [`TlsSession`](super::session::TlsSession) does.
+//! for it, as [`TlsSession`](super::session::TlsSession) does. Once the handshake is over, the secrets of the next keys are all
+//! that is left of it.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use quinn_proto::transport_parameters::TransportParameters;
 use quinn_proto::{ConnectionId, Side, TransportError, TransportErrorCode};
 use rustls::CipherSuite;
 use rustls::pki_types::CertificateDer;
+use rustls::quic::{KeyChange, Secrets, ServerConnection, Version};
 use rustls::server::Acceptor;
 
 use super::names::DomainId;
@@ -33,7 +35,7 @@ impl QuicTls {
     /// That of an app; `None` if it does not speak HTTP/3.
     #[must_use]
     pub(crate) fn new(setup: Arc<TlsSetup>) -> Option<Self> {
-        let initial = Arc::clone(setup.names.lookup(None).config.quic_for_client(&[])?);
+        let initial = Arc::clone(setup.names.lookup(None).config.quic_initial()?);
         Some(Self { setup, initial })
     }
 }
@@ -54,10 +56,14 @@ impl crypto::ServerConfig for QuicTls {
     ) -> Box<dyn crypto::Session> {
         Box::new(QuicSession {
             version,
-            parameters: *parameters,
             tls: self,
-            state: State::Greeting(Vec::new()),
+            state: State::Greeting(Box::new(Hello {
+                parameters: *parameters,
+                bytes: Vec::new(),
+                offered: Vec::new(),
+            })),
             greeting: Greeting::default(),
+            certificate: None,
         })
     }
 }
@@ -77,29 +83,76 @@ pub(crate) struct Greeting {
 /// One handshake, and the keys of its connection.
 struct QuicSession {
     version: u32,
-    parameters: TransportParameters,
     tls: Arc<QuicTls>,
     state: State,
     greeting: Greeting,
+    /// That of the client, once the handshake is over.
+    certificate: Option<CertificateDer<'static>>,
 }
 
 enum State {
     /// The ClientHello is not complete.
-    Greeting(Vec<u8>),
+    Greeting(Box<Hello>),
     /// The handler for unknown server names is asked.
-    Suspended { hello: Vec<u8>, offered: Vec<CipherSuite> },
+    Suspended(Box<Hello>),
     /// A configuration is chosen.
-    Agreed(Box<dyn crypto::Session>),
-    /// The handshake has failed before that.
+    Agreed(Box<Handshake>),
+    /// The handshake is over, and nothing may follow it: the secrets of the keys behind those that are known.
+    Secured(Secrets),
+    /// The handshake has failed.
     Refused(TransportError),
+}
+
+/// What has arrived before a configuration is chosen.
+struct Hello {
+    /// What this side says to the client.
+    parameters: TransportParameters,
+    /// The ClientHello, as far as it is there.
+    bytes: Vec<u8>,
+    /// Its cipher suites.
+    offered: Vec<CipherSuite>,
+}
+
+/// A handshake whose configuration is chosen.
+struct Handshake {
+    connection: ServerConnection,
+    /// The secrets of the keys behind those that are known.
+    next: Option<Secrets>,
+}
+
+impl Handshake {
+    fn read(&mut self, bytes: &[u8]) -> Result<(), TransportError> {
+        self.connection.read_hs(bytes).map_err(|error| match self.connection.alert() {
+            Some(code) => alert(code.into(), &error.to_string()),
+            None => {
+                let code = TransportErrorCode::PROTOCOL_VIOLATION;
+                TransportError { code, frame: None, reason: format!("TLS: {error}") }
+            }
+        })
+    }
+
+    fn write(&mut self, out: &mut Vec<u8>) -> Option<Keys> {
+        let keys = match self.connection.write_hs(out)? {
+            KeyChange::Handshake { keys } => keys,
+            KeyChange::OneRtt { keys, next } => {
+                self.next = Some(next);
+                keys
+            }
+        };
+        let (local, remote) = (keys.local, keys.remote);
+        Some(Keys {
+            header: KeyPair { local: Box::new(local.header), remote: Box::new(remote.header) },
+            packet: KeyPair { local: Box::new(local.packet), remote: Box::new(remote.packet) },
+        })
+    }
 }
 
 impl QuicSession {
     /// Takes a part of the ClientHello. Returns whether it is complete, and a configuration chosen.
     fn greet(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
         let State::Greeting(hello) = &mut self.state else { return Ok(false) };
-        hello.extend_from_slice(bytes);
-        let Some((&[kind, high, middle, low], _)) = hello.split_first_chunk() else { return Ok(false) };
+        hello.bytes.extend_from_slice(bytes);
+        let Some((&[kind, high, middle, low], _)) = hello.bytes.split_first_chunk() else { return Ok(false) };
         let length = 4 + u32::from_be_bytes([0, high, middle, low]) as usize;
         if kind != CLIENT_HELLO {
             return Err(alert(UNEXPECTED_MESSAGE, "the first message must be a ClientHello"));
@@ -107,37 +160,48 @@ impl QuicSession {
         if length > LONGEST_HELLO {
             return Err(alert(DECODE_ERROR, "the ClientHello is too long"));
         }
-        if hello.len() < length {
+        if hello.bytes.len() < length {
             return Ok(false);
         }
-        let hello = std::mem::take(hello);
-        let (name, offered) = read_hello(&hello[..length])?;
+        let (name, offered) = read_hello(&hello.bytes[..length])?;
+        hello.offered = offered;
         let must_ask = name.as_deref().is_some_and(|name| self.tls.setup.names.must_ask_for(name));
         self.greeting.name = name;
+        let State::Greeting(hello) = std::mem::replace(&mut self.state, refused()) else { return Ok(false) };
         if must_ask {
             self.greeting.suspended = Some(Arc::default());
-            self.state = State::Suspended { hello, offered };
+            self.state = State::Suspended(hello);
             return Ok(false);
         }
-        self.agree(&hello, &offered)
+        self.agree(&hello)?;
+        Ok(true)
     }
 
     /// Chooses the configuration for the client's server name.
-    fn agree(&mut self, hello: &[u8], offered: &[CipherSuite]) -> Result<bool, TransportError> {
+    fn agree(&mut self, hello: &Hello) -> Result<(), TransportError> {
         let found = self.tls.setup.names.lookup(self.greeting.name.as_deref());
-        let config = found.config.quic_for_client(offered).unwrap_or(&self.tls.initial);
-        let mut session =
-            crypto::ServerConfig::start_session(Arc::clone(config), self.version, &self.parameters);
+        let mut parameters = Vec::new();
+        hello.parameters.write(&mut parameters);
+        let config = found.config.quic_for_client(&hello.offered).map(Arc::clone);
+        let connection =
+            config.and_then(|config| ServerConnection::new(config, Version::V1, parameters).ok());
+        let connection = connection.ok_or_else(|| alert(INTERNAL_ERROR, "TLS is not configured for QUIC"))?;
         self.greeting.domain = found.domain;
-        let result = session.read_handshake(hello);
-        self.state = State::Agreed(session);
+        let mut handshake = Box::new(Handshake { connection, next: None });
+        let result = handshake.read(&hello.bytes);
+        self.state = State::Agreed(handshake);
         result
     }
 
-    fn agreed(&self) -> Option<&dyn crypto::Session> {
-        match &self.state {
-            State::Agreed(session) => Some(&**session),
-            State::Greeting(_) | State::Suspended { .. } | State::Refused(_) => None,
+    /// Lets go of a handshake that is over.
+    fn conclude(&mut self) {
+        if let State::Agreed(handshake) = &mut self.state
+            && !handshake.connection.is_handshaking()
+            && let Some(next) = handshake.next.take()
+        {
+            let chain = handshake.connection.peer_certificates();
+            self.certificate = chain.and_then(|chain| chain.first()).map(|it| it.clone().into_owned());
+            self.state = State::Secured(next);
         }
     }
 }
@@ -153,7 +217,8 @@ impl crypto::Session for QuicSession {
     }
 
     fn peer_identity(&self) -> Option<Box<dyn Any>> {
-        self.agreed()?.peer_identity()
+        let certificate = self.certificate.clone()?;
+        Some(Box::new(vec![certificate]))
     }
 
     fn early_crypto(&self) -> Option<(Box<dyn HeaderKey>, Box<dyn PacketKey>)> {
@@ -165,49 +230,63 @@ impl crypto::Session for QuicSession {
     }
 
     fn is_handshaking(&self) -> bool {
-        self.agreed().is_none_or(crypto::Session::is_handshaking)
+        match &self.state {
+            State::Agreed(handshake) => handshake.connection.is_handshaking(),
+            State::Secured(_) => false,
+            State::Greeting(_) | State::Suspended(_) | State::Refused(_) => true,
+        }
     }
 
     fn read_handshake(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
         match &mut self.state {
             State::Greeting(_) => self.greet(bytes),
             // A client has nothing to say before it is answered.
-            State::Suspended { .. } => {
-                Err(alert(UNEXPECTED_MESSAGE, "the ClientHello is followed by a message"))
-            }
-            State::Agreed(session) => session.read_handshake(bytes),
+            State::Suspended(_) => Err(alert(UNEXPECTED_MESSAGE, "the ClientHello is followed by a message")),
+            State::Agreed(handshake) => handshake.read(bytes).map(|()| false),
+            // RFC 9001 §4.4, §6: a client is asked for no certificate later, and QUIC has key updates of its own.
+            State::Secured(_) => Err(alert(UNEXPECTED_MESSAGE, "a message follows the handshake")),
             State::Refused(error) => Err(error.clone()),
         }
     }
 
     fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
         match &self.state {
-            State::Agreed(session) => session.transport_parameters(),
-            State::Greeting(_) | State::Suspended { .. } => Ok(None),
+            State::Agreed(handshake) => match handshake.connection.quic_transport_parameters() {
+                Some(mut bytes) => Ok(Some(TransportParameters::read(Side::Server, &mut bytes)?)),
+                None => Ok(None),
+            },
+            State::Greeting(_) | State::Suspended(_) | State::Secured(_) => Ok(None),
             State::Refused(error) => Err(error.clone()),
         }
     }
 
     fn write_handshake(&mut self, out: &mut Vec<u8>) -> Option<Keys> {
         let may_go_on = self.greeting.suspended.as_ref().is_some_and(|it| it.load(Ordering::Acquire));
-        if may_go_on && let State::Suspended { hello, offered } = &mut self.state {
-            let (hello, offered) = (std::mem::take(hello), std::mem::take(offered));
+        if may_go_on && matches!(self.state, State::Suspended(_)) {
             self.greeting.suspended = None;
-            if let Err(error) = self.agree(&hello, &offered) {
+            if let State::Suspended(hello) = std::mem::replace(&mut self.state, refused())
+                && let Err(error) = self.agree(&hello)
+            {
                 self.state = State::Refused(error);
             }
         }
-        match &mut self.state {
-            State::Agreed(session) => session.write_handshake(out),
-            State::Greeting(_) | State::Suspended { .. } | State::Refused(_) => None,
+        let State::Agreed(handshake) = &mut self.state else { return None };
+        let before = out.len();
+        let keys = handshake.write(out);
+        if keys.is_none() && out.len() == before {
+            self.conclude();
         }
+        keys
     }
 
     fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
-        match &mut self.state {
-            State::Agreed(session) => session.next_1rtt_keys(),
-            State::Greeting(_) | State::Suspended { .. } | State::Refused(_) => None,
-        }
+        let secrets = match &mut self.state {
+            State::Agreed(handshake) => handshake.next.as_mut()?,
+            State::Secured(secrets) => secrets,
+            State::Greeting(_) | State::Suspended(_) | State::Refused(_) => return None,
+        };
+        let keys = secrets.next_packet_keys();
+        Some(KeyPair { local: Box::new(keys.local), remote: Box::new(keys.remote) })
     }
 
     fn is_valid_retry(&self, _orig_dst_cid: &ConnectionId, _header: &[u8], _payload: &[u8]) -> bool {
@@ -217,11 +296,12 @@ impl crypto::Session for QuicSession {
 
     fn export_keying_material(
         &self,
-        output: &mut [u8],
-        label: &[u8],
-        context: &[u8],
+        _output: &mut [u8],
+        _label: &[u8],
+        _context: &[u8],
     ) -> Result<(), ExportKeyingMaterialError> {
-        self.agreed().ok_or(ExportKeyingMaterialError)?.export_keying_material(output, label, context)
+        // Nothing here asks for any.
+        Err(ExportKeyingMaterialError)
     }
 }
 
@@ -251,6 +331,11 @@ fn read_hello(hello: &[u8]) -> Result<(Option<Box<str>>, Vec<CipherSuite>), Tran
         }
     }
     Err(alert(DECODE_ERROR, "the ClientHello is not complete"))
+}
+
+/// What a session is while its state moves on, and stays if there is no configuration to go on with.
+fn refused() -> State {
+    State::Refused(alert(INTERNAL_ERROR, "TLS is not configured for QUIC"))
 }
 
 /// An alert of TLS as QUIC sends it (RFC 9001 §4.8).
@@ -288,3 +373,4 @@ const LONGEST_HELLO: usize = 32 * 1024;
 /// RFC 8446 §6.2
 const UNEXPECTED_MESSAGE: u8 = 10;
 const DECODE_ERROR: u8 = 50;
+const INTERNAL_ERROR: u8 = 80;

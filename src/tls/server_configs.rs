@@ -20,10 +20,13 @@ pub(crate) struct ServerConfigs {
     quic: Option<QuicConfigs>,
 }
 
-/// The configurations for QUIC, by whose order decides.
+/// The configurations for QUIC.
 struct QuicConfigs {
-    ours: Arc<QuicServerConfig>,
-    theirs: Arc<QuicServerConfig>,
+    /// Protects Initial and Retry packets, which no certificate has part in.
+    initial: Arc<QuicServerConfig>,
+    /// As the others, by whose order decides.
+    ours: Arc<ServerConfig>,
+    theirs: Arc<ServerConfig>,
 }
 
 impl fmt::Debug for QuicConfigs {
@@ -45,10 +48,11 @@ impl ServerConfigs {
     #[must_use]
     pub(crate) fn with_quic(self, config: ServerConfig) -> Self {
         let Self { ours, theirs, .. } = Self::new(config);
-        let quic =
-            |config| initial_suite().and_then(|suite| QuicServerConfig::with_initial(config, suite).ok());
-        let (ours, theirs) = (quic(ours).map(Arc::new), quic(theirs).map(Arc::new));
-        Self { quic: ours.zip(theirs).map(|(ours, theirs)| QuicConfigs { ours, theirs }), ..self }
+        let config = Arc::clone(&ours);
+        let initial = initial_suite()
+            .and_then(|suite| QuicServerConfig::with_initial(config, suite).ok())
+            .map(Arc::new);
+        Self { quic: initial.map(|initial| QuicConfigs { initial, ours, theirs }), ..self }
     }
 
     /// The configuration for a client that offers these suites, its favourite first.
@@ -63,9 +67,15 @@ impl ServerConfigs {
 
     /// The same for a client of QUIC; `None` if the app does not speak HTTP/3.
     #[must_use]
-    pub(crate) fn quic_for_client(&self, offered: &[CipherSuite]) -> Option<&Arc<QuicServerConfig>> {
+    pub(crate) fn quic_for_client(&self, offered: &[CipherSuite]) -> Option<&Arc<ServerConfig>> {
         let quic = self.quic.as_ref()?;
         Some(if self.lets_client_decide(offered) { &quic.theirs } else { &quic.ours })
+    }
+
+    /// What protects the first packets of QUIC; `None` if the app does not speak HTTP/3.
+    #[must_use]
+    pub(crate) fn quic_initial(&self) -> Option<&Arc<QuicServerConfig>> {
+        self.quic.as_ref().map(|quic| &quic.initial)
     }
 
     fn lets_client_decide(&self, offered: &[CipherSuite]) -> bool {
