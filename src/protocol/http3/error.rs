@@ -127,6 +127,9 @@ pub(crate) enum Http3Error {
     /// RFC 9114 §5.2: a request behind the last one that is served.
     #[error("the connection takes no further requests (RFC 9114 section 5.2)")]
     RequestAfterGoAway,
+    /// Request heads of which a part is missing take up too much, all streams of the connection together.
+    #[error("the request heads that have arrived in part are too long together (RFC 9114 section 10.5)")]
+    TooLongPartialHeads,
 
     /// Too many streams ended in error.
     #[error("too many streams were reset (RFC 9114 section 10.5)")]
@@ -147,7 +150,7 @@ pub(crate) enum Http3Error {
 
 impl Http3Error {
     /// Every error, in the order of declaration.
-    pub(crate) const ALL: [Self; 41] = [
+    pub(crate) const ALL: [Self; 42] = [
         Self::RepeatedStream,
         Self::PushStream,
         Self::ClosedCriticalStream,
@@ -184,6 +187,7 @@ impl Http3Error {
         Self::UnknownProtocol,
         Self::IncompleteRequest,
         Self::RequestAfterGoAway,
+        Self::TooLongPartialHeads,
         Self::TooManyResets,
         Self::TooManyIdleFrames,
         Self::UnreadStream,
@@ -260,6 +264,7 @@ impl Http3Error {
             Self::RequestAfterGoAway => {
                 (Stream, ErrorCode::REQUEST_REJECTED, "ERR_HTTP3_REQUEST_AFTER_GOAWAY")
             }
+            Self::TooLongPartialHeads => (Stream, ErrorCode::REQUEST_REJECTED, "ERR_HTTP3_PARTIAL_HEADS"),
             Self::TooManyResets => (Connection, LOAD, "ERR_HTTP3_TOO_MANY_RESETS"),
             Self::TooManyIdleFrames => (Connection, LOAD, "ERR_HTTP3_TOO_MANY_IDLE_FRAMES"),
             Self::UnreadStream => (Connection, LOAD, "ERR_HTTP3_UNREAD_STREAM"),

@@ -352,6 +352,9 @@ impl Http3 {
                 let is_fin = Some(position) == last && end == Some(Told::Fin);
                 let room = event_room.saturating_sub(sink.calls);
                 session.handle_bytes(stream, chunk, is_fin, moment, &mut head, room, sink)?;
+                if session.is_finished(stream) {
+                    return Ok(());
+                }
             }
             match end {
                 Some(Told::Fin) if chunks.is_empty() => {

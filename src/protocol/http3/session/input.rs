@@ -1,6 +1,7 @@
 //! What arrives on the streams of the client.
 
-use super::{Action, Http3Session, Http3Sink, Input};
+use super::requests::longest_section;
+use super::{Action, Http3Session, Http3Sink, Input, StreamEnd};
 use crate::protocol::http::limits::Moment;
 use crate::protocol::http3::error::{ErrorCode, Http3Error};
 use crate::protocol::http3::frame::{FrameHeader, FrameType};
@@ -133,7 +134,31 @@ impl Http3Session {
             return self.go_on(id, input, context);
         }
         stream.input.bytes.extend_from_slice(input);
-        Ok(())
+        self.check_partial_heads(id, context)
+    }
+
+    /// Ends a stream that waits for the rest of its head or trailers, or for the table that these refer to, if all that do have
+    /// too much. What waits for room is not the client's fault.
+    fn check_partial_heads(
+        &mut self,
+        id: StreamId,
+        context: &mut Input<'_, impl Http3Sink>,
+    ) -> Result<(), Http3Error> {
+        let waits_for_client = |stream: &&Stream| stream.input.waits_for != WaitsFor::Room;
+        let Some(stream) = self.streams.get(id).filter(waits_for_client) else { return Ok(()) };
+        // Of one whose application knows of it, the client must not believe that it was not processed.
+        let error = Http3Error::TooLongPartialHeads;
+        let code = if stream.is_announced { ErrorCode::EXCESSIVE_LOAD } else { error.error_code() };
+        let held: usize =
+            self.streams.iter().filter(waits_for_client).map(|stream| stream.input.bytes.len()).sum();
+        if held as u64 <= PARTIAL_HEADS * longest_section(context.moment.limits) {
+            return Ok(());
+        }
+        if self.abandon(id, code, context.moment.now) {
+            context.room = context.room.saturating_sub(1);
+            context.sink.aborted(id, StreamEnd::Broken(error));
+        }
+        self.note_reset(context.moment.now)
     }
 
     fn open_stream(&mut self, id: StreamId, context: &Input<'_, impl Http3Sink>) {
@@ -192,7 +217,7 @@ impl Http3Session {
                 return Err(Http3Error::TruncatedFrame);
             }
         }
-        Ok(())
+        self.check_partial_heads(id, context)
     }
 
     /// Reads frames of a request stream. Returns how many bytes were consumed.
@@ -283,3 +308,7 @@ impl Http3Session {
         }
     }
 }
+
+/// Heads that have arrived in part may take up as much, on all streams of a connection together, as so many of the longest.
+/// Those of a client that sends what it has are complete within a round trip, but for the packet that was lost.
+const PARTIAL_HEADS: u64 = 8;

@@ -320,6 +320,12 @@ impl Http3Session {
         self.finished.pop()
     }
 
+    /// Whether [`Self::poll_finished`] will return this stream: bytes of it that were read before do not concern anybody.
+    #[must_use]
+    pub(crate) fn is_finished(&self, stream: StreamId) -> bool {
+        self.finished.contains(&stream)
+    }
+
     /// What the transport has to do next.
     #[must_use]
     pub(crate) fn poll_action(&mut self) -> Option<Action> {

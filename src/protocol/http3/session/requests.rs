@@ -3,6 +3,7 @@
 use super::stream_ends::digits;
 use super::{Action, Http3Session, Http3Sink, Input, StreamEnd};
 use crate::protocol::http::error::{HttpError, refusal_body};
+use crate::protocol::http::limits::HttpLimits;
 use crate::protocol::http::response_framing::AskedMethod;
 use crate::protocol::http3::error::{ErrorCode, Http3Error};
 use crate::protocol::http3::frame::append_headers;
@@ -28,9 +29,7 @@ impl Http3Session {
             return Err(Http3Error::UnexpectedFrame);
         }
         let is_head = matches!(stream.receiving, Receiving::Head { .. });
-        // What fits a header list is at most twice as long when it is coded.
-        let max_length = 2 * context.moment.limits.head.max_head_bytes as u64 + 1024;
-        if length > max_length {
+        if length > longest_section(context.moment.limits) {
             return if is_head {
                 self.refuse_head(id, HttpError::HeadTooLong, AskedMethod::Other, context)
             } else {
@@ -260,6 +259,11 @@ impl Http3Session {
             Some(Receiving::Ended) | None => Ok(()),
         }
     }
+}
+
+/// Bytes of a field section, at most: what fits a header list is at most twice as long when it is coded.
+pub(super) const fn longest_section(limits: &HttpLimits) -> u64 {
+    2 * limits.head.max_head_bytes as u64 + 1024
 }
 
 /// Whether nothing follows a frame on its stream; `is_all`: nothing has arrived behind it.

@@ -4,6 +4,7 @@ mod blocked_streams;
 mod every_rule;
 mod floods;
 mod leaving;
+mod partial_heads;
 mod priorities;
 mod requests;
 mod responses;
