@@ -11,8 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, Endpoint, IdleTimeout, TransportConfig};
+use quinn::{
+    ClientConfig, Connection, Endpoint, EndpointConfig, IdleTimeout, TransportConfig, default_runtime,
+};
 use rustls::ClientConfig as TlsConfig;
+use socket2::{Domain, Socket, Type};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
@@ -171,7 +174,7 @@ async fn connect(
     let (mut endpoints, mut connections) = (Vec::new(), Vec::new());
     for number in 0..options.connections {
         if number % CONNECTIONS_PER_SOCKET == 0 {
-            endpoints.push(Endpoint::client(local).map_err(|error| error.to_string())?);
+            endpoints.push(endpoint(local, options.longest_datagram)?);
         }
         let Some(endpoint) = endpoints.last() else { continue };
         let connecting = endpoint.connect_with(config.clone(), options.target.address, "localhost");
@@ -187,6 +190,20 @@ async fn connect(
     Ok((endpoints, connections))
 }
 
+/// A socket for connections, with a buffer that takes the burst of a server, as far as the system allows.
+fn endpoint(local: SocketAddr, longest_datagram: u16) -> Result<Endpoint, String> {
+    let socket =
+        Socket::new(Domain::for_address(local), Type::DGRAM, None).map_err(|error| error.to_string())?;
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    socket.bind(&local.into()).map_err(|error| error.to_string())?;
+    let mut config = EndpointConfig::default();
+    config.max_udp_payload_size(longest_datagram).map_err(|error| error.to_string())?;
+    let runtime = default_runtime().ok_or("no runtime")?;
+    Endpoint::new(config, None, socket.into(), runtime).map_err(|error| error.to_string())
+}
+
+/// Bytes that the system may keep for a socket.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 /// Connections that share a socket, so that each has an address of its own as long as there are few.
 const CONNECTIONS_PER_SOCKET: usize = 16;
 /// RFC 9114 §7.2.2

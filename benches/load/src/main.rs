@@ -6,7 +6,7 @@
 //! ferrows-load http      --url http://127.0.0.1:9001/ [--connections 64] [--path /] [--body BYTES] [--fields COUNT]
 //!                        both: [--warm-up 1] [--seconds 3] [--nap MICROSECONDS] [--think MICROSECONDS] [--gate]
 //! ferrows-load http3     --url https://127.0.0.1:9001/ [--connections 8] [--in-flight 1] [--path /] [--warm-up 1] [--seconds 3]
-//!                        [--gate]
+//!                        [--longest-datagram 1472] [--gate]
 //! ferrows-load idle-http3 --url https://127.0.0.1:9001/ [--connections 1000]
 //! ferrows-load idle      --url ws://127.0.0.1:9001/   [--connections 10000]
 //! ferrows-load subscribe --url ws://127.0.0.1:9001/   [--connections 1000] [--count MESSAGES] [--seconds SECONDS]

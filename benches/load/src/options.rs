@@ -44,6 +44,9 @@ pub struct Options {
     pub gate: bool,
     /// Whether TLS is used, and how. Default by the scheme of the URL.
     pub tls: Tls,
+    /// The longest datagram that a connection of HTTP/3 takes, in bytes of its payload, from 1,200 on. Default 1,472, as
+    /// browsers; other clients take any (65,527).
+    pub longest_datagram: u16,
     /// `subscribe` ends once this many messages arrived over all connections.
     pub count: Option<u64>,
 }
@@ -132,6 +135,7 @@ impl Options {
                 "--patience" => options.patience = seconds(&flag, &value()?)?,
                 "--body" => options.body = Some(number(&flag, &value()?)?),
                 "--fields" => options.fields = number(&flag, &value()?)?,
+                "--longest-datagram" => options.longest_datagram = number(&flag, &value()?)?,
                 "--text" => options.kind = Kind::Text,
                 "--binary" => options.kind = Kind::Binary,
                 "--ping" => options.kind = Kind::Ping,
@@ -199,6 +203,7 @@ impl Options {
             seconds,
             gate: false,
             tls: Tls::Off,
+            longest_datagram: 1_472,
             count: None,
         }
     }

@@ -1,9 +1,10 @@
 //! The configuration of endpoints and connections of QUIC.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn_proto::{EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn_proto::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
 
 use super::connection_ids::ConnectionIds;
 use crate::bridge::id::WorkerId;
@@ -21,14 +22,37 @@ pub(super) fn endpoint_config(keys: &QuicKeys, worker: WorkerId) -> EndpointConf
     config
 }
 
-/// The configuration of the connections of an app; `None` if it does not speak HTTP/3.
-#[must_use]
-pub(super) fn server_config(tls: &Arc<TlsSetup>, setup: &Http3Setup) -> Option<ServerConfig> {
-    let keys = tls.quic.as_ref()?;
-    let crypto = QuicTls::new(Arc::clone(tls))?;
-    let mut config = ServerConfig::new(Arc::new(crypto), Arc::clone(&keys.token));
-    config.transport_config(Arc::new(transport_config(setup))).migration(setup.migration);
-    Some(config)
+/// The configurations of the connections of an app, by where the client is.
+#[derive(Debug)]
+pub(super) struct ServerConfigs {
+    /// On a network.
+    pub remote: Arc<ServerConfig>,
+    /// On this machine.
+    local: Arc<ServerConfig>,
+}
+
+impl ServerConfigs {
+    /// Those of an app; `None` if it does not speak HTTP/3.
+    #[must_use]
+    pub(super) fn new(tls: &Arc<TlsSetup>, setup: &Http3Setup) -> Option<Self> {
+        let keys = tls.quic.as_ref()?;
+        let crypto = QuicTls::new(Arc::clone(tls))?;
+        let mut remote = ServerConfig::new(Arc::new(crypto), Arc::clone(&keys.token));
+        remote.transport_config(Arc::new(transport_config(setup))).migration(setup.migration);
+        let mut discovery = MtuDiscoveryConfig::default();
+        discovery.upper_bound(LONGEST_LOCAL_DATAGRAM);
+        let mut transport = transport_config(setup);
+        transport.mtu_discovery_config(Some(discovery));
+        let mut local = remote.clone();
+        local.transport_config(Arc::new(transport));
+        Some(Self { remote: Arc::new(remote), local: Arc::new(local) })
+    }
+
+    /// The one for a client at this address.
+    #[must_use]
+    pub(super) fn of(&self, client: IpAddr) -> Arc<ServerConfig> {
+        Arc::clone(if client.to_canonical().is_loopback() { &self.local } else { &self.remote })
+    }
 }
 
 fn transport_config(setup: &Http3Setup) -> TransportConfig {
@@ -51,11 +75,15 @@ fn transport_config(setup: &Http3Setup) -> TransportConfig {
     config
 }
 
+/// Bytes of a datagram to a client on this machine, at most, if it takes as long ones: a sixth of the packets. Longer ones
+/// would save little more, and a burst of them does not fit the buffer of a socket. To networks there are at most 1,452, the
+/// default, which every Ethernet lets through: a search beyond that would lose its probes on nearly all paths.
+const LONGEST_LOCAL_DATAGRAM: u16 = 8_952;
 /// The version of QUIC that is spoken: HTTP/3 has been defined over no other.
 const VERSION_1: u32 = 1;
 /// Unidirectional streams that a client may open: control, encoder, decoder, and some of types that are ignored (RFC 9114
 /// §6.2).
-const UNIDIRECTIONAL: u32 = 16;
+const UNIDIRECTIONAL: u32 = 8;
 /// Bytes of each that are counted for the window of the connection.
 const CRITICAL_WINDOW: u64 = 16 * 1024;
 /// Bytes of all streams of a connection that were not acknowledged, at most. A client 40 ms away gets 100 MB per second.

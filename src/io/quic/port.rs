@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use mio::{Interest, Registry};
 use quinn_proto::{ConnectionHandle, DatagramEvent, Endpoint, ServerConfig, Transmit};
 use quinn_udp::{RecvMeta, UdpSocketState};
 
-use super::config::{endpoint_config, server_config};
+use super::config::{ServerConfigs, endpoint_config};
 use super::connection_ids::{ConnectionIds, destination};
 use crate::bridge::id::{AppId, ConnectionId, ListenerId, WorkerId};
 use crate::bridge::quic::{Datagram, PortShare, QuicOrder};
@@ -28,6 +29,7 @@ pub(crate) struct Port {
     pub share: Arc<PortShare>,
     /// The rules of QUIC: which connection a datagram is for.
     pub endpoint: Endpoint,
+    configs: ServerConfigs,
     worker: WorkerId,
     socket: UdpSocket,
     state: UdpSocketState,
@@ -63,15 +65,16 @@ impl Port {
         let QuicOrder { socket, listener, app, share } = order;
         let configured = setup.and_then(|setup| {
             let (tls, http3) = (setup.tls.as_ref()?, setup.http3.as_ref()?);
-            Some((tls.quic.as_ref()?, server_config(tls, http3)?))
+            Some((tls.quic.as_ref()?, ServerConfigs::new(tls, http3)?))
         });
-        let (keys, config): (_, ServerConfig) = configured.ok_or(io::ErrorKind::Unsupported)?;
+        let (keys, configs) = configured.ok_or(io::ErrorKind::Unsupported)?;
         let ids = ConnectionIdsOf(ConnectionIds::new(keys.ids, worker));
         let mut socket = UdpSocket::from_std(socket.into());
         let state = UdpSocketState::new((&socket).into())?;
         let allows_discovery = !state.may_fragment();
         let endpoint = endpoint_config(keys, worker);
-        let endpoint = Endpoint::new(Arc::new(endpoint), Some(Arc::new(config)), allows_discovery, None);
+        let config = Some(Arc::clone(&configs.remote));
+        let endpoint = Endpoint::new(Arc::new(endpoint), config, allows_discovery, None);
         let interest = if share.receiver == worker {
             Interest::READABLE | Interest::WRITABLE
         } else {
@@ -88,6 +91,7 @@ impl Port {
             app,
             share,
             endpoint,
+            configs,
             worker,
             socket,
             state,
@@ -172,10 +176,12 @@ impl Port {
         std::mem::take(&mut self.waiting)
     }
 
-    /// How many datagrams the kernel takes in one call.
+    /// How many datagrams of so many bytes the kernel takes in one call.
     #[must_use]
-    pub(crate) fn batch(&self) -> usize {
-        self.state.max_gso_segments().clamp(1, MOST_SEGMENTS)
+    pub(crate) fn batch(&self, length: u16) -> usize {
+        // Beyond that the call fails, and nothing is sent.
+        let most = MOST_PER_CALL / usize::from(length.max(1));
+        self.state.max_gso_segments().min(most).max(1)
     }
 
     /// The worker that a datagram is for: the one that its connection id names, or one of `preferred` for a new connection.
@@ -203,6 +209,12 @@ impl Port {
     ) -> Option<DatagramEvent> {
         let Datagram { remote, local_ip, ecn, bytes } = datagram;
         self.endpoint.handle(now, remote, local_ip, ecn, bytes, answer)
+    }
+
+    /// The configuration of a connection from this address.
+    #[must_use]
+    pub(crate) fn config_for(&self, client: IpAddr) -> Arc<ServerConfig> {
+        self.configs.of(client)
     }
 
     /// Slot and generation of a connection.
@@ -234,5 +246,6 @@ impl Drop for Port {
 const LONGEST_DATAGRAM: usize = 1500;
 /// Bytes of the datagrams that the kernel returns as one.
 const LONGEST_BATCH: usize = 64 * 1024;
-/// Datagrams that are sent in one call, at most.
-const MOST_SEGMENTS: usize = 32;
+/// Bytes that are sent in one call, at most: the payload of the longest datagram of IPv4, which the kernel cuts into those
+/// that leave.
+const MOST_PER_CALL: usize = 65_507;

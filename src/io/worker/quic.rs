@@ -178,7 +178,8 @@ impl Worker {
             }
             return None;
         }
-        let (handle, connection) = match port.endpoint.accept(incoming, now, &mut answer, None) {
+        let config = port.config_for(incoming.remote_address().ip());
+        let (handle, connection) = match port.endpoint.accept(incoming, now, &mut answer, Some(config)) {
             Ok(accepted) => accepted,
             Err(AcceptError { cause, response }) => {
                 if let Some(transmit) = response {

@@ -29,12 +29,13 @@ impl Meter {
         self.is_awaited = true;
     }
 
-    /// Records in the ledger that a flush has left so many bytes. Returns whether Node's thread was waiting for that.
-    pub(crate) fn record(&mut self, left: usize) -> bool {
+    /// Records in the ledger that a flush has left so many bytes. Returns whether Node's thread was waiting for as few as
+    /// `writable_below`.
+    pub(crate) fn record(&mut self, left: usize, writable_below: usize) -> bool {
         self.ledger.record(self.applied, left as u64);
-        left <= WRITABLE_BELOW && std::mem::take(&mut self.is_awaited)
+        left <= writable_below && std::mem::take(&mut self.is_awaited)
     }
 }
 
 /// Bytes of output at which a response that waits is continued: enough to keep the socket busy until more arrives.
-const WRITABLE_BELOW: usize = 64 * 1024;
+pub(crate) const WRITABLE_BELOW: usize = 64 * 1024;

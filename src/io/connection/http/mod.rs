@@ -5,7 +5,7 @@ pub(super) mod meter;
 mod request_sink;
 pub(super) mod response;
 
-use self::meter::Meter;
+use self::meter::{Meter, WRITABLE_BELOW};
 use self::request_sink::RequestSink;
 use super::shell::Shell;
 use super::stage::ConnectionStage;
@@ -178,7 +178,7 @@ impl Http {
         let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
         self.exchange.handle_flush(flush, moment);
         if let Some(meter) = &mut self.meter
-            && meter.record(left)
+            && meter.record(left, WRITABLE_BELOW)
         {
             context.emit(Event::ResponseWritable { connection: shell.id, request: self.request });
         }

@@ -5,6 +5,7 @@ pub(super) mod response;
 mod sink;
 
 use super::http::Http;
+use super::http::meter::WRITABLE_BELOW;
 use super::shell::Shell;
 use super::streams::open_streams::{Kind, OpenStreams};
 use super::streams::stream_sink::StreamSink;
@@ -257,7 +258,7 @@ impl Http2 {
         let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
         self.session.handle_flush(flush, moment);
         let queued = |stream: StreamNumber| self.session.queued(stream.of_http2());
-        self.streams.handle_flush(queued, &mut context.events, &mut context.stream_work);
+        self.streams.handle_flush(queued, WRITABLE_BELOW, &mut context.events, &mut context.stream_work);
         self.settle(context);
         self.leave_if_closed(shell, context);
     }

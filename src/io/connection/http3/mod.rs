@@ -512,10 +512,13 @@ impl Http3 {
     /// nothing is left that was not acknowledged.
     pub(super) fn write_output(&mut self, shell: &mut Shell, context: &mut Context) -> bool {
         self.fill(context);
-        for _ in 0..WRITES_PER_FLUSH {
-            if self.quic.transmit(shell, context) == 0 {
+        let mut left = BYTES_PER_FLUSH;
+        while left > 0 {
+            let sent = self.quic.transmit(shell, context);
+            if sent == 0 {
                 return self.queued() == 0 && !self.awaits_acknowledgement();
             }
+            left = left.saturating_sub(sent);
             self.fill(context);
         }
         context.again.push(shell.id);
@@ -535,7 +538,7 @@ impl Http3 {
     pub(super) fn handle_flush(&mut self, shell: &mut Shell, context: &mut Context) {
         let Some(session) = &mut self.session else { return };
         let queued = |stream: StreamNumber| session.queued(stream.into());
-        self.streams.handle_flush(queued, &mut context.events, &mut context.stream_work);
+        self.streams.handle_flush(queued, WRITABLE_BELOW, &mut context.events, &mut context.stream_work);
         self.forget_finished(context);
         self.leave_if_closed(shell, context);
     }
@@ -564,7 +567,8 @@ impl Http3 {
     pub(super) fn close_quic(&mut self, shell: &mut Shell, context: &mut Context) {
         let End { code, reason } = self.ending.take();
         self.quic.close(code, reason, context);
-        self.quic.transmit(shell, context);
+        // What proves the path of a client goes first.
+        while self.quic.transmit(shell, context) > 0 {}
     }
 
     /// Whether the time is over in which late packets are answered.
@@ -763,7 +767,11 @@ impl From<StreamNumber> for StreamId {
 const BYTES_PER_PASS: usize = 512 * 1024;
 /// Bytes of one stream that are read before the next one is.
 const BYTES_PER_STREAM: usize = 64 * 1024;
-/// How often a connection is asked for datagrams per flush.
-const WRITES_PER_FLUSH: usize = 32;
+/// Bytes that a flush of a connection sends, about: two full calls of the kernel. What is left waits for the next pass, so that
+/// what has arrived meanwhile, and the application, are heard.
+const BYTES_PER_FLUSH: usize = 120 * 1024;
+/// Bytes of output at which a response that waits is continued: as many as one flush sends, as there is no buffer of the system
+/// that keeps the network busy until more arrives.
+const WRITABLE_BELOW: usize = 128 * 1024;
 /// No further request arrived in time.
 const NO_REQUEST: &str = "CLOSED_WITHOUT_REQUEST";

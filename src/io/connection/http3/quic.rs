@@ -304,28 +304,25 @@ impl Quic {
         length
     }
 
-    /// Sends what the network and the socket take now. Returns how many bytes that were.
+    /// Sends what the network and the socket take now in one call of the kernel. Returns how many bytes that were.
     pub(super) fn transmit(&mut self, shell: &Shell, context: &mut Context) -> usize {
         let Some(ports) = &mut context.quic else { return 0 };
         let (now, mut buffer) = (ports.now(), std::mem::take(&mut ports.outgoing));
         let mut sent = 0;
         if let Some(port) = ports.get_mut(self.listener) {
-            for _ in 0..CALLS_PER_TURN {
-                while let Some(event) = self.connection.poll_endpoint_events() {
-                    self.has_left |= event.is_drained();
-                    if let Some(event) = port.endpoint.handle_event(self.handle, event) {
-                        self.connection.handle_event(event);
-                    }
+            while let Some(event) = self.connection.poll_endpoint_events() {
+                self.has_left |= event.is_drained();
+                if let Some(event) = port.endpoint.handle_event(self.handle, event) {
+                    self.connection.handle_event(event);
                 }
-                if port.is_blocked() {
-                    port.await_writable(shell.id);
-                    break;
-                }
-                buffer.clear();
-                let Some(transmit) = self.connection.poll_transmit(now, port.batch(), &mut buffer) else {
-                    break;
-                };
-                sent += transmit.size;
+            }
+            buffer.clear();
+            if port.is_blocked() {
+                port.await_writable(shell.id);
+            } else if let Some(transmit) =
+                self.connection.poll_transmit(now, port.batch(self.connection.current_mtu()), &mut buffer)
+            {
+                sent = transmit.size;
                 port.send(transmit, &buffer);
             }
             if self.has_left {
@@ -388,10 +385,9 @@ fn to_quic(stream: StreamId) -> quinn_proto::StreamId {
     number(stream.0).into()
 }
 
-/// Bytes that are written to streams ahead of what can be sent: a more urgent response need not wait behind more.
-const MOST_AHEAD: usize = 64 * 1024;
-/// Calls of the kernel before more is written.
-const CALLS_PER_TURN: usize = 16;
+/// Bytes that are written to streams ahead of what can be sent: enough for the next call of the kernel to be a full one, and a
+/// more urgent response need not wait behind more.
+const MOST_AHEAD: usize = 128 * 1024;
 /// Bounds of [`Quic::longest_round_trip`].
 const SHORTEST_ROUND_TRIP: Duration = Duration::from_millis(100);
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(1);

@@ -65,6 +65,10 @@ impl OpenStreams {
 
     /// Adds one. With HTTP/2, its number is the highest so far; with HTTP/3, a request may arrive behind a later one.
     pub(crate) fn insert(&mut self, stream: OpenStream) {
+        if self.0.capacity() == 0 {
+            // Most connections of clients with one request at a time never need more.
+            self.0.reserve_exact(1);
+        }
         let place = self.0.partition_point(|open| open.stream < stream.stream);
         self.0.insert(place, stream);
     }
@@ -90,17 +94,19 @@ impl OpenStreams {
         });
     }
 
-    /// Follows a flush, after which as many bytes wait in each stream as `queued` says.
+    /// Follows a flush, after which as many bytes wait in each stream as `queued` says. A response that waits is continued
+    /// from `writable_below` on.
     pub(crate) fn handle_flush(
         &mut self,
         queued: impl Fn(StreamNumber) -> usize,
+        writable_below: usize,
         events: &mut EventBatch,
         work: &mut Vec<StreamWork>,
     ) {
         for OpenStream { stream, id, kind, meter } in &mut self.0 {
             let left = queued(*stream);
             if let Some(meter) = meter
-                && meter.record(left)
+                && meter.record(left, writable_below)
             {
                 events.events.push(Event::ResponseWritable { connection: *id, request: Self::REQUEST });
             }

@@ -145,7 +145,10 @@ impl Http3Session {
         context: &mut Input<'_, impl Http3Sink>,
     ) -> Result<(), Http3Error> {
         let waits_for_client = |stream: &&Stream| stream.input.waits_for != WaitsFor::Room;
-        let Some(stream) = self.streams.get(id).filter(waits_for_client) else { return Ok(()) };
+        let has_some = |stream: &&Stream| !stream.input.bytes.is_empty();
+        let Some(stream) = self.streams.get(id).filter(has_some).filter(waits_for_client) else {
+            return Ok(());
+        };
         // Of one whose application knows of it, the client must not believe that it was not processed.
         let error = Http3Error::TooLongPartialHeads;
         let code = if stream.is_announced { ErrorCode::EXCESSIVE_LOAD } else { error.error_code() };
