@@ -39,6 +39,7 @@ const files = {
   'http3/http3-websockets.test.js': 'as http3/http3.test.js',
   'docs/docs-http3.test.js': 'as http3/http3.test.js',
   'examples/example-http2.test.js': 'as http2/http2.test.js',
+  'examples/example-http3.test.js': 'as http2/http2.test.js',
   'docs/docs-broker-format.test.js': 'as redis.test.js',
   'pubsub/pubsub-scale.test.js': 'about memory and time per subscriber, not about bytes on a wire',
   'safety/overload.test.js': 'floods and blocked threads are measured in bytes of a bare socket',
