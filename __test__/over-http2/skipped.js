@@ -100,14 +100,6 @@ const tests = [
     .map((title) => ({ title, reason: 'about the chunks of HTTP/1.1: the client that translates sends whole ones' })),
   { title: 'is not called again once the response is over', reason: 'the client is asked to stop (RFC 9113 §8.1): http2/http2-streams.test.js' },
   { title: 'a client of HTTP/1.0 is not told to continue', reason: 'about another version' },
-  {
-    title: 'a WebSocket of an app loops that send until something waits come to an end, however fast the peer is, and drain follows',
-    reason: 'what a WebSocket in a stream has not passed on yet counts as waiting for a moment, and may be gone in the next',
-  },
-  {
-    title: '1048576 bytes arrive whole at every subscriber, between small ones',
-    reason: 'what a WebSocket in a stream has not passed on yet counts as refused for a moment, so what follows 1 MiB may exceed maxBackpressure',
-  },
   { title: 'RST behind more pipelined requests than are read', reason: 'pipelines: the client that translates waits for the response' },
   { title: 'res.close: the handler runs inside the call', reason: 'the stream is reset, and not the connection closed: http2/http2-streams.test.js' },
   { title: 'of responses are sent as they are at the call, by every method', reason: 'looks for Connection: close' },

@@ -48,6 +48,8 @@ pub(crate) struct Context {
     pub dirty: Vec<ConnectionId>,
     /// Connections of which the kernel takes nothing more, and whose sockets are not watched for that.
     pub blocked: Vec<ConnectionId>,
+    /// WebSockets in streams of which more may be passed on before the flush is over. What is left then was refused.
+    pub unsettled: Vec<ConnectionId>,
     /// Connections to serve again in the next pass, without waiting for their sockets.
     pub again: Vec<ConnectionId>,
     /// Connections with input that must wait until Node's thread has caught up.
@@ -102,6 +104,7 @@ impl Default for Context {
             date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
             dirty: Vec::new(),
             blocked: Vec::new(),
+            unsettled: Vec::new(),
             again: Vec::new(),
             starved: Vec::new(),
             ahead: Vec::new(),

@@ -571,6 +571,12 @@ impl Connection {
         has_input
     }
 
+    /// Nothing more is passed on of a WebSocket in a stream: what is left was refused.
+    pub(crate) fn settle(&mut self, context: &mut Context) {
+        let left = self.backlog();
+        self.protocol.settle(left, &self.shell, context);
+    }
+
     /// Whether [`Self::flush`] would have nothing to write and no timer to set.
     #[must_use]
     pub(crate) fn is_flush_idle(&mut self) -> bool {

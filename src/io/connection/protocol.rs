@@ -283,7 +283,12 @@ impl Protocol {
         shell: &mut Shell,
         context: &mut Context,
     ) {
-        self.update_backlog(left, shell, context);
+        if left > 0 && shell.transport.tunnel().is_some_and(|tunnel| tunnel.has_parcel()) {
+            // What the tunnel holds is passed on next, which makes room for more: the rest was not refused yet.
+            context.unsettled.push(shell.id);
+        } else {
+            self.settle(left, shell, context);
+        }
         match self {
             Self::Http { http, .. } => http.handle_flush(before, left, shell, context),
             Self::Http2(http2) => http2.handle_flush(shell, context),
@@ -501,6 +506,14 @@ impl Protocol {
 
     /// Follows a flush: `left` bytes wait for the kernel now, where the statistics have the number after the last
     /// flush.
+    /// Notes that `left` bytes were refused.
+    pub(super) fn settle(&mut self, left: usize, shell: &Shell, context: &mut Context) {
+        self.update_backlog(left, shell, context);
+        if let Self::WebSocket(socket) = self {
+            socket.record_backlog(left);
+        }
+    }
+
     fn update_backlog(&mut self, left: usize, shell: &Shell, context: &mut Context) {
         let left = left as u64;
         let before = match self {

@@ -664,6 +664,11 @@ impl Worker {
         if !self.context.blocked.is_empty() {
             self.watch_blocked();
         }
+        for id in std::mem::take(&mut self.context.unsettled) {
+            if let Some(connection) = self.registry.get(id.slot, id.generation) {
+                connection.settle(&mut self.context);
+            }
+        }
         if self.context.dirty.is_empty() {
             self.context.dirty = dirty;
         } else {

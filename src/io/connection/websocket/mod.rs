@@ -151,9 +151,13 @@ impl WebSocket {
         self.memberships.take()
     }
 
-    /// Follows a flush: updates the ledger, and notifies Node's thread if it waits for an empty outbox.
-    pub(crate) fn handle_flush(&mut self, before: usize, left: usize, shell: &Shell, context: &mut Context) {
+    /// Updates the ledger: `left` bytes were refused.
+    pub(crate) fn record_backlog(&self, left: usize) {
         self.ledger.output.record(self.applied, left as u64);
+    }
+
+    /// Follows a flush: notifies Node's thread if it waits for an empty outbox.
+    pub(crate) fn handle_flush(&mut self, before: usize, left: usize, shell: &Shell, context: &mut Context) {
         if left < before && left > 0 {
             self.session.handle_progress(context.now);
         }
