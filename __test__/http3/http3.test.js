@@ -102,7 +102,13 @@ describeWithHttp3('requests', () => {
   });
 
   test('a request that arrives in single bytes is one request', async () => {
-    const client = await serve((res, req) => res.end(req.getUrl()));
+    // The answer waits for the end of the request: an earlier one asks the client to stop (RFC 9114 §4.1).
+    const client = await serve((res, req) => {
+      const url = req.getUrl();
+      res.onAborted(() => {}).onData((data, isLast) => {
+        if (isLast) res.end(url);
+      });
+    });
     const bytes = headersFrame({ ':path': '/piece' });
     const stream = await client.open('request', bytes.subarray(0, 1));
     for (const byte of bytes.subarray(1)) await stream.send([byte]);
