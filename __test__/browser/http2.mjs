@@ -102,6 +102,12 @@ export async function visitOverHttp2(context) {
   }
 }
 
+/** Starts a browser that does not mind who signed the certificate, with further flags. */
+function launchWith(launch, ...flags) {
+  const key = new X509Certificate(readFileSync(cert_file_name)).publicKey.export({ type: 'spki', format: 'der' });
+  return launch([`--ignore-certificate-errors-spki-list=${createHash('sha256').update(key).digest('base64')}`, ...flags]);
+}
+
 /**
  * The same over HTTP/3, in a browser that `launch` starts with further flags: it must speak QUIC with the server, and know its
  * certificate. WebSockets of Chromium go over TCP.
@@ -109,13 +115,32 @@ export async function visitOverHttp2(context) {
 export async function visitOverHttp3(launch) {
   const server = await serve({ http3: true });
   try {
-    const key = new X509Certificate(readFileSync(cert_file_name)).publicKey.export({ type: 'spki', format: 'der' });
-    const browser = await launch([
-      `--origin-to-force-quic-on=localhost:${server.port}`,
-      `--ignore-certificate-errors-spki-list=${createHash('sha256').update(key).digest('base64')}`,
-    ]);
+    const browser = await launchWith(launch, `--origin-to-force-quic-on=localhost:${server.port}`);
     try {
       await visit(browser, server, 'h3');
+    } finally {
+      await browser.close();
+    }
+  } finally {
+    server.app.close();
+  }
+}
+
+/** A browser that came by TCP finds HTTP/3 by what the first response says (Alt-Svc), and nothing else. */
+export async function findHttp3(launch) {
+  const server = await serve({ http2: true, http3: true });
+  try {
+    // Over QUIC, Chromium takes a certificate of no known root only for a host that is named here, with whatever port.
+    const browser = await launchWith(launch, '--origin-to-force-quic-on=localhost:1');
+    try {
+      const page = await browser.newPage();
+      const visits = [];
+      while (visits.at(-1) !== 'h3') {
+        await page.goto(`https://localhost:${server.port}/asset/${visits.length}.svg`);
+        visits.push(await page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol"));
+        assert.ok(visits.length <= 50, `it does not find HTTP/3: ${visits}`);
+      }
+      assert.equal(visits[0], 'h2');
     } finally {
       await browser.close();
     }

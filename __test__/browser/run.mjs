@@ -16,7 +16,7 @@ import { handshake, request, textFrame } from './raw.mjs';
 import { ChatServer } from './server.mjs';
 import { visitExamples } from './example-pages.mjs';
 import { visitInspector } from './inspect-page.mjs';
-import { visitOverHttp2, visitOverHttp3 } from './http2.mjs';
+import { findHttp3, visitOverHttp2, visitOverHttp3 } from './http2.mjs';
 import { visitOverTls } from './tls.mjs';
 
 /** For one condition, and for the whole run, in milliseconds. */
@@ -34,6 +34,12 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
+
+/** A browser of its own, with further flags. */
+function launchWithQuic(flags) {
+  const allowed = FLAGS.filter((flag) => flag !== '--disable-quic');
+  return chromium.launch({ executablePath: browserPath(), args: [...allowed, ...flags] });
+}
 
 /** The markup a hostile visitor would type. Every part of it would set `window.harmed` if it were taken for markup. */
 const HOSTILE = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script>';
@@ -273,8 +279,11 @@ const tests = {
   },
 
   async 'over HTTP/3: the same page'() {
-    const isAllowed = (flag) => flag !== '--disable-quic';
-    await visitOverHttp3((flags) => chromium.launch({ executablePath: browserPath(), args: [...FLAGS.filter(isAllowed), ...flags] }));
+    await visitOverHttp3(launchWithQuic);
+  },
+
+  async 'by TCP first, and then over HTTP/3, because the response says so'() {
+    await findHttp3(launchWithQuic);
   },
 
   async 'the page of app.inspect: numbers, connections, closes, documents, on every screen, by keyboard'() {
