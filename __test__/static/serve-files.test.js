@@ -311,14 +311,15 @@ describe('what is not served', () => {
   (process.platform === 'win32' ? test.skip : test)('while a folder is exchanged for a link that leads out, and back, again and again', async () => {
     const folder = folderWith({ 'way/name.txt': 'inside', '../out/name.txt': 'outside' });
     fs.symlinkSync('../out', join(folder, 'link'));
-    new Program(`
+    const program = new Program(`
       const fs = require('fs');
       process.chdir(${JSON.stringify(folder)});
       say('ready');
       for (;;) {
         for (const [from, to] of [['way', 'real'], ['link', 'way'], ['way', 'link'], ['real', 'way']]) fs.renameSync(from, to);
       }
-    `).hear();
+    `);
+    await program.hear();
     const clients = await Promise.all(Array.from({ length: 8 }, () => serve(folder)));
     const counts = {};
     await Promise.all(clients.map(async (client) => {
@@ -328,6 +329,8 @@ describe('what is not served', () => {
         counts[seen] = (counts[seen] ?? 0) + 1;
       }
     }));
+    // Otherwise the folder changes while it is removed.
+    await program.kill();
     expect(counts).toEqual({ inside: expect.any(Number), 404: expect.any(Number) });
   });
 
