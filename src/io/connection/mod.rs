@@ -456,11 +456,16 @@ impl Connection {
     }
 
     /// Has the selector report when the kernel takes bytes of the connection again.
-    pub(crate) fn watch_writes(&mut self, registry: &mio::Registry, context: &mut Context) {
-        let token = Token::Connection(self.shell.id.slot);
-        if let Err(error) = self.shell.transport.watch_writes(registry, token) {
-            self.protocol.handle_transport_error(&error, &mut self.shell, context);
-        }
+    ///
+    /// # Errors
+    /// The system has no memory for that.
+    pub(crate) fn watch_writes(&mut self, registry: &mio::Registry) -> io::Result<()> {
+        self.shell.transport.watch_writes(registry, Token::Connection(self.shell.id.slot))
+    }
+
+    /// The socket is broken, or cannot be watched.
+    pub(crate) fn handle_transport_error(&mut self, error: &io::Error, context: &mut Context) {
+        self.protocol.handle_transport_error(error, &mut self.shell, context);
     }
 
     /// Whether it is a plain one in whose socket there is never more to find than what there is to read.

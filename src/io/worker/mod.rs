@@ -680,8 +680,11 @@ impl Worker {
     /// Has the selector report when the kernel takes more of what waits.
     fn watch_blocked(&mut self) {
         for id in std::mem::take(&mut self.context.blocked) {
-            if let Some(connection) = self.registry.get(id.slot, id.generation) {
-                connection.watch_writes(self.selector.registry(), &mut self.context);
+            let Some(connection) = self.registry.get(id.slot, id.generation) else { continue };
+            if let Err(error) = connection.watch_writes(self.selector.registry()) {
+                self.with(id.slot, id.generation, |connection, context, _| {
+                    connection.handle_transport_error(&error, context);
+                });
             }
         }
     }
