@@ -199,11 +199,6 @@ impl Uplink {
         self.seems_full.load(Ordering::Relaxed)
     }
 
-    /// Node's thread: as [`Self::take`], unless there seems to be none.
-    pub(crate) fn take_if_any(&self) -> Option<(EventBatch, bool)> {
-        if self.seems_full() { self.take() } else { None }
-    }
-
     /// Node's thread: takes the oldest batch. The second value is whether the worker waits to resume reading.
     pub(crate) fn take(&self) -> Option<(EventBatch, bool)> {
         let mut state = lock(&self.state);
@@ -528,7 +523,7 @@ mod loom_tests {
                     uplink.push(&mut batch);
                 })
             };
-            let mut found = uplink.take_if_any().is_some();
+            let mut found = uplink.seems_full() && uplink.take().is_some();
             if !found {
                 bell.sleep();
                 found = uplink.take().is_some();

@@ -179,43 +179,36 @@ impl Dispatcher {
         {
             handle.downlink.wake();
         }
-        if Self::seems_any(workers)? && self.take_batch(workers, Search::Glance)? {
+        if Self::seems_any(workers)? && self.take_batch(workers)? {
             return Ok(true);
         }
         workers.advance();
-        if Self::seems_any(workers)? && self.take_batch(workers, Search::Glance)? {
+        if Self::seems_any(workers)? && self.take_batch(workers)? {
             return Ok(true);
         }
         workers.threads()?.bell.sleep();
-        let is_any = self.take_batch(workers, Search::UnderLock)?;
+        let is_any = self.take_batch(workers)?;
         if is_any {
             workers.threads()?.bell.rise();
         }
         Ok(is_any)
     }
 
-    /// Whether anything seems to have arrived.
+    /// Whether anything seems to have arrived, at the cost of a load for each queue. May overlook what another thread is
+    /// handing over.
     fn seems_any(workers: &Workers) -> Result<bool, Misuse> {
         let threads = workers.threads()?;
         let is_event = threads.pool.workers().iter().any(|worker| worker.uplink.seems_full());
         Ok(is_event || threads.journal.waiting() > 0 || threads.broker_events.waiting_at_a_glance() > 0)
     }
 
-    fn take_batch(&mut self, workers: &Workers, search: Search) -> Result<bool, Misuse> {
+    fn take_batch(&mut self, workers: &Workers) -> Result<bool, Misuse> {
         let threads = workers.threads()?;
         let workers = threads.pool.workers();
         self.records = threads.journal.waiting();
-        self.broker_events = match search {
-            Search::Glance => threads.broker_events.waiting_at_a_glance(),
-            Search::UnderLock => threads.broker_events.waiting(),
-        };
+        self.broker_events = threads.broker_events.waiting();
         for number in (self.turn..workers.len()).chain(0..self.turn.min(workers.len())) {
-            let uplink = &workers[number].uplink;
-            let taken = match search {
-                Search::Glance => uplink.take_if_any(),
-                Search::UnderLock => uplink.take(),
-            };
-            if let Some((batch, resume)) = taken {
+            if let Some((batch, resume)) = workers[number].uplink.take() {
                 if resume {
                     workers[number].downlink.wake();
                 }
@@ -228,15 +221,6 @@ impl Dispatcher {
         }
         Ok(self.records > 0 || self.broker_events > 0)
     }
-}
-
-/// How to look for what has arrived.
-#[derive(Clone, Copy, Debug)]
-enum Search {
-    /// At the cost of a load for each queue. May overlook what another thread is handing over.
-    Glance,
-    /// The last look before the bell has to ring.
-    UnderLock,
 }
 
 /// Events per turn of Node's loop.
