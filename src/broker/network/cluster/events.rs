@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
-use super::node::{Node, NodeId, Obstacle, Report, Standing, obstacle_of};
+use super::node::{Node, NodeId, Obstacle, Origin, Report, Standing, obstacle_of};
 use super::slots::{Slots, slot_of};
 use super::subscriber::{Batch, Frame};
 use super::{Connection, Done, MAX_REDIRECTIONS, MOVING_TRIES, TICK};
@@ -134,9 +134,9 @@ impl Connection {
             let next = match *standing {
                 Standing::Asked { node, from } if node == id => {
                     self.asked -= 1;
-                    from.map_or(Standing::Waiting, Standing::Subscribed)
+                    from.map_or(Standing::Waiting, |from| Standing::Subscribed(from.node))
                 }
-                Standing::Asked { node, from: Some(from) } if from == id => {
+                Standing::Asked { node, from: Some(from) } if from.node == id => {
                     Standing::Asked { node, from: None }
                 }
                 Standing::Subscribed(node) if node == id => Standing::Waiting,
@@ -210,7 +210,10 @@ impl Connection {
         if node == id {
             *standing = Standing::Subscribed(id);
             self.asked -= 1;
-            if let Some(old) = from.and_then(|from| self.node(from)) {
+            let Some(from) = from else { return };
+            // What others have published here meanwhile is missing, although the old one has not said that its slot has left.
+            self.tear(from.heard);
+            if let Some(old) = self.node(from.node) {
                 old.unsubscribe(vec![channel.clone()]);
             }
         }
@@ -228,7 +231,7 @@ impl Connection {
                 self.waiting.push(channel.clone());
                 (self.is_changed, self.look.is_stale) = (true, true);
             }
-            Standing::Asked { node, from: Some(from) } if from == id => {
+            Standing::Asked { node, from: Some(from) } if from.node == id => {
                 *standing = Standing::Asked { node, from: None };
             }
             Standing::Waiting | Standing::Asked { .. } | Standing::Subscribed(_) => return,
@@ -256,7 +259,7 @@ impl Connection {
                 continue;
             };
             let Standing::Asked { from, .. } = *standing else { continue };
-            *standing = from.map_or(Standing::Waiting, Standing::Subscribed);
+            *standing = from.map_or(Standing::Waiting, |from| Standing::Subscribed(from.node));
             self.asked -= 1;
             self.waiting.push(channel);
             has_failed = true;
@@ -283,9 +286,12 @@ impl Connection {
         for channel in std::mem::take(&mut self.waiting) {
             let owner = self.owner(&channel);
             let Some(standing) = self.channels.get_mut(&channel) else { continue };
+            let heard = |id| self.nodes.values().find(|node| node.id == id).map_or(0, |node| node.heard);
             let from = match *standing {
                 Standing::Waiting => None,
-                Standing::Subscribed(node) if owner.is_some_and(|owner| owner != node) => Some(node),
+                Standing::Subscribed(node) if owner.is_some_and(|owner| owner != node) => {
+                    Some(Origin { node, heard: heard(node) })
+                }
                 // It was settled meanwhile.
                 Standing::Subscribed(_) | Standing::Asked { .. } => continue,
             };

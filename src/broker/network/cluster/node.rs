@@ -51,10 +51,19 @@ pub(super) enum Standing {
         /// The node.
         node: NodeId,
         /// Where it was.
-        from: Option<NodeId>,
+        from: Option<Origin>,
     },
     /// It is subscribed.
     Subscribed(NodeId),
+}
+
+/// Where a channel is subscribed while another node is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The node.
+    pub node: NodeId,
+    /// When it was last heard of as the other one was asked, in milliseconds since the epoch.
+    pub heard: u64,
 }
 
 /// Why a node has not taken a message, although the cluster may.
@@ -81,7 +90,7 @@ impl Standing {
     pub(super) fn nodes(self) -> Vec<NodeId> {
         match self {
             Self::Waiting => Vec::new(),
-            Self::Asked { node, from } => std::iter::once(node).chain(from).collect(),
+            Self::Asked { node, from } => std::iter::once(node).chain(from.map(|from| from.node)).collect(),
             Self::Subscribed(node) => vec![node],
         }
     }

@@ -230,17 +230,20 @@ fn a_slot_that_leaves_takes_its_channel_along_and_a_gap_is_told() {
 }
 
 #[test]
-fn a_channel_moves_without_a_gap_when_both_masters_serve_it() {
+fn a_gap_is_told_although_the_old_master_still_has_the_channel_when_the_new_one_gets_it() {
     run(async {
         let (mut connection, [mut first, mut second]) = cluster().await;
         let [one, _] = channels();
         let reply = connection.subscribe(vec![one.clone()]);
         while_running(&mut connection, async { tokio::join!(first.obey(), reply) }).await.0.1.unwrap();
+        let heard = connection.nodes[&address(1)].heard;
         connection.take_slots(slots([(0, 16_383, 2)]));
         let (orders, _) = while_running(&mut connection, second.obey()).await;
         assert_eq!(orders, [format!("SSUBSCRIBE {}", text(&one))]);
-        let (orders, _) = while_running(&mut connection, first.obey()).await;
+        let (orders, events) = while_running(&mut connection, first.obey()).await;
         assert_eq!(orders, [format!("SUNSUBSCRIBE {}", text(&one))]);
+        let [Delivery::Mended { since: Some(since) }] = &events[..] else { panic!("not one gap") };
+        assert!((heard..=now()).contains(since));
         // The first one has nothing more to do.
         while connection.nodes.len() > 1 {
             connection.next().now_or_never();
