@@ -6,7 +6,7 @@ const { once } = require('node:events');
 const net = require('node:net');
 
 const { afterTest } = require('./cleanup.js');
-const { Member } = require('./members.js');
+const { Member, PATIENCE } = require('./members.js');
 
 /** A port of 127.0.0.1 at which nobody listens. */
 async function freePort() {
@@ -26,10 +26,17 @@ async function connected(options, topics, env) {
 
 /** Waits until a condition holds of the statistics of a member. */
 async function until(member, holds) {
-  for (;;) {
-    const stats = await member.order('stats');
-    if (holds(stats)) return stats;
-    await new Promise((resolve) => { setTimeout(resolve, 20); });
+  let latest;
+  const tell = () => console.error(`not ${holds} after ${PATIENCE} ms: ${JSON.stringify(latest)}`);
+  const timer = setTimeout(tell, PATIENCE);
+  try {
+    for (;;) {
+      latest = await member.order('stats');
+      if (holds(latest)) return latest;
+      await new Promise((resolve) => { setTimeout(resolve, 20); });
+    }
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -10,6 +10,8 @@ const { afterTest } = require('./cleanup.js');
 const { Mailbox } = require('./mailbox.js');
 const { RawWebSocket } = require('./raw-websocket.js');
 
+/** Milliseconds after which it is told what is waited for: the test itself would only say that it took too long. */
+const PATIENCE = 60_000;
 const PROGRAM = join(__dirname, '../fixtures/broker-thread.js');
 
 /** An app in a thread or process of its own. */
@@ -88,9 +90,17 @@ class Member {
 
   /** Waits until its broker has this state, and returns the message that says so. */
   async state(wanted) {
-    for (;;) {
-      const message = await this.#letters.get('state').take();
-      if (message.state === wanted) return message;
+    const seen = [];
+    const tell = () => console.error(`no state "${wanted}" of a broker after ${PATIENCE} ms; before: ${JSON.stringify(seen)}`);
+    const timer = setTimeout(tell, PATIENCE);
+    try {
+      for (;;) {
+        const message = await this.#letters.get('state').take();
+        if (message.state === wanted) return message;
+        seen.push(message);
+      }
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -100,4 +110,4 @@ class Member {
   }
 }
 
-module.exports = { Member };
+module.exports = { Member, PATIENCE };
