@@ -194,6 +194,11 @@ describe('a handler that throws', () => {
           const word = Buffer.from(message).toString();
           if (word === 'throw') throw new Error('in message');
           if (word === 'tick') process.nextTick(() => { throw new Error('in nextTick'); });
+          if (word === 'ticks') {
+            process.nextTick(() => { throw new Error('in the first'); });
+            process.nextTick(() => { throw new Error('in the second'); });
+            process.nextTick(() => ws.send('third'));
+          }
           if (word === 'microtask') queueMicrotask(() => { throw new Error('in microtask'); });
           if (word === 'reject') return Promise.reject(new Error('in promise'));
           if (word === 'open') throw null;
@@ -244,6 +249,29 @@ describe('a handler that throws', () => {
       ['uncaughtException', 'in ping'],
       ['uncaughtException', 'in pong'],
     ]);
+  });
+
+  test('raises uncaughtException, and what comes alone is answered', async () => {
+    const { program, port } = await start(REPORT);
+    const client = await RawWebSocket.open(port);
+    for (let count = 0; count < 2; count++) await program.hear();
+    expect(await client.frame()).toEqual(['text', 'opened']);
+    const exchange = async (word, ...answers) => {
+      client.sendText(word);
+      for (const answer of answers) expect(await client.frame()).toEqual(['text', answer]);
+    };
+    await exchange('tick', 'tick');
+    expect(await program.hear()).toEqual(['uncaughtException', 'in nextTick']);
+    await exchange('microtask', 'microtask');
+    expect(await program.hear()).toEqual(['uncaughtException', 'in microtask']);
+    await exchange('ticks', 'ticks', 'third');
+    expect(await program.hear()).toEqual(['uncaughtException', 'in the first']);
+    expect(await program.hear()).toEqual(['uncaughtException', 'in the second']);
+    client.sendText('throw');
+    expect(await program.hear()).toEqual(['uncaughtException', 'in message']);
+    client.sendText('reject');
+    expect(await program.hear()).toEqual(['unhandledRejection', 'in promise']);
+    await exchange('a', 'a');
   });
 
   test('is reported for close as well, inside ws.end and after it', async () => {

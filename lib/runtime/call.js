@@ -94,11 +94,11 @@ const leavesTraces = process.versions.bun === undefined && process.versions.deno
   && Number.parseInt(process.versions.node, 10) < 24
   && ![...process.execArgv, process.env.NODE_OPTIONS].some((option) => option?.includes('async-context-frame'));
 
-/** Runs the dispatcher in a callback of the bell. */
-function runInBell(dispatch) {
+/** Runs the dispatcher in a callback of the bell. Returns what it returns. */
+function runInBell(dispatch, isBrought, payload) {
   isInBell = leavesTraces;
   try {
-    dispatch();
+    return dispatch(isBrought, payload);
   } finally {
     isInBell = false;
   }

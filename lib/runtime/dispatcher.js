@@ -25,7 +25,7 @@ const {
   REFUSED, REQUEST, SERVER_NAME, SHUT_DOWN, SLEEP, SUBSCRIPTION, UNANSWERED, UPGRADE, UPGRADED, WARNING, WRITABLE, WRITTEN, YIELD,
 } = abi.step;
 const { CACHED, SECURE, YIELDED } = abi.kind;
-const { APP, FORCED, HANDLE, IS_BINARY, KIND, OFFSET, REFERENCED, ROUTE, SHUTDOWN, SLOT, STEP, TICKET, WAITS } = abi.register;
+const { APP, FORCED, HANDLE, IS_BINARY, KIND, MAY_RETURN, OFFSET, REFERENCED, ROUTE, SHUTDOWN, SLOT, STEP, TICKET, WAITS } = abi.register;
 const { SLOTS } = abi.handle;
 
 /**
@@ -47,12 +47,13 @@ let lastRequest;
 let lastTakeover;
 
 /**
- * Called when the bell rings. Exceptions of handlers are caught before. If anything else throws, the remaining events are
- * still handled: the bell does not ring again before the queue has been emptied.
+ * Called when the bell rings, which may bring the first event. Exceptions of handlers are caught before. If anything else
+ * throws, the remaining events are still handled: the bell does not ring again before the queue has been emptied. Returns
+ * what `handleEvents` does.
  */
-function drain() {
+function drain(isBrought, payload) {
   try {
-    handleEvents();
+    return handleEvents(isBrought, payload);
   } catch (error) {
     isYielding = true;
     setImmediate(drainOutside);
@@ -60,12 +61,20 @@ function drain() {
   }
 }
 
-/** Handles events until none is left or the turn's budget is used up. */
-function handleEvents() {
+/**
+ * Handles events, of which the bell may bring the first one, until none is left or the turn's budget is used up: then it
+ * returns `true`. It returns earlier if the bell has said that the addon looks for more itself, once microtasks have run, as
+ * they do behind every callback of Node: then with the buffer to detach, if any.
+ */
+function handleEvents(isBrought, payload) {
+  const mayReturn = isBrought && registers[MAY_RETURN] === 1;
   let done;
   for (;;) {
-    if (hasErrors()) reportErrors();
-    const payload = native.next(done);
+    if (!isBrought) {
+      if (hasErrors()) reportErrors();
+      payload = native.next(done);
+    }
+    isBrought = false;
     done = undefined;
     switch (registers[STEP]) {
       case MESSAGE: {
@@ -75,7 +84,7 @@ function handleEvents() {
         break;
       }
       case SLEEP:
-        return;
+        return true;
       case REQUEST:
         handleRequest(targets[registers[ROUTE]]);
         break;
@@ -160,16 +169,17 @@ function handleEvents() {
       case YIELD:
         isYielding = true;
         setImmediate(drainOutside);
-        return;
+        return true;
       default:
-        return;
+        return true;
     }
     if (tick === undefined) {
       // A runtime without that function runs microtasks when this returns: one event at a time.
       native.detach(done);
       setImmediate(drainOutside);
-      return;
+      return true;
     }
+    if (mayReturn && !hasErrors()) return done;
     runTicks();
   }
 }
@@ -180,15 +190,19 @@ function handleEvents() {
  */
 const drainOutside = new Unreferenced('FERROWS').bind(() => {
   isYielding = false;
-  drain();
+  drain(false);
 });
 
 /** Whether the budget was used up and Node's event loop has not run since. */
 let isYielding = false;
 
-/** Called when the bell rings. If the budget was used up before, a later turn of the event loop drains the queue. */
-function handleBell() {
-  if (!isYielding) runInBell(drain);
+/**
+ * Called when the bell rings: with the payload of the first event, if it brings one. If the budget was used up before, a later
+ * turn of the event loop drains the queue; then the bell brings nothing.
+ */
+function handleBell(payload) {
+  const isBrought = arguments.length > 0;
+  return isBrought || !isYielding ? runInBell(drain, isBrought, payload) : true;
 }
 
 /**

@@ -86,6 +86,8 @@ struct NodeSide {
     is_in_callback: AtomicBool,
     /// Whether a pass in steps is under way.
     is_in_pass: AtomicBool,
+    /// Whether sockets are ready that its steps have not served.
+    is_more: AtomicBool,
     /// When Node's loop will look next if nothing happens, in milliseconds of the stopwatch.
     alarm: AtomicU64,
     /// Events that were handed over, bytes that were read and written, and the time that native work has taken, in
@@ -132,6 +134,7 @@ impl Reactor {
                 delivered: AtomicU64::new(0),
                 is_in_callback: AtomicBool::new(false),
                 is_in_pass: AtomicBool::new(false),
+                is_more: AtomicBool::new(false),
                 alarm: AtomicU64::new(NEVER),
                 events: AtomicU64::new(0),
                 moved: AtomicU64::new(0),
@@ -460,6 +463,12 @@ impl Reactor {
         is_anything && self.lead_as_node(Start::Now, |worker| Ok(worker.advance(batch)))
     }
 
+    /// Whether the next step of a pass that is under way will serve another socket.
+    #[must_use]
+    pub(crate) fn is_more_ready(&self) -> bool {
+        self.node.is_more.load(Ordering::Relaxed)
+    }
+
     /// The rest of a pass that the handlers have not finished.
     pub(crate) fn finish_pass(&self) {
         if self.node.is_in_pass.load(Ordering::Relaxed) {
@@ -541,6 +550,7 @@ impl Reactor {
         };
         let is_last = matches!(step, Step::Last(_));
         self.node.is_in_pass.store(!is_last, Ordering::Relaxed);
+        self.node.is_more.store(is_more, Ordering::Relaxed);
         let due = patience.map_or(NEVER, |patience| in_milliseconds(worker.due(patience)));
         let is_watchdog_late = self.agenda.note(is_more, due);
         // Node's loop has to look again, or to set its alarm; unless it will, because a callback or a pass is under way.

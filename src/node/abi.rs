@@ -102,6 +102,8 @@ registers! {
     Waits "WAITS",
     /// Number of a question to other processes.
     Question "QUESTION",
+    /// Whether the dispatcher may return after this event, and the addon looks whether there are more.
+    MayReturn "MAY_RETURN",
 }
 
 impl RegisterName for Register {

@@ -6,7 +6,9 @@ use crate::node::calls::logger;
 use crate::node::environment::Call;
 use crate::node::error::Misuse;
 use crate::node::js::{Registers, Value};
+use crate::node::state::node_loop::Hooks;
 use crate::node::state::store;
+use crate::node::turn::dispatch;
 use crate::protocol::cause::CloseCause;
 
 /// `start(registers, onBell, level, resource, isInline)`: once per load. Records up to `level` go to stderr; none with 0.
@@ -14,10 +16,13 @@ use crate::protocol::cause::CloseCause;
 /// takes libuv.
 pub(crate) fn start<'c>(call: &Call<'c>) -> Result<Value<'c>, Misuse> {
     let registers = Registers::new(call.env(), call.argument(0))?;
-    let flush = call.truthy(4).then(|| call.later(|environment| environment.workers.flush()));
+    let hooks = call.truthy(4).then(|| Hooks {
+        flush: call.later(|environment| environment.workers.flush()),
+        bring: call.later_bring(dispatch::bring),
+    });
     let mut environment = call.environment()?;
     let level = logger::level_argument(call, 2);
-    environment.workers.start(call.env(), call.argument(1), call.argument(3), level, flush)?;
+    environment.workers.start(call.env(), call.argument(1), call.argument(3), level, hooks)?;
     environment.registers = registers;
     environment.pending.begin_turn();
     Ok(Value::UNDEFINED)

@@ -1,6 +1,7 @@
 //! One call from JavaScript.
 
 use std::cell::{RefCell, RefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 
@@ -8,6 +9,7 @@ use napi_sys as sys;
 
 use super::env::Env;
 use super::misuse::Misuse;
+use super::threadsafe_function::{Bring, Brought};
 use super::value::Value;
 
 /// What a native function does.
@@ -76,6 +78,25 @@ impl<'c, S> Call<'c, S> {
             {
                 act(&mut state);
             }
+        })
+    }
+
+    /// The same, for values of JavaScript ([`Bring`]).
+    #[must_use]
+    pub(crate) fn later_bring(
+        &self,
+        act: impl for<'e> Fn(&mut S, Env<'e>, Value<'e>, bool) -> Brought<'e> + 'static,
+    ) -> Bring
+    where
+        S: 'static,
+    {
+        let state = Rc::downgrade(self.state);
+        Rc::new(move |env, buffer, is_first| {
+            let Some(state) = state.upgrade() else { return Brought::Nothing };
+            let Ok(mut state) = state.try_borrow_mut() else { return Brought::Unknown };
+            // A panic must not unwind into libuv. What it has left is for the function to find.
+            let brought = catch_unwind(AssertUnwindSafe(|| act(&mut state, env, buffer, is_first)));
+            brought.unwrap_or(Brought::Unknown)
         })
     }
 

@@ -37,6 +37,6 @@ pub(crate) use module::register;
 pub(crate) use options::{OptionName, Options, option_names};
 pub(crate) use registers::{RegisterName, Registers};
 pub(crate) use task::spawn;
-pub(crate) use threadsafe_function::{CallHere, ThreadsafeFunction};
+pub(crate) use threadsafe_function::{Bring, Brought, ThreadsafeFunction};
 pub(crate) use uv::{LoopWatch, Occasion};
 pub(crate) use value::{Type, Value};

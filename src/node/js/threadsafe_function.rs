@@ -4,12 +4,13 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::rc::Rc;
 
 use napi_sys as sys;
 
 use super::env::Env;
 use super::node_api::node_api;
-use super::value::Value;
+use super::value::{Type, Value};
 
 /// A thread-safe function: schedules a turn of Node's loop from any thread.
 ///
@@ -31,6 +32,21 @@ pub(crate) struct CallHere {
     env: sys::napi_env,
     context: sys::napi_async_context,
 }
+
+/// What a call on Node's own thread brings to the function.
+pub(crate) enum Brought<'c> {
+    /// There is nothing to call the function for.
+    Nothing,
+    /// The function has to look itself.
+    Unknown,
+    /// Its argument. `may_return`: whether it may return what it returned last instead of looking for more, which the caller
+    /// does then; it returns `true` if it has looked all the same.
+    Argument { value: Value<'c>, may_return: bool },
+}
+
+/// Looks what there is for the function. Gets what the last call has returned, or an absent value, and whether it may
+/// say `may_return`.
+pub(crate) type Bring = Rc<dyn for<'c> Fn(Env<'c>, Value<'c>, bool) -> Brought<'c>>;
 
 // SAFETY: Node-API defines thread-safe functions to be called from any thread. The handle is only used while it is not
 // released: `doorbell.rs` guards it with a lock. `function` is used on Node's thread alone.
@@ -125,26 +141,49 @@ impl ThreadsafeFunction {
 }
 
 impl CallHere {
-    /// Calls the function from a callback of Node's loop, as Node calls the handlers of its own events.
-    pub(crate) fn call(self) {
+    /// Calls the function from a callback of Node's loop, as Node calls the handlers of its own events, with what `bring`
+    /// brings.
+    pub(crate) fn call(self, bring: &Bring) {
         let mut scope = ptr::null_mut();
         if node_api!(napi_open_handle_scope(self.env, &raw mut scope)) != sys::Status::napi_ok {
             return;
         }
-        let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-        node_api!(napi_get_reference_value(self.env, self.function, &raw mut function));
-        if !function.is_null() {
-            node_api!(napi_get_global(self.env, &raw mut this));
-            let (argv, result) = (ptr::null(), &raw mut result);
-            let status =
-                node_api!(napi_make_callback(self.env, self.context, this, function, 0, argv, result));
-            if status == sys::Status::napi_pending_exception {
-                let mut error = ptr::null_mut();
-                node_api!(napi_get_and_clear_last_exception(self.env, &raw mut error));
-                node_api!(napi_fatal_exception(self.env, error));
-            }
+        let env = Env::of(self.env);
+        let first = bring(env, Value::of(ptr::null_mut()), true);
+        let may_return = matches!(first, Brought::Argument { may_return: true, .. });
+        let result = self.call_with(first);
+        if may_return && env.type_of(result) != Type::Boolean {
+            self.call_with(bring(env, result, false));
         }
         node_api!(napi_close_handle_scope(self.env, scope));
+    }
+
+    /// Returns what the function has returned; an absent value if it has thrown, which is reported.
+    fn call_with<'c>(self, brought: Brought<'c>) -> Value<'c> {
+        let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        let (count, argument) = match brought {
+            Brought::Nothing => return Value::of(result),
+            Brought::Unknown => (0, Value::UNDEFINED),
+            Brought::Argument { value, .. } => (1, value),
+        };
+        node_api!(napi_get_reference_value(self.env, self.function, &raw mut function));
+        if function.is_null() {
+            return Value::of(result);
+        }
+        node_api!(napi_get_global(self.env, &raw mut this));
+        let mut argument = argument.raw();
+        if argument.is_null() {
+            node_api!(napi_get_undefined(self.env, &raw mut argument));
+        }
+        let (context, argv) = (self.context, &raw const argument);
+        let status =
+            node_api!(napi_make_callback(self.env, context, this, function, count, argv, &raw mut result));
+        if status == sys::Status::napi_pending_exception {
+            let mut error = ptr::null_mut();
+            node_api!(napi_get_and_clear_last_exception(self.env, &raw mut error));
+            node_api!(napi_fatal_exception(self.env, error));
+        }
+        Value::of(if status == sys::Status::napi_ok { result } else { ptr::null_mut() })
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Dispatcher {
     pub reports_drops: bool,
     /// Events since commands were handed over.
     unflushed: u32,
+    /// Whether the budget was used up, and the dispatcher has not been called since in a turn of its own.
+    is_yielding: bool,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ impl Budget {
 impl Dispatcher {
     /// The dispatcher is called by Node's loop, which has turned so often.
     pub(crate) fn begin_turn(&mut self, turn_of_loop: Option<u64>) {
+        self.is_yielding = false;
         if self.turn_of_loop != turn_of_loop {
             self.turn_of_loop = turn_of_loop;
             self.budget = None;
@@ -82,7 +85,20 @@ impl Dispatcher {
     /// Ends a turn whose budget is used up: the next one, which is another turn of Node's loop, gets a new budget.
     pub(crate) fn yield_turn(&mut self, workers: &mut Workers) {
         self.budget = None;
+        self.is_yielding = true;
         self.end_turn(workers);
+    }
+
+    /// Whether a later turn of Node's loop goes on with the events, before which no other one may.
+    #[must_use]
+    pub(crate) const fn is_yielding(&self) -> bool {
+        self.is_yielding
+    }
+
+    /// Whether no further event is at hand. More may be found ([`Self::next_batch`]).
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.remaining() == 0 && self.late_bodies.is_empty() && self.records == 0 && self.broker_events == 0
     }
 
     /// Ends the turn: commands are handed over.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::node::js::{CallHere, Env, ThreadsafeFunction, Value};
+use crate::node::js::{Bring, Env, ThreadsafeFunction, Value};
 
 /// Schedules a turn of the dispatcher on Node's thread.
 #[derive(Default)]
@@ -111,13 +111,15 @@ impl Ringer {
         (result, self.door.swap(AWAY, Ordering::AcqRel) == RUNG)
     }
 
-    /// Node's thread, in a callback of its loop: gives the dispatcher a turn.
-    pub(crate) fn call(&self) {
+    /// Node's thread, in a callback of its loop: gives the dispatcher a turn, with the event that `bring` brings.
+    pub(crate) fn call(&self, bring: &Bring) {
         // Not under the lock: a handler may end the environment.
         let function = self.function.read().unwrap_or_else(PoisonError::into_inner);
         let here = function.as_ref().map(ThreadsafeFunction::here);
         drop(function);
-        here.into_iter().for_each(CallHere::call);
+        if let Some(here) = here {
+            here.call(bring);
+        }
     }
 }
 

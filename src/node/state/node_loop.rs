@@ -14,7 +14,7 @@ use super::doorbell::Ringer;
 use crate::io::leadership::{Leadership, Moment, Policy, Work};
 use crate::io::reactor::Reactor;
 use crate::io::thread_clock::ThreadClock;
-use crate::node::js::{Env, LoopWatch, Occasion};
+use crate::node::js::{Bring, Env, LoopWatch, Occasion};
 
 /// See the top of the file. When it is dropped, Node's loop does not watch any more; the thread has to lead then.
 pub(crate) struct NodeLoop {
@@ -32,19 +32,26 @@ struct Seat {
     clock: Option<ThreadClock>,
     /// Whether Node's loop has led since the thread was last seen to do so.
     has_led: Cell<bool>,
-    /// Carries out what was gathered outside of handlers.
-    flush: Rc<dyn Fn()>,
+    hooks: Hooks,
+}
+
+/// What Node's loop does for the load of the addon.
+#[derive(Clone)]
+pub(crate) struct Hooks {
+    /// Carries out what was gathered outside of handlers ([`NodeLoop::gather`]).
+    pub flush: Rc<dyn Fn()>,
+    /// Brings events to the dispatcher, one by one.
+    pub bring: Bring,
 }
 
 impl NodeLoop {
-    /// Has Node's loop lead a reactor that its thread leads. `flush` carries out what [`Self::gather`] has announced.
-    /// `None` where Node's loop cannot watch descriptors of others.
+    /// Has Node's loop lead a reactor that its thread leads. `None` where Node's loop cannot watch descriptors of others.
     pub(crate) fn new(
         env: Env<'_>,
         reactor: &Arc<Reactor>,
         ringer: &Arc<Ringer>,
         policy: Policy,
-        flush: Rc<dyn Fn()>,
+        hooks: Hooks,
     ) -> Option<Self> {
         let descriptor = reactor.descriptor()?;
         let seat = Rc::new(Seat {
@@ -54,7 +61,7 @@ impl NodeLoop {
             leadership: RefCell::new(Leadership::new(policy, Moment::default())),
             clock: reactor.watch_node(policy.leaves_deliveries()),
             has_led: Cell::new(false),
-            flush,
+            hooks,
         });
         let its_seat = Rc::clone(&seat);
         let watch = LoopWatch::new(env, descriptor, Rc::new(move |occasion| its_seat.handle(occasion)))?;
@@ -117,7 +124,7 @@ impl Seat {
     fn handle(&self, occasion: Occasion) {
         self.reactor.set_in_callback(true);
         let ((), is_rung) = self.ringer.answer(|| match occasion {
-            Occasion::Sleep => (self.flush)(),
+            Occasion::Sleep => (self.hooks.flush)(),
             Occasion::Readable => self.note_turn(self.reactor.turn_if_readable()),
             Occasion::Alarm => {
                 self.reactor.note_alarm_rung();
@@ -125,7 +132,7 @@ impl Seat {
             }
         });
         if is_rung {
-            self.ringer.call();
+            self.ringer.call(&self.hooks.bring);
         }
         // Unless the dispatcher has done that: it may have had to stop.
         self.reactor.finish_pass();

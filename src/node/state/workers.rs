@@ -1,10 +1,9 @@
 //! The I/O threads as seen from Node's thread: the commands queued for them, and the bell by which they wake it.
 
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::doorbell::Doorbell;
-use super::node_loop::NodeLoop;
+use super::node_loop::{Hooks, NodeLoop};
 use super::outgoing::Outgoing;
 use crate::bridge::broker::BrokerEvents;
 use crate::bridge::command::{Command, LENT_FROM, LentCommand};
@@ -35,8 +34,8 @@ pub(crate) struct Workers {
     doorbell: Doorbell,
     /// Node's loop, if it may lead the first worker.
     node_loop: Option<NodeLoop>,
-    /// What Node's loop calls before it sleeps; `None` where it cannot drive sockets.
-    flush: Option<Rc<dyn Fn()>>,
+    /// What Node's loop calls; `None` where it cannot drive sockets.
+    hooks: Option<Hooks>,
     /// `None` before [`Self::start`], and after the end.
     threads: Option<Threads>,
     /// Commands that are gathered in batches.
@@ -67,8 +66,8 @@ pub(crate) struct Threads {
 /// Start and end of the threads.
 impl Workers {
     /// Makes the pool, in which no thread runs yet. The bell calls `function`, with `resource` as its async resource
-    /// (`async_hooks`); records up to `level` go to stderr. With `flush`, which has to call [`Self::flush`], Node's loop
-    /// may drive sockets.
+    /// (`async_hooks`); records up to `level` go to stderr. With `hooks`, of which one has to call [`Self::flush`],
+    /// Node's loop may drive sockets.
     ///
     /// # Errors
     /// This was called before.
@@ -78,12 +77,12 @@ impl Workers {
         function: Value<'_>,
         resource: Value<'_>,
         level: Option<Level>,
-        flush: Option<Rc<dyn Fn()>>,
+        hooks: Option<Hooks>,
     ) -> Result<(), Misuse> {
         if self.threads.is_some() {
             return Err(Misuse::invalid_state("the addon has been started"));
         }
-        if !self.doorbell.install(env, function, resource, flush.is_some()) {
+        if !self.doorbell.install(env, function, resource, hooks.is_some()) {
             return Err(Misuse::bug());
         }
         let ringer = Arc::clone(self.doorbell.ringer());
@@ -95,7 +94,7 @@ impl Workers {
             duplicate,
         };
         let pool = Pool::new(Arc::clone(&bell), Arc::clone(&journal), system);
-        self.flush = flush;
+        self.hooks = hooks;
         let broker_events = Arc::new(BrokerEvents::new(Arc::clone(&bell)));
         self.threads = Some(Threads { pool, bell, journal, broker_events });
         Ok(())
@@ -116,23 +115,23 @@ impl Workers {
     /// The system cannot create another thread.
     pub(crate) fn run(&mut self, env: Env<'_>, count: usize, is_inline: bool) -> Result<&Pool, Misuse> {
         let policy = Policy::of_process();
-        let flush = self.flush.as_ref().filter(|_| policy.is_some());
+        let hooks = self.hooks.as_ref().filter(|_| policy.is_some());
         let threads = self.threads.as_mut().ok_or_else(Misuse::bug)?;
-        let count = if flush.is_some() { count } else { count.max(1) };
+        let count = if hooks.is_some() { count } else { count.max(1) };
         threads
             .pool
-            .ensure(count, flush.is_some())
+            .ensure(count, hooks.is_some())
             .map_err(|error| Misuse::system(code_of(&error), format!("no I/O thread: {error}")))?;
         self.doorbell.hold(env, true);
         if !is_inline && count > 0 {
             // One app that wants threads has them for all, because they share the workers.
-            self.flush = None;
+            self.hooks = None;
             self.end_node_loop();
         } else if self.node_loop.is_none()
-            && let (Some(flush), Some(policy)) = (&self.flush, policy)
+            && let (Some(hooks), Some(policy)) = (&self.hooks, policy)
             && let Some(reactor) = threads.pool.workers().first().and_then(WorkerHandle::reactor)
         {
-            self.node_loop = NodeLoop::new(env, reactor, self.doorbell.ringer(), policy, Rc::clone(flush));
+            self.node_loop = NodeLoop::new(env, reactor, self.doorbell.ringer(), policy, hooks.clone());
         }
         let threads = self.threads.as_ref().ok_or_else(Misuse::bug)?;
         Ok(&threads.pool)
@@ -266,6 +265,12 @@ impl Workers {
             self.neighbours.flush();
             self.outgoing.advance(&threads.pool);
         }
+    }
+
+    /// Whether [`Self::advance`] would serve another socket.
+    pub(crate) fn is_more_ready(&self) -> bool {
+        let first = self.all().first().and_then(WorkerHandle::reactor);
+        first.is_some_and(|reactor| reactor.is_more_ready())
     }
 
     /// Rings from Node's own thread: the dispatcher gets a turn soon, whether or not there are events. Does nothing

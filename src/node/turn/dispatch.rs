@@ -6,10 +6,10 @@ use super::{
     app, broker, connect, connection, handshake, liveness, log, pending, request, response, websocket,
 };
 use crate::bridge::event::Event;
-use crate::node::abi::step;
+use crate::node::abi::{Register, step};
 use crate::node::environment::Environment;
 use crate::node::error::Misuse;
-use crate::node::js::{Env, Value};
+use crate::node::js::{Brought, Env, Value};
 use crate::node::turn::Step;
 
 /// The next step for JavaScript, which may be that there is none.
@@ -54,6 +54,36 @@ pub(crate) fn next_step<'c>(environment: &mut Environment, env: Env<'c>) -> Resu
         };
         if let Some(step) = step {
             return Ok(step);
+        }
+    }
+}
+
+/// Brings the next event from a callback of Node's loop: the first one, or the one behind that. `buffer` is that of the last
+/// event, which its handler has finished with; what the handler has sent is written before it is detached, because the peer
+/// waits for that.
+pub(crate) fn bring<'c>(
+    environment: &mut Environment,
+    env: Env<'c>,
+    buffer: Value<'c>,
+    is_first: bool,
+) -> Brought<'c> {
+    if environment.dispatcher.is_yielding() {
+        return Brought::Nothing;
+    }
+    environment.dispatcher.handler_serial += 1;
+    let next = next_step(environment, env);
+    env.detach(buffer);
+    match next {
+        Err(_) => Brought::Unknown,
+        Ok((step::SLEEP, _)) => Brought::Nothing,
+        Ok((step, value)) => {
+            let may_return = is_first
+                && environment.dispatcher.is_empty()
+                && environment.pending.is_empty()
+                && !environment.workers.is_more_ready();
+            environment.registers.set(Register::Step, step);
+            environment.registers.set(Register::MayReturn, f64::from(u8::from(may_return)));
+            Brought::Argument { value, may_return }
         }
     }
 }
