@@ -18,6 +18,8 @@
 
 mod inflation;
 mod level;
+mod literals;
+mod marker;
 
 use std::fmt;
 
@@ -28,10 +30,8 @@ use super::fragment::Fragment;
 use crate::protocol::cause::CloseCause;
 use inflation::Inflation;
 use level::{Reach, level};
+use marker::MARKER;
 
-/// The bytes that are removed from the end of every compressed message: the flush marker, an empty block without
-/// compression (RFC 7692 §7.2.1).
-const MARKER: [u8; 4] = [0, 0, 0xff, 0xff];
 /// An empty message, or the end of one to which a part without bytes is added: with the marker, another empty block
 /// (RFC 7692 §7.2.3.6).
 const EMPTY: [u8; 1] = [0];
@@ -206,6 +206,11 @@ impl Codecs {
     /// Compresses `bytes`, with `history` as the dictionary, to the front of the buffer, with the marker, and returns
     /// the length without it.
     fn compress_behind(&mut self, history: &[u8], bytes: &[u8], window_bits: u8) -> Option<usize> {
+        if history.is_empty()
+            && let Some(length) = literals::compress(bytes, &mut self.buffer)
+        {
+            return Some(length);
+        }
         let place = usize::from(compressor_bits(window_bits) - SMALLEST_COMPRESSOR);
         let compressor = self.compressors[place].get_or_insert_with(|| new_compressor(window_bits));
         compressor.reset();

@@ -4,10 +4,12 @@
 //!
 //! | bytes | level | |
 //! |---|---|---|
-//! | up to 48, referring to none before | 1 | the same size as at level 6 in less than half the time: hardly any repetitions |
+//! | up to 48, referring to none before | 1 | the same size as at level 6 in less than half the time: hardly any repetitions; without any, `literals` does it |
 //! | up to 16 KiB | 6 | |
 //! | more | 2 | about a seventh larger than at level 6, in a third of the time |
 //! | more, by a compressor that keeps its context | 3 | about a twelfth larger, in half of the time |
+
+use super::literals;
 
 /// The context of a compressor: earlier bytes to which the message may refer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub(super) const fn level(length: usize, reach: Reach) -> i32 {
 }
 
 /// Bytes of the longest message that hardly repeats itself, whatever its content.
-const LONGEST_TINY: usize = 48;
+const LONGEST_TINY: usize = literals::LONGEST;
 /// Bytes of the longest message for which level 6 does not take longer than level 2 for four times as many.
 const LONGEST_USUAL: usize = 16 * 1024;
 
