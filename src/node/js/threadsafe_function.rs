@@ -148,34 +148,35 @@ impl CallHere {
         if node_api!(napi_open_handle_scope(self.env, &raw mut scope)) != sys::Status::napi_ok {
             return;
         }
-        let env = Env::of(self.env);
-        let first = bring(env, Value::of(ptr::null_mut()), true);
-        let may_return = matches!(first, Brought::Argument { may_return: true, .. });
-        let result = self.call_with(first);
-        if may_return && env.type_of(result) != Type::Boolean {
-            self.call_with(bring(env, result, false));
+        let mut function = ptr::null_mut();
+        node_api!(napi_get_reference_value(self.env, self.function, &raw mut function));
+        if !function.is_null() {
+            let (env, function) = (Env::of(self.env), Value::of(function));
+            let first = bring(env, Value::UNDEFINED, true);
+            let may_return = matches!(first, Brought::Argument { may_return: true, .. });
+            let result = self.call_with(function, first);
+            if may_return && env.type_of(result) != Type::Boolean {
+                // The scope keeps the function alive, and with it the load of the addon.
+                self.call_with(function, bring(env, result, false));
+            }
         }
         node_api!(napi_close_handle_scope(self.env, scope));
     }
 
     /// Returns what the function has returned; an absent value if it has thrown, which is reported.
-    fn call_with<'c>(self, brought: Brought<'c>) -> Value<'c> {
-        let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    fn call_with<'c>(self, function: Value<'c>, brought: Brought<'c>) -> Value<'c> {
         let (count, argument) = match brought {
-            Brought::Nothing => return Value::of(result),
+            Brought::Nothing => return Value::UNDEFINED,
             Brought::Unknown => (0, Value::UNDEFINED),
             Brought::Argument { value, .. } => (1, value),
         };
-        node_api!(napi_get_reference_value(self.env, self.function, &raw mut function));
-        if function.is_null() {
-            return Value::of(result);
-        }
-        node_api!(napi_get_global(self.env, &raw mut this));
         let mut argument = argument.raw();
         if argument.is_null() {
             node_api!(napi_get_undefined(self.env, &raw mut argument));
         }
-        let (context, argv) = (self.context, &raw const argument);
+        let (mut this, mut result) = (ptr::null_mut(), ptr::null_mut());
+        node_api!(napi_get_global(self.env, &raw mut this));
+        let (context, function, argv) = (self.context, function.raw(), &raw const argument);
         let status =
             node_api!(napi_make_callback(self.env, context, this, function, count, argv, &raw mut result));
         if status == sys::Status::napi_pending_exception {
@@ -183,7 +184,7 @@ impl CallHere {
             node_api!(napi_get_and_clear_last_exception(self.env, &raw mut error));
             node_api!(napi_fatal_exception(self.env, error));
         }
-        Value::of(if status == sys::Status::napi_ok { result } else { ptr::null_mut() })
+        if status == sys::Status::napi_ok { Value::of(result) } else { Value::UNDEFINED }
     }
 }
 
