@@ -159,9 +159,14 @@ describeWithHttp3('networks', () => {
 describeWithHttp3('ends', () => {
   test.each([
     [{ code: CODE.NO_ERROR }, 'ERR_QUIC_CLOSED', 'Peer closed the QUIC connection: H3_NO_ERROR (0x100)'],
-    [{ code: CODE.EXCESSIVE_LOAD, reason: 'too much' }, 'ERR_QUIC_CLOSED', 'Peer closed the QUIC connection: H3_EXCESSIVE_LOAD (0x107)'],
+    [{ code: CODE.EXCESSIVE_LOAD, reason: 'too much' }, 'ERR_QUIC_CLOSED', 'Peer closed the QUIC connection: H3_EXCESSIVE_LOAD (0x107): too much'],
+    [{ code: CODE.NO_ERROR, reason: ' \n' }, 'ERR_QUIC_CLOSED', 'Peer closed the QUIC connection: H3_NO_ERROR (0x100)'],
     [{ code: 0x12345 }, 'ERR_QUIC_CLOSED', 'Peer closed the QUIC connection'],
     [{ code: 0x3, frame: 0x8 }, 'ERR_QUIC_PEER', 'Peer closed the QUIC connection because of a transport error: FLOW_CONTROL_ERROR (0x3)'],
+    [
+      { code: 0xa, frame: 0x8, reason: 'it\'s "over"\r\n\u001b[31m\u202e' }, 'ERR_QUIC_PEER',
+      'Peer closed the QUIC connection because of a transport error: PROTOCOL_VIOLATION (0xa): it\'s "over"\\r\\n\\u{1b}[31m\\u{202e}',
+    ],
     [{ code: 0x150, frame: 0x6 }, 'ERR_TLS_ALERT', 'Peer sent a TLS alert: internal_error (80)'],
   ])('a client that closes its connection with %j ends what is open', async (how, cause, text) => {
     const [causes, begun] = [new Mailbox(), new Mailbox()];
@@ -174,6 +179,22 @@ describeWithHttp3('ends', () => {
     await begun.take();
     await client.command('close', how);
     expect(await causes.take()).toMatchObject({ cause, reason: text, initiator: 'peer' });
+  });
+
+  test('what a client says when it closes its connection is told to every response and WebSocket, cut if it is long', async () => {
+    const [ends, begun] = [new Mailbox(), new Mailbox()];
+    const app = createApp().get('/*', (res) => {
+      res.onAborted((reason) => ends.put(reason));
+      begun.put(true);
+    }).ws('/*', { open: () => begun.put(true), close: (ws, code, message, info) => ends.put(info.reason) });
+    const client = await Http3Client.connect(listen(app));
+    await client.start('/');
+    await openWebSocket(client, '/');
+    await begun.take();
+    await begun.take();
+    await client.command('close', { code: CODE.NO_ERROR, reason: 'ü'.repeat(200) });
+    const text = `Peer closed the QUIC connection: H3_NO_ERROR (0x100): ${'ü'.repeat(128)}…`;
+    expect([await ends.take(), await ends.take()]).toStrictEqual([text, text]);
   });
 
   test('close tells clients why, and frees the port', async () => {

@@ -157,6 +157,8 @@ pub(crate) enum Event {
         request: RequestNumber,
         /// Why.
         cause: CloseCause,
+        /// That in words, UTF-8; empty for the text of the cause.
+        reason: Slice,
     },
     /// Something happened to a WebSocket.
     WebSocket {

@@ -71,6 +71,8 @@ pub(crate) enum StreamWork {
         id: ConnectionId,
         /// Why.
         cause: CloseCause,
+        /// That in the words of the peer, if it gave any.
+        reason: Option<Box<str>>,
     },
     /// A tunnel takes bytes again.
     Writable {

@@ -286,7 +286,7 @@ impl<'a> WebSocketApplication<'a> {
 
     /// The transport ends.
     fn end_transport(&mut self, cause: CloseCause) {
-        let effect = self.act(|this| this.session.handle_transport_end(cause, &mut this.recorder));
+        let effect = self.act(|this| this.session.handle_transport_end(cause, None, &mut this.recorder));
         assert_eq!(effect.frames, []);
         match effect.from {
             WebSocketPhase::Open => assert_eq!(effect.events, [closed_by(cause)]),

@@ -190,7 +190,7 @@ impl Connection {
             Protocol::Http { .. } => None,
             Protocol::Http3(http3) => {
                 // As below.
-                http3.abort(CloseCause::ApplicationClosed, &mut self.shell, context);
+                http3.abort(CloseCause::ApplicationClosed, None, &mut self.shell, context);
                 context.unhandled -= http3.unhandled();
                 http3.drop_quic(&mut self.shell, context);
                 None
@@ -436,9 +436,9 @@ impl Connection {
         self.handle_ready(context, scratch);
     }
 
-    /// The connection of its tunnel has ended, or the stream.
-    pub(crate) fn lose(&mut self, cause: CloseCause, context: &mut Context) {
-        self.protocol.fail(cause, &mut self.shell, context);
+    /// The connection of its tunnel has ended, or the stream. `reason` is that in words, where the peer gave some.
+    pub(crate) fn lose(&mut self, cause: CloseCause, reason: Option<&str>, context: &mut Context) {
+        self.protocol.fail_because(cause, reason, &mut self.shell, context);
     }
 
     /// Takes bytes that were read. Returns how many events they have caused.

@@ -380,6 +380,17 @@ impl Protocol {
 
     /// Closes the socket at once, and reports to the application the response or WebSocket that this aborts.
     pub(super) fn fail(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
+        self.fail_because(cause, None, shell, context);
+    }
+
+    /// As [`Self::fail`]. `reason` is what the peer of a WebSocket in a stream has said about the end of its connection.
+    pub(super) fn fail_because(
+        &mut self,
+        cause: CloseCause,
+        reason: Option<&str>,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) {
         let mut logged = cause;
         if shell.is_serving() {
             match self {
@@ -393,8 +404,8 @@ impl Protocol {
                     http2.take_leave(cause, shell, context);
                     http2.abort(cause, context);
                 }
-                Self::Http3(http3) => http3.abort(cause, shell, context),
-                Self::WebSocket(socket) => socket.handle_transport_end(cause, shell, context),
+                Self::Http3(http3) => http3.abort(cause, None, shell, context),
+                Self::WebSocket(socket) => socket.handle_transport_end(cause, reason, shell, context),
             }
         }
         shell.leave(ConnectionStage::Gone, logged.verdict().name);
@@ -448,7 +459,7 @@ impl Protocol {
                 shell.drop_after_flush(CloseCause::ApplicationClosed, context);
             }
             Self::Http3(http3) => {
-                http3.abort(CloseCause::ApplicationClosed, shell, context);
+                http3.abort(CloseCause::ApplicationClosed, None, shell, context);
                 shell.leave(ConnectionStage::Gone, CloseCause::ApplicationClosed.verdict().name);
             }
             Self::WebSocket(socket) => socket.close(shell, context),
@@ -467,7 +478,7 @@ impl Protocol {
             }
             Self::Http3(http3) => {
                 http3.write_output(shell, context);
-                http3.abort(CloseCause::AppClosed, shell, context);
+                http3.abort(CloseCause::AppClosed, None, shell, context);
                 shell.leave(ConnectionStage::Gone, CloseCause::AppClosed.verdict().name);
             }
             Self::WebSocket(socket) => socket.abort(CloseCause::AppClosed, shell, context),

@@ -43,8 +43,9 @@ impl Worker {
                     it.receive(&data, is_last, context, scratch);
                 });
             }
-            StreamWork::Lost { id, cause } => {
-                self.with_one(id.slot, id.generation, |it, context, _| it.lose(cause, context));
+            StreamWork::Lost { id, cause, reason } => {
+                let reason = reason.as_deref();
+                self.with_one(id.slot, id.generation, |it, context, _| it.lose(cause, reason, context));
             }
             StreamWork::Writable { id, queued } => {
                 self.with_one(id.slot, id.generation, |it, context, scratch| {

@@ -112,8 +112,8 @@ fn handle<'c>(environment: &mut Environment, env: Env<'c>, event: Event) -> Opti
         Event::ResponseWritable { connection, request } => {
             response::writable(environment, connection, request)
         }
-        Event::ResponseAborted { connection, request, cause } => {
-            response::aborted(environment, env, (connection, request), cause)
+        Event::ResponseAborted { connection, request, cause, reason } => {
+            response::aborted(environment, env, (connection, request), cause, reason)
         }
         Event::WebSocket { connection, event } => websocket::handle(environment, env, connection, event),
         Event::ConnectEnded { client, record } => {

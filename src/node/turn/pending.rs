@@ -88,7 +88,7 @@ fn close_step<'c>(
     match close_frame {
         // A handler of this `app.close()` has closed it with an event of its own.
         None if is_closing && cause != CloseCause::ApplicationClosed => None,
-        None => websocket::close_step(environment, env, handle, cause, present()),
+        None => websocket::close_step(environment, env, handle, (cause, None), present()),
         Some((code, mut reason)) => {
             if reason.is_empty() {
                 reason.extend_from_slice(cause.verdict().text.as_bytes());
@@ -111,7 +111,7 @@ fn abort_step<'c>(
         false if exchange.stage == Stage::Over => return None,
         false => cause,
     };
-    response::abort_step(environment, env, handle, cause, present())
+    response::abort_step(environment, env, handle, (cause, None), present())
 }
 
 fn subscription_step<'c>(

@@ -1,7 +1,9 @@
 //! Events of a response under way: pieces of the body of its request, room for its own body, its abort.
 
+use std::borrow::Cow;
+
 use crate::bridge::command::{Command, ResponseId};
-use crate::bridge::event::Payload;
+use crate::bridge::event::{Payload, Slice};
 use crate::bridge::id::{ConnectionId, RequestNumber};
 use crate::bridge::moment::Moment;
 use crate::node::abi::{Register, piece, step};
@@ -87,19 +89,22 @@ pub(crate) fn aborted<'c>(
     env: Env<'c>,
     (connection, request): (ConnectionId, RequestNumber),
     cause: CloseCause,
+    reason: Slice,
 ) -> Option<Step<'c>> {
+    let reason = Some(reason.of(environment.dispatcher.bytes())).filter(|it| !it.is_empty());
+    let reason = reason.map(|it| String::from_utf8_lossy(it).into_owned());
     if let Some(handle) = environment.live.exchange_of(connection, request) {
         // A worker that has received FIN keeps the connection open for responses under way; this one will not be sent.
         let to = ResponseId { connection, request };
         environment.workers.push(connection.worker, Command::AbortResponse { to });
         let moment = environment.dispatcher.batch()?.moment;
-        return abort_step(environment, env, handle, cause, moment);
+        return abort_step(environment, env, handle, (cause, reason), moment);
     }
     // The response became a WebSocket in the meantime: its connection was dead before the 101 could be written.
     let (handle, _) = environment.live.socket_of(connection)?;
     let cause = if cause == CloseCause::FinBeforeResponse { CloseCause::FinWithoutClose } else { cause };
     let moment = environment.dispatcher.batch()?.moment;
-    websocket::close_step(environment, env, handle, cause, moment)
+    websocket::close_step(environment, env, handle, (cause, reason), moment)
 }
 
 /// Sets the registers for what is reported about an aborted response.
@@ -109,18 +114,19 @@ pub(crate) fn set_report(exchange: &Exchange, moment: Moment, registers: &mut Re
     registers.set(Register::BytesSent, exchange.output.sent() as f64);
 }
 
-/// Aborts the response for JavaScript, and returns the step that runs its handler. `moment` is when it was aborted.
+/// Aborts the response for JavaScript, and returns the step that runs its handler. `reason` is that in words, where the
+/// peer gave some. `moment` is when it was aborted.
 pub(crate) fn abort_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     handle: JsHandle,
-    cause: CloseCause,
+    (cause, reason): (CloseCause, Option<String>),
     moment: Moment,
 ) -> Option<Step<'c>> {
     let exchange = environment.live.exchange(handle)?;
     let (app, written) = (exchange.app, exchange.output.written);
     set_report(exchange, moment, &mut environment.registers);
-    let (_, reason) = environment.shutdowns.close_status(app, cause);
+    let reason = reason.map_or_else(|| environment.shutdowns.close_status(app, cause).1, Cow::Owned);
     if let Some(stats) = environment.apps.stats(app) {
         stats.note_aborted(cause);
     }

@@ -1,5 +1,6 @@
 //! Events of WebSockets.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::bridge::command::Command;
@@ -149,16 +150,18 @@ fn closed<'c>(
     Some((step::CLOSE, env.array_buffer(reason.of(environment.dispatcher.bytes()))))
 }
 
-/// Closes a WebSocket for JavaScript, and returns the step that runs its handlers.
+/// Closes a WebSocket for JavaScript, and returns the step that runs its handlers. `reason` is that in words, where the
+/// peer gave some.
 pub(crate) fn close_step<'c>(
     environment: &mut Environment,
     env: Env<'c>,
     handle: JsHandle,
-    cause: CloseCause,
+    (cause, reason): (CloseCause, Option<String>),
     moment: Moment,
 ) -> Option<Step<'c>> {
     let app = environment.live.socket_mut(handle)?.app;
-    let (code, reason) = environment.shutdowns.close_status(app, cause);
+    let (code, text) = environment.shutdowns.close_status(app, cause);
+    let reason = reason.map_or(text, Cow::Owned);
     close(environment, handle, (code, cause), moment);
     Some((step::CLOSE, env.array_buffer(reason.as_bytes())))
 }

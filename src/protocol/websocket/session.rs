@@ -446,11 +446,18 @@ impl WebSocketSession {
         }
     }
 
-    /// The transport failed or was closed, for `cause`: nothing can be sent any more.
-    pub(crate) fn handle_transport_end(&mut self, cause: CloseCause, sink: &mut impl WebSocketSink) {
+    /// The transport failed or was closed, for `cause`: nothing can be sent any more. `reason` is what the application is
+    /// told instead of the text of the cause.
+    pub(crate) fn handle_transport_end(
+        &mut self,
+        cause: CloseCause,
+        reason: Option<&str>,
+        sink: &mut impl WebSocketSink,
+    ) {
         match self.state {
             State::Open { .. } | State::Closing { is_reported: false, .. } => {
-                sink.closed(Closure::by(cause));
+                let closure = Closure::by(cause);
+                sink.closed(Closure { reason: reason.unwrap_or(closure.reason), ..closure });
             }
             State::Concluding { .. } | State::Closing { .. } | State::Finished(_) => {}
         }

@@ -9,7 +9,7 @@ use self::meter::{Meter, WRITABLE_BELOW};
 use self::request_sink::RequestSink;
 use super::shell::Shell;
 use super::stage::ConnectionStage;
-use crate::bridge::event::Event;
+use crate::bridge::event::{Event, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
 use crate::bridge::peer::Peer;
 use crate::bridge::sync::Arc;
@@ -200,7 +200,12 @@ impl Http {
     }
 
     fn emit_aborted(&self, cause: CloseCause, shell: &Shell, context: &mut Context) {
-        context.emit(Event::ResponseAborted { connection: shell.id, request: self.request, cause });
+        context.emit(Event::ResponseAborted {
+            connection: shell.id,
+            request: self.request,
+            cause,
+            reason: Slice::default(),
+        });
     }
 
     /// Takes bytes that were read.

@@ -318,7 +318,7 @@ impl Http2 {
         let (session, streams) = (&mut self.session, &mut self.streams);
         session.abort(|stream| {
             if let Some(stream) = streams.get_mut(stream.into()) {
-                stream.abort(cause, &mut context.events, &mut context.stream_work);
+                stream.abort(cause, None, &mut context.events, &mut context.stream_work);
             }
         });
         self.settle(context);
@@ -339,7 +339,7 @@ impl Http2 {
         let Kind::Handshake { early, has_ended } = kind else {
             // Requests other than an extended CONNECT cannot switch protocols, which Node's thread has checked.
             known.kind = kind;
-            known.abort(CloseCause::InvalidHttp2, &mut context.events, &mut context.stream_work);
+            known.abort(CloseCause::InvalidHttp2, None, &mut context.events, &mut context.stream_work);
             self.reset(stream, ErrorCode::HTTP_1_1_REQUIRED, shell, context);
             return None;
         };
@@ -413,7 +413,7 @@ impl Http2 {
     /// Ends a stream whose client takes too little of what waits for it.
     pub(super) fn close_slow_stream(&mut self, stream: StreamId, shell: &mut Shell, context: &mut Context) {
         if let Some(open) = self.streams.get_mut(stream.into()) {
-            open.abort(CloseCause::OutputLimit, &mut context.events, &mut context.stream_work);
+            open.abort(CloseCause::OutputLimit, None, &mut context.events, &mut context.stream_work);
         }
         self.reset(stream, ErrorCode::ENHANCE_YOUR_CALM, shell, context);
         self.leave_if_closed(shell, context);

@@ -466,7 +466,7 @@ impl Http3 {
         let is_idle = self.streams.is_empty();
         let logged = if is_regular && is_idle { CloseCause::PeerClosed } else { cause };
         tracing::debug!(reason = %error, "QUIC connection ended");
-        self.abort(cause, shell, context);
+        self.abort(cause, ends::reason_of(error, cause).as_deref(), shell, context);
         shell.leave(ConnectionStage::Gone, logged.verdict().name);
     }
 
@@ -621,13 +621,19 @@ impl Http3 {
         self.with_session(shell, context, |session, moment, _| session.wind_down(round_trip, moment.now));
     }
 
-    /// Aborts what is open on the connection, which ends.
-    pub(super) fn abort(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {
+    /// Aborts what is open on the connection, which ends. `reason` is that in words, where the client gave some.
+    pub(super) fn abort(
+        &mut self,
+        cause: CloseCause,
+        reason: Option<&str>,
+        shell: &mut Shell,
+        context: &mut Context,
+    ) {
         self.set_reason(cause);
         let (Some(session), streams) = (&mut self.session, &mut self.streams) else { return };
         session.abort(|stream| {
             if let Some(stream) = streams.get_mut(stream.into()) {
-                stream.abort(cause, &mut context.events, &mut context.stream_work);
+                stream.abort(cause, reason, &mut context.events, &mut context.stream_work);
             }
         });
         self.settle(shell, context);
@@ -648,7 +654,7 @@ impl Http3 {
         let Kind::Handshake { early, has_ended } = kind else {
             // Requests other than an extended CONNECT cannot switch protocols, which Node's thread has checked.
             known.kind = kind;
-            known.abort(CloseCause::InvalidHttp3, &mut context.events, &mut context.stream_work);
+            known.abort(CloseCause::InvalidHttp3, None, &mut context.events, &mut context.stream_work);
             self.reset(stream, ErrorCode::VERSION_FALLBACK, shell, context);
             return None;
         };
@@ -729,7 +735,7 @@ impl Http3 {
     /// Ends a stream whose client takes too little of what waits for it.
     pub(super) fn close_slow_stream(&mut self, stream: StreamId, shell: &mut Shell, context: &mut Context) {
         if let Some(open) = self.streams.get_mut(stream.into()) {
-            open.abort(CloseCause::OutputLimit, &mut context.events, &mut context.stream_work);
+            open.abort(CloseCause::OutputLimit, None, &mut context.events, &mut context.stream_work);
         }
         self.reset(stream, ErrorCode::EXCESSIVE_LOAD, shell, context);
         self.leave_if_closed(shell, context);

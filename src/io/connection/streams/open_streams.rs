@@ -1,6 +1,6 @@
 //! What belongs to each open stream of a connection on this side of the session.
 
-use crate::bridge::event::{Event, EventBatch};
+use crate::bridge::event::{Event, EventBatch, Slice};
 use crate::bridge::id::{ConnectionId, RequestNumber};
 use crate::io::connection::http::meter::Meter;
 use crate::io::stream_work::{StreamNumber, StreamWork};
@@ -39,17 +39,24 @@ pub(crate) enum Kind {
 }
 
 impl OpenStream {
-    /// Reports that it has ended before it was complete.
-    pub(crate) fn abort(&self, cause: CloseCause, events: &mut EventBatch, work: &mut Vec<StreamWork>) {
+    /// Reports that it has ended before it was complete. `reason` is that in words, where the peer gave some.
+    pub(crate) fn abort(
+        &self,
+        cause: CloseCause,
+        reason: Option<&str>,
+        events: &mut EventBatch,
+        work: &mut Vec<StreamWork>,
+    ) {
         match self.kind {
             Kind::Request | Kind::Handshake { .. } => {
                 let (connection, request) = (self.id, OpenStreams::REQUEST);
-                events.events.push(Event::ResponseAborted { connection, request, cause });
+                let reason = Slice::append(&mut events.bytes, reason.unwrap_or("").as_bytes());
+                events.events.push(Event::ResponseAborted { connection, request, cause, reason });
             }
             Kind::Tunnel { .. } => {
                 let is_fin = cause == CloseCause::FinBeforeResponse;
                 let cause = if is_fin { CloseCause::FinWithoutClose } else { cause };
-                work.push(StreamWork::Lost { id: self.id, cause });
+                work.push(StreamWork::Lost { id: self.id, cause, reason: reason.map(Box::from) });
             }
         }
     }

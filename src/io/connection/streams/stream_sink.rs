@@ -89,7 +89,7 @@ impl StreamSink<'_> {
     pub(crate) fn abort(&mut self, stream: StreamNumber, cause: CloseCause) {
         self.calls += 1;
         if let Some(open) = self.streams.get_mut(stream) {
-            open.abort(cause, self.events, self.work);
+            open.abort(cause, None, self.events, self.work);
         }
     }
 }

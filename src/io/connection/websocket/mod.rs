@@ -284,15 +284,16 @@ impl WebSocket {
         });
     }
 
-    /// The socket is broken.
+    /// The socket is broken. `reason` is that in words, where the peer gave some.
     pub(crate) fn handle_transport_end(
         &mut self,
         cause: CloseCause,
+        reason: Option<&str>,
         shell: &mut Shell,
         context: &mut Context,
     ) {
         self.with_session(shell, context, |socket, _, sink, _| {
-            socket.session.handle_transport_end(cause, sink);
+            socket.session.handle_transport_end(cause, reason, sink);
         });
     }
 

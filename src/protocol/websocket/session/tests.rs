@@ -266,7 +266,7 @@ fn an_end_frees_what_was_incomplete() {
     let ends: [fn(&mut Fixture); 5] = [
         |fixture| fixture.handle_bytes(&close_in(1000, "")),
         |fixture| fixture.handle_bytes(b"\x83"),
-        |fixture| fixture.session.handle_transport_end(CloseCause::Reset, &mut fixture.sink),
+        |fixture| fixture.session.handle_transport_end(CloseCause::Reset, None, &mut fixture.sink),
         Fixture::handle_fin,
         |fixture| fixture.session.abort(CloseCause::ApplicationClosed, &mut fixture.out),
     ];

@@ -199,7 +199,7 @@ fn abort_sends_the_close_frame_of_the_verdict_and_waits_for_nothing() {
         assert_eq!(fixture.take_out(), expected, "{cause:?}");
         assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
         fixture.handle_bytes(&close_in(1000, ""));
-        fixture.session.handle_transport_end(CloseCause::Reset, &mut fixture.sink);
+        fixture.session.handle_transport_end(CloseCause::Reset, None, &mut fixture.sink);
         fixture.session.abort(CloseCause::AppClosed, &mut fixture.out);
         fixture.assert_quiet();
     }
@@ -226,8 +226,8 @@ fn the_end_of_the_transport_is_reported_once_with_its_cause() {
     for cause in causes {
         let mut fixture = Fixture::new(&LIMITS);
         fixture.handle_bytes(&client_frame(0x81, b"hi"));
-        fixture.session.handle_transport_end(cause, &mut fixture.sink);
-        fixture.session.handle_transport_end(CloseCause::Reset, &mut fixture.sink);
+        fixture.session.handle_transport_end(cause, None, &mut fixture.sink);
+        fixture.session.handle_transport_end(CloseCause::Reset, None, &mut fixture.sink);
         assert_eq!(fixture.sink.take(), [text("hi"), closed_by(cause)]);
         assert_eq!(cause.verdict().local_code, 1006);
         assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
@@ -291,7 +291,7 @@ fn a_peer_that_is_gone_after_its_close_frame_is_not_answered() {
     let mut fixture = Fixture::new(&LIMITS);
     fixture.handle_bytes(&close_in(1000, "x"));
     fixture.sink.take();
-    fixture.session.handle_transport_end(CloseCause::Reset, &mut fixture.sink);
+    fixture.session.handle_transport_end(CloseCause::Reset, None, &mut fixture.sink);
     assert_eq!(fixture.session.phase(), WebSocketPhase::Finished);
     fixture.conclude();
     fixture.assert_quiet();

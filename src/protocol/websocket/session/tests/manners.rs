@@ -53,7 +53,9 @@ fn a_close_that_was_started_is_reported_however_it_ends() {
         (CloseCause::PeerClosedWithoutCode, 1005, |it| it.handle_bytes(&client_frame(0x88, b""))),
         (CloseCause::FinWithoutClose, 1006, Fixture::handle_fin),
         (CloseCause::UnmaskedFrame, 1006, |it| it.handle_bytes(b"\x81\x01x")),
-        (CloseCause::Reset, 1006, |it| it.session.handle_transport_end(CloseCause::Reset, &mut it.sink)),
+        (CloseCause::Reset, 1006, |it| {
+            it.session.handle_transport_end(CloseCause::Reset, None, &mut it.sink)
+        }),
         (CloseCause::CloseTimeout, 1006, |it| {
             it.now = it.deadline().unwrap();
             it.handle_timeout();
