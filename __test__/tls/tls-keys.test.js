@@ -12,6 +12,7 @@ const WebSocket = require('ws');
 
 const { certificate } = require('../helpers/certificates.js');
 const { afterTest } = require('../helpers/cleanup.js');
+const { ask, connectHttp2, openWebSocket } = require('../helpers/http2-client.js');
 const { Program } = require('../helpers/program.js');
 const { connectClient } = require('../helpers/tls.js');
 const { WEBSOCKET_FACTS } = require('../helpers/facts.js');
@@ -32,7 +33,7 @@ function start(source) {
 
 function startServer() {
   return start(`
-    const app = uWS.SSLApp({ threads: 1, ...files }).ws('/*', {
+    const app = uWS.SSLApp({ threads: 1, http2: true, ...files }).ws('/*', {
       message: (ws, message) => ws.send(message),
       close: (ws, code, message, info) => say([code, Buffer.from(message).toString(), info]),
     }).get('/short', (res) => res.end('short')).get('/long', (res) => {
@@ -57,6 +58,13 @@ async function talk(ws) {
 }
 
 const closed = [1006, REASON, { cause: CAUSE, initiator: 'local', wasClean: false, reason: REASON, ...WEBSOCKET_FACTS }];
+
+/** A client of HTTP/2 with TLS 1.2, and what the server says at the end of the connection. */
+async function connect(port) {
+  const session = await connectHttp2(port, { isSecure: true, ...TLS_1_2 });
+  const goaway = once(session, 'goaway').then(([code, , why]) => ({ code, why: why.toString() }));
+  return { session, goaway, closed: once(session, 'close') };
+}
 
 describe('a server', () => {
   test('closes a WebSocket while that can still be said', async () => {
@@ -105,6 +113,43 @@ describe('a server', () => {
     client.send('GET /long HTTP/1.1\r\nHost: a\r\n\r\n');
     expect(await program.hear()).toEqual([REASON, CAUSE]);
     await client.rest();
+  });
+
+  test('says so in a GOAWAY, whose connection of HTTP/2 serves what has begun, and ends', async () => {
+    const program = startServer();
+    const { session, goaway, closed } = await connect(await program.hear());
+    let isLeaving = false;
+    goaway.then(() => { isLeaving = true; });
+    let count = 0;
+    for (; !isLeaving; count++) await expect(ask(session, { ':path': '/short' })).resolves.toMatchObject({ status: 200, text: 'short' });
+    expect(count).toBeGreaterThan(RECORDS / 4);
+    expect(count).toBeLessThan(RECORDS);
+    await expect(goaway).resolves.toEqual({ code: 0, why: `${CAUSE}: ${REASON}` });
+    await closed;
+  });
+
+  test('aborts a response in a stream of HTTP/2 that outlasts them', async () => {
+    const program = startServer();
+    const { session, goaway, closed } = await connect(await program.hear());
+    const answer = ask(session, { ':path': '/long' });
+    answer.catch(() => {});
+    await expect(goaway).resolves.toEqual({ code: 0, why: `${CAUSE}: ${REASON}` });
+    expect(await program.hear()).toEqual([REASON, CAUSE]);
+    await expect(answer).rejects.toThrow('the stream was reset');
+    await closed;
+  });
+
+  test('closes a WebSocket in a stream of HTTP/2 while that can still be said', async () => {
+    const program = startServer();
+    const { session, goaway, closed: sessionClosed } = await connect(await program.hear());
+    const { socket } = await openWebSocket(session, '/');
+    const talked = talk(socket);
+    socket.send('ping');
+    await expect(talked).resolves.toMatchObject({ code: 1001, reason: REASON });
+    expect((await talked).count).toBeGreaterThan(RECORDS / 4);
+    expect(await program.hear()).toEqual(closed);
+    await expect(goaway).resolves.toEqual({ code: 0, why: `${CAUSE}: ${REASON}` });
+    await sessionClosed;
   });
 });
 

@@ -74,6 +74,13 @@ pub(crate) enum StreamWork {
         /// That in the words of the peer, if it gave any.
         reason: Option<Box<str>>,
     },
+    /// The connection of a tunnel cannot last.
+    Doomed {
+        /// Its name.
+        id: ConnectionId,
+        /// Why.
+        cause: CloseCause,
+    },
     /// A tunnel takes bytes again.
     Writable {
         /// Its name.

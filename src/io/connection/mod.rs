@@ -441,6 +441,15 @@ impl Connection {
         self.protocol.fail_because(cause, reason, &mut self.shell, context);
     }
 
+    /// The connection of its tunnel cannot last: closes the WebSocket while that can still be said.
+    pub(crate) fn ask_to_reconnect(&mut self, cause: CloseCause, context: &mut Context) {
+        if let Protocol::WebSocket(socket) = &mut self.protocol
+            && self.shell.is_serving()
+        {
+            socket.ask_to_reconnect(cause, &mut self.shell, context);
+        }
+    }
+
     /// Takes bytes that were read. Returns how many events they have caused.
     fn take_input(&mut self, input: &mut [u8], context: &mut Context) -> usize {
         let before = context.events.events.len();

@@ -318,6 +318,7 @@ impl Protocol {
             Self::Http2(http2) => {
                 let cause = CloseCause::TlsKeysExhausted;
                 http2.wind_down(cause, cause.verdict().text, shell, context);
+                http2.doom_tunnels(cause, context);
             }
             // QUIC changes its keys.
             Self::Http3(_) => {}

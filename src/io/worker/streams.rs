@@ -47,6 +47,9 @@ impl Worker {
                 let reason = reason.as_deref();
                 self.with_one(id.slot, id.generation, |it, context, _| it.lose(cause, reason, context));
             }
+            StreamWork::Doomed { id, cause } => {
+                self.with_one(id.slot, id.generation, |it, context, _| it.ask_to_reconnect(cause, context));
+            }
             StreamWork::Writable { id, queued } => {
                 self.with_one(id.slot, id.generation, |it, context, scratch| {
                     if let Some(tunnel) = it.tunnel() {

@@ -288,6 +288,11 @@ impl Http2 {
         shell.mark_dirty(context);
     }
 
+    /// Has the WebSockets in streams ask their peers to reconnect, as the connection cannot last.
+    pub(super) fn doom_tunnels(&self, cause: CloseCause, context: &mut Context) {
+        self.streams.doom_tunnels(cause, &mut context.stream_work);
+    }
+
     /// Tells the client why this side ends the connection, before the socket is closed: in a GOAWAY, if the kernel takes it.
     /// Of other ends it knows, or cannot be told.
     pub(super) fn take_leave(&mut self, cause: CloseCause, shell: &mut Shell, context: &mut Context) {

@@ -126,6 +126,12 @@ impl OpenStreams {
         }
     }
 
+    /// The connection cannot last, which the WebSockets are told.
+    pub(crate) fn doom_tunnels(&self, cause: CloseCause, work: &mut Vec<StreamWork>) {
+        let tunnels = self.0.iter().filter(|it| matches!(it.kind, Kind::Tunnel { .. }));
+        work.extend(tunnels.map(|it| StreamWork::Doomed { id: it.id, cause }));
+    }
+
     /// Whether there is none.
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
