@@ -18,9 +18,10 @@ from aioquic.buffer import Buffer, BufferReadError
 from aioquic.h3.connection import H3_ALPN, H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import MAX_STREAM_DATA_FRAME_CAPACITY, QuicConnection
+from aioquic.quic.connection import ACK_FRAME_CAPACITY, MAX_STREAM_DATA_FRAME_CAPACITY, QuicConnection
 from aioquic.quic import events
-from aioquic.quic.packet import QuicFrameType
+from aioquic.quic.packet import QuicFrameType, pull_ack_frame, push_ack_frame
+from aioquic.quic.rangeset import RangeSet
 from aioquic.tls import CipherSuite, SessionTicket
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -33,6 +34,9 @@ WINDOW = 1 << 20
 
 # What the sender of a request body may leave with its client: as much as the system takes for a socket.
 SEND_BUFFER = 1 << 18
+
+# Bytes of the three numbers at the end of an ACK that tells of marks.
+ECN_COUNTS_CAPACITY = 3 * 8
 
 
 def to_text(data):
@@ -101,6 +105,100 @@ class CreditedConnection(QuicConnection):
             buffer.push_uint_var(stream.stream_id)
             buffer.push_uint_var(stream.max_stream_data_local)
             stream.max_stream_data_local_sent = stream.max_stream_data_local
+
+
+class CountedRanges(RangeSet):
+    """The packets of a number space that have arrived, counted by the mark that `connection` has seen."""
+
+    def __init__(self, connection):
+        super().__init__()
+        self.connection = connection
+        self.counts = [0, 0, 0, 0]
+
+    def add(self, start, *rest):
+        self.counts[self.connection.mark] += 1
+        super().add(start, *rest)
+
+
+class MarkingConnection(QuicConnection):
+    """Tells the server which marks have arrived (RFC 9000 §13.4.1), and knows what the server tells of its own."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # The mark of the datagram that is being read.
+        self.mark = 0
+        # ECT(0), ECT(1) and CE, as the server has told last, by encryption level.
+        self.told = {}
+
+    def _initialize(self, peer_cid):
+        super()._initialize(peer_cid)
+        for space in self._spaces.values():
+            space.ack_queue = CountedRanges(self)
+
+    def _write_ack_frame(self, builder, space, now):
+        delay = int((now - space.largest_received_time) * 1000000) >> self._local_ack_delay_exponent
+        buf = builder.start_frame(
+            QuicFrameType.ACK_ECN,
+            capacity=ACK_FRAME_CAPACITY,
+            handler=self._on_ack_delivery,
+            handler_args=(space, space.largest_received_packet),
+        )
+        _, ect1, ect0, ce = space.ack_queue.counts
+        push_ack_frame(buf, space.ack_queue, delay, builder.remaining_buffer_space - ECN_COUNTS_CAPACITY)
+        for count in (ect0, ect1, ce):
+            buf.push_uint_var(count)
+        space.ack_at = None
+
+    def _handle_ack_frame(self, context, frame_type, buf):
+        start = buf.tell()
+        super()._handle_ack_frame(context, frame_type, buf)
+        if frame_type == QuicFrameType.ACK_ECN:
+            end = buf.tell()
+            buf.seek(start)
+            pull_ack_frame(buf)
+            self.told[context.epoch.name] = [buf.pull_uint_var() for _ in range(3)]
+            buf.seek(end)
+
+
+class MarkingTransport(asyncio.DatagramTransport):
+    """A UDP socket that marks what it sends (RFC 3168), and sees the marks of what arrives."""
+
+    def __init__(self, loop, sock, address, protocol, mark):
+        super().__init__()
+        self.loop, self.sock, self.address, self.protocol = loop, sock, address, protocol
+        # Datagrams that have arrived, by mark: none, ECT(1), ECT(0), CE.
+        self.marks = [0, 0, 0, 0]
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+        self.mark(mark)
+        loop.add_reader(sock, self.read)
+        protocol.connection_made(self)
+
+    def mark(self, mark):
+        self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, mark)
+
+    def read(self):
+        try:
+            data, about, _, _ = self.sock.recvmsg(65536, socket.CMSG_SPACE(4))
+        except (BlockingIOError, ConnectionRefusedError):
+            return
+        for level, kind, value in about:
+            if (level, kind) == (socket.IPPROTO_IP, socket.IP_TOS):
+                self.protocol._quic.mark = value[0] & 0b11
+                self.marks[value[0] & 0b11] += 1
+        self.protocol.datagram_received(data, self.address)
+
+    def sendto(self, data, addr=None):
+        self.sock.send(data)
+
+    def is_closing(self):
+        return self.sock.fileno() < 0
+
+    def close(self):
+        if not self.is_closing():
+            self.loop.remove_reader(self.sock)
+            self.sock.close()
+
+    abort = close
 
 
 class Client(QuicConnectionProtocol):
@@ -298,7 +396,7 @@ class Program:
         def keep_token(token: bytes):
             self.tokens[name] = token
 
-        make = CreditedConnection if command.get("credit") else QuicConnection
+        make = CreditedConnection if command.get("credit") else MarkingConnection if "mark" in command else QuicConnection
         quic = make(
             configuration=configuration, session_ticket_handler=keep_ticket, token_handler=keep_token,
         )
@@ -314,7 +412,11 @@ class Program:
         # So that it hears that nobody listens there.
         sock.connect(address)
         create = partial(Client, quic, self, name, command.get("raw", False))
-        transport, client = await loop.create_datagram_endpoint(create, sock=sock)
+        if "mark" in command:
+            client = create()
+            transport = MarkingTransport(loop, sock, address, client, command["mark"])
+        else:
+            transport, client = await loop.create_datagram_endpoint(create, sock=sock)
         self.clients[name], self.transports[name] = client, transport
         if command.get("hold"):
             self.do_hold({"c": name, "on": True})
@@ -458,6 +560,15 @@ class Program:
 
     def do_change_id(self, command):
         self.clients[command["c"]].change_connection_id()
+
+    def do_mark(self, command):
+        """Marks what is sent from now on."""
+        self.transports[command["c"]].mark(command["mark"])
+
+    def do_marks(self, command):
+        """Which marks have arrived, and which ones the server has told of."""
+        client, transport = self.clients[command["c"]], self.transports[command["c"]]
+        return {"arrived": transport.marks, "told": client._quic.told}
 
     def do_key_update(self, command):
         client = self.clients[command["c"]]

@@ -179,6 +179,26 @@ const cases = {
     assert.match((await client.request('/address')).text, /^0{4}:.*0001$|^::1$/);
     await transfer(client, MIB);
   },
+  async ecn() {
+    const [ECT0, CE] = [0b10, 0b11];
+    const client = await Http3Client.connect(await serve(), { mark: ECT0 });
+    await transfer(client, MIB);
+    const { arrived, told } = await client.command('marks');
+    // By mark: none, ECT(1), ECT(0), CE.
+    assert.deepEqual([arrived[0], arrived[1], arrived[3]], [0, 0, 0]);
+    assert(arrived[ECT0] > 10);
+    // ECT(0), ECT(1), CE.
+    const [ect0, ...others] = told.ONE_RTT;
+    assert(ect0 > 0);
+    assert.deepEqual(others, [0, 0]);
+
+    // As if a router on the way were congested.
+    await client.command('mark', { mark: CE });
+    await transfer(client, MIB);
+    const { told: later } = await client.command('marks');
+    assert(later.ONE_RTT[2] > 0);
+    return `all ${arrived[ECT0]} datagrams of 1 MiB are marked ECT(0); marks that arrive are told, CE too`;
+  },
   async v2() {
     const client = await Http3Client.connect(await serve(), { versions: [V2, 1] });
     assert.equal(client.opened.version, 1);
