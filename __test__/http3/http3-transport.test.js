@@ -121,12 +121,13 @@ describeWithHttp3('addresses', () => {
 
 describeWithHttp3('networks', () => {
   test.each([1, 2, 3])('5 % loss, doubles and another order change nothing (%i)', async (seed) => {
-    const relay = await UdpRelay.start(listen(createEcho()), seed);
+    // A busy machine may make the client as slow as one that is refused.
+    const relay = await UdpRelay.start(listen(createEcho(true, { bodyTimeout: 0 })), seed);
     Object.assign(relay, { loss: 0.05, doubling: 0.02, reordering: 0.05 });
     const client = await Http3Client.connect(relay.port);
     const body = BIG.subarray(0, 100_000);
     const answers = await Promise.all(Array.from({ length: 4 }, (_, index) => client.request('/', body.subarray(index))));
-    answers.forEach((answer, index) => expect(answer.body.equals(body.subarray(index))).toBe(true));
+    answers.forEach((answer, index) => expect([answer.status, answer.body.equals(body.subarray(index))]).toStrictEqual([200, true]));
     expect(relay.counts.lost).toBeGreaterThan(0);
   });
 

@@ -15,6 +15,12 @@ const INTERNAL_ERROR = 0x102;
 /** Fewer bytes are not worth a message. */
 const CREDIT = 1 << 16;
 
+/** Bytes of a message to the client at most. */
+const PIECE = 1 << 18;
+
+/** Bytes of a datagram: what Ethernet takes. Each costs the client the same, however long it is. */
+const DATAGRAM = 1452;
+
 /** The end of the connection stands for FIN, and an error of it for RST. */
 class Http3Socket extends Http1Socket {
   constructor({ allowHalfOpen = false, host = '127.0.0.1', port, localAddress }) {
@@ -37,7 +43,7 @@ class Session extends EventEmitter {
     this.#program.connections.set(this.#name, this);
     this.below = new Below(this, port);
     /** The connection is open. */
-    this.ready = this.command('connect', { host, port, localAddress, credit: true, timeout: 60 });
+    this.ready = this.command('connect', { host, port, localAddress, credit: true, maxDatagramSize: DATAGRAM, timeout: 60 });
     this.ready.then((addresses) => this.below.open(addresses), ({ error, code }) => {
       // 2 is CONNECTION_REFUSED (RFC 9000 §20.1).
       const isRefused = error === 'refused' || code === 2;
@@ -215,7 +221,14 @@ class Stream extends Duplex {
   }
 
   _write(bytes, encoding, done) {
-    this.#send('data', { data: bytes.toString('base64'), wait: true }).catch(() => {}).then(() => done());
+    this.#sendPieces(bytes).catch(() => {}).then(() => done());
+  }
+
+  /** In pieces that are messages of a bearable length for the client, and of which few lie with it. */
+  async #sendPieces(bytes) {
+    for (let at = 0; at < bytes.length; at += PIECE) {
+      await this.#send('data', { data: bytes.toString('base64', at, at + PIECE), wait: true });
+    }
   }
 
   _final(done) {
