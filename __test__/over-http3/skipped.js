@@ -25,6 +25,7 @@ function placed(reason) {
 const files = {
   ...Object.fromEntries(Object.entries(http2.files).map(([file, reason]) => [file, placed(reason)])),
   'pubsub/pubsub-scale.test.js': 'opens hundreds of sockets of TCP',
+  'websocket/taken-at-once.test.js': 'about what the buffers of the kernel take at once, of TCP and of TLS over it: QUIC sends what its congestion control allows (RFC 9002 §7)',
 };
 
 const because = (reason, ...titles) => titles.map((title) => ({ title, reason }));
@@ -46,6 +47,7 @@ const tests = [
     'RST, inside a message',
     'RST, inside a fragmented message',
     'RST, inside a Close frame',
+    'one connection breaks a rule: it alone is closed',
     'that resets: close runs once, with its reason, and no drain',
     'an abort in the middle is told once, and the rest is refused',
     'after the peer has gone: res.upgrade throws, and nothing opens',
@@ -53,6 +55,10 @@ const tests = [
     'RST, heard: onAborted once, upgrade throws, nothing opens',
     'a body that breaks off is not complete: onAborted runs instead of the last call',
     'an abort: null, nothing, an unknown length, and what onAborted is told; behind onAborted',
+  ),
+  ...because(
+    'cuts its line by a proxy of TCP: http3/http3-transport.test.js has the idle timeout',
+    'a line that was cut for its silence has been silent for that long',
   ),
   ...because(
     'its client is a socket of TCP in a thread of its own',
