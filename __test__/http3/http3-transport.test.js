@@ -210,6 +210,21 @@ describeWithHttp3('ends', () => {
     await expect((await Http3Client.connect(port)).request('/')).resolves.toMatchObject({ text: 'again' });
   });
 
+  test('close tells a client that has acknowledged nothing of much', async () => {
+    const begun = new Mailbox();
+    const app = createApp().get('/*', (res) => {
+      res.onAborted(() => {}).end(BIG);
+      begun.put(true);
+    });
+    const relay = await UdpRelay.start(listen(app));
+    const client = await Http3Client.connect(relay.port);
+    relay.delay = 200;
+    await client.start('/');
+    await begun.take();
+    app.close();
+    expect(await client.closed).toMatchObject({ code: 0x100, frame: null, reason: 'Application called app.close()' });
+  });
+
   test('a socket that is closed leaves its connections, and goes with the last of them', async () => {
     const app = createApp().get('/*', (res) => res.end('hello'));
     const token = listenToken(app);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quinn_proto::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
 
+use super::congestion::Congestions;
 use super::connection_ids::ConnectionIds;
 use crate::bridge::id::WorkerId;
 use crate::bridge::setup::Http3Setup;
@@ -43,6 +44,7 @@ impl ServerConfigs {
         discovery.upper_bound(LONGEST_LOCAL_DATAGRAM);
         let mut transport = transport_config(setup);
         transport.mtu_discovery_config(Some(discovery));
+        transport.congestion_controller_factory(Arc::new(Congestions::starting_at(LOCAL_WINDOW)));
         let mut local = remote.clone();
         local.transport_config(Arc::new(transport));
         Some(Self { remote: Arc::new(remote), local: Arc::new(local) })
@@ -67,6 +69,7 @@ fn transport_config(setup: &Http3Setup) -> TransportConfig {
         .stream_receive_window(limits.stream_window.into())
         .receive_window(VarInt::from_u64(window).unwrap_or(VarInt::MAX))
         .send_window(SEND_WINDOW)
+        .congestion_controller_factory(Arc::new(Congestions::default()))
         // No datagrams of the application (RFC 9221).
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(setup.idle_timeout.and_then(|timeout| IdleTimeout::try_from(timeout).ok()))
@@ -79,6 +82,9 @@ fn transport_config(setup: &Http3Setup) -> TransportConfig {
 /// would save little more, and a burst of them does not fit the buffer of a socket. To networks there are at most 1,452, the
 /// default, which every Ethernet lets through: a search beyond that would lose its probes on nearly all paths.
 const LONGEST_LOCAL_DATAGRAM: u16 = 8_952;
+/// Bytes that may be under way to such a client at first: several of these datagrams, so that one that tries out their length
+/// does not hold back the others (RFC 9002 §7.2).
+const LOCAL_WINDOW: u64 = 4 * LONGEST_LOCAL_DATAGRAM as u64;
 /// The version of QUIC that is spoken: HTTP/3 has been defined over no other.
 const VERSION_1: u32 = 1;
 /// Unidirectional streams that a client may open: control, encoder, decoder, and some of types that are ignored (RFC 9114

@@ -10,9 +10,11 @@
 //! - `port`: one UDP socket as one worker has it, and its `Endpoint`; `ports`: all of them, and what they share.
 //! - `connection_ids`: names for connections that tell the worker, and nobody else, where a datagram belongs.
 //! - `config`: the configuration of endpoint and connections.
+//! - `congestion`: how much may be under way.
 //! - `deadlines`: when connections want to be asked again. The wheel of `io/timers` is too coarse for that.
 
 pub(crate) mod config;
+pub(crate) mod congestion;
 pub(crate) mod connection_ids;
 mod deadlines;
 pub(crate) mod port;

@@ -14,6 +14,7 @@ use quinn_proto::{
 use crate::bridge::id::{ConnectionId, ListenerId};
 use crate::io::connection::shell::Shell;
 use crate::io::context::Context;
+use crate::io::quic::congestion;
 use crate::protocol::http::limits::Moment;
 use crate::protocol::http3::error_code::ErrorCode;
 use crate::protocol::http3::session::{Http3Session, OwnStream};
@@ -317,6 +318,9 @@ impl Quic {
                 }
             }
             buffer.clear();
+            if self.connection.is_closed() {
+                congestion::release(self.connection.congestion_state());
+            }
             if port.is_blocked() {
                 port.await_writable(shell.id);
             } else if let Some(transmit) =
