@@ -321,13 +321,13 @@ impl Worker {
         self.next_step()
     }
 
-    /// The rest of the pass that is under way, if one is. Returns the same as [`Self::pass`].
+    /// The rest of the pass that is under way, if one is: in one step, because no handlers follow for now, and a batch for each
+    /// socket would be more than are kept for reuse. Returns the same as [`Self::pass`].
     pub(crate) fn finish_pass(&mut self) -> Option<Duration> {
-        loop {
-            if let Step::Last(patience) = self.next_step() {
-                return patience;
-            }
-        }
+        self.flush();
+        while self.serve_next() {}
+        self.is_in_pass = false;
+        self.conclude_pass()
     }
 
     /// Whether sockets are ready that were not served.
