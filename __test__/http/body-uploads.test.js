@@ -139,6 +139,108 @@ describe('clients', () => {
   });
 });
 
+describe('long pieces', () => {
+  const BODY = randomBytes(4 * MEBIBYTE);
+  const POST = request('POST', '/', [`Content-Length: ${BODY.length}`]);
+
+  /** Uploads the body twice over one connection, each followed at once by a GET. Returns what the two were answered. */
+  async function upload(port) {
+    const client = await RawClient.connect(port);
+    const texts = [];
+    for (const path of ['/first', '/second']) {
+      await Promise.all([client.send(POST), client.send(BODY), client.send(request('GET', path))]);
+      texts.push((await client.response()).text);
+      expect((await client.response()).text).toBe(path);
+    }
+    return texts;
+  }
+
+  /** A server that answers a POST as `take` does, and a GET with its path. */
+  function serveUploads(take) {
+    return listen(createApp().post('/', guarded(take)).get('/*', (res, req) => res.end(req.getUrl())));
+  }
+
+  test('are detached when the handler returns', async () => {
+    const port = serveUploads((res) => {
+      const hash = createHash('sha256');
+      let last = new ArrayBuffer(0);
+      let wasDetached = true;
+      res.onAborted(() => {}).onData((chunk, isLast) => {
+        wasDetached &&= last.byteLength === 0;
+        last = chunk;
+        hash.update(new Uint8Array(chunk));
+        if (isLast) res.end(`${hash.digest('hex')} ${wasDetached}`);
+      });
+    });
+    expect(await upload(port)).toEqual(Array(2).fill(`${digest(BODY)} true`));
+  });
+
+  test('stay for a promise: what arrives later changes none of them', async () => {
+    const kept = [];
+    const port = serveUploads((res) => {
+      res.onAborted(() => {}).onData(async (chunk, isLast) => {
+        kept.push(chunk);
+        if (isLast) res.end();
+      });
+    });
+    await upload(port);
+    expect(digest(Buffer.concat(kept.map((chunk) => new Uint8Array(chunk))))).toBe(digest(Buffer.concat([BODY, BODY])));
+  });
+
+  test('can be transferred', async () => {
+    const port = serveUploads((res) => {
+      const pieces = [];
+      res.onAborted(() => {}).onData((chunk, isLast) => {
+        pieces.push(new Uint8Array(structuredClone(chunk, { transfer: [chunk] })));
+        if (isLast) res.end(digest(Buffer.concat(pieces)));
+      });
+    });
+    expect(await upload(port)).toEqual(Array(2).fill(digest(BODY)));
+  });
+
+  test('wait while the response is paused, and follow each other in order', async () => {
+    const port = serveUploads((res) => {
+      const hash = createHash('sha256');
+      let isOver = false;
+      res.onAborted(() => {}).onData((chunk, isLast) => {
+        hash.update(new Uint8Array(chunk));
+        isOver = isLast;
+        if (isLast) return res.end(hash.digest('hex'));
+        res.pause();
+        // What was read before may still arrive, and be the rest.
+        setImmediate(() => isOver || res.resume());
+      });
+    });
+    expect(await upload(port)).toEqual(Array(2).fill(digest(BODY)));
+  });
+
+  test('go to a handler that replaces the first one after a piece', async () => {
+    const port = serveUploads((res) => {
+      res.onAborted(() => {}).onData((first) => {
+        const start = Buffer.from(first.slice(0));
+        res.collectBody(BODY.length, (rest) => res.end(digest(Buffer.concat([start, new Uint8Array(rest)]))));
+      });
+    });
+    expect(await upload(port)).toEqual(Array(2).fill(digest(BODY)));
+  });
+
+  test('a client that breaks off among them: the pieces that arrived, then the abort', async () => {
+    const ends = new Mailbox();
+    const port = serveUploads((res) => {
+      let length = 0;
+      res.onAborted(() => ends.put(length)).onData((chunk, isLast) => {
+        length += chunk.byteLength;
+        if (isLast) ends.put('complete');
+      });
+    });
+    const client = await RawClient.connect(port);
+    await client.send(POST);
+    await client.send(BODY.subarray(1));
+    client.finish();
+    expect(await ends.take()).toBe(BODY.length - 1);
+  });
+});
+
 describe('after the response', () => {
   const DISCARDED = 256 * 1024;
 

@@ -10,7 +10,7 @@ use socket2::Socket;
 use super::capacity_hint::CapacityHint;
 use super::children::Children;
 use super::connect::ConnectOrder;
-use super::event::Slice;
+use super::event::{BodyOffer, Slice};
 use super::handover::HandOver;
 use super::id::{AppId, ClientId, ConnectionId, ListenerId, RequestNumber, TopicId, WorkerId};
 use super::latch::Latch;
@@ -168,6 +168,11 @@ pub(crate) enum Command {
     /// Stop reading: the request body has no handler, or `res.pause()` was called. TCP flow control slows the peer
     /// down.
     PauseReading {
+        /// Whose body.
+        to: ResponseId,
+    },
+    /// Offer nothing more of the request body ([`super::event::Event::BodyOffered`]): it has no handler that takes pieces.
+    DeclineBody {
         /// Whose body.
         to: ResponseId,
     },
@@ -330,7 +335,7 @@ pub(crate) enum Command {
 
 /// A command with a long payload that is not copied: it is carried out before the call returns that makes it, by Node's
 /// thread, where Node's loop leads. Beside the payload it is what the [`Command`] of that name is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum LentCommand<'a> {
     /// A message that is not compressed.
     SendMessage {
@@ -359,6 +364,27 @@ pub(crate) enum LentCommand<'a> {
         /// The bytes.
         data: &'a [u8],
     },
+    /// Read a piece of a request body that was offered ([`super::event::Event::BodyOffered`]). There is no command that does
+    /// this later.
+    ReadBody {
+        /// From where.
+        connection: ConnectionId,
+        /// The offer.
+        offer: BodyOffer,
+        /// Where to: at most as many bytes as were offered.
+        memory: &'a mut [u8],
+        /// What was read; remains `None` if the offer does not hold any more.
+        taken: &'a mut Option<BodyPiece>,
+    },
+}
+
+/// What [`LentCommand::ReadBody`] has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BodyPiece {
+    /// Number of bytes, not 0.
+    pub length: usize,
+    /// Whether the body is complete.
+    pub last: bool,
 }
 
 /// Payload length, in bytes, from which on a command is worth carrying out by itself: as many as uWebSockets.js corks.

@@ -95,6 +95,18 @@ fn narrow(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
+/// The number of an [`Event::BodyOffered`] of a worker. The offer holds until anything else is read from its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BodyOffer(u32);
+
+impl BodyOffer {
+    /// The offer that follows this one; none of the last 2^32 - 1 has the same number.
+    #[must_use]
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
 /// One fact about one connection, or about all of an app. In order per connection; nothing follows a connection's last
 /// event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +153,19 @@ pub(crate) enum Event {
         data: Payload,
         /// Whether the body is complete.
         last: bool,
+    },
+    /// Bytes of a request body of known length lie in the socket, and Node's thread may read them into memory of its own,
+    /// by [`super::command::LentCommand::ReadBody`]. If it does not, the worker reads them in its next pass. Only where
+    /// Node's loop leads.
+    BodyOffered {
+        /// Where it came in.
+        connection: ConnectionId,
+        /// Whose body it is.
+        request: RequestNumber,
+        /// The offer.
+        offer: BodyOffer,
+        /// How many bytes, not 0. They do not go beyond the end of the body.
+        len: u32,
     },
     /// Most of the queued output of a response is written. Answers `NotifyWritable`.
     ResponseWritable {

@@ -9,7 +9,7 @@ use super::stream_work::StreamWork;
 use super::tallies::Tallies;
 use super::timers::Wheel;
 use super::topics::TopicSubscribers;
-use crate::bridge::event::{Event, EventBatch};
+use crate::bridge::event::{BodyOffer, Event, EventBatch};
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::moment::Moment;
 use crate::bridge::progress::{BatchNumber, Progress};
@@ -70,6 +70,11 @@ pub(crate) struct Context {
     pub topics: TopicSubscribers,
     /// Compressors and decompressors of its WebSockets.
     pub codecs: Codecs,
+    /// Whether pieces of request bodies may be left to Node's thread to read: it handles the events of this pass, and
+    /// leads.
+    pub offers_bodies: bool,
+    /// The number of the last offer.
+    pub last_offer: BodyOffer,
     /// Statistics.
     pub tallies: Tallies,
     /// How much output of each app may wait.
@@ -115,6 +120,8 @@ impl Default for Context {
             crowded: Vec::new(),
             topics: TopicSubscribers::default(),
             codecs: Codecs::default(),
+            offers_bodies: false,
+            last_offer: BodyOffer::default(),
             tallies: Tallies::default(),
             budgets: Budgets::default(),
         }

@@ -94,6 +94,13 @@ impl Transport {
         Ok(Self { wire: wire.leave_runtime()?, session, is_unfinished })
     }
 
+    /// Bytes of plaintext that are known to lie in the socket: how many can be read from it at once, at the cost of a system
+    /// call. 0 where they are encrypted.
+    #[must_use]
+    pub(crate) fn readable_bytes(&self) -> usize {
+        if self.session.is_none() { self.wire.readable_bytes() } else { 0 }
+    }
+
     /// Registers the socket with the selector of `registry`, which from then on reports its readiness under `token`;
     /// see [`Self::note_readiness`].
     ///

@@ -323,6 +323,20 @@ impl Wire {
         }
     }
 
+    /// How many bytes lie in the socket, if it is known to be readable; 0 where the system does not tell.
+    #[must_use]
+    pub(crate) fn readable_bytes(&self) -> usize {
+        #[cfg(unix)]
+        if self.readiness.is_readable()
+            && let Stream::Tcp(_) | Stream::Unix(_) = &self.stream
+            && let Some(socket) = self.stream.socket()
+        {
+            let bytes = rustix::io::ioctl_fionread(&*socket).unwrap_or(0);
+            return usize::try_from(bytes).unwrap_or(usize::MAX);
+        }
+        0
+    }
+
     /// The number of its descriptor; `None` where they are not numbered from 0.
     #[must_use]
     pub(crate) fn descriptor(&self) -> Option<u64> {

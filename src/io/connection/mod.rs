@@ -49,6 +49,7 @@ pub(crate) use self::http3::QuicConfig;
 use self::http3::response::StreamResponse as Http3Response;
 use self::protocol::Protocol;
 pub(crate) use self::response::Response;
+use self::shell::Offers;
 pub(crate) use self::shell::Shell;
 use self::spoken::Spoken;
 use self::stage::ConnectionStage;
@@ -62,6 +63,8 @@ use super::stream_work::{StreamNumber, StreamWork};
 use super::topics::{Memberships, Moved};
 use super::transport::Transport;
 use super::tunnel::{Parcel, Tunnel};
+use crate::bridge::command::BodyPiece;
+use crate::bridge::event::{BodyOffer, Event};
 use crate::bridge::id::{AppId, ConnectionId, ListenerId, RequestNumber};
 use crate::bridge::ledger::WebSocketLedger;
 use crate::bridge::peer::Peer;
@@ -493,7 +496,8 @@ impl Connection {
     pub(crate) fn handle_ready(&mut self, context: &mut Context, scratch: &mut [u8]) {
         self.shell.is_starved = false;
         self.protocol.update_clock(&self.shell, context.now);
-        self.read(context, scratch);
+        let may_offer = context.offers_bodies && !self.shell.last_look.is_under_way();
+        self.read_or_offer(may_offer, context, scratch);
         self.protocol.leave_if_idle(&mut self.shell, context);
         self.shell.mark_dirty(context);
     }
@@ -501,6 +505,11 @@ impl Connection {
     /// Reads until the socket is empty, [`READS_PER_PASS`] is reached, or reading has to wait. Returns whether no input
     /// is left that could be read now.
     fn read(&mut self, context: &mut Context, scratch: &mut [u8]) -> bool {
+        self.read_or_offer(false, context, scratch)
+    }
+
+    /// The same; with `may_offer`, what lies in the socket of a long body is left to Node's thread.
+    fn read_or_offer(&mut self, may_offer: bool, context: &mut Context, scratch: &mut [u8]) -> bool {
         if let Protocol::Http3(http3) = &mut self.protocol {
             http3.read(&mut self.shell, context);
             return true;
@@ -525,12 +534,17 @@ impl Connection {
                 ConnectionStage::Serving | ConnectionStage::Lingering => {}
                 ConnectionStage::Draining | ConnectionStage::Gone => return true,
             }
+            if may_offer && self.offer_body(context) {
+                break;
+            }
             let inflates = self.protocol.inflates();
             let len = self.shell.lead.read_length(scratch.len().min(MAX_READ)).min(if self.is_serving() {
                 room
             } else {
                 usize::MAX
             });
+            let is_behind_long_body = self.shell.had_long_body && !self.expects_body();
+            let len = if may_offer && is_behind_long_body { len.min(READ_BEFORE_OFFER) } else { len };
             let result = self.shell.poll_read(&mut scratch[..len], context);
             self.protocol.handle_read(&mut self.shell, context);
             match result {
@@ -545,6 +559,9 @@ impl Connection {
                     context.tallies.count_received(self.shell.app, count as u64);
                     let events = self.take_input(&mut scratch[..count], context);
                     self.shell.lead.note_read(count, events, self.protocol.has_unhandled());
+                    if is_behind_long_body {
+                        self.shell.had_long_body = self.expects_body();
+                    }
                     if inflates && context.events.weight() >= INFLATED_PER_PASS {
                         break;
                     }
@@ -557,6 +574,75 @@ impl Connection {
         }
         context.again.push(self.shell.id);
         false
+    }
+
+    /// Whether the next bytes belong to a body of known length.
+    fn expects_body(&self) -> bool {
+        self.protocol.expected_body().is_some_and(|(_, expected)| expected > 0)
+    }
+
+    /// Offers what lies in the socket to Node's thread, if that is enough, and all of it is a body of known length: it is read
+    /// into the memory that the handler gets ([why](../../../docs/decisions/0027-copies-of-payloads.md)). An offer that was not
+    /// taken is not repeated: then the read that follows clears it. Returns whether it was made.
+    fn offer_body(&mut self, context: &mut Context) -> bool {
+        let Some((request, expected)) = self.protocol.expected_body() else { return false };
+        if expected < OFFERED_FROM || !self.is_serving() || self.shell.offers != Offers::Open {
+            return false;
+        }
+        let bytes = (self.shell.transport.readable_bytes() as u64).min(expected).min(LONGEST_OFFER);
+        if bytes < OFFERED_FROM {
+            return false;
+        }
+        let offer = context.last_offer.next();
+        context.last_offer = offer;
+        self.shell.offers = Offers::Made(offer);
+        self.shell.had_long_body = true;
+        // At most `LONGEST_OFFER`.
+        let len = u32::try_from(bytes).unwrap_or(0);
+        context.emit(Event::BodyOffered { connection: self.shell.id, request, offer, len });
+        self.shell.lead.add(1, context.progress);
+        true
+    }
+
+    /// `LentCommand::ReadBody`: reads what was offered, unless anything was read since, or reading has to wait. The rest of the
+    /// body is for the next pass.
+    pub(crate) fn read_body(
+        &mut self,
+        offer: BodyOffer,
+        memory: &mut [u8],
+        context: &mut Context,
+    ) -> Option<BodyPiece> {
+        let (_, expected) = self.protocol.expected_body()?;
+        let is_valid = self.shell.offers == Offers::Made(offer) && memory.len() as u64 <= expected;
+        if !is_valid || !self.is_serving() || self.protocol.room(&self.shell) == 0 {
+            return None;
+        }
+        self.shell.mark_dirty(context);
+        match self.shell.poll_read(memory, context) {
+            Poll::Pending => None,
+            Poll::Ready(Ok(0)) => {
+                self.protocol.handle_fin(&mut self.shell, context);
+                None
+            }
+            Poll::Ready(Ok(length)) => {
+                tracing::trace!(bytes = length, "read");
+                self.shell.last_look.count_read(length);
+                context.tallies.count_received(self.shell.app, length as u64);
+                let last = self.protocol.skip_body(length, context);
+                Some(BodyPiece { length, last })
+            }
+            Poll::Ready(Err(error)) => {
+                self.protocol.handle_transport_error(&error, &mut self.shell, context);
+                None
+            }
+        }
+    }
+
+    /// `Command::DeclineBody`: offers nothing more of the body of this request.
+    pub(crate) fn decline_body(&mut self, request: RequestNumber) {
+        if self.protocol.expected_body().is_some_and(|(of, _)| of == request) {
+            self.shell.offers = Offers::Declined;
+        }
     }
 
     /// Whether there may be input that is not handled. The system call that checks is worth it only before a deadline closes
@@ -833,6 +919,13 @@ const READS_PER_PASS: usize = 4;
 const WRITES_PER_FLUSH: usize = 32;
 /// Bytes that are read at a time at most: a burst of small messages or much of a large one.
 pub(crate) const MAX_READ: usize = 128 * 1024;
+/// Bytes of a body in the socket from which on they are offered to Node's thread: it costs more to offer fewer than to copy
+/// them.
+const OFFERED_FROM: u64 = 32 * 1024;
+/// Bytes that are read of the request behind one whose body was offered: its head, and little of a body that can be offered, too.
+const READ_BEFORE_OFFER: usize = 16 * 1024;
+/// Bytes that are offered at a time at most: as many as uWebSockets.js reads.
+const LONGEST_OFFER: u64 = 512 * 1024;
 /// Room in the buffer, in bytes, with which nothing more is read into it. It holds a record of TLS.
 const MIN_READ: usize = 32 * 1024;
 /// Weight of events, in bytes, at which a connection with compressed messages leaves the rest for the next pass.

@@ -20,6 +20,7 @@ use super::http3::Http3;
 use super::shell::Shell;
 use super::stage::ConnectionStage;
 use super::websocket::WebSocket;
+use crate::bridge::id::RequestNumber;
 use crate::io::context::Context;
 use crate::io::room::Standing;
 use crate::io::transport::cause_of;
@@ -189,6 +190,22 @@ impl Protocol {
             && early.as_ref().is_none_or(EarlyStage::knows_client)
         {
             shell.announce_opened(http.peer, context);
+        }
+    }
+
+    /// The request whose body comes next, with the number of bytes that are still to come of it, if that is known.
+    pub(super) fn expected_body(&self) -> Option<(RequestNumber, u64)> {
+        match self {
+            Self::Http { early: None, http } => Some((http.request(), http.expected_body())),
+            Self::Http { .. } | Self::Http2(_) | Self::Http3(_) | Self::WebSocket(_) => None,
+        }
+    }
+
+    /// Takes note of bytes of that body that Node's thread has got. Returns whether it is complete.
+    pub(super) fn skip_body(&mut self, len: usize, context: &Context) -> bool {
+        match self {
+            Self::Http { http, .. } => http.skip_body(len, context),
+            Self::Http2(_) | Self::Http3(_) | Self::WebSocket(_) => false,
         }
     }
 

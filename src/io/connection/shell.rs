@@ -12,7 +12,7 @@ use tracing::span::EnteredSpan;
 use super::config::FilterState;
 use super::last_look::LastLook;
 use super::stage::ConnectionStage;
-use crate::bridge::event::Event;
+use crate::bridge::event::{BodyOffer, Event};
 use crate::bridge::id::{AppId, ConnectionId};
 use crate::bridge::peer::Peer;
 use crate::bridge::tally::Tally;
@@ -43,6 +43,10 @@ pub(crate) struct Shell {
     is_dirty: bool,
     /// Whether input was left because Node's thread lags. The deadlines of the peer are suspended then.
     pub(super) is_starved: bool,
+    /// Whether pieces of the request's body are offered to Node's thread.
+    pub(super) offers: Offers,
+    /// Whether a piece of the body of the last request was offered.
+    pub(super) had_long_body: bool,
     /// Its events that wait for Node's thread.
     pub(super) lead: Lead,
     pub(super) last_look: LastLook,
@@ -70,6 +74,8 @@ impl Shell {
             progress: now,
             is_dirty: false,
             is_starved: false,
+            offers: Offers::Open,
+            had_long_body: false,
             lead: Lead::default(),
             last_look: LastLook::default(),
             span: None,
@@ -223,6 +229,7 @@ impl Shell {
 
     /// Reads into `buffer`. Returns the number of bytes; 0 if the peer has sent FIN.
     pub(super) fn poll_read(&mut self, buffer: &mut [u8], context: &mut Context) -> Poll<io::Result<usize>> {
+        self.offers.note_read();
         let mut buffer = ReadBuf::new(buffer);
         let mut task = TaskContext::from_waker(Waker::noop());
         let result = self.transport.poll_read(&mut task, &mut buffer);
@@ -283,6 +290,26 @@ impl Shell {
     pub(super) fn disarm(&mut self, now: Timestamp) {
         if self.timer <= now {
             self.timer = NEVER;
+        }
+    }
+}
+
+/// Whether pieces of a request's body are offered to Node's thread ([`Event::BodyOffered`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offers {
+    /// They may be.
+    Open,
+    /// One is, and nothing was read since.
+    Made(BodyOffer),
+    /// Not those of this body: it has no handler that takes pieces.
+    Declined,
+}
+
+impl Offers {
+    /// Anything is read: an offer that was made does not hold any more.
+    const fn note_read(&mut self) {
+        if let Self::Made(_) = self {
+            *self = Self::Open;
         }
     }
 }

@@ -37,6 +37,12 @@ impl Worker {
             LentCommand::WriteBody { to, data } => {
                 self.on_response(to, |it, context| it.write_body(data, context));
             }
+            LentCommand::ReadBody { connection, offer, memory, taken } => {
+                let read = |it: &mut Connection, context: &mut Context, _: &mut [u8]| {
+                    it.read_body(offer, memory, context)
+                };
+                *taken = self.with(connection.slot, connection.generation, read).flatten();
+            }
         }
     }
 
@@ -109,6 +115,10 @@ impl Worker {
             Command::AbortResponse { to } => self.on_response(to, |it, context| it.abort(context)),
             Command::PauseReading { to } => {
                 self.on_response(to, |it, context| it.set_paused(true, context));
+            }
+            Command::DeclineBody { to } => {
+                let ResponseId { connection, request } = to;
+                self.with(connection.slot, connection.generation, |it, _, _| it.decline_body(request));
             }
             Command::ResumeReading { to } => {
                 self.on_response(to, |it, context| it.set_paused(false, context));

@@ -406,6 +406,7 @@ impl Worker {
     /// the copy.
     fn choose_place_of_payloads(&mut self) {
         self.context.events.read_into(self.is_in_pass.then_some(&self.scratch));
+        self.context.offers_bodies = self.is_in_pass;
     }
 
     /// Serves one socket: of those that an earlier pass has not read until they were empty, or that the selector has reported.

@@ -21,7 +21,8 @@ impl<'c> Env<'c> {
     #[must_use]
     pub(crate) fn array_buffer(self, bytes: &[u8]) -> Value<'c> {
         if bytes.len() >= UNINITIALISED_FROM
-            && let Some(value) = self.large_array_buffer(bytes)
+            && let Some((value, ())) =
+                self.array_buffer_filled_by(bytes.len(), |memory| memory.copy_from_slice(bytes))
         {
             return value;
         }
@@ -37,31 +38,39 @@ impl<'c> Env<'c> {
         Value::of(value)
     }
 
-    /// The same, as the buffer of a `Buffer`, whose memory is not set to zero before. `None` if that cannot be had.
-    fn large_array_buffer(self, bytes: &[u8]) -> Option<Value<'c>> {
+    /// A fresh ArrayBuffer of so many bytes, at least [`UNINITIALISED_FROM`], which `fill` has to overwrite: they are not set to
+    /// zero before, for which it is the buffer of a `Buffer`. Returns what `fill` does, too. `None` if that cannot be had; `fill`
+    /// is not called then. No JavaScript may run in `fill`.
+    pub(crate) fn array_buffer_filled_by<R>(
+        self,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> R,
+    ) -> Option<(Value<'c>, R)> {
         let (mut data, mut view) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: the out-pointers point to live locals.
-        let status =
-            unsafe { sys::napi_create_buffer(self.raw(), bytes.len(), &raw mut data, &raw mut view) };
+        let status = unsafe { sys::napi_create_buffer(self.raw(), length, &raw mut data, &raw mut view) };
         if status != sys::Status::napi_ok || data.is_null() {
             return None;
         }
-        // SAFETY: `data` is the start of `bytes.len()` fresh bytes to which there is no other reference yet.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.cast::<u8>(), bytes.len()) };
         let mut value = ptr::null_mut();
-        let (kind, length, start, offset) =
+        let (kind, elements, start, offset) =
             (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         // SAFETY: `view` is a live value of this callback, the out-pointer points to a live local; the others are optional.
         let status = unsafe {
-            sys::napi_get_typedarray_info(self.raw(), view, kind, length, start, &raw mut value, offset)
+            sys::napi_get_typedarray_info(self.raw(), view, kind, elements, start, &raw mut value, offset)
         };
         let value = Value::of(value);
         // Another runtime may have taken a part of a larger buffer.
         let is_whole = status == sys::Status::napi_ok
-            && self
-                .memory_of(value)
-                .is_some_and(|memory| memory.data == data && memory.length == bytes.len());
-        is_whole.then_some(value)
+            && self.memory_of(value).is_some_and(|memory| memory.data == data && memory.length == length);
+        if !is_whole {
+            return None;
+        }
+        // SAFETY: `data` is the start of `length` fresh bytes outside of the heap of JavaScript, which stay where they are while
+        // `value` lives. There is no other reference to them, and no JavaScript runs that could make one. Whatever they hold is
+        // a valid `u8`.
+        let memory = unsafe { slice::from_raw_parts_mut(data.cast::<u8>(), length) };
+        Some((value, fill(memory)))
     }
 
     /// Detaches an ArrayBuffer, as uWebSockets.js does when a handler returns. Does nothing for other values and for

@@ -109,6 +109,9 @@ fn handle<'c>(environment: &mut Environment, env: Env<'c>, event: Event) -> Opti
         Event::BodyReceived { connection, request, data, last } => {
             response::body_received(environment, env, (connection, request), data, last)
         }
+        Event::BodyOffered { connection, request, offer, len } => {
+            response::body_offered(environment, env, (connection, request), (offer, len))
+        }
         Event::ResponseWritable { connection, request } => {
             response::writable(environment, connection, request)
         }

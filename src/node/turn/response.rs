@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::bridge::command::{Command, ResponseId};
-use crate::bridge::event::{Payload, Slice};
+use crate::bridge::command::{BodyPiece, Command, LentCommand, ResponseId};
+use crate::bridge::event::{BodyOffer, Payload, Slice};
 use crate::bridge::id::{ConnectionId, RequestNumber};
 use crate::bridge::moment::Moment;
 use crate::node::abi::{Register, piece, step};
@@ -36,6 +36,42 @@ pub(crate) fn body_received<'c>(
         workers.flush();
     }
     step
+}
+
+/// A piece of a request's body lies in the socket: reads it into the buffer that the handler gets.
+pub(crate) fn body_offered<'c>(
+    environment: &mut Environment,
+    env: Env<'c>,
+    (connection, request): (ConnectionId, RequestNumber),
+    (offer, len): (BodyOffer, u32),
+) -> Option<Step<'c>> {
+    let Environment { live, workers, registers, .. } = environment;
+    let handle = live.exchange_of(connection, request)?;
+    let exchange = live.exchange_mut(handle)?;
+    let read = |memory: &mut [u8]| {
+        let mut taken = None;
+        workers.lend(
+            connection.worker,
+            LentCommand::ReadBody { connection, offer, memory: &mut *memory, taken: &mut taken },
+        );
+        // Less than was offered, which a system could do, needs a buffer of that length.
+        taken.map(|taken: BodyPiece| {
+            let shorter = (taken.length < memory.len()).then(|| env.array_buffer(&memory[..taken.length]));
+            (taken, shorter)
+        })
+    };
+    let filled =
+        exchange.body.passes_pieces().then(|| env.array_buffer_filled_by(len as usize, read)).flatten();
+    let Some((buffer, taken)) = filled else {
+        workers.push(connection.worker, Command::DeclineBody { to: exchange.to });
+        return None;
+    };
+    let (BodyPiece { length, last }, shorter) = taken?;
+    exchange.received += length as u64;
+    let kind = if exchange.body.pass(length, last) { piece::LAST } else { piece::MORE_FOLLOWS };
+    registers.set(Register::Slot, f64::from(handle.slot));
+    registers.set(Register::Piece, kind);
+    Some((step::DATA, shorter.unwrap_or(buffer)))
 }
 
 /// The handler of a request's body was attached after some of it had arrived.

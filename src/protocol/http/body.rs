@@ -121,6 +121,17 @@ impl BodyDecoder {
         }
     }
 
+    /// Takes note of `len` bytes, at most [`Self::remaining`], of a body of known length. Returns whether it is complete.
+    pub(crate) fn skip(&mut self, len: usize) -> bool {
+        match &mut self.0 {
+            Kind::Fixed(remaining) => {
+                take(remaining, len);
+                *remaining == 0
+            }
+            Kind::Chunked { .. } => false,
+        }
+    }
+
     /// Processes the input up to the end of the next contiguous body bytes, of the body, or of the input. Call it again
     /// with the bytes after `consumed` until `done` or until the input is used up. The decoder consumes all input until
     /// `done`, so the caller buffers nothing.

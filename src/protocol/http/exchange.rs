@@ -184,6 +184,35 @@ impl HttpExchange {
         }
     }
 
+    /// Bytes of a body of known length that are still to come, and nothing but which can come next; 0 if the next byte belongs
+    /// to anything else.
+    #[must_use]
+    pub(crate) const fn expected_body(&self) -> u64 {
+        match &self.reading {
+            Reading::Body { decoder, .. } => match decoder.remaining() {
+                Some(remaining) => remaining,
+                None => 0,
+            },
+            Reading::Head(_)
+            | Reading::Discard { .. }
+            | Reading::Complete
+            | Reading::Left
+            | Reading::Closed => 0,
+        }
+    }
+
+    /// Takes note of `len` bytes, at most [`Self::expected_body`], that the caller has taken itself. Returns whether the body is
+    /// complete.
+    pub(crate) fn skip_body(&mut self, len: usize, moment: Moment<'_>) -> bool {
+        let Reading::Body { decoder, timing } = &mut self.reading else { return false };
+        let is_complete = decoder.skip(len);
+        timing.count(len, moment.limits, moment.now);
+        if is_complete {
+            self.reading = Reading::Complete;
+        }
+        is_complete
+    }
+
     /// Writes the head of a response whose body follows by [`Self::frame_body`] and [`Self::finish_response`].
     pub(crate) fn start_response(
         &mut self,

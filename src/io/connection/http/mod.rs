@@ -7,7 +7,7 @@ pub(super) mod response;
 
 use self::meter::{Meter, WRITABLE_BELOW};
 use self::request_sink::RequestSink;
-use super::shell::Shell;
+use super::shell::{Offers, Shell};
 use super::stage::ConnectionStage;
 use crate::bridge::event::{Event, Slice};
 use crate::bridge::id::{AppId, ConnectionId, RequestNumber};
@@ -255,6 +255,22 @@ impl Http {
         Ok(())
     }
 
+    /// Bytes of the request's body that are still to come, if its length is known, and nothing was read of what follows it.
+    pub(crate) fn expected_body(&self) -> u64 {
+        if self.pending.is_empty() { self.exchange.expected_body() } else { 0 }
+    }
+
+    /// Takes note of bytes of that body that Node's thread has got. Returns whether it is complete.
+    pub(crate) fn skip_body(&mut self, len: usize, context: &Context) -> bool {
+        let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
+        self.exchange.skip_body(len, moment)
+    }
+
+    /// The latest request.
+    pub(crate) const fn request(&self) -> RequestNumber {
+        self.request
+    }
+
     /// Acts on [`Self::deadline`].
     pub(crate) fn handle_deadline(&mut self, shell: &mut Shell, context: &mut Context) {
         let moment = Moment { now: context.now, date: &context.date, limits: &self.limits };
@@ -285,6 +301,7 @@ impl Http {
         }
         let could_not_read = self.is_paused || self.pending.len() >= self.max_pipelined();
         self.is_paused = false;
+        shell.offers = Offers::Open;
         self.meter = None;
         self.update_clock(context.now);
         self.read_pending(shell, context);

@@ -141,6 +141,21 @@ impl RequestBody {
         }
     }
 
+    /// Whether a piece that arrives next goes to its handler as it is.
+    #[must_use]
+    pub(crate) fn passes_pieces(&self) -> bool {
+        let takes_pieces = matches!(self.taker, Taker::Pieces | Taker::PiecesOrAbort);
+        takes_pieces && self.progress == Progress::Arriving && self.waiting.is_empty()
+    }
+
+    /// Counts such a piece, of `len` bytes. Returns whether the body is complete.
+    pub(crate) fn pass(&mut self, len: usize, last: bool) -> bool {
+        if last {
+            self.progress = Progress::Arrived;
+        }
+        self.count(len)
+    }
+
     /// Buffers a piece. The buffer doubles up to the length of the body, so that a complete one has no unused capacity,
     /// and a client cannot make this side allocate memory with a head alone.
     fn append(&mut self, data: &[u8]) {
@@ -241,6 +256,25 @@ mod tests {
         assert_eq!(body.remaining(), 3);
         assert_eq!(body.receive(b"llo", true), piece(b"llo", true));
         assert_eq!(body.remaining(), 0);
+    }
+
+    #[test]
+    fn a_piece_is_passed_as_it_is_only_to_a_handler_of_pieces_for_which_nothing_waits() {
+        let mut body = RequestBody::new(BodyLength::Fixed(6));
+        assert!(!body.passes_pieces(), "no handler");
+        body.receive(b"h", false);
+        body.attach(Taker::Pieces);
+        assert!(!body.passes_pieces(), "something waits");
+        body.take();
+        assert!(body.passes_pieces());
+        assert!(!body.pass(2, false));
+        assert_eq!(body.remaining(), 3);
+        body.attach(Taker::Whole { max: 6 });
+        assert!(!body.passes_pieces(), "another kind of handler");
+        body.attach(Taker::PiecesOrAbort);
+        assert!(body.pass(3, true));
+        assert_eq!(body.remaining(), 0);
+        assert!(!body.passes_pieces(), "complete");
     }
 
     #[test]

@@ -279,3 +279,26 @@ fn an_unexpected_body_is_a_body_and_no_request() {
                    0\r\nContent-Length: 32\r\nTransfer-Encoding: x\r\nHost: b\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(judge(chunked), (vec!["/a".to_owned(), "/b".to_owned()], None));
 }
+
+#[test]
+fn a_body_of_known_length_may_be_taken_by_the_caller_and_the_next_request_follows_it() {
+    let mut connection = Connection::new();
+    let chunked = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab";
+    for (input, expected) in
+        [("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n", 0), ("\r\n", 5), ("ab", 3)]
+    {
+        connection.receive(input).expect("a part of a request");
+        assert_eq!(connection.exchange.expected_body(), expected, "{input}");
+    }
+    let mut complete = Vec::new();
+    for len in [1, 2] {
+        connection.act(|exchange, moment, _| complete.push(exchange.skip_body(len, moment)));
+    }
+    assert_eq!(complete, [false, true]);
+    assert_eq!(connection.exchange.expected_body(), 0);
+    assert!(!connection.exchange.can_read());
+    connection.respond(b"");
+    connection.receive(chunked).expect("the next request");
+    assert_eq!(connection.exchange.expected_body(), 0, "of unknown length");
+    assert_eq!(connection.requests.0[1].body, b"ab");
+}
