@@ -171,10 +171,8 @@ impl Leadership {
             }
             Policy::Automatic => {
                 let (length, busy) = self.since(moment);
-                // It was measured by the clock, and so has the time in which others had the processor.
-                let work = Work { time: self.work.time.min(busy), ..self.work };
-                let (native, native_per_turn) = (work.time, work.time / self.turns.max(1));
-                let is_copying = work.is_copying();
+                let (native, native_per_turn) = (self.work.time, self.work.time / self.turns.max(1));
+                let is_copying = self.work.is_copying();
                 let is_busy = busy > length.mul_f64(BUSY);
                 let is_native = native > length.mul_f64(NATIVE_SHARE);
                 self.busy = if is_busy { self.busy + 1 } else { 0 };
@@ -369,21 +367,6 @@ mod tests {
         };
         assert!(hands_over(2));
         assert!(!hands_over(3));
-    }
-
-    #[test]
-    fn the_time_in_which_others_had_the_processor_is_no_work() {
-        let hands_over = |busy: f64| {
-            let (mut leadership, mut moment) = (Leadership::new(Policy::Automatic, START), START);
-            (0..10).any(|_| {
-                let work = Work { events: 3, moved: 1_200_000, time: Duration::from_millis(1) };
-                (0..40).for_each(|_| leadership.note_turn(work));
-                moment = next(moment, busy);
-                leadership.should_hand_over(moment)
-            })
-        };
-        assert!(hands_over(0.9), "1.2 bytes per nanosecond");
-        assert!(!hands_over(0.35), "it worked for less than half of that time: 2.7 bytes per nanosecond");
     }
 
     #[test]
