@@ -6,7 +6,8 @@ const Plain = require('../../node_modules/ws');
 
 class WebSocket extends Plain {
   constructor(address, ...rest) {
-    super(String(address).replace(/^ws:/, 'wss:'), ...rest);
+    // One without an address gets its stream later.
+    super(address === null ? null : String(address).replace(/^ws:/, 'wss:'), ...rest);
   }
 }
 
